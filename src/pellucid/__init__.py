@@ -1,0 +1,1 @@
+"""A Transformer translator that you train on your own text, run anywhere, and see through."""

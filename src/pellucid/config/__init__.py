@@ -1,0 +1,43 @@
+"""Settings as frozen records, one file a section; the only home of defaults.
+
+``section`` → ``data``, ``model``, ``training``, ``translation`` → ``recipe``.
+"""
+
+from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, TokenizerConfig
+from pellucid.config.model import (
+    PRESETS,
+    Activation,
+    DecoderStart,
+    ModelConfig,
+    NormOrder,
+    PositionLayout,
+    SpecialIds,
+)
+from pellucid.config.recipe import Recipe, load_recipe, recipe_from, to_toml, validated
+from pellucid.config.training import BatchType, DecayMethod, TrainingConfig
+from pellucid.config.translation import LengthPenalty, TranslationConfig
+
+__all__ = [
+    "PRESETS",
+    "Activation",
+    "BatchType",
+    "CleaningConfig",
+    "CorpusConfig",
+    "DataConfig",
+    "DecayMethod",
+    "DecoderStart",
+    "InvalidUtf8",
+    "LengthPenalty",
+    "ModelConfig",
+    "NormOrder",
+    "PositionLayout",
+    "Recipe",
+    "SpecialIds",
+    "TokenizerConfig",
+    "TrainingConfig",
+    "TranslationConfig",
+    "load_recipe",
+    "recipe_from",
+    "to_toml",
+    "validated",
+]

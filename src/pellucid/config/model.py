@@ -1,0 +1,195 @@
+"""The shape of a Transformer, as settings: the paper's model by default, every variant by name.
+
+Vaswani et al. 2017, "Attention Is All You Need", section 3 and table 3. The switches below the
+sizes exist because other tools' formats need them; with the defaults the model is the paper's.
+Read ``training.py`` next.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Self
+
+from pydantic import Field, model_validator
+
+from pellucid.config.section import Section
+
+__all__ = [
+    "PRESETS",
+    "Activation",
+    "DecoderStart",
+    "ModelConfig",
+    "NormOrder",
+    "PositionLayout",
+    "SpecialIds",
+]
+
+
+class NormOrder(StrEnum):
+    """Where layer normalisation stands: after the residual sum (the paper) or before the sub-layer."""
+
+    POST = "post"
+    PRE = "pre"
+
+
+class PositionLayout(StrEnum):
+    """Which table of positions: three incompatible sinusoid tables are in use, and learned ones."""
+
+    INTERLEAVED = "interleaved"
+    HALF_SPLIT_PAPER_FREQUENCY = "half_split_paper_frequency"
+    HALF_SPLIT_T2T = "half_split_t2t"
+    LEARNED = "learned"
+
+
+class Activation(StrEnum):
+    """The non-linearity between the two linear maps of the feed-forward sub-layer."""
+
+    RELU = "relu"
+    GELU = "gelu"
+    SWISH = "swish"
+
+
+class DecoderStart(StrEnum):
+    """What the decoder is fed before its first word."""
+
+    BOS = "bos"
+    PAD = "pad"
+    ZERO_VECTOR = "zero_vector"
+
+
+class SpecialIds(Section):
+    """The ids of the special pieces, by name; valid on both sides. No code may assume a number."""
+
+    pad: int = Field(0, ge=0)
+    unk: int = Field(1, ge=0)
+    bos: int = Field(2, ge=0)
+    eos: int = Field(3, ge=0)
+
+    @model_validator(mode="after")
+    def _roles_that_must_differ(self) -> Self:
+        # bos may share an id (Hugging Face Marian has bos = eos = 0); the other three may not.
+        if len({self.pad, self.unk, self.eos}) != 3:
+            raise ValueError(f"pad = {self.pad}, unk = {self.unk} and eos = {self.eos} must be three ids")
+        return self
+
+
+class ModelConfig(Section):
+    """Everything that decides the shape of the weights and the arithmetic of a forward pass.
+
+    A vocabulary size of 0 means "not known yet": training fills both in from the tokenizer,
+    and ``Transformer`` refuses to be built before that.
+    """
+
+    d_model: int = Field(512, ge=2)
+    num_heads: int = Field(8, ge=1)
+    d_feedforward: int = Field(2048, ge=1)
+    num_encoder_layers: int = Field(6, ge=1)
+    num_decoder_layers: int = Field(6, ge=1)
+
+    norm_order: NormOrder = NormOrder.POST
+    activation: Activation = Activation.RELU
+    layer_norm_epsilon: float = Field(1e-5, gt=0)
+
+    dropout: float = Field(0.1, ge=0, lt=1)
+    attention_dropout: float = Field(0.0, ge=0, lt=1)
+    activation_dropout: float = Field(0.0, ge=0, lt=1)
+
+    position_layout: PositionLayout = PositionLayout.INTERLEAVED
+    position_offset: int = Field(0, ge=0)
+    max_positions: int = Field(1024, ge=1)
+
+    share_embeddings: bool = True
+    share_decoder_embeddings: bool = True
+    scale_embeddings: bool = True
+    output_bias: bool = False
+    zero_padding_row: bool = True
+    decoder_start: DecoderStart = DecoderStart.BOS
+
+    source_vocab_size: int = Field(0, ge=0)
+    target_vocab_size: int = Field(0, ge=0)
+    specials: SpecialIds = SpecialIds()
+
+    @property
+    def d_head(self) -> int:
+        """Width of one head, d_k = d_v = d_model / num_heads (section 3.2.2)."""
+        return self.d_model // self.num_heads
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        problems = []
+        if self.d_model % self.num_heads:
+            divisors = [n for n in range(1, min(self.d_model, 64) + 1) if self.d_model % n == 0]
+            problems.append(
+                f"num_heads = {self.num_heads} does not divide d_model = {self.d_model}; "
+                f"use one of {', '.join(map(str, divisors))}"
+            )
+        if self.d_model % 2 and self.position_layout is not PositionLayout.LEARNED:
+            problems.append(
+                f"d_model = {self.d_model} is odd, and sinusoid positions come in pairs of sine and cosine; "
+                "use an even d_model or position_layout = 'learned'"
+            )
+        if self.position_layout is PositionLayout.HALF_SPLIT_T2T and self.d_model < 4:
+            problems.append("position_layout = 'half_split_t2t' divides by d_model / 2 - 1; use d_model >= 4")
+        if self.share_embeddings and not self.share_decoder_embeddings:
+            problems.append(
+                "share_embeddings = true ties all three tables (section 3.4), so share_decoder_embeddings "
+                "cannot be false; set share_embeddings = false to tie fewer"
+            )
+        sizes = (self.source_vocab_size, self.target_vocab_size)
+        if self.share_embeddings and all(sizes) and sizes[0] != sizes[1]:
+            problems.append(
+                f"share_embeddings = true needs one vocabulary, but source_vocab_size = {sizes[0]} and "
+                f"target_vocab_size = {sizes[1]}; set share_embeddings = false"
+            )
+        top = max(self.specials.pad, self.specials.unk, self.specials.bos, self.specials.eos)
+        if any(size and top >= size for size in sizes):
+            problems.append(f"special id {top} is outside a vocabulary of {min(s for s in sizes if s)} pieces")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def with_vocabulary(self, *, source_size: int, target_size: int, specials: SpecialIds) -> ModelConfig:
+        """Return the same shape for a tokenizer of these sizes, checked again.
+
+        Raises:
+            pydantic.ValidationError: the sizes do not go with the sharing that was asked for.
+        """
+        changed = self.model_dump() | {
+            "source_vocab_size": source_size,
+            "target_vocab_size": target_size,
+            "specials": specials.model_dump(),
+        }
+        return ModelConfig.model_validate(changed)
+
+
+PRESETS: Final[dict[str, dict[str, int]]] = {
+    "tiny": {
+        "num_encoder_layers": 2,
+        "num_decoder_layers": 2,
+        "d_model": 128,
+        "d_feedforward": 512,
+        "num_heads": 4,
+    },
+    "small": {
+        "num_encoder_layers": 3,
+        "num_decoder_layers": 3,
+        "d_model": 256,
+        "d_feedforward": 1024,
+        "num_heads": 4,
+    },
+    "base": {
+        "num_encoder_layers": 6,
+        "num_decoder_layers": 6,
+        "d_model": 512,
+        "d_feedforward": 2048,
+        "num_heads": 8,
+    },
+    "big": {
+        "num_encoder_layers": 6,
+        "num_decoder_layers": 6,
+        "d_model": 1024,
+        "d_feedforward": 4096,
+        "num_heads": 16,
+    },
+}
+"""The named sizes: ``base`` and ``big`` are the paper's (table 3), the others fit a laptop."""

@@ -1,0 +1,175 @@
+"""A whole recipe: sections put together, read from TOML, changed by ``--set``, written back resolved.
+
+Every problem is reported at once, with the place and, for a misspelt name, the nearest right one.
+This package is the only home of defaults. It imports neither torch nor any other room.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, Self, TypeVar
+
+import tomlkit
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from pellucid.config.data import DataConfig, TokenizerConfig
+from pellucid.config.model import PRESETS, ModelConfig
+from pellucid.config.section import Section
+from pellucid.config.training import TrainingConfig
+from pellucid.config.translation import TranslationConfig
+from pellucid.errors import ConfigError
+
+__all__ = ["Recipe", "load_recipe", "parse_settings", "recipe_from", "to_toml", "validated"]
+
+Table = dict[str, object]
+Record = TypeVar("Record", bound=BaseModel)
+
+
+class Recipe(Section):
+    """Everything that decides a training run. ``preset`` fills the sizes of ``model`` that are not given."""
+
+    preset: Literal["tiny", "small", "base", "big"] = "base"
+    data: DataConfig = DataConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    translation: TranslationConfig = TranslationConfig()
+    description: str = Field("", description="a line for the model's card")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sizes_of_the_preset(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        sizes = PRESETS.get(str(value.get("preset", "base")))
+        model = value.get("model", {})
+        if sizes is None or not isinstance(model, dict):
+            return value
+        return value | {"model": sizes | model}
+
+    @model_validator(mode="after")
+    def _joint_pieces_for_shared_tables(self) -> Self:
+        if self.model.share_embeddings and not self.tokenizer.joint:
+            raise ValueError(
+                "model.share_embeddings = true needs tokenizer.joint = true; for separate vocabularies set "
+                "model.share_embeddings = false"
+            )
+        return self
+
+
+def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file and apply ``key=value`` settings on top.
+
+    Raises:
+        ConfigError: the file is missing, is no TOML, or any value in it is wrong; all problems at once.
+    """
+    try:
+        table: Table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such recipe file") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder; name a recipe file (*.toml)") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not valid UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    return recipe_from(table, settings, place=str(path))
+
+
+def recipe_from(table: Mapping[str, object], settings: Sequence[str] = (), *, place: str = "settings") -> Recipe:
+    """Build a recipe from nested tables and ``key=value`` settings.
+
+    Raises:
+        ConfigError: anything is wrong; the message has a line per problem, each naming ``place``.
+    """
+    merged: Table = _merge({}, table)
+    for keys, value in parse_settings(settings):
+        nested: object = value
+        for key in reversed(keys):
+            nested = {key: nested}
+        merged = _merge(merged, nested)  # type: ignore[arg-type]
+    return validated(Recipe, merged, place=place)
+
+
+def validated(kind: type[Record], table: Mapping[str, object], *, place: str) -> Record:
+    """Check a table against a record type and turn every problem into one ``ConfigError``.
+
+    Raises:
+        ConfigError: a line per problem: place, key, value, what is allowed.
+    """
+    try:
+        return kind.model_validate(table)
+    except ValidationError as error:
+        lines = [f"{place}: {_describe(kind, problem)}" for problem in error.errors(include_url=False)]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], object]]:
+    """Read ``section.key=value`` settings; a value is TOML, and bare words are strings.
+
+    Raises:
+        ConfigError: a setting has no ``=`` or no key.
+    """
+    parsed: list[tuple[tuple[str, ...], object]] = []
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        keys = tuple(part.strip() for part in key.split("."))
+        if not equals or not all(keys):
+            raise ConfigError(f"--set {setting!r} is not of the form section.key=value, as in training.seed=7")
+        try:
+            value: object = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        parsed.append((keys, value))
+    return parsed
+
+
+def to_toml(record: BaseModel) -> str:
+    """Write a record as TOML, every default spelled out; unset optional values are left out."""
+    return tomlkit.dumps(record.model_dump(mode="json", exclude_none=True))
+
+
+def _merge(base: Mapping[str, object], change: Mapping[str, object]) -> Table:
+    merged: Table = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+_REASONS: Final[dict[str, str]] = {"missing": "is missing"}
+
+
+def _describe(kind: type[BaseModel], problem: ErrorDetails) -> str:
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location) or "recipe"
+    if problem["type"] == "extra_forbidden":
+        known = _known_names(kind, location[:-1])
+        near = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
+        return f"{key}: unknown setting; {hint}"
+    reason = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{key}: {reason}" if location else reason
+    return f"{key} = {problem['input']!r}: {_REASONS.get(problem['type'], reason[:1].lower() + reason[1:])}"
+
+
+def _known_names(kind: type[BaseModel], location: Sequence[str]) -> list[str]:
+    for part in location:
+        if part.isdigit():
+            continue
+        field = kind.model_fields.get(part)
+        if field is None:
+            return []
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        inner = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not inner:
+            return []
+        kind = inner[0]
+    return list(kind.model_fields)

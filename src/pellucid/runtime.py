@@ -1,0 +1,103 @@
+"""Where and how numbers are computed: device, precision, threads, seeds. A value that is passed, never a global.
+
+``Runtime.detect`` finds out what the machine is good at and says why; nothing here changes a
+setting of the process until ``apply`` is called by a job. Read ``config/`` next.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pellucid.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Precision", "Runtime"]
+
+
+class Precision(StrEnum):
+    """Number format of the matrix products; weights, optimiser, softmax and loss stay in float32."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The machine as one run uses it."""
+
+    device: str
+    precision: Precision
+    threads: int
+    reason: str
+    """Why this precision, in words for the screen."""
+
+    @staticmethod
+    def detect(*, device: str = "auto", precision: str = "auto", threads: int = 0) -> Runtime:
+        """Choose device, precision and threads; ``auto`` and 0 are found out, the rest is obeyed.
+
+        Raises:
+            ConfigError: the device is not there, or a name is unknown.
+        """
+        import torch
+
+        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+        chosen_device = device
+        if device == "auto":
+            chosen_device = "cuda" if torch.cuda.is_available() else "cpu"
+        if chosen_device.split(":")[0] not in {"cpu", "cuda"}:
+            raise ConfigError(f"device = {device!r} is unknown; use 'auto', 'cpu', 'cuda' or 'cuda:0', 'cuda:1' ...")
+        if chosen_device.startswith("cuda") and not torch.cuda.is_available():
+            raise ConfigError(f"device = {device!r}, but torch {torch.__version__} sees no CUDA device; use 'cpu'")
+        if threads < 0:
+            raise ConfigError(f"threads = {threads}; use a positive number, or 0 for all {available} cores")
+        chosen_precision, reason = _choose_precision(chosen_device, precision)
+        return Runtime(chosen_device, chosen_precision, threads or available, reason)
+
+    def apply(self) -> None:
+        """Set the thread count of this process. Called by jobs, once, before any computing."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+
+    def torch_device(self) -> torch.device:
+        """Return the device as torch names it."""
+        import torch
+
+        return torch.device(self.device)
+
+    def describe(self) -> dict[str, str | int]:
+        """Return what must be equal for two runs to be equal bit for bit, for the record of a run."""
+        import torch
+
+        facts: dict[str, str | int] = {k: v for k, v in asdict(self).items() if k != "reason"}
+        facts["precision"] = self.precision.value
+        facts["torch"] = torch.__version__
+        facts["python"] = platform.python_version()
+        facts["processor"] = torch.backends.cpu.get_cpu_capability()
+        facts["machine"] = platform.machine()
+        return facts
+
+
+def _choose_precision(device: str, precision: str) -> tuple[Precision, str]:
+    import torch
+
+    if precision != "auto":
+        try:
+            return Precision(precision), "as asked"
+        except ValueError:
+            raise ConfigError(f"precision = {precision!r} is unknown; use 'auto', 'fp32' or 'bf16'") from None
+    if device.startswith("cuda"):
+        if torch.cuda.is_bf16_supported():
+            return Precision.BF16, "this GPU multiplies bf16 in hardware"
+        return Precision.FP32, "this GPU has no bf16 units"
+    # avx512_bf16 alone is not enough: measured on such a processor, bf16 products ran at half the
+    # speed of fp32 (docs/log.md, 2026-11-22). Tile units (AMX) are what makes bf16 pay.
+    if torch.cpu._is_amx_tile_supported():
+        return Precision.BF16, "this processor has AMX tiles for bf16"
+    return Precision.FP32, "this processor has no AMX tiles, and without them fp32 is faster than bf16"
