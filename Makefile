@@ -1,0 +1,67 @@
+# The few commands of this repository. Everything they install goes into .venv and nowhere else.
+#   make demo       train a small translator, translate with it and score it (about 8 minutes, most of it training)
+#   make test       the fast tests, at most 5 minutes on two cores
+#   make test-slow  crash tests, learned tasks, planted bugs: everything that takes minutes
+#   make check      format, lint, types, then the fast tests: run it before a commit
+#   make bench      the races against other tools; needs the network, takes an hour
+# Another Python: make PYTHON=python3.12 test. More for the demo: make demo DEMO="--minutes 2 --seed 7"
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+DEMO ?=
+BENCHMARKS ?= $(wildcard benchmarks/train_cpu.py)
+
+VENV := .venv
+BIN := $(VENV)/bin
+# pip names every package as it comes, and nothing else; its errors go to the screen whole.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
+SHOW := awk '/^(Collecting|Building|Installing|Successfully)/ { print "  " $$0; fflush() }'
+
+.PHONY: help demo test test-slow check bench clean
+
+help:
+	@sed -n '2,7p' Makefile | cut -c 3-
+
+# The stamp is newer than what it was made from, or the environment is brought up to date.
+$(VENV)/.test-installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  f"pellucid needs Python 3.11 or newer, and $(PYTHON) is {sys.version.split()[0]}; try make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing pellucid and its tests into $(VENV) (a few hundred megabytes the first time)"
+	@$(INSTALL) -e ".[test]" | $(SHOW)
+	@touch $@
+
+$(VENV)/.check-installed: $(VENV)/.test-installed
+	@echo "installing ruff and mypy into $(VENV)"
+	@$(INSTALL) -e ".[test,check]" | $(SHOW)
+	@touch $@
+
+demo: $(VENV)/.test-installed
+	@echo "training an English-French translator on sentences that pellucid writes itself; no data is needed"
+	$(BIN)/pellucid demo $(DEMO)
+
+# Two processes of one thread each: as fast as two cores go, and the threads do not fight.
+test: $(VENV)/.test-installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+# One at a time, with all the cores: several of these measure minutes and speed.
+test-slow: $(VENV)/.test-installed
+	$(BIN)/python -m pytest -q -m slow --durations=15
+
+check: $(VENV)/.check-installed
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(MAKE) --no-print-directory test
+
+bench: $(VENV)/.test-installed
+	@for script in $(BENCHMARKS); do echo "$$script"; $(BIN)/python "$$script"; done
+
+# Keeps runs/: what has been trained stays.
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

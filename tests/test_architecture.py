@@ -1,0 +1,335 @@
+"""The rules of the house, read off the source itself.
+
+What is checked here needs no taste: who may import whom, how long things are, what is never
+written. Each test lists every offence with its place, so that one run is enough to mend them.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "pellucid"
+
+# A room imports only from lower floors.
+FLOORS = {
+    "errors": 0,
+    "config": 0,
+    "runtime": 0,
+    "durable": 0,
+    "sample": 0,
+    "text": 1,
+    "model": 1,
+    "bundle": 2,
+    "training": 3,
+    "translation": 3,
+    "interop": 4,
+    "evaluation": 4,
+    "inspection": 4,
+    "web": 4,
+    "serving": 5,
+    "jobs": 5,
+    "cli": 6,
+}
+# Within a floor rooms are strangers, except along these arrows.
+ARROWS = {
+    ("config", "errors"),
+    ("runtime", "errors"),
+    ("durable", "errors"),
+    ("sample", "errors"),
+    ("inspection", "web"),
+}
+# Rooms whose package is the address of their names; elsewhere the leaf module is named.
+PACKAGES_WITH_A_SURFACE = {"pellucid.config"}
+
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+JUNK_DRAWERS = {"util", "utils", "helper", "helpers", "common", "misc", "stuff"}
+PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+# Brackets around a character keep a pattern from matching itself.
+FOREIGN_TO_A_PUBLIC_REPOSITORY = [
+    r"(?<![\w.])/work[/]",
+    r"(?<![\w.])/root[/]",
+    r"(?<![\w.])/home[/]\w",
+    r"(?<![\w.])/Users[/]\w",
+    r"(?<![\w.])/opt[/]\w",
+    r"pypi[.]org",
+    r"pythonhosted[.]org",
+    r"download[.]pytorch[.]org",
+    r"registry[.]npmjs",
+    r"index[-]url",
+]
+
+
+def python_files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def place(path: Path, node: ast.AST | None = None) -> str:
+    return f"{path.relative_to(ROOT)}" + (f":{getattr(node, 'lineno', 0)}" if node else "")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in python_files(PACKAGE)}
+MODULES = {module_name(path): path for path in TREES}
+
+
+def imported_modules(node: ast.AST, path: Path) -> Iterator[str]:
+    """Name the modules of this package that one statement imports, submodules rather than packages."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "pellucid")
+    if isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            package = module_name(path).split(".")
+            package = package if path.name == "__init__.py" else package[:-1]
+            package = package[: len(package) - node.level + 1]
+            base = ".".join([*package, *([base] if base else [])])
+        if base.split(".")[0] == "pellucid":
+            for alias in node.names:
+                submodule = f"{base}.{alias.name}"
+                yield submodule if submodule in MODULES else base
+
+
+def statements_run_on_import(tree: ast.Module) -> Iterator[ast.AST]:
+    """Walk what importing a module executes: no function bodies, nothing under TYPE_CHECKING."""
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting.extend(node.orelse)
+            continue
+        yield node
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def may_import(room: str, other: str) -> bool:
+    if room == other:
+        return True
+    return FLOORS[other] < FLOORS[room] or (room, other) in ARROWS
+
+
+def test_every_room_stands_on_a_floor() -> None:
+    rooms = {room_of(module) for module in MODULES} - {""}
+    assert rooms <= set(FLOORS), "name the floor of a new room in the table of this test and in the README's tree"
+
+
+def test_rooms_import_only_from_lower_floors() -> None:
+    offences = []
+    for path, tree in TREES.items():
+        room = room_of(module_name(path))
+        if room not in FLOORS:  # the public surface looks at everything, lazily
+            continue
+        for node in ast.walk(tree):
+            for module in imported_modules(node, path):
+                other = room_of(module)
+                if not other:
+                    offences.append(f"{place(path, node)}: imports the public surface; name the module that has it")
+                elif other in FLOORS and not may_import(room, other):
+                    offences.append(f"{place(path, node)}: {room} (F{FLOORS[room]}) imports {other} (F{FLOORS[other]})")
+    assert not offences
+
+
+def test_leaf_modules_are_imported() -> None:
+    offences = []
+    for path, tree in TREES.items():
+        if path == PACKAGE / "__init__.py":
+            continue
+        for node in ast.walk(tree):
+            for module in imported_modules(node, path):
+                is_package = module in MODULES and MODULES[module].name == "__init__.py"
+                inside = module_name(path).startswith(f"{module}.")
+                if is_package and (inside or module not in PACKAGES_WITH_A_SURFACE):
+                    offences.append(f"{place(path, node)}: imports the package {module}; name the module inside")
+    assert not offences
+
+
+def test_no_import_cycles() -> None:
+    graph = {
+        module_name(path): {
+            module
+            for node in statements_run_on_import(tree)
+            for module in imported_modules(node, path)
+            if module != module_name(path)
+        }
+        for path, tree in TREES.items()
+    }
+    finished: set[str] = set()
+
+    def cycle_from(module: str, trail: tuple[str, ...]) -> tuple[str, ...]:
+        if module in trail:
+            return (*trail[trail.index(module) :], module)
+        if module in finished or module not in graph:
+            return ()
+        for other in sorted(graph[module]):
+            if found := cycle_from(other, (*trail, module)):
+                return found
+        finished.add(module)
+        return ()
+
+    for module in graph:
+        assert not cycle_from(module, ())
+
+
+def test_files_are_short() -> None:
+    folders = [PACKAGE, ROOT / "tests", ROOT / "benchmarks"]
+    files = [p for folder in folders for kind in ("*.py", "*.js", "*.mjs", "*.css") for p in folder.rglob(kind)]
+    offences = [
+        f"{place(path)}: {lines} lines"
+        for path in files
+        if {"vendor", ".environments"}.isdisjoint(path.parts)
+        and (lines := len(path.read_text(encoding="utf-8").splitlines())) > MAX_FILE_LINES
+    ]
+    assert not offences, f"at most {MAX_FILE_LINES} lines a file: cut where the ideas part"
+
+
+def test_functions_are_short() -> None:
+    offences = []
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+                lines = node.end_lineno - node.lineno + 1
+                if lines > MAX_FUNCTION_LINES:
+                    offences.append(f"{place(path, node)}: {node.name} has {lines} lines")
+    assert not offences, f"at most {MAX_FUNCTION_LINES} lines a function"
+
+
+def public_definitions(
+    node: ast.Module | ast.ClassDef,
+) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    for child in node.body:
+        if not isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or child.name.startswith("_"):
+            continue
+        decorators = " ".join(ast.unparse(decorator) for decorator in child.decorator_list)
+        if "overload" in decorators or "override" in decorators or ".setter" in decorators:
+            continue
+        yield child
+        if isinstance(child, ast.ClassDef):
+            yield from public_definitions(child)
+
+
+def test_what_is_public_has_a_docstring() -> None:
+    offences = []
+    for path, tree in TREES.items():
+        if not ast.get_docstring(tree):
+            offences.append(f"{place(path)}: the module")
+        offences += [
+            f"{place(path, node)}: {node.name}" for node in public_definitions(tree) if not ast.get_docstring(node)
+        ]
+    assert not offences
+
+
+def called_name(node: ast.AST) -> str:
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+
+
+def test_only_the_command_line_prints() -> None:
+    offences = [
+        place(path, node)
+        for path, tree in TREES.items()
+        if room_of(module_name(path)) != "cli"
+        for node in ast.walk(tree)
+        if called_name(node) in {"print", "rich.print", "typer.echo", "click.echo"}
+    ]
+    assert not offences
+
+
+def test_nothing_is_asserted() -> None:
+    # python -O drops assert statements, and an AssertionError tells a user nothing.
+    assert not [place(path, n) for path, tree in TREES.items() for n in ast.walk(tree) if isinstance(n, ast.Assert)]
+
+
+def test_nothing_that_is_read_can_execute() -> None:
+    offences = []
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            if any(name.split(".")[0] in PICKLES for name in names):
+                offences.append(f"{place(path, node)}: {ast.unparse(node)}")
+            if called_name(node) in {"torch.load", "torch.save", "eval", "exec", "yaml.load"}:
+                offences.append(f"{place(path, node)}: {called_name(node)}")
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
+                offences.append(f"{place(path, node.value)}: allow_pickle")
+    assert not offences
+
+
+def test_no_junk_drawers() -> None:
+    folders = [PACKAGE, ROOT / "tests", ROOT / "benchmarks"]
+    names = [path for folder in folders for path in folder.rglob("*") if path.stem.lower() in JUNK_DRAWERS]
+    assert not [place(path) for path in names if "vendor" not in path.parts]
+
+
+def modules_loaded_by(*modules: str) -> set[str]:
+    """Import in a fresh interpreter; return the names of the top-level modules that came along."""
+    code = f"import sys, json, {', '.join(modules)}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {name.split(".")[0] for name in json.loads(done.stdout)}
+
+
+HEAVY = {"torch", "numpy", "sentencepiece", "sacrebleu", "safetensors", "transformers", "rich", "typer"}
+
+
+def test_importing_pellucid_loads_nothing() -> None:
+    bare = modules_loaded_by("builtins")
+    extra = modules_loaded_by("pellucid") - bare - {"pellucid"}
+    assert extra <= sys.stdlib_module_names
+
+
+def test_importing_the_settings_loads_no_heavy_library() -> None:
+    assert not modules_loaded_by("pellucid.config", "pellucid.errors", "pellucid.runtime") & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("room", "stranger"),
+    [("sample", "torch"), ("text", "torch"), ("evaluation", "torch"), ("evaluation", "sacrebleu"), ("cli", "torch")],
+)
+def test_a_room_is_entered_without(room: str, stranger: str) -> None:
+    modules = [module for module in MODULES if room_of(module) == room]
+    if not modules:
+        pytest.skip(f"{room} is not built yet")
+    assert stranger not in modules_loaded_by(*modules)
+
+
+def tracked_files() -> list[Path]:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout: what belongs to the repository is not known")
+    return [path for name in done.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_no_file_names_a_machine() -> None:
+    pattern = re.compile("|".join(FOREIGN_TO_A_PUBLIC_REPOSITORY))
+    offences = []
+    for path in tracked_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.split("\n"), start=1):
+            if found := pattern.search(line):
+                offences.append(f"{path.relative_to(ROOT)}:{number}: {found[0]}")
+    assert not offences
