@@ -1,0 +1,302 @@
+"""A model folder on disk: everything that is needed to translate, and nothing that can execute.
+
+    model.toml                    what the model is; names the weights and the SHA-256 of every file that is loaded
+    weights-<sha8>.safetensors    the parameters
+    tokenizer/                    the pieces and their ids
+    card.md                       for people: data, recipe, scores; may be edited, so it carries no checksum
+
+Renaming ``model.toml`` into place is the commit of a save: before it the old model is whole, after
+it the new one is; weights that no ``model.toml`` names any more go afterwards. Files of others are
+untrusted: names, sizes, checksums, shapes and number formats are compared with the configuration
+before a tensor is made. Read ``training/`` or ``translation/`` next.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field
+
+from pellucid.config.model import ModelConfig
+from pellucid.config.recipe import to_toml, validated
+from pellucid.config.section import Section
+from pellucid.config.translation import TranslationConfig
+from pellucid.durable import DISK, Disk, refuse_full_disk, sha256_of
+from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
+
+if TYPE_CHECKING:
+    import torch
+
+    from pellucid.model.transformer import Transformer
+    from pellucid.text.tokenizer import Tokenizer
+
+__all__ = ["FORMAT_VERSION", "Bundle", "ModelDescription", "find_model_folder", "load_bundle", "save_bundle"]
+
+FORMAT_VERSION: Final = 1
+_DESCRIPTION: Final = "model.toml"
+_TOKENIZER: Final = "tokenizer"
+_LARGEST_DESCRIPTION_BYTES: Final = 1 << 20
+_LARGEST_HEADER_BYTES: Final = 16 << 20
+_DTYPE_BYTES: Final = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+
+
+class ModelDescription(Section):
+    """The content of ``model.toml``."""
+
+    format_version: int
+    pellucid_version: str = ""
+    source_language: str = "src"
+    target_language: str = "tgt"
+    weights: str = Field(pattern=r"^weights-[0-9a-f]{8}\.safetensors$")
+    files: dict[str, str]
+    facts: dict[str, str | int | float] = Field(default_factory=dict)
+    model: ModelConfig
+    translation: TranslationConfig = TranslationConfig()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model folder in memory. ``model`` is in evaluation mode."""
+
+    folder: Path
+    description: ModelDescription
+    model: Transformer
+    tokenizer: Tokenizer
+
+
+def find_model_folder(path: Path) -> Path:
+    """Return the model folder that a path means: itself, or ``model/`` of a run folder.
+
+    Raises:
+        BundleError: there is no model there.
+    """
+    for folder in (path, path / "model"):
+        if (folder / _DESCRIPTION).is_file():
+            return folder
+    if not path.exists():
+        raise BundleError(f"{path}: no such folder; name a model folder or a run folder")
+    raise BundleError(
+        f"{path}: holds no {_DESCRIPTION} and no model/{_DESCRIPTION}, so it is neither a model nor a run"
+    )
+
+
+def save_bundle(
+    folder: Path,
+    model: Transformer,
+    *,
+    tokenizer: Tokenizer,
+    card: str,
+    source_language: str,
+    target_language: str,
+    translation: TranslationConfig | None = None,
+    facts: dict[str, str | int | float] | None = None,
+    disk: Disk = DISK,
+) -> ModelDescription:
+    """Write a model folder, or put a new model in the place of the one that is there.
+
+    Raises:
+        IncompatibleModelError: the folder holds a model with another tokenizer.
+        StoppedError: the disk is full; the old model is intact.
+    """
+    from safetensors.torch import save
+
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    weights = save(state)
+    with refuse_full_disk(_existing_parent(folder), needed_bytes=len(weights) + (8 << 20)):
+        folder.mkdir(parents=True, exist_ok=True)
+        files = _save_tokenizer(folder, tokenizer, disk)
+        weights_hash = _sha256_of_bytes(weights)
+        name = f"weights-{weights_hash[:8]}.safetensors"
+        disk.write_replacing(folder / name, weights)
+        description = ModelDescription(
+            format_version=FORMAT_VERSION,
+            pellucid_version=version("pellucid"),
+            source_language=source_language,
+            target_language=target_language,
+            weights=name,
+            files=files | {name: weights_hash},
+            facts=facts or {},
+            model=model.config,
+            translation=translation or TranslationConfig(),
+        )
+        disk.write_replacing(folder / _DESCRIPTION, to_toml(description).encode())
+        disk.write_replacing(folder / "card.md", card.encode())
+        for old in sorted(folder.glob("weights-*.safetensors")):
+            if old.name != name:
+                disk.remove(old)
+    return description
+
+
+def load_bundle(path: Path, *, device: torch.device | str = "cpu") -> Bundle:
+    """Read a model folder, or the model of a run folder, and check all of it first.
+
+    Raises:
+        BundleError: something is missing, damaged, unknown, too large or of a newer format.
+        IncompatibleModelError: the parts are sound but do not fit each other.
+    """
+    from pellucid.text.tokenizer import load_tokenizer
+
+    folder = find_model_folder(path)
+    description = read_description(folder)
+    _verify_files(folder, description)
+    tokenizer = load_tokenizer(folder / _TOKENIZER)
+    _verify_tokenizer(folder, description.model, tokenizer)
+    model = _load_weights(folder / description.weights, description.model)
+    return Bundle(folder, description, model.to(device).eval(), tokenizer)
+
+
+def read_description(folder: Path) -> ModelDescription:
+    """Read ``model.toml`` alone.
+
+    Raises:
+        BundleError: it is unreadable, of a newer format, or has unknown or wrong values.
+    """
+    path = folder / _DESCRIPTION
+    try:
+        if path.stat().st_size > _LARGEST_DESCRIPTION_BYTES:
+            raise BundleError(f"{path}: {path.stat().st_size:,} bytes is no description of a model")
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BundleError(f"{path}: is not valid TOML: {error}") from None
+    found = table.get("format_version")
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise BundleError(f"{path}: format_version = {found!r}; a whole number is needed, {FORMAT_VERSION} at most")
+    if found > FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format_version = {found} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade pellucid"
+        )
+    try:
+        return validated(ModelDescription, table, place=str(path))
+    except ConfigError as error:
+        raise BundleError(str(error)) from None
+
+
+def _save_tokenizer(folder: Path, tokenizer: Tokenizer, disk: Disk) -> dict[str, str]:
+    target = folder / _TOKENIZER
+    with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
+        names = sorted(tokenizer.save(Path(scratch)))
+        hashes = {f"{_TOKENIZER}/{name}": sha256_of(Path(scratch) / name) for name in names}
+        if (folder / _DESCRIPTION).exists():
+            old = {k: v for k, v in read_description(folder).files.items() if k.startswith(f"{_TOKENIZER}/")}
+            if old != hashes:
+                raise IncompatibleModelError(
+                    f"{folder}: holds a model with another tokenizer; save this model to a new folder"
+                )
+            return hashes
+        target.mkdir(exist_ok=True)
+        for name in names:
+            disk.write_replacing(target / name, (Path(scratch) / name).read_bytes())
+    return hashes
+
+
+def _verify_files(folder: Path, description: ModelDescription) -> None:
+    if description.weights not in description.files:
+        raise BundleError(f"{folder / _DESCRIPTION}: [files] does not list the weights {description.weights!r}")
+    for name, expected in sorted(description.files.items()):
+        if not re.fullmatch(r"(tokenizer/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise BundleError(f"{folder / _DESCRIPTION}: file name {name!r} is not one that a model folder may hold")
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise BundleError(f"{path}: is missing, or is not a plain file; copy the whole model folder again")
+        if sha256_of(path) != expected:
+            raise BundleError(
+                f"{path}: does not have the SHA-256 that {_DESCRIPTION} gives; it is damaged or was changed"
+            )
+
+
+def _verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
+    facts = {
+        "source vocabulary": (tokenizer.source_vocab_size, config.source_vocab_size),
+        "target vocabulary": (tokenizer.target_vocab_size, config.target_vocab_size),
+        "special ids": (str(tokenizer.specials), str(config.specials)),
+    }
+    wrong = [f"{what}: tokenizer {a}, weights {b}" for what, (a, b) in facts.items() if a != b]
+    if wrong:
+        raise IncompatibleModelError(f"{folder}: the tokenizer is not the one of these weights: {'; '.join(wrong)}")
+
+
+def _load_weights(path: Path, config: ModelConfig) -> Transformer:
+    import torch
+    from safetensors.torch import load_file
+
+    from pellucid.model.transformer import Transformer
+
+    if not config.source_vocab_size or not config.target_vocab_size:
+        raise BundleError(f"{path.parent / _DESCRIPTION}: source_vocab_size and target_vocab_size must be given")
+    _verify_sizes(path, config)
+    with torch.device("meta"):
+        expected = {name: tuple(t.shape) for name, t in Transformer(config).state_dict().items()}
+    _verify_header(path, expected)
+    model = Transformer(config)
+    model.load_state_dict(load_file(path), strict=True, assign=False)
+    return model
+
+
+def _verify_sizes(path: Path, config: ModelConfig) -> None:
+    """Refuse a configuration that promises far more numbers than the file can hold, before building it."""
+    layers = config.num_encoder_layers + config.num_decoder_layers
+    least = layers * (4 * config.d_model**2 + 2 * config.d_model * config.d_feedforward)
+    least += config.d_model * config.target_vocab_size
+    if least * min(_DTYPE_BYTES.values()) > path.stat().st_size:
+        raise BundleError(
+            f"{path}: {path.stat().st_size:,} bytes cannot hold the model that {_DESCRIPTION} describes "
+            f"(at least {least:,} numbers)"
+        )
+    if config.max_positions * config.d_model > 1 << 28:
+        raise BundleError(f"{path.parent / _DESCRIPTION}: max_positions = {config.max_positions} is too large to build")
+
+
+def _verify_header(path: Path, expected: dict[str, tuple[int, ...]]) -> None:
+    header = _read_header(path)
+    found = set(header) - {"__metadata__"}
+    problems = [f"{name} is missing" for name in sorted(expected.keys() - found)]
+    problems += [f"{name} is unknown" for name in sorted(found - expected.keys())]
+    for name in sorted(found & expected.keys()):
+        entry = header[name]
+        shape, dtype = entry.get("shape"), entry.get("dtype")
+        if not isinstance(shape, list) or tuple(shape) != expected[name]:
+            problems.append(f"{name} has shape {shape}, needed {list(expected[name])}")
+        elif dtype not in _DTYPE_BYTES:
+            problems.append(f"{name} has number format {dtype!r}, allowed {', '.join(_DTYPE_BYTES)}")
+    if problems:
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        raise IncompatibleModelError(
+            f"{path}: the weights are not those of the model that {_DESCRIPTION} describes: "
+            f"{'; '.join(problems[:5])}{more}"
+        )
+
+
+def _read_header(path: Path) -> dict[str, dict[str, object]]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, _LARGEST_HEADER_BYTES):
+            raise BundleError(f"{path}: is not a safetensors file (header of {length:,} bytes in a file of {size:,})")
+        try:
+            header = json.loads(file.read(length))
+        except (UnicodeDecodeError, ValueError, RecursionError):
+            raise BundleError(f"{path}: is not a safetensors file (its header is no JSON)") from None
+    if not isinstance(header, dict) or not all(isinstance(entry, dict) for entry in header.values()):
+        raise BundleError(f"{path}: is not a safetensors file (its header is no table of tensors)")
+    return header
+
+
+def _sha256_of_bytes(content: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest()
+
+
+def _existing_parent(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder

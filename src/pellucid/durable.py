@@ -1,0 +1,116 @@
+"""Writing files so that a kill, a power cut or a full disk leaves the old state or the new one, never half of it.
+
+Every write, fsync, rename and removal of a save goes through one ``Disk``, so that a test can list
+them and end the process at each. Read ``bundle.py`` next.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pellucid.errors import StoppedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["DISK", "Disk", "refuse_full_disk", "sha256_of"]
+
+_CHUNK_BYTES = 1 << 20
+
+
+class Disk:
+    """The only way in which a save touches the file system.
+
+    ``on_operation(kind, path)`` is called before each operation; tests use it to stop there.
+    """
+
+    def __init__(self, on_operation: Callable[[str, Path], None] | None = None) -> None:
+        self._on_operation = on_operation
+
+    def write(self, path: Path, content: bytes | Iterable[bytes]) -> None:
+        """Write a new file and wait until its bytes are on the disk."""
+        self._announce("write", path)
+        chunks = (content,) if isinstance(content, bytes) else content
+        with path.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            self._announce("fsync", path)
+            os.fsync(file.fileno())
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Rename in one step, over an existing file if there is one, and make the new name last."""
+        self._announce("rename", target)
+        source.replace(target)
+        self.sync_folder(target.parent)
+
+    def write_replacing(self, path: Path, content: bytes | Iterable[bytes]) -> None:
+        """Put new content in the place of old: written beside it, then renamed over it."""
+        beside = path.with_name(f".{path.name}.new")
+        self.write(beside, content)
+        self.replace(beside, path)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Wait until the names in a folder are on the disk."""
+        self._announce("fsync", folder)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, or a folder with all that is in it; nothing happens where there is none."""
+        if not path.exists() and not path.is_symlink():
+            return
+        self._announce("unlink", path)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+    def _announce(self, kind: str, path: Path) -> None:
+        if self._on_operation is not None:
+            self._on_operation(kind, path)
+
+
+DISK = Disk()
+"""The disk of everyday use."""
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def refuse_full_disk(path: Path, *, needed_bytes: int) -> Iterator[None]:
+    """Turn "no space left" during a save into a message that says where and how much is needed.
+
+    Raises:
+        StoppedError: there is too little space before the save, or it ran out during it.
+    """
+    free = shutil.disk_usage(path).free
+    message = (
+        f"{path}: the disk has too little space for this save: {needed_bytes:,} bytes needed, {free:,} free. "
+        "What was saved before is intact; free some space and give the same command again"
+    )
+    if free < needed_bytes:
+        raise StoppedError(message)
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
+            raise StoppedError(message) from error
+        raise
