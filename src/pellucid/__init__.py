@@ -1,1 +1,57 @@
-"""A Transformer translator that you train on your own text, run anywhere, and see through."""
+"""A Transformer translator that you train on your own text, run anywhere, and see through.
+
+The public surface, and nothing else. Names are looked up when they are first used, so importing
+this package is quick and does not import torch.
+
+    translator = pellucid.load("runs/de-en")
+    print(translator.translate("Ein Hund rennt."))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pellucid.config import Recipe, load_recipe
+    from pellucid.errors import PellucidError
+    from pellucid.jobs.surface import load, train
+    from pellucid.model.transformer import Transformer
+    from pellucid.translation.hypothesis import Translation
+    from pellucid.translation.translator import Translator
+
+__all__ = [
+    "PellucidError",
+    "Recipe",
+    "Transformer",
+    "Translation",
+    "Translator",
+    "__version__",
+    "load",
+    "load_recipe",
+    "train",
+]
+
+__version__ = _version("pellucid")
+
+_HOMES = {
+    "PellucidError": "pellucid.errors",
+    "Recipe": "pellucid.config",
+    "Transformer": "pellucid.model.transformer",
+    "Translation": "pellucid.translation.hypothesis",
+    "Translator": "pellucid.translation.translator",
+    "load": "pellucid.jobs.surface",
+    "load_recipe": "pellucid.config",
+    "train": "pellucid.jobs.surface",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The command line, one verb a file; ``main`` puts them together."""

@@ -1,0 +1,5 @@
+"""Run the command line with ``python -m pellucid``."""
+
+from pellucid.cli.main import run
+
+run()

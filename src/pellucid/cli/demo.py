@@ -1,0 +1,24 @@
+"""The verb ``demo``: train a small English-French translator on the embedded corpus and use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["demo"]
+
+
+def demo(
+    minutes: Annotated[float, typer.Option(help="Training time.")] = 3.0,
+    seed: Annotated[int, typer.Option(help="Decides the corpus, the first weights and the order of the batches.")] = 1,
+    output: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
+) -> None:
+    """Train a translator on sentences that ship with pellucid, translate with it and score it."""
+    from pellucid.cli.training_screen import TrainingScreen
+    from pellucid.jobs import demo as job
+
+    with TrainingScreen() as screen:
+        outcome = job.demo(output, minutes=minutes, seed=seed, reporter=screen)
+    print(outcome.as_text())

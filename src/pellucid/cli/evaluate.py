@@ -1,0 +1,39 @@
+"""The verb ``evaluate``: BLEU, chrF and TER with their signatures, intervals, and the worst sentences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pellucid.cli.console import counting, say
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model folder or a run folder.")],
+    src: Annotated[Path, typer.Option(help="Source sentences, one a line.")],
+    ref: Annotated[Path, typer.Option(help="Reference translations, line by line.")],
+    against: Annotated[Path | None, typer.Option(help="A second model; the difference is tested in pairs.")] = None,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON here.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown here.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of [translation], as in beam_size=1.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
+) -> None:
+    """Translate a test set and score it against its references."""
+    from pellucid.jobs import evaluate as job
+
+    with counting("translated lines") as progress:
+        report = job.evaluate_files(
+            model, src, ref, against=against, settings=set_ or [], device=device, threads=threads, progress=progress
+        )
+    for path, text in ((json_, report.as_json()), (markdown, report.as_markdown())):
+        if path is not None:
+            path.write_text(text, encoding="utf-8")
+            say(f"report written to {path}")
+    print(report.as_text())

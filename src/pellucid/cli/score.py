@@ -1,0 +1,29 @@
+"""The verb ``score``: how probable a model finds given translations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pellucid.cli.console import counting, say
+
+__all__ = ["score"]
+
+
+def score(
+    model: Annotated[Path, typer.Argument(help="A model folder or a run folder.")],
+    src: Annotated[Path, typer.Option(help="Source sentences, one a line.")],
+    tgt: Annotated[Path, typer.Option(help="Their translations, line by line.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
+) -> None:
+    """Print the log-probability and the number of tokens of each pair, tab-separated; the perplexity at the end."""
+    from pellucid.jobs import score as job
+
+    with counting("scored pairs") as progress:
+        outcome = job.score_files(model, src, tgt, device=device, threads=threads, progress=progress)
+    for row in outcome.rows:
+        print(f"{row.log_probability:.6f}\t{row.num_tokens}")
+    say(outcome.as_text())

@@ -1,0 +1,52 @@
+"""The verb ``translate``: a file or standard input, line by line, to standard output or a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pellucid.cli.console import counting, say, say_error
+
+__all__ = ["translate"]
+
+
+def translate(
+    model: Annotated[Path, typer.Argument(help="A model folder or a run folder.")],
+    file: Annotated[str, typer.Argument(help="Text to translate, a segment a line; - is standard input.")] = "-",
+    output: Annotated[Path | None, typer.Option(help="Write here instead of to standard output.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="text, jsonl or moses (n-best list).")] = "text",
+    beam_size: Annotated[int | None, typer.Option(help="Hypotheses kept at each step; 1 is greedy search.")] = None,
+    n_best: Annotated[int | None, typer.Option(help="Translations given for each line (jsonl and moses).")] = None,
+    length_penalty: Annotated[str | None, typer.Option(help="none, average (|y|^alpha) or gnmt.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Exponent of the length penalty.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting of [translation], as in no_repeat_ngram_size=3."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
+) -> None:
+    """Translate text. Output is line-parallel to the input; a bad line fails alone and is reported."""
+    from pellucid.jobs import translate as job
+
+    given = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty, "alpha": alpha}
+    settings = [f"{key}={value}" for key, value in given.items() if value is not None] + list(set_ or [])
+    with counting("translated lines") as progress:
+        outcome = job.translate_file(
+            model,
+            file,
+            output=output,
+            format=job.OutputFormat.named(format_),
+            settings=settings,
+            device=device,
+            threads=threads,
+            progress=progress,
+        )
+    for problem in outcome.problems:
+        say_error(problem)
+    if outcome.notes:
+        say(outcome.notes)
+    if outcome.problems:
+        raise typer.Exit(1)

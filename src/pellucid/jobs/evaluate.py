@@ -1,0 +1,67 @@
+"""Translate a test set and score it, alone or against a second model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pellucid.config import CorpusConfig, InvalidUtf8
+from pellucid.errors import RequestError
+from pellucid.evaluation.report import EvaluationReport, evaluate_translations
+from pellucid.jobs.models import open_translator
+from pellucid.text.corpus import read_pairs
+from pellucid.translation.translator import Translator
+
+__all__ = ["evaluate_files", "translate_all"]
+
+
+def evaluate_files(
+    model: Path,
+    src: Path,
+    ref: Path,
+    *,
+    against: Path | None = None,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    threads: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> EvaluationReport:
+    """Translate ``src`` and compare with ``ref``, line by line.
+
+    Raises:
+        BundleError: a model cannot be used.
+        DataError: the files cannot be read or are not parallel.
+        RequestError: a line could not be translated; a score over the others would not be one.
+    """
+    pairs = list(read_pairs(CorpusConfig(src=src, tgt=ref), index=0, invalid_utf8=InvalidUtf8.STRICT))
+    sources = [pair.source for pair in pairs]
+    translator = open_translator(model, settings=settings, device=device, threads=threads)
+    hypotheses = translate_all(translator, sources, progress=progress)
+    other: list[str] | None = None
+    if against is not None:
+        second = open_translator(against, settings=settings, device=device, threads=threads)
+        other = translate_all(second, sources, progress=progress)
+    return evaluate_translations(
+        hypotheses,
+        [pair.target for pair in pairs],
+        sources=sources,
+        target_language=translator.target_language,
+        against=other,
+        name=str(model),
+        against_name=str(against) if against is not None else None,
+    )
+
+
+def translate_all(
+    translator: Translator, sources: Sequence[str], *, progress: Callable[[int], None] = lambda done: None
+) -> list[str]:
+    """Translate sentences that must all succeed.
+
+    Raises:
+        RequestError: one of them failed; says which.
+    """
+    results = translator.translate(sources, progress=progress)
+    for number, result in enumerate(results, start=1):
+        if result.error:
+            raise RequestError(f"line {number}: {result.error}; mend or remove it, a score needs every line")
+    return [result.text for result in results]

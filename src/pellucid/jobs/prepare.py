@@ -1,0 +1,206 @@
+"""From the files that a recipe names to token stores on disk, once a run.
+
+    verify every file → clean → train the tokenizer (or take the one of ``init_from``) → write the stores
+
+``data/prepared.json`` is written last and says what the folder was made from; where it still holds,
+nothing is done again. Read ``train.py`` next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from pellucid.bundle import Bundle
+from pellucid.config import DataConfig, Recipe
+from pellucid.durable import DISK
+from pellucid.errors import DataError
+from pellucid.runtime import Runtime
+from pellucid.text.cleaning import Cleaner
+from pellucid.text.corpus import CorpusFacts, SentencePair, read_pairs, verify_corpora
+from pellucid.text.store import TokenStore, write_store
+from pellucid.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+
+__all__ = ["PreparedData", "cleaned_pairs", "prepare"]
+
+_LARGEST_HELD_OUT = 1000
+_HELD_OUT_SHARE = 100
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Everything that training reads."""
+
+    tokenizer: Tokenizer
+    store: TokenStore
+    valid_store: TokenStore
+    valid_pairs: tuple[SentencePair, ...]
+    """The first validation pairs as text, for scores and samples."""
+    fingerprint: str
+    summary: tuple[str, ...]
+    """What was read, kept and dropped, in lines for the screen and the card."""
+
+
+def prepare(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    runtime: Runtime,
+    initial: Bundle | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str, int], None] = lambda what, done: None,
+) -> PreparedData:
+    """Read, check, clean, cut into pieces and store the corpora of a recipe.
+
+    Raises:
+        DataError: a file is wrong, or no pair is left to train on.
+        ConfigError: the tokenizer that was asked for cannot be had from this text.
+    """
+    if not recipe.data.train:
+        raise DataError(
+            "no training text: name it with --train-src and --train-tgt, or in a recipe as [[data.train]]"
+        )
+    facts = verify_corpora(recipe.data)
+    key = _fingerprint(recipe, facts, initial)
+    stamp = folder / "prepared.json"
+    if _stamp_holds(stamp, key):
+        say(f"{folder}: prepared before from the same files and settings; used again")
+        summary = tuple(json.loads(stamp.read_text(encoding="utf-8"))["summary"])
+    else:
+        DISK.remove(stamp)
+        folder.mkdir(parents=True, exist_ok=True)
+        summary = _prepare_anew(recipe, folder, runtime=runtime, initial=initial, facts=facts, progress=progress)
+        for line in summary:
+            say(line)
+        content = {"fingerprint": key, "summary": summary, "corpora": [asdict(f) for f in facts]}
+        DISK.write_replacing(stamp, json.dumps(content, indent=1, ensure_ascii=False).encode())
+    store = TokenStore.open(folder / "train")
+    valid_store = TokenStore.open(folder / "valid")
+    valid = tuple(islice(_validation_text(folder), max(recipe.training.valid_bleu_sentences, 1)))
+    return PreparedData(load_tokenizer(folder / "tokenizer"), store, valid_store, valid, key, summary)
+
+
+def cleaned_pairs(data: DataConfig, cleaner: Cleaner) -> Iterator[SentencePair]:
+    """Yield the training pairs of all corpora that the filters keep, in order."""
+    for index, corpus in enumerate(data.train):
+        yield from cleaner.clean(read_pairs(corpus, index=index, invalid_utf8=data.invalid_utf8))
+
+
+def _prepare_anew(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    runtime: Runtime,
+    initial: Bundle | None,
+    facts: Sequence[CorpusFacts],
+    progress: Callable[[str, int], None],
+) -> tuple[str, ...]:
+    data, training = recipe.data, recipe.training
+    cleaner = Cleaner(data.cleaning)
+    kept = sum(1 for _ in _counted(cleaned_pairs(data, cleaner), lambda n: progress("read and cleaned pairs", n)))
+    report = cleaner.report()
+    if not kept:
+        raise DataError(f"no training pair is left after cleaning: {report.as_text()}")
+    held_out = _held_out_rows(recipe, kept)
+
+    def train_pairs() -> Iterator[SentencePair]:
+        for row, pair in enumerate(cleaned_pairs(data, Cleaner(data.cleaning))):
+            if row not in held_out:
+                yield pair
+
+    if initial is not None:
+        tokenizer = initial.tokenizer
+        lines = [f"tokenizer: the one of {initial.folder}"]
+    else:
+        trained = train_tokenizer(train_pairs, recipe.tokenizer, seed=training.seed, threads=runtime.threads)
+        tokenizer = trained.tokenizer
+        lines = [trained.as_text()]
+    (folder / "tokenizer").mkdir(exist_ok=True)
+    tokenizer.save(folder / "tokenizer")
+    _write_validation_text(folder, _validation_pairs(data, held_out))
+    for name, pairs in (("train", train_pairs()), ("valid", _validation_text(folder))):
+        store = write_store(
+            folder / name,
+            pairs,
+            tokenizer,
+            max_length=training.max_length,
+            progress=lambda n, name=name: progress(f"{name} pairs cut into pieces", n),  # type: ignore[misc]
+        )
+        lines.append(
+            f"{name}: {len(store):,} pairs, {int(store.source_lengths.sum()):,} source and "
+            f"{int(store.target_lengths.sum()):,} target tokens"
+            + (f"; {store.left_out:,} longer than {training.max_length} tokens left out" if store.left_out else "")
+        )
+        if not len(store):
+            raise DataError(
+                f"{name}: no pair has at most {training.max_length} tokens on both sides (training.max_length)"
+            )
+    read = [f"{f.label}: {f.pairs:,} pairs read" for f in facts]
+    if held_out:
+        lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
+    return (*read, report.as_text(), *lines)
+
+
+def _counted(pairs: Iterator[SentencePair], progress: Callable[[int], None]) -> Iterator[SentencePair]:
+    for number, pair in enumerate(pairs, start=1):
+        if number % 5000 == 0:
+            progress(number)
+        yield pair
+
+
+def _held_out_rows(recipe: Recipe, kept: int) -> frozenset[int]:
+    if recipe.data.valid is not None:
+        return frozenset()
+    count = min(_LARGEST_HELD_OUT, max(1, kept // _HELD_OUT_SHARE))
+    if kept < 2:
+        raise DataError("one training pair and no validation text: give --valid-src and --valid-tgt, or more text")
+    chosen = np.random.default_rng([recipe.training.seed, 0x5EED]).choice(kept, size=count, replace=False)
+    return frozenset(int(row) for row in chosen)
+
+
+def _validation_pairs(data: DataConfig, held_out: frozenset[int]) -> Iterator[SentencePair]:
+    if data.valid is not None:
+        yield from read_pairs(data.valid, index=0, invalid_utf8=data.invalid_utf8)
+        return
+    for row, pair in enumerate(cleaned_pairs(data, Cleaner(data.cleaning))):
+        if row in held_out:
+            yield pair
+
+
+def _write_validation_text(folder: Path, pairs: Iterator[SentencePair]) -> None:
+    rows = (json.dumps(asdict(pair), ensure_ascii=False).encode() + b"\n" for pair in pairs)
+    DISK.write_replacing(folder / "valid.jsonl", rows)
+
+
+def _validation_text(folder: Path) -> Iterator[SentencePair]:
+    with (folder / "valid.jsonl").open("rb") as file:
+        for row in file:
+            yield SentencePair(**json.loads(row))
+
+
+def _stamp_holds(stamp: Path, key: str) -> bool:
+    try:
+        return bool(json.loads(stamp.read_text(encoding="utf-8"))["fingerprint"] == key)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _fingerprint(recipe: Recipe, facts: Sequence[CorpusFacts], initial: Bundle | None) -> str:
+    """Return a hash of all that decides the stores: the bytes of the files and the settings that act on them."""
+    content = {
+        "corpora": [f.sha256 for f in facts],
+        "data": recipe.data.model_dump(mode="json", exclude={"train", "valid"}),
+        "weights": [c.weight for c in recipe.data.train],
+        "has_valid": recipe.data.valid is not None,
+        "tokenizer": recipe.tokenizer.model_dump(mode="json"),
+        "initial": None if initial is None else sorted(initial.description.files.items()),
+        "max_length": recipe.training.max_length,
+        "seed": recipe.training.seed,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
