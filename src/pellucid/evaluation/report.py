@@ -1,0 +1,270 @@
+"""Score a set of translations and say it in text, JSON or Markdown, with the sentences that went worst.
+
+Pure functions over lists of strings: where the translations come from is not asked. The counting
+is in ``metrics.py``, the statistics in ``significance.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from pellucid.evaluation.metrics import (
+    MetricName,
+    Score,
+    SentenceStatistics,
+    TokenizerChoice,
+    bleu_tokenizer,
+    check_parallel,
+    sentence_statistics,
+)
+from pellucid.evaluation.significance import DEFAULT_SEED, Comparison, Interval, bootstrap_interval, compare
+
+__all__ = ["EvaluationReport", "ScoredSentence", "evaluate_translations"]
+
+FORMAT_VERSION = 1
+"""Of the JSON; raised when a name in it changes its meaning or goes."""
+
+# A final full stop set apart by a space is rare in plain text and the rule in tokenised text.
+_TOKENISED_ENDING = " ."
+_TOKENISED_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class ScoredSentence:
+    """One sentence with its chrF; ``line`` counts from 0."""
+
+    line: int
+    chrf: float
+    hypothesis: str
+    reference: str
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """Everything that was measured about one set of translations."""
+
+    sentences: int
+    target_language: str
+    tokenizer: TokenizerChoice
+    scores: tuple[Score, ...]
+    intervals: tuple[Interval | None, ...]
+    """One for each score, in the same order; None where no resampling was asked for."""
+    exact_matches: int
+    worst: tuple[ScoredSentence, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader should know before trusting the figures."""
+
+    @property
+    def exact_match(self) -> float:
+        """Return the share of sentences that equal their reference, outer white space aside; 0 to 1."""
+        return self.exact_matches / self.sentences
+
+    def score(self, metric: MetricName) -> Score:
+        """Return the score of one metric."""
+        return next(score for score in self.scores if score.metric == metric)
+
+    def interval(self, metric: MetricName) -> Interval | None:
+        """Return the interval of one metric, None where no resampling was asked for."""
+        return next(i for score, i in zip(self.scores, self.intervals, strict=True) if score.metric == metric)
+
+    def to_text(self) -> str:
+        """Write the figures as plain lines for a terminal; the worst sentences are left to the other forms."""
+        lines = [
+            f"{self.sentences} sentences into {self.target_language}; "
+            f"BLEU tokenizer {self.tokenizer.name}: {self.tokenizer.reason}"
+        ]
+        for score, interval in zip(self.scores, self.intervals, strict=True):
+            lines.append(f"{score.metric.label:<16} {score.value:6.2f}  {_bracket(interval):<18} {score.signature}")
+            if score.detail:
+                lines.append(f"{'':<16} {score.detail}")
+        lines.append(f"{'exact match':<16} {100 * self.exact_match:6.2f}  {self.exact_matches} of {self.sentences}")
+        lines += self._comparison_lines()
+        if given := next((interval for interval in self.intervals if interval), None):
+            lines.append(f"[ ] 95 % bootstrap interval, {given.resamples} resamples, seed {given.seed}")
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join(lines) + "\n"
+
+    def to_json(self) -> str:
+        """Write everything, the worst sentences included, as a JSON object."""
+        return json.dumps(
+            {
+                "format_version": FORMAT_VERSION,
+                "sentences": self.sentences,
+                "target_language": self.target_language,
+                "bleu_tokenizer": asdict(self.tokenizer),
+                "scores": {
+                    score.metric.value: {
+                        "value": score.value,
+                        "signature": score.signature,
+                        "detail": score.detail,
+                        "interval": asdict(interval) if interval else None,
+                    }
+                    for score, interval in zip(self.scores, self.intervals, strict=True)
+                },
+                "exact_match": {"share": self.exact_match, "sentences": self.exact_matches},
+                "comparisons": {
+                    comparison.metric.value: asdict(comparison)
+                    | {"difference": comparison.difference, "verdict": comparison.verdict()}
+                    for comparison in self.comparisons
+                },
+                "notes": list(self.notes),
+                "worst": [asdict(sentence) for sentence in self.worst],
+            },
+            ensure_ascii=False,
+            indent=2,
+        )
+
+    def to_markdown(self, *, title: str = "Evaluation") -> str:
+        """Write a page: the figures, the comparison, and the worst sentences beside their references."""
+        lines = [
+            f"# {title}",
+            "",
+            f"{self.sentences} sentences into `{self.target_language}`. BLEU tokenizer `{self.tokenizer.name}`: "
+            f"{self.tokenizer.reason}.",
+            "",
+            "| metric | score | 95 % interval | signature |",
+            "|---|---:|---|---|",
+        ]
+        for score, interval in zip(self.scores, self.intervals, strict=True):
+            signature = _cell(score.signature)
+            lines.append(f"| {score.metric.label} | {score.value:.2f} | {_bracket(interval)} | {signature} |")
+        lines.append(f"| exact match | {100 * self.exact_match:.2f} | | {self.exact_matches} of {self.sentences} |")
+        lines += ["", *(f"BLEU: {score.detail}." for score in self.scores[:1] if score.detail)]
+        if self.comparisons:
+            lines += ["", "## Against the baseline", "", *(f"- {line}" for line in self._comparison_lines())]
+        if self.notes:
+            lines += ["", "## Notes", "", *(f"- {note}" for note in self.notes)]
+        if self.worst:
+            lines += ["", f"## The {len(self.worst)} worst sentences, by chrF", ""]
+            lines += ["| line | chrF | | text |", "|---:|---:|---|---|"]
+            for sentence in self.worst:
+                lines += _worst_rows(sentence)
+        return "\n".join(lines) + "\n"
+
+    def _comparison_lines(self) -> list[str]:
+        lines = [
+            f"{c.metric.label}: {c.system:.2f} against {c.baseline:.2f}, difference {c.difference:+.2f} "
+            f"[{c.interval.low:+.2f}, {c.interval.high:+.2f}], p = {c.p_value:.4f}: {c.verdict()}"
+            for c in self.comparisons
+        ]
+        lines += [
+            f"p by paired approximate randomization, {c.trials} trials, seed {c.seed}; "
+            f"interval by paired bootstrap, {c.interval.resamples} resamples"
+            for c in self.comparisons[:1]
+        ]
+        return lines
+
+
+def evaluate_translations(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    target_language: str,
+    sources: Sequence[str] | None = None,
+    baseline: Sequence[str] | None = None,
+    tokenizer: TokenizerChoice | str = "auto",
+    resamples: int = 1000,
+    trials: int = 10_000,
+    seed: int = DEFAULT_SEED,
+    worst: int = 10,
+) -> EvaluationReport:
+    """Score translations against one reference each, cased and lowercased.
+
+    ``baseline`` is another system's output for the same sentences; with it comes a paired test of
+    every metric. ``resamples = 0`` leaves the intervals out. An empty hypothesis is a bad
+    translation, not an error.
+
+    Raises:
+        DataError: nothing to score, or unequal counts.
+        ConfigError: the tokenizer is unknown, or the language's own is not installed.
+    """
+    sides: dict[str, Sequence[str]] = {"hypotheses": hypotheses, "references": references}
+    sides |= {"sources": sources} if sources is not None else {}
+    sides |= {"baseline": baseline} if baseline is not None else {}
+    check_parallel(sides)
+    choice = bleu_tokenizer(target_language, tokenizer) if isinstance(tokenizer, str) else tokenizer
+
+    def counted(texts: Sequence[str]) -> dict[MetricName, SentenceStatistics]:
+        return {
+            metric: sentence_statistics(
+                texts, references, metric=metric, target_language=target_language, tokenizer=choice
+            )
+            for metric in MetricName
+        }
+
+    system = counted(hypotheses)
+    comparisons: tuple[Comparison, ...] = ()
+    if baseline is not None:
+        other = counted(baseline)
+        comparisons = tuple(
+            compare(system[metric], other[metric], trials=trials, resamples=max(resamples, 1), seed=seed)
+            for metric in MetricName
+        )
+    return EvaluationReport(
+        sentences=len(hypotheses),
+        target_language=target_language,
+        tokenizer=choice,
+        scores=tuple(statistics.corpus_score() for statistics in system.values()),
+        intervals=tuple(
+            bootstrap_interval(statistics, resamples=resamples, seed=seed) if resamples else None
+            for statistics in system.values()
+        ),
+        exact_matches=sum(h.strip() == r.strip() for h, r in zip(hypotheses, references, strict=True)),
+        worst=_worst(system[MetricName.CHRF], hypotheses, references, sources, worst),
+        comparisons=comparisons,
+        notes=_notes(hypotheses),
+    )
+
+
+def _worst(
+    statistics: SentenceStatistics,
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    sources: Sequence[str] | None,
+    count: int,
+) -> tuple[ScoredSentence, ...]:
+    scores = statistics.sentence_scores()
+    lines = sorted(range(len(hypotheses)), key=lambda line: (scores[line], line))[:count]
+    return tuple(
+        ScoredSentence(
+            line, float(scores[line]), hypotheses[line], references[line], sources[line] if sources else None
+        )
+        for line in lines
+    )
+
+
+def _notes(hypotheses: Sequence[str]) -> tuple[str, ...]:
+    notes = []
+    empty = sum(not hypothesis.strip() for hypothesis in hypotheses)
+    if empty:
+        notes.append(f"{empty} of {len(hypotheses)} translations are empty")
+    tokenised = sum(hypothesis.rstrip().endswith(_TOKENISED_ENDING) for hypothesis in hypotheses)
+    if tokenised > _TOKENISED_SHARE * len(hypotheses):
+        notes.append(
+            f"{tokenised} of {len(hypotheses)} translations end in {_TOKENISED_ENDING!r}: the text looks tokenised, "
+            "and its BLEU compares with none that was measured on plain text"
+        )
+    return tuple(notes)
+
+
+def _bracket(interval: Interval | None) -> str:
+    return f"[{interval.low:.2f}, {interval.high:.2f}]" if interval else ""
+
+
+def _cell(text: str) -> str:
+    """Keep a text inside one cell of a Markdown table, its HTML and its bars shown as they are."""
+    for character, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("\r", " "), ("\n", " ")):
+        text = text.replace(character, shown)
+    return text
+
+
+def _worst_rows(sentence: ScoredSentence) -> list[str]:
+    rows = [f"| {sentence.line} | {sentence.chrf:.1f} | translation | {_cell(sentence.hypothesis)} |"]
+    rows.append(f"| | | reference | {_cell(sentence.reference)} |")
+    if sentence.source is not None:
+        rows.append(f"| | | source | {_cell(sentence.source)} |")
+    return rows
