@@ -1,0 +1,151 @@
+"""Scaled dot-product attention and its heads (sections 3.2.1, 3.2.2).
+
+    Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V                        equation 1
+    MultiHead = Concat(head_1, ..., head_h) W^O                              section 3.2.2
+
+The arithmetic stands here twice. ``explicit_attention`` is the equation line by line and shows
+every value to a recorder; ``fused_attention`` is one kernel, used when nobody looks. A test holds
+them equal. Read ``layers.py`` next.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pellucid.config import ModelConfig
+from pellucid.model.dropout import Dropout
+from pellucid.model.recorder import Scope, visit
+
+__all__ = [
+    "MultiHeadAttention",
+    "causal_may_attend",
+    "explicit_attention",
+    "fused_attention",
+    "padding_may_attend",
+]
+
+
+def padding_may_attend(mask: Tensor | None, *, like: Tensor) -> Tensor | None:
+    """Return the mask of real keys, [batch, time], as a mask of scores, [batch, 1, 1, time].
+
+    ``like`` [batch, time, ...] is what the mask belongs to.
+
+    Raises:
+        ValueError: the mask is not boolean, or has another shape than [batch, time].
+    """
+    if mask is None:
+        return None
+    if mask.dtype != torch.bool or mask.shape != like.shape[:2]:
+        raise ValueError(
+            f"a mask is boolean and {list(like.shape[:2])} here, True where attention may go; "
+            f"this one is {mask.dtype} and {list(mask.shape)}"
+        )
+    return mask[:, None, None, :]
+
+
+def causal_may_attend(time: int, *, device: torch.device) -> Tensor:
+    """Return the mask under which no position sees a later one, [1, 1, time, time] (section 3.2.3)."""
+    return torch.ones(time, time, dtype=torch.bool, device=device).tril()[None, None]
+
+
+def fused_attention(queries: Tensor, keys: Tensor, values: Tensor, *, may_attend: Tensor | None) -> Tensor:
+    """Compute equation 1 in one kernel; shapes and edge cases as in ``explicit_attention``.
+
+    On a processor, 100 sentences of 20 tokens, 4 heads of 64: 1.3 ms forward and 2.7 ms backward,
+    whether the mask is boolean, additive or causal by flag; products and softmax one by one take
+    3.5 and 2.5 ms. So one form of mask serves all, and it is the boolean one.
+    """
+    return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=may_attend)
+
+
+def explicit_attention(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    *,
+    may_attend: Tensor | None,
+    dropout: Dropout | None = None,
+    scope: Scope | None = None,
+) -> Tensor:
+    """Compute equation 1 step by step: the contexts [batch, heads, time, d_head].
+
+    ``queries`` are [batch, heads, time, d_head], ``keys`` and ``values`` [batch, heads, memory,
+    d_head], ``may_attend`` anything that broadcasts to [batch, heads, time, memory]. A position
+    that may attend to nothing gets weights and context of zero, and passes no gradient.
+    """
+    scores = visit(scope, "scores", queries @ keys.transpose(-2, -1))
+    scaled = visit(scope, "scaled", scores / math.sqrt(queries.shape[-1]))
+    may_attend = _may_attend_site(may_attend, scaled, scope)
+    wide = torch.promote_types(scaled.dtype, torch.float32)
+    if may_attend is None:
+        weights = torch.softmax(scaled, dim=-1, dtype=wide)
+    else:
+        # Not minus infinity: a row of nothing but that is 0/0 in the softmax, forward and backward.
+        hidden = scaled.masked_fill(~may_attend, torch.finfo(scaled.dtype).min)
+        weights = torch.softmax(hidden, dim=-1, dtype=wide).masked_fill(~may_attend, 0)
+    weights = visit(scope, "weights", weights.to(values.dtype))
+    if dropout is not None:
+        weights = dropout(weights)
+    return visit(scope, "context", weights @ values)
+
+
+def _may_attend_site(may_attend: Tensor | None, scores: Tensor, scope: Scope | None) -> Tensor | None:
+    """Show the mask in the shape of the scores, all True where there is none."""
+    if scope is None:
+        return may_attend
+    if may_attend is None:
+        may_attend = torch.ones((), dtype=torch.bool, device=scores.device)
+    return visit(scope, "may_attend", may_attend.expand_as(scores))
+
+
+class MultiHeadAttention(nn.Module):
+    """Several attentions side by side, each on its own projection to d_head dimensions (section 3.2.2).
+
+    The four linear maps are the paper's W^Q, W^K, W^V (all heads in one matrix, head by head)
+    and W^O, with biases. One product for queries, keys and values together was measured: 2 % of
+    the time of these maps, too little for weights that are harder to read.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.queries = nn.Linear(config.d_model, config.d_model)
+        self.keys = nn.Linear(config.d_model, config.d_model)
+        self.values = nn.Linear(config.d_model, config.d_model)
+        self.output = nn.Linear(config.d_model, config.d_model)
+        self.dropout = Dropout(config.attention_dropout)
+
+    def forward(
+        self, hidden: Tensor, memory: Tensor, *, may_attend: Tensor | None = None, scope: Scope | None = None
+    ) -> Tensor:
+        """Let each position of ``hidden`` [batch, time, d_model] gather from ``memory`` [batch, memory, d_model].
+
+        Returns [batch, time, d_model]. ``memory`` is ``hidden`` itself in self-attention;
+        ``may_attend`` broadcasts to [batch, heads, time, memory].
+        """
+        queries = visit(scope, "queries", self.split_heads(self.queries(hidden)))
+        keys = visit(scope, "keys", self.split_heads(self.keys(memory)))
+        values = visit(scope, "values", self.split_heads(self.values(memory)))
+        if scope is None and not (self.training and self.dropout.rate):
+            context = fused_attention(queries, keys, values, may_attend=may_attend)
+        else:
+            # The fused kernel has no dropout on a processor but torch's slow one.
+            context = explicit_attention(
+                queries, keys, values, may_attend=may_attend, dropout=self.dropout, scope=scope
+            )
+        return self.combine_heads(context, scope=scope)
+
+    def split_heads(self, projected: Tensor) -> Tensor:
+        """Return [batch, time, d_model] as [batch, heads, time, d_head]."""
+        batch, time, d_model = projected.shape
+        return projected.view(batch, time, self.num_heads, d_model // self.num_heads).transpose(1, 2)
+
+    def combine_heads(self, context: Tensor, *, scope: Scope | None = None) -> Tensor:
+        """Concatenate the heads [batch, heads, time, d_head] and apply W^O, [batch, time, d_model]."""
+        concatenated = visit(scope, "concatenated", context.transpose(1, 2).flatten(2))
+        output: Tensor = self.output(concatenated)
+        return visit(scope, "output", output)

@@ -1,0 +1,151 @@
+"""Feed-forward networks and the layers of encoder and decoder (sections 3.1, 3.3).
+
+    post-norm, the paper's:   x = norm(x + dropout(sublayer(x)))
+    pre-norm:                 x = x + dropout(sublayer(norm(x)))
+
+Read ``cache.py`` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pellucid.config import Activation, ModelConfig, NormOrder
+from pellucid.model.attention import MultiHeadAttention
+from pellucid.model.cache import LayerCache
+from pellucid.model.dropout import Dropout
+from pellucid.model.recorder import Scope, below, visit
+
+__all__ = ["DecoderLayer", "EncoderLayer", "FeedForward"]
+
+_ACTIVATIONS: Final[dict[Activation, Callable[[Tensor], Tensor]]] = {
+    Activation.RELU: functional.relu,
+    Activation.GELU: functional.gelu,
+    Activation.SWISH: functional.silu,
+}
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with a non-linearity between, the same at every position (section 3.3, equation 2)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.inner = nn.Linear(config.d_model, config.d_feedforward)
+        self.outer = nn.Linear(config.d_feedforward, config.d_model)
+        self.activation = config.activation
+        self.dropout = Dropout(config.activation_dropout)
+
+    def forward(self, hidden: Tensor, *, scope: Scope | None = None) -> Tensor:
+        """Map ``hidden`` [..., d_model] to the same shape, by way of [..., d_feedforward]."""
+        pre_activation = visit(scope, "pre_activation", self.inner(hidden))
+        activated = visit(scope, "hidden", _ACTIVATIONS[self.activation](pre_activation))
+        return visit(scope, "output", self.outer(self.dropout(activated)))
+
+
+class _Layer(nn.Module):
+    """What both kinds of layer share: a residual connection and a norm around each sub-layer."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.norm_order = config.norm_order
+        self.dropout = Dropout(config.dropout)
+
+    def around(
+        self, hidden: Tensor, sublayer: Callable[[Tensor], Tensor], *, norm: nn.Module, name: str, scope: Scope | None
+    ) -> Tensor:
+        """Apply a sub-layer with its residual connection and norm in the configured order."""
+        if self.norm_order is NormOrder.PRE:
+            normed = visit(scope, f"{name}_norm", norm(hidden))
+            return visit(scope, f"{name}_residual", hidden + self.dropout(sublayer(normed)))
+        residual = visit(scope, f"{name}_residual", hidden + self.dropout(sublayer(hidden)))
+        return visit(scope, f"{name}_norm", norm(residual))
+
+
+class EncoderLayer(_Layer):
+    """Self-attention over the source, then a feed-forward network (section 3.1)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.self_attention = MultiHeadAttention(config)
+        self.self_attention_norm = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
+        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
+
+    def forward(self, hidden: Tensor, *, may_attend: Tensor | None = None, scope: Scope | None = None) -> Tensor:
+        """Map ``hidden`` [batch, source, d_model] to the same shape."""
+        hidden = visit(scope, "input", hidden)
+        hidden = self.around(
+            hidden,
+            lambda x: self.self_attention(x, x, may_attend=may_attend, scope=below(scope, "self_attention")),
+            norm=self.self_attention_norm,
+            name="self_attention",
+            scope=scope,
+        )
+        return self.around(
+            hidden,
+            lambda x: self.feed_forward(x, scope=below(scope, "feed_forward")),
+            norm=self.feed_forward_norm,
+            name="feed_forward",
+            scope=scope,
+        )
+
+
+class DecoderLayer(_Layer):
+    """Self-attention over the target so far, attention to the encoder's output, feed-forward (section 3.1)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.self_attention = MultiHeadAttention(config)
+        self.self_attention_norm = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
+        self.cross_attention = MultiHeadAttention(config)
+        self.cross_attention_norm = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
+        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
+
+    def forward(
+        self,
+        hidden: Tensor,
+        memory: Tensor,
+        *,
+        may_attend: Tensor | None = None,
+        memory_may_attend: Tensor | None = None,
+        scope: Scope | None = None,
+    ) -> Tensor:
+        """Map ``hidden`` [batch, target, d_model] to the same shape, looking at ``memory`` [batch, source, d_model]."""
+        return self._sublayers(
+            hidden,
+            lambda x: self.self_attention(x, x, may_attend=may_attend, scope=below(scope, "self_attention")),
+            lambda x: self.cross_attention(
+                x, memory, may_attend=memory_may_attend, scope=below(scope, "cross_attention")
+            ),
+            scope=scope,
+        )
+
+    def step(self, hidden: Tensor, cache: LayerCache) -> Tensor:
+        """Map one new position, [rows, 1, d_model], to the same shape; its keys and values join the cache."""
+        return self._sublayers(hidden, cache.self_attention, cache.cross_attention, scope=None)
+
+    def _sublayers(
+        self,
+        hidden: Tensor,
+        self_attention: Callable[[Tensor], Tensor],
+        cross_attention: Callable[[Tensor], Tensor],
+        *,
+        scope: Scope | None,
+    ) -> Tensor:
+        hidden = visit(scope, "input", hidden)
+        hidden = self.around(hidden, self_attention, norm=self.self_attention_norm, name="self_attention", scope=scope)
+        hidden = self.around(
+            hidden, cross_attention, norm=self.cross_attention_norm, name="cross_attention", scope=scope
+        )
+        return self.around(
+            hidden,
+            lambda x: self.feed_forward(x, scope=below(scope, "feed_forward")),
+            norm=self.feed_forward_norm,
+            name="feed_forward",
+            scope=scope,
+        )

@@ -1,0 +1,257 @@
+"""Encoder, decoder and the whole Transformer (Vaswani et al. 2017, section 3, figure 1).
+
+    source ids ─ embedding + position ─ encoder layers ─ memory ──────┐
+    target ids ─ embedding + position ─ decoder layers (look at memory) ─ projection ─ logits
+
+Everything is batch first, masks are boolean and True means "may attend". The file that says
+what the shapes are called is ``__init__.py``; the parts are in ``layers.py`` and ``attention.py``.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from pellucid.config import DecoderStart, ModelConfig, NormOrder
+from pellucid.errors import ConfigError
+from pellucid.model.attention import MultiHeadAttention, causal_may_attend, padding_may_attend
+from pellucid.model.cache import DecoderCache
+from pellucid.model.embedding import ZERO_VECTOR_ID, InputSum, OutputProjection, TokenEmbedding
+from pellucid.model.layers import DecoderLayer, EncoderLayer
+from pellucid.model.positions import Positions
+from pellucid.model.recorder import Recorder, Scope, below, scope_of, visit
+
+__all__ = ["ZERO_VECTOR_ID", "Decoder", "Encoder", "Transformer"]
+
+
+class Encoder(nn.Module):
+    """A stack of layers over the source (section 3.1); with pre-norm, a last norm after it."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.input = InputSum(config)
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_encoder_layers))
+        self.final_norm = _final_norm(config)
+
+    def forward(self, hidden: Tensor, *, may_attend: Tensor | None = None, scope: Scope | None = None) -> Tensor:
+        """Map ``hidden`` [batch, source, d_model], the input sum, to the memory of the same shape."""
+        for index, layer in enumerate(self.layers):
+            hidden = layer(hidden, may_attend=may_attend, scope=below(scope, str(index)))
+        if self.final_norm is not None:
+            hidden = visit(scope, "final_norm", self.final_norm(hidden))
+        return visit(scope, "output", hidden)
+
+
+class Decoder(nn.Module):
+    """A stack of layers over the target so far (section 3.1); with pre-norm, a last norm after it."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.input = InputSum(config)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_decoder_layers))
+        self.final_norm = _final_norm(config)
+
+    def forward(
+        self,
+        hidden: Tensor,
+        memory: Tensor,
+        *,
+        target_mask: Tensor | None = None,
+        memory_may_attend: Tensor | None = None,
+        scope: Scope | None = None,
+    ) -> Tensor:
+        """Map ``hidden`` [batch, target, d_model], the input sum, to the same shape, no position seeing a later one."""
+        may_attend = causal_may_attend(hidden.shape[1], device=hidden.device)
+        real = padding_may_attend(target_mask, like=hidden)
+        if real is not None:
+            may_attend = may_attend & real
+        for index, layer in enumerate(self.layers):
+            hidden = layer(
+                hidden,
+                memory,
+                may_attend=may_attend,
+                memory_may_attend=memory_may_attend,
+                scope=below(scope, str(index)),
+            )
+        return self._finish(hidden, scope=scope)
+
+    def step(self, hidden: Tensor, cache: DecoderCache) -> Tensor:
+        """Map one new position's input sum, [rows, 1, d_model], to the same shape."""
+        cache.make_room()
+        for layer, layer_cache in zip(self._decoder_layers(), cache.layers, strict=True):
+            hidden = layer.step(hidden, layer_cache)
+        cache.length += 1
+        return self._finish(hidden, scope=None)
+
+    def attentions(self) -> list[tuple[MultiHeadAttention, MultiHeadAttention]]:
+        """Return each layer's self-attention and cross-attention, for a cache."""
+        return [(layer.self_attention, layer.cross_attention) for layer in self._decoder_layers()]
+
+    def _decoder_layers(self) -> list[DecoderLayer]:
+        return cast(list[DecoderLayer], list(self.layers))
+
+    def _finish(self, hidden: Tensor, *, scope: Scope | None) -> Tensor:
+        if self.final_norm is not None:
+            hidden = visit(scope, "final_norm", self.final_norm(hidden))
+        return visit(scope, "output", hidden)
+
+
+class Transformer(nn.Module):
+    """The encoder-decoder model of "Attention Is All You Need", and the variants that ``ModelConfig`` names.
+
+    Masks of None mean that everything may be attended to; padding is never inferred from ids.
+    Weights are drawn from torch's default generator: Xavier uniform for linear maps, normal with
+    standard deviation d_model^-0.5 for tables, zero for biases.
+
+    Raises:
+        ConfigError: the configuration leaves the vocabulary sizes open.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        if not (config.source_vocab_size and config.target_vocab_size):
+            raise ConfigError(
+                f"model.source_vocab_size = {config.source_vocab_size} and model.target_vocab_size = "
+                f"{config.target_vocab_size}: a model needs both; take them from the tokenizer with "
+                "ModelConfig.with_vocabulary"
+            )
+        self.config = config
+        self.start_id = {
+            DecoderStart.BOS: config.specials.bos,
+            DecoderStart.PAD: config.specials.pad,
+            DecoderStart.ZERO_VECTOR: ZERO_VECTOR_ID,
+        }[config.decoder_start]
+        self.source_embedding = TokenEmbedding(config.source_vocab_size, config)
+        # A table that is shared is registered, and so stored, once.
+        self.target_embedding = None if config.share_embeddings else TokenEmbedding(config.target_vocab_size, config)
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.projection = OutputProjection(config)
+        self._initialise()
+
+    @property
+    def decoder_embedding(self) -> TokenEmbedding:
+        """The table of the decoder's input and, when tied, of the projection: the source's when all are shared."""
+        return self.source_embedding if self.target_embedding is None else self.target_embedding
+
+    def encode(
+        self, source_ids: Tensor, *, source_mask: Tensor | None = None, recorder: Recorder | None = None
+    ) -> Tensor:
+        """Read the source: ids [batch, source] to the memory, [batch, source, d_model].
+
+        Raises:
+            RequestError: the source is longer than ``max_positions``.
+        """
+        embedded = self.source_embedding(source_ids)
+        hidden = self.encoder.input(embedded, scope=scope_of(recorder, "source"))
+        may_attend = padding_may_attend(source_mask, like=source_ids)
+        memory: Tensor = self.encoder(hidden, may_attend=may_attend, scope=scope_of(recorder, "encoder"))
+        return memory
+
+    def decode(
+        self,
+        target_ids: Tensor,
+        memory: Tensor,
+        *,
+        source_mask: Tensor | None = None,
+        target_mask: Tensor | None = None,
+        recorder: Recorder | None = None,
+    ) -> Tensor:
+        """Read the target as far as it goes: ids [batch, target] to hidden states, [batch, target, d_model].
+
+        The state at position t depends on ids 0 to t only. So padding at the end of a row cannot
+        reach its real positions, and ``target_mask`` is needed only for padding elsewhere.
+
+        Raises:
+            RequestError: the target is longer than ``max_positions``.
+        """
+        embedded = self.decoder_embedding(target_ids)
+        hidden = self.decoder.input(embedded, scope=scope_of(recorder, "target"))
+        result: Tensor = self.decoder(
+            hidden,
+            memory,
+            target_mask=target_mask,
+            memory_may_attend=padding_may_attend(source_mask, like=memory),
+            scope=scope_of(recorder, "decoder"),
+        )
+        return result
+
+    def project(self, hidden: Tensor, *, recorder: Recorder | None = None) -> Tensor:
+        """Return logits [..., target_vocab_size] for ``hidden`` [..., d_model].
+
+        It is the dearest product of a small model; ``project(hidden[target_mask])`` leaves padding out.
+        A recorder also sees their log-softmax; if it edits that, the edit is returned, being
+        logits of the same distribution.
+        """
+        scope = scope_of(recorder)
+        logits = visit(scope, "logits", self.projection(hidden, self.decoder_embedding))
+        if scope is None:
+            return logits
+        log_probabilities = logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+        edited = visit(scope, "log_probabilities", log_probabilities)
+        return logits if edited is log_probabilities else edited
+
+    def forward(
+        self,
+        source_ids: Tensor,
+        target_ids: Tensor,
+        *,
+        source_mask: Tensor | None = None,
+        target_mask: Tensor | None = None,
+        recorder: Recorder | None = None,
+    ) -> Tensor:
+        """Score every next piece: ids [batch, source] and [batch, target] to logits [batch, target, target_vocab_size].
+
+        ``target_ids`` begin with ``start_id``; the logits at position t are for the piece after id t.
+        """
+        memory = self.encode(source_ids, source_mask=source_mask, recorder=recorder)
+        hidden = self.decode(target_ids, memory, source_mask=source_mask, target_mask=target_mask, recorder=recorder)
+        return self.project(hidden, recorder=recorder)
+
+    @torch.no_grad()
+    def start_cache(self, memory: Tensor, *, source_mask: Tensor | None = None) -> DecoderCache:
+        """Begin a step-by-step decoding of ``memory`` [rows, source, d_model], one row a sentence."""
+        may_attend = padding_may_attend(source_mask, like=memory)
+        return DecoderCache(memory, self.decoder.attentions(), may_attend=may_attend)
+
+    @torch.no_grad()
+    def decode_step(self, last_ids: Tensor, cache: DecoderCache) -> Tensor:
+        """Read one more id in each row, [rows], and return the logits after it, [rows, target_vocab_size].
+
+        The first ids are ``start_id``. Nothing can be recorded here: a recorder goes with whole passes.
+
+        Raises:
+            RequestError: the target would be longer than ``max_positions``.
+        """
+        embedded = self.decoder_embedding(last_ids[:, None])
+        hidden = self.decoder.step(self.decoder.input(embedded, start=cache.length), cache)
+        return self.project(hidden[:, 0])
+
+    def num_parameters(self) -> int:
+        """Return the number of trained weights; a shared table counts once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        deviation = self.config.d_model**-0.5
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, TokenEmbedding):
+                nn.init.normal_(module.weight, std=deviation)
+                if module.pad is not None:
+                    module.weight[module.pad] = 0
+            elif isinstance(module, OutputProjection) and module.weight is not None:
+                nn.init.xavier_uniform_(module.weight)
+            elif isinstance(module, Positions) and isinstance(module.table, nn.Parameter):
+                nn.init.normal_(module.table, std=deviation)
+
+
+def _final_norm(config: ModelConfig) -> nn.LayerNorm | None:
+    """Pre-norm leaves the last residual sum without a norm, so the stack ends with one."""
+    if config.norm_order is not NormOrder.PRE:
+        return None
+    return nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
