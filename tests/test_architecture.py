@@ -38,6 +38,7 @@ FLOORS = {
     "serving": 5,
     "jobs": 5,
     "cli": 6,
+    "__main__": 7,
 }
 # Within a floor rooms are strangers, except along these arrows.
 ARROWS = {
