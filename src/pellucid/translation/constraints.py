@@ -1,0 +1,87 @@
+"""What may come next, whatever the model thinks: forced prefix, bans, minimum and maximum length, n-grams.
+
+The rules, in the order of their force:
+
+1. While the forced prefix lasts, its piece comes and nothing else, even a banned one. Its log-probability
+   counts in the score like any other.
+2. ``pad`` and ``bos`` never come (unless bos is also the end of sentence, as in Hugging Face Marian), nor
+   does a banned piece. ``unk`` is a piece like others: it comes unless it is banned.
+3. The end of sentence does not come before ``min_length`` pieces.
+4. With ``no_repeat_ngram_size`` = n, a piece does not come that would complete n pieces in the same order
+   as earlier in the sentence, forced ones included.
+5. Where 2 and 4 leave a row nothing, the end of sentence may come although it is too early: rule 3 yields.
+
+What is left is not renormalised: scores stay the model's own. Read ``candidates.py`` next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pellucid.config import TranslationConfig
+
+__all__ = ["Constraints", "max_length_of"]
+
+
+def max_length_of(source_length: int, *, config: TranslationConfig, stepper_max_length: int) -> int:
+    """Return the most tokens, end of sentence included, for a source of ``source_length`` ids with its end.
+
+    ``max_length_factor`` times the source, rounded down, plus ``max_length_constant``, and never more
+    positions than the model has.
+    """
+    wanted = int(config.max_length_factor * source_length) + config.max_length_constant
+    return min(wanted, stepper_max_length)
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """The constraints of a call; one value serves every sentence."""
+
+    eos_id: int
+    forbidden_ids: tuple[int, ...] = ()
+    min_length: int = 0
+    no_repeat_ngram_size: int = 0
+    prefix: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.eos_id in self.forbidden_ids or self.eos_id in self.prefix:
+            raise ValueError(f"the end of sentence, id {self.eos_id}, cannot be forbidden or forced")
+
+    def apply(self, log_probabilities: Tensor, history: Tensor) -> Tensor:
+        """Write minus infinity over every token that may not come, in place.
+
+        Args:
+            log_probabilities: [rows, vocab].
+            history: [rows, step] int64, the tokens so far.
+        """
+        step = history.shape[1]
+        if step < len(self.prefix):
+            forced = log_probabilities[:, self.prefix[step]].clone()
+            log_probabilities.fill_(-torch.inf)
+            log_probabilities[:, self.prefix[step]] = forced
+            return log_probabilities
+        for token in self.forbidden_ids:
+            log_probabilities[:, token] = -torch.inf
+        if 0 < self.no_repeat_ngram_size <= step:
+            self._block_ngrams(log_probabilities, history)
+        if step < self.min_length:
+            self._hold_back_the_end(log_probabilities)
+        return log_probabilities
+
+    def _block_ngrams(self, log_probabilities: Tensor, history: Tensor) -> None:
+        size = self.no_repeat_ngram_size
+        ngrams = history.unfold(1, size, 1)  # [rows, places, size]
+        context = history[:, history.shape[1] - size + 1 :]  # [rows, size - 1]
+        is_here = (ngrams[:, :, :-1] == context[:, None, :]).all(dim=2)
+        rows, places = is_here.nonzero(as_tuple=True)
+        tokens = ngrams[rows, places, -1]
+        log_probabilities[rows, tokens] = -torch.inf
+
+    def _hold_back_the_end(self, log_probabilities: Tensor) -> None:
+        end = log_probabilities[:, self.eos_id].clone()
+        log_probabilities[:, self.eos_id] = -torch.inf
+        has_nothing = log_probabilities.amax(dim=1) == -torch.inf
+        log_probabilities[:, self.eos_id] = torch.where(has_nothing, end, -torch.inf)

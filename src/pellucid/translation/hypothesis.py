@@ -1,0 +1,104 @@
+"""The records of translation: a hypothesis of the search, a translation of a text, a scored pair.
+
+|y| counts the end-of-sentence piece everywhere (``LengthPenalty``). Read ``stepper.py`` next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pellucid.config import LengthPenalty
+
+__all__ = ["Hypothesis", "ScoredPair", "Translation", "length_divisor", "make_hypothesis"]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One target sentence that a search came to.
+
+    ``ids``, ``pieces`` and ``token_log_probabilities`` go together one to one and, where ``is_finished``,
+    include the end-of-sentence piece at the end. Searches leave ``pieces`` and ``text`` empty; the
+    translator fills them. An unfinished hypothesis came to the maximum length (or to a point where no piece
+    was possible), and its ids are what there is.
+    """
+
+    ids: tuple[int, ...]
+    score: float
+    """``log_probability`` divided by the length penalty; what n-best lists are sorted by."""
+    log_probability: float
+    """The plain sum of ``token_log_probabilities``: natural logarithm, the model's own, before any
+    temperature, and not renormalised over what constraints left."""
+    token_log_probabilities: tuple[float, ...]
+    is_finished: bool
+    pieces: tuple[str, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What became of one text. ``flags`` are defined in ``flags.py``; ``error`` is set where it failed.
+
+    ``alternatives`` holds the n best hypotheses, the winner first; ``text``, ``score`` and ``tokens`` are the
+    winner's (``tokens``: its pieces without the end of sentence). A text that was split has the k-th
+    hypotheses of its parts joined as its k-th alternative.
+    """
+
+    source: str
+    text: str
+    score: float
+    tokens: tuple[str, ...]
+    alternatives: tuple[Hypothesis, ...]
+    flags: tuple[str, ...] = ()
+    error: str | None = None
+    alignment: None = None
+    """Not computed yet."""
+
+
+@dataclass(frozen=True)
+class ScoredPair:
+    """How probable a model finds a given translation; the end of sentence is part of it."""
+
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    log_probability: float
+    token_log_probabilities: tuple[float, ...]
+
+    @property
+    def perplexity(self) -> float:
+        """Exponential of the mean negative log-probability of a token; infinite where that overflows."""
+        mean = -self.log_probability / len(self.token_log_probabilities)
+        return math.exp(mean) if mean < 700 else math.inf
+
+
+def length_divisor(length: int, *, form: LengthPenalty, alpha: float) -> float:
+    """Return what a log-probability of ``length`` tokens (end of sentence included) is divided by.
+
+    Never falls with length, for every form and every alpha >= 0; the beam's bound rests on that.
+    ``gnmt``: Wu et al. 2016, section 7, equation 14 without coverage.
+    """
+    if form is LengthPenalty.AVERAGE:
+        return float(max(length, 1) ** alpha)
+    if form is LengthPenalty.GNMT:
+        return float(((5 + length) / 6) ** alpha)
+    return 1.0
+
+
+def make_hypothesis(
+    ids: Sequence[int],
+    token_log_probabilities: Sequence[float],
+    *,
+    is_finished: bool,
+    form: LengthPenalty,
+    alpha: float,
+) -> Hypothesis:
+    """Sum and score a sequence of tokens."""
+    log_probability = math.fsum(token_log_probabilities)
+    return Hypothesis(
+        ids=tuple(ids),
+        score=log_probability / length_divisor(len(ids), form=form, alpha=alpha),
+        log_probability=log_probability,
+        token_log_probabilities=tuple(token_log_probabilities),
+        is_finished=is_finished,
+    )

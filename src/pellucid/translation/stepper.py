@@ -1,0 +1,145 @@
+"""What a search sees of a model: start, step, select rows. Nothing else, so that anything can be searched.
+
+A stepper may be a Transformer with a cache, an ensemble, another engine, or a table of a Markov chain
+in a test. Read ``observer.py`` next, or ``beam.py`` for the use of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from pellucid.errors import IncompatibleModelError
+
+if TYPE_CHECKING:
+    from pellucid.model.cache import DecoderCache
+    from pellucid.model.transformer import Transformer
+
+__all__ = ["EnsembleStepper", "ModelStepper", "Stepper"]
+
+
+class Stepper(Protocol):
+    """The model as the search sees it: rows of unfinished target sentences that grow a token at a time.
+
+    After ``start`` there is one row a sentence, in order. All rows have the same length at all times.
+    A stepper serves one search at a time.
+    """
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of target ids; they are 0 ... vocab_size - 1."""
+
+    @property
+    def eos_id(self) -> int:
+        """The id that ends a sentence."""
+
+    @property
+    def max_length(self) -> int:
+        """Most steps that can be taken after one ``start``."""
+
+    def start(self, source_ids: Sequence[Sequence[int]]) -> None:
+        """Read the source sentences (ids with the end of sentence already there) and forget the last ones."""
+
+    def step(self, last_ids: Tensor | None) -> Tensor:
+        """Append ``last_ids`` [rows] int64 and return the log-probabilities [rows, vocab] of the next token.
+
+        ``None`` at the first step: the stepper knows its own start. The tensor belongs to the caller, who
+        writes into it. Minus infinity is a token that cannot come; NaN is never returned.
+        """
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows ([new rows] int64): drops, reorders and duplicates."""
+
+
+class ModelStepper:
+    """A Transformer in evaluation mode, stepped with a cache.
+
+    Memory and cache are computed on the device the model is on.
+    """
+
+    def __init__(self, model: Transformer) -> None:
+        self.model = model
+        self.vocab_size = model.config.target_vocab_size
+        self.eos_id = model.config.specials.eos
+        self.max_length = model.config.max_positions
+        self._cache: DecoderCache | None = None
+
+    def start(self, source_ids: Sequence[Sequence[int]]) -> None:
+        """Encode the sentences together.
+
+        Raises:
+            ValueError: the model is in training mode, where dropout would draw at random.
+        """
+        if self.model.training:
+            raise ValueError("the model is in training mode, where dropout changes every step; call model.eval()")
+        lengths = torch.tensor([len(ids) for ids in source_ids])
+        width = int(lengths.max())
+        filler = self.model.config.specials.pad
+        device = next(self.model.parameters()).device
+        ids = torch.tensor([[*row, *[filler] * (width - len(row))] for row in source_ids], device=device)
+        # Without padding there is no mask, and attention takes a shorter way.
+        is_ragged = bool((lengths != width).any())
+        mask = (torch.arange(width) < lengths[:, None]).to(device) if is_ragged else None
+        memory = self.model.encode(ids, source_mask=mask)
+        self._cache = self.model.start_cache(memory, source_mask=mask)
+
+    def step(self, last_ids: Tensor | None) -> Tensor:
+        """Advance the cache by one position; float32 whatever the model computes in, float64 stays."""
+        cache = self._started()
+        if last_ids is None:
+            device = next(self.model.parameters()).device
+            last_ids = torch.full((cache.num_rows,), self.model.start_id, device=device)
+        logits = self.model.decode_step(last_ids, cache)
+        if logits.dtype != torch.float64:
+            logits = logits.float()
+        return torch.log_softmax(logits, dim=-1)
+
+    def select(self, rows: Tensor) -> None:
+        """Reorder the cache."""
+        self._started().select(rows)
+
+    def _started(self) -> DecoderCache:
+        if self._cache is None:
+            raise ValueError("the stepper has no sentences; call start() first")
+        return self._cache
+
+
+class EnsembleStepper:
+    """Several steppers over one vocabulary; the next token's probability is the mean of theirs.
+
+    Raises:
+        IncompatibleModelError: the vocabularies or the ends of sentence are not the same.
+    """
+
+    def __init__(self, steppers: Sequence[Stepper]) -> None:
+        if not steppers:
+            raise ValueError("an ensemble of no steppers; give at least one")
+        facts = {(stepper.vocab_size, stepper.eos_id) for stepper in steppers}
+        if len(facts) > 1:
+            told = ", ".join(f"{size} pieces with the end of sentence at {eos}" for size, eos in sorted(facts))
+            raise IncompatibleModelError(
+                f"the models of an ensemble share one vocabulary, and these have {told}; "
+                "train them with the same tokenizer (--init-from keeps it)"
+            )
+        self._steppers = tuple(steppers)
+        self.vocab_size, self.eos_id = facts.pop()
+        self.max_length = min(stepper.max_length for stepper in steppers)
+
+    def start(self, source_ids: Sequence[Sequence[int]]) -> None:
+        """Start every member."""
+        for stepper in self._steppers:
+            stepper.start(source_ids)
+
+    def step(self, last_ids: Tensor | None) -> Tensor:
+        """Return the logarithm of the mean of the members' probabilities."""
+        members = torch.stack([stepper.step(last_ids) for stepper in self._steppers])
+        return torch.logsumexp(members, dim=0) - math.log(len(self._steppers))
+
+    def select(self, rows: Tensor) -> None:
+        """Select in every member."""
+        for stepper in self._steppers:
+            stepper.select(rows)
