@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -50,10 +51,13 @@ class Runtime:
         chosen_device = device
         if device == "auto":
             chosen_device = "cuda" if torch.cuda.is_available() else "cpu"
-        if chosen_device.split(":")[0] not in {"cpu", "cuda"}:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", chosen_device):
             raise ConfigError(f"device = {device!r} is unknown; use 'auto', 'cpu', 'cuda' or 'cuda:0', 'cuda:1' ...")
         if chosen_device.startswith("cuda") and not torch.cuda.is_available():
             raise ConfigError(f"device = {device!r}, but torch {torch.__version__} sees no CUDA device; use 'cpu'")
+        index = int(chosen_device.partition(":")[2] or 0)
+        if chosen_device.startswith("cuda") and index >= torch.cuda.device_count():
+            raise ConfigError(f"device = {device!r}, but torch sees cuda:0 to cuda:{torch.cuda.device_count() - 1}")
         if threads < 0:
             raise ConfigError(f"threads = {threads}; use a positive number, or 0 for all {available} cores")
         chosen_precision, reason = _choose_precision(chosen_device, precision)

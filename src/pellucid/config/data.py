@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pellucid.config.section import Section
 
@@ -114,8 +114,11 @@ class TokenizerConfig(Section):
     input_sentence_size: int = Field(2_000_000, ge=1)
     lowercase: bool = False
 
-    @model_validator(mode="after")
-    def _size_is_possible(self) -> Self:
-        if self.vocab_size != "auto" and self.vocab_size < 8:
-            raise ValueError(f"vocab_size = {self.vocab_size} leaves no room for text; use 'auto' or 300 and more")
-        return self
+    @field_validator("vocab_size", mode="before")
+    @classmethod
+    def _size_is_possible(cls, value: object) -> object:
+        if isinstance(value, str) and value != "auto":
+            raise ValueError(f"{value!r} is not a size; use 'auto' or a number of pieces")
+        if isinstance(value, int) and value < 8:
+            raise ValueError(f"{value} leaves no room for text; use 'auto' or 300 and more")
+        return value

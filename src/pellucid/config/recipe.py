@@ -123,9 +123,10 @@ def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], objec
         if not equals or not all(keys):
             raise ConfigError(f"--set {setting!r} is not of the form section.key=value, as in training.seed=7")
         try:
-            value: object = tomllib.loads(f"value = {text}")["value"]
+            table = tomllib.loads(f"value = {text}")
         except tomllib.TOMLDecodeError:
-            value = text
+            table = {"value": text}
+        value: object = table["value"] if len(table) == 1 else text  # a line break could smuggle in more keys
         parsed.append((keys, value))
     return parsed
 
@@ -143,7 +144,7 @@ def _merge(base: Mapping[str, object], change: Mapping[str, object]) -> Table:
     return merged
 
 
-_REASONS: Final[dict[str, str]] = {"missing": "is missing"}
+_REASONS: Final[dict[str, str]] = {"missing": "is missing", "model_type": "is not a table of settings"}
 
 
 def _describe(kind: type[BaseModel], problem: ErrorDetails) -> str:

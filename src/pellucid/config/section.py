@@ -5,7 +5,10 @@ Read ``recipe.py`` next, which puts the sections together.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import math
+from typing import get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 __all__ = ["Section"]
 
@@ -21,3 +24,20 @@ class Section(BaseModel):
         # SentencePiece gave us.
         protected_namespaces=(),
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_guessing(cls, value: object, info: ValidationInfo) -> object:
+        # pydantic would read true as 1 and "3" as 3; a mistake is more likely than that meaning.
+        # TOML can write nan and inf, and no setting means anything by them.
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        kinds = set(get_args(annotation)) or {annotation}
+        is_number = not kinds.isdisjoint({int, float})
+        may_be_text = not kinds <= {int, float, type(None)}
+        if is_number and (isinstance(value, bool) or (isinstance(value, str) and not may_be_text)):
+            raise ValueError(f"{value!r} is not a number")
+        if is_number and isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{value!r} is not a finite number")
+        if annotation is bool and not isinstance(value, bool):
+            raise ValueError(f"{value!r} is neither true nor false")
+        return value
