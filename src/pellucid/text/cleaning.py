@@ -1,0 +1,122 @@
+"""Drop the training pairs that teach nothing or harm, and say which and why; the counts add up.
+
+``FILTERS`` is the whole list, in the order in which pairs meet them: a pair is counted under the first
+that drops it. Lengths are in characters. Read ``tokenizer.py`` next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from pellucid.config import CleaningConfig
+from pellucid.text.corpus import SentencePair
+
+__all__ = ["FILTERS", "Cleaner", "CleaningReport"]
+
+MAX_SAMPLES: Final = 5
+DIGEST_BYTES: Final = 16
+
+Filter = Callable[[SentencePair, CleaningConfig], bool]
+
+
+def is_empty(pair: SentencePair, config: CleaningConfig) -> bool:
+    """Tell whether a side holds nothing but white space."""
+    return config.drop_empty and not (pair.source.strip() and pair.target.strip())
+
+
+def is_too_long(pair: SentencePair, config: CleaningConfig) -> bool:
+    """Tell whether a side has more than ``max_characters``."""
+    return len(pair.source) > config.max_characters or len(pair.target) > config.max_characters
+
+
+def has_uneven_lengths(pair: SentencePair, config: CleaningConfig) -> bool:
+    """Tell whether one side is more than ``max_ratio`` times as long as the other."""
+    shorter, longer = sorted((len(pair.source), len(pair.target)))
+    return longer >= config.ratio_minimum_characters and longer > config.max_ratio * shorter
+
+
+def is_copy(pair: SentencePair, config: CleaningConfig) -> bool:
+    """Tell whether the target is the source, word for word: most often an untranslated line."""
+    if not config.drop_copies or len(pair.source) < config.copy_minimum_characters:
+        return False
+    return pair.source.strip() == pair.target.strip()
+
+
+FILTERS: Final[Mapping[str, Filter]] = MappingProxyType(
+    {
+        "empty": is_empty,
+        "too_long": is_too_long,
+        "length_ratio": has_uneven_lengths,
+        "copy": is_copy,
+    }
+)
+DUPLICATE: Final = "duplicate"
+
+
+@dataclass(frozen=True)
+class CleaningReport:
+    """How many pairs were read, kept, and dropped by reason, with samples of each reason."""
+
+    read: int
+    kept: int
+    dropped: dict[str, int]
+    samples: dict[str, tuple[SentencePair, ...]]
+
+    def __post_init__(self) -> None:
+        if self.read != self.kept + sum(self.dropped.values()):
+            raise ValueError(f"the cleaning report does not add up: {self.read} != {self.kept} + {self.dropped}")
+
+
+class Cleaner:
+    """Apply the filters to any number of corpora; duplicates are found across all of them."""
+
+    def __init__(self, config: CleaningConfig) -> None:
+        self.config = config
+        self._read = 0
+        self._kept = 0
+        self._dropped = dict.fromkeys((*FILTERS, DUPLICATE), 0)
+        self._samples: dict[str, list[SentencePair]] = {}
+        self._seen: set[bytes] = set()
+
+    def clean(self, pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
+        """Yield the pairs that pass every filter, in order."""
+        for pair in pairs:
+            self._read += 1
+            reason = self._reason(pair)
+            if reason is None:
+                self._kept += 1
+                yield pair
+                continue
+            self._dropped[reason] += 1
+            samples = self._samples.setdefault(reason, [])
+            if len(samples) < MAX_SAMPLES:
+                samples.append(pair)
+
+    def report(self) -> CleaningReport:
+        """Return the counts so far; every reason is listed, those that dropped nothing with 0."""
+        samples = {reason: tuple(pairs) for reason, pairs in self._samples.items()}
+        return CleaningReport(self._read, self._kept, dict(self._dropped), samples)
+
+    def _reason(self, pair: SentencePair) -> str | None:
+        for name, drops in FILTERS.items():
+            if drops(pair, self.config):
+                return name
+        if self.config.drop_duplicates and self._is_repeated(pair):
+            return DUPLICATE
+        return None
+
+    def _is_repeated(self, pair: SentencePair) -> bool:
+        """Tell whether this pair was seen before, by a 128-bit digest: strings are not kept.
+
+        At a billion pairs the odds of one false alarm are about 1 in 10^21.
+        """
+        text = f"{pair.source.strip()}\n{pair.target.strip()}"
+        digest = hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
+        if digest in self._seen:
+            return True
+        self._seen.add(digest)
+        return False

@@ -1,0 +1,300 @@
+"""Read parallel text: two files line by line, TSV or JSON lines, streamed, and verified before anything else.
+
+``read_pairs`` reads one corpus. ``verify_corpora`` goes once over every file of a run and reports all
+problems together, so that nothing is found out after an hour of training. TSV has no quoting and no
+header: columns are what stands between tabs. A JSON line is an object with two strings.
+Read ``lines.py`` for what a line is, ``cleaning.py`` next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from pellucid.config import CorpusConfig, DataConfig, InvalidUtf8
+from pellucid.errors import DataError
+from pellucid.text.lines import LineReader, read_lines
+
+__all__ = ["CorpusFacts", "FileFacts", "SentencePair", "read_lines", "read_pairs", "verify_corpora"]
+
+MAX_PROBLEMS_PER_FILE: Final = 5
+BAD_JSON_TEXT: Final = "NUL character or lone surrogate"
+Report = Callable[[int | None, str], None]
+_UNWRITABLE: Final = re.compile("[\x00\ud800-\udfff]")
+_END: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class SentencePair:
+    """A sentence and its translation, with the place they came from."""
+
+    source: str
+    target: str
+    line: int
+    """Line in the file, from 0."""
+    corpus: int
+    """Index of the corpus in the recipe, from 0."""
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What one pass over a file found."""
+
+    path: Path
+    lines: int
+    sha256: str
+    """Of the bytes after decompression, so that packing a file again changes nothing."""
+    had_byte_order_mark: bool
+    compression: str
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """What a verified corpus holds."""
+
+    label: str
+    pairs: int
+    """Pairs that ``read_pairs`` will yield."""
+    skipped: dict[str, int]
+    """Lines left out under the policy ``skip``, by reason; ``pairs`` and these add up to the lines."""
+    sha256: str
+    """Of the only file, or of the two files' digests."""
+    replaced: int
+    """Lines changed under the policy ``replace``."""
+    files: tuple[FileFacts, ...]
+
+
+def read_pairs(corpus: CorpusConfig, *, index: int, invalid_utf8: InvalidUtf8) -> Iterator[SentencePair]:
+    """Yield the pairs of a corpus in order, in constant memory; lines that the policy skips are left out.
+
+    Raises:
+        DataError: at the first problem, with file and line.
+    """
+    if corpus.src is not None and corpus.tgt is not None:
+        yield from _read_parallel(corpus.src, corpus.tgt, index, invalid_utf8)
+        return
+    for path in corpus.paths():
+        rows = _Rows(corpus, LineReader(path, invalid_utf8=invalid_utf8))
+        for line, sides in rows.read():
+            if sides is not None:
+                yield SentencePair(sides[0], sides[1], line, index)
+
+
+def _read_parallel(src: Path, tgt: Path, index: int, invalid_utf8: InvalidUtf8) -> Iterator[SentencePair]:
+    sides = zip_longest(
+        read_lines(src, invalid_utf8=invalid_utf8), read_lines(tgt, invalid_utf8=invalid_utf8), fillvalue=_END
+    )
+    for line, (source, target) in enumerate(sides):
+        if source is _END or target is _END:
+            more = 1 + sum(1 for _ in sides)
+            counts = (line + more, line) if target is _END else (line, line + more)
+            raise DataError(_unequal(src, tgt, *counts))
+        if isinstance(source, str) and isinstance(target, str):
+            yield SentencePair(source, target, line, index)
+
+
+class _Rows:
+    """The rows of a TSV or JSON-lines file as (line, sides); sides are None where a row is left out."""
+
+    def __init__(self, corpus: CorpusConfig, reader: LineReader, report: Report | None = None) -> None:
+        self.corpus = corpus
+        self.reader = reader
+        self._report = report or self._raise
+        self._parse = self._parse_tsv if corpus.tsv is not None else self._parse_json
+
+    def read(self) -> Iterator[tuple[int, tuple[str, str] | None]]:
+        line = 0
+        for block in self.reader.blocks():
+            for text in block:
+                yield line, None if text is None else self._parse(text, line)
+                line += 1
+
+    def _parse_tsv(self, text: str, line: int) -> tuple[str, str] | None:
+        columns = text.split("\t")
+        source, target = self.corpus.src_column, self.corpus.tgt_column
+        if max(source, target) < len(columns):
+            return columns[source], columns[target]
+        self._report(
+            line,
+            f"the row has {len(columns)} column(s), and src_column = {source}, tgt_column = {target} need "
+            f"{max(source, target) + 1} (columns are counted from 0); mend the row or change the settings",
+        )
+        return None
+
+    def _parse_json(self, text: str, line: int) -> tuple[str, str] | None:
+        keys = (self.corpus.src_key, self.corpus.tgt_key)
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            self._report(line, f"is not JSON ({error}); each line must be an object with {keys[0]!r} and {keys[1]!r}")
+            return None
+        if not isinstance(record, dict):
+            self._report(line, f"is JSON but no object; each line must be an object with {keys[0]!r} and {keys[1]!r}")
+            return None
+        sides: list[str] = []
+        for key in keys:
+            value = record.get(key)
+            if not isinstance(value, str):
+                found = f"is no string ({type(value).__name__})" if key in record else "is missing"
+                self._report(line, f"the key {key!r} {found}; the line has the keys {sorted(record)[:8]}")
+                return None
+            checked = self._checked(value, key, line)
+            if checked is None:
+                return None
+            sides.append(checked)
+        return sides[0], sides[1]
+
+    def _checked(self, value: str, key: str, line: int) -> str | None:
+        """Return a value that can be written as one line of UTF-8, by the rules that hold for text files."""
+        if "\n" in value:
+            self._report(line, f"the value of {key!r} has a line break; a sentence is one line, so split or join it")
+            return None
+        clean = _UNWRITABLE.sub("\ufffd", value)
+        if clean == value:
+            return value
+        policy = self.reader.invalid_utf8
+        if policy is InvalidUtf8.STRICT:
+            self._report(
+                line,
+                f"the value of {key!r} has a {BAD_JSON_TEXT}; mend the file, or set data.invalid_utf8 = 'replace' "
+                "or 'skip'",
+            )
+            return None
+        self.reader.bad_lines[line] = BAD_JSON_TEXT
+        return clean if policy is InvalidUtf8.REPLACE else None
+
+    def _raise(self, line: int | None, problem: str) -> None:
+        raise DataError(f"{self.reader.path}, line {(line or 0) + 1}: {problem}")
+
+
+def verify_corpora(data: DataConfig) -> tuple[CorpusFacts, ...]:
+    """Read every training and validation file once; return facts for each corpus, training ones first.
+
+    Raises:
+        DataError: a line per problem found in any file (at most a few of each file are spelt out), with
+            file and line; files of unequal length with both counts and where the drift may begin.
+    """
+    problems: list[str] = []
+    facts: list[CorpusFacts] = []
+    for corpus in (*data.train, *((data.valid,) if data.valid else ())):
+        found = _Problems()
+        verified = _verify(corpus, data.invalid_utf8, found)
+        problems += found.lines()
+        if verified is not None:
+            facts.append(verified)
+    if problems:
+        raise DataError("\n".join(problems))
+    return tuple(facts)
+
+
+class _Problems:
+    """Problems of one corpus, in words; many of one file are cut to a few and counted."""
+
+    def __init__(self) -> None:
+        self._by_file: dict[Path, list[str]] = {}
+        self._counts: Counter[Path] = Counter()
+        self._plain: list[str] = []
+
+    def of_file(self, path: Path) -> Report:
+        def report(line: int | None, problem: str) -> None:
+            self._counts[path] += 1
+            if self._counts[path] <= MAX_PROBLEMS_PER_FILE:
+                place = f"{path}" if line is None else f"{path}, line {line + 1}"
+                self._by_file.setdefault(path, []).append(f"{place}: {problem}")
+
+        return report
+
+    def add(self, problem: str) -> None:
+        self._plain.append(problem)
+
+    def __bool__(self) -> bool:
+        return bool(self._counts or self._plain)
+
+    def lines(self) -> list[str]:
+        found: list[str] = []
+        for path, messages in self._by_file.items():
+            found += messages
+            if (more := self._counts[path] - len(messages)) > 0:
+                found.append(f"{path}: and {more} more such lines")
+        return found + self._plain
+
+
+def _verify(corpus: CorpusConfig, invalid_utf8: InvalidUtf8, problems: _Problems) -> CorpusFacts | None:
+    readers = [LineReader(p, invalid_utf8=invalid_utf8, report=problems.of_file(p)) for p in corpus.paths()]
+    complete = True
+    for reader in readers:
+        try:
+            if corpus.src is None:
+                for _ in _Rows(corpus, reader, problems.of_file(reader.path)).read():
+                    pass
+            else:
+                for _ in reader.blocks():
+                    pass
+        except DataError as error:
+            problems.add(str(error))
+            complete = False
+    counts = [reader.num_lines for reader in readers]
+    if complete and len(set(counts)) > 1:
+        problems.add(_unequal(readers[0].path, readers[1].path, *counts) + _drift(readers[0].path, readers[1].path))
+    if problems:
+        return None
+    return _facts(corpus, readers, problems)
+
+
+def _facts(corpus: CorpusConfig, readers: list[LineReader], problems: _Problems) -> CorpusFacts | None:
+    bad: dict[int, str] = {}
+    for reader in reversed(readers):
+        bad |= reader.bad_lines
+    skips = readers[0].invalid_utf8 is InvalidUtf8.SKIP
+    pairs = readers[0].num_lines - (len(bad) if skips else 0)
+    if pairs == 0:
+        problems.add(f"{readers[0].path}: all {len(bad)} lines are skipped as bad; is the file UTF-8?")
+        return None
+    digests = [reader.sha256 for reader in readers]
+    both = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    return CorpusFacts(
+        label=corpus.label(),
+        pairs=pairs,
+        skipped=dict(Counter(bad.values())) if skips else {},
+        sha256=both,
+        replaced=0 if skips else len(bad),
+        files=tuple(
+            FileFacts(r.path, r.num_lines, r.sha256, r.had_byte_order_mark, r.compression) for r in readers
+        ),
+    )
+
+
+def _unequal(src: Path, tgt: Path, num_source: int, num_target: int) -> str:
+    return (
+        f"{src} has {num_source:,} lines and {tgt} has {num_target:,}; line N of one must translate line N of "
+        "the other, so give files of equal length"
+    )
+
+
+def _drift(src: Path, tgt: Path) -> str:
+    """Guess where two files of unequal length part: one shift, placed where sentence lengths agree best.
+
+    Reads both files again, which only happens on the way to an error, and keeps four bytes a line.
+    """
+    sides = []
+    for path in (src, tgt):
+        lines = read_lines(path, invalid_utf8=InvalidUtf8.SKIP)
+        sides.append(np.fromiter((len(line or "") + 1 for line in lines), dtype=np.float32))
+    if sides[0].size == sides[1].size:
+        return ""
+    longer, shorter = sorted((np.log(side) for side in sides), key=len, reverse=True)
+    shift = len(longer) - len(shorter)
+    bias = float(np.median(longer[: len(shorter)]) - np.median(shorter))
+    straight = np.abs(longer[: len(shorter)] - shorter - bias)
+    shifted = np.abs(longer[shift:] - shorter - bias)
+    cost = np.concatenate(([0.0], np.cumsum(straight - shifted, dtype=np.float64)))
+    return f". Sentence lengths suggest that they part near line {int(np.argmin(cost)) + 1:,}"

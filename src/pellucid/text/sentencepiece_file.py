@@ -1,0 +1,173 @@
+"""Look into a SentencePiece model file without its C++: count, sizes, names, before it is trusted.
+
+The file is a protocol buffer (sentencepiece_model.proto, ``ModelProto``): field 1 the pieces (1 text,
+2 score, 3 type), field 2 how it was trained (3 model type), field 3 the normaliser (1 name, 2 table of
+characters, 3 dummy prefix). Only what has to be known is read; the rest is stepped over within bounds.
+Read ``segmenter.py`` next.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pellucid.errors import BundleError
+
+__all__ = ["MAX_MODEL_BYTES", "SentencePieceFile", "inspect"]
+
+MAX_MODEL_BYTES: Final = 64 << 20
+MAX_PIECES: Final = 1 << 20
+MAX_PIECE_BYTES: Final = 4096
+_VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
+_UNKNOWN, _BYTE = 2, 6
+_TYPES: Final = frozenset({1, _UNKNOWN, 3, 4, 5, _BYTE})
+_MODEL_TYPES: Final = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
+
+Field = tuple[int, int, int | bytes]
+"""Number, wire type, value."""
+
+
+@dataclass(frozen=True)
+class SentencePieceFile:
+    """What a model file says about itself."""
+
+    pieces: tuple[str, ...]
+    types: tuple[int, ...]
+    """1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte."""
+    model_type: str
+    normaliser: str
+    dummy_prefix: bool
+    has_bytes: bool
+    has_character_table: bool
+
+
+def inspect(raw: bytes, *, place: str) -> SentencePieceFile:
+    """Check the shape of a model file.
+
+    Raises:
+        BundleError: too large, cut short, not a protocol buffer, or pieces that no model can have.
+    """
+    if not raw or len(raw) > MAX_MODEL_BYTES:
+        raise BundleError(
+            f"{place}: {len(raw):,} bytes cannot be a SentencePiece model (1 to {MAX_MODEL_BYTES:,} are allowed)"
+        )
+    try:
+        return _inspect(raw)
+    except (ValueError, struct.error) as error:
+        raise BundleError(f"{place}: is no sound SentencePiece model ({error}); fetch or export it again") from None
+
+
+def _inspect(raw: bytes) -> SentencePieceFile:
+    pieces: list[str] = []
+    types: list[int] = []
+    model_type, normaliser, dummy_prefix, table = 1, "", True, b""
+    for number, value in _messages(raw):
+        if number == 1:
+            piece, kind = _piece(value, len(pieces))
+            pieces.append(piece)
+            types.append(kind)
+            if len(pieces) > MAX_PIECES:
+                raise ValueError(f"more than {MAX_PIECES:,} pieces")
+        elif number == 2:
+            model_type = _integer(value, 3, model_type)
+        elif number == 3:
+            normaliser = _text(value, 1)
+            table = _blob(value, 2)
+            dummy_prefix = bool(_integer(value, 3, 1))
+    _check_pieces(pieces, types)
+    if model_type not in _MODEL_TYPES:
+        raise ValueError(f"model type {model_type} is unknown")
+    return SentencePieceFile(
+        tuple(pieces),
+        tuple(types),
+        _MODEL_TYPES[model_type],
+        normaliser,
+        dummy_prefix,
+        _BYTE in types,
+        bool(table),
+    )
+
+
+def _check_pieces(pieces: list[str], types: list[int]) -> None:
+    if not pieces:
+        raise ValueError("it has no pieces")
+    if len(set(pieces)) != len(pieces):
+        raise ValueError("a piece stands in it twice")
+    if types.count(_UNKNOWN) != 1:
+        raise ValueError(f"it has {types.count(_UNKNOWN)} unknown pieces and must have one")
+    if types.count(_BYTE) not in (0, 256):
+        raise ValueError(f"it has {types.count(_BYTE)} byte pieces and must have 256 or none")
+
+
+def _piece(raw: bytes, index: int) -> tuple[str, int]:
+    text, kind = b"", 1
+    for number, wire, value in _fields(raw):
+        if number == 1 and isinstance(value, bytes):
+            text = value
+        elif number == 2 and wire == _FOUR and isinstance(value, bytes):
+            if not math.isfinite(struct.unpack("<f", value)[0]):
+                raise ValueError(f"piece {index} has a score that is no number")
+        elif number == 3 and isinstance(value, int):
+            kind = value
+    if not 0 < len(text) <= MAX_PIECE_BYTES:
+        raise ValueError(f"piece {index} has {len(text)} bytes")
+    if kind not in _TYPES:
+        raise ValueError(f"piece {index} has the unknown type {kind}")
+    return text.decode("utf-8"), kind
+
+
+def _messages(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    for number, _, value in _fields(raw):
+        if isinstance(value, bytes):
+            yield number, value
+
+
+def _integer(raw: bytes, wanted: int, default: int) -> int:
+    values = [v for number, _, v in _fields(raw) if number == wanted and isinstance(v, int)]
+    return values[-1] if values else default
+
+
+def _blob(raw: bytes, wanted: int) -> bytes:
+    values = [v for number, _, v in _fields(raw) if number == wanted and isinstance(v, bytes)]
+    return values[-1] if values else b""
+
+
+def _text(raw: bytes, wanted: int) -> str:
+    return _blob(raw, wanted).decode("utf-8")
+
+
+def _fields(raw: bytes) -> Iterator[Field]:
+    position = 0
+    while position < len(raw):
+        key, position = _varint(raw, position)
+        number, wire = key >> 3, key & 7
+        if wire == _VARINT:
+            value, position = _varint(raw, position)
+            yield number, wire, value
+            continue
+        if wire == _BYTES:
+            length, position = _varint(raw, position)
+        elif wire in (_FOUR, _EIGHT):
+            length = 4 if wire == _FOUR else 8
+        else:
+            raise ValueError(f"byte {position} starts no known field")
+        if length > len(raw) - position:
+            raise ValueError("it is cut short")
+        yield number, wire, raw[position : position + length]
+        position += length
+
+
+def _varint(raw: bytes, position: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= len(raw):
+            raise ValueError("it is cut short")
+        byte = raw[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError(f"byte {position} ends no number")

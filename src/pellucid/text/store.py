@@ -1,0 +1,299 @@
+"""Token ids on disk, memory-mapped, so that a corpus may be larger than memory.
+
+A store is a folder: ``source.ids`` and ``target.ids`` (16-bit where every id is below 65,536, else 32-bit),
+``*.offsets`` (64-bit, one more than rows: row i is ids[offsets[i] : offsets[i + 1]]), ``line`` and ``corpus``
+of each row, and ``index.json``, which says what is there and is written last. All numbers are little-endian.
+It is derived from the corpora: a store that does not match is written again. Read ``batching.py`` next.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.config import CleaningConfig
+from pellucid.errors import DataError, StoppedError
+from pellucid.text.corpus import CorpusFacts, SentencePair
+from pellucid.text.tokenizer import Tokenizer
+
+__all__ = ["TokenStore", "reusable_store", "store_key", "write_store"]
+
+FORMAT_VERSION: Final = 1
+INDEX_FILE: Final = "index.json"
+CHUNK_PAIRS: Final = 4096
+IDS_BELOW_16_BITS: Final = 1 << 16
+_COLUMNS: Final = ("source.ids", "target.ids", "source.offsets", "target.offsets", "line", "corpus")
+
+
+class TokenStore:
+    """The rows of a store: two lists of piece ids each, without specials, with where they came from.
+
+    Made by ``write_store`` or ``TokenStore.open``. Arrays are memory maps, read only.
+    """
+
+    def __init__(self, folder: Path, index: dict[str, object], columns: dict[str, NDArray[np.integer]]) -> None:
+        self.folder = folder
+        self.index = index
+        self._source, self._target = columns["source.ids"], columns["target.ids"]
+        self._source_offsets, self._target_offsets = columns["source.offsets"], columns["target.offsets"]
+        self.line = columns["line"]
+        """Line of each row in its corpus file, from 0; int64 [rows]."""
+        self.corpus = columns["corpus"]
+        """Index of the corpus of each row, from 0; uint16 [rows]."""
+        self.source_lengths: NDArray[np.int64] = np.diff(self._source_offsets).astype(np.int64)
+        """Source pieces of each row, without specials; int64 [rows]."""
+        self.target_lengths: NDArray[np.int64] = np.diff(self._target_offsets).astype(np.int64)
+        """Target pieces of each row, without specials; int64 [rows]."""
+        self.left_out = _integer(index, "left_out")
+        """Pairs left out for having more than ``max_length`` tokens on a side, end of sentence included."""
+        self.key = str(index.get("key", ""))
+        """What the store was made from, see ``store_key``."""
+        self.fingerprint = str(index.get("fingerprint", ""))
+        """Digest of the contents."""
+
+    @staticmethod
+    def open(folder: Path) -> TokenStore:
+        """Open a store and check that its files have the sizes that its index states.
+
+        Raises:
+            DataError: no store, a damaged one, or one of another format; remove the folder to make it anew.
+        """
+        path = folder / INDEX_FILE
+        try:
+            index = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror}); remove {folder} to make it anew") from None
+        except (ValueError, RecursionError):
+            raise DataError(f"{path}: is not JSON; remove {folder} to make it anew") from None
+        if not isinstance(index, dict) or index.get("format_version") != FORMAT_VERSION or index.get("variants") != 1:
+            raise DataError(f"{path}: is no token store of format {FORMAT_VERSION}; remove {folder} to make it anew")
+        return TokenStore(folder, index, {name: _map(folder, index, name) for name in _COLUMNS})
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+    def source(self, row: int) -> NDArray[np.integer]:
+        """Return the source piece ids of a row."""
+        return self._source[self._source_offsets[row] : self._source_offsets[row + 1]]
+
+    def target(self, row: int) -> NDArray[np.integer]:
+        """Return the target piece ids of a row."""
+        return self._target[self._target_offsets[row] : self._target_offsets[row + 1]]
+
+    def verify(self) -> None:
+        """Read every file and compare its digest with the index.
+
+        Raises:
+            DataError: a file was changed or damaged.
+        """
+        table = self.index.get("columns")
+        for name in _COLUMNS:
+            stated = table[name]["sha256"] if isinstance(table, dict) else None
+            if _digest(self.folder / name) != stated:
+                raise DataError(f"{self.folder / name}: is damaged; remove {self.folder} to make it anew")
+
+
+def store_key(
+    facts: Sequence[CorpusFacts], tokenizer: Tokenizer, *, max_length: int, cleaning: CleaningConfig | None
+) -> str:
+    """Return a digest of everything that decides what is in a store; equal keys mean it can be used again."""
+    parts: dict[str, object] = {
+        "format": FORMAT_VERSION,
+        "corpora": [[f.sha256, f.pairs, f.skipped, f.replaced] for f in facts],
+        "tokenizer": tokenizer.fingerprint,
+        "max_length": max_length,
+        "cleaning": cleaning.model_dump() if cleaning else None,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def reusable_store(folder: Path, key: str) -> TokenStore | None:
+    """Open the store in a folder if it is sound and was made from the same things; None otherwise."""
+    try:
+        store = TokenStore.open(folder)
+    except DataError:
+        return None
+    return store if store.key == key and key else None
+
+
+def write_store(
+    folder: Path,
+    pairs: Iterable[SentencePair],
+    tokenizer: Tokenizer,
+    *,
+    max_length: int,
+    progress: Callable[[int], None] | None = None,
+    key: str = "",
+) -> TokenStore:
+    """Encode pairs into a new store; it appears whole or not at all, and replaces one that was there.
+
+    Args:
+        folder: the store's place; its parent is made.
+        pairs: read once, some thousands at a time.
+        tokenizer: both sides are encoded with it.
+        max_length: tokens a side may have, its end of sentence included; longer pairs are left out and counted.
+        progress: called with the number of pairs read since the last call.
+        key: see ``store_key``.
+
+    Raises:
+        DataError: no pair is left.
+        StoppedError: the disk is full; nothing of an older store is lost.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir()
+        writer = _Writer(beside, tokenizer, max_length)
+        for chunk in _chunks(pairs, CHUNK_PAIRS):
+            writer.add(chunk)
+            if progress:
+                progress(len(chunk))
+        writer.finish(key)
+        _put_in_place(beside, folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoppedError(f"{folder}: the disk is full; make room and give the same command again") from None
+        raise DataError(f"{folder}: the token store cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return TokenStore.open(folder)
+
+
+class _Writer:
+    """The columns of a store, each a file that grows; nothing but one chunk is held in memory."""
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer, max_length: int) -> None:
+        self.folder = folder
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.rows = self.left_out = 0
+        sizes = {"source": tokenizer.source_vocab_size, "target": tokenizer.target_vocab_size}
+        ids = {side: "<u2" if size <= IDS_BELOW_16_BITS else "<u4" for side, size in sizes.items()}
+        self.types = {
+            "source.ids": ids["source"],
+            "target.ids": ids["target"],
+            "source.offsets": "<i8",
+            "target.offsets": "<i8",
+            "line": "<i8",
+            "corpus": "<u2",
+        }
+        self.files = {name: (folder / name).open("wb") for name in _COLUMNS}
+        self.digests = {name: hashlib.sha256() for name in _COLUMNS}
+        self.counts = dict.fromkeys(_COLUMNS, 0)
+        for side in ("source", "target"):
+            self._write(f"{side}.offsets", [0])
+
+    def add(self, pairs: Sequence[SentencePair]) -> None:
+        sources = self.tokenizer.encode_source([pair.source for pair in pairs])
+        targets = self.tokenizer.encode_target([pair.target for pair in pairs])
+        most = self.max_length - 1
+        fits = [len(s) <= most and len(t) <= most for s, t in zip(sources, targets, strict=True)]
+        for side, rows in (("source", sources), ("target", targets)):
+            kept = [row for row, fit in zip(rows, fits, strict=True) if fit]
+            ends = self.counts[f"{side}.ids"] + np.cumsum([len(row) for row in kept], dtype=np.int64)
+            self._write(f"{side}.ids", [i for row in kept for i in row])
+            self._write(f"{side}.offsets", ends)
+        kept_pairs = [pair for pair, fit in zip(pairs, fits, strict=True) if fit]
+        self._write("line", [pair.line for pair in kept_pairs])
+        self._write("corpus", [pair.corpus for pair in kept_pairs])
+        self.rows += len(kept_pairs)
+        self.left_out += len(pairs) - len(kept_pairs)
+
+    def finish(self, key: str) -> None:
+        for stream in self.files.values():
+            stream.flush()
+            os.fsync(stream.fileno())
+            stream.close()
+        if self.rows == 0:
+            raise DataError(
+                f"no sentence pair is left: {self.left_out} had more than max_length = {self.max_length} tokens on a "
+                "side; give more text, or raise training.max_length"
+            )
+        columns = {
+            name: {"type": self.types[name], "count": self.counts[name], "sha256": self.digests[name].hexdigest()}
+            for name in _COLUMNS
+        }
+        index = {
+            "format_version": FORMAT_VERSION,
+            "rows": self.rows,
+            "left_out": self.left_out,
+            "max_length": self.max_length,
+            "variants": 1,
+            "tokenizer": self.tokenizer.fingerprint,
+            "key": key,
+            "columns": columns,
+            "fingerprint": hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest(),
+        }
+        with (self.folder / INDEX_FILE).open("wb") as stream:
+            stream.write(json.dumps(index, indent=2).encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+        _sync_folder(self.folder)
+
+    def _write(self, name: str, values: Sequence[int] | NDArray[np.int64]) -> None:
+        raw = np.asarray(values, dtype=self.types[name]).tobytes()
+        self.files[name].write(raw)
+        self.digests[name].update(raw)
+        self.counts[name] += len(values)
+
+
+def _chunks(pairs: Iterable[SentencePair], size: int) -> Iterator[list[SentencePair]]:
+    rest = iter(pairs)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+def _put_in_place(beside: Path, folder: Path) -> None:
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+    beside.rename(folder)
+    _sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _map(folder: Path, index: dict[str, object], name: str) -> NDArray[np.integer]:
+    path = folder / name
+    remedy = f"remove {folder} to make it anew"
+    try:
+        column = index["columns"][name]  # type: ignore[index]
+        kind, count = np.dtype(str(column["type"])), int(column["count"])
+        size = path.stat().st_size
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"{folder / INDEX_FILE}: does not describe {name}; {remedy}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    if kind.kind not in "iu" or size != count * kind.itemsize:
+        raise DataError(f"{path}: has {size} bytes and its index says {count} numbers of {kind}; {remedy}")
+    if count == 0:
+        return np.zeros(0, dtype=kind)  # an empty file cannot be mapped
+    return np.memmap(path, dtype=kind, mode="r", shape=(count,))
+
+
+def _integer(index: dict[str, object], name: str) -> int:
+    value = index.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

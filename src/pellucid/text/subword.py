@@ -1,0 +1,224 @@
+"""The two halves of a tokenizer, the tokenizer made of them, and how it is written to files.
+
+Files: ``tokenizer.json`` names and describes the others; ``sentencepiece.model`` and ``vocabulary.json``
+where both sides share one, or one of each for ``source.`` and ``target.``. ``tokenizer.py`` learns and
+loads; read it first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from pellucid.config import SpecialIds
+from pellucid.errors import RequestError
+from pellucid.text.normalisation import Normaliser
+from pellucid.text.segmenter import Segmenter
+from pellucid.text.segmenter_training import VocabularyChoice
+from pellucid.text.vocabulary import Vocabulary, byte_piece
+
+__all__ = ["DESCRIPTION_FILE", "FORMAT_NAME", "FORMAT_VERSION", "BytesTokenizer", "SentencePieceTokenizer", "Side"]
+
+FORMAT_NAME: Final = "pellucid tokenizer"
+FORMAT_VERSION: Final = 1
+DESCRIPTION_FILE: Final = "tokenizer.json"
+Ids = list[int]
+
+
+class Side:
+    """One language's half: a normaliser, a segmenter (None spells bytes) and a vocabulary."""
+
+    def __init__(self, normaliser: Normaliser, segmenter: Segmenter | None, vocabulary: Vocabulary) -> None:
+        self.normaliser = normaliser
+        self.segmenter = segmenter
+        self.vocabulary = vocabulary
+        pieces = segmenter.pieces if segmenter else tuple(byte_piece(b) for b in range(256))
+        specials = vocabulary.specials
+        forbidden = {specials.pad, specials.bos, specials.eos, *(vocabulary.ids[t] for t in vocabulary.tags)}
+        found = [vocabulary.ids.get(piece, specials.unk) for piece in pieces]
+        # Text never becomes a special id, not even where a foreign segmenter knows the word "</s>".
+        self._ids = [specials.unk if i in forbidden else i for i in found]
+        self._strip_prefix = segmenter is not None and segmenter.file.dummy_prefix
+
+    def encode(self, texts: Sequence[str]) -> list[Ids]:
+        """Cut texts into ids."""
+        normalised = self.normaliser.all(list(texts))
+        table = self._ids
+        if self.segmenter is None:
+            return [[table[b] for b in text.encode("utf-8")] for text in normalised]
+        return [[table[i] for i in ids] for ids in self.segmenter.encode(normalised)]
+
+    def encode_tagged(self, texts: Sequence[str]) -> list[Ids]:
+        """Cut texts into ids; a language tag at the start, and one space after it, becomes the tag's id."""
+        tags = self.vocabulary.tags
+        if not tags:
+            return self.encode(texts)
+        split = [_split_tag(text, tags) for text in texts]
+        bodies = self.encode([body for _, body in split])
+        return [
+            ids if tag is None else [self.vocabulary.ids[tag], *ids]
+            for (tag, _), ids in zip(split, bodies, strict=True)
+        ]
+
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """Join ids to texts."""
+        size = len(self.vocabulary)
+        for row in ids:
+            if row and not 0 <= min(row) <= max(row) < size:
+                wrong = next(i for i in row if not 0 <= i < size)
+                raise RequestError(f"piece id {wrong} is outside this vocabulary; ids are 0 to {size - 1}")
+        return [self.vocabulary.text(row, strip_prefix=self._strip_prefix) for row in ids]
+
+
+def _split_tag(text: str, tags: Sequence[str]) -> tuple[str | None, str]:
+    for tag in tags:
+        if text.startswith(tag):
+            return tag, text[len(tag) :].removeprefix(" ")
+    return None, text
+
+
+class SentencePieceTokenizer:
+    """The tokenizer of real models: SentencePiece segmenters and a vocabulary of our own numbering.
+
+    Args:
+        source: the source side.
+        target: the target side; the same object as ``source`` if joint.
+        choices: how the sizes of the vocabularies came about.
+        training: what was recorded when it was learnt, for ``tokenizer.json``.
+        partial_vocabulary: the vocabulary may lack pieces of the segmenter (models made elsewhere).
+    """
+
+    kind: Final = "sentencepiece"
+
+    def __init__(
+        self,
+        source: Side,
+        target: Side,
+        *,
+        choices: Sequence[VocabularyChoice] = (),
+        training: dict[str, object] | None = None,
+        partial_vocabulary: bool = False,
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.choices = tuple(choices)
+        self.training: dict[str, object] = dict(training or {})
+        self.partial_vocabulary = partial_vocabulary
+        if source.vocabulary.specials != target.vocabulary.specials:
+            raise ValueError("the special ids of both sides must be equal")
+
+    @property
+    def joint(self) -> bool:
+        """Whether one segmenter and one vocabulary serve both sides."""
+        return self.source is self.target
+
+    @property
+    def specials(self) -> SpecialIds:
+        """Ids of the special pieces, on both sides."""
+        return self.source.vocabulary.specials
+
+    @property
+    def source_vocab_size(self) -> int:
+        """Number of source ids."""
+        return len(self.source.vocabulary)
+
+    @property
+    def target_vocab_size(self) -> int:
+        """Number of target ids."""
+        return len(self.target.vocabulary)
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of everything that decides which ids a text gets."""
+        digest = hashlib.sha256()
+        for side in (self.source, self.target):
+            digest.update(repr((self.kind, side.normaliser, side.vocabulary.specials)).encode())
+            digest.update(hashlib.sha256(side.vocabulary.to_json()).digest())
+            digest.update(hashlib.sha256(side.segmenter.model if side.segmenter else b"").digest())
+        return digest.hexdigest()
+
+    def encode_source(self, texts: Sequence[str]) -> list[Ids]:
+        """See ``Tokenizer``."""
+        return self.source.encode_tagged(texts)
+
+    def encode_target(self, texts: Sequence[str]) -> list[Ids]:
+        """See ``Tokenizer``."""
+        return self.target.encode(texts)
+
+    def decode_target(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """See ``Tokenizer``."""
+        return self.target.decode(ids)
+
+    def decode_source(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """Join source pieces to text, as ``decode_target`` does."""
+        return self.source.decode(ids)
+
+    def source_pieces(self, ids: Sequence[int]) -> list[str]:
+        """See ``Tokenizer``."""
+        return [self.source.vocabulary.piece(i) for i in ids]
+
+    def target_pieces(self, ids: Sequence[int]) -> list[str]:
+        """See ``Tokenizer``."""
+        return [self.target.vocabulary.piece(i) for i in ids]
+
+    def source_id(self, piece: str) -> int | None:
+        """See ``Tokenizer``."""
+        return self.source.vocabulary.ids.get(piece)
+
+    def target_id(self, piece: str) -> int | None:
+        """See ``Tokenizer``."""
+        return self.target.vocabulary.ids.get(piece)
+
+    def save(self, folder: Path) -> list[str]:
+        """See ``Tokenizer``."""
+        contents: dict[str, bytes] = {}
+        files: dict[str, dict[str, str]] = {}
+        for name, side in (("source", self.source), ("target", self.target)):
+            prefix = "" if self.joint else f"{name}."
+            own = {"vocabulary": f"{prefix}vocabulary.json"}
+            contents[own["vocabulary"]] = side.vocabulary.to_json()
+            if side.segmenter is not None:
+                own["segmenter"] = f"{prefix}sentencepiece.model"
+                contents[own["segmenter"]] = side.segmenter.model
+            files[name] = own
+        description = {
+            "format": FORMAT_NAME,
+            "format_version": FORMAT_VERSION,
+            "kind": self.kind,
+            "normaliser": self.source.normaliser.form,
+            "lowercase": self.source.normaliser.lowercase,
+            "joint": self.joint,
+            "specials": self.specials.model_dump(),
+            "tags": list(self.source.vocabulary.tags),
+            "partial_vocabulary": self.partial_vocabulary,
+            "files": files,
+            "sha256": {name: hashlib.sha256(raw).hexdigest() for name, raw in contents.items()},
+            "vocabularies": [asdict(choice) for choice in self.choices],
+            "training": self.training,
+        }
+        contents[DESCRIPTION_FILE] = (json.dumps(description, ensure_ascii=False, indent=2) + "\n").encode()
+        for name, raw in contents.items():
+            (folder / name).write_bytes(raw)
+        return list(contents)
+
+
+class BytesTokenizer(SentencePieceTokenizer):
+    """Every UTF-8 byte is a piece: 256 and the specials. Needs no learning; for tests and odd alphabets."""
+
+    kind: Final = "bytes"  # type: ignore[misc]
+
+    def __init__(
+        self,
+        *,
+        specials: SpecialIds | None = None,
+        tags: Sequence[str] = (),
+        normaliser: Normaliser | None = None,
+    ) -> None:
+        pieces = [byte_piece(b) for b in range(256)]
+        vocabulary = Vocabulary.build(pieces, specials=specials or SpecialIds(), tags=tags)
+        side = Side(normaliser or Normaliser(), None, vocabulary)
+        super().__init__(side, side)

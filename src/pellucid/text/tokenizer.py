@@ -1,0 +1,293 @@
+"""From text to the ids of its pieces and back: the tokenizer of a model, and its files.
+
+A tokenizer is, for each side of a pair (one for both if joint), a normaliser, a segmenter and a
+vocabulary. Here: what others may ask of one, learning one, reading one back. Read ``subword.py`` for how
+it is made, ``store.py`` next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+import sentencepiece
+from pydantic import ValidationError
+
+from pellucid.config import SpecialIds, TokenizerConfig
+from pellucid.errors import BundleError
+from pellucid.text.corpus import SentencePair
+from pellucid.text.normalisation import FORMS, Normaliser
+from pellucid.text.segmenter import Segmenter
+from pellucid.text.segmenter_training import VocabularyChoice, train_segmenter, trainer_options
+from pellucid.text.subword import (
+    DESCRIPTION_FILE,
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    BytesTokenizer,
+    SentencePieceTokenizer,
+    Side,
+)
+from pellucid.text.vocabulary import Vocabulary
+
+__all__ = [
+    "BytesTokenizer",
+    "SentencePieceTokenizer",
+    "Tokenizer",
+    "load_tokenizer",
+    "train_tokenizer",
+    "unknown_rate",
+]
+
+MAX_DESCRIPTION_BYTES: Final = 16 << 20
+MAX_FILE_BYTES: Final = 128 << 20
+Ids = list[int]
+
+
+class Tokenizer(Protocol):
+    """What the rest of pellucid knows of a tokenizer. Ids are pieces only: no bos, no eos."""
+
+    @property
+    def specials(self) -> SpecialIds:
+        """Ids of the special pieces, on both sides."""
+        ...
+
+    @property
+    def source_vocab_size(self) -> int:
+        """Number of source ids."""
+        ...
+
+    @property
+    def target_vocab_size(self) -> int:
+        """Number of target ids."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of everything that decides which ids a text gets."""
+        ...
+
+    def encode_source(self, texts: Sequence[str]) -> list[Ids]:
+        """Cut source texts into pieces; a language tag may lead.
+
+        Raises:
+            RequestError: a text holds a lone surrogate.
+        """
+        ...
+
+    def encode_target(self, texts: Sequence[str]) -> list[Ids]:
+        """Cut target texts into pieces.
+
+        Raises:
+            RequestError: a text holds a lone surrogate.
+        """
+        ...
+
+    def decode_target(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """Join target pieces to text; specials are skipped, an unknown piece shows as U+2047."""
+        ...
+
+    def source_pieces(self, ids: Sequence[int]) -> list[str]:
+        """Name source ids; specials as ``<pad> <unk> <s> </s>``."""
+        ...
+
+    def target_pieces(self, ids: Sequence[int]) -> list[str]:
+        """Name target ids; specials as ``<pad> <unk> <s> </s>``."""
+        ...
+
+    def source_id(self, piece: str) -> int | None:
+        """Return the source id of a piece, or None."""
+        ...
+
+    def target_id(self, piece: str) -> int | None:
+        """Return the target id of a piece, or None."""
+        ...
+
+    def save(self, folder: Path) -> list[str]:
+        """Write the tokenizer's files into a folder that exists; return their names."""
+        ...
+
+
+def train_tokenizer(
+    pairs: Callable[[], Iterable[SentencePair]],
+    config: TokenizerConfig,
+    *,
+    seed: int,
+    threads: int,
+    specials: SpecialIds | None = None,
+    tags: Sequence[str] = (),
+) -> SentencePieceTokenizer:
+    """Learn a tokenizer from sentence pairs; ``choices`` of the result says how large it became and why.
+
+    The same pairs, settings, seed and number of threads give the same bytes.
+
+    Args:
+        pairs: called once (joint) or twice (separate) for the sentences.
+        config: see ``TokenizerConfig``.
+        seed: of the sample, where there is more text than ``input_sentence_size``.
+        threads: for SentencePiece.
+        specials: ids of the special pieces; 0 to 3 if not given.
+        tags: language tags to reserve ids for, such as ``>>fr<<``.
+
+    Raises:
+        DataError: no text to learn from.
+        ConfigError: a vocabulary size that cannot be had.
+    """
+    specials = specials or SpecialIds()
+    normaliser = Normaliser(lowercase=config.lowercase)
+    if config.kind == "bytes":
+        return BytesTokenizer(specials=specials, tags=tags, normaliser=normaliser)
+    reserved = len(set(specials.model_dump().values())) + len(tags)
+    sides: list[Side] = []
+    choices: list[VocabularyChoice] = []
+    for name in ("joint",) if config.joint else ("source", "target"):
+        segmenter, choice = train_segmenter(
+            _texts(pairs(), name), config, side=name, reserved=reserved, seed=seed, threads=threads
+        )
+        own = [p for i, p in enumerate(segmenter.pieces) if i != segmenter.unknown_id]
+        sides.append(Side(normaliser, segmenter, Vocabulary.build(own, specials=specials, tags=tags)))
+        choices.append(choice)
+    training: dict[str, object] = {
+        "sentencepiece": sentencepiece.__version__,
+        "seed": seed,
+        "threads": threads,
+        "input_sentence_size": config.input_sentence_size,
+        "options": [
+            trainer_options(config, size=len(side.segmenter.pieces), threads=threads)
+            for side in sides
+            if side.segmenter
+        ],
+    }
+    return SentencePieceTokenizer(sides[0], sides[-1], choices=choices, training=training)
+
+
+def _texts(pairs: Iterable[SentencePair], side: str) -> Iterable[str]:
+    for pair in pairs:
+        if side != "target":
+            yield pair.source
+        if side != "source":
+            yield pair.target
+
+
+def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
+    """Read a tokenizer from a model folder.
+
+    Raises:
+        BundleError: a file is missing, damaged, of a newer format, or does not fit the others.
+    """
+    path = folder / DESCRIPTION_FILE
+    table = _description(path)
+    kind = table.get("kind")
+    form = next((f for f in FORMS if f == table.get("normaliser")), None)
+    if kind not in ("sentencepiece", "bytes") or form is None:
+        raise BundleError(
+            f"{path}: kind = {kind!r} with normaliser = {table.get('normaliser')!r} is unknown; is the file damaged?"
+        )
+    normaliser = Normaliser(form, lowercase=table.get("lowercase") is True)
+    try:
+        specials = SpecialIds.model_validate(table.get("specials"))
+    except ValidationError as error:
+        raise BundleError(f"{path}: specials = {table.get('specials')!r}: {error.errors()[0]['msg']}") from None
+    tags = table.get("tags")
+    if not isinstance(tags, list) or not all(isinstance(t, str) and t for t in tags):
+        raise BundleError(f"{path}: tags = {tags!r} must be a list of pieces such as '>>fr<<'")
+    if kind == "bytes":
+        return BytesTokenizer(specials=specials, tags=tags, normaliser=normaliser)
+    sides: list[Side] = []
+    for name in ("source",) if table.get("joint") is True else ("source", "target"):
+        files = _side_files(table, name, folder)
+        vocabulary = Vocabulary.from_json(
+            files["vocabulary"][1], place=str(files["vocabulary"][0]), specials=specials, tags=tags
+        )
+        segmenter = Segmenter(files["segmenter"][1], place=str(files["segmenter"][0]))
+        if table.get("partial_vocabulary") is not True:
+            _check_fit(segmenter, vocabulary, files["segmenter"][0], files["vocabulary"][0])
+        sides.append(Side(normaliser, segmenter, vocabulary))
+    training = table.get("training")
+    return SentencePieceTokenizer(
+        sides[0],
+        sides[-1],
+        choices=_choices(table),
+        training=training if isinstance(training, dict) else {},
+        partial_vocabulary=table.get("partial_vocabulary") is True,
+    )
+
+
+def _description(path: Path) -> dict[str, object]:
+    try:
+        table = json.loads(_read(path, MAX_DESCRIPTION_BYTES).decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: is not JSON in UTF-8 ({error}); the file is damaged") from None
+    if not isinstance(table, dict) or table.get("format") != FORMAT_NAME:
+        raise BundleError(f"{path}: is not the description of a tokenizer; is this a model folder of pellucid?")
+    version = table.get("format_version")
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format_version = {version!r}, and this release reads up to {FORMAT_VERSION}; install a newer "
+            "pellucid"
+        )
+    return table
+
+
+def _side_files(table: dict[str, object], side: str, folder: Path) -> dict[str, tuple[Path, bytes]]:
+    """Read the files of a side: plain names inside the folder, with the digests of the description."""
+    place = folder / DESCRIPTION_FILE
+    files, digests = table.get("files"), table.get("sha256")
+    own = files.get(side) if isinstance(files, dict) else None
+    if not isinstance(own, dict) or not isinstance(digests, dict):
+        raise BundleError(f"{place}: names no files for the {side} side; the file is damaged")
+    found: dict[str, tuple[Path, bytes]] = {}
+    for role in ("vocabulary", "segmenter"):
+        name = own.get(role)
+        if not isinstance(name, str) or not name or name != Path(name).name or name in (".", ".."):
+            raise BundleError(f"{place}: the {role} of the {side} side is {name!r}; it must be a file's plain name")
+        raw = _read(folder / name, MAX_FILE_BYTES)
+        if hashlib.sha256(raw).hexdigest() != digests.get(name):
+            raise BundleError(
+                f"{folder / name}: is not the file this tokenizer was saved with (its sha256 differs from "
+                f"{DESCRIPTION_FILE}); take all files from one model"
+            )
+        found[role] = (folder / name, raw)
+    return found
+
+
+def _check_fit(segmenter: Segmenter, vocabulary: Vocabulary, segmenter_path: Path, vocabulary_path: Path) -> None:
+    own = [p for i, p in enumerate(segmenter.pieces) if i != segmenter.unknown_id]
+    missing = [p for p in own if p not in vocabulary.ids]
+    specials = set(vocabulary.specials.model_dump().values())
+    expected = len(own) + len(specials) + len(vocabulary.tags)
+    if missing or len(vocabulary) != expected:
+        example = f", for example {missing[0]!r}" if missing else ""
+        raise BundleError(
+            f"{vocabulary_path} has {len(vocabulary)} pieces and {segmenter_path} needs {expected} with specials and "
+            f"tags; {len(missing)} of its pieces have no id{example}; take both files from one model"
+        )
+
+
+def _choices(table: dict[str, object]) -> list[VocabularyChoice]:
+    rows = table.get("vocabularies")
+    try:
+        return [VocabularyChoice(**row) for row in rows] if isinstance(rows, list) else []
+    except TypeError:
+        return []
+
+
+def _read(path: Path, most: int) -> bytes:
+    try:
+        if path.stat().st_size > most:
+            raise BundleError(f"{path}: {path.stat().st_size:,} bytes is more than the {most:,} such a file may have")
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror}; the model folder is incomplete") from None
+
+
+def unknown_rate(ids: Iterable[Sequence[int]], *, unk: int) -> float:
+    """Return the share of unknown pieces among all pieces; 0 where there are none."""
+    pieces = unknown = 0
+    for row in ids:
+        pieces += len(row)
+        unknown += list(row).count(unk)
+    return unknown / pieces if pieces else 0.0
+
