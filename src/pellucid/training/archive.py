@@ -1,0 +1,203 @@
+"""What a run keeps in its folder, and how it goes on from there: journal, checkpoints, rollbacks.
+
+Read ``checkpoints.py`` for the files, ``state.py`` for what is in them.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from pellucid.config import TrainingConfig
+from pellucid.durable import DISK, Disk
+from pellucid.errors import TrainingError
+from pellucid.training.averaging import MovingAverage
+from pellucid.training.batches import DataPosition
+from pellucid.training.checkpoints import (
+    clean_leftovers,
+    find_newest_valid,
+    prune_checkpoints,
+    remove_after,
+    step_of,
+    write_checkpoint,
+)
+from pellucid.training.journal import Journal
+from pellucid.training.resuming import differences, refuse_changes
+from pellucid.training.state import RunFacts, TrainingState, checkpoint_files, read_state, restore
+
+__all__ = ["Archive"]
+
+_BAD_STEPS = "bad-steps.json"
+_RATE_AFTER_ROLLBACK = 0.5
+
+
+class Archive:
+    """The run folder of one run. ``saved_step`` is the step of the checkpoint that holds the present state."""
+
+    def __init__(
+        self,
+        run_folder: Path,
+        *,
+        model: nn.Module,
+        average: MovingAverage,
+        optimiser: torch.optim.Optimizer,
+        facts: RunFacts,
+        config: TrainingConfig,
+        message: Callable[[str], None],
+        disk: Disk = DISK,
+    ) -> None:
+        self._run_folder = run_folder
+        self._parent = run_folder / "checkpoints"
+        self._model = model
+        self._average = average
+        self._optimiser = optimiser
+        self._facts = facts
+        self._config = config
+        self._message = message
+        self._disk = disk
+        self._bad_steps: list[dict[str, object]] = []
+        self.saved_step: int | None = None
+
+    def __enter__(self) -> Self:
+        self.journal = Journal(self._run_folder / "metrics.jsonl")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.journal.close()
+
+    def resume(self, *, seed: int) -> TrainingState | None:
+        """Put the newest valid checkpoint in place and return its state; None, and seeded generators, for a new run.
+
+        Raises:
+            IncompatibleModelError: settings, data or architecture changed.
+            CheckpointError: every checkpoint is damaged.
+        """
+        clean_leftovers(self._parent, disk=self._disk)
+        folder = find_newest_valid(self._parent, message=self._message)
+        if folder is None:
+            self.journal.cut(0)
+            torch.manual_seed(seed)
+            np.random.seed(seed % (1 << 32))
+            random.seed(seed)
+            return None
+        state, facts = read_state(folder)
+        refuse_changes(
+            self._run_folder,
+            old_settings=facts.settings,
+            new_settings=self._facts.settings,
+            old_data=facts.data,
+            new_data=self._facts.data,
+        )
+        restore(folder, model=self._model, average=self._average, optimiser=self._optimiser, with_random=True)
+        if lost := self.journal.cut(state.journal_bytes):
+            self._message(f"{self.journal.path}: its last {lost:,} bytes before step {state.step:,} are lost")
+        self.saved_step = state.step
+        self._message(f"continuing from step {state.step:,} ({folder})")
+        if changed := differences(facts.runtime, self._facts.runtime):
+            self._message(
+                "the machine is used differently than before, so the result will not be equal bit for bit to that "
+                f"of an uninterrupted run: {'; '.join(changed)}"
+            )
+        return state
+
+    def save(self, state: TrainingState) -> tuple[Path, int]:
+        """Commit a checkpoint, then remove what is too old; return its folder and size in bytes.
+
+        Raises:
+            StoppedError: the disk is full; the checkpoints before are intact.
+        """
+        state = replace(state, journal_bytes=self.journal.flush())
+        files = checkpoint_files(
+            state, facts=self._facts, model=self._model, average=self._average, optimiser=self._optimiser
+        )
+        folder, size = write_checkpoint(self._parent, step=state.step, files=files, disk=self._disk)
+        self.saved_step = state.step
+        prune_checkpoints(self._parent, keep=self._config.keep_checkpoint, best_step=state.best_step, disk=self._disk)
+        return folder, size
+
+    def note_bad_step(
+        self, state: TrainingState, position: DataPosition, reason: str, rows: Sequence[np.ndarray]
+    ) -> None:
+        """Remember a step that was skipped, for the report."""
+        if state.bad_in_a_row == 1:
+            self._bad_steps.clear()
+        self._bad_steps.append(
+            {
+                "step": state.step,
+                "epoch": position.epoch,
+                "batch": position.batch,
+                "reason": reason,
+                "rows": [row for part in rows for row in part.tolist()],
+            }
+        )
+
+    def roll_back(self, state: TrainingState) -> TrainingState:
+        """Go back to a checkpoint from before the bad steps, with the data after them and half the rate.
+
+        A second time without progress goes further back, where there is an older checkpoint.
+
+        Raises:
+            TrainingError: it was done ``max_rollbacks`` times already, or there is nothing to go back to.
+        """
+        report = self._run_folder / _BAD_STEPS
+        self._disk.write_replacing(report, json.dumps({"steps": self._bad_steps}, indent=1).encode())
+        first_bad = state.step - state.bad_in_a_row + 1
+        if state.rollbacks >= self._config.max_rollbacks:
+            raise TrainingError(self._report(state, report))
+        folder = None
+        if state.rollback_step is not None and first_bad <= state.rollback_step + self._config.max_bad_steps:
+            folder = find_newest_valid(self._parent, message=self._message, before_step=state.rollback_step)
+        folder = folder or find_newest_valid(self._parent, message=self._message, before_step=first_bad)
+        if folder is None:
+            raise TrainingError(self._report(state, report))
+        before, _ = read_state(folder)
+        restore(folder, model=self._model, average=self._average, optimiser=self._optimiser, with_random=False)
+        self._remove_pictures_after(before.step)
+        remove_after(self._parent, step=step_of(folder), disk=self._disk)
+        self.journal.cut(before.journal_bytes)
+        self.saved_step = before.step
+        rate_scale = state.rate_scale * _RATE_AFTER_ROLLBACK
+        self.journal.append(
+            "rollback", {"step": before.step, "from_step": state.step, "rate_scale": rate_scale, "bad": self._bad_steps}
+        )
+        self._message(
+            f"{state.bad_in_a_row} steps in a row were not finite (steps {first_bad:,} to {state.step:,}; batches in "
+            f"{report}): back to step {before.step:,}, on with the data after them and {rate_scale:g} times the rate"
+        )
+        return replace(
+            before,
+            position=state.position,
+            skipped_steps=state.skipped_steps,
+            largest_batch=state.largest_batch,
+            rollbacks=state.rollbacks + 1,
+            rollback_step=before.step,
+            rate_scale=rate_scale,
+        )
+
+    def _remove_pictures_after(self, step: int) -> None:
+        for folder, suffix in (("snapshots", ".safetensors"), ("probes", ".npz")):
+            for path in sorted((self._run_folder / folder).glob(f"step-*{suffix}")):
+                number = path.name.removeprefix("step-").removesuffix(suffix)
+                if number.isdecimal() and int(number) > step:
+                    self._disk.remove(path)
+
+    def _report(self, state: TrainingState, report: Path) -> str:
+        lines = [f"  step {bad['step']}: {bad['reason']}" for bad in self._bad_steps[-5:]]
+        return (
+            f"training cannot go on: {state.bad_in_a_row} steps in a row had a loss or a gradient that is not finite, "
+            f"after {state.rollbacks} returns to an earlier checkpoint. The last of them:\n"
+            + "\n".join(lines)
+            + f"\nTheir batches (rows of the token store) are listed in {report}. A lower training.learning_rate, a "
+            "longer training.warmup_steps or training.max_grad_norm usually mends this; so does removing broken text"
+        )

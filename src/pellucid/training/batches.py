@@ -1,0 +1,154 @@
+"""The endless stream of training batches: position in, tensors out; the whole state is two integers.
+
+The order of an epoch is a pure function of the seed and the epoch (``text.batching``), so a position
+says everything about what comes next. Read ``update.py`` next, which uses the batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pellucid.config import SpecialIds, TrainingConfig
+from pellucid.text.batching import Batch, epoch_batches, make_batch
+
+if TYPE_CHECKING:
+    from pellucid.text.store import TokenStore
+
+__all__ = ["BatchStream", "DataPosition", "TensorBatch", "split_rows", "to_tensors", "validation_batches"]
+
+
+@dataclass(frozen=True)
+class DataPosition:
+    """The next batch of a run: number ``batch`` of epoch ``epoch``, both from 0."""
+
+    epoch: int = 0
+    batch: int = 0
+
+
+@dataclass(frozen=True)
+class TensorBatch:
+    """A batch on the device. ``target_positions`` are the real positions of the flattened target grid.
+
+    ``source_ids``, ``target_input_ids`` are ``[batch, time]``, ``source_mask`` ``[batch, source]`` with
+    True where real, ``target_ids`` and ``target_positions`` ``[tokens]``; ``rows`` are rows of the store.
+    """
+
+    source_ids: Tensor
+    source_mask: Tensor
+    target_input_ids: Tensor
+    target_ids: Tensor
+    target_positions: Tensor
+    rows: np.ndarray
+    num_target_tokens: int
+    num_padded_tokens: int
+
+
+class BatchStream:
+    """Batches of a store in training order, epoch after epoch, from any position.
+
+    ``corpus_weights`` are those of ``text.batching.epoch_batches``; ``max_epochs`` ends the stream.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        *,
+        config: TrainingConfig,
+        specials: SpecialIds,
+        start_id: int,
+        device: torch.device,
+        corpus_weights: Sequence[float] | None = None,
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._specials = specials
+        self._start_id = start_id
+        self._device = device
+        self._corpus_weights = corpus_weights
+        self._order: tuple[int, list[np.ndarray]] | None = None
+
+    def take(self, position: DataPosition, count: int) -> tuple[list[np.ndarray], DataPosition]:
+        """Return the rows of the next ``count`` batches and the position after them.
+
+        Fewer come, or none, when ``max_epochs`` ends within them.
+        """
+        taken: list[np.ndarray] = []
+        epoch, batch = position.epoch, position.batch
+        while len(taken) < count and not self.is_over(DataPosition(epoch, batch)):
+            order = self._order_of(epoch)
+            taken.append(order[batch])
+            batch += 1
+            if batch >= len(order):
+                epoch, batch = epoch + 1, 0
+        return taken, DataPosition(epoch, batch)
+
+    def is_over(self, position: DataPosition) -> bool:
+        """Return whether ``max_epochs`` epochs lie before a position."""
+        return self._config.max_epochs is not None and position.epoch >= self._config.max_epochs
+
+    def batches_of_epoch(self, epoch: int) -> int:
+        """Return the number of batches of an epoch."""
+        return len(self._order_of(epoch))
+
+    def load(self, rows: np.ndarray) -> TensorBatch:
+        """Read rows of the store and put them on the device as one batch."""
+        batch = make_batch(self._store, rows, specials=self._specials, start_id=self._start_id)
+        return to_tensors(batch, device=self._device)
+
+    def _order_of(self, epoch: int) -> list[np.ndarray]:
+        if self._order is None or self._order[0] != epoch:
+            order = epoch_batches(
+                self._store.source_lengths,
+                self._store.target_lengths,
+                batch_size=self._config.batch_size,
+                batch_type=self._config.batch_type,
+                seed=self._config.seed,
+                epoch=epoch,
+                corpus=self._store.corpus if self._corpus_weights is not None else None,
+                weights=self._corpus_weights,
+            )
+            self._order = (epoch, order)
+        return self._order[1]
+
+
+def to_tensors(batch: Batch, *, device: torch.device) -> TensorBatch:
+    """Put a batch on the device, real target positions listed."""
+    positions = np.flatnonzero(batch.target_mask)
+    return TensorBatch(
+        source_ids=torch.from_numpy(batch.source_ids).to(device),
+        source_mask=torch.from_numpy(batch.source_mask).to(device),
+        target_input_ids=torch.from_numpy(batch.target_input_ids).to(device),
+        target_ids=torch.from_numpy(batch.target_output_ids.reshape(-1)[positions]).to(device),
+        target_positions=torch.from_numpy(positions).to(device),
+        rows=np.asarray(batch.indices),
+        num_target_tokens=int(batch.num_target_tokens),
+        num_padded_tokens=int(batch.num_padded_tokens),
+    )
+
+
+def split_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two halves of a batch's rows; needs two rows at least."""
+    middle = (len(rows) + 1) // 2
+    return rows[:middle], rows[middle:]
+
+
+def validation_batches(
+    store: TokenStore, *, config: TrainingConfig, specials: SpecialIds, start_id: int, device: torch.device
+) -> Iterator[TensorBatch]:
+    """Yield every pair of a store once, in an order that never changes."""
+    order = epoch_batches(
+        store.source_lengths,
+        store.target_lengths,
+        batch_size=config.batch_size,
+        batch_type=config.batch_type,
+        seed=0,
+        epoch=0,
+    )
+    for rows in order:
+        yield to_tensors(make_batch(store, rows, specials=specials, start_id=start_id), device=device)

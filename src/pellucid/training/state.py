@@ -1,0 +1,200 @@
+"""The whole state of a run as one value, and its way to a checkpoint and back.
+
+``TrainingState`` holds everything small; weights, optimiser, averages and random states are tensors.
+Two runs with equal state go on equally, bit for bit, with the same threads and versions.
+Read ``resuming.py`` next.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from pellucid.errors import CheckpointError, IncompatibleModelError
+from pellucid.training.batches import DataPosition
+from pellucid.training.checkpoints import FileContent, json_content, tensor_content
+
+if TYPE_CHECKING:
+    from pellucid.training.averaging import MovingAverage
+
+__all__ = [
+    "RunFacts",
+    "TrainingState",
+    "checkpoint_files",
+    "random_states",
+    "read_state",
+    "restore",
+    "set_random_states",
+]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Where a run stands after a step.
+
+    ``step`` counts every step, ``updates`` those that changed the weights. ``best`` and ``validation``
+    hold loss, nll and scores of the best and the latest validation; ``rate_scale`` is halved by every
+    rollback, ``rollback_step`` is where the last one led to; ``largest_batch`` is the size in padded
+    tokens that memory was too small for, if any.
+    """
+
+    step: int = 0
+    updates: int = 0
+    seconds: float = 0.0
+    position: DataPosition = field(default_factory=DataPosition)
+    target_tokens: int = 0
+    warmup_end_fraction: float | None = None
+    validated_step: int = -1
+    validated_seconds: float = 0.0
+    validation: Mapping[str, float] = field(default_factory=dict)
+    best_step: int | None = None
+    best: Mapping[str, float] = field(default_factory=dict)
+    without_better: int = 0
+    bad_in_a_row: int = 0
+    skipped_steps: int = 0
+    rollbacks: int = 0
+    rollback_step: int | None = None
+    rate_scale: float = 1.0
+    largest_batch: int | None = None
+    journal_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run was made of: its settings, its data's fingerprints, the machine as it was used."""
+
+    settings: Mapping[str, object]
+    data: Mapping[str, object]
+    runtime: Mapping[str, object]
+
+
+def checkpoint_files(
+    state: TrainingState,
+    *,
+    facts: RunFacts,
+    model: nn.Module,
+    average: MovingAverage,
+    optimiser: torch.optim.Optimizer,
+) -> dict[str, FileContent]:
+    """Return the files of a checkpoint; nothing is copied until they are written."""
+    table = {"format_version": 1, "state": asdict(state), **asdict(facts)}
+    return {
+        "weights.safetensors": tensor_content(model.state_dict()),
+        "averages.safetensors": tensor_content(average.model.state_dict()),
+        "optimiser.safetensors": tensor_content(_optimiser_tensors(model, optimiser)),
+        "random.safetensors": tensor_content(random_states()),
+        "state.json": json_content(table),
+    }
+
+
+def read_state(folder: Path) -> tuple[TrainingState, RunFacts]:
+    """Read a verified checkpoint's ``state.json``.
+
+    Raises:
+        CheckpointError: it is not one of this version.
+    """
+    path = folder / "state.json"
+    try:
+        table = json.loads(path.read_bytes())
+        values = dict(table["state"])
+        values["position"] = DataPosition(**values["position"])
+        if set(values) != {entry.name for entry in fields(TrainingState)}:
+            raise CheckpointError(f"{path}: was written by another version of pellucid; continue with that one")
+        return TrainingState(**values), RunFacts(table["settings"], table["data"], table["runtime"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{path}: is not the state of a run: {error!r}") from None
+
+
+def restore(
+    folder: Path, *, model: nn.Module, average: MovingAverage, optimiser: torch.optim.Optimizer, with_random: bool
+) -> None:
+    """Put the tensors of a verified checkpoint in place.
+
+    Raises:
+        IncompatibleModelError: the weights are those of another architecture.
+    """
+    _load_weights(model, folder / "weights.safetensors")
+    _load_weights(average.model, folder / "averages.safetensors")
+    _load_optimiser(model, optimiser, folder / "optimiser.safetensors")
+    if with_random:
+        set_random_states(load_file(folder / "random.safetensors"))
+
+
+def random_states() -> dict[str, Tensor]:
+    """Return the states of every random generator that a run may draw from."""
+    _, keys, position, has_gauss, gauss = np.random.get_state()
+    version, internal, gauss_next = random.getstate()
+    states = {
+        "torch": torch.get_rng_state(),
+        "numpy.keys": torch.from_numpy(np.asarray(keys).astype(np.int64)),
+        "numpy.rest": torch.tensor([float(position), float(has_gauss), float(gauss)], dtype=torch.float64),
+        "python": torch.tensor([version, *internal], dtype=torch.int64),
+        "python.gauss": torch.tensor([] if gauss_next is None else [gauss_next], dtype=torch.float64),
+    }
+    if torch.cuda.is_available():
+        states |= {f"cuda.{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def set_random_states(states: Mapping[str, Tensor]) -> None:
+    """Set every random generator to what ``random_states`` returned."""
+    torch.set_rng_state(states["torch"])
+    position, has_gauss, gauss = states["numpy.rest"].tolist()
+    keys = states["numpy.keys"].numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", keys, int(position), int(has_gauss), gauss))
+    version, *internal = states["python"].tolist()
+    gauss_next = states["python.gauss"].tolist()
+    random.setstate((version, tuple(internal), gauss_next[0] if gauss_next else None))
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        if f"cuda.{index}" in states:
+            torch.cuda.set_rng_state(states[f"cuda.{index}"], index)
+
+
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        for moment, tensor in optimiser.state.get(parameter, {}).items():
+            tensors[f"{moment}.{name}"] = tensor
+    return tensors
+
+
+def _load_optimiser(model: nn.Module, optimiser: torch.optim.Optimizer, path: Path) -> None:
+    tensors = load_file(path)
+    optimiser.state.clear()
+    for name, parameter in model.named_parameters():
+        if f"step.{name}" not in tensors:
+            continue
+        found = {moment: tensors[f"{moment}.{name}"] for moment in _MOMENTS}
+        # ``clone`` gives memory of torch's own alignment: what is mapped from a file may round differently.
+        optimiser.state[parameter] = {moment: tensor.to(parameter.device).clone() for moment, tensor in found.items()}
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    found = load_file(path)
+    expected = model.state_dict()
+    problems = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
+    problems += [f"{name} is unknown" for name in sorted(found.keys() - expected.keys())]
+    for name in sorted(expected.keys() & found.keys()):
+        has, needs = (f"{t.dtype} {list(t.shape)}" for t in (found[name], expected[name]))
+        if has != needs:
+            problems.append(f"{name} is {has}, needed {needs}")
+    if problems:
+        raise IncompatibleModelError(
+            f"{path}: its tensors are not those of this model: {'; '.join(problems[:5])}"
+            + (f" (and {len(problems) - 5} more)" if len(problems) > 5 else "")
+        )
+    with torch.no_grad():
+        for name, tensor in expected.items():
+            tensor.copy_(found[name])

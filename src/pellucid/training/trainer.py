@@ -1,0 +1,389 @@
+"""The training loop: steps until the budget is used up, with validations and checkpoints in between.
+
+``train`` is the whole of it for a caller. Between two steps a run is described by one
+``TrainingState`` and the tensors beside it, and everything that happens there is decided from them,
+so a run that was stopped anywhere goes on as if it had not been. Read ``update.py`` for a step,
+``archive.py`` for what is kept and how a run goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from signal import Signals
+from typing import TYPE_CHECKING
+
+from pellucid.config import TrainingConfig
+from pellucid.durable import DISK, Disk
+from pellucid.errors import DataError, InterruptedByUser, StoppedError
+from pellucid.runtime import Runtime
+from pellucid.training.archive import Archive
+from pellucid.training.averaging import MovingAverage
+from pellucid.training.batches import BatchStream, validation_batches
+from pellucid.training.budget import Budget
+from pellucid.training.distributed import Ranks
+from pellucid.training.optimisation import learning_rate_at, make_optimiser
+from pellucid.training.probes import SNAPSHOT_STEPS, Probes, write_snapshot
+from pellucid.training.records import (
+    Evaluator,
+    NewBest,
+    Reporter,
+    SavedRecord,
+    SilentReporter,
+    StartRecord,
+    StepRecord,
+    TrainingResult,
+    ValidationRecord,
+)
+from pellucid.training.signals import StopSignals
+from pellucid.training.state import RunFacts, TrainingState
+from pellucid.training.update import StepOutcome, Updater
+from pellucid.training.validation import is_better, validate
+
+if TYPE_CHECKING:
+    from pellucid.model.transformer import Transformer
+    from pellucid.text.store import TokenStore
+    from pellucid.text.tokenizer import Tokenizer
+
+__all__ = ["RunInputs", "Trainer", "train"]
+
+
+def train(
+    model: Transformer,
+    store: TokenStore,
+    *,
+    config: TrainingConfig,
+    runtime: Runtime,
+    run_folder: Path,
+    valid_store: TokenStore,
+    tokenizer: Tokenizer,
+    evaluator: Evaluator | None = None,
+    reporter: Reporter | None = None,
+    on_new_best: NewBest | None = None,
+    seconds_before: float = 0.0,
+    settings: Mapping[str, object] | None = None,
+    corpus_weights: Sequence[float] | None = None,
+    disk: Disk = DISK,
+    clock: Callable[[], float] = time.monotonic,
+    ranks: Ranks | None = None,
+) -> TrainingResult:
+    """Train a model, or continue the run whose checkpoints are in ``run_folder``.
+
+    ``model`` is changed in place; at the end it holds the last weights, not the averaged or the best ones.
+    ``seconds_before`` is what preparing took and counts towards a budget of minutes. ``settings`` is
+    the resolved recipe: a run is continued only with the same one, but for ``resuming.FREE_SETTINGS``.
+    ``on_new_best`` receives the averaged model whenever it is the best so far.
+
+    Raises:
+        ConfigError: no length of the run is set.
+        DataError: there is nothing to train or validate on.
+        IncompatibleModelError: the run in the folder was made with other settings or data.
+        CheckpointError: the run in the folder has only damaged checkpoints.
+        TrainingError: numbers stay non-finite, or memory is too small for one pair.
+        StoppedError: SIGTERM, or a full disk; the same command continues.
+        InterruptedByUser: Ctrl-C; the same command continues.
+    """
+    inputs = RunInputs(
+        model=model,
+        store=store,
+        valid_store=valid_store,
+        tokenizer=tokenizer,
+        config=config,
+        runtime=runtime,
+        run_folder=run_folder,
+        evaluator=evaluator,
+        reporter=reporter or SilentReporter(),
+        on_new_best=on_new_best,
+        seconds_before=seconds_before,
+        settings=settings or {"training": config.model_dump(mode="json")},
+        corpus_weights=corpus_weights,
+        disk=disk,
+        clock=clock,
+        ranks=ranks or Ranks(),
+    )
+    return Trainer(inputs).run()
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """Everything that a run is given; the words are explained at ``train``."""
+
+    model: Transformer
+    store: TokenStore
+    valid_store: TokenStore
+    tokenizer: Tokenizer
+    config: TrainingConfig
+    runtime: Runtime
+    run_folder: Path
+    evaluator: Evaluator | None
+    reporter: Reporter
+    on_new_best: NewBest | None
+    seconds_before: float
+    settings: Mapping[str, object]
+    corpus_weights: Sequence[float] | None
+    disk: Disk = DISK
+    clock: Callable[[], float] = time.monotonic
+    ranks: Ranks = field(default_factory=Ranks)
+
+
+class Trainer:
+    """One run: its tensors, its state, and the loop."""
+
+    def __init__(self, inputs: RunInputs) -> None:
+        config = inputs.config
+        if not len(inputs.store):
+            raise DataError("there is no sentence pair to train on; see training.max_length and the cleaning report")
+        self._inputs = inputs
+        self._config = config
+        self._device = inputs.runtime.torch_device()
+        self._model = inputs.model.to(self._device).train()
+        self._average = MovingAverage(self._model, decay=config.average_decay)
+        self._optimiser = make_optimiser(self._model.parameters(), config=config)
+        self._stream = BatchStream(
+            inputs.store,
+            config=config,
+            specials=inputs.model.config.specials,
+            start_id=inputs.model.start_id,
+            device=self._device,
+            corpus_weights=inputs.corpus_weights,
+        )
+        self._updater = Updater(
+            self._model,
+            self._optimiser,
+            stream=self._stream,
+            config=config,
+            runtime=inputs.runtime,
+            ranks=inputs.ranks,
+            message=self._say,
+        )
+        facts = RunFacts(
+            settings=inputs.settings,
+            data={"train": inputs.store.fingerprint, "valid": inputs.valid_store.fingerprint},
+            runtime={**inputs.runtime.describe(), "processes": inputs.ranks.count},
+        )
+        self._archive = Archive(
+            inputs.run_folder,
+            model=self._model,
+            average=self._average,
+            optimiser=self._optimiser,
+            facts=facts,
+            config=config,
+            message=self._say,
+            disk=inputs.disk,
+        )
+        self._state = TrainingState()
+        self._step_mark = 0.0
+
+    def run(self) -> TrainingResult:
+        """Train to the end of the budget, from the beginning or from the newest checkpoint."""
+        with self._archive, StopSignals() as signals:
+            self._begin()
+            while (reason := self._budget.is_over(self._state)) is None:
+                if signals.received is not None:
+                    self._stop(signals.received)
+                if self._budget.is_validation_due(self._state):
+                    self._validate()
+                elif self._archive.saved_step != self._state.step and self._budget.is_save_due(self._state):
+                    self._save()
+                else:
+                    self._step()
+            return self._end(reason)
+
+    def _begin(self) -> None:
+        inputs, found = self._inputs, self._archive.resume(seed=self._config.seed)
+        self._state = found or TrainingState()
+        self._budget = Budget(
+            self._config,
+            batches_per_epoch=self._stream.batches_of_epoch(self._state.position.epoch),
+            num_ranks=inputs.ranks.count,
+            seconds_before=self._state.seconds + inputs.seconds_before,
+            clock=inputs.clock,
+        )
+        inputs.reporter.started(
+            StartRecord(
+                first_step=self._state.step,
+                seconds=self._budget.seconds(),
+                num_parameters=sum(parameter.numel() for parameter in self._model.parameters()),
+                num_pairs=len(inputs.store),
+                batches_per_epoch=self._stream.batches_of_epoch(self._state.position.epoch),
+                train_steps=self._budget.steps,
+                minutes=self._config.minutes,
+            )
+        )
+        if self._budget.is_decay_late():
+            self._say(
+                f"warmup_steps = {self._config.warmup_steps:,} is over half of the {self._budget.steps:,} steps of "
+                "this run: a rate that falls to zero stays below its peak"
+            )
+        self._probes = Probes.prepare(
+            inputs.run_folder / "probes",
+            store=inputs.valid_store,
+            tokenizer=inputs.tokenizer,
+            model=self._model,
+            disk=inputs.disk,
+        )
+        if found is None:
+            self._take_pictures()
+            self._save()
+        self._step_mark = self._budget.seconds()
+
+    def _step(self) -> None:
+        before, config, ranks = self._state, self._config, self._inputs.ranks
+        rows, position = self._stream.take(before.position, config.accum_count * ranks.count)
+        progress = self._budget.progress(before)
+        rate = learning_rate_at(progress, config=config, d_model=self._model.config.d_model) * before.rate_scale
+        outcome = self._updater.step(
+            rows[ranks.rank :: ranks.count], learning_rate=rate, largest_batch=before.largest_batch
+        )
+        warmup_end = before.warmup_end_fraction
+        if warmup_end is None and progress.step >= config.warmup_steps:
+            warmup_end = progress.fraction
+        is_bad = bool(outcome.skipped)
+        self._state = replace(
+            before,
+            step=progress.step,
+            position=position,
+            updates=before.updates + (not is_bad),
+            target_tokens=before.target_tokens + outcome.target_tokens,
+            warmup_end_fraction=warmup_end,
+            bad_in_a_row=before.bad_in_a_row + 1 if is_bad else 0,
+            skipped_steps=before.skipped_steps + is_bad,
+            largest_batch=outcome.largest_batch,
+        )
+        if not is_bad:
+            self._average.update(self._state.updates)
+        self._tell_step(outcome, rate, progress.fraction)
+        if is_bad:
+            self._archive.note_bad_step(self._state, before.position, outcome.skipped, rows)
+        if self._state.bad_in_a_row >= config.max_bad_steps:
+            self._state = self._archive.roll_back(self._state)
+        elif self._state.step in SNAPSHOT_STEPS:
+            self._take_pictures()
+
+    def _tell_step(self, outcome: StepOutcome, rate: float, fraction: float) -> None:
+        now = self._budget.seconds()
+        took = max(now - self._step_mark, 1e-9)
+        self._step_mark = now
+        self._budget.note_step(took)
+        record = StepRecord(
+            step=self._state.step,
+            seconds=now,
+            loss=outcome.loss,
+            nll=outcome.nll,
+            learning_rate=rate,
+            gradient_norm=outcome.gradient_norm,
+            target_tokens=outcome.target_tokens,
+            tokens_per_second=outcome.target_tokens / took,
+            padded_tokens_per_second=outcome.padded_tokens / took,
+            epoch=self._state.position.epoch,
+            fraction=fraction,
+            seconds_left=self._budget.seconds_left(self._state),
+            skipped=outcome.skipped,
+        )
+        self._archive.journal.append("step", _journalled(record))
+        self._inputs.reporter.stepped(record)
+
+    def _validate(self) -> None:
+        inputs, started = self._inputs, self._budget.seconds()
+        model = self._average.refresh()
+        scores = validate(
+            model,
+            validation_batches(
+                inputs.valid_store,
+                config=self._config,
+                specials=model.config.specials,
+                start_id=model.start_id,
+                device=self._device,
+            ),
+            evaluator=inputs.evaluator,
+            label_smoothing=self._config.label_smoothing,
+            runtime=inputs.runtime,
+        )
+        state, numbers = self._state, scores.numbers
+        better = is_better(numbers, state.best)
+        self._state = state = replace(
+            state,
+            validated_step=state.step,
+            validation=numbers,
+            best_step=state.step if better else state.best_step,
+            best=numbers if better else state.best,
+            without_better=0 if better else state.without_better + 1,
+        )
+        self._probes.write(model, step=state.step)
+        if better and inputs.on_new_best is not None:
+            inputs.on_new_best(model, {"step": state.step, "seconds": started, **numbers})
+        now = self._budget.seconds()
+        self._state = replace(self._state, validated_seconds=now)
+        self._budget.note_validation(now - started)
+        record = ValidationRecord(
+            step=state.step,
+            seconds=now,
+            loss=numbers["loss"],
+            nll=numbers["nll"],
+            scores={name: value for name, value in numbers.items() if name not in {"loss", "nll"}},
+            samples=scores.samples,
+            is_best=better,
+            without_better=state.without_better,
+            took_seconds=now - started,
+        )
+        self._archive.journal.append("validation", asdict(record))
+        inputs.reporter.validated(record)
+        if better:
+            self._save()
+        self._step_mark = self._budget.seconds()
+
+    def _take_pictures(self) -> None:
+        """Keep a snapshot of the averaged weights, and what they think of the probes."""
+        model = self._average.refresh()
+        folder = self._inputs.run_folder / "snapshots"
+        write_snapshot(folder, model, step=self._state.step, disk=self._inputs.disk)
+        self._probes.write(model, step=self._state.step)
+
+    def _save(self) -> None:
+        started = self._budget.seconds()
+        self._state = replace(self._state, seconds=started)
+        folder, size = self._archive.save(self._state)
+        took = self._budget.seconds() - started
+        self._budget.note_save(took)
+        self._inputs.reporter.saved(SavedRecord(self._state.step, folder, size, took))
+        self._step_mark = self._budget.seconds()
+
+    def _stop(self, received: Signals) -> None:
+        if self._state.step != self._archive.saved_step:
+            self._save()
+        text = f"stopped by {received.name} after step {self._state.step:,}; all is saved, the same command continues"
+        raise (InterruptedByUser if received is Signals.SIGINT else StoppedError)(text)
+
+    def _end(self, reason: str) -> TrainingResult:
+        if self._state.validated_step != self._state.step:
+            self._validate()
+        if self._archive.saved_step != self._state.step:
+            self._save()
+        state = self._state
+        per_epoch = self._stream.batches_of_epoch(state.position.epoch)
+        return TrainingResult(
+            steps=state.step,
+            seconds=self._budget.seconds(),
+            reason=reason,
+            best=dict(state.best),
+            best_step=state.best_step,
+            epochs=state.position.epoch + state.position.batch / per_epoch,
+            target_tokens=state.target_tokens,
+            skipped_steps=state.skipped_steps,
+            rollbacks=state.rollbacks,
+        )
+
+    def _say(self, text: str) -> None:
+        self._archive.journal.append("message", {"text": text})
+        self._inputs.reporter.message(text)
+
+
+def _journalled(record: StepRecord) -> dict[str, object]:
+    """Return what of a step is worth keeping: no guess of the future, and no empty excuse."""
+    fields = asdict(record)
+    del fields["seconds_left"]
+    if not record.skipped:
+        del fields["skipped"]
+    return fields

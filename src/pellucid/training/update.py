@@ -1,0 +1,176 @@
+"""One update of the weights: batches in, gradients, clipping, Adam; bad numbers and small memory survived.
+
+Gradients of ``accum_count`` batches are divided by the number of their target tokens together, so they
+equal those of one large batch. A step whose loss or gradient is not finite leaves the weights as they
+are. A batch that memory is too small for is cut in two. Read ``validation.py`` next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pellucid.config import TrainingConfig
+from pellucid.errors import TrainingError
+from pellucid.runtime import Runtime
+from pellucid.training.batches import BatchStream, TensorBatch, split_rows
+from pellucid.training.distributed import Ranks
+from pellucid.training.loss import batch_loss
+from pellucid.training.optimisation import clip_gradients, gradient_norm
+
+if TYPE_CHECKING:
+    from pellucid.model.transformer import Transformer
+
+__all__ = ["StepOutcome", "Updater"]
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """What a step did. Loss and negative log-likelihood are means per target token, in nats.
+
+    ``skipped`` says why the weights were left as they were, if they were.
+    """
+
+    loss: float
+    nll: float
+    gradient_norm: float
+    target_tokens: int
+    padded_tokens: int
+    skipped: str
+    largest_batch: int | None
+
+
+class _OutOfMemory(Exception):
+    """Memory was too small for one batch of a step."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
+
+
+class Updater:
+    """Takes steps with one model and one optimiser."""
+
+    def __init__(
+        self,
+        model: Transformer,
+        optimiser: torch.optim.Optimizer,
+        *,
+        stream: BatchStream,
+        config: TrainingConfig,
+        runtime: Runtime,
+        ranks: Ranks,
+        message: Callable[[str], None],
+    ) -> None:
+        self._model = model
+        self._optimiser = optimiser
+        self._stream = stream
+        self._config = config
+        self._runtime = runtime
+        self._ranks = ranks
+        self._message = message
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def step(
+        self, rows: Sequence[np.ndarray], *, learning_rate: float, largest_batch: int | None = None
+    ) -> StepOutcome:
+        """Train on the batches of one step; ``largest_batch`` is the size that memory was too small for.
+
+        Raises:
+            TrainingError: memory is too small for a single sentence pair.
+        """
+        batches = [self._stream.load(part) for part in rows]
+        target_tokens, padded_tokens = self._ranks.total(
+            [sum(b.num_target_tokens for b in batches), sum(b.num_padded_tokens for b in batches)]
+        )
+        sums, largest_batch = self._gradients(batches, target_tokens, largest_batch)
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        self._ranks.add_gradients(self._parameters, sums)
+        # One wait for the device a step: everything that the loop needs to know comes over together.
+        loss, nll, norm = torch.cat([sums, gradient_norm(gradients).to(sums.dtype)[None]]).tolist()
+        skipped = self._reason_to_skip(loss, norm)
+        if not skipped:
+            clip_gradients(gradients, norm, max_norm=self._config.max_grad_norm)
+            for group in self._optimiser.param_groups:
+                group["lr"] = learning_rate
+            self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        return StepOutcome(
+            loss / target_tokens,
+            nll / target_tokens,
+            norm,
+            int(target_tokens),
+            int(padded_tokens),
+            skipped,
+            largest_batch,
+        )
+
+    def _gradients(
+        self, batches: list[TensorBatch], target_tokens: float, largest_batch: int | None
+    ) -> tuple[Tensor, int | None]:
+        """Return the sums of loss and negative log-likelihood; gradients of their mean are on the parameters.
+
+        When memory runs out, gradients are half added: all are dropped and the step begins again
+        with the batch cut in two.
+        """
+        pieces = [piece for batch in batches for piece in self._cut(batch, largest_batch)]
+        while True:
+            try:
+                return self._accumulate(pieces, target_tokens), largest_batch
+            except _OutOfMemory as failure:
+                index = failure.index
+            piece = pieces[index]
+            self._optimiser.zero_grad(set_to_none=True)
+            if len(piece.rows) < 2:
+                raise TrainingError(
+                    f"memory is too small for one sentence pair (row {piece.rows[0]} of the token store, "
+                    f"{piece.num_padded_tokens} tokens); set training.max_length lower or use a smaller model"
+                )
+            largest_batch = min(piece.num_padded_tokens, largest_batch or piece.num_padded_tokens)
+            self._message(
+                f"memory is too small for a batch of {piece.num_padded_tokens:,} padded tokens; it is cut in two, "
+                "with the same gradient. A smaller training.batch_size avoids this"
+            )
+            pieces[index : index + 1] = [self._stream.load(half) for half in split_rows(piece.rows)]
+
+    def _cut(self, batch: TensorBatch, largest_batch: int | None) -> list[TensorBatch]:
+        if largest_batch is None or batch.num_padded_tokens < largest_batch or len(batch.rows) < 2:
+            return [batch]
+        halves = [self._stream.load(half) for half in split_rows(batch.rows)]
+        return [piece for half in halves for piece in self._cut(half, largest_batch)]
+
+    def _accumulate(self, pieces: Sequence[TensorBatch], target_tokens: float) -> Tensor:
+        sums: list[Tensor] = []
+        for index, piece in enumerate(pieces):
+            try:
+                loss, nll = batch_loss(
+                    self._model, piece, label_smoothing=self._config.label_smoothing, runtime=self._runtime
+                )
+                torch.autograd.backward(loss, grad_tensors=loss.new_tensor(1.0 / target_tokens))
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                raise _OutOfMemory(index) from None
+            sums.append(torch.stack([loss.detach(), nll]))
+        if not sums:
+            return torch.zeros(2, device=self._parameters[0].device)
+        return torch.stack(sums).sum(0)
+
+    @staticmethod
+    def _reason_to_skip(loss: float, norm: float) -> str:
+        if not math.isfinite(loss):
+            return f"the loss is {loss}"
+        return "" if math.isfinite(norm) else f"the norm of the gradient is {norm}"
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return "not enough memory" in text or "can't allocate memory" in text or "out of memory" in text

@@ -1,0 +1,96 @@
+"""Validation: loss, likelihood and scores of the averaged weights, and which model is the best so far.
+
+Nothing here changes a weight or a random state, so a run is the same however often it validates.
+Read ``trainer.py`` next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from pellucid.errors import DataError
+from pellucid.runtime import Runtime
+from pellucid.training.batches import TensorBatch
+from pellucid.training.loss import batch_loss
+from pellucid.training.records import Evaluator
+from pellucid.training.state import random_states, set_random_states
+
+if TYPE_CHECKING:
+    from pellucid.model.transformer import Transformer
+
+__all__ = ["Scores", "is_better", "measure_loss", "validate"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One validation: ``numbers`` holds loss, nll and the evaluator's scores, ``samples`` its texts."""
+
+    numbers: Mapping[str, float]
+    samples: Mapping[str, str]
+
+
+def validate(
+    model: Transformer,
+    batches: Iterable[TensorBatch],
+    *,
+    evaluator: Evaluator | None,
+    label_smoothing: float,
+    runtime: Runtime,
+) -> Scores:
+    """Measure a model in evaluation mode."""
+    with _unchanged_random_states(), torch.no_grad():
+        loss, nll = measure_loss(model, batches, label_smoothing=label_smoothing, runtime=runtime)
+        found = dict(evaluator(model)) if evaluator is not None else {}
+    numbers = {"loss": loss, "nll": nll}
+    numbers |= {name: float(value) for name, value in found.items() if not isinstance(value, str)}
+    return Scores(numbers, {name: value for name, value in found.items() if isinstance(value, str)})
+
+
+@torch.no_grad()
+def measure_loss(
+    model: Transformer, batches: Iterable[TensorBatch], *, label_smoothing: float, runtime: Runtime
+) -> tuple[float, float]:
+    """Return mean loss and mean negative log-likelihood per target token, in nats.
+
+    Raises:
+        DataError: there is no pair to measure on.
+    """
+    loss_sum = nll_sum = 0.0
+    target_tokens = 0
+    for batch in batches:
+        loss, nll = batch_loss(model, batch, label_smoothing=label_smoothing, runtime=runtime)
+        loss_sum += loss.item()
+        nll_sum += nll.item()
+        target_tokens += batch.num_target_tokens
+    if not target_tokens:
+        raise DataError("the validation set holds no sentence pair that is short enough; see training.max_length")
+    return loss_sum / target_tokens, nll_sum / target_tokens
+
+
+def is_better(new: Mapping[str, float], best: Mapping[str, float]) -> bool:
+    """Return whether a validation beats the best one: by BLEU where both have it, equal ones by likelihood.
+
+    A likelihood that is not finite beats nothing.
+    """
+    if not math.isfinite(new["nll"]):
+        return False
+    if not best:
+        return True
+    if "bleu" in new and "bleu" in best and new["bleu"] != best["bleu"]:
+        return new["bleu"] > best["bleu"]
+    return new["nll"] < best["nll"]
+
+
+@contextmanager
+def _unchanged_random_states() -> Iterator[None]:
+    before = random_states()
+    try:
+        yield
+    finally:
+        set_random_states(before)
