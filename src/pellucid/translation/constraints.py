@@ -17,13 +17,18 @@ What is left is not renormalised: scores stay the model's own. Read ``candidates
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from pellucid.config import TranslationConfig
+from pellucid.errors import ConfigError
 
-__all__ = ["Constraints", "max_length_of"]
+if TYPE_CHECKING:
+    from pellucid.text.tokenizer import Tokenizer
+
+__all__ = ["Constraints", "constraints_for", "max_length_of"]
 
 
 def max_length_of(source_length: int, *, config: TranslationConfig, stepper_max_length: int) -> int:
@@ -85,3 +90,37 @@ class Constraints:
         log_probabilities[:, self.eos_id] = -torch.inf
         has_nothing = log_probabilities.amax(dim=1) == -torch.inf
         log_probabilities[:, self.eos_id] = torch.where(has_nothing, end, -torch.inf)
+
+
+def constraints_for(config: TranslationConfig, tokenizer: Tokenizer) -> Constraints:
+    """Turn the pieces and the prefix of the settings into ids.
+
+    Raises:
+        ConfigError: a banned token is no piece, or is the end of sentence.
+        RequestError: the prefix cannot be tokenised.
+    """
+    specials = tokenizer.specials
+    banned = []
+    for piece in config.banned_tokens:
+        found = tokenizer.target_id(piece)
+        if found is None:
+            pieces = tokenizer.target_pieces(tokenizer.encode_target([piece])[0])
+            raise ConfigError(
+                f"translation.banned_tokens: {piece!r} is no piece of the target vocabulary; it is written "
+                f"with {', '.join(map(repr, pieces))}; ban pieces as a Translation's tokens show them"
+            )
+        if found == specials.eos:
+            raise ConfigError(
+                f"translation.banned_tokens: {piece!r} ends a sentence and cannot be banned; "
+                "use min_length for longer output"
+            )
+        banned.append(found)
+    never = {specials.pad, specials.bos, *banned} - {specials.eos}
+    prefix = tokenizer.encode_target([config.target_prefix])[0] if config.target_prefix else []
+    return Constraints(
+        eos_id=specials.eos,
+        forbidden_ids=tuple(sorted(never)),
+        min_length=config.min_length,
+        no_repeat_ngram_size=config.no_repeat_ngram_size,
+        prefix=tuple(prefix),
+    )

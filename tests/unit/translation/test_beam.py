@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -221,7 +222,7 @@ class TestObserver:
         beam_search(self.stepper, SOURCES, config=self.config, constraints=free(), observer=tree)
         for expansions in tree.expansions.values():
             assert [e.step for e in expansions] == list(range(len(expansions)))
-            for before, after in zip(expansions, expansions[1:], strict=False):
+            for before, after in pairwise(expansions):
                 live = [c for c in before.candidates if c.fate is Fate.LIVE]
                 assert [c.row for c in live] == list(range(len(after.rows)))
                 grown = [(*before.rows[c.parent].ids, c.token) for c in live]

@@ -1,0 +1,195 @@
+"""A text on its way through the translator: cut into parts of ids before the search, put together after it.
+
+Read ``translator.py`` next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from pellucid.config import TranslationConfig
+from pellucid.errors import PellucidError, RequestError
+from pellucid.translation.constraints import max_length_of
+from pellucid.translation.flags import diagnose, in_order
+from pellucid.translation.hypothesis import Hypothesis, Translation, make_hypothesis
+from pellucid.translation.segments import Part, join_parts, split_text
+
+if TYPE_CHECKING:
+    from pellucid.text.tokenizer import Tokenizer
+
+__all__ = ["Request", "assemble", "prepare", "refused"]
+
+_LINE_BREAKS: Final = re.compile(r"[\r\n]+")
+_NOT_DECODED: Final = "the text could not be read: invalid bytes or another defect of its line"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One text, ready for the search. No parts: it is blank, or there is an ``error``."""
+
+    source: str
+    parts: tuple[Part, ...] = ()
+    part_ids: tuple[tuple[int, ...], ...] = ()
+    """Ids of each part, without the end of sentence."""
+    error: str | None = None
+
+
+def prepare(
+    texts: Sequence[str | None],
+    *,
+    tokenizer: Tokenizer,
+    limit: int,
+    long_input: str,
+    language: str,
+) -> list[Request]:
+    """Tokenise texts, and split or refuse those of more than ``limit`` pieces. None is a text that failed before."""
+    flat = [_LINE_BREAKS.sub(" ", text) if text is not None else "" for text in texts]
+    cut = _encode(flat, tokenizer)
+    requests = []
+    for source, text, ids in zip(texts, flat, cut, strict=True):
+        if source is None:
+            requests.append(Request("", error=_NOT_DECODED))
+        elif isinstance(ids, str):
+            requests.append(Request(source, error=ids))
+        elif not ids:
+            requests.append(Request(source))
+        elif len(ids) <= limit:
+            requests.append(Request(source, (Part(text, ""),), (tuple(ids),)))
+        elif long_input == "refuse":
+            told = (
+                f"the text is {len(ids)} pieces, over max_input_length = {limit}; raise it or set long_input = 'split'"
+            )
+            requests.append(Request(source, error=told))
+        else:
+            requests.append(_split(source, text, tokenizer=tokenizer, limit=limit, language=language))
+    return requests
+
+
+def _encode(texts: Sequence[str], tokenizer: Tokenizer) -> list[list[int] | str]:
+    """Return each text's ids, none for a blank one, or the message of the error it raised."""
+    filled = [place for place, text in enumerate(texts) if text.strip()]
+    found: list[list[int] | str] = [[] for _ in texts]
+    try:
+        for place, ids in zip(filled, tokenizer.encode_source([texts[place] for place in filled]), strict=True):
+            found[place] = ids
+    except PellucidError:  # one of them is bad: find out which
+        for place in filled:
+            try:
+                found[place] = tokenizer.encode_source([texts[place]])[0]
+            except PellucidError as error:
+                found[place] = str(error).removeprefix("text 0: ")  # alone in its call, every text is number 0
+    return found
+
+
+def _split(source: str, text: str, *, tokenizer: Tokenizer, limit: int, language: str) -> Request:
+    def count(stretches: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in tokenizer.encode_source(stretches)]
+
+    try:
+        parts = split_text(text, limit=limit, count=count, language=language)
+    except RequestError as error:
+        return Request(source, error=str(error))
+    ids = tokenizer.encode_source([part.text for part in parts])
+    kept = [(part, tuple(row)) for part, row in zip(parts, ids, strict=True) if row]
+    return Request(source, tuple(part for part, _ in kept), tuple(row for _, row in kept))
+
+
+def refused(source: str, error: str) -> Translation:
+    """Return the translation of a text that failed."""
+    return Translation(source=source, text="", score=0.0, tokens=(), alternatives=(), flags=("failed",), error=error)
+
+
+def assemble(
+    request: Request,
+    found: Sequence[Sequence[Hypothesis]],
+    *,
+    tokenizer: Tokenizer,
+    config: TranslationConfig,
+    longest: int,
+    language: str,
+) -> Translation:
+    """Put the hypotheses of the parts together as one translation.
+
+    Args:
+        request: the text.
+        found: for each part its hypotheses, the best first; nothing for a blank text.
+        tokenizer: of the model.
+        config: of the search.
+        longest: most steps of the stepper.
+        language: code of the target language.
+    """
+    if request.error is not None:
+        return refused(request.source, request.error)
+    if not request.parts:
+        return Translation(request.source, text="", score=0.0, tokens=(), alternatives=(), flags=("blank",))
+    spelled = [_spelled(hypotheses, tokenizer) for hypotheses in found]
+    count = max(len(hypotheses) for hypotheses in spelled)
+    alternatives = tuple(
+        _joined([one[min(k, len(one) - 1)] for one in spelled], request.parts, config=config, language=language)
+        for k in range(count)
+    )
+    winner = alternatives[0]
+    limits = [max_length_of(len(ids) + 1, config=config, stepper_max_length=longest) for ids in request.part_ids]
+    flags = _flags_of_search([one[0] for one in found], limits)
+    one_line = tuple(replace(h, text=_LINE_BREAKS.sub(" ", h.text)) for h in alternatives)
+    if one_line != alternatives:
+        flags.add("line_break")
+    if len(request.parts) > 1:
+        flags.add("split")
+    specials = tokenizer.specials
+    pieces = [(i, piece) for i, piece in zip(winner.ids, winner.pieces, strict=True) if i != specials.eos]
+    flags |= diagnose(
+        request.source,
+        one_line[0].text,
+        source_ids=[*chain.from_iterable(request.part_ids)],
+        target_ids=[i for i, _ in pieces],
+        unk_id=specials.unk,
+    )
+    return Translation(
+        source=request.source,
+        text=one_line[0].text,
+        score=winner.score,
+        tokens=tuple(piece for _, piece in pieces),
+        alternatives=one_line,
+        flags=in_order(flags),
+    )
+
+
+def _flags_of_search(winners: Sequence[Hypothesis], limits: Sequence[int]) -> set[str]:
+    return {
+        "max_length" if len(winner.ids) >= limit else "dead_end"
+        for winner, limit in zip(winners, limits, strict=True)
+        if not winner.is_finished
+    }
+
+
+def _spelled(hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> list[Hypothesis]:
+    texts = tokenizer.decode_target([hypothesis.ids for hypothesis in hypotheses])
+    return [
+        replace(hypothesis, text=text, pieces=tuple(tokenizer.target_pieces(hypothesis.ids)))
+        for hypothesis, text in zip(hypotheses, texts, strict=True)
+    ]
+
+
+def _joined(
+    hypotheses: Sequence[Hypothesis], parts: Sequence[Part], *, config: TranslationConfig, language: str
+) -> Hypothesis:
+    """Return one hypothesis for the whole text: all tokens, the summed log-probability, scored as one sentence."""
+    if len(hypotheses) == 1:
+        return hypotheses[0]
+    joined = make_hypothesis(
+        [*chain.from_iterable(h.ids for h in hypotheses)],
+        [*chain.from_iterable(h.token_log_probabilities for h in hypotheses)],
+        is_finished=all(h.is_finished for h in hypotheses),
+        form=config.length_penalty,
+        alpha=config.alpha,
+    )
+    return replace(
+        joined,
+        pieces=tuple(chain.from_iterable(h.pieces for h in hypotheses)),
+        text=join_parts([h.text for h in hypotheses], parts, language=language),
+    )

@@ -1,0 +1,349 @@
+"""The translator: text in, text out. Splits, tokenises, batches, searches, detokenises.
+
+One text is one segment: line breaks inside it are white space, each run of them a space. A result never
+holds a line break, so output is parallel to the input line by line. A text that fails (a lone surrogate,
+too long where long_input = "refuse", ...) fails alone, in its place. Flags: ``flags.py``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Final, overload
+
+import torch
+
+from pellucid.config import TranslationConfig, validated
+from pellucid.errors import IncompatibleModelError, RequestError
+from pellucid.model.transformer import Transformer
+from pellucid.translation.beam import beam_search
+from pellucid.translation.constraints import Constraints, constraints_for
+from pellucid.translation.greedy import greedy_search
+from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
+from pellucid.translation.observer import BeamObserver, Expansion
+from pellucid.translation.requests import Request, assemble, prepare
+from pellucid.translation.sampling import sample
+from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
+from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper
+
+if TYPE_CHECKING:
+    from pellucid.text.tokenizer import Tokenizer
+
+__all__ = ["Translator"]
+
+Progress = Callable[[int], None]
+"""Told the number of texts that are done so far."""
+
+_STREAM_CHUNK: Final = 1024
+
+
+def _nobody(done: int) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A part of a text as it is searched: ids with the end of sentence."""
+
+    request: int
+    part: int
+    ids: tuple[int, ...]
+
+
+class Translator:
+    """A model (or an ensemble, or any stepper) with its tokenizer and the settings of its search.
+
+    Calls may come from several threads where ``model`` is a Transformer or several. A model must be in
+    evaluation mode.
+
+    Args:
+        model: a Transformer; several of one tokenizer, as an ensemble; or a function that makes a stepper.
+        tokenizer: of the model.
+        config: settings of all calls; those of a call go on top.
+        source_language: code, for the splitting of long texts into sentences.
+        target_language: code, for joining their translations.
+
+    Raises:
+        IncompatibleModelError: tokenizer and model, or the models, do not fit each other.
+    """
+
+    def __init__(
+        self,
+        model: Transformer | Sequence[Transformer] | Callable[[], Stepper],
+        tokenizer: Tokenizer,
+        *,
+        config: TranslationConfig | None = None,
+        source_language: str = "src",
+        target_language: str = "tgt",
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.config = config or TranslationConfig()
+        self.source_language = source_language
+        self.target_language = target_language
+        self.models: tuple[Transformer, ...] = ()
+        if isinstance(model, Transformer):
+            self.models = (model,)
+        elif isinstance(model, Sequence):
+            self.models = tuple(model)
+        self._make_stepper: Callable[[], Stepper] = self._step_models if self.models else model  # type: ignore[assignment]
+        for member in self.models:
+            _refuse_strangers(member, tokenizer)
+        self._longest = self._make_stepper().max_length
+
+    @property
+    def model(self) -> Transformer:
+        """The Transformer, or the first of an ensemble.
+
+        Raises:
+            RequestError: this translator was made of a stepper.
+        """
+        if not self.models:
+            raise RequestError("this translator was made of a stepper and has no Transformer to show")
+        return self.models[0]
+
+    # A str is a sequence of str to mypy too, but the first form that fits is the one that is meant.
+    @overload
+    def translate(  # type: ignore[overload-overlap]
+        self, texts: str, *, progress: Progress = ..., observer: BeamObserver | None = ..., **settings: object
+    ) -> Translation: ...
+
+    @overload
+    def translate(
+        self,
+        texts: Sequence[str | None],
+        *,
+        progress: Progress = ...,
+        observer: BeamObserver | None = ...,
+        **settings: object,
+    ) -> list[Translation]: ...
+
+    def translate(
+        self,
+        texts: str | Sequence[str | None],
+        *,
+        progress: Progress = _nobody,
+        observer: BeamObserver | None = None,
+        **settings: object,
+    ) -> Translation | list[Translation]:
+        """Translate one text, or several in their order.
+
+        Args:
+            texts: a str gives a ``Translation``, a list of them a list. None in a list is a line that could
+                not be read; it comes back as a failed translation in its place.
+            progress: told how many texts are done, now and then.
+            observer: sees the expansions of a beam search; a sentence's number counts the searched parts of
+                all texts, in order, from 0.
+            **settings: of ``TranslationConfig``, for this call: ``beam_size=4``.
+
+        Raises:
+            ConfigError: a setting is unknown or wrong.
+        """
+        config = self._configured(settings)
+        if isinstance(texts, str):
+            return self._translate([texts], config, progress, observer)[0]
+        for place, text in enumerate(texts):
+            if text is not None and not isinstance(text, str):
+                raise RequestError(f"texts[{place}] is of type {type(text).__name__}; give str")
+        return self._translate(texts, config, progress, observer)
+
+    def translate_stream(
+        self,
+        texts: Iterable[str | None],
+        *,
+        chunk: int = _STREAM_CHUNK,
+        **settings: object,
+    ) -> Iterator[Translation]:
+        """Translate a stream in order, ``chunk`` texts at a time; no more of them are in memory together.
+
+        Raises:
+            ConfigError: a setting is unknown or wrong; at the call, not at the first result.
+        """
+        config = self._configured(settings)
+        waiting = iter(texts)
+
+        def results() -> Iterator[Translation]:
+            while some := list(islice(waiting, chunk)):
+                yield from self._translate(some, config, _nobody, None)
+
+        return results()
+
+    def score(
+        self, sources: Sequence[str], targets: Sequence[str], *, progress: Progress = _nobody
+    ) -> list[ScoredPair]:
+        """Score given translations with the model, in order; the end of sentence is scored too.
+
+        Raises:
+            RequestError: the numbers of texts differ, or a text cannot be tokenised or is too long for the model.
+        """
+        if len(sources) != len(targets):
+            raise RequestError(f"{len(sources)} sources and {len(targets)} targets; give as many of each")
+        eos = self.tokenizer.specials.eos
+        source_ids = [[*ids, eos] for ids in self.tokenizer.encode_source(sources)]
+        target_ids = [[*ids, eos] for ids in self.tokenizer.encode_target(targets)]
+        for place, pair in enumerate(zip(source_ids, target_ids, strict=True)):
+            self._refuse_too_long(place, max(map(len, pair)))
+        scored: dict[int, ScoredPair] = {}
+        lengths = [max(len(source), len(target)) for source, target in zip(source_ids, target_ids, strict=True)]
+        for batch in _batches(lengths, self.config.batch_size):
+            some_targets = [target_ids[place] for place in batch]
+            terms = self._forced([source_ids[place] for place in batch], some_targets)
+            for place, ids, row in zip(batch, some_targets, terms, strict=True):
+                pieces = tuple(self.tokenizer.target_pieces(ids))
+                scored[place] = ScoredPair(tuple(ids), pieces, sum(row), tuple(row))
+            progress(len(scored))
+        return [scored[place] for place in range(len(sources))]
+
+    def _translate(
+        self,
+        texts: Sequence[str | None],
+        config: TranslationConfig,
+        progress: Progress,
+        observer: BeamObserver | None,
+    ) -> list[Translation]:
+        requests = prepare(
+            texts,
+            tokenizer=self.tokenizer,
+            limit=min(config.max_input_length, self._longest - 1),
+            long_input=config.long_input,
+            language=self.source_language,
+        )
+        found, errors = self._search(requests, config, progress, observer)
+        return [
+            assemble(
+                replace(request, error=errors[index]) if index in errors else request,
+                [found[index, part] for part in range(len(request.parts))] if index not in errors else [],
+                tokenizer=self.tokenizer,
+                config=config,
+                longest=self._longest,
+                language=self.target_language,
+            )
+            for index, request in enumerate(requests)
+        ]
+
+    def _search(
+        self,
+        requests: Sequence[Request],
+        config: TranslationConfig,
+        progress: Progress,
+        observer: BeamObserver | None,
+    ) -> tuple[dict[tuple[int, int], list[Hypothesis]], dict[int, str]]:
+        """Search all parts; return hypotheses by text and part, and the errors of the texts that failed."""
+        eos = self.tokenizer.specials.eos
+        units = [
+            _Unit(index, part, (*ids, eos))
+            for index, request in enumerate(requests)
+            for part, ids in enumerate(request.part_ids)
+        ]
+        constraints = constraints_for(config, self.tokenizer)
+        left = Counter(unit.request for unit in units)
+        found: dict[tuple[int, int], list[Hypothesis]] = {}
+        errors: dict[int, str] = {}
+        progress(len(requests) - len(left))
+        # A forced prefix begins the text, and so its first part only.
+        for is_first in (True, False):
+            rules = constraints if is_first else replace(constraints, prefix=())
+            some = [place for place, unit in enumerate(units) if (unit.part == 0) is is_first]
+            for batch in _batches([len(units[place].ids) for place in some], config.batch_size):
+                places = [some[index] for index in batch]
+                for place, result in self._search_batch(units, places, config, rules, observer):
+                    unit = units[place]
+                    if isinstance(result, str):
+                        errors[unit.request] = result
+                    else:
+                        found[unit.request, unit.part] = result
+                    left[unit.request] -= 1
+                progress(len(requests) - sum(count > 0 for count in left.values()))
+        return found, errors
+
+    def _search_batch(
+        self,
+        units: Sequence[_Unit],
+        places: Sequence[int],
+        config: TranslationConfig,
+        constraints: Constraints,
+        observer: BeamObserver | None,
+    ) -> Iterator[tuple[int, list[Hypothesis] | str]]:
+        """Search some units together; where that fails, in halves, until a unit that fails stands alone."""
+        source_ids = [units[place].ids for place in places]
+        try:
+            if config.sampling:
+                results = sample(self._make_stepper(), source_ids, config=config, constraints=constraints)
+            elif config.beam_size == 1 and observer is None:
+                results = greedy_search(self._make_stepper(), source_ids, config=config, constraints=constraints)
+            else:
+                seen_by = None if observer is None else _Renumbered(observer, places)
+                results = beam_search(
+                    self._make_stepper(), source_ids, config=config, constraints=constraints, observer=seen_by
+                )
+        except (RequestError, MemoryError, torch.OutOfMemoryError) as error:
+            if len(places) == 1:
+                yield places[0], str(error) or "there is not enough memory for this text"
+                return
+            middle = len(places) // 2
+            for half in (places[:middle], places[middle:]):
+                yield from self._search_batch(units, half, config, constraints, observer)
+            return
+        yield from zip(places, results, strict=True)
+
+    def _step_models(self) -> Stepper:
+        steppers = [ModelStepper(model) for model in self.models]
+        return steppers[0] if len(steppers) == 1 else EnsembleStepper(steppers)
+
+    def _configured(self, settings: Mapping[str, object]) -> TranslationConfig:
+        """Return the settings of a call: its own over the translator's."""
+        if not settings:
+            return self.config
+        table = self.config.model_dump(exclude_unset=True)
+        if settings.get("sampling"):
+            table.pop("beam_size", None)  # the model's own beam is no wish of this call
+        elif "sampling" in settings:
+            table = {key: value for key, value in table.items() if key not in {"temperature", "top_k", "top_p"}}
+        return validated(TranslationConfig, {**table, **settings}, place="translate")
+
+    def _forced(self, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]) -> list[list[float]]:
+        if self.models:
+            return forced_log_probabilities(self.models, source_ids, target_ids)
+        return forced_log_probabilities_by_steps(self._make_stepper(), source_ids, target_ids)
+
+    def _refuse_too_long(self, place: int, length: int) -> None:
+        if length > self._longest:
+            raise RequestError(
+                f"pair {place} (counted from 0) has a side of {length} tokens, and the model has "
+                f"{self._longest} positions; score its sentences one by one"
+            )
+
+
+@dataclass(frozen=True)
+class _Renumbered:
+    """An observer of a batch that tells the numbers of the whole call."""
+
+    observer: BeamObserver
+    places: Sequence[int]
+
+    def expanded(self, expansion: Expansion) -> None:
+        self.observer.expanded(replace(expansion, sentence=self.places[expansion.sentence]))
+
+
+def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Group places by falling length, so that places * longest is within the budget; one place always goes."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def _refuse_strangers(model: Transformer, tokenizer: Tokenizer) -> None:
+    config = model.config
+    sizes = (config.source_vocab_size, config.target_vocab_size)
+    if sizes != (tokenizer.source_vocab_size, tokenizer.target_vocab_size) or config.specials != tokenizer.specials:
+        raise IncompatibleModelError(
+            f"the model has {sizes[0]} source and {sizes[1]} target pieces with special ids {config.specials}, "
+            f"the tokenizer {tokenizer.source_vocab_size} and {tokenizer.target_vocab_size} with "
+            f"{tokenizer.specials}; use the tokenizer of the model's own folder"
+        )
