@@ -151,7 +151,8 @@ def _rows_of_epoch(
         first, last = (round(e * fraction * own.size) for e in (epoch, epoch + 1))
         fixed = own[np.argsort(_generator(seed, index, stream=1).random(own.size), kind="stable")]
         chosen.append(np.take(fixed, np.arange(first, last), mode="wrap") if own.size else own)
-    return np.concatenate(chosen)
+    rows = np.concatenate(chosen)
+    return rows if rows.size else every[epoch % num_rows :][:1]  # tiny weights: an epoch is never empty
 
 
 def _generator(seed: int, number: int, *, stream: int = 0) -> np.random.Generator:
@@ -167,10 +168,14 @@ def make_batch(store: RowSource, rows: Rows, *, specials: SpecialIds, start_id: 
         specials: ids of padding and end of sentence.
         start_id: the decoder's first input: the id of bos or pad, or -1 for the zero vector.
     """
-    source_ids, source_mask = pad_rows([[*store.source(r).tolist(), specials.eos] for r in rows], pad=specials.pad)
-    targets = [store.target(r).tolist() for r in rows]
-    target_output_ids, target_mask = pad_rows([[*t, specials.eos] for t in targets], pad=specials.pad)
-    target_input_ids, _ = pad_rows([[start_id, *t] for t in targets], pad=specials.pad)
+    sources = [store.source(row) for row in rows]
+    targets = [store.target(row) for row in rows]
+    source_ids, source_mask = _padded(sources, pad=specials.pad, end=specials.eos)
+    target_output_ids, target_mask = _padded(targets, pad=specials.pad, end=specials.eos)
+    target_input_ids = np.full_like(target_output_ids, specials.pad)
+    target_input_ids[:, 0] = start_id
+    shifted = target_output_ids[:, :-1]
+    np.copyto(target_input_ids[:, 1:], shifted, where=target_mask[:, 1:])
     return Batch(
         source_ids=source_ids,
         target_input_ids=target_input_ids,
@@ -185,8 +190,19 @@ def make_batch(store: RowSource, rows: Rows, *, specials: SpecialIds, start_id: 
 
 def pad_rows(rows: Sequence[Sequence[int]], *, pad: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Put rows of ids into one array; return it and its mask, both [batch, time], True where an id is real."""
+    return _padded([np.asarray(row, dtype=np.int64) for row in rows], pad=pad, end=None)
+
+
+def _padded(
+    rows: Sequence[NDArray[np.integer]], *, pad: int, end: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-    ids = np.full(mask.shape, pad, dtype=np.int64)
-    ids[mask] = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows]) if len(rows) else 0
-    return ids, mask
+    width = lengths.max(initial=0) + (end is not None)
+    positions = np.arange(width)
+    ids = np.full((len(rows), width), pad, dtype=np.int64)
+    if len(rows):
+        ids[positions < lengths[:, None]] = np.concatenate(rows)
+    if end is not None:
+        ids[np.arange(len(rows)), lengths] = end
+        lengths = lengths + 1
+    return ids, positions < lengths[:, None]

@@ -7,10 +7,14 @@ that drops it. Lengths are in characters. Read ``tokenizer.py`` next.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pellucid.config import CleaningConfig
 from pellucid.text.corpus import SentencePair
@@ -80,7 +84,7 @@ class Cleaner:
         self._kept = 0
         self._dropped = dict.fromkeys((*FILTERS, DUPLICATE), 0)
         self._samples: dict[str, list[SentencePair]] = {}
-        self._seen: set[bytes] = set()
+        self._seen = DigestSet()
 
     def clean(self, pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
         """Yield the pairs that pass every filter, in order."""
@@ -112,11 +116,58 @@ class Cleaner:
     def _is_repeated(self, pair: SentencePair) -> bool:
         """Tell whether this pair was seen before, by a 128-bit digest: strings are not kept.
 
-        At a billion pairs the odds of one false alarm are about 1 in 10^21.
+        At a billion pairs the odds of a single false alarm are about 1 in 10^21.
         """
         text = f"{pair.source.strip()}\n{pair.target.strip()}"
         digest = hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
-        if digest in self._seen:
-            return True
-        self._seen.add(digest)
+        return not self._seen.add(digest)
+
+
+class DigestSet:
+    """A set of 128-bit digests in about 16 bytes each; a Python set takes a hundred.
+
+    New digests go to a small set. When that is full it becomes a sorted array, and arrays of like size
+    are merged, so that there are never more than a few to look through.
+    """
+
+    def __init__(self, *, young_limit: int = 1 << 20) -> None:
+        self._young: set[bytes] = set()
+        self._young_limit = young_limit
+        self._runs: list[_Run] = []
+
+    def add(self, digest: bytes) -> bool:
+        """Add a digest; return whether it is new."""
+        if digest in self._young or any(run.holds(digest) for run in self._runs):
+            return False
+        self._young.add(digest)
+        if len(self._young) >= self._young_limit:
+            self._freeze()
+        return True
+
+    def _freeze(self) -> None:
+        halves = np.frombuffer(b"".join(self._young), dtype=">u8").astype(np.uint64).reshape(-1, 2).T
+        while self._runs and len(self._runs[-1]) <= 2 * halves.shape[1]:
+            halves = np.concatenate((self._runs.pop().halves, halves), axis=1)
+        self._runs.append(_Run(halves[:, np.argsort(halves[0])]))
+        self._young = set()
+
+
+class _Run:
+    """Digests sorted by their first half, [2, digests]; found by bisection."""
+
+    def __init__(self, halves: NDArray[np.uint64]) -> None:
+        self.halves = np.ascontiguousarray(halves)
+        self._high: memoryview[int] = self.halves[0].data  # bisecting a memoryview is faster than an array
+        self._low: memoryview[int] = self.halves[1].data
+
+    def __len__(self) -> int:
+        return len(self._high)
+
+    def holds(self, digest: bytes) -> bool:
+        high, low = int.from_bytes(digest[:8]), int.from_bytes(digest[8:])
+        place = bisect_left(self._high, high)
+        while place < len(self._high) and self._high[place] == high:
+            if self._low[place] == low:
+                return True
+            place += 1
         return False

@@ -267,9 +267,7 @@ def _facts(corpus: CorpusConfig, readers: list[LineReader], problems: _Problems)
         skipped=dict(Counter(bad.values())) if skips else {},
         sha256=both,
         replaced=0 if skips else len(bad),
-        files=tuple(
-            FileFacts(r.path, r.num_lines, r.sha256, r.had_byte_order_mark, r.compression) for r in readers
-        ),
+        files=tuple(FileFacts(r.path, r.num_lines, r.sha256, r.had_byte_order_mark, r.compression) for r in readers),
     )
 
 

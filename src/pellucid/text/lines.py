@@ -26,6 +26,7 @@ BLOCK_BYTES: Final = 1 << 20
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 INVALID: Final = "invalid UTF-8"
 NUL: Final = "NUL character"
+_BY_SUFFIX: Final = {".gz": "gzip", ".xz": "xz"}
 Report = Callable[[int | None, str], None]
 
 
@@ -80,7 +81,7 @@ class LineReader:
             self.num_lines += len(block)
             yield block
         if self.num_lines == 0:
-            raise DataError(f"{self.path}: the file is empty; give a file with one sentence per line")
+            raise DataError(f"{self.path}: is empty; give a file with one sentence per line")
 
     def _raw_blocks(self) -> Iterator[bytes]:
         """Yield whole lines, about a mebibyte at a time; only the last block may lack its newline."""
@@ -101,8 +102,8 @@ class LineReader:
                         pending.append(tail)  # joined once, so that a line of many megabytes stays linear
         except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
             raise DataError(
-                f"{self.path}: the {self.compression} data is damaged or cut short after line "
-                f"{self.num_lines} ({error}); fetch or compress the file again"
+                f"{self.path}: the {self.compression} data is truncated or damaged after line "
+                f"{self.num_lines:,} ({error}); fetch or compress the file again"
             ) from None
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read: {error.strerror or error}") from None
@@ -120,7 +121,7 @@ class LineReader:
         if path.is_dir():
             raise DataError(f"{path}: is a folder; give a text file")
         if not path.exists():
-            raise DataError(f"{path}: there is no such file; looked for {path.absolute()}")
+            raise DataError(f"{path}: no such file; looked for it at {path.absolute()}")
         if not path.is_file():
             raise DataError(f"{path}: is not a regular file; corpora are read more than once, so write it to disk")
         with path.open("rb") as stream:
@@ -131,10 +132,10 @@ class LineReader:
         if magic.startswith(b"\xfd7zXZ\x00"):
             self.compression = "xz"
             return cast(BinaryIO, lzma.open(path, "rb"))
-        if magic and path.suffix in (".gz", ".xz"):
+        if magic and (expected := _BY_SUFFIX.get(path.suffix)):
             raise DataError(
-                f"{path}: is named {path.suffix} but its first bytes are not {path.suffix[1:]} data; "
-                "rename it if it is plain text, or fetch it again"
+                f"{path}: is named {path.suffix} but its first bytes are not {expected} data; rename it if it is "
+                "plain text, or fetch it again"
             )
         return path.open("rb")
 

@@ -21,12 +21,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.config import CleaningConfig
+from pellucid.durable import DISK, sha256_of
 from pellucid.errors import DataError, StoppedError
-from pellucid.text.corpus import CorpusFacts, SentencePair
+from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["TokenStore", "reusable_store", "store_key", "write_store"]
+__all__ = ["TokenStore", "write_store"]
 
 FORMAT_VERSION: Final = 1
 INDEX_FILE: Final = "index.json"
@@ -56,8 +56,6 @@ class TokenStore:
         """Target pieces of each row, without specials; int64 [rows]."""
         self.left_out = _integer(index, "left_out")
         """Pairs left out for having more than ``max_length`` tokens on a side, end of sentence included."""
-        self.key = str(index.get("key", ""))
-        """What the store was made from, see ``store_key``."""
         self.fingerprint = str(index.get("fingerprint", ""))
         """Digest of the contents."""
 
@@ -99,31 +97,8 @@ class TokenStore:
         table = self.index.get("columns")
         for name in _COLUMNS:
             stated = table[name]["sha256"] if isinstance(table, dict) else None
-            if _digest(self.folder / name) != stated:
+            if sha256_of(self.folder / name) != stated:
                 raise DataError(f"{self.folder / name}: is damaged; remove {self.folder} to make it anew")
-
-
-def store_key(
-    facts: Sequence[CorpusFacts], tokenizer: Tokenizer, *, max_length: int, cleaning: CleaningConfig | None
-) -> str:
-    """Return a digest of everything that decides what is in a store; equal keys mean it can be used again."""
-    parts: dict[str, object] = {
-        "format": FORMAT_VERSION,
-        "corpora": [[f.sha256, f.pairs, f.skipped, f.replaced] for f in facts],
-        "tokenizer": tokenizer.fingerprint,
-        "max_length": max_length,
-        "cleaning": cleaning.model_dump() if cleaning else None,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def reusable_store(folder: Path, key: str) -> TokenStore | None:
-    """Open the store in a folder if it is sound and was made from the same things; None otherwise."""
-    try:
-        store = TokenStore.open(folder)
-    except DataError:
-        return None
-    return store if store.key == key and key else None
 
 
 def write_store(
@@ -133,7 +108,6 @@ def write_store(
     *,
     max_length: int,
     progress: Callable[[int], None] | None = None,
-    key: str = "",
 ) -> TokenStore:
     """Encode pairs into a new store; it appears whole or not at all, and replaces one that was there.
 
@@ -143,23 +117,22 @@ def write_store(
         tokenizer: both sides are encoded with it.
         max_length: tokens a side may have, its end of sentence included; longer pairs are left out and counted.
         progress: called with the number of pairs read since the last call.
-        key: see ``store_key``.
 
     Raises:
         DataError: no pair is left.
         StoppedError: the disk is full; nothing of an older store is lost.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside = folder.with_name(f".{folder.name}.writing")
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        DISK.remove(beside)  # what a killed run may have left
         beside.mkdir()
         writer = _Writer(beside, tokenizer, max_length)
         for chunk in _chunks(pairs, CHUNK_PAIRS):
             writer.add(chunk)
             if progress:
                 progress(len(chunk))
-        writer.finish(key)
+        writer.finish()
         _put_in_place(beside, folder)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -210,7 +183,7 @@ class _Writer:
         self.rows += len(kept_pairs)
         self.left_out += len(pairs) - len(kept_pairs)
 
-    def finish(self, key: str) -> None:
+    def finish(self) -> None:
         for stream in self.files.values():
             stream.flush()
             os.fsync(stream.fileno())
@@ -231,15 +204,11 @@ class _Writer:
             "max_length": self.max_length,
             "variants": 1,
             "tokenizer": self.tokenizer.fingerprint,
-            "key": key,
             "columns": columns,
             "fingerprint": hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest(),
         }
-        with (self.folder / INDEX_FILE).open("wb") as stream:
-            stream.write(json.dumps(index, indent=2).encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        _sync_folder(self.folder)
+        DISK.write(self.folder / INDEX_FILE, json.dumps(index, indent=2).encode())
+        DISK.sync_folder(self.folder)
 
     def _write(self, name: str, values: Sequence[int] | NDArray[np.int64]) -> None:
         raw = np.asarray(values, dtype=self.types[name]).tobytes()
@@ -255,20 +224,13 @@ def _chunks(pairs: Iterable[SentencePair], size: int) -> Iterator[list[SentenceP
 
 
 def _put_in_place(beside: Path, folder: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    # A kill between the two renames leaves no store, which is then written again: it is derived data.
+    old = folder.with_name(f".{folder.name}.old")
+    DISK.remove(old)
     if folder.exists():
-        folder.rename(old)
-    beside.rename(folder)
-    _sync_folder(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        DISK.replace(folder, old)
+    DISK.replace(beside, folder)
+    DISK.remove(old)
 
 
 def _map(folder: Path, index: dict[str, object], name: str) -> NDArray[np.integer]:
@@ -286,14 +248,10 @@ def _map(folder: Path, index: dict[str, object], name: str) -> NDArray[np.intege
         raise DataError(f"{path}: has {size} bytes and its index says {count} numbers of {kind}; {remedy}")
     if count == 0:
         return np.zeros(0, dtype=kind)  # an empty file cannot be mapped
-    return np.memmap(path, dtype=kind, mode="r", shape=(count,))
+    # A plain view of the map: slicing a memmap object itself costs several times as much.
+    return np.asarray(np.memmap(path, dtype=kind, mode="r", shape=(count,)))
 
 
 def _integer(index: dict[str, object], name: str) -> int:
     value = index.get(name)
     return value if isinstance(value, int) else 0
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

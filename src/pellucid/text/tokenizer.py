@@ -290,4 +290,3 @@ def unknown_rate(ids: Iterable[Sequence[int]], *, unk: int) -> float:
         pieces += len(row)
         unknown += list(row).count(unk)
     return unknown / pieces if pieces else 0.0
-
