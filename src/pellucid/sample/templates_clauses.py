@@ -1,0 +1,322 @@
+"""Write sentences of two clauses: relatives, reasons, conditions, reported thoughts, times.
+
+Each function's docstring is one sentence that it can write. Read next: `templates_questions.py`.
+"""
+
+from pellucid.sample.draft import POSSESSIVES, Draft, Template
+from pellucid.sample.lexicon import Adjective, FamilyFrame, Noun
+from pellucid.sample.sentence import Agreement
+from pellucid.sample.templates_deeds import definite, draw_object, indefinite
+from pellucid.sample.vocabulary import AGO, DEGREES, PAST_DAYS, PLACES, PLAYGROUNDS, SOON
+
+_BECAUSE = ("because", "parce que")
+_WOMEN = ("mother", "sister", "daughter", "aunt", "grandmother")
+_MEN = ("father", "brother", "son", "uncle", "grandfather", "cousin", "neighbour", "friend", "colleague")
+_TOO_PERSON = ("tired", "lazy", "sick", "shy", "nervous", "busy", "clumsy", "impatient", "young", "scared")
+_SAID = ("tired", "happy", "sad", "sick", "worried", "busy", "surprised", "proud", "nervous", "scared", "hungry")
+_REASONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("buy", "clothes", ("expensive",)), ("buy", "furniture", ("expensive", "heavy")), ("buy", "machine", ("expensive",)),
+    ("read", "readable", ("long", "boring")), ("finish", "lesson", ("long", "boring", "difficult")),
+    ("watch", "show", ("long", "boring")), ("answer", "question", ("difficult", "long")),
+    ("understand", "lesson", ("difficult", "long")), ("take", "transport", ("slow", "crowded")),
+)  # fmt: skip
+_RELATIVE_VERBS = ("buy", "choose", "read", "find", "lose", "see", "visit", "take", "receive", "borrow", "watch", "write",
+                   "prepare", "order", "sell", "repair", "bring")  # fmt: skip
+
+
+def _person_because(draft: Draft) -> None:
+    """The girl didn't carry the suitcase because it was too heavy."""
+    subject = draft.named_person(draft.choose(("someone", "kin")), 0.2)
+    if draft.chance(0.6):
+        frame: FamilyFrame = draft.choose(draft.lexicon.family)
+        verb, (noun, about) = frame.verb, draft.choose(frame.object_too)
+    else:
+        lemma, tag, names = draft.choose(_REASONS)
+        verb, noun = draft.lexicon.verbs[lemma], draft.choose(draft.lexicon.nouns_by_tag[tag])
+        about = tuple(draft.lexicon.adjectives[name] for name in names)
+    draft.content += [verb.lemma, noun.lemma]
+    draft.act(verb, "past", subject, "not")
+    thing = draft.phrase(noun, "the", prepositions=("", verb.preposition))
+    draft.both(*_BECAUSE)
+    if draft.chance(0.5):
+        adjective = draft.lexicon.adjectives[draft.choose(_TOO_PERSON)]
+        referent = draft.again(subject)
+    else:
+        adjective = draft.choose(about)
+        referent = draft.refer_back(thing)
+    draft.content.append(adjective.lemma)
+    draft.is_("past", referent)
+    draft.predicate(adjective, referent, ("too", "trop"))
+    draft.stop()
+
+
+def _two_because(draft: Draft) -> None:
+    """The boy and the girl didn't enter the cave because they were too scared."""
+    first, second = draft.noun("someone"), draft.noun("someone")
+    feminine = first.feminine and second.feminine
+    draft.phrase(first)
+    draft.both("and", "et")
+    draft.phrase(second)
+    both = Agreement(5, feminine, True)
+    frame: FamilyFrame = draft.choose(draft.lexicon.family)
+    noun, _ = draft.choose(frame.object_too)
+    draft.content += [frame.verb.lemma, noun.lemma]
+    draft.act(frame.verb, "past", both, "not")
+    draft.phrase(noun, "the", prepositions=("", frame.verb.preposition))
+    draft.both(*_BECAUSE)
+    draft.both("they", "elles" if feminine else "ils")
+    adjective = draft.lexicon.adjectives[draft.choose(_TOO_PERSON)]
+    draft.content.append(adjective.lemma)
+    draft.is_("past", both)
+    draft.predicate(adjective, both, ("too", "trop"))
+    draft.stop()
+
+
+def _relative_subject(draft: Draft) -> None:
+    """The woman who is washing the car is my aunt."""
+    head = draft.lexicon.nouns[draft.choose(("woman", "man", "lady", "woman", "man"))]
+    subject = draft.phrase(head, "the", False, draft.adjective_of(head) if draft.chance(0.2) else None)
+    draft.possessive = "her" if head.feminine else "his"
+    draft.both("who", "qui")
+    if draft.chance(0.3):
+        draft.act(draft.verb("wear"), "progressive", subject)
+        indefinite(draft, draft.noun("clothes"), adjective_share=0.9)
+    else:
+        verb = draft.choose(draft.lexicon.verb_groups["progressive"])
+        draft.content.append(verb.lemma)
+        draft.act(verb, "progressive", subject)
+        definite(draft, draft.object_of(verb), verb)
+    draft.is_("present", subject)
+    relative = draft.lexicon.nouns[draft.choose(_WOMEN if head.feminine else _MEN)]
+    draft.content += [head.lemma, relative.lemma]
+    draft.phrase(relative, draft.choose(POSSESSIVES))
+    draft.stop()
+
+
+def _lives(draft: Draft) -> None:
+    """The musician who lives in this village has a big garden."""
+    subject = draft.named_person("someone", 0)
+    draft.both("who", "qui")
+    draft.act(draft.verb("live"), "present", subject)
+    draft.phrase(draft.noun(draft.choose(("settlement", "house"))), "this", prepositions=("in", "dans"))
+    draft.act(draft.verb("have"), "present", subject)
+    indefinite(draft, draft.noun(draft.choose(("pet", "vehicle", "machine", "garden"))), adjective_share=0.8)
+    draft.stop()
+
+
+def _describable(draft: Draft, *lemmas: str) -> tuple[Noun, Adjective, str]:
+    """Draw a verb, an object of it and an adjective for the object."""
+    while True:
+        verb = draft.lexicon.verbs[draft.choose(lemmas)]
+        noun = draft.choose(draft.lexicon.objects_of[verb.lemma])
+        choices = draft.lexicon.adjectives_of[noun.lemma]
+        if choices and not noun.tags & {"person", "animal"}:
+            adjective = draft.choose(choices)
+            draft.content += [verb.lemma, noun.lemma, adjective.lemma]
+            return noun, adjective, verb.lemma
+
+
+def _relative_object(draft: Draft) -> None:
+    """The dress that my sister bought yesterday is very beautiful."""
+    noun, adjective, lemma = _describable(draft, *_RELATIVE_VERBS)
+    plural = bool(noun.plural) and draft.chance(0.25)
+    thing = draft.phrase(noun, "the", plural)
+    draft.both("that", "que")
+    subject = draft.someone()
+    draft.act(draft.lexicon.verbs[lemma], "past", subject, earlier_object=thing)
+    draft.both(*draft.choose(AGO))
+    draft.is_("present", thing)
+    draft.predicate(adjective, thing, draft.choose(DEGREES) if adjective.comparative else ("", ""))
+    draft.stop()
+
+
+def _think(draft: Draft) -> None:
+    """The teacher thinks that this lesson is too difficult."""
+    subject = draft.someone()
+    draft.act(draft.verb("think", "say", "know"), "present", subject)
+    draft.both("that", "que")
+    noun, adjective, _ = _describable(draft, "love", "buy", "understand", "read", "visit", "clean", "prepare")
+    plural = bool(noun.plural) and draft.chance(0.25)
+    thing = draft.phrase(noun, draft.choose(("the", "this")), plural)
+    draft.is_("present", thing)
+    draft.predicate(adjective, thing, draft.choose(DEGREES) if adjective.comparative else ("", ""))
+    draft.stop()
+
+
+def _said(draft: Draft) -> None:
+    """My sister said yesterday that she was tired."""
+    subject = draft.named_person(draft.choose(("kin", "someone")), 0.3)
+    draft.act(draft.verb("say"), "past", subject)
+    draft.both(*draft.choose(PAST_DAYS))
+    draft.both("that", "que")
+    who = draft.again(subject)
+    draft.is_("past", who, "not" if draft.chance(0.2) else "")
+    adjective = draft.lexicon.adjectives[draft.choose(_SAID)]
+    draft.content.append(adjective.lemma)
+    draft.predicate(adjective, who, ("very", "très") if draft.chance(0.6) else ("", ""))
+    draft.stop()
+
+
+def _hope(draft: Draft) -> None:
+    """I hope that my brother will win the match next Saturday."""
+    subject = draft.someone(0.1)
+    draft.act(draft.verb("hope"), "present", subject)
+    draft.both("that", "que")
+    other = draft.phrase(draft.noun("kin"), draft.possessive)
+    draft.possessive = "her" if other.feminine else "his"
+    verb = draft.verb("win", "find", "finish", "sell", "understand", "visit", "repair", "bring", "receive", "call")
+    draft.act(verb, "future", other)
+    definite(draft, draft.object_of(verb), verb, adjective_share=0.15)
+    draft.both(*draft.choose(SOON))
+    draft.stop()
+
+
+def _when_young(draft: Draft) -> None:
+    """When my grandmother was young, she lived in this village."""
+    draft.both("when", "quand")
+    subject = (
+        draft.named_person("kin", 0.15) if draft.chance(0.7) else draft.pronoun(draft.choose(("I", "we", "she", "he")))
+    )
+    draft.is_("past", subject)
+    draft.predicate(draft.lexicon.adjectives[draft.choose(("young", "sick", "sad", "rich", "famous"))], subject)
+    draft.stop(",")
+    who = draft.again(subject)
+    if draft.chance(0.4):
+        draft.act(draft.verb("live"), "past_state", who)
+        draft.phrase(
+            draft.noun(draft.choose(("settlement", "house", "hotel", "castle"))), "this", prepositions=("in", "dans")
+        )
+    elif draft.chance(0.5):
+        draft.act(draft.verb("work"), "past_state", who)
+        draft.phrase(draft.noun("workplace"), "the", prepositions=("at", "à"))
+    else:
+        verb, _, objects = draft.choose(draft.lexicon.habits)
+        noun = draft.choose([noun for noun in objects if noun.plural] or objects)
+        draft.content += [verb.lemma, noun.lemma]
+        draft.act(verb, "past_state", who, "", ("often", "souvent"))
+        draft.phrase(noun, draft.possessive if "kin" in noun.tags else "the", prepositions=("", verb.preposition))
+    draft.stop()
+
+
+def _if_will(draft: Draft) -> None:
+    """If my sister sells her car, she will buy a new bicycle."""
+    draft.both("if", "si")
+    subject = draft.someone(0.15)
+    verb = draft.verb("sell", "finish", "find", "win", "receive", "lose", "repair")
+    draft.act(verb, "present", subject, "not" if draft.chance(0.2) else "")
+    definite(draft, draft.object_of(verb), verb, adjective_share=0.1)
+    draft.stop(",")
+    who = draft.again(subject)
+    second = draft.verb("buy", "visit", "invite", "call", "thank", "clean", "leave", "help")
+    draft.act(second, "future", who)
+    draw_object(draft, second, indefinite_share=0.8)
+    draft.stop()
+
+
+def _if_would(draft: Draft) -> None:
+    """If I were rich, I would buy a castle."""
+    draft.both("if", "si")
+    subject = draft.pronoun(draft.choose(("I", "we", "they", "you", "he", "she")))
+    adjective = draft.lexicon.adjectives[draft.choose(("rich", "famous", "young", "brave", "patient"))]
+    draft.content.append(adjective.lemma)
+    draft.both("were" if subject.person != 2 else "was", _ETAIT[subject.person])
+    draft.predicate(adjective, subject, ("very", "très") if draft.chance(0.2) else ("", ""))
+    draft.stop(",")
+    who = draft.again(subject)
+    verb = draft.verb("buy", "visit", "build", "invite", "cross", "climb", "write", "learn", "feed", "help", "choose")
+    draft.act(verb, "conditional", who)
+    draw_object(draft, verb, indefinite_share=0.8)
+    draft.stop()
+
+
+_ETAIT = ("étais", "étais", "était", "étions", "étiez", "étaient")
+
+
+def _when_rang(draft: Draft) -> None:
+    """My father was reading a newspaper when the phone rang."""
+    subject = draft.someone()
+    verb = draft.choose(draft.lexicon.verb_groups["progressive"])
+    draft.content.append(verb.lemma)
+    draft.act(verb, "past_progressive", subject)
+    definite(draft, draft.object_of(verb), verb, adjective_share=0.2)
+    draft.both("when", "quand")
+    if draft.chance(0.3):
+        phone = draft.phrase(draft.lexicon.nouns["phone"])
+        draft.act(draft.verb("ring"), "past", phone)
+    else:
+        guest = draft.noun("someone")
+        arrival = draft.phrase(guest, "the", draft.chance(0.2))
+        draft.act(draft.verb("arrive"), "past", arrival)
+    draft.stop()
+
+
+def _while(draft: Draft) -> None:
+    """My mother was preparing the soup while my father was washing the car."""
+    for last in (False, True):
+        subject = draft.named_person(draft.choose(("kin", "someone")), 0.2)
+        verb = draft.choose(draft.lexicon.verb_groups["progressive"])
+        draft.content.append(verb.lemma)
+        draft.act(verb, "past_progressive", subject)
+        definite(draft, draft.object_of(verb), verb, adjective_share=0.1)
+        if not last:
+            draft.both("while", "pendant que")
+    draft.stop()
+
+
+def _had_left(draft: Draft) -> None:
+    """The train had already left when we arrived at the station."""
+    vehicle = draft.noun("transport")
+    subject = draft.phrase(vehicle)
+    draft.act(draft.verb("leave*"), "pluperfect", subject, "", ("already", "déjà"))
+    draft.both("when", "quand")
+    traveller = draft.someone(0.3)
+    draft.act(draft.verb("arrive"), "past", traveller)
+    draft.phrase(draft.noun("town"), "the", prepositions=("at", "à"))
+    draft.stop()
+
+
+def _where_are(draft: Draft) -> None:
+    """I don't know where my old keys are."""
+    subject = draft.someone()
+    draft.act(draft.verb("know"), "present", subject, "not")
+    draft.both("where", "où")
+    noun = draft.noun(draft.choose(("small", "thing", "clothes")))
+    plural = draft.chance(0.4)
+    verb = draft.both("", "sont" if plural else "est")
+    adjective = draft.adjective_of(noun) if draft.chance(0.5) else None
+    draft.phrase(noun, draft.possessive, plural, adjective)
+    draft.word_for("are" if plural else "is", verb)
+    draft.stop()
+
+
+def _why_crying(draft: Draft) -> None:
+    """My mother doesn't know why the children are laughing in the garden."""
+    subject = draft.someone()
+    draft.act(draft.verb("know"), "present", subject, "not")
+    draft.both("why", "pourquoi")
+    other = draft.named_person("someone", 0.3)
+    draft.act(draft.verb("laugh", "cry", "sing", "dance", "run", "sleep"), "progressive", other)
+    place = draft.lexicon.nouns[draft.choose(PLAYGROUNDS)]
+    draft.content.append(place.lemma)
+    draft.phrase(place, "the", prepositions=PLACES[place.lemma])
+    draft.stop()
+
+
+CLAUSE_TEMPLATES = (
+    Template("person_because", 5, _person_because),
+    Template("two_because", 2, _two_because),
+    Template("relative_subject", 2, _relative_subject),
+    Template("lives", 1.5, _lives),
+    Template("relative_object", 3, _relative_object),
+    Template("think", 2.5, _think),
+    Template("said", 1.5, _said),
+    Template("hope", 1.5, _hope),
+    Template("when_young", 1.5, _when_young),
+    Template("if_will", 2, _if_will),
+    Template("if_would", 1.5, _if_would),
+    Template("when_rang", 2, _when_rang),
+    Template("while", 2, _while),
+    Template("had_left", 1, _had_left),
+    Template("where_are", 1, _where_are),
+    Template("why_crying", 1, _why_crying),
+)

@@ -1,0 +1,379 @@
+"""Write what people do, did and will do: habits, deeds, journeys, gifts, plans.
+
+Each function's docstring is one sentence that it can write. Read next: `templates_statements.py`.
+"""
+
+from pellucid.sample.draft import Draft, Template
+from pellucid.sample.lexicon import Noun, Verb
+from pellucid.sample.phrases import NUMBERS, going_to, infinitive, modal
+from pellucid.sample.sentence import Agreement
+from pellucid.sample.vocabulary import (
+    AGO,
+    DEEDS,
+    EVERY,
+    FOUND_AGAIN,
+    HOURS,
+    OFTEN,
+    OWN,
+    PAST_DAYS,
+    PLACES,
+    PLAN_VERBS,
+    PLAYGROUNDS,
+    SOON,
+    TRAVEL,
+    YET_VERBS,
+)  # fmt: skip
+
+
+def definite(draft: Draft, noun: Noun, verb: Verb, *, adjective_share: float = 0.3) -> Agreement:
+    """Write a definite object: the, this, a possessive; sometimes plural, sometimes with an adjective."""
+    many = bool(noun.plural) and not noun.tags & {"transport", "settlement", "town", "home", "mother", "father", "pet"}
+    plural = many and draft.chance(0.15)
+    adjective = draft.adjective_of(noun) if draft.chance(adjective_share) else None
+    determiner = "the"
+    if "kin" in noun.tags:
+        determiner = draft.possessive
+    elif verb.lemma in OWN and noun.tags & {"pet", "clothes", "small", "thing", "vehicle", "furniture", "home"}:
+        determiner = draft.possessive if draft.chance(0.6) else "the"
+    elif not noun.tags & {"person", "mass", "food", "animal"} and draft.chance(0.35):
+        determiner = "this"
+    return draft.phrase(noun, determiner, plural, adjective, prepositions=("", verb.preposition))
+
+
+def indefinite(draft: Draft, noun: Noun, *, negative: bool = False, adjective_share: float = 0.4) -> Agreement:
+    """Write an indefinite object: a car, some flowers, some bread; behind a negation: a car -> de voiture."""
+    adjective = draft.adjective_of(noun) if draft.chance(adjective_share) else None
+    if not noun.plural or draft.chance(0.2):
+        return draft.phrase(noun, "any" if negative else "some", bool(noun.plural), adjective)
+    return draft.phrase(noun, "not a" if negative else "a", False, adjective)
+
+
+def draw_object(draft: Draft, verb: Verb, *, indefinite_share: float = 0.6, negative: bool = False) -> Agreement:
+    """Draw and write an object; the verbs that bring something new often take an indefinite one."""
+    noun = draft.object_of(verb)
+    new = verb.lemma in ("buy", "see", "receive", "write", "paint", "draw", "read", "order", "build")
+    if new and "kin" not in noun.tags and not (negative and "built" in noun.tags) and draft.chance(indefinite_share):
+        return indefinite(draft, noun, negative=negative)
+    return definite(draft, noun, verb)
+
+
+def write_habit(draft: Draft, subject: Agreement, verb: Verb, negation: str) -> None:
+    """Write the object of a habitual verb already written."""
+    _, determiners, objects = next(habit for habit in draft.lexicon.habits if habit[0] is verb)
+    noun = draft.choose(objects)
+    draft.content.append(noun.lemma)
+    determiner = draft.choose(determiners)
+    if determiner == "my":
+        determiner = draft.possessive
+    elif determiner == "some":
+        determiner = "bare" if not noun.plural else "a"
+    if negation:
+        determiner = {"bare": "bare any", "a": "not a"}.get(determiner, determiner)
+    draft.phrase(noun, determiner, prepositions=("", verb.preposition))
+
+
+def _habit(draft: Draft) -> None:
+    """My brother often reads a newspaper in the evening."""
+    subject = draft.someone()
+    verb = draft.choose(draft.lexicon.habits)[0]
+    draft.content.append(verb.lemma)
+    adverb = draft.choose(OFTEN) if draft.chance(0.3) else ("", "")
+    negation = "never" if not adverb[0] and draft.chance(0.2) else ""
+    draft.act(verb, "present", subject, negation, adverb)
+    write_habit(draft, subject, verb, negation)
+    draft.both(*draft.choose(EVERY[-4:] if adverb[0] or negation else EVERY))
+    draft.stop()
+
+
+def _no_habit(draft: Draft) -> None:
+    """My brother doesn't drink coffee in the evening."""
+    subject = draft.someone()
+    verb = draft.choose(draft.lexicon.habits)[0]
+    draft.content.append(verb.lemma)
+    draft.act(verb, "present", subject, "not")
+    write_habit(draft, subject, verb, "not")
+    draft.both(*draft.choose(EVERY))
+    draft.stop()
+
+
+def _past_deed(draft: Draft) -> None:
+    """The old woman bought a red dress yesterday."""
+    subject = draft.someone()
+    verb = draft.verb(*DEEDS)
+    draft.act(verb, "past", subject)
+    draw_object(draft, verb)
+    draft.both(*draft.choose(AGO))
+    draft.stop()
+
+
+def _past_not(draft: Draft) -> None:
+    """My sister didn't buy a car last year."""
+    subject = draft.someone()
+    verb = draft.verb(*DEEDS)
+    draft.act(verb, "past", subject, "not")
+    draw_object(draft, verb, negative=True)
+    draft.both(*draft.choose(PAST_DAYS))
+    draft.stop()
+
+
+def _future_deed(draft: Draft) -> None:
+    """We will visit the old castle tomorrow morning."""
+    subject = draft.someone()
+    verb = draft.verb(*PLAN_VERBS)
+    draft.act(verb, "future", subject, "not" if draft.chance(0.2) else "")
+    definite(draft, draft.object_of(verb), verb)
+    draft.both(*draft.choose(SOON))
+    draft.stop()
+
+
+def _going_to(draft: Draft) -> None:
+    """My parents are going to sell the house next month."""
+    subject = draft.someone()
+    verb = draft.verb(*PLAN_VERBS)
+    draft.add(going_to(verb, subject.person))
+    definite(draft, draft.object_of(verb), verb)
+    draft.both(*draft.choose(SOON))
+    draft.stop()
+
+
+def _progressive(draft: Draft) -> None:
+    """The children are cleaning the kitchen at the moment."""
+    subject = draft.someone()
+    verb = draft.choose(draft.lexicon.verb_groups["progressive"])
+    draft.content.append(verb.lemma)
+    draft.act(verb, "progressive", subject, "not" if draft.chance(0.15) else "")
+    definite(draft, draft.object_of(verb), verb)
+    draft.both(*draft.choose((("at the moment", "en ce moment"), ("now", "maintenant"))))
+    draft.stop()
+
+
+def _wearing(draft: Draft) -> None:
+    """The young singer is wearing a yellow dress today."""
+    subject = draft.someone()
+    draft.act(draft.verb("wear"), "progressive", subject)
+    indefinite(draft, draft.noun("clothes"), adjective_share=0.9)
+    draft.both("today", "aujourd'hui")
+    draft.stop()
+
+
+def _already(draft: Draft) -> None:
+    """My daughter has already read this interesting book."""
+    subject = draft.someone()
+    verb = draft.verb(*YET_VERBS)
+    draft.act(verb, "perfect", subject, "", ("already", "déjà"))
+    definite(draft, draft.object_of(verb), verb, adjective_share=0.6)
+    draft.stop()
+
+
+def _not_yet(draft: Draft) -> None:
+    """We haven't finished the difficult exercise yet."""
+    subject = draft.someone()
+    verb = draft.verb(*YET_VERBS)
+    yet = draft.act(verb, "perfect", subject, "not", ("", "encore")) >> 1
+    definite(draft, draft.object_of(verb), verb, adjective_share=0.5)
+    draft.word_for("yet", yet)
+    draft.stop()
+
+
+def _never_done(draft: Draft) -> None:
+    """My grandfather has never visited this museum."""
+    subject = draft.someone()
+    verb = draft.verb("visit", "see", "drive", "repair", "meet", "read", "watch", "photograph", "use", "forget")
+    draft.act(verb, "perfect", subject, "never")
+    definite(draft, draft.object_of(verb), verb, adjective_share=0.6)
+    draft.stop()
+
+
+def _several(draft: Draft) -> None:
+    """My uncle bought three red shirts last week."""
+    subject = draft.someone()
+    verb = draft.verb("buy", "sell", "see", "read", "write", "receive", "photograph", "plant", "draw", "paint", "find")
+    draft.act(verb, "past", subject)
+    noun = draft.object_of(verb)
+    while not noun.plural:
+        draft.content.pop()
+        noun = draft.object_of(verb)
+    adjective = draft.adjective_of(noun) if draft.chance(0.6) else None
+    draft.phrase(noun, "none", True, adjective, draft.choose(NUMBERS)[0])
+    draft.both(*draft.choose(AGO))
+    draft.stop()
+
+
+def _giving(draft: Draft) -> None:
+    """My aunt gave a beautiful ring to the actress yesterday."""
+    subject = draft.someone()
+    verb = draft.choose(draft.lexicon.verb_groups["giving"])
+    draft.content.append(verb.lemma)
+    tense = draft.choose(("past", "past", "future"))
+    draft.act(verb, tense, subject)
+    indefinite(draft, draft.object_of(verb))
+    receiver = draft.noun(draft.choose(("someone", "sibling")))
+    determiner = draft.possessive if "kin" in receiver.tags else "the"
+    draft.phrase(receiver, determiner, draft.chance(0.2), prepositions=("to", "à"))
+    draft.both(*draft.choose(AGO if tense == "past" else SOON))
+    draft.stop()
+
+
+def _journey(draft: Draft) -> None:
+    """The girls went to the library by bus yesterday morning."""
+    subject = draft.someone(0.3)
+    verb = draft.verb("go", "return", "come")
+    tense = draft.choose(("past", "past", "future"))
+    draft.act(verb, tense, subject)
+    goal = draft.noun("goal")
+    draft.phrase(goal, "the", prepositions=("to", "à"))
+    draft.both(*draft.choose(TRAVEL))
+    draft.both(*draft.choose(AGO if tense == "past" else SOON))
+    draft.stop()
+
+
+def _arrival(draft: Draft) -> None:
+    """My cousins arrived at the hotel two days ago."""
+    subject = draft.someone(0.3)
+    verb = draft.verb("arrive", "stay")
+    draft.act(verb, "past", subject, "not" if draft.chance(0.15) else "")
+    draft.phrase(draft.noun("town"), "the", prepositions=("at", "à"))
+    draft.both(*draft.choose(PAST_DAYS))
+    draft.stop()
+
+
+def _wake(draft: Draft) -> None:
+    """My daughters got up at seven o'clock this morning."""
+    subject = draft.someone(0.3)
+    verb = draft.verb("get up", "wake up")
+    tense = draft.choose(("present", "past", "future"))
+    negation = "not" if draft.chance(0.2) else ""
+    draft.act(verb, tense, subject, negation)
+    draft.both("at", "à")
+    draft.both(*draft.choose(HOURS))
+    times = {"present": EVERY[:6], "past": PAST_DAYS[:4], "future": SOON[:2]}
+    draft.both(*draft.choose(tuple(time for time in times[tense] if "evening" not in time[0])))
+    draft.stop()
+
+
+def _playing(draft: Draft) -> None:
+    """The children are playing in the garden with their dog."""
+    tag = draft.choose(("someone", "kin"))
+    subject = draft.named_person(tag, 0.4)
+    verb = draft.verb("play", "walk", "run", "sing", "dance", "rest", "laugh", "cry", "sleep")
+    draft.act(verb, draft.choose(("progressive", "past_progressive")), subject)
+    place = draft.lexicon.nouns[draft.choose(PLAYGROUNDS)]
+    draft.content.append(place.lemma)
+    draft.phrase(place, "the", prepositions=PLACES[place.lemma])
+    pet = draft.noun("pet")
+    draft.phrase(pet, draft.possessive, prepositions=("with", "avec"))
+    draft.stop()
+
+
+def _working(draft: Draft) -> None:
+    """My aunt has worked at the hospital for ten years."""
+    subject = draft.someone()
+    if draft.chance(0.5):
+        draft.act(draft.verb("work"), "still_going_on", subject)
+        draft.phrase(draft.noun("workplace"), "the", prepositions=("at", "à"))
+    else:
+        draft.act(draft.verb("live"), "still_going_on", subject)
+        draft.phrase(draft.noun(draft.choose(("settlement", "house"))), "this", prepositions=("in", "dans"))
+    draft.both("for", "depuis")
+    draft.both(*draft.choose(NUMBERS))
+    draft.both(*draft.choose((("years", "ans"), ("months", "mois"))))
+    draft.stop()
+
+
+def _modal(draft: Draft) -> None:
+    """The students must finish this exercise before Monday."""
+    subject = draft.someone()
+    name = draft.choose(("must", "can", "can", "could"))
+    negation = "not" if name == "could" or (name == "can" and draft.chance(0.6)) else ""
+    draft.add(modal(name, subject.person, negation).whole)
+    verb = draft.verb(*PLAN_VERBS)
+    draft.add(infinitive(verb, subject.person))
+    definite(draft, draft.object_of(verb), verb)
+    if name == "could":
+        draft.both(*draft.choose(PAST_DAYS))
+    else:
+        draft.both(*draft.choose((*SOON[:6], ("today", "aujourd'hui"), ("before Monday", "avant lundi"))))
+    draft.stop()
+
+
+def _want(draft: Draft) -> None:
+    """My sister doesn't want to sell her old car this year."""
+    subject = draft.someone()
+    draft.act(draft.verb("want"), "present", subject, "not" if draft.chance(0.4) else "")
+    draft.both("to", "")
+    verb = draft.verb(*PLAN_VERBS)
+    draft.add(infinitive(verb, subject.person))
+    definite(draft, draft.object_of(verb), verb)
+    draft.both(*draft.choose((("today", "aujourd'hui"), ("this year", "cette année"), *SOON[:4])))
+    draft.stop()
+
+
+def _taste(draft: Draft) -> None:
+    """My sister loves cheese, but she hates fish."""
+    subject = draft.someone()
+    verbs = draft.lexicon.verb_groups["taste"]
+    tag = draft.choose(("food", "food", "sound", "show", "readable", "drink"))
+    first, second = draft.noun(tag), draft.noun(tag)
+    if first is second:
+        draft.content.pop()
+        second = next(noun for noun in draft.lexicon.nouns_by_tag[tag] if noun is not first)
+        draft.content.append(second.lemma)
+    for verb, noun in ((draft.choose(verbs[:2]), first), (draft.choose(verbs[2:]), second)):
+        if noun is second:
+            draft.stop(",")
+            draft.both("but", "mais")
+            subject = draft.again(subject)
+        draft.content.append(verb.lemma)
+        draft.act(verb, "present", subject)
+        draft.phrase(noun, "generic", bool(noun.plural))
+    draft.stop()
+
+
+def _found_again(draft: Draft) -> None:
+    """My sister lost her keys yesterday, but she found them this morning."""
+    subject = draft.someone()
+    first, second, tags, link, late = draft.choose(FOUND_AGAIN)
+    verb = draft.verb(first)
+    draft.act(verb, "past", subject)
+    noun = draft.noun(draft.choose(tags))
+    own = first in ("lose", "break")
+    plural = bool(noun.plural) and draft.chance(0.3)
+    determiner = draft.possessive if own else "the"
+    thing = draft.phrase(noun, determiner, plural, draft.adjective_of(noun) if draft.chance(0.2) else None)
+    draft.both(*draft.choose((AGO[0], AGO[3])))
+    if link[0] == "but":
+        draft.stop(",")
+    draft.both(*link)
+    subject = draft.again(subject)
+    clitic = "les" if plural else "la" if noun.feminine else "le"
+    pronoun = draft.act(draft.verb(second), "past", subject, clitic=clitic, earlier_object=thing)
+    draft.word_for("them" if plural else "it", pronoun)
+    draft.refer(pronoun, thing.mask)
+    draft.both(*draft.choose(late))
+    draft.stop()
+
+
+DEED_TEMPLATES = (
+    Template("habit", 4, _habit),
+    Template("no_habit", 2.5, _no_habit),
+    Template("past_deed", 7, _past_deed),
+    Template("past_not", 4, _past_not),
+    Template("future_deed", 4, _future_deed),
+    Template("going_to", 2, _going_to),
+    Template("progressive", 3, _progressive),
+    Template("wearing", 1.5, _wearing),
+    Template("already", 1.5, _already),
+    Template("not_yet", 1.5, _not_yet),
+    Template("never_done", 1.5, _never_done),
+    Template("several", 2, _several),
+    Template("giving", 3, _giving),
+    Template("journey", 2.5, _journey),
+    Template("arrival", 1.5, _arrival),
+    Template("wake", 1.5, _wake),
+    Template("playing", 2, _playing),
+    Template("working", 1.5, _working),
+    Template("modal", 2.5, _modal),
+    Template("want", 2, _want),
+    Template("taste", 2, _taste),
+    Template("found_again", 3, _found_again),
+)

@@ -1,0 +1,98 @@
+"""List the fixed phrases that templates share: times, places, and which verbs fit which kind of sentence.
+
+Times and the like are (English, French) pairs; words stand between spaces, French before elision ("la année").
+"""
+
+Phrase = tuple[str, str]
+
+EVERY: tuple[Phrase, ...] = (
+    ("every day", "tous les jours"), ("every morning", "tous les matins"), ("every week", "toutes les semaines"),
+    ("on Saturdays", "le samedi"), ("on Sundays", "le dimanche"), ("on Mondays", "le lundi"),
+    ("every evening", "tous les soirs"), ("in the morning", "le matin"), ("in the evening", "le soir"),
+    ("after work", "après le travail"), ("before lunch", "avant le déjeuner"),
+)  # fmt: skip
+AGO: tuple[Phrase, ...] = (
+    ("yesterday", "hier"), ("yesterday morning", "hier matin"), ("yesterday evening", "hier soir"),
+    ("last week", "la semaine dernière"), ("last month", "le mois dernier"), ("last Saturday", "samedi dernier"),
+    ("two days ago", "il y a deux jours"), ("a week ago", "il y a une semaine"), ("this morning", "ce matin"),
+    ("three months ago", "il y a trois mois"), ("last summer", "le été dernier"),
+)  # fmt: skip
+PAST_DAYS: tuple[Phrase, ...] = (
+    ("yesterday", "hier"), ("yesterday morning", "hier matin"), ("this morning", "ce matin"),
+    ("last Saturday", "samedi dernier"), ("last week", "la semaine dernière"), ("yesterday evening", "hier soir"),
+    ("last month", "le mois dernier"), ("last year", "la année dernière"),
+)  # fmt: skip
+SOON: tuple[Phrase, ...] = (
+    ("tomorrow", "demain"), ("tomorrow morning", "demain matin"), ("tomorrow evening", "demain soir"),
+    ("next week", "la semaine prochaine"), ("next month", "le mois prochain"), ("next Saturday", "samedi prochain"),
+    ("in two days", "dans deux jours"), ("next summer", "le été prochain"), ("after lunch", "après le déjeuner"),
+)  # fmt: skip
+OFTEN: tuple[Phrase, ...] = (("often", "souvent"), ("always", "toujours"), ("sometimes", "parfois"))
+TRAVEL: tuple[Phrase, ...] = (
+    ("by train", "en train"), ("by bus", "en bus"), ("by car", "en voiture"), ("by bicycle", "à vélo"),
+    ("on foot", "à pied"),
+)  # fmt: skip
+HOURS: tuple[Phrase, ...] = tuple(
+    (f"{english} o'clock", f"{french} heures")
+    for english, french in (
+        ("five", "cinq"), ("six", "six"), ("seven", "sept"), ("eight", "huit"), ("nine", "neuf"), ("ten", "dix"),
+    )
+)  # fmt: skip
+WEEKDAYS: tuple[Phrase, ...] = (
+    ("Mondays", "le lundi"), ("Tuesdays", "le mardi"), ("Wednesdays", "le mercredi"), ("Thursdays", "le jeudi"),
+    ("Fridays", "le vendredi"), ("Saturdays", "le samedi"), ("Sundays", "le dimanche"),
+)  # fmt: skip
+DEGREES: tuple[Phrase, ...] = (("very", "très"), ("too", "trop"), ("really", "vraiment"))
+
+PLACES: dict[str, Phrase] = {
+    "garden": ("in", "dans"), "park": ("in", "dans"), "street": ("in", "dans"), "forest": ("in", "dans"),
+    "meadow": ("in", "dans"), "field": ("in", "dans"), "beach": ("on", "sur"), "kitchen": ("in", "dans"),
+    "bedroom": ("in", "dans"), "room": ("in", "dans"), "house": ("in", "dans"), "garage": ("in", "dans"),
+    "cellar": ("in", "dans"), "square": ("in", "sur"),
+}  # fmt: skip
+PLAYGROUNDS: tuple[str, ...] = (
+    "garden", "park", "street", "forest", "meadow", "field", "beach", "kitchen", "bedroom", "square",
+)  # fmt: skip
+
+# What one does once, at a moment in the past.
+DEEDS: tuple[str, ...] = (
+    "buy", "sell", "choose", "open", "close", "clean", "wash", "paint", "repair", "break", "read", "find", "lose",
+    "look for", "forget", "see", "visit", "take", "bring", "send", "receive", "borrow", "build", "prepare", "order",
+    "meet", "help", "call", "thank", "wait for", "follow", "invite", "hide", "catch", "use", "finish", "start",
+    "park", "plant", "draw", "win", "answer", "feed", "photograph", "admire", "carry", "cross", "leave", "throw",
+    "cut", "listen to", "watch", "eat", "write", "drive", "understand", "learn", "explain", "hear", "drink",
+    "enter", "climb", "push", "pull",
+)  # fmt: skip
+# What one plans to do.
+PLAN_VERBS: tuple[str, ...] = (
+    "buy", "sell", "choose", "open", "close", "clean", "wash", "paint", "repair", "read", "look for", "visit", "take",
+    "bring", "send", "borrow", "prepare", "meet", "help", "call", "thank", "wait for", "invite", "use", "finish",
+    "start", "plant", "draw", "answer", "feed", "photograph", "cross", "leave", "listen to", "watch", "write", "drive",
+    "learn", "explain", "climb", "follow", "carry", "see", "hide", "enter", "receive",
+)  # fmt: skip
+# What can be done already or not yet.
+YET_VERBS: tuple[str, ...] = (
+    "finish", "read", "see", "visit", "repair", "clean", "wash", "write", "sell", "find", "meet", "call", "answer",
+    "paint", "send", "receive", "feed", "choose", "start", "prepare",
+)  # fmt: skip
+# Verbs whose object is naturally one's own.
+OWN: frozenset[str] = frozenset({
+    "open", "close", "clean", "wash", "paint", "repair", "break", "find", "lose", "look for", "forget", "sell",
+    "bring", "hide", "use", "park", "drive", "feed", "photograph", "lend", "push", "carry", "wait for", "call",
+})  # fmt: skip
+
+_LATER: tuple[Phrase, ...] = (("this morning", "ce matin"), ("today", "aujourd'hui"))
+_AFTERWARDS: tuple[Phrase, ...] = (("this morning", "ce matin"), ("today", "aujourd'hui"))
+_BUT, _AND = ("but", "mais"), ("and", "et")
+# First deed, second deed, what it is done to, the word between, and when the second one happens.
+FOUND_AGAIN: tuple[tuple[str, str, tuple[str, ...], Phrase, tuple[Phrase, ...]], ...] = (
+    ("lose", "find", ("small", "thing"), _BUT, _LATER),
+    ("buy", "sell", ("vehicle", "furniture", "machine"), _BUT, _LATER),
+    ("break", "repair", ("machine",), _BUT, _LATER),
+    ("open", "close", ("door", "window", "gate", "drawer"), _BUT, _LATER),
+    ("write", "send", ("letter",), _AND, _AFTERWARDS),
+    ("choose", "buy", ("clothes", "furniture"), _AND, _AFTERWARDS),
+    ("receive", "read", ("letter",), _AND, _AFTERWARDS),
+    ("find", "lose", ("ring", "key", "ball", "umbrella"), _BUT, _LATER),
+    ("borrow", "forget", ("book", "umbrella", "computer"), _BUT, _LATER),
+)
