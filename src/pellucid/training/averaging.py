@@ -7,7 +7,7 @@ fused pass over the weights a step. Read ``batches.py`` next.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cmp_to_key
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,24 +70,29 @@ def choose_checkpoints(run_folder: Path, *, last: int | None = None, best: int |
     """
     folders = list_checkpoints(run_folder / "checkpoints")
     if best is not None:
-        validated = []
-        for folder in folders:
-            state, _ = read_state(folder)
-            if state.validated_step == state.step:
-                validated.append((folder, state.validation))
-        ordered = sorted(validated, key=cmp_to_key(lambda a, b: is_better(b[1], a[1]) - is_better(a[1], b[1])))
-        folders = [folder for folder, _ in ordered]
-    count = len(folders) if last is None and best is None else (last if best is None else best)
-    if not folders or count is None or count > len(folders) or count < 1:
+        folders = _best_last(folders)
+    asked = best if best is not None else last
+    count = len(folders) if asked is None else asked
+    if not 1 <= count <= len(folders):
         kind = "were written at a validation" if best is not None else "are kept"
         raise CheckpointError(
-            f"{run_folder}: {len(folders)} checkpoints {kind}, and {count or 1} are needed; "
+            f"{run_folder}: {len(folders)} checkpoints {kind}, and {max(1, count)} are needed; "
             "training.keep_checkpoint says how many a run keeps"
         )
-    chosen = folders[:count] if best is not None else folders[-count:]
-    for folder in chosen:
+    for folder in folders[-count:]:
         verify_checkpoint(folder)
-    return chosen
+    return folders[-count:]
+
+
+def _best_last(folders: Sequence[Path]) -> list[Path]:
+    """Return the checkpoints that were written at a validation, the best one last."""
+
+    def compare(one: tuple[Path, Mapping[str, float]], other: tuple[Path, Mapping[str, float]]) -> int:
+        return is_better(one[1], other[1]) - is_better(other[1], one[1])
+
+    states = [(folder, read_state(folder)[0]) for folder in folders]
+    validated = [(folder, state.validation) for folder, state in states if state.validated_step == state.step]
+    return [folder for folder, _ in sorted(validated, key=cmp_to_key(compare))]
 
 
 def average_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
