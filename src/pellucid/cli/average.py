@@ -23,4 +23,4 @@ def average(
     """Average the weights of checkpoints into a model folder."""
     from pellucid.jobs import average as job
 
-    say(job.average_run(run, output, last=last, best=best).as_text())
+    say(job.average_run(run, output, last=last, best=best).to_text())

@@ -21,4 +21,4 @@ def demo(
 
     with TrainingScreen() as screen:
         outcome = job.demo(output, minutes=minutes, seed=seed, reporter=screen)
-    print(outcome.as_text())
+    print(outcome.to_text())

@@ -32,8 +32,8 @@ def evaluate(
         report = job.evaluate_files(
             model, src, ref, against=against, settings=set_ or [], device=device, threads=threads, progress=progress
         )
-    for path, text in ((json_, report.as_json()), (markdown, report.as_markdown())):
+    for path, text in ((json_, report.to_json()), (markdown, report.to_markdown())):
         if path is not None:
             path.write_text(text, encoding="utf-8")
             say(f"report written to {path}")
-    print(report.as_text())
+    print(report.to_text())

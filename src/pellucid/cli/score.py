@@ -26,4 +26,4 @@ def score(
         outcome = job.score_files(model, src, tgt, device=device, threads=threads, progress=progress)
     for row in outcome.rows:
         print(f"{row.log_probability:.6f}\t{row.num_tokens}")
-    say(outcome.as_text())
+    say(outcome.to_text())

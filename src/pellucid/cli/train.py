@@ -52,11 +52,13 @@ def train(
     else:
         chosen = recipe_from(options, settings, place="command line")
     if dry_run:
-        say(job.dry_run(chosen, output, init_from=init_from).as_text())
+        from pellucid.jobs.dry_run import dry_run as check
+
+        say(check(chosen, output, init_from=init_from).to_text())
         return
     with TrainingScreen() as screen:
         outcome = job.train(chosen, output, init_from=init_from, reporter=screen)
-    say(outcome.as_text())
+    say(outcome.to_text())
 
 
 def _table(

@@ -46,9 +46,7 @@ def evaluate_files(
         [pair.target for pair in pairs],
         sources=sources,
         target_language=translator.target_language,
-        against=other,
-        name=str(model),
-        against_name=str(against) if against is not None else None,
+        baseline=other,
     )
 
 

@@ -22,7 +22,7 @@ from pellucid.config import DataConfig, Recipe
 from pellucid.durable import DISK
 from pellucid.errors import DataError
 from pellucid.runtime import Runtime
-from pellucid.text.cleaning import Cleaner
+from pellucid.text.cleaning import Cleaner, CleaningReport
 from pellucid.text.corpus import CorpusFacts, SentencePair, read_pairs, verify_corpora
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
@@ -63,9 +63,7 @@ def prepare(
         ConfigError: the tokenizer that was asked for cannot be had from this text.
     """
     if not recipe.data.train:
-        raise DataError(
-            "no training text: name it with --train-src and --train-tgt, or in a recipe as [[data.train]]"
-        )
+        raise DataError("no training text: name it with --train-src and --train-tgt, or in a recipe as [[data.train]]")
     facts = verify_corpora(recipe.data)
     key = _fingerprint(recipe, facts, initial)
     stamp = folder / "prepared.json"
@@ -78,7 +76,11 @@ def prepare(
         summary = _prepare_anew(recipe, folder, runtime=runtime, initial=initial, facts=facts, progress=progress)
         for line in summary:
             say(line)
-        content = {"fingerprint": key, "summary": summary, "corpora": [asdict(f) for f in facts]}
+        content = {
+            "fingerprint": key,
+            "summary": summary,
+            "corpora": [{"label": f.label, "pairs": f.pairs, "sha256": f.sha256} for f in facts],
+        }
         DISK.write_replacing(stamp, json.dumps(content, indent=1, ensure_ascii=False).encode())
     store = TokenStore.open(folder / "train")
     valid_store = TokenStore.open(folder / "valid")
@@ -106,7 +108,7 @@ def _prepare_anew(
     kept = sum(1 for _ in _counted(cleaned_pairs(data, cleaner), lambda n: progress("read and cleaned pairs", n)))
     report = cleaner.report()
     if not kept:
-        raise DataError(f"no training pair is left after cleaning: {report.as_text()}")
+        raise DataError(f"no training pair is left after cleaning: {_in_words(report)}")
     held_out = _held_out_rows(recipe, kept)
 
     def train_pairs() -> Iterator[SentencePair]:
@@ -114,13 +116,18 @@ def _prepare_anew(
             if row not in held_out:
                 yield pair
 
+    tokenizer: Tokenizer
     if initial is not None:
         tokenizer = initial.tokenizer
         lines = [f"tokenizer: the one of {initial.folder}"]
     else:
         trained = train_tokenizer(train_pairs, recipe.tokenizer, seed=training.seed, threads=runtime.threads)
-        tokenizer = trained.tokenizer
-        lines = [trained.as_text()]
+        tokenizer = trained
+        lines = [
+            f"tokenizer: {choice.used:,} {choice.side} pieces learnt from {choice.num_sentences:,} sentences "
+            f"({choice.reason})"
+            for choice in trained.choices
+        ]
     (folder / "tokenizer").mkdir(exist_ok=True)
     tokenizer.save(folder / "tokenizer")
     _write_validation_text(folder, _validation_pairs(data, held_out))
@@ -144,7 +151,7 @@ def _prepare_anew(
     read = [f"{f.label}: {f.pairs:,} pairs read" for f in facts]
     if held_out:
         lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
-    return (*read, report.as_text(), *lines)
+    return (*read, _in_words(report), *lines)
 
 
 def _counted(pairs: Iterator[SentencePair], progress: Callable[[int], None]) -> Iterator[SentencePair]:
@@ -182,6 +189,11 @@ def _validation_text(folder: Path) -> Iterator[SentencePair]:
     with (folder / "valid.jsonl").open("rb") as file:
         for row in file:
             yield SentencePair(**json.loads(row))
+
+
+def _in_words(report: CleaningReport) -> str:
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items() if count)
+    return f"cleaning: {report.read:,} pairs read, {report.kept:,} kept" + (f"; dropped: {reasons}" if reasons else "")
 
 
 def _stamp_holds(stamp: Path, key: str) -> bool:

@@ -35,7 +35,7 @@ class ScoreOutcome:
         mean = -sum(row.log_probability for row in self.rows) / max(tokens, 1)
         return math.exp(mean) if mean < 700 else math.inf
 
-    def as_text(self) -> str:
+    def to_text(self) -> str:
         """Return the line for the screen."""
         tokens = sum(row.num_tokens for row in self.rows)
         return f"{len(self.rows):,} pairs, {tokens:,} target tokens, perplexity {self.perplexity:.4f}"

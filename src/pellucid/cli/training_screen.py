@@ -1,0 +1,108 @@
+"""The live view of a training run: one moving line in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from pellucid.cli.console import error_console
+from pellucid.training.records import SavedRecord, StartRecord, StepRecord, ValidationRecord
+
+__all__ = ["TrainingScreen"]
+
+_SECONDS_BETWEEN_PLAIN_LINES = 10.0
+_STEPS_OF_THE_BAR = 1000
+
+
+class TrainingScreen:
+    """Show a run while it goes on; use it as a context."""
+
+    def __init__(self) -> None:
+        self._console = error_console()
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._last_line = 0.0
+        self._last_count = ""
+        self._last_count_time = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def message(self, text: str) -> None:
+        """Show a sentence."""
+        self._console.print(escape(text))
+
+    def counted(self, what: str, done: int) -> None:
+        """Show that preparation goes on: how many of something are done."""
+        now = time.monotonic()
+        if now - self._last_count_time >= 2 or (what != self._last_count and self._last_count):
+            self._last_count_time = now
+            self.message(f"{what}: {done:,}")
+        self._last_count = what
+        self._last_count_time = self._last_count_time or now
+
+    def started(self, record: StartRecord) -> None:
+        """Show what begins."""
+        begin = f"continuing at step {record.first_step:,}" if record.first_step else "training"
+        budget = f"{record.train_steps:,} steps" if record.train_steps else f"{record.minutes:g} minutes in all"
+        if not record.train_steps and not record.minutes:
+            budget = "until stopped"
+        self.message(
+            f"{begin}: {record.num_parameters:,} parameters, {record.num_pairs:,} pairs in "
+            f"{record.batches_per_epoch:,} batches an epoch, {budget}"
+        )
+        if self._console.is_terminal:
+            self._progress = Progress(BarColumn(24), TextColumn("{task.description}"), console=self._console)
+            self._progress.start()
+            self._task = self._progress.add_task("", total=_STEPS_OF_THE_BAR)
+
+    def stepped(self, record: StepRecord) -> None:
+        """Show a step, if the last one shown is long enough ago."""
+        if record.skipped:
+            self.message(f"step {record.step:,} skipped: {record.skipped}")
+        line = _step_line(record)
+        if self._progress is not None and self._task is not None:
+            completed = int(record.fraction * _STEPS_OF_THE_BAR)
+            self._progress.update(self._task, completed=completed, description=escape(line))
+            return
+        now = time.monotonic()
+        if now - self._last_line >= _SECONDS_BETWEEN_PLAIN_LINES:
+            self._last_line = now
+            self.message(line)
+
+    def validated(self, record: ValidationRecord) -> None:
+        """Show scores and a sample translation."""
+        scores = "".join(f"  {name} {value:.2f}" for name, value in record.scores.items())
+        best = "  best so far" if record.is_best else ""
+        self.message(
+            f"validation at step {record.step:,}: loss {record.loss:.3f}  nll {record.nll:.3f}{scores}{best}"
+            f"  ({record.took_seconds:.1f} s)"
+        )
+        for name, text in record.samples.items():
+            self.message(f"    {name:<10} {text}")
+
+    def saved(self, record: SavedRecord) -> None:
+        """Say nothing: saves are frequent and meant to go unnoticed."""
+
+
+def _step_line(record: StepRecord) -> str:
+    left = f"  {_minutes(record.seconds_left)} left" if record.seconds_left is not None else ""
+    return (
+        f"step {record.step:,}  loss {record.loss:.3f}  rate {record.learning_rate:.2e}  "
+        f"{record.tokens_per_second:,.0f} tokens/s ({record.padded_tokens_per_second:,.0f} padded)  "
+        f"epoch {record.epoch}{left}"
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,87 @@
+"""One model from several checkpoints of a run: the mean of their weights (Vaswani et al. 2017, section 6.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pellucid.bundle import load_bundle, save_bundle
+from pellucid.config import load_recipe
+from pellucid.errors import CheckpointError, ConfigError
+from pellucid.model.transformer import Transformer
+from pellucid.training.averaging import average_weights
+from pellucid.training.checkpoints import list_checkpoints, step_of, verify_checkpoint
+from pellucid.training.state import TrainingState, read_state
+from pellucid.training.validation import is_better
+
+__all__ = ["AverageOutcome", "average_run"]
+
+
+@dataclass(frozen=True)
+class AverageOutcome:
+    """Which checkpoints went into a model, and where it is."""
+
+    output: Path
+    steps: tuple[int, ...]
+
+    def to_text(self) -> str:
+        """Return the line for the screen."""
+        return f"{self.output}: the mean of the checkpoints at steps {', '.join(f'{step:,}' for step in self.steps)}"
+
+
+def average_run(run: Path, output: Path, *, last: int | None = None, best: int | None = None) -> AverageOutcome:
+    """Average the last, or the best, checkpoints that a run has kept; all of them if no number is given.
+
+    The best are those whose own validation scored best; a checkpoint saved between validations has none.
+
+    Raises:
+        ConfigError: both numbers were given, or one is not positive.
+        CheckpointError: the run has not kept that many; ``training.keep_checkpoint`` says how many it keeps.
+    """
+    if last is not None and best is not None:
+        raise ConfigError("--last and --best: give one of them")
+    wanted = last if last is not None else best
+    if wanted is not None and wanted < 1:
+        raise ConfigError(f"--{'last' if last is not None else 'best'} {wanted}: a positive number is needed")
+    # The checkpoint before the first step holds weights that have learnt nothing.
+    found = [folder for folder in list_checkpoints(run / "checkpoints") if step_of(folder)]
+    if best is not None:
+        found = _best_first(found)
+    if not found or (wanted is not None and wanted > len(found)):
+        kind = " with a validation of their own" if best is not None else ""
+        raise CheckpointError(
+            f"{run / 'checkpoints'}: holds {len(found)} checkpoints{kind}, {wanted or 1} asked for; "
+            "training.keep_checkpoint says how many a run keeps"
+        )
+    chosen = sorted(found[:best] if best is not None else found[-(last or len(found)) :], key=step_of)
+    for folder in chosen:
+        verify_checkpoint(folder)
+    steps = tuple(step_of(folder) for folder in chosen)
+    pattern = load_bundle(run)
+    model = Transformer(pattern.description.model)
+    model.load_state_dict(average_weights(chosen))
+    recipe = load_recipe(run / "recipe.toml")
+    told = ", ".join(f"{step:,}" for step in steps)
+    save_bundle(
+        output,
+        model.eval(),
+        tokenizer=pattern.tokenizer,
+        card=f"# A translator, {recipe.data.src_lang} → {recipe.data.tgt_lang}\n\n"
+        f"The mean of the weights of one run at steps {told}.\n",
+        source_language=recipe.data.src_lang,
+        target_language=recipe.data.tgt_lang,
+        translation=recipe.translation,
+        facts={"averaged_steps": told},
+    )
+    return AverageOutcome(output, steps)
+
+
+def _best_first(folders: list[Path]) -> list[Path]:
+    states: list[tuple[Path, TrainingState]] = []
+    for folder in folders:
+        state, _ = read_state(folder)
+        if state.validated_step != state.step:
+            continue
+        place = next((i for i, (_, other) in enumerate(states) if is_better(state.validation, other.validation)), None)
+        states.insert(len(states) if place is None else place, (folder, state))
+    return [folder for folder, _ in states]

@@ -1,0 +1,148 @@
+"""Train a small translator on the embedded corpus, translate held-out sentences with it, and say how it went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pellucid.bundle import load_bundle
+from pellucid.config import Recipe, recipe_from
+from pellucid.durable import DISK
+from pellucid.evaluation.metrics import Score, corpus_score
+from pellucid.jobs.evaluate import translate_all
+from pellucid.jobs.models import translator_of
+from pellucid.jobs.train import JobReporter, train
+from pellucid.sample.corpus import build_corpus
+from pellucid.sample.records import SampleCorpus, SamplePair
+
+__all__ = ["DemoOutcome", "demo", "demo_recipe"]
+
+_SHOWN_ERRORS = 3
+
+
+@dataclass(frozen=True)
+class DemoOutcome:
+    """What the demo's translator can do on sentences that it never saw."""
+
+    run: Path
+    sentences: int
+    exact_matches: int
+    minimal_pairs: int
+    minimal_pairs_right: int
+    bleu: Score
+    walkthrough: tuple[tuple[str, str, bool], ...]
+    """English, the French it was given, and whether that is right."""
+    errors: tuple[tuple[str, str, str], ...]
+    """A few of the sentences it got wrong: English, its French, the right French."""
+
+    @property
+    def exact_match(self) -> float:
+        """Share of held-out sentences translated exactly right, 0 to 1."""
+        return self.exact_matches / self.sentences
+
+    @property
+    def minimal_pairs_share(self) -> float:
+        """Share of minimal pairs with both members right, 0 to 1."""
+        return self.minimal_pairs_right / self.minimal_pairs
+
+    def to_text(self) -> str:
+        """Return the report for the screen."""
+        lines = ["", "Three sentences it never saw (only the last word tells what 'it' is):"]
+        for source, french, is_right in self.walkthrough:
+            lines += [f"  {source}", f"    {'=' if is_right else '!'} {french}"]
+        if self.errors:
+            lines.append("Some that it got wrong:")
+            for source, french, right in self.errors:
+                lines += [f"  {source}", f"    ! {french}", f"    = {right}"]
+        lines += [
+            "",
+            f"held-out sentences exactly right  {self.exact_match:7.2%}  "
+            f"({self.exact_matches:,} of {self.sentences:,})",
+            f"minimal pairs, both right         {self.minimal_pairs_share:7.2%}  "
+            f"({self.minimal_pairs_right:,} of {self.minimal_pairs:,})",
+            str(self.bleu),
+            "",
+            f"The model is in {self.run / 'model'}. Try it:",
+            f'  echo "The cat is very tired." | pellucid translate {self.run}',
+        ]
+        return "\n".join(lines)
+
+
+def demo_recipe(folder: Path, *, minutes: float, seed: int) -> Recipe:
+    """Return the recipe of the demo, over the files that ``demo`` writes into ``folder``."""
+
+    def corpus(name: str) -> dict[str, object]:
+        return {"src": folder / f"{name}.en", "tgt": folder / f"{name}.fr", "name": name}
+
+    return recipe_from(
+        {
+            "preset": "tiny",
+            "description": "English to French, trained on the sentences that pellucid writes itself",
+            "data": {"src_lang": "en", "tgt_lang": "fr", "train": [corpus("train")], "valid": corpus("valid")},
+            "training": {
+                "minutes": minutes,
+                "seed": seed,
+                "learning_rate": 2e-3,
+                "warmup_steps": 300,
+                "valid_bleu_sentences": 200,
+            },
+        },
+        place="demo",
+    )
+
+
+def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> DemoOutcome:
+    """Write the corpus, train for ``minutes``, and test on held-out sentences.
+
+    Raises:
+        StoppedError: stopped early; the same call continues.
+    """
+    corpus = build_corpus(seed=seed)
+    texts = output / "text"
+    write_corpus(corpus, texts)
+    reporter.message(
+        f"{len(corpus.train):,} sentence pairs written by pellucid's own grammar, {len(corpus.test):,} held out"
+    )
+    train(demo_recipe(texts, minutes=minutes, seed=seed), output, reporter=reporter)
+    translator = translator_of(load_bundle(output))
+
+    def french(pairs: Sequence[SamplePair]) -> list[str]:
+        return translate_all(translator, [pair.source for pair in pairs])
+
+    reporter.message(f"translating {len(corpus.test) + 2 * len(corpus.minimal_pairs):,} held-out sentences")
+    found = french(corpus.test)
+    references = [pair.target for pair in corpus.test]
+    first = french([pair.first for pair in corpus.minimal_pairs])
+    second = french([pair.second for pair in corpus.minimal_pairs])
+    wrong = [row for row in zip((p.source for p in corpus.test), found, references, strict=True) if row[1] != row[2]]
+    outcome = DemoOutcome(
+        run=output,
+        sentences=len(found),
+        exact_matches=len(found) - len(wrong),
+        minimal_pairs=len(corpus.minimal_pairs),
+        minimal_pairs_right=sum(
+            a == pair.first.target and b == pair.second.target
+            for a, b, pair in zip(first, second, corpus.minimal_pairs, strict=True)
+        ),
+        bleu=corpus_score(found, references, target_language="fr"),
+        walkthrough=tuple(
+            (pair.source, text, text == pair.target)
+            for pair, text in zip(corpus.walkthrough, french(corpus.walkthrough), strict=True)
+        ),
+        errors=tuple(wrong[:_SHOWN_ERRORS]),
+    )
+    record = asdict(outcome) | {"run": str(output), "exact_match": outcome.exact_match}
+    record["minimal_pairs_share"] = outcome.minimal_pairs_share
+    DISK.write_replacing(output / "demo.json", json.dumps(record, ensure_ascii=False, indent=1).encode())
+    return outcome
+
+
+def write_corpus(corpus: SampleCorpus, folder: Path) -> None:
+    """Write train, valid and test as parallel text files, English in ``.en`` and French in ``.fr``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, pairs in (("train", corpus.train), ("valid", corpus.valid), ("test", corpus.test)):
+        for suffix, side in (("en", "source"), ("fr", "target")):
+            text = "".join(getattr(pair, side) + "\n" for pair in pairs)
+            DISK.write_replacing(folder / f"{name}.{suffix}", text.encode())

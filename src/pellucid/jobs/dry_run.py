@@ -1,0 +1,139 @@
+"""Check everything that a training run needs, and say what to expect, without training.
+
+Every file is read and every setting checked. The tokenizer is learnt from a sample, and a few steps are
+timed on real batches of it, so that sizes and times are measured ones, not guesses.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from pellucid.bundle import load_bundle
+from pellucid.config import Recipe
+from pellucid.errors import DataError
+from pellucid.jobs.prepare import cleaned_pairs
+from pellucid.jobs.train import build_model, refuse_endless_run
+from pellucid.model.transformer import Transformer
+from pellucid.runtime import Runtime
+from pellucid.text.cleaning import Cleaner
+from pellucid.text.corpus import verify_corpora
+from pellucid.text.store import TokenStore, write_store
+from pellucid.text.tokenizer import Tokenizer, train_tokenizer
+from pellucid.training.batches import BatchStream, DataPosition
+from pellucid.training.distributed import Ranks
+from pellucid.training.optimisation import make_optimiser
+from pellucid.training.update import Updater
+
+__all__ = ["DryRun", "dry_run"]
+
+_SAMPLE_PAIRS = 20_000
+_TIMED_SECONDS = 6.0
+_MOST_TIMED_STEPS = 10
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would be."""
+
+    lines: tuple[str, ...]
+
+    def to_text(self) -> str:
+        """Return the report for the screen."""
+        return "\n".join(self.lines)
+
+
+def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> DryRun:
+    """Check files and settings; measure sizes, memory and speed on a sample.
+
+    Raises:
+        PellucidError: whatever would stop the run, before it begins.
+    """
+    refuse_endless_run(recipe)
+    training = recipe.training
+    runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
+    runtime.apply()
+    facts = verify_corpora(recipe.data)
+    cleaner = Cleaner(recipe.data.cleaning)
+    sample = list(islice(cleaned_pairs(recipe.data, cleaner), _SAMPLE_PAIRS))
+    if not sample:
+        raise DataError("no training pair is left after cleaning")
+    report = cleaner.report()
+    pairs = sum(f.pairs for f in facts[: len(recipe.data.train)])
+    # The rest of the corpus is taken to be like its beginning.
+    kept = round(pairs * report.kept / report.read)
+    initial = load_bundle(init_from) if init_from is not None else None
+    tokenizer: Tokenizer = (
+        initial.tokenizer
+        if initial is not None
+        else train_tokenizer(lambda: sample, recipe.tokenizer, seed=training.seed, threads=runtime.threads)
+    )
+    torch.manual_seed(training.seed)
+    model = build_model(recipe, tokenizer, initial=initial).to(runtime.torch_device())
+    with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
+        store = write_store(Path(scratch) / "sample", sample, tokenizer, max_length=training.max_length, progress=None)
+        if not len(store):
+            raise DataError(f"no pair has at most {training.max_length} tokens on both sides (training.max_length)")
+        seconds, tokens = _time_steps(recipe, model, store, runtime)
+        batches = _stream(recipe, model, store, runtime).batches_of_epoch(0)
+    steps_per_epoch = max(1, round(batches * kept / len(sample) / training.accum_count))
+    steps = training.train_steps or (training.max_epochs or 0) * steps_per_epoch
+    minutes = training.minutes or steps * seconds / 60
+    steps = steps or int(minutes * 60 / seconds)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return DryRun(
+        (
+            f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
+            f"pairs: {kept:,} to train on" + ("" if report.read == pairs else " (estimated from the first ones)"),
+            f"machine: {runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}",
+            f"model: {model.num_parameters():,} parameters, {tokenizer.source_vocab_size:,} source and "
+            f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs)",
+            f"memory: {peak / 2**30:.1f} GiB while training, about {5 * 4 * model.num_parameters() / 2**20:,.0f} MiB "
+            "for each checkpoint kept",
+            f"steps: {steps_per_epoch:,} an epoch, {seconds:.3f} s and {tokens:,.0f} target tokens each "
+            f"({tokens / seconds:,.0f} tokens/s)",
+            f"run: about {steps:,} steps, {steps / steps_per_epoch:.1f} epochs, {minutes:.1f} minutes",
+            f"output: {output}"
+            + (" (is there: the run would be continued)" if (output / "checkpoints").exists() else ""),
+        )
+    )
+
+
+def _stream(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> BatchStream:
+    return BatchStream(
+        store,
+        config=recipe.training,
+        specials=model.config.specials,
+        start_id=model.start_id,
+        device=runtime.torch_device(),
+    )
+
+
+def _time_steps(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> tuple[float, float]:
+    """Return the median seconds of a step, the first left out, and its mean target tokens."""
+    stream = _stream(recipe, model, store, runtime)
+    updater = Updater(
+        model.train(),
+        make_optimiser(model.parameters(), config=recipe.training),
+        stream=stream,
+        config=recipe.training,
+        runtime=runtime,
+        ranks=Ranks(),
+        message=lambda text: None,
+    )
+    position, tokens = DataPosition(), 0
+    took: list[float] = []
+    begin = time.monotonic()
+    while len(took) < _MOST_TIMED_STEPS and (len(took) < 2 or time.monotonic() - begin < _TIMED_SECONDS):
+        rows, position = stream.take(position, recipe.training.accum_count)
+        start = time.monotonic()
+        tokens += updater.step(rows, learning_rate=1e-6).target_tokens
+        took.append(time.monotonic() - start)
+    return sorted(took[1:])[len(took[1:]) // 2], tokens / len(took)

@@ -1,0 +1,220 @@
+"""Train a translator: prepare the text, build the model, run the trainer, keep the best model as a folder.
+
+    RUN/recipe.toml    the settings, resolved        RUN/checkpoints/  RUN/snapshots/  RUN/probes/
+    RUN/data/          token stores, tokenizer       RUN/metrics.jsonl
+    RUN/model/         the best model so far, whole at every instant
+
+Read ``pellucid.training.trainer`` for the loop itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from pellucid.bundle import Bundle, load_bundle, save_bundle
+from pellucid.config import Recipe, to_toml
+from pellucid.durable import DISK
+from pellucid.errors import ConfigError, DataError, IncompatibleModelError
+from pellucid.evaluation.metrics import Score, bleu_tokenizer, corpus_score
+from pellucid.jobs.card import write_card
+from pellucid.jobs.prepare import PreparedData, prepare
+from pellucid.model.transformer import Transformer
+from pellucid.runtime import Runtime
+from pellucid.text.corpus import SentencePair
+from pellucid.text.tokenizer import Tokenizer
+from pellucid.training import trainer
+from pellucid.training.records import Reporter, TrainingResult
+from pellucid.translation.translator import Translator
+
+__all__ = ["JobReporter", "TrainOutcome", "build_model", "refuse_endless_run", "train"]
+
+
+class JobReporter(Reporter, Protocol):
+    """The live view of a whole job: what the trainer tells, and how preparation goes on."""
+
+    def counted(self, what: str, done: int) -> None:
+        """Receive how many of something are done."""
+
+
+@dataclass(frozen=True)
+class TrainOutcome:
+    """How a run ended and where its model is."""
+
+    result: TrainingResult
+    model: Path
+    seconds: float
+
+    def to_text(self) -> str:
+        """Return the lines for the screen."""
+        result = self.result
+        best = "  ".join(f"{name} {value:.3f}" for name, value in result.best.items())
+        return (
+            f"{result.reason}: {result.steps:,} steps, {result.epochs:.1f} epochs, "
+            f"{result.target_tokens:,} target tokens, {self.seconds:.0f} s in all\n"
+            f"best at step {result.best_step:,}: {best}\n"
+            f"the model is in {self.model}"
+        )
+
+
+def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, reporter: JobReporter) -> TrainOutcome:
+    """Train by a recipe into a run folder, or continue the run that is there.
+
+    Raises:
+        DataError: the text is missing or wrong.
+        ConfigError: a setting cannot be met.
+        IncompatibleModelError: the run that is there was made with other settings or other text.
+        StoppedError: stopped early; nothing is lost, and the same call continues.
+    """
+    started = time.monotonic()
+    refuse_endless_run(recipe)
+    training = recipe.training
+    runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
+    runtime.apply()
+    initial = load_bundle(init_from) if init_from is not None else None
+    output.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(output):
+        reporter.message(f"{runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}")
+        data = prepare(
+            recipe,
+            output / "data",
+            runtime=runtime,
+            initial=initial,
+            say=reporter.message,
+            progress=reporter.counted,
+        )
+        torch.manual_seed(training.seed)
+        model = build_model(recipe, data.tokenizer, initial=initial).to(runtime.torch_device())
+        DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())
+        evaluator = ValidationBleu(recipe, data, output / "model")
+        result = trainer.train(
+            model,
+            data.store,
+            config=training,
+            runtime=runtime,
+            run_folder=output,
+            valid_store=data.valid_store,
+            tokenizer=data.tokenizer,
+            reporter=reporter,
+            evaluator=evaluator,
+            on_new_best=evaluator.keep,
+            seconds_before=time.monotonic() - started,
+            settings=recipe.model_dump(mode="json", exclude={"data"}),
+            corpus_weights=[corpus.weight for corpus in recipe.data.train],
+        )
+    return TrainOutcome(result, output / "model", time.monotonic() - started)
+
+
+def refuse_endless_run(recipe: Recipe) -> None:
+    """Refuse a recipe that does not say how long to train.
+
+    Raises:
+        ConfigError: none of the three budgets is set.
+    """
+    training = recipe.training
+    if training.train_steps is None and training.minutes is None and training.max_epochs is None:
+        raise ConfigError(
+            "how long to train is not said: give --minutes 20, --set training.train_steps=10000 "
+            "or --set training.max_epochs=10"
+        )
+
+
+def build_model(recipe: Recipe, tokenizer: Tokenizer, *, initial: Bundle | None) -> Transformer:
+    """Return the model of a recipe with fresh weights, or with those of the model to start from.
+
+    Raises:
+        IncompatibleModelError: the recipe's model is not the shape of the one to start from.
+    """
+    config = recipe.model.with_vocabulary(
+        source_size=tokenizer.source_vocab_size,
+        target_size=tokenizer.target_vocab_size,
+        specials=tokenizer.specials,
+    )
+    if initial is None:
+        return Transformer(config)
+    regularisation = ("dropout", "attention_dropout", "activation_dropout")
+    kept = initial.description.model.model_copy(update={name: getattr(config, name) for name in regularisation})
+    asked = {name for name in recipe.model.model_fields_set if getattr(recipe.model, name) != getattr(kept, name)}
+    # A preset that was not asked for fills sizes in, too; the model to start from goes before it.
+    if asked and "preset" in recipe.model_fields_set:
+        shown = ", ".join(
+            f"{name} = {getattr(recipe.model, name)} (it has {getattr(kept, name)})" for name in sorted(asked)
+        )
+        raise IncompatibleModelError(
+            f"{initial.folder}: training that starts from this model keeps its shape, but the recipe asks for {shown}; "
+            "leave preset and [model] out"
+        )
+    model = Transformer(kept)
+    model.load_state_dict(initial.model.state_dict())
+    return model
+
+
+class ValidationBleu:
+    """The evaluator of a run: greedy BLEU on validation sentences and one sample; keeps the best model as a folder."""
+
+    def __init__(self, recipe: Recipe, data: PreparedData, folder: Path) -> None:
+        self._recipe = recipe
+        self._data = data
+        self._folder = folder
+        self._tokenizer_choice = bleu_tokenizer(recipe.data.tgt_lang, if_missing="char")
+        self._score: Score | None = None
+
+    def __call__(self, model: Transformer) -> Mapping[str, float | str]:
+        """Translate and score; without BLEU sentences there is a sample only."""
+        recipe = self._recipe
+        wanted = recipe.training.valid_bleu_sentences
+        pairs: tuple[SentencePair, ...] = self._data.valid_pairs[: max(wanted, 1)]
+        translator = Translator(
+            model,
+            self._data.tokenizer,
+            config=recipe.translation.model_copy(update={"beam_size": 1, "n_best": 1}),
+            source_language=recipe.data.src_lang,
+            target_language=recipe.data.tgt_lang,
+        )
+        texts = [result.text for result in translator.translate([pair.source for pair in pairs])]
+        shown = min(range(len(pairs)), key=lambda i: abs(len(pairs[i].source) - 60))
+        found: dict[str, float | str] = {
+            "source": pairs[shown].source,
+            "output": texts[shown],
+            "reference": pairs[shown].target,
+        }
+        if wanted:
+            references = [pair.target for pair in pairs]
+            language = recipe.data.tgt_lang
+            self._score = corpus_score(texts, references, target_language=language, tokenizer=self._tokenizer_choice)
+            found["bleu"] = self._score.value
+        return found
+
+    def keep(self, model: Transformer, facts: Mapping[str, float | str]) -> None:
+        """Write the model folder; the one that is there stays whole until the new one is."""
+        recipe = self._recipe
+        save_bundle(
+            self._folder,
+            model,
+            tokenizer=self._data.tokenizer,
+            card=write_card(recipe, self._data, facts=facts, score=self._score, num_parameters=model.num_parameters()),
+            source_language=recipe.data.src_lang,
+            target_language=recipe.data.tgt_lang,
+            translation=recipe.translation,
+            facts=dict(facts),
+        )
+
+
+@contextmanager
+def _one_at_a_time(output: Path) -> Iterator[None]:
+    """Hold the run folder while it is trained in; the lock goes with the process, however it ends."""
+    with (output / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(
+                f"{output}: another process is training in this run folder; wait for it or end it"
+            ) from None
+        yield

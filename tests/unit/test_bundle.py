@@ -1,0 +1,134 @@
+"""A model folder is whole at every instant, and is what was saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pellucid.bundle import find_model_folder, load_bundle, save_bundle
+from pellucid.config import ModelConfig, SpecialIds, TranslationConfig
+from pellucid.durable import Disk
+from pellucid.errors import BundleError, IncompatibleModelError, StoppedError
+from pellucid.model.transformer import Transformer
+from pellucid.text.tokenizer import BytesTokenizer
+
+
+def random_model(seed: int, **changes: object) -> Transformer:
+    tokenizer = BytesTokenizer()
+    config = ModelConfig.model_validate(
+        {"d_model": 12, "num_heads": 3, "d_feedforward": 17, "num_encoder_layers": 2, "num_decoder_layers": 1}
+        | {"max_positions": 31}
+        | changes
+    ).with_vocabulary(
+        source_size=tokenizer.source_vocab_size, target_size=tokenizer.target_vocab_size, specials=tokenizer.specials
+    )
+    torch.manual_seed(seed)
+    return Transformer(config)
+
+
+def save(folder: Path, model: Transformer, *, card: str = "card", disk: Disk | None = None) -> None:
+    save_bundle(
+        folder,
+        model,
+        tokenizer=BytesTokenizer(),
+        card=card,
+        source_language="de",
+        target_language="en",
+        translation=TranslationConfig(beam_size=3),
+        facts={"step": 7, "bleu": 31.5},
+        disk=disk or Disk(),
+    )
+
+
+def same_weights(a: Transformer, b: Transformer) -> bool:
+    left, right = a.state_dict(), b.state_dict()
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"share_embeddings": False}, {"norm_order": "pre"}, {"position_layout": "learned"}], ids=str
+)
+def test_what_was_saved_is_loaded(tmp_path: Path, changes: dict[str, object]) -> None:
+    model = random_model(1, **changes)
+    save(tmp_path / "m", model)
+    bundle = load_bundle(tmp_path / "m")
+    assert same_weights(bundle.model, model)
+    assert not bundle.model.training
+    assert bundle.description.model == model.config
+    assert bundle.description.translation.beam_size == 3
+    assert bundle.description.facts == {"step": 7, "bleu": 31.5}
+    assert bundle.description.source_language == "de"
+    assert (tmp_path / "m" / "card.md").read_text() == "card"
+
+
+def test_a_run_folder_means_its_model(tmp_path: Path) -> None:
+    save(tmp_path / "run" / "model", random_model(1))
+    assert find_model_folder(tmp_path / "run") == tmp_path / "run" / "model"
+    with pytest.raises(BundleError, match="neither a model nor a run"):
+        find_model_folder(tmp_path)
+
+
+def test_old_weights_go_after_the_commit(tmp_path: Path) -> None:
+    save(tmp_path / "m", random_model(1))
+    save(tmp_path / "m", random_model(2))
+    assert len(list((tmp_path / "m").glob("weights-*.safetensors"))) == 1
+    assert same_weights(load_bundle(tmp_path / "m").model, random_model(2))
+
+
+class Stop(BaseException):
+    """Stands for a kill: no handler may swallow it."""
+
+
+def operations_of_a_save(folder: Path) -> list[tuple[str, str]]:
+    seen: list[tuple[str, str]] = []
+    save(folder, random_model(1))
+    save(folder, random_model(2), card="new", disk=Disk(lambda kind, path: seen.append((kind, path.name))))
+    return seen
+
+
+def test_a_save_stopped_at_any_operation_leaves_a_whole_model(tmp_path: Path) -> None:
+    operations = operations_of_a_save(tmp_path / "counted")
+    assert {kind for kind, _ in operations} == {"write", "fsync", "rename", "unlink"}
+    for stop_at in range(len(operations)):
+        folder = tmp_path / str(stop_at)
+        old, new = random_model(1), random_model(2)
+        save(folder, old)
+        left = stop_at
+
+        def stop(kind: str, path: Path) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Stop
+
+        with pytest.raises(Stop):
+            save(folder, new, disk=Disk(stop))
+        loaded = load_bundle(folder).model
+        assert same_weights(loaded, old) or same_weights(loaded, new), operations[stop_at]
+        save(folder, new)
+        assert same_weights(load_bundle(folder).model, new)
+        assert len(list(folder.glob("weights-*.safetensors"))) == 1
+
+
+def test_a_full_disk_is_said_and_the_old_model_stays(tmp_path: Path) -> None:
+    save(tmp_path / "m", random_model(1))
+
+    def full(kind: str, path: Path) -> None:
+        if kind == "write" and path.name.startswith(".weights"):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(StoppedError, match="too little space") as caught:
+        save(tmp_path / "m", random_model(2), disk=Disk(full))
+    assert caught.value.exit_status == 75
+    assert same_weights(load_bundle(tmp_path / "m").model, random_model(1))
+
+
+def test_another_tokenizer_does_not_slip_in(tmp_path: Path) -> None:
+    save(tmp_path / "m", random_model(1))
+    other = BytesTokenizer(specials=SpecialIds(pad=3, unk=2, bos=1, eos=0))
+    with pytest.raises(IncompatibleModelError, match="another tokenizer"):
+        save_bundle(
+            tmp_path / "m", random_model(1), tokenizer=other, card="", source_language="de", target_language="en"
+        )
