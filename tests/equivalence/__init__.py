@@ -1,0 +1,1 @@
+"""Agreement with implementations that we trust, in float64."""
