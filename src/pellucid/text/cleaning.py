@@ -118,7 +118,8 @@ class Cleaner:
 
         At a billion pairs the odds of a single false alarm are about 1 in 10^21.
         """
-        text = f"{pair.source.strip()}\n{pair.target.strip()}"
+        source, target = pair.source.strip(), pair.target.strip()
+        text = f"{len(source)} {source}{target}"  # the length keeps apart where one side ends
         digest = hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
         return not self._seen.add(digest)
 

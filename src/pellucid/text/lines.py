@@ -57,7 +57,6 @@ class LineReader:
         self.path = path
         self.invalid_utf8 = invalid_utf8
         self.num_lines = 0
-        self.num_bytes = 0
         self.had_byte_order_mark = False
         self.compression = "none"
         self.bad_lines: dict[int, str] = {}
@@ -88,11 +87,11 @@ class LineReader:
         pending: list[bytes] = []
         try:
             with self._open() as stream:
+                is_first = True
                 while chunk := stream.read(BLOCK_BYTES):
                     self._hash.update(chunk)
-                    if self.num_bytes == 0:
-                        chunk = self._without_mark(chunk)
-                    self.num_bytes += len(chunk)
+                    if is_first:
+                        chunk, is_first = self._without_mark(chunk), False
                     head, newline, tail = chunk.rpartition(b"\n")
                     if newline:
                         pending.append(head + newline)

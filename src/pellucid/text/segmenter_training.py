@@ -20,6 +20,7 @@ from pellucid.config import TokenizerConfig
 from pellucid.errors import ConfigError, DataError
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.segmenter import Segmenter
+from pellucid.text.vocabulary import WORD_BOUNDARY
 
 __all__ = ["AUTO_VOCAB_SIZE", "VocabularyChoice", "train_segmenter", "trainer_options"]
 
@@ -110,6 +111,9 @@ def trainer_options(config: TokenizerConfig, *, size: int, threads: int) -> dict
         "model_type": config.model_type,
         "character_coverage": config.character_coverage,
         "byte_fallback": config.byte_fallback,
+        # A space must have a piece: in text of few spaces the coverage would leave it out, and its bytes
+        # would decode to the mark that stands for it.
+        "required_chars": WORD_BOUNDARY,
         # Text in is text out: our NFC comes before, and SentencePiece changes nothing more. It puts
         # one space before the text, so that a word has one form; decoding takes that one away.
         "normalization_rule_name": "identity",
