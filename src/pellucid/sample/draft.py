@@ -11,15 +11,19 @@ from typing import TypeVar
 from pellucid.sample.lexicon import Adjective, Lexicon, Noun, Verb
 from pellucid.sample.phrases import (
     CLITIC,
+    LEXICAL,
     NOUN,
+    PREPOSITION,
     PRONOUNS,
+    infinitive,
     noun_phrase,
     owned_phrase,
     predicate,
     to_be,
     verb_group,
-)  # fmt: skip
-from pellucid.sample.sentence import Agreement, Sentence
+)
+from pellucid.sample.sentence import Agreement, Fragment, Sentence
+from pellucid.sample.vocabulary import DEGREES, FAULTS, Phrase
 
 _Item = TypeVar("_Item")
 
@@ -31,7 +35,7 @@ _OF_PERSON = {"I": "my", "you": "your", "he": "his", "she": "her", "we": "our", 
 class Draft(Sentence):
     """Write one sentence at random: draw entries, note them as content, and append their phrases."""
 
-    __slots__ = ("_random", "_speaker", "content", "lexicon", "possessive")
+    __slots__ = ("_random", "_speaker", "_verb_mask", "content", "lexicon", "possessive")
 
     def __init__(self, lexicon: Lexicon, generator: random.Random) -> None:
         super().__init__()
@@ -39,6 +43,7 @@ class Draft(Sentence):
         self.content: list[str] = []
         self.possessive = "my"
         self._speaker = ""
+        self._verb_mask = 0
         self._random = generator.random
 
     # -- drawing -----------------------------------------------------------------------------------------
@@ -52,14 +57,20 @@ class Draft(Sentence):
         return items[int(self._random() * len(items))]
 
     def noun(self, tag: str) -> Noun:
-        """Draw a noun with the tag and note it."""
-        noun = self.choose(self.lexicon.nouns_by_tag[tag])
+        """Draw a noun with the tag, one not yet in the sentence where there is a choice, and note it."""
+        choices = self.lexicon.nouns_by_tag[tag]
+        noun = self.choose(choices)
+        while noun.lemma in self.content and len(choices) > 1:
+            noun = self.choose(choices)
         self.content.append(noun.lemma)
         return noun
 
     def object_of(self, verb: Verb) -> Noun:
-        """Draw a noun that the verb takes and note it."""
-        noun = self.choose(self.lexicon.objects_of[verb.lemma])
+        """Draw a noun that the verb takes, one not yet in the sentence where there is a choice, and note it."""
+        choices = self.lexicon.objects_of[verb.lemma]
+        noun = self.choose(choices)
+        while noun.lemma in self.content and len(choices) > 1:
+            noun = self.choose(choices)
         self.content.append(noun.lemma)
         return noun
 
@@ -70,11 +81,13 @@ class Draft(Sentence):
         return verb
 
     def adjective_of(self, noun: Noun) -> Adjective | None:
-        """Draw and note an adjective that makes sense with the noun, or None if there is none."""
-        choices = self.lexicon.adjectives_of[noun.lemma]
+        """Draw and note an adjective that can stand beside the noun, or None if there is none."""
+        choices = self.lexicon.attributes_of[noun.lemma]
         if not choices:
             return None
         adjective = self.choose(choices)
+        if adjective.lemma in self.content:  # not "clean the clean garage"
+            return None
         self.content.append(adjective.lemma)
         return adjective
 
@@ -84,8 +97,16 @@ class Draft(Sentence):
         self, noun: Noun, determiner: str = "the", plural: bool = False, adjective: Adjective | None = None,
         number: str = "", prepositions: tuple[str, str] = ("", ""),
     ) -> Agreement:  # fmt: skip
-        """Write a noun phrase and return what agrees with it."""
+        """Write a noun phrase and return what agrees with it.
+
+        A French preposition without an English one ("enter" -> "entrer dans") is linked to the verb before it.
+        """
+        start = len(self.french_masks)
         shift = self.add(noun_phrase(noun, determiner, plural, adjective, number, prepositions))
+        if prepositions[1] and not prepositions[0]:
+            for index in range(start, len(self.french_masks)):
+                if self.french_masks[index] & (PREPOSITION << shift):
+                    self.french_masks[index] |= self._verb_mask
         return Agreement(5 if plural else 2, noun.feminine, plural, NOUN << shift)
 
     def owned(self, owner: Noun, determiner: str, noun: Noun, plural: bool = False) -> Agreement:
@@ -128,7 +149,7 @@ class Draft(Sentence):
         noun = self.noun(tag)
         plural = self.chance(plural_share)
         adjective = None
-        if tag == "kin":
+        if "kin" in noun.tags:
             determiner = self.choose(POSSESSIVES)
         else:
             determiner = "the"
@@ -148,7 +169,18 @@ class Draft(Sentence):
         plain = Agreement(subject.person, subject.feminine, subject.plural)
         earlier = earlier_object and Agreement(2, earlier_object.feminine, earlier_object.plural)
         group = verb_group(verb, tense, plain, negation, adverb, clitic, earlier)
-        return CLITIC << self.add(group.whole)
+        shift = self.begin(4)
+        self.write_verb(shift, group.whole)
+        return CLITIC << shift
+
+    def write_verb(self, shift: int, fragment: Fragment) -> None:
+        """Write (part of) a verb group; its meaning is what a preposition behind it will be linked to."""
+        self.write_at(shift, fragment)
+        self._verb_mask = LEXICAL << shift
+
+    def infinitive(self, verb: Verb, subject: Agreement) -> None:
+        """Write a bare infinitive with the subject's reflexive pronoun, if it needs one."""
+        self.write_verb(self.begin(4), infinitive(verb, subject.person))
 
     def is_(self, tense: str, subject: Agreement, negation: str = "") -> None:
         """Write "be" in agreement with its subject."""
@@ -167,6 +199,13 @@ class Draft(Sentence):
         """Write a French word alone that is linked to the English words with `mask`."""
         self.french.append(french)
         self.french_masks.append(mask)
+
+    def degree(self, adjective: Adjective) -> Phrase:
+        """Draw an adverb of degree that suits the adjective: "too" only for what can be a fault."""
+        if not adjective.comparative:
+            return ("", "")
+        degree = self.choose(DEGREES)
+        return degree if degree[0] != "too" or adjective.lemma in FAULTS else DEGREES[0]
 
     def stop(self, mark: str = ".") -> None:
         """Write the final mark of both sides."""

@@ -77,7 +77,10 @@ class FamilyFrame:
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """The whole lexicon, with the look-ups that templates ask for computed once."""
+    """The whole lexicon, with the look-ups that templates ask for computed once.
+
+    `adjectives_of` holds what can be said of a noun, `attributes_of` what can stand beside it.
+    """
 
     nouns: Mapping[str, Noun]
     adjectives: Mapping[str, Adjective]
@@ -86,6 +89,7 @@ class Lexicon:
     masculine: Mapping[str, str]
     nouns_by_tag: Mapping[str, tuple[Noun, ...]]
     adjectives_of: Mapping[str, tuple[Adjective, ...]]
+    attributes_of: Mapping[str, tuple[Adjective, ...]]
     objects_of: Mapping[str, tuple[Noun, ...]]
     habits: tuple[tuple[Verb, tuple[str, ...], tuple[Noun, ...]], ...]
     verb_groups: Mapping[str, tuple[Verb, ...]]
@@ -191,6 +195,9 @@ def load_lexicon() -> Lexicon:
         verbs = {lemma: _verb(lemma, row) for lemma, row in document["verbs"].items()}
     except ValueError as error:
         raise DataError(f"lexicon.toml: an entry has too few or too many fields: {error}") from error
+    for lemma, verb in verbs.items():
+        if verb.tags - {"-"} and not any(verb.tags & noun.tags for noun in nouns.values()):
+            raise DataError(f"lexicon.toml: no noun has a tag of {lemma!r}: {sorted(verb.tags)}; write '-' for none")
     tags = sorted({tag for noun in nouns.values() for tag in noun.tags})
     return Lexicon(
         nouns=MappingProxyType(nouns),
@@ -201,6 +208,12 @@ def load_lexicon() -> Lexicon:
         nouns_by_tag={tag: tuple(noun for noun in nouns.values() if tag in noun.tags) for tag in tags},
         adjectives_of={
             lemma: tuple(adjective for adjective in adjectives.values() if adjective.tags & noun.tags)
+            for lemma, noun in nouns.items()
+        },
+        attributes_of={  # "my sister is worried", but not "my worried sister"
+            lemma: tuple(
+                adjective for adjective in adjectives.values() if adjective.tags & (noun.tags - {"person", "kin"})
+            )
             for lemma, noun in nouns.items()
         },
         objects_of={

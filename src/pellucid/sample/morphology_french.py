@@ -11,8 +11,8 @@ from pellucid.sample.lexicon import Adjective, french_tables
 VOWELS = frozenset("aàâeéèêëiîïoôuùûyhœAÀÂEÉÈÊIÎOÔUÙÛHŒ")
 
 _ELIDED = {
-    "le": "l'", "la": "l'", "je": "j'", "me": "m'", "te": "t'", "se": "s'", "ne": "n'", "de": "d'", "que": "qu'", "ce": "c'",
-    "puisque": "puisqu'", "lorsque": "lorsqu'",
+    "le": "l'", "la": "l'", "je": "j'", "me": "m'", "te": "t'", "se": "s'", "ne": "n'", "de": "d'", "que": "qu'",
+    "ce": "c'", "puisque": "puisqu'", "lorsque": "lorsqu'",
 }  # fmt: skip
 _ENDINGS_PRESENT_ER = ("e", "es", "e", "ons", "ez", "ent")
 _ENDINGS_IMPERFECT = ("ais", "ais", "ait", "ions", "iez", "aient")

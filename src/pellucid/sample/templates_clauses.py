@@ -6,22 +6,23 @@ Each function's docstring is one sentence that it can write. Read next: `templat
 from pellucid.sample.draft import POSSESSIVES, Draft, Template
 from pellucid.sample.lexicon import Adjective, FamilyFrame, Noun
 from pellucid.sample.sentence import Agreement
-from pellucid.sample.templates_deeds import definite, draw_object, indefinite
-from pellucid.sample.vocabulary import AGO, DEGREES, PAST_DAYS, PLACES, PLAYGROUNDS, SOON
+from pellucid.sample.templates_deeds import definite, draw_object, when, write_habit, write_place
+from pellucid.sample.vocabulary import AGO, PAST_DAYS, SOON
 
 _BECAUSE = ("because", "parce que")
 _WOMEN = ("mother", "sister", "daughter", "aunt", "grandmother")
 _MEN = ("father", "brother", "son", "uncle", "grandfather", "cousin", "neighbour", "friend", "colleague")
-_TOO_PERSON = ("tired", "lazy", "sick", "shy", "nervous", "busy", "clumsy", "impatient", "young", "scared")
-_SAID = ("tired", "happy", "sad", "sick", "worried", "busy", "surprised", "proud", "nervous", "scared", "hungry")
+_TOO_PERSON = ("tired", "lazy", "sick", "busy", "impatient", "nervous")
+_SAID = ("tired", "happy", "sad", "sick", "worried", "busy", "surprised", "proud", "nervous", "scared")
 _REASONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("buy", "clothes", ("expensive",)), ("buy", "furniture", ("expensive", "heavy")), ("buy", "machine", ("expensive",)),
-    ("read", "readable", ("long", "boring")), ("finish", "lesson", ("long", "boring", "difficult")),
+    ("buy", "clothes", ("expensive",)), ("buy", "furniture", ("expensive", "heavy")),
+    ("buy", "machine", ("expensive",)),
+    ("read", "readable", ("long", "boring")), ("finish", "task", ("long", "boring", "difficult")),
     ("watch", "show", ("long", "boring")), ("answer", "question", ("difficult", "long")),
-    ("understand", "lesson", ("difficult", "long")), ("take", "transport", ("slow", "crowded")),
+    ("understand", "matter", ("difficult", "long")), ("take", "transport", ("slow", "full")),
 )  # fmt: skip
-_RELATIVE_VERBS = ("buy", "choose", "read", "find", "lose", "see", "visit", "take", "receive", "borrow", "watch", "write",
-                   "prepare", "order", "sell", "repair", "bring")  # fmt: skip
+_RELATIVE_VERBS = ("buy", "choose", "read", "find", "lose", "see", "visit", "take", "receive", "borrow", "watch",
+                   "write", "prepare", "order", "sell", "repair", "bring")  # fmt: skip
 
 
 def _person_because(draft: Draft) -> None:
@@ -30,16 +31,18 @@ def _person_because(draft: Draft) -> None:
     if draft.chance(0.6):
         frame: FamilyFrame = draft.choose(draft.lexicon.family)
         verb, (noun, about) = frame.verb, draft.choose(frame.object_too)
+        moods = frame.subject_too
     else:
         lemma, tag, names = draft.choose(_REASONS)
         verb, noun = draft.lexicon.verbs[lemma], draft.choose(draft.lexicon.nouns_by_tag[tag])
         about = tuple(draft.lexicon.adjectives[name] for name in names)
+        moods = tuple(draft.lexicon.adjectives[name] for name in _TOO_PERSON)
     draft.content += [verb.lemma, noun.lemma]
     draft.act(verb, "past", subject, "not")
     thing = draft.phrase(noun, "the", prepositions=("", verb.preposition))
     draft.both(*_BECAUSE)
     if draft.chance(0.5):
-        adjective = draft.lexicon.adjectives[draft.choose(_TOO_PERSON)]
+        adjective = draft.choose(moods)
         referent = draft.again(subject)
     else:
         adjective = draft.choose(about)
@@ -65,7 +68,7 @@ def _two_because(draft: Draft) -> None:
     draft.phrase(noun, "the", prepositions=("", frame.verb.preposition))
     draft.both(*_BECAUSE)
     draft.both("they", "elles" if feminine else "ils")
-    adjective = draft.lexicon.adjectives[draft.choose(_TOO_PERSON)]
+    adjective = draft.choose(frame.subject_too)
     draft.content.append(adjective.lemma)
     draft.is_("past", both)
     draft.predicate(adjective, both, ("too", "trop"))
@@ -80,7 +83,8 @@ def _relative_subject(draft: Draft) -> None:
     draft.both("who", "qui")
     if draft.chance(0.3):
         draft.act(draft.verb("wear"), "progressive", subject)
-        indefinite(draft, draft.noun("clothes"), adjective_share=0.9)
+        clothes = draft.noun("clothes")
+        draft.phrase(clothes, "a", False, draft.adjective_of(clothes) if draft.chance(0.9) else None)
     else:
         verb = draft.choose(draft.lexicon.verb_groups["progressive"])
         draft.content.append(verb.lemma)
@@ -100,7 +104,8 @@ def _lives(draft: Draft) -> None:
     draft.act(draft.verb("live"), "present", subject)
     draft.phrase(draft.noun(draft.choose(("settlement", "house"))), "this", prepositions=("in", "dans"))
     draft.act(draft.verb("have"), "present", subject)
-    indefinite(draft, draft.noun(draft.choose(("pet", "vehicle", "machine", "garden"))), adjective_share=0.8)
+    owned = draft.noun(draft.choose(("pet", "vehicle", "machine", "garden")))
+    draft.phrase(owned, "a", False, draft.adjective_of(owned) if draft.chance(0.8) else None)
     draft.stop()
 
 
@@ -123,10 +128,11 @@ def _relative_object(draft: Draft) -> None:
     thing = draft.phrase(noun, "the", plural)
     draft.both("that", "que")
     subject = draft.someone()
-    draft.act(draft.lexicon.verbs[lemma], "past", subject, earlier_object=thing)
-    draft.both(*draft.choose(AGO))
+    verb = draft.lexicon.verbs[lemma]
+    draft.act(verb, "past", subject, earlier_object=thing)
+    when(draft, verb, AGO)
     draft.is_("present", thing)
-    draft.predicate(adjective, thing, draft.choose(DEGREES) if adjective.comparative else ("", ""))
+    draft.predicate(adjective, thing, draft.degree(adjective))
     draft.stop()
 
 
@@ -139,7 +145,7 @@ def _think(draft: Draft) -> None:
     plural = bool(noun.plural) and draft.chance(0.25)
     thing = draft.phrase(noun, draft.choose(("the", "this")), plural)
     draft.is_("present", thing)
-    draft.predicate(adjective, thing, draft.choose(DEGREES) if adjective.comparative else ("", ""))
+    draft.predicate(adjective, thing, draft.degree(adjective))
     draft.stop()
 
 
@@ -167,7 +173,7 @@ def _hope(draft: Draft) -> None:
     verb = draft.verb("win", "find", "finish", "sell", "understand", "visit", "repair", "bring", "receive", "call")
     draft.act(verb, "future", other)
     definite(draft, draft.object_of(verb), verb, adjective_share=0.15)
-    draft.both(*draft.choose(SOON))
+    when(draft, verb, SOON)
     draft.stop()
 
 
@@ -178,7 +184,7 @@ def _when_young(draft: Draft) -> None:
         draft.named_person("kin", 0.15) if draft.chance(0.7) else draft.pronoun(draft.choose(("I", "we", "she", "he")))
     )
     draft.is_("past", subject)
-    draft.predicate(draft.lexicon.adjectives[draft.choose(("young", "sick", "sad", "rich", "famous"))], subject)
+    draft.predicate(draft.lexicon.adjectives[draft.choose(("young", "young", "rich", "famous"))], subject)
     draft.stop(",")
     who = draft.again(subject)
     if draft.chance(0.4):
@@ -190,11 +196,12 @@ def _when_young(draft: Draft) -> None:
         draft.act(draft.verb("work"), "past_state", who)
         draft.phrase(draft.noun("workplace"), "the", prepositions=("at", "à"))
     else:
-        verb, _, objects = draft.choose(draft.lexicon.habits)
-        noun = draft.choose([noun for noun in objects if noun.plural] or objects)
-        draft.content += [verb.lemma, noun.lemma]
+        verb = draft.choose(draft.lexicon.habits)[0]
+        while verb.lemma in ("forget", "look for", "use"):
+            verb = draft.choose(draft.lexicon.habits)[0]
+        draft.content.append(verb.lemma)
         draft.act(verb, "past_state", who, "", ("often", "souvent"))
-        draft.phrase(noun, draft.possessive if "kin" in noun.tags else "the", prepositions=("", verb.preposition))
+        write_habit(draft, verb, "")
     draft.stop()
 
 
@@ -219,7 +226,7 @@ def _if_would(draft: Draft) -> None:
     subject = draft.pronoun(draft.choose(("I", "we", "they", "you", "he", "she")))
     adjective = draft.lexicon.adjectives[draft.choose(("rich", "famous", "young", "brave", "patient"))]
     draft.content.append(adjective.lemma)
-    draft.both("were" if subject.person != 2 else "was", _ETAIT[subject.person])
+    draft.both("were", _ETAIT[subject.person])
     draft.predicate(adjective, subject, ("very", "très") if draft.chance(0.2) else ("", ""))
     draft.stop(",")
     who = draft.again(subject)
@@ -295,10 +302,9 @@ def _why_crying(draft: Draft) -> None:
     draft.act(draft.verb("know"), "present", subject, "not")
     draft.both("why", "pourquoi")
     other = draft.named_person("someone", 0.3)
-    draft.act(draft.verb("laugh", "cry", "sing", "dance", "run", "sleep"), "progressive", other)
-    place = draft.lexicon.nouns[draft.choose(PLAYGROUNDS)]
-    draft.content.append(place.lemma)
-    draft.phrase(place, "the", prepositions=PLACES[place.lemma])
+    verb = draft.verb("laugh", "cry", "sing", "dance", "run", "sleep")
+    draft.act(verb, "progressive", other)
+    write_place(draft, verb)
     draft.stop()
 
 

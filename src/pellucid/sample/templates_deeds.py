@@ -5,7 +5,7 @@ Each function's docstring is one sentence that it can write. Read next: `templat
 
 from pellucid.sample.draft import Draft, Template
 from pellucid.sample.lexicon import Noun, Verb
-from pellucid.sample.phrases import NUMBERS, going_to, infinitive, modal
+from pellucid.sample.phrases import NUMBERS, going_to, modal
 from pellucid.sample.sentence import Agreement
 from pellucid.sample.vocabulary import (
     AGO,
@@ -13,6 +13,7 @@ from pellucid.sample.vocabulary import (
     EVERY,
     FOUND_AGAIN,
     HOURS,
+    MOMENTARY,
     OFTEN,
     OWN,
     PAST_DAYS,
@@ -22,12 +23,22 @@ from pellucid.sample.vocabulary import (
     SOON,
     TRAVEL,
     YET_VERBS,
+    Phrase,
 )  # fmt: skip
 
 
 def definite(draft: Draft, noun: Noun, verb: Verb, *, adjective_share: float = 0.3) -> Agreement:
     """Write a definite object: the, this, a possessive; sometimes plural, sometimes with an adjective."""
-    many = bool(noun.plural) and not noun.tags & {"transport", "settlement", "town", "home", "mother", "father", "pet"}
+    many = bool(noun.plural) and not noun.tags & {
+        "transport",
+        "settlement",
+        "town",
+        "home",
+        "mother",
+        "father",
+        "pet",
+        "way",
+    }
     plural = many and draft.chance(0.15)
     adjective = draft.adjective_of(noun) if draft.chance(adjective_share) else None
     determiner = "the"
@@ -48,6 +59,20 @@ def indefinite(draft: Draft, noun: Noun, *, negative: bool = False, adjective_sh
     return draft.phrase(noun, "not a" if negative else "a", False, adjective)
 
 
+def when(draft: Draft, verb: Verb, times: tuple[Phrase, ...]) -> None:
+    """Write a time; what takes a moment is told by the day, not by the month, and building takes longer."""
+    if verb.lemma == "build":
+        times = times[6:]
+    draft.both(*draft.choose(times[:5] if verb.lemma in MOMENTARY else times))
+
+
+def write_place(draft: Draft, verb: Verb) -> None:
+    """Draw and write a place where one does this: "in the garden"."""
+    place = draft.lexicon.nouns[draft.choose(PLAYGROUNDS[verb.lemma])]
+    draft.content.append(place.lemma)
+    draft.phrase(place, "the", prepositions=PLACES[place.lemma])
+
+
 def draw_object(draft: Draft, verb: Verb, *, indefinite_share: float = 0.6, negative: bool = False) -> Agreement:
     """Draw and write an object; the verbs that bring something new often take an indefinite one."""
     noun = draft.object_of(verb)
@@ -57,7 +82,7 @@ def draw_object(draft: Draft, verb: Verb, *, indefinite_share: float = 0.6, nega
     return definite(draft, noun, verb)
 
 
-def write_habit(draft: Draft, subject: Agreement, verb: Verb, negation: str) -> None:
+def write_habit(draft: Draft, verb: Verb, negation: str) -> None:
     """Write the object of a habitual verb already written."""
     _, determiners, objects = next(habit for habit in draft.lexicon.habits if habit[0] is verb)
     noun = draft.choose(objects)
@@ -80,7 +105,7 @@ def _habit(draft: Draft) -> None:
     adverb = draft.choose(OFTEN) if draft.chance(0.3) else ("", "")
     negation = "never" if not adverb[0] and draft.chance(0.2) else ""
     draft.act(verb, "present", subject, negation, adverb)
-    write_habit(draft, subject, verb, negation)
+    write_habit(draft, verb, negation)
     draft.both(*draft.choose(EVERY[-4:] if adverb[0] or negation else EVERY))
     draft.stop()
 
@@ -91,7 +116,7 @@ def _no_habit(draft: Draft) -> None:
     verb = draft.choose(draft.lexicon.habits)[0]
     draft.content.append(verb.lemma)
     draft.act(verb, "present", subject, "not")
-    write_habit(draft, subject, verb, "not")
+    write_habit(draft, verb, "not")
     draft.both(*draft.choose(EVERY))
     draft.stop()
 
@@ -102,7 +127,7 @@ def _past_deed(draft: Draft) -> None:
     verb = draft.verb(*DEEDS)
     draft.act(verb, "past", subject)
     draw_object(draft, verb)
-    draft.both(*draft.choose(AGO))
+    when(draft, verb, AGO)
     draft.stop()
 
 
@@ -112,7 +137,7 @@ def _past_not(draft: Draft) -> None:
     verb = draft.verb(*DEEDS)
     draft.act(verb, "past", subject, "not")
     draw_object(draft, verb, negative=True)
-    draft.both(*draft.choose(PAST_DAYS))
+    when(draft, verb, PAST_DAYS)
     draft.stop()
 
 
@@ -122,7 +147,7 @@ def _future_deed(draft: Draft) -> None:
     verb = draft.verb(*PLAN_VERBS)
     draft.act(verb, "future", subject, "not" if draft.chance(0.2) else "")
     definite(draft, draft.object_of(verb), verb)
-    draft.both(*draft.choose(SOON))
+    when(draft, verb, SOON)
     draft.stop()
 
 
@@ -130,9 +155,9 @@ def _going_to(draft: Draft) -> None:
     """My parents are going to sell the house next month."""
     subject = draft.someone()
     verb = draft.verb(*PLAN_VERBS)
-    draft.add(going_to(verb, subject.person))
+    draft.write_verb(draft.begin(5), going_to(verb, subject.person))
     definite(draft, draft.object_of(verb), verb)
-    draft.both(*draft.choose(SOON))
+    when(draft, verb, SOON)
     draft.stop()
 
 
@@ -151,7 +176,8 @@ def _wearing(draft: Draft) -> None:
     """The young singer is wearing a yellow dress today."""
     subject = draft.someone()
     draft.act(draft.verb("wear"), "progressive", subject)
-    indefinite(draft, draft.noun("clothes"), adjective_share=0.9)
+    clothes = draft.noun("clothes")
+    draft.phrase(clothes, "a", False, draft.adjective_of(clothes) if draft.chance(0.9) else None)
     draft.both("today", "aujourd'hui")
     draft.stop()
 
@@ -178,7 +204,7 @@ def _not_yet(draft: Draft) -> None:
 def _never_done(draft: Draft) -> None:
     """My grandfather has never visited this museum."""
     subject = draft.someone()
-    verb = draft.verb("visit", "see", "drive", "repair", "meet", "read", "watch", "photograph", "use", "forget")
+    verb = draft.verb("visit", "see", "drive", "repair", "meet", "read", "watch", "photograph", "use")
     draft.act(verb, "perfect", subject, "never")
     definite(draft, draft.object_of(verb), verb, adjective_share=0.6)
     draft.stop()
@@ -195,7 +221,7 @@ def _several(draft: Draft) -> None:
         noun = draft.object_of(verb)
     adjective = draft.adjective_of(noun) if draft.chance(0.6) else None
     draft.phrase(noun, "none", True, adjective, draft.choose(NUMBERS)[0])
-    draft.both(*draft.choose(AGO))
+    when(draft, verb, AGO)
     draft.stop()
 
 
@@ -210,7 +236,7 @@ def _giving(draft: Draft) -> None:
     receiver = draft.noun(draft.choose(("someone", "sibling")))
     determiner = draft.possessive if "kin" in receiver.tags else "the"
     draft.phrase(receiver, determiner, draft.chance(0.2), prepositions=("to", "à"))
-    draft.both(*draft.choose(AGO if tense == "past" else SOON))
+    when(draft, verb, AGO if tense == "past" else SOON)
     draft.stop()
 
 
@@ -223,7 +249,7 @@ def _journey(draft: Draft) -> None:
     goal = draft.noun("goal")
     draft.phrase(goal, "the", prepositions=("to", "à"))
     draft.both(*draft.choose(TRAVEL))
-    draft.both(*draft.choose(AGO if tense == "past" else SOON))
+    when(draft, verb, AGO if tense == "past" else SOON)
     draft.stop()
 
 
@@ -247,7 +273,9 @@ def _wake(draft: Draft) -> None:
     draft.both("at", "à")
     draft.both(*draft.choose(HOURS))
     times = {"present": EVERY[:6], "past": PAST_DAYS[:4], "future": SOON[:2]}
-    draft.both(*draft.choose(tuple(time for time in times[tense] if "evening" not in time[0])))
+    draft.both(
+        *draft.choose(tuple(time for time in times[tense] if "evening" not in time[0] and "week" not in time[0]))
+    )
     draft.stop()
 
 
@@ -257,12 +285,40 @@ def _playing(draft: Draft) -> None:
     subject = draft.named_person(tag, 0.4)
     verb = draft.verb("play", "walk", "run", "sing", "dance", "rest", "laugh", "cry", "sleep")
     draft.act(verb, draft.choose(("progressive", "past_progressive")), subject)
-    place = draft.lexicon.nouns[draft.choose(PLAYGROUNDS)]
-    draft.content.append(place.lemma)
-    draft.phrase(place, "the", prepositions=PLACES[place.lemma])
+    write_place(draft, verb)
     pet = draft.noun("pet")
     draft.phrase(pet, draft.possessive, prepositions=("with", "avec"))
     draft.stop()
+
+
+def _its(draft: Draft) -> None:
+    """The young bear is playing with its big ball in the garden."""
+    animal = draft.noun("animal")
+    subject = draft.phrase(animal, "the", False, draft.adjective_of(animal) if draft.chance(0.4) else None)
+    tense = draft.choose(("progressive", "past_progressive"))
+    if draft.chance(0.5):
+        verb = draft.verb("play")
+        toy, preposition = draft.lexicon.nouns[draft.choose(("ball", "doll", "bone", "branch"))], ("with", "avec")
+    else:
+        verb = draft.verb("sleep", "rest")
+        toy, preposition = draft.lexicon.nouns[draft.choose(("basket", "cage", "box", "shed"))], ("in", "dans")
+    draft.act(verb, tense, subject)
+    draft.content.append(toy.lemma)
+    fitting = [adjective for adjective in draft.lexicon.attributes_of[toy.lemma] if adjective.lemma in _TOYS]
+    adjective = draft.choose(fitting) if fitting and draft.chance(0.5) else None
+    if adjective:
+        draft.content.append(adjective.lemma)
+    draft.phrase(toy, "its", False, adjective, prepositions=preposition)
+    if verb.lemma == "play":
+        write_place(draft, verb)
+    elif tense == "progressive":
+        draft.both(*draft.choose((("at the moment", "en ce moment"), ("now", "maintenant"))))
+    else:
+        draft.both(*draft.choose(PAST_DAYS[:3]))
+    draft.stop()
+
+
+_TOYS = frozenset({"big", "small", "old", "new", "red", "blue", "yellow", "green", "pretty"})
 
 
 def _working(draft: Draft) -> None:
@@ -287,7 +343,7 @@ def _modal(draft: Draft) -> None:
     negation = "not" if name == "could" or (name == "can" and draft.chance(0.6)) else ""
     draft.add(modal(name, subject.person, negation).whole)
     verb = draft.verb(*PLAN_VERBS)
-    draft.add(infinitive(verb, subject.person))
+    draft.infinitive(verb, subject)
     definite(draft, draft.object_of(verb), verb)
     if name == "could":
         draft.both(*draft.choose(PAST_DAYS))
@@ -302,7 +358,7 @@ def _want(draft: Draft) -> None:
     draft.act(draft.verb("want"), "present", subject, "not" if draft.chance(0.4) else "")
     draft.both("to", "")
     verb = draft.verb(*PLAN_VERBS)
-    draft.add(infinitive(verb, subject.person))
+    draft.infinitive(verb, subject)
     definite(draft, draft.object_of(verb), verb)
     draft.both(*draft.choose((("today", "aujourd'hui"), ("this year", "cette année"), *SOON[:4])))
     draft.stop()
@@ -336,18 +392,19 @@ def _found_again(draft: Draft) -> None:
     verb = draft.verb(first)
     draft.act(verb, "past", subject)
     noun = draft.noun(draft.choose(tags))
-    own = first in ("lose", "break")
+    own = first in ("lose", "break") or "kin" in noun.tags
     plural = bool(noun.plural) and draft.chance(0.3)
     determiner = draft.possessive if own else "the"
     thing = draft.phrase(noun, determiner, plural, draft.adjective_of(noun) if draft.chance(0.2) else None)
-    draft.both(*draft.choose((AGO[0], AGO[3])))
+    draft.both(*draft.choose((AGO[0], AGO[6])))
     if link[0] == "but":
         draft.stop(",")
     draft.both(*link)
     subject = draft.again(subject)
     clitic = "les" if plural else "la" if noun.feminine else "le"
     pronoun = draft.act(draft.verb(second), "past", subject, clitic=clitic, earlier_object=thing)
-    draft.word_for("them" if plural else "it", pronoun)
+    singular = ("her" if noun.feminine else "him") if "person" in noun.tags else "it"
+    draft.word_for("them" if plural else singular, pronoun)
     draft.refer(pronoun, thing.mask)
     draft.both(*draft.choose(late))
     draft.stop()
@@ -371,6 +428,7 @@ DEED_TEMPLATES = (
     Template("arrival", 1.5, _arrival),
     Template("wake", 1.5, _wake),
     Template("playing", 2, _playing),
+    Template("its", 1.5, _its),
     Template("working", 1.5, _working),
     Template("modal", 2.5, _modal),
     Template("want", 2, _want),

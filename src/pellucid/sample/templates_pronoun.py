@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from pellucid.sample.draft import Draft, Template
 from pellucid.sample.lexicon import Adjective, Noun, Verb
-from pellucid.sample.phrases import infinitive
 from pellucid.sample.sentence import Agreement
 
 _BECAUSE = ("because", "parce que")
@@ -109,7 +108,7 @@ def _does_not_want(draft: Draft) -> None:
     subject = draft.phrase(scene.subject)
     draft.act(draft.lexicon.verbs["want"], "present", subject, "not")
     draft.both("to", "")
-    draft.add(infinitive(scene.verb))
+    draft.infinitive(scene.verb, subject)
     _reason(draft, scene, (subject, _object(draft, scene)), _BECAUSE, tense="present")
 
 

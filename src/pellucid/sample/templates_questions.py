@@ -9,7 +9,6 @@ from pellucid.sample.lexicon import Noun, Verb
 from pellucid.sample.phrases import (
     PRONOUNS,
     VerbGroup,
-    infinitive,
     modal,
     noun_phrase,
     request,
@@ -17,8 +16,8 @@ from pellucid.sample.phrases import (
     verb_group,
 )  # fmt: skip
 from pellucid.sample.sentence import Agreement, Fragment, pair
-from pellucid.sample.templates_deeds import definite, draw_object, write_habit
-from pellucid.sample.vocabulary import DEEDS, DEGREES, EVERY, PAST_DAYS, PLACES, PLAN_VERBS, PLAYGROUNDS, SOON
+from pellucid.sample.templates_deeds import definite, draw_object, when, write_habit, write_place
+from pellucid.sample.vocabulary import DEEDS, EVERY, PAST_DAYS, PLAN_VERBS, SOON
 
 _PLEASE = ("please", "si il vous plaît")
 _YOURS = ("your", "your", "his", "her", "our", "their")
@@ -46,7 +45,7 @@ def _invert(draft: Draft, group: VerbGroup, subject: Fragment) -> None:
     for word in ("est-ce", "que"):
         draft.french_word(word, helper)
     draft.add(subject)
-    draft.write_at(shift, group.rest)
+    draft.write_verb(shift, group.rest)
 
 
 def _question(
@@ -65,7 +64,7 @@ def _did(draft: Draft) -> None:
     verb = draft.verb(*DEEDS)
     _question(draft, verb, "past")
     draw_object(draft, verb)
-    draft.both(*draft.choose(PAST_DAYS))
+    when(draft, verb, PAST_DAYS)
     draft.stop("?")
 
 
@@ -73,8 +72,8 @@ def _does(draft: Draft) -> None:
     """Does your sister read the newspaper every morning?"""
     verb = draft.choose(draft.lexicon.habits)[0]
     draft.content.append(verb.lemma)
-    subject = _question(draft, verb, "present")
-    write_habit(draft, subject, verb, "")
+    _question(draft, verb, "present")
+    write_habit(draft, verb, "")
     draft.both(*draft.choose(EVERY))
     draft.stop("?")
 
@@ -87,7 +86,7 @@ def _will(draft: Draft) -> None:
     _question(draft, verb, "future")
     definite(draft, draft.object_of(verb), verb)
     if word[0] != "when":
-        draft.both(*draft.choose(SOON))
+        when(draft, verb, SOON)
     draft.stop("?")
 
 
@@ -97,7 +96,7 @@ def _where_did(draft: Draft) -> None:
     verb = draft.verb("buy", "find", "lose", "meet", "hide", "park", "see", "plant", "sell", "choose", "photograph")
     _question(draft, verb, "past")
     definite(draft, draft.object_of(verb), verb)
-    draft.both(*draft.choose(PAST_DAYS))
+    when(draft, verb, PAST_DAYS)
     draft.stop("?")
 
 
@@ -107,7 +106,7 @@ def _why_did(draft: Draft) -> None:
     verb = draft.verb(*DEEDS)
     _question(draft, verb, "past", negation="not" if draft.chance(0.5) else "")
     definite(draft, draft.object_of(verb), verb)
-    draft.both(*draft.choose(PAST_DAYS))
+    when(draft, verb, PAST_DAYS)
     draft.stop("?")
 
 
@@ -123,7 +122,7 @@ def _how_many(draft: Draft) -> None:
     draft.both("how many", "combien de")
     draft.both(noun.plural, noun.french_plural)
     _question(draft, verb, "past", earlier_object=Agreement(5, noun.feminine, True))
-    draft.both(*draft.choose(PAST_DAYS))
+    when(draft, verb, PAST_DAYS)
     draft.stop("?")
 
 
@@ -138,7 +137,7 @@ def _which(draft: Draft) -> None:
     draft.both("which", which)
     draft.both(noun.plural if plural else noun.lemma, noun.french_plural if plural else noun.french)
     _question(draft, verb, "past", earlier_object=Agreement(2, noun.feminine, plural))
-    draft.both(*draft.choose(PAST_DAYS))
+    when(draft, verb, PAST_DAYS)
     draft.stop("?")
 
 
@@ -154,16 +153,14 @@ def _doing(draft: Draft) -> None:
     """Are the children playing in the garden now?"""
     verb = draft.verb("play", "sing", "dance", "run", "sleep", "rest", "cry", "work")
     _question(draft, verb, "progressive")
-    place = draft.lexicon.nouns[draft.choose(PLAYGROUNDS)]
-    draft.content.append(place.lemma)
-    draft.phrase(place, "the", prepositions=PLACES[place.lemma])
+    write_place(draft, verb)
     draft.both(*draft.choose((("now", "maintenant"), ("at the moment", "en ce moment"))))
     draft.stop("?")
 
 
 def _is_it(draft: Draft) -> None:
     """Is your brother's new house very expensive?"""
-    noun = draft.noun(draft.choose(("vehicle", "clothes", "furniture", "town", "show", "lesson", "readable", "food")))
+    noun = draft.noun(draft.choose(("vehicle", "clothes", "furniture", "town", "show", "matter", "readable", "food")))
     adjective = draft.adjective_of(noun)
     if adjective is None:
         adjective = draft.lexicon.adjectives["interesting"]
@@ -172,7 +169,7 @@ def _is_it(draft: Draft) -> None:
     subject = noun_phrase(noun, draft.choose(_YOURS) if owned else draft.choose(("the", "this")))
     _invert(draft, to_be(draft.choose(("present", "past")), 2), subject)
     about = Agreement(2, noun.feminine, False)
-    draft.predicate(adjective, about, draft.choose(DEGREES[:2]) if adjective.comparative else ("", ""))
+    draft.predicate(adjective, about, draft.degree(adjective))
     draft.stop("?")
 
 
@@ -181,13 +178,13 @@ def _can_you(draft: Draft) -> None:
     subject, agreement = _asked(draft)
     _invert(draft, modal("can", agreement.person), subject)
     verb = draft.verb(*PLAN_VERBS)
-    draft.add(infinitive(verb, agreement.person))
+    draft.infinitive(verb, agreement)
     definite(draft, draft.object_of(verb), verb)
     if agreement.person == 4:
         draft.stop(",")
         draft.both(*_PLEASE)
     else:
-        draft.both(*draft.choose(SOON))
+        when(draft, verb, SOON)
     draft.stop("?")
 
 
@@ -200,7 +197,7 @@ def _who(draft: Draft) -> None:
     )
     draft.act(verb, "past", who)
     definite(draft, draft.object_of(verb), verb, adjective_share=0.5)
-    draft.both(*draft.choose(PAST_DAYS))
+    when(draft, verb, PAST_DAYS)
     draft.stop("?")
 
 
@@ -210,7 +207,7 @@ def _request(draft: Draft) -> None:
     draft.content.append(verb.lemma)
     draft.possessive = "your"
     please = draft.both("please", "")
-    draft.add(request(verb))
+    draft.write_verb(draft.begin(4), request(verb))
     definite(draft, draft.object_of(verb), verb)
     draft.both(*draft.choose((*SOON[:3], ("before lunch", "avant le déjeuner"))))
     draft.both("", ",")
@@ -225,7 +222,7 @@ def _do_not(draft: Draft) -> None:
     verb = draft.verb(
         "forget", "open", "close", "lose", "sell", "follow", "wait for", "call", "break", "throw", "catch"
     )
-    draft.add(request(verb, "not"))
+    draft.write_verb(draft.begin(4), request(verb, "not"))
     definite(draft, draft.object_of(verb), verb, adjective_share=0.5)
     draft.both(*draft.choose((*SOON[:3], ("today", "aujourd'hui"))))
     draft.stop()

@@ -8,7 +8,7 @@ from pellucid.sample.lexicon import Adjective, Noun
 from pellucid.sample.morphology_french import agree
 from pellucid.sample.phrases import NUMBERS, superlative_phrase, to_be
 from pellucid.sample.sentence import Agreement
-from pellucid.sample.vocabulary import DEGREES, WEEKDAYS, Phrase
+from pellucid.sample.vocabulary import WEEKDAYS, Phrase
 
 _ON_FURNITURE: tuple[Phrase, ...] = (
     ("on", "sur"), ("under", "sous"), ("behind", "derrière"), ("next to", "à côté de"), ("near", "près de"),
@@ -16,11 +16,21 @@ _ON_FURNITURE: tuple[Phrase, ...] = (
 _AT_BUILDINGS: tuple[Phrase, ...] = (
     ("in front of", "devant"), ("behind", "derrière"), ("next to", "à côté de"), ("near", "près de"),
 )  # fmt: skip
-_COMPARED = ("vehicle", "transport", "clothes", "furniture", "show", "readable", "game", "town", "settlement", "sibling",
-             "animal", "lesson", "machine")  # fmt: skip
+_COMPARED = ("vehicle", "transport", "clothes", "furniture", "show", "readable", "game", "town", "settlement",
+             "sibling", "animal", "matter", "machine")  # fmt: skip
 _SUPERLATIVES = (
-    ("clothes", "shop"), ("furniture", "house"), ("town", "city"), ("readable", "library"), ("machine", "shop"), ("lesson", "book"),
+    ("clothes", "shop"), ("furniture", "house"), ("town", "city"), ("readable", "library"),
+    ("machine", "shop"), ("matter", "book"),
 )  # fmt: skip
+_STATES = frozenset({
+    "clean", "dirty", "dark", "delicious", "fresh", "tired", "lazy", "nervous", "sick", "impatient", "happy", "sad",
+    "worried", "surprised", "scared", "slow", "full", "spicy", "curious", "proud", "stubborn", "shy",
+})  # fmt: skip
+_LATELY: tuple[Phrase, ...] = (
+    ("yesterday", "hier"), ("this morning", "ce matin"), ("yesterday evening", "hier soir"),
+    ("last week", "la semaine dernière"),
+)  # fmt: skip
+_NOW: tuple[Phrase, ...] = (("today", "aujourd'hui"), ("this morning", "ce matin"))
 _PRICES = (*NUMBERS[8:], ("thirty", "trente"), ("forty", "quarante"), ("fifty", "cinquante"), ("a hundred", "cent"))
 
 
@@ -61,7 +71,7 @@ def _family_trades(draft: Draft) -> None:
 
 def _become(draft: Draft) -> None:
     """My daughter wants to become a journalist next year."""
-    subject = draft.named_person("kin", 0) if draft.chance(0.6) else draft.pronoun(draft.choose(("I", "he", "she")))
+    subject = draft.named_person("sibling", 0) if draft.chance(0.7) else draft.pronoun(draft.choose(("I", "he", "she")))
     tense = draft.choose(("past", "future"))
     draft.act(draft.verb("become"), tense, subject)
     _trade(draft, draft.noun("worker"), subject)
@@ -158,30 +168,26 @@ def _owned_quality(draft: Draft) -> None:
     thing = draft.owned(owner, determiner, noun)
     tense = draft.choose(("present", "past"))
     draft.is_(tense, thing, "not" if draft.chance(0.2) else "")
-    draft.predicate(adjective, thing, draft.choose(DEGREES[:2]) if _graded(adjective) else ("", ""))
+    draft.predicate(adjective, thing, draft.degree(adjective))
     draft.stop()
-
-
-def _graded(adjective: Adjective) -> bool:
-    """Say whether "very" goes with the adjective."""
-    return bool(adjective.comparative)
 
 
 def _quality(draft: Draft) -> None:
     """The kitchen was very clean this morning."""
-    tags = ("cleanable", "food", "furniture", "show", "lesson", "kin", "transport", "animal", "town", "way")
-    noun, adjective = _described(draft, tags)
+    while True:
+        noun = draft.noun(draft.choose(("cleanable", "food", "kin", "transport", "animal", "drawer")))
+        fitting = [adjective for adjective in draft.lexicon.adjectives_of[noun.lemma] if adjective.lemma in _STATES]
+        if fitting:
+            break
+        draft.content.pop()
+    adjective = draft.choose(fitting)
+    draft.content.append(adjective.lemma)
     plural = bool(noun.plural) and draft.chance(0.25) and noun.lemma not in ("mother", "father")
     tense = draft.choose(("present", "past"))
     thing = draft.phrase(noun, draft.choose(POSSESSIVES) if "kin" in noun.tags else "the", plural)
     draft.is_(tense, thing, "not" if draft.chance(0.2) else "")
-    draft.predicate(adjective, thing, draft.choose(DEGREES[:2]) if _graded(adjective) else ("", ""))
-    if tense == "past":
-        draft.both(
-            *draft.choose((("yesterday", "hier"), ("this morning", "ce matin"), ("last week", "la semaine dernière")))
-        )
-    else:
-        draft.both(*draft.choose((("today", "aujourd'hui"), ("this morning", "ce matin"))))
+    draft.predicate(adjective, thing, draft.degree(adjective))
+    draft.both(*draft.choose(_LATELY if tense == "past" else _NOW))
     draft.stop()
 
 
@@ -278,7 +284,7 @@ def _price(draft: Draft) -> None:
     draft.act(draft.verb("cost"), "present", subject, "not" if draft.chance(0.15) else "")
     draft.both(*draft.choose(_PRICES))
     draft.both("euros", "euros")
-    draft.phrase(draft.lexicon.nouns[draft.choose(("shop", "market"))], "this", prepositions=("in", "dans"))
+    draft.phrase(draft.lexicon.nouns["shop"], "this", prepositions=("in", "dans"))
     draft.stop()
 
 

@@ -13,19 +13,19 @@ EVERY: tuple[Phrase, ...] = (
 )  # fmt: skip
 AGO: tuple[Phrase, ...] = (
     ("yesterday", "hier"), ("yesterday morning", "hier matin"), ("yesterday evening", "hier soir"),
-    ("last week", "la semaine dernière"), ("last month", "le mois dernier"), ("last Saturday", "samedi dernier"),
-    ("two days ago", "il y a deux jours"), ("a week ago", "il y a une semaine"), ("this morning", "ce matin"),
+    ("this morning", "ce matin"), ("two days ago", "il y a deux jours"), ("last Saturday", "samedi dernier"),
+    ("last week", "la semaine dernière"), ("last month", "le mois dernier"), ("a week ago", "il y a une semaine"),
     ("three months ago", "il y a trois mois"), ("last summer", "le été dernier"),
 )  # fmt: skip
 PAST_DAYS: tuple[Phrase, ...] = (
     ("yesterday", "hier"), ("yesterday morning", "hier matin"), ("this morning", "ce matin"),
-    ("last Saturday", "samedi dernier"), ("last week", "la semaine dernière"), ("yesterday evening", "hier soir"),
+    ("yesterday evening", "hier soir"), ("last Saturday", "samedi dernier"), ("last week", "la semaine dernière"),
     ("last month", "le mois dernier"), ("last year", "la année dernière"),
 )  # fmt: skip
 SOON: tuple[Phrase, ...] = (
     ("tomorrow", "demain"), ("tomorrow morning", "demain matin"), ("tomorrow evening", "demain soir"),
-    ("next week", "la semaine prochaine"), ("next month", "le mois prochain"), ("next Saturday", "samedi prochain"),
-    ("in two days", "dans deux jours"), ("next summer", "le été prochain"), ("after lunch", "après le déjeuner"),
+    ("after lunch", "après le déjeuner"), ("next Saturday", "samedi prochain"), ("in two days", "dans deux jours"),
+    ("next week", "la semaine prochaine"), ("next month", "le mois prochain"), ("next summer", "le été prochain"),
 )  # fmt: skip
 OFTEN: tuple[Phrase, ...] = (("often", "souvent"), ("always", "toujours"), ("sometimes", "parfois"))
 TRAVEL: tuple[Phrase, ...] = (
@@ -43,6 +43,12 @@ WEEKDAYS: tuple[Phrase, ...] = (
     ("Fridays", "le vendredi"), ("Saturdays", "le samedi"), ("Sundays", "le dimanche"),
 )  # fmt: skip
 DEGREES: tuple[Phrase, ...] = (("very", "très"), ("too", "trop"), ("really", "vraiment"))
+# What can be too much.
+FAULTS: frozenset[str] = frozenset({
+    "long", "boring", "difficult", "expensive", "noisy", "dirty", "spicy", "slow", "full", "small", "big", "heavy",
+    "bulky", "dark", "lazy", "nervous", "impatient", "stubborn", "clumsy", "cautious", "old", "narrow", "wide", "shy",
+    "dangerous", "steep", "muddy", "slippery", "damp", "easy",
+})  # fmt: skip
 
 PLACES: dict[str, Phrase] = {
     "garden": ("in", "dans"), "park": ("in", "dans"), "street": ("in", "dans"), "forest": ("in", "dans"),
@@ -50,9 +56,15 @@ PLACES: dict[str, Phrase] = {
     "bedroom": ("in", "dans"), "room": ("in", "dans"), "house": ("in", "dans"), "garage": ("in", "dans"),
     "cellar": ("in", "dans"), "square": ("in", "sur"),
 }  # fmt: skip
-PLAYGROUNDS: tuple[str, ...] = (
-    "garden", "park", "street", "forest", "meadow", "field", "beach", "kitchen", "bedroom", "square",
-)  # fmt: skip
+_OUTDOORS = ("garden", "park", "forest", "meadow", "beach")
+_STREETS = ("street", "square", "field")
+# Where one does what.
+PLAYGROUNDS: dict[str, tuple[str, ...]] = {
+    "walk": _OUTDOORS + _STREETS, "run": _OUTDOORS + _STREETS,
+    "sleep": (*_OUTDOORS, "bedroom"), "rest": (*_OUTDOORS, "bedroom"),
+    "work": ("garden", "field", "kitchen", "forest", "garage"),
+    **dict.fromkeys(("play", "sing", "dance", "laugh", "cry"), (*_OUTDOORS, *_STREETS, "kitchen", "bedroom")),
+}  # fmt: skip
 
 # What one does once, at a moment in the past.
 DEEDS: tuple[str, ...] = (
@@ -81,6 +93,13 @@ OWN: frozenset[str] = frozenset({
     "bring", "hide", "use", "park", "drive", "feed", "photograph", "lend", "push", "carry", "wait for", "call",
 })  # fmt: skip
 
+# What takes a moment. The first five of each table of times above name a day.
+MOMENTARY: frozenset[str] = frozenset({
+    "enter", "open", "close", "push", "pull", "carry", "wait for", "cross", "follow", "look for", "call",
+    "hear", "throw", "catch", "cut", "eat", "drink", "break", "answer", "thank", "park", "wash", "feed", "order",
+    "prepare", "clean",
+    "jump over", "leave", "bring", "hide", "take", "listen to", "watch", "help", "read",
+})  # fmt: skip
 _LATER: tuple[Phrase, ...] = (("this morning", "ce matin"), ("today", "aujourd'hui"))
 _AFTERWARDS: tuple[Phrase, ...] = (("this morning", "ce matin"), ("today", "aujourd'hui"))
 _BUT, _AND = ("but", "mais"), ("and", "et")
@@ -94,5 +113,7 @@ FOUND_AGAIN: tuple[tuple[str, str, tuple[str, ...], Phrase, tuple[Phrase, ...]],
     ("choose", "buy", ("clothes", "furniture"), _AND, _AFTERWARDS),
     ("receive", "read", ("letter",), _AND, _AFTERWARDS),
     ("find", "lose", ("ring", "key", "ball", "umbrella"), _BUT, _LATER),
+    ("meet", "invite", ("sibling", "someone"), _AND, _AFTERWARDS),
+    ("call", "meet", ("sibling", "someone"), _AND, _AFTERWARDS),
     ("borrow", "forget", ("book", "umbrella", "computer"), _BUT, _LATER),
 )
