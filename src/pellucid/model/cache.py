@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from pellucid.model.attention import MultiHeadAttention, fused_attention
 
-__all__ = ["CrossMemory", "DecoderCache", "LayerCache"]
+__all__ = ["CrossMemory", "DecoderCache", "LayerCache", "PastMemory"]
 
 _FIRST_CAPACITY = 16  # positions; doubled whenever it is full
 
@@ -63,6 +63,60 @@ class CrossMemory:
             self.may_attend = self._sentences_may_attend.index_select(0, sentence_of_group)
 
 
+class PastMemory:
+    """Keys and values of all positions so far, for all layers, seen by one row each.
+
+    The buffer is [capacity, rows, layers, 2, heads, d_head]: time first, so that what is in use
+    is one block whatever the capacity, and a reordering of rows copies long runs of it. It does so
+    into a second buffer, and the two change places: asking the system for fresh memory each step
+    took three times as long as the copy.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self.num_rows, *middle, _, d_head = like.shape
+        self._entry = (*middle, d_head)
+        self.length = 0
+        self._capacity = _FIRST_CAPACITY
+        self._current = like.new_empty(self._size(self.num_rows))
+        self._spare = like.new_empty(0)
+
+    def select(self, rows: Tensor) -> None:
+        """Make row i of the new order what row ``rows[i]`` was."""
+        if self._spare.numel() < self._size(len(rows)):
+            self._spare = self._spare.new_empty(self._size(len(rows)))
+        new = self._view(self._spare, len(rows))[: self.length]
+        torch.index_select(self._view(self._current, self.num_rows)[: self.length], 1, rows, out=new)
+        self._current, self._spare = self._spare, self._current
+        self.num_rows = len(rows)
+
+    def write(self, layer: int, keys_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Write the new position's keys and values, [rows, 2, heads, d_head], of one layer.
+
+        Returns the keys and the values of that layer for all positions up to it, each
+        [rows, heads, length + 1, d_head].
+        """
+        buffer = self._view(self._current, self.num_rows)
+        buffer[self.length, :, layer] = keys_values
+        keys, values = buffer[: self.length + 1, :, layer].permute(2, 1, 3, 0, 4)
+        return keys, values
+
+    def make_room(self) -> None:
+        """Double the buffer if the next position does not fit. Called once a step, before all layers."""
+        if self.length < self._capacity:
+            return
+        self._capacity *= 2
+        grown = self._current.new_empty(self._size(self.num_rows))
+        used = self._size(self.num_rows) // 2
+        grown[:used] = self._current[:used]
+        self._current = grown
+
+    def _size(self, rows: int) -> int:
+        return self._capacity * rows * math.prod(self._entry)
+
+    def _view(self, buffer: Tensor, rows: int) -> Tensor:
+        return buffer[: self._size(rows)].view(self._capacity, rows, *self._entry)
+
+
 class LayerCache:
     """One decoder layer's attention for one new position, with the past of that layer."""
 
@@ -79,10 +133,11 @@ class LayerCache:
 
     def self_attention(self, hidden: Tensor) -> Tensor:
         """Attend from the new position, [rows, 1, d_model], to itself and all before it."""
-        rows, heads = hidden.shape[0], self._self.num_heads
-        projected = functional.linear(hidden, self._weight, self._bias).view(rows, 3, heads, -1)
-        past = self._cache.write(self._layer, projected[:, 1:])
-        context = fused_attention(projected[:, 0, :, None], past[:, 0], past[:, 1], may_attend=None)
+        rows, _, d_model = hidden.shape
+        heads = self._self.num_heads
+        projected = functional.linear(hidden, self._weight, self._bias).view(rows, 3, heads, d_model // heads)
+        keys, values = self._cache.past.write(self._layer, projected[:, 1:])
+        context = fused_attention(projected[:, 0, :, None], keys, values, may_attend=None)
         return self._self.combine_heads(context)
 
     def cross_attention(self, hidden: Tensor) -> Tensor:
@@ -107,20 +162,23 @@ class DecoderCache:
         *,
         may_attend: Tensor | None,
     ) -> None:
-        self.length = 0
         keys_values = [
             torch.stack([cross.split_heads(cross.keys(memory)), cross.split_heads(cross.values(memory))], dim=1)
             for _, cross in attentions
         ]
         self.cross = CrossMemory(torch.stack(keys_values, dim=1), may_attend)
-        rows, layers, two, heads, _, d_head = self.cross.keys_values.shape
-        self._past = self.cross.keys_values.new_empty(rows, layers, two, heads, _FIRST_CAPACITY, d_head)
+        self.past = PastMemory(self.cross.keys_values)
         self.layers = [LayerCache(self, layer, pair) for layer, pair in enumerate(attentions)]
+
+    @property
+    def length(self) -> int:
+        """Number of positions read so far."""
+        return self.past.length
 
     @property
     def num_rows(self) -> int:
         """Number of hypotheses, over all sentences."""
-        return self._past.shape[0]
+        return self.past.num_rows
 
     def select(self, rows: Tensor) -> None:
         """Make row i of the new order what row ``rows[i]`` was; ``rows`` may repeat and leave out.
@@ -129,19 +187,5 @@ class DecoderCache:
         """
         if len(rows) == self.num_rows and torch.equal(rows, torch.arange(self.num_rows, device=rows.device)):
             return
-        self._past = self._past.index_select(0, rows)
+        self.past.select(rows)
         self.cross.select(rows)
-
-    def write(self, layer: int, keys_values: Tensor) -> Tensor:
-        """Add the new position's keys and values, [rows, 2, heads, d_head], to a layer.
-
-        Returns those of all positions up to it, [rows, 2, heads, length + 1, d_head].
-        """
-        past = self._past[:, layer]
-        past[:, :, :, self.length] = keys_values
-        return past[:, :, :, : self.length + 1]
-
-    def make_room(self) -> None:
-        """Double the buffers if the next position does not fit. Called once a step, before all layers."""
-        if self.length == self._past.shape[-2]:
-            self._past = torch.cat([self._past, torch.empty_like(self._past)], dim=-2)

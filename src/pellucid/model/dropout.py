@@ -1,8 +1,8 @@
 """Dropout whose masks are cheap on a processor (section 5.4).
 
-Torch's own dropout spends some 8 ns an element there on a Bernoulli generator: over a quarter of
-an hour's training that is minutes. Here 64 random bits are drawn at once and cut into four 16-bit lanes, one
-an element, each compared with a threshold. Read ``attention.py`` next.
+Torch's own dropout takes 7.6 ns an element there, nearly all of it in its Bernoulli generator: 6 %
+of a training step of the small preset. Here 64 random bits are drawn at once and cut into four
+16-bit lanes, one an element, each compared with a threshold: 1.9 ns. Read ``attention.py`` next.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def keep_mask(like: Tensor, rate: float) -> Tensor:
     drawn = torch.empty(-(-count // _LANES), dtype=torch.int64).random_(-(1 << 63), None)
     lanes = drawn.view(torch.int16)[:count].view(like.shape)
     mask = torch.empty(like.shape, dtype=like.dtype)
-    # Comparing into a float result is faster than comparing and converting (0.2 against 0.6 ns an element).
+    # Comparing straight into floats takes 0.4 ns an element, comparing and then converting 1.2.
     torch.ge(lanes, num_dropped - _LANE_VALUES // 2, out=mask)
     return mask.mul_(_LANE_VALUES / (_LANE_VALUES - num_dropped))
 

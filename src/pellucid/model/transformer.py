@@ -79,10 +79,10 @@ class Decoder(nn.Module):
 
     def step(self, hidden: Tensor, cache: DecoderCache) -> Tensor:
         """Map one new position's input sum, [rows, 1, d_model], to the same shape."""
-        cache.make_room()
+        cache.past.make_room()
         for layer, layer_cache in zip(self._decoder_layers(), cache.layers, strict=True):
             hidden = layer.step(hidden, layer_cache)
-        cache.length += 1
+        cache.past.length += 1
         return self._finish(hidden, scope=None)
 
     def attentions(self) -> list[tuple[MultiHeadAttention, MultiHeadAttention]]:
