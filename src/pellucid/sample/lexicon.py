@@ -207,7 +207,11 @@ def load_lexicon() -> Lexicon:
         masculine=MappingProxyType(document["masculine"]),  # type: ignore[arg-type]
         nouns_by_tag={tag: tuple(noun for noun in nouns.values() if tag in noun.tags) for tag in tags},
         adjectives_of={
-            lemma: tuple(adjective for adjective in adjectives.values() if adjective.tags & noun.tags)
+            lemma: tuple(
+                adjective
+                for adjective in adjectives.values()
+                if adjective.tags & noun.tags and adjective.lemma != "new"  # "is new" would be neuf, not nouveau
+            )
             for lemma, noun in nouns.items()
         },
         attributes_of={  # "my sister is worried", but not "my worried sister"

@@ -5,8 +5,8 @@ Each function's docstring is one sentence that it can write. Read next: `templat
 
 from pellucid.sample.draft import POSSESSIVES, Draft, Template
 from pellucid.sample.lexicon import Adjective, FamilyFrame, Noun
+from pellucid.sample.objects import definite, draw_object, when, write_habit, write_place
 from pellucid.sample.sentence import Agreement
-from pellucid.sample.templates_deeds import definite, draw_object, when, write_habit, write_place
 from pellucid.sample.vocabulary import AGO, PAST_DAYS, SOON
 
 _BECAUSE = ("because", "parce que")

@@ -6,6 +6,7 @@ docstring is one sentence that it can write. Read next: `corpus.py`.
 
 from pellucid.sample.draft import Draft, Template
 from pellucid.sample.lexicon import Noun, Verb
+from pellucid.sample.objects import definite, draw_object, when, write_habit, write_place
 from pellucid.sample.phrases import (
     PRONOUNS,
     VerbGroup,
@@ -16,7 +17,6 @@ from pellucid.sample.phrases import (
     verb_group,
 )  # fmt: skip
 from pellucid.sample.sentence import Agreement, Fragment, pair
-from pellucid.sample.templates_deeds import definite, draw_object, when, write_habit, write_place
 from pellucid.sample.vocabulary import DEEDS, EVERY, PAST_DAYS, PLAN_VERBS, SOON
 
 _PLEASE = ("please", "si il vous plaît")
