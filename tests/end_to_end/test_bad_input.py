@@ -166,7 +166,7 @@ SETTINGS = [
     Case("an unknown verb", write(), ("trian",), 2, ("trian",)),
     Case(
         "a vocabulary too large for the text",
-        write(s=GOOD, t=GOOD),
+        write(s=GOOD, t=GOOD.upper()),
         (
             "train",
             "--train-src",

@@ -62,8 +62,6 @@ def prepare(
         DataError: a file is wrong, or no pair is left to train on.
         ConfigError: the tokenizer that was asked for cannot be had from this text.
     """
-    if not recipe.data.train:
-        raise DataError("no training text: name it with --train-src and --train-tgt, or in a recipe as [[data.train]]")
     facts = verify_corpora(recipe.data)
     key = _fingerprint(recipe, facts, initial)
     stamp = folder / "prepared.json"
@@ -108,7 +106,7 @@ def _prepare_anew(
     kept = sum(1 for _ in _counted(cleaned_pairs(data, cleaner), lambda n: progress("read and cleaned pairs", n)))
     report = cleaner.report()
     if not kept:
-        raise DataError(f"no training pair is left after cleaning: {_in_words(report)}")
+        raise DataError(f"no training pair is left; {_in_words(report)}")
     held_out = _held_out_rows(recipe, kept)
 
     def train_pairs() -> Iterator[SentencePair]:

@@ -34,7 +34,7 @@ from pellucid.training import trainer
 from pellucid.training.records import Reporter, TrainingResult
 from pellucid.translation.translator import Translator
 
-__all__ = ["JobReporter", "TrainOutcome", "build_model", "refuse_endless_run", "train"]
+__all__ = ["JobReporter", "TrainOutcome", "build_model", "refuse_incomplete", "train"]
 
 
 class JobReporter(Reporter, Protocol):
@@ -74,7 +74,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
         StoppedError: stopped early; nothing is lost, and the same call continues.
     """
     started = time.monotonic()
-    refuse_endless_run(recipe)
+    refuse_incomplete(recipe)
     training = recipe.training
     runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
     runtime.apply()
@@ -112,18 +112,23 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
     return TrainOutcome(result, output / "model", time.monotonic() - started)
 
 
-def refuse_endless_run(recipe: Recipe) -> None:
-    """Refuse a recipe that does not say how long to train.
+def refuse_incomplete(recipe: Recipe) -> None:
+    """Refuse a recipe that names no text, or does not say how long to train; both are said at once.
 
     Raises:
-        ConfigError: none of the three budgets is set.
+        ConfigError: something is missing.
     """
     training = recipe.training
+    problems = []
+    if not recipe.data.train:
+        problems.append("no training text: name it with --train-src and --train-tgt, or in a recipe as [[data.train]]")
     if training.train_steps is None and training.minutes is None and training.max_epochs is None:
-        raise ConfigError(
+        problems.append(
             "how long to train is not said: give --minutes 20, --set training.train_steps=10000 "
             "or --set training.max_epochs=10"
         )
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def build_model(recipe: Recipe, tokenizer: Tokenizer, *, initial: Bundle | None) -> Transformer:
