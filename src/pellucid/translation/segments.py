@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import sentencex
@@ -109,6 +108,6 @@ def join_parts(texts: Sequence[str], parts: Sequence[Part], *, language: str) ->
     else:
         separators = ["" if separator == " " else separator for separator in separators]
     joined = texts[0]
-    for separator, (before, text) in zip(separators, pairwise(texts), strict=False):
-        joined += (separator if before and text else "") + text
+    for separator, text in zip(separators, texts[1:], strict=False):
+        joined += (separator if joined and text else "") + text
     return joined
