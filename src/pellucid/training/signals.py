@@ -23,6 +23,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self._interrupted = False
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
@@ -39,8 +40,9 @@ class StopSignals:
         self._previous.clear()
 
     def _receive(self, number: int, _: FrameType | None) -> None:
-        if self.received is signal.SIGINT and number == signal.SIGINT:
+        if number == signal.SIGINT and self._interrupted:
             raise InterruptedByUser(
                 "stopped at once, without another save; the same command continues from the newest checkpoint"
             )
-        self.received = signal.Signals(number)
+        self._interrupted |= number == signal.SIGINT
+        self.received = self.received or signal.Signals(number)
