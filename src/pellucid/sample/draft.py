@@ -27,7 +27,13 @@ from pellucid.sample.vocabulary import DEGREES, FAULTS, Phrase
 
 _Item = TypeVar("_Item")
 
-_PERSON_PRONOUNS = ("I", "I", "you", "you", "he", "she", "we", "they")
+ANYBODY = ("I", "I", "you", "you", "he", "she", "we", "they")
+# Persons for the rarer tenses: few, so that every form is met often enough to be learned.
+FEW = ("I", "I", "you", "he", "she")
+FEWER = ("I", "he", "she")
+_SINGLE = frozenset(
+    ["mother", "father", "husband", "transport", "settlement", "town", "home", "sight", "way", "indoor"]
+)
 POSSESSIVES = ("my", "my", "your", "his", "her", "our", "their")
 _OF_PERSON = {"I": "my", "you": "your", "he": "his", "she": "her", "we": "our", "they": "their"}
 
@@ -91,6 +97,10 @@ class Draft(Sentence):
         self.content.append(adjective.lemma)
         return adjective
 
+    def countable(self, noun: Noun) -> bool:
+        """Say whether the plural of the noun is everyday language: not for places, and nobody has two mothers."""
+        return bool(noun.plural) and not noun.tags & _SINGLE
+
     # -- writing -----------------------------------------------------------------------------------------
 
     def phrase(
@@ -137,17 +147,17 @@ class Draft(Sentence):
         english = "they" if subject.plural else "she" if subject.feminine else "he"
         return self.refer_back(subject, english)
 
-    def someone(self, plural_share: float = 0.2) -> Agreement:
-        """Write a person as a subject: a pronoun, a relative or somebody else; sets `possessive` to match."""
+    def someone(self, plural_share: float = 0.2, pronouns: Sequence[str] = ANYBODY) -> Agreement:
+        """Write a person as a subject: one of the pronouns, a relative or somebody else; sets `possessive`."""
         drawn = self._random()
         if drawn < 0.35:
-            return self.pronoun(self.choose(_PERSON_PRONOUNS))
+            return self.pronoun(self.choose(pronouns))
         return self.named_person("kin" if drawn < 0.7 else "someone", plural_share)
 
     def named_person(self, tag: str, plural_share: float = 0.2) -> Agreement:
         """Write "my sister", "the young doctor", "the children"; sets `possessive` to match the person."""
         noun = self.noun(tag)
-        plural = self.chance(plural_share)
+        plural = self.chance(plural_share) and self.countable(noun)
         adjective = None
         if "kin" in noun.tags:
             determiner = self.choose(POSSESSIVES)
@@ -155,8 +165,6 @@ class Draft(Sentence):
             determiner = "the"
             if self.chance(0.25):
                 adjective = self.adjective_of(noun)
-        if plural and noun.lemma in ("mother", "father"):
-            plural = False
         self._speaker = ""
         self.possessive = "their" if plural else "her" if noun.feminine else "his"
         return self.phrase(noun, determiner, plural, adjective)

@@ -36,7 +36,7 @@ def definite(draft: Draft, noun: Noun, verb: Verb, *, adjective_share: float = 0
 def indefinite(draft: Draft, noun: Noun, *, negative: bool = False, adjective_share: float = 0.4) -> Agreement:
     """Write an indefinite object: a car, some flowers, some bread; behind a negation: a car -> de voiture."""
     adjective = draft.adjective_of(noun) if draft.chance(adjective_share) else None
-    if not noun.plural or draft.chance(0.2):
+    if not noun.plural or (draft.countable(noun) and draft.chance(0.2)):
         return draft.phrase(noun, "any" if negative else "some", bool(noun.plural), adjective)
     return draft.phrase(noun, "not a" if negative else "a", False, adjective)
 

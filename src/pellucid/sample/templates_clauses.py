@@ -3,7 +3,7 @@
 Each function's docstring is one sentence that it can write. Read next: `templates_questions.py`.
 """
 
-from pellucid.sample.draft import POSSESSIVES, Draft, Template
+from pellucid.sample.draft import FEW, FEWER, POSSESSIVES, Draft, Template
 from pellucid.sample.lexicon import Adjective, FamilyFrame, Noun
 from pellucid.sample.objects import definite, draw_object, when, write_habit, write_place
 from pellucid.sample.sentence import Agreement
@@ -124,7 +124,7 @@ def _describable(draft: Draft, *lemmas: str) -> tuple[Noun, Adjective, str]:
 def _relative_object(draft: Draft) -> None:
     """The dress that my sister bought yesterday is very beautiful."""
     noun, adjective, lemma = _describable(draft, *_RELATIVE_VERBS)
-    plural = bool(noun.plural) and draft.chance(0.25)
+    plural = draft.countable(noun) and draft.chance(0.25)
     thing = draft.phrase(noun, "the", plural)
     draft.both("that", "que")
     subject = draft.someone()
@@ -138,11 +138,11 @@ def _relative_object(draft: Draft) -> None:
 
 def _think(draft: Draft) -> None:
     """The teacher thinks that this lesson is too difficult."""
-    subject = draft.someone()
+    subject = draft.someone(pronouns=FEW)
     draft.act(draft.verb("think", "say", "know"), "present", subject)
     draft.both("that", "que")
     noun, adjective, _ = _describable(draft, "love", "buy", "understand", "read", "visit", "clean", "prepare")
-    plural = bool(noun.plural) and draft.chance(0.25)
+    plural = draft.countable(noun) and draft.chance(0.25)
     thing = draft.phrase(noun, draft.choose(("the", "this")), plural)
     draft.is_("present", thing)
     draft.predicate(adjective, thing, draft.degree(adjective))
@@ -165,12 +165,12 @@ def _said(draft: Draft) -> None:
 
 def _hope(draft: Draft) -> None:
     """I hope that my brother will win the match next Saturday."""
-    subject = draft.someone(0.1)
+    subject = draft.someone(0.1, FEW)
     draft.act(draft.verb("hope"), "present", subject)
     draft.both("that", "que")
     other = draft.phrase(draft.noun("kin"), draft.possessive)
     draft.possessive = "her" if other.feminine else "his"
-    verb = draft.verb("win", "find", "finish", "sell", "understand", "visit", "repair", "bring", "receive", "call")
+    verb = draft.verb("win", "find", "finish", "sell", "visit", "repair", "bring", "call")
     draft.act(verb, "future", other)
     definite(draft, draft.object_of(verb), verb, adjective_share=0.15)
     when(draft, verb, SOON)
@@ -180,9 +180,7 @@ def _hope(draft: Draft) -> None:
 def _when_young(draft: Draft) -> None:
     """When my grandmother was young, she lived in this village."""
     draft.both("when", "quand")
-    subject = (
-        draft.named_person("kin", 0.15) if draft.chance(0.7) else draft.pronoun(draft.choose(("I", "we", "she", "he")))
-    )
+    subject = draft.named_person("kin", 0.15) if draft.chance(0.7) else draft.pronoun(draft.choose(FEWER))
     draft.is_("past", subject)
     draft.predicate(draft.lexicon.adjectives[draft.choose(("young", "young", "rich", "famous"))], subject)
     draft.stop(",")
@@ -196,10 +194,7 @@ def _when_young(draft: Draft) -> None:
         draft.act(draft.verb("work"), "past_state", who)
         draft.phrase(draft.noun("workplace"), "the", prepositions=("at", "à"))
     else:
-        verb = draft.choose(draft.lexicon.habits)[0]
-        while verb.lemma in ("forget", "look for", "use"):
-            verb = draft.choose(draft.lexicon.habits)[0]
-        draft.content.append(verb.lemma)
+        verb = draft.verb("eat", "drink", "read", "write", "watch", "feed", "prepare")
         draft.act(verb, "past_state", who, "", ("often", "souvent"))
         write_habit(draft, verb, "")
     draft.stop()
@@ -208,13 +203,13 @@ def _when_young(draft: Draft) -> None:
 def _if_will(draft: Draft) -> None:
     """If my sister sells her car, she will buy a new bicycle."""
     draft.both("if", "si")
-    subject = draft.someone(0.15)
-    verb = draft.verb("sell", "finish", "find", "win", "receive", "lose", "repair")
+    subject = draft.someone(0.15, FEW)
+    verb = draft.verb("sell", "finish", "find", "win", "lose")
     draft.act(verb, "present", subject, "not" if draft.chance(0.2) else "")
     definite(draft, draft.object_of(verb), verb, adjective_share=0.1)
     draft.stop(",")
     who = draft.again(subject)
-    second = draft.verb("buy", "visit", "invite", "call", "thank", "clean", "leave", "help")
+    second = draft.verb("buy", "visit", "invite", "call", "help", "choose")
     draft.act(second, "future", who)
     draw_object(draft, second, indefinite_share=0.8)
     draft.stop()
@@ -223,14 +218,14 @@ def _if_will(draft: Draft) -> None:
 def _if_would(draft: Draft) -> None:
     """If I were rich, I would buy a castle."""
     draft.both("if", "si")
-    subject = draft.pronoun(draft.choose(("I", "we", "they", "you", "he", "she")))
+    subject = draft.pronoun(draft.choose(FEW))
     adjective = draft.lexicon.adjectives[draft.choose(("rich", "famous", "young", "brave", "patient"))]
     draft.content.append(adjective.lemma)
     draft.both("were", _ETAIT[subject.person])
     draft.predicate(adjective, subject, ("very", "très") if draft.chance(0.2) else ("", ""))
     draft.stop(",")
     who = draft.again(subject)
-    verb = draft.verb("buy", "visit", "build", "invite", "cross", "climb", "write", "learn", "feed", "help", "choose")
+    verb = draft.verb("buy", "visit", "invite", "help", "choose")
     draft.act(verb, "conditional", who)
     draw_object(draft, verb, indefinite_share=0.8)
     draft.stop()
@@ -241,7 +236,7 @@ _ETAIT = ("étais", "étais", "était", "étions", "étiez", "étaient")
 
 def _when_rang(draft: Draft) -> None:
     """My father was reading a newspaper when the phone rang."""
-    subject = draft.someone()
+    subject = draft.someone(pronouns=FEWER)
     verb = draft.choose(draft.lexicon.verb_groups["progressive"])
     draft.content.append(verb.lemma)
     draft.act(verb, "past_progressive", subject)
@@ -284,7 +279,7 @@ def _had_left(draft: Draft) -> None:
 
 def _where_are(draft: Draft) -> None:
     """I don't know where my old keys are."""
-    subject = draft.someone()
+    subject = draft.someone(pronouns=FEW)
     draft.act(draft.verb("know"), "present", subject, "not")
     draft.both("where", "où")
     noun = draft.noun(draft.choose(("small", "thing", "clothes")))
@@ -298,11 +293,11 @@ def _where_are(draft: Draft) -> None:
 
 def _why_crying(draft: Draft) -> None:
     """My mother doesn't know why the children are laughing in the garden."""
-    subject = draft.someone()
+    subject = draft.someone(pronouns=FEW)
     draft.act(draft.verb("know"), "present", subject, "not")
     draft.both("why", "pourquoi")
     other = draft.named_person("someone", 0.3)
-    verb = draft.verb("laugh", "cry", "sing", "dance", "run", "sleep")
+    verb = draft.verb("laugh", "cry", "sing", "dance", "sleep")
     draft.act(verb, "progressive", other)
     write_place(draft, verb)
     draft.stop()

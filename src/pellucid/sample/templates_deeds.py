@@ -3,7 +3,7 @@
 Each function's docstring is one sentence that it can write. Read next: `templates_statements.py`.
 """
 
-from pellucid.sample.draft import Draft, Template
+from pellucid.sample.draft import ANYBODY, FEW, FEWER, Draft, Template
 from pellucid.sample.objects import definite, draw_object, indefinite, when, write_habit, write_place
 from pellucid.sample.phrases import NUMBERS, going_to, modal
 from pellucid.sample.vocabulary import (
@@ -11,6 +11,7 @@ from pellucid.sample.vocabulary import (
     DEEDS,
     EVERY,
     FOUND_AGAIN,
+    FUTURE_VERBS,
     HOURS,
     OFTEN,
     PAST_DAYS,
@@ -67,8 +68,8 @@ def _past_not(draft: Draft) -> None:
 
 def _future_deed(draft: Draft) -> None:
     """We will visit the old castle tomorrow morning."""
-    subject = draft.someone()
-    verb = draft.verb(*PLAN_VERBS)
+    subject = draft.someone(pronouns=FEW)
+    verb = draft.verb(*FUTURE_VERBS)
     draft.act(verb, "future", subject, "not" if draft.chance(0.2) else "")
     definite(draft, draft.object_of(verb), verb)
     when(draft, verb, SOON)
@@ -87,7 +88,7 @@ def _going_to(draft: Draft) -> None:
 
 def _progressive(draft: Draft) -> None:
     """The children are cleaning the kitchen at the moment."""
-    subject = draft.someone()
+    subject = draft.someone(pronouns=FEW)
     verb = draft.choose(draft.lexicon.verb_groups["progressive"])
     draft.content.append(verb.lemma)
     draft.act(verb, "progressive", subject, "not" if draft.chance(0.15) else "")
@@ -140,7 +141,7 @@ def _several(draft: Draft) -> None:
     verb = draft.verb("buy", "sell", "see", "read", "write", "receive", "photograph", "plant", "draw", "paint", "find")
     draft.act(verb, "past", subject)
     noun = draft.object_of(verb)
-    while not noun.plural:
+    while not draft.countable(noun) or "kin" in noun.tags:
         draft.content.pop()
         noun = draft.object_of(verb)
     adjective = draft.adjective_of(noun) if draft.chance(0.6) else None
@@ -151,10 +152,10 @@ def _several(draft: Draft) -> None:
 
 def _giving(draft: Draft) -> None:
     """My aunt gave a beautiful ring to the actress yesterday."""
-    subject = draft.someone()
+    tense = draft.choose(("past", "past", "past", "future"))
+    subject = draft.someone(pronouns=FEWER if tense == "future" else ANYBODY)
     verb = draft.choose(draft.lexicon.verb_groups["giving"])
     draft.content.append(verb.lemma)
-    tense = draft.choose(("past", "past", "future"))
     draft.act(verb, tense, subject)
     indefinite(draft, draft.object_of(verb))
     receiver = draft.noun(draft.choose(("someone", "sibling")))
@@ -166,9 +167,9 @@ def _giving(draft: Draft) -> None:
 
 def _journey(draft: Draft) -> None:
     """The girls went to the library by bus yesterday morning."""
-    subject = draft.someone(0.3)
-    verb = draft.verb("go", "return", "come")
     tense = draft.choose(("past", "past", "future"))
+    subject = draft.someone(0.3, FEWER if tense == "future" else ANYBODY)
+    verb = draft.verb("go", "return", "come")
     draft.act(verb, tense, subject)
     goal = draft.noun("goal")
     draft.phrase(goal, "the", prepositions=("to", "à"))
@@ -189,14 +190,14 @@ def _arrival(draft: Draft) -> None:
 
 def _wake(draft: Draft) -> None:
     """My daughters got up at seven o'clock this morning."""
-    subject = draft.someone(0.3)
+    subject = draft.someone(0.3, FEW)
     verb = draft.verb("get up", "wake up")
-    tense = draft.choose(("present", "past", "future"))
+    tense = draft.choose(("present", "past"))
     negation = "not" if draft.chance(0.2) else ""
     draft.act(verb, tense, subject, negation)
     draft.both("at", "à")
     draft.both(*draft.choose(HOURS))
-    times = {"present": EVERY[:6], "past": PAST_DAYS[:4], "future": SOON[:2]}
+    times = {"present": EVERY[:6], "past": PAST_DAYS[:4]}
     draft.both(
         *draft.choose(tuple(time for time in times[tense] if "evening" not in time[0] and "week" not in time[0]))
     )
@@ -262,8 +263,8 @@ def _working(draft: Draft) -> None:
 
 def _modal(draft: Draft) -> None:
     """The students must finish this exercise before Monday."""
-    subject = draft.someone()
-    name = draft.choose(("must", "can", "can", "could"))
+    name = draft.choose(("must", "must", "can", "can", "could"))
+    subject = draft.someone(pronouns=FEWER if name == "could" else FEW)
     negation = "not" if name == "could" or (name == "can" and draft.chance(0.6)) else ""
     draft.add(modal(name, subject.person, negation).whole)
     verb = draft.verb(*PLAN_VERBS)
@@ -290,7 +291,7 @@ def _want(draft: Draft) -> None:
 
 def _taste(draft: Draft) -> None:
     """My sister loves cheese, but she hates fish."""
-    subject = draft.someone()
+    subject = draft.someone(pronouns=FEW)
     verbs = draft.lexicon.verb_groups["taste"]
     tag = draft.choose(("food", "food", "sound", "show", "readable", "drink"))
     first, second = draft.noun(tag), draft.noun(tag)
@@ -335,8 +336,8 @@ def _found_again(draft: Draft) -> None:
 
 
 DEED_TEMPLATES = (
-    Template("habit", 4, _habit),
-    Template("no_habit", 2.5, _no_habit),
+    Template("habit", 5, _habit),
+    Template("no_habit", 3, _no_habit),
     Template("past_deed", 7, _past_deed),
     Template("past_not", 4, _past_not),
     Template("future_deed", 4, _future_deed),
@@ -350,7 +351,7 @@ DEED_TEMPLATES = (
     Template("giving", 3, _giving),
     Template("journey", 2.5, _journey),
     Template("arrival", 1.5, _arrival),
-    Template("wake", 1.5, _wake),
+    Template("wake", 1.2, _wake),
     Template("playing", 2, _playing),
     Template("its", 1.5, _its),
     Template("working", 1.5, _working),

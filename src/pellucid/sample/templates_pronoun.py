@@ -139,7 +139,7 @@ def _so_it(draft: Draft) -> None:
 PRONOUN_TEMPLATES = (
     Template("because_too", 26, write_because_too),
     Template("since_too", 5, _since_too),
-    Template("they_too", 8, _they_too),
+    Template("they_too", 11, _they_too),
     Template("because_very", 4, _because_very),
     Template("does_not_want", 5, _does_not_want),
     Template("will_not", 4, _will_not),

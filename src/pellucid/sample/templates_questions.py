@@ -17,7 +17,7 @@ from pellucid.sample.phrases import (
     verb_group,
 )  # fmt: skip
 from pellucid.sample.sentence import Agreement, Fragment, pair
-from pellucid.sample.vocabulary import DEEDS, EVERY, PAST_DAYS, PLAN_VERBS, SOON
+from pellucid.sample.vocabulary import DEEDS, EVERY, FUTURE_VERBS, PAST_DAYS, PLAN_VERBS, SOON
 
 _PLEASE = ("please", "si il vous plaît")
 _YOURS = ("your", "your", "his", "her", "our", "their")
@@ -31,7 +31,7 @@ def _asked(draft: Draft) -> tuple[Fragment, Agreement]:
         draft.possessive = {"you": "your", "he": "his", "she": "her", "they": "their"}[name]
         return pair(english, french), agreement
     noun: Noun = draft.noun(draft.choose(("kin", "someone")))
-    plural = draft.chance(0.2) and noun.lemma not in ("mother", "father")
+    plural = draft.chance(0.2) and draft.countable(noun)
     determiner = draft.choose(_YOURS) if "kin" in noun.tags else "the"
     draft.possessive = "their" if plural else "her" if noun.feminine else "his"
     return noun_phrase(noun, determiner, plural), Agreement(5 if plural else 2, noun.feminine, plural)
@@ -81,7 +81,7 @@ def _does(draft: Draft) -> None:
 def _will(draft: Draft) -> None:
     """When will your brother visit the museum?"""
     word = draft.choose((("when", "quand"), ("why", "pourquoi"), ("where", "où"), ("", "")))
-    verb = draft.verb(*(("buy", "sell", "meet", "wait for", "plant", "look for") if word[0] == "where" else PLAN_VERBS))
+    verb = draft.verb(*(("buy", "sell", "meet", "choose") if word[0] == "where" else FUTURE_VERBS))
     draft.both(*word)
     _question(draft, verb, "future")
     definite(draft, draft.object_of(verb), verb)
@@ -116,7 +116,7 @@ def _how_many(draft: Draft) -> None:
         "eat", "buy", "sell", "read", "write", "see", "receive", "send", "photograph", "plant", "find", "draw"
     )
     noun = draft.object_of(verb)
-    while not noun.plural:
+    while not draft.countable(noun) or "kin" in noun.tags:
         draft.content.pop()
         noun = draft.object_of(verb)
     draft.both("how many", "combien de")
@@ -132,7 +132,7 @@ def _which(draft: Draft) -> None:
         "watch", "read", "visit", "choose", "buy", "open", "clean", "take", "listen to", "repair", "finish"
     )
     noun = draft.object_of(verb)
-    plural = bool(noun.plural) and draft.chance(0.25)
+    plural = draft.countable(noun) and draft.chance(0.25)
     which = ("quelles" if plural else "quelle") if noun.feminine else ("quels" if plural else "quel")
     draft.both("which", which)
     draft.both(noun.plural if plural else noun.lemma, noun.french_plural if plural else noun.french)
@@ -151,7 +151,7 @@ def _ever(draft: Draft) -> None:
 
 def _doing(draft: Draft) -> None:
     """Are the children playing in the garden now?"""
-    verb = draft.verb("play", "sing", "dance", "run", "sleep", "rest", "cry", "work")
+    verb = draft.verb("play", "sing", "dance", "sleep", "cry", "work")
     _question(draft, verb, "progressive")
     write_place(draft, verb)
     draft.both(*draft.choose((("now", "maintenant"), ("at the moment", "en ce moment"))))

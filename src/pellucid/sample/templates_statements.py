@@ -18,6 +18,11 @@ _AT_BUILDINGS: tuple[Phrase, ...] = (
 )  # fmt: skip
 _COMPARED = ("vehicle", "transport", "clothes", "furniture", "show", "readable", "game", "town", "settlement",
              "sibling", "animal", "matter", "machine")  # fmt: skip
+_COMPARATIVES = frozenset({
+    "bigger", "smaller", "older", "longer", "faster", "slower", "heavier", "easier", "dirtier", "cleaner", "prettier",
+    "more beautiful", "more expensive", "more interesting", "more boring", "more difficult", "more important",
+    "more modern", "more comfortable", "more dangerous", "more patient", "more stubborn", "more nervous", "more tired",
+})  # fmt: skip
 _SUPERLATIVES = (
     ("clothes", "shop"), ("furniture", "house"), ("town", "city"), ("readable", "library"),
     ("machine", "shop"), ("matter", "book"),
@@ -182,7 +187,7 @@ def _quality(draft: Draft) -> None:
         draft.content.pop()
     adjective = draft.choose(fitting)
     draft.content.append(adjective.lemma)
-    plural = bool(noun.plural) and draft.chance(0.25) and noun.lemma not in ("mother", "father")
+    plural = draft.countable(noun) and draft.chance(0.25)
     tense = draft.choose(("present", "past"))
     thing = draft.phrase(noun, draft.choose(POSSESSIVES) if "kin" in noun.tags else "the", plural)
     draft.is_(tense, thing, "not" if draft.chance(0.2) else "")
@@ -199,7 +204,7 @@ def _compared(draft: Draft) -> tuple[Noun, Noun, Adjective]:
         both = [
             adjective
             for adjective in draft.lexicon.adjectives_of[first.lemma]
-            if adjective.comparative and adjective in draft.lexicon.adjectives_of[second.lemma]
+            if adjective.comparative in _COMPARATIVES and adjective in draft.lexicon.adjectives_of[second.lemma]
         ]
         if first is not second and both:
             adjective = draft.choose(both)
@@ -249,7 +254,7 @@ def _superlative(draft: Draft) -> None:
     """This is the most expensive dress in the shop."""
     tag, where = draft.choose(_SUPERLATIVES)
     adjective = None
-    while adjective is None or not adjective.comparative:
+    while adjective is None or adjective.comparative not in _COMPARATIVES:
         draft.content.clear()
         noun, adjective = _described(draft, (tag,))
     draft.content.append(where)

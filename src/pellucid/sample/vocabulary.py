@@ -82,6 +82,11 @@ PLAN_VERBS: tuple[str, ...] = (
     "start", "plant", "draw", "answer", "feed", "photograph", "cross", "leave", "listen to", "watch", "write", "drive",
     "learn", "explain", "climb", "follow", "carry", "see", "hide", "enter", "receive",
 )  # fmt: skip
+# The same in the future tense: fewer, so that each form is met often.
+FUTURE_VERBS: tuple[str, ...] = (
+    "buy", "sell", "choose", "clean", "repair", "read", "visit", "bring", "send", "prepare", "meet", "help", "call",
+    "invite", "finish", "write", "watch", "paint",
+)  # fmt: skip
 # What can be done already or not yet.
 YET_VERBS: tuple[str, ...] = (
     "finish", "read", "see", "visit", "repair", "clean", "wash", "write", "sell", "find", "meet", "call", "answer",
