@@ -58,8 +58,10 @@ check: $(VENV)/.check-installed
 	$(BIN)/python -m mypy
 	$(MAKE) --no-print-directory test
 
+# On your own text: make bench DATA_DIR=folder/with/train.de/train.en/valid.de/valid.en. More: BENCH="--rounds 5".
 bench: $(VENV)/.test-installed
-	@for script in $(BENCHMARKS); do echo "$$script"; $(BIN)/python "$$script"; done
+	@for script in $(BENCHMARKS); do \
+	  echo "$$script"; $(BIN)/python "$$script" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(BENCH); done
 
 # Keeps runs/: what has been trained stays.
 clean:

@@ -1,0 +1,113 @@
+"""The machine of a measurement: what it is, and how much of it others took meanwhile.
+
+Read ``train_cpu.py`` next.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+import resource
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_TOLD_FLAGS = (
+    "avx2",
+    "avx512f",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "amx_bf16",
+    "asimd",
+    "sve",
+    "bf16",
+)
+
+
+def machine_facts() -> dict[str, object]:
+    """Return processor, instruction sets that matter to matrix products, cores, memory, system, Python."""
+    text = _read("/proc/cpuinfo")
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.M)
+    known = set(flags[1].split()) if flags else set()
+    memory = re.search(r"MemTotal:\s+(\d+)", _read("/proc/meminfo"))
+    return {
+        "processor": name[1] if name else platform.processor() or platform.machine(),
+        "instructions": [flag for flag in _TOLD_FLAGS if flag in known],
+        "cores": available_cores(),
+        "memory_gib": round(int(memory[1]) / 2**20, 1) if memory else None,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How a command ran: wall seconds, and the share of all cores that other processes took (None: unknown)."""
+
+    seconds: float
+    others_share: float | None
+    load_before: float
+
+
+def run_watched(command: Sequence[str | Path], *, log: Path, environment: dict[str, str], timeout: float) -> Watched:
+    """Run a command with its output in a log file.
+
+    Raises:
+        SystemExit: it failed or took too long; the end of its log is shown.
+    """
+    load_before = os.getloadavg()[0]
+    busy, children, began = _busy_seconds(), _child_seconds(), time.perf_counter()
+    with log.open("wb") as sink:
+        try:
+            status = subprocess.run(
+                [str(part) for part in command],
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env=os.environ | environment,
+                timeout=timeout,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            status = -1
+    seconds = time.perf_counter() - began
+    if status:
+        end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-30:])
+        why = f"ended with status {status}" if status > 0 else f"was stopped after {seconds:.0f} s"
+        raise SystemExit(f"{end}\n{' '.join(map(str, command))}\n{why}; its log is {log}")
+    others = None
+    if busy is not None:
+        ours = _child_seconds() - children
+        others = max(0.0, (_busy_seconds() or 0.0) - busy - ours) / (seconds * (os.cpu_count() or 1))
+    return Watched(seconds, others, load_before)
+
+
+def _busy_seconds() -> float | None:
+    """Return the seconds that all cores together have worked, time stolen by the host included."""
+    fields = _read("/proc/stat").splitlines()[:1]
+    if not fields:
+        return None
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, fields[0].split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _child_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,334 @@
+"""Race JoeyNMT 2.3 against pellucid: target tokens per second of training, on this machine's processor.
+
+    python benchmarks/train_cpu.py --data-dir DIR [--src-lang de --tgt-lang en]
+
+Same text, same SentencePiece pieces, same shape (preset small), same batch size in padded tokens, same number
+of threads, one process at a time, in turn. Each side trains through its own loop as its users do; both are
+timed by one stopwatch (``stopwatch.py``), marked once a step. ``README.md`` beside this file says what is equal,
+what is not, and how to read the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from joeynmt.environment import environment_python, write_config, write_vocabulary
+from machine import Watched, available_cores, machine_facts, run_watched
+
+HERE = Path(__file__).resolve().parent
+SIDES = ("JoeyNMT", "pellucid")
+START_SECONDS = 600.0  # for what stands around the timed steps: imports, reading text, building a vocabulary
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What both sides are given."""
+
+    recipe: Path
+    data: Path
+    train: Path
+    valid: Path
+    vocabulary: Path
+    pieces: Path
+    validation_tokens: dict[str, int]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse(arguments)
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    python = environment_python(work / "joeynmt")
+    inputs = prepare_inputs(options, work / "race")
+    rounds = []
+    for number in range(1, options.rounds + 1):
+        # Who goes first changes, so that a machine that slows down or warms up harms both alike.
+        order = SIDES if number % 2 else SIDES[::-1]
+        rounds.append({side: run_side(side, number, options, inputs, work / "race", python) for side in order})
+        if number == 1:
+            check_same_pieces(rounds[0]["JoeyNMT"], inputs)
+        print(round_line(number, rounds[-1]), flush=True)
+    result = collect(options, rounds)
+    table = as_table(result)
+    print(f"\n{table}")
+    for path in write_result(options.results, result, table):
+        print(f"written: {path}")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add(
+        "--data-dir",
+        type=Path,
+        help="holds train.SRC train.TGT valid.SRC valid.TGT; else the embedded corpus",
+    )
+    add("--src-lang", default=None, help="end of the source files' names (default: de; embedded corpus: en)")
+    add("--tgt-lang", default=None, help="end of the target files' names (default: en; embedded corpus: fr)")
+    add("--rounds", type=int, default=3, help="runs of each side, in turn")
+    add("--steps", type=int, default=None, help="timed steps of a run (default: 100)")
+    add(
+        "--seconds",
+        type=float,
+        default=None,
+        help="time each run for so many seconds instead of a number of steps",
+    )
+    add("--warmup-steps", type=int, default=10, help="steps before the clock starts")
+    add("--batch-size", type=int, default=2048, help="padded tokens of the longer side")
+    add("--threads", type=int, default=2)
+    add(
+        "--precision",
+        choices=["auto", "fp32", "bf16"],
+        default="auto",
+        help="pellucid's; JoeyNMT has only fp32",
+    )
+    add(
+        "--joeynmt-dropout",
+        choices=["paper", "own"],
+        default="paper",
+        help="its own has two more places a layer",
+    )
+    add("--seed", type=int, default=1)
+    add("--work", type=Path, default=HERE / ".environments", help="environments and runs; may be deleted")
+    add("--results", type=Path, default=HERE / "results", help="where the result is written")
+    options = parser.parse_args(arguments)
+    if options.steps and options.seconds:
+        parser.error("--steps and --seconds are two ways to end a run; give one")
+    if options.threads > available_cores():
+        parser.error(f"--threads {options.threads}, but this machine lends {available_cores()} cores")
+    if not options.seconds:
+        options.steps = options.steps or 100
+    options.src_lang = options.src_lang or ("de" if options.data_dir else "en")
+    options.tgt_lang = options.tgt_lang or ("en" if options.data_dir else "fr")
+    return options
+
+
+def prepare_inputs(options: argparse.Namespace, folder: Path) -> Inputs:
+    """Train the pieces and write the token store once, with the code of ``pellucid train``."""
+    from pellucid.config import recipe_from, to_toml
+    from pellucid.jobs.prepare import prepare
+    from pellucid.runtime import Runtime
+
+    folder.mkdir(exist_ok=True)
+    text = options.data_dir.resolve() if options.data_dir else write_embedded_corpus(folder / "text", options)
+    files = {
+        split: {
+            "src": text / f"{split}.{options.src_lang}",
+            "tgt": text / f"{split}.{options.tgt_lang}",
+            "name": split,
+        }
+        for split in ("train", "valid")
+    }
+    table = {
+        "preset": "small",
+        "data": {"train": [files["train"]], "valid": files["valid"]}
+        | {"src_lang": options.src_lang, "tgt_lang": options.tgt_lang},
+        # No validation and no timed save within the race; JoeyNMT has none there either.
+        "training": {
+            "batch_size": options.batch_size,
+            "train_steps": 10_000_000,
+            "valid_steps": 10_000_000,
+            "save_seconds": 1e9,
+            "seed": options.seed,
+            "threads": options.threads,
+            "precision": options.precision,
+        },
+    }
+    recipe = recipe_from(table, place="the race")
+    path = folder / "recipe.toml"
+    path.write_text(to_toml(recipe), encoding="utf-8")
+    runtime = Runtime.detect(device="cpu", precision=options.precision, threads=options.threads)
+    prepared = prepare(recipe, folder / "data", runtime=runtime, say=lambda line: print(f"  {line}", flush=True))
+    vocabulary = folder / "vocabulary.txt"
+    pieces = write_vocabulary(folder / "data" / "tokenizer", vocabulary)
+    valid = prepared.valid_store
+    tokens = {
+        "source": int(valid.source_lengths.sum()) + len(valid),
+        "target": int(valid.target_lengths.sum()) + len(valid),
+    }
+    return Inputs(path, folder / "data", text / "train", text / "valid", vocabulary, pieces, tokens)
+
+
+def write_embedded_corpus(folder: Path, options: argparse.Namespace) -> Path:
+    """Write the corpus that pellucid brings along, for a race without any data."""
+    from pellucid.sample.corpus import build_corpus
+
+    print("no --data-dir: racing on the embedded English-French corpus", flush=True)
+    folder.mkdir(exist_ok=True)
+    corpus = build_corpus(seed=options.seed)
+    for split, pairs in (("train", corpus.train), ("valid", corpus.valid)):
+        sides = {options.src_lang: [p.source for p in pairs], options.tgt_lang: [p.target for p in pairs]}
+        for language, lines in sides.items():
+            content = "".join(f"{line}\n" for line in lines)
+            (folder / f"{split}.{language}").write_text(content, encoding="utf-8")
+    return folder
+
+
+def run_side(
+    side: str, number: int, options: argparse.Namespace, inputs: Inputs, folder: Path, python: Path
+) -> dict[str, object]:
+    """Train one side until the stopwatch ends it; return what the stopwatch and the machine say."""
+    run = folder / f"{side.lower()}-run"
+    result = folder / f"{side.lower()}-{number}.json"
+    log = folder / f"{side.lower()}-{number}.log"
+    shutil.rmtree(run, ignore_errors=True)
+    result.unlink(missing_ok=True)
+    end = ["--seconds", options.seconds] if options.seconds else ["--steps", options.steps]
+    timing = ["--warmup-steps", options.warmup_steps, *end]
+    if side == "pellucid":
+        shutil.copytree(inputs.data, run / "data")
+        command = [sys.executable, HERE / "pellucid_side.py", inputs.recipe, run, result, *timing]
+    else:
+        config = folder / "joeynmt.yaml"
+        write_joeynmt_config(config, run, options, inputs)
+        command = [python, HERE / "joeynmt" / "side.py", config, result, *timing]
+        command += ["--threads", options.threads, "--dropout", options.joeynmt_dropout]
+    environment = {"OMP_NUM_THREADS": str(options.threads), "MKL_NUM_THREADS": str(options.threads)}
+    timeout = START_SECONDS + (options.seconds or 0) + 60 * (options.warmup_steps + (options.steps or 0))
+    watched: Watched = run_watched([str(c) for c in command], log=log, environment=environment, timeout=timeout)
+    return json.loads(result.read_text(encoding="utf-8")) | {"machine": asdict(watched)}
+
+
+def write_joeynmt_config(path: Path, run: Path, options: argparse.Namespace, inputs: Inputs) -> None:
+    """Say the same run in JoeyNMT's words."""
+    from pellucid.config import load_recipe
+
+    write_config(
+        path,
+        run=run,
+        train=inputs.train,
+        valid=inputs.valid,
+        src_lang=options.src_lang,
+        tgt_lang=options.tgt_lang,
+        vocabulary=inputs.vocabulary,
+        pieces=inputs.pieces,
+        batch_size=options.batch_size,
+        max_length=load_recipe(inputs.recipe).training.max_length,
+        seed=options.seed,
+    )
+
+
+def check_same_pieces(joeynmt: Mapping[str, object], inputs: Inputs) -> None:
+    """Hold the number of pieces of the whole validation text against each other.
+
+    Raises:
+        SystemExit: they differ by more than a thousandth, so the sides do not read the same text.
+    """
+    facts = joeynmt["facts"]
+    assert isinstance(facts, dict)
+    theirs, ours = facts["validation tokens"], inputs.validation_tokens
+    print(f"pieces of the validation text: JoeyNMT {theirs}, pellucid {ours}", flush=True)
+    if any(abs(theirs[side] - ours[side]) > 0.001 * ours[side] for side in ours):
+        raise SystemExit("the two sides cut the validation text differently; the race would mean nothing")
+
+
+def collect(options: argparse.Namespace, rounds: Sequence[Mapping[str, Mapping[str, object]]]) -> dict[str, object]:
+    """Put speeds, ratios, settings and versions together."""
+    speeds = {side: [float(r[side]["target_tokens_per_second"]) for r in rounds] for side in SIDES}
+    padded = {side: [float(r[side]["padded_tokens_per_second"]) for r in rounds] for side in SIDES}
+    ratios = [ours / theirs for theirs, ours in zip(speeds["JoeyNMT"], speeds["pellucid"], strict=True)]
+    settings = {
+        k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in {"work", "results"}
+    }
+    settings["data_dir"] = options.data_dir.name if options.data_dir else "embedded corpus"
+    return {
+        "what": "real target tokens with end of sentence per second, whole training loop, after warm-up",
+        "median": {side: statistics.median(values) for side, values in speeds.items()},
+        "median_padded": {side: statistics.median(values) for side, values in padded.items()},
+        "ratio_of_medians": statistics.median(speeds["pellucid"]) / statistics.median(speeds["JoeyNMT"]),
+        "ratio_per_round": ratios,
+        "settings": settings,
+        "machine": machine_facts(),
+        "commit": commit(),
+        "pellucid": importlib.metadata.version("pellucid"),
+        "rounds": rounds,
+    }
+
+
+def commit() -> str:
+    """Return the commit of this checkout, with a plus where files differ from it."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+"], cwd=HERE, capture_output=True, text=True, check=False
+    )
+    return described.stdout.strip() or "unknown"
+
+
+def round_line(number: int, sides: Mapping[str, Mapping[str, object]]) -> str:
+    """Return a round for the screen."""
+    speed = {side: float(sides[side]["target_tokens_per_second"]) for side in SIDES}
+    shares = [sides[side]["machine"]["others_share"] for side in SIDES]
+    busy = max((share for share in shares if share is not None), default=0.0)
+    warning = f"   (others took {busy:.0%} of the cores: not for the record)" if busy > 0.05 else ""
+    return (
+        f"round {number}: JoeyNMT {speed['JoeyNMT']:,.0f}   pellucid {speed['pellucid']:,.0f} target tokens/s   "
+        f"ratio {speed['pellucid'] / speed['JoeyNMT']:.2f}{warning}"
+    )
+
+
+def as_table(result: Mapping[str, object]) -> str:
+    """Return the result as Markdown, for the screen and the results folder."""
+    rounds, ratios, settings, machine = (result[k] for k in ("rounds", "ratio_per_round", "settings", "machine"))
+    lines = [
+        f"JoeyNMT against pellucid, training on {machine['processor']} ({', '.join(machine['instructions'])}), "
+        f"{settings['threads']} threads, {machine['date'][:10]}",
+        "",
+        "| round | side | target tokens/s | padded tokens/s | real share | s/step (median) | steps | taken by others |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for number, sides in enumerate(rounds, start=1):
+        for name, run in sides.items():
+            share = run["machine"]["others_share"]
+            cells = (
+                str(number),
+                name,
+                f"{run['target_tokens_per_second']:,.0f}",
+                f"{run['padded_tokens_per_second']:,.0f}",
+                f"{run['target_tokens'] / run['padded_tokens']:.0%}",
+                f"{run['median_step_seconds']:.3f}",
+                str(run["steps"]),
+                "unknown" if share is None else f"{share:.1%}",
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    median = result["median"]
+    lines += [
+        "",
+        f"median: JoeyNMT {median['JoeyNMT']:,.0f}, pellucid {median['pellucid']:,.0f} target tokens/s; "
+        f"ratio {result['ratio_of_medians']:.2f} (per round: {', '.join(f'{r:.2f}' for r in ratios)})",
+        "",
+    ]
+    for name in SIDES:
+        facts = rounds[0][name]["facts"]
+        versions = ", ".join(f"{package} {version}" for package, version in facts["versions"].items())
+        lines.append(
+            f"{name}: {facts['parameters']:,} parameters, {facts['precision']}; {versions}, Python {facts['python']}  "
+        )
+    told = {k: v for k, v in settings.items() if v is not None}
+    lines.append(f"commit {result['commit']}; settings: {', '.join(f'{k} {v}' for k, v in told.items())}")
+    return "\n".join(lines)
+
+
+def write_result(folder: Path, result: Mapping[str, object], table: str) -> list[Path]:
+    """Write JSON and Markdown under a name with the date; nothing is overwritten."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{datetime.date.today().isoformat()}-train-cpu"
+    count = 1
+    while (folder / f"{stem}.json").exists():
+        count += 1
+        stem = f"{datetime.date.today().isoformat()}-train-cpu-{count}"
+    paths = [folder / f"{stem}.json", folder / f"{stem}.md"]
+    paths[0].write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    paths[1].write_text(table + "\n", encoding="utf-8")
+    return paths
+
+
+if __name__ == "__main__":
+    main()
