@@ -109,7 +109,7 @@ class TokenizerConfig(Section):
     joint: bool = True
     vocab_size: int | Literal["auto"] = "auto"
     model_type: Literal["unigram", "bpe"] = "unigram"
-    character_coverage: float = Field(0.9995, gt=0, le=1)
+    character_coverage: float = Field(0.9995, ge=0.98, le=1, description="0.98 is SentencePiece's own least")
     byte_fallback: bool = True
     input_sentence_size: int = Field(2_000_000, ge=1)
     lowercase: bool = False

@@ -104,7 +104,7 @@ def epoch_batches(
     # Only random() is used: its stream is stable between numpy releases, that of shuffle() is not promised.
     blurred = difference[rows] + LENGTH_NOISE * generator.random(rows.size)
     rows = rows[_by_length(longer[rows], blurred)]
-    batches = _cut(rows, longer[rows], batch_size, batch_type)
+    batches = _cut(rows, longer[rows], batch_size, batch_type, first_share=generator.random())
     order = np.argsort(generator.random(len(batches)), kind="stable")
     return [batches[i] for i in order]
 
@@ -120,12 +120,20 @@ def _by_length(longer: NDArray[np.int64], difference: NDArray[np.float64]) -> Ro
     return np.lexsort((turned, -longer))
 
 
-def _cut(rows: Rows, longer: NDArray[np.int64], batch_size: int, batch_type: BatchType) -> list[Rows]:
-    """Cut rows, longest first, into batches: the first row of each decides how many fit."""
+def _cut(
+    rows: Rows, longer: NDArray[np.int64], batch_size: int, batch_type: BatchType, *, first_share: float
+) -> list[Rows]:
+    """Cut rows, longest first, into batches: the first row of each decides how many fit.
+
+    The very first is cut short by chance, which moves every border: even where few rows are of like
+    length, other rows meet in the next epoch. It costs half a batch an epoch.
+    """
     batches: list[Rows] = []
     start = 0
     while start < rows.size:
         count = batch_size if batch_type is BatchType.SENTENCES else batch_size // int(longer[start])
+        if start == 0:
+            count = 1 + int(first_share * count)
         batches.append(rows[start : start + count])
         start += count
     return batches

@@ -20,6 +20,7 @@ from pellucid.config import TokenizerConfig
 from pellucid.errors import ConfigError, DataError
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.segmenter import Segmenter
+from pellucid.text.sentencepiece_file import MAX_PIECES
 from pellucid.text.vocabulary import WORD_BOUNDARY
 
 __all__ = ["AUTO_VOCAB_SIZE", "VocabularyChoice", "train_segmenter", "trainer_options"]
@@ -27,6 +28,9 @@ __all__ = ["AUTO_VOCAB_SIZE", "VocabularyChoice", "train_segmenter", "trainer_op
 AUTO_VOCAB_SIZE: Final = 8000
 MAX_SENTENCE_CHARACTERS: Final = 4096
 """Longer lines are cut here for learning; BPE numbers positions in 16 bits (google/sentencepiece#340)."""
+
+MAX_THREADS: Final = 1024
+"""SentencePiece's own limit."""
 
 # Control characters (NUL and TAB make SentencePiece drop the line), its space and unknown marks,
 # non-characters and private use. They are spelt in bytes and never learnt.
@@ -71,10 +75,12 @@ def train_segmenter(
         DataError: no text.
         ConfigError: a size that cannot be had, with the sizes that can.
     """
+    wanted = AUTO_VOCAB_SIZE if config.vocab_size == "auto" else config.vocab_size
+    if wanted > MAX_PIECES:
+        raise ConfigError(f"tokenizer.vocab_size = {wanted} is more than {MAX_PIECES:,}; use 'auto', or some thousands")
     sentences = _sample(_presentable(texts, config), config.input_sentence_size, seed)
     if not sentences:
         raise DataError(f"there is no text to learn a tokenizer from ({side}): every sentence is empty")
-    wanted = AUTO_VOCAB_SIZE if config.vocab_size == "auto" else config.vocab_size
     size = wanted - reserved + 1  # SentencePiece counts its own unknown piece, which is one of ours too
     reason = "as asked"
     try:
@@ -155,7 +161,7 @@ class _AlphabetTooLarge(Exception):
 def _train(sentences: list[str], config: TokenizerConfig, *, size: int, threads: int) -> bytes:
     if size < 1:
         raise _AlphabetTooLarge(257 if config.byte_fallback else 2)
-    options = trainer_options(config, size=size, threads=max(1, threads))
+    options = trainer_options(config, size=size, threads=min(max(1, threads), MAX_THREADS))
     model = io.BytesIO()
     try:
         train = cast(Callable[..., None], sentencepiece.SentencePieceTrainer.train)

@@ -16,7 +16,7 @@ from typing import Final
 
 from pellucid.errors import BundleError
 
-__all__ = ["MAX_MODEL_BYTES", "SentencePieceFile", "inspect"]
+__all__ = ["MAX_MODEL_BYTES", "MAX_PIECES", "SentencePieceFile", "inspect"]
 
 MAX_MODEL_BYTES: Final = 64 << 20
 MAX_PIECES: Final = 1 << 20

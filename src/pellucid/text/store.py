@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -127,12 +128,12 @@ def write_store(
         folder.parent.mkdir(parents=True, exist_ok=True)
         DISK.remove(beside)  # what a killed run may have left
         beside.mkdir()
-        writer = _Writer(beside, tokenizer, max_length)
-        for chunk in _chunks(pairs, CHUNK_PAIRS):
-            writer.add(chunk)
-            if progress:
-                progress(len(chunk))
-        writer.finish()
+        with closing(_Writer(beside, tokenizer, max_length)) as writer:
+            for chunk in _chunks(pairs, CHUNK_PAIRS):
+                writer.add(chunk)
+                if progress:
+                    progress(len(chunk))
+            writer.finish()
         _put_in_place(beside, folder)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -187,7 +188,6 @@ class _Writer:
         for stream in self.files.values():
             stream.flush()
             os.fsync(stream.fileno())
-            stream.close()
         if self.rows == 0:
             raise DataError(
                 f"no sentence pair is left: {self.left_out} had more than max_length = {self.max_length} tokens on a "
@@ -209,6 +209,11 @@ class _Writer:
         }
         DISK.write(self.folder / INDEX_FILE, json.dumps(index, indent=2).encode())
         DISK.sync_folder(self.folder)
+
+    def close(self) -> None:
+        for stream in self.files.values():
+            with suppress(OSError):  # on a full disk closing fails too, and the first error is the one to tell
+                stream.close()
 
     def _write(self, name: str, values: Sequence[int] | NDArray[np.int64]) -> None:
         raw = np.asarray(values, dtype=self.types[name]).tobytes()

@@ -160,6 +160,11 @@ def test_an_impossible_size_names_the_largest_that_works(model_type: str) -> Non
     assert learn(TokenizerConfig(vocab_size=largest, model_type=model_type)).source_vocab_size == largest  # type: ignore[arg-type]
 
 
+def test_an_absurd_size_is_refused_before_the_trainer_sees_it() -> None:
+    with pytest.raises(ConfigError, match="vocab_size = 2147483647 is more than"):
+        learn(TokenizerConfig(vocab_size=2**31 - 1))
+
+
 def test_a_size_below_the_alphabet_names_the_smallest_that_works() -> None:
     with pytest.raises(ConfigError, match="the alphabet alone needs") as caught:
         learn(TokenizerConfig(vocab_size=101))
