@@ -140,7 +140,7 @@ def _draw_splits(drawer: _Drawer, sizes: dict[str, int], known: _Vocabulary) -> 
     missing = dict(sizes)
     held_out: list[_Drawn] = []
     found: dict[str, list[SamplePair]] = {split: [] for split in sizes}
-    attempts = _ATTEMPTS_PER_PAIR * (sum(sizes.values()) + 1_000)
+    attempts = _ATTEMPTS_PER_PAIR * (sum(sizes.values()) + 200)
     wanted = {split for split, size in sizes.items() if size}
     while wanted:
         attempts -= 1

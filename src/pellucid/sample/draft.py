@@ -31,9 +31,8 @@ ANYBODY = ("I", "I", "you", "you", "he", "she", "we", "they")
 # Persons for the rarer tenses: few, so that every form is met often enough to be learned.
 FEW = ("I", "I", "you", "he", "she")
 FEWER = ("I", "he", "she")
-_SINGLE = frozenset(
-    ["mother", "father", "husband", "transport", "settlement", "town", "home", "sight", "way", "indoor"]
-)
+_SINGLE = frozenset(["mother", "father", "transport", "settlement", "town", "home", "sight", "way", "indoor"])
+_CHILDREN = frozenset({"boy", "girl", "child"})
 POSSESSIVES = ("my", "my", "your", "his", "her", "our", "their")
 _OF_PERSON = {"I": "my", "you": "your", "he": "his", "she": "her", "we": "our", "they": "their"}
 
@@ -64,20 +63,27 @@ class Draft(Sentence):
 
     def noun(self, tag: str) -> Noun:
         """Draw a noun with the tag, one not yet in the sentence where there is a choice, and note it."""
-        choices = self.lexicon.nouns_by_tag[tag]
+        return self.new(self.lexicon.nouns_by_tag[tag])
+
+    def object_of(self, verb: Verb) -> Noun:
+        """Draw a noun that the verb takes, one not yet in the sentence where there is a choice, and note it."""
+        return self.new(self.lexicon.objects_of[verb.lemma])
+
+    def new(self, choices: Sequence[Noun]) -> Noun:
+        """Draw and note a noun that is new to the sentence; children have no daughters and sons."""
+        young = bool(_CHILDREN.intersection(self.content))
         noun = self.choose(choices)
-        while noun.lemma in self.content and len(choices) > 1:
+        while len(choices) > 1 and (noun.lemma in self.content or (young and "offspring" in noun.tags)):
             noun = self.choose(choices)
         self.content.append(noun.lemma)
         return noun
 
-    def object_of(self, verb: Verb) -> Noun:
-        """Draw a noun that the verb takes, one not yet in the sentence where there is a choice, and note it."""
-        choices = self.lexicon.objects_of[verb.lemma]
-        noun = self.choose(choices)
-        while noun.lemma in self.content and len(choices) > 1:
-            noun = self.choose(choices)
-        self.content.append(noun.lemma)
+    def clothes(self, wearer: Agreement) -> Noun:
+        """Draw and note what the wearer may have on: dresses and skirts are for women here."""
+        noun = self.noun("clothes")
+        while "ladies" in noun.tags and not wearer.feminine:
+            self.content.pop()
+            noun = self.noun("clothes")
         return noun
 
     def verb(self, *lemmas: str) -> Verb:

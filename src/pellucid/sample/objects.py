@@ -67,8 +67,7 @@ def draw_object(draft: Draft, verb: Verb, *, indefinite_share: float = 0.6, nega
 def write_habit(draft: Draft, verb: Verb, negation: str) -> None:
     """Write the object of a habitual verb already written."""
     _, determiners, objects = next(habit for habit in draft.lexicon.habits if habit[0] is verb)
-    noun = draft.choose(objects)
-    draft.content.append(noun.lemma)
+    noun = draft.new(objects)
     determiner = draft.choose(determiners)
     if determiner == "my":
         determiner = draft.possessive

@@ -83,7 +83,7 @@ def _relative_subject(draft: Draft) -> None:
     draft.both("who", "qui")
     if draft.chance(0.3):
         draft.act(draft.verb("wear"), "progressive", subject)
-        clothes = draft.noun("clothes")
+        clothes = draft.clothes(subject)
         draft.phrase(clothes, "a", False, draft.adjective_of(clothes) if draft.chance(0.9) else None)
     else:
         verb = draft.choose(draft.lexicon.verb_groups["progressive"])

@@ -101,7 +101,7 @@ def _wearing(draft: Draft) -> None:
     """The young singer is wearing a yellow dress today."""
     subject = draft.someone()
     draft.act(draft.verb("wear"), "progressive", subject)
-    clothes = draft.noun("clothes")
+    clothes = draft.clothes(subject)
     draft.phrase(clothes, "a", False, draft.adjective_of(clothes) if draft.chance(0.9) else None)
     draft.both("today", "aujourd'hui")
     draft.stop()
@@ -278,14 +278,14 @@ def _modal(draft: Draft) -> None:
 
 
 def _want(draft: Draft) -> None:
-    """My sister doesn't want to sell her old car this year."""
+    """My sister doesn't want to sell her old car this week."""
     subject = draft.someone()
     draft.act(draft.verb("want"), "present", subject, "not" if draft.chance(0.4) else "")
     draft.both("to", "")
     verb = draft.verb(*PLAN_VERBS)
     draft.infinitive(verb, subject)
     definite(draft, draft.object_of(verb), verb)
-    draft.both(*draft.choose((("today", "aujourd'hui"), ("this year", "cette année"), *SOON[:4])))
+    draft.both(*draft.choose((("today", "aujourd'hui"), ("this week", "cette semaine"), *SOON[:4])))
     draft.stop()
 
 

@@ -61,7 +61,7 @@ def _profession(draft: Draft) -> None:
 
 
 def _family_trades(draft: Draft) -> None:
-    """My sister is a doctor, and her husband is a lawyer."""
+    """My sister is a doctor, and her father is a lawyer."""
     tense = draft.choose(("present", "past"))
     subject = draft.named_person("kin", 0)
     draft.is_(tense, subject)
