@@ -7,8 +7,7 @@ fused pass over the weights a step. Read ``batches.py`` next.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from functools import cmp_to_key
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +16,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pellucid.errors import CheckpointError, IncompatibleModelError
-from pellucid.training.checkpoints import list_checkpoints, verify_checkpoint
-from pellucid.training.state import read_state
-from pellucid.training.validation import is_better
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["MovingAverage", "average_weights", "choose_checkpoints", "decay_at"]
+__all__ = ["MovingAverage", "average_weights", "decay_at"]
 
 
 def decay_at(updates: int, *, decay: float) -> float:
@@ -58,41 +54,6 @@ class MovingAverage:
         if not self.decay:
             torch._foreach_copy_(self._averaged, self._live)
         return self.model
-
-
-def choose_checkpoints(run_folder: Path, *, last: int | None = None, best: int | None = None) -> list[Path]:
-    """Return the last so many checkpoints of a run, the best so many by validation, or all that are kept.
-
-    The best are chosen among those that were written at a validation; every one returned is whole.
-
-    Raises:
-        CheckpointError: there are fewer than asked for, none at all, or one of them is damaged.
-    """
-    folders = list_checkpoints(run_folder / "checkpoints")
-    if best is not None:
-        folders = _best_last(folders)
-    asked = best if best is not None else last
-    count = len(folders) if asked is None else asked
-    if not 1 <= count <= len(folders):
-        kind = "were written at a validation" if best is not None else "are kept"
-        raise CheckpointError(
-            f"{run_folder}: {len(folders)} checkpoints {kind}, and {max(1, count)} are needed; "
-            "training.keep_checkpoint says how many a run keeps"
-        )
-    for folder in folders[-count:]:
-        verify_checkpoint(folder)
-    return folders[-count:]
-
-
-def _best_last(folders: Sequence[Path]) -> list[Path]:
-    """Return the checkpoints that were written at a validation, the best one last."""
-
-    def compare(one: tuple[Path, Mapping[str, float]], other: tuple[Path, Mapping[str, float]]) -> int:
-        return is_better(one[1], other[1]) - is_better(other[1], one[1])
-
-    states = [(folder, read_state(folder)[0]) for folder in folders]
-    validated = [(folder, state.validation) for folder, state in states if state.validated_step == state.step]
-    return [folder for folder, _ in sorted(validated, key=cmp_to_key(compare))]
 
 
 def average_weights(folders: Sequence[Path]) -> dict[str, Tensor]:

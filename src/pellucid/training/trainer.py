@@ -160,7 +160,11 @@ class Trainer:
         )
         facts = RunFacts(
             settings=inputs.settings,
-            data={"train": inputs.store.fingerprint, "valid": inputs.valid_store.fingerprint},
+            data={
+                "train": inputs.store.fingerprint,
+                "valid": inputs.valid_store.fingerprint,
+                "corpus_weights": None if inputs.corpus_weights is None else list(inputs.corpus_weights),
+            },
             runtime={**inputs.runtime.describe(), "processes": inputs.ranks.count},
         )
         self._archive = Archive(

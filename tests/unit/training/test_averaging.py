@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from pellucid.errors import CheckpointError, IncompatibleModelError
-from pellucid.training.averaging import MovingAverage, average_weights, choose_checkpoints, decay_at
+from pellucid.training.averaging import MovingAverage, average_weights, decay_at
 from pellucid.training.checkpoints import list_checkpoints, step_of
 
 from .kit import equal_weights, run_training, tiny_model
@@ -56,7 +56,7 @@ def test_without_decay_the_twin_is_the_model_of_the_moment() -> None:
 
 def test_the_mean_of_checkpoints(tmp_path: Path) -> None:
     run_training(tmp_path, config_train_steps=6, config_save_steps=2, config_keep_checkpoint=5)
-    folders = choose_checkpoints(tmp_path, last=3)
+    folders = list_checkpoints(tmp_path / "checkpoints")[-3:]
     assert [step_of(folder) for folder in folders] == [2, 4, 6]
     mean = average_weights(folders)
     loaded = [load_file(folder / "weights.safetensors") for folder in folders]
@@ -67,25 +67,7 @@ def test_the_mean_of_checkpoints(tmp_path: Path) -> None:
     tiny_model().load_state_dict(mean)
 
 
-def test_the_best_checkpoints_are_those_of_the_best_validations(tmp_path: Path) -> None:
-    scores = iter([3.0, 9.0, 5.0, 7.0])
-    run_training(
-        tmp_path,
-        config_train_steps=8,
-        config_valid_steps=2,
-        config_save_steps=1,
-        config_keep_checkpoint=20,
-        evaluator=lambda model: {"bleu": next(scores)},
-    )
-    assert [step_of(folder) for folder in choose_checkpoints(tmp_path, best=2)] == [8, 4]
-    assert len(choose_checkpoints(tmp_path)) == len(list_checkpoints(tmp_path / "checkpoints")) == 9
-    with pytest.raises(CheckpointError, match="4 checkpoints were written at a validation, and 7 are needed"):
-        choose_checkpoints(tmp_path, best=7)
-
-
-def test_a_run_without_checkpoints_cannot_be_averaged(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="0 checkpoints are kept"):
-        choose_checkpoints(tmp_path)
+def test_nothing_cannot_be_averaged(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="at least one"):
         average_weights([])
     with pytest.raises(CheckpointError, match="no checkpoint"):
@@ -95,6 +77,6 @@ def test_a_run_without_checkpoints_cannot_be_averaged(tmp_path: Path) -> None:
 def test_checkpoints_of_two_architectures_are_not_averaged(tmp_path: Path) -> None:
     run_training(tmp_path / "a", config_train_steps=1)
     run_training(tmp_path / "b", config_train_steps=1, model=tiny_model(d_feedforward=29))
-    folders = [choose_checkpoints(tmp_path / name, last=1)[0] for name in "ab"]
+    folders = [list_checkpoints(tmp_path / name / "checkpoints")[-1] for name in "ab"]
     with pytest.raises(IncompatibleModelError, match="one architecture"):
         average_weights(folders)
