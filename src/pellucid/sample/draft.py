@@ -92,14 +92,14 @@ class Draft(Sentence):
         self.content.append(verb.lemma)
         return verb
 
-    def adjective_of(self, noun: Noun) -> Adjective | None:
-        """Draw and note an adjective that can stand beside the noun, or None if there is none."""
-        choices = self.lexicon.attributes_of[noun.lemma]
+    def adjective_of(self, noun: Noun, *, predicative: bool = False) -> Adjective | None:
+        """Draw and note an adjective that can stand beside the noun (or behind "be"), or None if there is none."""
+        choices = (self.lexicon.adjectives_of if predicative else self.lexicon.attributes_of)[noun.lemma]
         if not choices:
             return None
         adjective = self.choose(choices)
-        if adjective.lemma in self.content:  # not "clean the clean garage"
-            return None
+        if adjective.lemma in self.content or (adjective.lemma == "clean" and "wash" in self.content):
+            return None  # not "clean the clean garage"
         self.content.append(adjective.lemma)
         return adjective
 

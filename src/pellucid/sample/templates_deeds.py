@@ -184,7 +184,7 @@ def _arrival(draft: Draft) -> None:
     verb = draft.verb("arrive", "stay")
     draft.act(verb, "past", subject, "not" if draft.chance(0.15) else "")
     draft.phrase(draft.noun("town"), "the", prepositions=("at", "à"))
-    draft.both(*draft.choose(PAST_DAYS))
+    when(draft, verb, PAST_DAYS)
     draft.stop()
 
 

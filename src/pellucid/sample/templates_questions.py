@@ -161,7 +161,7 @@ def _doing(draft: Draft) -> None:
 def _is_it(draft: Draft) -> None:
     """Is your brother's new house very expensive?"""
     noun = draft.noun(draft.choose(("vehicle", "clothes", "furniture", "town", "show", "matter", "readable", "food")))
-    adjective = draft.adjective_of(noun)
+    adjective = draft.adjective_of(noun, predicative=True)
     if adjective is None:
         adjective = draft.lexicon.adjectives["interesting"]
         draft.content.append(adjective.lemma)

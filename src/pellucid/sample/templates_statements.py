@@ -159,7 +159,7 @@ def _described(draft: Draft, tags: tuple[str, ...]) -> tuple[Noun, Adjective]:
     """Draw a noun and an adjective that fits it."""
     while True:
         noun = draft.noun(draft.choose(tags))
-        adjective = draft.adjective_of(noun)
+        adjective = draft.adjective_of(noun, predicative=True)
         if adjective is not None:
             return noun, adjective
         draft.content.pop()

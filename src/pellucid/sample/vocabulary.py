@@ -103,7 +103,7 @@ MOMENTARY: frozenset[str] = frozenset({
     "enter", "open", "close", "push", "pull", "carry", "wait for", "cross", "follow", "look for", "call",
     "hear", "throw", "catch", "cut", "eat", "drink", "break", "answer", "thank", "park", "wash", "feed", "order",
     "prepare", "clean",
-    "jump over", "leave", "bring", "hide", "take", "listen to", "watch", "help", "read",
+    "jump over", "leave", "bring", "hide", "take", "listen to", "watch", "help", "read", "arrive",
 })  # fmt: skip
 _LATER: tuple[Phrase, ...] = (("this morning", "ce matin"), ("today", "aujourd'hui"))
 _AFTERWARDS: tuple[Phrase, ...] = (("this morning", "ce matin"), ("today", "aujourd'hui"))

@@ -155,7 +155,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
         command = [sys.executable, "-c", SMALL]
         there = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         assert there.stdout.strip() == digest
-    assert build_corpus(seed=12, train_size=211).train != here.train[:211]
+    assert build_corpus(seed=12, train_size=211, valid_size=0, test_size=0).train != here.train[:211]
 
 
 def test_impossible_sizes_are_refused_with_a_remedy() -> None:
