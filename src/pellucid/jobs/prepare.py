@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from pellucid.text.cleaning import Cleaner, CleaningReport
 from pellucid.text.corpus import CorpusFacts, SentencePair, read_pairs, verify_corpora
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from pellucid.training.resuming import refuse_changes
 
 __all__ = ["PreparedData", "cleaned_pairs", "prepare"]
 
@@ -53,32 +55,36 @@ def prepare(
     *,
     runtime: Runtime,
     initial: Bundle | None = None,
+    has_begun: bool = False,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[str, int], None] = lambda what, done: None,
 ) -> PreparedData:
     """Read, check, clean, cut into pieces and store the corpora of a recipe.
 
+    ``has_begun`` says that training on what is in ``folder`` has begun, so that it may not be replaced.
+
     Raises:
+        IncompatibleModelError: training has begun, and the files or settings are no longer those.
         DataError: a file is wrong, or no pair is left to train on.
         ConfigError: the tokenizer that was asked for cannot be had from this text.
     """
     facts = verify_corpora(recipe.data)
-    key = _fingerprint(recipe, facts, initial)
+    inputs = _inputs(recipe, facts, initial)
+    key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
     stamp = folder / "prepared.json"
-    if _stamp_holds(stamp, key):
+    before = _read_stamp(stamp)
+    if before is not None and before["fingerprint"] == key:
         say(f"{folder}: prepared before from the same files and settings; used again")
-        summary = tuple(json.loads(stamp.read_text(encoding="utf-8"))["summary"])
+        summary = tuple(before["summary"])
     else:
+        if before is not None and has_begun:
+            refuse_changes(folder.parent, old_settings={}, new_settings={}, old_data=before["inputs"], new_data=inputs)
         DISK.remove(stamp)
         folder.mkdir(parents=True, exist_ok=True)
         summary = _prepare_anew(recipe, folder, runtime=runtime, initial=initial, facts=facts, progress=progress)
         for line in summary:
             say(line)
-        content = {
-            "fingerprint": key,
-            "summary": summary,
-            "corpora": [{"label": f.label, "pairs": f.pairs, "sha256": f.sha256} for f in facts],
-        }
+        content = {"fingerprint": key, "summary": summary, "inputs": inputs}
         DISK.write_replacing(stamp, json.dumps(content, indent=1, ensure_ascii=False).encode())
     store = TokenStore.open(folder / "train")
     valid_store = TokenStore.open(folder / "valid")
@@ -194,23 +200,23 @@ def _in_words(report: CleaningReport) -> str:
     return f"cleaning: {report.read:,} pairs read, {report.kept:,} kept" + (f"; dropped: {reasons}" if reasons else "")
 
 
-def _stamp_holds(stamp: Path, key: str) -> bool:
+def _read_stamp(stamp: Path) -> dict[str, Any] | None:
+    """Return what the folder was made from, or None where it was never finished."""
     try:
-        return bool(json.loads(stamp.read_text(encoding="utf-8"))["fingerprint"] == key)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        table = json.loads(stamp.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return table if isinstance(table, dict) and {"fingerprint", "summary", "inputs"} <= table.keys() else None
 
 
-def _fingerprint(recipe: Recipe, facts: Sequence[CorpusFacts], initial: Bundle | None) -> str:
-    """Return a hash of all that decides the stores: the bytes of the files and the settings that act on them."""
-    content = {
-        "corpora": [f.sha256 for f in facts],
+def _inputs(recipe: Recipe, facts: Sequence[CorpusFacts], initial: Bundle | None) -> dict[str, object]:
+    """Return all that decides the stores: the bytes of the files and the settings that act on them."""
+    return {
+        "text": {f"{number} ({f.label})": {"pairs": f.pairs, "sha256": f.sha256} for number, f in enumerate(facts)},
         "data": recipe.data.model_dump(mode="json", exclude={"train", "valid"}),
         "weights": [c.weight for c in recipe.data.train],
         "has_valid": recipe.data.valid is not None,
         "tokenizer": recipe.tokenizer.model_dump(mode="json"),
-        "initial": None if initial is None else sorted(initial.description.files.items()),
-        "max_length": recipe.training.max_length,
-        "seed": recipe.training.seed,
+        "init_from": None if initial is None else dict(sorted(initial.description.files.items())),
+        "training": {"max_length": recipe.training.max_length, "seed": recipe.training.seed},
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -87,6 +87,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
             output / "data",
             runtime=runtime,
             initial=initial,
+            has_begun=(output / "checkpoints").exists(),
             say=reporter.message,
             progress=reporter.counted,
         )

@@ -1,0 +1,224 @@
+"""From two text files to translations and scores, through the real command; every promise of the verbs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import pellucid
+from pellucid.sample.corpus import build_corpus
+
+from .conftest import Command
+
+SHAPE = (
+    ("model.d_model", 12),
+    ("model.num_heads", 3),
+    ("model.d_feedforward", 17),
+    ("model.num_encoder_layers", 1),
+    ("model.num_decoder_layers", 2),
+    ("training.batch_size", 199),
+    ("training.warmup_steps", 2),
+    ("training.valid_steps", 3),
+    ("training.valid_bleu_sentences", 5),
+    ("training.threads", 1),
+)
+
+
+def settings(*more: str) -> list[str]:
+    return [part for name, value in SHAPE for part in ("--set", f"{name}={value}")] + [
+        part for setting in more for part in ("--set", setting)
+    ]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with train, valid and test text of the embedded corpus."""
+    folder = tmp_path_factory.mktemp("text")
+    corpus = build_corpus(seed=1, train_size=211, valid_size=23, test_size=13)
+    for name, pairs in (("train", corpus.train), ("valid", corpus.valid), ("test", corpus.test)):
+        (folder / f"{name}.en").write_text("".join(p.source + "\n" for p in pairs), encoding="utf-8")
+        (folder / f"{name}.fr").write_text("".join(p.target + "\n" for p in pairs), encoding="utf-8")
+    return folder
+
+
+def train_arguments(text: Path, run: Path, *more: str, steps: int = 6) -> list[str | Path]:
+    return [
+        "train", "--train-src", text / "train.en", "--train-tgt", text / "train.fr",
+        "--valid-src", text / "valid.en", "--valid-tgt", text / "valid.fr",
+        "--src-lang", "en", "--tgt-lang", "fr", "--preset", "tiny", "--output", run,
+        *settings(f"training.train_steps={steps}", *more),
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def run(text: Path, tmp_path: Path, command: Command) -> Path:
+    outcome = command(*train_arguments(text, tmp_path / "run"))
+    assert outcome.status == 0, outcome.err
+    assert outcome.out == "", "text goes to standard output, everything else to standard error"
+    return tmp_path / "run"
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    return load_file(next(folder.glob("*weights*.safetensors")))
+
+
+def test_a_run_leaves_what_design_promises(run: Path) -> None:
+    assert {p.name for p in run.iterdir()} >= {
+        "recipe.toml", "model", "checkpoints", "snapshots", "probes", "metrics.jsonl", "data",
+    }  # fmt: skip
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    steps = [row for row in rows if row["kind"] == "step"]
+    assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6]
+    assert {"seconds", "loss", "nll", "learning_rate", "gradient_norm", "tokens_per_second"} <= steps[0].keys()
+    validations = [row for row in rows if row["kind"] == "validation"]
+    assert [row["step"] for row in validations] == [3, 6]
+    assert "bleu" in validations[0]["scores"]
+    assert tomllib.loads((run / "recipe.toml").read_text())["model"]["d_model"] == 12
+    assert (run / "snapshots" / "step-00000000.safetensors").is_file()
+    probes = json.loads((run / "probes" / "index.json").read_text())["pairs"]
+    assert 1 <= len(probes) <= 8
+    card = (run / "model" / "card.md").read_text()
+    assert "BLEU" in card
+    assert "211 pairs read" in card
+
+
+def test_translations_stay_parallel_and_scores_come_with_signatures(run: Path, text: Path, command: Command) -> None:
+    translated = command("translate", run, text / "test.en", "--threads", "1")
+    assert translated.status == 0, translated.err
+    assert translated.out.count("\n") == 13
+    report = run / "report.json"
+    evaluated = command(
+        "evaluate", run, "--src", text / "test.en", "--ref", text / "test.fr",
+        "--against", run, "--json", report, "--markdown", run / "report.md", "--threads", "1",
+    )  # fmt: skip
+    assert evaluated.status == 0, evaluated.err
+    assert "nrefs:1|case:mixed" in evaluated.out
+    assert json.loads(report.read_text())["sentences"] == 13
+    scored = command("score", run, "--src", text / "test.en", "--tgt", text / "test.fr", "--threads", "1")
+    assert scored.status == 0, scored.err
+    assert len(scored.out.splitlines()) == 13
+    assert all(float(line.split("\t")[0]) < 0 for line in scored.out.splitlines())
+    assert "perplexity" in scored.err
+
+
+def test_n_best_in_the_moses_format(run: Path, text: Path, command: Command) -> None:
+    outcome = command(
+        "translate", run, text / "test.en", "--format", "moses", "--beam-size", "3", "--n-best", "2", "--threads", "1"
+    )
+    rows = [line.split(" ||| ") for line in outcome.out.splitlines()]
+    assert [int(row[0]) for row in rows] == [i for i in range(13) for _ in range(2)]
+    for better, worse in zip(rows[::2], rows[1::2], strict=True):
+        assert float(better[2]) >= float(worse[2])
+
+
+def test_the_same_command_continues_and_says_so(run: Path, text: Path, tmp_path: Path, command: Command) -> None:
+    longer = command(*train_arguments(text, run, "training.decay_method=constant", steps=6))
+    assert longer.status == 1
+    assert "decay_method" in longer.err
+    again = command(*train_arguments(text, run, steps=6))
+    assert again.status == 0, again.err
+    assert "used again" in again.err
+    assert "continu" in again.err
+
+
+def test_a_run_with_other_text_or_shape_is_refused(run: Path, text: Path, tmp_path: Path, command: Command) -> None:
+    reshaped = command(*train_arguments(text, run, "model.d_feedforward=19"))
+    assert reshaped.status == 1
+    assert "d_feedforward: was 17, now 19" in reshaped.err
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    for path in text.iterdir():
+        (changed / path.name).write_bytes(path.read_bytes())
+    (changed / "train.en").write_text((changed / "train.en").read_text(encoding="utf-8").replace("the", "tha"))
+    before = (run / "data" / "prepared.json").read_bytes()
+    other = command(*train_arguments(changed, run))
+    assert other.status == 1
+    assert "text" in other.err
+    assert (run / "data" / "prepared.json").read_bytes() == before, "a refused command changes nothing"
+
+
+def test_a_dry_run_tells_sizes_and_leaves_nothing(text: Path, tmp_path: Path, command: Command) -> None:
+    outcome = command(*train_arguments(text, tmp_path / "run"), "--dry-run")
+    assert outcome.status == 0, outcome.err
+    for word in ("parameters", "GiB", "tokens/s", "steps", "211"):
+        assert word in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_from_a_model_keeps_its_tokenizer_and_shape(
+    run: Path, text: Path, tmp_path: Path, command: Command
+) -> None:
+    tuned = tmp_path / "tuned"
+    outcome = command(
+        "train", "--init-from", run, "--train-src", text / "test.en", "--train-tgt", text / "test.fr",
+        "--src-lang", "en", "--tgt-lang", "fr", "--output", tuned,
+        "--set", "training.train_steps=1", "--set", "training.threads=1", "--set", "training.learning_rate=1e-9",
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    for name in ("sentencepiece.model", "vocabulary.json"):
+        assert (tuned / "model/tokenizer" / name).read_bytes() == (run / "model/tokenizer" / name).read_bytes()
+    old, new = weights(run / "model"), weights(tuned / "model")
+    assert old.keys() == new.keys()
+    assert all(np.allclose(old[name], new[name], atol=1e-6) for name in old)
+
+
+def test_an_average_is_the_mean_of_checkpoints(run: Path, tmp_path: Path, command: Command) -> None:
+    outcome = command("average", run, "--output", tmp_path / "mean", "--last", "2")
+    assert outcome.status == 0, outcome.err
+    mean = weights(tmp_path / "mean")
+    parts = [load_file(run / f"checkpoints/step-0000000{step}/weights.safetensors") for step in (3, 6)]
+    for name, value in mean.items():
+        assert np.allclose(value, (parts[0][name].astype(float) + parts[1][name]) / 2, atol=1e-7)
+    too_many = command("average", run, "--output", tmp_path / "none", "--last", "9")
+    assert too_many.status == 1
+    assert "keep_checkpoint" in too_many.err
+
+
+def test_two_trainings_in_one_folder_are_refused(run: Path, text: Path, command: Command) -> None:
+    with (run / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        outcome = command(*train_arguments(text, run))
+    assert outcome.status == 1
+    assert "another process" in outcome.err
+
+
+def test_separate_vocabularies(text: Path, tmp_path: Path, command: Command) -> None:
+    outcome = command(
+        *train_arguments(text, tmp_path / "run", "tokenizer.joint=false", "model.share_embeddings=false", steps=1)
+    )
+    assert outcome.status == 0, outcome.err
+    translated = command("translate", tmp_path / "run", text / "test.en", "--beam-size", "2", "--threads", "1")
+    assert translated.status == 0, translated.err
+    assert translated.out.count("\n") == 13
+
+
+def test_without_validation_files_pairs_are_held_out(text: Path, tmp_path: Path, command: Command) -> None:
+    outcome = command(
+        "train", "--train-src", text / "train.en", "--train-tgt", text / "train.fr", "--preset", "tiny",
+        "--output", tmp_path / "run", *settings("training.train_steps=1"),
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    assert "2 training pairs are held out" in outcome.err
+    assert "train: 209 pairs" in outcome.err
+
+
+def test_the_library_does_what_the_command_does(run: Path, text: Path, command: Command) -> None:
+    sources = (text / "test.en").read_text(encoding="utf-8").splitlines()
+    lines = command("translate", run, text / "test.en", "--beam-size", "3", "--threads", "1").out.splitlines()
+    translator = pellucid.load(run, threads=1)
+    one = translator.translate(sources[0], beam_size=3)
+    assert one.text == lines[0]
+    assert [t.text for t in translator.translate(sources, beam_size=3)] == lines
+
+
+def test_version_and_help(command: Command) -> None:
+    assert command("--version").out.strip() == pellucid.__version__
+    help_text = command("--help").out
+    for verb in ("demo", "train", "translate", "score", "evaluate", "average"):
+        assert verb in help_text
