@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pellucid.config import LengthPenalty
+from pellucid.config import LengthPenalty, TranslationConfig
 from pellucid.errors import RequestError
 from pellucid.translation.beam import StopRule, beam_search
 from pellucid.translation.greedy import greedy_search
@@ -171,6 +171,16 @@ def test_a_sentence_that_nothing_can_continue_is_left_unfinished() -> None:
     config = settings(7, beam_size=3, n_best=3)
     found = beam_search(stepper, [[0], [1]], config=config, constraints=free())
     assert [[(h.ids, h.is_finished) for h in one] for one in found] == [[((), False)], [((2,), False)]]
+
+
+def test_every_sentence_has_its_own_maximum_length() -> None:
+    table = random_table(7, 5, seed=1)
+    table[:, EOS] = -math.inf
+    config = TranslationConfig(beam_size=3, max_length_factor=1.5, max_length_constant=2)
+    sources = [[1], [2, 2, 2], [3, 3], [4, 4, 4, 4]]
+    for search in (beam_search, greedy_search):
+        found = search(MarkovStepper(table), sources, config=config, constraints=free())
+        assert [{len(h.ids) for h in hypotheses} for hypotheses in found] == [{3}, {6}, {5}, {8}]
 
 
 def test_not_a_number_is_refused() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from pellucid.config import TranslationConfig
+from pellucid.config import SpecialIds, TranslationConfig
 from pellucid.errors import ConfigError
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.translation.beam import beam_search
@@ -128,6 +128,10 @@ class TestFromSettings:
         rules = constraints_for(TranslationConfig(), self.tokenizer)
         assert rules.forbidden_ids == tuple(sorted({specials.pad, specials.bos}))
         assert specials.unk not in rules.forbidden_ids
+
+    def test_a_start_that_is_also_the_end_may_come(self) -> None:
+        tokenizer = BytesTokenizer(specials=SpecialIds(pad=7, unk=1, bos=0, eos=0))
+        assert constraints_for(TranslationConfig(), tokenizer).forbidden_ids == (7,)
 
     def test_pieces_become_ids(self) -> None:
         config = TranslationConfig(banned_tokens=("<unk>", "<0x41>"), target_prefix="AB")
