@@ -69,6 +69,8 @@ def write_habit(draft: Draft, verb: Verb, negation: str) -> None:
     _, determiners, objects = next(habit for habit in draft.lexicon.habits if habit[0] is verb)
     noun = draft.new(objects)
     determiner = draft.choose(determiners)
+    if "person" in noun.tags:
+        determiner = "my" if "kin" in noun.tags else "the"
     if determiner == "my":
         determiner = draft.possessive
     elif determiner == "some":

@@ -170,6 +170,9 @@ def _owned_quality(draft: Draft) -> None:
     tag, determiner = draft.choose((("kin", draft.choose(POSSESSIVES)), ("someone", "the")))
     owner = draft.noun(tag)
     noun, adjective = _described(draft, ("vehicle", "clothes", "furniture", "house", "kitchen", "garden", "machine"))
+    if "ladies" in noun.tags and not owner.feminine:  # a dress belongs to a woman here
+        owner = draft.lexicon.nouns["aunt"] if tag == "kin" else draft.lexicon.nouns["lady"]
+        draft.content[0] = owner.lemma
     thing = draft.owned(owner, determiner, noun)
     tense = draft.choose(("present", "past"))
     draft.is_(tense, thing, "not" if draft.chance(0.2) else "")
