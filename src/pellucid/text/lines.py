@@ -22,7 +22,7 @@ from pellucid.errors import DataError
 
 __all__ = ["LineReader", "read_lines"]
 
-BLOCK_BYTES: Final = 1 << 20
+BLOCK_BYTES: Final = 1 << 18
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 INVALID: Final = "invalid UTF-8"
 NUL: Final = "NUL character"
@@ -83,7 +83,7 @@ class LineReader:
             raise DataError(f"{self.path}: is empty; give a file with one sentence per line")
 
     def _raw_blocks(self) -> Iterator[bytes]:
-        """Yield whole lines, about a mebibyte at a time; only the last block may lack its newline."""
+        """Yield whole lines, some hundred kilobytes at a time; only the last block may lack its newline."""
         pending: list[bytes] = []
         try:
             with self._open() as stream:

@@ -190,30 +190,27 @@ def test_auto_grows_for_a_large_alphabet_and_says_so() -> None:
     assert "the alphabet alone needs" in tokenizer.choices[0].reason
 
 
-@pytest.mark.parametrize("text", ["", " \u3000", "\x00\t\n", "\u2581\u2585", "\ue000"])
-def test_no_text_is_said_before_the_trainer_sees_it(text: str) -> None:
-    if text.strip() and text != "\ue000" and "\u2581" not in text:
-        return
-    rows = [] if text == " \u3000" else [SentencePair(text, text, 0, 0)]
+@pytest.mark.parametrize("text", [None, "", "  ", "\x00\t\n", "\u2581\u2585", "\ue000"])
+def test_no_text_is_said_before_the_trainer_sees_it(text: str | None) -> None:
+    rows = [] if text is None else [SentencePair(text, text, 0, 0)]
     with pytest.raises(DataError, match="no text to learn a tokenizer from"):
         learn(TokenizerConfig(), rows)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["a", "\u3000", "a\x00b", "x" * 200_000, "<s>", "9" * 70_000, "\u0301", "👍", "\u2028 \u2029"],
-)
-def test_odd_text_does_not_bring_the_trainer_down(text: str) -> None:
+def test_odd_text_does_not_bring_the_trainer_down() -> None:
     # In a process of its own: an abort in C++ would take the test run with it.
-    program = (
-        "import sys; from pellucid.config import TokenizerConfig; from pellucid.text.corpus import SentencePair;"
-        "from pellucid.text.tokenizer import train_tokenizer\n"
-        f"text = {text[:9]!r} * {max(1, len(text) // 9)}\n"
-        "for kind in ('unigram', 'bpe'):\n"
-        "    t = train_tokenizer(lambda: [SentencePair(text, text, 0, 0)], TokenizerConfig(model_type=kind), "
-        "seed=1, threads=1)\n"
-        "    assert t.decode_target(t.encode_target([text])) == [text]\n"
-    )
+    program = """
+from pellucid.config import TokenizerConfig
+from pellucid.text.corpus import SentencePair
+from pellucid.text.tokenizer import train_tokenizer
+
+odd = ["a", "\\u3000", "a\\x00b", "x" * 200_000, "<s>", "9" * 70_000, "\\u0301", "\\U0001f44d", "\\u2028 \\u2029"]
+for text in odd:
+    for kind in ("unigram", "bpe"):
+        pair = SentencePair(text, text, 0, 0)
+        tokenizer = train_tokenizer(lambda: [pair], TokenizerConfig(model_type=kind), seed=1, threads=1)
+        assert tokenizer.decode_target(tokenizer.encode_target([text])) == [text], (kind, text[:9])
+"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
