@@ -282,7 +282,8 @@ def _where_are(draft: Draft) -> None:
     subject = draft.someone(pronouns=FEW)
     draft.act(draft.verb("know"), "present", subject, "not")
     draft.both("where", "où")
-    noun = draft.noun(draft.choose(("small", "thing", "clothes")))
+    tag = draft.choose(("small", "thing", "clothes"))
+    noun = draft.clothes(subject) if tag == "clothes" else draft.noun(tag)
     plural = draft.chance(0.4)
     verb = draft.both("", "sont" if plural else "est")
     adjective = draft.adjective_of(noun) if draft.chance(0.5) else None
