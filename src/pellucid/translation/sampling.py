@@ -69,7 +69,7 @@ def draw(
 
     Args:
         log_probabilities: [rows, vocab]; need not be normalised.
-        uniform: [rows].
+        uniform: [rows] float64.
         temperature: over 1 flattens the distribution, under 1 sharpens it.
         top_k: how many tokens are kept; 0 is all.
         top_p: the probability that the kept tokens reach together; 1 is all.
@@ -89,12 +89,10 @@ def draw(
         before = probabilities.cumsum(dim=1) - probabilities
         probabilities = torch.where(before < top_p, probabilities, 0.0)
     summed = probabilities.cumsum(dim=1)
-    # The first place whose sum is above the mark; places without probability do not raise the sum.
+    # The first place whose sum is above the mark; places without probability do not raise the sum. In
+    # float64 a uniform number, 1 - 2^-53 at most, keeps the mark below the whole sum after rounding too.
     mark = uniform.to(summed.dtype) * summed[:, -1]
     place = torch.searchsorted(summed, mark[:, None], right=True).clamp(max=summed.shape[1] - 1)
-    # Rounding may put the mark on the very end, after the last place that has probability.
-    last = (probabilities > 0).long().cumsum(dim=1).argmax(dim=1, keepdim=True)
-    place = torch.minimum(place, last)
     return (place if columns is None else columns.gather(1, place)).flatten()
 
 

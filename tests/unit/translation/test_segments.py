@@ -26,6 +26,10 @@ def test_sentences_first() -> None:
     ]
 
 
+def test_empty_lines_between_sentences_are_a_separator() -> None:
+    assert split("We came.\n\nThey left.", 12) == [Part("We came.", "\n\n"), Part("They left.", "")]
+
+
 def test_then_punctuation_then_spaces_then_characters() -> None:
     assert [part.text for part in split("one two three, four five six", 20)] == ["one two three,", "four five six"]
     assert [part.text for part in split("one two three four five six", 20)] == ["one two three", "four five six"]

@@ -50,6 +50,18 @@ def test_results_are_in_order_whatever_the_batches(settings: dict[str, object]) 
     assert found == [shouter(**settings).translate(text) for text in TEXTS]
 
 
+@pytest.mark.parametrize("budget", [11, 40, 100])
+def test_batches_keep_to_the_budget(budget: int) -> None:
+    one = OneStepper()
+    texts = ["x" * n for n in (3, 19, 1, 7, 5, 2, 9, 9, 4)]
+    Translator(one, TOKENIZER).translate(texts, batch_size=budget)
+    searched = [sorted(map(len, batch), reverse=True) for batch in one.stepper.batches]
+    assert sorted(length for batch in searched for length in batch) == sorted(len(text) + 1 for text in texts)
+    assert all(len(batch) == 1 or len(batch) * batch[0] <= budget for batch in searched)
+    # Each is as large as it may be: the first of the next would not have fitted.
+    assert all((len(before) + 1) * before[0] > budget for before in searched[:-1])
+
+
 def test_score_and_tokens_are_the_winners() -> None:
     found = shouter(length_penalty="average", alpha=1.0).translate("bee", n_best=3)
     winner = found.alternatives[0]
@@ -124,6 +136,13 @@ class TestLongInput:
             assert len(hypothesis.ids) == len(hypothesis.pieces) == len(hypothesis.token_log_probabilities)
             divisor = ((5 + len(hypothesis.ids)) / 6) ** 0.6
             assert hypothesis.score == pytest.approx(hypothesis.log_probability / divisor)
+
+    def test_the_second_best_is_that_of_every_part(self) -> None:
+        parts = [shouter().translate(text, n_best=2) for text in ("One fine day.", "Two fine days!")]
+        found = shouter(max_input_length=17).translate("One fine day. Two fine days!", n_best=2)
+        assert [h.text for h in found.alternatives] == [
+            " ".join(part.alternatives[k].text for part in parts) for k in range(2)
+        ]
 
     def test_can_be_refused(self) -> None:
         found = shouter(long_input="refuse", max_input_length=17).translate([self.text, "short"])
