@@ -30,7 +30,8 @@ from pellucid.training.checkpoints import (
     step_of,
     write_checkpoint,
 )
-from pellucid.training.journal import Journal
+from pellucid.training.distributed import Ranks
+from pellucid.training.journal import Journal, NoJournal
 from pellucid.training.resuming import differences, refuse_changes
 from pellucid.training.state import RunFacts, TrainingState, checkpoint_files, read_state, restore
 
@@ -53,6 +54,7 @@ class Archive:
         facts: RunFacts,
         config: TrainingConfig,
         message: Callable[[str], None],
+        ranks: Ranks,
         disk: Disk = DISK,
     ) -> None:
         self._run_folder = run_folder
@@ -63,12 +65,14 @@ class Archive:
         self._facts = facts
         self._config = config
         self._message = message
+        self._ranks = ranks
         self._disk = disk
         self._bad_steps: list[dict[str, object]] = []
         self.saved_step: int | None = None
 
     def __enter__(self) -> Self:
-        self.journal = Journal(self._run_folder / "metrics.jsonl")
+        path = self._run_folder / "metrics.jsonl"
+        self.journal: Journal = Journal(path) if self._ranks.is_first else NoJournal(path)
         return self
 
     def __exit__(
@@ -83,8 +87,9 @@ class Archive:
             IncompatibleModelError: settings, data or architecture changed.
             CheckpointError: every checkpoint is damaged.
         """
-        clean_leftovers(self._parent, disk=self._disk)
-        folder = find_newest_valid(self._parent, message=self._message)
+        if self._ranks.is_first:
+            clean_leftovers(self._parent, disk=self._disk)
+        folder = self._find_newest()
         if folder is None:
             self.journal.cut(0)
             torch.manual_seed(seed)
@@ -117,12 +122,14 @@ class Archive:
         Raises:
             StoppedError: the disk is full; the checkpoints before are intact.
         """
+        self.saved_step = state.step
+        if not self._ranks.is_first:
+            return self._parent, 0
         state = replace(state, journal_bytes=self.journal.flush())
         files = checkpoint_files(
             state, facts=self._facts, model=self._model, average=self._average, optimiser=self._optimiser
         )
         folder, size = write_checkpoint(self._parent, step=state.step, files=files, disk=self._disk)
-        self.saved_step = state.step
         prune_checkpoints(self._parent, keep=self._config.keep_checkpoint, best_step=state.best_step, disk=self._disk)
         return folder, size
 
@@ -151,20 +158,23 @@ class Archive:
             TrainingError: it was done ``max_rollbacks`` times already, or there is nothing to go back to.
         """
         report = self._run_folder / _BAD_STEPS
-        self._disk.write_replacing(report, json.dumps({"steps": self._bad_steps}, indent=1).encode())
+        if self._ranks.is_first:
+            self._disk.write_replacing(report, json.dumps({"steps": self._bad_steps}, indent=1).encode())
         first_bad = state.step - state.bad_in_a_row + 1
         if state.rollbacks >= self._config.max_rollbacks:
             raise TrainingError(self._report(state, report))
         folder = None
         if state.rollback_step is not None and first_bad <= state.rollback_step + self._config.max_bad_steps:
-            folder = find_newest_valid(self._parent, message=self._message, before_step=state.rollback_step)
-        folder = folder or find_newest_valid(self._parent, message=self._message, before_step=first_bad)
+            folder = self._find_newest(before_step=state.rollback_step)
+        folder = folder or self._find_newest(before_step=first_bad)
         if folder is None:
             raise TrainingError(self._report(state, report))
         before, _ = read_state(folder)
         restore(folder, model=self._model, average=self._average, optimiser=self._optimiser, with_random=False)
-        self._remove_pictures_after(before.step)
-        remove_after(self._parent, step=step_of(folder), disk=self._disk)
+        self._ranks.wait()
+        if self._ranks.is_first:
+            self._remove_pictures_after(before.step)
+            remove_after(self._parent, step=step_of(folder), disk=self._disk)
         self.journal.cut(before.journal_bytes)
         self.saved_step = before.step
         rate_scale = state.rate_scale * _RATE_AFTER_ROLLBACK
@@ -184,6 +194,16 @@ class Archive:
             rollback_step=before.step,
             rate_scale=rate_scale,
         )
+
+    def _find_newest(self, *, before_step: int | None = None) -> Path | None:
+        """Return the newest valid checkpoint, as the first process sees it; an empty name means none."""
+
+        def find() -> str:
+            found = find_newest_valid(self._parent, message=self._message, before_step=before_step)
+            return found.name if found else ""
+
+        name = self._ranks.from_first(find)
+        return self._parent / name if name else None
 
     def _remove_pictures_after(self, step: int) -> None:
         for folder, suffix in (("snapshots", ".safetensors"), ("probes", ".npz")):

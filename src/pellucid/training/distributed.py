@@ -1,22 +1,34 @@
-"""Several processes as one: what a step has to add up over them. One process is the common case.
+"""Several processes as one, started by ``torchrun``: a step of N processes equals one of N times the batches.
 
-Read ``update.py`` next.
+Every process holds the whole model, takes every N-th batch of the order, and adds its gradients to
+those of the others before the one update that all make alike. What depends on the clock, on the disk or on
+an evaluator is found out by the first process and told to the others, so that all decide alike; only
+the first one writes. Read ``update.py`` next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from typing import Final
 
+import torch
+import torch.distributed
 from torch import Tensor, nn
 
-__all__ = ["Ranks"]
+__all__ = ["ONE_PROCESS", "ProcessGroup", "Ranks", "ranks_of_environment"]
 
 
 class Ranks:
-    """The processes of a run. This class is a single one; nothing has to be added up."""
+    """The processes of a run. This class is a single one: nothing has to be added up or told."""
 
     rank = 0
     count = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes and reports."""
+        return self.rank == 0
 
     def total(self, numbers: Sequence[float]) -> list[float]:
         """Return numbers added up over all processes."""
@@ -24,3 +36,88 @@ class Ranks:
 
     def add_gradients(self, parameters: Sequence[nn.Parameter], sums: Tensor) -> None:
         """Add gradients, and the sums of a step, over all processes, in place."""
+
+    def from_first(self, make: Callable[[], str]) -> str:
+        """Return the text that the first process makes; the others wait for it."""
+        return make()
+
+    def agreed_clock(self, clock: Callable[[], float]) -> Callable[[], float]:
+        """Return a clock that shows every process the time of the first; all must look at it equally often."""
+        return clock
+
+    def seed_step(self, seed: int, step: int) -> None:
+        """Give every process its own random numbers in a step, as a function of seed and step."""
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+
+
+ONE_PROCESS: Final = Ranks()
+"""The common case."""
+
+
+class ProcessGroup(Ranks):
+    """The processes of ``torch.distributed``, which must be initialised."""
+
+    def __init__(self) -> None:
+        self.rank = torch.distributed.get_rank()
+        self.count = torch.distributed.get_world_size()
+        self._device = torch.device("cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
+
+    def total(self, numbers: Sequence[float]) -> list[float]:
+        """Return numbers added up over all processes."""
+        values = torch.tensor(list(numbers), dtype=torch.float64, device=self._device)
+        torch.distributed.all_reduce(values)
+        found: list[float] = values.tolist()
+        return found
+
+    def add_gradients(self, parameters: Sequence[nn.Parameter], sums: Tensor) -> None:
+        """Add gradients, and the sums of a step, over all processes, in place: one exchange of one flat vector."""
+        for parameter in parameters:
+            if parameter.grad is None:  # no batch came to this process
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+        torch._foreach_copy_(gradients, [part.view_as(g) for part, g in zip(parts, gradients, strict=True)])
+        torch.distributed.all_reduce(sums)
+
+    def from_first(self, make: Callable[[], str]) -> str:
+        """Return the text that the first process makes; the others wait for it."""
+        content = make().encode() if self.is_first else b""
+        size = int(self.total([len(content)])[0])
+        if not size:
+            return ""
+        values = torch.zeros(size, dtype=torch.uint8, device=self._device)
+        if self.is_first:
+            values.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+        torch.distributed.broadcast(values, src=0)
+        return bytes(values.cpu().numpy()).decode()
+
+    def agreed_clock(self, clock: Callable[[], float]) -> Callable[[], float]:
+        """Return a clock that shows every process the time of the first; all must look at it equally often."""
+
+        def read() -> float:
+            now = torch.tensor([clock()], dtype=torch.float64, device=self._device)
+            torch.distributed.broadcast(now, src=0)
+            return float(now.item())
+
+        return read
+
+    def seed_step(self, seed: int, step: int) -> None:
+        """Give every process its own random numbers in a step, as a function of seed and step."""
+        torch.manual_seed((seed * 1_000_003 + step) * self.count + self.rank)
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        torch.distributed.barrier()
+
+
+def ranks_of_environment(device: torch.device) -> Ranks:
+    """Return the processes that ``torchrun`` started together with this one, connected; one process without it."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return ONE_PROCESS
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return ProcessGroup()

@@ -17,7 +17,7 @@ from typing import Self
 
 from pellucid.durable import refuse_full_disk
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "NoJournal"]
 
 _FSYNC_SECONDS = 10.0
 
@@ -76,9 +76,13 @@ class Journal:
         return max(0, keep_bytes - size)
 
     def close(self) -> None:
-        """Write everything and close the file."""
-        self.flush()
-        self._file.close()
+        """Write everything and close the file.
+
+        Raises:
+            StoppedError: the disk is full.
+        """
+        with refuse_full_disk(self.path, needed_bytes=0):
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +90,28 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self.close()
+
+
+class NoJournal(Journal):
+    """The journal of a process that keeps none, because another one does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, kind: str, fields: Mapping[str, object]) -> None:
+        """Ignore."""
+
+    def flush(self) -> int:
+        """Return 0."""
+        return 0
+
+    def cut(self, keep_bytes: int) -> int:
+        """Return 0."""
+        return 0
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def _plain(value: object) -> object:

@@ -7,7 +7,7 @@ next, which keeps them on disk.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -68,6 +68,14 @@ class StepRecord:
     fraction: float
     seconds_left: float | None
     skipped: str = ""
+
+    def to_journal(self) -> dict[str, object]:
+        """Return what is worth keeping: no guess of the future, and no empty excuse."""
+        fields = asdict(self)
+        del fields["seconds_left"]
+        if not self.skipped:
+            del fields["skipped"]
+        return fields
 
 
 @dataclass(frozen=True)

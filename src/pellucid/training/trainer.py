@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
@@ -23,7 +23,8 @@ from pellucid.training.archive import Archive
 from pellucid.training.averaging import MovingAverage
 from pellucid.training.batches import BatchStream, validation_batches
 from pellucid.training.budget import Budget
-from pellucid.training.distributed import Ranks
+from pellucid.training.distributed import ONE_PROCESS, Ranks
+from pellucid.training.inputs import RunInputs
 from pellucid.training.optimisation import learning_rate_at, make_optimiser
 from pellucid.training.probes import SNAPSHOT_STEPS, Probes, write_snapshot
 from pellucid.training.records import (
@@ -40,14 +41,14 @@ from pellucid.training.records import (
 from pellucid.training.signals import StopSignals
 from pellucid.training.state import RunFacts, TrainingState
 from pellucid.training.update import StepOutcome, Updater
-from pellucid.training.validation import is_better, validate
+from pellucid.training.validation import Scores, is_better, validate
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
     from pellucid.text.store import TokenStore
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["RunInputs", "Trainer", "train"]
+__all__ = ["Trainer", "train"]
 
 
 def train(
@@ -67,14 +68,15 @@ def train(
     corpus_weights: Sequence[float] | None = None,
     disk: Disk = DISK,
     clock: Callable[[], float] = time.monotonic,
-    ranks: Ranks | None = None,
+    ranks: Ranks = ONE_PROCESS,
 ) -> TrainingResult:
     """Train a model, or continue the run whose checkpoints are in ``run_folder``.
 
     ``model`` is changed in place; at the end it holds the last weights, not the averaged or the best ones.
     ``seconds_before`` is what preparing took and counts towards a budget of minutes. ``settings`` is
     the resolved recipe: a run is continued only with the same one, but for ``resuming.FREE_SETTINGS``.
-    ``on_new_best`` receives the averaged model whenever it is the best so far.
+    ``on_new_best`` receives the averaged model whenever it is the best so far. ``ranks`` are the processes
+    that train together; only the first of them writes, reports and evaluates.
 
     Raises:
         ConfigError: no length of the run is set.
@@ -94,38 +96,16 @@ def train(
         runtime=runtime,
         run_folder=run_folder,
         evaluator=evaluator,
-        reporter=reporter or SilentReporter(),
+        reporter=reporter if reporter is not None and ranks.is_first else SilentReporter(),
         on_new_best=on_new_best,
         seconds_before=seconds_before,
         settings=settings or {"training": config.model_dump(mode="json")},
         corpus_weights=corpus_weights,
         disk=disk,
         clock=clock,
-        ranks=ranks or Ranks(),
+        ranks=ranks,
     )
     return Trainer(inputs).run()
-
-
-@dataclass(frozen=True)
-class RunInputs:
-    """Everything that a run is given; the words are explained at ``train``."""
-
-    model: Transformer
-    store: TokenStore
-    valid_store: TokenStore
-    tokenizer: Tokenizer
-    config: TrainingConfig
-    runtime: Runtime
-    run_folder: Path
-    evaluator: Evaluator | None
-    reporter: Reporter
-    on_new_best: NewBest | None
-    seconds_before: float
-    settings: Mapping[str, object]
-    corpus_weights: Sequence[float] | None
-    disk: Disk = DISK
-    clock: Callable[[], float] = time.monotonic
-    ranks: Ranks = field(default_factory=Ranks)
 
 
 class Trainer:
@@ -175,6 +155,7 @@ class Trainer:
             facts=facts,
             config=config,
             message=self._say,
+            ranks=inputs.ranks,
             disk=inputs.disk,
         )
         self._state = TrainingState()
@@ -182,11 +163,12 @@ class Trainer:
 
     def run(self) -> TrainingResult:
         """Train to the end of the budget, from the beginning or from the newest checkpoint."""
+        inputs = self._inputs
         with self._archive, StopSignals() as signals:
             self._begin()
             while (reason := self._budget.is_over(self._state)) is None:
-                if signals.received is not None:
-                    self._stop(signals.received)
+                if received := inputs.ranks.from_first(lambda: signals.received.name if signals.received else ""):
+                    self._stop(Signals[received])
                 if self._budget.is_validation_due(self._state):
                     self._validate()
                 elif self._archive.saved_step != self._state.step and self._budget.is_save_due(self._state):
@@ -203,7 +185,7 @@ class Trainer:
             batches_per_epoch=self._stream.batches_of_epoch(self._state.position.epoch),
             num_ranks=inputs.ranks.count,
             seconds_before=self._state.seconds + inputs.seconds_before,
-            clock=inputs.clock,
+            clock=inputs.ranks.agreed_clock(inputs.clock),
         )
         inputs.reporter.started(
             StartRecord(
@@ -221,13 +203,14 @@ class Trainer:
                 f"warmup_steps = {self._config.warmup_steps:,} is over half of the {self._budget.steps:,} steps of "
                 "this run: a rate that falls to zero stays below its peak"
             )
-        self._probes = Probes.prepare(
-            inputs.run_folder / "probes",
-            store=inputs.valid_store,
-            tokenizer=inputs.tokenizer,
-            model=self._model,
-            disk=inputs.disk,
-        )
+        if inputs.ranks.is_first:
+            self._probes = Probes.prepare(
+                inputs.run_folder / "probes",
+                store=inputs.valid_store,
+                tokenizer=inputs.tokenizer,
+                model=self._model,
+                disk=inputs.disk,
+            )
         if found is None:
             self._take_pictures()
             self._save()
@@ -235,6 +218,7 @@ class Trainer:
 
     def _step(self) -> None:
         before, config, ranks = self._state, self._config, self._inputs.ranks
+        ranks.seed_step(config.seed, before.step + 1)
         rows, position = self._stream.take(before.position, config.accum_count * ranks.count)
         progress = self._budget.progress(before)
         rate = learning_rate_at(progress, config=config, d_model=self._model.config.d_model) * before.rate_scale
@@ -286,25 +270,13 @@ class Trainer:
             seconds_left=self._budget.seconds_left(self._state),
             skipped=outcome.skipped,
         )
-        self._archive.journal.append("step", _journalled(record))
+        self._archive.journal.append("step", record.to_journal())
         self._inputs.reporter.stepped(record)
 
     def _validate(self) -> None:
         inputs, started = self._inputs, self._budget.seconds()
         model = self._average.refresh()
-        scores = validate(
-            model,
-            validation_batches(
-                inputs.valid_store,
-                config=self._config,
-                specials=model.config.specials,
-                start_id=model.start_id,
-                device=self._device,
-            ),
-            evaluator=inputs.evaluator,
-            label_smoothing=self._config.label_smoothing,
-            runtime=inputs.runtime,
-        )
+        scores = Scores.from_text(inputs.ranks.from_first(lambda: self._measure(model).to_text()))
         state, numbers = self._state, scores.numbers
         better = is_better(numbers, state.best)
         self._state = state = replace(
@@ -315,9 +287,10 @@ class Trainer:
             best=numbers if better else state.best,
             without_better=0 if better else state.without_better + 1,
         )
-        self._probes.write(model, step=state.step)
-        if better and inputs.on_new_best is not None:
-            inputs.on_new_best(model, {"step": state.step, "seconds": started, **numbers})
+        if inputs.ranks.is_first:
+            self._probes.write(model, step=state.step)
+            if better and inputs.on_new_best is not None:
+                inputs.on_new_best(model, {"step": state.step, "seconds": started, **numbers})
         now = self._budget.seconds()
         self._state = replace(self._state, validated_seconds=now)
         self._budget.note_validation(now - started)
@@ -338,8 +311,27 @@ class Trainer:
             self._save()
         self._step_mark = self._budget.seconds()
 
+    def _measure(self, model: Transformer) -> Scores:
+        inputs, config = self._inputs, self._config
+        batches = validation_batches(
+            inputs.valid_store,
+            config=config,
+            specials=model.config.specials,
+            start_id=model.start_id,
+            device=self._device,
+        )
+        return validate(
+            model,
+            batches,
+            evaluator=inputs.evaluator,
+            label_smoothing=config.label_smoothing,
+            runtime=inputs.runtime,
+        )
+
     def _take_pictures(self) -> None:
         """Keep a snapshot of the averaged weights, and what they think of the probes."""
+        if not self._inputs.ranks.is_first:
+            return
         model = self._average.refresh()
         folder = self._inputs.run_folder / "snapshots"
         write_snapshot(folder, model, step=self._state.step, disk=self._inputs.disk)
@@ -382,12 +374,3 @@ class Trainer:
     def _say(self, text: str) -> None:
         self._archive.journal.append("message", {"text": text})
         self._inputs.reporter.message(text)
-
-
-def _journalled(record: StepRecord) -> dict[str, object]:
-    """Return what of a step is worth keeping: no guess of the future, and no empty excuse."""
-    fields = asdict(record)
-    del fields["seconds_left"]
-    if not record.skipped:
-        del fields["skipped"]
-    return fields

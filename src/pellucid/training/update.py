@@ -90,8 +90,8 @@ class Updater:
             [sum(b.num_target_tokens for b in batches), sum(b.num_padded_tokens for b in batches)]
         )
         sums, largest_batch = self._gradients(batches, target_tokens, largest_batch)
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
         self._ranks.add_gradients(self._parameters, sums)
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
         # One wait for the device a step: everything that the loop needs to know comes over together.
         loss, nll, norm = torch.cat([sums, gradient_norm(gradients).to(sums.dtype)[None]]).tolist()
         skipped = self._reason_to_skip(loss, norm)

@@ -6,10 +6,11 @@ Read ``trainer.py`` next.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,6 +34,15 @@ class Scores:
 
     numbers: Mapping[str, float]
     samples: Mapping[str, str]
+
+    def to_text(self) -> str:
+        """Return the scores as JSON, for the other processes of a run."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_text(text: str) -> Scores:
+        """Read what ``to_text`` wrote."""
+        return Scores(**json.loads(text))
 
 
 def validate(

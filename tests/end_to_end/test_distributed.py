@@ -1,0 +1,83 @@
+"""Two processes equal one with twice the batches; they skip bad steps together and continue bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+SCRIPT = Path(__file__).with_name("distributed_run.py")
+Facts = dict[str, object]
+Weights = dict[str, torch.Tensor]
+
+
+def train(folder: Path, output: Path, *, processes: int, **settings: object) -> tuple[list[Weights], list[Facts]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    running = []
+    for rank in range(processes):
+        environment = os.environ | {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(processes),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "OMP_NUM_THREADS": "1",
+        }
+        command = [sys.executable, str(SCRIPT), str(folder), str(output), json.dumps(settings)]
+        running.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+    errors = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [0] * processes, errors
+    weights = [load_file(output.with_suffix(f".{rank}.safetensors")) for rank in range(processes)]
+    facts = [json.loads(output.with_suffix(f".{rank}.json").read_text()) for rank in range(processes)]
+    return weights, facts
+
+
+def equal(one: Weights, other: Weights) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+# Adam divides by the size of a gradient: with a tiny epsilon, rounding decides where a gradient is zero by nature.
+SETTINGS: dict[str, object] = {"train_steps": 9, "adam_epsilon": 1e-3, "valid_steps": 4}
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_twice_the_batches(tmp_path: Path) -> None:
+    (one,), (alone,) = train(tmp_path / "one", tmp_path / "a", processes=1, accum_count=2, **SETTINGS)
+    (first, second), facts = train(tmp_path / "two", tmp_path / "b", processes=2, accum_count=1, **SETTINGS)
+    assert equal(first, second)
+    for name, tensor in one.items():
+        assert torch.allclose(tensor, first[name], rtol=1e-9, atol=1e-11), name
+    assert facts[0]["tokens"] == facts[1]["tokens"] == alone["tokens"]
+    assert facts[0]["nll"] == facts[1]["nll"] == pytest.approx(alone["nll"], rel=1e-9)
+    # Only the first process hands models over and reports.
+    assert facts[0]["handed"] == alone["handed"]
+    assert facts[1]["handed"] == 0
+    assert facts[1]["first_step"] is None
+
+
+@pytest.mark.slow
+def test_a_bad_step_of_one_process_is_skipped_by_all(tmp_path: Path) -> None:
+    (first, second), facts = train(tmp_path / "run", tmp_path / "o", processes=2, poisoned_pass=3, **SETTINGS)
+    assert facts[0]["skipped"] == facts[1]["skipped"] == 1
+    assert equal(first, second)
+    assert all(torch.isfinite(tensor).all() for tensor in first.values())
+
+
+@pytest.mark.slow
+def test_two_processes_continue_bit_for_bit(tmp_path: Path) -> None:
+    settings = SETTINGS | {"dropout": 0.1, "decay_method": "inverse_sqrt"}
+    (whole, _), _ = train(tmp_path / "whole", tmp_path / "w", processes=2, **settings)
+    train(tmp_path / "part", tmp_path / "p", processes=2, **(settings | {"train_steps": 5}))
+    (first, second), facts = train(tmp_path / "part", tmp_path / "p", processes=2, **settings)
+    assert facts[0]["first_step"] == 5
+    assert equal(first, second)
+    assert equal(first, whole)
