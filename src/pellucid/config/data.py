@@ -17,30 +17,43 @@ __all__ = ["CleaningConfig", "CorpusConfig", "DataConfig", "InvalidUtf8", "Token
 
 
 class InvalidUtf8(StrEnum):
-    """What to do with a line that is not valid UTF-8."""
+    """What to do with a line that is not valid UTF-8, or holds a NUL character."""
 
     STRICT = "strict"
+    """An error with file, line and byte, before any training begins."""
     REPLACE = "replace"
+    """Each offending byte becomes U+FFFD."""
     SKIP = "skip"
+    """The pair is left out, and counted."""
 
 
 class CorpusConfig(Section):
-    """One source of sentence pairs: two parallel files, or one TSV or JSON-lines file.
+    """One source of sentence pairs: two parallel files, or one TSV file, or one file of JSON lines.
 
-    Files may end in ``.gz`` or ``.xz``. ``weight`` is the share of this corpus in an epoch
-    relative to its size: 2 shows each of its pairs twice an epoch, 0.5 shows half of them.
+    Files may be packed with gzip or xz. A relative name is looked for in ``--data-dir``, or where there is
+    none in the folder that the command is given in.
     """
 
     src: Path | None = None
+    """Source side of two parallel files, a sentence a line."""
     tgt: Path | None = None
+    """Target side, line by line its translation."""
     tsv: Path | None = None
+    """A file with a pair a line, columns between tabs; no header, no quoting."""
     jsonl: Path | None = None
+    """A file with a JSON object a line, a string for each side."""
     src_column: int = Field(0, ge=0)
+    """Column of the source in a TSV file, from 0."""
     tgt_column: int = Field(1, ge=0)
+    """Column of the target in a TSV file, from 0."""
     src_key: str = "source"
+    """Key of the source in JSON lines."""
     tgt_key: str = "target"
+    """Key of the target in JSON lines."""
     weight: float = Field(1.0, gt=0)
+    """How often an epoch shows each pair: 2 is twice, 0.5 shows half of them, the others in the next epoch."""
     name: str = ""
+    """What messages and the model's card call this corpus; empty is the first file's name."""
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -72,25 +85,36 @@ class CleaningConfig(Section):
     """
 
     drop_empty: bool = True
+    """Drop pairs with a side of nothing but white space."""
     max_characters: int = Field(2000, ge=1)
+    """Drop pairs with more characters than this on a side."""
     max_ratio: float = Field(9.0, ge=1)
-    ratio_minimum_characters: int = Field(
-        60, ge=0, description="the ratio is judged only where the longer side has this many characters"
-    )
+    """Drop pairs with one side more than this many times as long as the other."""
+    ratio_minimum_characters: int = Field(60, ge=0)
+    """The ratio is judged only where the longer side has this many characters; 0 judges every pair."""
     drop_duplicates: bool = True
+    """Drop pairs that came before in any training corpus, white space at the ends aside."""
     drop_copies: bool = True
-    copy_minimum_characters: int = Field(20, ge=0, description="shorter copies (names, numbers) are kept")
+    """Drop pairs whose target is the source, white space at the ends aside: most often untranslated lines."""
+    copy_minimum_characters: int = Field(20, ge=0)
+    """Copies of a source with fewer characters (names, numbers) are kept; 0 drops them, too."""
 
 
 class DataConfig(Section):
     """The corpora of a run, and the languages' codes (ISO 639-1, or longer tags such as pt-BR)."""
 
     train: tuple[CorpusConfig, ...] = ()
+    """The training corpora, a table ``[[data.train]]`` each; one at least is needed to train."""
     valid: CorpusConfig | None = None
+    """The validation corpus, a table ``[data.valid]``; if not set, 1 % of the training pairs (1,000 at most)."""
     src_lang: str = Field("src", min_length=1)
+    """Code of the source language; decides how long input is split into sentences."""
     tgt_lang: str = Field("tgt", min_length=1)
+    """Code of the target language; decides how BLEU finds words, and how parts of split input are joined."""
     invalid_utf8: InvalidUtf8 = InvalidUtf8.STRICT
+    """What to do with a line that is not valid UTF-8, or holds a NUL character."""
     cleaning: CleaningConfig = CleaningConfig()
+    """Which training pairs are dropped; validation pairs are taken as they are."""
 
     def below(self, folder: Path) -> DataConfig:
         """Return the same corpora with relative files looked for in ``folder``."""
@@ -103,16 +127,28 @@ class DataConfig(Section):
 
 
 class TokenizerConfig(Section):
-    """How text is cut into pieces. The options of SentencePiece carry its own names where it has them."""
+    """How text is cut into pieces. The options of SentencePiece carry its own names where it has them.
+
+    With ``kind = "bytes"`` nothing is learnt, and of the others only ``lowercase`` acts. A run that starts from
+    a model (``--init-from``) takes that model's tokenizer, and none of these act.
+    """
 
     kind: Literal["sentencepiece", "bytes"] = "sentencepiece"
+    """``sentencepiece`` learns pieces from the training text; ``bytes`` makes every byte of UTF-8 a piece."""
     joint: bool = True
+    """One set of pieces for both languages (section 5.1), as tied tables need it; false learns one for each."""
     vocab_size: int | Literal["auto"] = "auto"
+    """Pieces, specials included; ``auto`` is 8,000, fewer for little text, more for a large alphabet."""
     model_type: Literal["unigram", "bpe"] = "unigram"
-    character_coverage: float = Field(0.9995, ge=0.98, le=1, description="0.98 is SentencePiece's own least")
+    """``unigram``: Kudo 2018. ``bpe``: byte-pair encoding, Sennrich et al. 2016, the paper's (section 5.1)."""
+    character_coverage: float = Field(0.9995, ge=0.98, le=1)
+    """Share of the text's characters that get pieces, the commonest first; 0.98 is SentencePiece's own least."""
     byte_fallback: bool = True
+    """Spell a character that has no piece in bytes; false makes it the unknown piece."""
     input_sentence_size: int = Field(2_000_000, ge=1)
+    """Most sentences that SentencePiece learns from; of more, so many are drawn at random, by the seed."""
     lowercase: bool = False
+    """Lowercase both sides first; translations are lowercase, then."""
 
     @field_validator("vocab_size", mode="before")
     @classmethod

@@ -29,41 +29,60 @@ class NormOrder(StrEnum):
     """Where layer normalisation stands: after the residual sum (the paper) or before the sub-layer."""
 
     POST = "post"
+    """norm(x + sublayer(x)): the paper, section 3.1."""
     PRE = "pre"
+    """x + sublayer(norm(x)), and one more norm after each stack; for 12 layers and more."""
 
 
 class PositionLayout(StrEnum):
     """Which table of positions: three incompatible sinusoid tables are in use, and learned ones."""
 
     INTERLEAVED = "interleaved"
+    """Sine and cosine by turns: the paper, section 3.5."""
     HALF_SPLIT_PAPER_FREQUENCY = "half_split_paper_frequency"
+    """All sines, then all cosines, with the paper's frequencies: Hugging Face Marian."""
     HALF_SPLIT_T2T = "half_split_t2t"
+    """All sines, then all cosines, frequencies spread a little wider: Tensor2Tensor, fairseq."""
     LEARNED = "learned"
+    """A table of weights, one for each side (the paper, table 3, row E)."""
 
 
 class Activation(StrEnum):
     """The non-linearity between the two linear maps of the feed-forward sub-layer."""
 
     RELU = "relu"
+    """max(0, x): the paper, section 3.3, equation 2."""
     GELU = "gelu"
+    """x times the normal distribution function of x, the exact form (Hendrycks and Gimpel 2016)."""
     SWISH = "swish"
+    """x times the logistic function of x (Ramachandran et al. 2017); also called SiLU."""
 
 
 class DecoderStart(StrEnum):
     """What the decoder is fed before its first word."""
 
     BOS = "bos"
+    """The piece that begins a sentence."""
     PAD = "pad"
+    """The padding piece, as Hugging Face Marian does."""
     ZERO_VECTOR = "zero_vector"
+    """A vector of zeros in place of an embedding, as Marian does."""
 
 
 class SpecialIds(Section):
-    """The ids of the special pieces, by name; valid on both sides. No code may assume a number."""
+    """The ids of the special pieces, by name; valid on both sides. No code may assume a number.
+
+    Training fills them in from the tokenizer.
+    """
 
     pad: int = Field(0, ge=0)
+    """Fills up the shorter rows of a batch; never attended to."""
     unk: int = Field(1, ge=0)
+    """Stands for what the pieces cannot spell."""
     bos: int = Field(2, ge=0)
+    """Begins a sentence: the first input of the decoder, where ``decoder_start`` says so."""
     eos: int = Field(3, ge=0)
+    """Ends a sentence, on both sides."""
 
     @model_validator(mode="after")
     def _roles_that_must_differ(self) -> Self:
@@ -81,33 +100,56 @@ class ModelConfig(Section):
     """
 
     d_model: int = Field(512, ge=2)
+    """Width of every hidden state, section 3.1."""
     num_heads: int = Field(8, ge=1)
+    """Heads of each attention, h in section 3.2.2; must divide d_model."""
     d_feedforward: int = Field(2048, ge=1)
+    """Inner width of the feed-forward sub-layers, d_ff in section 3.3."""
     num_encoder_layers: int = Field(6, ge=1)
+    """Layers of the encoder, N in section 3.1."""
     num_decoder_layers: int = Field(6, ge=1)
+    """Layers of the decoder, N in section 3.1."""
 
     norm_order: NormOrder = NormOrder.POST
+    """Where layer normalisation stands in a layer."""
     activation: Activation = Activation.RELU
+    """The non-linearity between the two linear maps of the feed-forward sub-layers."""
     layer_norm_epsilon: float = Field(1e-5, gt=0)
+    """Added to the variance in layer normalisation; the paper names no value."""
 
     dropout: float = Field(0.1, ge=0, lt=1)
+    """Probability of residual dropout, on sub-layer outputs and input sums, section 5.4; 0 is off."""
     attention_dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability of dropout on the attention weights; 0 is off. Not in the paper."""
     activation_dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability of dropout inside the feed-forward sub-layers, after the activation; 0 is off. Not in the paper."""
 
     position_layout: PositionLayout = PositionLayout.INTERLEAVED
+    """Which table of positions is added to the embeddings."""
     position_offset: int = Field(0, ge=0)
+    """Row of the table that belongs to the first token; 0 is the paper's."""
     max_positions: int = Field(1024, ge=1)
+    """Most tokens of a sentence, on either side, its end included; longer ones are refused."""
 
     share_embeddings: bool = True
+    """One table for source, target and output projection, section 3.4; needs a joint vocabulary."""
     share_decoder_embeddings: bool = True
+    """One table for target and output projection."""
     scale_embeddings: bool = True
+    """Multiply embeddings by sqrt(d_model), section 3.4."""
     output_bias: bool = False
+    """Add a trained bias to the logits. Not in the paper."""
     zero_padding_row: bool = True
+    """Keep the embedding of padding at zero, without a gradient."""
     decoder_start: DecoderStart = DecoderStart.BOS
+    """What the decoder is fed before its first word."""
 
     source_vocab_size: int = Field(0, ge=0)
+    """Source pieces, specials included; 0 is not known yet. Training takes the tokenizer's."""
     target_vocab_size: int = Field(0, ge=0)
+    """Target pieces, specials included; 0 is not known yet. Training takes the tokenizer's."""
     specials: SpecialIds = SpecialIds()
+    """Ids of the special pieces. Training takes the tokenizer's."""
 
     @property
     def d_head(self) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal, Self, TypeVar
 
 import tomlkit
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from pellucid.config.data import DataConfig, TokenizerConfig
@@ -33,12 +33,19 @@ class Recipe(Section):
     """Everything that decides a training run. ``preset`` fills the sizes of ``model`` that are not given."""
 
     preset: Literal["tiny", "small", "base", "big"] = "base"
+    """Sizes of the model: ``tiny`` and ``small`` for a laptop, ``base`` and ``big`` are the paper's, table 3."""
     data: DataConfig = DataConfig()
+    """Where the text comes from."""
     tokenizer: TokenizerConfig = TokenizerConfig()
+    """How text is cut into pieces."""
     model: ModelConfig = ModelConfig()
+    """The shape of the model."""
     training: TrainingConfig = TrainingConfig()
+    """How it is trained."""
     translation: TranslationConfig = TranslationConfig()
-    description: str = Field("", description="a line for the model's card")
+    """How it searches; the settings that the trained model uses unless a call has others."""
+    description: str = ""
+    """A line for the model's card."""
 
     @model_validator(mode="before")
     @classmethod

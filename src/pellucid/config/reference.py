@@ -1,82 +1,173 @@
 """The reference of all settings as Markdown, written from the records themselves.
 
-``python -m pellucid.config.reference > docs/reference/settings.md`` brings the page up to date.
+``python -m pellucid.config.reference > docs/reference/settings.md`` brings the page up to date. What it
+says of a field, and of each choice of an enum, is the docstring below it.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
+import json
 import sys
 from enum import Enum
+from itertools import pairwise
+from pathlib import Path
+from textwrap import dedent
+from types import NoneType, UnionType
+from typing import Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, TokenizerConfig
 from pellucid.config.model import PRESETS, ModelConfig, SpecialIds
+from pellucid.config.recipe import Recipe
 from pellucid.config.training import TrainingConfig
 from pellucid.config.translation import TranslationConfig
 
-__all__ = ["settings_reference"]
+__all__ = ["SECTIONS", "choices_of", "settings_reference"]
 
-_SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("data", DataConfig),
-    ("data.train", CorpusConfig),
-    ("data.cleaning", CleaningConfig),
-    ("tokenizer", TokenizerConfig),
-    ("model", ModelConfig),
-    ("model.specials", SpecialIds),
-    ("training", TrainingConfig),
-    ("translation", TranslationConfig),
+SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
+    ("", Recipe),
+    ("`[data]`", DataConfig),
+    ("`[[data.train]]`, `[data.valid]`", CorpusConfig),
+    ("`[data.cleaning]`", CleaningConfig),
+    ("`[tokenizer]`", TokenizerConfig),
+    ("`[model]`", ModelConfig),
+    ("`[model.specials]`", SpecialIds),
+    ("`[training]`", TrainingConfig),
+    ("`[translation]`", TranslationConfig),
 )
+"""Every table of a recipe as TOML writes it, and the record that it is read into."""
+
+_INTRODUCTION: Final = """\
+# Settings
+
+Every setting of a recipe. In a recipe it stands in the table that the heading names; on the command line each can
+be given as `--set training.seed=7`, with a value in the form of TOML, quotes around plain words left out. An
+unknown name is an error with the nearest right one, and all problems are told at once. "Section" means a section
+of the paper, Vaswani et al. 2017.
+
+This page is written by `python -m pellucid.config.reference`.
+"""
+_BOUNDS: Final = {
+    "ge": "{} or more",
+    "gt": "over {}",
+    "le": "at most {}",
+    "lt": "under {}",
+    "min_length": "not empty",
+}
+_NAMES: Final[dict[object, str]] = {int: "whole number", float: "number", str: "text", Path: "file name"}
 
 
 def settings_reference() -> str:
     """Return the page ``docs/reference/settings.md``."""
-    lines = [
-        "# Settings",
-        "",
-        "Every setting of a recipe with its default. On the command line each can be given as",
-        "`--set section.name=value`. An unknown name is an error with the nearest right one.",
-        "This page is written by `python -m pellucid.config.reference`.",
-        "",
-        f"`preset` (`base`) fills in the sizes of `[model]`: {', '.join(PRESETS)}.",
-        "",
-    ]
-    for name, section in _SECTIONS:
-        lines += [f"## [{name}]", "", *_about(section), "", "| name | default | |", "|---|---|---|"]
-        lines += [
-            f"| `{key}` | {_default(field)} | {_meaning(field)} |"
-            for key, field in section.model_fields.items()
-            if not _is_section(field)
+    parts = [_INTRODUCTION]
+    for title, section in SECTIONS:
+        parts.append(f"## {title or 'At the top'}\n")
+        parts += [f"{paragraph}\n" for paragraph in _paragraphs(section)]
+        parts.append(_table(section))
+        parts += [
+            _explained(name, choices)
+            for name, field in section.model_fields.items()
+            if (choices := _enum_of(field)) is not None
         ]
-        lines.append("")
-    return "\n".join(lines)
+        if section is Recipe:
+            parts.append(_presets())
+    return "\n".join(parts)
 
 
-def _about(section: type[BaseModel]) -> list[str]:
-    paragraphs = (section.__doc__ or "").strip().split("\n\n")
-    return ["\n".join(line.strip() for line in text.splitlines()).replace("``", "`") + "\n" for text in paragraphs][:2]
+def choices_of(choices: type[Enum]) -> dict[str, str]:
+    """Return the value and the docstring of each member of an enum; Python itself keeps no such docstrings."""
+    definition = ast.parse(dedent(inspect.getsource(choices))).body[0]
+    found = {str(member.value): "" for member in choices}
+    if not isinstance(definition, ast.ClassDef):
+        return found
+    for statement, after in pairwise(definition.body):
+        if isinstance(statement, ast.Assign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            found[str(ast.literal_eval(statement.value))] = str(after.value.value)
+    return found
 
 
-def _is_section(field: FieldInfo) -> bool:
-    return isinstance(field.default, BaseModel)
+def _table(section: type[BaseModel]) -> str:
+    rows = ["| name | default | allowed | meaning |", "|---|---|---|---|"]
+    for name, field in section.model_fields.items():
+        if not isinstance(field.default, BaseModel):
+            rows.append(f"| `{name}` | {_default(field)} | {_allowed(field)} | {_in_a_cell(field.description or '')} |")
+    return "\n".join(rows) + "\n"
+
+
+def _presets() -> str:
+    """Return what each preset fills in, as a table."""
+    sizes = list(next(iter(PRESETS.values())))
+    rows = [f"| preset | {' | '.join(f'`{name}`' for name in sizes)} |", "|---" * (len(sizes) + 1) + "|"]
+    rows += [f"| `{preset}` | {' | '.join(str(table[name]) for name in sizes)} |" for preset, table in PRESETS.items()]
+    return "\n".join(rows) + "\n"
+
+
+def _explained(name: str, choices: type[Enum]) -> str:
+    lines = [f"`{name}` is one of", ""]
+    lines += [f"* `{value}`: {_markdown(meaning)}" for value, meaning in choices_of(choices).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _paragraphs(section: type[BaseModel]) -> list[str]:
+    return [_markdown(text) for text in inspect.cleandoc(section.__doc__ or "").split("\n\n")]
+
+
+def _enum_of(field: FieldInfo) -> type[Enum] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Enum) else None
 
 
 def _default(field: FieldInfo) -> str:
+    """Return the default as TOML writes it."""
     if field.is_required():
-        return "(must be given)"
+        return "must be given"
     value = field.default
     if value is None:
-        return "(not set)"
-    return f"`{value.value if isinstance(value, Enum) else value}`"
+        return "not set"
+    if isinstance(value, Enum):
+        value = value.value
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
-def _meaning(field: FieldInfo) -> str:
-    parts = [field.description] if field.description else []
-    if isinstance(field.default, Enum):
-        doc = (type(field.default).__doc__ or "").strip().splitlines()[0]
-        parts.append(f"{doc} One of {', '.join(f'`{choice.value}`' for choice in type(field.default))}")
-    return " ".join(parts).replace("|", "\\|").replace("``", "`")
+def _allowed(field: FieldInfo) -> str:
+    if choices := _enum_of(field):
+        return ", ".join(f"`{choice.value}`" for choice in choices)
+    is_union = get_origin(field.annotation) in {Union, UnionType}
+    kinds = get_args(field.annotation) if is_union else (field.annotation,)
+    words = [_kind_in_words(kind) for kind in kinds if kind is not NoneType]
+    return " or ".join(words) + "".join(f", {bound}" for bound in _bounds(field))
+
+
+def _kind_in_words(kind: object) -> str:
+    if kind is bool:
+        return "`true`, `false`"
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(kind))
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)[0]
+        return "tables" if _is_record(inner) else f"list of {_kind_in_words(inner)}s"
+    return "table" if _is_record(kind) else _NAMES[kind]
+
+
+def _is_record(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _bounds(field: FieldInfo) -> list[str]:
+    found = [(form, getattr(rule, name, None)) for rule in field.metadata for name, form in _BOUNDS.items()]
+    return [form.format(bound) for form, bound in found if bound is not None]
+
+
+def _markdown(text: str) -> str:
+    return text.replace("``", "`")
+
+
+def _in_a_cell(text: str) -> str:
+    return " ".join(_markdown(text).split()).replace("|", "\\|")
 
 
 if __name__ == "__main__":

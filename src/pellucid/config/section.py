@@ -14,12 +14,16 @@ __all__ = ["Section"]
 
 
 class Section(BaseModel):
-    """A frozen group of settings; an unknown name is an error, never ignored."""
+    """A frozen group of settings; an unknown name is an error, never ignored.
+
+    The docstring below a field is its meaning; ``docs/reference/settings.md`` is made of them.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         validate_default=True,
+        use_attribute_docstrings=True,
         # "protected namespaces" would warn about a field called model_type, a name that
         # SentencePiece gave us.
         protected_namespaces=(),

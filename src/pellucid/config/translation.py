@@ -16,42 +16,61 @@ __all__ = ["LengthPenalty", "TranslationConfig"]
 
 
 class LengthPenalty(StrEnum):
-    """What a finished hypothesis' log-probability is divided by; ``alpha`` is the exponent.
+    """What the log-probability of a hypothesis is divided by; ``alpha`` is the exponent.
 
     The same alpha means different things in different tools, so the form is always named.
-    ``average``: |y|^alpha (fairseq, Hugging Face, CTranslate2, Marian). ``gnmt``: ((5 + |y|) / 6)^alpha
-    (Wu et al. 2016, section 7; Tensor2Tensor, JoeyNMT; OpenNMT calls it ``wu``). ``none``: 1.
-    |y| counts the end-of-sentence piece.
+    |y| counts the tokens with the end-of-sentence piece.
     """
 
     NONE = "none"
+    """1: the plain sum of log-probabilities, which favours short output."""
     AVERAGE = "average"
+    """|y|^alpha: fairseq, Hugging Face, CTranslate2, Marian."""
     GNMT = "gnmt"
+    """((5 + |y|) / 6)^alpha: Wu et al. 2016, section 7, as in the paper, section 6.1; OpenNMT calls it ``wu``."""
 
 
 class TranslationConfig(Section):
     """The settings of a search; one value serves every sentence of a call."""
 
     beam_size: int = Field(5, ge=1)
+    """Hypotheses kept at each step; 1 is greedy search."""
     n_best: int = Field(1, ge=1)
+    """Translations given for each text, at most ``beam_size``; with ``sampling`` the number of draws."""
     length_penalty: LengthPenalty = LengthPenalty.AVERAGE
+    """What the log-probability of a hypothesis is divided by."""
     alpha: float = Field(1.0, ge=0)
-    min_length: int = Field(0, ge=0, description="tokens before the end of sentence is allowed")
+    """Exponent of the length penalty; 0 is no penalty."""
+    min_length: int = Field(0, ge=0)
+    """Least tokens of a translation, its end not counted; 0 is none."""
     max_length_factor: float = Field(2.0, gt=0)
-    max_length_constant: int = Field(20, ge=1, description="at most factor * source tokens + this many tokens")
+    """A translation has at most this many times the tokens of its source, and ``max_length_constant`` more."""
+    max_length_constant: int = Field(20, ge=1)
+    """The constant part of the longest translation, in tokens."""
     no_repeat_ngram_size: int = Field(0, ge=0)
+    """No run of so many tokens comes twice in a translation; 0 is off."""
     banned_tokens: tuple[str, ...] = ()
+    """Pieces that never come, spelt as the tokens of a result are."""
     target_prefix: str = ""
+    """Text that every translation begins with; empty is none."""
 
     sampling: bool = False
+    """Draw at random from the model's distribution instead of searching."""
     temperature: float = Field(1.0, gt=0)
+    """With ``sampling``: log-probabilities are divided by this; over 1 is more varied, under 1 less."""
     top_k: int = Field(0, ge=0)
+    """With ``sampling``: draw from the so many most probable tokens; 0 is all."""
     top_p: float = Field(1.0, gt=0, le=1)
+    """With ``sampling``: draw from the fewest most probable tokens that reach this probability; 1 is all."""
     seed: int = Field(1, ge=0)
+    """With ``sampling``: another seed draws others; the same seed and text give the same draws."""
 
-    batch_size: int = Field(4096, ge=1, description="padded source tokens translated together")
+    batch_size: int = Field(4096, ge=1)
+    """Padded source tokens translated together; a longer text goes alone."""
     long_input: Literal["split", "refuse"] = "split"
-    max_input_length: int = Field(200, ge=1, description="source tokens; longer input is split or refused")
+    """A text over ``max_input_length``: ``split`` translates it in parts and joins them, ``refuse`` fails it."""
+    max_input_length: int = Field(200, ge=1)
+    """Source tokens of a text that is translated whole, end of sentence not counted."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
