@@ -71,7 +71,7 @@ def test_score_and_tokens_are_the_winners() -> None:
     assert winner.log_probability == pytest.approx(4 * math.log(7 / 8))
     assert found.score == winner.score == pytest.approx(math.log(7 / 8))
     assert found.error is None
-    assert len(found.alternatives) == 3
+    assert len({h.text for h in found.alternatives}) == len({h.ids for h in found.alternatives}) == 3
     assert [h.score for h in found.alternatives] == sorted((h.score for h in found.alternatives), reverse=True)
 
 
