@@ -5,7 +5,7 @@ A python block that cannot run here carries the reason in a comment right before
     <!-- not run: needs a trained model -->
 
 Blocks of one page run in order and share their names, in a folder that holds an untrained model
-at ``runs/de-en`` and a few lines of text in ``text.de`` and ``text.en``.
+at ``runs/de-en`` and ``runs/demo`` and a few lines of text in ``text.de`` and ``text.en``.
 """
 
 from __future__ import annotations
@@ -94,14 +94,16 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         specials=SpecialIds.model_validate(tokenizer.specials.model_dump()),
     )
     torch.manual_seed(1)
-    save_bundle(
-        folder / "runs" / "de-en" / "model",
-        Transformer(config),
-        tokenizer=tokenizer,
-        card="An untrained model.\n",
-        source_language="de",
-        target_language="en",
-    )
+    model = Transformer(config).eval()
+    for run, source, target in (("de-en", "de", "en"), ("demo", "en", "fr")):
+        save_bundle(
+            folder / "runs" / run / "model",
+            model,
+            tokenizer=tokenizer,
+            card="An untrained model.\n",
+            source_language=source,
+            target_language=target,
+        )
     (folder / "text.de").write_text("Ein Hund rennt.\nEine Katze schläft.\n", encoding="utf-8")
     (folder / "text.en").write_text("A dog runs.\nA cat sleeps.\n", encoding="utf-8")
     return folder
@@ -135,7 +137,7 @@ def commands(program: str) -> Iterator[tuple[Block, list[str]]]:
             for line in block.text.replace("\\\n", " ").split("\n"):
                 for part in re.split(r"\s(?:\||&&|;)\s", re.sub(r"^\s*\$\s+", "", line)):
                     words = [word for word in shlex.split(part, comments=True) if not re.fullmatch(r"[A-Z_]+=.*", word)]
-                    if words and words[0] == program:
+                    if words and words[0].removeprefix(".venv/bin/") == program:
                         yield block, words[1:]
 
 
@@ -164,6 +166,16 @@ def test_documented_commands_parse() -> None:
         except Exception as error:
             offences.append(f"{block.place}: pellucid {shlex.join(words)}: {getattr(error, 'message', error)}")
     assert not offences
+
+
+def test_the_page_of_settings_is_todays() -> None:
+    page = ROOT / "docs" / "reference" / "settings.md"
+    if not page.is_file():
+        pytest.skip("the page is not written yet")
+    from pellucid.config.reference import settings_reference
+
+    command = "python -m pellucid.config.reference > docs/reference/settings.md"
+    assert page.read_text(encoding="utf-8").strip() == settings_reference().strip(), command
 
 
 CONTRACT = [
