@@ -1,38 +1,47 @@
-"""The length penalties are those of their papers, by hand-computed values, and count the end of sentence."""
-
 from __future__ import annotations
 
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pellucid.config import LengthPenalty
-from pellucid.translation.hypothesis import length_divisor, make_hypothesis
+from pellucid.translation.hypothesis import ScoredPair, length_divisor, make_hypothesis
 
 
 @pytest.mark.parametrize(
-    ("form", "length", "alpha", "expected"),
+    ("form", "alpha", "length", "divisor"),
     [
-        # Wu et al. 2016, section 7, equation 14: (5 + |Y|)^alpha / (5 + 1)^alpha
-        (LengthPenalty.GNMT, 1, 0.6, 1.0),
-        (LengthPenalty.GNMT, 7, 1.0, 2.0),
-        (LengthPenalty.GNMT, 19, 0.5, 2.0),
-        (LengthPenalty.GNMT, 13, 0.0, 1.0),
-        # |y|^alpha: the mean log-probability at alpha = 1
-        (LengthPenalty.AVERAGE, 7, 1.0, 7.0),
-        (LengthPenalty.AVERAGE, 9, 0.5, 3.0),
-        (LengthPenalty.AVERAGE, 13, 0.0, 1.0),
-        (LengthPenalty.NONE, 13, 1.0, 1.0),
+        ("none", 0.7, 13, 1.0),
+        ("average", 1.0, 13, 13.0),
+        ("average", 0.5, 49, 7.0),
+        ("average", 0.0, 13, 1.0),
+        ("gnmt", 1.0, 1, 1.0),
+        ("gnmt", 1.0, 13, 3.0),
+        ("gnmt", 0.5, 49, 3.0),
+        ("gnmt", 0.0, 13, 1.0),
     ],
 )
-def test_the_divisor_is_the_published_one(form: LengthPenalty, length: int, alpha: float, expected: float) -> None:
-    assert length_divisor(length, form=form, alpha=alpha) == pytest.approx(expected)
+def test_the_divisors_of_the_papers(form: str, alpha: float, length: int, divisor: float) -> None:
+    assert length_divisor(length, form=LengthPenalty(form), alpha=alpha) == pytest.approx(divisor, rel=1e-15)
 
 
-@pytest.mark.parametrize(("form", "divisor"), [(LengthPenalty.AVERAGE, 3.0), (LengthPenalty.GNMT, 8 / 6)])
-def test_the_score_divides_by_all_tokens_with_the_end_of_sentence(form: LengthPenalty, divisor: float) -> None:
-    # two words and the end of sentence: three tokens
-    terms = [math.log(0.5), math.log(0.25), math.log(0.125)]
-    found = make_hypothesis([17, 11, 3], terms, is_finished=True, form=form, alpha=1.0)
-    assert found.log_probability == pytest.approx(math.log(1 / 64))
-    assert found.score == pytest.approx(math.log(1 / 64) / divisor)
+@given(st.sampled_from(LengthPenalty), st.floats(0, 5), st.integers(0, 500))
+def test_a_divisor_never_falls_with_length(form: LengthPenalty, alpha: float, length: int) -> None:
+    shorter, longer = (length_divisor(n, form=form, alpha=alpha) for n in (length, length + 1))
+    assert 0 < shorter <= longer
+
+
+def test_the_end_of_sentence_counts() -> None:
+    terms = [-0.25, -0.5, -1.25]  # two pieces and the end
+    hypothesis = make_hypothesis([7, 5, 0], terms, is_finished=True, form=LengthPenalty.AVERAGE, alpha=1.0)
+    assert hypothesis.log_probability == -2.0
+    assert hypothesis.score == pytest.approx(-2 / 3)
+    gnmt = make_hypothesis([7, 5, 0], terms, is_finished=True, form=LengthPenalty.GNMT, alpha=2.0)
+    assert gnmt.score == pytest.approx(-2 / (8 / 6) ** 2)
+
+
+def test_perplexity_is_by_token_and_never_overflows() -> None:
+    assert ScoredPair((5, 0), ("a", "</s>"), math.log(0.25), (math.log(0.5),) * 2).perplexity == pytest.approx(2.0)
+    assert ScoredPair((5,), ("a",), -1000.0, (-1000.0,)).perplexity == math.inf
