@@ -15,7 +15,7 @@ from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
 
-from pellucid.config import TrainingConfig
+from pellucid.config import DecayMethod, TrainingConfig
 from pellucid.durable import DISK, Disk
 from pellucid.errors import DataError, InterruptedByUser, StoppedError
 from pellucid.runtime import Runtime
@@ -25,7 +25,7 @@ from pellucid.training.batches import BatchStream, validation_batches
 from pellucid.training.budget import Budget
 from pellucid.training.distributed import ONE_PROCESS, Ranks
 from pellucid.training.inputs import RunInputs
-from pellucid.training.optimisation import learning_rate_at, make_optimiser
+from pellucid.training.optimisation import LATEST_DECAY_START, learning_rate_at, make_optimiser
 from pellucid.training.probes import SNAPSHOT_STEPS, Probes, write_snapshot
 from pellucid.training.records import (
     Evaluator,
@@ -160,6 +160,7 @@ class Trainer:
         )
         self._state = TrainingState()
         self._step_mark = 0.0
+        self._warned_of_warmup = False
 
     def run(self) -> TrainingResult:
         """Train to the end of the budget, from the beginning or from the newest checkpoint."""
@@ -199,10 +200,7 @@ class Trainer:
             )
         )
         if self._budget.is_decay_late():
-            self._say(
-                f"warmup_steps = {self._config.warmup_steps:,} is over half of the {self._budget.steps:,} steps of "
-                "this run: a rate that falls to zero stays below its peak"
-            )
+            self._warn_of_warmup()
         if inputs.ranks.is_first:
             self._probes = Probes.prepare(
                 inputs.run_folder / "probes",
@@ -212,6 +210,7 @@ class Trainer:
                 disk=inputs.disk,
             )
         if found is None:
+            self._state = replace(self._state, validated_seconds=self._budget.seconds())
             self._take_pictures()
             self._save()
         self._step_mark = self._budget.seconds()
@@ -226,6 +225,8 @@ class Trainer:
             rows[ranks.rank :: ranks.count], learning_rate=rate, largest_batch=before.largest_batch
         )
         warmup_end = before.warmup_end_fraction
+        if warmup_end is None and progress.fraction >= LATEST_DECAY_START:
+            self._warn_of_warmup()
         if warmup_end is None and progress.step >= config.warmup_steps:
             warmup_end = progress.fraction
         is_bad = bool(outcome.skipped)
@@ -370,6 +371,14 @@ class Trainer:
             skipped_steps=state.skipped_steps,
             rollbacks=state.rollbacks,
         )
+
+    def _warn_of_warmup(self) -> None:
+        if self._config.decay_method is DecayMethod.LINEAR_TO_ZERO and not self._warned_of_warmup:
+            self._warned_of_warmup = True
+            self._say(
+                f"warmup_steps = {self._config.warmup_steps:,} is over half of this run: the rate now falls and "
+                "stays below its peak; set training.warmup_steps lower for so short a run"
+            )
 
     def _say(self, text: str) -> None:
         self._archive.journal.append("message", {"text": text})

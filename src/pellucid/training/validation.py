@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
 __all__ = ["Scores", "is_better", "measure_loss", "validate"]
+
+LEAST_MEANINGFUL_BLEU: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,16 +86,18 @@ def measure_loss(
 
 
 def is_better(new: Mapping[str, float], best: Mapping[str, float]) -> bool:
-    """Return whether a validation beats the best one: by BLEU where both have it, equal ones by likelihood.
+    """Return whether a validation beats the best one: by BLEU where both have it, else by likelihood.
 
-    A likelihood that is not finite beats nothing.
+    Likelihood decides, too, where BLEU is equal or both are below 1, which is noise. A likelihood that
+    is not finite beats nothing.
     """
     if not math.isfinite(new["nll"]):
         return False
     if not best:
         return True
-    if "bleu" in new and "bleu" in best and new["bleu"] != best["bleu"]:
-        return new["bleu"] > best["bleu"]
+    one, other = new.get("bleu"), best.get("bleu")
+    if one is not None and other is not None and one != other and max(one, other) >= LEAST_MEANINGFUL_BLEU:
+        return one > other
     return new["nll"] < best["nll"]
 
 

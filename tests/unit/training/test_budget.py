@@ -135,6 +135,17 @@ def test_epochs_end_the_run_at_the_last_batch(tmp_path: Path) -> None:
     assert "2 epochs" in result.reason
 
 
-def test_a_long_warm_up_is_told(tmp_path: Path) -> None:
-    _, _, listener = run_training(tmp_path, config_train_steps=6, config_warmup_steps=100)
-    assert any("below its peak" in text for text in listener.messages)
+def test_a_long_warm_up_is_told_once(tmp_path: Path) -> None:
+    _, _, by_steps = run_training(tmp_path / "steps", config_train_steps=6, config_warmup_steps=100)
+    clock = Clock()
+    by_time = SlowSteps(clock, 3.0)
+    run_training(tmp_path / "time", reporter=by_time, clock=clock, config_minutes=1.0, config_warmup_steps=100)
+    for listener in (by_steps, by_time):
+        assert len([text for text in listener.messages if "below its peak" in text]) == 1
+
+
+def test_preparing_brings_no_validation_forward(tmp_path: Path) -> None:
+    clock = Clock()
+    listener = SlowSteps(clock, 1.0)
+    run_training(tmp_path, reporter=listener, clock=clock, config_minutes=2.0, seconds_before=30.0)
+    assert listener.validations[0].seconds >= 42
