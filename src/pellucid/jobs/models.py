@@ -34,16 +34,18 @@ def translator_of(bundle: Bundle, *, settings: Sequence[str] = ()) -> Translator
         ConfigError: a setting is unknown or out of range.
     """
     description = bundle.description
-    table = description.translation.model_dump(exclude_unset=True)
+    given: dict[str, object] = {}
     for keys, value in parse_settings(settings):
-        name = keys[-1]
         if keys[:-1] not in {(), ("translation",)}:
             raise ConfigError(f"--set {'.'.join(keys)}: only settings of [translation] act here")
-        table[name] = value
+        given[keys[-1]] = value
+    table = description.translation.model_dump(exclude_unset=True)
+    if given.get("sampling"):
+        table.pop("beam_size", None)  # model.toml spells out every setting, and its beam is no wish of this call
     return Translator(
         bundle.model,
         bundle.tokenizer,
-        config=validated(TranslationConfig, table, place="translation"),
+        config=validated(TranslationConfig, table | given, place="translation"),
         source_language=description.source_language,
         target_language=description.target_language,
     )

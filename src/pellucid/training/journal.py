@@ -1,6 +1,6 @@
 """``metrics.jsonl``: one JSON object a line, appended while the run goes on.
 
-Every line has a ``kind``: ``step``, ``validation``, ``saved``, ``rollback`` or ``message``. A checkpoint
+Every line has a ``kind``: ``step``, ``validation``, ``rollback`` or ``message``. A checkpoint
 remembers how long the file was; a run that continues from it cuts the rest off, so no step stands
 there twice. Read ``probes.py`` next.
 """
