@@ -25,7 +25,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LIST = Path(__file__).with_name("planted_bugs.toml")
-SECONDS_PER_RUN = 120
+SECONDS_PER_BUG = 120
+SECONDS_FOR_ALL_TESTS = 600
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", ".environments", "runs", "results", "__pycache__", ".*_cache", ".hypothesis", "build", "dist"
 )
@@ -54,7 +55,7 @@ def place_is_unique(bug: Bug, root: Path = ROOT) -> bool:
     return text.count(bug.old) == 1 and bug.old != bug.new
 
 
-def run_tests(root: Path, tests: Sequence[str]) -> tuple[str, str]:
+def run_tests(root: Path, tests: Sequence[str], *, seconds: int = SECONDS_PER_BUG) -> tuple[str, str]:
     """Run tests of a copy; return ``passed``, ``failed`` or ``broken``, and the test that failed or what went wrong."""
     environment = os.environ | {
         "PYTHONPATH": str(root / "src"),
@@ -64,10 +65,10 @@ def run_tests(root: Path, tests: Sequence[str]) -> tuple[str, str]:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", *tests]
     try:
         done = subprocess.run(
-            command, cwd=root, env=environment, capture_output=True, text=True, timeout=SECONDS_PER_RUN, check=False
+            command, cwd=root, env=environment, capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        return "failed", f"no end after {SECONDS_PER_RUN} s"
+        return "broken", f"no end after {seconds} s"
     outcome = {0: "passed", 1: "failed"}.get(done.returncode, "broken")
     first = re.search(r"^(?:FAILED|ERROR) (.*?)(?: - .*)?$", done.stdout, flags=re.M)
     return outcome, first[1] if first else (done.stdout + done.stderr).strip()[-300:]
@@ -92,7 +93,7 @@ def check_copy(root: Path, bugs: Sequence[Bug]) -> str:
     if not done.stdout.startswith(str(root)):
         return f"the copy is not what is imported: {done.stdout}{done.stderr}"
     every_test = sorted({test for bug in bugs for test in bug.tests})
-    outcome, what = run_tests(root, every_test)
+    outcome, what = run_tests(root, every_test, seconds=SECONDS_FOR_ALL_TESTS)
     return "" if outcome == "passed" else f"the tests fail before any bug is planted: {what}"
 
 
