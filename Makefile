@@ -52,8 +52,9 @@ test: $(VENV)/.test-installed
 test-slow: $(VENV)/.test-installed
 	$(BIN)/python -m pytest -q -m slow --durations=15
 
+# Formats code only: ruff would also lay out the quotations in docs/, which are compared with the source.
 check: $(VENV)/.check-installed
-	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff format --check src tests benchmarks
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(MAKE) --no-print-directory test
