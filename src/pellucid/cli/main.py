@@ -6,6 +6,7 @@ settings; 2 usage; 75 stopped and resumable; 130 Ctrl-C.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib.metadata import version
@@ -62,3 +63,9 @@ def run() -> None:
         # The reader of our output has left (as in "| head"); what it wanted it has.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        place = f"{error.filename}: " if error.filename else ""
+        remedy = "; free some space and give the same command again" if is_full else ""
+        say_error(f"{place}{error.strerror or error}{remedy}")
+        sys.exit(75 if is_full else 1)

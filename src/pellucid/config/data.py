@@ -150,6 +150,14 @@ class TokenizerConfig(Section):
     lowercase: bool = False
     """Lowercase both sides first; translations are lowercase, then."""
 
+    @model_validator(mode="after")
+    def _bytes_learn_nothing(self) -> Self:
+        idle = sorted(self.model_fields_set - {"kind", "joint", "lowercase"})
+        changed = [name for name in idle if getattr(self, name) != type(self).model_fields[name].default]
+        if self.kind == "bytes" and changed:
+            raise ValueError(f"kind = 'bytes' learns nothing, so {', '.join(changed)} cannot act; leave them out")
+        return self
+
     @field_validator("vocab_size", mode="before")
     @classmethod
     def _size_is_possible(cls, value: object) -> object:

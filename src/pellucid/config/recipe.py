@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from pellucid.config.data import DataConfig, TokenizerConfig
-from pellucid.config.model import PRESETS, ModelConfig
+from pellucid.config.model import PRESETS, ModelConfig, SpecialIds
 from pellucid.config.section import Section
 from pellucid.config.training import TrainingConfig
 from pellucid.config.translation import TranslationConfig
@@ -59,12 +59,25 @@ class Recipe(Section):
         return value | {"model": sizes | model}
 
     @model_validator(mode="after")
-    def _joint_pieces_for_shared_tables(self) -> Self:
+    def _sections_fit(self) -> Self:
+        problems = []
         if self.model.share_embeddings and not self.tokenizer.joint:
-            raise ValueError(
+            problems.append(
                 "model.share_embeddings = true needs tokenizer.joint = true; for separate vocabularies set "
                 "model.share_embeddings = false"
             )
+        if self.training.max_length > self.model.max_positions:
+            problems.append(
+                f"training.max_length = {self.training.max_length} tokens do not fit model.max_positions = "
+                f"{self.model.max_positions}; lower the first or raise the second"
+            )
+        if self.model.source_vocab_size or self.model.target_vocab_size or self.model.specials != SpecialIds():
+            problems.append(
+                "model.source_vocab_size, model.target_vocab_size and model.specials come from the tokenizer; "
+                "leave them out of a recipe, and set tokenizer.vocab_size"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
 

@@ -86,8 +86,9 @@ def prepare(
             say(line)
         content = {"fingerprint": key, "summary": summary, "inputs": inputs}
         DISK.write_replacing(stamp, json.dumps(content, indent=1, ensure_ascii=False).encode())
-    store = TokenStore.open(folder / "train")
-    valid_store = TokenStore.open(folder / "valid")
+    store, valid_store = (TokenStore.open(folder / name) for name in ("train", "valid"))
+    for opened in (store, valid_store):
+        opened.verify()
     valid = tuple(islice(_validation_text(folder), max(recipe.training.valid_bleu_sentences, 1)))
     return PreparedData(load_tokenizer(folder / "tokenizer"), store, valid_store, valid, key, summary)
 
@@ -152,10 +153,18 @@ def _prepare_anew(
             raise DataError(
                 f"{name}: no pair has at most {training.max_length} tokens on both sides (training.max_length)"
             )
-    read = [f"{f.label}: {f.pairs:,} pairs read" for f in facts]
+    read = [f"{f.label}: {f.pairs:,} pairs read{_mended(f)}" for f in facts]
     if held_out:
         lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
     return (*read, _in_words(report), *lines)
+
+
+def _mended(facts: CorpusFacts) -> str:
+    """Say what reading left out or changed, where it did."""
+    parts = [f"{count:,} skipped ({reason})" for reason, count in facts.skipped.items() if count]
+    if facts.replaced:
+        parts.append(f"{facts.replaced:,} lines with invalid bytes replaced")
+    return "".join(f"; {part}" for part in parts)
 
 
 def _counted(pairs: Iterator[SentencePair], progress: Callable[[int], None]) -> Iterator[SentencePair]:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from pellucid.config import Recipe
 from pellucid.jobs.models import open_translator
-from pellucid.jobs.train import TrainOutcome
+from pellucid.jobs.train import QuietReporter, TrainOutcome
 from pellucid.jobs.train import train as train_job
-from pellucid.training.records import SilentReporter
 from pellucid.translation.translator import Translator
 
 __all__ = ["load", "train"]
@@ -43,12 +42,9 @@ def train(
     return train_job(recipe, Path(output), init_from=Path(init_from) if init_from else None, reporter=reporter)
 
 
-class _SayingReporter(SilentReporter):
+class _SayingReporter(QuietReporter):
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
 
     def message(self, text: str) -> None:
         self._say(text)
-
-    def counted(self, what: str, done: int) -> None:
-        """Ignore."""

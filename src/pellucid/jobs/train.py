@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from typing import Protocol
 import torch
 
 from pellucid.bundle import Bundle, load_bundle, save_bundle
-from pellucid.config import Recipe, to_toml
+from pellucid.config import PRESETS, Recipe, to_toml
 from pellucid.durable import DISK
 from pellucid.errors import ConfigError, DataError, IncompatibleModelError
 from pellucid.evaluation.metrics import Score, bleu_tokenizer, corpus_score
@@ -31,10 +31,11 @@ from pellucid.runtime import Runtime
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.training import trainer
-from pellucid.training.records import Reporter, TrainingResult
+from pellucid.training.distributed import ranks_of_environment
+from pellucid.training.records import Reporter, SilentReporter, TrainingResult
 from pellucid.translation.translator import Translator
 
-__all__ = ["JobReporter", "TrainOutcome", "build_model", "refuse_incomplete", "train"]
+__all__ = ["JobReporter", "QuietReporter", "TrainOutcome", "build_model", "refuse_incomplete", "train"]
 
 
 class JobReporter(Reporter, Protocol):
@@ -42,6 +43,13 @@ class JobReporter(Reporter, Protocol):
 
     def counted(self, what: str, done: int) -> None:
         """Receive how many of something are done."""
+
+
+class QuietReporter(SilentReporter):
+    """A live view that shows nothing of a job."""
+
+    def counted(self, what: str, done: int) -> None:
+        """Ignore."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +88,31 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
     runtime.apply()
     initial = load_bundle(init_from) if init_from is not None else None
     output.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time(output):
+    ranks = ranks_of_environment(runtime.torch_device())
+    if not ranks.is_first:
+        reporter = QuietReporter()
+    with _one_at_a_time(output) if ranks.is_first else nullcontext():
         reporter.message(f"{runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}")
-        data = prepare(
-            recipe,
-            output / "data",
-            runtime=runtime,
-            initial=initial,
-            has_begun=(output / "checkpoints").exists(),
-            say=reporter.message,
-            progress=reporter.counted,
-        )
+
+        def prepared() -> PreparedData:
+            return prepare(
+                recipe,
+                output / "data",
+                runtime=runtime,
+                initial=initial,
+                has_begun=(output / "checkpoints").exists(),
+                say=reporter.message,
+                progress=reporter.counted,
+            )
+
+        # Under torchrun the first process prepares, and the others find everything done.
+        data = prepared() if ranks.is_first else None
+        ranks.wait()
+        data = data or prepared()
         torch.manual_seed(training.seed)
         model = build_model(recipe, data.tokenizer, initial=initial).to(runtime.torch_device())
-        DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())
+        if ranks.is_first:
+            DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())
         evaluator = ValidationBleu(recipe, data, output / "model")
         result = trainer.train(
             model,
@@ -109,6 +128,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
             seconds_before=time.monotonic() - started,
             settings=recipe.model_dump(mode="json", exclude={"data"}),
             corpus_weights=[corpus.weight for corpus in recipe.data.train],
+            ranks=ranks,
         )
     return TrainOutcome(result, output / "model", time.monotonic() - started)
 
@@ -147,9 +167,14 @@ def build_model(recipe: Recipe, tokenizer: Tokenizer, *, initial: Bundle | None)
         return Transformer(config)
     regularisation = ("dropout", "attention_dropout", "activation_dropout")
     kept = initial.description.model.model_copy(update={name: getattr(config, name) for name in regularisation})
-    asked = {name for name in recipe.model.model_fields_set if getattr(recipe.model, name) != getattr(kept, name)}
-    # A preset that was not asked for fills sizes in, too; the model to start from goes before it.
-    if asked and "preset" in recipe.model_fields_set:
+    # A preset that was not asked for fills sizes in, too; the model to start from goes before those.
+    filled = {} if "preset" in recipe.model_fields_set else PRESETS[recipe.preset]
+    asked = {
+        name
+        for name in recipe.model.model_fields_set
+        if getattr(recipe.model, name) not in (getattr(kept, name), filled.get(name))
+    }
+    if asked:
         shown = ", ".join(
             f"{name} = {getattr(recipe.model, name)} (it has {getattr(kept, name)})" for name in sorted(asked)
         )

@@ -183,7 +183,8 @@ class Trainer:
         self._state = found or TrainingState()
         self._budget = Budget(
             self._config,
-            batches_per_epoch=self._stream.batches_of_epoch(self._state.position.epoch),
+            # The first epoch's, always: epochs differ by a batch or two, and the schedule of a continued run must not.
+            batches_per_epoch=self._stream.batches_of_epoch(0),
             num_ranks=inputs.ranks.count,
             seconds_before=self._state.seconds + inputs.seconds_before,
             clock=inputs.ranks.agreed_clock(inputs.clock),
