@@ -20,6 +20,7 @@ from pellucid.sample.records import SampleCorpus, SamplePair
 __all__ = ["DemoOutcome", "demo", "demo_recipe"]
 
 _SHOWN_ERRORS = 3
+_TRAINING_PAIRS = 80_000
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
     Raises:
         StoppedError: stopped early; the same call continues.
     """
-    corpus = build_corpus(seed=seed)
+    corpus = build_corpus(seed=seed, train_size=_TRAINING_PAIRS)
     texts = output / "text"
     write_corpus(corpus, texts)
     reporter.message(
