@@ -22,6 +22,9 @@ def evaluate(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of [translation], as in beam_size=1.")
     ] = None,
+    tokenizer: Annotated[
+        str, typer.Option(help="How BLEU finds words; auto follows the target language, char needs no package.")
+    ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
 ) -> None:
@@ -30,7 +33,15 @@ def evaluate(
 
     with counting("translated lines") as progress:
         report = job.evaluate_files(
-            model, src, ref, against=against, settings=set_ or [], device=device, threads=threads, progress=progress
+            model,
+            src,
+            ref,
+            against=against,
+            tokenizer=tokenizer,
+            settings=set_ or [],
+            device=device,
+            threads=threads,
+            progress=progress,
         )
     for path, text in ((json_, report.to_json()), (markdown, report.to_markdown())):
         if path is not None:

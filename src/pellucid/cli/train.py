@@ -57,8 +57,7 @@ def train(
         say(check(chosen, output, init_from=init_from).to_text())
         return
     with TrainingScreen() as screen:
-        outcome = job.train(chosen, output, init_from=init_from, reporter=screen)
-    say(outcome.to_text())
+        job.train(chosen, output, init_from=init_from, reporter=screen)
 
 
 def _table(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pellucid.config import CorpusConfig, InvalidUtf8
 from pellucid.errors import RequestError
+from pellucid.evaluation.metrics import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.jobs.models import open_translator
 from pellucid.text.corpus import read_pairs
@@ -21,6 +22,7 @@ def evaluate_files(
     ref: Path,
     *,
     against: Path | None = None,
+    tokenizer: str = "auto",
     settings: Sequence[str] = (),
     device: str = "auto",
     threads: int = 0,
@@ -30,12 +32,15 @@ def evaluate_files(
 
     Raises:
         BundleError: a model cannot be used.
+        ConfigError: the tokenizer of BLEU is unknown or not installed.
         DataError: the files cannot be read or are not parallel.
         RequestError: a line could not be translated; a score over the others would not be one.
     """
     pairs = list(read_pairs(CorpusConfig(src=src, tgt=ref), index=0, invalid_utf8=InvalidUtf8.STRICT))
     sources = [pair.source for pair in pairs]
     translator = open_translator(model, settings=settings, device=device, threads=threads)
+    # Chosen before the work: a tokenizer that is not installed must not cost a translated test set.
+    choice = bleu_tokenizer(translator.target_language, tokenizer)
     hypotheses = translate_all(translator, sources, progress=progress)
     other: list[str] | None = None
     if against is not None:
@@ -47,6 +52,7 @@ def evaluate_files(
         sources=sources,
         target_language=translator.target_language,
         baseline=other,
+        tokenizer=choice,
     )
 
 

@@ -130,7 +130,9 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
             corpus_weights=[corpus.weight for corpus in recipe.data.train],
             ranks=ranks,
         )
-    return TrainOutcome(result, output / "model", time.monotonic() - started)
+    outcome = TrainOutcome(result, output / "model", time.monotonic() - started)
+    reporter.message(outcome.to_text())
+    return outcome
 
 
 def refuse_incomplete(recipe: Recipe) -> None:
