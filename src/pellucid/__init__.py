@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pellucid.config import Recipe, load_recipe
     from pellucid.errors import PellucidError
+    from pellucid.inspection.trace import Trace
+    from pellucid.inspection.tracing import trace
     from pellucid.jobs.surface import load, train
     from pellucid.model.transformer import Transformer
     from pellucid.translation.hypothesis import Translation
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 __all__ = [
     "PellucidError",
     "Recipe",
+    "Trace",
     "Transformer",
     "Translation",
     "Translator",
     "__version__",
     "load",
     "load_recipe",
+    "trace",
     "train",
 ]
 
@@ -38,11 +42,13 @@ __version__ = _version("pellucid")
 _HOMES = {
     "PellucidError": "pellucid.errors",
     "Recipe": "pellucid.config",
+    "Trace": "pellucid.inspection.trace",
     "Transformer": "pellucid.model.transformer",
     "Translation": "pellucid.translation.hypothesis",
     "Translator": "pellucid.translation.translator",
     "load": "pellucid.jobs.surface",
     "load_recipe": "pellucid.config",
+    "trace": "pellucid.inspection.tracing",
     "train": "pellucid.jobs.surface",
 }
 

@@ -48,4 +48,5 @@ def translator_of(bundle: Bundle, *, settings: Sequence[str] = ()) -> Translator
         config=validated(TranslationConfig, table | given, place="translation"),
         source_language=description.source_language,
         target_language=description.target_language,
+        origin=bundle,
     )

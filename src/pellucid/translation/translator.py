@@ -29,6 +29,7 @@ from pellucid.translation.scoring import forced_log_probabilities, forced_log_pr
 from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper
 
 if TYPE_CHECKING:
+    from pellucid.bundle import Bundle
     from pellucid.text.tokenizer import Tokenizer
 
 __all__ = ["Translator"]
@@ -64,6 +65,7 @@ class Translator:
         config: settings of all calls; those of a call go on top.
         source_language: code, for the splitting of long texts into sentences.
         target_language: code, for joining their translations.
+        origin: the model folder that the model was read from; translation does not need it.
 
     Raises:
         IncompatibleModelError: tokenizer and model, or the models, do not fit each other.
@@ -77,8 +79,10 @@ class Translator:
         config: TranslationConfig | None = None,
         source_language: str = "src",
         target_language: str = "tgt",
+        origin: Bundle | None = None,
     ) -> None:
         self.tokenizer = tokenizer
+        self.origin = origin
         self.config = config or TranslationConfig()
         self.source_language = source_language
         self.target_language = target_language
