@@ -25,6 +25,7 @@ FLOORS = {
     "config": 0,
     "runtime": 0,
     "durable": 0,
+    "weights_file": 0,
     "sample": 0,
     "text": 1,
     "model": 1,
@@ -45,6 +46,7 @@ ARROWS = {
     ("config", "errors"),
     ("runtime", "errors"),
     ("durable", "errors"),
+    ("weights_file", "errors"),
     ("sample", "errors"),
     ("inspection", "web"),
 }

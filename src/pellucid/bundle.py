@@ -13,7 +13,6 @@ before a tensor is made. Read ``training/`` or ``translation/`` next.
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 import tomllib
@@ -30,6 +29,7 @@ from pellucid.config.section import Section
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK, Disk, refuse_full_disk, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
+from pellucid.weights_file import DTYPE_BYTES, read_header, tensor_problems, told
 
 if TYPE_CHECKING:
     import torch
@@ -43,8 +43,6 @@ FORMAT_VERSION: Final = 1
 _DESCRIPTION: Final = "model.toml"
 _TOKENIZER: Final = "tokenizer"
 _LARGEST_DESCRIPTION_BYTES: Final = 1 << 20
-_LARGEST_HEADER_BYTES: Final = 16 << 20
-_DTYPE_BYTES: Final = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 
 
 class ModelDescription(Section):
@@ -235,7 +233,10 @@ def _load_weights(path: Path, config: ModelConfig) -> Transformer:
     _verify_sizes(path, config)
     with torch.device("meta"):
         expected = {name: tuple(t.shape) for name, t in Transformer(config).state_dict().items()}
-    _verify_header(path, expected)
+    if problems := tensor_problems(read_header(path), expected):
+        raise IncompatibleModelError(
+            f"{path}: the weights are not those of the model that {_DESCRIPTION} describes: {told(problems)}"
+        )
     model = Transformer(config)
     model.load_state_dict(load_file(path), strict=True, assign=False)
     return model
@@ -246,48 +247,13 @@ def _verify_sizes(path: Path, config: ModelConfig) -> None:
     layers = config.num_encoder_layers + config.num_decoder_layers
     least = layers * (4 * config.d_model**2 + 2 * config.d_model * config.d_feedforward)
     least += config.d_model * config.target_vocab_size
-    if least * min(_DTYPE_BYTES.values()) > path.stat().st_size:
+    if least * min(DTYPE_BYTES.values()) > path.stat().st_size:
         raise BundleError(
             f"{path}: {path.stat().st_size:,} bytes cannot hold the model that {_DESCRIPTION} describes "
             f"(at least {least:,} numbers)"
         )
     if config.max_positions * config.d_model > 1 << 28:
         raise BundleError(f"{path.parent / _DESCRIPTION}: max_positions = {config.max_positions} is too large to build")
-
-
-def _verify_header(path: Path, expected: dict[str, tuple[int, ...]]) -> None:
-    header = _read_header(path)
-    found = set(header) - {"__metadata__"}
-    problems = [f"{name} is missing" for name in sorted(expected.keys() - found)]
-    problems += [f"{name} is unknown" for name in sorted(found - expected.keys())]
-    for name in sorted(found & expected.keys()):
-        entry = header[name]
-        shape, dtype = entry.get("shape"), entry.get("dtype")
-        if not isinstance(shape, list) or tuple(shape) != expected[name]:
-            problems.append(f"{name} has shape {shape}, needed {list(expected[name])}")
-        elif dtype not in _DTYPE_BYTES:
-            problems.append(f"{name} has number format {dtype!r}, allowed {', '.join(_DTYPE_BYTES)}")
-    if problems:
-        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
-        raise IncompatibleModelError(
-            f"{path}: the weights are not those of the model that {_DESCRIPTION} describes: "
-            f"{'; '.join(problems[:5])}{more}"
-        )
-
-
-def _read_header(path: Path) -> dict[str, dict[str, object]]:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(size - 8, _LARGEST_HEADER_BYTES):
-            raise BundleError(f"{path}: is not a safetensors file (header of {length:,} bytes in a file of {size:,})")
-        try:
-            header = json.loads(file.read(length))
-        except (UnicodeDecodeError, ValueError, RecursionError):
-            raise BundleError(f"{path}: is not a safetensors file (its header is no JSON)") from None
-    if not isinstance(header, dict) or not all(isinstance(entry, dict) for entry in header.values()):
-        raise BundleError(f"{path}: is not a safetensors file (its header is no table of tensors)")
-    return header
 
 
 def _sha256_of_bytes(content: bytes) -> str:

@@ -4,7 +4,8 @@
     ├── ConfigError          1   a recipe or a setting is wrong; lists every problem at once
     ├── DataError            1   a corpus file or a sentence pair is wrong; names file and line
     ├── BundleError          1   a model folder is missing, damaged, untrusted or of a newer format
-    │   └── IncompatibleModelError   two things that must fit do not: tokenizer and weights, run and recipe
+    │   ├── IncompatibleModelError   two things that must fit do not: tokenizer and weights, run and recipe
+    │   └── ConversionError          a model and its copy in another format do not compute the same
     ├── CheckpointError      1   no checkpoint of a run can be used
     ├── TrainingError        1   training cannot go on: numbers stay non-finite
     ├── RequestError         1   one thing asked of a translator is wrong
@@ -21,6 +22,7 @@ __all__ = [
     "BundleError",
     "CheckpointError",
     "ConfigError",
+    "ConversionError",
     "DataError",
     "IncompatibleModelError",
     "InterruptedByUser",
@@ -51,6 +53,10 @@ class BundleError(PellucidError):
 
 class IncompatibleModelError(BundleError):
     """Two parts that have to fit each other do not."""
+
+
+class ConversionError(BundleError):
+    """A model and its copy in another format do not compute the same; the copy was not kept."""
 
 
 class CheckpointError(PellucidError):

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli import average, demo, evaluate, score, train, translate
+from pellucid.cli import average, demo, evaluate, export, import_, score, train, translate
 from pellucid.cli.console import say_error
 from pellucid.errors import PellucidError
 
@@ -32,6 +32,8 @@ app.command()(translate.translate)
 app.command()(score.score)
 app.command()(evaluate.evaluate)
 app.command()(average.average)
+app.command("import")(import_.import_)
+app.command()(export.export)
 
 
 def _show_version(wanted: bool) -> None:

@@ -60,6 +60,14 @@ class Segmenter:
         found: list[list[int]] = self._processor.encode(list(texts), out_type=int, num_threads=threads)
         return found
 
+    def spell(self, texts: Sequence[str]) -> list[list[str]]:
+        """Cut texts into pieces as they are spelt; what no piece covers is spelt as it stands in the text.
+
+        The way of tools that look pieces up in a vocabulary of their own. U+2581 counts as a space here.
+        """
+        found: list[list[str]] = self._processor.encode(list(texts), out_type=str)
+        return found
+
     def _encode_with_boundary(self, text: str) -> list[int]:
         """Encode a text that may hold U+2581, which SentencePiece would take for a space.
 

@@ -2,8 +2,8 @@
 
 The file is a protocol buffer (sentencepiece_model.proto, ``ModelProto``): field 1 the pieces (1 text,
 2 score, 3 type), field 2 how it was trained (3 model type), field 3 the normaliser (1 name, 2 table of
-characters, 3 dummy prefix). Only what has to be known is read; the rest is stepped over within bounds.
-Read ``segmenter.py`` next.
+characters, 3 dummy prefix), field 5 the same for decoding. Only what has to be known is read; the rest is
+stepped over within bounds. Read ``segmenter.py`` next.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 from pellucid.errors import BundleError
 
@@ -77,6 +79,9 @@ def _inspect(raw: bytes) -> SentencePieceFile:
             normaliser = _text(value, 1)
             table = _blob(value, 2)
             dummy_prefix = bool(_integer(value, 3, 1))
+            _check_table(table)
+        elif number == 5:
+            _check_table(_blob(value, 2))
     _check_pieces(pieces, types)
     if model_type not in _MODEL_TYPES:
         raise ValueError(f"model type {model_type} is unknown")
@@ -89,6 +94,31 @@ def _inspect(raw: bytes) -> SentencePieceFile:
         _BYTE in types,
         bool(table),
     )
+
+
+def _check_table(table: bytes) -> None:
+    """Check that walking the table of characters cannot leave it, which the C++ does not check.
+
+    The table is a length (4 bytes, little-endian), a double array of 32-bit units (darts-clone: bits 0 to 7
+    and 31 the label, 8 whether a value follows, 10 to 30 the offset, shifted by 8 where bit 9 is set), and the
+    texts that values point to, each ended by a zero byte.
+    """
+    if not table:
+        return
+    length = int.from_bytes(table[:4], "little")
+    if len(table) < 5 or not 0 < length <= len(table) - 5 or length % 1024:
+        raise ValueError("its table of characters has a wrong length")
+    units = np.frombuffer(table, dtype="<u4", count=length // 4, offset=4).astype(np.int64)
+    texts = table[4 + length :]
+    nodes = np.flatnonzero(units >> 31 == 0)
+    found = units[nodes]
+    children = nodes ^ ((found >> 10) << ((found & 0x200) >> 6))
+    # A label changes the low 8 bits only, and the array is a whole number of blocks of 256.
+    if (children >= len(units)).any() or texts[-1] != 0:
+        raise ValueError("its table of characters leads out of itself")
+    values = units[children[(found >> 8) & 1 == 1]] & 0x7FFFFFFF
+    if (values >= len(texts)).any():
+        raise ValueError("its table of characters names texts that it does not have")
 
 
 def _check_pieces(pieces: list[str], types: list[int]) -> None:

@@ -30,9 +30,20 @@ Ids = list[int]
 
 
 class Side:
-    """One language's half: a normaliser, a segmenter (None spells bytes) and a vocabulary."""
+    """One language's half: a normaliser, a segmenter (None spells bytes) and a vocabulary.
 
-    def __init__(self, normaliser: Normaliser, segmenter: Segmenter | None, vocabulary: Vocabulary) -> None:
+    ``by_spelling`` is for models made elsewhere: what the segmenter does not know goes to the vocabulary as it
+    is spelt, which may know it from the other language's segmenter.
+    """
+
+    def __init__(
+        self,
+        normaliser: Normaliser,
+        segmenter: Segmenter | None,
+        vocabulary: Vocabulary,
+        *,
+        by_spelling: bool = False,
+    ) -> None:
         self.normaliser = normaliser
         self.segmenter = segmenter
         self.vocabulary = vocabulary
@@ -42,6 +53,7 @@ class Side:
         found = [vocabulary.ids.get(piece, specials.unk) for piece in pieces]
         # Text never becomes a special id, not even where a foreign segmenter knows the word "</s>".
         self._ids = [specials.unk if i in forbidden else i for i in found]
+        self._spelt = {p: i for p, i in vocabulary.ids.items() if i not in forbidden} if by_spelling else None
         self._strip_prefix = segmenter is not None and segmenter.file.dummy_prefix
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
@@ -50,14 +62,21 @@ class Side:
         table = self._ids
         if self.segmenter is None:
             return [[table[b] for b in text.encode("utf-8")] for text in normalised]
+        if (spelt := self._spelt) is not None:
+            unk = self.vocabulary.specials.unk
+            return [[spelt.get(piece, unk) for piece in pieces] for pieces in self.segmenter.spell(normalised)]
         return [[table[i] for i in ids] for ids in self.segmenter.encode(normalised)]
 
     def encode_tagged(self, texts: Sequence[str]) -> list[Ids]:
-        """Cut texts into ids; a language tag at the start, and one space after it, becomes the tag's id."""
+        """Cut texts into ids; a language tag at the start, and one space after it, becomes the tag's id.
+
+        Models made elsewhere have learnt that space as part of the text; for them it stays.
+        """
         tags = self.vocabulary.tags
         if not tags:
             return self.encode(texts)
-        split = [_split_tag(text, tags) for text in texts]
+        between = " " if self._spelt is None else ""
+        split = [_split_tag(text, tags, between) for text in texts]
         bodies = self.encode([body for _, body in split])
         return [
             ids if tag is None else [self.vocabulary.ids[tag], *ids]
@@ -74,10 +93,10 @@ class Side:
         return [self.vocabulary.text(row, strip_prefix=self._strip_prefix) for row in ids]
 
 
-def _split_tag(text: str, tags: Sequence[str]) -> tuple[str | None, str]:
+def _split_tag(text: str, tags: Sequence[str], between: str) -> tuple[str | None, str]:
     for tag in tags:
         if text.startswith(tag):
-            return tag, text[len(tag) :].removeprefix(" ")
+            return tag, text[len(tag) :].removeprefix(between)
     return None, text
 
 
@@ -89,7 +108,8 @@ class SentencePieceTokenizer:
         target: the target side; the same object as ``source`` if joint.
         choices: how the sizes of the vocabularies came about.
         training: what was recorded when it was learnt, for ``tokenizer.json``.
-        partial_vocabulary: the vocabulary may lack pieces of the segmenter (models made elsewhere).
+        partial_vocabulary: the vocabulary may lack pieces of the segmenter (models made elsewhere); the sides
+            then look pieces up by their spelling.
     """
 
     kind: Final = "sentencepiece"

@@ -195,24 +195,34 @@ def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
         raise BundleError(f"{path}: tags = {tags!r} must be a list of pieces such as '>>fr<<'")
     if kind == "bytes":
         return BytesTokenizer(specials=specials, tags=tags, normaliser=normaliser)
+    is_partial = table.get("partial_vocabulary") is True
     sides: list[Side] = []
     for name in ("source",) if table.get("joint") is True else ("source", "target"):
         files = _side_files(table, name, folder)
-        vocabulary = Vocabulary.from_json(
-            files["vocabulary"][1], place=str(files["vocabulary"][0]), specials=specials, tags=tags
-        )
+        place = str(files["vocabulary"][0])
+        own_tags = _tags_within(files["vocabulary"][1], tags) if is_partial else tags
+        vocabulary = Vocabulary.from_json(files["vocabulary"][1], place=place, specials=specials, tags=own_tags)
         segmenter = Segmenter(files["segmenter"][1], place=str(files["segmenter"][0]))
-        if table.get("partial_vocabulary") is not True:
+        if not is_partial:
             _check_fit(segmenter, vocabulary, files["segmenter"][0], files["vocabulary"][0])
-        sides.append(Side(normaliser, segmenter, vocabulary))
+        sides.append(Side(normaliser, segmenter, vocabulary, by_spelling=is_partial))
     training = table.get("training")
     return SentencePieceTokenizer(
         sides[0],
         sides[-1],
         choices=_choices(table),
         training=training if isinstance(training, dict) else {},
-        partial_vocabulary=table.get("partial_vocabulary") is True,
+        partial_vocabulary=is_partial,
     )
+
+
+def _tags_within(raw: bytes, tags: list[str]) -> list[str]:
+    """Return the tags that this side's vocabulary has; where the sides are separate, one may lack them."""
+    try:
+        table = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return tags
+    return [tag for tag in tags if tag in table] if isinstance(table, dict) else tags
 
 
 def _description(path: Path) -> dict[str, object]:

@@ -1,0 +1,31 @@
+"""The verb ``import``: another tool's model becomes a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pellucid.cli.console import counting, say
+
+__all__ = ["import_"]
+
+
+def import_(
+    folder: Annotated[Path, typer.Argument(help="A folder of Hugging Face MarianMT, with model.safetensors.")],
+    output: Annotated[Path, typer.Option(help="The new model folder.")],
+    format_: Annotated[str, typer.Option("--format", help="What the folder is: marian.")] = "marian",
+    sample: Annotated[
+        Path | None, typer.Option(help="Source sentences to compare on, one a line; made up if not given.")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
+) -> None:
+    """Bring a model in from another tool, and prove that it is the same model here."""
+    from pellucid.jobs import exchange as job
+
+    with counting("compared sentences") as progress:
+        outcome = job.import_model(
+            folder, output, format=format_, sample=sample, threads=threads, say=say, progress=progress
+        )
+    say(outcome.to_text())

@@ -1,0 +1,203 @@
+"""Bring a model in from another tool's format, or out to it: convert, compare both sides, keep only what is equal.
+
+A conversion is written beside its destination and renamed into place after the comparison; one that is not
+the same model leaves nothing on disk.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pellucid.bundle import load_bundle, save_bundle
+from pellucid.durable import DISK, refuse_full_disk
+from pellucid.errors import BundleError, ConfigError, ConversionError, IncompatibleModelError
+from pellucid.interop.formats import Format, engine_of, format_named
+from pellucid.interop.records import ForeignModel, refusal_message
+from pellucid.interop.samples import Sample, make_samples, read_sentences
+from pellucid.interop.verification import Comparison, Engine, PellucidEngine, compare
+from pellucid.runtime import Runtime
+
+__all__ = ["ExchangeOutcome", "export_model", "import_model"]
+
+Say = Callable[[str], None]
+Progress = Callable[[int], None]
+
+
+def _nobody(_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class ExchangeOutcome:
+    """A conversion that is proved, where it is, and what there is to know about it."""
+
+    output: Path
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...]
+
+    def to_text(self) -> str:
+        """Return the lines for the screen."""
+        proof = "the same model, by every comparison"
+        return "\n".join([*(f"note: {note}" for note in self.notes), f"{self.output}: {proof}"])
+
+
+def import_model(
+    folder: Path,
+    output: Path,
+    *,
+    format: str = "marian",
+    sample: Path | None = None,
+    threads: int = 0,
+    say: Say = _nobody,
+    progress: Progress = _nobody,
+) -> ExchangeOutcome:
+    """Read a foreign model folder and write it as a model folder of ours, if both compute the same.
+
+    Args:
+        folder: the foreign folder; what is in it is not trusted.
+        output: the new model folder; it must not exist yet.
+        format: name of the foreign format.
+        sample: source sentences to compare on, one a line; made from the vocabulary if None.
+        threads: of the processor; 0 is all.
+        say: told each comparison as it is done.
+        progress: told how many sentences of a comparison are done.
+
+    Raises:
+        BundleError: the folder cannot be read; the message says all that is wrong.
+        ConversionError: what was read computes something else; nothing is left on disk.
+        ConfigError: the format is unknown, or the output exists.
+    """
+    chosen = format_named(format)
+    Runtime.detect(device="cpu", threads=threads).apply()
+    _refuse_existing(output)
+    sentences = read_sentences(sample) if sample else []
+    foreign = chosen.read(folder)
+    with _beside(output, needed_bytes=8 * foreign.model.num_parameters()) as draft:
+        _save(foreign, draft, chosen, folder)
+        ours = engine_of(load_bundle(draft), name="pellucid")
+        samples = make_samples(ours.tokenizer, max_positions=foreign.config.max_positions, sentences=sentences)
+        say(chosen.says())
+        comparisons = _compared(ours, chosen.opinions(folder), samples, say=say, progress=progress)
+        if refusals := chosen.refusals(load_bundle(draft)):
+            raise ConversionError(refusal_message(str(folder), chosen.name, refusals))
+        _refuse_unequal(comparisons, output)
+    return ExchangeOutcome(output, comparisons, foreign.notes)
+
+
+def export_model(
+    model: Path,
+    output: Path,
+    *,
+    format: str = "marian",
+    verify_only: bool = False,
+    sample: Path | None = None,
+    threads: int = 0,
+    say: Say = _nobody,
+    progress: Progress = _nobody,
+) -> ExchangeOutcome:
+    """Write a model in another tool's format, if it computes the same there; or check what was written before.
+
+    Args:
+        model: a model folder or a run folder.
+        output: the new folder; with ``verify_only`` the one to check.
+        format: name of the format.
+        verify_only: write nothing, compare only.
+        sample: source sentences to compare on, one a line; made from the vocabulary if None.
+        threads: of the processor; 0 is all.
+        say: told each comparison as it is done.
+        progress: told how many sentences of a comparison are done.
+
+    Raises:
+        IncompatibleModelError: the format cannot hold this model; all reasons, and the settings that would fit.
+        ConversionError: what was written computes something else; nothing is left on disk.
+        BundleError: the model, or with ``verify_only`` the folder, cannot be read.
+        ConfigError: the format is unknown, or the output exists.
+    """
+    chosen = format_named(format)
+    Runtime.detect(device="cpu", threads=threads).apply()
+    if not verify_only:
+        _refuse_existing(output)
+    sentences = read_sentences(sample) if sample else []
+    bundle = load_bundle(model)
+    if refusals := chosen.refusals(bundle):
+        raise IncompatibleModelError(refusal_message(str(bundle.folder), chosen.name, refusals))
+    ours = engine_of(bundle, name="pellucid")
+    samples = make_samples(ours.tokenizer, max_positions=bundle.description.model.max_positions, sentences=sentences)
+    say(chosen.says())
+    if verify_only:
+        comparisons = _export_compared(ours, chosen, output, samples, say=say, progress=progress)
+        _refuse_unequal(comparisons, None)
+        return ExchangeOutcome(output, comparisons, ())
+    with _beside(output, needed_bytes=8 * bundle.model.num_parameters()) as draft:
+        draft.mkdir()
+        notes = chosen.write(bundle, draft)
+        comparisons = _export_compared(ours, chosen, draft, samples, say=say, progress=progress)
+        _refuse_unequal(comparisons, output)
+    return ExchangeOutcome(output, comparisons, notes)
+
+
+def _export_compared(
+    ours: PellucidEngine, chosen: Format, folder: Path, samples: Sequence[Sample], *, say: Say, progress: Progress
+) -> tuple[Comparison, ...]:
+    again = chosen.read(folder)
+    makers: list[Callable[[], Engine]] = [*chosen.opinions(folder), lambda: engine_of(again, name="its re-import")]
+    return _compared(ours, makers, samples, say=say, progress=progress)
+
+
+def _compared(
+    ours: Engine, makers: Sequence[Callable[[], Engine]], samples: Sequence[Sample], *, say: Say, progress: Progress
+) -> tuple[Comparison, ...]:
+    comparisons = []
+    for make in makers:
+        comparison = compare(ours, make(), samples, progress=progress)
+        say(comparison.to_text())
+        comparisons.append(comparison)
+    return tuple(comparisons)
+
+
+def _refuse_unequal(comparisons: Sequence[Comparison], output: Path | None) -> None:
+    if unequal := [c for c in comparisons if not c.is_equal]:
+        left = f"; nothing was written to {output}" if output else ""
+        told = "\n".join(comparison.to_text() for comparison in unequal)
+        raise ConversionError(f"both sides do not compute the same{left}:\n{told}")
+
+
+def _save(foreign: ForeignModel, folder: Path, chosen: Format, origin: Path) -> None:
+    languages = f"{foreign.source_language} → {foreign.target_language}"
+    card = [f"# A translator, {languages}", "", f"Imported from {chosen.title}: {origin.name}.", ""]
+    card += [f"* {note}" for note in foreign.notes]
+    save_bundle(
+        folder,
+        foreign.model,
+        tokenizer=foreign.tokenizer,
+        card="\n".join(card) + "\n",
+        source_language=foreign.source_language,
+        target_language=foreign.target_language,
+        translation=foreign.translation,
+        facts={"imported_from": chosen.name},
+    )
+
+
+def _refuse_existing(output: Path) -> None:
+    if output.exists() or output.is_symlink():
+        raise ConfigError(f"--output {output}: is there already; name a new folder")
+    if not output.parent.is_dir():
+        raise BundleError(f"--output {output}: the folder {output.parent} does not exist; make it first")
+
+
+@contextmanager
+def _beside(output: Path, *, needed_bytes: int) -> Iterator[Path]:
+    """Give a folder beside the output that becomes it at the end, and goes away if anything fails."""
+    draft = output.with_name(f".{output.name}.converting")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        with refuse_full_disk(output.parent, needed_bytes=needed_bytes):
+            yield draft
+            DISK.sync_folder(draft)
+            DISK.replace(draft, output)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,88 @@
+"""Look into a safetensors file before a byte of a tensor is read: names, shapes, number formats.
+
+The file begins with the length of a JSON header (8 bytes, little-endian), then the header: for each
+tensor its shape, number format and place. A file of others is compared with what a configuration
+promises before anything of that size is made. Read ``bundle.py`` next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pellucid.errors import BundleError
+
+__all__ = ["DTYPE_BYTES", "TensorFacts", "read_header", "tensor_problems", "told"]
+
+DTYPE_BYTES: Final[Mapping[str, int]] = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+"""The number formats that weights may have, and the bytes of a number in each."""
+
+_LARGEST_HEADER_BYTES: Final = 16 << 20
+_MOST_TOLD: Final = 5
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """What the header says of one tensor; ``shape`` is None where it says nothing sensible."""
+
+    shape: tuple[int, ...] | None
+    dtype: str
+
+
+def read_header(path: Path) -> dict[str, TensorFacts]:
+    """Return what the file says it holds, by name.
+
+    Raises:
+        BundleError: it is no safetensors file, or its header is absurdly long.
+        OSError: it cannot be read.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, _LARGEST_HEADER_BYTES):
+            raise BundleError(f"{path}: is not a safetensors file (header of {length:,} bytes in a file of {size:,})")
+        try:
+            header = json.loads(file.read(length))
+        except (UnicodeDecodeError, ValueError, RecursionError):
+            raise BundleError(f"{path}: is not a safetensors file (its header is no JSON)") from None
+    if not isinstance(header, dict) or not all(isinstance(entry, dict) for entry in header.values()):
+        raise BundleError(f"{path}: is not a safetensors file (its header is no table of tensors)")
+    return {name: _facts(entry) for name, entry in header.items() if name != "__metadata__"}
+
+
+def tensor_problems(
+    header: Mapping[str, TensorFacts],
+    expected: Mapping[str, tuple[int, ...]],
+    *,
+    optional: Mapping[str, tuple[int, ...]] | None = None,
+    dtypes: Container[str] = DTYPE_BYTES,
+) -> list[str]:
+    """Compare what a file holds with what it must and may hold; return a sentence for each difference."""
+    allowed = {**(optional or {}), **expected}
+    problems = [f"{name} is missing" for name in sorted(expected.keys() - header.keys())]
+    problems += [f"{name} is unknown" for name in sorted(header.keys() - allowed.keys())]
+    for name in sorted(header.keys() & allowed.keys()):
+        facts = header[name]
+        if facts.shape != allowed[name]:
+            found = None if facts.shape is None else list(facts.shape)
+            problems.append(f"{name} has shape {found}, needed {list(allowed[name])}")
+        elif facts.dtype not in dtypes:
+            known = ", ".join(dtype for dtype in DTYPE_BYTES if dtype in dtypes)
+            problems.append(f"{name} has number format {facts.dtype!r}, allowed {known}")
+    return problems
+
+
+def told(problems: list[str]) -> str:
+    """Join problems to a sentence, the first few of very many."""
+    more = f" (and {len(problems) - _MOST_TOLD} more)" if len(problems) > _MOST_TOLD else ""
+    return "; ".join(problems[:_MOST_TOLD]) + more
+
+
+def _facts(entry: dict[str, object]) -> TensorFacts:
+    shape, dtype = entry.get("shape"), entry.get("dtype")
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        return TensorFacts(None, str(dtype))
+    return TensorFacts(tuple(shape), str(dtype))
