@@ -140,10 +140,14 @@ class Trace:
         """
         own = (self.provenance.weights_sha256, self.provenance.tokenizer_fingerprint)
         given = (weights_sha256(translator.model), translator.tokenizer.fingerprint)
-        if own != given:
+        configuration = self.provenance.configuration
+        # The same weights make another model with another number of heads.
+        same_shape = configuration is not None and configuration.model_dump() == translator.model.config.model_dump()
+        if own != given or not same_shape:
             raise IncompatibleModelError(
-                f"this trace was made by the weights {_short(own[0])} with the tokenizer {_short(own[1])}, and the "
-                f"translator has {_short(given[0])} with {_short(given[1])}; load the model it was made with"
+                f"this trace was made by the weights {_short(own[0])} with the tokenizer {_short(own[1])}; the "
+                f"translator has {_short(given[0])} with {_short(given[1])}"
+                f"{'' if same_shape else ', and another configuration'}; load the model it was made with"
             )
         return replace(self, model=translator.model)
 

@@ -63,8 +63,8 @@ def merge_words(pieces: Sequence[str], *, is_special: Sequence[bool]) -> tuple[W
 
 def _begins(before: str, text: str) -> bool:
     """Tell whether ``text`` begins a word after a unit that reads ``before``."""
-    if text[:1].isspace():
-        return True
+    if text[:1].isspace() or not before.strip():  # a space alone goes with what follows it
+        return text[:1].isspace()
     if unicodedata.category(text[:1] or " ")[0] in "MC":  # marks and joiners belong to what they follow
         return False
     return _is_unspaced(text[:1]) or _is_unspaced(before[-1:])
@@ -114,7 +114,8 @@ def _without_punctuation(units: list[Word]) -> list[list[Word]]:
 
 def _is_punctuation(text: str) -> bool:
     stripped = text.strip()
-    return bool(stripped) and all(unicodedata.category(character)[0] in "PSMC" for character in stripped)
+    is_mark = all(unicodedata.category(character)[0] in "PSMC" for character in stripped)
+    return bool(stripped) and is_mark and "\ufffd" not in stripped  # half a character, of whatever kind
 
 
 def _is_unspaced(character: str) -> bool:
