@@ -189,8 +189,8 @@ def _compare_numbers(
             difference = float((left - right).abs().max())
             largest = max(largest, difference if difference == difference else float("inf"))
             positions += len(ids)
-            # Specials and bytes apart are written as <...>; every tool shows those in a way of its own.
-            spelt = [i for i in ids if not ours.target_pieces[i].startswith("<")]
+            # Specials and bytes are spelt <...>, tags >>...<<; every tool shows those in a way of its own.
+            spelt = [i for i in ids if not ours.target_pieces[i].startswith(("<", ">>"))]
             texts = ours.decode(spelt), theirs.decode(order[spelt].tolist())
             if texts[0] != texts[1]:
                 problems.append(f"pieces become {texts[0][:60]!r} and {texts[1][:60]!r}")
