@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import shutil
+import signal
 import tomllib
 from pathlib import Path
 
@@ -136,11 +139,61 @@ def test_a_run_with_other_text_or_shape_is_refused(run: Path, text: Path, tmp_pa
     for path in text.iterdir():
         (changed / path.name).write_bytes(path.read_bytes())
     (changed / "train.en").write_text((changed / "train.en").read_text(encoding="utf-8").replace("the", "tha"))
-    before = (run / "data" / "prepared.json").read_bytes()
+    kept = ("data/prepared.json", "recipe.toml", "text.json", "model/model.toml", "metrics.jsonl")
+    before = {name: (run / name).read_bytes() for name in kept}
     other = command(*train_arguments(changed, run))
     assert other.status == 1
     assert "text" in other.err
-    assert (run / "data" / "prepared.json").read_bytes() == before, "a refused command changes nothing"
+    assert command(*train_arguments(text, run, "model.dropout=0.25")).status == 1
+    assert {name: (run / name).read_bytes() for name in kept} == before, "a refused command changes nothing"
+    shutil.rmtree(run / "data")
+    assert command(*train_arguments(changed, run)).status == 1
+    again = command(*train_arguments(text, run))
+    assert again.status == 0, again.err
+
+
+def test_what_was_removed_from_a_finished_run_comes_back(run: Path, text: Path, command: Command) -> None:
+    old = weights(run / "model")
+    shutil.rmtree(run / "model")
+    shutil.rmtree(run / "data" / "tokenizer")
+    outcome = command(*train_arguments(text, run))
+    assert outcome.status == 0, outcome.err
+    assert "made again" in outcome.err
+    new = weights(run / "model")
+    assert all(np.array_equal(old[name], new[name]) for name in old)
+    (run / "data" / "valid.jsonl").unlink()
+    assert command(*train_arguments(text, run)).status == 0
+
+
+def test_a_model_without_its_checkpoints_is_not_replaced(run: Path, text: Path, command: Command) -> None:
+    shutil.rmtree(run / "checkpoints")
+    before = next((run / "model").glob("weights-*")).name
+    for more in ((), ("--dry-run",)):
+        outcome = command(*train_arguments(text, run, steps=2), *more)
+        assert outcome.status == 1
+        assert "no checkpoints" in outcome.err
+    assert next((run / "model").glob("weights-*")).name == before
+
+
+def test_sigterm_while_the_text_is_prepared(
+    text: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("pellucid.jobs.prepare.verify_corpora", stop)
+    outcome = command(*train_arguments(text, tmp_path / "run"))
+    assert outcome.status == 75
+    assert "same command" in outcome.err
+
+
+def test_an_output_that_is_a_file_is_refused(text: Path, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "file").write_text("mine")
+    for more in ((), ("--dry-run",)):
+        outcome = command(*train_arguments(text, tmp_path / "file"), *more)
+        assert outcome.status == 1
+        assert "is a file" in outcome.err
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_dry_run_tells_sizes_and_leaves_nothing(text: Path, tmp_path: Path, command: Command) -> None:
@@ -175,6 +228,10 @@ def test_an_average_is_the_mean_of_checkpoints(run: Path, tmp_path: Path, comman
     parts = [load_file(run / f"checkpoints/step-0000000{step}/weights.safetensors") for step in (3, 6)]
     for name, value in mean.items():
         assert np.allclose(value, (parts[0][name].astype(float) + parts[1][name]) / 2, atol=1e-7)
+    for taken in (run, run / "model", tmp_path / "mean"):
+        refused = command("average", run, "--output", taken)
+        assert refused.status == 1
+        assert "is there already" in refused.err
     too_many = command("average", run, "--output", tmp_path / "none", "--last", "9")
     assert too_many.status == 1
     assert "keep_checkpoint" in too_many.err

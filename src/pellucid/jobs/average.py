@@ -35,11 +35,13 @@ def average_run(run: Path, output: Path, *, last: int | None = None, best: int |
     The best are those whose own validation scored best; a checkpoint saved between validations has none.
 
     Raises:
-        ConfigError: both numbers were given, or one is not positive.
+        ConfigError: both numbers were given, or one is not positive, or the output is there already.
         CheckpointError: the run has not kept that many; ``training.keep_checkpoint`` says how many it keeps.
     """
     if last is not None and best is not None:
         raise ConfigError("--last and --best: give one of them")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigError(f"{output}: is there already; an average is written to a new folder")
     wanted = last if last is not None else best
     if wanted is not None and wanted < 1:
         raise ConfigError(f"--{'last' if last is not None else 'best'} {wanted}: a positive number is needed")

@@ -20,7 +20,7 @@ from pellucid.bundle import load_bundle
 from pellucid.config import Recipe
 from pellucid.errors import DataError
 from pellucid.jobs.prepare import cleaned_pairs
-from pellucid.jobs.train import build_model, refuse_incomplete
+from pellucid.jobs.train import build_model, refuse_incomplete, refuse_occupied
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
 from pellucid.text.cleaning import Cleaner
@@ -57,6 +57,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
         PellucidError: whatever would stop the run, before it begins.
     """
     refuse_incomplete(recipe)
+    refuse_occupied(recipe, output)
     training = recipe.training
     runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
     runtime.apply()

@@ -2,8 +2,8 @@
 
     verify every file → clean → train the tokenizer (or take the one of ``init_from``) → write the stores
 
-``data/prepared.json`` is written last and says what the folder was made from; where it still holds,
-nothing is done again. Read ``train.py`` next.
+``data/prepared.json`` is written last; where it still holds, nothing is done again. ``text.json`` beside the
+folder says what the run is made of. Read ``train.py`` next.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from pellucid.bundle import Bundle
 from pellucid.config import DataConfig, Recipe
 from pellucid.durable import DISK
-from pellucid.errors import DataError
+from pellucid.errors import DataError, PellucidError
 from pellucid.runtime import Runtime
 from pellucid.text.cleaning import Cleaner, CleaningReport
 from pellucid.text.corpus import CorpusFacts, SentencePair, read_pairs, verify_corpora
@@ -71,21 +71,32 @@ def prepare(
     facts = verify_corpora(recipe.data)
     inputs = _inputs(recipe, facts, initial)
     key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-    stamp = folder / "prepared.json"
-    before = _read_stamp(stamp)
-    if before is not None and before["fingerprint"] == key:
-        say(f"{folder}: prepared before from the same files and settings; used again")
-        summary = tuple(before["summary"])
-    else:
-        if before is not None and has_begun:
-            refuse_changes(folder.parent, old_settings={}, new_settings={}, old_data=before["inputs"], new_data=inputs)
-        DISK.remove(stamp)
-        folder.mkdir(parents=True, exist_ok=True)
-        summary = _prepare_anew(recipe, folder, runtime=runtime, initial=initial, facts=facts, progress=progress)
-        for line in summary:
-            say(line)
-        content = {"fingerprint": key, "summary": summary, "inputs": inputs}
-        DISK.write_replacing(stamp, json.dumps(content, indent=1, ensure_ascii=False).encode())
+    # Beside ``data/``, so that what a run was made of is known even where that folder was removed.
+    record = folder.parent / "text.json"
+    before = _read_table(record)
+    if has_begun and before is not None:
+        refuse_changes(folder.parent, old_settings={}, new_settings={}, old_data=before, new_data=inputs)
+    DISK.write_replacing(record, json.dumps(inputs, indent=1, ensure_ascii=False).encode())
+    stamp = _read_table(folder / "prepared.json")
+    if stamp is not None and stamp.get("fingerprint") == key:
+        try:
+            found = _open(recipe, folder, key, tuple(stamp["summary"]))
+        except (PellucidError, OSError, KeyError, ValueError) as error:
+            say(f"{folder}: is damaged ({error}); made again")
+        else:
+            say(f"{folder}: prepared before from the same files and settings; used again")
+            return found
+    DISK.remove(folder / "prepared.json")
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = _prepare_anew(recipe, folder, runtime=runtime, initial=initial, facts=facts, progress=progress)
+    for line in summary:
+        say(line)
+    content = {"fingerprint": key, "summary": summary}
+    DISK.write_replacing(folder / "prepared.json", json.dumps(content, indent=1, ensure_ascii=False).encode())
+    return _open(recipe, folder, key, summary)
+
+
+def _open(recipe: Recipe, folder: Path, key: str, summary: tuple[str, ...]) -> PreparedData:
     store, valid_store = (TokenStore.open(folder / name) for name in ("train", "valid"))
     for opened in (store, valid_store):
         opened.verify()
@@ -137,22 +148,22 @@ def _prepare_anew(
     tokenizer.save(folder / "tokenizer")
     _write_validation_text(folder, _validation_pairs(data, held_out))
     for name, pairs in (("train", train_pairs()), ("valid", _validation_text(folder))):
-        store = write_store(
-            folder / name,
-            pairs,
-            tokenizer,
-            max_length=training.max_length,
-            progress=lambda n, name=name: progress(f"{name} pairs cut into pieces", n),  # type: ignore[misc]
-        )
+        try:
+            store = write_store(
+                folder / name,
+                pairs,
+                tokenizer,
+                max_length=training.max_length,
+                progress=lambda n, name=name: progress(f"{name} pairs cut into pieces", n),  # type: ignore[misc]
+            )
+        except DataError as error:
+            origin = " (held out of the training text)" if held_out and name == "valid" else ""
+            raise DataError(f"{name} text{origin}: {error}") from None
         lines.append(
             f"{name}: {len(store):,} pairs, {int(store.source_lengths.sum()):,} source and "
             f"{int(store.target_lengths.sum()):,} target tokens"
             + (f"; {store.left_out:,} longer than {training.max_length} tokens left out" if store.left_out else "")
         )
-        if not len(store):
-            raise DataError(
-                f"{name}: no pair has at most {training.max_length} tokens on both sides (training.max_length)"
-            )
     read = [f"{f.label}: {f.pairs:,} pairs read{_mended(f)}" for f in facts]
     if held_out:
         lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
@@ -209,13 +220,12 @@ def _in_words(report: CleaningReport) -> str:
     return f"cleaning: {report.read:,} pairs read, {report.kept:,} kept" + (f"; dropped: {reasons}" if reasons else "")
 
 
-def _read_stamp(stamp: Path) -> dict[str, Any] | None:
-    """Return what the folder was made from, or None where it was never finished."""
+def _read_table(path: Path) -> dict[str, Any] | None:
     try:
-        table = json.loads(stamp.read_text(encoding="utf-8"))
+        table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return table if isinstance(table, dict) and {"fingerprint", "summary", "inputs"} <= table.keys() else None
+    return table if isinstance(table, dict) else None
 
 
 def _inputs(recipe: Recipe, facts: Sequence[CorpusFacts], initial: Bundle | None) -> dict[str, object]:

@@ -10,6 +10,8 @@ Read ``pellucid.training.trainer`` for the loop itself.
 from __future__ import annotations
 
 import fcntl
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -18,11 +20,12 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from safetensors.torch import load_file
 
 from pellucid.bundle import Bundle, load_bundle, save_bundle
-from pellucid.config import PRESETS, Recipe, to_toml
+from pellucid.config import PRESETS, Recipe, load_recipe, to_toml
 from pellucid.durable import DISK
-from pellucid.errors import ConfigError, DataError, IncompatibleModelError
+from pellucid.errors import ConfigError, DataError, IncompatibleModelError, StoppedError
 from pellucid.evaluation.metrics import Score, bleu_tokenizer, corpus_score
 from pellucid.jobs.card import write_card
 from pellucid.jobs.prepare import PreparedData, prepare
@@ -31,11 +34,21 @@ from pellucid.runtime import Runtime
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.training import trainer
-from pellucid.training.distributed import ranks_of_environment
+from pellucid.training.checkpoints import list_checkpoints, step_of
+from pellucid.training.distributed import Ranks, ranks_of_environment
 from pellucid.training.records import Reporter, SilentReporter, TrainingResult
+from pellucid.training.resuming import refuse_changes
 from pellucid.translation.translator import Translator
 
-__all__ = ["JobReporter", "QuietReporter", "TrainOutcome", "build_model", "refuse_incomplete", "train"]
+__all__ = [
+    "JobReporter",
+    "QuietReporter",
+    "TrainOutcome",
+    "build_model",
+    "refuse_incomplete",
+    "refuse_occupied",
+    "train",
+]
 
 
 class JobReporter(Reporter, Protocol):
@@ -83,6 +96,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
     """
     started = time.monotonic()
     refuse_incomplete(recipe)
+    refuse_occupied(recipe, output)
     training = recipe.training
     runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
     runtime.apply()
@@ -93,22 +107,8 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
         reporter = QuietReporter()
     with _one_at_a_time(output) if ranks.is_first else nullcontext():
         reporter.message(f"{runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}")
-
-        def prepared() -> PreparedData:
-            return prepare(
-                recipe,
-                output / "data",
-                runtime=runtime,
-                initial=initial,
-                has_begun=(output / "checkpoints").exists(),
-                say=reporter.message,
-                progress=reporter.counted,
-            )
-
-        # Under torchrun the first process prepares, and the others find everything done.
-        data = prepared() if ranks.is_first else None
-        ranks.wait()
-        data = data or prepared()
+        with _stopping_on_sigterm():
+            data = _prepare(recipe, output, runtime=runtime, initial=initial, reporter=reporter, ranks=ranks)
         torch.manual_seed(training.seed)
         model = build_model(recipe, data.tokenizer, initial=initial).to(runtime.torch_device())
         if ranks.is_first:
@@ -126,13 +126,88 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
             evaluator=evaluator,
             on_new_best=evaluator.keep,
             seconds_before=time.monotonic() - started,
-            settings=recipe.model_dump(mode="json", exclude={"data"}),
+            settings=_settings_of(recipe),
             corpus_weights=[corpus.weight for corpus in recipe.data.train],
             ranks=ranks,
         )
+        if ranks.is_first and not (output / "model" / "model.toml").is_file():
+            _write_lost_model(output, model, result, evaluator)
     outcome = TrainOutcome(result, output / "model", time.monotonic() - started)
     reporter.message(outcome.to_text())
     return outcome
+
+
+def refuse_occupied(recipe: Recipe, output: Path) -> None:
+    """Refuse an output that a run by this recipe may not use, before anything in it is touched.
+
+    Raises:
+        DataError: it is a file, or holds a model whose checkpoints are gone.
+        IncompatibleModelError: the run that is there was made with other settings.
+    """
+    if output.exists() and not output.is_dir():
+        raise DataError(f"{output}: is a file; --output names the folder of a run")
+    has_begun = bool(list_checkpoints(output / "checkpoints"))
+    if not has_begun and any((output / name).exists() for name in ("model.toml", "model/model.toml")):
+        raise DataError(
+            f"{output}: holds a model but no checkpoints, so its run cannot be continued, and a new run would replace "
+            "the model; give another --output, or remove the model"
+        )
+    if has_begun and (output / "recipe.toml").is_file():
+        old = load_recipe(output / "recipe.toml")
+        refuse_changes(
+            output, old_settings=_settings_of(old), new_settings=_settings_of(recipe), old_data={}, new_data={}
+        )
+
+
+def _settings_of(recipe: Recipe) -> dict[str, object]:
+    return recipe.model_dump(mode="json", exclude={"data"})
+
+
+def _prepare(
+    recipe: Recipe, output: Path, *, runtime: Runtime, initial: Bundle | None, reporter: JobReporter, ranks: Ranks
+) -> PreparedData:
+    """Prepare the text; under torchrun the first process does it, and the others find everything done."""
+
+    def prepared() -> PreparedData:
+        return prepare(
+            recipe,
+            output / "data",
+            runtime=runtime,
+            initial=initial,
+            has_begun=bool(list_checkpoints(output / "checkpoints")),
+            say=reporter.message,
+            progress=reporter.counted,
+        )
+
+    data = prepared() if ranks.is_first else None
+    ranks.wait()
+    return data or prepared()
+
+
+def _write_lost_model(output: Path, model: Transformer, result: TrainingResult, evaluator: ValidationBleu) -> None:
+    """Write ``model/`` again, which somebody removed from a run that has ended, from the best checkpoint's averages."""
+    folder = output / "checkpoints" / f"step-{result.best_step or 0:08d}"
+    if not folder.is_dir():
+        folder = list_checkpoints(output / "checkpoints")[-1]
+    model.load_state_dict(load_file(folder / "averages.safetensors"))
+    evaluator.keep(model.eval(), {"step": step_of(folder), **result.best})
+
+
+@contextmanager
+def _stopping_on_sigterm() -> Iterator[None]:
+    """End preparation on SIGTERM with the status that says "the same command continues"."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise StoppedError("stopped by SIGTERM while the text was prepared; the same command begins with that again")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def refuse_incomplete(recipe: Recipe) -> None:
