@@ -84,7 +84,6 @@ _FIXED: Final[Mapping[str, object]] = {
     "normalize_embedding": False,
     "add_final_layer_norm": False,
     "static_position_embeddings": True,
-    "extra_pos_embeddings": 0,
     "layernorm_embedding": False,
 }
 _NO_ID: Final = -1

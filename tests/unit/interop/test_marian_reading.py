@@ -191,3 +191,22 @@ def test_settings_of_the_search_are_taken(folder: Path) -> None:
     assert (read_marian(folder).translation.beam_size, read_marian(folder).translation.alpha) == (6, 0.7)
     (folder / "generation_config.json").write_text('{"num_beams": 3}')
     assert read_marian(folder).translation.beam_size == 3
+
+
+def test_words_of_older_files_that_mean_nothing_any_more_are_passed_over(folder: Path) -> None:
+    # As the files of OPUS-MT have them.
+    change_settings(
+        folder,
+        add_bias_logits=False,
+        add_final_layer_norm=False,
+        classif_dropout=0.0,
+        extra_pos_embeddings=58101,
+        id2label={"0": "LABEL_0"},
+        max_length=512,
+        normalize_before=False,
+        normalize_embedding=False,
+        num_hidden_layers=6,
+        static_position_embeddings=True,
+        bad_words_ids=[[58100]],
+    )
+    assert read_marian(folder).notes == ()

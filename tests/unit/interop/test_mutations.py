@@ -1,4 +1,4 @@
-"""Three hundred damaged folders: each is read or refused with a sentence; nothing crashes, nothing is executed."""
+"""A thousand damaged folders: each is read or refused with a sentence; nothing crashes, nothing is executed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import random
 import shutil
 from pathlib import Path
 
-import pytest
-
 from pellucid.errors import PellucidError
 from pellucid.interop.marian_reading import read_marian
 
-ROUNDS = 300
+ROUNDS = 1000
 WORDS = [b"\x00", b"\xff\xff\xff\xff", b"null", b"-1", b"1e999", b'"', b"}", b"[[[[", b"true", b"\xed\xa0\x80"]
 
 
@@ -37,7 +35,6 @@ def mutate(raw: bytes, generator: random.Random) -> bytes:
     return bytes(content)
 
 
-@pytest.mark.slow
 def test_damage_is_refused_or_harmless(marian: Path, tmp_path: Path) -> None:
     names = sorted(path.name for path in marian.iterdir())
     folder = Path(shutil.copytree(marian, tmp_path / "copy"))
