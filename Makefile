@@ -1,5 +1,5 @@
 # The few commands of this repository. Everything they install goes into .venv and nowhere else.
-#   make demo       train a small translator, translate with it and score it (about 6 minutes, 3 of them training)
+#   make demo       train a small translator, translate with it and score it (4 to 8 minutes, 3 of them training)
 #   make test       the fast tests, at most 5 minutes on two cores
 #   make test-slow  crash tests, learned tasks, planted bugs: everything that takes minutes
 #   make check      format, lint, types, then the fast tests: run it before a commit

@@ -163,11 +163,13 @@ def read_description(folder: Path) -> ModelDescription:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise BundleError(f"{path}: is not valid TOML: {error}") from None
     found = table.get("format_version")
     if not isinstance(found, int) or isinstance(found, bool):
         raise BundleError(f"{path}: format_version = {found!r}; a whole number is needed, {FORMAT_VERSION} at most")
+    if found < 1:
+        raise BundleError(f"{path}: format_version = {found}; the first version is 1")
     if found > FORMAT_VERSION:
         raise BundleError(
             f"{path}: format_version = {found} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade pellucid"
@@ -199,6 +201,9 @@ def _save_tokenizer(folder: Path, tokenizer: Tokenizer, disk: Disk) -> dict[str,
 def _verify_files(folder: Path, description: ModelDescription) -> None:
     if description.weights not in description.files:
         raise BundleError(f"{folder / _DESCRIPTION}: [files] does not list the weights {description.weights!r}")
+    present = {f"{_TOKENIZER}/{path.name}" for path in (folder / _TOKENIZER).glob("*") if path.name[0] != "."}
+    if unlisted := sorted(present - description.files.keys()):
+        raise BundleError(f"{folder}: {', '.join(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
     for name, expected in sorted(description.files.items()):
         if not re.fullmatch(r"(tokenizer/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise BundleError(f"{folder / _DESCRIPTION}: file name {name!r} is not one that a model folder may hold")
@@ -224,6 +229,7 @@ def _verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -
 
 def _load_weights(path: Path, config: ModelConfig) -> Transformer:
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from pellucid.model.transformer import Transformer
@@ -238,7 +244,10 @@ def _load_weights(path: Path, config: ModelConfig) -> Transformer:
             f"{path}: the weights are not those of the model that {_DESCRIPTION} describes: {told(problems)}"
         )
     model = Transformer(config)
-    model.load_state_dict(load_file(path), strict=True, assign=False)
+    try:
+        model.load_state_dict(load_file(path), strict=True, assign=False)
+    except SafetensorError as error:
+        raise BundleError(f"{path}: is not a sound safetensors file ({error}); copy the model folder again") from None
     return model
 
 
@@ -252,8 +261,11 @@ def _verify_sizes(path: Path, config: ModelConfig) -> None:
             f"{path}: {path.stat().st_size:,} bytes cannot hold the model that {_DESCRIPTION} describes "
             f"(at least {least:,} numbers)"
         )
-    if config.max_positions * config.d_model > 1 << 28:
-        raise BundleError(f"{path.parent / _DESCRIPTION}: max_positions = {config.max_positions} is too large to build")
+    if (config.max_positions + config.position_offset) * config.d_model > 1 << 28:
+        raise BundleError(
+            f"{path.parent / _DESCRIPTION}: max_positions = {config.max_positions} and position_offset = "
+            f"{config.position_offset} make a table that is too large to build"
+        )
 
 
 def _sha256_of_bytes(content: bytes) -> str:

@@ -7,6 +7,7 @@ is the contract; ``docs/reference/errors.md`` shows it to users.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import shutil
@@ -247,6 +248,15 @@ def link_the_weights(folder: Path) -> None:
     path.symlink_to(folder / "elsewhere")
 
 
+def cut_the_weights(folder: Path) -> None:
+    """Take four bytes off the end, and put the checksum right, as somebody hostile would."""
+    path = weights_of(folder)
+    old = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(path.read_bytes()[:-4])
+    description = folder / "model.toml"
+    description.write_text(description.read_text().replace(old, hashlib.sha256(path.read_bytes()).hexdigest()))
+
+
 DAMAGE: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
     ("no description", lambda d: (d / "model.toml").unlink(), ("model.toml",)),
     ("no weights", lambda d: weights_of(d).unlink(), ("weights-", "missing")),
@@ -265,6 +275,12 @@ DAMAGE: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
         edit(r"^target_vocab_size = \d+", "target_vocab_size = 999"),
         ("vocab",),
     ),
+    ("a version that never was", edit(r"^format_version = 1", "format_version = 0"), ("format_version = 0",)),
+    ("nesting without end", edit(r"^format_version", "x = " + "[" * 5000 + "\nformat_version"), ("TOML",)),
+    ("a number without end", edit(r"^format_version = 1", "format_version = " + "9" * 5000), ("TOML",)),
+    ("positions that fit no memory", edit(r"^position_offset = 0", "position_offset = 100000000000"), ("too large",)),
+    ("a file without a checksum", edit(r'^"?tokenizer/tokenizer.json"? = .*\n', ""), ("tokenizer.json", "no SHA-256")),
+    ("weights that end too early", cut_the_weights, ("weights-", "safetensors")),
     (
         "a file name that leaves the folder",
         edit(r'^"?weights-\w+\.safetensors"? = ', '"../../evil" = '),
