@@ -12,7 +12,7 @@ import platform
 import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pellucid.errors import ConfigError
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["Precision", "Runtime"]
+
+_MOST_THREADS: Final = 1024
 
 
 class Precision(StrEnum):
@@ -59,8 +61,10 @@ class Runtime:
         index = int(chosen_device.partition(":")[2] or 0)
         if chosen_device.startswith("cuda") and index >= torch.cuda.device_count():
             raise ConfigError(f"device = {device!r}, but torch sees cuda:0 to cuda:{torch.cuda.device_count() - 1}")
-        if threads < 0:
-            raise ConfigError(f"threads = {threads}; use a positive number, or 0 for all {available} cores")
+        if not 0 <= threads <= _MOST_THREADS:
+            raise ConfigError(
+                f"threads = {threads}; use a number from 1 to {_MOST_THREADS}, or 0 for all {available} cores"
+            )
         chosen_precision, reason = _choose_precision(chosen_device, precision)
         return Runtime(chosen_device, chosen_precision, threads or available, reason)
 

@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["counting", "error_console", "say", "say_error"]
+from pellucid.errors import ConfigError
+
+__all__ = ["counting", "error_console", "need_standard_output", "say", "say_error"]
 
 _SECONDS_BETWEEN_PLAIN_LINES = 10.0
 
@@ -23,6 +25,16 @@ _SECONDS_BETWEEN_PLAIN_LINES = 10.0
 def error_console() -> Console:
     """Return a console on today's standard error."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def need_standard_output() -> None:
+    """Refuse a verb whose result is text where there is nowhere to write it.
+
+    Raises:
+        ConfigError: standard output is closed.
+    """
+    if sys.stdout is None:
+        raise ConfigError("standard output is closed; send it to a file or to a pipe")
 
 
 def say(text: str) -> None:
@@ -54,7 +66,7 @@ def _plain_lines(what: str, total: int | None) -> Callable[[int], None]:
     def advance(done: int) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= _SECONDS_BETWEEN_PLAIN_LINES:
+        if sys.stderr is not None and now - last >= _SECONDS_BETWEEN_PLAIN_LINES:
             last = now
             of = f" of {total:,}" if total is not None else ""
             sys.stderr.write(f"{what}: {done:,}{of}\n")

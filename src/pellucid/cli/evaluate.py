@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli.console import counting, say
+from pellucid.cli.console import counting, need_standard_output, say
 
 __all__ = ["evaluate"]
 
@@ -31,6 +31,10 @@ def evaluate(
     """Translate a test set and score it against its references."""
     from pellucid.jobs import evaluate as job
 
+    need_standard_output()
+    for place in (json_, markdown):
+        if place is not None:
+            job.refuse_unwritable(place)
     with counting("translated lines") as progress:
         report = job.evaluate_files(
             model,
@@ -43,8 +47,8 @@ def evaluate(
             threads=threads,
             progress=progress,
         )
+    print(report.to_text(), flush=True)
     for path, text in ((json_, report.to_json()), (markdown, report.to_markdown())):
         if path is not None:
             path.write_text(text, encoding="utf-8")
             say(f"report written to {path}")
-    print(report.to_text())

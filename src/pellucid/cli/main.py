@@ -7,6 +7,7 @@ settings; 2 usage; 75 stopped and resumable; 130 Ctrl-C.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from importlib.metadata import version
@@ -53,8 +54,11 @@ def _common(
 
 def run() -> None:
     """Run the command line and leave the process with its exit status; no error shows a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Translations are UTF-8 with one \n a line, whatever the locale says.
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     try:
-        app(standalone_mode=True)
+        _call()
     except PellucidError as error:
         say_error(str(error))
         sys.exit(error.exit_status)
@@ -63,11 +67,48 @@ def run() -> None:
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has left (as in "| head"); what it wanted it has.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_standard_output()
         sys.exit(0)
     except OSError as error:
+        try:
+            _flush()
+        except OSError:
+            _let_go_of_standard_output()
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         place = f"{error.filename}: " if error.filename else ""
         remedy = "; free some space and give the same command again" if is_full else ""
         say_error(f"{place}{error.strerror or error}{remedy}")
         sys.exit(75 if is_full else 1)
+
+
+def _call() -> None:
+    """Run the verb, and write out what stands in buffers, where an error can still be told."""
+    try:
+        app(standalone_mode=True)
+    except SystemExit as leaving:
+        # Typer turns a broken pipe into status 1 on its way out; its cause stays known as the context.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None
+        _flush()
+        raise
+    _flush()
+
+
+def _flush() -> None:
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        error.filename = error.filename or "standard output"
+        raise
+
+
+def _let_go_of_standard_output() -> None:
+    """Point it at nothing, so that Python's own flush at the end does not fail a second time."""
+    if sys.stdout is None:
+        return
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # not a stream of the system
+        return

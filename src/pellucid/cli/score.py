@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli.console import counting, say
+from pellucid.cli.console import counting, need_standard_output, say
 
 __all__ = ["score"]
 
@@ -22,6 +22,7 @@ def score(
     """Print the log-probability and the number of tokens of each pair, tab-separated; the perplexity at the end."""
     from pellucid.jobs import score as job
 
+    need_standard_output()
     with counting("scored pairs") as progress:
         outcome = job.score_files(model, src, tgt, device=device, threads=threads, progress=progress)
     for row in outcome.rows:

@@ -27,6 +27,9 @@ def translate(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
+    chunk_lines: Annotated[
+        int, typer.Option(help="Lines read before their translations are written; 1 answers each at once.")
+    ] = 1024,
 ) -> None:
     """Translate text. Output is line-parallel to the input; a bad line fails alone and is reported."""
     from pellucid.jobs import translate as job
@@ -42,6 +45,7 @@ def translate(
             settings=settings,
             device=device,
             threads=threads,
+            chunk_lines=chunk_lines,
             progress=progress,
         )
     for problem in outcome.problems:

@@ -97,6 +97,8 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
         raise ConfigError(f"{path}: is not valid UTF-8 (byte {error.start}); save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, tables nested 1,000 deep
+        raise ConfigError(f"{path}: cannot be read as TOML: {error}; no setting is so large or so deep") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     return recipe_from(table, settings, place=str(path))
@@ -134,7 +136,7 @@ def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], objec
     """Read ``section.key=value`` settings; a value is TOML, and bare words are strings.
 
     Raises:
-        ConfigError: a setting has no ``=`` or no key.
+        ConfigError: a setting has no ``=`` or no key, or its value is too large or too deep for TOML.
     """
     parsed: list[tuple[tuple[str, ...], object]] = []
     for setting in settings:
@@ -146,6 +148,8 @@ def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], objec
             table = tomllib.loads(f"value = {text}")
         except tomllib.TOMLDecodeError:
             table = {"value": text}
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"--set {key}: the value cannot be read: {error}; give a shorter one") from None
         value: object = table["value"] if len(table) == 1 else text  # a line break could smuggle in more keys
         parsed.append((keys, value))
     return parsed
@@ -178,7 +182,15 @@ def _describe(kind: type[BaseModel], problem: ErrorDetails) -> str:
     reason = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{key}: {reason}" if location else reason
-    return f"{key} = {problem['input']!r}: {_REASONS.get(problem['type'], reason[:1].lower() + reason[1:])}"
+    return f"{key} = {_shown(problem['input'])}: {_REASONS.get(problem['type'], reason[:1].lower() + reason[1:])}"
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _known_names(kind: type[BaseModel], location: Sequence[str]) -> list[str]:

@@ -38,6 +38,8 @@ class Section(BaseModel):
         kinds = set(get_args(annotation)) or {annotation}
         is_number = not kinds.isdisjoint({int, float})
         may_be_text = not kinds <= {int, float, type(None)}
+        if is_number and value == "" and not may_be_text:
+            raise ValueError("has no value; give a number")
         if is_number and (isinstance(value, bool) or (isinstance(value, str) and not may_be_text)):
             raise ValueError(f"{value!r} is not a number")
         if is_number and isinstance(value, float) and not math.isfinite(value):

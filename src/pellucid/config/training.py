@@ -99,13 +99,13 @@ class TrainingConfig(Section):
     max_rollbacks: int = Field(2, ge=0)
     """How often a run goes back before it gives up with a report; 0 gives up the first time."""
 
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, le=2**63 - 1)
     """Decides the first weights, dropout, the order of the batches, and what is held out or sampled."""
     device: str = "auto"
     """``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:1`` ..."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Numbers of the matrix products: ``fp32``, ``bf16``, or ``auto``: bf16 where the machine is good at it."""
-    threads: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=1024)
     """Processor threads; 0 is all cores that the process may use."""
 
     @model_validator(mode="after")

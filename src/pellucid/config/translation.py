@@ -33,17 +33,17 @@ class LengthPenalty(StrEnum):
 class TranslationConfig(Section):
     """The settings of a search; one value serves every sentence of a call."""
 
-    beam_size: int = Field(5, ge=1)
+    beam_size: int = Field(5, ge=1, le=1000)
     """Hypotheses kept at each step; 1 is greedy search."""
-    n_best: int = Field(1, ge=1)
+    n_best: int = Field(1, ge=1, le=1000)
     """Translations given for each text, at most ``beam_size``; with ``sampling`` the number of draws."""
     length_penalty: LengthPenalty = LengthPenalty.AVERAGE
     """What the log-probability of a hypothesis is divided by."""
-    alpha: float = Field(1.0, ge=0)
+    alpha: float = Field(1.0, ge=0, le=20)
     """Exponent of the length penalty; 0 is no penalty."""
     min_length: int = Field(0, ge=0)
     """Least tokens of a translation, its end not counted; 0 is none."""
-    max_length_factor: float = Field(2.0, gt=0)
+    max_length_factor: float = Field(2.0, gt=0, le=1000)
     """A translation has at most this many times the tokens of its source, and ``max_length_constant`` more."""
     max_length_constant: int = Field(20, ge=1)
     """The constant part of the longest translation, in tokens."""
@@ -56,13 +56,13 @@ class TranslationConfig(Section):
 
     sampling: bool = False
     """Draw at random from the model's distribution instead of searching."""
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, ge=1e-4, le=1e4)
     """With ``sampling``: log-probabilities are divided by this; over 1 is more varied, under 1 less."""
-    top_k: int = Field(0, ge=0)
+    top_k: int = Field(0, ge=0, le=2**31 - 1)
     """With ``sampling``: draw from the so many most probable tokens; 0 is all."""
     top_p: float = Field(1.0, gt=0, le=1)
     """With ``sampling``: draw from the fewest most probable tokens that reach this probability; 1 is all."""
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, le=2**63 - 1)
     """With ``sampling``: another seed draws others; the same seed and text give the same draws."""
 
     batch_size: int = Field(4096, ge=1)
@@ -74,6 +74,8 @@ class TranslationConfig(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        if not all(self.banned_tokens):
+            raise ValueError("banned_tokens holds an empty text; ban pieces as the tokens of a result show them")
         if not self.sampling and self.n_best > self.beam_size:
             raise ValueError(f"n_best = {self.n_best} is more than beam_size = {self.beam_size} can give")
         if not self.sampling and (self.temperature != 1 or self.top_k or self.top_p != 1):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pellucid.config import CorpusConfig, InvalidUtf8
-from pellucid.errors import RequestError
+from pellucid.errors import ConfigError, RequestError
 from pellucid.evaluation.metrics import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.jobs.models import open_translator
 from pellucid.text.corpus import read_pairs
 from pellucid.translation.translator import Translator
 
-__all__ = ["evaluate_files", "translate_all"]
+__all__ = ["evaluate_files", "refuse_unwritable", "translate_all"]
 
 
 def evaluate_files(
@@ -54,6 +55,21 @@ def evaluate_files(
         baseline=other,
         tokenizer=choice,
     )
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Find out before a test set is translated that its report could not be written.
+
+    Raises:
+        ConfigError: the folder is missing, or the folder or the file may not be written.
+    """
+    folder = path.parent
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; name a file for the report")
+    if not folder.is_dir():
+        raise ConfigError(f"{path}: there is no folder {folder}; make it first, or name another file")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise ConfigError(f"{path}: may not be written; check the permissions, or name another file")
 
 
 def translate_all(

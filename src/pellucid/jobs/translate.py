@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Final, TextIO
 
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError
+from pellucid.jobs.line_files import reading, writing
 from pellucid.jobs.models import open_translator
 from pellucid.translation.hypothesis import Translation
 from pellucid.translation.translator import Translator
 
-__all__ = ["FileOutcome", "OutputFormat", "translate_file", "translate_lines"]
+__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "translate_file", "translate_lines"]
 
+CHUNK_LINES: Final = 1024
+"""Lines that are read before their translations are written: they share batches."""
 _REPORTED_PROBLEMS = 20
 _WORTH_SAYING = {"split", "max_length", "unknown"}
 
@@ -63,44 +64,62 @@ def translate_file(
     settings: Sequence[str] = (),
     device: str = "auto",
     threads: int = 0,
+    chunk_lines: int = CHUNK_LINES,
     progress: Callable[[int], None] = lambda done: None,
 ) -> FileOutcome:
     """Translate a file, or standard input for ``-``, to a file or standard output.
 
+    An output file appears whole at the end; until then one that was there before stays as it is.
+
     Raises:
         BundleError: the model cannot be used.
         DataError: the input cannot be read.
-        ConfigError: a setting is wrong, or the format cannot hold what was asked for.
+        ConfigError: a setting is wrong, the format cannot hold what was asked for, or the output cannot be written.
     """
+    if chunk_lines < 1:
+        raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
     translator = open_translator(model, settings=settings, device=device, threads=threads)
     if format is OutputFormat.TEXT and translator.config.n_best > 1:
         raise ConfigError(
             f"n_best = {translator.config.n_best} does not fit --format text, which holds one line for each line; "
             "use --format jsonl or --format moses"
         )
-    with _reading(file) as stream, _writing(output) as sink:
-        return translate_lines(translator, stream, sink, format=format, progress=progress)
+    with reading(file) as source, writing(output, source=source) as sink:
+        return translate_lines(
+            translator,
+            source.lines(),
+            sink,
+            name=source.name,
+            format=format,
+            chunk_lines=chunk_lines,
+            progress=progress,
+        )
 
 
 def translate_lines(
     translator: Translator,
-    stream: BinaryIO,
+    lines: Iterable[str | ValueError],
     sink: TextIO,
     *,
+    name: str,
     format: OutputFormat,
+    chunk_lines: int = CHUNK_LINES,
     progress: Callable[[int], None] = lambda done: None,
 ) -> FileOutcome:
-    """Translate a stream of UTF-8 lines; a line that fails leaves an empty line and a problem."""
-    undecodable: dict[int, str] = {}
+    """Translate lines, each of them text or why it is none; one that fails leaves an empty line and a problem."""
+    unreadable: dict[int, str] = {}
     problems: list[str] = []
     flags: Counter[str] = Counter()
     count = 0
-    for count, result in enumerate(translator.translate_stream(_decoded(stream, undecodable)), start=1):
-        error = undecodable.pop(count, None) or result.error
+    stream = translator.translate_stream(_readable(lines, unreadable), chunk=chunk_lines)
+    for count, result in enumerate(stream, start=1):
+        error = unreadable.pop(count, None) or result.error
         if error:
-            problems.append(f"line {count}: {error}")
+            problems.append(f"{name}, line {count}: {error}")
         flags.update(set(result.flags) & _WORTH_SAYING)
         sink.write(_format(count - 1, result, error, format))
+        if count % chunk_lines == 0:
+            sink.flush()
         progress(count)
     sink.flush()
     notes = ", ".join(f"{n:,} {'line' if n == 1 else 'lines'} flagged {flag!r}" for flag, n in sorted(flags.items()))
@@ -110,16 +129,13 @@ def translate_lines(
     return FileOutcome(count, tuple(problems), notes)
 
 
-def _decoded(stream: BinaryIO, undecodable: dict[int, str]) -> Iterator[str]:
-    # Only the byte \n ends a line: str.splitlines would also split at U+2028, U+0085 and others,
-    # and every later line would stand beside the wrong translation.
-    for number, raw in enumerate(stream, start=1):
-        line = raw.removesuffix(b"\n").removesuffix(b"\r")
-        try:
-            yield line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            undecodable[number] = f"is not valid UTF-8 at byte {error.start} (0x{line[error.start]:02x})"
-            yield ""
+def _readable(lines: Iterable[str | ValueError], unreadable: dict[int, str]) -> Iterator[str | None]:
+    for number, line in enumerate(lines, start=1):
+        if isinstance(line, ValueError):
+            unreadable[number] = str(line)
+            yield None
+        else:
+            yield line
 
 
 def _format(index: int, result: Translation, error: str | None, format: OutputFormat) -> str:
@@ -143,32 +159,3 @@ def _format(index: int, result: Translation, error: str | None, format: OutputFo
 def _one_line(text: str) -> str:
     # A model with byte pieces can write a line feed; the lines must stay parallel.
     return text.replace("\r", " ").replace("\n", " ")
-
-
-@contextmanager
-def _reading(file: str) -> Iterator[BinaryIO]:
-    if file == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        with Path(file).open("rb") as stream:
-            yield stream
-    except FileNotFoundError:
-        raise DataError(f"{file}: no such file; name a text file, or - for standard input") from None
-    except IsADirectoryError:
-        raise DataError(f"{file}: is a folder; name a text file, or - for standard input") from None
-    except PermissionError:
-        raise DataError(f"{file}: may not be read; check its permissions") from None
-
-
-@contextmanager
-def _writing(output: Path | None) -> Iterator[TextIO]:
-    if output is None:
-        yield sys.stdout
-        return
-    try:
-        # newline="": a line ends with one \n on every system.
-        with output.open("w", encoding="utf-8", newline="") as sink:
-            yield sink
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise DataError(f"{output}: cannot be written: {error.strerror}") from None

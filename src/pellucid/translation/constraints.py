@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from pellucid.config import TranslationConfig
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
@@ -36,9 +36,19 @@ def max_length_of(source_length: int, *, config: TranslationConfig, stepper_max_
 
     ``max_length_factor`` times the source, rounded down, plus ``max_length_constant``, and never more
     positions than the model has.
+
+    Raises:
+        RequestError: ``min_length`` is more than that leaves beside the end of sentence.
     """
     wanted = int(config.max_length_factor * source_length) + config.max_length_constant
-    return min(wanted, stepper_max_length)
+    limit = min(wanted, stepper_max_length)
+    if config.min_length >= limit:
+        remedy = "" if limit == stepper_max_length else ", or raise max_length_constant or max_length_factor"
+        raise RequestError(
+            f"min_length = {config.min_length}, but a translation of this text has at most {limit - 1} tokens; "
+            f"lower min_length{remedy}"
+        )
+    return limit
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ Progress = Callable[[int], None]
 """Told the number of texts that are done so far."""
 
 _STREAM_CHUNK: Final = 1024
+_NO_MEMORY: Final = "there is not enough memory for this text; lower beam_size or n_best, or split the text"
 
 
 def _nobody(done: int) -> None:
@@ -281,9 +282,11 @@ class Translator:
                 results = beam_search(
                     self._make_stepper(), source_ids, config=config, constraints=constraints, observer=seen_by
                 )
-        except (RequestError, MemoryError, torch.OutOfMemoryError) as error:
+        except (RequestError, MemoryError, RuntimeError) as error:
+            if not isinstance(error, RequestError) and not _is_lack_of_memory(error):
+                raise
             if len(places) == 1:
-                yield places[0], str(error) or "there is not enough memory for this text"
+                yield places[0], str(error) if isinstance(error, RequestError) else _NO_MEMORY
                 return
             middle = len(places) // 2
             for half in (places[:middle], places[middle:]):
@@ -314,7 +317,7 @@ class Translator:
     def _refuse_too_long(self, place: int, length: int) -> None:
         if length > self._longest:
             raise RequestError(
-                f"pair {place} (counted from 0) has a side of {length} tokens, and the model has "
+                f"pair {place + 1} has a side of {length} tokens, and the model has "
                 f"{self._longest} positions; score its sentences one by one"
             )
 
@@ -340,6 +343,11 @@ def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
         batch.append(place)
     if batch:
         yield batch
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    # For memory of the processor torch has no exception of its own, only this text (c10/core/impl/alloc_cpu.cpp).
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _refuse_strangers(model: Transformer, tokenizer: Tokenizer) -> None:

@@ -1,0 +1,183 @@
+r"""Read lines as they come, from a file or standard input; write a file so that it is there whole or not at all.
+
+Only the byte ``\n`` ends a line, as in ``text/lines.py``, which reads corpora: those are read more than once
+and block by block, and a bad line ends the work; here a line is read once, alone, and fails alone.
+Read ``translate.py`` next.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import secrets
+import stat
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, TextIO, cast
+
+from pellucid.errors import ConfigError, DataError
+
+__all__ = ["LineSource", "reading", "writing"]
+
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+_GZIP: Final = b"\x1f\x8b"
+_XZ: Final = b"\xfd7zXZ\x00"
+_DAMAGED: Final = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+
+
+@dataclass(frozen=True)
+class LineSource:
+    """An open stream of bytes, and its name for messages."""
+
+    stream: BinaryIO
+    name: str
+    status: os.stat_result | None
+    """Of the file behind the stream, where there is one."""
+
+    def lines(self) -> Iterator[str | ValueError]:
+        """Yield each line as text, or an error that says why it is none.
+
+        Raises:
+            DataError: the stream is UTF-16, compressed and no regular file, damaged, or cannot be read.
+        """
+        number = 0
+        try:
+            for number, raw in enumerate(self.stream, start=1):
+                line = self._without_mark(raw) if number == 1 else raw
+                yield _decoded(line.removesuffix(b"\n").removesuffix(b"\r"))
+        except _DAMAGED as error:
+            raise DataError(
+                f"{self.name}: the compressed data is truncated or damaged after line {number:,} ({error}); "
+                "fetch or compress the file again"
+            ) from None
+        except OSError as error:
+            raise DataError(f"{self.name}: cannot be read: {error.strerror or error}") from None
+
+    def _without_mark(self, raw: bytes) -> bytes:
+        if raw.startswith(_UTF_16):
+            raise DataError(f"{self.name}: the file is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
+        if raw.startswith((_GZIP, _XZ)):
+            tool = "gunzip" if raw.startswith(_GZIP) else "unxz"
+            raise DataError(f"{self.name}: is compressed; unpack it first ({tool} -c), or name a regular file")
+        return raw.removeprefix(_BYTE_ORDER_MARK)
+
+
+def _decoded(line: bytes) -> str | ValueError:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        place = f"byte {error.start + 1} (0x{line[error.start]:02x})"
+        return ValueError(f"{place} is not valid UTF-8; mend the line, or save the file as UTF-8")
+    if "\x00" in text:
+        return ValueError(f"character {text.index(chr(0)) + 1} is a NUL character; remove it")
+    return text
+
+
+@contextmanager
+def reading(file: str) -> Iterator[LineSource]:
+    """Open a text file, plain, gzip or xz by its first bytes, or standard input for ``-``.
+
+    Raises:
+        DataError: there is nothing to read from.
+    """
+    if file == "-":
+        if sys.stdin is None:
+            raise DataError("standard input is closed; name a text file")
+        yield LineSource(sys.stdin.buffer, "standard input", _status_of(sys.stdin))
+        return
+    if not file:
+        raise DataError("the name of the text file is empty; name a file, or - for standard input")
+    try:
+        stream = _open(Path(file))
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file; name a text file, or - for standard input") from None
+    except IsADirectoryError:
+        raise DataError(f"{file}: is a folder; name a text file, or - for standard input") from None
+    except PermissionError:
+        raise DataError(f"{file}: may not be read; check its permissions") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: cannot be read: {error}") from None
+    with stream:
+        yield LineSource(stream, file, Path(file).stat())
+
+
+def _open(path: Path) -> BinaryIO:
+    magic = b""
+    if path.is_file():  # the first bytes of a pipe can be read only once
+        with path.open("rb") as stream:
+            magic = stream.read(len(_XZ))
+    if magic.startswith(_GZIP):
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if magic.startswith(_XZ):
+        return cast(BinaryIO, lzma.open(path, "rb"))
+    return path.open("rb")
+
+
+@contextmanager
+def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
+    """Open standard output, or a file that takes its name only when all of it is written.
+
+    A special file (a pipe, ``/dev/stdout``) is written to directly.
+
+    Raises:
+        ConfigError: it cannot be written, or is the file that is read.
+        OSError: writing fails, as on a full disk; ``filename`` is set.
+    """
+    if output is None:
+        if sys.stdout is None:
+            raise ConfigError("standard output is closed; give --output FILE")
+        with _named("standard output"):
+            yield sys.stdout
+        return
+    try:
+        target = output.resolve()
+        status = output.stat() if output.exists() else None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"{output}: cannot be written: {error}") from None
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        raise ConfigError(f"{output}: is a folder; name a file with --output")
+    is_special = (status is not None and not stat.S_ISREG(status.st_mode)) or output.is_relative_to("/dev")
+    if status is not None and source.status is not None and not is_special and os.path.samestat(status, source.status):
+        raise ConfigError(f"--output {output} is the file that is read; name another file")
+    if not is_special and status is not None and not os.access(target, os.W_OK):
+        raise ConfigError(f"{output}: may not be written; check its permissions")
+    partial = output if is_special else target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.partial")
+    try:
+        # newline="": a line ends with one \n on every system.
+        sink = partial.open("w" if is_special else "x", encoding="utf-8", newline="")
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot be written in that folder: {error.strerror or error}") from None
+    try:
+        with _named(str(output)):
+            with sink:
+                yield sink
+            if not is_special:
+                if status is not None:
+                    partial.chmod(stat.S_IMODE(status.st_mode))
+                partial.replace(target)
+    finally:
+        if not is_special:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Give an error of writing the name of what was written to; the system does not know it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or place
+        raise
+
+
+def _status_of(stream: TextIO) -> os.stat_result | None:
+    try:
+        return os.fstat(stream.fileno())
+    except (OSError, ValueError):  # not a stream of the system
+        return None

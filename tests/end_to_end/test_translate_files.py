@@ -1,0 +1,206 @@
+"""What ``translate`` reads and writes: no file is lost, no line moves, and what is refused is refused in words."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import Command
+
+FAST = ("--beam-size", "1", "--set", "max_length_constant=3", "--set", "max_length_factor=0.1")
+TEXT = "Hund\nKatze\n"
+
+
+def in_a_process(*arguments: str | Path, shell: str = '"$@"', **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command as a shell would, with what ``shell`` does around it."""
+    command = [sys.executable, "-c", "from pellucid.cli.main import run; run()", *map(str, arguments)]
+    return subprocess.run(
+        ["bash", "-c", shell, "bash", *command],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_input_is_never_the_output(command: Command, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text(TEXT)
+    (tmp_path / "link").symlink_to("x")
+    for output in ("x", "./x", "link"):
+        outcome = command("translate", tiny_model, "x", "--output", output, *FAST)
+        assert outcome.status == 1
+        assert "is the file that is read" in outcome.err
+    assert (tmp_path / "x").read_text() == TEXT
+
+
+def test_a_failure_leaves_the_old_output_whole(command: Command, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "damaged.gz").write_bytes(gzip.compress(TEXT.encode() * 9)[:-9])
+    (tmp_path / "out").write_text("old\n")
+    outcome = command("translate", tiny_model, "damaged.gz", "--output", "out", *FAST)
+    assert outcome.status == 1
+    assert "damaged.gz: the compressed data is truncated" in outcome.err
+    assert (tmp_path / "out").read_text() == "old\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.gz", "out"]
+
+
+def test_an_output_is_replaced_behind_its_link_with_its_permissions(
+    command: Command, tiny_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_text("old\n")
+    (tmp_path / "out").chmod(0o640)
+    (tmp_path / "link").symlink_to("out")
+    assert command("translate", tiny_model, "--output", "link", *FAST, stdin=TEXT.encode()).status == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "out").read_text().count("\n") == 2
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("form", ["plain", "mark", "gzip", "xz"])
+def test_the_same_text_in_every_form_gives_the_same_translation(
+    form: str, command: Command, tiny_model: Path, tmp_path: Path
+) -> None:
+    forms = {
+        "plain": TEXT.encode(),
+        "mark": b"\xef\xbb\xbf" + TEXT.encode(),
+        "gzip": gzip.compress(TEXT.encode()),
+        "xz": lzma.compress(TEXT.encode()),
+    }
+    (tmp_path / "x").write_bytes(forms[form])
+    rows = [
+        [json.loads(row)["source"] for row in outcome.out.splitlines()]
+        for outcome in (
+            command("translate", tiny_model, "x", "--format", "jsonl", *FAST),
+            command("translate", tiny_model, "--format", "jsonl", *FAST, stdin=forms[form]),
+        )
+    ]
+    assert rows[0] == ["Hund", "Katze"]
+    assert rows[1] == ([] if form in {"gzip", "xz"} else rows[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (TEXT.encode("utf-16"), ("standard input: the file is UTF-16", "iconv")),
+        (gzip.compress(TEXT.encode()), ("standard input: is compressed", "gunzip")),
+    ],
+)
+def test_a_stream_that_is_no_text_is_refused_whole(
+    content: bytes, words: tuple[str, ...], command: Command, tiny_model: Path
+) -> None:
+    outcome = command("translate", tiny_model, *FAST, stdin=content)
+    assert outcome.status == 1
+    assert outcome.out == ""
+    for word in words:
+        assert word in outcome.err
+
+
+def test_a_bad_line_is_failed_and_its_place_is_told(command: Command, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"Hund\nab\xff\nc\0d\n\n")
+    outcome = command("translate", tiny_model, "x", "--format", "jsonl", *FAST)
+    rows = [json.loads(row) for row in outcome.out.splitlines()]
+    assert outcome.status == 1
+    assert [row["flags"] for row in rows[1:]] == [["failed"], ["failed"], ["blank"]]
+    assert "x, line 2: byte 3 (0xff) is not valid UTF-8; mend" in outcome.err
+    assert "x, line 3: character 2 is a NUL character; remove" in outcome.err
+    assert "byte 3" in rows[1]["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("",), "the name of the text file is empty"),
+        (("--output", "."), ".: is a folder"),
+        (("--chunk-lines", "0"), "--chunk-lines 0"),
+        (("--set", "beam_size="), "has no value"),
+        (("--set", 'banned_tokens=[""]'), "banned_tokens holds an empty text"),
+        (("--set", "beam_size=" + "9" * 5000), "the value cannot be read"),
+        (("--set", "beam_size=0x" + "9" * 5000), "thousands of digits"),
+        (("--set", "beam_size=" + "[" * 5000), "--set beam_size"),
+        (("--beam-size", "100000000000"), "beam_size = 100000000000"),
+        (("--alpha", "1e9"), "alpha"),
+        (("--set", "max_length_factor=1e300"), "max_length_factor"),
+        (("--set", "sampling=true", "--set", "seed=99999999999999999999"), "seed"),
+        (("--set", "sampling=true", "--set", "temperature=1e-300"), "temperature"),
+        (("--threads", "99999999999"), "threads = 99999999999"),
+        (("--set", "min_length=50", *FAST), "line 1: min_length = 50, but a translation of this text has at most 2"),
+    ],
+)
+def test_absurd_settings_get_a_sentence(
+    arguments: tuple[str, ...], words: str, command: Command, tiny_model: Path
+) -> None:
+    outcome = command("translate", tiny_model, *arguments, stdin=b"Hund\n")
+    assert outcome.status == 1, outcome.err
+    assert words in outcome.err
+    assert "Traceback" not in outcome.err
+    assert len(outcome.err) < 1000
+
+
+def test_score_names_the_pair_as_editors_count(command: Command, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("a\n" + "b" * 999 + "\n")
+    (tmp_path / "t").write_text("a\nb\n")
+    outcome = command("score", tiny_model, "--src", "s", "--tgt", "t")
+    assert outcome.status == 1
+    assert "pair 2 has a side" in outcome.err
+
+
+@pytest.mark.parametrize("option", ["--json", "--markdown"])
+def test_a_report_that_cannot_be_written_is_told_first(
+    option: str, command: Command, tiny_model: Path, tmp_path: Path
+) -> None:
+    for side in "st":
+        (tmp_path / side).write_text(TEXT)
+    outcome = command("evaluate", "no-model", "--src", "s", "--ref", "t", option, "no/such/x")
+    assert outcome.status == 1
+    assert "no/such/x: there is no folder no/such" in outcome.err
+
+
+@pytest.mark.slow
+def test_streams_of_the_shell(tiny_model: Path, tmp_path: Path) -> None:
+    source = tmp_path / "x"
+    source.write_text(TEXT * 20)
+    few = tmp_path / "few"
+    few.write_text(TEXT)
+    translate = ("translate", tiny_model, few, *FAST)
+    score = ("score", tiny_model, "--src", few, "--tgt", few)
+
+    left = in_a_process(
+        "translate", tiny_model, source, *FAST, "--chunk-lines", "1", shell='"$@" | head -1; exit ${PIPESTATUS[0]}'
+    )
+    assert (left.returncode, left.stdout.count(b"\n"), left.stderr) == (0, 1, b"")
+
+    for verb in (translate, score):
+        closed = in_a_process(*verb, shell='"$@" >&-')
+        assert closed.returncode == 1
+        assert b"standard output is closed" in closed.stderr
+        full = in_a_process(*verb, shell='"$@" > /dev/full')
+        assert full.returncode == 75
+        assert b"standard output: No space left" in full.stderr
+        assert b"Exception ignored" not in full.stderr
+
+    unread = in_a_process("translate", tiny_model, shell='"$@" <&-')
+    assert unread.returncode == 1
+    assert b"standard input is closed" in unread.stderr
+
+    spelled = in_a_process(*translate, "--set", "target_prefix=ä", "--output", "/dev/stdout")
+    ascii_only = in_a_process(*translate, "--set", "target_prefix=ä", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert spelled.returncode == ascii_only.returncode == 0, ascii_only.stderr
+    assert ascii_only.stdout == spelled.stdout
+    assert "ä".encode() in ascii_only.stdout
+
+    full = in_a_process(*translate, "--output", "/dev/full")
+    assert full.returncode == 75
+    assert b"/dev/full: No space left" in full.stderr
+
+
+def test_leaving_early_keeps_its_status(command: Command) -> None:
+    assert command("--version").status == 0
+    assert "Usage" in command("translate", "--help").out
+    assert command("translate").status == 2
+    assert command("translate", "m", "--beam-size", "x").status == 2
