@@ -75,7 +75,9 @@ def run() -> None:
         except OSError:
             _let_go_of_standard_output()
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-        place = f"{error.filename}: " if error.filename else ""
+        # A write to an open stream has no file name; a file of ours that is full is named where it is written.
+        name = error.filename or ("standard output" if is_full else "")
+        place = f"{name}: " if name else ""
         remedy = "; free some space and give the same command again" if is_full else ""
         say_error(f"{place}{error.strerror or error}{remedy}")
         sys.exit(75 if is_full else 1)

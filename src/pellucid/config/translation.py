@@ -33,9 +33,9 @@ class LengthPenalty(StrEnum):
 class TranslationConfig(Section):
     """The settings of a search; one value serves every sentence of a call."""
 
-    beam_size: int = Field(5, ge=1, le=1000)
+    beam_size: int = Field(5, ge=1, le=100_000)
     """Hypotheses kept at each step; 1 is greedy search."""
-    n_best: int = Field(1, ge=1, le=1000)
+    n_best: int = Field(1, ge=1, le=100_000)
     """Translations given for each text, at most ``beam_size``; with ``sampling`` the number of draws."""
     length_penalty: LengthPenalty = LengthPenalty.AVERAGE
     """What the log-probability of a hypothesis is divided by."""

@@ -271,7 +271,7 @@ class TestScore:
         with pytest.raises(RequestError, match="2 sources and 1 targets"):
             shouter().score(["a", "b"], ["c"])
         short = Translator(OneStepper(max_length=5), TOKENIZER)
-        with pytest.raises(RequestError, match=r"pair 1 .* 7 tokens, and the model has 5 positions"):
+        with pytest.raises(RequestError, match=r"pair 2 .* 7 tokens, and the model has 5 positions"):
             short.score(["a", "b"], ["c", "abcdef"])
 
 
