@@ -1,0 +1,158 @@
+// The page: its head with model and sentence, the list of chapters, and one view. Read views.js next.
+import {Component, html, useEffect, useRef, useState} from "preact";
+import {get, isFile, makeTrace, useData} from "pellucid/data";
+import {getState, setHover, setState, useAppState} from "pellucid/state";
+import {KINDS, depthOf} from "pellucid/sites";
+import {LANGUAGES, currentLanguage, loadTexts, t} from "pellucid/texts";
+import {toggleTheme, useTheme} from "pellucid/theme";
+import {Tour, TourButton} from "pellucid/tour";
+import {VIEWS, viewNamed} from "pellucid/views";
+
+export function App() {
+  const state = useAppState();
+  const [, redraw] = useState(0);
+  const models = useData("models", () => get("api/models"));
+  const modelId = state.model || models.value?.models[0]?.id;
+  const model = useData(modelId ? `model ${modelId}` : null, () => get(`api/models/${modelId}`));
+  const source = state.source || model.value?.examples[0];
+  const isReady = modelId && source && model.value?.id === modelId;
+  const trace = useData(isReady ? `trace ${modelId}\n${source}\n${state.target}` : null, () => makeTrace({model: modelId, source, target: state.target}));
+  window.__inspect.trace = trace.isStale ? null : trace.value;
+  useKeys();
+  const chooseLanguage = async (lang) => {
+    setState({lang});
+    await loadTexts(lang);
+    redraw((n) => n + 1);
+  };
+  const problem = models.error ?? model.error ?? trace.error;
+  return html`
+    <a class="skip" href="#view" onClick=${skip}>${t("page.skip")}</a>
+    <${Head} ...${{state, models: models.value, modelId, chooseLanguage}} />
+    <div class="columns">
+      <${Chapters} state=${state} />
+      <main id="view" tabindex="-1" aria-busy=${trace.isLoading}>
+        <${Sentence} ...${{source, target: state.target, trace: trace.value, isBusy: trace.isLoading && !problem}} />
+        ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
+        ${trace.value && !problem && html`<${Banner} trace=${trace.value} />`}
+        ${trace.value && model.value && !trace.error && html`<${Fenced} key=${state.view}><${Chapter} ...${{state, trace: trace.value, model: model.value}} /><//>`}
+      </main>
+    </div>
+    <${Tour} state=${state} trace=${trace.value} />`;
+}
+
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("view").focus();
+}
+
+function Head({state, models, modelId, chooseLanguage}) {
+  const theme = useTheme();
+  const ids = models?.models.flatMap(({id, name, steps}) => [[id, name], ...(steps ?? []).map((step) => [`${id}@${step}`, t("page.snapshot", {name, step})])]) ?? [];
+  return html`
+    <header class="page-head">
+      <h1><button class="brand" onClick=${() => setState({view: "translate"})}>pellucid</button> <small>${t("page.subtitle")}</small></h1>
+      <div class="page-tools">
+        ${ids.length > 1 && html`<label>${t("page.model")} <select value=${modelId} onChange=${(event) => setState({model: event.currentTarget.value})}>
+          ${ids.map(([id, label]) => html`<option key=${id} value=${id}>${label}</option>`)}</select></label>`}
+        <label>${t("page.language")} <select value=${currentLanguage()} onChange=${(event) => chooseLanguage(event.currentTarget.value)}>
+          ${LANGUAGES.map(([name, label]) => html`<option key=${name} value=${name} lang=${name}>${label}</option>`)}</select></label>
+        <button onClick=${toggleTheme}>${t(theme === "dark" ? "page.light" : "page.dark")}</button>
+        <${TourButton} />
+      </div>
+    </header>`;
+}
+
+function Chapters({state}) {
+  const own = viewNamed(state.view).name;
+  const list = useRef(null);
+  useEffect(() => {
+    const current = list.current?.querySelector("[aria-current]");
+    if (current) list.current.scrollTo({left: current.offsetLeft - 40});
+  }, [own]);
+  return html`
+    <nav class="chapters" aria-label=${t("page.chapters")} ref=${list}>
+      <ol>${VIEWS.map(({name}, i) => html`<li key=${name}>
+        <button aria-current=${name === own ? "page" : undefined} onClick=${() => setState({view: name})}><span class="count">${i + 1}</span> ${t(`${name}.name`)}</button></li>`)}</ol>
+    </nav>`;
+}
+
+/** The sentence that everything is about, and its translation; Enter translates another. */
+function Sentence({source, target, trace, isBusy}) {
+  const box = useRef(null);
+  const submit = (event) => {
+    event.preventDefault();
+    const text = box.current.value.trim();
+    if (text && (text !== getState().source || target)) setState({source: text, target: "", query: null, key: null, step: 0});
+  };
+  return html`
+    <form class="sentence" onSubmit=${submit}>
+      <input ref=${box} key=${source} defaultValue=${source} disabled=${isFile} dir="auto" aria-label=${t("sentence.source")} autocomplete="off" spellcheck=${false} enterkeyhint="go" />
+      <button disabled=${isFile}>${t("sentence.go")}</button>
+      <p class="translation" role="status">${isBusy ? t("sentence.busy") : html`<bdi dir="auto">${trace?.text ?? ""}</bdi>`}</p>
+      ${isFile && html`<p class="hint">${t("file.fixed")}</p>`}
+      ${target && html`<p class="hint">${t("sentence.given")} <button type="button" onClick=${() => setState({target: ""})}>${t("sentence.search")}</button></p>`}
+    </form>`;
+}
+
+/** Numbers that do not add up are told above every picture, never hidden. */
+function Banner({trace}) {
+  if (trace.check?.passed !== false) return null;
+  return html`<div class="banner" role="alert"><b>${t("check.failed", {n: trace.check.failures.length, tested: trace.check.tested})}</b>
+    <ul>${trace.check.failures.slice(0, 5).map(({site, equation, error}, i) => html`<li key=${i}><code>${site}</code> ${equation}: ${error}</li>`)}</ul></div>`;
+}
+
+function Chapter({state, trace, model}) {
+  const {name, Component: View} = viewNamed(state.view);
+  const index = VIEWS.findIndex((view) => view.name === name);
+  const next = VIEWS[index + 1];
+  useEffect(() => setHover(null), [name]);
+  return html`
+    <article class="chapter" data-view=${name}>
+      <h2>${t(`${name}.title`)}</h2>
+      <p class="lede">${t(`${name}.lede`)}</p>
+      <${View} ...${{trace, model, state: within(state, trace, model)}} />
+      ${next && html`<p class="next"><button onClick=${() => { setState({view: next.name}); scrollTo({top: 0}); }}>${t("page.next")} ${t(`${next.name}.name`)} →</button></p>`}
+    </article>`;
+}
+
+/** The state with what this model and sentence do not have brought back to what they have. */
+function within(state, trace, model) {
+  const kind = KINDS.includes(state.kind) ? state.kind : "cross";
+  const {source_pieces: {length: sources}, fed_pieces: {length: targets}} = trace.tokens;
+  const inside = (index, length) => (index !== null && index < length ? index : null);
+  return {
+    ...state,
+    kind,
+    layer: Math.min(state.layer, depthOf(kind, model.config) - 1),
+    heads: state.heads.filter((head) => head < model.config.num_heads),
+    query: inside(state.query, kind === "encoder" ? sources : targets),
+    key: inside(state.key, kind === "decoder" ? targets : sources),
+    step: Math.min(state.step, targets - 1),
+  };
+}
+
+/** A view that breaks says so in its place; the rest of the page goes on. */
+class Fenced extends Component {
+  componentDidCatch(error) {
+    this.setState({error});
+    console.error(error);
+  }
+  render({children}, {error}) {
+    return error ? html`<p class="problem" role="alert">${t("error.view")} ${error.message}</p>` : children;
+  }
+}
+
+/** [ and ] change the layer, { and } the head, as everywhere in these views; not while writing. */
+function useKeys() {
+  useEffect(() => {
+    const onKey = (event) => {
+      if (event.target.closest?.("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+      const {layer, heads} = getState();
+      const head = heads[0] ?? -1;
+      const change = {"[": {layer: Math.max(layer - 1, 0)}, "]": {layer: layer + 1}, "{": {heads: head > 0 ? [head - 1] : []}, "}": {heads: [head + 1]}}[event.key];
+      if (change) setState(change);
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+}

@@ -1,0 +1,141 @@
+// Everything the page knows comes by a path. Served, a path is fetched; in a single file it is looked up in
+// what the file carries, and a path that it does not carry says that it needs the server. Read sites.js next.
+import {useEffect, useRef, useState} from "preact";
+import {t} from "pellucid/texts";
+
+export const isFile = document.documentElement.dataset.mode === "file";
+
+const LARGEST_CACHE_BYTES = 64 << 20;
+const answers = new Map(); // path -> {promise, bytes}, the least recently used first
+const ARRAYS = {f32: Float32Array, u8: Uint8Array};
+
+/** An array with its shape; `row(i)` and `at(...)` read it without copying. */
+export class Tensor {
+  constructor(data, shape) {
+    this.data = data;
+    this.shape = shape;
+  }
+  /** The part at an index of the first axis, sharing memory. */
+  part(index) {
+    const size = this.data.length / this.shape[0];
+    return new Tensor(this.data.subarray(index * size, (index + 1) * size), this.shape.slice(1));
+  }
+  at(...index) {
+    return this.data[index.reduce((sum, value, axis) => sum * this.shape[axis] + value, 0)];
+  }
+}
+
+function embedded(path) {
+  const block = document.querySelector(`script[data-path="${CSS.escape(path)}"]`);
+  if (!block) throw new Error(t("file.needs_server"));
+  if (block.type === "application/json") return JSON.parse(block.textContent);
+  const bytes = Uint8Array.from(atob(block.textContent.trim()), (character) => character.charCodeAt(0));
+  return tensorOf(bytes.buffer, block.dataset.shape, block.dataset.dtype);
+}
+
+function tensorOf(buffer, shape, dtype) {
+  const axes = shape === "" ? [] : shape.split(",").map(Number);
+  return new Tensor(new ARRAYS[dtype](buffer), axes);
+}
+
+async function fetched(path) {
+  const response = await fetch(path, {headers: {Accept: "application/json, application/octet-stream"}});
+  if (!response.ok) throw new Error(await complaint(response));
+  if (response.headers.get("X-Shape") === null) return response.json();
+  return tensorOf(await response.arrayBuffer(), response.headers.get("X-Shape"), response.headers.get("X-Dtype"));
+}
+
+async function complaint(response) {
+  try {
+    return (await response.json()).error;
+  } catch {
+    return t("error.server", {status: response.status});
+  }
+}
+
+/** The answer of a path: parsed JSON, or a Tensor. Kept, up to 64 MB, since answers do not change. */
+export function get(path) {
+  const known = answers.get(path);
+  if (known) {
+    answers.delete(path);
+    answers.set(path, known);
+    return known.promise;
+  }
+  const entry = {promise: null, bytes: 0};
+  entry.promise = (async () => (isFile ? embedded(path) : fetched(path)))();
+  answers.set(path, entry);
+  entry.promise.then(
+    (value) => {
+      entry.bytes = value instanceof Tensor ? value.data.byteLength : 2048;
+      let total = [...answers.values()].reduce((sum, one) => sum + one.bytes, 0);
+      for (const [old, {bytes}] of answers) {
+        if (total <= LARGEST_CACHE_BYTES || old === path) break;
+        answers.delete(old);
+        total -= bytes;
+      }
+    },
+    () => answers.delete(path), // a failure is asked again next time
+  );
+  return entry.promise;
+}
+
+/** Ask the server for a trace; in a file, the one that it carries. */
+export async function makeTrace({model, source, target}) {
+  if (isFile) return get(document.documentElement.dataset.trace);
+  const response = await fetch("api/traces", {
+    method: "POST",
+    headers: {"Content-Type": "application/json"},
+    body: JSON.stringify(target ? {model, source, target} : {model, source}),
+  });
+  if (!response.ok) throw new Error(await complaint(response));
+  return response.json();
+}
+
+const query = (parts) => {
+  const given = Object.entries(parts).filter(([, value]) => value !== undefined && value !== null);
+  return given.length ? "?" + given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&") : "";
+};
+
+/**
+ * A site of a trace, such as "encoder.0.self_attention.weights": a Tensor [heads, rows, columns] or [rows, width].
+ * With `head`, that head alone; with `row`, that row alone (of one head, or of a site without heads).
+ */
+export async function site(trace, name, {head, row} = {}) {
+  const whole = `api/traces/${trace.id}/sites/${name}`;
+  if (isFile || answers.has(whole)) {
+    let found = await get(whole);
+    if (head !== undefined) found = found.part(head);
+    if (row !== undefined) found = found.part(row);
+    return found;
+  }
+  return get(whole + query({head, row}));
+}
+
+/** A weight of the model by its name in the state dictionary; `head` takes the rows or columns of one head. */
+export async function weights(model, name, {head} = {}) {
+  const path = `api/models/${model.id}/weights/${name}`;
+  return get(path + query({head}));
+}
+
+/** Further answers, by the rest of their path. */
+export const ofTrace = (trace, rest, parts = {}) => get(`api/traces/${trace.id}/${rest}${query(parts)}`);
+export const ofModel = (model, rest, parts = {}) => get(`api/models/${model.id}/${rest}${query(parts)}`);
+
+/**
+ * Load something for a drawing: {value, error, isLoading}. `key` tells when to load anew; the last value stays
+ * until the new one has come, so that a picture does not flicker. Only the newest answer counts.
+ */
+export function useData(key, load) {
+  const [state, setState] = useState({value: undefined, error: null, key: null});
+  const newest = useRef(null);
+  useEffect(() => {
+    newest.current = key;
+    if (key === null) return;
+    load().then(
+      (value) => newest.current === key && setState({value, error: null, key}),
+      (error) => newest.current === key && setState({value: undefined, error, key}),
+    );
+  }, [key]);
+  const isOwn = state.key === key;
+  return {value: key === null ? undefined : state.value, error: isOwn ? state.error : null, isLoading: !isOwn, isStale: !isOwn};
+}

@@ -1,0 +1,137 @@
+// A picture taken away: what stands on the page as SVG (canvases as images, text as text), as PNG, or its numbers as CSV.
+import {full} from "pellucid/numbers";
+
+const NS = "http://www.w3.org/2000/svg";
+const PAINT = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-family", "font-size", "font-weight", "font-style", "text-anchor", "visibility"];
+
+/** Hand bytes or text to the reader as a file. */
+export function download(name, type, content) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], {type}));
+  link.download = `pellucid-${name}`;
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Comma-separated values as RFC 4180 has them, numbers with all their digits. */
+export function csvOf({columns, rows}) {
+  const cell = (value) => {
+    const text = typeof value === "number" ? full(value) : String(value ?? "");
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [columns, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
+}
+
+/** The picture inside `element` as the text of an SVG file. */
+export function svgOf(element, {title, provenance}) {
+  const box = element.getBoundingClientRect();
+  const [width, height] = [Math.ceil(Math.max(box.width, element.scrollWidth)), Math.ceil(Math.max(box.height, element.scrollHeight))];
+  const root = make("svg", {xmlns: NS, width, height, viewBox: `0 0 ${width} ${height}`});
+  root.append(make("title", {}, title), make("metadata", {}, JSON.stringify(provenance ?? {})));
+  root.append(make("rect", {width, height, fill: getComputedStyle(document.body).backgroundColor}));
+  copy(element, root, {left: box.left - element.scrollLeft, top: box.top - element.scrollTop});
+  return new XMLSerializer().serializeToString(root);
+}
+
+/** The picture inside `element` as a PNG of twice its size. */
+export async function pngOf(element, about) {
+  const image = new Image();
+  image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(svgOf(element, about));
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.width * 2, image.height * 2];
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}
+
+function make(name, attributes, text) {
+  const element = document.createElementNS(NS, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function copy(element, into, origin) {
+  for (const child of element.childNodes) {
+    if (child.nodeType === Node.TEXT_NODE) copyText(child, into, origin);
+    if (child.nodeType !== Node.ELEMENT_NODE || child.classList.contains("unseen")) continue;
+    const style = getComputedStyle(child);
+    if (style.display === "none" || style.visibility === "hidden") continue;
+    if (child instanceof SVGSVGElement) copySvg(child, into, origin);
+    else if (child instanceof HTMLCanvasElement) copyCanvas(child, into, origin);
+    else {
+      copyBox(child, style, into, origin);
+      copy(child, into, origin);
+    }
+  }
+}
+
+const at = (box, origin) => ({x: box.left - origin.left, y: box.top - origin.top, width: box.width, height: box.height});
+
+function copyBox(element, style, into, origin) {
+  const hasFill = style.backgroundColor !== "rgba(0, 0, 0, 0)";
+  const border = parseFloat(style.borderTopWidth) > 0 && style.borderTopStyle !== "none";
+  if (!hasFill && !border) return;
+  into.append(make("rect", {
+    ...at(element.getBoundingClientRect(), origin),
+    rx: parseFloat(style.borderTopLeftRadius) || 0,
+    fill: hasFill ? style.backgroundColor : "none",
+    stroke: border ? style.borderTopColor : "none",
+    "stroke-width": border ? parseFloat(style.borderTopWidth) : 0,
+  }));
+}
+
+function copyText(node, into, origin) {
+  if (!node.textContent.trim()) return;
+  const style = getComputedStyle(node.parentElement);
+  const range = document.createRange();
+  for (const [start, end, box] of lines(node, range)) {
+    const text = make("text", {
+      x: box.left - origin.left,
+      y: box.top - origin.top + box.height * 0.78,
+      fill: style.color, "font-family": style.fontFamily, "font-size": style.fontSize, "font-weight": style.fontWeight,
+    }, node.textContent.slice(start, end).trim());
+    into.append(text);
+  }
+}
+
+/** The stretches of a text node that stand on one line each: [start, end, box]. */
+function* lines(node, range) {
+  let start = 0;
+  let box = null;
+  const length = node.textContent.length;
+  for (let i = 0; i < length; i += 1) {
+    range.setStart(node, i);
+    range.setEnd(node, i + 1);
+    const one = range.getBoundingClientRect();
+    if (!one.width) continue;
+    if (box && one.top > box.top + box.height / 2) {
+      yield [start, i, box];
+      [start, box] = [i, null];
+    }
+    box ??= {left: one.left, top: one.top, height: one.height};
+    box.left = Math.min(box.left, one.left);
+  }
+  if (box) yield [start, length, box];
+}
+
+function copyCanvas(canvas, into, origin) {
+  into.append(make("image", {
+    ...at(canvas.getBoundingClientRect(), origin),
+    href: canvas.toDataURL("image/png"), preserveAspectRatio: "none", style: "image-rendering: pixelated",
+  }));
+}
+
+function copySvg(svg, into, origin) {
+  const twin = svg.cloneNode(true);
+  const originals = [svg, ...svg.querySelectorAll("*")];
+  [twin, ...twin.querySelectorAll("*")].forEach((element, i) => {
+    const style = getComputedStyle(originals[i]);
+    for (const name of PAINT) element.setAttribute(name, style.getPropertyValue(name));
+    element.removeAttribute("class");
+  });
+  for (const [name, value] of Object.entries(at(svg.getBoundingClientRect(), origin))) twin.setAttribute(name, value);
+  into.append(twin);
+}

@@ -1,0 +1,52 @@
+// Colours with a meaning: a scale from nothing to all, a scale around zero, and one colour a head.
+// Nothing (0) is the colour of the page, in the light and in the dark. Read matrix.js next.
+
+// Control points, evenly spaced, chosen so that lightness falls (or in the dark rises) all the way.
+const SEQUENTIAL = {
+  light: [[251, 250, 247], [205, 227, 211], [126, 190, 180], [45, 137, 151], [34, 86, 128], [36, 35, 84]],
+  dark: [[21, 24, 28], [31, 56, 79], [33, 100, 118], [56, 150, 138], [140, 198, 139], [246, 238, 170]],
+};
+const NEGATIVE = {
+  light: [[251, 250, 247], [183, 209, 233], [96, 154, 208], [36, 90, 160], [17, 42, 98]],
+  dark: [[21, 24, 28], [27, 57, 97], [48, 104, 168], [108, 162, 220], [196, 222, 250]],
+};
+const POSITIVE = {
+  light: [[251, 250, 247], [245, 206, 170], [231, 142, 79], [184, 82, 27], [104, 38, 8]],
+  dark: [[21, 24, 28], [86, 48, 24], [163, 84, 31], [226, 143, 83], [253, 220, 187]],
+};
+// Okabe and Ito 2008, told apart with every kind of colour vision; a number and a dash pattern go with each.
+const HEADS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#b8a500", "#7a7a7a"];
+const DASHES = ["none", "6 3", "2 2", "8 3 2 3", "12 4", "4 2 1 2", "1 3", "10 2 2 2"];
+
+export function isDark() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+function mix(points, share) {
+  const place = Math.min(Math.max(share, 0), 1) * (points.length - 1);
+  const low = Math.min(Math.floor(place), points.length - 2);
+  return points[low].map((from, i) => Math.round(from + (points[low + 1][i] - from) * (place - low)));
+}
+
+/** [red, green, blue] of a value from 0 to 1. */
+export const sequential = (value, dark = isDark()) => mix(SEQUENTIAL[dark ? "dark" : "light"], value);
+
+/** [red, green, blue] of a value from -1 to 1: blue below zero, orange above. */
+export function diverging(value, dark = isDark()) {
+  return mix((value < 0 ? NEGATIVE : POSITIVE)[dark ? "dark" : "light"], Math.abs(value));
+}
+
+/** The colour of a value on a scale {kind: "sequential" | "diverging", most}. */
+export function colourOf(value, scale, dark = isDark()) {
+  const share = scale.most > 0 ? value / scale.most : 0;
+  return scale.kind === "diverging" ? diverging(share, dark) : sequential(share, dark);
+}
+
+export const css = ([red, green, blue]) => `rgb(${red}, ${green}, ${blue})`;
+
+export const headColour = (head) => HEADS[head % HEADS.length];
+export const headDash = (head) => DASHES[head % DASHES.length];
+
+/** Black or white, whichever is easier to read on a colour. */
+export const inkOn = ([red, green, blue]) => (red * 0.299 + green * 0.587 + blue * 0.114 > 140 ? "#1b1d21" : "#ffffff");

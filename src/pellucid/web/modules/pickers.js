@@ -1,0 +1,50 @@
+// What every view lets its reader choose: the kind of attention, the layer, the heads, a step, pieces or words.
+import {html} from "preact";
+import {setState} from "pellucid/state";
+import {KINDS, depthOf} from "pellucid/sites";
+import {headColour, inkOn} from "pellucid/palette";
+import {t} from "pellucid/texts";
+
+/** A row of buttons of which one is pressed: options [[value, label]]. */
+export function Choice({label, options, value, onChange}) {
+  return html`<div class="choice" role="group" aria-label=${label}><span class="choice-label">${label}</span>
+    ${options.map(([own, text]) => html`<button key=${own} type="button" aria-pressed=${own === value} onClick=${() => onChange(own)}>${text}</button>`)}
+  </div>`;
+}
+
+export const KindPicker = ({state}) => html`<${Choice} label=${t("pick.kind")} value=${state.kind}
+  options=${KINDS.map((kind) => [kind, t(`kind.${kind}`)])} onChange=${(kind) => setState({kind, query: null, key: null})} />`;
+
+export function LayerPicker({state, config}) {
+  const depth = depthOf(state.kind, config);
+  return html`<${Choice} label=${t("pick.layer")} value=${Math.min(state.layer, depth - 1)}
+    options=${Array.from({length: depth}, (_, layer) => [layer, String(layer)])} onChange=${(layer) => setState({layer})} />`;
+}
+
+/** The heads: any number of them, none meaning all; a second click on a lone head brings all back. */
+export function HeadPicker({state, config, single = false}) {
+  const chosen = state.heads.filter((head) => head < config.num_heads);
+  const toggle = (head) => {
+    if (single) return setState({heads: [head]});
+    const next = chosen.includes(head) ? chosen.filter((one) => one !== head) : [...chosen, head].sort((a, b) => a - b);
+    setState({heads: next});
+  };
+  return html`<div class="choice heads" role="group" aria-label=${t("pick.heads")}><span class="choice-label">${t("pick.heads")}</span>
+    ${Array.from({length: config.num_heads}, (_, head) => {
+      const isOn = single ? (chosen[0] ?? 0) === head : chosen.includes(head);
+      const colour = headColour(head);
+      const rgb = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+      return html`<button key=${head} type="button" aria-pressed=${isOn} onClick=${() => toggle(head)} onDblClick=${() => setState({heads: [head]})}
+        style=${isOn ? {background: colour, borderColor: colour, color: inkOn(rgb)} : {borderColor: colour}}>${head}</button>`;
+    })}
+    ${!single && html`<button type="button" aria-pressed=${chosen.length === 0} onClick=${() => setState({heads: []})}>${t("pick.all")}</button>`}
+  </div>`;
+}
+
+export const MergePicker = ({state}) => html`<label class="switch"><input type="checkbox" checked=${state.merge}
+  onChange=${(event) => setState({merge: event.currentTarget.checked})} /> ${t("pick.merge")}</label>`;
+
+/** A step of the decoder, 0 to steps - 1. */
+export const StepSlider = ({state, steps, label}) => html`<label class="slider">${label ?? t("pick.step")}
+  <input type="range" min="0" max=${steps - 1} value=${Math.min(state.step, steps - 1)} onInput=${(event) => setState({step: Number(event.currentTarget.value)})} />
+  <output>${Math.min(state.step, steps - 1)}</output></label>`;

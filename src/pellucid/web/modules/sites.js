@@ -1,0 +1,56 @@
+// The names of what a trace holds, as the Python side and docs/concepts/model.md name them. Read matrix.js next.
+
+/** The three uses of attention (Vaswani et al. 2017, section 3.2.3), by their short names in the address. */
+export const KINDS = ["encoder", "decoder", "cross"];
+
+const LONG = {encoder: "encoder.self_attention", decoder: "decoder.self_attention", cross: "decoder.cross_attention"};
+
+/** "decoder.cross_attention" for "cross". */
+export const longKind = (kind) => LONG[kind];
+
+/** The place of an attention: "decoder.3.cross_attention" for ("cross", 3). */
+export function place(kind, layer) {
+  const [stack, attention] = LONG[kind].split(".");
+  return `${stack}.${layer}.${attention}`;
+}
+
+/** Where its parameters are: "decoder.layers.3.cross_attention". */
+export const parameters = (kind, layer) => place(kind, layer).replace(/^(\w+)\./, "$1.layers.");
+
+export const stackOf = (kind) => (kind === "encoder" ? "encoder" : "decoder");
+
+export const depthOf = (kind, config) =>
+  kind === "encoder" ? config.num_encoder_layers : config.num_decoder_layers;
+
+/** The vectors that become queries, and those that become keys and values: site names. */
+export function inputsOf(kind, layer, config) {
+  const stack = stackOf(kind);
+  const isPre = config.norm_order === "pre";
+  const attention = kind === "cross" ? "cross_attention" : "self_attention";
+  const before = kind === "cross" ? `decoder.${layer}.self_attention_${isPre ? "residual" : "norm"}` : `${stack}.${layer}.input`;
+  const entry = isPre ? `${stack}.${layer}.${attention}_norm` : before;
+  return {queries: entry, memory: kind === "cross" ? "encoder.output" : entry};
+}
+
+/** Which side of the sentence rows and columns stand for: {rows, columns}, each "source" or "target". */
+export const sidesOf = (kind) => ({
+  rows: kind === "encoder" ? "source" : "target",
+  columns: kind === "decoder" ? "target" : "source",
+});
+
+/** Labels of the rows and columns of an attention; a decoder row was fed one piece and predicts another. */
+export function labelsOf(kind, tokens) {
+  const rows = kind === "encoder" ? tokens.source_pieces : tokens.fed_pieces;
+  const columns = kind === "decoder" ? tokens.fed_pieces : tokens.source_pieces;
+  return {rows, columns, predicts: kind === "encoder" ? null : tokens.predicted_pieces};
+}
+
+/** All layers' sub-layers in the order of the pass: [{stack, layer, name}]. */
+export function sublayers(config) {
+  const of = (stack, depth, names) =>
+    Array.from({length: depth}, (_, layer) => names.map((name) => ({stack, layer, name}))).flat();
+  return [
+    ...of("encoder", config.num_encoder_layers, ["self_attention", "feed_forward"]),
+    ...of("decoder", config.num_decoder_layers, ["self_attention", "cross_attention", "feed_forward"]),
+  ];
+}

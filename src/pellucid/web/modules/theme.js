@@ -1,0 +1,41 @@
+// Light or dark: the system's choice, or the reader's own, kept in this browser. Pictures are painted anew.
+import {useEffect, useState} from "preact";
+import {isDark} from "pellucid/palette";
+
+const KEY = "pellucid-theme";
+const listeners = new Set();
+
+const tell = () => [...listeners].forEach((listener) => listener());
+
+/** Take the kept choice, if this page may keep anything. */
+export function startTheme() {
+  try {
+    const kept = localStorage.getItem(KEY);
+    if (kept === "light" || kept === "dark") document.documentElement.dataset.theme = kept;
+  } catch {
+    // A sandboxed frame has no storage; the system's choice holds.
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tell);
+}
+
+export function toggleTheme() {
+  const next = isDark() ? "light" : "dark";
+  document.documentElement.dataset.theme = next;
+  try {
+    localStorage.setItem(KEY, next);
+  } catch {
+    // see startTheme
+  }
+  tell();
+}
+
+/** "light" or "dark", and a new drawing when it changes. */
+export function useTheme() {
+  const [theme, setTheme] = useState(() => (isDark() ? "dark" : "light"));
+  useEffect(() => {
+    const listener = () => setTheme(isDark() ? "dark" : "light");
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }, []);
+  return theme;
+}

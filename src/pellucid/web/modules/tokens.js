@@ -1,0 +1,57 @@
+// Pieces and words as a reader sees them, and their merging: a word looks where its pieces look on average,
+// and is looked at as much as its pieces together. Read pickers.js next.
+import {html} from "preact";
+import {setHover, useHover} from "pellucid/state";
+
+const BYTE = /^<0x([0-9A-F]{2})>$/;
+
+/** A piece for the eye: a space shown as "␣" only where it stands alone, a byte as ⟨E4⟩. */
+export function pieceText(piece) {
+  const byte = BYTE.exec(piece);
+  if (byte) return `⟨${byte[1]}⟩`;
+  return piece.replaceAll("▁", " ").trim() || "␣";
+}
+
+/** The same, with "·" where the piece brings a space with it; that is part of its identity. */
+export const pieceLabel = (piece) => (piece.startsWith("▁") && piece.length > 1 ? "·" : "") + pieceText(piece);
+
+/** The words of a side as spans [{text, start, end}]; of the fed pieces, the predicted words one later. */
+export function wordsOf(side, tokens) {
+  if (side === "source") return tokens.source_words;
+  if (side === "predicts") return tokens.target_words;
+  const later = tokens.target_words.map(({text, start, end}) => ({text, start: start + 1, end: end + 1}));
+  const last = tokens.fed_pieces.length;
+  return [{text: tokens.fed_pieces[0], start: 0, end: 1}, ...later.filter(({start}) => start < last).map((word) => ({...word, end: Math.min(word.end, last)}))];
+}
+
+/** Weights [rows, columns] of pieces as those of words: mean over the pieces that look, sum over those looked at. */
+export function mergeWeights(values, [, columns], rowWords, columnWords) {
+  const merged = new Float32Array(rowWords.length * columnWords.length);
+  rowWords.forEach((row, i) => columnWords.forEach((column, j) => {
+    let sum = 0;
+    for (let a = row.start; a < row.end; a += 1) for (let b = column.start; b < column.end; b += 1) sum += values[a * columns + b];
+    merged[i * columnWords.length + j] = sum / (row.end - row.start);
+  }));
+  return {values: merged, shape: [rowWords.length, columnWords.length]};
+}
+
+/**
+ * A sentence as chips, one a piece, words held together.
+ * side: "source" or "target" (for shared hovering); selected: position or null; notes: text under each, or null
+ */
+export function Chips({pieces, words, side, selected = null, onSelect, notes = null, name, marks = null}) {
+  const hover = useHover();
+  const groups = words ?? pieces.map((_, i) => ({start: i, end: i + 1}));
+  const chip = (i) => {
+    const isHovered = hover?.side === side && hover.position === i;
+    return html`
+      <button key=${i} type="button" class=${`chip ${marks?.[i] ?? ""} ${isHovered ? "hovered" : ""}`} aria-pressed=${selected === i}
+        onClick=${() => onSelect?.(i)} onPointerEnter=${() => setHover({side, position: i})} onPointerLeave=${() => setHover(null)}
+        onFocus=${() => setHover({side, position: i})} onBlur=${() => setHover(null)}>
+        <bdi dir="auto">${pieceText(pieces[i])}</bdi>${notes && html`<small>${notes[i]}</small>`}
+      </button>`;
+  };
+  return html`<div class="chips" role="group" aria-label=${name}>
+    ${groups.map(({start, end}) => html`<span key=${start} class="chip-word">${Array.from({length: end - start}, (_, k) => chip(start + k))}</span>`)}
+  </div>`;
+}

@@ -1,0 +1,40 @@
+// The guided tour: a few stops along the walkthrough, each a state of the page and a text beside it.
+import {html, useEffect, useRef, useState} from "preact";
+import {setState} from "pellucid/state";
+import {t} from "pellucid/texts";
+import {STOPS} from "pellucid/tour_stops";
+
+let open = () => {};
+
+export const TourButton = () => html`<button onClick=${() => open(0)}>${t("tour.start")}</button>`;
+
+/** A card at the foot of the page; Escape leaves it, the arrow keys go on and back while it has the focus. */
+export function Tour({trace}) {
+  const [stop, setStop] = useState(null);
+  const card = useRef(null);
+  const go = (next) => {
+    setStop(next);
+    if (next !== null) setState(STOPS[next].state(trace));
+  };
+  open = go;
+  useEffect(() => {
+    if (stop !== null) card.current?.focus();
+  }, [stop]);
+  if (stop === null) return null;
+  const onKey = (event) => {
+    if (event.key === "Escape") go(null);
+    if (event.key === "ArrowRight" && stop + 1 < STOPS.length) go(stop + 1);
+    if (event.key === "ArrowLeft" && stop > 0) go(stop - 1);
+  };
+  return html`
+    <aside class="tour" role="dialog" aria-label=${t("tour.name")} tabindex="-1" ref=${card} onKeyDown=${onKey}>
+      <p class="count">${t("tour.count", {n: stop + 1, all: STOPS.length})}</p>
+      <h3>${t(`tour.${STOPS[stop].name}.title`)}</h3>
+      <p>${t(`tour.${STOPS[stop].name}.text`)}</p>
+      <p class="tour-buttons">
+        <button disabled=${stop === 0} onClick=${() => go(stop - 1)}>${t("tour.back")}</button>
+        <button disabled=${stop + 1 === STOPS.length} onClick=${() => go(stop + 1)}>${t("tour.next")}</button>
+        <button onClick=${() => go(null)}>${t("tour.end")}</button>
+      </p>
+    </aside>`;
+}
