@@ -117,7 +117,7 @@ function Chapter({state, trace, model}) {
 
 /** The state with what this model and sentence do not have brought back to what they have. */
 function within(state, trace, model) {
-  const kind = KINDS.includes(state.kind) ? state.kind : "cross";
+  const kind = KINDS.includes(state.kind) ? state.kind : "encoder";
   const {source_pieces: {length: sources}, fed_pieces: {length: targets}} = trace.tokens;
   const inside = (index, length) => (index !== null && index < length ? index : null);
   return {

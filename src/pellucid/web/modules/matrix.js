@@ -148,17 +148,17 @@ function margins(rows, predicts, columns, cellWidth, cellHeight) {
 /** One vector as a strip of cells around zero: `values` [n], a scale shared with its neighbours if `most` is given. */
 export function Strip({values, most, name, height = 18, width = 512, selected = null, onSelect, describe, scale}) {
   const own = scale ?? {kind: "diverging", most: most ?? Math.max(...Array.from(values, Math.abs), 1e-12)};
-  const cell = [Math.max(width / values.length, 1), height];
+  const cell = [Math.max(width / values.length, 0.5), height];
   return html`<${Matrix} values=${values} shape=${[1, values.length]} rows=${null} columns=${null} scale=${own} cell=${cell}
     name=${name} selected=${selected === null ? null : [0, selected]} onSelect=${(_, i) => onSelect?.(i)}
     describe=${describe ? (_, i) => describe(i) : (_, i) => t("strip.says", {name, i, value: short(values[i])})} />`;
 }
 
-/** A small picture without labels or words of its own: for many side by side. */
-export function Thumbnail({values, shape, scale, hidden, size, label}) {
+/** A small picture without labels or words of its own, `size` wide, its cells square unless `height` is given: for many side by side. */
+export function Thumbnail({values, shape, scale, hidden, size, height, label}) {
   const canvas = useRef(null);
   const theme = useTheme();
   useEffect(() => paint(canvas.current, {values, shape, scale, hidden}), [values, scale.kind, scale.most, theme]);
   return html`<canvas class="thumbnail" ref=${canvas} width=${shape[1]} height=${shape[0]} role="img" aria-label=${label}
-    style=${{width: `${size}px`, height: `${Math.round((size * shape[0]) / shape[1])}px`}}></canvas>`;
+    style=${{width: `${size}px`, height: `${height ?? Math.round((size * shape[0]) / shape[1])}px`}}></canvas>`;
 }

@@ -8,7 +8,7 @@ const DEFAULTS = {
   model: "",
   source: "",
   target: "",
-  kind: "cross",
+  kind: "encoder",
   layer: 0,
   heads: [],
   query: null,
