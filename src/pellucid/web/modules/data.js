@@ -98,17 +98,23 @@ const query = (parts) => {
 
 /**
  * A site of a trace, such as "encoder.0.self_attention.weights": a Tensor [heads, rows, columns] or [rows, width].
- * With `head`, that head alone; with `row`, that row alone (of one head, or of a site without heads).
+ * With `head`, that head alone; with `row`, that row alone: [heads, columns] where all heads are asked for.
  */
 export async function site(trace, name, {head, row} = {}) {
   const whole = `api/traces/${trace.id}/sites/${name}`;
   if (isFile || answers.has(whole)) {
     let found = await get(whole);
     if (head !== undefined) found = found.part(head);
-    if (row !== undefined) found = found.part(row);
-    return found;
+    return row === undefined ? found : found.shape.length === 3 ? rowOfAll(found, row) : found.part(row);
   }
   return get(whole + query({head, row}));
+}
+
+function rowOfAll(tensor, row) {
+  const [heads, , columns] = tensor.shape;
+  const gathered = new Tensor(new tensor.data.constructor(heads * columns), [heads, columns]);
+  for (let head = 0; head < heads; head += 1) gathered.data.set(tensor.part(head).part(row).data, head * columns);
+  return gathered;
 }
 
 /** A weight of the model by its name in the state dictionary; `head` takes the rows or columns of one head. */
