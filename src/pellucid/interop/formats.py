@@ -1,7 +1,7 @@
 """The formats that models go out to and come in from, by name. A new one is a new entry here.
 
-A format that can be written says what does not fit it, writes what does, and opens what was written as
-engines that a comparison can ask. Read ``marian_config.py`` next, for the first of them.
+A format that can be written says what does not fit it and writes what does; one that can be read reads; each
+opens what is on disk as engines that a comparison can ask. Read ``marian_config.py`` next, for the first of them.
 """
 
 from __future__ import annotations
@@ -9,38 +9,40 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pellucid.bundle import Bundle
-from pellucid.errors import ConfigError
+from pellucid.errors import BundleError, ConfigError
 from pellucid.interop.marian_oracle import TransformersMarian, has_transformers
-from pellucid.interop.marian_reading import read_marian
+from pellucid.interop.marian_reading import CONFIG, read_marian
 from pellucid.interop.marian_reference import MarianReference
 from pellucid.interop.marian_writing import marian_refusals, write_marian
 from pellucid.interop.records import ForeignModel, Refusal
 from pellucid.interop.verification import Engine, PellucidEngine
 
-__all__ = ["FORMATS", "Format", "engine_of", "format_named"]
+__all__ = ["FORMATS", "Format", "engine_of", "format_named", "format_of"]
 
 MakeEngine = Callable[[], Engine]
 
 
 @dataclass(frozen=True)
 class Format:
-    """What can be done with a format."""
+    """What can be done with a format; what is None cannot be done with it."""
 
     name: str
     title: str
-    refusals: Callable[[Bundle], list[Refusal]]
-    """Every reason why a model cannot be written; asked before ``write``."""
-    write: Callable[[Bundle, Path], tuple[str, ...]]
-    """Write a model into an empty folder; return what a person should know."""
-    read: Callable[[Path], ForeignModel]
-    """Read a folder of strangers, with every check there is."""
     opinions: Callable[[Path], Sequence[MakeEngine]]
-    """Ways to compute a folder that ``read`` has accepted, none of which is our own model."""
+    """Ways to compute what is on disk in this format, none of which is our own model."""
     says: Callable[[], str]
     """What the screen is told about who checks."""
+    refusals: Callable[[Bundle], list[Refusal]] | None = None
+    """Every reason why a model cannot be written; asked before ``write``."""
+    write: Callable[[Bundle, Path], tuple[str, ...]] | None = None
+    """Write a model into an empty folder; return what a person should know."""
+    read: Callable[[Path], ForeignModel] | None = None
+    """Read a folder (or file) of strangers, with every check there is."""
+    recognises: Callable[[Path], bool] | None = None
+    """Tell by names alone whether a path holds this format; for ``read``."""
 
 
 def _marian_opinions(folder: Path) -> Sequence[MakeEngine]:
@@ -63,22 +65,45 @@ FORMATS: Final[Mapping[str, Format]] = {
         refusals=marian_refusals,
         write=write_marian,
         read=read_marian,
+        recognises=lambda path: (path / CONFIG).exists(),
         opinions=_marian_opinions,
         says=_marian_says,
     )
 }
 """Every format, by the name that the command line takes."""
 
+_DONE: Final = {"read": "imported", "write": "exported to"}
 
-def format_named(name: str) -> Format:
-    """Return the format of that name.
+
+def format_named(name: str, *, to: Literal["read", "write"]) -> Format:
+    """Return the format of that name, which can be read or written, as asked.
 
     Raises:
         ConfigError: there is none.
     """
-    if name not in FORMATS:
-        raise ConfigError(f"--format {name!r} is unknown; use {', '.join(sorted(FORMATS))}")
-    return FORMATS[name]
+    able = sorted(key for key, entry in FORMATS.items() if getattr(entry, to) is not None)
+    if name in able:
+        return FORMATS[name]
+    if name in FORMATS:
+        raise ConfigError(f"--format {name!r} cannot be {_DONE[to]}; what can: {', '.join(able)}")
+    raise ConfigError(f"--format {name!r} is unknown; use {', '.join(able)}")
+
+
+def format_of(path: Path) -> Format:
+    """Return the format that a stranger's folder or file has, by the names that are there.
+
+    Raises:
+        BundleError: nothing is there, or no format can be told by it, or several.
+    """
+    if not path.exists():
+        raise BundleError(f"{path}: is no folder and no file; name the folder of a model")
+    readable = [entry for entry in FORMATS.values() if entry.read is not None]
+    found = [entry for entry in readable if entry.recognises is not None and entry.recognises(path)]
+    if len(found) == 1:
+        return found[0]
+    told = ", ".join(f"{entry.name} ({entry.title})" for entry in found or readable)
+    what = "looks like several formats" if found else "looks like no format that can be read"
+    raise BundleError(f"{path}: {what}; say with --format which it is: {told}")
 
 
 def engine_of(model: ForeignModel | Bundle, *, name: str) -> PellucidEngine:

@@ -15,7 +15,7 @@ from pathlib import Path
 from pellucid.bundle import load_bundle, save_bundle
 from pellucid.durable import DISK, refuse_full_disk
 from pellucid.errors import BundleError, ConfigError, ConversionError, IncompatibleModelError
-from pellucid.interop.formats import Format, engine_of, format_named
+from pellucid.interop.formats import Format, engine_of, format_named, format_of
 from pellucid.interop.records import ForeignModel, refusal_message
 from pellucid.interop.samples import Sample, make_samples, read_sentences
 from pellucid.interop.verification import Comparison, Engine, PellucidEngine, compare
@@ -49,7 +49,7 @@ def import_model(
     folder: Path,
     output: Path,
     *,
-    format: str = "marian",
+    format: str | None = None,
     sample: Path | None = None,
     threads: int = 0,
     say: Say = _nobody,
@@ -58,9 +58,9 @@ def import_model(
     """Read a foreign model folder and write it as a model folder of ours, if both compute the same.
 
     Args:
-        folder: the foreign folder; what is in it is not trusted.
+        folder: the foreign folder or file; what is in it is not trusted.
         output: the new model folder; it must not exist yet.
-        format: name of the foreign format.
+        format: name of the foreign format; told by the names of the files if None.
         sample: source sentences to compare on, one a line; made from the vocabulary if None.
         threads: of the processor; 0 is all.
         say: told each comparison as it is done.
@@ -71,10 +71,12 @@ def import_model(
         ConversionError: what was read computes something else; nothing is left on disk.
         ConfigError: the format is unknown, or the output exists.
     """
-    chosen = format_named(format)
+    chosen = format_named(format, to="read") if format else format_of(folder)
     Runtime.detect(device="cpu", threads=threads).apply()
     _refuse_existing(output)
     sentences = read_sentences(sample) if sample else []
+    if chosen.read is None:
+        raise ConfigError(f"--format {chosen.name!r} cannot be imported")
     foreign = chosen.read(folder)
     with _beside(output, needed_bytes=8 * foreign.model.num_parameters()) as draft:
         _save(foreign, draft, chosen, folder)
@@ -82,7 +84,7 @@ def import_model(
         samples = make_samples(ours.tokenizer, max_positions=foreign.config.max_positions, sentences=sentences)
         say(chosen.says())
         comparisons = _compared(ours, chosen.opinions(folder), samples, say=say, progress=progress)
-        if refusals := chosen.refusals(load_bundle(draft)):
+        if chosen.refusals and (refusals := chosen.refusals(load_bundle(draft))):
             raise ConversionError(refusal_message(str(folder), chosen.name, refusals))
         _refuse_unequal(comparisons, output)
     return ExchangeOutcome(output, comparisons, foreign.notes)
@@ -117,13 +119,13 @@ def export_model(
         BundleError: the model, or with ``verify_only`` the folder, cannot be read.
         ConfigError: the format is unknown, or the output exists.
     """
-    chosen = format_named(format)
+    chosen = format_named(format, to="write")
     Runtime.detect(device="cpu", threads=threads).apply()
     if not verify_only:
         _refuse_existing(output)
     sentences = read_sentences(sample) if sample else []
     bundle = load_bundle(model)
-    if refusals := chosen.refusals(bundle):
+    if chosen.refusals and (refusals := chosen.refusals(bundle)):
         raise IncompatibleModelError(refusal_message(str(bundle.folder), chosen.name, refusals))
     ours = engine_of(bundle, name="pellucid")
     samples = make_samples(ours.tokenizer, max_positions=bundle.description.model.max_positions, sentences=sentences)
@@ -134,7 +136,7 @@ def export_model(
         return ExchangeOutcome(output, comparisons, ())
     with _beside(output, needed_bytes=8 * bundle.model.num_parameters()) as draft:
         draft.mkdir()
-        notes = chosen.write(bundle, draft)
+        notes = chosen.write(bundle, draft) if chosen.write else ()
         comparisons = _export_compared(ours, chosen, draft, samples, say=say, progress=progress)
         _refuse_unequal(comparisons, output)
     return ExchangeOutcome(output, comparisons, notes)
@@ -143,8 +145,11 @@ def export_model(
 def _export_compared(
     ours: PellucidEngine, chosen: Format, folder: Path, samples: Sequence[Sample], *, say: Say, progress: Progress
 ) -> tuple[Comparison, ...]:
-    again = chosen.read(folder)
-    makers: list[Callable[[], Engine]] = [*chosen.opinions(folder), lambda: engine_of(again, name="its re-import")]
+    makers: list[Callable[[], Engine]] = []
+    if chosen.read is not None:  # before anybody else opens it, with every check there is
+        again = chosen.read(folder)
+        makers.append(lambda: engine_of(again, name="its re-import"))
+    makers[:0] = chosen.opinions(folder)
     return _compared(ours, makers, samples, say=say, progress=progress)
 
 
