@@ -1,6 +1,6 @@
 // The frame of every picture: its title, what it says in a sentence, the picture, and what can be done with it:
 // see it as a table, recompute a number by hand, take it away as SVG, PNG or CSV. Read export.js next.
-import {html, useRef, useState} from "preact";
+import {html, useEffect, useRef, useState} from "preact";
 import {csvOf, download, pngOf, svgOf} from "pellucid/export";
 import {full, short} from "pellucid/numbers";
 import {t} from "pellucid/texts";
@@ -12,8 +12,9 @@ const ROWS_AT_ONCE = 50;
  * table: () => {columns: [..], rows: [[..]]}, or a promise of it: all the numbers of the picture
  * recompute: () => {lines: [{text, value}], computed, shown}, or a promise of it; null where nothing is computed
  * provenance: what goes into exported files
+ * subject: what the numbers are of, as a string; when it changes, an open table or computation is made anew
  */
-export function Figure({name, title, says, caption, table, recompute, provenance, children}) {
+export function Figure({name, title, says, caption, table, recompute, provenance, subject, children}) {
   const body = useRef(null);
   const [open, setOpen] = useState(null);
   const [given, setGiven] = useState(null);
@@ -31,6 +32,10 @@ export function Figure({name, title, says, caption, table, recompute, provenance
     setGiven(await load());
     setOpen(kind);
   });
+  useEffect(() => {
+    const load = {table, recompute}[open];
+    if (load) guard(async () => setGiven(await load()))();
+  }, [subject]);
   const about = {title, provenance};
   return html`
     <section class="figure" data-figure=${name} aria-label=${title}>
