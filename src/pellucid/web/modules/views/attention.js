@@ -1,0 +1,92 @@
+// View 5, self-attention step by step: one word, one head, every number on the way from its vector to its context.
+// Cross-attention and the decoder's self-attention are the same steps. Read attention_steps.js next.
+import {html} from "preact";
+import {site, useData, weights} from "pellucid/data";
+import {Figure, Waiting} from "pellucid/figure";
+import {Strip} from "pellucid/matrix";
+import {ranking, short} from "pellucid/numbers";
+import {setState} from "pellucid/state";
+import {t} from "pellucid/texts";
+import {pieceText} from "pellucid/tokens";
+import {Pickers, Symbol, WordPicker, headOf, loadRow, quoted, rowKey, rowName, rowOf, stripWidth, useRoom} from "pellucid/views/attention_parts";
+import {Context, Products} from "pellucid/views/attention_products";
+import {Scores} from "pellucid/views/attention_scores";
+import {projection, scaleOf} from "pellucid/views/attention_sums";
+
+export function AttentionView({trace, model, state}) {
+  const {kind, layer} = state;
+  const head = headOf(state);
+  const query = rowOf(state, trace);
+  const row = useData(rowKey(trace, kind, layer, head, query), () => loadRow({trace, model, kind, layer, head, query}));
+  return html`
+    <${Pickers} state=${state} config=${model.config} />
+    <${WordPicker} ...${{trace, state, query}} />
+    <${Waiting} data=${row}>${(one) => html`<${Steps} ...${{one, model, state}} />`}<//>`;
+}
+
+function Steps({one, model, state}) {
+  const pinned = state.key !== null && state.key < one.scores.length ? state.key : null;
+  const looked = ranking(one.weights)[0];
+  const key = pinned ?? (one.kind === "cross" ? looked : one.query);
+  return html`
+    <${Vectors} ...${{one, model, state, other: key}} />
+    <${Scores} ...${{one, state, pinned, looked}} />
+    ${pinned !== null && html`<${Products} key=${pinned} ...${{one, state, at: pinned}} />`}
+    <${Context} ...${{one, state}} />
+    <p class="hint">${t("attention.on")} <button onClick=${() => setState({view: "matrices", query: one.query})}>${t("attention.as_matrices")}</button>
+      <button onClick=${() => setState({view: "heads", query: one.query})}>${t("attention.all_heads")}</button></p>`;
+}
+
+const LETTERS = {q: "queries", k: "keys", v: "values"};
+
+/** Which number of which vector is looked at: ["q", 3]. */
+function cellOf(state, width) {
+  const [, letter = "q", index = "0"] = /^([qkv])(\d+)$/.exec(state["attention.cell"] ?? "") ?? [];
+  return [letter, Math.min(Number(index), width - 1)];
+}
+
+/** Step 1: the vector of the word that asks becomes a query; that of a word that is looked at, a key and a value. */
+function Vectors({one, model, state, other}) {
+  const {kind, layer, head, query, labels, inputs, trace} = one;
+  const isSame = kind !== "cross" && other === query;
+  const memory = useData(isSame ? null : `${trace.id} ${inputs.memory} ${other}`, () => site(trace, inputs.memory, {row: other}));
+  const y = isSame ? one.x : memory.value?.data;
+  const vectors = {q: one.q, k: one.keys.part(other).data, v: one.values.part(other).data};
+  const [letter, index] = cellOf(state, one.q.length);
+  const asks = pieceText(labels.rows[query]);
+  const looked = pieceText(labels.columns[other]);
+  const recompute = async () => {
+    const name = `${one.parameters}.${LETTERS[letter]}`;
+    const input = letter === "q" ? one.x : (isSame ? one.x : (await site(trace, inputs.memory, {row: other})).data);
+    const [matrix, bias] = await Promise.all(["weight", "bias"].map((part) => weights(model, `${name}.${part}`, {head})));
+    return projection(input, matrix.data, bias.data, index, {input: letter === "q" || isSame ? "x" : "y", weight: `W_${letter}`, bias: `b_${letter}`}, vectors[letter][index]);
+  };
+  const table = async () => {
+    const inputOf = async (own) => (own === "y" ? (await site(trace, inputs.memory, {row: other})).data : own === "x" ? one.x : vectors[own]);
+    const names = ["x", ...(isSame ? [] : ["y"]), "q", "k", "v"];
+    const columns = await Promise.all(names.map(inputOf));
+    return {columns: [t("attention.dimension"), ...names], rows: Array.from(one.x, (_, i) => [i, ...columns.map((column) => column[i] ?? "")])};
+  };
+  const says = t(isSame ? "attention.vectors_says_own" : "attention.vectors_says", {asks: rowName(one, query), looked: quoted(labels.columns[other]), width: one.x.length, head, d: one.q.length});
+  return html`
+    <${Figure} name="attention-vectors" subject=${`${rowKey(trace, kind, layer, head, query)} ${other} ${letter}${index}`} title=${t("attention.vectors")} says=${says} provenance=${trace.provenance} table=${table} recompute=${recompute}
+      caption=${t("attention.vectors_caption", {letter, index, entry: inputs.queries, parameters: one.parameters})}>
+      <div class="vectors">
+        <${Vector} letter="x" of=${asks} values=${one.x} />
+        <${Vector} letter="q" of=${asks} values=${vectors.q} formula="x W_q + b_q" isResult name="q" selected=${letter === "q" ? index : null} most=${scaleOf(...Object.values(vectors)).most} />
+        ${!isSame && (y ? html`<${Vector} letter="y" of=${looked} values=${y} />` : html`<${Waiting} data=${memory}>${() => null}<//>`)}
+        ${["k", "v"].map((own) => html`<${Vector} key=${own} letter=${own} of=${looked} values=${vectors[own]} formula=${`${isSame ? "x" : "y"} W_${own} + b_${own}`} isResult name=${own}
+          selected=${letter === own ? index : null} most=${scaleOf(...Object.values(vectors)).most} />`)}
+      </div>
+    <//>`;
+}
+
+function Vector({letter, of, values, formula, isResult, name, selected, most}) {
+  const room = useRoom(560);
+  return html`<div class=${isResult ? "vector result" : "vector"}>
+    <p class="vector-name"><${Symbol} letter=${letter} of=${of} />${formula && html` <span class="formula">= ${formula}</span>`} <small>${t("attention.numbers", {n: values.length})}</small></p>
+    <${Strip} values=${values} most=${most} height=${isResult ? 22 : 18} width=${stripWidth(values.length, isResult ? Math.min(room, 420) : room)} name=${`${letter} ${of}`} selected=${selected ?? null}
+      onSelect=${name && ((i) => setState({"attention.cell": `${name}${i}`}))} describe=${(i) => `${letter}[${i}] = ${short(values[i])}`} />
+  </div>`;
+}
+

@@ -1,0 +1,77 @@
+// What the views of one attention share: which word, layer and head is looked at, its numbers, and small pieces of
+// the picture. The numbers of a row come together with what they are of, so that labels never run ahead of them.
+import {html, useEffect, useState} from "preact";
+import {site} from "pellucid/data";
+import {HeadPicker, KindPicker, LayerPicker} from "pellucid/pickers";
+import {inputsOf, labelsOf, parameters, place, sidesOf} from "pellucid/sites";
+import {setState} from "pellucid/state";
+import {t} from "pellucid/texts";
+import {Chips, pieceText, wordsOf} from "pellucid/tokens";
+
+/** The head that is looked at where a view has one at a time. */
+export const headOf = (state) => state.heads[0] ?? 0;
+
+/** The row that a picture begins with: "it" where the sentence has one, else the middle. */
+export function rowOf(state, trace) {
+  if (state.query !== null) return state.query;
+  const {rows} = labelsOf(state.kind, trace.tokens);
+  const it = state.kind === "encoder" ? rows.findIndex((piece) => pieceText(piece).toLowerCase() === "it") : -1;
+  return it >= 0 ? it : Math.floor((rows.length - 1) / 2);
+}
+
+export const quoted = (piece) => `“${pieceText(piece)}”`;
+
+/** A row in words: what it was fed, and in the decoder what it predicts. */
+export function rowName({labels}, row) {
+  if (!labels.predicts) return quoted(labels.rows[row]);
+  return t("attention.decoder_row", {fed: quoted(labels.rows[row]), predicts: quoted(labels.predicts[row])});
+}
+
+/** Everything about one row of one head: {kind, layer, head, query, labels, sides, x, q, keys, values, scores, ...}. */
+export async function loadRow({trace, model, kind, layer, head, query}) {
+  const at = place(kind, layer);
+  const inputs = inputsOf(kind, layer, model.config);
+  const row = {head, row: query};
+  const [x, q, keys, values, scores, scaled, mayAttend, weights, context] = await Promise.all([
+    site(trace, inputs.queries, {row: query}), site(trace, `${at}.queries`, row), site(trace, `${at}.keys`, {head}), site(trace, `${at}.values`, {head}),
+    ...["scores", "scaled", "may_attend", "weights", "context"].map((name) => site(trace, `${at}.${name}`, row)),
+  ]);
+  return {
+    trace, kind, layer, head, query, at, inputs, parameters: parameters(kind, layer), labels: labelsOf(kind, trace.tokens), sides: sidesOf(kind),
+    x: x.data, q: q.data, keys, values, scores: scores.data, scaled: scaled.data, mayAttend: mayAttend.data, weights: weights.data, context: context.data,
+  };
+}
+
+/** What tells one row of one head from all others; for useData. */
+export const rowKey = (trace, kind, layer, head, query) => `${trace.id} ${place(kind, layer)} ${head} ${query}`;
+
+export const Pickers = ({state, config, single = true, children}) => html`<div class="controls">
+  <${KindPicker} state=${state} /><${LayerPicker} state=${state} config=${config} /><${HeadPicker} state=${state} config=${config} single=${single} />${children}</div>`;
+
+/** The sentence whose rows ask, as chips; a decoder's say what they predict. */
+export function WordPicker({trace, state, query}) {
+  const {rows, predicts} = labelsOf(state.kind, trace.tokens);
+  const side = sidesOf(state.kind).rows;
+  const words = wordsOf(side === "source" ? "source" : "fed", trace.tokens);
+  return html`<div class="word-picker"><span class="choice-label">${t(predicts ? "attention.which_step" : "attention.which_word")}</span>
+    <${Chips} pieces=${rows} words=${words} side=${side} name=${t("attention.which_word")} selected=${query}
+      notes=${predicts?.map((piece) => `→ ${pieceText(piece)}`) ?? null} onSelect=${(position) => setState({query: position})} /></div>`;
+}
+
+/** The width that a picture has on this screen, at most `most`. */
+export function useRoom(most = 560) {
+  const read = () => Math.max(Math.min(most, document.documentElement.clientWidth - 84), 160);
+  const [room, setRoom] = useState(read);
+  useEffect(() => {
+    const listener = () => setRoom(read());
+    addEventListener("resize", listener);
+    return () => removeEventListener("resize", listener);
+  }, []);
+  return room;
+}
+
+/** How wide a strip of n numbers is drawn where `room` is there: cells of 12 pixels at most. */
+export const stripWidth = (n, room) => Math.min(n * 12, room);
+
+/** A letter with an index, as formulas have it: q with a small "it". */
+export const Symbol = ({letter, of}) => html`<span class="symbol"><i>${letter}</i>${of !== undefined && html`<sub><bdi>${of}</bdi></sub>`}</span>`;
