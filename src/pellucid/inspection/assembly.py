@@ -65,7 +65,7 @@ class ServedPage:
 
 
 def web_files() -> dict[str, bytes]:
-    """Return every file of the page by its path under ``web/``, such as ``modules/main.js``, ends of line as ``\\n``."""
+    """Return every file of the page by its path under ``web/``, such as ``modules/main.js``, with Unix ends of line."""
     found: dict[str, bytes] = {}
     waiting = [(files("pellucid") / "web", PurePosixPath())]
     while waiting:
