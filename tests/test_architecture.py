@@ -49,6 +49,7 @@ ARROWS = {
     ("weights_file", "errors"),
     ("sample", "errors"),
     ("inspection", "web"),
+    ("jobs", "serving"),
 }
 # Rooms whose package is the address of their names; elsewhere the leaf module is named.
 PACKAGES_WITH_A_SURFACE = {"pellucid.config"}

@@ -19,7 +19,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ from pellucid.config.section import Section
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK, Disk, refuse_full_disk, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
-from pellucid.weights_file import DTYPE_BYTES, read_header, tensor_problems, told
+from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, tensor_problems, told
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,15 @@ if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["FORMAT_VERSION", "Bundle", "ModelDescription", "find_model_folder", "load_bundle", "save_bundle"]
+__all__ = [
+    "FORMAT_VERSION",
+    "Bundle",
+    "ModelDescription",
+    "find_model_folder",
+    "load_bundle",
+    "load_snapshot",
+    "save_bundle",
+]
 
 FORMAT_VERSION: Final = 1
 _DESCRIPTION: Final = "model.toml"
@@ -53,6 +61,8 @@ class ModelDescription(Section):
     source_language: str = "src"
     target_language: str = "tgt"
     weights: str = Field(pattern=r"^weights-[0-9a-f]{8}\.safetensors$")
+    weights_dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = None
+    """Number format of the weights on disk, where it is not float32; they are computed with in float32."""
     files: dict[str, str]
     facts: dict[str, str | int | float] = Field(default_factory=dict)
     model: ModelConfig
@@ -80,6 +90,11 @@ def find_model_folder(path: Path) -> Path:
             return folder
     if not path.exists():
         raise BundleError(f"{path}: no such folder; name a model folder or a run folder")
+    if (path / "checkpoints").is_dir():
+        raise BundleError(
+            f"{path}: this run has no model yet; the first one is written at its first validation, or when training "
+            "ends. If the run was stopped, continue it with the same command"
+        )
     raise BundleError(
         f"{path}: holds no {_DESCRIPTION} and no model/{_DESCRIPTION}, so it is neither a model nor a run"
     )
@@ -95,17 +110,24 @@ def save_bundle(
     target_language: str,
     translation: TranslationConfig | None = None,
     facts: dict[str, str | int | float] | None = None,
+    dtype: torch.dtype | None = None,
     disk: Disk = DISK,
 ) -> ModelDescription:
     """Write a model folder, or put a new model in the place of the one that is there.
 
+    ``dtype`` is the number format on disk; None is the model's own. float16 halves the folder and rounds every
+    weight to 11 significant bits; ``model.toml`` says so.
+
     Raises:
+        BundleError: a weight is too large for ``dtype``.
         IncompatibleModelError: the folder holds a model with another tokenizer.
         StoppedError: the disk is full; the old model is intact.
     """
     from safetensors.torch import save
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = state if dtype is None else _rounded(state, dtype)
+    formats = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()})
     weights = save(state)
     with refuse_full_disk(_existing_parent(folder), needed_bytes=len(weights) + (8 << 20)):
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,6 +141,7 @@ def save_bundle(
             source_language=source_language,
             target_language=target_language,
             weights=name,
+            weights_dtype=None if formats == ["float32"] or len(formats) > 1 else formats[0],
             files=files | {name: weights_hash},
             facts=facts or {},
             model=model.config,
@@ -139,15 +162,43 @@ def load_bundle(path: Path, *, device: torch.device | str = "cpu") -> Bundle:
         BundleError: something is missing, damaged, unknown, too large or of a newer format.
         IncompatibleModelError: the parts are sound but do not fit each other.
     """
+    folder = find_model_folder(path)
+    while True:
+        description = read_description(folder)
+        try:
+            return _load(folder, description, device)
+        except (BundleError, FileNotFoundError):
+            # Whoever trains here may have put a better model in place meanwhile, and removed these weights.
+            if read_description(folder).weights == description.weights:
+                raise
+
+
+def _load(folder: Path, description: ModelDescription, device: torch.device | str) -> Bundle:
     from pellucid.text.tokenizer import load_tokenizer
 
-    folder = find_model_folder(path)
-    description = read_description(folder)
     _verify_files(folder, description)
     tokenizer = load_tokenizer(folder / _TOKENIZER)
     _verify_tokenizer(folder, description.model, tokenizer)
-    model = _load_weights(folder / description.weights, description.model)
+    model = _load_weights(folder / description.weights, description.model, stored=description.weights_dtype)
     return Bundle(folder, description, model.to(device).eval(), tokenizer)
+
+
+def load_snapshot(bundle: Bundle, path: Path, *, step: int) -> Bundle:
+    """Read the weights that a run kept of an earlier step, with everything else of its model folder.
+
+    The description of the result names the step and no other facts: scores are those of the model, not of this.
+
+    Raises:
+        BundleError: the file is missing or damaged.
+        IncompatibleModelError: the weights are not those of such a model.
+    """
+    if path.is_symlink() or not path.is_file():
+        raise BundleError(f"{path}: is missing, or is not a plain file; the run keeps no weights of step {step}")
+    config = bundle.description.model
+    model = _load_weights(path, config, stored=None)
+    description = bundle.description.model_copy(update={"facts": {"step": step}, "weights_dtype": None})
+    device = next(bundle.model.parameters()).device
+    return Bundle(path, description, model.to(device).eval(), bundle.tokenizer)
 
 
 def read_description(folder: Path) -> ModelDescription:
@@ -227,7 +278,8 @@ def _verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -
         raise IncompatibleModelError(f"{folder}: the tokenizer is not the one of these weights: {'; '.join(wrong)}")
 
 
-def _load_weights(path: Path, config: ModelConfig) -> Transformer:
+def _load_weights(path: Path, config: ModelConfig, *, stored: str | None) -> Transformer:
+    """Return the model in float32, whatever the number format on disk; that is checked where it is told."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -239,7 +291,8 @@ def _load_weights(path: Path, config: ModelConfig) -> Transformer:
     _verify_sizes(path, config)
     with torch.device("meta"):
         expected = {name: tuple(t.shape) for name, t in Transformer(config).state_dict().items()}
-    if problems := tensor_problems(read_header(path), expected):
+    formats = {DTYPE_NAMES[stored]} if stored else DTYPE_BYTES
+    if problems := tensor_problems(read_header(path), expected, dtypes=formats):
         raise IncompatibleModelError(
             f"{path}: the weights are not those of the model that {_DESCRIPTION} describes: {told(problems)}"
         )
@@ -249,6 +302,14 @@ def _load_weights(path: Path, config: ModelConfig) -> Transformer:
     except SafetensorError as error:
         raise BundleError(f"{path}: is not a sound safetensors file ({error}); copy the model folder again") from None
     return model
+
+
+def _rounded(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    rounded = {name: tensor.to(dtype) for name, tensor in state.items()}
+    for name, tensor in rounded.items():
+        if not tensor.isfinite().all() and state[name].isfinite().all():
+            raise BundleError(f"{name}: holds a number too large for {dtype}; save the model in float32")
+    return rounded
 
 
 def _verify_sizes(path: Path, config: ModelConfig) -> None:

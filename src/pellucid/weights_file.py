@@ -15,10 +15,13 @@ from typing import Final
 
 from pellucid.errors import BundleError
 
-__all__ = ["DTYPE_BYTES", "TensorFacts", "read_header", "tensor_problems", "told"]
+__all__ = ["DTYPE_BYTES", "DTYPE_NAMES", "TensorFacts", "read_header", "tensor_problems", "told"]
 
 DTYPE_BYTES: Final[Mapping[str, int]] = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """The number formats that weights may have, and the bytes of a number in each."""
+
+DTYPE_NAMES: Final[Mapping[str, str]] = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+"""What the file calls the number formats of torch."""
 
 _LARGEST_HEADER_BYTES: Final = 16 << 20
 _MOST_TOLD: Final = 5

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli import average, demo, evaluate, export, import_, score, train, translate
+from pellucid.cli import average, demo, evaluate, export, import_, score, serve, train, translate
 from pellucid.cli.console import say_error
 from pellucid.errors import PellucidError
 
@@ -35,6 +35,7 @@ app.command()(evaluate.evaluate)
 app.command()(average.average)
 app.command("import")(import_.import_)
 app.command()(export.export)
+app.command()(serve.serve)
 
 
 def _show_version(wanted: bool) -> None:

@@ -9,6 +9,7 @@ Files of others are untrusted: sizes are bounded before anything is read.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -33,7 +34,7 @@ from pellucid.translation.observer import Candidate, Expansion, Fate, LiveRow
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["FORMAT_VERSION", "are_equal", "load_trace", "manifest_of", "save_trace"]
+__all__ = ["FORMAT_VERSION", "are_equal", "content_sha256", "load_trace", "manifest_of", "save_trace", "trace_bytes"]
 
 FORMAT_VERSION: Final = 1
 _LARGEST_MANIFEST_BYTES: Final = 256 << 20
@@ -78,6 +79,15 @@ def _arrays(trace: Trace) -> dict[str, Array]:
     }
 
 
+def content_sha256(trace: Trace) -> str:
+    """Return a digest of the records and arrays of a trace: equal traces have the same, others another."""
+    digest = hashlib.sha256(json.dumps(manifest_of(trace), ensure_ascii=False, sort_keys=True).encode("utf-8"))
+    for name, array in sorted(_arrays(trace).items()):
+        digest.update(f"\n{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
 def save_trace(trace: Trace, path: Path) -> None:
     """Write a trace; an old file of the name stays whole until the new one is.
 
@@ -85,6 +95,16 @@ def save_trace(trace: Trace, path: Path) -> None:
         StoppedError: the disk is full.
         DataError: the file cannot be written there.
     """
+    content = trace_bytes(trace)
+    try:
+        with refuse_full_disk(path.parent, needed_bytes=len(content)):
+            DISK.write_replacing(path, content)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def trace_bytes(trace: Trace) -> bytes:
+    """Return a trace as the bytes of its file."""
     stored: dict[int, str] = {}
     aliases: dict[str, str] = {}
     arrays: dict[str, Array] = {}
@@ -98,11 +118,7 @@ def save_trace(trace: Trace, path: Path) -> None:
     manifest = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, manifest=manifest, **arrays)
-    try:
-        with refuse_full_disk(path.parent, needed_bytes=buffer.getbuffer().nbytes):
-            DISK.write_replacing(path, buffer.getvalue())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+    return buffer.getvalue()
 
 
 def load_trace(path: Path) -> Trace:

@@ -33,9 +33,12 @@ class Provenance:
     model_folder: str | None = None
     """Where the model was read, as it was given; None if it was made in memory."""
     weights_sha256: str | None = None
-    """Of the weights in memory as a safetensors file: that of the model folder's, unless they were changed."""
+    """Of the weights in memory as a safetensors file: that of the model folder's, unless they were changed, or are
+    stored there in another number format."""
+    weights_dtype: str | None = None
+    """Number format of the weights in the model folder, where it is not float32: they were rounded to it."""
     step: int | None = None
-    """Of training, where the model folder tells."""
+    """Of training, where the model folder tells; of averaged weights, the last step that went in."""
     configuration: ModelConfig | None = None
     tokenizer_fingerprint: str | None = None
     source_language: str | None = None
@@ -53,6 +56,7 @@ class Provenance:
         return {
             "model_folder": self.model_folder,
             "weights_sha256": self.weights_sha256,
+            "weights_dtype": self.weights_dtype,
             "step": self.step,
             "configuration": self.configuration.model_dump(mode="json") if self.configuration else None,
             "tokenizer_fingerprint": self.tokenizer_fingerprint,
@@ -93,6 +97,7 @@ def provenance_of(translator: Translator, *, edits: tuple[Edit, ...], is_searche
     return Provenance(
         model_folder=str(origin.folder) if origin else None,
         weights_sha256=weights_sha256(model),
+        weights_dtype=origin.description.weights_dtype if origin else None,
         step=step if isinstance(step, int) else None,
         configuration=ModelConfig.model_validate(model.config.model_dump(mode="json")),
         tokenizer_fingerprint=translator.tokenizer.fingerprint,

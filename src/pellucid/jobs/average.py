@@ -73,7 +73,7 @@ def average_run(run: Path, output: Path, *, last: int | None = None, best: int |
         source_language=recipe.data.src_lang,
         target_language=recipe.data.tgt_lang,
         translation=recipe.translation,
-        facts={"averaged_steps": told},
+        facts={"step": steps[-1], "averaged_steps": told},
     )
     return AverageOutcome(output, steps)
 

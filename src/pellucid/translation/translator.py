@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, overload
@@ -107,6 +108,16 @@ class Translator:
         if not self.models:
             raise RequestError("this translator was made of a stepper and has no Transformer to show")
         return self.models[0]
+
+    def with_settings(self, **settings: object) -> Translator:
+        """Return a translator of the same model, with settings of ``TranslationConfig`` over this one's.
+
+        Raises:
+            ConfigError: a setting is unknown or wrong.
+        """
+        other = copy(self)
+        other.config = self._configured(settings)
+        return other
 
     # A str is a sequence of str to mypy too, but the first form that fits is the one that is meant.
     @overload

@@ -1,0 +1,76 @@
+"""The verb ``serve``: open the page that shows what happens inside a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pellucid.cli.console import say
+
+__all__ = ["serve", "serve_models"]
+
+
+def serve(
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[MODEL]...", help="Model folders or run folders; none is the walkthrough model."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Where to listen; anything else lets other machines in.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Where to listen; if unset 8642, or a free one where that is taken."),
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    trace_memory_mb: Annotated[int, typer.Option(min=1, help="Memory for traces; the oldest go first.")] = 256,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0 lets torch choose.")] = 0,
+) -> None:
+    """Look inside: serve the page that shows every number of a translation, until Ctrl-C."""
+    serve_models(
+        models or [],
+        host=host,
+        port=port,
+        opens_browser=open_,
+        trace_memory_mb=trace_memory_mb,
+        device=device,
+        threads=threads,
+    )
+
+
+def serve_models(
+    models: list[Path],
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    opens_browser: bool = False,
+    trace_memory_mb: int = 256,
+    device: str = "auto",
+    threads: int = 0,
+) -> None:
+    """Open the models, say where the page is, and serve it."""
+    from pellucid.jobs import serve as job
+    from pellucid.serving.gate import is_loopback
+
+    catalogue = job.open_catalogue(models, device=device, threads=threads)
+    taken = job.listen(host, port)
+    address = job.address_of(taken, host)
+    for model in catalogue.models:
+        steps = f", {len(model.snapshot_steps)} snapshots" if model.snapshot_steps else ""
+        say(f"{model.name}: {model.translator.source_language} → {model.translator.target_language}{steps}")
+    if not is_loopback(host):
+        say(
+            f"warning: {host} can be reached from other machines, and whoever reaches it can use these models and read "
+            "all that is in them; there is no password"
+        )
+    say(f"look inside: {address}   (Ctrl-C ends it)")
+    if opens_browser:
+        import webbrowser
+
+        webbrowser.open(address)
+    try:
+        job.serve(catalogue, taken, host=host, trace_memory_mb=trace_memory_mb)
+    except KeyboardInterrupt:
+        say("ended")
+        raise SystemExit(130) from None

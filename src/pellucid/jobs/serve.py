@@ -1,0 +1,127 @@
+"""Open models for the page, and serve it."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from pellucid.errors import BundleError, ConfigError
+from pellucid.inspection.opened import Catalogue, OpenedModel, open_model
+from pellucid.jobs.models import open_translator, translator_of
+
+__all__ = ["USUAL_PORT", "address_of", "listen", "open_catalogue", "serve", "walkthrough_folder"]
+
+USUAL_PORT: Final = 8642
+_WALKTHROUGH: Final = Path(__file__).parents[1] / "sample" / "walkthrough"
+_SECONDS_FOR_THE_LAST_ANSWERS: Final = 3
+
+
+def walkthrough_folder() -> Path:
+    """Return the folder of the model that comes with pellucid.
+
+    Raises:
+        BundleError: this installation has none.
+    """
+    if not any((_WALKTHROUGH / place).is_file() for place in ("model.toml", "model/model.toml")):
+        raise BundleError(
+            f"{_WALKTHROUGH}: the walkthrough model is not part of this installation; train one in a few minutes with "
+            "'pellucid demo' and open it with 'pellucid serve runs/demo'"
+        )
+    return _WALKTHROUGH
+
+
+def open_catalogue(paths: Sequence[Path], *, device: str = "auto", threads: int = 0) -> Catalogue:
+    """Open model folders and run folders; without any, the walkthrough model.
+
+    Raises:
+        BundleError: one of them holds no usable model.
+    """
+    own = _WALKTHROUGH.resolve()
+    models: list[OpenedModel] = []
+    for path in list(paths) or [walkthrough_folder()]:
+        is_walkthrough = path.resolve() == own
+        translator = open_translator(path, device=device, threads=threads)
+        models.append(
+            open_model(translator, path, name="walkthrough" if is_walkthrough else "", is_walkthrough=is_walkthrough)
+        )
+    return Catalogue(models, make_translator=translator_of)
+
+
+def listen(host: str, port: int | None = None) -> socket.socket:
+    """Take a port: the one that is given; else the usual one, or a free one where that is taken.
+
+    Raises:
+        ConfigError: the host is unknown, or the port is taken or not allowed.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"--host {host}: is no address of this machine ({error}); use 127.0.0.1") from None
+    ports = [port] if port is not None else [USUAL_PORT, 0]
+    for number in ports:
+        taken = socket.socket(family, socket.SOCK_STREAM)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind((address[0], number, *address[2:]))
+            taken.listen(128)
+        except (OSError, OverflowError) as error:
+            taken.close()
+            if getattr(error, "errno", None) == errno.EADDRINUSE and number != ports[-1]:
+                continue
+            told = getattr(error, "strerror", None) or str(error)
+            raise ConfigError(f"--host {host} --port {number}: {told}; leave --port out for one that is free") from None
+        return taken
+    raise ConfigError(f"--host {host}: no port is free")
+
+
+def address_of(taken: socket.socket, host: str) -> str:
+    """Return the address of the page, as a browser takes it."""
+    port = taken.getsockname()[1]
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
+
+
+def serve(catalogue: Catalogue, taken: socket.socket, *, host: str, trace_memory_mb: int = 256) -> None:
+    """Serve the page until a signal comes.
+
+    SIGTERM ends it as a matter of course.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, after the answers under way were given.
+    """
+    import uvicorn
+
+    from pellucid.serving.app import create_app
+
+    app = create_app(catalogue, host=host, trace_memory_bytes=trace_memory_mb << 20)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=_SECONDS_FOR_THE_LAST_ANSWERS,
+    )
+    with taken, _ended_by_sigterm():
+        uvicorn.Server(config).run(sockets=[taken])
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Leave with status 0 on SIGTERM, which uvicorn gives on when it has closed."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,288 @@
+"""The page over HTTP: every path of the page is answered by ``inspection``, and wrapped here. Read ``traces.py`` next.
+
+    GET  /                       the page
+    GET  /web/...                its modules, styles and texts
+    GET  /api/models...          see inspection/answers_model.py
+    POST /api/traces             {model, source, target?, settings?}: the manifest of a new trace
+    GET  /api/traces/{id}...     see inspection/answers_trace.py
+    GET  /export/{id}.npz        the trace as a file
+
+Answers have an ETag, errors are ``{"error": "a sentence"}``. The loop never computes: what takes the model waits in one
+queue, everything else is answered from other threads.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from pellucid.errors import ConfigError, PellucidError, RequestError
+from pellucid.inspection.answers import Answer
+from pellucid.inspection.answers_model import model_answer, models_answer
+from pellucid.inspection.answers_trace import TraceRecord, make_record, trace_answer
+from pellucid.inspection.archive import trace_bytes
+from pellucid.inspection.assembly import served_page, web_files
+from pellucid.inspection.opened import Catalogue, UnknownPathError
+from pellucid.inspection.sites import Level
+from pellucid.serving.gate import Gate, error_response
+from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceStore, new_id
+
+__all__ = ["LARGEST_BODY_BYTES", "create_app"]
+
+LARGEST_BODY_BYTES: Final = 64 << 10
+_SMALLEST_COMPRESSED: Final = 512
+_LARGEST_COMPRESSED_OCTETS: Final = 1 << 20
+_FOR_EVER: Final = "private, max-age=31536000, immutable"
+_ASK_AGAIN: Final = "no-cache"
+_MEDIA_TYPES: Final = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".html": "text/html; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(catalogue: Catalogue, *, host: str = "127.0.0.1", trace_memory_bytes: int = 256 << 20) -> ASGIApp:
+    """Make the application for some models.
+
+    Args:
+        catalogue: the models.
+        host: what the server listens at; it answers to this name and to those of this machine.
+        trace_memory_bytes: traces are kept up to this, the least recently used go first.
+    """
+    server = _Server(catalogue, TraceStore(limit_bytes=trace_memory_bytes))
+    routes = [
+        Route("/", _guarded(server.page)),
+        Route("/web/{path:path}", _guarded(server.web)),
+        Route("/api/models", _guarded(server.models)),
+        Route("/api/models/{path:path}", _guarded(server.model)),
+        Route("/api/traces", _guarded(server.make_trace), methods=["POST"]),
+        Route("/api/traces/{path:path}", _guarded(server.trace)),
+        Route("/export/{name}", _guarded(server.export)),
+    ]
+    return Gate(Starlette(routes=routes, exception_handlers={HTTPException: _told}), host=host)
+
+
+class _Server:
+    """The endpoints, and what they share."""
+
+    def __init__(self, catalogue: Catalogue, traces: TraceStore) -> None:
+        self._catalogue = catalogue
+        self._traces = traces
+        self._queue = ComputeQueue()
+        self._files = web_files()
+        self._page = served_page()
+
+    async def page(self, request: Request) -> Response:
+        answer = Answer(self._page.html.encode(), _MEDIA_TYPES[".html"])
+        return _respond(request, answer, etag=_digest(answer.body), headers={"Content-Security-Policy": self._page.csp})
+
+    async def web(self, request: Request) -> Response:
+        path = request.path_params["path"]
+        content = self._files.get(path)
+        if content is None:
+            raise UnknownPathError(f"the page has no file {path!r}")
+        digest = hashlib.sha256(content).hexdigest()
+        answer = Answer(content, _MEDIA_TYPES.get(PurePosixPath(path).suffix, "application/octet-stream"))
+        is_named = request.query_params.get("v", "-") == digest[:8]
+        return _respond(request, answer, etag=digest[:32], cache=_FOR_EVER if is_named else _ASK_AGAIN)
+
+    async def models(self, request: Request) -> Response:
+        return await self._answered(request, lambda: models_answer(self._catalogue))
+
+    async def model(self, request: Request) -> Response:
+        model_id, _, rest = request.path_params["path"].partition("/")
+        query = _query(request)
+        opened = await anyio.to_thread.run_sync(self._catalogue.get, model_id)
+        return await self._answered(request, lambda: model_answer(opened, rest, query))
+
+    async def make_trace(self, request: Request) -> Response:
+        wish = _wish(await _body(request))
+        largest = self._traces.limit_bytes // 4
+
+        def work() -> TraceRecord:
+            opened = self._catalogue.get(wish.pop("model"))
+            record = make_record(opened, **wish, trace_id=new_id(), largest_bytes=largest)
+            self._traces.add(record)
+            record.manifest  # noqa: B018 - made here, in the thread
+            return record
+
+        record = await self._queue.run(work, is_gone=request.is_disconnected)
+        return _respond(request, record.manifest, etag=_of_trace(record, request), status=201, cache="no-store")
+
+    async def trace(self, request: Request) -> Response:
+        trace_id, _, rest = request.path_params["path"].partition("/")
+        query = _query(request)
+        record = self._traces.get(trace_id)
+        etag = _of_trace(record, request)
+        if _is_known(request, etag):
+            return _respond(request, Answer(b""), etag=etag, cache=_FOR_EVER)
+
+        def work() -> Response:
+            return _respond(request, trace_answer(record, rest, query), etag=etag, cache=_FOR_EVER)
+
+        if record.trace.level is not Level.FULL:  # what is not kept is computed again
+            return await self._queue.run(work, is_gone=request.is_disconnected)
+        return await anyio.to_thread.run_sync(work)
+
+    async def export(self, request: Request) -> Response:
+        path = PurePosixPath(request.path_params["name"])
+        record = self._traces.get(path.stem)
+        if path.suffix != ".npz":
+            raise UnknownPathError(f"a trace is exported as .npz, not as {path.suffix!r}")
+        _query(request)
+
+        def work() -> Answer:
+            return Answer(trace_bytes(record.trace), "application/octet-stream", file_name="trace.npz")
+
+        return await self._answered(request, work)
+
+    async def _answered(self, request: Request, make: Callable[[], Answer]) -> Response:
+        """Answer from another thread; the ETag is of what is said."""
+
+        def work() -> Response:
+            answer = make()
+            return _respond(request, answer, etag=_digest(answer.body))
+
+        return await anyio.to_thread.run_sync(work)
+
+
+def _guarded(endpoint: Endpoint) -> Endpoint:
+    """Turn every error into a sentence."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except UnknownPathError as error:
+            return error_response(404, str(error))
+        except BusyError as error:
+            return error_response(503, str(error), {"Retry-After": "2"})
+        except (RequestError, ConfigError) as error:
+            return error_response(400, str(error))
+        except PellucidError as error:
+            return error_response(500, str(error))
+        except HTTPException as error:
+            return _told(request, error)
+        except (ClientGoneError, ClientDisconnect):
+            return error_response(499, "the client is gone")
+        except Exception as error:
+            logging.getLogger("pellucid.serving").exception("%s %s", request.method, request.url.path)
+            return error_response(500, f"the server failed ({type(error).__name__}); what it printed says more")
+
+    return answer
+
+
+def _told(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    sentences = {
+        404: f"nothing is at {request.url.path!r}; the page is at /",
+        405: f"{request.method} is not what {request.url.path!r} takes",
+    }
+    detail = error.detail if isinstance(error, HTTPException) else "the server failed"
+    return error_response(status, sentences.get(status, detail))
+
+
+def _query(request: Request) -> dict[str, str]:
+    pairs = request.query_params.multi_items()
+    if len(pairs) != len(dict(pairs)):
+        raise RequestError("a parameter is given twice; give each once")
+    return dict(pairs)
+
+
+async def _body(request: Request) -> bytes:
+    """Read the body of a request, and no more of it than is allowed."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, "send the request as application/json")
+    content = b""
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > LARGEST_BODY_BYTES:
+            raise HTTPException(
+                413, f"the request is over {LARGEST_BODY_BYTES // 1024} KB; a trace is made of one sentence at a time"
+            )
+    return content
+
+
+def _wish(body: bytes) -> dict[str, object]:
+    """Return what a trace is asked to be of, its types checked."""
+    try:
+        table = json.loads(body)
+    except (ValueError, RecursionError):
+        raise RequestError('the request is no JSON; send {"model": ..., "source": ...}') from None
+    if not isinstance(table, dict):
+        raise RequestError('the request must be an object, {"model": ..., "source": ...}')
+    kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
+        "model": (str, "text"),
+        "source": (str, "text"),
+        "target": ((str, type(None)), "text or null"),
+        "settings": ((dict, type(None)), "an object or null"),
+    }
+    if unknown := sorted(table.keys() - kinds.keys()):
+        raise RequestError(f"{unknown[0]!r} is unknown; a request has model, source and, if wished, target, settings")
+    for name, (kind, told) in kinds.items():
+        if name not in table and name in ("model", "source"):
+            raise RequestError(f"{name!r} is missing; a request has model, source and, if wished, target, settings")
+        if name in table and not isinstance(table[name], kind):
+            raise RequestError(f"{name} = {table[name]!r} must be {told}")
+    return dict(table)
+
+
+def _respond(
+    request: Request,
+    answer: Answer,
+    *,
+    etag: str,
+    status: int = 200,
+    cache: str = _ASK_AGAIN,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Wrap an answer: shape and number format as headers, compressed where that is of use."""
+    # A weak one, since the bytes differ between the compressed form and the other.
+    own = {"ETag": f'W/"{etag}"', "Cache-Control": cache, "Vary": "Accept-Encoding", **(headers or {})}
+    if request.method in {"GET", "HEAD"} and _is_known(request, etag):
+        return Response(status_code=304, headers=own)
+    if answer.shape is not None:
+        own |= {"X-Shape": ",".join(map(str, answer.shape)), "X-Dtype": answer.dtype or ""}
+    if answer.file_name is not None:
+        own["Content-Disposition"] = f'attachment; filename="{answer.file_name}"'
+    body = answer.body
+    is_small_enough = answer.shape is None or len(body) <= _LARGEST_COMPRESSED_OCTETS
+    if len(body) >= _SMALLEST_COMPRESSED and is_small_enough and answer.file_name is None and _takes_gzip(request):
+        body = gzip.compress(body, 6, mtime=0)
+        own["Content-Encoding"] = "gzip"
+    return Response(body, status, media_type=answer.media_type, headers=own)
+
+
+def _takes_gzip(request: Request) -> bool:
+    codings = request.headers.get("accept-encoding", "").lower().replace(" ", "").split(",")
+    return any(coding.split(";")[0] in {"gzip", "*"} and not coding.endswith(";q=0") for coding in codings)
+
+
+def _is_known(request: Request, etag: str) -> bool:
+    known = [tag.strip().removeprefix("W/").strip('"') for tag in request.headers.get("if-none-match", "").split(",")]
+    return etag in known or "*" in known
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _of_trace(record: TraceRecord, request: Request) -> str:
+    """Name an answer about a trace before it is made: the same trace and path have the same answer."""
+    return _digest(f"{record.sha256} {record.id} {request.url.path}?{request.url.query}".encode())
