@@ -4,7 +4,8 @@ Paths below ``api/models/{id}``:
 
     (nothing)                      what the model is
     weights/{parameter}?head=      one parameter, as torch stores it: y = x W^T + b; of one head on request
-    rows/{side}?ids=3,17           rows of the embedding table, [n, d_model]
+    rows/{side}?ids=3,17           rows of the embedding table, [n, d_model]; of side ``output`` those that make
+                                   the logits, with the bias of each as one more number where there is one
     positions?layout=&length=&side=   a table of positions, [length, d_model]
     neighbours/{side}/{id}         the ten nearest pieces by cosine
     vocabulary/{side}              every piece, in the order of the ids
@@ -80,7 +81,7 @@ def model_answer(opened: OpenedModel, rest: str, query: Query) -> Answer:
         refuse_unknown(query)
         return training_answer(opened) if kind else json_answer(_description(opened))
     if kind == "rows":
-        return octets_answer(_rows(opened, _side(name), query))
+        return octets_answer(_rows(opened, name if name == "output" else _side(name), query))
     refuse_unknown(query)
     if kind == "neighbours":
         side, _, piece = name.partition("/")
@@ -180,7 +181,11 @@ def _weights(opened: OpenedModel, name: str, query: Query) -> Array:
 
 def _table(opened: OpenedModel, side: str) -> torch.Tensor:
     model = opened.translator.model
-    return (model.source_embedding if side == "source" else model.decoder_embedding).weight.detach()
+    if side != "output":
+        return (model.source_embedding if side == "source" else model.decoder_embedding).weight.detach()
+    table = model.decoder_embedding.weight if model.projection.weight is None else model.projection.weight
+    bias = model.projection.bias
+    return (table if bias is None else torch.cat([table, bias[:, None]], dim=1)).detach()
 
 
 def _rows(opened: OpenedModel, side: str, query: Query) -> Array:

@@ -8,7 +8,7 @@ import {ranking, short} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
-import {Pickers, Symbol, WordPicker, headOf, loadRow, quoted, rowKey, rowName, rowOf, stripWidth, useRoom} from "pellucid/views/attention_parts";
+import {Formula, Pickers, Symbol, WordPicker, headOf, loadRow, quoted, rowKey, rowName, rowOf, stripWidth, useRoom} from "pellucid/views/attention_parts";
 import {Context, Products} from "pellucid/views/attention_products";
 import {Scores} from "pellucid/views/attention_scores";
 import {projection, scaleOf} from "pellucid/views/attention_sums";
@@ -67,25 +67,30 @@ function Vectors({one, model, state, other}) {
     const columns = await Promise.all(names.map(inputOf));
     return {columns: [t("attention.dimension"), ...names], rows: Array.from(one.x, (_, i) => [i, ...columns.map((column) => column[i] ?? "")])};
   };
+  const {most} = scaleOf(...Object.values(vectors));
+  const result = (name) => ({
+    letter: name, name, of: name === "q" ? asks : looked, values: vectors[name], formula: `${name === "q" || isSame ? "x" : "y"} W_${name} + b_${name}`,
+    selected: letter === name ? index : null, most,
+  });
   const says = t(isSame ? "attention.vectors_says_own" : "attention.vectors_says", {asks: rowName(one, query), looked: quoted(labels.columns[other]), width: one.x.length, head, d: one.q.length});
   return html`
     <${Figure} name="attention-vectors" subject=${`${rowKey(trace, kind, layer, head, query)} ${other} ${letter}${index}`} title=${t("attention.vectors")} says=${says} provenance=${trace.provenance} table=${table} recompute=${recompute}
       caption=${t("attention.vectors_caption", {letter, index, entry: inputs.queries, parameters: one.parameters})}>
-      <div class="vectors">
-        <${Vector} letter="x" of=${asks} values=${one.x} />
-        <${Vector} letter="q" of=${asks} values=${vectors.q} formula="x W_q + b_q" isResult name="q" selected=${letter === "q" ? index : null} most=${scaleOf(...Object.values(vectors)).most} />
-        ${!isSame && (y ? html`<${Vector} letter="y" of=${looked} values=${y} />` : html`<${Waiting} data=${memory}>${() => null}<//>`)}
-        ${["k", "v"].map((own) => html`<${Vector} key=${own} letter=${own} of=${looked} values=${vectors[own]} formula=${`${isSame ? "x" : "y"} W_${own} + b_${own}`} isResult name=${own}
-          selected=${letter === own ? index : null} most=${scaleOf(...Object.values(vectors)).most} />`)}
+      <div class="asks-and-answers">
+        <div class="vectors"><p class="caption">${t("attention.asks", {piece: quoted(labels.rows[query])})}</p>
+          <${Vector} letter="x" of=${asks} values=${one.x} /><${Vector} ...${result("q")} />${isSame && ["k", "v"].map((own) => html`<${Vector} key=${own} ...${result(own)} />`)}</div>
+        ${!isSame && html`<div class="vectors"><p class="caption">${t("attention.answers", {piece: quoted(labels.columns[other])})}</p>
+          ${y ? html`<${Vector} letter="y" of=${looked} values=${y} />` : html`<${Waiting} data=${memory}>${() => null}<//>`}
+          ${["k", "v"].map((own) => html`<${Vector} key=${own} ...${result(own)} />`)}</div>`}
       </div>
     <//>`;
 }
 
-function Vector({letter, of, values, formula, isResult, name, selected, most}) {
-  const room = useRoom(560);
-  return html`<div class=${isResult ? "vector result" : "vector"}>
-    <p class="vector-name"><${Symbol} letter=${letter} of=${of} />${formula && html` <span class="formula">= ${formula}</span>`} <small>${t("attention.numbers", {n: values.length})}</small></p>
-    <${Strip} values=${values} most=${most} height=${isResult ? 22 : 18} width=${stripWidth(values.length, isResult ? Math.min(room, 420) : room)} name=${`${letter} ${of}`} selected=${selected ?? null}
+function Vector({letter, of, values, formula, name, selected, most}) {
+  const room = useRoom(460);
+  return html`<div class=${name ? "vector result" : "vector"}>
+    <p class="vector-name"><${Symbol} letter=${letter} of=${of} />${formula && html` <span class="formula">= <${Formula} text=${formula} /></span>`} <small>${t("attention.numbers", {n: values.length})}</small></p>
+    <${Strip} values=${values} most=${most} height=${name ? 24 : 18} width=${stripWidth(values.length, name ? room - 20 : room)} name=${`${letter} ${of}`} selected=${selected ?? null}
       onSelect=${name && ((i) => setState({"attention.cell": `${name}${i}`}))} describe=${(i) => `${letter}[${i}] = ${short(values[i])}`} />
   </div>`;
 }

@@ -73,5 +73,8 @@ export function useRoom(most = 560) {
 /** How wide a strip of n numbers is drawn where `room` is there: cells of 12 pixels at most. */
 export const stripWidth = (n, room) => Math.min(n * 12, room);
 
+/** A formula as text, with what follows "_" set lower: "x W_q + b_q". */
+export const Formula = ({text}) => html`${text.split(/(_\w+)/).map((part, i) => (part.startsWith("_") ? html`<sub key=${i}>${part.slice(1)}</sub>` : part))}`;
+
 /** A letter with an index, as formulas have it: q with a small "it". */
 export const Symbol = ({letter, of}) => html`<span class="symbol"><i>${letter}</i>${of !== undefined && html`<sub><bdi>${of}</bdi></sub>`}</span>`;

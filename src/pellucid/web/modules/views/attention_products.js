@@ -15,7 +15,7 @@ const MOST_LISTED = 128;
 /** q · k taken apart: query, key and their products one above the other, and the running sum. */
 export function Products({one, state, at}) {
   const {q, keys, scores, labels, trace, query} = one;
-  const room = useRoom(640);
+  const room = useRoom(480);
   const key = keys.part(at).data;
   const products = productsOf(q, key);
   const isSorted = state["attention.order"] !== "dimension";
@@ -39,12 +39,12 @@ export function Products({one, state, at}) {
       provenance=${trace.provenance} table=${table} recompute=${() => score(q, key, scores[at])}>
       <div class="controls"><${Choice} label=${t("attention.order")} value=${isSorted ? "size" : "dimension"} options=${[["size", t("attention.order_size")], ["dimension", t("attention.order_dimension")]]}
         onChange=${(value) => setState({"attention.order": value === "size" ? "" : value})} /> <button type="button" onClick=${() => setState({key: null})}>${t("attention.close")}</button></div>
-      <div class="vectors">${strip(q, "q", names.q)}${strip(key, "k", names.k)}${strip(products, "q × k", undefined)}<${Running} ...${{running, width}} /></div>
+      <div class="side-by-side"><div class="vectors">${strip(q, "q", names.q)}${strip(key, "k", names.k)}${strip(products, "q × k", undefined)}<${Running} ...${{running, width}} /></div>
       <div class="table-window" tabindex="0" role="region" aria-label=${t("attention.products_list")}>
         <table><thead><tr><th scope="col">${t("attention.dimension")}</th><th scope="col">q</th><th scope="col">k</th><th scope="col">q × k</th><th scope="col">${t("attention.running")}</th></tr></thead>
           <tbody>${order.slice(0, MOST_LISTED).map((i, place) => html`<tr key=${i}><td class="number">${i}</td>
             ${[q[i], key[i], products[i], running[place]].map((value, n) => html`<td key=${n} class="number" title=${full(value)}>${short(value)}</td>`)}</tr>`)}</tbody></table>
-      </div>
+      </div></div>
       ${order.length > MOST_LISTED && html`<p class="hint">${t("attention.products_rest", {n: order.length - MOST_LISTED, sum: short(total(order.slice(MOST_LISTED).map((i) => products[i])))})}</p>`}
     <//>`;
 }
@@ -67,7 +67,7 @@ function Running({running, width}) {
 /** The context z: the strip, and for one of its numbers what each position gives. */
 export function Context({one, state}) {
   const {trace, weights, values, labels, query, context: z} = one;
-  const room = useRoom(560);
+  const room = useRoom(480);
   const at = Math.min(Number(state["attention.at"] ?? 0) || 0, z.length - 1);
   const column = rowsOf(values).map((value) => value[at]);
   const terms = productsOf(weights, column);
@@ -84,7 +84,7 @@ export function Context({one, state}) {
       says=${t("attention.context_says", {d: z.length, n: weights.length, at, value: short(z[at]), piece: quoted(labels.columns[order[0]]), term: short(terms[order[0]])})} caption=${t("attention.context_caption", {site: `${one.at}.context`, head: one.head})}
       recompute=${() => context(weights, values, at, (j) => quoted(labels.columns[j]), z[at])}>
       <div class="vector result"><p class="vector-name"><${Symbol} letter="z" of=${pieceText(labels.rows[query])} /> <small>${t("attention.numbers", {n: z.length})}</small></p>
-        <${Strip} values=${z} width=${stripWidth(z.length, Math.min(room, 420))} height=${22} name="z" selected=${at} onSelect=${(i) => setState({"attention.at": String(i)})} describe=${(i) => `z[${i}] = ${short(z[i])}`} /></div>
+        <${Strip} values=${z} width=${stripWidth(z.length, room)} height=${22} name="z" selected=${at} onSelect=${(i) => setState({"attention.at": String(i)})} describe=${(i) => `z[${i}] = ${short(z[i])}`} /></div>
       <table class="steps terms">
         <thead><tr><th scope="col">${t("attention.column_piece")}</th><th scope="col">softmax</th><th scope="col">v[${at}]</th><th scope="col">softmax × v[${at}]</th><th></th></tr></thead>
         <tbody>${first.map((j) => html`<tr key=${j}><th scope="row"><span class="count">${j}</span> <bdi dir="auto">${pieceText(labels.columns[j])}</bdi></th>

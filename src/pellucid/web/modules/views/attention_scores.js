@@ -27,7 +27,8 @@ export function Scores({one, state, pinned, looked}) {
   const order = state["attention.rows"] === "weight" ? ranking(weights) : Array.from(scores.keys());
   const {shown, hiddenShare} = windowOf(order, weights, pinned, state["attention.whole"] === "1");
   const weighted = rowsOf(one.values).map((value, j) => Float32Array.from(value, (x) => x * weights[j]));
-  const scale = scaleOf(one.values.data, one.context);
+  const scale = scaleOf(one.values.data);
+  const sumScale = scaleOf(...weighted, one.context);
   const at = pinned ?? looked;
   const table = () => ({
     columns: [t("word.position"), t("word.piece"), "q · k", `q · k ÷ √${one.q.length}`, t("attention.may_column"), "exp", t("attention.weight"), ...Array.from(one.context, (_, i) => `${t("attention.weight")} × v[${i}]`)],
@@ -45,12 +46,12 @@ export function Scores({one, state, pinned, looked}) {
       <table class="steps">
         <thead><tr>
           <th scope="col">${t("attention.column_piece")}</th><th scope="col">q · k</th><th scope="col">÷ √${one.q.length}<small>= ÷ ${short(root)}</small></th>
-          <th scope="col">exp<small>${t("attention.column_exp", {most: short(most)})}</small></th><th scope="col">softmax<small>÷ ${short(sum)}</small></th>
-          <th scope="col">v<small>${t("attention.column_value")}</small></th><th scope="col">softmax × v</th>
+          <th scope="col">exp<small>${t("attention.column_exp", {most: short(most)})}</small></th><th scope="col">softmax<small>÷ ${short(sum)}</small></th><th></th>
+          <th scope="col">v<small>${t("attention.column_value")}</small></th><th scope="col">softmax × v<small>${t("attention.column_sum")}</small></th>
         </tr></thead>
-        <tbody>${shown.map((j) => html`<${Row} key=${j} ...${{one, j, raised: raised[j], may: may(j), isPinned: pinned === j, value: one.values.part(j).data, weighted: weighted[j], scale}} />`)}</tbody>
-        <tfoot><tr><th scope="row">${t("attention.sum")}</th><td></td><td></td><td class="number">${short(sum)}</td><td class="number">${short(total(Array.from(weights)))}</td><td></td>
-          <td><${Thumbnail} values=${one.context} shape=${[1, one.context.length]} scale=${scale} size=${120} height=${16} label="z" /> <i>z</i></td></tr></tfoot>
+        <tbody>${shown.map((j) => html`<${Row} key=${j} ...${{one, j, raised: raised[j], may: may(j), isPinned: pinned === j, value: one.values.part(j).data, weighted: weighted[j], scale, sumScale}} />`)}</tbody>
+        <tfoot><tr><th scope="row">${t("attention.sum")}</th><td></td><td></td><td class="number">${short(sum)}</td><td class="number">${short(total(Array.from(weights)))}</td><td></td><td class="number"><i class="letter">z</i> =</td>
+          <td><${Thumbnail} values=${one.context} shape=${[1, one.context.length]} scale=${sumScale} size=${120} height=${18} label="z" /></td></tr></tfoot>
       </table>
       ${scores.length > MOST_ROWS && html`<p class="paging">${t(hiddenShare === null ? "attention.all_rows" : "attention.hidden_rows", {n: scores.length - shown.length, all: scores.length, share: percent(hiddenShare ?? 0)})}
         <button onClick=${() => setState({"attention.whole": hiddenShare === null ? "" : "1"})}>${t(hiddenShare === null ? "attention.show_most" : "attention.show_all", {n: MOST_ROWS, all: scores.length})}</button></p>`}
@@ -65,7 +66,7 @@ function windowOf(order, weights, pinned, isWhole) {
   return {shown: order.filter((j) => kept.has(j)), hiddenShare: total(Array.from(weights).filter((_, j) => !kept.has(j)))};
 }
 
-function Row({one, j, raised, may, isPinned, value, weighted, scale}) {
+function Row({one, j, raised, may, isPinned, value, weighted, scale, sumScale}) {
   const {labels, sides, scores, scaled, weights} = one;
   const hover = useHover();
   const line = useRef(null);
@@ -83,8 +84,9 @@ function Row({one, j, raised, may, isPinned, value, weighted, scale}) {
       <td class="number"><button type="button" class="product" aria-pressed=${isPinned} aria-label=${t("attention.open_product", {piece, value: short(scores[j])})} title=${full(scores[j])} onClick=${choose}>${short(scores[j])}</button></td>
       <td class="number" title=${full(scaled[j])}>${short(scaled[j])}</td>
       <td class="number">${may ? short(raised) : html`<span class="masked-mark">${t("attention.masked")}</span>`}</td>
-      <td class="number weight" title=${full(weights[j])}><span class="bar" style=${{width: `${(weights[j] * 100).toFixed(2)}%`}}></span><span>${may ? short(weights[j]) : "0"}</span></td>
+      <td class="number" title=${full(weights[j])}>${may ? short(weights[j]) : "0"}</td>
+      <td class="weight"><span class="bar" style=${{width: `${(weights[j] * 100).toFixed(2)}%`}}></span></td>
       <td><${Thumbnail} values=${value} shape=${[1, width]} scale=${scale} size=${120} height=${16} label=${`v ${piece}`} /></td>
-      <td><${Thumbnail} values=${weighted} shape=${[1, width]} scale=${scale} size=${120} height=${16} label=${`${short(weights[j])} × v ${piece}`} /></td>
+      <td><${Thumbnail} values=${weighted} shape=${[1, width]} scale=${sumScale} size=${120} height=${16} label=${`${short(weights[j])} × v ${piece}`} /></td>
     </tr>`;
 }

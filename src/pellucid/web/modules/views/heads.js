@@ -8,7 +8,7 @@ import {headColour} from "pellucid/palette";
 import {KINDS, depthOf, labelsOf, longKind, parameters, place} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Pickers, Symbol, WordPicker, headOf, rowName, rowOf, useRoom} from "pellucid/views/attention_parts";
+import {Formula, Pickers, Symbol, WordPicker, headOf, rowName, rowOf, useRoom} from "pellucid/views/attention_parts";
 import {SignedBar} from "pellucid/views/attention_products";
 import {linesOf, productsOf, rowsOf, total} from "pellucid/views/attention_sums";
 
@@ -38,7 +38,7 @@ async function loadPictures({trace, model, kind, layer}) {
   const shape = isWhole ? [rows.length, columns.length] : own.side;
   const size = shape[0] * shape[1];
   return {
-    kind, layer, isWhole, shape, scale: {kind: "sequential", most: isWhole ? 1 : 255}, facts: own.layers[layer], labels: {rows, columns},
+    kind, layer, isWhole, shape, scale: {kind: "sequential", most: isWhole ? 1 : 255}, facts: own.heads[layer], labels: {rows, columns},
     heads: Array.from({length: heads}, (_, head) => values.subarray(head * size, (head + 1) * size)),
   };
 }
@@ -122,10 +122,10 @@ function Concatenated({one, model, state}) {
       says=${t("heads.concatenated_says", {name: rowName(one, query), n: numHeads, d: width, width: output.length})} caption=${t("heads.concatenated_caption", {at, parameters: `${one.parameters}.output`})}>
       <div class="vectors">
         <div class="vector"><p class="vector-name"><${Symbol} letter="z" /> <small>${t("heads.side_by_side", {n: numHeads, d: width})}</small></p>
-          <${Strip} values=${concatenated} width=${room} height=${26} name="z" describe=${(i) => t("heads.cell", {head: Math.floor(i / width), i: i % width, value: short(concatenated[i])})} onSelect=${(i) => setState({heads: [Math.floor(i / width)]})} />
           <div class="head-brackets" style=${{width: `${room}px`}}>${Array.from({length: numHeads}, (_, h) => html`<button key=${h} type="button" aria-pressed=${h === head} aria-label=${`${t("heads.head")} ${h}`} onClick=${() => setState({heads: [h]})}
-            style=${{borderTopColor: headColour(h)}}>${h}</button>`)}</div></div>
-        <p class="vector-name"><span class="formula">× W_O + b_O</span> <small>${t("heads.matrix", {d: output.length})}</small></p>
+            style=${{borderColor: headColour(h)}}>${h}</button>`)}</div>
+          <${Strip} values=${concatenated} width=${room} height=${26} name="z" describe=${(i) => t("heads.cell", {head: Math.floor(i / width), i: i % width, value: short(concatenated[i])})} onSelect=${(i) => setState({heads: [Math.floor(i / width)]})} /></div>
+        <p class="vector-name"><span class="formula">× <${Formula} text="W_O + b_O" /></span> <small>${t("heads.matrix", {d: output.length})}</small></p>
         <div class="vector result"><p class="vector-name"><${Symbol} letter="output" /> <small>${t("attention.numbers", {n: output.length})}</small></p>
           <${Strip} values=${output} width=${room} height=${22} name=${t("heads.output_column")} selected=${at} onSelect=${(i) => setState({"heads.dimension": String(i)})} describe=${(i) => `output[${i}] = ${short(output[i])}`} /></div>
       </div>
@@ -156,7 +156,7 @@ function Shares({one, state}) {
   const rows = [...names, t("attention.sum")];
   return html`
     <${Figure} name="heads-shares" title=${t("heads.shares")} provenance=${trace.provenance} table=${table} subject=${`${one.at} ${query} ${at}`} caption=${t("heads.shares_caption")}
-      recompute=${() => ({lines: linesOf(Float64Array.from(parts, (part) => part[at]), (h) => `${names[h]} [${at}]`, parts.length), computed: total(parts.map((part) => part[at])), shown: output[at]})}
+      recompute=${() => ({lines: linesOf(Float64Array.from(parts, (part) => part[at]), (h) => `${names[h]}[${at}]`, parts.length), computed: total(parts.map((part) => part[at])), shown: output[at]})}
       says=${t("heads.shares_says", {name: rowName(one, query), head: order[0], length: short(norms[order[0]]), share: percent(along[order[0]] / length), difference: short(difference, 2)})}>
       <div class="side-by-side">
         <table class="steps">

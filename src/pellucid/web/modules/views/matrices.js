@@ -9,7 +9,7 @@ import {inputsOf, labelsOf, parameters, place} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceLabel, pieceText} from "pellucid/tokens";
-import {Pickers, headOf, quoted, rowKey, rowOf, useRoom} from "pellucid/views/attention_parts";
+import {Formula, Pickers, headOf, quoted, rowKey, rowOf, useRoom} from "pellucid/views/attention_parts";
 import {context, projection, weight} from "pellucid/views/attention_sums";
 
 const LETTERS = ["q", "k", "v"];
@@ -56,9 +56,9 @@ function All({one, maps, state, trace}) {
   const at = choiceOf(one, state, trace);
   const room = useRoom(1000);
   const size = {
-    time: (n) => Math.max(Math.min(220 / n, 14), 1.5),
-    model: Math.max(Math.min(200 / one.x.shape[1], 6), 0.5),
-    head: Math.max(Math.min(140 / one.q.shape[1], 14), 2),
+    time: (n) => Math.max(Math.min(260 / n, 15), 1.5),
+    model: Math.max(Math.min(260 / one.x.shape[1], 8), 0.5),
+    head: Math.max(Math.min(190 / one.q.shape[1], 15), 2),
   };
   const shared = {one, at, size, trace, room};
   return html`
@@ -70,7 +70,7 @@ function All({one, maps, state, trace}) {
 function Block({letter, values, shape, cell, labels, predicts, scale, hidden, selected, onSelect, says}) {
   const describe = (row, column) => `${letter}[${row}, ${column}] = ${short(values[row * shape[1] + column])}`;
   return html`<div class="block">
-    <p class="vector-name"><span class="symbol"><i>${letter}</i></span> <small>${shape[0]} × ${shape[1]}</small></p>
+    <p class="vector-name"><span class="symbol"><i><${Formula} text=${letter} /></i></span> <small>${shape[0]} × ${shape[1]}</small></p>
     <${Matrix} values=${values} shape=${shape} rows=${labels ?? null} predicts=${predicts ?? null} columns=${null} scale=${scale ?? {kind: "diverging", most: Math.max(largest(values), 1e-12)}} hidden=${hidden}
       cell=${cell} name=${`${letter} ${shape[0]} × ${shape[1]}`} selected=${selected} describe=${describe} onSelect=${onSelect}
       onHover=${(row, column) => says(row === null ? null : describe(row, column))} /></div>`;
@@ -79,7 +79,7 @@ function Block({letter, values, shape, cell, labels, predicts, scale, hidden, se
 const Operator = ({children}) => html`<span class="operator">${children}</span>`;
 
 /** One line under a row of matrices: what is under the pointer, else what is chosen. */
-const Says = ({text, chosen}) => html`<p class="block-says"><output>${text ?? chosen}</output></p>`;
+const Says = ({text, chosen}) => html`<p class="block-says"><output><${Formula} text=${text ?? chosen} /></output></p>`;
 
 export function transpose(values, [rows, columns]) {
   const turned = new Float32Array(values.length);
@@ -111,7 +111,7 @@ function Projections({one, maps, at, size, state, trace}) {
       <${Block} letter=${name} values=${input.data} shape=${input.shape} cell=${[size.model, size.time(length)]} labels=${labels} selected=${[row, null]} onSelect=${(i) => pick(rowPart(i))} says=${says} />
       <${Operator}>×<//>
       <${Block} letter=${`W_${own}`} values=${turned[own]} shape=${[width, one.q.shape[1]]} cell=${[size.head, size.model]} selected=${[null, at.d]} onSelect=${(_, d) => pick({d})} says=${says} />
-      <${Operator}>+ <i>b_${own}</i> =<//>
+      <${Operator}>+ <i><${Formula} text=${`b_${own}`} /></i> =<//>
       <${Block} letter=${big} values=${one[own].data} shape=${one[own].shape} cell=${[size.head, size.time(length)]} selected=${[row, at.d]} onSelect=${(i, d) => pick({...rowPart(i), d})} says=${says} />
       <${Says} text=${texts[own]} chosen=${t("matrices.projection", {big, row, d: at.d, input: name, letter: own, value: short(one[own].at(row, at.d))})} />
     </div>`;

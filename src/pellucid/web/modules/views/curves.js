@@ -1,0 +1,59 @@
+// View 19, the curves of training: a point opens the model as it was then, in every other view.
+import {html} from "preact";
+import {ofModel, useData} from "pellucid/data";
+import {LineChart} from "pellucid/chart";
+import {Figure, Waiting} from "pellucid/figure";
+import {short} from "pellucid/numbers";
+import {headColour, headDash} from "pellucid/palette";
+import {Choice} from "pellucid/pickers";
+import {setState} from "pellucid/state";
+import {t} from "pellucid/texts";
+
+// What can be drawn: the keys of metrics.jsonl, by the kind of row that has them.
+const QUANTITIES = {
+  loss: [["step", "loss"], ["step", "nll"], ["validation", "loss"], ["validation", "nll"]],
+  quality: [["validation", "bleu"], ["validation", "chrf"]],
+  rate: [["step", "learning_rate"]],
+  gradient: [["step", "gradient_norm"]],
+  speed: [["step", "tokens_per_second"], ["step", "padded_tokens_per_second"]],
+};
+
+export function CurvesView({trace, model, state}) {
+  const data = useData(`${model.id} training`, () => ofModel(model, "training"));
+  return html`<${Waiting} data=${data}>${(training) => html`<${Curves} ...${{trace, model, state, training}} />`}<//>`;
+}
+
+function seriesOf(metrics, quantity) {
+  return QUANTITIES[quantity]
+    .map(([kind, key], i) => ({
+      name: t(`curves.${kind}_${key}`), colour: headColour(i), dash: headDash(i),
+      points: metrics.filter((row) => row.kind === kind).map((row) => [row.step, row[key] ?? row.scores?.[key]]).filter(([, value]) => Number.isFinite(value)),
+    }))
+    .filter(({points}) => points.length > 0);
+}
+
+function Curves({trace, model, state, training}) {
+  const available = Object.keys(QUANTITIES).filter((quantity) => seriesOf(training.metrics, quantity).length);
+  const quantity = available.includes(state["curves.show"]) ? state["curves.show"] : available[0];
+  if (!quantity) return html`<p class="hint">${t("curves.nothing")}</p>`;
+  const series = seriesOf(training.metrics, quantity);
+  const scale = state["curves.scale"] === "linear" ? "linear" : "log";
+  const [base, , at] = model.id.match(/^(.*?)(@(\d+))?$/).slice(1);
+  const open = (step) => setState({model: `${base}@${step}`});
+  const last = series.at(-1).points.at(-1);
+  const table = () => ({columns: [t("curves.curve"), t("curves.step"), t("curves.value")], rows: series.flatMap(({name, points}) => points.map(([step, value]) => [name, step, value]))});
+  return html`
+    <div class="controls">
+      <${Choice} label=${t("curves.show")} value=${quantity} options=${available.map((name) => [name, t(`curves.${name}`)])} onChange=${(name) => setState({"curves.show": name})} />
+      <${Choice} label=${t("curves.steps")} value=${scale} options=${["log", "linear"].map((name) => [name, t(`curves.${name}`)])} onChange=${(name) => setState({"curves.scale": name === "log" ? "" : name})} />
+    </div>
+    <${Figure} name="curves" title=${t("curves.figure")} provenance=${trace.provenance} table=${table} says=${t("curves.says", {name: series.at(-1).name, value: short(last[1]), step: last[0]})}
+      caption=${training.snapshots.length ? t("curves.caption") : t("curves.no_snapshots")}>
+      <${LineChart} series=${series} xScale=${scale} xTitle=${t("curves.step")} yTitle="" name=${t("curves.figure")} marks=${training.snapshots} picked=${at === undefined ? null : Number(at)} onPick=${open}
+        describe=${(name, step, value) => t("curves.point", {name, step, value: short(value)})} />
+      <p class="legend">${series.map(({name, colour, dash}) => html`<span key=${name}><svg width="34" height="8" aria-hidden="true"><line x1="0" x2="34" y1="4" y2="4" stroke=${colour} stroke-width="3" stroke-dasharray=${dash} /></svg>${name}</span>`)}</p>
+    <//>
+    ${training.snapshots.length > 0 && html`<div class="choice" role="group" aria-label=${t("curves.open")}><span class="choice-label">${t("curves.open")}</span>
+      ${training.snapshots.map((step) => html`<button key=${step} aria-pressed=${String(step) === at} onClick=${() => open(step)}>${step}</button>`)}
+      <button aria-pressed=${at === undefined} onClick=${() => setState({model: base})}>${t("curves.final")}</button></div>`}`;
+}

@@ -1,0 +1,74 @@
+// View 4, position encodings: the table that tells the model where a piece stands, in every layout that is in use.
+import {html, useMemo} from "preact";
+import {LineChart} from "pellucid/chart";
+import {ofModel, useData} from "pellucid/data";
+import {Figure, Waiting} from "pellucid/figure";
+import {Matrix} from "pellucid/matrix";
+import {dot, largest, short} from "pellucid/numbers";
+import {headColour} from "pellucid/palette";
+import {Choice} from "pellucid/pickers";
+import {setState} from "pellucid/state";
+import {t} from "pellucid/texts";
+
+const LAYOUTS = ["interleaved", "half_split_paper_frequency", "half_split_t2t"];
+const LENGTH = 64;
+
+/** The number of a sinusoid table by its formula, and that formula in words and numbers. */
+export function sinusoid(layout, position, dimension, width) {
+  const half = width / 2;
+  const isInterleaved = layout === "interleaved";
+  const pair = isInterleaved ? Math.floor(dimension / 2) : dimension % half;
+  const isSine = isInterleaved ? dimension % 2 === 0 : dimension < half;
+  const exponent = layout === "half_split_t2t" ? pair / (half - 1) : (2 * pair) / width;
+  const angle = position / 10000 ** exponent;
+  return {value: isSine ? Math.sin(angle) : Math.cos(angle), angle, exponent, pair, name: isSine ? "sin" : "cos"};
+}
+
+export function PositionsView({trace, model, state}) {
+  const own = model.config.position_layout;
+  const layouts = own === "learned" ? [...LAYOUTS, "learned"] : LAYOUTS;
+  const layout = layouts.includes(state["positions.layout"]) ? state["positions.layout"] : own;
+  const length = Math.min(LENGTH, model.config.max_positions);
+  const data = useData(`${model.id} ${layout} ${length}`, () => ofModel(model, "positions", {layout, length}));
+  return html`
+    <div class="controls"><${Choice} label=${t("positions.layout")} value=${layout} options=${layouts.map((name) => [name, name === own ? `${t(`positions.${name}`)} ★` : t(`positions.${name}`)])}
+      onChange=${(name) => setState({"positions.layout": name === own ? "" : name})} /><span class="hint">★ ${t("positions.own")}</span></div>
+    <${Waiting} data=${data}>${(table) => html`<${Table} ...${{trace, model, state, layout, own, table}} />`}<//>`;
+}
+
+function Table({trace, model, state, layout, own, table}) {
+  const [length, width] = table.shape;
+  const {position_offset: offset} = model.config;
+  const row = Math.min(Number(state["positions.row"] ?? 3) || 0, length - 1);
+  const column = Math.min(Number(state["positions.column"] ?? 0) || 0, width - 1);
+  const isFormula = layout !== "learned";
+  const made = isFormula ? sinusoid(layout, row + offset, column, width) : null;
+  const similar = useMemo(() => Array.from({length}, (_, i) => [i - row, dot(table.part(row).data, table.part(i).data)]), [table, row]);
+  const labels = Array.from({length}, (_, i) => String(i));
+  return html`
+    <${Figure} name="positions" title=${t(`positions.${layout}`)} provenance=${trace.provenance} says=${t(layout === own ? "positions.says_own" : "positions.says_other")} caption=${t("positions.caption")}
+      table=${() => ({columns: [t("word.position"), ...Array.from({length: width}, (_, i) => String(i))], rows: labels.map((label, i) => [Number(label), ...table.part(i).data])})}
+      recompute=${isFormula ? () => ({
+        lines: [
+          {text: t("positions.exponent", {pair: made.pair, dimension: column}), value: made.exponent},
+          {text: t("positions.angle", {position: row + offset, exponent: short(made.exponent)}), value: made.angle},
+          {text: `${made.name}(${short(made.angle, 6)})`, value: made.value},
+        ],
+        computed: made.value, shown: table.at(row, column),
+      }) : null}>
+      <${Matrix} values=${table.data} shape=${[length, width]} rows=${labels} columns=${null} scale=${{kind: "diverging", most: layout === "learned" ? largest(table.data) : 1}} cell=${[Math.max(Math.floor(768 / width), 2), 11]}
+        name=${t(`positions.${layout}`)} selected=${[row, column]} onSelect=${(r, c) => setState({"positions.row": String(r), "positions.column": String(c)})}
+        describe=${(r, c) => t("positions.cell", {position: r, dimension: c, formula: isFormula ? formulaText(layout, r + offset, c, width) : "", value: short(table.at(r, c))})} />
+      ${isFormula && html`<p class="formula">${t("positions.pinned", {position: row, dimension: column})} <code>${formulaText(layout, row + offset, column, width)}</code> = <b>${short(made.value, 6)}</b></p>`}
+    <//>
+    <${Figure} name="position-similarity" title=${t("positions.near")} provenance=${trace.provenance} says=${t("positions.near_says", {row})}
+      table=${() => ({columns: [t("positions.distance"), t("positions.product")], rows: similar})}>
+      <${LineChart} series=${[{name: t("positions.product"), colour: headColour(0), points: similar}]} xTitle=${t("positions.distance")} name=${t("positions.near")} height=${220} />
+    <//>`;
+}
+
+function formulaText(layout, position, dimension, width) {
+  const {name, pair} = sinusoid(layout, position, dimension, width);
+  const exponent = layout === "half_split_t2t" ? `${pair} / ${width / 2 - 1}` : `${2 * pair} / ${width}`;
+  return `${name}(${position} / 10000^(${exponent}))`;
+}

@@ -1,0 +1,118 @@
+// View 2, the box opened: the stacks of encoders and decoders, drawn from the model's own configuration.
+import {html, useMemo, useState} from "preact";
+import {ofTrace, useData} from "pellucid/data";
+import {Figure} from "pellucid/figure";
+import {short} from "pellucid/numbers";
+import {css, inkOn, sequential} from "pellucid/palette";
+import {setState} from "pellucid/state";
+import {t} from "pellucid/texts";
+import {useTheme} from "pellucid/theme";
+
+const [WIDTH, BOX, PAD, GAP, STEM] = [250, 30, 12, 16, 20];
+
+/** The boxes of one layer from below: [{kind, site, name}], in the order that the norm stands in. */
+function boxesOf(stack, layer, config) {
+  const names = stack === "encoder" ? ["self_attention", "feed_forward"] : ["self_attention", "cross_attention", "feed_forward"];
+  return names.flatMap((name) => {
+    const inner = {kind: name, name, layer, stack, block: `${stack}.${layer}.${name}`};
+    const norm = {kind: "norm", name, layer, stack};
+    return config.norm_order === "pre" ? [norm, inner] : [inner, norm];
+  });
+}
+
+/** Where everything stands: layers from the bottom up, the two stacks side by side. */
+function layoutOf(config) {
+  const stacks = ["encoder", "decoder"].map((stack, side) => {
+    const depth = stack === "encoder" ? config.num_encoder_layers : config.num_decoder_layers;
+    const tall = boxesOf(stack, 0, config).length * (BOX + 4) + 2 * PAD;
+    return {stack, depth, tall, x: 20 + side * (WIDTH + 110), total: depth * (tall + GAP)};
+  });
+  const height = Math.max(...stacks.map(({total}) => total)) + 150;
+  return {stacks, height, width: 2 * WIDTH + 150, bottom: height - 62};
+}
+
+export function StackView({trace, model}) {
+  const changes = useData(`${trace.id} changes`, () => ofTrace(trace, "changes"));
+  const layout = useMemo(() => layoutOf(model.config), [model]);
+  const [said, say] = useState(null);
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const change = Object.fromEntries(Object.entries(changes.value ?? {}).map(([block, values]) => [block, mean(values)]));
+  const most = Math.max(...Object.values(change), 1e-9);
+  const {num_encoder_layers: encoders, num_decoder_layers: decoders, norm_order: order} = model.config;
+  const table = () => ({
+    columns: [t("stack.block"), t("stack.change"), ...Array.from({length: Math.max(0, ...Object.values(changes.value ?? {}).map((values) => values.length))}, (_, i) => t("stack.position", {i}))],
+    rows: Object.entries(changes.value ?? {}).map(([block, values]) => [block, mean(values), ...values]),
+  });
+  return html`
+    <${Figure} name="stack" title=${t("stack.figure")} provenance=${trace.provenance} table=${table} caption=${t("stack.caption")}
+      says=${t(`stack.says_${order}`, {encoders, decoders})}>
+      <svg class="stack" width=${layout.width} height=${layout.height} viewBox=${`0 0 ${layout.width} ${layout.height}`} role="group" aria-label=${t("stack.figure")}>
+        <defs><marker id="arrowhead" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 L8 4 L0 8 z" /></marker></defs>
+        ${layout.stacks.map((one) => html`<${Stack} key=${one.stack} ...${{one, layout, model, change, most, say, trace}} />`)}
+        <${Memory} ...${{layout, config: model.config}} />
+      </svg>
+      <output class="matrix-says" aria-live="polite">${said ?? html`<span class="hint">${t("stack.hint")}</span>`}</output>
+    <//>`;
+}
+
+function Stack({one, layout, model, change, most, say, trace}) {
+  const {stack, depth, tall, x} = one;
+  const {bottom} = layout;
+  const top = bottom - depth * (tall + GAP);
+  const middle = x + WIDTH / 2;
+  const isPre = model.config.norm_order === "pre";
+  const end = top - (isPre ? BOX + 8 : 0);
+  const words = stack === "encoder" ? trace.source : trace.tokens.fed_pieces.map((piece) => piece.replaceAll("▁", " ")).join("").trim();
+  const input = {kind: "input", stack, text: t(`stack.input_${stack}`), go: {view: "embeddings"}};
+  return html`
+    <g>
+      <line class="flow" x1=${middle} x2=${middle} y1=${bottom + 8} y2=${end - STEM} marker-end="url(#arrowhead)" />
+      ${Array.from({length: depth}, (_, layer) => {
+        const y = bottom - (layer + 1) * (tall + GAP) + GAP;
+        return html`<g key=${layer}>
+          <rect class="layer" x=${x} y=${y} width=${WIDTH} height=${tall} rx="10" />
+          <text class="layer-number" x=${stack === "encoder" ? x - 6 : x + WIDTH + 6} y=${y + tall / 2} dy="0.35em" text-anchor=${stack === "encoder" ? "end" : "start"}>${layer}</text>
+          ${boxesOf(stack, layer, model.config).map((box, i) => html`<${Box} key=${i} ...${{box, x: x + PAD, y: y + tall - PAD - (i + 1) * (BOX + 4) + 4, change, most, say}} />`)}
+        </g>`;
+      })}
+      ${isPre && html`<${Box} box=${{kind: "final_norm", stack, name: "final_norm", layer: depth}} x=${x + PAD} y=${top - BOX - 2} ...${{change, most, say}} />`}
+      <${Box} box=${input} x=${x + PAD} y=${bottom + 8} ...${{change, most, say}} />
+      <text class="words" x=${middle} y=${bottom + 56} text-anchor="middle">${words.length > 36 ? words.slice(0, 35) + "…" : words}</text>
+      ${stack === "decoder" && html`<${Box} box=${{kind: "output", stack, text: t("stack.output"), go: {view: "softmax"}}} x=${x + PAD} y=${end - STEM - BOX - 6} ...${{change, most, say}} />`}
+      <text class="stack-name" x=${middle} y=${end - STEM - (stack === "decoder" ? BOX + 18 : 12)} text-anchor="middle">${t(`stack.${stack}s`)}</text>
+    </g>`;
+}
+
+function goOf({kind, stack, layer, name, go}) {
+  if (go) return go;
+  if (kind === "self_attention") return {view: "attention", kind: stack, layer};
+  if (kind === "cross_attention") return {view: "attention", kind: "cross", layer};
+  return {view: "residual", "residual.block": `${stack}.${layer}.${name}`};
+}
+
+function Box({box, x, y, change, most, say}) {
+  useTheme();
+  const value = change[box.block];
+  const colour = value === undefined ? null : sequential(0.08 + (0.62 * value) / most);
+  const label = box.text ?? t(`stack.${box.kind}`);
+  const sentence = value === undefined ? label : t("stack.changed", {block: box.block, value: short(value, 3)});
+  const open = () => setState({...goOf(box), query: null, key: null});
+  return html`
+    <g class=${`block ${box.kind}`} role="button" tabindex="0" aria-label=${box.block ? `${box.block}: ${label}` : `${box.stack} ${box.layer ?? ""} ${label}`} onClick=${open}
+      onKeyDown=${(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), open())}
+      onPointerEnter=${() => say(sentence)} onPointerLeave=${() => say(null)} onFocus=${() => say(sentence)} onBlur=${() => say(null)}>
+      <rect x=${x} y=${y} width=${WIDTH - 2 * PAD} height=${BOX} rx="6" style=${colour ? {fill: css(colour)} : {}} />
+      <text x=${x + WIDTH / 2 - PAD} y=${y + BOX / 2} dy="0.35em" text-anchor="middle" style=${colour ? {fill: inkOn(colour)} : {}}>${label}</text>
+    </g>`;
+}
+
+/** The encoder's output, which every decoder's cross-attention looks at. */
+function Memory({layout, config}) {
+  const [encoder, decoder] = layout.stacks;
+  const top = layout.bottom - encoder.depth * (encoder.tall + GAP) - (config.norm_order === "pre" ? BOX + 8 : 0) - STEM;
+  const between = encoder.x + WIDTH + 62;
+  const at = boxesOf("decoder", 0, config).findIndex(({kind}) => kind === "cross_attention");
+  const targets = Array.from({length: decoder.depth}, (_, layer) => layout.bottom - layer * (decoder.tall + GAP) - PAD - (at + 1) * (BOX + 4) + 4 + BOX / 2);
+  return html`<g class="memory"><path d=${`M${encoder.x + WIDTH / 2} ${top} H${between} V${Math.max(...targets)}`} />
+    ${targets.map((y) => html`<line key=${y} x1=${between} x2=${decoder.x + PAD - 2} y1=${y} y2=${y} marker-end="url(#arrowhead)" />`)}</g>`;
+}

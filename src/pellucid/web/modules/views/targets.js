@@ -1,0 +1,80 @@
+// View 18, target and output: the rows that training asks for beside the rows that the model gives, from untrained to trained.
+import {html, useMemo} from "preact";
+import {ofModel, useData} from "pellucid/data";
+import {Figure, Waiting} from "pellucid/figure";
+import {Matrix} from "pellucid/matrix";
+import {percent, short} from "pellucid/numbers";
+import {Choice} from "pellucid/pickers";
+import {setState} from "pellucid/state";
+import {t} from "pellucid/texts";
+import {pieceLabel} from "pellucid/tokens";
+
+const TOP = 5;
+
+export function TargetsView({trace, model, state}) {
+  const data = useData(`${model.id} training`, () => ofModel(model, "training"));
+  return html`<${Waiting} data=${data}>${(training) => (training.steps.length ? html`<${Probed} ...${{trace, model, state, training}} />` : html`<p class="hint">${t("targets.nothing")}</p>`)}<//>`;
+}
+
+function Probed({trace, model, state, training}) {
+  const {steps, sentences} = training;
+  const index = state["targets.step"] === undefined ? steps.length - 1 : Math.min(Number(state["targets.step"]) || 0, steps.length - 1);
+  const sentence = Math.min(Number(state["targets.sentence"]) || 0, sentences.length - 1);
+  const step = steps[index];
+  const data = useData(`${model.id} probe ${step}`, () => ofModel(model, `probes/${step}`));
+  return html`
+    <div class="controls">
+      <label class="switch">${t("targets.sentence")} <select value=${sentence} onChange=${(event) => setState({"targets.sentence": event.currentTarget.value})}>
+        ${sentences.map(({source}, i) => html`<option key=${i} value=${i}>${source}</option>`)}</select></label>
+      <label class="slider">${t("targets.step")} <input type="range" min="0" max=${steps.length - 1} value=${index} onInput=${(event) => setState({"targets.step": event.currentTarget.value})} /> <output>${step}</output></label>
+      <${Choice} label=${t("targets.rows")} value=${state["targets.rows"] === "one_hot" || !training.label_smoothing ? "one_hot" : "smoothed"}
+        options=${[["one_hot", t("targets.one_hot")], ...(training.label_smoothing ? [["smoothed", t("targets.smoothed", {epsilon: training.label_smoothing})]] : [])]} onChange=${(name) => setState({"targets.rows": name})} />
+    </div>
+    <${Waiting} data=${data}>${(probes) => html`<${Rows} ...${{trace, model, state, training, pair: sentences[sentence], probe: probes[sentence], step}} />`}<//>`;
+}
+
+/** The columns: every target piece, the most probable ones of the rows, and all the rest of the vocabulary in one. */
+function rowsOf(pair, probe, model, smoothing) {
+  const ids = [...new Set([...probe.target_ids, ...probe.top_ids.flatMap((row) => row.slice(0, TOP))])];
+  const names = new Map(pair.target_ids.map((id, i) => [id, pair.target_pieces[i]]));
+  probe.top_ids.forEach((row, i) => row.forEach((id, j) => names.set(id, probe.top_pieces[i][j])));
+  const width = ids.length + 1;
+  const vocabulary = model.tokenizer.target_size;
+  const [target, output] = [new Float32Array(pair.target_ids.length * width), new Float32Array(pair.target_ids.length * width)];
+  probe.target_ids.forEach((id, row) => {
+    const known = new Map(probe.top_ids[row].map((own, j) => [own, Math.exp(probe.top_log_probabilities[row][j])]));
+    known.set(id, Math.exp(probe.target_log_probability[row]));
+    let rest = 1;
+    ids.forEach((own, column) => {
+      const share = known.get(own) ?? 0; // not among the ten kept of this row: counted in the rest
+      output[row * width + column] = share;
+      rest -= share;
+      target[row * width + column] = smoothing / vocabulary + (own === id ? 1 - smoothing : 0);
+    });
+    output[row * width + ids.length] = Math.max(rest, 0);
+    target[row * width + ids.length] = (smoothing * (vocabulary - ids.length)) / vocabulary;
+  });
+  return {target, output, width, columns: [...ids.map((id) => pieceLabel(names.get(id) ?? String(id))), t("targets.rest")]};
+}
+
+function Rows({trace, model, state, training, pair, probe, step}) {
+  const smoothing = state["targets.rows"] === "one_hot" ? 0 : (training.label_smoothing ?? 0);
+  const {target, output, width, columns} = useMemo(() => rowsOf(pair, probe, model, smoothing), [pair, probe, smoothing]);
+  const rows = pair.target_pieces.map(pieceLabel);
+  const loss = probe.target_log_probability.map((value) => -value);
+  const mean = loss.reduce((sum, value) => sum + value, 0) / loss.length;
+  const right = probe.target_ids.filter((id, row) => probe.top_ids[row][0] === id).length;
+  const pictures = [["target-rows", t("targets.target"), target, t("targets.target_says")], ["output-rows", t("targets.output"), output, t("targets.output_says", {step, right, all: rows.length})]];
+  const table = (values) => () => ({columns: [t("targets.position"), ...columns], rows: rows.map((piece, row) => [piece, ...values.subarray(row * width, (row + 1) * width)])});
+  return html`
+    <div class="side-by-side">${pictures.map(([name, title, values, says]) => html`
+      <${Figure} key=${name} name=${name} title=${title} says=${says} provenance=${trace.provenance} table=${table(values)}>
+        <${Matrix} values=${values} shape=${[rows.length, width]} rows=${rows} columns=${columns} scale=${{kind: "sequential", most: 1}} cell=${[width > 40 ? 12 : 18, 20]} name=${title}
+          describe=${(row, column) => t("targets.cell", {row: rows[row], column: columns[column], value: percent(values[row * width + column])})} />
+      <//>`)}</div>
+    <${Figure} name="target-loss" title=${t("targets.loss")} says=${t("targets.loss_says", {mean: short(mean), perplexity: short(Math.exp(mean), 3)})} provenance=${trace.provenance}
+      table=${() => ({columns: [t("targets.position"), t("word.probability"), t("targets.loss")], rows: rows.map((piece, i) => [piece, Math.exp(-loss[i]), loss[i]])})}
+      recompute=${() => ({lines: loss.map((value, i) => ({text: `−ln ${short(Math.exp(-value))}  (${rows[i]})`, value})), computed: mean, shown: Math.fround(mean)})}>
+      <div class="bars" role="list">${rows.map((piece, i) => html`<div key=${i} role="listitem"><bdi>${piece}</bdi><span class="bar"><i style=${{width: `${Math.min(loss[i] / Math.log(model.tokenizer.target_size), 1) * 100}%`}}></i></span><span class="number">${short(loss[i], 3)}</span></div>`)}</div>
+    <//>`;
+}
