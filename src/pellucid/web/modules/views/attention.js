@@ -18,23 +18,25 @@ export function AttentionView({trace, model, state}) {
   const head = headOf(state);
   const query = rowOf(state, trace);
   const row = useData(rowKey(trace, kind, layer, head, query), () => loadRow({trace, model, kind, layer, head, query}));
-  return html`
+  return html`<div>
     <${Pickers} state=${state} config=${model.config} />
     <${WordPicker} ...${{trace, state, query}} />
-    <${Waiting} data=${row}>${(one) => html`<${Steps} ...${{one, model, state}} />`}<//>`;
+    <${Waiting} data=${row}>${(one) => html`<${Steps} ...${{one, model, state}} />`}<//>
+  </div>`;
 }
 
 function Steps({one, model, state}) {
   const pinned = state.key !== null && state.key < one.scores.length ? state.key : null;
   const looked = ranking(one.weights)[0];
   const key = pinned ?? (one.kind === "cross" ? looked : one.query);
-  return html`
+  return html`<div>
     <${Vectors} ...${{one, model, state, other: key}} />
     <${Scores} ...${{one, state, pinned, looked}} />
     ${pinned !== null && html`<${Products} key=${pinned} ...${{one, state, at: pinned}} />`}
     <${Context} ...${{one, state}} />
     <p class="hint">${t("attention.on")} <button onClick=${() => setState({view: "matrices", query: one.query})}>${t("attention.as_matrices")}</button>
-      <button onClick=${() => setState({view: "heads", query: one.query})}>${t("attention.all_heads")}</button></p>`;
+      <button onClick=${() => setState({view: "heads", query: one.query})}>${t("attention.all_heads")}</button></p>
+  </div>`;
 }
 
 const LETTERS = {q: "queries", k: "keys", v: "values"};

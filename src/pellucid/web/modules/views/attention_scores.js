@@ -43,7 +43,7 @@ export function Scores({one, state, pinned, looked}) {
       caption=${t("attention.scores_caption", {most: short(most, 6), sum: short(sum, 6), piece: quoted(labels.columns[at])}) + (kind === "decoder" ? ` ${t("attention.masked_caption")}` : "")}>
       ${scores.length > 8 && html`<div class="controls"><${Choice} label=${t("attention.rows")} value=${state["attention.rows"] === "weight" ? "weight" : "order"}
         options=${[["order", t("attention.rows_order")], ["weight", t("attention.rows_weight")]]} onChange=${(rows) => setState({"attention.rows": rows === "weight" ? rows : ""})} /></div>`}
-      <table class="steps">
+      <table class="steps" onKeyDown=${(event) => event.key === "Escape" && setState({key: null})}>
         <thead><tr>
           <th scope="col">${t("attention.column_piece")}</th><th scope="col">q · k</th><th scope="col">÷ √${one.q.length}<small>= ÷ ${short(root)}</small></th>
           <th scope="col">exp<small>${t("attention.column_exp", {most: short(most)})}</small></th><th scope="col">softmax<small>÷ ${short(sum)}</small></th><th></th>

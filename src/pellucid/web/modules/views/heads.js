@@ -20,11 +20,12 @@ export function HeadsView({trace, model, state}) {
   const at = place(kind, layer);
   const pictures = useData(`${trace.id} ${at} pictures`, () => loadPictures({trace, model, kind, layer}));
   const row = useData(`${trace.id} ${at} ${query} shares`, () => loadShares({trace, model, kind, layer, query}));
-  return html`
+  return html`<div>
     <${Pickers} state=${state} config=${model.config} />
     <${WordPicker} ...${{trace, state, query}} />
-    <${Waiting} data=${pictures}>${(own) => html`<${Pictures} ...${{own, state, trace}} />`}<//>
-    <${Waiting} data=${row}>${(one) => html`<${Concatenated} ...${{one, model, state}} /><${Shares} ...${{one, state}} />`}<//>`;
+    <div><${Waiting} data=${pictures}>${(own) => html`<${Pictures} ...${{own, state, trace, query}} />`}<//></div>
+    <div><${Waiting} data=${row}>${(one) => html`<div><${Concatenated} ...${{one, model, state}} /><${Shares} ...${{one, state}} /></div>`}<//></div>
+  </div>`;
 }
 
 /** The attention of every head of a layer, [heads, rows, columns], and what each does; of long sentences the small pictures. */
@@ -65,10 +66,11 @@ async function loadShares({trace, model, kind, layer, query}) {
   };
 }
 
-function Pictures({own, state, trace}) {
+function Pictures({own, state, trace, query}) {
   const {heads, shape, scale, facts, isWhole, labels, kind} = own;
   const head = headOf(state);
-  const size = Math.min(Math.max(shape[1] * 5, 96), 132);
+  const size = Math.min(Math.max(Math.round(880 / heads.length), 96), 180);
+  const height = Math.round(Math.min(Math.max((size * shape[0]) / shape[1], size / 3), size * 1.5));
   const table = async () => {
     const [rows, columns] = [labels.rows.length, labels.columns.length];
     const all = await site(trace, `${place(kind, own.layer)}.weights`);
@@ -88,7 +90,8 @@ function Pictures({own, state, trace}) {
       <div class="small-multiples">${heads.map((values, one) => html`
         <button key=${one} type="button" class="small-multiple" aria-pressed=${one === head} onClick=${() => setState({heads: [one]})} aria-label=${`${t("heads.head")} ${one}. ${label(facts[one])}`}>
           <span class="head-mark" style=${{background: headColour(one)}}></span><b>${one}</b>
-          <${Thumbnail} values=${values} shape=${shape} scale=${scale} size=${size} label="" />
+          <span class="with-row"><${Thumbnail} values=${values} shape=${shape} scale=${scale} size=${size} height=${height} label="" />
+            <span class="row-mark" style=${{top: `${(query / labels.rows.length) * height}px`, height: `${Math.max(height / labels.rows.length, 2)}px`}}></span></span>
           <small>${label(facts[one])}</small>
         </button>`)}</div>
     <//>`;

@@ -9,7 +9,7 @@ import {inputsOf, labelsOf, parameters, place} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceLabel, pieceText} from "pellucid/tokens";
-import {Formula, Pickers, headOf, quoted, rowKey, rowOf, useRoom} from "pellucid/views/attention_parts";
+import {Formula, Pickers, headOf, quoted, rowKey, rowOf} from "pellucid/views/attention_parts";
 import {context, projection, weight} from "pellucid/views/attention_sums";
 
 const LETTERS = ["q", "k", "v"];
@@ -20,10 +20,11 @@ export function MatricesView({trace, model, state}) {
   const head = headOf(state);
   const data = useData(`matrices ${rowKey(trace, kind, layer, head, "")}`, () => loadAll({trace, model, kind, layer, head}));
   const maps = useData(`${model.id} ${parameters(kind, layer)} ${head}`, () => loadMaps({model, kind, layer, head}));
-  return html`
+  return html`<div>
     <${Pickers} state=${state} config=${model.config} />
     <p class="hint">${t("matrices.hint")}</p>
-    <${Waiting} data=${data}>${(one) => html`<${All} ...${{one, maps, state, trace}} />`}<//>`;
+    <div><${Waiting} data=${data}>${(one) => html`<${All} ...${{one, maps, state, trace}} />`}<//></div>
+  </div>`;
 }
 
 async function loadAll({trace, model, kind, layer, head}) {
@@ -54,16 +55,16 @@ const choose = ({i, j, d}) => setState({...(i === undefined ? {} : {query: i}), 
 
 function All({one, maps, state, trace}) {
   const at = choiceOf(one, state, trace);
-  const room = useRoom(1000);
   const size = {
     time: (n) => Math.max(Math.min(260 / n, 15), 1.5),
     model: Math.max(Math.min(260 / one.x.shape[1], 8), 0.5),
     head: Math.max(Math.min(190 / one.q.shape[1], 15), 2),
   };
-  const shared = {one, at, size, trace, room};
-  return html`
-    <${Waiting} data=${maps}>${(own) => own.q.weight.shape[1] === one.x.shape[1] && html`<${Projections} ...${{...shared, maps: own, state}} />`}<//>
-    <${Scores} ...${shared} /><${Contexts} ...${shared} />`;
+  const shared = {one, at, size, trace};
+  return html`<div>
+    <div><${Waiting} data=${maps}>${(own) => own.q.weight.shape[1] === one.x.shape[1] && html`<${Projections} ...${{...shared, maps: own, state}} />`}<//></div>
+    <${Scores} ...${shared} /><${Contexts} ...${shared} />
+  </div>`;
 }
 
 /** One matrix with its letter and shape; `says` hears what is under the pointer. */
