@@ -1,5 +1,5 @@
 // The page: its head with model and sentence, the list of chapters, and one view. Read views.js next.
-import {Component, html, useEffect, useRef, useState} from "preact";
+import {Component, html, useEffect, useRef, useState} from "pellucid/ui";
 import {get, isFile, makeTrace, useData} from "pellucid/data";
 import {getState, setHover, setState, useAppState} from "pellucid/state";
 import {KINDS, depthOf} from "pellucid/sites";

@@ -1,5 +1,5 @@
 // A line chart in SVG: raw points, never smoothed away; one axis each way. For curves of training.
-import {html, useMemo, useState} from "preact";
+import {html, useMemo, useState} from "pellucid/ui";
 import {short} from "pellucid/numbers";
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [64, 16, 12, 40];

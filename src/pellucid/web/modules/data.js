@@ -1,6 +1,6 @@
 // Everything the page knows comes by a path. Served, a path is fetched; in a single file it is looked up in
 // what the file carries, and a path that it does not carry says that it needs the server. Read sites.js next.
-import {useEffect, useRef, useState} from "preact";
+import {useEffect, useRef, useState} from "pellucid/ui";
 import {t} from "pellucid/texts";
 
 export const isFile = document.documentElement.dataset.mode === "file";

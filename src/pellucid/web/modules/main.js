@@ -1,5 +1,5 @@
 // Where the page begins. Read app.js next, then views.js for the list of what can be looked at.
-import {html, render} from "preact";
+import {html, render} from "pellucid/ui";
 import {App} from "pellucid/app";
 import {get, site} from "pellucid/data";
 import {colourOf, sequential, diverging} from "pellucid/palette";

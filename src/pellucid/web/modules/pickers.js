@@ -1,5 +1,5 @@
 // What every view lets its reader choose: the kind of attention, the layer, the heads, a step, pieces or words.
-import {html} from "preact";
+import {html} from "pellucid/ui";
 import {setState} from "pellucid/state";
 import {KINDS, depthOf} from "pellucid/sites";
 import {headColour, inkOn} from "pellucid/palette";

@@ -1,6 +1,6 @@
 // The one shared selection: which view, model, sentence, layer, heads and cell are looked at.
 // It lives in the address after "#", so that a link opens the same picture. Read data.js next.
-import {useEffect, useState} from "preact";
+import {useEffect, useState} from "pellucid/ui";
 
 // What an address may leave out. Views may keep further keys of their own here; they are plain strings.
 const DEFAULTS = {

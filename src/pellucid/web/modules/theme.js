@@ -1,5 +1,5 @@
 // Light or dark: the system's choice, or the reader's own, kept in this browser. Pictures are painted anew.
-import {useEffect, useState} from "preact";
+import {useEffect, useState} from "pellucid/ui";
 import {isDark} from "pellucid/palette";
 
 const KEY = "pellucid-theme";

@@ -1,6 +1,6 @@
 // Pieces and words as a reader sees them, and their merging: a word looks where its pieces look on average,
 // and is looked at as much as its pieces together. Read pickers.js next.
-import {html} from "preact";
+import {html} from "pellucid/ui";
 import {setHover, useHover} from "pellucid/state";
 
 const BYTE = /^<0x([0-9A-F]{2})>$/;

@@ -1,5 +1,5 @@
 // The guided tour: a few stops along the walkthrough, each a state of the page and a text beside it.
-import {html, useEffect, useRef, useState} from "preact";
+import {html, useEffect, useRef, useState} from "pellucid/ui";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {STOPS} from "pellucid/tour_stops";

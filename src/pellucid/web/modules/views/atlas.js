@@ -1,5 +1,5 @@
 // View 9, the atlas: every head of every layer at a glance, for the three uses of attention.
-import {html, useEffect, useLayoutEffect, useMemo, useRef, useState} from "preact";
+import {html, useEffect, useLayoutEffect, useMemo, useRef, useState} from "pellucid/ui";
 import {ofTrace, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/figure";
 import {short} from "pellucid/numbers";

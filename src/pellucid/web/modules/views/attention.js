@@ -1,6 +1,6 @@
 // View 5, self-attention step by step: one word, one head, every number on the way from its vector to its context.
 // Cross-attention and the decoder's self-attention are the same steps. Read attention_steps.js next.
-import {html} from "preact";
+import {html} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/figure";
 import {Strip} from "pellucid/matrix";

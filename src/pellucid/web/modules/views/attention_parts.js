@@ -1,6 +1,6 @@
 // What the views of one attention share: which word, layer and head is looked at, its numbers, and small pieces of
 // the picture. The numbers of a row come together with what they are of, so that labels never run ahead of them.
-import {html, useEffect, useState} from "preact";
+import {html, useEffect, useState} from "pellucid/ui";
 import {site} from "pellucid/data";
 import {HeadPicker, KindPicker, LayerPicker} from "pellucid/pickers";
 import {inputsOf, labelsOf, parameters, place, sidesOf} from "pellucid/sites";

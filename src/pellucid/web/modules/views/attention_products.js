@@ -1,5 +1,5 @@
 // Two sums opened: the products behind one q · k, and the weighted values behind one number of the context.
-import {html} from "preact";
+import {html} from "pellucid/ui";
 import {Figure} from "pellucid/figure";
 import {Strip} from "pellucid/matrix";
 import {full, percent, short} from "pellucid/numbers";

@@ -1,5 +1,5 @@
 // Steps 2 to 6 of self-attention as one table: a row for every position that is looked at, from q · k to weight × v.
-import {html, useRef} from "preact";
+import {html, useRef} from "pellucid/ui";
 import {Figure} from "pellucid/figure";
 import {Thumbnail} from "pellucid/matrix";
 import {full, percent, ranking, short} from "pellucid/numbers";

@@ -1,5 +1,5 @@
 // View 19, the curves of training: a point opens the model as it was then, in every other view.
-import {html} from "preact";
+import {html} from "pellucid/ui";
 import {ofModel, useData} from "pellucid/data";
 import {LineChart} from "pellucid/chart";
 import {Figure, Waiting} from "pellucid/figure";

@@ -1,5 +1,5 @@
 // View 11, the decoder step by step: what it has written, where it looks, what it may write next, what it chooses.
-import {html, useEffect, useState} from "preact";
+import {html, useEffect, useState} from "pellucid/ui";
 import {site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/figure";
 import {Matrix} from "pellucid/matrix";

@@ -1,5 +1,5 @@
 // View 21, health: signs that something went wrong in this translation, each with its number and its threshold.
-import {html} from "preact";
+import {html} from "pellucid/ui";
 import {Figure} from "pellucid/figure";
 import {short} from "pellucid/numbers";
 import {setState} from "pellucid/state";

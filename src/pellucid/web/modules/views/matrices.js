@@ -1,6 +1,6 @@
 // View 6, the same attention in matrix form: all positions at once. One choice, a row i, a column j and a dimension d,
 // is highlighted in every matrix; row times column is the highlighted cell. Read heads.js next.
-import {html, useMemo, useState} from "preact";
+import {html, useMemo, useState} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/figure";
 import {Matrix} from "pellucid/matrix";

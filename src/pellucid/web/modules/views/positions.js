@@ -1,5 +1,5 @@
 // View 4, position encodings: the table that tells the model where a piece stands, in every layout that is in use.
-import {html, useMemo} from "preact";
+import {html, useMemo} from "pellucid/ui";
 import {LineChart} from "pellucid/chart";
 import {ofModel, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/figure";

@@ -1,5 +1,5 @@
 // View 10, residual and normalisation: what a sub-layer adds to its input, and how the sum is brought back to size.
-import {html} from "preact";
+import {html} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/figure";
 import {Strip} from "pellucid/matrix";

@@ -1,5 +1,5 @@
 // View 12, the final linear layer and softmax: one vector becomes a number, then a probability, for every piece there is.
-import {html, useMemo, useState} from "preact";
+import {html, useMemo, useState} from "pellucid/ui";
 import {ofModel, site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/figure";
 import {Strip} from "pellucid/matrix";

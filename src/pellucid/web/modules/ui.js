@@ -1,0 +1,9 @@
+// The view library under one name: Preact's components and hooks, and htm's templates where others write JSX.
+import htm from "htm";
+import {useEffect, useLayoutEffect, useMemo, useRef, useState} from "hooks";
+import {Component, h, render} from "preact";
+
+/** Tagged template: html`<p class=${name}>${text}</p>`. Text is always text, never markup. */
+export const html = htm.bind(h);
+
+export {Component, render, useEffect, useLayoutEffect, useMemo, useRef, useState};
