@@ -13,10 +13,15 @@ from typing import Final, Literal
 
 from pellucid.bundle import Bundle
 from pellucid.errors import BundleError, ConfigError
+from pellucid.interop.marian_npz_files import looks_like_npz
+from pellucid.interop.marian_npz_reading import read_marian_npz
+from pellucid.interop.marian_npz_reference import MarianNpzReference
 from pellucid.interop.marian_oracle import TransformersMarian, has_transformers
 from pellucid.interop.marian_reading import CONFIG, read_marian
 from pellucid.interop.marian_reference import MarianReference
 from pellucid.interop.marian_writing import marian_refusals, write_marian
+from pellucid.interop.onnx_engines import OnnxEvaluator, OnnxRuntime
+from pellucid.interop.onnx_writing import write_onnx
 from pellucid.interop.records import ForeignModel, Refusal
 from pellucid.interop.verification import Engine, PellucidEngine
 
@@ -68,7 +73,22 @@ FORMATS: Final[Mapping[str, Format]] = {
         recognises=lambda path: (path / CONFIG).exists(),
         opinions=_marian_opinions,
         says=_marian_says,
-    )
+    ),
+    "marian-npz": Format(
+        name="marian-npz",
+        title="Marian's own .npz",
+        read=read_marian_npz,
+        recognises=looks_like_npz,
+        opinions=lambda path: [lambda: MarianNpzReference(path)],
+        says=lambda: "the check is an independent pass over the .npz, as Marian computes it",
+    ),
+    "onnx": Format(
+        name="onnx",
+        title="ONNX",
+        write=write_onnx,
+        opinions=lambda path: [lambda: OnnxEvaluator(path), lambda: OnnxRuntime(path)],
+        says=lambda: "onnx's own evaluator is asked in float64, and onnxruntime in float32, as it will be used",
+    ),
 }
 """Every format, by the name that the command line takes."""
 

@@ -1,8 +1,8 @@
 """A Hugging Face MarianMT folder, read as one of our models. No other library has a part in it.
 
 The folder is a stranger's: links are not followed, JSON has a largest size, the header of the weights is
-compared with ``config.json`` before a tensor is made, SentencePiece files are walked before their C++ sees
-them, and nothing is unpickled. Read ``marian_writing.py`` next.
+compared with ``config.json`` before a tensor is made, SentencePiece files are opened in a process of their own
+first, and nothing is unpickled. Read ``marian_writing.py`` next.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch import Tensor
 from pellucid.config import ModelConfig, PositionLayout, SpecialIds
 from pellucid.errors import BundleError, IncompatibleModelError
 from pellucid.interop.foreign_files import Table, plain_file, read_bytes, read_table
+from pellucid.interop.foreign_segmenter import foreign_segmenter
 from pellucid.interop.marian_config import model_config, translation_config
 from pellucid.interop.marian_names import POSITION_TABLES, copies_of_shared, tensor_names, tensor_shapes
 from pellucid.interop.records import ForeignModel
 from pellucid.model.positions import sinusoids
 from pellucid.model.transformer import Transformer
 from pellucid.text.normalisation import Normaliser
-from pellucid.text.segmenter import Segmenter
 from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
 from pellucid.text.subword import SentencePieceTokenizer, Side
 from pellucid.text.vocabulary import Vocabulary
@@ -216,7 +216,7 @@ def _read_tokenizer(
         in_order = sorted(pieces, key=pieces.__getitem__)
         tags = [piece for piece in in_order if _TAG.fullmatch(piece)]
         vocabulary = Vocabulary(in_order, specials=specials, tags=tags)
-        segmenter = Segmenter(model, place=str(folder / f"{name}.spm"))
+        segmenter = foreign_segmenter(model, place=str(folder / f"{name}.spm"))
         sides.append(Side(normaliser, segmenter, vocabulary, by_spelling=True))
     is_joint = models[0] == models[1] and not is_separate
     return SentencePieceTokenizer(sides[0], sides[0] if is_joint else sides[1], partial_vocabulary=True)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import sentencepiece
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["MarianReference"]
+__all__ = ["MarianReference", "PrefixModel", "PrefixStepper"]
 
 _ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
     "relu": functional.relu,
@@ -153,10 +153,24 @@ class MarianReference:
         return torch.from_numpy(np.concatenate([np.sin(angles), np.cos(angles)], axis=1))
 
 
+class PrefixModel(Protocol):
+    """What ``PrefixStepper`` asks of a reference."""
+
+    target_pieces: tuple[str, ...]
+    eos_id: int
+    max_length: int
+    settings: Mapping[str, object]
+    """``pad_token_id`` and ``decoder_start_token_id`` at least."""
+
+    def _encoded(self, ids: Tensor, mask: Tensor | None = None) -> Tensor: ...
+
+    def _decoded(self, ids: Tensor, memory: Tensor, memory_mask: Tensor | None) -> Tensor: ...
+
+
 class PrefixStepper:
     """The reference as a stepper: the whole prefix again at every step."""
 
-    def __init__(self, reference: MarianReference) -> None:
+    def __init__(self, reference: PrefixModel) -> None:
         self._reference = reference
         self.vocab_size = len(reference.target_pieces)
         self.eos_id = reference.eos_id
@@ -166,7 +180,7 @@ class PrefixStepper:
     def start(self, source_ids: Sequence[Sequence[int]]) -> None:
         """Encode the sentences, the shorter ones filled up and masked."""
         width = max(map(len, source_ids))
-        pad, start = (int(self._reference.settings[f"{name}_token_id"]) for name in ("pad", "decoder_start"))
+        pad, start = (int(str(self._reference.settings[f"{name}_token_id"])) for name in ("pad", "decoder_start"))
         rows = torch.tensor([[*ids, *[pad] * (width - len(ids))] for ids in source_ids])
         is_filler = torch.arange(width) >= torch.tensor([len(ids) for ids in source_ids])[:, None]
         self._mask = torch.zeros(is_filler.shape, dtype=torch.float64).masked_fill(is_filler, -math.inf)

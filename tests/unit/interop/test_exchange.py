@@ -182,7 +182,7 @@ def test_nothing_is_written_over(marian: Path, tmp_path: Path) -> None:
     (tmp_path / "ours").mkdir()
     with pytest.raises(ConfigError, match="is there already"):
         import_model(marian, tmp_path / "ours", threads=1)
-    with pytest.raises(ConfigError, match="'onnxx' is unknown; use .*marian"):
+    with pytest.raises(ConfigError, match=r"'onnxx' is unknown; use .*marian"):
         import_model(marian, tmp_path / "new", format="onnxx", threads=1)
 
 
