@@ -1,7 +1,7 @@
 """Score a set of translations and say it in text, JSON or Markdown, with the sentences that went worst.
 
 Pure functions over lists of strings: where the translations come from is not asked. The counting
-is in ``metrics.py``, the statistics in ``significance.py``.
+is in ``metrics.py``, the statistics in ``significance.py``, what a report says of its models in ``systems.py``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pellucid.evaluation.metrics import (
     sentence_statistics,
 )
 from pellucid.evaluation.significance import DEFAULT_SEED, Comparison, Interval, bootstrap_interval, compare
+from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
 
 __all__ = ["EvaluationReport", "ScoredSentence", "evaluate_translations"]
 
@@ -57,6 +58,12 @@ class EvaluationReport:
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader should know before trusting the figures."""
+    system: EvaluatedSystem | None = None
+    """The model that was measured; None where only its output was given."""
+    against: EvaluatedSystem | None = None
+    """The model of the baseline."""
+    files: tuple[EvaluatedFile, ...] = ()
+    """The test set."""
 
     @property
     def exact_match(self) -> float:
@@ -75,7 +82,8 @@ class EvaluationReport:
         """Write the figures as plain lines for a terminal; the worst sentences are left to the other forms."""
         lines = [
             f"{self.sentences} sentences into {self.target_language}; "
-            f"BLEU tokenizer {self.tokenizer.name}: {self.tokenizer.reason}"
+            f"BLEU tokenizer {self.tokenizer.name}: {self.tokenizer.reason}",
+            *(f"{label:<16} {text}" for label, text in self._origin_rows(short=True)),
         ]
         for score, interval in zip(self.scores, self.intervals, strict=True):
             lines.append(f"{score.metric.label:<16} {score.value:6.2f}  {_bracket(interval):<18} {score.signature}")
@@ -95,6 +103,9 @@ class EvaluationReport:
                 "format_version": FORMAT_VERSION,
                 "sentences": self.sentences,
                 "target_language": self.target_language,
+                "system": asdict(self.system) if self.system else None,
+                "baseline": asdict(self.against) if self.against else None,
+                "files": [asdict(file) for file in self.files],
                 "bleu_tokenizer": asdict(self.tokenizer),
                 "scores": {
                     score.metric.value: {
@@ -134,6 +145,9 @@ class EvaluationReport:
             lines.append(f"| {score.metric.label} | {score.value:.2f} | {_bracket(interval)} | {signature} |")
         lines.append(f"| exact match | {100 * self.exact_match:.2f} | | {self.exact_matches} of {self.sentences} |")
         lines += ["", *(f"BLEU: {score.detail}." for score in self.scores[:1] if score.detail)]
+        if origin := self._origin_rows(short=False):
+            lines += ["", "## What was measured", "", "| | |", "|---|---|"]
+            lines += [f"| {label} | {_cell(text)} |" for label, text in origin]
         if self.comparisons:
             lines += ["", "## Against the baseline", "", *(f"- {line}" for line in self._comparison_lines())]
         if self.notes:
@@ -144,6 +158,20 @@ class EvaluationReport:
             for sentence in self.worst:
                 lines += _worst_rows(sentence)
         return "\n".join(lines) + "\n"
+
+    def _origin_rows(self, *, short: bool) -> list[tuple[str, str]]:
+        """Return label and text of what is known about the models and the test set."""
+        rows = []
+        for label, system in (("model", self.system), ("baseline", self.against)):
+            if system is not None:
+                rows.append((label, system.model_line(short=short)))
+                rows += [("its search", system.search_line())] if system.decisive else []
+        if self.system is not None and self.system.version:
+            rows.append(("pellucid", self.system.version))
+        rows += [
+            (file.side, f"{file.name}, SHA-256 {file.sha256[:8] if short else file.sha256}") for file in self.files
+        ]
+        return rows
 
     def _comparison_lines(self) -> list[str]:
         lines = [
@@ -171,12 +199,16 @@ def evaluate_translations(
     trials: int = 10_000,
     seed: int = DEFAULT_SEED,
     worst: int = 10,
+    system: EvaluatedSystem | None = None,
+    against: EvaluatedSystem | None = None,
+    files: Sequence[EvaluatedFile] = (),
 ) -> EvaluationReport:
     """Score translations against one reference each, cased and lowercased.
 
     ``baseline`` is another system's output for the same sentences; with it comes a paired test of
     every metric. ``resamples = 0`` leaves the intervals out. An empty hypothesis is a bad
-    translation, not an error.
+    translation, not an error. ``system``, ``against`` (the baseline's) and ``files`` are told in the report,
+    so that it can be repeated.
 
     Raises:
         DataError: nothing to score, or unequal counts.
@@ -196,27 +228,30 @@ def evaluate_translations(
             for metric in MetricName
         }
 
-    system = counted(hypotheses)
+    own = counted(hypotheses)
     comparisons: tuple[Comparison, ...] = ()
     if baseline is not None:
         other = counted(baseline)
         comparisons = tuple(
-            compare(system[metric], other[metric], trials=trials, resamples=max(resamples, 1), seed=seed)
+            compare(own[metric], other[metric], trials=trials, resamples=max(resamples, 1), seed=seed)
             for metric in MetricName
         )
     return EvaluationReport(
         sentences=len(hypotheses),
         target_language=target_language,
         tokenizer=choice,
-        scores=tuple(statistics.corpus_score() for statistics in system.values()),
+        scores=tuple(statistics.corpus_score() for statistics in own.values()),
         intervals=tuple(
             bootstrap_interval(statistics, resamples=resamples, seed=seed) if resamples else None
-            for statistics in system.values()
+            for statistics in own.values()
         ),
         exact_matches=sum(h.strip() == r.strip() for h, r in zip(hypotheses, references, strict=True)),
-        worst=_worst(system[MetricName.CHRF], hypotheses, references, sources, worst),
+        worst=_worst(own[MetricName.CHRF], hypotheses, references, sources, worst),
         comparisons=comparisons,
         notes=_notes(hypotheses),
+        system=system,
+        against=against,
+        files=tuple(files),
     )
 
 

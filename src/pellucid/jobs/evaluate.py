@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from pellucid.config import CorpusConfig, InvalidUtf8
+from pellucid.durable import sha256_of
 from pellucid.errors import ConfigError, RequestError
 from pellucid.evaluation.metrics import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
+from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
 from pellucid.jobs.models import open_translator
 from pellucid.text.corpus import read_pairs
 from pellucid.translation.translator import Translator
 
-__all__ = ["evaluate_files", "refuse_unwritable", "translate_all"]
+__all__ = ["describe_system", "evaluate_files", "refuse_unwritable", "translate_all"]
 
 
 def evaluate_files(
@@ -44,6 +47,7 @@ def evaluate_files(
     choice = bleu_tokenizer(translator.target_language, tokenizer)
     hypotheses = translate_all(translator, sources, progress=progress)
     other: list[str] | None = None
+    second: Translator | None = None
     if against is not None:
         second = open_translator(against, settings=settings, device=device, threads=threads)
         other = translate_all(second, sources, progress=progress)
@@ -54,6 +58,29 @@ def evaluate_files(
         target_language=translator.target_language,
         baseline=other,
         tokenizer=choice,
+        system=describe_system(translator),
+        against=None if second is None else describe_system(second),
+        files=[EvaluatedFile(side, str(path), sha256_of(path)) for side, path in (("source", src), ("reference", ref))],
+    )
+
+
+def describe_system(translator: Translator) -> EvaluatedSystem | None:
+    """Return which model a translator is and how it searches; None for one that came from no model folder."""
+    if translator.origin is None:
+        return None
+    description, config = translator.origin.description, translator.config
+    search = config.model_dump(mode="json")
+    always = ["sampling", "seed"] if config.sampling else ["beam_size", "length_penalty", "alpha"]
+    changed = [name for name, field in type(config).model_fields.items() if getattr(config, name) != field.default]
+    # Of the n best of a text the first alone is scored, and texts are batched without a trace in the result.
+    decisive = dict.fromkeys(name for name in (*always, *changed) if name not in {"n_best", "batch_size"})
+    return EvaluatedSystem(
+        folder=str(translator.origin.folder),
+        weights_sha256=description.files[description.weights],
+        facts=description.facts,
+        search=search,
+        decisive=tuple(decisive),
+        version=version("pellucid"),
     )
 
 
