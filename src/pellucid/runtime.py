@@ -19,7 +19,7 @@ from pellucid.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Precision", "Runtime"]
+__all__ = ["Precision", "Runtime", "is_lack_of_memory"]
 
 _MOST_THREADS: Final = 1024
 
@@ -93,6 +93,17 @@ class Runtime:
         facts["processor"] = torch.backends.cpu.get_cpu_capability()
         facts["machine"] = platform.machine()
         return facts
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory was too small."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # For memory of the processor torch has no exception of its own, only words (c10/core/impl/alloc_cpu.cpp).
+    words = ("not enough memory", "can't allocate memory", "out of memory", "bad_alloc")
+    return isinstance(error, RuntimeError) and any(part in str(error).lower() for part in words)
 
 
 def _keep_memory() -> None:

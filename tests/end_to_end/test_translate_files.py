@@ -6,11 +6,17 @@ import gzip
 import json
 import lzma
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+
+from pellucid.jobs.interruption import HeldInterrupt
+from pellucid.translation.translator import Translator
 
 from .conftest import Command
 
@@ -204,3 +210,141 @@ def test_leaving_early_keeps_its_status(command: Command) -> None:
     assert "Usage" in command("translate", "--help").out
     assert command("translate").status == 2
     assert command("translate", "m", "--beam-size", "x").status == 2
+
+
+def test_moses_rows_can_be_read_whatever_the_text_holds(command: Command, tiny_model: Path) -> None:
+    for prefix in ("a ||| b", "||| ", "x |||"):
+        arguments = ("--beam-size", "2", "--n-best", "2", "--set", f"target_prefix={prefix!r}")
+        moses = command("translate", tiny_model, "--format", "moses", *arguments, stdin=TEXT.encode())
+        assert moses.status == 0, moses.err
+        rows = []
+        for row in moses.out.splitlines():
+            number, _, rest = row.partition(" ||| ")
+            text, _, score = rest.rpartition(" ||| ")
+            rows.append((int(number), text, float(score)))
+        records = [
+            json.loads(row)
+            for row in command(
+                "translate", tiny_model, "--format", "jsonl", *arguments, stdin=TEXT.encode()
+            ).out.splitlines()
+        ]
+        expected = [
+            (record["line"], hypothesis["text"].replace("\n", " ").replace("\r", " "))
+            for record in records
+            for hypothesis in record["alternatives"]
+        ]
+        assert [row[:2] for row in rows] == expected
+        assert all("|||" in text for _, text, _ in rows)
+        assert "2 lines have '|||' in a translation" in moses.err
+        assert "--format jsonl" in moses.err
+    plain = command("translate", tiny_model, "--format", "moses", *FAST, stdin=TEXT.encode())
+    assert "|||" not in plain.err
+
+
+@pytest.fixture
+def interrupted_after_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Press Ctrl-C when two lines are translated."""
+    real = Translator.translate_stream
+
+    def stream(self: Translator, *arguments: object, **settings: object) -> Iterator[object]:
+        for count, result in enumerate(real(self, *arguments, **settings)):  # type: ignore[arg-type]
+            if count == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield result
+
+    monkeypatch.setattr(Translator, "translate_stream", stream)
+
+
+@pytest.mark.usefixtures("interrupted_after_two")
+def test_ctrl_c_says_what_is_out(command: Command, tiny_model: Path, tmp_path: Path) -> None:
+    outcome = command("translate", tiny_model, *FAST, stdin=TEXT.encode() * 3)
+    assert outcome.status == 130
+    assert outcome.out.count("\n") == 2
+    assert outcome.out.endswith("\n")
+    assert "2 lines are translated and written, each of them whole" in outcome.err
+    assert "line 3 of the input" in outcome.err
+    assert "Traceback" not in outcome.err
+    (tmp_path / "out").write_text("old\n")
+    outcome = command("translate", tiny_model, "--output", "out", *FAST, stdin=TEXT.encode() * 3)
+    assert outcome.status == 130
+    assert "interrupted after 2 lines; out is made whole or not at all, and is as it was" in outcome.err
+    assert (tmp_path / "out").read_text() == "old\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def pressed(times: int, *, is_held: bool) -> tuple[bool, bool]:
+    """Press Ctrl-C; return whether what stood after that was done, and whether it was interrupted in the end."""
+    is_done = False
+    try:
+        with HeldInterrupt() as interruption, interruption.held() if is_held else nullcontext():
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+            is_done = True
+    except KeyboardInterrupt:
+        return is_done, True
+    return is_done, False
+
+
+def test_ctrl_c_waits_for_the_end_of_a_line_and_a_second_one_does_not() -> None:
+    assert pressed(0, is_held=True) == (True, False)
+    assert pressed(1, is_held=True) == (True, True)
+    assert pressed(2, is_held=True) == (False, True)
+    assert pressed(1, is_held=False) == (False, True)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_is_told_by_every_verb(command: Command, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pellucid.jobs.score.read_pairs", interrupt)
+    outcome = command("score", tiny_model, "--src", "s", "--tgt", "t")
+    assert (outcome.status, outcome.out) == (130, "")
+    assert "interrupted" in outcome.err
+
+
+@pytest.mark.parametrize("most", [1, 0])
+def test_small_memory_is_told_by_score_and_evaluate(
+    most: int, command: Command, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory for one sentence at a time is enough; where it is not, the sentence is named."""
+    from pellucid.model.transformer import Transformer
+
+    real = Transformer.encode
+
+    def encode(self: Transformer, source: object, **more: object) -> object:
+        if len(source) > most:  # type: ignore[arg-type]
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+        return real(self, source, **more)  # type: ignore[arg-type]
+
+    for side in "st":
+        (tmp_path / side).write_text(TEXT)
+    score = ("score", tiny_model, "--src", "s", "--tgt", "t")
+    evaluate = ("evaluate", tiny_model, "--src", "s", "--ref", "t", "--set", "beam_size=1")
+    wanted = command(*score).out
+    monkeypatch.setattr(Transformer, "encode", encode)
+    scored, evaluated = command(*score), command(*evaluate)
+    if most:
+        assert scored.status == evaluated.status == 0, scored.err + evaluated.err
+        numbers = [[float(line.split("\t")[0]) for line in out.splitlines()] for out in (wanted, scored.out)]
+        assert numbers[1] == pytest.approx(numbers[0], abs=1e-4)
+        return
+    for outcome in (scored, evaluated):
+        assert outcome.status == 1
+        assert outcome.out == ""
+        assert "not enough memory" in outcome.err
+        assert "Traceback" not in outcome.err
+    assert "pair 2" in scored.err
+    assert "line 1" in evaluated.err
+
+
+def test_a_corpus_larger_than_memory_is_told(
+    command: Command, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("pellucid.jobs.score.read_pairs", fail)
+    outcome = command("score", tiny_model, "--src", "s", "--tgt", "t")
+    assert outcome.status == 1
+    assert "not enough memory" in outcome.err

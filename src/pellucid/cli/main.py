@@ -66,6 +66,9 @@ def run() -> None:
     except KeyboardInterrupt:
         say_error("interrupted")
         sys.exit(130)
+    except MemoryError:
+        say_error("there is not enough memory; give less text at once, or use a machine with more")
+        sys.exit(1)
     except BrokenPipeError:
         # The reader of our output has left (as in "| head"); what it wanted it has.
         _let_go_of_standard_output()
@@ -93,6 +96,9 @@ def _call() -> None:
         if isinstance(leaving.__context__, BrokenPipeError):
             raise leaving.__context__ from None
         _flush()
+        # Of Ctrl-C Typer leaves the status alone; somebody has to say what happened.
+        if leaving.code == 130 and isinstance(leaving.__context__, typer.Exit):
+            raise KeyboardInterrupt from None
         raise
     _flush()
 

@@ -22,7 +22,7 @@ from typing import BinaryIO, Final, TextIO, cast
 
 from pellucid.errors import ConfigError, DataError
 
-__all__ = ["LineSource", "reading", "writing"]
+__all__ = ["LineSource", "is_stream", "reading", "writing"]
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -142,7 +142,7 @@ def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
         raise ConfigError(f"{output}: cannot be written: {error}") from None
     if status is not None and stat.S_ISDIR(status.st_mode):
         raise ConfigError(f"{output}: is a folder; name a file with --output")
-    is_special = (status is not None and not stat.S_ISREG(status.st_mode)) or output.is_relative_to("/dev")
+    is_special = is_stream(output)
     if status is not None and source.status is not None and not is_special and os.path.samestat(status, source.status):
         raise ConfigError(f"--output {output} is the file that is read; name another file")
     if not is_special and status is not None and not os.access(target, os.W_OK):
@@ -164,6 +164,11 @@ def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
     finally:
         if not is_special:
             partial.unlink(missing_ok=True)
+
+
+def is_stream(output: Path) -> bool:
+    """Return whether what is written there is out at once (a pipe, ``/dev/stdout``), not a file that is made whole."""
+    return (output.exists() and not output.is_file()) or output.is_relative_to("/dev")
 
 
 @contextmanager

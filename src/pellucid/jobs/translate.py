@@ -10,8 +10,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, TextIO
 
-from pellucid.errors import ConfigError
-from pellucid.jobs.line_files import reading, writing
+from pellucid.errors import ConfigError, InterruptedByUser
+from pellucid.jobs.interruption import HeldInterrupt
+from pellucid.jobs.line_files import is_stream, reading, writing
 from pellucid.jobs.models import open_translator
 from pellucid.translation.hypothesis import Translation
 from pellucid.translation.translator import Translator
@@ -22,6 +23,7 @@ CHUNK_LINES: Final = 1024
 """Lines that are read before their translations are written: they share batches."""
 _REPORTED_PROBLEMS = 20
 _WORTH_SAYING = {"split", "max_length", "unknown"}
+_BAR: Final = "|||"
 
 
 class OutputFormat(StrEnum):
@@ -75,6 +77,7 @@ def translate_file(
         BundleError: the model cannot be used.
         DataError: the input cannot be read.
         ConfigError: a setting is wrong, the format cannot hold what was asked for, or the output cannot be written.
+        InterruptedByUser: Ctrl-C; says how many lines are out.
     """
     if chunk_lines < 1:
         raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
@@ -84,16 +87,42 @@ def translate_file(
             f"n_best = {translator.config.n_best} does not fit --format text, which holds one line for each line; "
             "use --format jsonl or --format moses"
         )
+    written = 0
+
+    def advance(done: int) -> None:
+        nonlocal written
+        written = done
+        progress(done)
+
     with reading(file) as source, writing(output, source=source) as sink:
-        return translate_lines(
-            translator,
-            source.lines(),
-            sink,
-            name=source.name,
-            format=format,
-            chunk_lines=chunk_lines,
-            progress=progress,
+        try:
+            return translate_lines(
+                translator,
+                source.lines(),
+                sink,
+                name=source.name,
+                format=format,
+                chunk_lines=chunk_lines,
+                progress=advance,
+            )
+        except KeyboardInterrupt:
+            sink.flush()
+            raise InterruptedByUser(_left_by(written, output)) from None
+
+
+def _left_by(written: int, output: Path | None) -> str:
+    """Say what an interruption leaves behind."""
+    if output is not None and not is_stream(output):
+        return (
+            f"interrupted after {written:,} lines; {output} is made whole or not at all, and is as it was before. "
+            "Translate to standard output to keep what is done"
         )
+    if not written:
+        return "interrupted before the first line was written"
+    return (
+        f"interrupted: {written:,} lines are translated and written, each of them whole; "
+        f"to go on, begin with line {written + 1:,} of the input"
+    )
 
 
 def translate_lines(
@@ -110,19 +139,25 @@ def translate_lines(
     unreadable: dict[int, str] = {}
     problems: list[str] = []
     flags: Counter[str] = Counter()
-    count = 0
+    count = ambiguous = 0
     stream = translator.translate_stream(_readable(lines, unreadable), chunk=chunk_lines)
-    for count, result in enumerate(stream, start=1):
-        error = unreadable.pop(count, None) or result.error
-        if error:
-            problems.append(f"{name}, line {count}: {error}")
-        flags.update(set(result.flags) & _WORTH_SAYING)
-        sink.write(_format(count - 1, result, error, format))
-        if count % chunk_lines == 0:
+    with HeldInterrupt() as interruption:
+        for count, result in enumerate(stream, start=1):
+            error = unreadable.pop(count, None) or result.error
+            if error:
+                problems.append(f"{name}, line {count}: {error}")
+            flags.update(set(result.flags) & _WORTH_SAYING)
+            ambiguous += any(_BAR in hypothesis.text for hypothesis in result.alternatives)
+            with interruption.held():
+                sink.write(_format(count - 1, result, error, format))
+                if count % chunk_lines == 0:
+                    sink.flush()
+                progress(count)
+        with interruption.held():
             sink.flush()
-        progress(count)
-    sink.flush()
     notes = ", ".join(f"{n:,} {'line' if n == 1 else 'lines'} flagged {flag!r}" for flag, n in sorted(flags.items()))
+    if format is OutputFormat.MOSES and ambiguous:
+        notes = "\n".join(filter(None, (notes, _on_bars(ambiguous))))
     if len(problems) > _REPORTED_PROBLEMS:
         left = len(problems) - _REPORTED_PROBLEMS
         problems = [*problems[:_REPORTED_PROBLEMS], f"... and {left:,} more lines failed"]
@@ -154,6 +189,14 @@ def _format(index: int, result: Translation, error: str | None, format: OutputFo
     if error:
         record["error"] = error
     return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _on_bars(lines: int) -> str:
+    # Other toolkits write the text as it is, too; Moses itself has its users escape "|" in training text.
+    return (
+        f"{lines:,} {'line has' if lines == 1 else 'lines have'} {_BAR!r} in a translation, which is kept as it is: "
+        'read a row from its first " ||| " to its last, or use --format jsonl'
+    )
 
 
 def _one_line(text: str) -> str:

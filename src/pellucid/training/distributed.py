@@ -9,12 +9,16 @@ the first one writes. Read ``update.py`` next.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import torch
 import torch.distributed
 from torch import Tensor, nn
+
+from pellucid.errors import ConfigError, StoppedError
+from pellucid.runtime import is_lack_of_memory
 
 __all__ = ["ONE_PROCESS", "ProcessGroup", "Ranks", "ranks_of_environment"]
 
@@ -57,7 +61,10 @@ ONE_PROCESS: Final = Ranks()
 
 
 class ProcessGroup(Ranks):
-    """The processes of ``torch.distributed``, which must be initialised."""
+    """The processes of ``torch.distributed``, which must be initialised.
+
+    Every method that waits for the others raises StoppedError where one of them is gone or does not answer.
+    """
 
     def __init__(self) -> None:
         self.rank = torch.distributed.get_rank()
@@ -67,7 +74,8 @@ class ProcessGroup(Ranks):
     def total(self, numbers: Sequence[float]) -> list[float]:
         """Return numbers added up over all processes."""
         values = torch.tensor(list(numbers), dtype=torch.float64, device=self._device)
-        torch.distributed.all_reduce(values)
+        with self._needing_others():
+            torch.distributed.all_reduce(values)
         found: list[float] = values.tolist()
         return found
 
@@ -78,10 +86,11 @@ class ProcessGroup(Ranks):
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
-        torch.distributed.all_reduce(flat)
+        with self._needing_others():
+            torch.distributed.all_reduce(flat)
+            torch.distributed.all_reduce(sums)
         parts = torch.split(flat, [gradient.numel() for gradient in gradients])
         torch._foreach_copy_(gradients, [part.view_as(g) for part, g in zip(parts, gradients, strict=True)])
-        torch.distributed.all_reduce(sums)
 
     def from_first(self, make: Callable[[], str]) -> str:
         """Return the text that the first process makes; the others wait for it."""
@@ -92,16 +101,18 @@ class ProcessGroup(Ranks):
         values = torch.zeros(size, dtype=torch.uint8, device=self._device)
         if self.is_first:
             values.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
-        torch.distributed.broadcast(values, src=0)
-        return bytes(values.cpu().numpy()).decode()
+        with self._needing_others():
+            torch.distributed.broadcast(values, src=0)
+            return bytes(values.cpu().numpy()).decode()
 
     def agreed_clock(self, clock: Callable[[], float]) -> Callable[[], float]:
         """Return a clock that shows every process the time of the first; all must look at it equally often."""
 
         def read() -> float:
             now = torch.tensor([clock()], dtype=torch.float64, device=self._device)
-            torch.distributed.broadcast(now, src=0)
-            return float(now.item())
+            with self._needing_others():
+                torch.distributed.broadcast(now, src=0)
+                return float(now.item())
 
         return read
 
@@ -111,13 +122,50 @@ class ProcessGroup(Ranks):
 
     def wait(self) -> None:
         """Wait until every process is here."""
-        torch.distributed.barrier()
+        with self._needing_others():
+            torch.distributed.barrier()
+
+    @contextmanager
+    def _needing_others(self) -> Iterator[None]:
+        """Say what it means when another process is gone; the library only knows of a connection."""
+        try:
+            yield
+        except RuntimeError as error:
+            if is_lack_of_memory(error):
+                raise
+            reason = _first_line(error)
+            is_late = "timed out" in reason.lower() or "timeout" in reason.lower()
+            what = (
+                "has not answered in time; is it stopped, or is its machine away?"
+                if is_late
+                else "has ended, and a step needs all of them; its own message says why, or the system's log."
+            )
+            raise StoppedError(
+                f"process {self.rank} of {self.count} (counted from 0): another process of this run {what} "
+                "What was saved is intact: mend the cause and give the same command again, and the run continues from "
+                f"its newest checkpoint ({reason})"
+            ) from None
 
 
 def ranks_of_environment(device: torch.device) -> Ranks:
-    """Return the processes that ``torchrun`` started together with this one, connected; one process without it."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    """Return the processes that ``torchrun`` started together with this one, connected; one process without it.
+
+    Raises:
+        ConfigError: they cannot be connected.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
         return ONE_PROCESS
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        try:
+            torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        except (ValueError, RuntimeError) as error:
+            raise ConfigError(
+                f"WORLD_SIZE = {os.environ['WORLD_SIZE']!r} says that several processes train together, but they "
+                f"cannot be connected ({_first_line(error)}); start them with torchrun, or unset "
+                "WORLD_SIZE for one process"
+            ) from None
     return ProcessGroup()
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

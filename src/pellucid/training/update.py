@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pellucid.config import TrainingConfig
 from pellucid.errors import TrainingError
-from pellucid.runtime import Runtime
+from pellucid.runtime import Runtime, is_lack_of_memory
 from pellucid.training.batches import BatchStream, TensorBatch, split_rows
 from pellucid.training.distributed import Ranks
 from pellucid.training.loss import batch_loss
@@ -154,7 +154,7 @@ class Updater:
                 )
                 torch.autograd.backward(loss, grad_tensors=loss.new_tensor(1.0 / target_tokens))
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not is_lack_of_memory(error):
                     raise
                 raise _OutOfMemory(index) from None
             sums.append(torch.stack([loss.detach(), nll]))
@@ -167,10 +167,3 @@ class Updater:
         if not math.isfinite(loss):
             return f"the loss is {loss}"
         return "" if math.isfinite(norm) else f"the norm of the gradient is {norm}"
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return "not enough memory" in text or "can't allocate memory" in text or "out of memory" in text

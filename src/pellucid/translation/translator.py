@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, overload
 
-import torch
-
 from pellucid.config import TranslationConfig, validated
 from pellucid.errors import IncompatibleModelError, RequestError
 from pellucid.model.transformer import Transformer
+from pellucid.runtime import is_lack_of_memory
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints, constraints_for
 from pellucid.translation.greedy import greedy_search
@@ -191,7 +190,8 @@ class Translator:
         """Score given translations with the model, in order; the end of sentence is scored too.
 
         Raises:
-            RequestError: the numbers of texts differ, or a text cannot be tokenised or is too long for the model.
+            RequestError: the numbers of texts differ; or a text cannot be tokenised, or is too long for the model or
+                for the memory.
         """
         if len(sources) != len(targets):
             raise RequestError(f"{len(sources)} sources and {len(targets)} targets; give as many of each")
@@ -203,9 +203,8 @@ class Translator:
         scored: dict[int, ScoredPair] = {}
         lengths = [max(len(source), len(target)) for source, target in zip(source_ids, target_ids, strict=True)]
         for batch in _batches(lengths, self.config.batch_size):
-            some_targets = [target_ids[place] for place in batch]
-            terms = self._forced([source_ids[place] for place in batch], some_targets)
-            for place, ids, row in zip(batch, some_targets, terms, strict=True):
+            for place, row in self._score_batch(batch, source_ids, target_ids):
+                ids = target_ids[place]
                 pieces = tuple(self.tokenizer.target_pieces(ids))
                 scored[place] = ScoredPair(tuple(ids), pieces, sum(row), tuple(row))
             progress(len(scored))
@@ -283,6 +282,8 @@ class Translator:
     ) -> Iterator[tuple[int, list[Hypothesis] | str]]:
         """Search some units together; where that fails, in halves, until a unit that fails stands alone."""
         source_ids = [units[place].ids for place in places]
+        results: Sequence[list[Hypothesis]] | None = None
+        problem = ""
         try:
             if config.sampling:
                 results = sample(self._make_stepper(), source_ids, config=config, constraints=constraints)
@@ -294,16 +295,18 @@ class Translator:
                     self._make_stepper(), source_ids, config=config, constraints=constraints, observer=seen_by
                 )
         except (RequestError, MemoryError, RuntimeError) as error:
-            if not isinstance(error, RequestError) and not _is_lack_of_memory(error):
+            if not isinstance(error, RequestError) and not is_lack_of_memory(error):
                 raise
-            if len(places) == 1:
-                yield places[0], str(error) if isinstance(error, RequestError) else _NO_MEMORY
-                return
+            problem = str(error) if isinstance(error, RequestError) else _NO_MEMORY
+        # Outside of the except clause, whose error keeps the tensors of the failed search alive.
+        if results is not None:
+            yield from zip(places, results, strict=True)
+        elif len(places) == 1:
+            yield places[0], problem
+        else:
             middle = len(places) // 2
             for half in (places[:middle], places[middle:]):
                 yield from self._search_batch(units, half, config, constraints, observer)
-            return
-        yield from zip(places, results, strict=True)
 
     def _step_models(self) -> Stepper:
         steppers = [ModelStepper(model) for model in self.models]
@@ -324,6 +327,30 @@ class Translator:
         if self.models:
             return forced_log_probabilities(self.models, source_ids, target_ids)
         return forced_log_probabilities_by_steps(self._make_stepper(), source_ids, target_ids)
+
+    def _score_batch(
+        self, places: Sequence[int], source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]
+    ) -> Iterator[tuple[int, list[float]]]:
+        """Score some pairs together; where memory is too small, in halves, until one that is too large stands alone."""
+        terms: list[list[float]] | None = None
+        try:
+            terms = self._forced([source_ids[place] for place in places], [target_ids[place] for place in places])
+        except (MemoryError, RuntimeError) as error:
+            if not is_lack_of_memory(error):
+                raise
+        # Outside of the except clause, whose error keeps the tensors of the failed pass alive.
+        if terms is not None:
+            yield from zip(places, terms, strict=True)
+            return
+        if len(places) == 1:
+            sides = len(source_ids[places[0]]), len(target_ids[places[0]])
+            raise RequestError(
+                f"pair {places[0] + 1}: there is not enough memory for its {sides[0]} and {sides[1]} tokens; "
+                "score its sentences one by one"
+            )
+        middle = len(places) // 2
+        for half in (places[:middle], places[middle:]):
+            yield from self._score_batch(half, source_ids, target_ids)
 
     def _refuse_too_long(self, place: int, length: int) -> None:
         if length > self._longest:
@@ -354,11 +381,6 @@ def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
         batch.append(place)
     if batch:
         yield batch
-
-
-def _is_lack_of_memory(error: Exception) -> bool:
-    # For memory of the processor torch has no exception of its own, only this text (c10/core/impl/alloc_cpu.cpp).
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _refuse_strangers(model: Transformer, tokenizer: Tokenizer) -> None:
