@@ -1,7 +1,7 @@
 # The few commands of this repository. Everything they install goes into .venv and nowhere else.
 #   make demo       train a small translator, translate with it and score it (4 to 8 minutes, 3 of them training)
 #   make test       the fast tests, at most 5 minutes on two cores
-#   make test-slow  crash tests, learned tasks, planted bugs: everything that takes minutes
+#   make test-slow  crash tests, learned tasks, planted bugs, the page in a browser: everything that takes minutes
 #   make check      format, lint, types, then the fast tests: run it before a commit
 #   make bench      the races against other tools; needs the network, takes an hour
 # Another Python: make PYTHON=python3.12 test. More for the demo: make demo DEMO="--minutes 2 --seed 7"
@@ -35,6 +35,11 @@ $(VENV)/.test-installed: pyproject.toml constraints.txt
 	@$(INSTALL) -e ".[test]" | $(SHOW)
 	@touch $@
 
+$(VENV)/.browser-installed: $(VENV)/.test-installed
+	@echo "installing what drives a browser into $(VENV); the browser itself is the system's (apt-get install chromium)"
+	@$(INSTALL) -e ".[test,browser]" | $(SHOW)
+	@touch $@
+
 $(VENV)/.check-installed: $(VENV)/.test-installed
 	@echo "installing ruff and mypy into $(VENV)"
 	@$(INSTALL) -e ".[test,check]" | $(SHOW)
@@ -49,7 +54,7 @@ test: $(VENV)/.test-installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 # One at a time, with all the cores: several of these measure minutes and speed.
-test-slow: $(VENV)/.test-installed
+test-slow: $(VENV)/.browser-installed
 	$(BIN)/python -m pytest -q -m slow --durations=15
 
 # Formats code only: ruff would also lay out the quotations in docs/, which are compared with the source.

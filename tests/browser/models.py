@@ -1,0 +1,69 @@
+"""Models that the browser tests look into: one trained for a few steps, and random ones of any shape."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from pellucid.bundle import save_bundle
+from pellucid.config import ModelConfig
+from pellucid.model.transformer import Transformer
+from pellucid.sample.corpus import build_corpus
+from pellucid.text.tokenizer import BytesTokenizer
+
+SHAPE = {
+    "model.d_model": 24,
+    "model.num_heads": 3,
+    "model.d_feedforward": 29,
+    "model.num_encoder_layers": 2,
+    "model.num_decoder_layers": 3,
+    "training.train_steps": 6,
+    "training.batch_size": 499,
+    "training.warmup_steps": 2,
+    "training.valid_steps": 3,
+    "training.valid_bleu_sentences": 5,
+    "training.threads": 1,
+}
+
+
+def pellucid(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "pellucid", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+
+
+def train_small_run(folder: Path) -> Path:
+    """Train six steps on the embedded corpus: English and French pieces, journal, probes and snapshots."""
+    corpus = build_corpus(seed=1, train_size=499, valid_size=23, test_size=2)
+    for name, pairs in (("train", corpus.train), ("valid", corpus.valid)):
+        (folder / f"{name}.en").write_text("".join(p.source + "\n" for p in pairs), encoding="utf-8")
+        (folder / f"{name}.fr").write_text("".join(p.target + "\n" for p in pairs), encoding="utf-8")
+    pellucid(
+        "train", "--train-src", folder / "train.en", "--train-tgt", folder / "train.fr",
+        "--valid-src", folder / "valid.en", "--valid-tgt", folder / "valid.fr", "--src-lang", "en", "--tgt-lang", "fr",
+        "--preset", "tiny", "--output", folder / "small", *(f"--set={name}={value}" for name, value in SHAPE.items()),
+    )  # fmt: skip
+    return folder / "small"
+
+
+def save_random_model(folder: Path, **changes: object) -> Path:
+    """Write a model of bytes with random weights: 2 encoder and 3 decoder layers, 3 heads, but for ``changes``."""
+    tokenizer = BytesTokenizer()
+    shape: dict[str, object] = {
+        "d_model": 18,
+        "num_heads": 3,
+        "d_feedforward": 23,
+        "num_encoder_layers": 2,
+        "num_decoder_layers": 3,
+        "max_positions": 1031,
+        "source_vocab_size": tokenizer.source_vocab_size,
+        "target_vocab_size": tokenizer.target_vocab_size,
+        "specials": tokenizer.specials,
+    }
+    torch.manual_seed(3)
+    model = Transformer(ModelConfig.model_validate(shape | changes)).eval()
+    save_bundle(folder, model, tokenizer=tokenizer, card="random", source_language="en", target_language="fr")
+    return folder

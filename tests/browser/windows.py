@@ -1,0 +1,135 @@
+"""An open page, and everything that must not happen on it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import BrowserContext, ConsoleMessage, Frame, Page, Request
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = Path(os.environ.get("PELLUCID_SCREENSHOTS", ROOT / "build" / "screenshots"))
+PATIENCE_SECONDS = 60.0
+SERIOUS = {"serious", "critical"}
+
+
+@dataclass
+class Window:
+    """A page with what it asked for and what went wrong on it; at the end of a test ``problems`` must be empty."""
+
+    page: Page
+    origin: str
+    """What it may ask: a server's ``http://127.0.0.1:PORT``, or the address of the one file."""
+    problems: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    """Addresses asked for, ``data:`` and ``blob:`` aside."""
+    bytes_received: int = 0
+
+    def watch(self) -> None:
+        """Note errors of the console, uncaught ones, refusals of the policy and requests to anybody else."""
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        self.page.on("crash", lambda _: self.problems.append("the page crashed"))
+        self.page.on("request", self._asked)
+        self.page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url[:200]}"))
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning", "assert"}:
+            self.problems.append(f"console {message.type}: {message.text[:500]}")
+
+    def _asked(self, request: Request) -> None:
+        if urlsplit(request.url).scheme in {"data", "blob", "about"}:
+            return
+        self.requests.append(request.url)
+        if not request.url.startswith(self.origin):
+            self.problems.append(f"asked somebody else: {request.url[:200]}")
+
+    def until(self, expression: str, argument: object = None, *, frame: Frame | None = None) -> Any:
+        """Wait until an expression is true on the page, and return it.
+
+        Playwright's ``wait_for_function`` evaluates a string from inside the page, which its policy refuses.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            value = (frame or self.page).evaluate(expression, argument)
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                shown = self.page.evaluate("document.body.innerText.slice(0, 800)")
+                raise AssertionError(f"never true: {expression}\nproblems: {self.problems}\nthe page shows: {shown}")
+            self.page.wait_for_timeout(50)
+
+    def ready(self) -> Window:
+        """Wait until the view is drawn with its numbers."""
+        self.until(
+            "() => window.__inspect?.trace && document.querySelector('main[aria-busy=false] .chapter') && "
+            "!document.querySelector('.chapter [aria-busy=true]')"
+        )
+        self.page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+        return self
+
+    def go(self, **state: object) -> Window:
+        """Change the address after ``#`` as a link would, and wait for the view: ``go(view="links", layer=1)``."""
+        self.page.evaluate(
+            "(state) => { location.hash = new URLSearchParams(state); }",
+            {
+                name: ",".join(map(str, value)) if isinstance(value, list) else str(value)
+                for name, value in state.items()
+            },
+        )
+        if "view" in state:
+            self.until("(name) => document.querySelector('.chapter')?.dataset.view === name", state["view"])
+        return self.ready()
+
+    def value(self, site: str, *index: int) -> float:
+        """Return one number of the trace, as the page has it."""
+        return float(self.page.evaluate("([site, index]) => __inspect.value(site, index)", [site, list(index)]))
+
+    def array(self, site: str) -> tuple[list[int], list[float]]:
+        """Return shape and numbers of a whole site, as the page has them."""
+        found: Mapping[str, Any] = self.page.evaluate(
+            "async (path) => { const {shape, data} = await __inspect.get(path); return {shape, data: [...data]}; }",
+            f"api/traces/{self.trace_id}/sites/{site}",
+        )
+        return list(found["shape"]), list(found["data"])
+
+    @property
+    def trace_id(self) -> str:
+        """The trace that the page shows."""
+        return str(self.page.evaluate("__inspect.trace.id"))
+
+    def num_nodes(self) -> int:
+        """Count the elements of the document."""
+        return int(self.page.evaluate("document.getElementsByTagName('*').length"))
+
+    def accessibility_problems(self, *, least: Sequence[str] = tuple(SERIOUS)) -> list[str]:
+        """Let axe look at the page; name what it finds serious, with the places."""
+        self.page.evaluate(AXE_SCRIPT)
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{rule['id']} ({rule['impact']}): {rule['help']}: {[node['html'][:160] for node in rule['nodes'][:3]]}"
+            for rule in found["violations"]
+            if rule["impact"] in least
+        ]
+
+    def screenshot(self, name: str, *, whole: bool = True) -> Path:
+        """Keep a picture of the page for a person to look at."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        self.page.screenshot(path=path, full_page=whole)
+        return path
+
+
+def open_window(context: BrowserContext, address: str, *, origin: str = "") -> Window:
+    """Open an address in a context of its own and watch it from the first request on."""
+    parts = urlsplit(address)
+    window = Window(context.new_page(), origin or (f"{parts.scheme}://{parts.netloc}" if parts.netloc else address))
+    window.watch()
+    window.page.goto(address)
+    return window
