@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from pellucid.bundle import find_model_folder, load_bundle, save_bundle
+from pellucid.bundle import find_model_folder, load_bundle, load_snapshot, save_bundle
 from pellucid.config import ModelConfig, SpecialIds, TranslationConfig
 from pellucid.durable import Disk
 from pellucid.errors import BundleError, IncompatibleModelError, StoppedError
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
+from pellucid.training.probes import write_snapshot
 
 
 def random_model(seed: int, **changes: object) -> Transformer:
@@ -132,3 +133,58 @@ def test_another_tokenizer_does_not_slip_in(tmp_path: Path) -> None:
         save_bundle(
             tmp_path / "m", random_model(1), tokenizer=other, card="", source_language="de", target_language="en"
         )
+
+
+def test_float16_on_disk_is_float32_in_memory_and_said_to_be_so(tmp_path: Path) -> None:
+    model = random_model(1)
+    options = {"tokenizer": BytesTokenizer(), "card": "", "source_language": "de", "target_language": "en"}
+    whole = save_bundle(tmp_path / "whole", model, **options)  # type: ignore[arg-type]
+    half = save_bundle(tmp_path / "half", model, dtype=torch.float16, **options)  # type: ignore[arg-type]
+    assert (whole.weights_dtype, half.weights_dtype) == (None, "float16")
+    sizes = [(tmp_path / name / d.weights).stat().st_size for name, d in (("whole", whole), ("half", half))]
+    assert sizes[1] < 0.6 * sizes[0]
+    bundle = load_bundle(tmp_path / "half")
+    assert bundle.description.weights_dtype == "float16"
+    for name, parameter in bundle.model.named_parameters():
+        assert parameter.dtype is torch.float32
+        assert torch.equal(parameter, model.get_parameter(name).half().float())
+
+
+def test_a_number_format_other_than_the_one_that_is_told_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "m", random_model(1))
+    path = tmp_path / "m" / "model.toml"
+    path.write_text(path.read_text().replace("[files]", 'weights_dtype = "float16"\n\n[files]'))
+    with pytest.raises(IncompatibleModelError, match=r"number format 'F32', allowed F16"):
+        load_bundle(tmp_path / "m")
+
+
+def test_a_weight_too_large_for_float16_is_refused(tmp_path: Path) -> None:
+    model = random_model(1)
+    with torch.no_grad():
+        model.encoder.layers[0].feed_forward.outer.weight[3, 5] = 70_000
+    with pytest.raises(BundleError, match=r"encoder.layers.0.feed_forward.outer.weight.*float32"):
+        save_bundle(
+            tmp_path / "m",
+            model,
+            tokenizer=BytesTokenizer(),
+            card="",
+            source_language="de",
+            target_language="en",
+            dtype=torch.float16,
+        )
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_snapshot_is_read_with_the_rest_of_its_model(tmp_path: Path) -> None:
+    save(tmp_path / "m", random_model(1))
+    bundle, other = load_bundle(tmp_path / "m"), random_model(2)
+    write_snapshot(tmp_path, other, step=30)
+    snapshot = load_snapshot(bundle, tmp_path / "step-00000030.safetensors", step=30)
+    assert same_weights(snapshot.model, other)
+    assert snapshot.description.facts == {"step": 30}
+    assert snapshot.tokenizer is bundle.tokenizer
+    write_snapshot(tmp_path, random_model(2, d_feedforward=19), step=40)
+    with pytest.raises(IncompatibleModelError, match="feed_forward"):
+        load_snapshot(bundle, tmp_path / "step-00000040.safetensors", step=40)
+    with pytest.raises(BundleError, match="no weights of step 50"):
+        load_snapshot(bundle, tmp_path / "step-00000050.safetensors", step=50)

@@ -10,7 +10,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -62,8 +62,6 @@ class OpenedModel:
     examples: tuple[str, ...] = ()
     is_walkthrough: bool = False
     is_snapshot: bool = False
-    memory: dict[str, bytes] = field(default_factory=dict, repr=False)
-    """Answers that are dear to make and never change."""
 
     @property
     def snapshot_steps(self) -> tuple[int, ...]:
@@ -158,9 +156,7 @@ class Catalogue:
                 raise UnknownPathError(f"{model.id!r} was not read from a folder, so it has no snapshots")
             bundle = load_snapshot(origin, run / "snapshots" / f"step-{step:08d}.safetensors", step=step)
             translator = self._make_translator(bundle)
-            self._snapshots[name] = replace(
-                model, id=name, translator=translator, step=step, is_snapshot=True, memory={}
-            )
+            self._snapshots[name] = replace(model, id=name, translator=translator, step=step, is_snapshot=True)
         self._snapshots.move_to_end(name)
         while len(self._snapshots) > _SNAPSHOTS_IN_MEMORY:
             self._snapshots.popitem(last=False)

@@ -1,0 +1,112 @@
+"""The real command serves the page over a real socket, and ends when it is told to."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from pellucid.bundle import save_bundle
+from pellucid.config import ModelConfig, TranslationConfig
+from pellucid.model.transformer import Transformer
+from pellucid.text.tokenizer import BytesTokenizer
+
+COMMAND = [sys.executable, "-m", "pellucid", "serve"]
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("serve") / "toy"
+    tokenizer = BytesTokenizer()
+    config = ModelConfig(
+        d_model=18, num_heads=3, d_feedforward=23, num_encoder_layers=1, num_decoder_layers=2, max_positions=67
+    ).with_vocabulary(
+        source_size=tokenizer.source_vocab_size, target_size=tokenizer.target_vocab_size, specials=tokenizer.specials
+    )
+    torch.manual_seed(3)
+    save_bundle(
+        folder,
+        Transformer(config).eval(),
+        tokenizer=tokenizer,
+        card="",
+        source_language="de",
+        target_language="en",
+        translation=TranslationConfig(beam_size=2, max_length_constant=5, max_length_factor=0.1),
+        dtype=torch.float16,
+    )
+    return folder
+
+
+@contextmanager
+def served(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str], list[str]]]:
+    """Start the command; yield its address, the process and what it said so far."""
+    process = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True)
+    try:
+        said: list[str] = []
+        assert process.stderr is not None
+        for line in process.stderr:
+            said.append(line)
+            if found := re.search(r"look inside: (http://\S+)", line):
+                yield found[1], process, said
+                break
+        else:
+            pytest.fail("".join(said))
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=60)
+
+
+def fetched(address: str, body: object = None) -> tuple[int, bytes]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_the_command_serves_and_ends(model_folder: Path, number: int, status: int) -> None:
+    with served(str(model_folder), "--port", "0", "--threads", "1") as (address, process, said):
+        assert address.startswith("http://127.0.0.1:")
+        assert "toy: de → en" in "".join(said)
+        assert fetched(address)[1].startswith(b"<!doctype html>")
+        code, body = fetched(f"{address}api/traces", {"model": "toy", "source": "ab"})
+        manifest = json.loads(body)
+        assert code == 201
+        assert manifest["provenance"]["weights_dtype"] == "float16"
+        assert manifest["check"]["passed"]
+        assert fetched(f"{address}api/traces/{manifest['id']}/atlas")[0] == 200
+        assert fetched(f"{address}api/traces/other")[0] == 404
+        process.send_signal(number)
+        start = time.monotonic()
+        assert process.wait(60) == status
+        assert time.monotonic() - start < 30
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_a_taken_port_is_an_error_where_it_was_asked_for(model_folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [*COMMAND, str(model_folder), "--port", port], capture_output=True, text=True, check=False, timeout=300
+        )
+    assert done.returncode == 1
+    assert f"--port {port}" in done.stderr
+    assert "leave --port out" in done.stderr

@@ -1,0 +1,48 @@
+"""A server over a small random model, asked without a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from starlette.testclient import TestClient
+
+from pellucid.config import ModelConfig, TranslationConfig
+from pellucid.inspection.opened import Catalogue, OpenedModel, open_model
+from pellucid.model.transformer import Transformer
+from pellucid.serving.app import create_app
+from pellucid.text.tokenizer import BytesTokenizer
+from pellucid.translation.translator import Translator
+
+HERE = "http://127.0.0.1:8642"
+
+
+def opened_model(**changes: object) -> OpenedModel:
+    tokenizer = BytesTokenizer()
+    shape = {
+        "d_model": 18,
+        "num_heads": 3,
+        "d_feedforward": 23,
+        "num_encoder_layers": 1,
+        "num_decoder_layers": 2,
+        "max_positions": 67,
+        "source_vocab_size": tokenizer.source_vocab_size,
+        "target_vocab_size": tokenizer.target_vocab_size,
+        "specials": tokenizer.specials,
+    }
+    torch.manual_seed(5)
+    model = Transformer(ModelConfig.model_validate(shape | changes)).eval()
+    config = TranslationConfig(beam_size=2, max_length_factor=1e-9, max_length_constant=7)
+    return open_model(Translator(model, tokenizer, config=config), name="Toy")
+
+
+def client(
+    opened: OpenedModel | None = None, *, host: str = "127.0.0.1", base_url: str = HERE, **options: Any
+) -> TestClient:
+    opened = opened or opened_model()
+    catalogue = Catalogue([opened], make_translator=lambda bundle: opened.translator)
+    return TestClient(create_app(catalogue, host=host, **options), base_url=base_url)
+
+
+def ask(server: TestClient, source: str = "ab c", **wish: object) -> Any:
+    return server.post("/api/traces", json={"model": "toy", "source": source, **wish})

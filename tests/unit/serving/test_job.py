@@ -1,0 +1,43 @@
+"""Where the server listens, and which models it opens."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from pellucid.errors import BundleError, ConfigError
+from pellucid.jobs import serve
+
+
+def test_a_free_port_is_taken_where_the_usual_one_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(serve, "USUAL_PORT", port)
+        with serve.listen("127.0.0.1") as taken:
+            assert taken.getsockname()[1] not in (0, port)
+        with pytest.raises(ConfigError, match=rf"--port {port}: .*in use.*leave --port out"):
+            serve.listen("127.0.0.1", port)
+
+
+def test_the_usual_port_is_taken_where_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    monkeypatch.setattr(serve, "USUAL_PORT", port)
+    with serve.listen("127.0.0.1") as taken:
+        assert serve.address_of(taken, "127.0.0.1") == f"http://127.0.0.1:{port}/"
+        assert serve.address_of(taken, "::1") == f"http://[::1]:{port}/"
+        assert serve.address_of(taken, "0.0.0.0") == f"http://127.0.0.1:{port}/"
+
+
+@pytest.mark.parametrize("host", ["no.such.name.invalid", "192.0.2.1", "a b"])
+def test_a_host_that_is_not_of_this_machine_is_refused(host: str) -> None:
+    with pytest.raises(ConfigError, match=f"--host {host}"):
+        serve.listen(host, 0)
+
+
+def test_without_the_walkthrough_model_the_way_to_one_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(serve, "_WALKTHROUGH", tmp_path)
+    with pytest.raises(BundleError, match="pellucid demo"):
+        serve.open_catalogue([])

@@ -1,0 +1,113 @@
+"""Traces are kept up to so many bytes, under ids that nobody can guess; models compute one thing at a time."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from pellucid.errors import RequestError
+from pellucid.inspection.answers_trace import make_record
+from pellucid.inspection.opened import UnknownPathError
+from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceStore, new_id
+
+from .kit import ask, client, opened_model
+
+RECORD = make_record(opened_model(), "ab", trace_id="x")
+
+
+async def nobody_left() -> bool:
+    return False
+
+
+def test_the_least_recently_used_go_first() -> None:
+    size = RECORD.trace.nbytes + (64 << 10)
+    store = TraceStore(limit_bytes=3 * size)
+    for name in "abc":
+        store.add(replace(RECORD, id=name))
+    store.get("a")
+    store.add(replace(RECORD, id="d"))
+    assert store.nbytes <= store.limit_bytes
+    assert len(store) == 3
+    for kept in "acd":
+        assert store.get(kept).id == kept
+    with pytest.raises(UnknownPathError, match="translate the sentence again"):
+        store.get("b")
+
+
+def test_a_trace_that_is_too_large_alone_is_refused_and_the_others_stay() -> None:
+    store = TraceStore(limit_bytes=RECORD.trace.nbytes + (64 << 10))
+    store.add(RECORD)
+    larger = make_record(opened_model(), "abcdefgh", trace_id="y")
+    with pytest.raises(RequestError, match="--trace-memory-mb"):
+        store.add(larger)
+    assert store.get("x") is RECORD
+
+
+def test_a_server_keeps_within_its_memory() -> None:
+    opened = opened_model()
+    one = make_record(opened, "ab", trace_id="x").trace.nbytes + (64 << 10)
+    server = client(opened, trace_memory_bytes=5 * one)
+    ids = [ask(server, f"{n % 10}{n // 10}").json()["id"] for n in range(9)]
+    statuses = [server.get(f"/api/traces/{trace_id}").status_code for trace_id in ids]
+    assert statuses[-1] == 200
+    assert statuses[:4] == [404] * 4
+    assert len(set(ids)) == 9
+
+
+def test_ids_cannot_be_guessed() -> None:
+    ids = {new_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(trace_id) == 32 for trace_id in ids)
+
+
+def test_one_computes_at_a_time_and_the_queue_has_an_end() -> None:
+    together = most = 0
+    lock = threading.Lock()
+    outcomes: list[object] = []
+
+    def work() -> int:
+        nonlocal together, most
+        with lock:
+            together += 1
+            most = max(most, together)
+        threading.Event().wait(0.02)
+        with lock:
+            together -= 1
+        return 7
+
+    async def main() -> None:
+        queue = ComputeQueue(longest=3)
+
+        async def one() -> None:
+            try:
+                outcomes.append(await queue.run(work, is_gone=nobody_left))
+            except BusyError as error:
+                outcomes.append(str(error))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(one)
+        outcomes.append(await queue.run(work, is_gone=nobody_left))
+
+    anyio.run(main)
+    assert most == 1
+    assert outcomes.count(7) == 4
+    refused = [outcome for outcome in outcomes if outcome != 7]
+    assert len(refused) == 2
+    assert "3 sentences wait" in str(refused[0])
+
+
+def test_nothing_is_computed_for_a_client_that_left() -> None:
+    async def gone() -> bool:
+        return True
+
+    async def main() -> None:
+        queue = ComputeQueue(longest=1)
+        for _ in range(2):
+            with pytest.raises(ClientGoneError):
+                await queue.run(lambda: pytest.fail("computed"), is_gone=gone)
+
+    anyio.run(main)
