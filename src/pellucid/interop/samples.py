@@ -25,6 +25,7 @@ _NUMBER: Final = 24
 _LONGEST: Final = 29
 _MOST_LINES: Final = 200
 _TAG: Final = re.compile(r">>\S+<<")
+_LETTER: Final = re.compile(r"<0x(6[1-9A-F]|7[0-9A])>")
 _STRANGERS: Final = ("\u2603", "\U00010348\u2603", "\u4e2d\u2603x")
 """Characters that a vocabulary seldom has: each way of falling back must be the same."""
 
@@ -77,7 +78,7 @@ def make_samples(
         for place, length in enumerate(lengths):
             # Every third is spelt with pieces of the other side, which this segmenter may not know.
             pieces = generator.choices(target if place % 3 == 2 else source, k=length)
-            texts.append("".join(pieces).replace("\u2581", " ").strip())
+            texts.append(_spelt("".join(pieces)))
         texts += [f"{texts[place]} {stranger}" for place, stranger in enumerate(_STRANGERS)]
         texts += [f"{texts[place]} {stranger}" for place, stranger in enumerate(_other_sides_characters(tokenizer))]
         # As the vocabulary spells them: whether the tokenizer knows them for tags is to be found out.
@@ -101,8 +102,13 @@ def _plain(vocabulary: Vocabulary) -> list[str]:
     specials: SpecialIds = vocabulary.specials
     taken = {*specials.model_dump().values(), *(vocabulary.ids[tag] for tag in vocabulary.tags)}
     # Bytes alone rarely make a character, and a made sentence should be text.
-    return [
+    found = [
         piece
         for number, piece in enumerate(vocabulary.pieces)
         if number not in taken and not (piece.startswith("<") and piece.endswith(">"))
     ]
+    return found or [piece for piece in vocabulary.pieces if _LETTER.fullmatch(piece)]
+
+
+def _spelt(pieces: str) -> str:
+    return _LETTER.sub(lambda found: chr(int(found[1], 16)), pieces).replace("\u2581", " ").strip()

@@ -1,4 +1,7 @@
-"""Open a model for use: folder to ``Translator``, with the settings of a call on top of the model's own."""
+"""Open a model for use: folder to ``Translator``, with the settings of a call on top of the model's own.
+
+A folder that ``export --format onnx`` wrote is opened too, and run by onnxruntime.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import TranslationConfig, validated
 from pellucid.config.recipe import parse_settings
 from pellucid.errors import ConfigError
+from pellucid.interop.onnx_reading import is_onnx_folder, read_onnx
 from pellucid.runtime import Runtime
 from pellucid.translation.translator import Translator
 
@@ -16,12 +20,14 @@ __all__ = ["open_translator", "translator_of"]
 
 
 def open_translator(path: Path, *, settings: Sequence[str] = (), device: str = "auto", threads: int = 0) -> Translator:
-    """Load a model folder or run folder and make it ready to translate.
+    """Load a model folder, a run folder or an exported ONNX folder, and make it ready to translate.
 
     Raises:
         BundleError: there is no usable model there.
         ConfigError: a setting is unknown or out of range.
     """
+    if is_onnx_folder(path):
+        return _onnx_translator(path, settings=settings, device=device, threads=threads)
     runtime = Runtime.detect(device=device, threads=threads)
     runtime.apply()
     return translator_of(load_bundle(path, device=runtime.device), settings=settings)
@@ -34,19 +40,40 @@ def translator_of(bundle: Bundle, *, settings: Sequence[str] = ()) -> Translator
         ConfigError: a setting is unknown or out of range.
     """
     description = bundle.description
+    return Translator(
+        bundle.model,
+        bundle.tokenizer,
+        config=_configured(description.translation, settings),
+        source_language=description.source_language,
+        target_language=description.target_language,
+        origin=bundle,
+    )
+
+
+def _onnx_translator(folder: Path, *, settings: Sequence[str], device: str, threads: int) -> Translator:
+    if device not in ("auto", "cpu"):
+        raise ConfigError(
+            f"device = {device!r}: an ONNX folder runs on the processor here; use 'cpu', or the model itself"
+        )
+    runtime = Runtime.detect(device="cpu", threads=threads)
+    runtime.apply()
+    found = read_onnx(folder)
+    return Translator(
+        found.open(threads=runtime.threads).stepper,
+        found.tokenizer,
+        config=_configured(found.description.translation, settings),
+        source_language=found.description.source_language,
+        target_language=found.description.target_language,
+    )
+
+
+def _configured(own: TranslationConfig, settings: Sequence[str]) -> TranslationConfig:
     given: dict[str, object] = {}
     for keys, value in parse_settings(settings):
         if keys[:-1] not in {(), ("translation",)}:
             raise ConfigError(f"--set {'.'.join(keys)}: only settings of [translation] act here")
         given[keys[-1]] = value
-    table = description.translation.model_dump(exclude_unset=True)
+    table = own.model_dump(exclude_unset=True)
     if given.get("sampling"):
         table.pop("beam_size", None)  # model.toml spells out every setting, and its beam is no wish of this call
-    return Translator(
-        bundle.model,
-        bundle.tokenizer,
-        config=validated(TranslationConfig, table | given, place="translation"),
-        source_language=description.source_language,
-        target_language=description.target_language,
-        origin=bundle,
-    )
+    return validated(TranslationConfig, table | given, place="translation")
