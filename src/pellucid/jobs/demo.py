@@ -10,10 +10,11 @@ from pathlib import Path
 from pellucid.bundle import load_bundle
 from pellucid.config import Recipe, recipe_from
 from pellucid.durable import DISK
+from pellucid.errors import DataError
 from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.evaluate import translate_all
 from pellucid.jobs.models import translator_of
-from pellucid.jobs.train import JobReporter, train
+from pellucid.jobs.train import JobReporter, refuse_occupied, train
 from pellucid.sample.corpus import build_corpus
 from pellucid.sample.records import SampleCorpus, SamplePair
 
@@ -67,6 +68,10 @@ class DemoOutcome:
             "",
             f"The model is in {self.run / 'model'}. Try it:",
             f'  echo "The cat is very tired." | pellucid translate {self.run}',
+            "Look inside it, in your browser:",
+            f"  pellucid serve {self.run}",
+            "Or see how attention works, in the model that comes with pellucid:",
+            "  pellucid demo --serve",
         ]
         return "\n".join(lines)
 
@@ -103,15 +108,19 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
     """Write the corpus, train for ``minutes``, and test on held-out sentences.
 
     Raises:
+        DataError: the output is a file, or holds other text than the demo's; nothing is touched.
+        IncompatibleModelError: the output holds a run of other settings, as another seed; nothing is touched.
         StoppedError: stopped early; the same call continues.
     """
-    corpus = build_corpus(seed=seed, train_size=_TRAINING_PAIRS)
     texts = output / "text"
+    recipe = demo_recipe(texts, minutes=minutes, seed=seed)
+    refuse_occupied(recipe, output)
+    corpus = build_corpus(seed=seed, train_size=_TRAINING_PAIRS)
     write_corpus(corpus, texts)
     reporter.message(
         f"{len(corpus.train):,} sentence pairs written by pellucid's own grammar, {len(corpus.test):,} held out"
     )
-    train(demo_recipe(texts, minutes=minutes, seed=seed), output, reporter=reporter)
+    train(recipe, output, reporter=reporter)
     translator = translator_of(load_bundle(output))
 
     def french(pairs: Sequence[SamplePair]) -> list[str]:
@@ -146,9 +155,22 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
 
 
 def write_corpus(corpus: SampleCorpus, folder: Path) -> None:
-    """Write train, valid and test as parallel text files, English in ``.en`` and French in ``.fr``."""
+    """Write train, valid and test as parallel text files, English in ``.en`` and French in ``.fr``.
+
+    Raises:
+        DataError: a file of one of these names holds other text; none is written then.
+    """
+    contents = {
+        folder / f"{name}.{suffix}": "".join(getattr(pair, side) + "\n" for pair in pairs).encode()
+        for name, pairs in (("train", corpus.train), ("valid", corpus.valid), ("test", corpus.test))
+        for suffix, side in (("en", "source"), ("fr", "target"))
+    }
+    there = [path for path in contents if path.exists() or path.is_symlink()]
+    if foreign := [path for path in there if not path.is_file() or path.read_bytes() != contents[path]]:
+        raise DataError(
+            f"{foreign[0]}: is there already and is not the text that this demo writes (another seed writes "
+            "another); give another --output, or remove it"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    for name, pairs in (("train", corpus.train), ("valid", corpus.valid), ("test", corpus.test)):
-        for suffix, side in (("en", "source"), ("fr", "target")):
-            text = "".join(getattr(pair, side) + "\n" for pair in pairs)
-            DISK.write_replacing(folder / f"{name}.{suffix}", text.encode())
+    for path in contents.keys() - set(there):
+        DISK.write_replacing(path, contents[path])

@@ -10,21 +10,23 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import torch
 
-from pellucid.bundle import load_bundle
+from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import Recipe
-from pellucid.errors import DataError
+from pellucid.errors import ConfigError, DataError
 from pellucid.jobs.prepare import cleaned_pairs
-from pellucid.jobs.train import build_model, refuse_incomplete, refuse_occupied
+from pellucid.jobs.starting import build_model, refuse_other_model
+from pellucid.jobs.train import refuse_incomplete, refuse_occupied
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
 from pellucid.text.cleaning import Cleaner
-from pellucid.text.corpus import verify_corpora
+from pellucid.text.corpus import SentencePair, verify_corpora
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
 from pellucid.training.batches import BatchStream, DataPosition
@@ -35,6 +37,8 @@ from pellucid.training.update import Updater
 __all__ = ["DryRun", "dry_run"]
 
 _SAMPLE_PAIRS = 20_000
+_SAMPLE_CHARACTERS = 3_000_000
+"""Of both sides; learning pieces from much more takes longer than a dry run may."""
 _TIMED_SECONDS = 6.0
 _MOST_TIMED_STEPS = 10
 
@@ -61,20 +65,19 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
     training = recipe.training
     runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
     runtime.apply()
+    initial = load_bundle(init_from) if init_from is not None else None
+    refuse_other_model(recipe, initial)
     facts = verify_corpora(recipe.data)
     cleaner = Cleaner(recipe.data.cleaning)
-    sample = list(islice(cleaned_pairs(recipe.data, cleaner), _SAMPLE_PAIRS))
+    sample = list(_sample(cleaned_pairs(recipe.data, cleaner)))
     if not sample:
         raise DataError("no training pair is left after cleaning")
     report = cleaner.report()
     pairs = sum(f.pairs for f in facts[: len(recipe.data.train)])
     # The rest of the corpus is taken to be like its beginning.
     kept = round(pairs * report.kept / report.read)
-    initial = load_bundle(init_from) if init_from is not None else None
-    tokenizer: Tokenizer = (
-        initial.tokenizer
-        if initial is not None
-        else train_tokenizer(lambda: sample, recipe.tokenizer, seed=training.seed, threads=runtime.threads)
+    tokenizer, unlike = _tokenizer(
+        recipe, sample, initial=initial, is_whole=report.read == pairs, threads=runtime.threads
     )
     torch.manual_seed(training.seed)
     model = build_model(recipe, tokenizer, initial=initial).to(runtime.torch_device())
@@ -95,7 +98,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
             f"pairs: {kept:,} to train on" + ("" if report.read == pairs else " (estimated from the first ones)"),
             f"machine: {runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}",
             f"model: {model.num_parameters():,} parameters, {tokenizer.source_vocab_size:,} source and "
-            f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs)",
+            f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs{unlike})",
             f"memory: {peak / 2**30:.1f} GiB while training, about {5 * 4 * model.num_parameters() / 2**20:,.0f} MiB "
             "for each checkpoint kept",
             f"steps: {steps_per_epoch:,} an epoch, {seconds:.3f} s and {tokens:,.0f} target tokens each "
@@ -105,6 +108,32 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
             + (" (is there: the run would be continued)" if (output / "checkpoints").exists() else ""),
         )
     )
+
+
+def _sample(pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
+    characters = 0
+    for pair in islice(pairs, _SAMPLE_PAIRS):
+        yield pair
+        characters += len(pair.source) + len(pair.target)
+        if characters >= _SAMPLE_CHARACTERS:
+            return
+
+
+def _tokenizer(
+    recipe: Recipe, sample: Sequence[SentencePair], *, initial: Bundle | None, is_whole: bool, threads: int
+) -> tuple[Tokenizer, str]:
+    """Return a tokenizer as the run would have, and in what it may be unlike that one."""
+    if initial is not None:
+        return initial.tokenizer, ""
+    config, seed = recipe.tokenizer, recipe.training.seed
+    try:
+        return train_tokenizer(lambda: sample, config, seed=seed, threads=threads), ""
+    except ConfigError:
+        if is_whole or config.vocab_size == "auto":
+            raise
+    smaller = config.model_copy(update={"vocab_size": "auto"})
+    unlike = f"; tokenizer.vocab_size = {config.vocab_size} cannot be had from so little and was not tried"
+    return train_tokenizer(lambda: sample, smaller, seed=seed, threads=threads), unlike
 
 
 def _stream(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> BatchStream:

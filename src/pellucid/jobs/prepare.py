@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -71,12 +71,16 @@ def prepare(
     facts = verify_corpora(recipe.data)
     inputs = _inputs(recipe, facts, initial)
     key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    names = [", ".join(file.path.name for file in f.files) for f in facts]
     # Beside ``data/``, so that what a run was made of is known even where that folder was removed.
     record = folder.parent / "text.json"
-    before = _read_table(record)
+    before, names_before = _read_record(record)
     if has_begun and before is not None:
-        refuse_changes(folder.parent, old_settings={}, new_settings={}, old_data=before, new_data=inputs)
-    DISK.write_replacing(record, json.dumps(inputs, indent=1, ensure_ascii=False).encode())
+        old, new = (_labelled(table, names) for table in (before, inputs))
+        refuse_changes(folder.parent, old_settings={}, new_settings={}, old_data=old, new_data=new)
+        if renamed := [f"{b} (was {a})" for a, b in zip(names_before, names, strict=False) if a != b]:
+            say(f"the same text under other names: {', '.join(renamed)}")
+    DISK.write_replacing(record, json.dumps({**inputs, "names": names}, indent=1, ensure_ascii=False).encode())
     stamp = _read_table(folder / "prepared.json")
     if stamp is not None and stamp.get("fingerprint") == key:
         try:
@@ -228,10 +232,45 @@ def _read_table(path: Path) -> dict[str, Any] | None:
     return table if isinstance(table, dict) else None
 
 
+def _read_record(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return what a run was made of, and the names that its text had, which decide nothing."""
+    table = _read_table(path)
+    if table is None:
+        return None, []
+    names, text = table.pop("names", None), table.get("text")
+    if not isinstance(text, dict):
+        return None, []
+    if names is None:  # an older record: "0 (train)"
+        table["text"] = {key.partition(" ")[0]: facts for key, facts in text.items()}
+    return table, names if isinstance(names, list) else []
+
+
+def _labelled(table: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return the table with today's names beside the numbers of the corpora, for the words of a refusal."""
+    labels = {str(number): f"{number} ({name})" for number, name in enumerate(names)}
+    return {**table, "text": {labels.get(number, number): facts for number, facts in table["text"].items()}}
+
+
+def _columns(recipe: Recipe) -> dict[str, list[int | str]] | None:
+    """Return which columns or keys are read, where they are not the usual ones: the bytes do not tell that."""
+    corpora = (*recipe.data.train, *((recipe.data.valid,) if recipe.data.valid else ()))
+    usual: dict[bool, list[int | str]] = {True: [0, 1], False: ["source", "target"]}
+    found: dict[str, list[int | str]] = {}
+    for number, corpus in enumerate(corpora):
+        if corpus.tsv is None and corpus.jsonl is None:
+            continue
+        is_tsv = corpus.tsv is not None
+        read = [corpus.src_column, corpus.tgt_column] if is_tsv else [corpus.src_key, corpus.tgt_key]
+        if read != usual[is_tsv]:
+            found[str(number)] = list(read)
+    return found or None
+
+
 def _inputs(recipe: Recipe, facts: Sequence[CorpusFacts], initial: Bundle | None) -> dict[str, object]:
-    """Return all that decides the stores: the bytes of the files and the settings that act on them."""
+    """Return all that decides the stores: the content of the files and the settings that act on it, no names."""
     return {
-        "text": {f"{number} ({f.label})": {"pairs": f.pairs, "sha256": f.sha256} for number, f in enumerate(facts)},
+        "text": {str(number): {"pairs": f.pairs, "sha256": f.sha256} for number, f in enumerate(facts)},
+        "columns": _columns(recipe),
         "data": recipe.data.model_dump(mode="json", exclude={"train", "valid"}),
         "weights": [c.weight for c in recipe.data.train],
         "has_valid": recipe.data.valid is not None,

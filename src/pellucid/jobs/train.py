@@ -23,16 +23,16 @@ import torch
 from safetensors.torch import load_file
 
 from pellucid.bundle import Bundle, load_bundle, save_bundle
-from pellucid.config import PRESETS, Recipe, load_recipe, to_toml
+from pellucid.config import Recipe, load_recipe, to_toml
 from pellucid.durable import DISK
-from pellucid.errors import ConfigError, DataError, IncompatibleModelError, StoppedError
+from pellucid.errors import ConfigError, DataError, StoppedError
 from pellucid.evaluation.metrics import Score, bleu_tokenizer, corpus_score
 from pellucid.jobs.card import write_card
 from pellucid.jobs.prepare import PreparedData, prepare
+from pellucid.jobs.starting import build_model, refuse_other_model
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
 from pellucid.text.corpus import SentencePair
-from pellucid.text.tokenizer import Tokenizer
 from pellucid.training import trainer
 from pellucid.training.checkpoints import list_checkpoints, step_of
 from pellucid.training.distributed import Ranks, ranks_of_environment
@@ -44,7 +44,6 @@ __all__ = [
     "JobReporter",
     "QuietReporter",
     "TrainOutcome",
-    "build_model",
     "refuse_incomplete",
     "refuse_occupied",
     "train",
@@ -91,7 +90,8 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
     Raises:
         DataError: the text is missing or wrong.
         ConfigError: a setting cannot be met.
-        IncompatibleModelError: the run that is there was made with other settings or other text.
+        IncompatibleModelError: the run that is there was made with other settings or other text; or the recipe's
+            model is not the one to start from.
         StoppedError: stopped early; nothing is lost, and the same call continues.
     """
     started = time.monotonic()
@@ -101,6 +101,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
     runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
     runtime.apply()
     initial = load_bundle(init_from) if init_from is not None else None
+    refuse_other_model(recipe, initial)
     output.mkdir(parents=True, exist_ok=True)
     ranks = ranks_of_environment(runtime.torch_device())
     if not ranks.is_first:
@@ -229,41 +230,6 @@ def refuse_incomplete(recipe: Recipe) -> None:
         raise ConfigError("\n".join(problems))
 
 
-def build_model(recipe: Recipe, tokenizer: Tokenizer, *, initial: Bundle | None) -> Transformer:
-    """Return the model of a recipe with fresh weights, or with those of the model to start from.
-
-    Raises:
-        IncompatibleModelError: the recipe's model is not the shape of the one to start from.
-    """
-    config = recipe.model.with_vocabulary(
-        source_size=tokenizer.source_vocab_size,
-        target_size=tokenizer.target_vocab_size,
-        specials=tokenizer.specials,
-    )
-    if initial is None:
-        return Transformer(config)
-    regularisation = ("dropout", "attention_dropout", "activation_dropout")
-    kept = initial.description.model.model_copy(update={name: getattr(config, name) for name in regularisation})
-    # A preset that was not asked for fills sizes in, too; the model to start from goes before those.
-    filled = {} if "preset" in recipe.model_fields_set else PRESETS[recipe.preset]
-    asked = {
-        name
-        for name in recipe.model.model_fields_set
-        if getattr(recipe.model, name) not in (getattr(kept, name), filled.get(name))
-    }
-    if asked:
-        shown = ", ".join(
-            f"{name} = {getattr(recipe.model, name)} (it has {getattr(kept, name)})" for name in sorted(asked)
-        )
-        raise IncompatibleModelError(
-            f"{initial.folder}: training that starts from this model keeps its shape, but the recipe asks for {shown}; "
-            "leave preset and [model] out"
-        )
-    model = Transformer(kept)
-    model.load_state_dict(initial.model.state_dict())
-    return model
-
-
 class ValidationBleu:
     """The evaluator of a run: greedy BLEU on validation sentences and one sample; keeps the best model as a folder."""
 
@@ -323,6 +289,7 @@ def _one_at_a_time(output: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataError(
-                f"{output}: another process is training in this run folder; wait for it or end it"
+                f"{output}: another process is training in this run folder; wait for it or end it. Translating with "
+                "the model works meanwhile"
             ) from None
         yield

@@ -1,0 +1,23 @@
+"""Settings of runs that are small enough to train in a test."""
+
+from __future__ import annotations
+
+SHAPE = (
+    ("model.d_model", 12),
+    ("model.num_heads", 3),
+    ("model.d_feedforward", 17),
+    ("model.num_encoder_layers", 1),
+    ("model.num_decoder_layers", 2),
+    ("training.batch_size", 199),
+    ("training.warmup_steps", 2),
+    ("training.valid_steps", 3),
+    ("training.valid_bleu_sentences", 5),
+    ("training.threads", 1),
+)
+
+
+def settings(*more: str) -> list[str]:
+    """Return the options of a small run and ``more`` of the form key=value."""
+    return [part for name, value in SHAPE for part in ("--set", f"{name}={value}")] + [
+        part for setting in more for part in ("--set", setting)
+    ]

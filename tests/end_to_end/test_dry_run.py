@@ -1,0 +1,34 @@
+"""A dry run stays quick on a large corpus, and does not fail where the run itself would not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pellucid.jobs import dry_run
+
+from .conftest import Command
+from .small_runs import settings
+
+WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "bdfgklmnprst"]
+TEXT = "".join(" ".join(WORDS[(7 * line + i) % len(WORDS)] for i in range(9)) + "\n" for line in range(300))
+
+
+def test_pieces_are_learnt_from_a_bounded_sample(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "s").write_text(TEXT)
+    (tmp_path / "t").write_text(TEXT.upper())
+    arguments = (
+        "train", "--train-src", "s", "--train-tgt", "t", "--preset", "tiny", "--output", "run", "--dry-run",
+        *settings("training.train_steps=5", "tokenizer.vocab_size=700"),
+    )  # fmt: skip
+    whole = command(*arguments)
+    assert whole.status == 0, whole.err
+    assert "700 source" in whole.err
+    monkeypatch.setattr(dry_run, "_SAMPLE_CHARACTERS", 1500)
+    part = command(*arguments)
+    assert part.status == 0, part.err
+    assert "estimated from the first ones" in part.err
+    assert "vocab_size = 700 cannot be had from so little" in part.err

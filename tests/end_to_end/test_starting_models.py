@@ -1,0 +1,83 @@
+"""``--init-from``: what the model to start from is not, the recipe may not ask for; nothing is written before that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import Command
+from .small_runs import settings
+
+TEXT = "".join(f"wort {i} und noch eins\n" for i in range(29))
+
+
+@pytest.fixture(autouse=True)
+def text(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text(TEXT)
+    (tmp_path / "t").write_text(TEXT.upper())
+
+
+def start(model: str | Path, *more: str, output: str = "tuned") -> tuple[str | Path, ...]:
+    given = ("training.train_steps=1", "training.threads=1", "training.batch_size=199", *more)
+    options = [part for setting in given for part in ("--set", setting)]
+    return ("train", "--init-from", model, "--train-src", "s", "--train-tgt", "t", "--output", output, *options)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("tokenizer.kind=sentencepiece", ("tokenizer.kind = sentencepiece (it has bytes)",)),
+        ("tokenizer.vocab_size=500", ("tokenizer.vocab_size = 500 (it has 260)",)),
+        ("tokenizer.lowercase=true", ("tokenizer.lowercase = true (it has false)", "[tokenizer] out")),
+        ("tokenizer.model_type=bpe", ("tokenizer.model_type = bpe (it has none that is known)",)),
+        ("model.d_model=24", ("model.d_model = 24 (it has 12)", "[model]")),
+        ("model.norm_order=pre", ("model.norm_order = pre (it has post)",)),
+        ("preset='big'", ("model.d_model = 1024 (it has 12)", "model.num_encoder_layers = 6 (it has 2)")),
+    ],
+)
+def test_what_the_model_is_not_is_refused_before_anything_is_written(
+    setting: str, words: tuple[str, ...], command: Command, tiny_model: Path, tmp_path: Path
+) -> None:
+    for more in ((), ("--dry-run",)):
+        outcome = command(*start(tiny_model, setting), *more)
+        assert outcome.status == 1
+        for word in words:
+            assert word in outcome.err
+        assert not (tmp_path / "tuned").exists()
+
+
+def test_shape_and_tokenizer_are_told_together(command: Command, tiny_model: Path) -> None:
+    outcome = command(*start(tiny_model, "model.d_feedforward=23", "tokenizer.kind=sentencepiece"))
+    assert "model.d_feedforward = 23" in outcome.err
+    assert "tokenizer.kind = sentencepiece" in outcome.err
+
+
+def test_what_the_model_is_may_be_said(command: Command, tiny_model: Path) -> None:
+    outcome = command(
+        *start(tiny_model, "model.d_model=12", "model.num_heads=3", "tokenizer.kind=bytes", "model.dropout=0.25")
+    )
+    assert outcome.status == 0, outcome.err
+
+
+def test_a_run_of_separate_vocabularies_is_a_start(command: Command, tmp_path: Path) -> None:
+    made = command(
+        "train", "--train-src", "s", "--train-tgt", "t", "--preset", "tiny", "--output", "first",
+        *settings("training.train_steps=1", "tokenizer.joint=false", "model.share_embeddings=false"),
+    )  # fmt: skip
+    assert made.status == 0, made.err
+    outcome = command(*start("first"))
+    assert outcome.status == 0, outcome.err
+    names = {path.name for path in (tmp_path / "tuned/model/tokenizer").iterdir()}
+    assert {"source.sentencepiece.model", "target.sentencepiece.model"} <= names
+    refused = command(*start("first", "tokenizer.joint=true", output="other"))
+    assert refused.status == 1
+    assert "tokenizer.joint = true (it has false)" in refused.err
+
+
+def test_a_run_without_a_model_yet_says_so(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "young" / "checkpoints").mkdir(parents=True)
+    for arguments in (start("young"), ("translate", "young")):
+        outcome = command(*arguments)
+        assert outcome.status == 1
+        assert "young: this run has no model yet" in outcome.err
