@@ -14,8 +14,20 @@ def demo(
     minutes: Annotated[float, typer.Option(help="Training time.")] = 3.0,
     seed: Annotated[int, typer.Option(help="Decides the corpus, the first weights and the order of the batches.")] = 1,
     output: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve", help="Train nothing: open the walkthrough model, and the run if there is one, to look inside."
+        ),
+    ] = False,
 ) -> None:
     """Train a translator on sentences that ship with pellucid, translate with it and score it."""
+    if serve:
+        from pellucid.cli.serve import serve_models
+        from pellucid.jobs.serve import demo_folders
+
+        serve_models(demo_folders(output))
+        return
     from pellucid.cli.training_screen import TrainingScreen
     from pellucid.jobs import demo as job
 

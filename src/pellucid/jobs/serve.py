@@ -15,7 +15,7 @@ from pellucid.errors import BundleError, ConfigError
 from pellucid.inspection.opened import Catalogue, OpenedModel, open_model
 from pellucid.jobs.models import open_translator, translator_of
 
-__all__ = ["USUAL_PORT", "address_of", "listen", "open_catalogue", "serve", "walkthrough_folder"]
+__all__ = ["USUAL_PORT", "address_of", "demo_folders", "listen", "open_catalogue", "serve", "walkthrough_folder"]
 
 USUAL_PORT: Final = 8642
 _WALKTHROUGH: Final = Path(__file__).parents[1] / "sample" / "walkthrough"
@@ -28,12 +28,22 @@ def walkthrough_folder() -> Path:
     Raises:
         BundleError: this installation has none.
     """
-    if not any((_WALKTHROUGH / place).is_file() for place in ("model.toml", "model/model.toml")):
+    if not _has_walkthrough():
         raise BundleError(
             f"{_WALKTHROUGH}: the walkthrough model is not part of this installation; train one in a few minutes with "
             "'pellucid demo' and open it with 'pellucid serve runs/demo'"
         )
     return _WALKTHROUGH
+
+
+def demo_folders(run: Path) -> list[Path]:
+    """Return what ``pellucid demo --serve`` opens: the walkthrough model, and the demo's run where there is one.
+
+    Raises:
+        BundleError: there is neither.
+    """
+    has_run = (run / "model" / "model.toml").is_file()
+    return [walkthrough_folder(), run] if has_run and _has_walkthrough() else [run if has_run else walkthrough_folder()]
 
 
 def open_catalogue(paths: Sequence[Path], *, device: str = "auto", threads: int = 0) -> Catalogue:
@@ -51,6 +61,10 @@ def open_catalogue(paths: Sequence[Path], *, device: str = "auto", threads: int 
             open_model(translator, path, name="walkthrough" if is_walkthrough else "", is_walkthrough=is_walkthrough)
         )
     return Catalogue(models, make_translator=translator_of)
+
+
+def _has_walkthrough() -> bool:
+    return any((_WALKTHROUGH / place).is_file() for place in ("model.toml", "model/model.toml"))
 
 
 def listen(host: str, port: int | None = None) -> socket.socket:

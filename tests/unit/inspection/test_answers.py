@@ -271,9 +271,7 @@ def saved_run(folder: Path, *, seed: int = 1) -> Translator:
 
 def opened_run(folder: Path) -> Catalogue:
     def translator_of(bundle: Any) -> Translator:
-        return Translator(
-            bundle.model, bundle.tokenizer, config=bundle.description.translation, origin=bundle
-        )
+        return Translator(bundle.model, bundle.tokenizer, config=bundle.description.translation, origin=bundle)
 
     return Catalogue([open_model(translator_of(load_bundle(folder)), folder)], make_translator=translator_of)
 

@@ -41,3 +41,17 @@ def test_without_the_walkthrough_model_the_way_to_one_is_told(monkeypatch: pytes
     monkeypatch.setattr(serve, "_WALKTHROUGH", tmp_path)
     with pytest.raises(BundleError, match="pellucid demo"):
         serve.open_catalogue([])
+
+
+def test_the_demo_opens_the_walkthrough_model_and_its_own_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    walkthrough, run = tmp_path / "walkthrough", tmp_path / "run"
+    monkeypatch.setattr(serve, "_WALKTHROUGH", walkthrough)
+    with pytest.raises(BundleError, match="pellucid demo"):
+        serve.demo_folders(run)
+    for folder in (run / "model", walkthrough):
+        folder.mkdir(parents=True)
+        (folder / "model.toml").touch()
+    assert serve.demo_folders(run) == [walkthrough, run]
+    assert serve.demo_folders(tmp_path / "none") == [walkthrough]
+    (walkthrough / "model.toml").unlink()
+    assert serve.demo_folders(run) == [run]
