@@ -15,10 +15,11 @@ const LONGEST_LABEL = 110;
  * rows, columns: labels, or null for axes without (dimensions); predicts: second labels of the rows, or null
  * scale: {kind: "sequential" | "diverging", most}; hidden: 1 where a cell does not exist (masked), or null
  * cell: pixels a cell, or [width, height]; selected: [row, column] or null; a null part selects the whole line
+ * isQuiet: without the hint under it, where many stand together
  * onSelect(row, column), onHover(row, column) or onHover(null); describe(row, column): what is said of a cell
  */
 export function Matrix({values, shape, rows, columns, predicts, scale, hidden, cell, selected, onSelect, onHover,
-  describe, name, rowTitle, columnTitle}) {
+  describe, name, rowTitle, columnTitle, isQuiet = false}) {
   const [height, width] = shape;
   const [cellWidth, cellHeight] = Array.isArray(cell) ? cell : [cell ?? 20, cell ?? 20];
   const [active, setActive] = useState(null);
@@ -60,7 +61,7 @@ export function Matrix({values, shape, rows, columns, predicts, scale, hidden, c
           <span role="gridcell" aria-colindex=${(shown?.[1] ?? 0) + 1}>${shown ? say(...shown) : t("matrix.keys")}</span>
         </div>
       </div>
-      <output class="matrix-says" aria-live="polite">${shown ? html`${say(...shown)} <span class="exact">${full(values[shown[0] * width + shown[1]])}</span>` : html`<span class="hint">${t("matrix.hint")}</span>`}</output>
+      <output class="matrix-says" aria-live="polite">${shown ? html`${say(...shown)} <span class="exact">${full(values[shown[0] * width + shown[1]])}</span>` : !isQuiet && html`<span class="hint">${t("matrix.hint")}</span>`}</output>
     </div>`;
 }
 
@@ -150,7 +151,7 @@ export function Strip({values, most, name, height = 18, width = 512, selected = 
   const own = scale ?? {kind: "diverging", most: most ?? Math.max(...Array.from(values, Math.abs), 1e-12)};
   const cell = [Math.max(width / values.length, 0.5), height];
   return html`<${Matrix} values=${values} shape=${[1, values.length]} rows=${null} columns=${null} scale=${own} cell=${cell}
-    name=${name} selected=${selected === null ? null : [0, selected]} onSelect=${(_, i) => onSelect?.(i)}
+    name=${name} isQuiet selected=${selected === null ? null : [0, selected]} onSelect=${(_, i) => onSelect?.(i)}
     describe=${describe ? (_, i) => describe(i) : (_, i) => t("strip.says", {name, i, value: short(values[i])})} />`;
 }
 

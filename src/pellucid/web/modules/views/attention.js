@@ -8,7 +8,7 @@ import {ranking, short} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
-import {Formula, Pickers, Symbol, WordPicker, headOf, loadRow, quoted, rowKey, rowName, rowOf, stripWidth, useRoom} from "pellucid/views/attention_parts";
+import {Formula, Pickers, Symbol, WordPicker, headOf, loadRow, numbers, quoted, rowKey, rowName, rowOf, stripWidth, useRoom} from "pellucid/views/attention_parts";
 import {Context, Products} from "pellucid/views/attention_products";
 import {Scores} from "pellucid/views/attention_scores";
 import {projection, scaleOf} from "pellucid/views/attention_sums";
@@ -91,7 +91,7 @@ function Vectors({one, model, state, other}) {
 function Vector({letter, of, values, formula, name, selected, most}) {
   const room = useRoom(460);
   return html`<div class=${name ? "vector result" : "vector"}>
-    <p class="vector-name"><${Symbol} letter=${letter} of=${of} />${formula && html` <span class="formula">= <${Formula} text=${formula} /></span>`} <small>${t("attention.numbers", {n: values.length})}</small></p>
+    <p class="vector-name"><${Symbol} letter=${letter} of=${of} />${formula && html` <span class="formula">= <${Formula} text=${formula} /></span>`} <small>${numbers(values.length)}</small></p>
     <${Strip} values=${values} most=${most} height=${name ? 24 : 18} width=${stripWidth(values.length, name ? room - 20 : room)} name=${`${letter} ${of}`} selected=${selected ?? null}
       onSelect=${name && ((i) => setState({"attention.cell": `${name}${i}`}))} describe=${(i) => `${letter}[${i}] = ${short(values[i])}`} />
   </div>`;

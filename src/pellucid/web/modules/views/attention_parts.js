@@ -19,6 +19,9 @@ export function rowOf(state, trace) {
   return it >= 0 ? it : Math.floor((rows.length - 1) / 2);
 }
 
+/** "32 numbers", "1 number". */
+export const numbers = (n) => t(n === 1 ? "attention.number" : "attention.numbers", {n});
+
 export const quoted = (piece) => `“${pieceText(piece)}”`;
 
 /** A row in words: what it was fed, and in the decoder what it predicts. */

@@ -7,7 +7,7 @@ import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
-import {Symbol, quoted, rowKey, rowName, stripWidth, useRoom} from "pellucid/views/attention_parts";
+import {Symbol, numbers, quoted, rowKey, rowName, stripWidth, useRoom} from "pellucid/views/attention_parts";
 import {bySize, context, productsOf, rowsOf, scaleOf, score, total} from "pellucid/views/attention_sums";
 
 const MOST_LISTED = 128;
@@ -83,7 +83,7 @@ export function Context({one, state}) {
     <${Figure} name="attention-context" subject=${`${rowKey(trace, one.kind, one.layer, one.head, query)} ${at}`} title=${t("attention.context", {name: rowName(one, query)})} provenance=${trace.provenance} table=${table}
       says=${t("attention.context_says", {d: z.length, n: weights.length, at, value: short(z[at]), piece: quoted(labels.columns[order[0]]), term: short(terms[order[0]])})} caption=${t("attention.context_caption", {site: `${one.at}.context`, head: one.head})}
       recompute=${() => context(weights, values, at, (j) => quoted(labels.columns[j]), z[at])}>
-      <div class="vector result"><p class="vector-name"><${Symbol} letter="z" of=${pieceText(labels.rows[query])} /> <small>${t("attention.numbers", {n: z.length})}</small></p>
+      <div class="vector result"><p class="vector-name"><${Symbol} letter="z" of=${pieceText(labels.rows[query])} /> <small>${numbers(z.length)}</small></p>
         <${Strip} values=${z} width=${stripWidth(z.length, room)} height=${22} name="z" selected=${at} onSelect=${(i) => setState({"attention.at": String(i)})} describe=${(i) => `z[${i}] = ${short(z[i])}`} /></div>
       <table class="steps terms">
         <thead><tr><th scope="col">${t("attention.column_piece")}</th><th scope="col">softmax</th><th scope="col">v[${at}]</th><th scope="col">softmax × v[${at}]</th><th></th></tr></thead>

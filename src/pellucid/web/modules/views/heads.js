@@ -8,7 +8,7 @@ import {headColour} from "pellucid/palette";
 import {KINDS, depthOf, labelsOf, longKind, parameters, place} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Formula, Pickers, Symbol, WordPicker, headOf, rowName, rowOf, useRoom} from "pellucid/views/attention_parts";
+import {Formula, Pickers, Symbol, WordPicker, headOf, numbers, rowName, rowOf, useRoom} from "pellucid/views/attention_parts";
 import {SignedBar} from "pellucid/views/attention_products";
 import {linesOf, productsOf, rowsOf, total} from "pellucid/views/attention_sums";
 
@@ -129,7 +129,7 @@ function Concatenated({one, model, state}) {
             style=${{borderColor: headColour(h)}}>${h}</button>`)}</div>
           <${Strip} values=${concatenated} width=${room} height=${26} name="z" describe=${(i) => t("heads.cell", {head: Math.floor(i / width), i: i % width, value: short(concatenated[i])})} onSelect=${(i) => setState({heads: [Math.floor(i / width)]})} /></div>
         <p class="vector-name"><span class="formula">× <${Formula} text="W_O + b_O" /></span> <small>${t("heads.matrix", {d: output.length})}</small></p>
-        <div class="vector result"><p class="vector-name"><${Symbol} letter="output" /> <small>${t("attention.numbers", {n: output.length})}</small></p>
+        <div class="vector result"><p class="vector-name"><${Symbol} letter="output" /> <small>${numbers(output.length)}</small></p>
           <${Strip} values=${output} width=${room} height=${22} name=${t("heads.output_column")} selected=${at} onSelect=${(i) => setState({"heads.dimension": String(i)})} describe=${(i) => `output[${i}] = ${short(output[i])}`} /></div>
       </div>
     <//>`;

@@ -9,10 +9,16 @@ import {labelsOf, longKind, place, sidesOf} from "pellucid/sites";
 import {setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {mergeWeights, pieceLabel, wordsOf} from "pellucid/tokens";
+import {useWidth} from "pellucid/width";
 
 const MOST_LINES = 1200;
 const ROW = 26;
-const [LEFT, RIGHT, WIDTH] = [210, 410, 620];
+
+/** Where the two columns stand in the room there is. */
+const columnsOf = (room) => {
+  const width = Math.min(Math.max(room - 2, 280), 760);
+  return {left: Math.round(width * 0.34), right: Math.round(width * 0.66), width};
+};
 
 export function LinksView({trace, model, state}) {
   const at = place(state.kind, state.layer);
@@ -57,6 +63,8 @@ function Links({trace, state, at, weights, facts}) {
   const units = useMemo(() => unitsOf(trace, state, weights), [weights, state.kind, state.merge, state.heads.join(), state.query]);
   const {heads, rows, columns, matrices, row} = units;
   const hover = useHover();
+  const [frame, room] = useWidth();
+  const {left, right, width} = columnsOf(room);
   const sides = sidesOf(state.kind);
   const least = leastOf(state);
   const {lines, mass, hiddenLines} = useMemo(() => linesOf(units, least), [units, least]);
@@ -72,24 +80,24 @@ function Links({trace, state, at, weights, facts}) {
   return html`
     <${Figure} name="links" title=${t("links.figure")} provenance=${trace.provenance} table=${table} recompute=${row === null || state.merge ? null : () => sumOfRow(units)}
       says=${saysOf(units, mean)} caption=${`${t("links.drawn", {share: percent(mass)})} ${hiddenLines ? t("links.capped", {n: MOST_LINES, hidden: hiddenLines}) : ""} ${state.merge ? t("links.merged") : ""}`}>
-      <svg class="links" width=${WIDTH} height=${Math.max(rows.length, columns.length) * ROW + 34} viewBox=${`0 0 ${WIDTH} ${Math.max(rows.length, columns.length) * ROW + 34}`} role="group" aria-label=${t("links.figure")}>
-        <text class="axis-title" x=${LEFT} y="14" text-anchor="end">${t(`links.side.${state.kind}.rows`)}</text>
-        <text class="axis-title" x=${RIGHT} y="14">${t(`links.side.${state.kind}.columns`)}</text>
-        <g aria-hidden="true">${lines.map(({h, from, to, value}, i) => html`<line key=${i} x1=${LEFT + 8} x2=${RIGHT - 8} y1=${34 + from * ROW + spread(h, heads)} y2=${34 + to * ROW + spread(h, heads)}
-          stroke=${headColour(heads[h])} stroke-dasharray=${heads.length > 1 ? headDash(heads[h]) : "none"} stroke-width=${0.6 + 3.4 * value} opacity=${(row === null ? 0.75 : 0.95) * Math.max(value, 0.12)} />`)}</g>
+      <div ref=${frame}><svg class="links" width=${width} height=${Math.max(rows.length, columns.length) * ROW + 34} viewBox=${`0 0 ${width} ${Math.max(rows.length, columns.length) * ROW + 34}`} role="group" aria-label=${t("links.figure")}>
+        <text class="axis-title" x=${left} y="14" text-anchor="end">${t(`links.side.${state.kind}.rows`)}</text>
+        <text class="axis-title" x=${right} y="14">${t(`links.side.${state.kind}.columns`)}</text>
+        <g aria-hidden="true">${lines.map(({h, from, to, value}, i) => html`<line key=${i} x1=${left + 8} x2=${right - 8} y1=${34 + from * ROW + spread(h, heads)} y2=${34 + to * ROW + spread(h, heads)}
+          stroke=${headColour(heads[h])} stroke-dasharray=${heads.length > 1 ? headDash(heads[h]) : "none"} stroke-width=${0.6 + 3.4 * value} opacity=${row === null ? 0.08 + 0.82 * value : 0.3 + 0.7 * value} />`)}</g>
         ${rows.map((label, index) => html`
           <g key=${index} class=${`unit ${row === index ? "pinned" : ""} ${isOver(hover, sides.rows, units.position(index)) ? "hovered" : ""}`} role="button" tabindex="0" aria-pressed=${row === index}
             onClick=${() => choose(index)} onKeyDown=${(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), choose(index))}
             onPointerEnter=${() => setHover({side: sides.rows, position: units.position(index)})} onPointerLeave=${() => setHover(null)}>
-            <rect x="0" y=${34 + index * ROW - ROW / 2} width=${LEFT + 4} height=${ROW - 2} rx="5" />
-            <text x=${LEFT - 2} y=${34 + index * ROW} dy="0.32em" text-anchor="end" direction="ltr">${label}${units.predicts && html`<tspan class="second" dx="6">→ ${units.predicts[index]}</tspan>`}</text>
+            <rect x="0" y=${34 + index * ROW - ROW / 2} width=${left + 4} height=${ROW - 2} rx="5" />
+            <text x=${left - 2} y=${34 + index * ROW} dy="0.32em" text-anchor="end" direction="ltr">${label}${units.predicts && html`<tspan class="second" dx="6">→ ${units.predicts[index]}</tspan>`}</text>
           </g>`)}
         ${columns.map((label, column) => html`
           <g key=${column} class=${`unit target ${isOver(hover, sides.columns, column) ? "hovered" : ""}`}>
-            ${row !== null && html`<rect class="share" x=${RIGHT - 4} y=${34 + column * ROW - ROW / 2} width=${Math.max(mean[column], 0) * (WIDTH - RIGHT)} height=${ROW - 2} rx="5" />`}
-            <text x=${RIGHT + 2} y=${34 + column * ROW} dy="0.32em">${label}${row !== null && mean[column] >= 0.005 && html`<tspan class="second" dx="8">${short(mean[column], 2)}</tspan>`}</text>
+            ${row !== null && html`<rect class="share" x=${right - 4} y=${34 + column * ROW - ROW / 2} width=${Math.max(mean[column], 0) * (width - right)} height=${ROW - 2} rx="5" />`}
+            <text x=${right + 2} y=${34 + column * ROW} dy="0.32em">${label}${row !== null && mean[column] >= 0.005 && html`<tspan class="second" dx="8">${short(mean[column], 2)}</tspan>`}</text>
           </g>`)}
-      </svg>
+      </svg></div>
     <//>
     <${HeadFacts} ...${{facts, state, heads}} />`;
 }

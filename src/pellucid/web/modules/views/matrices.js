@@ -141,7 +141,7 @@ function Scores({one, at, size, trace}) {
   const keys = useMemo(() => transpose(one.k.data, one.k.shape), [one]);
   const isMasked = one.mayAttend.data.includes(0);
   const hidden = useMemo(() => one.mayAttend.data.map((may) => 1 - may), [one]);
-  const square = [Math.max(size.time(columns), 2), size.time(rows)];
+  const square = [size.time(columns), size.time(rows)];
   const rowLabels = labels.rows.map(pieceLabel);
   const predicts = labels.predicts?.map(pieceLabel);
   const names = {row: quoted(labels.rows[at.i]), column: quoted(labels.columns[at.j])};
@@ -190,7 +190,7 @@ function Contexts({one, at, size, trace}) {
       says=${t("matrices.context_says", {n: rows, d: z.shape[1], row: quoted(labels.rows[at.i])})} caption=${t("matrices.context_caption")}
       recompute=${() => context(attention.part(at.i).data, v, at.d, (j) => `A[${at.i}, ${j}] × V[${j}, ${at.d}] ${pieceText(labels.columns[j])}`, z.at(at.i, at.d))}>
       <div class="product-row">
-        <${Block} letter="A" values=${attention.data} shape=${attention.shape} scale=${{kind: "sequential", most: 1}} hidden=${hidden} cell=${[Math.max(size.time(columns), 2), size.time(rows)]} labels=${labels.rows.map(pieceLabel)}
+        <${Block} letter="A" values=${attention.data} shape=${attention.shape} scale=${{kind: "sequential", most: 1}} hidden=${hidden} cell=${[size.time(columns), size.time(rows)]} labels=${labels.rows.map(pieceLabel)}
           selected=${[at.i, null]} onSelect=${(i, j) => choose({i, j})} says=${says} />
         <${Operator}>×<//>
         <${Block} letter="V" values=${v.data} shape=${v.shape} cell=${[size.head, size.time(columns)]} labels=${labels.columns.map(pieceLabel)} selected=${[null, at.d]} onSelect=${(j, d) => choose({j, d})} says=${says} />

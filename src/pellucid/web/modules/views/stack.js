@@ -7,8 +7,9 @@ import {css, inkOn, sequential} from "pellucid/palette";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
+import {useWidth} from "pellucid/width";
 
-const [WIDTH, BOX, PAD, GAP, STEM] = [250, 30, 12, 16, 20];
+const [BOX, PAD, GAP, STEM] = [30, 12, 16, 20];
 
 /** The boxes of one layer from below: [{kind, site, name}], in the order that the norm stands in. */
 function boxesOf(stack, layer, config) {
@@ -21,19 +22,22 @@ function boxesOf(stack, layer, config) {
 }
 
 /** Where everything stands: layers from the bottom up, the two stacks side by side. */
-function layoutOf(config) {
+function layoutOf(config, room) {
+  const between = room < 560 ? 38 : 110;
+  const wide = Math.min(Math.max((room - between - 44) / 2, 118), 250);
   const stacks = ["encoder", "decoder"].map((stack, side) => {
     const depth = stack === "encoder" ? config.num_encoder_layers : config.num_decoder_layers;
     const tall = boxesOf(stack, 0, config).length * (BOX + 4) + 2 * PAD;
-    return {stack, depth, tall, x: 20 + side * (WIDTH + 110), total: depth * (tall + GAP)};
+    return {stack, depth, tall, x: 20 + side * (wide + between), wide, total: depth * (tall + GAP)};
   });
   const height = Math.max(...stacks.map(({total}) => total)) + 150;
-  return {stacks, height, width: 2 * WIDTH + 150, bottom: height - 62};
+  return {stacks, height, width: 2 * wide + between + 40, bottom: height - 62};
 }
 
 export function StackView({trace, model}) {
   const changes = useData(`${trace.id} changes`, () => ofTrace(trace, "changes"));
-  const layout = useMemo(() => layoutOf(model.config), [model]);
+  const [frame, room] = useWidth();
+  const layout = useMemo(() => layoutOf(model.config, room), [model, room]);
   const [said, say] = useState(null);
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const change = Object.fromEntries(Object.entries(changes.value ?? {}).map(([block, values]) => [block, mean(values)]));
@@ -46,20 +50,20 @@ export function StackView({trace, model}) {
   return html`
     <${Figure} name="stack" title=${t("stack.figure")} provenance=${trace.provenance} table=${table} caption=${t("stack.caption")}
       says=${t(`stack.says_${order}`, {encoders, decoders})}>
-      <svg class="stack" width=${layout.width} height=${layout.height} viewBox=${`0 0 ${layout.width} ${layout.height}`} role="group" aria-label=${t("stack.figure")}>
+      <div ref=${frame}><svg class=${room < 560 ? "stack narrow" : "stack"} width=${layout.width} height=${layout.height} viewBox=${`0 0 ${layout.width} ${layout.height}`} role="group" aria-label=${t("stack.figure")}>
         <defs><marker id="arrowhead" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 L8 4 L0 8 z" /></marker></defs>
         ${layout.stacks.map((one) => html`<${Stack} key=${one.stack} ...${{one, layout, model, change, most, say, trace}} />`)}
         <${Memory} ...${{layout, config: model.config}} />
-      </svg>
+      </svg></div>
       <output class="matrix-says" aria-live="polite">${said ?? html`<span class="hint">${t("stack.hint")}</span>`}</output>
     <//>`;
 }
 
 function Stack({one, layout, model, change, most, say, trace}) {
-  const {stack, depth, tall, x} = one;
+  const {stack, depth, tall, x, wide} = one;
   const {bottom} = layout;
   const top = bottom - depth * (tall + GAP);
-  const middle = x + WIDTH / 2;
+  const middle = x + wide / 2;
   const isPre = model.config.norm_order === "pre";
   const end = top - (isPre ? BOX + 8 : 0);
   const words = stack === "encoder" ? trace.source : trace.tokens.fed_pieces.map((piece) => piece.replaceAll("▁", " ")).join("").trim();
@@ -70,15 +74,15 @@ function Stack({one, layout, model, change, most, say, trace}) {
       ${Array.from({length: depth}, (_, layer) => {
         const y = bottom - (layer + 1) * (tall + GAP) + GAP;
         return html`<g key=${layer}>
-          <rect class="layer" x=${x} y=${y} width=${WIDTH} height=${tall} rx="10" />
-          <text class="layer-number" x=${stack === "encoder" ? x - 6 : x + WIDTH + 6} y=${y + tall / 2} dy="0.35em" text-anchor=${stack === "encoder" ? "end" : "start"}>${layer}</text>
-          ${boxesOf(stack, layer, model.config).map((box, i) => html`<${Box} key=${i} ...${{box, x: x + PAD, y: y + tall - PAD - (i + 1) * (BOX + 4) + 4, change, most, say}} />`)}
+          <rect class="layer" x=${x} y=${y} width=${wide} height=${tall} rx="10" />
+          <text class="layer-number" x=${stack === "encoder" ? x - 6 : x + wide + 6} y=${y + tall / 2} dy="0.35em" text-anchor=${stack === "encoder" ? "end" : "start"}>${layer}</text>
+          ${boxesOf(stack, layer, model.config).map((box, i) => html`<${Box} key=${i} ...${{box, x: x + PAD, y: y + tall - PAD - (i + 1) * (BOX + 4) + 4, wide, change, most, say}} />`)}
         </g>`;
       })}
-      ${isPre && html`<${Box} box=${{kind: "final_norm", stack, name: "final_norm", layer: depth}} x=${x + PAD} y=${top - BOX - 2} ...${{change, most, say}} />`}
-      <${Box} box=${input} x=${x + PAD} y=${bottom + 8} ...${{change, most, say}} />
-      <text class="words" x=${middle} y=${bottom + 56} text-anchor="middle">${words.length > 36 ? words.slice(0, 35) + "…" : words}</text>
-      ${stack === "decoder" && html`<${Box} box=${{kind: "output", stack, text: t("stack.output"), go: {view: "softmax"}}} x=${x + PAD} y=${end - STEM - BOX - 6} ...${{change, most, say}} />`}
+      ${isPre && html`<${Box} box=${{kind: "final_norm", stack, name: "final_norm", layer: depth}} x=${x + PAD} y=${top - BOX - 2} ...${{wide, change, most, say}} />`}
+      <${Box} box=${input} x=${x + PAD} y=${bottom + 8} ...${{wide, change, most, say}} />
+      <text class="words" x=${middle} y=${bottom + 56} text-anchor="middle">${words.length > wide / 7 ? words.slice(0, Math.floor(wide / 7)) + "…" : words}</text>
+      ${stack === "decoder" && html`<${Box} box=${{kind: "output", stack, text: t("stack.output"), go: {view: "softmax"}}} x=${x + PAD} y=${end - STEM - BOX - 6} ...${{wide, change, most, say}} />`}
       <text class="stack-name" x=${middle} y=${end - STEM - (stack === "decoder" ? BOX + 18 : 12)} text-anchor="middle">${t(`stack.${stack}s`)}</text>
     </g>`;
 }
@@ -90,7 +94,7 @@ function goOf({kind, stack, layer, name, go}) {
   return {view: "residual", "residual.block": `${stack}.${layer}.${name}`};
 }
 
-function Box({box, x, y, change, most, say}) {
+function Box({box, x, y, wide, change, most, say}) {
   useTheme();
   const value = change[box.block];
   const colour = value === undefined ? null : sequential(0.08 + (0.62 * value) / most);
@@ -101,8 +105,8 @@ function Box({box, x, y, change, most, say}) {
     <g class=${`block ${box.kind}`} role="button" tabindex="0" aria-label=${box.block ? `${box.block}: ${label}` : `${box.stack} ${box.layer ?? ""} ${label}`} onClick=${open}
       onKeyDown=${(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), open())}
       onPointerEnter=${() => say(sentence)} onPointerLeave=${() => say(null)} onFocus=${() => say(sentence)} onBlur=${() => say(null)}>
-      <rect x=${x} y=${y} width=${WIDTH - 2 * PAD} height=${BOX} rx="6" style=${colour ? {fill: css(colour)} : {}} />
-      <text x=${x + WIDTH / 2 - PAD} y=${y + BOX / 2} dy="0.35em" text-anchor="middle" style=${colour ? {fill: inkOn(colour)} : {}}>${label}</text>
+      <rect x=${x} y=${y} width=${wide - 2 * PAD} height=${BOX} rx="6" style=${colour ? {fill: css(colour)} : {}} />
+      <text x=${x + wide / 2 - PAD} y=${y + BOX / 2} dy="0.35em" text-anchor="middle" style=${colour ? {fill: inkOn(colour)} : {}}>${label}</text>
     </g>`;
 }
 
@@ -110,9 +114,9 @@ function Box({box, x, y, change, most, say}) {
 function Memory({layout, config}) {
   const [encoder, decoder] = layout.stacks;
   const top = layout.bottom - encoder.depth * (encoder.tall + GAP) - (config.norm_order === "pre" ? BOX + 8 : 0) - STEM;
-  const between = encoder.x + WIDTH + 62;
+  const between = (encoder.x + encoder.wide + decoder.x) / 2;
   const at = boxesOf("decoder", 0, config).findIndex(({kind}) => kind === "cross_attention");
   const targets = Array.from({length: decoder.depth}, (_, layer) => layout.bottom - layer * (decoder.tall + GAP) - PAD - (at + 1) * (BOX + 4) + 4 + BOX / 2);
-  return html`<g class="memory"><path d=${`M${encoder.x + WIDTH / 2} ${top} H${between} V${Math.max(...targets)}`} />
+  return html`<g class="memory"><path d=${`M${encoder.x + encoder.wide / 2} ${top} H${between} V${Math.max(...targets)}`} />
     ${targets.map((y) => html`<line key=${y} x1=${between} x2=${decoder.x + PAD - 2} y1=${y} y2=${y} marker-end="url(#arrowhead)" />`)}</g>`;
 }
