@@ -57,10 +57,11 @@ function Running({running, width}) {
   const x = (place) => ((place + 1) * width) / running.length;
   const end = running.length - 1;
   return html`<div class="vector"><p class="vector-name">${t("attention.running")}</p>
-    <svg class="running" width=${width + 70} height=${height} role="img" aria-label=${t("attention.running_says", {sum: short(running[end])})}>
+    <svg class="running" width=${Math.max(width, 90)} height=${height} role="img" aria-label=${t("attention.running_says", {sum: short(running[end])})}>
       <line class="zero" x1="0" x2=${width} y1=${height / 2} y2=${height / 2} />
       <polyline class="line" points=${[`0,${height / 2}`, ...running.map((value, place) => `${x(place).toFixed(1)},${y(value).toFixed(1)}`)].join(" ")} />
-      <circle class="end" cx=${width} cy=${y(running[end])} r="4" /><text class="label" x=${width + 8} y=${y(running[end])} dy="0.35em">${short(running[end])}</text>
+      <circle class="end" cx=${width - 4} cy=${y(running[end])} r="4" />
+      <text class="label" x=${width < 90 ? 0 : width} y=${running[end] < 0 ? y(running[end]) - 10 : y(running[end]) + 20} text-anchor=${width < 90 ? "start" : "end"}>${short(running[end])}</text>
     </svg></div>`;
 }
 
