@@ -37,7 +37,7 @@ export function App() {
         ${trace.value && model.value && !trace.error && html`<${Fenced} key=${state.view}><${Chapter} ...${{state, trace: trace.value, model: model.value}} /><//>`}
       </main>
     </div>
-    <${Tour} state=${state} trace=${trace.value} />`;
+    <${Tour} trace=${trace.value} model=${model.value} />`;
 }
 
 function skip(event) {

@@ -9,12 +9,12 @@ let open = () => {};
 export const TourButton = () => html`<button onClick=${() => open(0)}>${t("tour.start")}</button>`;
 
 /** A card at the foot of the page; Escape leaves it, the arrow keys go on and back while it has the focus. */
-export function Tour({trace}) {
+export function Tour({trace, model}) {
   const [stop, setStop] = useState(null);
   const card = useRef(null);
   const go = (next) => {
     setStop(next);
-    if (next !== null) setState(STOPS[next].state(trace));
+    if (next !== null) setState(STOPS[next].state(trace, model));
   };
   open = go;
   useEffect(() => {

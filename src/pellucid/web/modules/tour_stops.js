@@ -1,9 +1,30 @@
-// Where the tour stops: each stop has a name (its texts are tour.<name>.title and .text) and the state it opens.
+// Where the tour stops: each stop has a name (its texts are tour.<name>.title and .text) and the state that it opens.
+// The tour is about one sentence, in which only the last word tells what "it" is.
+
+export const SENTENCE = "The animal didn't cross the street because it was too tired.";
 
 /** The first position of a piece in a list, such as "▁it"; 0 where there is none. */
 const find = (pieces, piece) => Math.max(pieces?.indexOf(piece) ?? 0, 0);
 
+/** The position of "it" in what the encoder reads. */
+const it = (trace) => find(trace?.tokens.source_pieces, "▁it");
+
+/** The step that writes the French pronoun: "il" or "elle". */
+const pronoun = (trace) => Math.max(trace?.tokens.predicted_pieces.findIndex((piece) => ["il", "elle", "▁il", "▁elle"].includes(piece)) ?? 0, 0);
+
 export const STOPS = [
-  {name: "translate", state: () => ({view: "translate"})},
-  {name: "it", state: (trace) => ({view: "links", kind: "encoder", query: find(trace?.tokens.source_pieces, "▁it")})},
+  {name: "translate", state: () => ({view: "translate", source: SENTENCE, target: ""})},
+  {name: "stack", state: () => ({view: "stack"})},
+  {name: "embeddings", state: (trace) => ({view: "embeddings", "embeddings.side": "", "embeddings.position": String(it(trace))})},
+  {name: "positions", state: () => ({view: "positions", "positions.layout": ""})},
+  {name: "attention", state: (trace) => ({view: "attention", kind: "encoder", layer: 0, heads: [0], query: it(trace), key: null})},
+  {name: "matrices", state: (trace) => ({view: "matrices", kind: "encoder", layer: 0, heads: [0], query: it(trace), key: null})},
+  {name: "heads", state: (trace) => ({view: "heads", kind: "encoder", layer: 0, heads: [], query: it(trace), key: null})},
+  {name: "it", state: (trace, model) => ({view: "links", kind: "encoder", layer: Math.max(model?.config.num_encoder_layers - 1, 0) || 0, heads: [], query: it(trace), key: null, merge: false})},
+  {name: "atlas", state: () => ({view: "atlas"})},
+  {name: "residual", state: (trace) => ({view: "residual", "residual.block": "encoder.0.self_attention", "residual.position": String(it(trace))})},
+  {name: "decoder", state: (trace) => ({view: "decoder", step: pronoun(trace), layer: 0})},
+  {name: "softmax", state: (trace) => ({view: "softmax", step: pronoun(trace), "softmax.id": ""})},
+  {name: "targets", state: () => ({view: "targets", "targets.step": "0"})},
+  {name: "wide", state: () => ({view: "translate", source: SENTENCE.replace("tired", "wide"), target: ""})},
 ];
