@@ -2,7 +2,11 @@
 import {html, useEffect, useRef, useState} from "pellucid/ui";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {STOPS} from "pellucid/tour_stops";
+import {isFile} from "pellucid/data";
+import {STOPS as ALL} from "pellucid/tour_stops";
+
+// A file holds one sentence, so the stop that changes it is left out there.
+const STOPS = ALL.filter(({name}) => !isFile || name !== "wide");
 
 let open = () => {};
 
@@ -31,6 +35,7 @@ export function Tour({trace, model}) {
       <p class="count">${t("tour.count", {n: stop + 1, all: STOPS.length})}</p>
       <h3>${t(`tour.${STOPS[stop].name}.title`)}</h3>
       <p>${t(`tour.${STOPS[stop].name}.text`)}</p>
+      ${model && model.languages.join() !== "en,fr" && html`<p class="hint">${t("tour.other")}</p>`}
       <p class="tour-buttons">
         <button disabled=${stop === 0} onClick=${() => go(stop - 1)}>${t("tour.back")}</button>
         <button disabled=${stop + 1 === STOPS.length} onClick=${() => go(stop + 1)}>${t("tour.next")}</button>

@@ -12,19 +12,22 @@ const it = (trace) => find(trace?.tokens.source_pieces, "▁it");
 /** The step that writes the French pronoun: "il" or "elle". */
 const pronoun = (trace) => Math.max(trace?.tokens.predicted_pieces.findIndex((piece) => ["il", "elle", "▁il", "▁elle"].includes(piece)) ?? 0, 0);
 
+/** The sentence, for a model that reads English; others keep theirs. */
+const about = (source, model) => (model?.languages[0] === "en" ? {source, target: ""} : {});
+
 export const STOPS = [
-  {name: "translate", state: () => ({view: "translate", source: SENTENCE, target: ""})},
+  {name: "translate", state: (trace, model) => ({view: "translate", ...about(SENTENCE, model)})},
   {name: "stack", state: () => ({view: "stack"})},
   {name: "embeddings", state: (trace) => ({view: "embeddings", "embeddings.side": "", "embeddings.position": String(it(trace))})},
   {name: "positions", state: () => ({view: "positions", "positions.layout": ""})},
   {name: "attention", state: (trace) => ({view: "attention", kind: "encoder", layer: 0, heads: [0], query: it(trace), key: null})},
   {name: "matrices", state: (trace) => ({view: "matrices", kind: "encoder", layer: 0, heads: [0], query: it(trace), key: null})},
   {name: "heads", state: (trace) => ({view: "heads", kind: "encoder", layer: 0, heads: [], query: it(trace), key: null})},
-  {name: "it", state: (trace, model) => ({view: "links", kind: "encoder", layer: Math.max(model?.config.num_encoder_layers - 1, 0) || 0, heads: [], query: it(trace), key: null, merge: false})},
+  {name: "it", state: (trace, model) => ({view: "links", kind: "encoder", layer: (model?.config.num_encoder_layers ?? 1) - 1, heads: [], query: it(trace), key: null, merge: false})},
   {name: "atlas", state: () => ({view: "atlas"})},
   {name: "residual", state: (trace) => ({view: "residual", "residual.block": "encoder.0.self_attention", "residual.position": String(it(trace))})},
   {name: "decoder", state: (trace) => ({view: "decoder", step: pronoun(trace), layer: 0})},
   {name: "softmax", state: (trace) => ({view: "softmax", step: pronoun(trace), "softmax.id": ""})},
   {name: "targets", state: () => ({view: "targets", "targets.step": "0"})},
-  {name: "wide", state: () => ({view: "translate", source: SENTENCE.replace("tired", "wide"), target: ""})},
+  {name: "wide", state: (trace, model) => ({view: "translate", ...about(SENTENCE.replace("tired", "wide"), model)})},
 ];
