@@ -26,6 +26,7 @@ from pellucid.translation.observer import Expansion
 
 if TYPE_CHECKING:
     from pellucid.inspection.checks import CheckReport
+    from pellucid.inspection.figures import Plots
     from pellucid.inspection.heads import HeadShares
     from pellucid.model.transformer import Transformer
     from pellucid.translation.translator import Translator
@@ -57,6 +58,8 @@ class Trace:
     """Of ``translation/flags.py``."""
     provenance: Provenance = field(default_factory=Provenance)
     model: Transformer | None = field(default=None, repr=False)
+    translator: Translator | None = field(default=None, repr=False)
+    """What ``model`` belongs to, for what shows its vocabulary too."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrays", MappingProxyType(dict(self.arrays)))
@@ -92,6 +95,13 @@ class Trace:
         if kind is None:
             raise RequestError(f"{site!r} is no attention; sites like 'decoder.0.cross_attention.weights' are")
         return self.tokens.labels(kind)
+
+    @property
+    def plot(self) -> Plots:
+        """Figures for papers: ``trace.plot.attention(layer=5).savefig("fig.pdf")``; takes the extra ``plots``."""
+        from pellucid.inspection.figures import Plots
+
+        return Plots(self)
 
     @property
     def nbytes(self) -> int:
@@ -149,13 +159,45 @@ class Trace:
                 f"translator has {_short(given[0])} with {_short(given[1])}"
                 f"{'' if same_shape else ', and another configuration'}; load the model it was made with"
             )
-        return replace(self, model=translator.model)
+        return replace(self, model=translator.model, translator=translator)
 
     def save(self, path: str | Path) -> None:
         """Write it all but the model to one file, .npz, that holds numbers and JSON and nothing executable."""
         from pellucid.inspection.archive import save_trace
 
         save_trace(self, Path(path))
+
+    def to_html(
+        self,
+        path: str | Path,
+        *,
+        view: str | None = None,
+        kind: str | None = None,
+        layer: int | None = None,
+        heads: Sequence[int] = (),
+        weights: str | None = None,
+    ) -> tuple[str, ...]:
+        """Write the page of this trace as one file that needs no server and no network; return what it leaves out.
+
+        Args:
+            path: of the HTML file.
+            view: what it opens with, such as ``attention``; with it ``kind`` (``encoder``, ``decoder``, ``cross``),
+                ``layer`` and ``heads``.
+            weights: of the attention: ``none``, those of the ``layer`` it opens with, or ``all``; None is as many as fit.
+
+        Raises:
+            RequestError: the view, kind, layer, head or weights do not exist, or the model is not at hand.
+        """
+        from pellucid.inspection.single_file import StartView, write_page
+
+        start = StartView(view=view, kind=kind, layer=layer, heads=heads)
+        return write_page(self, Path(path), start=start, weights=weights)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+        """Show it in a notebook: the page in a frame, and a text and a picture for what shows no frames."""
+        from pellucid.inspection.notebook import mime_bundle
+
+        return mime_bundle(self)
 
     @staticmethod
     def load(path: str | Path) -> Trace:
