@@ -93,7 +93,7 @@ function Recomputed({lines, computed, shown}) {
 
 /** What stands in a picture's place while its numbers are on the way, or cannot be had. */
 export function Waiting({data, children}) {
-  if (data.error) return html`<p class="problem" role="alert">${data.error.message}</p>`;
-  if (data.value === undefined) return html`<p class="waiting" role="status">${t("figure.waiting")}</p>`;
-  return children(data.value);
+  const message = data.value === undefined && html`<p class="waiting" role="status">${t("figure.waiting")}</p>`;
+  return html`<div aria-busy=${data.isLoading ? "true" : "false"}>${
+    data.error ? html`<p class="problem" role="alert">${data.error.message}</p>` : message || children(data.value)}</div>`;
 }

@@ -23,8 +23,8 @@ export function HeadsView({trace, model, state}) {
   return html`<div>
     <${Pickers} state=${state} config=${model.config} />
     <${WordPicker} ...${{trace, state, query}} />
-    <div><${Waiting} data=${pictures}>${(own) => html`<${Pictures} ...${{own, state, trace, query}} />`}<//></div>
-    <div><${Waiting} data=${row}>${(one) => html`<div><${Concatenated} ...${{one, model, state}} /><${Shares} ...${{one, state}} /></div>`}<//></div>
+    <${Waiting} data=${pictures}>${(own) => html`<${Pictures} ...${{own, state, trace, query}} />`}<//>
+    <${Waiting} data=${row}>${(one) => html`<div><${Concatenated} ...${{one, model, state}} /><${Shares} ...${{one, state}} /></div>`}<//>
   </div>`;
 }
 

@@ -23,7 +23,7 @@ export function MatricesView({trace, model, state}) {
   return html`<div>
     <${Pickers} state=${state} config=${model.config} />
     <p class="hint">${t("matrices.hint")}</p>
-    <div><${Waiting} data=${data}>${(one) => html`<${All} ...${{one, maps, state, trace}} />`}<//></div>
+    <${Waiting} data=${data}>${(one) => html`<${All} ...${{one, maps, state, trace}} />`}<//>
   </div>`;
 }
 
@@ -62,7 +62,7 @@ function All({one, maps, state, trace}) {
   };
   const shared = {one, at, size, trace};
   return html`<div>
-    <div><${Waiting} data=${maps}>${(own) => own.q.weight.shape[1] === one.x.shape[1] && html`<${Projections} ...${{...shared, maps: own, state}} />`}<//></div>
+    <${Waiting} data=${maps}>${(own) => own.q.weight.shape[1] === one.x.shape[1] && html`<${Projections} ...${{...shared, maps: own, state}} />`}<//>
     <${Scores} ...${shared} /><${Contexts} ...${shared} />
   </div>`;
 }
