@@ -18,6 +18,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -117,8 +118,14 @@ class _Server:
         largest = self._traces.limit_bytes // 4
 
         def work() -> TraceRecord:
-            opened = self._catalogue.get(wish.pop("model"))
-            record = make_record(opened, **wish, trace_id=new_id(), largest_bytes=largest)
+            record = make_record(
+                self._catalogue.get(wish.model),
+                wish.source,
+                trace_id=new_id(),
+                target=wish.target,
+                settings=wish.settings,
+                largest_bytes=largest,
+            )
             self._traces.add(record)
             record.manifest  # noqa: B018 - made here, in the thread
             return record
@@ -219,8 +226,18 @@ async def _body(request: Request) -> bytes:
     return content
 
 
-def _wish(body: bytes) -> dict[str, object]:
-    """Return what a trace is asked to be of, its types checked."""
+@dataclass(frozen=True)
+class _Wish:
+    """What a trace is asked to be of."""
+
+    model: str
+    source: str
+    target: str | None = None
+    settings: dict[str, object] | None = None
+
+
+def _wish(body: bytes) -> _Wish:
+    """Read a request for a trace, and check its types."""
     try:
         table = json.loads(body)
     except (ValueError, RecursionError):
@@ -240,7 +257,7 @@ def _wish(body: bytes) -> dict[str, object]:
             raise RequestError(f"{name!r} is missing; a request has model, source and, if wished, target, settings")
         if name in table and not isinstance(table[name], kind):
             raise RequestError(f"{name} = {table[name]!r} must be {told}")
-    return dict(table)
+    return _Wish(**table)
 
 
 def _respond(
