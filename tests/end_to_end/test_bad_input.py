@@ -1,7 +1,7 @@
 """Bad input, as a person would give it: a plain message with the place and the remedy, never a traceback.
 
 One row a case: what is given, the exit status, and words that the message must hold. The table
-is the contract; ``docs/reference/errors.md`` shows it to users.
+is the contract; ``docs/reference/errors.md`` shows it to users, and each row there is held to what is said here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from . import error_page
 from .conftest import Command
 
 GOOD = "".join(f"wort {i} und noch eins\n" for i in range(40)).encode()
@@ -119,6 +120,21 @@ SETTINGS = [
     ),
     Case("a recipe that is not there", write(), RECIPE, 1, ("r.toml", "no such recipe")),
     Case("a recipe that is no TOML", recipe("= 3"), RECIPE, 1, ("r.toml", "TOML")),
+    Case("a recipe of brackets without end", recipe("x = " + "[" * 5000), RECIPE, 1, ("r.toml", "TOML", "so deep")),
+    Case(
+        "a recipe of tables without end",
+        recipe("[training.seed" + ".a" * 5000 + "]\nb = 1"),
+        RECIPE,
+        1,
+        ("r.toml", "training.seed", "nested thousands of levels deep"),
+    ),
+    Case(
+        "a setting nested without end",
+        write(s=GOOD, t=GOOD),
+        training("--set", "training.seed=" + "[" * 5000),
+        1,
+        ("--set training.seed", "the value cannot be read", "shorter"),
+    ),
     Case(
         "a misspelt setting",
         recipe("[training]\nlerning_rate = 1"),
@@ -209,7 +225,11 @@ def test_wrong_input_gets_a_plain_message(case: Case, command: Command, tmp_path
     for word in case.words:
         assert word in flat
     assert "Traceback" not in outcome.err
+    assert len(flat) < 3000
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+    if case.status == 1:
+        section = "Training text" if case in FILES else "Settings"
+        error_page.check_row(section, case.name, status=outcome.status, message=flat, folder=tmp_path)
 
 
 def damaged(change: Callable[[Path], None]) -> Callable[[Path, Path], Path]:
@@ -306,6 +326,13 @@ def test_a_damaged_model_is_refused_with_a_sentence(
         assert word in outcome.err
     assert "Traceback" not in outcome.err
     assert outcome.out == ""
+    error_page.check_row("Model folders", name, status=outcome.status, message=outcome.err, folder=tmp_path)
+
+
+def test_the_page_of_errors_has_no_other_rows() -> None:
+    assert set(error_page.rows("Training text")) == {case.name for case in FILES}
+    assert set(error_page.rows("Settings")) == {case.name for case in SETTINGS if case.status == 1}
+    assert set(error_page.rows("Model folders")) == {row[0] for row in DAMAGE}
 
 
 def test_a_bad_line_fails_alone_and_in_its_place(command: Command, tiny_model: Path) -> None:

@@ -18,25 +18,7 @@ import pellucid
 from pellucid.sample.corpus import build_corpus
 
 from .conftest import Command
-
-SHAPE = (
-    ("model.d_model", 12),
-    ("model.num_heads", 3),
-    ("model.d_feedforward", 17),
-    ("model.num_encoder_layers", 1),
-    ("model.num_decoder_layers", 2),
-    ("training.batch_size", 199),
-    ("training.warmup_steps", 2),
-    ("training.valid_steps", 3),
-    ("training.valid_bleu_sentences", 5),
-    ("training.threads", 1),
-)
-
-
-def settings(*more: str) -> list[str]:
-    return [part for name, value in SHAPE for part in ("--set", f"{name}={value}")] + [
-        part for setting in more for part in ("--set", setting)
-    ]
+from .small_runs import settings
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +84,18 @@ def test_translations_stay_parallel_and_scores_come_with_signatures(run: Path, t
     )  # fmt: skip
     assert evaluated.status == 0, evaluated.err
     assert "nrefs:1|case:mixed" in evaluated.out
-    assert json.loads(report.read_text())["sentences"] == 13
+    record = json.loads(report.read_text())
+    assert record["sentences"] == 13
+    sha = tomllib.loads((run / "model" / "model.toml").read_text())["files"][
+        next((run / "model").glob("weights*")).name
+    ]
+    assert record["system"]["weights_sha256"] == record["baseline"]["weights_sha256"] == sha
+    assert record["system"]["folder"] == str(run / "model")
+    assert record["system"]["facts"]["step"] in {3, 6}
+    assert record["system"]["search"]["beam_size"] == 5
+    for form in (evaluated.out, (run / "report.md").read_text()):
+        for fact in (str(run / "model"), sha[:8], "step ", "beam_size=5, length_penalty=average, alpha=1.0", "test.fr"):
+            assert fact in form
     scored = command("score", run, "--src", text / "test.en", "--tgt", text / "test.fr", "--threads", "1")
     assert scored.status == 0, scored.err
     assert len(scored.out.splitlines()) == 13

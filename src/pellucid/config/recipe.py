@@ -190,6 +190,8 @@ def _shown(value: object) -> str:
         text = repr(value)
     except ValueError:  # Python writes no integer of more than 4,300 digits
         return "a number of thousands of digits"
+    except RecursionError:
+        return "a value nested thousands of levels deep"
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
