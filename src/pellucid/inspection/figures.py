@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -25,10 +25,16 @@ if TYPE_CHECKING:
     from pellucid.inspection.trace import Trace
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["FIGURES", "Plots", "loss", "save_figure"]
+__all__ = ["FIGURES", "Plots", "figure_named", "loss", "save_figure"]
 
-FIGURES: Final = ("attention", "links", "positions", "heads", "softmax")
-"""The figures of a trace, as methods of ``Plots`` and on the command line."""
+FIGURES: Final = {
+    "attention": ("kind", "layer", "heads", "words"),
+    "links": ("kind", "layer", "heads", "words"),
+    "heads": ("kind", "layer", "words"),
+    "positions": (),
+    "softmax": ("step",),
+}
+"""The figures of a trace, methods of ``Plots``, and what can be chosen for each besides the font."""
 
 
 @dataclass(frozen=True)
@@ -172,17 +178,19 @@ class Plots:
             table, layout=str(config.position_layout), font=font, provenance=_provenance(self.trace, "positions")
         )
 
-    def softmax(self, *, step: int, tokenizer: Tokenizer, count: int = 10, font: str | Path | None = None) -> Figure:
+    def softmax(
+        self, *, step: int, tokenizer: Tokenizer | None = None, count: int = 10, font: str | Path | None = None
+    ) -> Figure:
         """Draw the most probable next pieces at a step of the decoder, the chosen one marked, and the rest.
 
         Args:
             step: row of the decoder, counted from 0.
-            tokenizer: of the translator, which names the pieces that are not in the sentence.
+            tokenizer: names the pieces that are not in the sentence; that of the trace's translator if not given.
             count: how many pieces.
             font: as for ``attention``.
 
         Raises:
-            RequestError: there is no such step, or the trace has no predictions.
+            RequestError: there is no such step, or the trace has no predictions or no translator.
             ConfigError: matplotlib is not installed.
         """
         _need_matplotlib()
@@ -195,6 +203,10 @@ class Plots:
             raise RequestError(f"step = {step}; this translation has steps 0 to {tokens.target_length - 1}")
         if not 1 <= count <= predictions.top_ids.shape[1]:
             raise RequestError(f"count = {count}; a trace keeps 1 to {predictions.top_ids.shape[1]} pieces a step")
+        if tokenizer is None:
+            if self.trace.translator is None:
+                raise RequestError("the pieces take the tokenizer; give it, or the translator with trace.attach")
+            tokenizer = self.trace.translator.tokenizer
         ids = [int(number) for number in predictions.top_ids[step, :count]]
         return draw_softmax(
             tokenizer.target_pieces(ids),
@@ -207,6 +219,32 @@ class Plots:
             font=font,
             provenance=_provenance(self.trace, f"softmax, step {step}"),
         )
+
+
+def figure_named(trace: Trace, name: str, *, font: str | Path | None = None, **choices: Any) -> Figure:
+    """Draw the figure of a name; a choice that is None is left to the figure.
+
+    Args:
+        trace: what to draw.
+        name: a key of ``FIGURES``.
+        font: as for ``Plots.attention``.
+        choices: of ``FIGURES[name]``.
+
+    Raises:
+        RequestError: there is no such figure, a choice does not go with it, or as the figure itself.
+        ConfigError: matplotlib is not installed.
+    """
+    if name not in FIGURES:
+        raise RequestError(f"figure = {name!r}; allowed are {', '.join(FIGURES)}")
+    given = {key: value for key, value in choices.items() if value is not None and value is not False}
+    for key in given:
+        if key not in FIGURES[name]:
+            allowed = ", ".join(FIGURES[name]) or "nothing but the font"
+            raise RequestError(f"{key} = {given[key]!r} does not go with the figure {name!r}, which takes {allowed}")
+    if name == "softmax" and "step" not in given:
+        raise RequestError("the figure 'softmax' takes a step of the decoder, counted from 0")
+    drawn: Figure = getattr(Plots(trace), name)(font=font, **given)
+    return drawn
 
 
 def loss(run_folder: str | Path, *, font: str | Path | None = None) -> Figure:

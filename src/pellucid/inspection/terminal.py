@@ -8,7 +8,7 @@ are those of the terminal: a Chinese character takes two cells, a combining mark
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +22,7 @@ from pellucid.inspection.predictions import Array
 if TYPE_CHECKING:
     from pellucid.inspection.trace import Trace
 
-__all__ = ["TerminalStyle", "attention_text", "fitted", "shown"]
+__all__ = ["TerminalStyle", "attention_text", "fitted", "shown", "style_for"]
 
 _SHADES: Final = " .:-=+*#%@"
 _LONGEST_LABEL: Final = 18
@@ -42,6 +42,30 @@ class TerminalStyle:
     def __post_init__(self) -> None:
         if self.width < 1:
             raise RequestError(f"width = {self.width}; a terminal has at least 1 column")
+
+
+def style_for(
+    environment: Mapping[str, str],
+    *,
+    width: int,
+    is_terminal: bool,
+    encoding: str,
+    plain: bool = False,
+    numbers: bool = False,
+) -> TerminalStyle:
+    """Choose a style for where text goes.
+
+    Colour takes a terminal of 24-bit colour, or of 256, since ``COLORTERM`` gets lost over ssh; and that nobody
+    asked for none, by ``plain`` or by ``NO_COLOR``. ``plain``, or an encoding other than UTF-8, is ASCII only.
+    """
+    term = environment.get("TERM", "")
+    is_rich = environment.get("COLORTERM") in {"truecolor", "24bit"} or "256color" in term or term.endswith("-direct")
+    return TerminalStyle(
+        width=width,
+        colour=is_terminal and is_rich and not plain and not environment.get("NO_COLOR"),
+        ascii_only=plain or encoding.lower().replace("-", "").replace("_", "") != "utf8",
+        numbers=numbers,
+    )
 
 
 def attention_text(

@@ -137,6 +137,17 @@ def test_the_loss_is_that_of_the_run(tmp_path: Path) -> None:
         figures.loss(tmp_path / "nothing")
 
 
+def test_a_figure_by_its_name(trace: Trace) -> None:
+    figure = figures.figure_named(trace, "attention", layer=0, heads=[1], kind=None, words=False, step=None)
+    np.testing.assert_array_equal(images(figure)[0], trace["decoder.0.cross_attention.weights"][1])
+    with pytest.raises(RequestError, match="allowed are attention, links, heads, positions, softmax"):
+        figures.figure_named(trace, "atention")
+    with pytest.raises(RequestError, match=r"heads = \[0\] does not go with the figure 'positions'"):
+        figures.figure_named(trace, "positions", heads=[0])
+    with pytest.raises(RequestError, match="takes a step"):
+        figures.figure_named(trace, "softmax")
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from pellucid.errors import RequestError
 from pellucid.inspection.palette import SEQUENTIAL_DARK, mix
-from pellucid.inspection.terminal import TerminalStyle, attention_text, fitted, shown
+from pellucid.inspection.terminal import TerminalStyle, attention_text, fitted, shown, style_for
 from pellucid.inspection.trace import Trace
 
 WEIGHTS = np.array([[[0.0, 0.25, 0.75], [1.0, 0.0, 0.0]]])
@@ -117,3 +117,24 @@ def test_words_say_their_rule() -> None:
     text = attention_text(SMALL, words=True)
     assert "summed over the pieces looked at, averaged over the pieces that look" in text
     assert "▁" not in text
+
+
+@pytest.mark.parametrize(
+    ("environment", "changes", "colour", "ascii_only"),
+    [
+        ({"TERM": "xterm-256color"}, {}, True, False),
+        ({"COLORTERM": "truecolor"}, {}, True, False),
+        ({"TERM": "dumb"}, {}, False, False),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, {}, False, False),
+        ({"TERM": "xterm-256color"}, {"plain": True}, False, True),
+        ({"TERM": "xterm-256color"}, {"is_terminal": False}, False, False),
+        ({"TERM": "xterm-256color"}, {"encoding": "ANSI_X3.4-1968"}, True, True),
+        ({"TERM": "xterm-256color"}, {"encoding": "utf8"}, True, False),
+    ],
+)
+def test_the_style_is_what_the_terminal_can_show(
+    environment: dict[str, str], changes: dict[str, object], colour: bool, ascii_only: bool
+) -> None:
+    settings: dict[str, object] = {"width": 71, "is_terminal": True, "encoding": "UTF-8"} | changes
+    style = style_for(environment, **settings)  # type: ignore[arg-type]
+    assert (style.width, style.colour, style.ascii_only) == (71, colour, ascii_only)
