@@ -188,6 +188,9 @@ CONTRACT = [
     "score MODEL --src F --tgt F",
     "evaluate MODEL --src F --ref F --against MODEL2 --json F",
     "average RUN --output F",
+    "serve",
+    "serve MODEL RUN --host 127.0.0.1 --port 8642 --open --trace-memory-mb 256",
+    "demo --serve",
 ]
 
 

@@ -181,11 +181,9 @@ def _weights(opened: OpenedModel, name: str, query: Query) -> Array:
 
 def _table(opened: OpenedModel, side: str) -> torch.Tensor:
     model = opened.translator.model
-    if side != "output":
-        return (model.source_embedding if side == "source" else model.decoder_embedding).weight.detach()
-    table = model.decoder_embedding.weight if model.projection.weight is None else model.projection.weight
-    bias = model.projection.bias
-    return (table if bias is None else torch.cat([table, bias[:, None]], dim=1)).detach()
+    own = model.projection.weight if side == "output" else None
+    table = model.source_embedding.weight if side == "source" else model.decoder_embedding.weight
+    return (table if own is None else own).detach()
 
 
 def _rows(opened: OpenedModel, side: str, query: Query) -> Array:
@@ -194,7 +192,9 @@ def _rows(opened: OpenedModel, side: str, query: Query) -> Array:
     texts = query.get("ids", "").split(",")
     if len(texts) > _MOST_ROWS:
         raise RequestError(f"{len(texts)} ids are more than the {_MOST_ROWS} of one answer; ask in parts")
-    return _array(table[[_piece_id(text, len(table)) for text in texts]])
+    ids = [_piece_id(text, len(table)) for text in texts]
+    rows, bias = table[ids], opened.translator.model.projection.bias
+    return _array(rows if side != "output" or bias is None else torch.cat([rows, bias[ids][:, None]], dim=1))
 
 
 def _piece_id(text: str, size: int) -> int:

@@ -43,6 +43,8 @@ __all__ = ["TraceRecord", "make_record", "relative_changes", "trace_answer"]
 _NUM_TOP: Final = 10
 _MOST_FAILURES: Final = 20
 _LARGEST_BEAM: Final = 50
+_BYTES_OF_SMALL: Final = 500
+"""Of a record of a few numbers and texts, as Python keeps it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,14 @@ class TraceRecord:
     seconds: float = 0.0
     report: CheckReport | None = None
     """The check of the whole trace, where a part of it is kept only."""
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes: the arrays, and an allowance for each small record beside them."""
+        report, tokens = self.report, self.trace.tokens
+        records = sum(len(expansion.candidates) + len(expansion.rows) for expansion in self.trace.search)
+        records += len(report.identities) + len(report.skipped) if report else 0
+        return self.trace.nbytes + _BYTES_OF_SMALL * (100 + records + tokens.source_length + tokens.target_length)
 
     @cached_property
     def sha256(self) -> str:

@@ -8,7 +8,7 @@
                  among 7 pieces that are equally probable
     unknown      pieces of the source or the target that are the unknown piece
     bytes        pieces of the source or the target that are a single byte: spelt, as no piece is known
-    truncation   the translation was cut before it had ended (flags max_length, dead_end), or the source was split
+    truncation   the translation was cut before it had ended (flags max_length, dead_end)
     end          steps before the last where the end of sentence had a probability over 0.2; one whose last step
                  gave the end under 0.2 is told too
     score        the mean log-probability of a piece, under -1: each piece was, on average, less probable than 0.37
@@ -116,7 +116,7 @@ def _numbered(pieces: Sequence[str]) -> list[int]:
 
 def _coverage(trace: Trace) -> HealthSign | None:
     sites = [s for s in trace.sites if AttentionKind.of(s) is AttentionKind.CROSS and s.endswith(".weights")]
-    if not sites:
+    if not sites or (trace.model is None and not all(site in trace.arrays for site in sites)):
         return None
     # [heads, target, source] summed over the rows that write the translation, averaged over layers and heads.
     totals = np.mean([trace[site].astype(np.float64).sum(1).mean(0) for site in sites], axis=0)
@@ -155,7 +155,7 @@ def _pieces(name: str, source: Sequence[bool], target: Sequence[bool], what: str
 
 
 def _truncation(trace: Trace) -> HealthSign:
-    flags = [flag for flag in trace.flags if flag in ("max_length", "dead_end", "split")]
+    flags = [flag for flag in trace.flags if flag in ("max_length", "dead_end")]
     unfinished = trace.hypothesis is not None and not trace.hypothesis.is_finished
     raised = bool(flags) or unfinished
     text = f"cut: {', '.join(flags) or 'no end of sentence'}" if raised else "the translation came to its end"

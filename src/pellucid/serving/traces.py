@@ -18,7 +18,6 @@ from pellucid.inspection.opened import UnknownPathError
 __all__ = ["BusyError", "ClientGoneError", "ComputeQueue", "TraceStore", "new_id"]
 
 _LONGEST_QUEUE: Final = 16
-_BYTES_OF_RECORD: Final = 64 << 10
 
 Result = TypeVar("Result")
 
@@ -59,7 +58,7 @@ class TraceStore:
         Raises:
             RequestError: the trace alone is larger than the limit.
         """
-        size = record.trace.nbytes + _BYTES_OF_RECORD
+        size = record.nbytes
         if size > self.limit_bytes:
             raise RequestError(
                 f"the trace of this sentence takes {size / 1e6:,.1f} MB and the server keeps "

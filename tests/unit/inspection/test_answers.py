@@ -142,6 +142,15 @@ def test_every_parameter_is_answered() -> None:
 def test_rows_positions_and_neighbours_are_those_of_the_tables() -> None:
     weight = OPENED.translator.model.source_embedding.weight.detach().numpy()
     assert same(model_answer(OPENED, "rows/source", {"ids": "7,4,7"}), weight[[7, 4, 7]])
+    assert same(model_answer(OPENED, "rows/output", {"ids": "5"}), weight[[5]])
+    untied = opened_model(share_embeddings=False, share_decoder_embeddings=False)
+    matrix = untied.translator.model.projection.weight
+    assert matrix is not None
+    assert same(model_answer(untied, "rows/output", {"ids": "5"}), matrix[[5]].detach().numpy())
+    biased = opened_model(output_bias=True)
+    row = array(model_answer(biased, "rows/output", {"ids": "4"}))[0]
+    found = trace(biased.translator, "ein Hund", target="a dog")
+    assert found["decoder.output"] @ row[:-1] + row[-1] == pytest.approx(found["logits"][:, 4], abs=1e-5)
     own = model_answer(OPENED, "positions", {"length": "4"})
     assert same(own, RECORD.trace["source.position"])
     other = array(model_answer(OPENED, "positions", {"layout": "half_split_t2t", "length": "3"}))

@@ -119,5 +119,11 @@ def test_a_low_score_is_told() -> None:
     assert not signs(with_distribution(SOUND))["score"].is_raised
 
 
+def test_a_trace_of_few_numbers_has_the_signs_that_it_can_have() -> None:
+    whole = trace(TRANSLATOR, "ein Hund", target="a dog")
+    few = replace(whole.at_level("tokens"), model=None)
+    assert set(signs(few)) == set(THRESHOLDS) - {"coverage"}
+
+
 def test_a_trace_of_arrays_has_the_signs_that_it_can_have() -> None:
     assert set(signs(foreign(("▁A", "</s>")))) == {"repetition", "coverage", "bytes", "truncation"}

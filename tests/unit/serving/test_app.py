@@ -234,5 +234,5 @@ def test_a_page_of_thirty_pieces_moves_at_most_150_kilobytes() -> None:
     }
     assert sum(sizes.values()) <= 150_000, sizes
     whole = server.get(at, headers={"Accept-Encoding": "identity"})
-    assert len(whole.content) < 20_000
+    assert len(whole.content) < 15_000
     assert np.isfinite(json.loads(whole.content)["predictions"]["entropy"]).all()

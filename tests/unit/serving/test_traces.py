@@ -23,8 +23,7 @@ async def nobody_left() -> bool:
 
 
 def test_the_least_recently_used_go_first() -> None:
-    size = RECORD.trace.nbytes + (64 << 10)
-    store = TraceStore(limit_bytes=3 * size)
+    store = TraceStore(limit_bytes=3 * RECORD.nbytes)
     for name in "abc":
         store.add(replace(RECORD, id=name))
     store.get("a")
@@ -38,7 +37,7 @@ def test_the_least_recently_used_go_first() -> None:
 
 
 def test_a_trace_that_is_too_large_alone_is_refused_and_the_others_stay() -> None:
-    store = TraceStore(limit_bytes=RECORD.trace.nbytes + (64 << 10))
+    store = TraceStore(limit_bytes=RECORD.nbytes)
     store.add(RECORD)
     larger = make_record(opened_model(), "abcdefgh", trace_id="y")
     with pytest.raises(RequestError, match="--trace-memory-mb"):
@@ -48,7 +47,7 @@ def test_a_trace_that_is_too_large_alone_is_refused_and_the_others_stay() -> Non
 
 def test_a_server_keeps_within_its_memory() -> None:
     opened = opened_model()
-    one = make_record(opened, "ab", trace_id="x").trace.nbytes + (64 << 10)
+    one = make_record(opened, "ab", trace_id="x").nbytes
     server = client(opened, trace_memory_bytes=5 * one)
     ids = [ask(server, f"{n % 10}{n // 10}").json()["id"] for n in range(9)]
     statuses = [server.get(f"/api/traces/{trace_id}").status_code for trace_id in ids]
