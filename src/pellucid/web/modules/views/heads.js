@@ -69,7 +69,7 @@ async function loadShares({trace, model, kind, layer, query}) {
 function Pictures({own, state, trace, query}) {
   const {heads, shape, scale, facts, isWhole, labels, kind} = own;
   const head = headOf(state);
-  const size = Math.min(Math.max(Math.round(880 / heads.length), 96), 180);
+  const size = Math.min(Math.max(Math.round(880 / heads.length), 96), 180, Math.max(Math.floor(useRoom(880) / 2) - 28, 80));
   const height = Math.round(Math.min(Math.max((size * shape[0]) / shape[1], size / 3), size * 1.5));
   const table = async () => {
     const [rows, columns] = [labels.rows.length, labels.columns.length];
