@@ -59,7 +59,7 @@ class EvaluationReport:
     notes: tuple[str, ...] = ()
     """What a reader should know before trusting the figures."""
     system: EvaluatedSystem | None = None
-    """The model that was measured; None where only its output was given."""
+    """The model that was measured; who knows it fills it in, it cannot be told from its output."""
     against: EvaluatedSystem | None = None
     """The model of the baseline."""
     files: tuple[EvaluatedFile, ...] = ()
@@ -199,16 +199,12 @@ def evaluate_translations(
     trials: int = 10_000,
     seed: int = DEFAULT_SEED,
     worst: int = 10,
-    system: EvaluatedSystem | None = None,
-    against: EvaluatedSystem | None = None,
-    files: Sequence[EvaluatedFile] = (),
 ) -> EvaluationReport:
     """Score translations against one reference each, cased and lowercased.
 
     ``baseline`` is another system's output for the same sentences; with it comes a paired test of
     every metric. ``resamples = 0`` leaves the intervals out. An empty hypothesis is a bad
-    translation, not an error. ``system``, ``against`` (the baseline's) and ``files`` are told in the report,
-    so that it can be repeated.
+    translation, not an error.
 
     Raises:
         DataError: nothing to score, or unequal counts.
@@ -249,9 +245,6 @@ def evaluate_translations(
         worst=_worst(own[MetricName.CHRF], hypotheses, references, sources, worst),
         comparisons=comparisons,
         notes=_notes(hypotheses),
-        system=system,
-        against=against,
-        files=tuple(files),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -51,16 +52,20 @@ def evaluate_files(
     if against is not None:
         second = open_translator(against, settings=settings, device=device, threads=threads)
         other = translate_all(second, sources, progress=progress)
-    return evaluate_translations(
+    report = evaluate_translations(
         hypotheses,
         [pair.target for pair in pairs],
         sources=sources,
         target_language=translator.target_language,
         baseline=other,
         tokenizer=choice,
+    )
+    files = (("source", src), ("reference", ref))
+    return replace(
+        report,
         system=describe_system(translator),
         against=None if second is None else describe_system(second),
-        files=[EvaluatedFile(side, str(path), sha256_of(path)) for side, path in (("source", src), ("reference", ref))],
+        files=tuple(EvaluatedFile(side, str(path), sha256_of(path)) for side, path in files),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
@@ -23,9 +24,8 @@ FILES = (EvaluatedFile("source", "test.de", OTHER), EvaluatedFile("reference", "
 
 def report() -> EvaluationReport:
     texts = ["A dog runs.", "A cat sleeps."]
-    return evaluate_translations(
-        texts, texts, target_language="en", resamples=0, trials=5, baseline=texts, system=NEW, against=OLD, files=FILES
-    )
+    plain = evaluate_translations(texts, texts, target_language="en", resamples=0, trials=5, baseline=texts)
+    return replace(plain, system=NEW, against=OLD, files=FILES)
 
 
 def test_all_three_forms_name_model_search_and_files() -> None:
