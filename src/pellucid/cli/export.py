@@ -15,7 +15,13 @@ __all__ = ["export"]
 def export(
     model: Annotated[Path, typer.Argument(help="A model folder or a run folder.")],
     output: Annotated[Path, typer.Option(help="The new folder; with --verify-only, the one to check.")],
-    format_: Annotated[str, typer.Option("--format", help="What to write: marian (Hugging Face MarianMT).")] = "marian",
+    format_: Annotated[
+        str, typer.Option("--format", help="What to write: argos, ctranslate2, marian (Hugging Face MarianMT), onnx.")
+    ] = "marian",
+    quantization: Annotated[
+        str | None,
+        typer.Option(help="ctranslate2 and argos: float32 (exact), float16, bfloat16, int16, int8, int8_float16 ..."),
+    ] = None,
     verify_only: Annotated[
         bool, typer.Option("--verify-only", help="Write nothing; compare an earlier export with the model.")
     ] = False,
@@ -27,11 +33,13 @@ def export(
     """Bring a model out to another tool's format, and prove that it is the same model there."""
     from pellucid.jobs import exchange as job
 
+    options = {} if quantization is None else {"quantization": quantization}
     with counting("compared sentences") as progress:
         outcome = job.export_model(
             model,
             output,
             format=format_,
+            options=options,
             verify_only=verify_only,
             sample=sample,
             threads=threads,

@@ -11,7 +11,7 @@ from typing import Final
 
 from pellucid.errors import BundleError
 
-__all__ = ["MAX_JSON_BYTES", "Table", "plain_file", "read_bytes", "read_table"]
+__all__ = ["MAX_JSON_BYTES", "Table", "plain_file", "read_bytes", "read_pieces", "read_table"]
 
 MAX_JSON_BYTES: Final = 64 << 20
 """A vocabulary of a million pieces fits in it."""
@@ -50,6 +50,24 @@ def read_bytes(path: Path, *, most: int) -> bytes:
     if len(raw) > most:
         raise BundleError(f"{path}: has more than the {most:,} bytes that such a file may have")
     return raw
+
+
+def read_pieces(path: Path, *, most: int = MAX_JSON_BYTES) -> tuple[str, ...]:
+    """Return the list of pieces that a JSON file holds.
+
+    Raises:
+        BundleError: as ``read_bytes``, or it is not JSON in UTF-8, or no list of different texts.
+    """
+    raw = read_bytes(path, most=most)
+    try:
+        pieces = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: is not JSON in UTF-8 ({str(error)[:100]}); fetch it again") from None
+    if not isinstance(pieces, list) or not pieces or not all(isinstance(piece, str) for piece in pieces):
+        raise BundleError(f"{path}: must be a JSON list of pieces; fetch it again")
+    if len(set(pieces)) != len(pieces):
+        raise BundleError(f"{path}: lists a piece twice; fetch it again")
+    return tuple(pieces)
 
 
 def read_table(path: Path, *, most: int = MAX_JSON_BYTES) -> Table:

@@ -13,6 +13,9 @@ from typing import Final, Literal
 
 from pellucid.bundle import Bundle
 from pellucid.errors import BundleError, ConfigError
+from pellucid.interop.ctranslate2_config import ctranslate2_refusals
+from pellucid.interop.ctranslate2_pairs import ctranslate2_pairs
+from pellucid.interop.ctranslate2_writing import write_ctranslate2
 from pellucid.interop.marian_npz_files import looks_like_npz
 from pellucid.interop.marian_npz_reading import read_marian_npz
 from pellucid.interop.marian_npz_reference import MarianNpzReference
@@ -23,7 +26,7 @@ from pellucid.interop.marian_writing import marian_refusals, write_marian
 from pellucid.interop.onnx_engines import OnnxEvaluator, OnnxRuntime
 from pellucid.interop.onnx_writing import write_onnx
 from pellucid.interop.records import ForeignModel, Refusal
-from pellucid.interop.verification import Engine, PellucidEngine
+from pellucid.interop.verification import Engine, Pair, PellucidEngine
 
 __all__ = ["FORMATS", "Format", "engine_of", "format_named", "format_of"]
 
@@ -42,8 +45,14 @@ class Format:
     """What the screen is told about who checks."""
     refusals: Callable[[Bundle], list[Refusal]] | None = None
     """Every reason why a model cannot be written; asked before ``write``."""
-    write: Callable[[Bundle, Path], tuple[str, ...]] | None = None
-    """Write a model into an empty folder; return what a person should know."""
+    write: Callable[..., tuple[str, ...]] | None = None
+    """Write a model (Bundle) into an empty folder (Path), or to a file; return what a person should know."""
+    options: frozenset[str] = frozenset()
+    """Names of what ``write`` takes besides, by keyword and as text."""
+    is_file: bool = False
+    """Whether ``write`` makes one file and no folder."""
+    pairs: Callable[[Bundle, Path], Sequence[Pair]] | None = None
+    """More comparisons of a model with what was written of it: with other bounds, or after rounding."""
     read: Callable[[Path], ForeignModel] | None = None
     """Read a folder (or file) of strangers, with every check there is."""
     recognises: Callable[[Path], bool] | None = None
@@ -81,6 +90,16 @@ FORMATS: Final[Mapping[str, Format]] = {
         recognises=looks_like_npz,
         opinions=lambda path: [lambda: MarianNpzReference(path)],
         says=lambda: "the check is an independent pass over the .npz, as Marian computes it",
+    ),
+    "ctranslate2": Format(
+        name="ctranslate2",
+        title="CTranslate2",
+        refusals=ctranslate2_refusals,
+        write=write_ctranslate2,
+        options=frozenset({"quantization"}),
+        opinions=lambda path: (),
+        pairs=ctranslate2_pairs,
+        says=lambda: "ctranslate2 itself is asked, step by step, in one pass beside a longer sentence, and to search",
     ),
     "onnx": Format(
         name="onnx",

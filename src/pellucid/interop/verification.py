@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ from pellucid.translation.constraints import Constraints
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.stepper import ModelStepper, Stepper
 
-__all__ = ["TOLERANCE", "Comparison", "Engine", "PellucidEngine", "compare"]
+__all__ = ["EXACT", "TOLERANCE", "Bounds", "Comparison", "Engine", "Pair", "PellucidEngine", "Searcher", "compare"]
 
 TOLERANCE: Final = 1e-5
 """Largest difference of two log-probabilities that passes for rounding."""
@@ -37,6 +37,20 @@ _LONGEST_SEARCHED: Final = 24
 _BEAM_SIZE: Final = 4
 _SEARCHES_PER_TIE: Final = 10
 """In float32 two pieces may be as good as each other: of so many sentences one may have other words for it."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What two engines may differ by and still be the same model."""
+
+    tolerance: float = TOLERANCE
+    """Largest difference of two log-probabilities."""
+    same_words: bool = True
+    """Whether every search must find the same words; where a format rounds, they are counted, no more."""
+
+
+EXACT: Final = Bounds()
+"""Only the last bits may differ."""
 
 
 class Engine(Protocol):
@@ -72,6 +86,25 @@ class Engine(Protocol):
 
     def stepper(self) -> Stepper:
         """Return the model as a search sees it."""
+
+
+@runtime_checkable
+class Searcher(Protocol):
+    """An engine with a search of its own, which its users will use."""
+
+    def search(
+        self, source_ids: Sequence[Sequence[int]], *, beam_size: int, longest: int, never: Sequence[int]
+    ) -> list[list[int]]:
+        """Return the best output of each source, without its end; no piece of ``never`` comes."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two engines to compare, made when their turn comes, and what they may differ by."""
+
+    ours: Callable[[], Engine]
+    theirs: Callable[[], Engine]
+    bounds: Bounds = EXACT
 
 
 class PellucidEngine:
@@ -125,31 +158,51 @@ class Comparison:
     """What is not the same apart from numbers: vocabularies, pieces of a sentence, text of a translation."""
     is_single_precision: bool = False
     """Whether the other engine computed in float32."""
+    bounds: Bounds = EXACT
+    own_greedy_identical: int | None = None
+    """Of the engine's own greedy search, which must agree too; None if it has no search of its own."""
+    own_beam_identical: int | None = None
+    """Of the engine's own beam search; told only, since tools stop their beams by rules of their own."""
 
     @property
     def is_equal(self) -> bool:
-        """Whether the two are the same model."""
+        """Whether the two are the same model, within their bounds."""
         ties = self.num_searched // _SEARCHES_PER_TIE if self.is_single_precision else 0
-        same_words = min(self.greedy_identical, self.beam_identical) >= self.num_searched - ties
-        return not self.problems and self.largest_difference <= TOLERANCE and same_words
+        counts = [self.greedy_identical, self.beam_identical]
+        counts += [] if self.own_greedy_identical is None else [self.own_greedy_identical]
+        same_words = min(counts) >= self.num_searched - ties or not self.bounds.same_words
+        return not self.problems and self.largest_difference <= self.bounds.tolerance and same_words
 
     def to_text(self) -> str:
         """Return the lines for the screen."""
-        share = [f"{100 * n / max(self.num_searched, 1):.0f} %" for n in (self.greedy_identical, self.beam_identical)]
+        share, own_share = (
+            [f"{100 * (n or 0) / max(self.num_searched, 1):.0f} %" for n in counts]
+            for counts in (
+                (self.greedy_identical, self.beam_identical),
+                (self.own_greedy_identical, self.own_beam_identical),
+            )
+        )
+        own = f"; its own search: greedy {own_share[0]}, beam {own_share[1]}"
+        same = "the same model" if self.bounds.same_words else "the same model but for its rounding"
         lines = [
             f"{self.ours} against {self.theirs}: {self.num_sentences} sentences, "
             f"{self.num_forced_tokens:,} forced positions, largest difference of log-probabilities "
             f"{self.largest_difference:.1e}{' of their size in float32' if self.is_single_precision else ''} "
-            f"(tolerance {TOLERANCE:g})",
+            f"(tolerance {self.bounds.tolerance:g})",
             f"  identical translations: greedy {share[0]}, beam of {_BEAM_SIZE} {share[1]} of {self.num_searched} "
-            f"(first {_LONGEST_SEARCHED} pieces)",
-            f"  verdict: {'the same model' if self.is_equal else 'NOT the same model'}",
+            f"(first {_LONGEST_SEARCHED} pieces){own if self.own_greedy_identical is not None else ''}",
+            f"  verdict: {same if self.is_equal else 'NOT the same model'}",
         ]
         return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])
 
 
 def compare(
-    ours: Engine, theirs: Engine, samples: Sequence[Sample], *, progress: Callable[[int], None] = lambda done: None
+    ours: Engine,
+    theirs: Engine,
+    samples: Sequence[Sample],
+    *,
+    bounds: Bounds = EXACT,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Comparison:
     """Compare two engines on sample sentences; ``progress`` is told how many are done."""
     problems = [
@@ -172,7 +225,8 @@ def compare(
             problems.append(f"{text[:60]!r} is cut into {_some(pieces[0])} and {_some(pieces[1])}")
     if problems:
         return _incomparable(ours, theirs, [*problems[:3], *(["..."] if len(problems) > 3 else [])])
-    return _compare_numbers(ours, theirs, samples, own_sources, other_sources, progress)
+    found = _compare_numbers(ours, theirs, samples, own_sources, other_sources, progress)
+    return replace(found, bounds=bounds)
 
 
 def _compare_numbers(
@@ -192,6 +246,7 @@ def _compare_numbers(
         sum(order[list(own)].tolist() == list(other) for own, other in zip(found[0][kind], found[1][kind], strict=True))
         for kind in (0, 1)
     ]
+    own_same = _own_search(theirs, other_sources[:count], [[order[list(ids)].tolist() for ids in f] for f in found[0]])
     largest, positions, problems = 0.0, 0, []
     is_single = getattr(theirs, "is_single_precision", False) is True
     for place, (sample, own, other) in enumerate(zip(samples, own_sources, other_sources, strict=True)):
@@ -222,13 +277,32 @@ def _compare_numbers(
         beam_identical=same[1],
         problems=tuple(problems[:3]),
         is_single_precision=is_single,
+        own_greedy_identical=own_same[0],
+        own_beam_identical=own_same[1],
     )
+
+
+def _own_search(
+    engine: Engine, sources: Sequence[Sequence[int]], wanted: Sequence[Sequence[Sequence[int]]]
+) -> tuple[int | None, int | None]:
+    """Count the outputs of an engine's own greedy and beam search that are as wanted; None if it has none."""
+    if not isinstance(engine, Searcher):
+        return None, None
+    counts = []
+    for beam_size, rows in zip((1, _BEAM_SIZE), wanted, strict=True):
+        found = engine.search(sources, beam_size=beam_size, longest=_LONGEST_SEARCHED, never=_never(engine))
+        ends = ([i for i in row if i != engine.eos_id] for row in rows)
+        counts.append(sum(list(own) == row for own, row in zip(found, ends, strict=True)))
+    return counts[0], counts[1]
+
+
+def _never(engine: Engine) -> tuple[int, ...]:
+    return tuple(i for i, piece in enumerate(engine.target_pieces) if piece in ("<pad>", "<s>"))
 
 
 def _searched(engine: Engine, sources: list[list[int]]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     """Return the greedy and the beam outputs; the same search for every engine."""
-    never = tuple(i for i, piece in enumerate(engine.target_pieces) if piece in ("<pad>", "<s>"))
-    constraints = Constraints(eos_id=engine.eos_id, forbidden_ids=never)
+    constraints = Constraints(eos_id=engine.eos_id, forbidden_ids=_never(engine))
     limits: dict[str, object] = {"max_length_factor": 1e-6, "max_length_constant": _LONGEST_SEARCHED}
     greedy = TranslationConfig.model_validate({"beam_size": 1, **limits})
     wide = TranslationConfig.model_validate({"beam_size": _BEAM_SIZE, **limits})

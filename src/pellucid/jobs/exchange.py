@@ -6,19 +6,18 @@ the same model leaves nothing on disk.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pellucid.bundle import load_bundle, save_bundle
+from pellucid.bundle import Bundle, load_bundle, save_bundle
 from pellucid.durable import DISK, refuse_full_disk
 from pellucid.errors import BundleError, ConfigError, ConversionError, IncompatibleModelError
-from pellucid.interop.formats import Format, engine_of, format_named, format_of
+from pellucid.interop.formats import FORMATS, Format, engine_of, format_named, format_of
 from pellucid.interop.records import ForeignModel, refusal_message
 from pellucid.interop.samples import Sample, make_samples, read_sentences
-from pellucid.interop.verification import Comparison, Engine, PellucidEngine, compare
+from pellucid.interop.verification import Comparison, Engine, Pair, PellucidEngine, compare
 from pellucid.runtime import Runtime
 
 __all__ = ["ExchangeOutcome", "export_model", "import_model"]
@@ -83,7 +82,7 @@ def import_model(
         ours = engine_of(load_bundle(draft), name="pellucid")
         samples = make_samples(ours.tokenizer, max_positions=foreign.config.max_positions, sentences=sentences)
         say(chosen.says())
-        comparisons = _compared(ours, chosen.opinions(folder), samples, say=say, progress=progress)
+        comparisons = _compared(_pairs(ours, chosen.opinions(folder)), samples, say=say, progress=progress)
         if chosen.refusals and (refusals := chosen.refusals(load_bundle(draft))):
             raise ConversionError(refusal_message(str(folder), chosen.name, refusals))
         _refuse_unequal(comparisons, output)
@@ -95,6 +94,7 @@ def export_model(
     output: Path,
     *,
     format: str = "marian",
+    options: Mapping[str, str] | None = None,
     verify_only: bool = False,
     sample: Path | None = None,
     threads: int = 0,
@@ -105,8 +105,9 @@ def export_model(
 
     Args:
         model: a model folder or a run folder.
-        output: the new folder; with ``verify_only`` the one to check.
+        output: the new folder (a file where the format is one); with ``verify_only`` the one to check.
         format: name of the format.
+        options: what the format is asked for besides, such as ``{"quantization": "int8"}``.
         verify_only: write nothing, compare only.
         sample: source sentences to compare on, one a line; made from the vocabulary if None.
         threads: of the processor; 0 is all.
@@ -120,6 +121,7 @@ def export_model(
         ConfigError: the format is unknown, or the output exists.
     """
     chosen = format_named(format, to="write")
+    wanted = _options_of(chosen, options or {}, verify_only=verify_only)
     Runtime.detect(device="cpu", threads=threads).apply()
     if not verify_only:
         _refuse_existing(output)
@@ -131,34 +133,47 @@ def export_model(
     samples = make_samples(ours.tokenizer, max_positions=bundle.description.model.max_positions, sentences=sentences)
     say(chosen.says())
     if verify_only:
-        comparisons = _export_compared(ours, chosen, output, samples, say=say, progress=progress)
+        comparisons = _export_compared(ours, bundle, chosen, output, samples, say=say, progress=progress)
         _refuse_unequal(comparisons, None)
         return ExchangeOutcome(output, comparisons, ())
     with _beside(output, needed_bytes=8 * bundle.model.num_parameters()) as draft:
-        draft.mkdir()
-        notes = chosen.write(bundle, draft) if chosen.write else ()
-        comparisons = _export_compared(ours, chosen, draft, samples, say=say, progress=progress)
+        if not chosen.is_file:
+            draft.mkdir()
+        notes = chosen.write(bundle, draft, **wanted) if chosen.write else ()
+        comparisons = _export_compared(ours, bundle, chosen, draft, samples, say=say, progress=progress)
         _refuse_unequal(comparisons, output)
     return ExchangeOutcome(output, comparisons, notes)
 
 
 def _export_compared(
-    ours: PellucidEngine, chosen: Format, folder: Path, samples: Sequence[Sample], *, say: Say, progress: Progress
+    ours: PellucidEngine,
+    bundle: Bundle,
+    chosen: Format,
+    folder: Path,
+    samples: Sequence[Sample],
+    *,
+    say: Say,
+    progress: Progress,
 ) -> tuple[Comparison, ...]:
     makers: list[Callable[[], Engine]] = []
     if chosen.read is not None:  # before anybody else opens it, with every check there is
         again = chosen.read(folder)
         makers.append(lambda: engine_of(again, name="its re-import"))
     makers[:0] = chosen.opinions(folder)
-    return _compared(ours, makers, samples, say=say, progress=progress)
+    pairs = [*_pairs(ours, makers), *(chosen.pairs(bundle, folder) if chosen.pairs else ())]
+    return _compared(pairs, samples, say=say, progress=progress)
+
+
+def _pairs(ours: Engine, makers: Sequence[Callable[[], Engine]]) -> list[Pair]:
+    return [Pair(lambda: ours, make) for make in makers]
 
 
 def _compared(
-    ours: Engine, makers: Sequence[Callable[[], Engine]], samples: Sequence[Sample], *, say: Say, progress: Progress
+    pairs: Sequence[Pair], samples: Sequence[Sample], *, say: Say, progress: Progress
 ) -> tuple[Comparison, ...]:
     comparisons = []
-    for make in makers:
-        comparison = compare(ours, make(), samples, progress=progress)
+    for pair in pairs:
+        comparison = compare(pair.ours(), pair.theirs(), samples, bounds=pair.bounds, progress=progress)
         say(comparison.to_text())
         comparisons.append(comparison)
     return tuple(comparisons)
@@ -187,6 +202,20 @@ def _save(foreign: ForeignModel, folder: Path, chosen: Format, origin: Path) -> 
     )
 
 
+def _options_of(chosen: Format, options: Mapping[str, str], *, verify_only: bool) -> dict[str, str]:
+    if unknown := sorted(options.keys() - chosen.options):
+        takers = sorted(name for name, entry in FORMATS.items() if unknown[0] in entry.options)
+        raise ConfigError(
+            f"--{unknown[0]} {options[unknown[0]]!r}: the format {chosen.name!r} has no such option; "
+            f"formats that have it: {', '.join(takers) or 'none'}"
+        )
+    if options and verify_only:
+        raise ConfigError(
+            f"--verify-only reads what was written and takes no other option (--{sorted(options)[0]}); leave it out"
+        )
+    return dict(options)
+
+
 def _refuse_existing(output: Path) -> None:
     if output.exists() or output.is_symlink():
         raise ConfigError(f"--output {output}: is there already; name a new folder")
@@ -198,11 +227,12 @@ def _refuse_existing(output: Path) -> None:
 def _beside(output: Path, *, needed_bytes: int) -> Iterator[Path]:
     """Give a folder beside the output that becomes it at the end, and goes away if anything fails."""
     draft = output.with_name(f".{output.name}.converting")
-    shutil.rmtree(draft, ignore_errors=True)
+    DISK.remove(draft)
     try:
         with refuse_full_disk(output.parent, needed_bytes=needed_bytes):
             yield draft
-            DISK.sync_folder(draft)
+            if draft.is_dir():
+                DISK.sync_folder(draft)
             DISK.replace(draft, output)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        DISK.remove(draft)
