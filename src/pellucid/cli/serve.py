@@ -53,24 +53,27 @@ def serve_models(
     from pellucid.jobs import serve as job
     from pellucid.serving.gate import is_loopback
 
-    catalogue = job.open_catalogue(models, device=device, threads=threads)
     taken = job.listen(host, port)
-    address = job.address_of(taken, host)
-    for model in catalogue.models:
-        steps = f", {len(model.snapshot_steps)} snapshots" if model.snapshot_steps else ""
-        say(f"{model.name}: {model.translator.source_language} → {model.translator.target_language}{steps}")
-    if not is_loopback(host):
-        say(
-            f"warning: {host} can be reached from other machines, and whoever reaches it can use these models and read "
-            "all that is in them; there is no password"
-        )
-    say(f"look inside: {address}   (Ctrl-C ends it)")
-    if opens_browser:
-        import webbrowser
+    catalogue = job.open_catalogue(models, device=device, threads=threads)
 
-        webbrowser.open(address)
+    def tell() -> None:
+        for model in catalogue.models:
+            steps = f", {len(model.snapshot_steps)} snapshots" if model.snapshot_steps else ""
+            say(f"{model.name}: {model.translator.source_language} → {model.translator.target_language}{steps}")
+        if not is_loopback(host):
+            say(
+                f"warning: {host} can be reached from other machines, and whoever reaches it can use these models and "
+                "read all that is in them; there is no password"
+            )
+        address = job.address_of(taken, host)
+        say(f"look inside: {address}   (Ctrl-C ends it)")
+        if opens_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
     try:
-        job.serve(catalogue, taken, host=host, trace_memory_mb=trace_memory_mb)
+        job.serve(catalogue, taken, host=host, trace_memory_mb=trace_memory_mb, when_ready=tell)
     except KeyboardInterrupt:
         say("ended")
         raise SystemExit(130) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -101,10 +101,22 @@ def address_of(taken: socket.socket, host: str) -> str:
     return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
 
 
-def serve(catalogue: Catalogue, taken: socket.socket, *, host: str, trace_memory_mb: int = 256) -> None:
-    """Serve the page until a signal comes.
+def serve(
+    catalogue: Catalogue,
+    taken: socket.socket,
+    *,
+    host: str,
+    trace_memory_mb: int = 256,
+    when_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve the page until a signal comes; SIGTERM ends it as a matter of course.
 
-    SIGTERM ends it as a matter of course.
+    Args:
+        catalogue: the models.
+        taken: the port, which is given back at the end.
+        host: what it listens at.
+        trace_memory_mb: for traces; the least recently used go first.
+        when_ready: called when everything is there and requests can come.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, after the answers under way were given.
@@ -124,6 +136,7 @@ def serve(catalogue: Catalogue, taken: socket.socket, *, host: str, trace_memory
         timeout_graceful_shutdown=_SECONDS_FOR_THE_LAST_ANSWERS,
     )
     with taken, _ended_by_sigterm():
+        when_ready()
         uvicorn.Server(config).run(sockets=[taken])
 
 
