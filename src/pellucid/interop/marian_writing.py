@@ -23,7 +23,8 @@ from pellucid.interop.marian_config import config_refusals, config_table, genera
 from pellucid.interop.marian_names import FINAL_LOGITS_BIAS, tensor_names
 from pellucid.interop.marian_reading import CONFIG, GENERATION, SPECIAL_PIECES, WEIGHTS
 from pellucid.interop.records import Refusal
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.interop.sentencepiece_nfc import with_nfc
+from pellucid.text.subword import SentencePieceTokenizer, Side
 from pellucid.text.tokenizer import Tokenizer
 
 __all__ = ["Numbering", "marian_refusals", "numbering_of", "write_marian"]
@@ -114,9 +115,15 @@ def write_marian(bundle: Bundle, folder: Path) -> tuple[str, ...]:
     for name, table in settings.items():
         DISK.write(folder / name, (json.dumps(table, ensure_ascii=False, indent=2) + "\n").encode())
     for name, side in (("source.spm", tokenizer.source), ("target.spm", tokenizer.target)):
-        DISK.write(folder / name, side.segmenter.model if side.segmenter else b"")
+        DISK.write(folder / name, _segmenter(side))
     DISK.write(folder / WEIGHTS, save(_tensors(bundle, numbering), metadata={"format": "pt"}))
     return _notes(bundle, tokenizer)
+
+
+def _segmenter(side: Side) -> bytes:
+    """Return the file of a side; our NFC, of which MarianTokenizer knows nothing, goes into it."""
+    model = side.segmenter.model if side.segmenter else b""
+    return with_nfc(model) if side.normaliser.form == "nfc" else model
 
 
 def _sides_differ(tokenizer: SentencePieceTokenizer) -> bool:
@@ -142,7 +149,7 @@ def _tensors(bundle: Bundle, numbering: Numbering) -> dict[str, Tensor]:
 def _notes(bundle: Bundle, tokenizer: SentencePieceTokenizer) -> tuple[str, ...]:
     notes = []
     if tokenizer.source.normaliser.form == "nfc":
-        notes.append("this model brings text into Unicode NFC first, and MarianTokenizer does not: give it text in NFC")
+        notes.append("this model brings text into Unicode NFC first; source.spm and target.spm do so there")
     if tokenizer.source.vocabulary.tags and not tokenizer.partial_vocabulary:
         notes.append("MarianTokenizer wants no space after a language tag: '>>xx<<Text'")
     notes.append(

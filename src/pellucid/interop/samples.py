@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,8 @@ def make_samples(
             pieces = generator.choices(target if place % 3 == 2 else source, k=length)
             texts.append(_spelt("".join(pieces)))
         texts += [f"{texts[place]} {stranger}" for place, stranger in enumerate(_STRANGERS)]
+        # A model that brings text into NFC must do so in its copy too.
+        texts += [unicodedata.normalize("NFD", text) for text in texts if not text.isascii()][:2]
         texts += [f"{texts[place]} {stranger}" for place, stranger in enumerate(_other_sides_characters(tokenizer))]
         # As the vocabulary spells them: whether the tokenizer knows them for tags is to be found out.
         tags = [piece for piece in tokenizer.source.vocabulary.pieces if _TAG.fullmatch(piece)]

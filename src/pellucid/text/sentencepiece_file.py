@@ -18,7 +18,7 @@ import numpy as np
 
 from pellucid.errors import BundleError
 
-__all__ = ["MAX_MODEL_BYTES", "MAX_PIECES", "SentencePieceFile", "inspect"]
+__all__ = ["MAX_MODEL_BYTES", "MAX_PIECES", "SentencePieceFile", "fields", "inspect"]
 
 MAX_MODEL_BYTES: Final = 64 << 20
 MAX_PIECES: Final = 1 << 20
@@ -134,7 +134,7 @@ def _check_pieces(pieces: list[str], types: list[int]) -> None:
 
 def _piece(raw: bytes, index: int) -> tuple[str, int]:
     text, kind = b"", 1
-    for number, wire, value in _fields(raw):
+    for number, wire, value in fields(raw):
         if number == 1 and isinstance(value, bytes):
             text = value
         elif number == 2 and wire == _FOUR and isinstance(value, bytes):
@@ -150,18 +150,18 @@ def _piece(raw: bytes, index: int) -> tuple[str, int]:
 
 
 def _messages(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    for number, _, value in _fields(raw):
+    for number, _, value in fields(raw):
         if isinstance(value, bytes):
             yield number, value
 
 
 def _integer(raw: bytes, wanted: int, default: int) -> int:
-    values = [v for number, _, v in _fields(raw) if number == wanted and isinstance(v, int)]
+    values = [v for number, _, v in fields(raw) if number == wanted and isinstance(v, int)]
     return values[-1] if values else default
 
 
 def _blob(raw: bytes, wanted: int) -> bytes:
-    values = [v for number, _, v in _fields(raw) if number == wanted and isinstance(v, bytes)]
+    values = [v for number, _, v in fields(raw) if number == wanted and isinstance(v, bytes)]
     return values[-1] if values else b""
 
 
@@ -169,7 +169,12 @@ def _text(raw: bytes, wanted: int) -> str:
     return _blob(raw, wanted).decode("utf-8")
 
 
-def _fields(raw: bytes) -> Iterator[Field]:
+def fields(raw: bytes) -> Iterator[Field]:
+    """Yield the fields of a message in their order; a message within it is bytes.
+
+    Raises:
+        ValueError: it is cut short, or no protocol buffer.
+    """
     position = 0
     while position < len(raw):
         key, position = _varint(raw, position)
