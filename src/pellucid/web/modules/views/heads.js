@@ -90,7 +90,7 @@ function Pictures({own, state, trace, query}) {
       <div class="small-multiples">${heads.map((values, one) => html`
         <button key=${one} type="button" class="small-multiple" aria-pressed=${one === head} onClick=${() => setState({heads: [one]})} aria-label=${`${t("heads.head")} ${one}. ${label(facts[one])}`}>
           <span class="head-mark" style=${{background: headColour(one)}}></span><b>${one}</b>
-          <span class="with-row"><${Thumbnail} values=${values} shape=${shape} scale=${scale} size=${size} height=${height} label="" />
+          <span class="with-row"><${Thumbnail} values=${values} shape=${shape} scale=${scale} size=${size} height=${height} label=${`${t("heads.head")} ${one}`} />
             <span class="row-mark" style=${{top: `${(query / labels.rows.length) * height}px`, height: `${Math.max(height / labels.rows.length, 2)}px`}}></span></span>
           <small>${label(facts[one])}</small>
         </button>`)}</div>
