@@ -100,7 +100,7 @@ class Plots:
             ConfigError: matplotlib is not installed.
         """
         _need_matplotlib()
-        from pellucid.inspection.figures_attention import attention_caption, draw_links
+        from pellucid.inspection.figures_attention import draw_links, links_caption
 
         picture = attention_picture(self.trace, kind, layer=layer, heads=heads, words=words)
         count = len(picture.labels.rows)
@@ -112,7 +112,7 @@ class Plots:
             picture,
             rows=rows,
             threshold=threshold,
-            caption=attention_caption(picture),
+            caption=links_caption(picture),
             font=font,
             provenance=_provenance(self.trace, picture.place),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -37,12 +38,13 @@ from pellucid.inspection.tokens import Labels
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["attention_caption", "draw_links", "draw_matrices", "sentence_case"]
+__all__ = ["attention_caption", "draw_links", "draw_matrices", "links_caption", "sentence_case"]
 
 _CELL: Final = 0.15
 _MARGIN: Final = 0.22
 _GAP: Final = 0.16
 _TITLE_SIZE: Final = 8.0
+_ARROW: Final = 0.26
 _NARROWEST_PAGE: Final = 3.6
 _WIDEST_PAGE: Final = 7.0
 """Inches; a text block of common paper sizes. More panels go on the next line."""
@@ -178,18 +180,17 @@ def draw_links(
     )
     with paper_style(families):
         labels = picture.labels
-        predicts = labels.predicts or ("",) * len(labels.rows)
-        left = [
-            f"{display_label(row)}  →  {display_label(label)}" if label else display_label(row)
-            for row, label in zip(labels.rows, predicts, strict=True)
-        ]
-        right = list(map(display_label, labels.columns))
-        need_glyphs((*left, *right, *caption), families)
+        columns = [list(map(display_label, labels.rows)), list(map(display_label, labels.columns))]
+        headings = ["looks", "is looked at"]
+        if labels.predicts is not None:
+            # Pieces stand apart: in one text, a piece from right to left would turn the row round.
+            columns.insert(1, list(map(display_label, labels.predicts)))
+            headings[:1] = ["fed", "predicts"]
+        need_glyphs((*(label for column in columns for label in column), *headings, *caption), families)
+        rooms = [max(text_width(c, size=8), text_width([h])) for c, h in zip(columns, headings, strict=True)]
         step = 0.19
-        length = max(len(left), len(right))
-        sides = ("fed → predicts" if labels.predicts else "looks", "is looked at")
-        left_room = max(text_width(left, size=8), text_width(sides[:1]))
-        right_room = max(text_width(right, size=8), text_width(sides[1:]))
+        length = max(map(len, columns))
+        left_room, right_room = sum(rooms[:-1]) + _ARROW * (len(rooms) - 2), rooms[-1]
         middle = 1.9
         width = max(2 * _MARGIN + left_room + right_room + middle + 0.2, _NARROWEST_PAGE)
         caption = wrapped(caption, width - 2 * _MARGIN)
@@ -206,11 +207,18 @@ def draw_links(
         axes = sheet.place(indent + left_room + 0.1, top, middle, body)
         axes.set(xlim=(0, 1), ylim=(length - 0.5, -0.5))
         axes.axis("off")
-        places = (_spread(len(left), length), _spread(len(right), length))
-        _link_labels(axes, left, places[0], chosen=set(chosen), side="left")
-        _link_labels(axes, right, places[1], chosen=set(range(len(right))), side="right")
-        axes.text(-0.05, -1.0, sides[0], ha="right", color=QUIET)
-        axes.text(1.05, -1.0, sides[1], ha="left", color=QUIET)
+        places = (_spread(len(columns[0]), length), _spread(len(columns[-1]), length))
+        looking = [INK if row in chosen else FAINT for row in range(len(columns[0]))]
+        edge = -0.1 / middle
+        if labels.predicts is not None:
+            before = edge - (rooms[1] + _ARROW) / middle
+            _link_labels(axes, columns[1], headings[1], x=edge, places=places[0], colours=looking)
+            arrows = ["→"] * len(columns[0])
+            _link_labels(axes, arrows, "", x=before + _ARROW * 0.75 / middle, places=places[0], colours=looking)
+            edge = before
+        _link_labels(axes, columns[0], headings[0], x=edge, places=places[0], colours=looking)
+        all_ink = [INK] * len(columns[-1])
+        _link_labels(axes, columns[-1], headings[-1], x=1 + 0.1 / middle, places=places[1], colours=all_ink)
         _links(axes, picture, chosen, places, threshold)
         _head_legend(sheet, picture.heads, indent + left_room + 0.1 + middle / 2)
         for number, line in enumerate(caption):
@@ -223,10 +231,14 @@ def _spread(count: int, length: int) -> Array:
     return np.arange(count) + (length - count) / 2
 
 
-def _link_labels(axes: Axes, names: Sequence[str], places: Array, *, chosen: set[int], side: str) -> None:
-    x, align = (-0.05, "right") if side == "left" else (1.05, "left")
-    for number, (name, place) in enumerate(zip(names, places, strict=True)):
-        colour = INK if number in chosen else FAINT
+def _link_labels(
+    axes: Axes, names: Sequence[str], heading: str, *, x: float, places: Array, colours: Sequence[str]
+) -> None:
+    """Write a column of labels that ends at ``x`` on the left side, and begins there on the right."""
+    align = "right" if x < 0 else "left"
+    if heading:
+        axes.text(x, -1.0, heading, ha=align, color=QUIET)
+    for name, place, colour in zip(names, places, colours, strict=True):
         axes.text(x, float(place), name, ha=align, va="center_baseline", size=8, color=colour)
 
 
@@ -260,6 +272,9 @@ def _dashes(head: int) -> tuple[float, tuple[float, ...] | None]:
 
 
 def _head_legend(sheet: Sheet, heads: Sequence[int], middle: float) -> None:
+    across = len(heads) if len(heads) <= 4 else math.ceil(len(heads) / 2)
+    if len(heads) > 4:  # a legend is filled column by column
+        heads = [head for pair in zip_longest(heads[:across], heads[across:]) for head in pair if head is not None]
     handles = [
         Line2D([], [], color=HEAD_COLOURS[head % len(HEAD_COLOURS)], linestyle=_dashes(head), linewidth=1.4)
         for head in heads
@@ -270,7 +285,7 @@ def _head_legend(sheet: Sheet, heads: Sequence[int], middle: float) -> None:
         [f"head {head}" for head in heads],
         loc="upper center",
         bbox_to_anchor=(middle / width, 1 - _MARGIN / height),
-        ncols=len(heads) if len(heads) <= 4 else math.ceil(len(heads) / 2),
+        ncols=across,
         frameon=False,
         fontsize=LABEL_SIZE,
         handlelength=3.2,
@@ -285,9 +300,16 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def attention_caption(picture: AttentionPicture) -> tuple[str, ...]:
+def attention_caption(picture: AttentionPicture, *, reading: str | None = None) -> tuple[str, ...]:
     """Return the lines under a picture of attention: what it is, how to read it, and by which rule words are made."""
-    lines = [sentence_case(picture.place), sentence_case(picture.reading) + "."]
+    lines = [sentence_case(picture.place), sentence_case(reading or picture.reading) + "."]
     if picture.is_merged:
         lines.append(sentence_case(MERGING_RULE) + ".")
     return tuple(lines)
+
+
+def links_caption(picture: AttentionPicture) -> tuple[str, ...]:
+    """Return the same for lines between two columns of labels."""
+    unit = "word" if picture.is_merged else "piece"
+    fed = "" if picture.labels.predicts is None else f", having been fed one {unit} and predicting the next"
+    return attention_caption(picture, reading=f"each row on the left looks to the right{fed}")

@@ -105,6 +105,25 @@ def test_links_are_the_weights_over_the_threshold(trace: Trace) -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["head 0", "head 2"]
 
 
+def test_each_label_of_a_link_is_a_text_by_itself() -> None:
+    trace = Trace.from_arrays(
+        source_pieces=["▁a"],
+        fed_pieces=["<s>", "▁שלום"],
+        predicted_pieces=["▁שלום", "</s>"],
+        attention={"decoder.0.cross_attention.weights": np.ones((5, 2, 1))},
+    )
+    figure = trace.plot.links()
+    places = {}
+    for text in figure.axes[0].texts:
+        places.setdefault(text.get_text(), []).append(text.get_position())
+    assert {"fed", "predicts", "is looked at", "→", "<s>", "▁שלום", "</s>", "▁a"} == places.keys()
+    (first, second) = places["▁שלום"]
+    assert first[0] > places["<s>"][0][0], "what is predicted stands right of what is fed"
+    assert first[1] == places["<s>"][0][1]
+    assert second == (places["<s>"][0][0], places["</s>"][0][1])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [f"head {head}" for head in (0, 3, 1, 4, 2)]
+
+
 def test_shares_positions_and_probabilities_are_the_models(trace: Trace, translator: Translator) -> None:
     shares = trace.head_shares("decoder.0.cross_attention").norms
     np.testing.assert_array_equal(images(trace.plot.heads(layer=0))[0], shares.T)

@@ -1,0 +1,118 @@
+"""Options of the verb ``inspect`` for pictures outside the page: figures for papers, heat maps in the terminal.
+
+Read ``console.py`` next.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pellucid.cli.console import need_standard_output
+from pellucid.errors import RequestError
+
+if TYPE_CHECKING:
+    from pellucid.inspection.trace import Trace
+
+__all__ = [
+    "FigureOption",
+    "FontOption",
+    "HeadsOption",
+    "KindOption",
+    "LayerOption",
+    "NumbersOption",
+    "PlainOption",
+    "ShowOption",
+    "StepOption",
+    "WordsOption",
+    "draw_figure",
+    "heads_of",
+    "show_in_terminal",
+]
+
+FigureOption = Annotated[
+    str | None,
+    typer.Option("--figure", help="Write a figure for a paper: attention, links, heads, positions or softmax."),
+]
+ShowOption = Annotated[str | None, typer.Option("--show", help="Print a picture in the terminal: attention.")]
+KindOption = Annotated[
+    str | None, typer.Option("--kind", help="Whose attention: encoder, decoder, or cross, which is taken if unset.")
+]
+LayerOption = Annotated[int | None, typer.Option("--layer", help="Counted from 0; the last if unset.")]
+HeadsOption = Annotated[
+    str | None, typer.Option("--heads", help="Heads counted from 0, with commas between; all if unset.")
+]
+StepOption = Annotated[int | None, typer.Option("--step", help="Of the decoder, counted from 0, for softmax.")]
+WordsOption = Annotated[bool, typer.Option("--words", help="Words instead of pieces.")]
+FontOption = Annotated[str | None, typer.Option("--font", help="A font file, or an installed family, for a figure.")]
+PlainOption = Annotated[bool, typer.Option("--plain", help="ASCII only, without colour.")]
+NumbersOption = Annotated[bool, typer.Option("--numbers", help="Weights in hundredths in the cells.")]
+
+
+def heads_of(text: str | None) -> tuple[int, ...] | None:
+    """Read heads such as ``2,4``; None is all of them.
+
+    Raises:
+        RequestError: it is no list of whole numbers.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise RequestError(f"--heads {text!r}; give whole numbers with commas between, such as 2,4") from None
+
+
+def draw_figure(
+    trace: Trace,
+    name: str,
+    output: Path,
+    *,
+    kind: str | None = None,
+    layer: int | None = None,
+    heads: str | None = None,
+    words: bool = False,
+    step: int | None = None,
+    font: str | None = None,
+) -> None:
+    """Write a figure of a trace to a .pdf, .svg or .png file."""
+    from pellucid.inspection.figures import figure_named, save_figure
+
+    chosen = heads_of(heads)
+    figure = figure_named(trace, name, font=font, kind=kind, layer=layer, heads=chosen, words=words, step=step)
+    save_figure(figure, output)
+
+
+def show_in_terminal(
+    trace: Trace,
+    what: str,
+    *,
+    kind: str | None = None,
+    layer: int | None = None,
+    heads: str | None = None,
+    words: bool = False,
+    plain: bool = False,
+    numbers: bool = False,
+) -> None:
+    """Print a picture of a trace on standard output, as wide as the terminal."""
+    from pellucid.inspection.terminal import attention_text, style_for
+
+    if what != "attention":
+        raise RequestError(f"--show {what!r}; what the terminal can show is attention")
+    need_standard_output()
+    style = style_for(
+        os.environ,
+        width=shutil.get_terminal_size().columns,
+        is_terminal=sys.stdout.isatty(),
+        encoding=locale.getencoding(),
+        plain=plain,
+        numbers=numbers,
+    )
+    shown = attention_text(trace, kind=kind or "cross", layer=layer, heads=heads_of(heads), words=words, style=style)
+    print(shown, end="")
