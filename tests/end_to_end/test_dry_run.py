@@ -32,3 +32,28 @@ def test_pieces_are_learnt_from_a_bounded_sample(
     assert part.status == 0, part.err
     assert "estimated from the first ones" in part.err
     assert "vocab_size = 700 cannot be had from so little" in part.err
+
+
+def test_a_slow_step_is_timed_once_and_a_busy_machine_is_told(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "s").write_text(TEXT)
+    (tmp_path / "t").write_text(TEXT.upper())
+    steps: list[int] = []
+    real = dry_run.Updater.step
+
+    def counted(*arguments: object, **settings: object) -> object:
+        steps.append(1)
+        return real(*arguments, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dry_run.Updater, "step", counted)
+    monkeypatch.setattr(dry_run, "_TIMED_SECONDS", 0.0)
+    for load, is_told in ((1e3, True), (0.5, False)):
+        monkeypatch.setattr("os.getloadavg", lambda load=load: (load, load, load))
+        outcome = command(
+            "train", "--train-src", "s", "--train-tgt", "t", "--preset", "tiny", "--output", "run", "--dry-run",
+            *settings("training.train_steps=5", "tokenizer.kind=bytes"),
+        )  # fmt: skip
+        assert outcome.status == 0, outcome.err
+        assert ("this machine is busy" in outcome.err) is is_told
+    assert len(steps) == 2

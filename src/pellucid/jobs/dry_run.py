@@ -6,6 +6,7 @@ timed on real batches of it, so that sizes and times are measured ones, not gues
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import tempfile
@@ -102,7 +103,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
             f"memory: {peak / 2**30:.1f} GiB while training, about {5 * 4 * model.num_parameters() / 2**20:,.0f} MiB "
             "for each checkpoint kept",
             f"steps: {steps_per_epoch:,} an epoch, {seconds:.3f} s and {tokens:,.0f} target tokens each "
-            f"({tokens / seconds:,.0f} tokens/s)",
+            f"({tokens / seconds:,.0f} tokens/s){_busy(runtime)}",
             f"run: about {steps:,} steps, {steps / steps_per_epoch:.1f} epochs, {minutes:.1f} minutes",
             f"output: {output}"
             + (" (is there: the run would be continued)" if (output / "checkpoints").exists() else ""),
@@ -146,8 +147,18 @@ def _stream(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runt
     )
 
 
+def _busy(runtime: Runtime) -> str:
+    """Say that other programs slowed the timing down, where they did: the run itself may be faster."""
+    if runtime.device != "cpu" or not hasattr(os, "getloadavg"):
+        return ""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    # A dry run alone keeps every core busy, and the system counts it in.
+    is_busy = load > cores + 1
+    return f"; this machine is busy (load {load:.1f} on {cores} cores), alone it would be faster" if is_busy else ""
+
+
 def _time_steps(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> tuple[float, float]:
-    """Return the median seconds of a step, the first left out, and its mean target tokens."""
+    """Return the median seconds of a step, the first left out where there are more, and its mean target tokens."""
     stream = _stream(recipe, model, store, runtime)
     updater = Updater(
         model.train(),
@@ -161,9 +172,10 @@ def _time_steps(recipe: Recipe, model: Transformer, store: TokenStore, runtime: 
     position, tokens = DataPosition(), 0
     took: list[float] = []
     begin = time.monotonic()
-    while len(took) < _MOST_TIMED_STEPS and (len(took) < 2 or time.monotonic() - begin < _TIMED_SECONDS):
+    while len(took) < _MOST_TIMED_STEPS and (not took or time.monotonic() - begin < _TIMED_SECONDS):
         rows, position = stream.take(position, recipe.training.accum_count)
         start = time.monotonic()
         tokens += updater.step(rows, learning_rate=1e-6).target_tokens
         took.append(time.monotonic() - start)
-    return sorted(took[1:])[len(took[1:]) // 2], tokens / len(took)
+    settled = sorted(took[1:] or took)
+    return settled[len(settled) // 2], tokens / len(took)
