@@ -17,6 +17,7 @@ from pellucid.inspection.answers import Answer, json_answer
 from pellucid.inspection.answers_model import model_answer, models_answer
 from pellucid.inspection.answers_trace import TraceRecord, make_record, trace_answer
 from pellucid.inspection.opened import Catalogue, OpenedModel, UnknownPathError, open_model
+from pellucid.inspection.trace import Trace
 from pellucid.inspection.tracing import trace
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.translation.translator import Translator
@@ -104,6 +105,24 @@ def test_changes_compare_what_goes_into_a_sublayer_with_what_comes_out(norm_orde
     after = found[f"decoder.1.cross_attention_{end}"].astype(np.float64)
     expected = [np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(before, after, strict=True)]
     assert told["decoder.1.cross_attention"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_trace_of_arrays_is_answered_as_far_as_it_goes() -> None:
+    weights = np.full((2, 3, 3), 1 / 3)
+    foreign = Trace.from_arrays(
+        source_pieces=["▁Ein", "▁Hund", "</s>"],
+        fed_pieces=["<s>", "▁A", "▁dog"],
+        predicted_pieces=["▁A", "▁dog", "</s>"],
+        attention={"decoder.0.cross_attention.weights": weights},
+    )
+    record = TraceRecord("t", foreign)
+    told = table(trace_answer(record, "", {}))
+    assert (told["config"], told["predictions"], told["model"]) == (None, None, None)
+    assert told["special"]["source"] == [False, False, True]
+    assert same(trace_answer(record, "sites/decoder.0.cross_attention.weights", {}), weights.astype(np.float32))
+    assert list(table(trace_answer(record, "heads", {}))) == ["decoder.cross_attention"]
+    with pytest.raises(RequestError, match="nothing but attention weights"):
+        trace_answer(record, "changes", {})
 
 
 def test_shares_add_up_to_the_output() -> None:
