@@ -117,7 +117,12 @@ def served_page() -> ServedPage:
 
 
 def standalone_page(
-    embedded: Mapping[str, Embeddable], *, title: str, start: str, modules: Sequence[str] = ("pellucid/main",)
+    embedded: Mapping[str, Embeddable],
+    *,
+    title: str,
+    start: str,
+    left_out: str = "",
+    modules: Sequence[str] = ("pellucid/main",),
 ) -> str:
     """Make the page as one HTML file that opens from disk, without a network or a server.
 
@@ -125,6 +130,7 @@ def standalone_page(
         embedded: the answers that it carries, by path; exactly one is the manifest of a trace.
         title: of the document.
         start: the state it opens with, as it stands in an address after ``#``.
+        left_out: what it does not carry, in words, for whoever reads the file.
         modules: what it runs, in this order.
 
     Raises:
@@ -153,14 +159,17 @@ def standalone_page(
         ]
     )
     manifest = json.loads(embedded[traces[0]].body)
+    facts = {
+        "generator": f"pellucid {version('pellucid')}",
+        "pellucid-provenance": json.dumps(manifest.get("provenance")),
+        "pellucid-left-out": left_out,
+    }
     attributes = {"data-mode": "file", "data-trace": traces[0], "data-start": start}
     return _filled(
         sources,
         attributes="".join(f' {name}="{html.escape(value)}"' for name, value in attributes.items()),
         policy=f'<meta http-equiv="Content-Security-Policy" content="{html.escape(csp, quote=True)}">',
-        provenance=_meta("generator", f"pellucid {version('pellucid')}")
-        + "\n"
-        + _meta("pellucid-provenance", json.dumps(manifest.get("provenance"))),
+        provenance="\n".join(_meta(name, content) for name, content in facts.items()),
         title=html.escape(title),
         style=f"<style>{style}</style>",
         import_map=import_map,

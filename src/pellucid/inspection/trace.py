@@ -181,9 +181,11 @@ class Trace:
 
         Args:
             path: of the HTML file.
-            view: what it opens with, such as ``attention``; with it ``kind`` (``encoder``, ``decoder``, ``cross``),
-                ``layer`` and ``heads``.
-            weights: of the attention: ``none``, those of the ``layer`` it opens with, or ``all``; None is as many as fit.
+            view: what it opens with, such as ``attention``.
+            kind: ``encoder``, ``decoder`` or ``cross``.
+            layer: counted from 0.
+            heads: counted from 0.
+            weights: of the attention: ``none``, of the ``layer`` it opens with, or ``all``; None is as many as fit.
 
         Raises:
             RequestError: the view, kind, layer, head or weights do not exist, or the model is not at hand.

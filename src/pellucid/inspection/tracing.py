@@ -76,6 +76,7 @@ def trace(
         flags=flags,
         provenance=provenance_of(translator, edits=edits, is_searched=target is None),
         model=model,
+        translator=translator,
     )
 
 

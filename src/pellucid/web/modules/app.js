@@ -14,7 +14,7 @@ export function App() {
   const models = useData("models", () => get("api/models"));
   const modelId = state.model || models.value?.models[0]?.id;
   const model = useData(modelId ? `model ${modelId}` : null, () => get(`api/models/${modelId}`));
-  const source = state.source || model.value?.examples[0];
+  const source = (!isFile && state.source) || model.value?.examples[0]; // a file has one sentence, whatever its address says
   const isReady = modelId && source && model.value?.id === modelId;
   const trace = useData(isReady ? `trace ${modelId}\n${source}\n${state.target}` : null, () => makeTrace({model: modelId, source, target: state.target}));
   window.__inspect.trace = trace.isStale ? null : trace.value;
