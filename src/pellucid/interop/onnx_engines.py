@@ -12,15 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pellucid.errors import ConversionError
 from pellucid.interop.onnx_graph import refuse_without
 from pellucid.interop.onnx_reading import OnnxFolder, read_onnx
 from pellucid.interop.onnx_stepper import Arrays, OnnxStepper, Run
+
+if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
 
 __all__ = ["OnnxEvaluator", "OnnxRuntime", "evaluated"]
 
@@ -51,7 +56,12 @@ class _Engine:
 
 
 class OnnxEvaluator(_Engine):
-    """The graphs as onnx itself defines them, in float64."""
+    """The graphs as onnx itself defines them, in float64.
+
+    Raises:
+        ConversionError: a graph cannot be computed, or knows fewer positions than the model; sentences of a
+            comparison are short, and would not tell.
+    """
 
     def __init__(self, folder: Path) -> None:
         def make_stepper(opened: OnnxFolder) -> Callable[[], OnnxStepper]:
@@ -62,6 +72,7 @@ class OnnxEvaluator(_Engine):
         super().__init__(folder, make_stepper)
         import onnx
 
+        _refuse_short_tables(self.folder)
         self.name = f"the graphs by the definition of onnx {onnx.__version__}"
 
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
@@ -85,7 +96,7 @@ class OnnxRuntime(_Engine):
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
         """Return the log-probabilities along a forced target: padded beside a longer sentence, step by step."""
         stepper = self.stepper()
-        longer = [*source_ids[:1] * _PIECES_LONGER, *source_ids][: stepper.max_length]
+        longer = [*[source_ids[0]] * _PIECES_LONGER, *source_ids][: stepper.max_length]
         stepper.start([source_ids, longer])
         rows = [stepper.step(None)]
         rows += [stepper.step(torch.tensor([last, last])) for last in target_ids[:-1]]
@@ -106,5 +117,19 @@ def evaluated(path: Path) -> Run:
     return partial(_evaluate, ReferenceEvaluator(model))
 
 
-def _evaluate(evaluator: object, outputs: Sequence[str], inputs: Arrays) -> Sequence[NDArray[np.generic]]:
-    return evaluator.run(list(outputs), inputs)
+def _refuse_short_tables(folder: OnnxFolder) -> None:
+    import onnx
+
+    expected = [folder.description.model.max_positions, folder.description.model.d_model]
+    for name in ("encoder", "decoder"):
+        graph = onnx.load(folder.folder / f"{name}.onnx", load_external_data=False).graph
+        tables = [list(tensor.dims) for tensor in graph.initializer if tensor.name.endswith(".positions")]
+        if tables != [expected]:
+            raise ConversionError(f"{name}.onnx: has tables of positions of {tables}; one of {expected} is needed")
+
+
+def _evaluate(evaluator: ReferenceEvaluator, outputs: Sequence[str], inputs: Arrays) -> Sequence[NDArray[np.generic]]:
+    try:
+        return cast(Sequence[NDArray[np.generic]], evaluator.run(list(outputs), inputs))
+    except Exception as error:  # of any kind: it is another project's code
+        raise ConversionError(f"onnx cannot compute the graph: {str(error)[:300]}") from error

@@ -58,13 +58,8 @@ def encoder_graph(config: ModelConfig, weights: Weights, file: WeightsFile) -> G
     for layer in range(config.num_encoder_layers):
         at = f"encoder.{layer}"
         hidden = graph.add("Identity", [hidden], f"{at}.input")
-
-        def attended(x: str, at: str = f"{at}.self_attention") -> str:
-            queries, keys, values = (parts.heads(x, at, name) for name in ("queries", "keys", "values"))
-            return parts.combined(parts.attention(at, queries, keys, values, may_attend), at)
-
-        hidden = parts.around(hidden, attended, f"{at}.self_attention")
-        hidden = parts.around(hidden, lambda x, at=at: parts.feed_forward(x, at), f"{at}.feed_forward")
+        hidden = parts.around(hidden, parts.self_attention, f"{at}.self_attention", may_attend=may_attend)
+        hidden = parts.around(hidden, parts.feed_forward, f"{at}.feed_forward")
     memory = parts.finished(hidden, "encoder")
     graph.output(memory, "float32", ["batch", "source", config.d_model])
     for name in cross_names(config.num_decoder_layers):
@@ -91,13 +86,9 @@ def decoder_graph(config: ModelConfig, weights: Weights, file: WeightsFile) -> G
     for layer in range(layers):
         at = f"decoder.{layer}"
         hidden = graph.add("Identity", [hidden], f"{at}.input")
-        hidden = parts.around(
-            hidden, lambda x, at=at: parts.with_past(x, f"{at}.self_attention", may_attend), f"{at}.self_attention"
-        )
-        hidden = parts.around(
-            hidden, lambda x, at=at: asking(x, f"{at}.cross_attention", source_may_attend), f"{at}.cross_attention"
-        )
-        hidden = parts.around(hidden, lambda x, at=at: parts.feed_forward(x, at), f"{at}.feed_forward")
+        hidden = parts.around(hidden, parts.attention_with_past, f"{at}.self_attention", may_attend=may_attend)
+        hidden = parts.around(hidden, asking, f"{at}.cross_attention", may_attend=source_may_attend)
+        hidden = parts.around(hidden, parts.feed_forward, f"{at}.feed_forward")
     parts.log_probabilities(parts.finished(hidden, "decoder"), table)
     graph.output("log_probabilities", "float32", ["rows", "target", config.target_vocab_size])
     for name in present_names(layers):
@@ -156,11 +147,12 @@ class _Parts:
         every = graph.add("Range", [graph.integer(0), "end_place", graph.integer(1)], "target.all_places")
         return graph.add("LessOrEqual", [every, later], "target_may_attend")
 
-    def around(self, hidden: str, sublayer: Callable[[str], str], at: str) -> str:
+    def around(self, hidden: str, sublayer: Callable[..., str], at: str, **named: str) -> str:
         """Apply a sub-layer with its residual connection and norm, in the configured order."""
         if self.config.norm_order is NormOrder.PRE:
-            return self.graph.add("Add", [hidden, sublayer(self._norm(hidden, f"{at}_norm"))], f"{at}_residual")
-        residual = self.graph.add("Add", [hidden, sublayer(hidden)], f"{at}_residual")
+            normed = self._norm(hidden, f"{at}_norm")
+            return self.graph.add("Add", [hidden, sublayer(normed, at, **named)], f"{at}_residual")
+        residual = self.graph.add("Add", [hidden, sublayer(hidden, at, **named)], f"{at}_residual")
         return self._norm(residual, f"{at}_norm")
 
     def finished(self, hidden: str, stack: str) -> str:
@@ -195,23 +187,23 @@ class _Parts:
         together = self.graph.add("Reshape", [turned, shape], f"{at}.concatenated")
         return self._linear(together, f"{at}.output", f"{at}.output")
 
-    def with_past(self, hidden: str, at: str, may_attend: str) -> str:
+    def self_attention(self, hidden: str, at: str, *, may_attend: str) -> str:
+        """Attend from all positions to all of them."""
+        queries, keys, values = (self.heads(hidden, at, name) for name in ("queries", "keys", "values"))
+        return self.combined(self.attention(at, queries, keys, values, may_attend), at)
+
+    def attention_with_past(self, hidden: str, at: str, *, may_attend: str) -> str:
         """Attend from the new positions to those before and to each other."""
         queries = self.heads(hidden, at, "queries")
-        keys, values = (
-            self.graph.add(
-                "Concat",
-                [f"{at}.past_{name}", self.heads(hidden, at, name, output=f"{at}.new_{name}")],
-                f"{at}.{name}",
-                axis=2,
-            )
-            for name in ("keys", "values")
-        )
-        return self.combined(self.attention(at, queries, keys, values, may_attend), at)
+        both: list[str] = []
+        for name in ("keys", "values"):
+            new = self.heads(hidden, at, name, output=f"{at}.new_{name}")
+            both.append(self.graph.add("Concat", [f"{at}.past_{name}", new], f"{at}.{name}", axis=2))
+        return self.combined(self.attention(at, queries, both[0], both[1], may_attend), at)
 
     def feed_forward(self, hidden: str, at: str) -> str:
         """Apply the two linear maps with a non-linearity between (section 3.3)."""
-        graph, at = self.graph, f"{at}.feed_forward"
+        graph = self.graph
         x = self._linear(hidden, f"{at}.inner", f"{at}.pre_activation")
         name = f"{at}.hidden"
         if self.config.activation is Activation.RELU:
@@ -269,7 +261,7 @@ class _AskingTogether:
         self._apart = graph.add("Concat", apart, "asking_size", axis=0)
         self._together = graph.add("Concat", together, "hidden_size", axis=0)
 
-    def __call__(self, hidden: str, at: str, may_attend: str) -> str:
+    def __call__(self, hidden: str, at: str, *, may_attend: str) -> str:
         queries = self._parts.heads(hidden, at, "queries", shape=self._apart)
         context = self._parts.attention(at, queries, f"{at}.keys", f"{at}.values", may_attend)
         return self._parts.combined(context, at, shape=self._together)

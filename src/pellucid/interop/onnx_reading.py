@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,9 +91,8 @@ class OnnxRuntimeModel:
     def __init__(self, folder: OnnxFolder, *, threads: int) -> None:
         refuse_without("onnxruntime")
         self.description = folder.description
-        # Sessions point into these bytes as long as they live.
-        self._weights = (folder.folder / WEIGHTS).read_bytes()
-        self._encoder, self._decoder = (_session(folder, name, self._weights, threads) for name in _GRAPHS)
+        weights = (folder.folder / WEIGHTS).read_bytes()
+        self._encoder, self._decoder = (_session(folder, name, weights, threads) for name in _GRAPHS)
 
     def stepper(self) -> OnnxStepper:
         """Return a stepper for one search."""
@@ -174,5 +173,10 @@ def _session(folder: OnnxFolder, name: str, weights: bytes, threads: int) -> Run
     return partial(_run, session)
 
 
-def _run(session: object, outputs: Sequence[str], inputs: Arrays) -> Sequence[NDArray[np.generic]]:
-    return session.run(list(outputs), inputs)
+def _run(session: Any, outputs: Sequence[str], inputs: Arrays) -> Sequence[NDArray[np.generic]]:
+    try:
+        return cast(Sequence[NDArray[np.generic]], session.run(list(outputs), inputs))
+    except Exception as error:  # of kinds that are onnxruntime's own
+        if "allocate memory" in str(error) or "bad_alloc" in str(error) or "bad allocation" in str(error):
+            raise MemoryError(str(error)) from error
+        raise BundleError(f"onnxruntime cannot compute a graph of this folder: {str(error)[:300]}") from error
