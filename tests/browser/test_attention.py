@@ -46,14 +46,21 @@ def _opened(open_page: OpenPage, address: str, **state: object) -> Window:
     return open_page(f"{address}#{urlencode(usual | state)}", **context).ready()
 
 
-def _titles(window: Window, figure: str, column: int) -> list[float]:
-    """Return the numbers of a column of a table, with all their digits."""
+def _column(window: Window, column: int) -> list[float]:
+    """Return a column of the table of scores with all digits; what is printed is the same, in four digits."""
     found = window.page.evaluate(
-        "([figure, column]) => [...document.querySelectorAll(`[data-figure=${figure}] .steps tbody tr`)]"
-        ".map((row) => row.children[column]).map((cell) => cell.title || cell.querySelector('[title]').title)",
-        [figure, column],
+        "(column) => [...document.querySelectorAll('[data-figure=attention-scores] .steps tbody tr')]"
+        ".map((row) => row.children[column])"
+        ".map((cell) => [cell.innerText, (cell.querySelector('[title]') ?? cell).title])",
+        column,
     )
-    return [float(text) for text in found]
+    for printed, digits in found:
+        assert _number(printed) == pytest.approx(float(digits), rel=1e-3, abs=1e-30)
+    return [float(digits) for _, digits in found]
+
+
+def _number(text: str) -> float:
+    return float(text.strip().replace("\u2212", "-"))
 
 
 def _digits(window: Window, figure: str) -> list[list[str]]:
@@ -80,7 +87,7 @@ def test_scores_weights_and_sum_are_those_of_the_trace(pre_norm: str, open_page:
     window = _opened(open_page, pre_norm, view="attention", kind=kind)
     for column, site in ((1, "scores"), (2, "scaled"), (4, "weights")):
         expected = _row(window, f"{KINDS[kind]}.{site}", HEAD, ROW)
-        assert _titles(window, "attention-scores", column) == pytest.approx(expected, abs=1e-6)
+        assert _column(window, column) == pytest.approx(expected, abs=1e-6)
     masked = window.page.locator("[data-figure=attention-scores] tbody tr.masked").count()
     length = len(_row(window, f"{KINDS[kind]}.weights", HEAD, ROW))
     assert masked == (length - ROW - 1 if kind == "decoder" else 0)
