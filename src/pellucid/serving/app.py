@@ -5,7 +5,7 @@
     GET  /api/models...          see inspection/answers_model.py
     POST /api/traces             {model, source, target?, settings?}: the manifest of a new trace
     GET  /api/traces/{id}...     see inspection/answers_trace.py
-    GET  /export/{id}.npz        the trace as a file
+    GET  /export/{id}.html, .npz   the page as one file, and the trace
 
 Answers have an ETag, errors are ``{"error": "a sentence"}``. The loop never computes: what takes the model waits in one
 queue, everything else is answered from other threads.
@@ -18,7 +18,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -37,6 +37,7 @@ from pellucid.inspection.answers_trace import TraceRecord, make_record, trace_an
 from pellucid.inspection.archive import trace_bytes
 from pellucid.inspection.assembly import served_page, web_files
 from pellucid.inspection.opened import Catalogue, UnknownPathError
+from pellucid.inspection.single_file import single_file
 from pellucid.inspection.sites import Level
 from pellucid.serving.gate import Gate, error_response
 from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceStore, new_id
@@ -149,16 +150,18 @@ class _Server:
         return await anyio.to_thread.run_sync(work)
 
     async def export(self, request: Request) -> Response:
-        path = PurePosixPath(request.path_params["name"])
-        record = self._traces.get(path.stem)
-        if path.suffix != ".npz":
-            raise UnknownPathError(f"a trace is exported as .npz, not as {path.suffix!r}")
+        name, _, suffix = request.path_params["name"].rpartition(".")
+        if suffix not in ("html", "npz"):
+            raise UnknownPathError(f"a trace is exported as .html or .npz, not as {'.' + suffix!r}")
+        record = self._traces.get(name)
         _query(request)
 
-        def work() -> Answer:
-            return Answer(trace_bytes(record.trace), "application/octet-stream", file_name="trace.npz")
+        def work() -> Response:
+            answer = _page_of(record) if suffix == "html" else _file_of(record)
+            return _respond(request, answer, etag=_digest(answer.body))
 
-        return await self._answered(request, work)
+        # What the page does not keep is computed again; and the whole of it is more than a moment's work.
+        return await self._queue.run(work, is_gone=request.is_disconnected)
 
     async def _answered(self, request: Request, make: Callable[[], Answer]) -> Response:
         """Answer from another thread; the ETag is of what is said."""
@@ -168,6 +171,17 @@ class _Server:
             return _respond(request, answer, etag=_digest(answer.body))
 
         return await anyio.to_thread.run_sync(work)
+
+
+def _file_of(record: TraceRecord) -> Answer:
+    return Answer(trace_bytes(record.trace), "application/octet-stream", file_name="trace.npz")
+
+
+def _page_of(record: TraceRecord) -> Answer:
+    """Make the single file; under a name of its content, as the id is nobody else's business."""
+    whole = record.trace if record.trace.level is Level.FULL else record.trace.at_level("full")
+    page = single_file(replace(record, id=record.sha256[:16], trace=whole))
+    return Answer(page.html.encode(), _MEDIA_TYPES[".html"], file_name="trace.html")
 
 
 def _guarded(endpoint: Endpoint) -> Endpoint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 import time
 
@@ -92,7 +93,21 @@ def test_the_exported_trace_is_the_trace(tmp_path_factory: pytest.TempPathFactor
     path = tmp_path_factory.mktemp("export") / "t.npz"
     path.write_bytes(answer.content)
     assert Trace.load(path) == make_record(OPENED, "ab c", trace_id="t").trace
-    assert SERVER.get(f"/export/{MANIFEST['id']}.exe").status_code == 404
+    for wrong in (f"{MANIFEST['id']}.exe", MANIFEST["id"], "other.npz", "other.html"):
+        assert SERVER.get(f"/export/{wrong}").status_code == 404
+
+
+def test_the_exported_page_carries_the_trace_and_no_address_of_the_server() -> None:
+    answer = SERVER.get(f"/export/{MANIFEST['id']}.html")
+    assert answer.status_code == 200
+    assert 'filename="trace.html"' in answer.headers["content-disposition"]
+    assert answer.headers["content-type"].startswith("text/html")
+    found = re.search(r'<script type="application/json" data-path="(api/traces/\w+)">(.*?)</script>', answer.text)
+    assert found is not None
+    carried = json.loads(found[2])
+    assert {**carried, "id": "", "seconds": 0} == {**MANIFEST, "id": "", "seconds": 0}
+    assert carried["id"] in found[1]
+    assert MANIFEST["id"] not in answer.text
 
 
 def test_answers_are_compressed_where_it_is_wished() -> None:
