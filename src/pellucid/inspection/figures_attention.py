@@ -45,6 +45,7 @@ _MARGIN: Final = 0.22
 _GAP: Final = 0.16
 _TITLE_SIZE: Final = 8.0
 _ARROW: Final = 0.26
+_LINK_WIDTH: Final = 1.9
 _NARROWEST_PAGE: Final = 3.6
 _WIDEST_PAGE: Final = 7.0
 """Inches; a text block of common paper sizes. More panels go on the next line."""
@@ -191,7 +192,7 @@ def draw_links(
         step = 0.19
         length = max(map(len, columns))
         left_room, right_room = sum(rooms[:-1]) + _ARROW * (len(rooms) - 2), rooms[-1]
-        middle = 1.9
+        middle = _LINK_WIDTH
         width = max(2 * _MARGIN + left_room + right_room + middle + 0.2, _NARROWEST_PAGE)
         caption = wrapped(caption, width - 2 * _MARGIN)
         body = step * length
@@ -208,17 +209,8 @@ def draw_links(
         axes.set(xlim=(0, 1), ylim=(length - 0.5, -0.5))
         axes.axis("off")
         places = (_spread(len(columns[0]), length), _spread(len(columns[-1]), length))
-        looking = [INK if row in chosen else FAINT for row in range(len(columns[0]))]
-        edge = -0.1 / middle
-        if labels.predicts is not None:
-            before = edge - (rooms[1] + _ARROW) / middle
-            _link_labels(axes, columns[1], headings[1], x=edge, places=places[0], colours=looking)
-            arrows = ["→"] * len(columns[0])
-            _link_labels(axes, arrows, "", x=before + _ARROW * 0.75 / middle, places=places[0], colours=looking)
-            edge = before
-        _link_labels(axes, columns[0], headings[0], x=edge, places=places[0], colours=looking)
-        all_ink = [INK] * len(columns[-1])
-        _link_labels(axes, columns[-1], headings[-1], x=1 + 0.1 / middle, places=places[1], colours=all_ink)
+        colours = [INK if row in chosen else FAINT for row in range(len(columns[0]))]
+        _link_sides(axes, columns, headings, places=places, predicts_room=rooms[1], colours=colours)
         _links(axes, picture, chosen, places, threshold)
         _head_legend(sheet, picture.heads, indent + left_room + 0.1 + middle / 2)
         for number, line in enumerate(caption):
@@ -229,6 +221,27 @@ def draw_links(
 def _spread(count: int, length: int) -> Array:
     """Return where the labels of a side stand: evenly, the shorter side in the middle."""
     return np.arange(count) + (length - count) / 2
+
+
+def _link_sides(
+    axes: Axes,
+    columns: Sequence[Sequence[str]],
+    headings: Sequence[str],
+    *,
+    places: tuple[Array, Array],
+    predicts_room: float,
+    colours: Sequence[str],
+) -> None:
+    """Write who looks, in a decoder with what each row predicts after an arrow, and who is looked at."""
+    edge = -0.1 / _LINK_WIDTH
+    if len(columns) == 3:
+        _link_labels(axes, columns[1], headings[1], x=edge, places=places[0], colours=colours)
+        edge -= (predicts_room + _ARROW) / _LINK_WIDTH
+        arrow = edge + _ARROW * 0.75 / _LINK_WIDTH
+        _link_labels(axes, ["→"] * len(columns[0]), "", x=arrow, places=places[0], colours=colours)
+    _link_labels(axes, columns[0], headings[0], x=edge, places=places[0], colours=colours)
+    ink = [INK] * len(columns[-1])
+    _link_labels(axes, columns[-1], headings[-1], x=1 + 0.1 / _LINK_WIDTH, places=places[1], colours=ink)
 
 
 def _link_labels(
