@@ -1,6 +1,6 @@
 // What the views of one attention share: which word, layer and head is looked at, its numbers, and small pieces of
 // the picture. The numbers of a row come together with what they are of, so that labels never run ahead of them.
-import {html, useEffect, useState} from "pellucid/ui";
+import {html, useEffect, useRef, useState} from "pellucid/ui";
 import {site} from "pellucid/data";
 import {HeadPicker, KindPicker, LayerPicker} from "pellucid/pickers";
 import {inputsOf, labelsOf, parameters, place, sidesOf} from "pellucid/sites";
@@ -56,7 +56,12 @@ export function WordPicker({trace, state, query}) {
   const {rows, predicts} = labelsOf(state.kind, trace.tokens);
   const side = sidesOf(state.kind).rows;
   const words = wordsOf(side === "source" ? "source" : "fed", trace.tokens);
-  return html`<div class="word-picker"><span class="choice-label">${t(predicts ? "attention.which_step" : "attention.which_word")}</span>
+  const picker = useRef(null);
+  useEffect(() => { // of a long sentence, the chosen word is brought into the window
+    const [list, chip] = [".chips", "[aria-pressed=true]"].map((selector) => picker.current.querySelector(selector));
+    if (chip) list.scrollTop = chip.offsetTop - list.offsetTop - list.clientHeight / 2;
+  }, [query, trace.id, state.kind]);
+  return html`<div class="word-picker" ref=${picker}><span class="choice-label">${t(predicts ? "attention.which_step" : "attention.which_word")}</span>
     <${Chips} pieces=${rows} words=${words} side=${side} name=${t("attention.which_word")} selected=${query}
       notes=${predicts?.map((piece) => `→ ${pieceText(piece)}`) ?? null} onSelect=${(position) => setState({query: position})} /></div>`;
 }

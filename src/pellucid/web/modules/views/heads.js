@@ -19,12 +19,14 @@ export function HeadsView({trace, model, state}) {
   const query = rowOf(state, trace);
   const at = place(kind, layer);
   const pictures = useData(`${trace.id} ${at} pictures`, () => loadPictures({trace, model, kind, layer}));
-  const row = useData(`${trace.id} ${at} ${query} shares`, () => loadShares({trace, model, kind, layer, query}));
+  const row = useData(`${trace.id} ${at} ${query}`, () => loadOutput({trace, model, kind, layer, query}));
+  const shares = useData(`${trace.id} ${at} ${query} shares`, () => loadShares({trace, model, kind, layer, query}));
   return html`<div>
     <${Pickers} state=${state} config=${model.config} />
     <${WordPicker} ...${{trace, state, query}} />
     <${Waiting} data=${pictures}>${(own) => html`<${Pictures} ...${{own, state, trace, query}} />`}<//>
-    <${Waiting} data=${row}>${(one) => html`<div><${Concatenated} ...${{one, model, state}} /><${Shares} ...${{one, state}} /></div>`}<//>
+    <${Waiting} data=${row}>${(one) => html`<${Concatenated} ...${{one, model, state}} />`}<//>
+    <${Waiting} data=${shares}>${(one) => html`<${Shares} ...${{one, state}} />`}<//>
   </div>`;
 }
 
@@ -53,17 +55,21 @@ async function fromAtlas({trace, model, facts, kind, layer}) {
   return atlas.subarray(start, start + sizeOf(kind));
 }
 
-/** One row through W_O: contexts, the part of each head, the bias, the output. */
-async function loadShares({trace, model, kind, layer, query}) {
+/** One row before and after W_O: the contexts of all heads side by side, and the output. */
+async function loadOutput({trace, model, kind, layer, query}) {
   const at = place(kind, layer);
-  const [concatenated, output, vectors] = await Promise.all([
-    site(trace, `${at}.concatenated`, {row: query}), site(trace, `${at}.output`, {row: query}), ofTrace(trace, `shares/${at}`, {row: query}),
-  ]);
-  const parts = rowsOf(vectors);
+  const [concatenated, output] = await Promise.all(["concatenated", "output"].map((name) => site(trace, `${at}.${name}`, {row: query})));
   return {
-    trace, kind, layer, query, at, labels: labelsOf(kind, trace.tokens), numHeads: model.config.num_heads, concatenated: concatenated.data, output: output.data,
-    shares: parts.slice(0, -1), bias: parts.at(-1), parameters: parameters(kind, layer),
+    trace, kind, layer, query, at, labels: labelsOf(kind, trace.tokens), numHeads: model.config.num_heads, parameters: parameters(kind, layer),
+    concatenated: concatenated.data, output: output.data,
   };
+}
+
+/** The same, and what each head and the bias add to the output. */
+async function loadShares(what) {
+  const [row, vectors] = await Promise.all([loadOutput(what), ofTrace(what.trace, `shares/${place(what.kind, what.layer)}`, {row: what.query})]);
+  const parts = rowsOf(vectors);
+  return {...row, shares: parts.slice(0, -1), bias: parts.at(-1)};
 }
 
 function Pictures({own, state, trace, query}) {
@@ -101,13 +107,13 @@ const label = ({label: name, entropy}) => (name ? t(`heads.label.${name.replaceA
 
 /** The contexts of all heads side by side, through W_O to the output. */
 function Concatenated({one, model, state}) {
-  const {concatenated, output, numHeads, trace, query, bias} = one;
+  const {concatenated, output, numHeads, trace, query} = one;
   const room = useRoom(640);
   const head = headOf(state);
   const width = concatenated.length / numHeads;
   const at = dimensionOf(state, output.length);
   const recompute = async () => {
-    const matrix = (await weights(model, `${one.parameters}.output.weight`)).data;
+    const [matrix, bias] = (await Promise.all(["weight", "bias"].map((part) => weights(model, `${one.parameters}.output.${part}`)))).map(({data}) => data);
     const products = productsOf(concatenated, matrix.subarray(at * output.length, (at + 1) * output.length));
     const sums = Array.from({length: numHeads}, (_, h) => total(Array.from(products.subarray(h * width, (h + 1) * width))));
     return {
