@@ -7,7 +7,7 @@ each array's head are compared with what is expected before a number is read. Re
 from __future__ import annotations
 
 import math
-import warnings
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import IO, Final
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from pellucid.errors import BundleError
@@ -30,6 +29,10 @@ NUMBER_FORMATS: Final = ("<f4", "<f2", "<f8")
 _MOST_ENTRIES: Final = 1 << 14
 _LARGEST_RATIO: Final = 200
 _LARGEST_HEAD: Final = 1 << 12
+_HEAD: Final = re.compile(
+    rb"\s*\{'descr': '([<>|=][a-zA-Z][0-9]{1,3})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:[0-9]{1,18}(?:, ?|(?=\))))*)\),? ?\}\s*"
+)
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGE: Final = (
     zipfile.BadZipFile,
@@ -39,10 +42,9 @@ _DAMAGE: Final = (
     RuntimeError,  # an entry with a password
     NotImplementedError,
     ValueError,
-    SyntaxError,  # a head that is no Python literal
+    TypeError,  # a number format that there is not
     OverflowError,
     MemoryError,
-    RecursionError,
 )
 
 
@@ -90,11 +92,7 @@ class NpzFile:
         entry = self._entries[name]
         try:
             with self._archive.open(entry) as file:
-                version = npy.read_magic(file)
-                read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # it has a word to say on files of Python 2
-                    shape, is_fortran, dtype = read(file, max_header_size=_LARGEST_HEAD)
+                shape, is_fortran, dtype = _head(file)
                 held = entry.file_size - file.tell()
                 if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != held:
                     raise ValueError(f"{dtype} {list(shape)} does not take {held:,} bytes")
@@ -139,6 +137,21 @@ def _checked(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     if problems:
         raise BundleError(f"{path}: is no .npz file of a model, it has {'; '.join(problems[:5])}")
     return entries
+
+
+def _head(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+    """Read the head of a .npy: magic, version, length, and a table that is matched and never evaluated."""
+    start = file.read(8)
+    if start[:6] != b"\x93NUMPY" or start[6:7] not in (b"\1", b"\2", b"\3"):
+        raise ValueError("it is no .npy")
+    length = int.from_bytes(file.read(2 if start[6] == 1 else 4), "little")
+    if length > _LARGEST_HEAD:
+        raise ValueError(f"its head has {length:,} bytes")
+    match = _HEAD.fullmatch(file.read(length))
+    if match is None:
+        raise ValueError("its head is not what NumPy writes")
+    shape = tuple(int(size) for size in match[3].replace(b",", b" ").split())
+    return shape, match[2] == b"True", np.dtype(match[1].decode("ascii"))
 
 
 def _exactly(file: IO[bytes], count: int) -> bytes:
