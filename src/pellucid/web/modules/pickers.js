@@ -41,6 +41,9 @@ export function HeadPicker({state, config, single = false}) {
   </div>`;
 }
 
+/** What a head does, as the server labels it ("previous token"), in the language of the page. */
+export const labelText = (label) => t(`heads.label.${label.replaceAll(" ", "_")}`);
+
 export const MergePicker = ({state}) => html`<label class="switch"><input type="checkbox" checked=${state.merge}
   onChange=${(event) => setState({merge: event.currentTarget.checked})} /> ${t("pick.merge")}</label>`;
 

@@ -4,7 +4,7 @@ import {ofTrace, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/figure";
 import {short} from "pellucid/numbers";
 import {css, sequential} from "pellucid/palette";
-import {Choice} from "pellucid/pickers";
+import {Choice, labelText} from "pellucid/pickers";
 import {KINDS, longKind} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -67,7 +67,7 @@ function Sheet({trace, state, kind, order, facts, octets}) {
     else return;
     event.preventDefault();
   };
-  const say = (cell) => t("atlas.says", {kind: t(`kind.${kind}`), layer: cell.layer, head: cell.head, label: cell.label || t("atlas.no_label"), entropy: short(cell.entropy, 3), diagonality: short(cell.diagonality, 3)});
+  const say = (cell) => t("atlas.says", {kind: t(`kind.${kind}`), layer: cell.layer, head: cell.head, label: cell.label ? labelText(cell.label) : t("atlas.no_label"), entropy: short(cell.entropy, 3), diagonality: short(cell.diagonality, 3)});
   const table = () => ({
     columns: [t("pick.layer"), t("links.head"), t("atlas.label"), t("atlas.entropy"), t("atlas.diagonality"), t("atlas.to_end")],
     rows: cells.map((cell) => [cell.layer, cell.head, cell.label, cell.entropy, cell.diagonality, cell.to_end]),

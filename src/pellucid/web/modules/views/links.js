@@ -4,7 +4,7 @@ import {ofTrace, site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/figure";
 import {percent, ranking, short} from "pellucid/numbers";
 import {headColour, headDash} from "pellucid/palette";
-import {HeadPicker, KindPicker, LayerPicker, MergePicker} from "pellucid/pickers";
+import {HeadPicker, KindPicker, LayerPicker, MergePicker, labelText} from "pellucid/pickers";
 import {labelsOf, longKind, place, sidesOf} from "pellucid/sites";
 import {setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -146,5 +146,5 @@ function HeadFacts({facts, state, heads}) {
   if (!own) return null;
   return html`<div class="head-facts">${heads.map((head) => html`
     <p key=${head}><svg width="34" height="10" aria-hidden="true"><line x1="0" x2="34" y1="5" y2="5" stroke=${headColour(head)} stroke-width="4" stroke-dasharray=${headDash(head)} /></svg>
-      <b>${t("links.head")} ${head}</b> ${own[head].label && html`<span class="badge">${own[head].label}</span>`} <span>${t("links.entropy", {value: short(own[head].entropy, 3)})}</span></p>`)}</div>`;
+      <b>${t("links.head")} ${head}</b> ${own[head].label && html`<span class="badge">${labelText(own[head].label)}</span>`} <span>${t("links.entropy", {value: short(own[head].entropy, 3)})}</span></p>`)}</div>`;
 }

@@ -16,7 +16,7 @@ function boxesOf(stack, layer, config) {
   const names = stack === "encoder" ? ["self_attention", "feed_forward"] : ["self_attention", "cross_attention", "feed_forward"];
   return names.flatMap((name) => {
     const inner = {kind: name, name, layer, stack, block: `${stack}.${layer}.${name}`};
-    const norm = {kind: "norm", name, layer, stack};
+    const norm = {kind: "norm", name, layer, stack, text: t(config.norm_order === "pre" ? "stack.norm_pre" : "stack.norm")};
     return config.norm_order === "pre" ? [norm, inner] : [inner, norm];
   });
 }

@@ -15,7 +15,7 @@ export function TranslateView({trace, model}) {
   });
   return html`
     <${Figure} name="black-box" title=${t("translate.figure")} provenance=${trace.provenance} table=${table}
-      says=${t("translate.says", {sources: tokens.source_pieces.length, targets: tokens.predicted_pieces.length, score: short(trace.score)})}>
+      says=${t("translate.says", {sources: tokens.source_pieces.length, targets: tokens.predicted_pieces.length, score: short(predictions.target_log_probability.reduce((sum, one) => sum + one, 0))})}>
       <div class="black-box">
         <${Chips} pieces=${tokens.source_pieces} words=${tokens.source_words} side="source" name=${t("sentence.source")} />
         <div class="box"><span>${model.name}</span><small>${t("translate.layers", {encoder: model.config.num_encoder_layers, decoder: model.config.num_decoder_layers})}</small></div>
