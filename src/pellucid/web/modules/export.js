@@ -2,6 +2,7 @@
 import {full} from "pellucid/numbers";
 
 const NS = "http://www.w3.org/2000/svg";
+const SIDES = ["Top", "Right", "Bottom", "Left"];
 const PAINT = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-family", "font-size", "font-weight", "font-style", "text-anchor", "visibility"];
 
 /** Hand bytes or text to the reader as a file. */
@@ -30,9 +31,15 @@ export function svgOf(element, {title, provenance}) {
   const [width, height] = [Math.ceil(Math.max(box.width, element.scrollWidth)), Math.ceil(Math.max(box.height, element.scrollHeight))];
   const root = make("svg", {xmlns: NS, width, height, viewBox: `0 0 ${width} ${height}`});
   root.append(make("title", {}, title), make("metadata", {}, JSON.stringify(provenance ?? {})));
-  root.append(make("rect", {width, height, fill: getComputedStyle(document.body).backgroundColor}));
+  root.append(make("rect", {width, height, fill: backgroundOf(element)}));
   copy(element, root, {left: box.left - element.scrollLeft, top: box.top - element.scrollTop});
   return new XMLSerializer().serializeToString(root);
+}
+
+/** The colour that an element stands on. */
+function backgroundOf(element) {
+  const colour = getComputedStyle(element).backgroundColor;
+  return colour === "rgba(0, 0, 0, 0)" && element.parentElement ? backgroundOf(element.parentElement) : colour;
 }
 
 /** The picture inside `element` as a PNG of twice its size. */
@@ -72,15 +79,27 @@ const at = (box, origin) => ({x: box.left - origin.left, y: box.top - origin.top
 
 function copyBox(element, style, into, origin) {
   const hasFill = style.backgroundColor !== "rgba(0, 0, 0, 0)";
-  const border = parseFloat(style.borderTopWidth) > 0 && style.borderTopStyle !== "none";
-  if (!hasFill && !border) return;
-  into.append(make("rect", {
-    ...at(element.getBoundingClientRect(), origin),
-    rx: parseFloat(style.borderTopLeftRadius) || 0,
-    fill: hasFill ? style.backgroundColor : "none",
-    stroke: border ? style.borderTopColor : "none",
-    "stroke-width": border ? parseFloat(style.borderTopWidth) : 0,
-  }));
+  const box = at(element.getBoundingClientRect(), origin);
+  const borders = SIDES.map((side) => ({side, width: parseFloat(style[`border${side}Width`]), colour: style[`border${side}Color`], isDrawn: style[`border${side}Style`] !== "none"}))
+    .filter(({width, isDrawn}) => isDrawn && width > 0);
+  const isFrame = borders.length === SIDES.length;
+  if (hasFill || isFrame) {
+    into.append(make("rect", {
+      ...box,
+      rx: parseFloat(style.borderTopLeftRadius) || 0,
+      fill: hasFill ? style.backgroundColor : "none",
+      stroke: isFrame ? borders[0].colour : "none",
+      "stroke-width": isFrame ? borders[0].width : 0,
+    }));
+  }
+  if (!isFrame) for (const border of borders) into.append(edge(box, border));
+}
+
+/** A border of one side only, as the lines of a table have it. */
+function edge({x, y, width, height}, border) {
+  const [right, bottom] = [x + width, y + height];
+  const [x1, y1, x2, y2] = {Top: [x, y, right, y], Right: [right, y, right, bottom], Bottom: [x, bottom, right, bottom], Left: [x, y, x, bottom]}[border.side];
+  return make("line", {x1, y1, x2, y2, stroke: border.colour, "stroke-width": border.width});
 }
 
 function copyText(node, into, origin) {

@@ -78,3 +78,10 @@ export const rowsOf = (tensor) => Array.from({length: tensor.shape[0]}, (_, i) =
 
 /** A common scale around zero for several vectors. */
 export const scaleOf = (...vectors) => ({kind: "diverging", most: Math.max(...vectors.map(largest), 1e-12)});
+
+/** A matrix [rows, columns] turned on its side. */
+export function transpose(values, [rows, columns]) {
+  const turned = new Float32Array(values.length);
+  for (let row = 0; row < rows; row += 1) for (let column = 0; column < columns; column += 1) turned[column * rows + row] = values[row * columns + column];
+  return turned;
+}

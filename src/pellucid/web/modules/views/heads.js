@@ -10,8 +10,9 @@ import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {Formula, Pickers, Symbol, WordPicker, headOf, numbers, rowName, rowOf, useRoom} from "pellucid/views/attention_parts";
 import {SignedBar} from "pellucid/views/attention_products";
-import {linesOf, productsOf, rowsOf, total} from "pellucid/views/attention_sums";
+import {linesOf, productsOf, rowsOf, total, transpose} from "pellucid/views/attention_sums";
 
+const WIDEST_DRAWN = 512; // W_O of a wider model is several megabytes
 const MOST_CELLS = 64 * 64 * 16; // weights of one layer up to this are fetched as they are, above it the small pictures
 
 export function HeadsView({trace, model, state}) {
@@ -112,6 +113,7 @@ function Concatenated({one, model, state}) {
   const head = headOf(state);
   const width = concatenated.length / numHeads;
   const at = dimensionOf(state, output.length);
+  const map = useData(output.length <= WIDEST_DRAWN ? `${model.id} ${one.parameters} output` : null, () => weights(model, `${one.parameters}.output.weight`));
   const recompute = async () => {
     const [matrix, bias] = (await Promise.all(["weight", "bias"].map((part) => weights(model, `${one.parameters}.output.${part}`)))).map(({data}) => data);
     const products = productsOf(concatenated, matrix.subarray(at * output.length, (at + 1) * output.length));
@@ -134,11 +136,25 @@ function Concatenated({one, model, state}) {
           <div class="head-brackets" style=${{width: `${room}px`}}>${Array.from({length: numHeads}, (_, h) => html`<button key=${h} type="button" aria-pressed=${h === head} aria-label=${`${t("heads.head")} ${h}`} onClick=${() => setState({heads: [h]})}
             style=${{borderColor: headColour(h)}}>${h}</button>`)}</div>
           <${Strip} values=${concatenated} width=${room} height=${26} name="z" describe=${(i) => t("heads.cell", {head: Math.floor(i / width), i: i % width, value: short(concatenated[i])})} onSelect=${(i) => setState({heads: [Math.floor(i / width)]})} /></div>
-        <p class="vector-name"><span class="formula">× <${Formula} text="W_O + b_O" /></span> <small>${t("heads.matrix", {d: output.length})}</small></p>
-        <div class="vector result"><p class="vector-name"><${Symbol} letter="output" /> <small>${numbers(output.length)}</small></p>
+        <div class="vector"><p class="vector-name"><span class="formula">× <${Formula} text="W_O" /></span> <small>${t("heads.matrix", {d: output.length})}</small></p>
+          ${output.length <= WIDEST_DRAWN ? html`<${Waiting} data=${map}>${(weight) => html`<${OutputMap} ...${{weight, numHeads, head, at, room}} />`}<//>` : html`<p class="hint">${t("heads.too_wide")}</p>`}</div>
+        <p class="vector-name"><span class="formula">+ <${Formula} text="b_O" /> =</span></p>
+        <div class="vector"><p class="vector-name"><${Symbol} letter="output" /> <small>${numbers(output.length)}</small></p>
           <${Strip} values=${output} width=${room} height=${22} name=${t("heads.output_column")} selected=${at} onSelect=${(i) => setState({"heads.dimension": String(i)})} describe=${(i) => `output[${i}] = ${short(output[i])}`} /></div>
       </div>
     <//>`;
+}
+
+/** W_O as x W_O has it: a row for each number that comes in, head by head, and under each column a number of the output. */
+function OutputMap({weight, numHeads, head, at, room}) {
+  const [width] = weight.shape;
+  const turned = useMemo(() => transpose(weight.data, weight.shape), [weight]);
+  const height = Math.max(numHeads * 14, 180);
+  return html`<div class="banded">
+    <${Matrix} values=${turned} shape=${[width, width]} rows=${null} columns=${null} scale=${{kind: "diverging", most: Math.max(largest(turned), 1e-12)}} cell=${[room / width, height / width]} isQuiet
+      name="W_O" selected=${[null, at]} onSelect=${(_, i) => setState({"heads.dimension": String(i)})} describe=${(i, j) => `W_O[${i}, ${j}] = ${short(turned[i * width + j])}`} />
+    <div class="bands" style=${{height: `${height}px`}} aria-hidden="true">${Array.from({length: numHeads}, (_, h) => html`<span key=${h} style=${{background: headColour(h), opacity: h === head ? 1 : 0.45}}></span>`)}</div>
+  </div>`;
 }
 
 const dimensionOf = (state, width) => Math.min(Number(state["heads.dimension"] ?? 0) || 0, width - 1);

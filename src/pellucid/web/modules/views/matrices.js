@@ -10,7 +10,7 @@ import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceLabel, pieceText} from "pellucid/tokens";
 import {Formula, Pickers, headOf, quoted, rowKey, rowOf} from "pellucid/views/attention_parts";
-import {context, projection, weight} from "pellucid/views/attention_sums";
+import {context, projection, transpose, weight} from "pellucid/views/attention_sums";
 
 const LETTERS = ["q", "k", "v"];
 const NAMES = {q: "queries", k: "keys", v: "values"};
@@ -82,16 +82,10 @@ const Operator = ({children}) => html`<span class="operator">${children}</span>`
 /** One line under a row of matrices: what is under the pointer, else what is chosen. */
 const Says = ({text, chosen}) => html`<p class="block-says"><output><${Formula} text=${text ?? chosen} /></output></p>`;
 
-export function transpose(values, [rows, columns]) {
-  const turned = new Float32Array(values.length);
-  for (let row = 0; row < rows; row += 1) for (let column = 0; column < columns; column += 1) turned[column * rows + row] = values[row * columns + column];
-  return turned;
-}
-
 /** Queries, keys and values: X W + b, three times. */
 function Projections({one, maps, at, size, state, trace}) {
-  const [letter, setText] = [LETTERS.includes(state["matrices.of"]) ? state["matrices.of"] : "q", useState({})];
-  const [texts, say] = setText;
+  const letter = LETTERS.includes(state["matrices.of"]) ? state["matrices.of"] : "q";
+  const [texts, say] = useState({});
   const isCross = one.kind === "cross";
   const turned = useMemo(() => Object.fromEntries(LETTERS.map((own) => [own, transpose(maps[own].weight.data, maps[own].weight.shape)])), [maps]);
   const rowAt = (own) => (own === "q" ? at.i : at.j);
