@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
 
 import pellucid
 from pellucid.bundle import Bundle
-from pellucid.config import ModelConfig
+from pellucid.config import ModelConfig, TranslationConfig
 from pellucid.errors import BundleError, ConfigError, ConversionError, PellucidError, RequestError
 from pellucid.interop import onnx_layers, onnx_writing
 from pellucid.interop.onnx_graph import Graph, WeightsFile
 from pellucid.interop.onnx_layers import Weights
 from pellucid.interop.onnx_reading import read_onnx
 from pellucid.jobs.exchange import export_model
+from pellucid.translation.constraints import Constraints
+from pellucid.translation.greedy import greedy_search
+from pellucid.translation.stepper import ModelStepper
 
 from .onnx_kit import VARIANTS, onnx_folder, random_bundle
 
@@ -106,6 +111,21 @@ def test_a_folder_is_loaded_and_translates_like_its_model(
         assert own.text == other.text
         assert [h.ids for h in own.alternatives] == [h.ids for h in other.alternatives]
         assert own.score == pytest.approx(other.score, abs=1e-5)
+
+
+def test_the_guide_runs_a_folder_without_pellucid(
+    bundle: Bundle, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "exchanging.md").read_text(encoding="utf-8")
+    (program,) = (code for code in re.findall(r"```python\n(.*?)```", guide, re.S) if "InferenceSession" in code)
+    folder.rename(folder.parent / "de-en-onnx")
+    monkeypatch.chdir(folder.parent)
+    names: dict[str, Any] = {}
+    exec(program, names)
+    constraints = Constraints(eos_id=bundle.tokenizer.specials.eos)
+    config = TranslationConfig(beam_size=1, max_length_constant=50, max_length_factor=1e-6)
+    (found,) = greedy_search(ModelStepper(bundle.model), names["ids"].tolist(), config=config, constraints=constraints)
+    assert tuple(names["words"]) == found[0].ids
 
 
 def test_given_translations_are_scored_alike(bundle: Bundle, folder: Path) -> None:
