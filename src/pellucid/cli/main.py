@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli import average, demo, evaluate, export, import_, score, serve, train, translate
+from pellucid.cli import average, demo, evaluate, export, import_, inspect, score, serve, train, translate
 from pellucid.cli.console import say_error
 from pellucid.errors import PellucidError
 
@@ -36,6 +36,7 @@ app.command()(average.average)
 app.command("import")(import_.import_)
 app.command()(export.export)
 app.command()(serve.serve)
+app.command()(inspect.inspect)
 
 
 def _show_version(wanted: bool) -> None:

@@ -117,8 +117,8 @@ def view_names() -> tuple[str, ...]:
     return tuple(re.findall(r"\{name: \"(\w+)\"", source))
 
 
-def record_of(trace: Trace) -> TraceRecord:
-    """Return a trace with the model that made it, named for a page; the id is of its content.
+def record_of(trace: Trace, opened: OpenedModel | None = None) -> TraceRecord:
+    """Return a whole trace with the model that made it, named for a page; the id is of its content.
 
     Raises:
         RequestError: the model is not at hand.
@@ -129,7 +129,7 @@ def record_of(trace: Trace) -> TraceRecord:
             "give it with trace.attach(translator)"
         )
     whole = trace if trace.level is Level.FULL else trace.at_level("full")
-    record = TraceRecord(id="", trace=whole, opened=open_model(trace.translator))
+    record = TraceRecord(id="", trace=whole, opened=opened or open_model(trace.translator))
     return replace(record, id=record.sha256[:16])
 
 
@@ -137,6 +137,7 @@ def write_page(
     trace: Trace,
     path: Path,
     *,
+    opened: OpenedModel | None = None,
     start: StartView | None = None,
     weights: str | None = None,
     largest_bytes: int = LARGEST_BYTES,
@@ -148,7 +149,9 @@ def write_page(
         DataError: the file cannot be written there.
         StoppedError: the disk is full.
     """
-    made = single_file(record_of(trace), start=start, weights=weights, largest_bytes=largest_bytes)
+    if path.is_dir():
+        raise DataError(f"{path}: cannot be written: it is a folder")
+    made = single_file(record_of(trace, opened), start=start, weights=weights, largest_bytes=largest_bytes)
     content = made.html.encode()
     try:
         with refuse_full_disk(path.parent, needed_bytes=len(content)):
@@ -240,7 +243,7 @@ def _parts(
 
 def _weights(opened: OpenedModel, places: Sequence[str], start: StartView, wanted: str | None) -> Iterator[_Part]:
     of_model = f"api/models/{opened.id}/weights"
-    own = _KINDS[start.kind or "cross"].at(start.layer or 0)
+    own = _KINDS[start.kind or "encoder"].at(start.layer or 0)
     others = [place for place in places if place != own]
     for name, chosen, is_wanted in (
         (f"the weights of {own}", [own], wanted != "none"),
