@@ -219,7 +219,8 @@ def _settings(options: _Options) -> dict[str, object]:
 
 def _norm_order(options: _Options) -> NormOrder:
     names = ("transformer-preprocess", "transformer-postprocess", "transformer-postprocess-top")
-    found = tuple(_without_dropout(options.word(name, "dan" if name == names[1] else "")) for name in names)
+    before, after, top = (_without_dropout(options.word(name, "dan" if name == names[1] else "")) for name in names)
+    found = before, after, top
     orders = {("", "an", ""): NormOrder.POST, ("n", "a", "n"): NormOrder.PRE}
     if found not in orders:
         given = ", ".join(f"{name} = {options.word(name)!r}" for name in names)

@@ -96,10 +96,10 @@ def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, i
                 tables[path] = read_vocabulary(read_text(path), place=str(path))
     source, target = (tables[path] for path in files.vocabularies)
     problems = []
-    for path, pieces, size in zip(files.vocabularies, (source, target), options.vocab_sizes, strict=True):
-        if len(pieces) != size:
-            problems.append(f"{path.name} has {len(pieces):,} pieces, and dim-vocabs says {size:,}")
-        problems += [f"{path.name} has no piece {piece!r}" for piece in (_UNK, _EOS) if piece not in pieces]
+    for path, own, size in zip(files.vocabularies, (source, target), options.vocab_sizes, strict=True):
+        if len(own) != size:
+            problems.append(f"{path.name} has {len(own):,} pieces, and dim-vocabs says {size:,}")
+        problems += [f"{path.name} has no piece {piece!r}" for piece in (_UNK, _EOS) if piece not in own]
     for piece in (_UNK, _EOS, _PAD):
         if source.get(piece) != target.get(piece) and not problems:
             problems.append(f"{piece!r} has the ids {source.get(piece)} and {target.get(piece)}, and needs one")

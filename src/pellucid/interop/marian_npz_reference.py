@@ -130,7 +130,8 @@ class MarianNpzReference:
         half = self._width // 2
         rates = np.exp(np.arange(half) * -(math.log(10000) / (half - 1)))
         angles = np.arange(ids.shape[1])[:, None] * rates
-        return hidden + np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+        summed: Array = hidden + np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+        return summed
 
     def _attention_layer(self, at: str, asking: Array, asked: Array | None, added: Array | None) -> Array:
         before = self._norm(f"{at}_Wo", asking, "_pre") if self._is_pre_norm else asking
@@ -156,17 +157,19 @@ class MarianNpzReference:
         scores = scores if added is None else scores + added
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         weights = weights / weights.sum(-1, keepdims=True)
-        context = (weights @ split(asked, "v")).transpose(0, 2, 1, 3).reshape(rows, -1, width)
+        context: Array = (weights @ split(asked, "v")).transpose(0, 2, 1, 3).reshape(rows, -1, width)
         return self._linear(at, "o", context)
 
     def _linear(self, at: str, name: str, x: Array) -> Array:
-        return x @ self._tensors[f"{at}_W{name}"] + self._tensors[f"{at}_b{name}"].reshape(-1)
+        product: Array = x @ self._tensors[f"{at}_W{name}"] + self._tensors[f"{at}_b{name}"].reshape(-1)
+        return product
 
     def _norm(self, at: str, x: Array, end: str = "") -> Array:
         centred = x - x.mean(-1, keepdims=True)
         spread = np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-9)
         scale, bias = (self._tensors[f"{at}_ln_{kind}{end}"].reshape(-1) for kind in ("scale", "bias"))
-        return centred / spread * scale + bias
+        normed: Array = centred / spread * scale + bias
+        return normed
 
 
 def _numpy(mask: Tensor | None) -> Array | None:

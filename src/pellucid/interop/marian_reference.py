@@ -159,8 +159,10 @@ class PrefixModel(Protocol):
     target_pieces: tuple[str, ...]
     eos_id: int
     max_length: int
-    settings: Mapping[str, object]
-    """``pad_token_id`` and ``decoder_start_token_id`` at least."""
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """``pad_token_id`` and ``decoder_start_token_id`` at least."""
 
     def _encoded(self, ids: Tensor, mask: Tensor | None = None) -> Tensor: ...
 

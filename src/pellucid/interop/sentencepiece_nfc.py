@@ -62,7 +62,7 @@ def with_nfc(model: bytes) -> bytes:
 
 def nfc_rules() -> dict[str, str]:
     """Return what the table rewrites, and into what."""
-    rules = {}
+    rules: dict[str, str] = {}
     for code in range(0x110000):
         if code in _SURROGATES:
             continue
@@ -116,7 +116,7 @@ def _unsorted_marks() -> Iterator[str]:
 def _joined_across() -> Iterator[str]:
     """Yield characters whose mark stands behind another one, as a vowel before a hamza in Arabic."""
     for code in range(0x110000):
-        base, *marks = unicodedata.normalize("NFD", chr(code)) if code not in _SURROGATES else " "
+        base, *marks = list(unicodedata.normalize("NFD", chr(code)) if code not in _SURROGATES else " ")
         if len(marks) == 1 and (page := ord(marks[0]) >> 8) != _LATIN_MARKS:
             yield from (f"{base}{between}{marks[0]}" for between in _marks().get(page, ()))
 
