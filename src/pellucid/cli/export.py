@@ -14,7 +14,9 @@ __all__ = ["export"]
 
 def export(
     model: Annotated[Path, typer.Argument(help="A model folder or a run folder.")],
-    output: Annotated[Path, typer.Option(help="The new folder; with --verify-only, the one to check.")],
+    output: Annotated[
+        Path, typer.Option(help="The new folder, or file for argos; with --verify-only, the one to check.")
+    ],
     format_: Annotated[
         str, typer.Option("--format", help="What to write: argos, ctranslate2, marian (Hugging Face MarianMT), onnx.")
     ] = "marian",

@@ -125,7 +125,7 @@ def ctranslate2_notes(
     notes = []
     normaliser = tokenizer.source.normaliser
     if normaliser.form == "nfc":
-        notes.append("this model brings text into Unicode NFC first, and CTranslate2 does not: give it text in NFC")
+        notes.append("this model brings text into Unicode NFC first; its SentencePiece files do so there")
     if normaliser.lowercase:
         notes.append("this model lowercases text first, and CTranslate2 does not: give it lowercased text")
     if tokenizer.source.vocabulary.tags:

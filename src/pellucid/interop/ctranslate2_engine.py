@@ -8,7 +8,6 @@ Read ``formats.py`` next.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,9 @@ class CTranslate2Engine:
 
     Args:
         folder: the folder.
+        segmenters: SentencePiece files of source and target; those beside the model if None.
         tags: language tags, which become a piece of their own.
-        nfc: whether text is brought into Unicode NFC first.
-        lowercase: whether it is lowercased first.
+        lowercase: whether text is lowercased first.
         compute_type: what CTranslate2 computes in; ``float32`` adds no rounding to that of the weights.
 
     Raises:
@@ -51,8 +50,8 @@ class CTranslate2Engine:
         self,
         folder: Path,
         *,
+        segmenters: tuple[Path, Path] | None = None,
         tags: Sequence[str] = (),
-        nfc: bool = False,
         lowercase: bool = False,
         compute_type: str = "float32",
     ) -> None:
@@ -70,12 +69,12 @@ class CTranslate2Engine:
             raise ConversionError(f"{folder}: config.json names special pieces that the vocabulary does not have")
         self._unknown, self.eos_id = self._ids[unknown], target_ids[self._eos]
         self._segmenters = [
-            sentencepiece.SentencePieceProcessor(model_proto=read_bytes(folder / name, most=MAX_MODEL_BYTES))
-            for name in (SOURCE_SEGMENTER, TARGET_SEGMENTER)
+            sentencepiece.SentencePieceProcessor(model_proto=read_bytes(path, most=MAX_MODEL_BYTES))
+            for path in segmenters or (folder / SOURCE_SEGMENTER, folder / TARGET_SEGMENTER)
         ]
-        self._tags, self._nfc, self._lowercase = tuple(tags), nfc, lowercase
+        self._tags, self._lowercase = tuple(tags), lowercase
         try:
-            self.translator: Any = library.Translator(
+            self._translator: Any = library.Translator(
                 str(folder), compute_type=compute_type, intra_threads=torch.get_num_threads()
             )
         except Exception as error:  # of any kind: it is another project's code
@@ -89,7 +88,6 @@ class CTranslate2Engine:
     def cut(self, text: str) -> list[str]:
         """Cut a text into pieces, as the guide tells people to."""
         text = text.lower() if self._lowercase else text
-        text = unicodedata.normalize("NFC", text) if self._nfc else text
         for tag in self._tags:
             if text.startswith(tag):
                 return [tag, *self._segmenters[0].encode(text[len(tag) :].removeprefix(" "), out_type=str)]
@@ -114,7 +112,8 @@ class CTranslate2Engine:
     ) -> list[list[int]]:
         """Translate with CTranslate2's own search; ids without the end of sentence."""
         sources = [self._source(ids) for ids in source_ids]
-        found = self.translator.translate_batch(
+        found = self._asked(
+            "translate_batch",
             sources,
             beam_size=beam_size,
             length_penalty=1,
@@ -132,12 +131,19 @@ class CTranslate2Engine:
     def _source(self, ids: Sequence[int]) -> list[str]:
         return [self.source_pieces[i] for i in ids[:-1]]
 
+    def _asked(self, method: str, *arguments: object, **settings: object) -> Any:
+        try:
+            return getattr(self._translator, method)(*arguments, **settings)
+        except (RuntimeError, ValueError) as error:
+            raise ConversionError(f"{self.name} stops with an error: {error}") from error
+
     def _stepped(
         self, sources: Sequence[Sequence[str]], prefixes: Sequence[Sequence[str]], *, first: int = 0
     ) -> list[Tensor]:
         """Return the log-probabilities of each next piece along prefixes of one length, from place ``first`` on."""
         length = len(prefixes[0])
-        found = self.translator.translate_batch(
+        found = self._asked(
+            "translate_batch",
             [list(source) for source in sources],
             target_prefix=[list(prefix) for prefix in prefixes] if length else None,
             beam_size=1,
@@ -154,7 +160,7 @@ class CTranslate2Engine:
         beside = [[*pieces, *pieces[:1] * _PIECES_LONGER] for pieces in (source, target)]
         if max(len(pieces) + 1 for pieces in beside) > self._longest:
             beside = [source, target]
-        found = self.translator.score_batch([source, beside[0]], [target, beside[1]], max_input_length=0)
+        found = self._asked("score_batch", [source, beside[0]], [target, beside[1]], max_input_length=0)
         return torch.tensor(found[0].log_probs, dtype=torch.float64)
 
 

@@ -23,7 +23,8 @@ _VERSIONS: Final = range(6, 7)
 _FORMATS: Final = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
 _BYTES: Final = {"float32": 4, "int8": 1, "int16": 2, "int32": 4, "float16": 2, "bfloat16": 2}
 _MOST_VARIABLES: Final = 1 << 16
-_ENCODINGS: Final = "decoder/position_encodings/encodings"
+_ENCODINGS: Final = tuple(f"{stack}/position_encodings/encodings" for stack in ("encoder", "decoder"))
+_NEEDED: Final = ("decoder/embeddings/weight", "decoder/layer_0/ffn/layer_norm/gamma", *_ENCODINGS)
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,22 @@ class CTranslate2File:
 
     @property
     def num_positions(self) -> int:
-        """Rows of the decoder's table of positions."""
-        found = self.variables.get(_ENCODINGS)
-        return found.shape[0] if found and found.shape else 0
+        """Rows of the tables of positions, of the shorter one."""
+        return min(self.variables[name].shape[0] for name in _ENCODINGS)
 
     @property
     def quantization(self) -> Quantization:
-        """How the weights are stored, by the formats of a matrix and of a norm."""
+        """How the weights are stored, by the formats of a matrix and of a norm.
+
+        Raises:
+            BundleError: in a way that CTranslate2 itself does not write.
+        """
         matrix = self.variables["decoder/embeddings/weight"].format
         rest = self.variables["decoder/layer_0/ffn/layer_norm/gamma"].format
-        if matrix == "int8" and rest != "float32":
-            return Quantization(f"int8_{rest}")
-        return Quantization(matrix)
+        name = f"int8_{rest}" if matrix == "int8" and rest != "float32" else matrix
+        if name not in set(Quantization):
+            raise BundleError(f"its matrices are in {matrix} and the rest in {rest}, which CTranslate2 does not write")
+        return Quantization(name)
 
 
 def read_ctranslate2_file(path: Path) -> CTranslate2File:
@@ -91,8 +96,8 @@ def _walked(file: BinaryIO, size: int) -> CTranslate2File:
         if original not in variables or alias in variables:
             raise ValueError(f"{alias[:80]!r} stands for {original[:80]!r}, which cannot be")
         variables[alias] = variables[original]
-    for needed in ("decoder/embeddings/weight", "decoder/layer_0/ffn/layer_norm/gamma", _ENCODINGS):
-        if needed not in variables:
+    for needed in _NEEDED:
+        if needed not in variables or not variables[needed].shape:
             raise ValueError(f"it has no {needed}")
     return CTranslate2File(variables)
 

@@ -84,4 +84,6 @@ def _round_matrices(group: list[Tensor], quantization: Quantization) -> None:
 
 def _row_scale(matrix: Tensor) -> Tensor:
     largest = matrix.abs().amax(dim=1, keepdim=True)
-    return 127.0 / torch.where(largest == 0, torch.tensor(127.0), largest)
+    steps = torch.tensor(127.0)
+    # A number divided by a tensor is the tensor's reciprocal times the number, which rounds twice; this rounds once.
+    return steps / torch.where(largest == 0, steps, largest)

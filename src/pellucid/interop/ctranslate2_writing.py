@@ -31,8 +31,9 @@ from pellucid.interop.ctranslate2_config import (
     quantization_named,
     table_length,
 )
+from pellucid.interop.sentencepiece_nfc import with_nfc
 from pellucid.model.positions import sinusoids
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.subword import SentencePieceTokenizer, Side
 from pellucid.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -65,8 +66,14 @@ def write_ctranslate2(
     spec.optimize(quantization=chosen.value)
     spec.save(str(folder))
     for name, side in ((SOURCE_SEGMENTER, tokenizer.source), (TARGET_SEGMENTER, tokenizer.target)):
-        DISK.write(folder / name, side.segmenter.model if side.segmenter else b"")
+        DISK.write(folder / name, _segmenter(side))
     return ctranslate2_notes(bundle.description.model, tokenizer, chosen)
+
+
+def _segmenter(side: Side) -> bytes:
+    """Return the SentencePiece file of a side; our NFC, of which CTranslate2 knows nothing, goes into it."""
+    model = side.segmenter.model if side.segmenter else b""
+    return with_nfc(model) if side.normaliser.form == "nfc" else model
 
 
 def position_table(model: Transformer, stack: str) -> Tensor:

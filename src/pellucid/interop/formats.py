@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 from pellucid.bundle import Bundle
 from pellucid.errors import BundleError, ConfigError
+from pellucid.interop.argos_engine import argos_pairs
+from pellucid.interop.argos_package import argos_refusals, write_argos
 from pellucid.interop.ctranslate2_config import ctranslate2_refusals
 from pellucid.interop.ctranslate2_pairs import ctranslate2_pairs
 from pellucid.interop.ctranslate2_writing import write_ctranslate2
@@ -73,6 +75,17 @@ def _marian_says() -> str:
 
 
 FORMATS: Final[Mapping[str, Format]] = {
+    "argos": Format(
+        name="argos",
+        title="Argos Translate",
+        refusals=argos_refusals,
+        write=write_argos,
+        options=frozenset({"quantization"}),
+        is_file=True,
+        opinions=lambda path: (),
+        pairs=argos_pairs,
+        says=lambda: "the package is unpacked and run as Argos Translate 1.11 runs it, which is not needed for that",
+    ),
     "marian": Format(
         name="marian",
         title="Hugging Face MarianMT",
