@@ -44,7 +44,9 @@ ShowOption = Annotated[str | None, typer.Option("--show", help="Print a picture 
 KindOption = Annotated[
     str | None, typer.Option("--kind", help="Whose attention: encoder, decoder, or cross, which is taken if unset.")
 ]
-LayerOption = Annotated[int | None, typer.Option("--layer", help="Counted from 0; if unset the last, and in the page the first.")]
+LayerOption = Annotated[
+    int | None, typer.Option("--layer", help="Counted from 0; if unset the last, and in the page the first.")
+]
 HeadsOption = Annotated[
     str | None, typer.Option("--heads", help="Heads counted from 0, with commas between; all if unset.")
 ]

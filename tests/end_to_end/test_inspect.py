@@ -1,0 +1,79 @@
+"""``pellucid inspect`` as a person calls it: files by their names, refusals before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import pellucid
+from pellucid.bundle import save_bundle
+from pellucid.config import ModelConfig
+from pellucid.model.transformer import Transformer
+from pellucid.text.tokenizer import BytesTokenizer
+
+from .conftest import Command
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tokenizer = BytesTokenizer()
+    torch.manual_seed(3)
+    config = ModelConfig(
+        d_model=18,
+        num_heads=3,
+        d_feedforward=23,
+        num_encoder_layers=1,
+        num_decoder_layers=2,
+        max_positions=97,
+        source_vocab_size=tokenizer.source_vocab_size,
+        target_vocab_size=tokenizer.target_vocab_size,
+        specials=tokenizer.specials,
+    )
+    folder = tmp_path_factory.mktemp("model") / "small"
+    save_bundle(folder, Transformer(config), tokenizer=tokenizer, card="", source_language="en", target_language="fr")
+    return folder
+
+
+def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tmp_path: Path) -> None:
+    more = ("--target", "un", "--threads", "1")
+    page = command("inspect", model, "a dog", "--output", "page.html", "--view", "links", "--heads", "0,2", *more)
+    assert page.status == 0, page.err
+    assert page.out == "", "only pictures and text go to standard output"
+    assert "a dog → un" in page.err
+    assert "all hold" in page.err
+    assert 'data-start="view=links&amp;heads=0,2"' in (tmp_path / "page.html").read_text(encoding="utf-8")
+    less = command("inspect", model, "a dog", "--output", "less.html", "--weights", "none", *more)
+    assert "left out, and to be seen with 'pellucid serve': the weights of" in less.err
+    numbers = command("inspect", model, "a dog", "--output", "trace.npz", *more)
+    assert numbers.status == 0, numbers.err
+    assert pellucid.Trace.load(tmp_path / "trace.npz").text == "un"
+    shown = command("inspect", model, "a dog", "--plain", *more)
+    assert shown.status == 0, shown.err
+    assert "head 2" in shown.out
+    assert shown.out.isascii()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("a dog", "--output", "page.pdf"), 1, ".html is the page, .npz the numbers"),
+        (("a dog", "--output", "missing/page.html"), 1, "missing is no folder"),
+        (("a dog", "--output", "page.html", "--view", "nowhere"), 1, "view = 'nowhere'; allowed are translate"),
+        (("a dog", "--output", "page.html", "--layer", "7"), 1, "layer = 7"),
+        (("a dog", "--output", "page.html", "--heads", "two"), 1, "--heads 'two'"),
+        (("a dog", "--weights", "all"), 2, "acts on the page"),
+        (("a dog", "--figure", "attention"), 2, "a figure needs a file"),
+        (("a dog", "--output", "page.html", "--numbers"), 2, "acts on the terminal"),
+        (("a dog", "and a cat"), 2, "3 arguments"),
+        ((), 2, "is a folder, and no sentence was given"),
+    ],
+)
+def test_refusals(
+    model: Path, command: Command, tmp_path: Path, arguments: tuple[str, ...], status: int, told: str
+) -> None:
+    outcome = command("inspect", model, *arguments)
+    assert outcome.status == status, outcome.err
+    assert told in " ".join(outcome.err.replace("│", " ").split())
+    assert list(tmp_path.iterdir()) == []
