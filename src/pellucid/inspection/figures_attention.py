@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -127,7 +127,7 @@ def _matrix(axes: Axes, panel: Array, title: str, most: float) -> None:
 
 
 def _row_labels(axes: Axes, sides: _Labels, *, is_first: bool, is_last: bool) -> None:
-    settings = {"size": LABEL_SIZE, "va": "center_baseline"}
+    settings: dict[str, Any] = {"size": LABEL_SIZE, "va": "center_baseline"}
     right = axes.get_xlim()[1]
     gap = 0.05 / _CELL
     if is_first:
@@ -279,9 +279,9 @@ def _links(
         axes.add_collection(collection)
 
 
-def _dashes(head: int) -> tuple[float, tuple[float, ...] | None]:
+def _dashes(head: int) -> Literal["solid"] | tuple[float, tuple[float, ...]]:
     pattern = HEAD_DASHES[head % len(HEAD_DASHES)]
-    return (0, pattern or None)
+    return (0, pattern) if pattern else "solid"
 
 
 def _head_legend(sheet: Sheet, heads: Sequence[int], middle: float) -> None:

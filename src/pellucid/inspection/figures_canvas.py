@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -108,7 +109,7 @@ class Sheet(Figure):
 @contextmanager
 def paper_style(families: Sequence[str]) -> Iterator[None]:
     """Draw in the style of this house, whatever the user's own settings of matplotlib are."""
-    own = {
+    own: dict[Any, Any] = {  # matplotlib's stubs spell out every key
         "font.family": list(families),
         "font.size": LABEL_SIZE,
         "text.color": INK,
@@ -152,7 +153,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 def text_width(labels: Sequence[str], *, size: float = LABEL_SIZE) -> float:
     """Return the width of the widest label in inches, under today's style; 0 for none."""
     canvas = FigureCanvasAgg(Figure(figsize=(0.1, 0.1), dpi=_DPI))
-    renderer = canvas.get_renderer()
+    renderer: RendererBase = canvas.get_renderer()  # type: ignore[no-untyped-call]
     widths = [
         Text(0, 0, label, size=size, figure=canvas.figure).get_window_extent(renderer).width / _DPI for label in labels
     ]

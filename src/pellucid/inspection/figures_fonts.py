@@ -64,10 +64,10 @@ def need_glyphs(labels: Iterable[str], families: Sequence[str]) -> None:
     named = ", ".join(f"{character} U+{ord(character):04X}" for character in missing[:_MOST_NAMED])
     more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
     scripts = ", ".join(sorted({_script_of(character) for character in missing}))
-    family = _installed_family_with(wanted)
+    other = _installed_family_with(wanted)
     remedy = (
-        f"the installed family {family!r} has them: font={family!r}, on the command line --font {family!r}"
-        if family
+        f"the installed family {other!r} has them: font={other!r}, on the command line --font {other!r}"
+        if other
         else "no installed font has all of them; install one for this script, or give its file: "
         "font='path/to/font.ttf', on the command line --font path/to/font.ttf"
     )
