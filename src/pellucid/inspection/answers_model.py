@@ -162,7 +162,7 @@ def _pieces(opened: OpenedModel, side: str, ids: object) -> list[str]:
 def _weights(opened: OpenedModel, name: str, query: Query) -> Array:
     refuse_unknown(query, "head")
     model = opened.translator.model
-    parameters: dict[str, torch.Tensor] = dict(model.named_parameters())
+    parameters = opened.parameters
     if name not in parameters:
         tied = "; the projection is the table of the target embedding" if name == "projection.weight" else ""
         raise UnknownPathError(f"the model has no parameter {name!r}{tied}; api/models/{opened.id} lists them")

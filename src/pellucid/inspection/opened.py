@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,8 @@ from pellucid.errors import BundleError, RequestError
 from pellucid.text.vocabulary import WORD_BOUNDARY
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pellucid.text.tokenizer import Tokenizer
     from pellucid.translation.translator import Translator
 
@@ -62,6 +65,11 @@ class OpenedModel:
     examples: tuple[str, ...] = ()
     is_walkthrough: bool = False
     is_snapshot: bool = False
+
+    @cached_property
+    def parameters(self) -> dict[str, Tensor]:
+        """The model's parameters by name; kept, since walking the modules takes longer than a single answer."""
+        return dict(self.translator.model.named_parameters())
 
     @property
     def snapshot_steps(self) -> tuple[int, ...]:

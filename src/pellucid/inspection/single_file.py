@@ -253,7 +253,7 @@ def _weights(opened: OpenedModel, places: Sequence[str], start: StartView, wante
         of_these = [place.replace(".", ".layers.", 1) + "." for place in chosen]
         numbers = sum(
             tensor.numel()
-            for parameter, tensor in opened.translator.model.named_parameters()
+            for parameter, tensor in opened.parameters.items()
             if any(parameter.startswith(place) for place in of_these)
         )
         yield _Part(name, lambda paths=paths: paths, numbers * 16 // 3, is_wanted)  # type: ignore[misc]
@@ -261,9 +261,8 @@ def _weights(opened: OpenedModel, places: Sequence[str], start: StartView, wante
 
 def _parameters(opened: OpenedModel, place: str) -> Iterator[str]:
     """Name what the views multiply with: of the projections a head's part each, of the output the whole."""
-    names = [name for name, _ in opened.translator.model.named_parameters()]
     module = place.replace(".", ".layers.", 1)
-    for name in names:
+    for name in opened.parameters:
         if not name.startswith(f"{module}."):
             continue
         if ".output." in name:
