@@ -24,7 +24,7 @@ import pytest
 from pellucid.errors import BundleError
 from pellucid.jobs.serve import walkthrough_folder
 
-from .models import save_random_model, train_small_run
+from .models import Shown, save_random_model, train_small_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -178,3 +178,14 @@ def walkthrough(chromium: Browser) -> Path:
         return walkthrough_folder()
     except BundleError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def shown(serve: Serve, walkthrough: Path, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """Return one server of three models: the walkthrough's, and two random ones, of other depths, norms and layouts."""
+    folder = tmp_path_factory.mktemp("shown")
+    pre = save_random_model(folder / "pre", norm_order="pre", position_layout="half_split_t2t")
+    learned = save_random_model(
+        folder / "learned", position_layout="learned", num_encoder_layers=3, num_decoder_layers=2
+    )
+    return Shown(serve(walkthrough, pre, learned), {"walkthrough": walkthrough, "pre": pre, "learned": learned})

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from urllib.parse import urlencode
 
 import torch
 
+import pellucid
 from pellucid.bundle import save_bundle
 from pellucid.config import ModelConfig
+from pellucid.inspection.trace import Trace
 from pellucid.model.transformer import Transformer
 from pellucid.sample.corpus import build_corpus
 from pellucid.text.tokenizer import BytesTokenizer
@@ -29,7 +34,7 @@ SHAPE = {
 }
 
 
-def pellucid(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run_pellucid(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     command = [sys.executable, "-m", "pellucid", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
@@ -41,7 +46,7 @@ def train_small_run(folder: Path) -> Path:
     for name, pairs in (("train", corpus.train), ("valid", corpus.valid)):
         (folder / f"{name}.en").write_text("".join(p.source + "\n" for p in pairs), encoding="utf-8")
         (folder / f"{name}.fr").write_text("".join(p.target + "\n" for p in pairs), encoding="utf-8")
-    pellucid(
+    run_pellucid(
         "train", "--train-src", folder / "train.en", "--train-tgt", folder / "train.fr",
         "--valid-src", folder / "valid.en", "--valid-tgt", folder / "valid.fr", "--src-lang", "en", "--tgt-lang", "fr",
         "--preset", "tiny", "--output", folder / "small", *(f"--set={name}={value}" for name, value in SHAPE.items()),
@@ -67,3 +72,25 @@ def save_random_model(folder: Path, **changes: object) -> Path:
     model = Transformer(ModelConfig.model_validate(shape | changes)).eval()
     save_bundle(folder, model, tokenizer=tokenizer, card="random", source_language="en", target_language="fr")
     return folder
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Models on one server, and the same in this process."""
+
+    address: str
+    folders: dict[str, Path]
+    """By the id that the page knows a model by."""
+
+    def link(self, model: str, **state: object) -> str:
+        """Return the address of a picture of a model."""
+        return f"{self.address}#{urlencode({'model': model} | state)}"
+
+    def trace(self, model: str, source: str, target: str) -> Trace:
+        """Return the trace that the page shows of a pair, made here."""
+        return _trace(self.folders[model], source, target)
+
+
+@cache
+def _trace(folder: Path, source: str, target: str) -> Trace:
+    return pellucid.trace(pellucid.load(folder, threads=1), source, target=target)

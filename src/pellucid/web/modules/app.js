@@ -17,6 +17,10 @@ export function App() {
   const source = (!isFile && state.source) || model.value?.examples[0]; // a file has one sentence, whatever its address says
   const isReady = modelId && source && model.value?.id === modelId;
   const trace = useData(isReady ? `trace ${modelId}\n${source}\n${state.target}` : null, () => makeTrace({model: modelId, source, target: state.target}));
+  // A model and a trace of it: while others come, those that belong together stay.
+  const pair = useRef({});
+  if (trace.value && model.value && [model.value.id, null].includes(trace.value.model)) pair.current = {trace: trace.value, model: model.value};
+  const shown = pair.current;
   window.__inspect.trace = trace.isStale ? null : trace.value;
   useKeys();
   const chooseLanguage = async (lang) => {
@@ -31,13 +35,13 @@ export function App() {
     <div class="columns">
       <${Chapters} state=${state} />
       <main id="view" tabindex="-1" aria-busy=${trace.isLoading}>
-        <${Sentence} ...${{source, target: state.target, trace: trace.value, isBusy: trace.isLoading && !problem}} />
+        <${Sentence} ...${{source, target: state.target, trace: shown.trace, isBusy: trace.isLoading && !problem}} />
         ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
-        ${trace.value && !problem && html`<${Banner} trace=${trace.value} />`}
-        ${trace.value && model.value && !trace.error && html`<${Fenced} key=${state.view}><${Chapter} ...${{state, trace: trace.value, model: model.value}} /><//>`}
+        ${shown.trace && !problem && html`<${Banner} trace=${shown.trace} />`}
+        ${shown.trace && !problem && html`<${Fenced} key=${state.view} subject=${shown.trace}><${Chapter} ...${{state, ...shown}} /><//>`}
       </main>
     </div>
-    <${Tour} trace=${trace.value} model=${model.value} />`;
+    <${Tour} ...${shown} />`;
 }
 
 function skip(event) {
@@ -131,11 +135,14 @@ function within(state, trace, model) {
   };
 }
 
-/** A view that breaks says so in its place; the rest of the page goes on. */
+/** A view that breaks says so in its place; the rest of the page goes on, and so does the view with the next sentence. */
 class Fenced extends Component {
   componentDidCatch(error) {
     this.setState({error});
     console.error(error);
+  }
+  componentDidUpdate({subject}) {
+    if (this.state.error && subject !== this.props.subject) this.setState({error: null});
   }
   render({children}, {error}) {
     return error ? html`<p class="problem" role="alert">${t("error.view")} ${error.message}</p>` : children;

@@ -129,7 +129,9 @@ export const ofModel = (model, rest, parts = {}) => get(`api/models/${model.id}/
 
 /**
  * Load something for a drawing: {value, error, isLoading}. `key` tells when to load anew; the last value stays
- * until the new one has come, so that a picture does not flicker. Only the newest answer counts.
+ * until the new one has come, so that a picture does not flicker, as long as the first word of the key, the trace or
+ * model that it is of, is the same: numbers of one sentence never stand under the labels of another. Only the newest
+ * answer counts.
  */
 export function useData(key, load) {
   const [state, setState] = useState({value: undefined, error: null, key: null});
@@ -143,5 +145,8 @@ export function useData(key, load) {
     );
   }, [key]);
   const isOwn = state.key === key;
-  return {value: key === null ? undefined : state.value, error: isOwn ? state.error : null, isLoading: !isOwn, isStale: !isOwn};
+  const isKept = key !== null && ownerOf(state.key) === ownerOf(key);
+  return {value: isKept ? state.value : undefined, error: isOwn ? state.error : null, isLoading: !isOwn, isStale: !isOwn};
 }
+
+const ownerOf = (key) => key?.split(" ", 1)[0];

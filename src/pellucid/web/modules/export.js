@@ -33,8 +33,11 @@ export function svgOf(element, {title, provenance}) {
   root.append(make("title", {}, title), make("metadata", {}, JSON.stringify(provenance ?? {})));
   root.append(make("rect", {width, height, fill: backgroundOf(element)}));
   copy(element, root, {left: box.left - element.scrollLeft, top: box.top - element.scrollTop});
-  return new XMLSerializer().serializeToString(root);
+  return writable(new XMLSerializer().serializeToString(root));
 }
+
+/** A text without what no XML file may hold: control characters and halves of characters. */
+const writable = (text) => text.toWellFormed().replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd");
 
 /** The colour that an element stands on. */
 function backgroundOf(element) {

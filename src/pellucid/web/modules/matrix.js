@@ -5,9 +5,11 @@ import {colourOf, isDark} from "pellucid/palette";
 import {full, short} from "pellucid/numbers";
 import {useTheme} from "pellucid/theme";
 import {t} from "pellucid/texts";
+import {cut} from "pellucid/tokens";
 
 const LABEL_FROM = 11; // pixels a cell must have for every label to be written
-const LONGEST_LABEL = 110;
+const LONGEST_LABEL = 16; // characters
+const WIDEST_LABEL = 110;
 
 /**
  * Draw values [rows, columns].
@@ -106,7 +108,7 @@ function Axes({shape, rows, columns, predicts, cellWidth, cellHeight, own, activ
   const isMarked = (axis, index) => active?.[axis] === index || selected?.[axis] === index;
   const rowLabel = (label, row, x, kind) => (cellHeight >= LABEL_FROM || isMarked(0, row)) && html`
     <text key=${`${kind}${row}`} x=${x} y=${own.top + (row + 0.5) * cellHeight} dy="0.35em" text-anchor="end"
-      class=${`label ${kind} ${isMarked(0, row) ? "marked" : ""}`}>${cut(label)}</text>`;
+      class=${`label ${kind} ${isMarked(0, row) ? "marked" : ""}`}>${cut(label, LONGEST_LABEL)}</text>`;
   return html`
     <svg class="matrix-axes" width=${totalWidth} height=${totalHeight} aria-hidden="true">
       ${rowTitle && html`<text class="axis-title" x=${own.left - 6} y=${own.top - 8} text-anchor="end">${rowTitle}</text>`}
@@ -115,7 +117,7 @@ function Axes({shape, rows, columns, predicts, cellWidth, cellHeight, own, activ
       ${predicts?.map((label, row) => rowLabel("→ " + label, row, own.left - 6, "predicts"))}
       ${columns?.map((label, column) => (cellWidth >= LABEL_FROM || isMarked(1, column)) && html`
         <text key=${column} class=${`label ${isMarked(1, column) ? "marked" : ""}`} text-anchor="start"
-          transform=${`translate(${own.left + (column + 0.5) * cellWidth + 4} ${own.top - 6}) rotate(-60)`}>${cut(label)}</text>`)}
+          transform=${`translate(${own.left + (column + 0.5) * cellWidth + 4} ${own.top - 6}) rotate(-60)`}>${cut(label, LONGEST_LABEL)}</text>`)}
       <${Frame} at=${active} kind="hovered" ...${{own, shape, cellWidth, cellHeight}} />
       <${Frame} at=${selected} kind="pinned" ...${{own, shape, cellWidth, cellHeight}} />
     </svg>`;
@@ -130,13 +132,11 @@ function Frame({at, kind, own, shape, cellWidth, cellHeight}) {
     height=${row === null || row === undefined ? shape[0] * cellHeight : cellHeight} />`;
 }
 
-const cut = (label) => (label.length > 16 ? label.slice(0, 15) + "…" : label);
-
 let ruler = null;
 function widthOf(label) {
   ruler ??= document.createElement("canvas").getContext("2d");
   ruler.font = "13px system-ui, sans-serif";
-  return Math.min(ruler.measureText(cut(label)).width + 4, LONGEST_LABEL);
+  return Math.min(ruler.measureText(cut(label, LONGEST_LABEL)).width + 4, WIDEST_LABEL);
 }
 
 function margins(rows, predicts, columns, cellWidth, cellHeight) {

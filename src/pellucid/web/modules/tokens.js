@@ -15,6 +15,13 @@ export function pieceText(piece) {
 /** The same, with "·" where the piece brings a space with it; that is part of its identity. */
 export const pieceLabel = (piece) => (piece.startsWith("▁") && piece.length > 1 ? "·" : "") + pieceText(piece);
 
+/** A text cut to `most` characters as readers count them: an emoji of several parts stays whole. */
+export function cut(text, most) {
+  if (text.length <= most) return text;
+  const characters = Array.from(new Intl.Segmenter().segment(text), ({segment}) => segment);
+  return characters.length > most ? characters.slice(0, most - 1).join("") + "…" : text;
+}
+
 /** The words of a side as spans [{text, start, end}]; of the fed pieces, the predicted words one later. */
 export function wordsOf(side, tokens) {
   if (side === "source") return tokens.source_words;

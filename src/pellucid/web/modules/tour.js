@@ -16,7 +16,10 @@ export const TourButton = () => html`<button onClick=${() => open(0)}>${t("tour.
 export function Tour({trace, model}) {
   const [stop, setStop] = useState(null);
   const card = useRef(null);
+  const before = useRef(null); // what had the focus, and gets it back
   const go = (next) => {
+    if (stop === null) before.current = document.activeElement;
+    if (next === null) before.current?.focus();
     setStop(next);
     if (next !== null) setState(STOPS[next].state(trace, model));
   };

@@ -19,7 +19,8 @@ const QUANTITIES = {
 };
 
 export function CurvesView({trace, model, state}) {
-  const data = useData(`${model.id} training`, () => ofModel(model, "training"));
+  const data = useData(model.has_training ? `${model.id} training` : null, () => ofModel(model, "training"));
+  if (!model.has_training) return html`<p class="hint">${t("curves.nothing")}</p>`;
   return html`<${Waiting} data=${data}>${(training) => html`<${Curves} ...${{trace, model, state, training}} />`}<//>`;
 }
 

@@ -17,7 +17,7 @@ export function EmbeddingsView({trace, model, state}) {
   const pieces = side === "source" ? tokens.source_pieces : tokens.fed_pieces;
   const ids = side === "source" ? tokens.source_ids : tokens.fed_ids;
   const chosen = Math.min(Number(state["embeddings.position"]) || 0, pieces.length - 1);
-  const data = useData(`${trace.id} ${side} embeddings`, () => Promise.all(STAGES.map((stage) => site(trace, `${side}.${stage}`))));
+  const data = useData(`${trace.id}/${side} embeddings`, () => Promise.all(STAGES.map((stage) => site(trace, `${side}.${stage}`))));
   const choose = (position) => setState({"embeddings.position": String(position)});
   return html`
     <div class="controls"><${Choice} label=${t("embeddings.side")} value=${side} options=${[["source", t("embeddings.source")], ["target", t("embeddings.target")]]}

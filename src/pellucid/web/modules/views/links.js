@@ -22,7 +22,7 @@ const columnsOf = (room) => {
 
 export function LinksView({trace, model, state}) {
   const at = place(state.kind, state.layer);
-  const data = useData(`${trace.id} ${at}`, () => site(trace, `${at}.weights`));
+  const data = useData(`${trace.id}/${state.kind} ${at}`, () => site(trace, `${at}.weights`));
   const facts = useData(`${trace.id} heads`, () => ofTrace(trace, "heads"));
   return html`
     <div class="controls">

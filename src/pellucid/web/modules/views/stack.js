@@ -7,6 +7,7 @@ import {css, inkOn, sequential} from "pellucid/palette";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
+import {cut} from "pellucid/tokens";
 import {useWidth} from "pellucid/width";
 
 const [BOX, PAD, GAP, STEM] = [30, 12, 16, 20];
@@ -81,7 +82,7 @@ function Stack({one, layout, model, change, most, say, trace}) {
       })}
       ${isPre && html`<${Box} box=${{kind: "final_norm", stack, name: "final_norm", layer: depth}} x=${x + PAD} y=${top - BOX - 2} ...${{wide, change, most, say}} />`}
       <${Box} box=${input} x=${x + PAD} y=${bottom + 8} ...${{wide, change, most, say}} />
-      <text class="words" x=${middle} y=${bottom + 56} text-anchor="middle">${words.length > wide / 7 ? words.slice(0, Math.floor(wide / 7)) + "…" : words}</text>
+      <text class="words" x=${middle} y=${bottom + 56} text-anchor="middle">${cut(words, Math.floor(wide / 7))}</text>
       ${stack === "decoder" && html`<${Box} box=${{kind: "output", stack, text: t("stack.output"), go: {view: "softmax"}}} x=${x + PAD} y=${end - STEM - BOX - 6} ...${{wide, change, most, say}} />`}
       <text class="stack-name" x=${middle} y=${end - STEM - (stack === "decoder" ? BOX + 18 : 12)} text-anchor="middle">${t(`stack.${stack}s`)}</text>
     </g>`;

@@ -12,7 +12,8 @@ import {pieceLabel} from "pellucid/tokens";
 const TOP = 5;
 
 export function TargetsView({trace, model, state}) {
-  const data = useData(`${model.id} training`, () => ofModel(model, "training"));
+  const data = useData(model.has_training ? `${model.id} training` : null, () => ofModel(model, "training"));
+  if (!model.has_training) return html`<p class="hint">${t("targets.nothing")}</p>`;
   return html`<${Waiting} data=${data}>${(training) => (training.steps.length ? html`<${Probed} ...${{trace, model, state, training}} />` : html`<p class="hint">${t("targets.nothing")}</p>`)}<//>`;
 }
 
