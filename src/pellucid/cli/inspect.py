@@ -65,9 +65,9 @@ def inspect(
     """Look inside one translation: the page in one file, a figure, the numbers, or a picture in the terminal."""
     model, text = _model_and_text(model_and_text)
     page = output is not None and figure is None and output.suffix.lower() != ".npz"
-    if figure is not None and output is None:
-        raise typer.BadParameter("a figure needs a file: --output fig.pdf", param_hint="--figure")
-    if figure is None and output is None:
+    if output is None:
+        if figure is not None:
+            raise typer.BadParameter("a figure needs a file: --output fig.pdf", param_hint="--figure")
         show = show or "attention"
     _refuse_idle({"--view": view, "--weights": weights}, acts=page, on="the page (--output page.html)")
     _refuse_idle({"--font": font}, acts=figure is not None, on="figures (--figure)")
@@ -80,14 +80,11 @@ def inspect(
         job.refuse_name(output)
     inspected = job.inspect_text(model, text, target=target, settings=set_ or (), device=device, threads=threads)
     say(inspected.to_text())
+    trace = inspected.trace
     if show is not None:
-        show_in_terminal(
-            inspected.trace, show, kind=kind, layer=layer, heads=heads, words=words, plain=plain, numbers=numbers
-        )
+        show_in_terminal(trace, show, kind=kind, layer=layer, heads=heads, words=words, plain=plain, numbers=numbers)
     if output is not None and figure is not None:
-        draw_figure(
-            inspected.trace, figure, output, kind=kind, layer=layer, heads=heads, words=words, step=step, font=font
-        )
+        draw_figure(trace, figure, output, kind=kind, layer=layer, heads=heads, words=words, step=step, font=font)
         say(f"wrote {output}")
     elif output is not None:
         start = _start(view, kind=kind, layer=layer, heads=heads, step=step, words=words) if page else None
