@@ -42,7 +42,8 @@ SENTENCES = (
 class TakeOut(ast.NodeTransformer):
     """Take the recorder out of a module: what is left computes the same and has nobody to show it to."""
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # noqa: N802 - ast's name
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        """Drop the parameters."""
         arguments = node.args
         assert not any(one.arg in NAMES for one in arguments.posonlyargs), node.name
         arguments.args = [one for one in arguments.args if one.arg not in NAMES]
@@ -55,7 +56,8 @@ class TakeOut(ast.NodeTransformer):
         self.generic_visit(node)
         return node
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Put the value in the place of ``visit``, and hand nothing on."""
         if isinstance(node.func, ast.Name) and node.func.id == "visit":
             return self.visit(node.args[2])  # type: ignore[no-any-return]
         node.args = [one for one in node.args if not (isinstance(one, ast.Name) and one.id in NAMES)]
@@ -63,19 +65,22 @@ class TakeOut(ast.NodeTransformer):
         self.generic_visit(node)
         return node
 
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:  # noqa: N802
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        """Decide ``scope is None``: it is."""
         if isinstance(node.left, ast.Name) and node.left.id in NAMES:
             return ast.copy_location(ast.Constant(isinstance(node.ops[0], ast.Is)), node)  # "scope is None" holds
         self.generic_visit(node)
         return node
 
-    def visit_Assign(self, node: ast.Assign) -> ast.Assign | None:  # noqa: N802
+    def visit_Assign(self, node: ast.Assign) -> ast.Assign | None:
+        """Drop ``scope = ...``."""
         if isinstance(node.targets[0], ast.Name) and node.targets[0].id in NAMES:
             return None
         self.generic_visit(node)
         return node
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:  # noqa: N802
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+        """Read the twin's own modules."""
         if node.module == "pellucid.model.recorder":
             return None
         if node.module and node.module.startswith("pellucid.model"):

@@ -25,7 +25,8 @@ SENTENCES = ["a cat", "Il dort.", "x"]
 @pytest.fixture(scope="module")
 def cost() -> ModuleType:
     spec = importlib.util.spec_from_file_location("recorder_cost", BENCHMARK)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
