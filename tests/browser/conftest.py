@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +76,8 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
     """Return a function that opens an address and watches it.
 
     ``open_page(address, width=360, height=800, **context)`` returns a ``Window``; ``context`` is Playwright's
-    (``offline``, ``color_scheme``, ``locale``, ``reduced_motion``, ``forced_colors``). The test fails if anything
+    (``offline``, ``color_scheme``, ``locale``, ``reduced_motion``, ``forced_colors``); ``routes`` answer in the
+    server's place, by patterns of addresses. The test fails if anything
     went wrong on the page, unless ``may_fail=True`` leaves that to the test.
     """
     from .windows import open_window
@@ -85,12 +86,19 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
     with ExitStack() as contexts:
 
         def open_(
-            address: str, *, width: int = 1440, height: int = 900, origin: str = "", may_fail: bool = False, **more: Any
+            address: str,
+            *,
+            width: int = 1440,
+            height: int = 900,
+            origin: str = "",
+            may_fail: bool = False,
+            routes: Mapping[str, Callable[..., None]] | None = None,
+            **more: Any,
         ) -> Window:
             settings = {"locale": "en-US", "color_scheme": "light", "reduced_motion": "reduce"} | more
             context = chromium.new_context(viewport={"width": width, "height": height}, **settings)
             contexts.callback(context.close)
-            window = open_window(context, address, origin=origin)
+            window = open_window(context, address, origin=origin, routes=routes)
             watched.append((window, may_fail))
             return window
 

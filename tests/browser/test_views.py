@@ -35,8 +35,9 @@ def _holes(window: Window) -> list[str]:
     return told
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("model", ["walkthrough", "pre", "learned"])
+@pytest.mark.parametrize(
+    ("model", "language"), [("walkthrough", "en"), ("walkthrough", "zh"), ("pre", "en"), ("learned", "zh")]
+)
 def test_every_view_opens(shown: Shown, open_page: OpenPage, model: str, language: str) -> None:
     state = {"model": model, "lang": language, "source": SOURCE, "target": TARGET}
     window = open_page(shown.link(**state)).ready()
@@ -56,13 +57,13 @@ def test_every_view_opens(shown: Shown, open_page: OpenPage, model: str, languag
     assert all(address.startswith(shown.address) for address in window.requests)
 
 
-@pytest.mark.parametrize("kind", ["encoder", "decoder", "cross"])
+@pytest.mark.parametrize("kind", ["encoder", "cross"])
 def test_views_stand_while_model_sentence_and_choices_change(shown: Shown, open_page: OpenPage, kind: str) -> None:
     """Numbers come later than labels; a view that mixes those of two sentences fails, or shows what is not so."""
     long = {"source": "The animal was tired because the street was wide", "target": "Il était fatigué, car la rue"}
     short = {"source": "I", "target": "Moi"}
     window = open_page(shown.link("walkthrough", view="health", **long)).ready()
-    other = "cross" if kind == "encoder" else "encoder"
+    other = "cross" if kind == "encoder" else "decoder"
     last = {"layer": 5, "heads": [1], "query": 3, "key": 2, "step": 3}
     for view in view_names():
         for state in (

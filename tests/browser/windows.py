@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import BrowserContext, ConsoleMessage, Frame, Page, Request
+from playwright.sync_api import BrowserContext, ConsoleMessage, Frame, Page, Request, Route
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(os.environ.get("PELLUCID_SCREENSHOTS", ROOT / "build" / "screenshots"))
@@ -29,7 +29,8 @@ class Window:
     problems: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     """Addresses asked for, ``data:`` and ``blob:`` aside."""
-    bytes_received: int = 0
+    asked: list[Request] = field(default_factory=list)
+    """The same with their answers."""
 
     def watch(self) -> None:
         """Note errors of the console, uncaught ones, refusals of the policy and requests to anybody else."""
@@ -47,6 +48,7 @@ class Window:
         if urlsplit(request.url).scheme in {"data", "blob", "about"}:
             return
         self.requests.append(request.url)
+        self.asked.append(request)
         if not request.url.startswith(self.origin):
             self.problems.append(f"asked somebody else: {request.url[:200]}")
 
@@ -126,10 +128,18 @@ class Window:
         return path
 
 
-def open_window(context: BrowserContext, address: str, *, origin: str = "") -> Window:
-    """Open an address in a context of its own and watch it from the first request on."""
+def open_window(
+    context: BrowserContext,
+    address: str,
+    *,
+    origin: str = "",
+    routes: Mapping[str, Callable[[Route], None]] | None = None,
+) -> Window:
+    """Open an address in a context of its own, watched from the first request on; ``routes`` answer in its place."""
     parts = urlsplit(address)
     window = Window(context.new_page(), origin or (f"{parts.scheme}://{parts.netloc}" if parts.netloc else address))
     window.watch()
+    for pattern, answer in (routes or {}).items():
+        window.page.route(pattern, answer)
     window.page.goto(address)
     return window

@@ -1,17 +1,23 @@
 // A line chart in SVG: raw points, never smoothed away; one axis each way. For curves of training.
 import {html, useMemo, useState} from "pellucid/ui";
 import {short} from "pellucid/numbers";
+import {useWidth} from "pellucid/width";
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [64, 16, 12, 40];
+const NARROWEST = 240;
 
 /**
+ * As wide as there is room, `width` at most.
+ *
  * series: [{name, colour, dash, points: [[x, y]]}]; xScale: "linear" | "log"; marks: x values that can be chosen
  * onPick(x): a mark was chosen; describe(name, x, y): what is said of a point
  */
-export function LineChart({series, width = 720, height = 280, xScale = "linear", xTitle, yTitle, marks = [], picked = null, onPick, describe, name}) {
+export function LineChart({series, width: widest = 720, height = 280, xScale = "linear", xTitle, yTitle, marks = [], picked = null, onPick, describe, name}) {
+  const [frame, room] = useWidth(widest);
+  const width = Math.max(Math.min(widest, room), NARROWEST);
   const scales = useMemo(() => scalesOf(series, width, height, xScale), [series, width, height, xScale]);
   const [near, setNear] = useState(null);
-  if (!scales) return null;
+  if (!scales) return html`<div ref=${frame}></div>`;
   const {x, y, xTicks, yTicks} = scales;
   const onMove = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
@@ -21,7 +27,7 @@ export function LineChart({series, width = 720, height = 280, xScale = "linear",
   };
   const pick = (value) => onPick?.(value);
   return html`
-    <svg class="chart" width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} role="group" aria-label=${name} onPointerMove=${onMove} onPointerLeave=${() => setNear(null)}>
+    <div ref=${frame}><svg class="chart" width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} role="group" aria-label=${name} onPointerMove=${onMove} onPointerLeave=${() => setNear(null)}>
       ${yTicks.map((value) => html`<g key=${`y${value}`}><line class="grid-line" x1=${LEFT} x2=${width - RIGHT} y1=${y(value)} y2=${y(value)} /><text class="tick" x=${LEFT - 8} y=${y(value)} dy="0.32em" text-anchor="end">${short(value, 3)}</text></g>`)}
       ${xTicks.map((value) => html`<text key=${`x${value}`} class="tick" x=${x(value)} y=${height - BOTTOM + 18} text-anchor="middle">${short(value, 3)}</text>`)}
       <text class="axis-title" x=${width - RIGHT} y=${height - 6} text-anchor="end">${xTitle}</text>
@@ -31,7 +37,7 @@ export function LineChart({series, width = 720, height = 280, xScale = "linear",
       ${marks.map((value) => html`<g key=${`m${value}`} class=${`mark ${picked === value ? "picked" : ""}`} role="button" tabindex="0" aria-pressed=${picked === value} aria-label=${`${xTitle} ${value}`}
         onClick=${() => pick(value)} onKeyDown=${(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), pick(value))}>
         <line x1=${x(value)} x2=${x(value)} y1=${TOP} y2=${height - BOTTOM} /><circle cx=${x(value)} cy=${height - BOTTOM} r="6" /></g>`)}
-    </svg>
+    </svg></div>
     <output class="matrix-says" aria-live="polite">${near ? (describe ?? ((own, a, b) => `${own}: ${a}, ${short(b)}`))(near.name, near.a, near.b) : ""}</output>`;
 }
 

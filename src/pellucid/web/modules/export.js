@@ -142,7 +142,7 @@ function* lines(node, range) {
 function copyCanvas(canvas, into, origin) {
   into.append(make("image", {
     ...at(canvas.getBoundingClientRect(), origin),
-    href: canvas.toDataURL("image/png"), preserveAspectRatio: "none", style: "image-rendering: pixelated",
+    href: canvas.toDataURL("image/png"), preserveAspectRatio: "none", "image-rendering": "pixelated",
   }));
 }
 

@@ -44,10 +44,14 @@ export function StackView({trace, model}) {
   const change = Object.fromEntries(Object.entries(changes.value ?? {}).map(([block, values]) => [block, mean(values)]));
   const most = Math.max(...Object.values(change), 1e-9);
   const {num_encoder_layers: encoders, num_decoder_layers: decoders, norm_order: order} = model.config;
-  const table = () => ({
-    columns: [t("stack.block"), t("stack.change"), ...Array.from({length: Math.max(0, ...Object.values(changes.value ?? {}).map((values) => values.length))}, (_, i) => t("stack.position", {i}))],
-    rows: Object.entries(changes.value ?? {}).map(([block, values]) => [block, mean(values), ...values]),
-  });
+  const table = () => {
+    const blocks = Object.entries(changes.value ?? {});
+    const positions = Array.from({length: Math.max(0, ...blocks.map(([, values]) => values.length))}, (_, i) => i);
+    return {
+      columns: [t("stack.block"), t("stack.change"), ...positions.map((i) => t("stack.position", {i}))],
+      rows: blocks.map(([block, values]) => [block, mean(values), ...positions.map((i) => values[i] ?? "")]),
+    };
+  };
   return html`
     <${Figure} name="stack" title=${t("stack.figure")} provenance=${trace.provenance} table=${table} caption=${t("stack.caption")}
       says=${t(`stack.says_${order}`, {encoders, decoders})}>
