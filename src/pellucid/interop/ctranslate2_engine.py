@@ -94,8 +94,12 @@ class CTranslate2Engine:
         return list(self._segmenters[0].encode(text, out_type=str))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Join target pieces to text; specials have been taken out."""
-        return str(self._segmenters[1].decode_pieces([self.target_pieces[i] for i in ids])).strip()
+        """Join target pieces to text, as the guide tells people to; specials have been taken out.
+
+        A vocabulary of both languages has pieces that the target's segmenter does not know: it leaves them as they are.
+        """
+        text = str(self._segmenters[1].decode_pieces([self.target_pieces[i] for i in ids]))
+        return text.replace("\u2581", " ").strip()
 
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
         """Return the log-probabilities of each next piece along a forced target, [target, vocab].

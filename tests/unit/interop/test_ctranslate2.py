@@ -17,15 +17,16 @@ from pellucid.config import ModelConfig, TokenizerConfig
 from pellucid.errors import BundleError, ConfigError, ConversionError, IncompatibleModelError
 from pellucid.interop import ctranslate2_config, ctranslate2_writing
 from pellucid.interop.ctranslate2_config import Quantization
+from pellucid.interop.ctranslate2_engine import CTranslate2Engine
 from pellucid.interop.ctranslate2_file import read_ctranslate2_file
 from pellucid.interop.ctranslate2_rounding import rounded
 from pellucid.interop.ctranslate2_writing import write_ctranslate2
-from pellucid.jobs.exchange import export_model
+from pellucid.jobs.exchange import export_model, import_model
 from pellucid.model.transformer import Transformer
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import BytesTokenizer, SentencePieceTokenizer, train_tokenizer
 
-from .kit import sentences
+from .kit import make_folder, sentences
 
 ctranslate2 = pytest.importorskip("ctranslate2", reason="the extra ctranslate2 is not installed")
 
@@ -152,6 +153,19 @@ def test_the_ten_lines_of_the_guide_run_it(
     assert composed == apart
     long = names["source"].encode(" ".join(["Bata gune"] * 60), out_type=str)
     names["translator"].translate_batch([long], max_decoding_length=99)
+
+
+def test_pieces_of_the_other_language_become_text(tmp_path: Path) -> None:
+    # OPUS-MT has one vocabulary and two segmenters: the target's does not know every piece that can be written.
+    make_folder(tmp_path / "opus")
+    import_model(tmp_path / "opus", tmp_path / "model")
+    export_model(tmp_path / "model", tmp_path / "out", format="ctranslate2")
+    engine = CTranslate2Engine(tmp_path / "out")
+    known = {engine._segmenters[1].id_to_piece(i) for i in range(len(engine._segmenters[1]))}
+    foreign = [i for i, piece in enumerate(engine.target_pieces) if piece.startswith("▁") and piece not in known][:2]
+    words = [engine.target_pieces[i].removeprefix("▁") for i in foreign]
+    assert len(words) == 2
+    assert engine.decode(foreign) == " ".join(words)
 
 
 def test_the_end_of_a_learned_table_is_told(tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path) -> None:
