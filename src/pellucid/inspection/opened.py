@@ -143,14 +143,15 @@ class Catalogue:
             UnknownPathError: there is none of that id.
             BundleError: the snapshot is damaged.
         """
-        base, _, step = model_id.partition("@")
+        base, at, step = model_id.partition("@")
         model = next((model for model in self.models if model.id == base), None)
         if model is None:
             known = ", ".join(model.id for model in self.models)
             raise UnknownPathError(f"no model is called {base!r} here; there are {known}")
-        if not step:
+        if not at:
             return model
-        if not step.isdecimal() or len(step) > 12 or int(step) not in model.snapshot_steps:
+        # An id has one spelling: the page waits for the model that it asked for, and would not know "@010" again.
+        if step not in map(str, model.snapshot_steps):
             known = ", ".join(map(str, model.snapshot_steps)) or "none"
             raise UnknownPathError(f"{base!r} has no weights of step {step!r}; there are {known}")
         with self._lock:
