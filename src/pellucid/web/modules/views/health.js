@@ -6,6 +6,33 @@ import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {Chips} from "pellucid/tokens";
 
+// The signs whose number should not be small; of the others it should not be large.
+const LEAST = new Set(["coverage", "score"]);
+
+/** What a sign says of this translation, in the language of the page; `text` of the sign itself is for other readers. */
+function says(sign, {tokens}) {
+  const {name, value, source, target, is_raised: isRaised} = sign;
+  const all = tokens.predicted_pieces.length;
+  const late = target.includes(all - 1);
+  const pieces = {source: source.length, target: target.length};
+  const words = tokens.source_words.filter(({start}) => source.includes(start)).map(({text}) => `“${text}”`);
+  const sentences = {
+    repetition: () => t(value > 1 ? "health.says.repeated" : "health.says.not_repeated", {n: value}),
+    coverage: () => t(isRaised ? "health.says.uncovered" : "health.says.covered", {words: words.join(" ")}),
+    entropy: () => t("health.says.doubt", {n: target.length, all, value: short(value, 3)}),
+    unknown: () => t("health.says.unknown", pieces),
+    bytes: () => t("health.says.bytes", pieces),
+    truncation: () => t(isRaised ? "health.says.cut" : "health.says.not_cut"),
+    end: () => [
+      target.length > Number(late) && t("health.says.early", {n: target.length - Number(late)}),
+      late && t("health.says.late", {value: short(sign.values.at(-1), 3)}),
+      !isRaised && t("health.says.in_time"),
+    ].filter(Boolean).join(" "),
+    score: () => t("health.says.score", {value: short(value), source: tokens.source_pieces.length, target: all}),
+  };
+  return sentences[name]?.() ?? sign.text;
+}
+
 export function HealthView({trace}) {
   const signs = trace.health;
   const raised = signs.filter((sign) => sign.is_raised);
@@ -17,12 +44,12 @@ export function HealthView({trace}) {
   return html`
     <${Figure} name="health" title=${t("health.figure")} provenance=${trace.provenance} says=${t(raised.length ? "health.some" : "health.none", {n: raised.length, all: signs.length})}
       caption=${t("health.caption")}
-      table=${() => ({columns: [t("health.sign"), t("health.raised"), t("health.value"), t("health.threshold"), t("health.means")], rows: signs.map((sign) => [t(`health.${sign.name}`), sign.is_raised ? t("health.yes") : "", sign.value, sign.threshold, sign.text])})}>
+      table=${() => ({columns: [t("health.sign"), t("health.raised"), t("health.value"), t("health.threshold"), t("health.means")], rows: signs.map((sign) => [t(`health.${sign.name}`), sign.is_raised ? t("health.yes") : "", sign.value, sign.threshold, says(sign, trace)])})}>
       <ul class="signs">${signs.map((sign) => html`
         <li key=${sign.name} class=${sign.is_raised ? "raised" : ""}>
           <b>${sign.is_raised ? "▲" : "✓"} ${t(`health.${sign.name}`)}</b>
-          <span>${sign.text}</span>
-          <span class="number">${short(sign.value)} <small>${t("health.limit", {value: short(sign.threshold)})}</small></span>
+          <span class="sign-says">${says(sign, trace)}</span>
+          <span class="number">${short(sign.value)} <small>${t(LEAST.has(sign.name) ? "health.at_least" : "health.limit", {value: short(sign.threshold)})}</small></span>
           ${sign.target?.length > 0 && html`<button onClick=${() => setState({view: "decoder", step: sign.target[0]})}>${t("health.look")}</button>`}
         </li>`)}</ul>
       <p class="choice-label">${t("sentence.source")}</p>
