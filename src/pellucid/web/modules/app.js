@@ -23,25 +23,23 @@ export function App() {
   const shown = pair.current;
   window.__inspect.trace = trace.isStale ? null : trace.value;
   useKeys();
-  const chooseLanguage = async (lang) => {
-    setState({lang});
-    await loadTexts(lang);
-    redraw((n) => n + 1);
-  };
+  useEffect(() => {
+    if (state.lang) loadTexts(state.lang).then(() => redraw((n) => n + 1)); // chosen here, or by a link or "back"
+  }, [state.lang]);
   const problem = models.error ?? model.error ?? trace.error;
   return html`
     <a class="skip" href="#view" onClick=${skip}>${t("page.skip")}</a>
-    <${Head} ...${{state, models: models.value, modelId, chooseLanguage}} />
+    <${Head} ...${{state, models: models.value, modelId}} />
     <div class="columns">
       <${Chapters} state=${state} />
       <main id="view" tabindex="-1" aria-busy=${trace.isLoading}>
-        <${Sentence} ...${{source, target: state.target, trace: shown.trace, isBusy: trace.isLoading && !problem}} />
+        <${Sentence} ...${{source, target: state.target, trace: problem ? null : shown.trace, isBusy: trace.isLoading && !problem}} />
         ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
         ${shown.trace && !problem && html`<${Banner} trace=${shown.trace} />`}
         ${shown.trace && !problem && html`<${Fenced} key=${state.view} subject=${shown.trace}><${Chapter} ...${{state, ...shown}} /><//>`}
       </main>
     </div>
-    <${Tour} ...${shown} />`;
+    <${Tour} ...${shown} isWaiting=${trace.isStale} />`;
 }
 
 function skip(event) {
@@ -49,7 +47,7 @@ function skip(event) {
   document.getElementById("view").focus();
 }
 
-function Head({state, models, modelId, chooseLanguage}) {
+function Head({state, models, modelId}) {
   const theme = useTheme();
   const ids = models?.models.flatMap(({id, name, steps}) => [[id, name], ...(steps ?? []).map((step) => [`${id}@${step}`, t("page.snapshot", {name, step})])]) ?? [];
   return html`
@@ -58,7 +56,7 @@ function Head({state, models, modelId, chooseLanguage}) {
       <div class="page-tools">
         ${ids.length > 1 && html`<label>${t("page.model")} <select value=${modelId} onChange=${(event) => setState({model: event.currentTarget.value})}>
           ${ids.map(([id, label]) => html`<option key=${id} value=${id}>${label}</option>`)}</select></label>`}
-        <label>${t("page.language")} <select value=${currentLanguage()} onChange=${(event) => chooseLanguage(event.currentTarget.value)}>
+        <label>${t("page.language")} <select value=${currentLanguage()} onChange=${(event) => setState({lang: event.currentTarget.value})}>
           ${LANGUAGES.map(([name, label]) => html`<option key=${name} value=${name} lang=${name}>${label}</option>`)}</select></label>
         <button onClick=${toggleTheme}>${t(theme === "dark" ? "page.light" : "page.dark")}</button>
         <${TourButton} />

@@ -13,16 +13,24 @@ let open = () => {};
 export const TourButton = () => html`<button onClick=${() => open(0)}>${t("tour.start")}</button>`;
 
 /** A card at the foot of the page; Escape leaves it, the arrow keys go on and back while it has the focus. */
-export function Tour({trace, model}) {
+export function Tour({trace, model, isWaiting}) {
   const [stop, setStop] = useState(null);
   const card = useRef(null);
   const before = useRef(null); // what had the focus, and gets it back
+  const isEarly = useRef(false); // the stop was opened while its sentence was still being translated
   const go = (next) => {
     if (stop === null) before.current = document.activeElement;
     if (next === null) before.current?.focus();
     setStop(next);
-    if (next !== null) setState(STOPS[next].state(trace, model));
+    const state = next === null ? {} : STOPS[next].state(trace, model);
+    isEarly.current = isWaiting && next !== null && state.source === undefined;
+    setState(state);
   };
+  useEffect(() => {
+    if (!isEarly.current || isWaiting || stop === null) return;
+    isEarly.current = false; // "it" stands elsewhere in the sentence that has come now
+    setState(STOPS[stop].state(trace, model));
+  }, [trace, isWaiting]);
   open = go;
   useEffect(() => {
     if (stop !== null) card.current?.focus();
