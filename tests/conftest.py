@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
 
 # The same examples every time: a gate that fails by chance teaches people to press the button again.
 # Deadlines are off because a busy machine is not a bug.
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.load_profile("gate")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every command that they start would, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

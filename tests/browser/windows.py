@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import BrowserContext, ConsoleMessage, Frame, Page, Request, Route
+if TYPE_CHECKING:  # the fast tests are collected without them
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Frame, Page, Request, Route
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(os.environ.get("PELLUCID_SCREENSHOTS", ROOT / "build" / "screenshots"))
@@ -112,6 +112,8 @@ class Window:
 
     def accessibility_problems(self, *, least: Sequence[str] = tuple(SERIOUS)) -> list[str]:
         """Let axe look at the page; name what it finds serious, with the places."""
+        from axe_playwright_python.base import AXE_SCRIPT
+
         self.page.evaluate(AXE_SCRIPT)
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
