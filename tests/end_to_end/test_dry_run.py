@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,23 @@ def test_a_slow_step_is_timed_once_and_a_busy_machine_is_told(
         assert outcome.status == 0, outcome.err
         assert ("this machine is busy" in outcome.err) is is_told
     assert len(steps) == 2
+
+
+def test_a_run_of_few_batches_and_weights_is_told_in_steps(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "s").write_text(TEXT)
+    (tmp_path / "t").write_text(TEXT.upper())
+    steps = {}
+    for weight, epochs, also in ((1.0, 1, ""), (3.0, 1, ""), (1.0, 3, ""), (1.0, 3, "training.train_steps=2")):
+        outcome = command(
+            "train", "--output", "run", "--dry-run",
+            *settings("preset=tiny", "tokenizer.kind=bytes", f"training.max_epochs={epochs}", *filter(None, [also])),
+            "--set", f'data.train=[{{src="s",tgt="t",weight={weight}}}]', "--set", "training.batch_size=7000",
+        )  # fmt: skip
+        assert outcome.status == 0, outcome.err
+        found = re.search(r"run: about ([\d,]+) steps", outcome.err)
+        assert found, outcome.err
+        steps[weight, epochs, also] = int(found[1])
+    plain = steps[1.0, 1, ""]
+    assert 1 < plain < 10
+    assert steps[3.0, 1, ""] == steps[1.0, 3, ""] == 3 * plain
+    assert steps[1.0, 3, "training.train_steps=2"] == 2

@@ -88,10 +88,9 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
             raise DataError(f"no pair has at most {training.max_length} tokens on both sides (training.max_length)")
         seconds, tokens = _time_steps(recipe, model, store, runtime)
         batches = _stream(recipe, model, store, runtime).batches_of_epoch(0)
-    steps_per_epoch = max(1, round(batches * kept / len(sample) / training.accum_count))
-    steps = training.train_steps or (training.max_epochs or 0) * steps_per_epoch
-    minutes = training.minutes or steps * seconds / 60
-    steps = steps or int(minutes * 60 / seconds)
+    weight = sum(f.pairs * corpus.weight for f, corpus in zip(facts, recipe.data.train, strict=False)) / pairs
+    steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / training.accum_count))
+    steps, minutes = _length(recipe, steps_per_epoch, seconds / 60)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return DryRun(
         (
@@ -109,6 +108,20 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
             + (" (is there: the run would be continued)" if (output / "checkpoints").exists() else ""),
         )
     )
+
+
+def _length(recipe: Recipe, steps_per_epoch: int, minutes_per_step: float) -> tuple[int, float]:
+    """Return the steps and minutes of the run: of several budgets, those of the one that is used up first."""
+    training = recipe.training
+    bounds: list[tuple[int, float]] = []
+    if training.minutes is not None:
+        bounds.append((int(training.minutes / minutes_per_step), training.minutes))
+    if training.train_steps is not None:
+        bounds.append((training.train_steps, training.train_steps * minutes_per_step))
+    if training.max_epochs is not None:
+        steps = training.max_epochs * steps_per_epoch
+        bounds.append((steps, steps * minutes_per_step))
+    return min(bounds)
 
 
 def _sample(pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
@@ -140,7 +153,7 @@ def _tokenizer(
 def _stream(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> BatchStream:
     return BatchStream(
         store,
-        config=recipe.training,
+        config=recipe.training.model_copy(update={"max_epochs": None}),  # a short run would be over while it is timed
         specials=model.config.specials,
         start_id=model.start_id,
         device=runtime.torch_device(),

@@ -50,6 +50,10 @@ __all__ = [
 ]
 
 
+_STOPPED_PREPARING = "stopped by SIGTERM while the text was prepared; the same command begins with that again"
+_STOPPED_OUTSIDE = "stopped by SIGTERM outside of the steps; what was saved is intact, the same command continues"
+
+
 class JobReporter(Reporter, Protocol):
     """The live view of a whole job: what the trainer tells, and how preparation goes on."""
 
@@ -94,6 +98,11 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
             model is not the one to start from.
         StoppedError: stopped early; nothing is lost, and the same call continues.
     """
+    with _stopping_on_sigterm(_STOPPED_OUTSIDE):
+        return _train(recipe, output, init_from=init_from, reporter=reporter)
+
+
+def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: JobReporter) -> TrainOutcome:
     started = time.monotonic()
     refuse_incomplete(recipe)
     refuse_occupied(recipe, output)
@@ -108,7 +117,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
         reporter = QuietReporter()
     with _one_at_a_time(output) if ranks.is_first else nullcontext():
         reporter.message(f"{runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}")
-        with _stopping_on_sigterm():
+        with _stopping_on_sigterm(_STOPPED_PREPARING):
             data = _prepare(recipe, output, runtime=runtime, initial=initial, reporter=reporter, ranks=ranks)
         torch.manual_seed(training.seed)
         model = build_model(recipe, data.tokenizer, initial=initial).to(runtime.torch_device())
@@ -195,14 +204,14 @@ def _write_lost_model(output: Path, model: Transformer, result: TrainingResult, 
 
 
 @contextmanager
-def _stopping_on_sigterm() -> Iterator[None]:
-    """End preparation on SIGTERM with the status that says "the same command continues"."""
+def _stopping_on_sigterm(message: str) -> Iterator[None]:
+    """End at once on SIGTERM, with the status that says "the same command continues"; the steps have their own way."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, frame: object) -> None:
-        raise StoppedError("stopped by SIGTERM while the text was prepared; the same command begins with that again")
+        raise StoppedError(message)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
