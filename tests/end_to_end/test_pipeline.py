@@ -168,16 +168,29 @@ def test_a_model_without_its_checkpoints_is_not_replaced(run: Path, text: Path, 
     assert next((run / "model").glob("weights-*")).name == before
 
 
-def test_sigterm_while_the_text_is_prepared(
-    text: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["prepare.verify_corpora", "train.build_model", "train.ValidationBleu"])
+def test_sigterm_before_the_first_step(
+    moment: str, text: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("pellucid.jobs.prepare.verify_corpora", stop)
+    monkeypatch.setattr(f"pellucid.jobs.{moment}", stop)
     outcome = command(*train_arguments(text, tmp_path / "run"))
     assert outcome.status == 75
     assert "same command" in outcome.err
+
+
+def test_a_report_does_not_replace_the_test_set_or_the_other_report(
+    text: Path, tmp_path: Path, command: Command
+) -> None:
+    source, reference, report = text / "test.en", text / "test.fr", tmp_path / "report"
+    before = source.read_bytes(), reference.read_bytes()
+    for places in (("--json", source), ("--markdown", reference), ("--json", report, "--markdown", report)):
+        outcome = command("evaluate", "nowhere", "--src", source, "--ref", reference, *places)
+        assert outcome.status == 1
+        assert "is named twice" in outcome.err
+    assert (source.read_bytes(), reference.read_bytes()) == before
 
 
 def test_an_output_that_is_a_file_is_refused(text: Path, tmp_path: Path, command: Command) -> None:

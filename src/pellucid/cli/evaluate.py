@@ -32,9 +32,11 @@ def evaluate(
     from pellucid.jobs import evaluate as job
 
     need_standard_output()
+    taken = [src, ref]
     for place in (json_, markdown):
         if place is not None:
-            job.refuse_unwritable(place)
+            job.refuse_unwritable(place, taken=taken)
+            taken.append(place)
     with counting("translated lines") as progress:
         report = job.evaluate_files(
             model,

@@ -16,7 +16,7 @@ def import_(
     folder: Annotated[Path, typer.Argument(help="Another tool's model: its folder, or its file.")],
     output: Annotated[Path, typer.Option(help="The new model folder.")],
     format_: Annotated[
-        str | None, typer.Option("--format", help="What the folder is: marian; told by its files if not given.")
+        str | None, typer.Option("--format", help="What it is: marian, marian-npz; told by its files if not given.")
     ] = None,
     sample: Annotated[
         Path | None, typer.Option(help="Source sentences to compare on, one a line; made up if not given.")

@@ -89,12 +89,15 @@ def describe_system(translator: Translator) -> EvaluatedSystem | None:
     )
 
 
-def refuse_unwritable(path: Path) -> None:
+def refuse_unwritable(path: Path, *, taken: Sequence[Path] = ()) -> None:
     """Find out before a test set is translated that its report could not be written.
 
     Raises:
-        ConfigError: the folder is missing, or the folder or the file may not be written.
+        ConfigError: it is one of the files that are ``taken``; or the folder is missing, or the folder or the file
+            may not be written.
     """
+    if any(path.resolve() == other.resolve() for other in taken):
+        raise ConfigError(f"{path}: is named twice, and the report would replace what is there; name another file")
     folder = path.parent
     if path.is_dir():
         raise ConfigError(f"{path}: is a folder; name a file for the report")

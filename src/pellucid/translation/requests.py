@@ -21,7 +21,7 @@ from pellucid.translation.segments import Part, join_parts, split_text
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["Request", "assemble", "prepare", "refused"]
+__all__ = ["Request", "assemble", "prepare", "refuse_one_text", "refused"]
 
 _LINE_BREAKS: Final = re.compile(r"[\r\n]+")
 _NOT_DECODED: Final = "the text could not be read: invalid bytes or another defect of its line"
@@ -101,6 +101,16 @@ def _split(source: str, text: str, *, tokenizer: Tokenizer, limit: int, language
 def refused(source: str, error: str) -> Translation:
     """Return the translation of a text that failed."""
     return Translation(source=source, text="", score=0.0, tokens=(), alternatives=(), flags=("failed",), error=error)
+
+
+def refuse_one_text(name: str, texts: object) -> None:
+    """Refuse one text where a list of them is meant: as a sequence it would be its characters.
+
+    Raises:
+        RequestError: it is a str, or bytes.
+    """
+    if isinstance(texts, (str, bytes)):
+        raise RequestError(f"{name} is of type {type(texts).__name__}; give a list of str")
 
 
 def assemble(

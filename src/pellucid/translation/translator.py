@@ -23,7 +23,7 @@ from pellucid.translation.constraints import Constraints, constraints_for
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
 from pellucid.translation.observer import BeamObserver, Expansion
-from pellucid.translation.requests import Request, assemble, prepare
+from pellucid.translation.requests import Request, assemble, prepare, refuse_one_text
 from pellucid.translation.sampling import sample
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
 from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper
@@ -174,8 +174,12 @@ class Translator:
 
         Raises:
             ConfigError: a setting is unknown or wrong; at the call, not at the first result.
+            RequestError: ``texts`` is one text, or ``chunk`` is not positive.
         """
         config = self._configured(settings)
+        refuse_one_text("texts", texts)
+        if chunk < 1:
+            raise RequestError(f"chunk = {chunk}: give 1 or more texts at a time")
         waiting = iter(texts)
 
         def results() -> Iterator[Translation]:
@@ -190,9 +194,11 @@ class Translator:
         """Score given translations with the model, in order; the end of sentence is scored too.
 
         Raises:
-            RequestError: the numbers of texts differ; or a text cannot be tokenised, or is too long for the model or
-                for the memory.
+            RequestError: a side is no list; the numbers of texts differ; or a text cannot be tokenised, or is too long
+                for the model or for the memory.
         """
+        refuse_one_text("sources", sources)
+        refuse_one_text("targets", targets)
         if len(sources) != len(targets):
             raise RequestError(f"{len(sources)} sources and {len(targets)} targets; give as many of each")
         eos = self.tokenizer.specials.eos

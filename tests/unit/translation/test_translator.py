@@ -34,6 +34,20 @@ class OneStepper:
         return self.stepper
 
 
+@pytest.mark.parametrize(("sources", "targets"), [("ox", ["A", "B"]), (["a", "b"], "OX"), (b"ox", b"OX")])
+def test_one_text_is_not_taken_for_a_list_of_characters(sources: list[str], targets: list[str]) -> None:
+    with pytest.raises(RequestError, match="give a list of str"):
+        shouter().score(sources, targets)
+    with pytest.raises(RequestError, match="give a list of str"):
+        shouter().translate_stream("ox")
+
+
+@pytest.mark.parametrize("chunk", [0, -3])
+def test_a_stream_in_chunks_of_nothing_is_refused(chunk: int) -> None:
+    with pytest.raises(RequestError, match=f"chunk = {chunk}"):
+        shouter().translate_stream(["ox"], chunk=chunk)
+
+
 def test_one_text_gives_one_translation_and_a_list_a_list() -> None:
     one = shouter().translate("a horse")
     assert one.text == "A HORSE"
