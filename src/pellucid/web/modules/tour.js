@@ -5,8 +5,8 @@ import {t} from "pellucid/texts";
 import {isFile} from "pellucid/data";
 import {STOPS as ALL} from "pellucid/tour_stops";
 
-// A file holds one sentence, so the stop that changes it is left out there.
-const STOPS = ALL.filter(({name}) => !isFile || name !== "wide");
+// A file holds one sentence, so the stops that change it are left out there.
+const STOPS = ALL.filter(({name}) => !isFile || !name.startsWith("wide"));
 
 let open = () => {};
 
@@ -46,7 +46,7 @@ export function Tour({trace, model, isWaiting}) {
       <p class="count">${t("tour.count", {n: stop + 1, all: STOPS.length})}</p>
       <h3>${t(`tour.${STOPS[stop].name}.title`)}</h3>
       <p>${t(`tour.${STOPS[stop].name}.text`)}</p>
-      ${model && model.languages.join() !== "en,fr" && html`<p class="hint">${t("tour.other")}</p>`}
+      ${model && !model.is_walkthrough && html`<p class="hint">${t("tour.other")}</p>`}
       <p class="tour-buttons">
         <button disabled=${stop === 0} onClick=${() => go(stop - 1)}>${t("tour.back")}</button>
         <button disabled=${stop + 1 === STOPS.length} onClick=${() => go(stop + 1)}>${t("tour.next")}</button>
