@@ -11,12 +11,13 @@ import {VIEWS, viewNamed} from "pellucid/views";
 export function App() {
   const state = useAppState();
   const [, redraw] = useState(0);
-  const models = useData("models", () => get("api/models"));
+  const [attempt, setAttempt] = useState(0);
+  const models = useData(`models ${attempt}`, () => get("api/models"));
   const modelId = state.model || models.value?.models[0]?.id;
-  const model = useData(modelId ? `model ${modelId}` : null, () => get(`api/models/${modelId}`));
+  const model = useData(modelId ? `model ${modelId} ${attempt}` : null, () => get(`api/models/${modelId}`));
   const source = (!isFile && state.source) || model.value?.examples[0]; // a file has one sentence, whatever its address says
   const isReady = modelId && source && model.value?.id === modelId;
-  const trace = useData(isReady ? `trace ${modelId}\n${source}\n${state.target}` : null, () => makeTrace({model: modelId, source, target: state.target}));
+  const trace = useData(isReady ? `trace ${modelId}\n${source}\n${state.target}\n${attempt}` : null, () => makeTrace({model: modelId, source, target: state.target}));
   // A model and a trace of it: while others come, those that belong together stay.
   const pair = useRef({});
   if (trace.value && model.value && [model.value.id, null].includes(trace.value.model)) pair.current = {trace: trace.value, model: model.value};
@@ -33,7 +34,7 @@ export function App() {
     <div class="columns">
       <${Chapters} state=${state} />
       <main id="view" tabindex="-1" aria-busy=${trace.isLoading}>
-        <${Sentence} ...${{source, target: state.target, trace: problem ? null : shown.trace, isBusy: trace.isLoading && !problem}} />
+        <${Sentence} ...${{source, target: state.target, trace: problem ? null : shown.trace, isBusy: trace.isLoading && !problem, retry: problem && (() => setAttempt(attempt + 1))}} />
         ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
         ${shown.trace && !problem && html`<${Banner} trace=${shown.trace} />`}
         ${shown.trace && !problem && html`<${Fenced} key=${state.view} subject=${shown.trace}><${Chapter} ...${{state, ...shown}} /><//>`}
@@ -79,12 +80,13 @@ function Chapters({state}) {
 }
 
 /** The sentence that everything is about, and its translation; Enter translates another. */
-function Sentence({source, target, trace, isBusy}) {
+function Sentence({source, target, trace, isBusy, retry}) {
   const box = useRef(null);
   const submit = (event) => {
     event.preventDefault();
     const text = box.current.value.trim();
     if (text && (text !== getState().source || target)) setState({source: text, target: "", query: null, key: null, step: 0});
+    else if (text) retry?.(); // what failed is asked for again
   };
   return html`
     <form class="sentence" onSubmit=${submit}>

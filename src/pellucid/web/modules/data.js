@@ -38,8 +38,17 @@ function tensorOf(buffer, shape, dtype) {
   return new Tensor(new ARRAYS[dtype](buffer), axes);
 }
 
+/** fetch, but a server that does not answer is told in a sentence. */
+async function ask(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch {
+    throw new Error(t("error.gone"));
+  }
+}
+
 async function fetched(path) {
-  const response = await fetch(path, {headers: {Accept: "application/json, application/octet-stream"}});
+  const response = await ask(path, {headers: {Accept: "application/json, application/octet-stream"}});
   if (!response.ok) throw new Error(await complaint(response));
   if (response.headers.get("X-Shape") === null) return response.json();
   return tensorOf(await response.arrayBuffer(), response.headers.get("X-Shape"), response.headers.get("X-Dtype"));
@@ -82,7 +91,7 @@ export function get(path) {
 /** Ask the server for a trace; in a file, the one that it carries. */
 export async function makeTrace({model, source, target}) {
   if (isFile) return get(document.documentElement.dataset.trace);
-  const response = await fetch("api/traces", {
+  const response = await ask("api/traces", {
     method: "POST",
     headers: {"Content-Type": "application/json"},
     body: JSON.stringify(target ? {model, source, target} : {model, source}),
