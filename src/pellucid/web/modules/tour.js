@@ -33,7 +33,11 @@ export function Tour({trace, model, isWaiting}) {
   }, [trace, isWaiting]);
   open = go;
   useEffect(() => {
-    if (stop !== null) card.current?.focus();
+    if (stop === null) return undefined;
+    card.current?.focus({preventScroll: true});
+    // The card lies over the foot of the window, so the picture goes to its top, once the chapter is drawn.
+    const timer = setTimeout(() => document.querySelector(".chapter .controls, .chapter .figure")?.scrollIntoView(), 80);
+    return () => clearTimeout(timer);
   }, [stop]);
   if (stop === null) return null;
   const onKey = (event) => {

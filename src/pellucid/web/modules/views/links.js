@@ -121,12 +121,12 @@ function linesOf({matrices, columns, row}, least) {
   return {lines, mass: total ? lines.reduce((sum, {value}) => sum + value, 0) / total : 0, hiddenLines: all.length - lines.length};
 }
 
-function saysOf({rows, columns, heads, matrices, row}, mean) {
+function saysOf({rows, predicts, columns, heads, matrices, row}, mean) {
   if (row === null) return t("links.choose");
   const [first, second] = ranking(mean);
   const strongest = ranking(matrices.map((matrix) => matrix[row * columns.length + first]))[0];
   return t(heads.length === 1 || second === undefined ? "links.says_one" : "links.says", {
-    word: rows[row], first: columns[first], weight: short(mean[first], 3), second: columns[second], other: short(mean[second] ?? 0, 3),
+    word: predicts ? `${rows[row]} → ${predicts[row]}` : rows[row], first: columns[first], weight: short(mean[first], 3), second: columns[second], other: short(mean[second] ?? 0, 3),
     head: heads[strongest], own: short(matrices[strongest][row * columns.length + first], 3),
   });
 }
