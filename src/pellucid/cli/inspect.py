@@ -58,7 +58,7 @@ def inspect(
     font: FontOption = None,
     plain: PlainOption = False,
     numbers: NumbersOption = False,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="A setting of the translation section: beam_size=1.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A setting of the search: beam_size=1.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 is all.")] = 0,
 ) -> None:
