@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -66,7 +67,8 @@ def test_a_hostile_sentence_comes_through(shown: Shown, open_page: OpenPage, nam
     assert window.page.evaluate("__inspect.trace.tokens.source_pieces") == pieces
     assert [row[1] for row in _rows(window, "pieces", tmp_path)] == pieces
     data = bytes(int(piece[3:5], 16) for piece in pieces if piece.startswith("<0x"))
-    assert " ".join(data.decode().split()) == " ".join(trace.source.split()), "the bytes are the sentence"
+    read = unicodedata.normalize("NFC", trace.source)  # the one change that the tokenizer makes to a text
+    assert " ".join(data.decode().split()) == " ".join(read.split()), "the bytes are the sentence"
     _nothing_ran(window)
     response = window.page.request.get(f"{shown.address}export/{window.trace_id}.html")
     (tmp_path / "page.html").write_bytes(response.body())
