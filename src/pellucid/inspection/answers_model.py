@@ -3,7 +3,8 @@
 Paths below ``api/models/{id}``:
 
     (nothing)                      what the model is
-    weights/{parameter}?head=      one parameter, as torch stores it: y = x W^T + b; of one head on request
+    weights/{parameter}?head=      one parameter, as torch stores it: y = x W^T + b; of one head on request, or with
+                                   ``unit`` of one unit of a feed-forward network: its row of W_1^T or of W_2
     rows/{side}?ids=3,17           rows of the embedding table, [n, d_model]; of side ``output`` those that make
                                    the logits, with the bias of each as one more number where there is one
     positions?layout=&length=&side=   a table of positions, [length, d_model]
@@ -160,7 +161,7 @@ def _pieces(opened: OpenedModel, side: str, ids: object) -> list[str]:
 
 
 def _weights(opened: OpenedModel, name: str, query: Query) -> Array:
-    refuse_unknown(query, "head")
+    refuse_unknown(query, "head", "unit")
     model = opened.translator.model
     parameters = opened.parameters
     if name not in parameters:
@@ -168,6 +169,12 @@ def _weights(opened: OpenedModel, name: str, query: Query) -> Array:
         raise UnknownPathError(f"the model has no parameter {name!r}{tied}; api/models/{opened.id} lists them")
     tensor = parameters[name]
     head = whole_number(query, "head", below=model.config.num_heads)
+    unit = whole_number(query, "unit", below=model.config.d_feedforward)
+    if unit is not None:
+        match = re.search(r"\.feed_forward\.(inner|outer)\.weight$", name)
+        if match is None or head is not None:
+            raise RequestError(f"{name} does not belong to single units; ask for it without unit")
+        tensor = tensor[unit] if match[1] == "inner" else tensor[:, unit]
     if head is not None:
         match = re.search(r"_attention\.(queries|keys|values|output)\.(weight|bias)$", name)
         if match is None or match.groups() == ("output", "bias"):

@@ -174,8 +174,8 @@ def single_file(
     Args:
         record: a whole trace with its model.
         start: what it opens with.
-        weights: of the attention, which the step-by-step view multiplies with: ``none``, those of the ``layer`` it
-            opens with, or ``all``; None is as many as fit.
+        weights: of the attentions and feed-forward networks, which their views multiply with: ``none``, those of the
+            ``layer`` it opens with, or ``all``; None is as many as fit.
         largest_bytes: of the file. The first part is always there, however large.
         modules: what the page runs.
 
@@ -244,10 +244,17 @@ def _parts(
 def _weights(opened: OpenedModel, places: Sequence[str], start: StartView, wanted: str | None) -> Iterator[_Part]:
     of_model = f"api/models/{opened.id}/weights"
     own = _KINDS[start.kind or "encoder"].at(start.layer or 0)
-    others = [place for place in places if place != own]
+    networks = list(dict.fromkeys(f"{place.rpartition('.')[0]}.feed_forward" for place in places))
+    own_network = f"{own.rpartition('.')[0]}.feed_forward"
     for name, chosen, is_wanted in (
         (f"the weights of {own}", [own], wanted != "none"),
-        ("the weights of the other attentions", others, wanted in (None, "all")),
+        (f"the weights of {own_network}", [own_network], wanted != "none"),
+        ("the weights of the other attentions", [one for one in places if one != own], wanted in (None, "all")),
+        (
+            "the weights of the other feed-forward networks",
+            [one for one in networks if one != own_network],
+            wanted in (None, "all"),
+        ),
     ):
         paths = [f"{of_model}/{rest}" for place in chosen for rest in _parameters(opened, place)]
         of_these = [place.replace(".", ".layers.", 1) + "." for place in chosen]
@@ -260,12 +267,12 @@ def _weights(opened: OpenedModel, places: Sequence[str], start: StartView, wante
 
 
 def _parameters(opened: OpenedModel, place: str) -> Iterator[str]:
-    """Name what the views multiply with: of the projections a head's part each, of the output the whole."""
+    """Name what the views multiply with: of the projections a head's part each, of everything else the whole."""
     module = place.replace(".", ".layers.", 1)
     for name in opened.parameters:
         if not name.startswith(f"{module}."):
             continue
-        if ".output." in name:
+        if re.search(r"_attention\.(queries|keys|values)\.", name) is None:
             yield name
         else:
             for head in range(opened.translator.model.config.num_heads):

@@ -150,6 +150,22 @@ def test_weights_of_a_head_give_its_queries() -> None:
     assert np.array_equal(last, output[:, 12:])
 
 
+@pytest.mark.parametrize("norm_order", ["post", "pre"])
+def test_weights_of_a_unit_give_its_activation_and_what_it_writes(norm_order: str) -> None:
+    opened = opened_model(norm_order=norm_order)
+    found = make_record(opened, "ein Hund rennt", trace_id="t").trace
+    name, at = "weights/decoder.layers.1.feed_forward", "decoder.1.feed_forward"
+    entry = found["decoder.1.cross_attention_norm" if norm_order == "post" else f"{at}_norm"]
+    first, last = (array(model_answer(opened, f"{name}.{part}.bias", {})) for part in ("inner", "outer"))
+    output = np.zeros_like(found[f"{at}.output"]) + last
+    for unit in range(len(first)):
+        query = {"unit": str(unit)}
+        weight = array(model_answer(opened, f"{name}.inner.weight", query))
+        assert entry @ weight + first[unit] == pytest.approx(found[f"{at}.pre_activation"][:, unit], abs=1e-5)
+        output += np.outer(found[f"{at}.hidden"][:, unit], array(model_answer(opened, f"{name}.outer.weight", query)))
+    assert output == pytest.approx(found[f"{at}.output"], abs=1e-5)
+
+
 def test_every_parameter_is_answered() -> None:
     listed = table(model_answer(OPENED, "", {}))["parameters"]
     model = OPENED.translator.model
@@ -197,6 +213,10 @@ def test_rows_positions_and_neighbours_are_those_of_the_tables() -> None:
         ("weights/source_embedding.weight", {"head": "0"}, "without head"),
         ("weights/encoder.layers.0.self_attention.output.bias", {"head": "0"}, "without head"),
         ("weights/encoder.layers.0.self_attention.keys.weight", {"head": "3"}, "from 0 to 2"),
+        ("weights/encoder.layers.0.feed_forward.inner.weight", {"unit": "999"}, "unit = '999'"),
+        ("weights/encoder.layers.0.feed_forward.inner.bias", {"unit": "0"}, "without unit"),
+        ("weights/encoder.layers.0.self_attention.output.weight", {"unit": "0"}, "without unit"),
+        ("weights/encoder.layers.0.feed_forward.outer.weight", {"head": "0"}, "without head"),
         ("rows/source", {"ids": "13"}, "ids are 0 to 12"),
         ("rows/source", {"ids": "-1"}, "ids are 0 to 12"),
         ("rows/source", {}, "ids are 0 to 12"),

@@ -103,10 +103,10 @@ def test_what_does_not_fit_is_left_out_whole_and_said(trace: Trace, page: Page) 
 def test_weights_are_chosen(trace: Trace, weights: str, layer: bool, others: bool) -> None:
     made = single_file(record_of(trace), start=StartView(kind="decoder", layer=1), weights=weights)
     carried = paths(Page(made.html))
-    own = "api/models/model/weights/decoder.layers.1.self_attention.queries.weight?head=2"
-    other = "api/models/model/weights/encoder.layers.0.self_attention.queries.weight?head=2"
-    assert (own in carried, other in carried) == (layer, others)
-    assert len(made.left_out) == (not layer) + (not others)
+    for part in ("self_attention.queries.weight?head=2", "feed_forward.inner.weight", "feed_forward.outer.bias"):
+        own, other = (f"api/models/model/weights/{at}.{part}" for at in ("decoder.layers.1", "encoder.layers.0"))
+        assert (own in carried, other in carried) == (layer, others)
+    assert len(made.left_out) == 2 * (not layer) + 2 * (not others)
 
 
 def test_the_start_is_an_address() -> None:
