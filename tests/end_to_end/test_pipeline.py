@@ -285,3 +285,9 @@ def test_version_and_help(command: Command) -> None:
     help_text = command("--help").out
     for verb in ("demo", "train", "translate", "score", "evaluate", "average"):
         assert verb in help_text
+
+
+@pytest.mark.parametrize("verb", ["translate", "evaluate"])
+def test_help_shows_the_names_of_sections(verb: str, command: Command) -> None:
+    # Square brackets are markup to what draws the help: unescaped, the name vanishes.
+    assert "etting of [translation]" in command(verb, "--help").out

@@ -20,7 +20,7 @@ def evaluate(
     json_: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON here.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown here.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of [translation], as in beam_size=1.")
+        list[str] | None, typer.Option("--set", help="A setting of \\[translation], as in beam_size=1.")
     ] = None,
     tokenizer: Annotated[
         str, typer.Option(help="How BLEU finds words; auto follows the target language, char needs no package.")

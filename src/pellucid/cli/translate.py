@@ -23,7 +23,7 @@ def translate(
     alpha: Annotated[float | None, typer.Option(help="Exponent of the length penalty.")] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Any other setting of [translation], as in no_repeat_ngram_size=3."),
+        typer.Option("--set", help="Any other setting of \\[translation], as in no_repeat_ngram_size=3."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
