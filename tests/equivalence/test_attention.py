@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pellucid.config import ModelConfig
 from pellucid.model.attention import (
@@ -104,6 +105,25 @@ def test_fused_and_explicit_agree_in_value_and_gradient(mask: str) -> None:
     for fused, explicit in zip(*results, strict=True):
         assert torch.isfinite(fused).all()
         torch.testing.assert_close(fused, explicit, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("mask", ["none", "padding", "any", "causal", "nothing at all"])
+@pytest.mark.parametrize("kernel", [SDPBackend.MATH, SDPBackend.FLASH_ATTENTION], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize(
+    ("dtype", "allowed"), [(torch.float64, 1e-10), (torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 3e-3)]
+)
+def test_fused_and_explicit_agree_in_every_type_on_every_kernel(
+    mask: str, kernel: SDPBackend, dtype: torch.dtype, allowed: float
+) -> None:
+    may_attend = masks().get(mask)
+    if mask == "nothing at all":
+        may_attend = torch.zeros(BATCH, 1, 1, MEMORY, dtype=torch.bool)
+    if mask == "causal":
+        may_attend = torch.ones(TIME, MEMORY, dtype=torch.bool).tril()
+    inputs = [tensor.to(dtype) for tensor in split(9, requires_grad=False)]
+    with sdpa_kernel(kernel):  # only this one, and an error where it cannot
+        fused = fused_attention(*inputs, may_attend=may_attend)
+    torch.testing.assert_close(fused, explicit_attention(*inputs, may_attend=may_attend), rtol=allowed, atol=allowed)
 
 
 @pytest.mark.parametrize("function", [fused_attention, explicit_attention])

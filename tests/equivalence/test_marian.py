@@ -8,12 +8,17 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from pellucid.config import ModelConfig
+from pellucid.inspection.edits import AblateHead
+from pellucid.inspection.sites import AttentionKind
 from pellucid.model import Transformer
+
+from .test_numpy_forward import Tape
 
 if TYPE_CHECKING:
     from transformers import MarianMTModel
@@ -69,7 +74,7 @@ def their_model(activation: str) -> MarianMTModel:
     return model.double().eval()
 
 
-def our_model(theirs: MarianMTModel, activation: str) -> Transformer:
+def our_model(theirs: MarianMTModel, activation: str, layout: str = "half_split_paper_frequency") -> Transformer:
     config = ModelConfig.model_validate(
         {
             "d_model": 18,
@@ -78,7 +83,7 @@ def our_model(theirs: MarianMTModel, activation: str) -> Transformer:
             "num_encoder_layers": 2,
             "num_decoder_layers": 3,
             "activation": activation,
-            "position_layout": "half_split_paper_frequency",
+            "position_layout": layout,
             "max_positions": 13,
             "output_bias": True,
             "decoder_start": "pad",
@@ -123,6 +128,75 @@ def test_logits_agree_with_marian(activation: str) -> None:
         memory[source_mask], expected.encoder_last_hidden_state[source_mask], rtol=1e-10, atol=1e-10
     )
     torch.testing.assert_close(logits, expected.logits, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("layout", ["half_split_paper_frequency", "interleaved"])
+def test_every_attention_and_hidden_state_is_marians(layout: str) -> None:
+    theirs, ours, tape = recorded(layout)
+    source, source_mask, target = inputs()
+    with torch.no_grad():
+        found = theirs(
+            input_ids=source,
+            attention_mask=source_mask.long(),
+            decoder_input_ids=target,
+            use_cache=False,
+            output_attentions=True,
+            output_hidden_states=True,
+        )
+        ours(source, target, source_mask=source_mask, recorder=tape)
+    real = source_mask.numpy()
+    for index, weights in enumerate(found.encoder_attentions):
+        same(tape.sites[f"encoder.{index}.self_attention.weights"].swapaxes(1, 2)[real], weights.transpose(1, 2)[real])
+    for index, weights in enumerate(found.decoder_attentions):
+        same(tape.sites[f"decoder.{index}.self_attention.weights"], weights)
+    for index, weights in enumerate(found.cross_attentions):
+        same(tape.sites[f"decoder.{index}.cross_attention.weights"], weights)
+    for index, hidden in enumerate(found.encoder_hidden_states[:-1]):
+        same(tape.sites[f"encoder.{index}.input"][real], hidden[real])
+    for index, hidden in enumerate(found.decoder_hidden_states[:-1]):
+        same(tape.sites[f"decoder.{index}.input"], hidden)
+    same(tape.sites["encoder.output"][real], found.encoder_hidden_states[-1][real])
+    same(tape.sites["decoder.output"], found.decoder_hidden_states[-1])
+    depths = len(found.encoder_attentions), len(found.decoder_attentions), len(found.cross_attentions)
+    assert depths == (2, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("place", "attention"),
+    [
+        ("encoder.1.self_attention", "model.encoder.layers.1.self_attn"),
+        ("decoder.2.self_attention", "model.decoder.layers.2.self_attn"),
+        ("decoder.0.cross_attention", "model.decoder.layers.0.encoder_attn"),
+    ],
+)
+def test_a_head_switched_off_is_marian_without_its_columns_of_the_output_matrix(place: str, attention: str) -> None:
+    kind, layer = AttentionKind.of(f"{place}.weights"), int(place.split(".")[1])
+    assert kind is not None
+    theirs, ours, _ = recorded("half_split_paper_frequency")
+    source, source_mask, target = inputs()
+    edit = AblateHead(kind, layer, 2)
+    tape = Tape({f"{place}.context": lambda context: edit.apply(torch.from_numpy(context)).numpy()})
+    with torch.no_grad():
+        theirs.get_submodule(attention).out_proj.weight[:, 12:] = 0  # head 2 of 3, 6 wide
+        expected = theirs(
+            input_ids=source, attention_mask=source_mask.long(), decoder_input_ids=target, use_cache=False
+        )
+        logits = ours(source, target, source_mask=source_mask, recorder=tape)
+    torch.testing.assert_close(logits, expected.logits, rtol=1e-10, atol=1e-10)
+
+
+def recorded(layout: str) -> tuple[MarianMTModel, Transformer, Tape]:
+    """Both models on our table of positions, and a tape for ours."""
+    theirs = their_model("swish")
+    ours = our_model(theirs, "swish", layout)
+    for stack in (theirs.model.encoder, theirs.model.decoder):
+        with torch.no_grad():
+            stack.embed_positions.weight.copy_(ours.encoder.input.positions.table)
+    return theirs, ours, Tape()
+
+
+def same(ours: np.ndarray, theirs: Tensor) -> None:
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-10, atol=1e-10)
 
 
 def inputs() -> tuple[Tensor, Tensor, Tensor]:

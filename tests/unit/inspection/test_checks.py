@@ -89,6 +89,20 @@ def test_exactly_the_identities_of_a_tampered_site_fail(name: str) -> None:
     assert failed(replace(SOUND, arrays={**SOUND.arrays, site: array}).check()) == expected
 
 
+@pytest.mark.parametrize(
+    "shape", [{}, {"norm_order": "pre", "position_layout": "learned", "decoder_start": "zero_vector"}]
+)
+def test_a_wrong_number_at_any_site_is_told_at_that_site(shape: dict[str, object]) -> None:
+    sound = trace(make_translator(**shape), "ein Hund rennt", target="a dog")
+    assert sound.check().passed
+    for site in sound.sites:
+        array = sound[site].copy()
+        last = tuple(length - 1 for length in array.shape)
+        array[last] = not array[last] if array.dtype == np.bool_ else array[last] + 0.001
+        report = replace(sound, arrays={**sound.arrays, site: array}).check()
+        assert (E, site) in failed(report), site
+
+
 def test_the_place_of_the_largest_error_is_told() -> None:
     array = SOUND[f"{CROSS}.concatenated"].copy()
     array[2, 7] += 0.5
