@@ -94,7 +94,7 @@ def test_the_command_serves_and_ends(model_folder: Path, number: int, status: in
         assert manifest["provenance"]["weights_dtype"] == "float16"
         assert manifest["check"]["passed"]
         assert fetched(f"{address}api/traces/{manifest['id']}/atlas")[0] == 200
-        assert fetched(f"{address}api/traces/other")[0] == 404
+        assert fetched(f"{address}api/traces/other")[0] == 410
         process.send_signal(number)
         start = time.monotonic()
         assert process.wait(60) == status

@@ -17,7 +17,9 @@ def serve(
         list[Path] | None,
         typer.Argument(metavar="[MODEL]...", help="Model folders or run folders; none is the walkthrough model."),
     ] = None,
-    host: Annotated[str, typer.Option(help="The address to listen at; any but this one lets other machines in.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; any but this one lets other machines in.")
+    ] = "127.0.0.1",
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="Where to listen; if unset 8642, or a free one where that is taken."),

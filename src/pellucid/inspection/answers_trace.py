@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -45,6 +45,7 @@ _MOST_FAILURES: Final = 20
 _LARGEST_BEAM: Final = 50
 _BYTES_OF_SMALL: Final = 500
 """Of a record of a few numbers and texts, as Python keeps it."""
+_BYTES_OF_ID: Final = 36
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +61,13 @@ class TraceRecord:
 
     @property
     def nbytes(self) -> int:
-        """About how much memory it takes: the arrays, and an allowance for each small record beside them."""
+        """About how much memory it takes: the arrays, and an allowance for each small record and id beside them."""
         report, tokens = self.report, self.trace.tokens
         records = sum(len(expansion.candidates) + len(expansion.rows) for expansion in self.trace.search)
+        ids = sum(len(row.ids) for expansion in self.trace.search for row in expansion.rows)
         records += len(report.identities) + len(report.skipped) if report else 0
-        return self.trace.nbytes + _BYTES_OF_SMALL * (100 + records + tokens.source_length + tokens.target_length)
+        records += 100 + tokens.source_length + tokens.target_length
+        return self.trace.nbytes + _BYTES_OF_SMALL * records + _BYTES_OF_ID * ids
 
     @cached_property
     def sha256(self) -> str:
@@ -90,6 +93,7 @@ def make_record(
     target: str | None = None,
     settings: Mapping[str, object] | None = None,
     largest_bytes: int | None = None,
+    between_steps: Callable[[], None] = lambda: None,
 ) -> TraceRecord:
     """Translate a sentence, trace it and check the trace.
 
@@ -100,6 +104,7 @@ def make_record(
         target: a translation to look at instead of the model's own.
         settings: of the search, over those of the model.
         largest_bytes: a trace that is larger keeps its attention weights only; the rest is computed again when asked.
+        between_steps: as for ``tracing.trace``, and called before the check too.
 
     Raises:
         RequestError: the text or a setting is wrong.
@@ -110,8 +115,9 @@ def make_record(
         _refuse_settings(settings)
         translator = translator.with_settings(**settings)
     start = time.perf_counter()
-    made = make_trace(translator, source, target=target)
+    made = make_trace(translator, source, target=target, between_steps=between_steps)
     seconds = time.perf_counter() - start
+    between_steps()
     report = made.check()
     if largest_bytes is not None and made.nbytes > largest_bytes:
         made = made.at_level("attention")

@@ -22,8 +22,10 @@ from typing import Final, Protocol
 
 from pellucid.errors import RequestError
 
-__all__ = ["Embeddable", "ServedPage", "served_page", "standalone_page", "web_files"]
+__all__ = ["TEMPLATE", "Embeddable", "ServedPage", "served_page", "standalone_page", "web_files"]
 
+TEMPLATE: Final = "index.html"
+"""Under ``web/``: no file of the page, but what it is filled into."""
 JSON_TYPE: Final = "application/json"
 OCTETS_TYPE: Final = "application/octet-stream;base64"
 _TRACE_PATH: Final = re.compile(r"api/traces/[^/?]+")
@@ -180,7 +182,7 @@ def standalone_page(
 
 def _filled(sources: Mapping[str, bytes], **parts: str) -> str:
     """Fill the template in one pass, so that nothing inserted is taken for a place to fill."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], sources["index.html"].decode())
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], sources[TEMPLATE].decode())
 
 
 def _modules(sources: Mapping[str, bytes]) -> dict[str, str]:

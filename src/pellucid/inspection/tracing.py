@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pellucid.errors import RequestError
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["trace"]
 
 
+def _nothing() -> None:
+    pass
+
+
 def trace(
     translator: Translator,
     text: str,
@@ -35,6 +39,7 @@ def trace(
     edits: Sequence[Edit] = (),
     level: str = "full",
     target: str | None = None,
+    between_steps: Callable[[], None] = _nothing,
 ) -> Trace:
     """Record what a translator's model does with one sentence.
 
@@ -45,6 +50,8 @@ def trace(
             without them, so that a trace with and one without can be compared piece by piece.
         level: how much to keep: ``tokens``, ``attention`` or ``full``.
         target: a translation to look at instead of the translator's own best.
+        between_steps: called after each step of a beam search, and before the watched pass; what it raises ends the
+            work, so that nothing is computed for somebody who has left.
 
     Raises:
         RequestError: the text is blank, too long or cannot be tokenised; an edit does not fit; the translator is
@@ -56,9 +63,10 @@ def trace(
     source_ids = (*request.part_ids[0], translator.tokenizer.specials.eos)
     search: tuple[Expansion, ...] = ()
     if target is None:
-        hypothesis, search, flags = _searched(translator, text)
+        hypothesis, search, flags = _searched(translator, text, between_steps)
     else:
         hypothesis, flags = _given(translator, request, target)
+    between_steps()
     edits = _fitting(edits, model, source=len(source_ids), target=len(hypothesis.ids))
     fed_ids = (model.start_id, *hypothesis.ids[:-1])
     arrays = forced_pass(
@@ -106,15 +114,33 @@ def _request(translator: Translator, text: str, *, limit: int | None) -> Request
     if not request.parts:
         raise RequestError("the text is blank, and there is nothing to trace; give a sentence")
     if len(request.parts) > 1:
+        more = (
+            f"; 'pellucid inspect MODEL TEXT --set max_input_length={longest} --output page.html' takes up to {longest}"
+            if limit < longest
+            else ""
+        )
         raise RequestError(
-            f"the text is over {limit} pieces and would be translated in {len(request.parts)} parts; trace its "
-            "sentences one by one, or set translation.max_input_length higher where the model allows"
+            f"the text is over {limit} pieces and would be translated in {len(request.parts)} parts, and a trace shows "
+            f"one; make it shorter, or give its sentences one by one{more}"
         )
     return request
 
 
-def _searched(translator: Translator, text: str) -> tuple[Hypothesis, tuple[Expansion, ...], tuple[str, ...]]:
-    tree = BeamTree()
+@dataclass
+class _Steps(BeamTree):
+    """The tree of the search, and somebody who is told of every step of it."""
+
+    between_steps: Callable[[], None] = _nothing
+
+    def expanded(self, expansion: Expansion) -> None:
+        self.between_steps()
+        super().expanded(expansion)
+
+
+def _searched(
+    translator: Translator, text: str, between_steps: Callable[[], None]
+) -> tuple[Hypothesis, tuple[Expansion, ...], tuple[str, ...]]:
+    tree = _Steps(between_steps=between_steps)
     translation = translator.translate(text, observer=tree)
     if translation.error is not None:
         raise RequestError(translation.error)

@@ -7,7 +7,8 @@
     GET  /api/traces/{id}...     see inspection/answers_trace.py
     GET  /export/{id}.html, .npz   the page as one file, and the trace
 
-Answers have an ETag, errors are ``{"error": "a sentence"}``. The loop never computes: what takes the model waits in one
+Answers have an ETag, errors are ``{"error": "a sentence"}``; of a trace that is not kept (any more) the status is 410,
+and the page makes it anew. The loop never computes: what takes the model waits in one
 queue, everything else is answered from other threads.
 """
 
@@ -22,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
 
+import anyio.from_thread
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -35,12 +37,12 @@ from pellucid.inspection.answers import Answer
 from pellucid.inspection.answers_model import model_answer, models_answer
 from pellucid.inspection.answers_trace import TraceRecord, make_record, trace_answer
 from pellucid.inspection.archive import trace_bytes
-from pellucid.inspection.assembly import served_page, web_files
+from pellucid.inspection.assembly import TEMPLATE, served_page, web_files
 from pellucid.inspection.opened import Catalogue, UnknownPathError
 from pellucid.inspection.single_file import single_file
 from pellucid.inspection.sites import Level
 from pellucid.serving.gate import Gate, error_response
-from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceStore, new_id
+from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceGoneError, TraceStore, new_id
 
 __all__ = ["LARGEST_BODY_BYTES", "create_app"]
 
@@ -88,7 +90,7 @@ class _Server:
         self._catalogue = catalogue
         self._traces = traces
         self._queue = ComputeQueue()
-        self._files = web_files()
+        self._files = {path: content for path, content in web_files().items() if path != TEMPLATE}
         self._page = served_page()
 
     async def page(self, request: Request) -> Response:
@@ -126,6 +128,7 @@ class _Server:
                 target=wish.target,
                 settings=wish.settings,
                 largest_bytes=largest,
+                between_steps=lambda: _end_if_gone(request),
             )
             self._traces.add(record)
             record.manifest  # noqa: B018 - made here, in the thread
@@ -190,6 +193,8 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
+        except TraceGoneError as error:
+            return error_response(410, str(error))
         except UnknownPathError as error:
             return error_response(404, str(error))
         except BusyError as error:
@@ -207,6 +212,12 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
             return error_response(500, f"the server failed ({type(error).__name__}); what it printed says more")
 
     return answer
+
+
+def _end_if_gone(request: Request) -> None:
+    """End the work of a thread whose client has left, or sends another sentence instead."""
+    if anyio.from_thread.run(request.is_disconnected):
+        raise ClientGoneError
 
 
 def _told(request: Request, error: Exception) -> Response:

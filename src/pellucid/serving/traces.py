@@ -15,15 +15,20 @@ from pellucid.errors import RequestError
 from pellucid.inspection.answers_trace import TraceRecord
 from pellucid.inspection.opened import UnknownPathError
 
-__all__ = ["BusyError", "ClientGoneError", "ComputeQueue", "TraceStore", "new_id"]
+__all__ = ["BusyError", "ClientGoneError", "ComputeQueue", "TraceGoneError", "TraceStore", "new_id"]
 
-_LONGEST_QUEUE: Final = 16
+_LONGEST_QUEUE: Final = 8
+"""More than a browser asks at once (6 of one server), so that nobody alone is refused."""
 
 Result = TypeVar("Result")
 
 
 class BusyError(RequestError):
     """More wait for the model than is sensible."""
+
+
+class TraceGoneError(UnknownPathError):
+    """A trace is not kept any more, or another server made it."""
 
 
 class ClientGoneError(Exception):
@@ -73,21 +78,27 @@ class TraceStore:
         """Return a trace, which is the most recently used from now on.
 
         Raises:
-            UnknownPathError: it is not kept, or never was.
+            TraceGoneError: it is not kept, or never was.
         """
         with self._lock:
             if trace_id not in self._records:
-                raise UnknownPathError("this trace is not kept any more; translate the sentence again")
+                raise TraceGoneError("this trace is not kept any more; translate the sentence again")
             self._records.move_to_end(trace_id)
             return self._records[trace_id][0]
 
 
 class ComputeQueue:
-    """Lets one thing compute at a time, in a thread of its own, so that everything else is answered meanwhile."""
+    """Lets one thing compute at a time, in a thread of its own, so that everything else is answered meanwhile.
+
+    What waits holds its request and nothing else.
+
+    Args:
+        longest: how many may wait beside the one that computes.
+    """
 
     def __init__(self, *, longest: int = _LONGEST_QUEUE) -> None:
         self._longest = longest
-        self._waiting = 0
+        self._inside = 0
         self._lock = anyio.Lock()
 
     async def run(self, work: Callable[[], Result], *, is_gone: Callable[[], Awaitable[bool]]) -> Result:
@@ -97,13 +108,13 @@ class ComputeQueue:
             BusyError: the queue is full.
             ClientGoneError: the client left while it waited.
         """
-        if self._waiting >= self._longest:
-            raise BusyError(f"{self._waiting} sentences wait for the model already; try again in a moment")
-        self._waiting += 1
+        if self._inside > self._longest:  # one of them computes
+            raise BusyError(f"{self._longest} others wait for the model already; try again in a moment")
+        self._inside += 1
         try:
             async with self._lock:
                 if await is_gone():
                     raise ClientGoneError
                 return await anyio.to_thread.run_sync(work)
         finally:
-            self._waiting -= 1
+            self._inside -= 1

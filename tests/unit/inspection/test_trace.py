@@ -165,13 +165,19 @@ class TestRefusals:
         ("text", "told"),
         [
             ("  ", "the text is blank"),
-            ("ein " * 40, "over 28 pieces and would be translated in 2 parts"),
+            ("ein " * 40, r"over 28 pieces .* 2 parts.* make it shorter, or give its sentences one by one$"),
             (7, "text is of type int"),
         ],
     )
     def test_of_texts(self, text: str, told: str) -> None:
         with pytest.raises(RequestError, match=told):
             trace(TRANSLATOR, text)
+
+    def test_the_remedy_for_a_long_text_is_one_that_helps(self) -> None:
+        """A setting is named only where it is what holds the text back."""
+        narrow = TRANSLATOR.with_settings(max_input_length=5)
+        with pytest.raises(RequestError, match=r"over 5 pieces.*--set max_input_length=28 .* takes up to 28"):
+            trace(narrow, "ein " * 7)
 
     def test_of_a_text_with_half_a_character(self) -> None:
         with pytest.raises(RequestError, match="surrogate"):

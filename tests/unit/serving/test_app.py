@@ -14,7 +14,7 @@ import pytest
 from pellucid.inspection import answers_trace
 from pellucid.inspection.answers_model import model_answer
 from pellucid.inspection.answers_trace import make_record, trace_answer
-from pellucid.inspection.assembly import web_files
+from pellucid.inspection.assembly import TEMPLATE, web_files
 from pellucid.inspection.trace import Trace
 from pellucid.serving import app
 
@@ -33,11 +33,13 @@ def test_the_page_and_its_files_are_served() -> None:
     assert "script-src 'self' 'sha256-" in page.headers["content-security-policy"]
     kinds = {"js": "text/javascript", "css": "text/css", "json": "application/json"}
     for path, content in web_files().items():
+        if path == TEMPLATE:
+            continue
         answer = SERVER.get(f"/web/{path}")
         assert answer.content == content
         if (suffix := path.rpartition(".")[2]) in kinds:
             assert answer.headers["content-type"].startswith(kinds[suffix])
-    for path in ("/web/nothing.js", "/web/../app.py", "/web/%2e%2e/app.py", "/web/"):
+    for path in (f"/web/{TEMPLATE}", "/web/nothing.js", "/web/../app.py", "/web/%2e%2e/app.py", "/web/"):
         assert SERVER.get(path).status_code == 404
 
 
@@ -94,8 +96,13 @@ def test_the_exported_trace_is_the_trace(tmp_path_factory: pytest.TempPathFactor
     path = tmp_path_factory.mktemp("export") / "t.npz"
     path.write_bytes(answer.content)
     assert Trace.load(path) == make_record(OPENED, "ab c", trace_id="t").trace
-    for wrong in (f"{MANIFEST['id']}.exe", MANIFEST["id"], "other.npz", "other.html"):
-        assert SERVER.get(f"/export/{wrong}").status_code == 404
+    for wrong, status in (
+        (f"{MANIFEST['id']}.exe", 404),
+        (MANIFEST["id"], 404),
+        ("other.npz", 410),
+        ("other.html", 410),
+    ):
+        assert SERVER.get(f"/export/{wrong}").status_code == status
 
 
 def test_the_exported_page_carries_the_trace_and_no_address_of_the_server() -> None:
@@ -171,7 +178,7 @@ def test_a_wrong_wish_is_refused_in_a_sentence(body: bytes, status: int, says: s
         ("GET", "/api/models/toy/soul", 404),
         ("GET", "/api/models/toy/rows/source?ids=x", 400),
         ("GET", "/api/models/toy/rows/source?ids=1&ids=2", 400),
-        ("GET", "/api/traces/0123", 404),
+        ("GET", "/api/traces/0123", 410),
         ("GET", "{at}/sites/soul", 404),
         ("GET", "/api/traces", 405),
         ("DELETE", "{at}", 405),
