@@ -10,8 +10,13 @@ import torch
 import pellucid
 from pellucid.bundle import save_bundle
 from pellucid.config import ModelConfig
+from pellucid.errors import RequestError
+from pellucid.inspection.trace import Trace
+from pellucid.inspection.tracing import trace as make_trace
+from pellucid.jobs import inspect as job
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
+from pellucid.translation.translator import Translator
 
 from .conftest import Command
 
@@ -61,7 +66,21 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
         (("a dog", "--output", "page.pdf"), 1, ".html is the page, .npz the numbers"),
         (("a dog", "--output", "missing/page.html"), 1, "missing is no folder"),
         (("a dog", "--output", "page.html", "--view", "nowhere"), 1, "view = 'nowhere'; allowed are translate"),
-        (("a dog", "--output", "page.html", "--layer", "7"), 1, "layer = 7"),
+        (
+            ("a dog", "--output", "page.html", "--layer", "7"),
+            1,
+            "layer = 7; layers count from 0, and this model has 0 to 0",
+        ),
+        (("a dog", "--output", "page.html", "--heads", "3"), 1, "head 3 is none of this model; they are 0 to 2"),
+        (("a dog", "--layer", "2"), 1, "--layer 2: the decoder of this model has layers 0 to 1"),
+        (("a dog", "--kind", "encoder", "--layer", "1"), 1, "--layer 1: the encoder of this model has layers 0 to 0"),
+        (("a dog", "--heads", "1,3"), 1, "--heads 1,3: there is no head 3; there are 0 to 2"),
+        (("a dog", "--heads", "1,1"), 1, "--heads 1,1: name each head once"),
+        (("a dog", "--figure", "attention", "--output", "fig.pdf", "--layer", "5"), 1, "has layers 0 to 1"),
+        (("a dog", "--figure", "softmax", "--output", "fig.pdf"), 1, "takes a step of the decoder"),
+        (("a dog", "--output", "page.html", "--step", "-1"), 1, "--step -1: a translation of this sentence can have"),
+        (("a dog", "--output", "page.html", "--step", "97"), 1, "--step 97: a translation of this sentence can have"),
+        (("a dog", "--output", "page.html", "--target", "un", "--step", "3"), 1, "--step 3: a translation of this"),
         (("a dog", "--output", "page.html", "--heads", "two"), 1, "--heads 'two'"),
         (("a dog", "--weights", "all"), 2, "acts on the page"),
         (("a dog", "--figure", "attention"), 2, "a figure needs a file"),
@@ -76,4 +95,17 @@ def test_refusals(
     outcome = command("inspect", model, *arguments)
     assert outcome.status == status, outcome.err
     assert told in " ".join(outcome.err.replace("│", " ").split())
+    assert "a dog →" not in outcome.err, "it was refused before the translation"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_that_the_translation_turns_out_not_to_have(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many there are is known when it is there; it could have had more."""
+
+    def short(translator: Translator, text: str, *, target: str | None) -> Trace:
+        return make_trace(translator, text, target="un")
+
+    monkeypatch.setattr(job, "make_trace", short)
+    assert job.inspect_text(model, "a dog", step=2).trace.tokens.target_length == 3
+    with pytest.raises(RequestError, match="--step 3: this translation has steps 0 to 2"):
+        job.inspect_text(model, "a dog", step=3)

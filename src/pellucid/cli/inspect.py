@@ -21,6 +21,7 @@ from pellucid.cli.pictures import (
     WordsOption,
     draw_figure,
     heads_of,
+    refuse_figure,
     show_in_terminal,
 )
 
@@ -78,7 +79,21 @@ def inspect(
 
     if output is not None and figure is None:
         job.refuse_name(output)
-    inspected = job.inspect_text(model, text, target=target, settings=set_ or (), device=device, threads=threads)
+    if figure is not None:
+        refuse_figure(figure, kind=kind, layer=layer, heads=heads, words=words, step=step)
+    start = _start(view, kind=kind, layer=layer, heads=heads, step=step, words=words) if page else None
+    draws = show is not None or figure is not None
+    inspected = job.inspect_text(
+        model,
+        text,
+        target=target,
+        settings=set_ or (),
+        picture=job.Picture(kind, layer, heads_of(heads)) if draws else None,
+        start=start,
+        step=step,
+        device=device,
+        threads=threads,
+    )
     say(inspected.to_text())
     trace = inspected.trace
     if show is not None:
@@ -87,7 +102,6 @@ def inspect(
         draw_figure(trace, figure, output, kind=kind, layer=layer, heads=heads, words=words, step=step, font=font)
         say(f"wrote {output}")
     elif output is not None:
-        start = _start(view, kind=kind, layer=layer, heads=heads, step=step, words=words) if page else None
         say(job.write_inspected(inspected, output, start=start, weights=weights))
 
 

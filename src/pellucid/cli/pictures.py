@@ -33,6 +33,7 @@ __all__ = [
     "WordsOption",
     "draw_figure",
     "heads_of",
+    "refuse_figure",
     "show_in_terminal",
 ]
 
@@ -69,6 +70,20 @@ def heads_of(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise RequestError(f"--heads {text!r}; give whole numbers with commas between, such as 2,4") from None
+
+
+def refuse_figure(
+    name: str, *, kind: str | None, layer: int | None, heads: str | None, words: bool, step: int | None
+) -> None:
+    """Refuse a figure that does not exist, or what does not go with it, before any work.
+
+    Raises:
+        RequestError: it is such a figure.
+        ConfigError: matplotlib is not installed.
+    """
+    from pellucid.inspection.figures import refuse_misfit
+
+    refuse_misfit(name, kind=kind, layer=layer, heads=heads, words=words, step=step)
 
 
 def draw_figure(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pellucid.inspection.trace import Trace
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["FIGURES", "Plots", "figure_named", "loss", "save_figure"]
+__all__ = ["FIGURES", "Plots", "figure_named", "loss", "refuse_misfit", "save_figure"]
 
 FIGURES: Final = {
     "attention": ("kind", "layer", "heads", "words"),
@@ -234,6 +234,18 @@ def figure_named(trace: Trace, name: str, *, font: str | Path | None = None, **c
         RequestError: there is no such figure, a choice does not go with it, or as the figure itself.
         ConfigError: matplotlib is not installed.
     """
+    given = refuse_misfit(name, **choices)
+    drawn: Figure = getattr(Plots(trace), name)(font=font, **given)
+    return drawn
+
+
+def refuse_misfit(name: str, **choices: Any) -> dict[str, Any]:
+    """Return the choices that are made, if there is such a figure, they go with it, and it could be drawn here.
+
+    Raises:
+        RequestError: there is no such figure, or a choice does not go with it.
+        ConfigError: matplotlib is not installed.
+    """
     if name not in FIGURES:
         raise RequestError(f"figure = {name!r}; allowed are {', '.join(FIGURES)}")
     given = {key: value for key, value in choices.items() if value is not None and value is not False}
@@ -243,8 +255,8 @@ def figure_named(trace: Trace, name: str, *, font: str | Path | None = None, **c
             raise RequestError(f"{key} = {given[key]!r} does not go with the figure {name!r}, which takes {allowed}")
     if name == "softmax" and "step" not in given:
         raise RequestError("the figure 'softmax' takes a step of the decoder, counted from 0")
-    drawn: Figure = getattr(Plots(trace), name)(font=font, **given)
-    return drawn
+    _need_matplotlib()
+    return given
 
 
 def loss(run_folder: str | Path, *, font: str | Path | None = None) -> Figure:

@@ -6,16 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pellucid.config import ModelConfig
 from pellucid.errors import BundleError, RequestError
 from pellucid.inspection.checks import CheckReport
+from pellucid.inspection.merging import kind_named
 from pellucid.inspection.opened import OpenedModel
 from pellucid.inspection.single_file import StartView, write_page
+from pellucid.inspection.sites import AttentionKind
 from pellucid.inspection.trace import Trace
 from pellucid.inspection.tracing import trace as make_trace
 from pellucid.jobs.models import translator_of
 from pellucid.jobs.serve import open_catalogue
+from pellucid.translation.constraints import max_length_of
+from pellucid.translation.translator import Translator
 
-__all__ = ["Inspected", "inspect_text", "refuse_name", "write_inspected"]
+__all__ = ["Inspected", "Picture", "inspect_text", "refuse_name", "write_inspected"]
 
 _PAGES = (".html", ".htm")
 _NUMBERS = ".npz"
@@ -41,29 +46,63 @@ class Inspected:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Picture:
+    """Whose attention a figure, or the terminal, is to show; None is left to the picture."""
+
+    kind: str | None = None
+    layer: int | None = None
+    heads: tuple[int, ...] | None = None
+
+    def refuse_misfit(self, config: ModelConfig) -> None:
+        """Refuse what a model does not have, before anything is computed.
+
+        Raises:
+            RequestError: there is no such kind, layer or head, or a head is named twice.
+        """
+        is_encoder = kind_named(self.kind or "cross") is AttentionKind.ENCODER
+        depth = config.num_encoder_layers if is_encoder else config.num_decoder_layers
+        if self.layer is not None and not 0 <= self.layer < depth:
+            side = "encoder" if is_encoder else "decoder"
+            raise RequestError(f"--layer {self.layer}: the {side} of this model has layers 0 to {depth - 1}")
+        heads = self.heads or ()
+        given = ",".join(map(str, heads))
+        if wrong := [head for head in heads if not 0 <= head < config.num_heads]:
+            raise RequestError(f"--heads {given}: there is no head {wrong[0]}; there are 0 to {config.num_heads - 1}")
+        if len(set(heads)) < len(heads):
+            raise RequestError(f"--heads {given}: name each head once")
+
+
 def inspect_text(
     model: Path | None,
     text: str,
     *,
     target: str | None = None,
     settings: Sequence[str] = (),
+    picture: Picture | None = None,
+    start: StartView | None = None,
+    step: int | None = None,
     device: str = "auto",
     threads: int = 0,
 ) -> Inspected:
-    """Translate one sentence and trace it.
+    """Translate one sentence and trace it; what is asked for and does not exist is refused before that.
 
     Args:
         model: a model folder or a run folder; None is the walkthrough model.
         text: the sentence.
         target: a translation to look at instead of the model's own.
         settings: ``key=value`` of ``[translation]``.
+        picture: what a figure or the terminal will show.
+        start: what the page will open with.
+        step: of the decoder, that will be shown. How many there are is known when the translation is; what no
+            translation of this sentence can have is refused before it.
         device: what computes.
         threads: of the processor; 0 is all.
 
     Raises:
         BundleError: there is no usable model there.
         ConfigError: a setting is unknown or out of range.
-        RequestError: the text cannot be traced.
+        RequestError: the text cannot be traced; or ``picture``, ``start`` or ``step`` is of what is not there.
     """
     opened = open_catalogue([model] if model else [], device=device, threads=threads).models[0]
     if settings:
@@ -71,8 +110,33 @@ def inspect_text(
         if origin is None:
             raise BundleError(f"{model}: was not read as a model folder, so --set has nothing to act on")
         opened = replace(opened, translator=translator_of(origin, settings=settings))
+    config = opened.translator.model.config
+    if start is not None:
+        start.checked(config)
+    if picture is not None:
+        picture.refuse_misfit(config)
+    if step is not None:
+        _refuse_step(
+            step, _most_steps(opened.translator, text, target), whose="a translation of this sentence can have"
+        )
     trace = make_trace(opened.translator, text, target=target)
+    if step is not None:
+        _refuse_step(step, trace.tokens.target_length, whose="this translation has")
     return Inspected(trace=trace, opened=opened, report=trace.check())
+
+
+def _refuse_step(step: int, count: int, *, whose: str) -> None:
+    if not 0 <= step < count:
+        raise RequestError(f"--step {step}: {whose} steps 0 to {count - 1}, one for each piece and the end")
+
+
+def _most_steps(translator: Translator, text: str, target: str | None) -> int:
+    """Return how many steps the translation of a text has; of one that is still to be searched, the most."""
+    if target is not None:
+        return len(translator.tokenizer.encode_target([target])[0]) + 1
+    length = len(translator.tokenizer.encode_source([text])[0]) + 1
+    longest = translator.model.config.max_positions
+    return max_length_of(length, config=translator.config, stepper_max_length=longest)
 
 
 def refuse_name(output: Path) -> None:
