@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -88,6 +89,17 @@ def test_operators_and_bits_are_those_of_a_model_without_a_recorder(
     ours = operators(work, model)
     assert ours == operators(work, bare)
     assert len(ours) > 100
+
+
+def test_no_name_is_put_together_while_nobody_looks(cost: ModuleType) -> None:
+    """What is handed to ``visit`` and ``below`` is there already: no f-string, no call, no sum."""
+    found = 0
+    for path in cost.ROOM.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"visit", "below"}:
+                assert isinstance(node.args[1], ast.Constant | ast.Name | ast.Attribute), f"{path.name}:{node.lineno}"
+                found += 1
+    assert found > 20
 
 
 def test_a_recorder_that_costs_something_is_noticed(cost: ModuleType, bare_module: ModuleType) -> None:

@@ -9,7 +9,7 @@ Read ``cache.py`` next.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -46,6 +46,18 @@ class FeedForward(nn.Module):
         return visit(scope, "output", self.outer(self.dropout(activated)))
 
 
+class _Sites(NamedTuple):
+    """The two sites around a sub-layer, spelt out once: no name is put together while nobody looks."""
+
+    residual: str
+    norm: str
+
+
+_SELF_ATTENTION: Final = _Sites("self_attention_residual", "self_attention_norm")
+_CROSS_ATTENTION: Final = _Sites("cross_attention_residual", "cross_attention_norm")
+_FEED_FORWARD: Final = _Sites("feed_forward_residual", "feed_forward_norm")
+
+
 class _Layer(nn.Module):
     """What both kinds of layer share: a residual connection and a norm around each sub-layer."""
 
@@ -55,14 +67,20 @@ class _Layer(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def around(
-        self, hidden: Tensor, sublayer: Callable[[Tensor], Tensor], *, norm: nn.Module, name: str, scope: Scope | None
+        self,
+        hidden: Tensor,
+        sublayer: Callable[[Tensor], Tensor],
+        *,
+        norm: nn.Module,
+        sites: _Sites,
+        scope: Scope | None,
     ) -> Tensor:
         """Apply a sub-layer with its residual connection and norm in the configured order."""
         if self.norm_order is NormOrder.PRE:
-            normed = visit(scope, f"{name}_norm", norm(hidden))
-            return visit(scope, f"{name}_residual", hidden + self.dropout(sublayer(normed)))
-        residual = visit(scope, f"{name}_residual", hidden + self.dropout(sublayer(hidden)))
-        return visit(scope, f"{name}_norm", norm(residual))
+            normed = visit(scope, sites.norm, norm(hidden))
+            return visit(scope, sites.residual, hidden + self.dropout(sublayer(normed)))
+        residual = visit(scope, sites.residual, hidden + self.dropout(sublayer(hidden)))
+        return visit(scope, sites.norm, norm(residual))
 
 
 class EncoderLayer(_Layer):
@@ -82,14 +100,14 @@ class EncoderLayer(_Layer):
             hidden,
             lambda x: self.self_attention(x, x, may_attend=may_attend, scope=below(scope, "self_attention")),
             norm=self.self_attention_norm,
-            name="self_attention",
+            sites=_SELF_ATTENTION,
             scope=scope,
         )
         return self.around(
             hidden,
             lambda x: self.feed_forward(x, scope=below(scope, "feed_forward")),
             norm=self.feed_forward_norm,
-            name="feed_forward",
+            sites=_FEED_FORWARD,
             scope=scope,
         )
 
@@ -138,14 +156,14 @@ class DecoderLayer(_Layer):
         scope: Scope | None,
     ) -> Tensor:
         hidden = visit(scope, "input", hidden)
-        hidden = self.around(hidden, self_attention, norm=self.self_attention_norm, name="self_attention", scope=scope)
+        hidden = self.around(hidden, self_attention, norm=self.self_attention_norm, sites=_SELF_ATTENTION, scope=scope)
         hidden = self.around(
-            hidden, cross_attention, norm=self.cross_attention_norm, name="cross_attention", scope=scope
+            hidden, cross_attention, norm=self.cross_attention_norm, sites=_CROSS_ATTENTION, scope=scope
         )
         return self.around(
             hidden,
             lambda x: self.feed_forward(x, scope=below(scope, "feed_forward")),
             norm=self.feed_forward_norm,
-            name="feed_forward",
+            sites=_FEED_FORWARD,
             scope=scope,
         )

@@ -2,8 +2,9 @@
 
 A ``Recorder`` is handed to ``Transformer.forward``. On its way down each module adds its own name,
 so that the site of the second encoder layer's attention weights is
-``encoder.1.self_attention.weights``. Without a recorder the scope is ``None`` and nothing is paid.
-The list of sites stands in ``model/__init__.py``. Read ``positions.py`` next.
+``encoder.1.self_attention.weights``. Without a recorder the scope is ``None``, and a call that
+returns at once is all that is paid: names are put together here, never before. The list of sites
+stands in ``model/__init__.py``. Read ``positions.py`` next.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def scope_of(recorder: Recorder | None, place: str = "") -> Scope | None:
     return None if recorder is None else Scope(recorder, place)
 
 
-def below(scope: Scope | None, name: str) -> Scope | None:
-    """Return the scope of a part of the module at hand."""
-    return None if scope is None else Scope(scope.recorder, scope.site(name))
+def below(scope: Scope | None, name: str | int) -> Scope | None:
+    """Return the scope of a part of the module at hand, by its name or its number."""
+    return None if scope is None else Scope(scope.recorder, scope.site(str(name)))
 
 
 def visit(scope: Scope | None, name: str, value: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class Encoder(nn.Module):
     def forward(self, hidden: Tensor, *, may_attend: Tensor | None = None, scope: Scope | None = None) -> Tensor:
         """Map ``hidden`` [batch, source, d_model], the input sum, to the memory of the same shape."""
         for index, layer in enumerate(self.layers):
-            hidden = layer(hidden, may_attend=may_attend, scope=below(scope, str(index)))
+            hidden = layer(hidden, may_attend=may_attend, scope=below(scope, index))
         if self.final_norm is not None:
             hidden = visit(scope, "final_norm", self.final_norm(hidden))
         return visit(scope, "output", hidden)
@@ -73,7 +73,7 @@ class Decoder(nn.Module):
                 memory,
                 may_attend=may_attend,
                 memory_may_attend=memory_may_attend,
-                scope=below(scope, str(index)),
+                scope=below(scope, index),
             )
         return self._finish(hidden, scope=scope)
 
