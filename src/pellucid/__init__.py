@@ -14,11 +14,10 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pellucid.config import Recipe, load_recipe
+    from pellucid.config import Recipe
     from pellucid.errors import PellucidError
     from pellucid.inspection.trace import Trace
-    from pellucid.inspection.tracing import trace
-    from pellucid.jobs.surface import load, train
+    from pellucid.jobs.surface import load, load_recipe, trace, train
     from pellucid.model.transformer import Transformer
     from pellucid.translation.hypothesis import Translation
     from pellucid.translation.translator import Translator
@@ -47,8 +46,8 @@ _HOMES = {
     "Translation": "pellucid.translation.hypothesis",
     "Translator": "pellucid.translation.translator",
     "load": "pellucid.jobs.surface",
-    "load_recipe": "pellucid.config",
-    "trace": "pellucid.inspection.tracing",
+    "load_recipe": "pellucid.jobs.surface",
+    "trace": "pellucid.jobs.surface",
     "train": "pellucid.jobs.surface",
 }
 

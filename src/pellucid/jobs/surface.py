@@ -1,28 +1,89 @@
-"""What ``import pellucid`` offers: ``load`` and ``train``, without a screen."""
+"""What ``import pellucid`` offers besides its classes: the same jobs as the command line's, without a screen.
+
+One rule holds for all of it: an argument of another type than is meant is refused in a sentence, here, and not by
+whatever happens to trip over it further in.
+"""
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
 
 from pellucid.config import Recipe
+from pellucid.config import load_recipe as read_recipe
+from pellucid.errors import RequestError
+from pellucid.inspection.tracing import trace as make_trace
 from pellucid.jobs.models import open_translator
 from pellucid.jobs.train import QuietReporter, TrainOutcome
 from pellucid.jobs.train import train as train_job
 from pellucid.translation.translator import Translator
 
-__all__ = ["load", "train"]
+__all__ = ["load", "load_recipe", "trace", "train"]
+
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+_PATH: Final = (str, os.PathLike)
+_NONE: Final = type(None)
+_MAKERS: Final = {Recipe: "pellucid.load_recipe", Translator: "pellucid.load"}
 
 
+def _takes(
+    **kinds: type | tuple[type, ...],
+) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
+    """Refuse a call that lacks an argument, or has one of another type than these."""
+
+    def refusing(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+        signature = inspect.signature(function)
+
+        @wraps(function)
+        def checked(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+            try:
+                given = signature.bind(*args, **kwargs).arguments
+            except TypeError as error:
+                wanted = ", ".join(signature.parameters)
+                raise RequestError(f"pellucid.{function.__name__}: {error}; it takes {wanted}") from None
+            for name, value in given.items():
+                if name in kinds and not isinstance(value, kinds[name]):
+                    raise RequestError(
+                        f"pellucid.{function.__name__}: {name} = {_shown(value)} is of type {type(value).__name__}; "
+                        f"give {_in_words(kinds[name])}"
+                    )
+            return function(*args, **kwargs)
+
+        return checked
+
+    return refusing
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _in_words(kinds: type | tuple[type, ...]) -> str:
+    words = {_NONE: "None", os.PathLike: "Path"}
+    several = kinds if isinstance(kinds, tuple) else (kinds,)
+    told = " or ".join(words.get(kind, kind.__name__) for kind in several)
+    makers = [f", which {maker} makes" for kind, maker in _MAKERS.items() if kind in several]
+    return told + "".join(makers)
+
+
+@_takes(path=_PATH, device=str, threads=int)
 def load(path: str | Path, *, device: str = "auto", threads: int = 0) -> Translator:
-    """Load a model folder or a run folder.
+    """Load a model folder, a run folder, or a folder that was exported to ONNX.
 
     Raises:
         BundleError: there is no usable model there; the message says why.
+        RequestError: an argument is of another type.
     """
     return open_translator(Path(path), device=device, threads=threads)
 
 
+@_takes(recipe=Recipe, output=_PATH, init_from=(*_PATH, _NONE), say=Callable)  # type: ignore[arg-type]
 def train(
     recipe: Recipe,
     output: str | Path,
@@ -40,6 +101,20 @@ def train(
     """
     reporter = _SayingReporter(say)
     return train_job(recipe, Path(output), init_from=Path(init_from) if init_from else None, reporter=reporter)
+
+
+@_takes(path=_PATH, settings=(list, tuple))
+def load_recipe(path: str | Path, settings: list[str] | tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe file and apply ``key=value`` settings on top.
+
+    Raises:
+        ConfigError: the file is missing, is no TOML, or any value in it is wrong; all problems at once.
+        RequestError: an argument is of another type.
+    """
+    return read_recipe(Path(path), settings)
+
+
+trace = _takes(translator=Translator, text=str, edits=(list, tuple), level=str, target=(str, _NONE))(make_trace)
 
 
 class _SayingReporter(QuietReporter):

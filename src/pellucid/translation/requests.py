@@ -6,10 +6,10 @@ Read ``translator.py`` next.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import TYPE_CHECKING, Final
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, cast
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import PellucidError, RequestError
@@ -21,7 +21,7 @@ from pellucid.translation.segments import Part, join_parts, split_text
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["Request", "assemble", "prepare", "refuse_one_text", "refused"]
+__all__ = ["Request", "assemble", "chunks_of", "prepare", "refused", "texts_of"]
 
 _LINE_BREAKS: Final = re.compile(r"[\r\n]+")
 _NOT_DECODED: Final = "the text could not be read: invalid bytes or another defect of its line"
@@ -103,14 +103,38 @@ def refused(source: str, error: str) -> Translation:
     return Translation(source=source, text="", score=0.0, tokens=(), alternatives=(), flags=("failed",), error=error)
 
 
-def refuse_one_text(name: str, texts: object) -> None:
-    """Refuse one text where a list of them is meant: as a sequence it would be its characters.
+def texts_of(
+    name: str, texts: object, *, wanted: str = "a list of str", first: int = 0, may_be_none: bool = False
+) -> list[str]:
+    """Return texts as a list, whatever keeps them in order. ``first`` is the number of the first, for the message.
 
     Raises:
-        RequestError: it is a str, or bytes.
+        RequestError: it is one text, whose characters would be the texts; or no list; or holds something else.
     """
-    if isinstance(texts, (str, bytes)):
-        raise RequestError(f"{name} is of type {type(texts).__name__}; give a list of str")
+    is_listed = hasattr(texts, "__len__") and hasattr(texts, "__getitem__") and isinstance(texts, Iterable)
+    if isinstance(texts, str | bytes | Mapping) or not is_listed:
+        raise RequestError(f"{name} is of type {type(texts).__name__}; give {wanted}")
+    found = list(cast(Iterable[str], texts))
+    for place, text in enumerate(found, start=first):
+        if not (isinstance(text, str) or (may_be_none and text is None)):
+            raise RequestError(f"{name}[{place}] is of type {type(text).__name__}; give str")
+    return found
+
+
+def chunks_of(texts: object, size: int) -> Iterator[list[str]]:
+    """Cut a stream of texts into lists of ``size`` texts, the last one shorter.
+
+    Raises:
+        RequestError: it is one text, or no stream; or ``size`` is not positive. At the call; where the stream holds
+            something else than texts, when it is reached.
+    """
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise RequestError(f"texts is of type {type(texts).__name__}; give a list of str, or a generator of them")
+    if size < 1:
+        raise RequestError(f"chunk = {size}: give 1 or more texts at a time")
+    waiting = iter(texts)
+    lists = iter(lambda: list(islice(waiting, size)), [])
+    return (texts_of("texts", some, first=n * size, may_be_none=True) for n, some in enumerate(lists))
 
 
 def assemble(

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Final, overload
 
 from pellucid.config import TranslationConfig, validated
@@ -23,7 +22,7 @@ from pellucid.translation.constraints import Constraints, constraints_for
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
 from pellucid.translation.observer import BeamObserver, Expansion
-from pellucid.translation.requests import Request, assemble, prepare, refuse_one_text
+from pellucid.translation.requests import Request, assemble, chunks_of, prepare, texts_of
 from pellucid.translation.sampling import sample
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
 from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper
@@ -154,14 +153,13 @@ class Translator:
 
         Raises:
             ConfigError: a setting is unknown or wrong.
+            RequestError: ``texts`` is neither a text nor a list of them.
         """
         config = self._configured(settings)
         if isinstance(texts, str):
             return self._translate([texts], config, progress, observer)[0]
-        for place, text in enumerate(texts):
-            if text is not None and not isinstance(text, str):
-                raise RequestError(f"texts[{place}] is of type {type(text).__name__}; give str")
-        return self._translate(texts, config, progress, observer)
+        given = texts_of("texts", texts, wanted="a str or a list of str", may_be_none=True)
+        return self._translate(given, config, progress, observer)
 
     def translate_stream(
         self,
@@ -174,19 +172,11 @@ class Translator:
 
         Raises:
             ConfigError: a setting is unknown or wrong; at the call, not at the first result.
-            RequestError: ``texts`` is one text, or ``chunk`` is not positive.
+            RequestError: ``texts`` is no stream of texts, or ``chunk`` is not positive.
         """
         config = self._configured(settings)
-        refuse_one_text("texts", texts)
-        if chunk < 1:
-            raise RequestError(f"chunk = {chunk}: give 1 or more texts at a time")
-        waiting = iter(texts)
-
-        def results() -> Iterator[Translation]:
-            while some := list(islice(waiting, chunk)):
-                yield from self._translate(some, config, _nobody, None)
-
-        return results()
+        chunks = chunks_of(texts, chunk)
+        return (done for some in chunks for done in self._translate(some, config, _nobody, None))
 
     def score(
         self, sources: Sequence[str], targets: Sequence[str], *, progress: Progress = _nobody
@@ -197,8 +187,7 @@ class Translator:
             RequestError: a side is no list; the numbers of texts differ; or a text cannot be tokenised, or is too long
                 for the model or for the memory.
         """
-        refuse_one_text("sources", sources)
-        refuse_one_text("targets", targets)
+        sources, targets = texts_of("sources", sources), texts_of("targets", targets)
         if len(sources) != len(targets):
             raise RequestError(f"{len(sources)} sources and {len(targets)} targets; give as many of each")
         eos = self.tokenizer.specials.eos
