@@ -4,6 +4,7 @@ import {AttentionView} from "pellucid/views/attention";
 import {CurvesView} from "pellucid/views/curves";
 import {DecoderView} from "pellucid/views/decoder";
 import {EmbeddingsView} from "pellucid/views/embeddings";
+import {FeedForwardView} from "pellucid/views/feed_forward";
 import {HeadsView} from "pellucid/views/heads";
 import {HealthView} from "pellucid/views/health";
 import {LinksView} from "pellucid/views/links";
@@ -27,6 +28,7 @@ export const VIEWS = [
   {name: "links", Component: LinksView},
   {name: "atlas", Component: AtlasView},
   {name: "residual", Component: ResidualView},
+  {name: "feed_forward", Component: FeedForwardView},
   {name: "decoder", Component: DecoderView},
   {name: "softmax", Component: SoftmaxView},
   {name: "targets", Component: TargetsView},

@@ -51,8 +51,8 @@ export const rowKey = (trace, kind, layer, head, query) => `${trace.id} ${place(
 export const Pickers = ({state, config, single = true, children}) => html`<div class="controls">
   <${KindPicker} state=${state} /><${LayerPicker} state=${state} config=${config} /><${HeadPicker} state=${state} config=${config} single=${single} />${children}</div>`;
 
-/** The sentence whose rows ask, as chips; a decoder's say what they predict. */
-export function WordPicker({trace, state, query}) {
+/** The sentence whose rows ask, as chips; a decoder's say what they predict. `label`: what a choice means, if not who looks. */
+export function WordPicker({trace, state, query, label}) {
   const {rows, predicts} = labelsOf(state.kind, trace.tokens);
   const side = sidesOf(state.kind).rows;
   const words = wordsOf(side === "source" ? "source" : "fed", trace.tokens);
@@ -61,8 +61,8 @@ export function WordPicker({trace, state, query}) {
     const [list, chip] = [".chips", "[aria-pressed=true]"].map((selector) => picker.current.querySelector(selector));
     if (chip) list.scrollTop = chip.offsetTop - list.offsetTop - list.clientHeight / 2;
   }, [query, trace.id, state.kind]);
-  return html`<div class="word-picker" ref=${picker}><span class="choice-label">${t(predicts ? "attention.which_step" : "attention.which_word")}</span>
-    <${Chips} pieces=${rows} words=${words} side=${side} name=${t("attention.which_word")} selected=${query}
+  return html`<div class="word-picker" ref=${picker}><span class="choice-label">${label ?? t(predicts ? "attention.which_step" : "attention.which_word")}</span>
+    <${Chips} pieces=${rows} words=${words} side=${side} name=${label ?? t("attention.which_word")} selected=${query}
       notes=${predicts?.map((piece) => `→ ${pieceText(piece)}`) ?? null} onSelect=${(position) => setState({query: position})} /></div>`;
 }
 

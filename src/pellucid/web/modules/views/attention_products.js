@@ -49,8 +49,8 @@ export function Products({one, state, at}) {
     <//>`;
 }
 
-/** The running sum as a line around zero, under the cells that it has added so far; it ends at q · k. */
-function Running({running, width}) {
+/** The running sum as a line around zero, under the cells that it has added so far; it ends at the whole. */
+export function Running({running, width}) {
   const height = 90;
   const most = Math.max(...running.map(Math.abs), 1e-12);
   const y = (value) => height / 2 - (value / most) * (height / 2 - 12);

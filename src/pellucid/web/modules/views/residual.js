@@ -47,7 +47,8 @@ export function ResidualView({trace, model, state}) {
     </div>
     <p class="choice-label">${t("residual.position")}</p>
     <${Chips} pieces=${pieces} words=${null} side=${side} name=${t("residual.position")} selected=${position} onSelect=${(own) => setState({"residual.position": String(own)})} />
-    <${Waiting} data=${data}>${(vectors) => html`<${Vectors} ...${{trace, model, sites, vectors}} />`}<//>`;
+    <${Waiting} data=${data}>${(vectors) => html`<${Vectors} ...${{trace, model, sites, vectors}} />`}<//>
+    ${name === "feed_forward" && html`<p class="hint">${t("feed_forward.inside")} <button type="button" onClick=${() => setState({view: "feed_forward", kind: stack, layer, query: position, key: null})}>${t("feed_forward.name")}</button></p>`}`;
 }
 
 function Vectors({trace, model, sites, vectors}) {

@@ -96,6 +96,7 @@ function goOf({kind, stack, layer, name, go}) {
   if (go) return go;
   if (kind === "self_attention") return {view: "attention", kind: stack, layer};
   if (kind === "cross_attention") return {view: "attention", kind: "cross", layer};
+  if (kind === "feed_forward") return {view: "feed_forward", kind: stack, layer};
   return {view: "residual", "residual.block": `${stack}.${layer}.${name}`};
 }
 
