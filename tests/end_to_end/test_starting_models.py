@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pellucid.bundle import read_description
+
 from .conftest import Command
 from .small_runs import settings
 
@@ -81,3 +83,43 @@ def test_a_run_without_a_model_yet_says_so(command: Command, tmp_path: Path) -> 
         outcome = command(*arguments)
         assert outcome.status == 1
         assert "young: this run has no model yet" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("given", "languages", "said"),
+    [
+        ((), ("de", "en"), ["languages: src_lang = de, tgt_lang = en, those of the model to start from"]),
+        (("--src-lang", "de", "--tgt-lang", "en"), ("de", "en"), []),
+        (
+            ("--tgt-lang", "fr"),
+            ("de", "fr"),
+            [
+                "warning: tgt_lang = fr, and the model to start from, ",
+                "is of tgt_lang = en; ",
+                "languages: src_lang = de,",
+            ],
+        ),
+        (("--src-lang", "src"), ("src", "en"), ["warning: src_lang = src, and", "languages: tgt_lang = en,"]),
+    ],
+)
+def test_languages_are_those_of_the_model_unless_others_are_given(
+    given: tuple[str, ...],
+    languages: tuple[str, str],
+    said: list[str],
+    command: Command,
+    tiny_model: Path,
+    tmp_path: Path,
+) -> None:
+    tried, done = (command(*start(tiny_model), *given, *more) for more in (("--dry-run",), ()))
+    assert done.status == 0, done.err
+    for word in said or [" "]:
+        assert word in done.err
+        assert word in tried.out + tried.err
+    assert ("warning: " in done.err, "languages: " in done.err) == (
+        any("warning" in word for word in said),
+        any("languages" in word for word in said),
+    )
+    found = read_description(tmp_path / "tuned" / "model")
+    assert (found.source_language, found.target_language) == languages
+    again = command(*start(tiny_model), *given)
+    assert again.status == 0, again.err

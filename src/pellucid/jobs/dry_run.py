@@ -22,7 +22,7 @@ from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError
 from pellucid.jobs.prepare import cleaned_pairs
-from pellucid.jobs.starting import build_model, refuse_other_model
+from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
 from pellucid.jobs.train import refuse_incomplete, refuse_occupied
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
@@ -68,6 +68,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
     runtime.apply()
     initial = load_bundle(init_from) if init_from is not None else None
     refuse_other_model(recipe, initial)
+    recipe, languages = with_languages(recipe, initial)
     facts = verify_corpora(recipe.data)
     cleaner = Cleaner(recipe.data.cleaning)
     sample = list(_sample(cleaned_pairs(recipe.data, cleaner)))
@@ -96,6 +97,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
         (
             f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
             f"pairs: {kept:,} to train on" + ("" if report.read == pairs else " (estimated from the first ones)"),
+            *languages,
             f"machine: {runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}",
             f"model: {model.num_parameters():,} parameters, {tokenizer.source_vocab_size:,} source and "
             f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs{unlike})",

@@ -1,6 +1,7 @@
 """The model that a run begins with: fresh weights, or those of a model, whose shape and tokenizer are kept then.
 
-What a recipe asks for and that model is not is refused before anything is read or written. Read ``train.py`` next.
+What a recipe asks for and that model is not is refused before anything is read or written. Its languages are those of
+that model unless the recipe names others. Read ``train.py`` next.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pellucid.model.transformer import Transformer
 from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["build_model", "refuse_other_model"]
+__all__ = ["build_model", "refuse_other_model", "with_languages"]
 
 _REGULARISATION = ("dropout", "attention_dropout", "activation_dropout")
 """Settings of ``[model]`` that change no shape, so a recipe may have its own."""
@@ -34,6 +35,34 @@ def refuse_other_model(recipe: Recipe, initial: Bundle | None) -> None:
             f"{initial.folder}: training that starts from this model keeps its shape and its tokenizer, but the recipe "
             f"asks for {shown}; leave preset, [model] and [tokenizer] out, or train without --init-from"
         )
+
+
+def with_languages(recipe: Recipe, initial: Bundle | None) -> tuple[Recipe, list[str]]:
+    """Return the recipe with the languages of the model to start from where it names none, and what to say of it.
+
+    Another language than the model's is a wish: a model may be taught one.
+    """
+    if initial is None:
+        return recipe, []
+    data = recipe.data
+    its = {"src_lang": initial.description.source_language, "tgt_lang": initial.description.target_language}
+    # A model that was trained without languages says "src" and "tgt", which is none.
+    others = {
+        name: code
+        for name, code in its.items()
+        if code not in (getattr(data, name), type(data).model_fields[name].default)
+    }
+    taken = {name: code for name, code in others.items() if name not in data.model_fields_set}
+    said = [
+        f"warning: {name} = {getattr(data, name)}, and the model to start from, {initial.folder}, is of {name} = {code}"
+        "; training goes on with what was given"
+        for name, code in others.items()
+        if name not in taken
+    ]
+    if taken:
+        told = ", ".join(f"{name} = {code}" for name, code in taken.items())
+        said.append(f"languages: {told}, those of the model to start from, {initial.folder}")
+    return recipe.model_copy(update={"data": data.model_copy(update=taken)}), said
 
 
 def build_model(recipe: Recipe, tokenizer: Tokenizer, *, initial: Bundle | None) -> Transformer:

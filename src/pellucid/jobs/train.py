@@ -29,7 +29,7 @@ from pellucid.errors import ConfigError, DataError, StoppedError
 from pellucid.evaluation.metrics import Score, bleu_tokenizer, corpus_score
 from pellucid.jobs.card import write_card
 from pellucid.jobs.prepare import PreparedData, prepare
-from pellucid.jobs.starting import build_model, refuse_other_model
+from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
 from pellucid.text.corpus import SentencePair
@@ -111,12 +111,15 @@ def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: Jo
     runtime.apply()
     initial = load_bundle(init_from) if init_from is not None else None
     refuse_other_model(recipe, initial)
+    recipe, languages = with_languages(recipe, initial)
     output.mkdir(parents=True, exist_ok=True)
     ranks = ranks_of_environment(runtime.torch_device())
     if not ranks.is_first:
         reporter = QuietReporter()
     with _one_at_a_time(output) if ranks.is_first else nullcontext():
         reporter.message(f"{runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}")
+        for line in languages:
+            reporter.message(line)
         with _stopping_on_sigterm(_STOPPED_PREPARING):
             data = _prepare(recipe, output, runtime=runtime, initial=initial, reporter=reporter, ranks=ranks)
         torch.manual_seed(training.seed)
