@@ -7,11 +7,14 @@ them and end the process at each. Read ``bundle.py`` next.
 from __future__ import annotations
 
 import errno
+import fcntl
+import glob
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +23,7 @@ from pellucid.errors import StoppedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DISK", "Disk", "refuse_full_disk", "sha256_of"]
+__all__ = ["DISK", "Disk", "draft_of", "refuse_full_disk", "sha256_of"]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -114,3 +117,61 @@ def refuse_full_disk(path: Path, *, needed_bytes: int) -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
             raise StoppedError(message) from error
         raise
+
+
+@contextmanager
+def draft_of(output: Path) -> Iterator[Path]:
+    """Give a path to write to that becomes ``output`` at the end, and goes away if anything fails.
+
+    Every call has a draft of its own, in a hidden folder beside the output that is locked while it is written to. One
+    that a killed process left there is not locked any more, and is removed.
+
+    Raises:
+        FileExistsError: somebody else made the output meanwhile; theirs stays.
+    """
+    prefix = f".{output.name}.draft-"
+    for left in output.parent.glob(f"{glob.escape(prefix)}*"):
+        with suppress(OSError), _locked(left, wait=False):
+            DISK.remove(left)
+    with ExitStack() as held:
+        folder = _locked_folder(output.parent, prefix, held)
+        draft = folder / output.name
+        try:
+            yield draft
+            if draft.is_dir():
+                DISK.sync_folder(draft)
+            _put_in_place(draft, output)
+        finally:
+            DISK.remove(folder)
+
+
+def _put_in_place(draft: Path, output: Path) -> None:
+    made = FileExistsError(errno.EEXIST, "made by somebody else meanwhile", str(output))
+    if output.exists() or output.is_symlink():
+        raise made
+    try:
+        DISK.replace(draft, output)
+    except OSError as error:  # made since we looked
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}:
+            raise made from None
+        raise
+
+
+def _locked_folder(parent: Path, prefix: str, held: ExitStack) -> Path:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with suppress(FileNotFoundError):
+            held.enter_context(_locked(folder, wait=True))
+        # Before the lock it looked like one that was left, and somebody may have removed it.
+        if folder.exists():
+            return folder
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: bool) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)

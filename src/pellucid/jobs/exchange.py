@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.bundle import Bundle, load_bundle, save_bundle
-from pellucid.durable import DISK, refuse_full_disk
+from pellucid.durable import draft_of, refuse_full_disk
 from pellucid.errors import BundleError, ConfigError, ConversionError, IncompatibleModelError
 from pellucid.interop.formats import FORMATS, Format, engine_of, format_named, format_of
 from pellucid.interop.records import ForeignModel, refusal_message
@@ -225,14 +225,14 @@ def _refuse_existing(output: Path) -> None:
 
 @contextmanager
 def _beside(output: Path, *, needed_bytes: int) -> Iterator[Path]:
-    """Give a folder beside the output that becomes it at the end, and goes away if anything fails."""
-    draft = output.with_name(f".{output.name}.converting")
-    DISK.remove(draft)
+    """Give a draft that becomes the output at the end, and goes away if anything fails."""
     try:
-        with refuse_full_disk(output.parent, needed_bytes=needed_bytes):
+        with refuse_full_disk(output.parent, needed_bytes=needed_bytes), draft_of(output) as draft:
             yield draft
-            if draft.is_dir():
-                DISK.sync_folder(draft)
-            DISK.replace(draft, output)
-    finally:
-        DISK.remove(draft)
+    except FileExistsError as error:
+        if error.filename != str(output):
+            raise
+        raise ConfigError(
+            f"--output {output}: was made by another command while this one was at work; it stays as it is, and "
+            "nothing of this one is kept; name a new folder"
+        ) from None

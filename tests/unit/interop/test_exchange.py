@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from pellucid.config import ModelConfig, SpecialIds, TokenizerConfig
 from pellucid.errors import ConfigError, ConversionError, DataError, IncompatibleModelError
 from pellucid.interop import marian_config, marian_reading, marian_writing
 from pellucid.interop.formats import FORMATS
+from pellucid.jobs import exchange
 from pellucid.jobs.exchange import export_model, import_model
 from pellucid.model.transformer import Transformer
 from pellucid.text.corpus import SentencePair
@@ -72,6 +75,28 @@ def test_there_and_back_is_bit_equal(kind: str, tmp_path: Path) -> None:
             assert json.loads(left) == json.loads(right) if name.endswith("json") else left == right
     settings = [json.loads((f / "config.json").read_text()) for f in (folder, tmp_path / "again")]
     assert all(settings[1][name] == value for name, value in settings[0].items())
+
+
+def test_of_two_exports_to_one_output_one_is_kept_whole_and_the_other_is_refused(
+    tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [our_model(tmp_path / f"model-{seed}", tokenizers[True], seed=seed)[0] for seed in (5, 7)]
+    both_written, compared = Barrier(2), exchange._export_compared
+
+    def together(*arguments: object, **options: object) -> object:
+        both_written.wait(timeout=60)
+        return compared(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(exchange, "_export_compared", together)
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(export_model, model, tmp_path / "out", threads=1) for model in models]
+        (refusal,) = (error for one in running if (error := one.exception()))
+    assert isinstance(refusal, ConfigError)
+    assert "out: was made by another command while this one was at work" in str(refusal)
+    kept = models[0] if running[1].exception() else models[1]
+    monkeypatch.undo()
+    assert export_model(kept, tmp_path / "out", verify_only=True, threads=1).comparisons
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model-5", "model-7", "out"]
 
 
 @pytest.mark.parametrize("joint", [True, False], ids=["joint", "separate"])
