@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from pellucid.bundle import read_description
+from pellucid.durable import sha256_of
 from pellucid.interop import samples, verification
 
 from .conftest import Command
@@ -35,6 +38,18 @@ def test_a_model_runs_as_onnx(command: Command, tiny_model: Path, tmp_path: Path
     scores = [command("evaluate", model, *pair) for model in (tiny_model, "onnx")]
     assert [score.status for score in scores] == [0, 0], scores[1].err
     assert "chrF" in scores[1].out
+    both = command("evaluate", "onnx", "--against", tiny_model, *pair, "--json", "report.json")
+    assert both.status == 0, both.err
+    record = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    weights = read_description(tiny_model)
+    for key, folder, kind, sha256 in (
+        ("system", "onnx", "ONNX", sha256_of(tmp_path / "onnx" / "weights.bin")),
+        ("baseline", str(tiny_model), "pellucid", weights.files[weights.weights]),
+    ):
+        assert [record[key][name] for name in ("folder", "kind", "weights_sha256")] == [folder, kind, sha256]
+        assert f"{folder}, " in both.out
+        assert f"weights {sha256[:8]}" in both.out
+        assert record[key]["search"]["max_length_constant"] == 7
     again = command("export", tiny_model, "--format", "onnx", "--output", "onnx", "--verify-only", "--threads", "1")
     assert again.status == 0, again.err
 

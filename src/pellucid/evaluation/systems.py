@@ -37,10 +37,12 @@ class EvaluatedSystem:
     """Names of the settings that a reader has to see: the rest is at its default, or acts on no translation."""
     version: str = ""
     """Of pellucid."""
+    kind: str = "pellucid"
+    """Whose format the folder has: ours, or ``ONNX``."""
 
     def model_line(self, *, short: bool) -> str:
-        """Return folder, step where it is known, and checksum in one line."""
-        parts = [self.folder]
+        """Return folder, its format where it is not ours, step where it is known, and checksum in one line."""
+        parts = [self.folder] if self.kind == "pellucid" else [self.folder, self.kind]
         if "step" in self.facts:
             step = self.facts["step"]
             parts.append(f"step {step:,}" if isinstance(step, int) else f"step {step}")

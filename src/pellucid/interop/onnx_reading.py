@@ -38,6 +38,7 @@ __all__ = [
     "OnnxFolder",
     "is_onnx_folder",
     "read_onnx",
+    "read_onnx_description",
 ]
 
 DESCRIPTION: Final = "model.json"
@@ -112,6 +113,22 @@ def read_onnx(folder: Path) -> OnnxFolder:
         BundleError: a file is missing, damaged, a link, or of a newer format.
         IncompatibleModelError: the tokenizer is not the one of the graphs.
     """
+    description = read_onnx_description(folder)
+    _verify_files(folder, description)
+    tokenizer = load_tokenizer(folder / TOKENIZER)
+    config = description.model
+    sizes = (tokenizer.source_vocab_size, tokenizer.target_vocab_size)
+    if sizes != (config.source_vocab_size, config.target_vocab_size) or tokenizer.specials != config.specials:
+        raise IncompatibleModelError(f"{folder}: the tokenizer is not the one of these graphs; export the model again")
+    return OnnxFolder(folder, description, tokenizer)
+
+
+def read_onnx_description(folder: Path) -> OnnxDescription:
+    """Read what a folder says of itself, and nothing else of it.
+
+    Raises:
+        BundleError: ``model.json`` is missing, damaged, or of a newer format.
+    """
     path = folder / DESCRIPTION
     table = read_table(path, most=_MAX_DESCRIPTION_BYTES)
     found = table.get("format_version")
@@ -121,16 +138,9 @@ def read_onnx(folder: Path) -> OnnxFolder:
             f"{FORMAT_NAME!r} up to version {FORMAT_VERSION}"
         )
     try:
-        description = validated(OnnxDescription, table, place=str(path))
+        return validated(OnnxDescription, table, place=str(path))
     except ConfigError as error:
         raise BundleError(str(error)) from None
-    _verify_files(folder, description)
-    tokenizer = load_tokenizer(folder / TOKENIZER)
-    config = description.model
-    sizes = (tokenizer.source_vocab_size, tokenizer.target_vocab_size)
-    if sizes != (config.source_vocab_size, config.target_vocab_size) or tokenizer.specials != config.specials:
-        raise IncompatibleModelError(f"{folder}: the tokenizer is not the one of these graphs; export the model again")
-    return OnnxFolder(folder, description, tokenizer)
 
 
 def _verify_files(folder: Path, description: OnnxDescription) -> None:

@@ -14,6 +14,7 @@ from pellucid.errors import ConfigError, RequestError
 from pellucid.evaluation.metrics import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
+from pellucid.interop.onnx_reading import WEIGHTS, read_onnx_description
 from pellucid.jobs.models import open_translator
 from pellucid.text.corpus import read_pairs
 from pellucid.translation.translator import Translator
@@ -63,29 +64,38 @@ def evaluate_files(
     files = (("source", src), ("reference", ref))
     return replace(
         report,
-        system=describe_system(translator),
-        against=None if second is None else describe_system(second),
+        system=describe_system(translator, model),
+        against=None if second is None or against is None else describe_system(second, against),
         files=tuple(EvaluatedFile(side, str(path), sha256_of(path)) for side, path in files),
     )
 
 
-def describe_system(translator: Translator) -> EvaluatedSystem | None:
-    """Return which model a translator is and how it searches; None for one that came from no model folder."""
-    if translator.origin is None:
-        return None
-    description, config = translator.origin.description, translator.config
+def describe_system(translator: Translator, path: Path) -> EvaluatedSystem:
+    """Return which model a translator that was opened from ``path`` is, and how it searches.
+
+    Raises:
+        BundleError: the ONNX folder is not there any more.
+    """
+    config = translator.config
     search = config.model_dump(mode="json")
     always = ["sampling", "seed"] if config.sampling else ["beam_size", "length_penalty", "alpha"]
     changed = [name for name, field in type(config).model_fields.items() if getattr(config, name) != field.default]
     # Of the n best of a text the first alone is scored, and texts are batched without a trace in the result.
     decisive = dict.fromkeys(name for name in (*always, *changed) if name not in {"n_best", "batch_size"})
+    return replace(_model_of(translator, path), search=search, decisive=tuple(decisive), version=version("pellucid"))
+
+
+def _model_of(translator: Translator, path: Path) -> EvaluatedSystem:
+    if translator.origin is None:
+        return EvaluatedSystem(
+            str(path), weights_sha256=read_onnx_description(path).files[WEIGHTS], facts={}, search={}, kind="ONNX"
+        )
+    description = translator.origin.description
     return EvaluatedSystem(
-        folder=str(translator.origin.folder),
+        str(translator.origin.folder),
         weights_sha256=description.files[description.weights],
         facts=description.facts,
-        search=search,
-        decisive=tuple(decisive),
-        version=version("pellucid"),
+        search={},
     )
 
 

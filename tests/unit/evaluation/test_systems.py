@@ -55,6 +55,14 @@ def test_markdown_shows_whole_checksums_and_keeps_its_tables() -> None:
     assert "runs/new&#124;er/model" in page
 
 
+def test_a_format_that_is_not_ours_is_named() -> None:
+    foreign = EvaluatedSystem("out/onnx", weights_sha256=SHA, facts={}, search={}, kind="ONNX")
+    assert foreign.model_line(short=True) == f"out/onnx, ONNX, weights {SHA[:8]}"
+    assert NEW.model_line(short=True) == f"runs/new|er/model, step 4,100, weights {SHA[:8]}"
+    record = json.loads(replace(report(), against=foreign).to_json())
+    assert (record["system"]["kind"], record["baseline"]["kind"]) == ("pellucid", "ONNX")
+
+
 def test_lists_of_strings_alone_are_of_no_system() -> None:
     texts = ["A dog runs."]
     found = evaluate_translations(texts, texts, target_language="en", resamples=0)
