@@ -54,8 +54,11 @@ def train_small_run(folder: Path) -> Path:
     return folder / "small"
 
 
-def save_random_model(folder: Path, **changes: object) -> Path:
-    """Write a model of bytes with random weights: 2 encoder and 3 decoder layers, 3 heads, but for ``changes``."""
+def save_random_model(folder: Path, *, bias_deviation: float = 0.0, **changes: object) -> Path:
+    """Write a model of bytes with random weights: 2 encoder and 3 decoder layers, 3 heads, but for ``changes``.
+
+    A new model has biases of zero, which would hide one that is forgotten; ``bias_deviation`` makes them random.
+    """
     tokenizer = BytesTokenizer()
     shape: dict[str, object] = {
         "d_model": 18,
@@ -70,6 +73,10 @@ def save_random_model(folder: Path, **changes: object) -> Path:
     }
     torch.manual_seed(3)
     model = Transformer(ModelConfig.model_validate(shape | changes)).eval()
+    if bias_deviation:
+        for name, parameter in model.named_parameters():
+            if name.endswith(".bias"):
+                torch.nn.init.normal_(parameter, std=bias_deviation)
     save_bundle(folder, model, tokenizer=tokenizer, card="random", source_language="en", target_language="fr")
     return folder
 

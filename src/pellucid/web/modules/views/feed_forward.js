@@ -43,7 +43,7 @@ function Parts({one, model, state}) {
 }
 
 /** The whole way of one word: x, the pre-activations, the activations, the output. */
-function Through({one, state, order, unit}) {
+function Through({one, model, state, order, unit}) {
   const {x, p, h, output, trace, activation} = one;
   const room = useRoom(640);
   const [pointed, point] = useState(null);
@@ -64,7 +64,7 @@ function Through({one, state, order, unit}) {
   return html`
     <${Figure} name="feed-forward" title=${t("feed_forward.one", {name: rowName(one, one.query)})} provenance=${trace.provenance} table=${table} recompute=${recompute} subject=${`${trace.id} ${one.at} ${one.query} ${unit}`}
       says=${t(activation.isCut ? "feed_forward.one_says_cut" : "feed_forward.one_says_smooth", {width: x.length, units: p.length, awake, share: percent(awake / p.length), asleep: p.length - awake, formula: activation.formula("p")})}
-      caption=${t("feed_forward.one_caption", {entry: one.entry, parameters: one.parameters})}>
+      caption=${t("feed_forward.one_caption", {entry: one.entry, parameters: one.parameters}) + (model.config.activation === "gelu" ? ` ${t("feed_forward.phi")}` : "")}>
       <div class="controls"><${Choice} label=${t("feed_forward.order")} value=${state["feed_forward.order"] === "strength" ? "strength" : "place"} options=${["place", "strength"].map((own) => [own, t(`feed_forward.order_${own}`)])}
         onChange=${(own) => setState({"feed_forward.order": own === "strength" ? own : "", "feed_forward.from": ""})} /></div>
       <div class="vectors through">

@@ -18,7 +18,7 @@ export function Curve({p, h, activation, at, label, awake, says, room}) {
     <path class="drop" d=${`M${x(p[at])} ${foot}V${y(h[at])}H${x(0)}`} /><circle class="point" cx=${x(p[at])} cy=${y(h[at])} r="4.5" />
     <text class="label" x=${x(p[at]) + (isRight ? -9 : 0)} y=${Math.max(y(h[at]) - 9, 11)} text-anchor=${isRight ? "end" : x(p[at]) < 70 ? "start" : "middle"}>${label}</text>
     <text class="tick" x="2" y=${foot + 15}>${t("feed_forward.asleep", {n: p.length - awake})}</text><text class="tick" x=${width - 2} y=${foot + 15} text-anchor="end">${t("feed_forward.awake", {n: awake})}</text>
-    <text class="axis-title" x=${width - 2} y=${y(0) - 5} text-anchor="end">p</text><text class="axis-title" x=${x(0) - 6} y="11" text-anchor="end">h = ${activation.formula("p")}</text>
+    <text class="axis-title" x="2" y=${y(0) - 5}>p</text><text class="axis-title" x=${x(0) - 6} y="11" text-anchor="end">h = ${activation.formula("p")}</text>
   </svg>`;
 }
 
