@@ -204,13 +204,14 @@ class ModelConfig(Section):
         return ModelConfig.model_validate(changed)
 
 
-PRESETS: Final[dict[str, dict[str, int]]] = {
+PRESETS: Final[dict[str, dict[str, int | float]]] = {
     "tiny": {
         "num_encoder_layers": 2,
         "num_decoder_layers": 2,
         "d_model": 128,
         "d_feedforward": 512,
         "num_heads": 4,
+        "dropout": 0.1,
     },
     "small": {
         "num_encoder_layers": 3,
@@ -218,6 +219,7 @@ PRESETS: Final[dict[str, dict[str, int]]] = {
         "d_model": 256,
         "d_feedforward": 1024,
         "num_heads": 4,
+        "dropout": 0.1,
     },
     "base": {
         "num_encoder_layers": 6,
@@ -225,6 +227,7 @@ PRESETS: Final[dict[str, dict[str, int]]] = {
         "d_model": 512,
         "d_feedforward": 2048,
         "num_heads": 8,
+        "dropout": 0.1,
     },
     "big": {
         "num_encoder_layers": 6,
@@ -232,6 +235,7 @@ PRESETS: Final[dict[str, dict[str, int]]] = {
         "d_model": 1024,
         "d_feedforward": 4096,
         "num_heads": 16,
+        "dropout": 0.3,
     },
 }
 """The named sizes: ``base`` and ``big`` are the paper's (table 3), the others fit a laptop."""

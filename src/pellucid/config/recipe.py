@@ -30,10 +30,10 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 class Recipe(Section):
-    """Everything that decides a training run. ``preset`` fills the sizes of ``model`` that are not given."""
+    """Everything that decides a training run. ``preset`` fills in what ``model`` leaves open."""
 
     preset: Literal["tiny", "small", "base", "big"] = "base"
-    """Sizes of the model: ``tiny`` and ``small`` for a laptop, ``base`` and ``big`` are the paper's, table 3."""
+    """Sizes and dropout: ``tiny`` and ``small`` for a laptop, ``base`` and ``big`` are the paper's, table 3."""
     data: DataConfig = DataConfig()
     """Where the text comes from."""
     tokenizer: TokenizerConfig = TokenizerConfig()

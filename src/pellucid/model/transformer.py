@@ -19,7 +19,7 @@ from pellucid.errors import ConfigError
 from pellucid.model.attention import MultiHeadAttention, causal_may_attend, padding_may_attend
 from pellucid.model.cache import DecoderCache
 from pellucid.model.embedding import ZERO_VECTOR_ID, InputSum, OutputProjection, TokenEmbedding
-from pellucid.model.layers import DecoderLayer, EncoderLayer
+from pellucid.model.layers import DecoderLayer, EncoderLayer, FeedForward
 from pellucid.model.positions import Positions
 from pellucid.model.recorder import Recorder, Scope, below, scope_of, visit
 
@@ -102,8 +102,9 @@ class Transformer(nn.Module):
     """The encoder-decoder model of "Attention Is All You Need", and the variants that ``ModelConfig`` names.
 
     Masks of None mean that everything may be attended to; padding is never inferred from ids.
-    Weights are drawn from torch's default generator: Xavier uniform for linear maps, normal with
-    standard deviation d_model^-0.5 for tables, zero for biases.
+    Weights are drawn from torch's default generator: Xavier uniform for linear maps, the last of each
+    sub-layer divided by the root of the number of sub-layers in its stack; normal with standard
+    deviation d_model^-0.5 for tables; zero for biases.
 
     Raises:
         ConfigError: the configuration leaves the vocabulary sizes open.
@@ -248,6 +249,19 @@ class Transformer(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
             elif isinstance(module, Positions) and isinstance(module.table, nn.Parameter):
                 nn.init.normal_(module.table, std=deviation)
+        # The sums of residual connections begin near their input, however many there are (Radford et al. 2019,
+        # section 2.3). Without this, six post-norm layers a side learn the target by heart before they find the
+        # source: docs/log.md, 2026-11-22, "the first weights".
+        for stack in (self.encoder, self.decoder):
+            last_maps = _last_maps(stack)
+            for linear in last_maps:
+                linear.weight.mul_(len(last_maps) ** -0.5)
+
+
+def _last_maps(stack: nn.Module) -> list[nn.Linear]:
+    """Return the linear map of each sub-layer whose output is added to the residual sum."""
+    attentions = [module.output for module in stack.modules() if isinstance(module, MultiHeadAttention)]
+    return attentions + [module.outer for module in stack.modules() if isinstance(module, FeedForward)]
 
 
 def _final_norm(config: ModelConfig) -> nn.LayerNorm | None:

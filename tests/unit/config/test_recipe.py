@@ -36,6 +36,13 @@ def test_a_bare_recipe_is_the_papers_base_model() -> None:
     assert (model.dropout, recipe_from({}).training.label_smoothing) == (0.1, 0.1)
 
 
+def test_the_papers_big_model_has_more_dropout() -> None:
+    model = recipe_from({"preset": "big"}).model
+    # Vaswani et al. 2017, table 3, row "big"
+    assert (model.num_encoder_layers, model.num_decoder_layers) == (6, 6)
+    assert (model.d_model, model.d_feedforward, model.num_heads, model.dropout) == (1024, 4096, 16, 0.3)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_fills_what_is_not_given(preset: str) -> None:
     model = recipe_from({"preset": preset}).model

@@ -217,10 +217,15 @@ def test_initial_weights_are_spread_as_stated() -> None:
     )
     model = Transformer(config)
     assert model.source_embedding.weight.std().item() == pytest.approx(128**-0.5, rel=0.02)
-    layer = model.encoder.layers[0]
-    for linear in (layer.self_attention.queries, layer.feed_forward.inner, layer.feed_forward.outer):
+    layer, other = model.encoder.layers[0], model.decoder.layers[5]
+    inside = [layer.self_attention.queries, layer.feed_forward.inner, other.cross_attention.values]
+    # Two residual sums in each of six layers of the encoder, three in those of the decoder.
+    last_in_encoder = [layer.self_attention.output, layer.feed_forward.outer]
+    last_in_decoder = [other.self_attention.output, other.cross_attention.output, other.feed_forward.outer]
+    for linear in inside + last_in_encoder + last_in_decoder:
+        sums = 12 if linear in last_in_encoder else 18 if linear in last_in_decoder else 1
         rows, columns = linear.weight.shape
-        bound = (6 / (rows + columns)) ** 0.5
+        bound = (6 / (rows + columns) / sums) ** 0.5
         assert linear.weight.abs().max().item() == pytest.approx(bound, rel=0.01)
         assert linear.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
         assert not linear.bias.any()
