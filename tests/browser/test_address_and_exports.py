@@ -56,6 +56,7 @@ def test_a_link_opens_the_same_picture(shown: Shown, open_page: OpenPage) -> Non
         {"model": "learned", "view": "matrices", "kind": "cross", "layer": 1, "heads": 2, "query": 3, "key": 5},
         {"model": "pre", "view": "decoder", "layer": 2, "step": 4, "lang": "zh"},
         {"model": "walkthrough", "view": "targets", "targets.step": 2, "targets.sentence": 1},
+        {"model": "pre", "view": "feed_forward", "kind": "cross", "layer": 2, "query": 3, "feed_forward.unit": 5},
         {"model": "walkthrough", "view": "residual", "residual.block": "decoder.4.cross_attention"},
     ],
 )
@@ -108,6 +109,7 @@ def test_pictures_are_taken_away(shown: Shown, open_page: OpenPage, tmp_path: Pa
     for view, figure in (
         ("links", "links"),
         ("decoder", "decoder-cross"),
+        ("feed_forward", "feed-forward"),
         ("stack", "stack"),
         ("atlas", "atlas-encoder"),
     ):

@@ -108,6 +108,14 @@ TABLES: dict[str, tuple[dict[str, object], int, int | None, Expected]] = {
         {"view": "residual", "residual.block": "encoder.1.feed_forward", "residual.position": POSITION}, 7, 8,
         lambda t: t["encoder.1.feed_forward_norm"][POSITION],
     ),
+    "feed-forward": (
+        {"view": "feed_forward", "kind": "encoder", "layer": LAYER, "query": POSITION}, 3, 4,
+        lambda t: t["encoder.1.feed_forward.hidden"][POSITION],
+    ),
+    "feed-forward-all": (
+        {"view": "feed_forward", "kind": "decoder", "layer": LAYER}, 3, None,
+        lambda t: t["decoder.1.feed_forward.hidden"],
+    ),
     "decoder-self": (
         {"view": "decoder", "layer": LAYER, "step": STEP}, 1, None,
         lambda t: t["decoder.1.self_attention.weights"][:, STEP, : STEP + 1],

@@ -24,6 +24,7 @@ STATES: list[dict[str, object]] = [
     {"view": "matrices", "kind": "cross", "layer": 2, "heads": [0], "query": 1, "key": 2},
     {"view": "heads", "kind": "encoder", "layer": 0, "query": 4},
     {"view": "links", "kind": "cross", "layer": 1, "heads": [0, 2]},
+    {"view": "feed_forward", "kind": "decoder", "layer": 2, "query": 1, "feed_forward.unit": "3"},
     {"view": "decoder", "layer": 2, "step": 3},
     {"view": "softmax", "step": 2},
 ]
