@@ -106,7 +106,7 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
     assert [problem for window, may_fail in watched if not may_fail for problem in window.problems] == []
 
 
-class _Server:
+class Server:
     """``pellucid serve`` in a process of its own."""
 
     def __init__(self, *arguments: str) -> None:
@@ -137,6 +137,13 @@ class _Server:
                 return found[0]
             assert line, f"the server ended: {''.join(self.told)}"
 
+    def kill(self) -> None:
+        """Lose it at once, as a machine does that is switched off."""
+        self.process.kill()
+        self.process.wait(timeout=60)
+        self._reader.join()
+        self.process.stderr.close()  # type: ignore[union-attr]
+
     def stop(self) -> None:
         """End it as a process manager does; it leaves with status 0 and has complained of nothing."""
         self.process.send_signal(signal.SIGTERM)
@@ -150,12 +157,12 @@ class _Server:
 @pytest.fixture(scope="session")
 def serve(chromium: Browser) -> Iterator[Serve]:
     """Return a function that serves model folders on a free port and returns the address; one server a set."""
-    servers: dict[tuple[str, ...], _Server] = {}
+    servers: dict[tuple[str, ...], Server] = {}
 
     def start(*arguments: str | Path) -> str:
         key = tuple(map(str, arguments))
         if key not in servers:
-            servers[key] = _Server(*key)
+            servers[key] = Server(*key)
         return servers[key].address
 
     yield start

@@ -1,6 +1,6 @@
 // The page: its head with model and sentence, the list of chapters, and one view. Read views.js next.
 import {Component, html, useEffect, useRef, useState} from "pellucid/ui";
-import {get, isFile, makeTrace, useData} from "pellucid/data";
+import {forget, get, isFile, makeTrace, onLost, useData} from "pellucid/data";
 import {getState, setHover, setState, useAppState} from "pellucid/state";
 import {KINDS, depthOf} from "pellucid/sites";
 import {LANGUAGES, currentLanguage, loadTexts, t} from "pellucid/texts";
@@ -20,27 +20,44 @@ export function App() {
   const trace = useData(isReady ? `trace ${modelId}\n${source}\n${state.target}\n${attempt}` : null, () => makeTrace({model: modelId, source, target: state.target}));
   // A model and a trace of it: while others come, those that belong together stay.
   const pair = useRef({});
-  if (trace.value && model.value && [model.value.id, null].includes(trace.value.model)) pair.current = {trace: trace.value, model: model.value};
-  const shown = pair.current;
+  if (!trace.isStale && trace.value && model.value && [model.value.id, null].includes(trace.value.model)) pair.current = {trace: trace.value, model: model.value, attempt};
+  const shown = source ? pair.current : {};
   window.__inspect.trace = trace.isStale ? null : trace.value;
   useKeys();
+  const [isAlone, setAlone] = useState(false); // the server did not answer a picture
+  const again = () => {
+    forget();
+    setAlone(false);
+    setAttempt((number) => number + 1);
+  };
+  const lost = useRef(null);
+  onLost(({trace: id}) => {
+    if (id === undefined) return setAlone(true);
+    if (id === lost.current || id !== shown.trace?.id) return; // told already, or of a sentence that was left
+    lost.current = id;
+    again();
+  });
+  useEffect(() => setAlone(false), [trace.value]);
   useEffect(() => {
-    if (state.lang) loadTexts(state.lang).then(() => redraw((n) => n + 1)); // chosen here, or by a link or "back"
-  }, [state.lang]);
+    if (state.lang) loadTexts(state.lang).then(() => redraw((n) => n + 1), () => setAlone(true)); // chosen here, or by a link or "back"
+  }, [state.lang, attempt]);
   const problem = models.error ?? model.error ?? trace.error;
+  const isBusy = Boolean(source) && trace.isLoading && !problem;
+  const told = problem?.message ?? (isAlone ? t("error.gone") : null);
   return html`
     <a class="skip" href="#view" onClick=${skip}>${t("page.skip")}</a>
     <${Head} ...${{state, models: models.value, modelId}} />
     <div class="columns">
       <${Chapters} state=${state} />
-      <main id="view" tabindex="-1" aria-busy=${trace.isLoading}>
-        <${Sentence} ...${{source, target: state.target, trace: problem ? null : shown.trace, isBusy: trace.isLoading && !problem, retry: problem && (() => setAttempt(attempt + 1))}} />
-        ${problem && html`<p class="problem" role="alert">${problem.message}</p>`}
+      <main id="view" tabindex="-1" aria-busy=${isBusy}>
+        <${Sentence} ...${{source, target: state.target, trace: problem ? null : shown.trace, isBusy, isBroken: Boolean(told), again}} />
+        ${told && html`<p class="problem notice" role="alert">${told} <button onClick=${again}>${t("sentence.again")}</button></p>`}
+        ${!source && !problem && model.value && html`<${Welcome} model=${model.value} />`}
         ${shown.trace && !problem && html`<${Banner} trace=${shown.trace} />`}
-        ${shown.trace && !problem && html`<${Fenced} key=${state.view} subject=${shown.trace}><${Chapter} ...${{state, ...shown}} /><//>`}
+        ${shown.trace && !problem && html`<${Fenced} key=${`${state.view} ${shown.attempt}`} subject=${shown.trace}><${Chapter} ...${{state, ...shown}} /><//>`}
       </main>
     </div>
-    <${Tour} ...${shown} isWaiting=${trace.isStale} />`;
+    <${Tour} ...${shown} isWaiting=${trace.isStale || Boolean(problem)} />`;
 }
 
 function skip(event) {
@@ -50,7 +67,8 @@ function skip(event) {
 
 function Head({state, models, modelId}) {
   const theme = useTheme();
-  const ids = models?.models.flatMap(({id, name, steps}) => [[id, name], ...(steps ?? []).map((step) => [`${id}@${step}`, t("page.snapshot", {name, step})])]) ?? [];
+  const known = models?.models.flatMap(({id, name, steps}) => [[id, name], ...(steps ?? []).map((step) => [`${id}@${step}`, t("page.snapshot", {name, step})])]) ?? [];
+  const ids = !models || known.some(([id]) => id === modelId) ? known : [[modelId, modelId], ...known]; // of a link, or of a server before this one
   return html`
     <header class="page-head">
       <h1><button class="brand" onClick=${() => setState({view: "translate"})}>pellucid</button> <small>${t("page.subtitle")}</small></h1>
@@ -80,22 +98,44 @@ function Chapters({state}) {
 }
 
 /** The sentence that everything is about, and its translation; Enter translates another. */
-function Sentence({source, target, trace, isBusy, retry}) {
+function Sentence({source, target, trace, isBusy, isBroken, again}) {
   const box = useRef(null);
   const submit = (event) => {
     event.preventDefault();
     const text = box.current.value.trim();
-    if (text && (text !== getState().source || target)) setState({source: text, target: "", query: null, key: null, step: 0});
-    else if (text) retry?.(); // what failed is asked for again
+    if (!text) return;
+    const isOther = text !== source || target;
+    if (isOther) setState({source: text, target: "", query: null, key: null, step: 0});
+    if (!isOther || isBroken) again(); // whatever went wrong, this asks for all of it anew
   };
   return html`
     <form class="sentence" onSubmit=${submit}>
-      <input ref=${box} key=${source} defaultValue=${source} disabled=${isFile} dir="auto" aria-label=${t("sentence.source")} autocomplete="off" spellcheck=${false} enterkeyhint="go" />
+      <input ref=${box} key=${source} defaultValue=${source} placeholder=${t("sentence.type")} disabled=${isFile} dir="auto" aria-label=${t("sentence.source")} autocomplete="off" spellcheck=${false} enterkeyhint="go" />
       <button disabled=${isFile}>${t("sentence.go")}</button>
       <p class="translation" role="status">${isBusy ? t("sentence.busy") : html`<bdi dir="auto">${trace?.text ?? ""}</bdi>`}</p>
       ${isFile && html`<p class="hint">${t("file.fixed")}</p>`}
       ${target && html`<p class="hint">${t("sentence.given")} <button type="button" onClick=${() => setState({target: ""})}>${t("sentence.search")}</button></p>`}
     </form>`;
+}
+
+/** What stands where a model has no sentence to begin with. */
+function Welcome({model}) {
+  const [from, to] = model.languages.map(languageName);
+  return html`
+    <article class="welcome">
+      <h2>${t("welcome.title")}</h2>
+      <p class="lede">${t("welcome.model", {name: model.name, from, to})}</p>
+      <p>${t("welcome.text")}</p>
+    </article>`;
+}
+
+/** The name of a language in the language of the page; a code that has none stands for itself. */
+function languageName(code) {
+  try {
+    return new Intl.DisplayNames([currentLanguage()], {type: "language"}).of(code);
+  } catch {
+    return code;
+  }
 }
 
 /** Numbers that do not add up are told above every picture, never hidden. */

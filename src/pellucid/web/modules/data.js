@@ -38,17 +38,33 @@ function tensorOf(buffer, shape, dtype) {
   return new Tensor(new ARRAYS[dtype](buffer), axes);
 }
 
+let whenLost = () => {};
+
+/** Tell the page, once it asks for that, what the server has lost: {trace: id}, or {} where it does not answer at all. */
+export const onLost = (listener) => {
+  whenLost = listener;
+};
+
 /** fetch, but a server that does not answer is told in a sentence. */
 async function ask(path, options) {
   try {
     return await fetch(path, options);
-  } catch {
+  } catch (error) {
+    if (options.signal?.aborted) throw error; // by this page, which asks for something else
+    whenLost({});
     throw new Error(t("error.gone"));
   }
 }
 
 async function fetched(path) {
   const response = await ask(path, {headers: {Accept: "application/json, application/octet-stream"}});
+  if (response.status === 410) {
+    // Another server answers now, or this one had no room. The page makes the trace anew, under an id of its own, and
+    // nobody waits for numbers of the old one; so this answer never comes.
+    answers.delete(path);
+    whenLost({trace: path.split("/")[2]});
+    return new Promise(() => {});
+  }
   if (!response.ok) throw new Error(await complaint(response));
   if (response.headers.get("X-Shape") === null) return response.json();
   return tensorOf(await response.arrayBuffer(), response.headers.get("X-Shape"), response.headers.get("X-Dtype"));
@@ -88,13 +104,21 @@ export function get(path) {
   return entry.promise;
 }
 
-/** Ask the server for a trace; in a file, the one that it carries. */
+/** Forget every answer: the server may be another one by now. */
+export const forget = () => answers.clear();
+
+let asked = null;
+
+/** Ask the server for a trace; in a file, the one that it carries. One at a time: the server stops searching for the last. */
 export async function makeTrace({model, source, target}) {
   if (isFile) return get(document.documentElement.dataset.trace);
+  asked?.abort();
+  asked = new AbortController();
   const response = await ask("api/traces", {
     method: "POST",
     headers: {"Content-Type": "application/json"},
     body: JSON.stringify(target ? {model, source, target} : {model, source}),
+    signal: asked.signal,
   });
   if (!response.ok) throw new Error(await complaint(response));
   return response.json();

@@ -17,19 +17,21 @@ export function Tour({trace, model, isWaiting}) {
   const [stop, setStop] = useState(null);
   const card = useRef(null);
   const before = useRef(null); // what had the focus, and gets it back
-  const isEarly = useRef(false); // the stop was opened while its sentence was still being translated
+  const early = useRef([]); // stops that were opened while their sentence was still being translated
   const go = (next) => {
     if (stop === null) before.current = document.activeElement;
     if (next === null) before.current?.focus();
     setStop(next);
-    const state = next === null ? {} : STOPS[next].state(trace, model);
-    isEarly.current = isWaiting && next !== null && state.source === undefined;
-    setState(state);
+    if (next === null) return;
+    if (isWaiting) early.current.push(next);
+    setState(STOPS[next].state(trace, model));
   };
   useEffect(() => {
-    if (!isEarly.current || isWaiting || stop === null) return;
-    isEarly.current = false; // "it" stands elsewhere in the sentence that has come now
-    setState(STOPS[stop].state(trace, model));
+    if (isWaiting || !early.current.length) return;
+    // "it" stands elsewhere in the sentence that has come now; which view and sentence it is, was right at once.
+    const states = early.current.splice(0).map((one) => STOPS[one].state(trace, model));
+    const {view, source, target, ...words} = Object.assign({}, ...states);
+    setState(words);
   }, [trace, isWaiting]);
   open = go;
   useEffect(() => {
