@@ -164,6 +164,7 @@ def test_a_refused_sentence_has_no_translation(shown: Shown, open_page: OpenPage
     told = window.page.inner_text(".notice")
     assert "make it shorter, or give its sentences one by one" in told
     assert "translation.max_input_length" not in told
+    assert window.page.locator(AGAIN).count() == 0, "which would be refused again"
     window.screenshot("refused")
     window.page.fill(INPUT, "I am a student.")
     window.page.press(INPUT, "Enter")

@@ -30,19 +30,26 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect"]
 
+ModelAndText = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[MODEL] TEXT",
+        help="A model folder or run folder, and one sentence in quotes; without a folder, the walkthrough model.",
+    ),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(help="page.html is the page in one file, trace.npz the numbers; of a figure, its file."),
+]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(help="Weights in the page: none, those of the layer it opens with, or all; unset: what fits."),
+]
+
 
 def inspect(
-    model_and_text: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[MODEL] TEXT",
-            help="A model folder or run folder, and one sentence in quotes; without a folder, the walkthrough model.",
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(help="page.html is the page in one file, trace.npz the numbers; of a figure, its file."),
-    ] = None,
+    model_and_text: ModelAndText,
+    output: OutputOption = None,
     figure: FigureOption = None,
     show: ShowOption = None,
     view: Annotated[str | None, typer.Option(help="What the page opens with: attention, heads, softmax ...")] = None,
@@ -51,10 +58,7 @@ def inspect(
     heads: HeadsOption = None,
     step: StepOption = None,
     words: WordsOption = False,
-    weights: Annotated[
-        str | None,
-        typer.Option(help="Weights in the page: none, those of the layer it opens with, or all; unset: what fits."),
-    ] = None,
+    weights: WeightsOption = None,
     target: Annotated[str | None, typer.Option(help="Look at this translation instead of the model's own.")] = None,
     font: FontOption = None,
     plain: PlainOption = False,

@@ -18,7 +18,7 @@ WEB: Final = Path(pellucid.__file__).parent / "web"
 TEXTS: Final = WEB / "texts"
 MODULES: Final = sorted((WEB / "modules").rglob("*.js"))
 LANGUAGES: Final = sorted(path.stem for path in TEXTS.glob("*.json") if path.stem != "en")
-KEY: Final = r"[a-z]+(?:\.[\w${}]+)+"
+KEY: Final = r"[a-z_]+(?:\.[\w${}]+)+"
 
 
 def unique(pairs: list[tuple[str, str]]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Nothing is computed for a client that has left: its search ends at the next step, and the next client is served."""
+"""Nothing is computed for a client that has left, and few may wait: the next is refused, and told so."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message
 
 from pellucid.inspection import answers_trace
 from pellucid.inspection.opened import Catalogue
+from pellucid.inspection.tracing import trace as make_trace
 from pellucid.serving.app import create_app
 from pellucid.translation.stepper import ModelStepper
 
@@ -83,7 +84,7 @@ def test_a_search_ends_when_its_client_leaves(monkeypatch: pytest.MonkeyPatch, l
 def test_nothing_is_checked_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client leaves when the search is over already."""
     leaves = threading.Event()
-    whole = answers_trace.make_trace
+    whole = make_trace
 
     def traced(*arguments: object, **options: object) -> object:
         made = whole(*arguments, **options)  # type: ignore[arg-type]
@@ -97,3 +98,27 @@ def test_nothing_is_checked_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await status_of(slow_app(), leaves=leaves) == 499
 
     anyio.run(main)
+
+
+def test_eight_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on, statuses = threading.Event(), []
+
+    def held(*arguments: object, **options: object) -> object:
+        assert goes_on.wait(60)
+        return make_trace(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(answers_trace, "make_trace", held)
+
+    async def main() -> None:
+        app = slow_app()
+
+        async def ask() -> None:
+            statuses.append(await status_of(app, leaves=threading.Event()))
+            goes_on.set()
+
+        async with anyio.create_task_group() as clients:
+            for _ in range(10):
+                clients.start_soon(ask)
+
+    anyio.run(main)
+    assert statuses == [503, *[201] * 9], "one is computed, eight wait, and the tenth hears at once that they do"

@@ -24,7 +24,7 @@ export function App() {
   const shown = source ? pair.current : {};
   window.__inspect.trace = trace.isStale ? null : trace.value;
   useKeys();
-  const [isAlone, setAlone] = useState(false); // the server did not answer a picture
+  const [isAlone, setAlone] = useState(false); // the server does not answer
   const again = () => {
     forget();
     setAlone(false);
@@ -37,13 +37,15 @@ export function App() {
     lost.current = id;
     again();
   });
-  useEffect(() => setAlone(false), [trace.value]);
+  useEffect(() => {
+    if (trace.value) setAlone(false);
+  }, [trace.value]);
   useEffect(() => {
     if (state.lang) loadTexts(state.lang).then(() => redraw((n) => n + 1), () => setAlone(true)); // chosen here, or by a link or "back"
   }, [state.lang, attempt]);
   const problem = models.error ?? model.error ?? trace.error;
   const isBusy = Boolean(source) && trace.isLoading && !problem;
-  const told = problem?.message ?? (isAlone ? t("error.gone") : null);
+  const told = isAlone ? t("error.gone") : problem?.message;
   return html`
     <a class="skip" href="#view" onClick=${skip}>${t("page.skip")}</a>
     <${Head} ...${{state, models: models.value, modelId}} />
@@ -51,7 +53,7 @@ export function App() {
       <${Chapters} state=${state} />
       <main id="view" tabindex="-1" aria-busy=${isBusy}>
         <${Sentence} ...${{source, target: state.target, trace: problem ? null : shown.trace, isBusy, isBroken: Boolean(told), again}} />
-        ${told && html`<p class="problem notice" role="alert">${told} <button onClick=${again}>${t("sentence.again")}</button></p>`}
+        ${told && html`<p class="problem notice" role="alert">${told} ${!problem?.isRefusal && html`<button onClick=${again}>${t("sentence.again")}</button>`}</p>`}
         ${!source && !problem && model.value && html`<${Welcome} model=${model.value} />`}
         ${shown.trace && !problem && html`<${Banner} trace=${shown.trace} />`}
         ${shown.trace && !problem && html`<${Fenced} key=${`${state.view} ${shown.attempt}`} subject=${shown.trace}><${Chapter} ...${{state, ...shown}} /><//>`}

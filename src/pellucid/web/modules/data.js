@@ -52,7 +52,7 @@ async function ask(path, options) {
   } catch (error) {
     if (options.signal?.aborted) throw error; // by this page, which asks for something else
     whenLost({});
-    throw new Error(t("error.gone"));
+    throw new Error(t("error.silent"));
   }
 }
 
@@ -65,17 +65,16 @@ async function fetched(path) {
     whenLost({trace: path.split("/")[2]});
     return new Promise(() => {});
   }
-  if (!response.ok) throw new Error(await complaint(response));
+  if (!response.ok) throw await complaint(response);
   if (response.headers.get("X-Shape") === null) return response.json();
   return tensorOf(await response.arrayBuffer(), response.headers.get("X-Shape"), response.headers.get("X-Dtype"));
 }
 
+/** What the server says is wrong, as an error; a refusal is one that asking again would not change. */
 async function complaint(response) {
-  try {
-    return (await response.json()).error;
-  } catch {
-    return t("error.server", {status: response.status});
-  }
+  const told = await response.json().catch(() => ({}));
+  const isRefusal = response.status >= 400 && response.status < 500;
+  return Object.assign(new Error(told?.error ?? t("error.server", {status: response.status})), {isRefusal});
 }
 
 /** The answer of a path: parsed JSON, or a Tensor. Kept, up to 64 MB, since answers do not change. */
@@ -120,7 +119,7 @@ export async function makeTrace({model, source, target}) {
     body: JSON.stringify(target ? {model, source, target} : {model, source}),
     signal: asked.signal,
   });
-  if (!response.ok) throw new Error(await complaint(response));
+  if (!response.ok) throw await complaint(response);
   return response.json();
 }
 
