@@ -169,6 +169,20 @@ def test_the_activations_are_those_of_the_model(networks: Shown, open_page: Open
         np.testing.assert_allclose(found, function(values).numpy(), rtol=1e-11, atol=1e-13, err_msg=name)
 
 
+def test_units_that_write_nothing_are_not_among_the_strongest(networks: Shown, open_page: OpenPage) -> None:
+    window, _ = _opened(networks, open_page, "relu", "encoder")
+    found = window.page.evaluate(
+        """async () => {
+            const {Tensor} = await import('pellucid/data');
+            const {partsOf} = await import('pellucid/views/feed_forward_parts');
+            const weight = new Tensor(Float32Array.of(1, 2, 3, 4, 5, 6), [2, 3]);
+            const {strongest, rest, sum} = partsOf({one: {h: [0, 2, 0]}, weight, bias: [1, -1], most: 2});
+            return [strongest, [...rest], [...sum]];
+        }"""
+    )
+    assert found == [[1], [0, 0], [5, 9]]
+
+
 @pytest.mark.parametrize("order", ["place", "strength"])
 def test_cells_are_units_in_the_order_asked_for(networks: Shown, open_page: OpenPage, order: str) -> None:
     window, trace = _opened(networks, open_page, "relu", "encoder", **{"feed_forward.order": order})

@@ -26,6 +26,7 @@ export const STOPS = [
   {name: "it", state: (trace) => ({view: "links", kind: "cross", layer: 4, heads: [5], query: pronoun(trace), key: null, merge: false})},
   {name: "atlas", state: () => ({view: "atlas"})},
   {name: "residual", state: (trace) => ({view: "residual", "residual.block": "encoder.0.self_attention", "residual.position": String(it(trace))})},
+  {name: "feed_forward", state: (trace) => ({view: "feed_forward", kind: "encoder", layer: 0, query: it(trace), key: null, "feed_forward.unit": "", "feed_forward.from": ""})},
   {name: "decoder", state: (trace) => ({view: "decoder", step: pronoun(trace), layer: 4})},
   {name: "softmax", state: (trace) => ({view: "softmax", step: pronoun(trace), "softmax.id": ""})},
   {name: "targets", state: () => ({view: "targets", "targets.step": "0"})},

@@ -109,15 +109,15 @@ export function sumByHand({one, weight, bias, at}) {
 }
 
 /**
- * The output taken apart: what each of the `most` units writes that write the longest vectors, the others together,
- * the bias, and the sum of all, each a vector; in double precision.
+ * The output taken apart: what each of the `most` units writes that write the longest vectors (fewer where fewer write
+ * at all), the others together, the bias, and the sum of all, each a vector; in double precision.
  */
 export function partsOf({one, weight, bias, most}) {
   const [width, units] = weight.shape;
   const squares = new Float64Array(units);
   for (let i = 0; i < width; i += 1) for (let unit = 0; unit < units; unit += 1) squares[unit] += weight.data[i * units + unit] ** 2;
   const lengths = squares.map((square, unit) => Math.sqrt(square) * Math.abs(one.h[unit]));
-  const strongest = Array.from(lengths.keys()).sort((a, b) => lengths[b] - lengths[a] || a - b).slice(0, most);
+  const strongest = Array.from(lengths.keys()).filter((unit) => lengths[unit] > 0).sort((a, b) => lengths[b] - lengths[a] || a - b).slice(0, most);
   const vectors = strongest.map((unit) => Float64Array.from({length: width}, (_, i) => one.h[unit] * weight.data[i * units + unit]));
   const chosen = new Set(strongest);
   const rest = new Float64Array(width);

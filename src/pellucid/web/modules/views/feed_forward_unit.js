@@ -100,10 +100,10 @@ function Added({one, state, unit, weight, bias}) {
   const {output, trace} = one;
   const room = useRoom(500);
   const asked = STRONGEST.includes(state["feed_forward.most"]) ? state["feed_forward.most"] : "8";
-  const most = Math.min(Number(asked), one.h.length);
   const at = Math.min(Number(state["feed_forward.at"] ?? 0) || 0, output.length - 1);
-  const parts = useMemo(() => partsOf({one, weight, bias, most}), [one, weight, bias, most]);
+  const parts = useMemo(() => partsOf({one, weight, bias, most: Number(asked)}), [one, weight, bias, asked]);
   const {strongest, lengths, vectors, rest, few, sum} = parts;
+  const most = strongest.length;
   const others = one.h.length - most;
   const named = [...strongest.map((own) => t("feed_forward.unit_is", {unit: own})), ...(others ? [t("feed_forward.others", {n: others})] : []), "b₂", t("attention.sum")];
   const rows = [...vectors, ...(others ? [rest] : []), Float64Array.from(bias), sum];

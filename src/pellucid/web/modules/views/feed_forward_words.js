@@ -5,7 +5,7 @@ import {Matrix} from "pellucid/matrix";
 import {full, largest, percent, ranking, short} from "pellucid/numbers";
 import {setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {pieceLabel, pieceText} from "pellucid/tokens";
+import {cut, pieceLabel, pieceText} from "pellucid/tokens";
 import {rowName, useRoom} from "pellucid/views/attention_parts";
 import {SignedBar} from "pellucid/views/attention_products";
 import {Curve} from "pellucid/views/feed_forward_curve";
@@ -43,13 +43,13 @@ export function UnitEverywhere({one, unit}) {
       <div class="side-by-side"><div class="table-window unit-words" ref=${list} tabindex="0" role="region" aria-label=${t("feed_forward.words", {unit})}>
         <table class="steps"><thead><tr><th scope="col">${t("attention.column_piece")}</th><th scope="col">p</th><th scope="col">h</th><th></th></tr></thead><tbody>${Array.from(p, (_, word) => row(word))}</tbody></table>
       </div>
-      <${Curve} ...${{p, h, awake, room}} activation=${one.activation} at=${query} label=${pieceText(labels.rows[query])}
+      <${Curve} ...${{p, h, awake, room}} activation=${one.activation} at=${query} label=${cut(pieceText(labels.rows[query]), 12)}
         says=${t("feed_forward.words_curve", {formula: one.activation.formula("p"), awake, n: words, name: rowName(one, query), p: short(p[query]), h: short(h[query])})} /></div>
     <//>`;
 }
 
 /** An activation as a bar: from the left where none is below zero, else to both sides. */
-const Bar = ({value, most, isCut}) => (isCut ? html`<span class="activation-bar" aria-hidden="true" style=${{width: `${(9 * value) / most}rem`}}></span>` : html`<${SignedBar} value=${value} most=${most} />`);
+const Bar = ({value, most, isCut}) => (isCut ? html`<span class="activation-bar" aria-hidden="true" style=${{width: `${(100 * value) / most}%`}}></span>` : html`<${SignedBar} value=${value} most=${most} />`);
 
 /** All words by all units, a window of them at a time. */
 export function AllWords({one, state, order, unit}) {
