@@ -70,5 +70,6 @@ def make_model(tokenizer: WordTokenizer | BytesTokenizer, **changes: object) -> 
 
 def make_translator(tokenizer: WordTokenizer | BytesTokenizer | None = None, **changes: object) -> Translator:
     tokenizer = tokenizer or WordTokenizer()
-    config = TranslationConfig(beam_size=3, max_length_factor=1e-9, max_length_constant=5)
+    # Whatever the first weights are: three pieces at least, five at most.
+    config = TranslationConfig(beam_size=3, min_length=3, max_length_factor=1e-9, max_length_constant=5)
     return Translator(make_model(tokenizer, **changes), tokenizer, config=config)

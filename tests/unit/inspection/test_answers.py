@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.equivalence.numpy_transformer import position_vector
 
 from pellucid.bundle import load_bundle, save_bundle
 from pellucid.config import TranslationConfig
@@ -27,7 +28,7 @@ from .kit import WordTokenizer, make_model
 
 def opened_model(**changes: object) -> OpenedModel:
     tokenizer = WordTokenizer()
-    config = TranslationConfig(beam_size=3, max_length_factor=1e-9, max_length_constant=5)
+    config = TranslationConfig(beam_size=3, min_length=3, max_length_factor=1e-9, max_length_constant=5)
     return open_model(Translator(make_model(tokenizer, **changes).float(), tokenizer, config=config))
 
 
@@ -203,6 +204,15 @@ def test_rows_positions_and_neighbours_are_those_of_the_tables() -> None:
     assert first["piece"] == WordTokenizer().pieces[first["id"]]
     assert table(model_answer(OPENED, "neighbours/target/0", {})) == []
     assert table(model_answer(OPENED, "vocabulary/source", {})) == WordTokenizer().pieces
+
+
+@pytest.mark.parametrize("own", ["interleaved", "half_split_paper_frequency", "half_split_t2t"])
+def test_a_table_of_positions_of_any_layout_is_its_formula(own: str) -> None:
+    opened = opened_model(position_layout=own, position_offset=2)
+    for layout in ("interleaved", "half_split_paper_frequency", "half_split_t2t"):
+        found = array(model_answer(opened, "positions", {"layout": layout, "length": "11"}))
+        expected = [position_vector(position, 18, layout) for position in range(2, 13)]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7, err_msg=layout)
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,14 @@ def test_a_wrong_number_at_any_site_is_told_at_that_site(shape: dict[str, object
         assert (E, site) in failed(report), site
 
 
+def test_rows_that_were_rounded_to_bfloat16_are_no_alarm_and_rows_off_by_a_percent_are() -> None:
+    site = f"{CROSS}.weights"
+    rounded = replace(SOUND, provenance=replace(SOUND.provenance, dtype="bfloat16"))
+    for off, fails in ((1 + 2**-8.5, False), (1 - 2**-8.5, False), (1.01, True), (0.99, True)):
+        report = replace(rounded, arrays={**SOUND.arrays, site: SOUND[site] * off}).check()
+        assert (("rows sum to 1", site) in failed(report)) is fails
+
+
 def test_the_place_of_the_largest_error_is_told() -> None:
     array = SOUND[f"{CROSS}.concatenated"].copy()
     array[2, 7] += 0.5
