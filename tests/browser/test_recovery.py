@@ -77,6 +77,24 @@ def test_a_server_started_anew_is_not_noticed(mortal: MortalServer, open_page: O
     assert sum(request.method == "POST" for request in window.asked) == 2, "once at first, and once anew"
 
 
+def test_the_place_stays_while_a_chapter_is_drawn_anew(shown: Shown, open_page: OpenPage) -> None:
+    lost: list[str] = []
+
+    def answer(route: Route) -> None:
+        if any(trace_id in route.request.url for trace_id in lost):
+            route.fulfill(status=410, content_type="application/json", body='{"error": "gone"}')
+        else:
+            route.continue_()
+
+    link = shown.link("walkthrough", view="matrices", query=2, source="The animal was tired.")
+    window = open_page(link, may_fail=True, routes={"**/api/traces/**": answer}).ready()
+    lost.append(window.trace_id)
+    window.page.evaluate("scrollTo(0, 900)")
+    window.page.evaluate("import('pellucid/state').then(({setState}) => setState({layer: 3}))")
+    window.until("(id) => __inspect.trace && __inspect.trace.id !== id", lost[0])
+    assert window.ready().page.evaluate("scrollY") == 900
+
+
 @pytest.mark.parametrize("remedy", ["button", "Enter"])
 @pytest.mark.parametrize("view", ["matrices", "embeddings"])  # embeddings ask the model, not only the trace
 def test_a_lost_server_is_told_where_the_reader_is(

@@ -25,7 +25,9 @@ export function App() {
   window.__inspect.trace = trace.isStale ? null : trace.value;
   useKeys();
   const [isAlone, setAlone] = useState(false); // the server does not answer
+  const main = useRef(null);
   const again = () => {
+    main.current.style.minHeight = `${main.current.offsetHeight}px`; // so that the reader's place stays while all is drawn anew
     forget();
     setAlone(false);
     setAttempt((number) => number + 1);
@@ -37,6 +39,9 @@ export function App() {
     lost.current = id;
     again();
   });
+  useEffect(() => {
+    main.current.style.minHeight = "";
+  }, [state.view, source, modelId]);
   useEffect(() => {
     if (trace.value) setAlone(false);
   }, [trace.value]);
@@ -51,7 +56,7 @@ export function App() {
     <${Head} ...${{state, models: models.value, modelId}} />
     <div class="columns">
       <${Chapters} state=${state} />
-      <main id="view" tabindex="-1" aria-busy=${isBusy}>
+      <main id="view" tabindex="-1" aria-busy=${isBusy} ref=${main}>
         <${Sentence} ...${{source, target: state.target, trace: problem ? null : shown.trace, isBusy, isBroken: Boolean(told), again}} />
         ${told && html`<p class="problem notice" role="alert">${told} ${!problem?.isRefusal && html`<button onClick=${again}>${t("sentence.again")}</button>`}</p>`}
         ${!source && !problem && model.value && html`<${Welcome} model=${model.value} />`}
