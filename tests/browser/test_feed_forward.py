@@ -128,27 +128,30 @@ def test_what_is_printed_is_the_trace(
 def test_a_unit_opened_and_all_of_them_add_up(
     networks: Shown, open_page: OpenPage, model: str, kind: str, tmp_path: Path
 ) -> None:
-    state = {"feed_forward.unit": UNIT, "feed_forward.at": DIMENSION, "feed_forward.most": "4"}
+    at = f"{kind}.{LAYER}"
+    pre = networks.trace(model, SOURCE, TARGET)[f"{at}.feed_forward.pre_activation"][WORD]
+    unit = int(np.argsort(-pre)[1])  # awake: of one that is cut to 0, a wrong sum would look right
+    state = {"feed_forward.unit": unit, "feed_forward.at": DIMENSION, "feed_forward.most": "4"}
     window, trace = _opened(networks, open_page, model, kind, **state)
-    at, weights = f"{kind}.{LAYER}", _weights(trace, kind)
+    weights = _weights(trace, kind)
     x = trace[f"{at}.{ENTRIES[model, kind]}"][WORD].astype(np.float64)
     p, h, output = (trace[f"{at}.feed_forward.{name}"][WORD] for name in ("pre_activation", "hidden", "output"))
 
     _, rows = _csv(window, "feed-forward-unit", tmp_path)
-    hears, writes = weights["inner.weight"][UNIT], weights["outer.weight"][:, UNIT]
-    for column, expected in ((1, x), (2, hears), (3, x * hears), (4, writes), (5, h[UNIT] * writes)):
+    hears, writes = weights["inner.weight"][unit], weights["outer.weight"][:, unit]
+    for column, expected in ((1, x), (2, hears), (3, x * hears), (4, writes), (5, h[unit] * writes)):
         np.testing.assert_allclose(_column(rows, column), expected, rtol=1e-6, atol=1e-6)
-    assert _column(rows, 3).sum() + weights["inner.bias"][UNIT] == pytest.approx(p[UNIT], abs=1e-6)
-    assert _titles(window, ".pre-activation")[0] == pytest.approx(p[UNIT], abs=1e-6)
-    assert _titles(window, ".activation-value")[0] == pytest.approx(h[UNIT], abs=1e-6)
-    assert _by_hand(window, "feed-forward-unit") == pytest.approx((h[UNIT], h[UNIT]), abs=1e-6)
-    assert _by_hand(window, "feed-forward") == pytest.approx((h[UNIT], h[UNIT]), abs=1e-6)
+    assert _column(rows, 3).sum() + weights["inner.bias"][unit] == pytest.approx(p[unit], abs=1e-6)
+    assert _titles(window, ".pre-activation")[0] == pytest.approx(p[unit], abs=1e-6)
+    assert _titles(window, ".activation-value")[0] == pytest.approx(h[unit], abs=1e-6)
+    assert _by_hand(window, "feed-forward-unit") == pytest.approx((h[unit], h[unit]), abs=1e-6)
+    assert _by_hand(window, "feed-forward") == pytest.approx((h[unit], h[unit]), abs=1e-6)
     assert _by_hand(window, "feed-forward-sum") == pytest.approx((output[DIMENSION],) * 2, abs=2e-6)
 
     _, rows = _csv(window, "feed-forward-sum", tmp_path)
     *parts, total, shown = rows
     strongest = np.argsort(-np.abs(h) * np.linalg.norm(weights["outer.weight"], axis=0), kind="stable")[:4]
-    assert [row[0] for row in parts] == [*(f"unit {unit}" for unit in strongest), f"the other {len(h) - 4}", "b₂"]
+    assert [row[0] for row in parts] == [*(f"unit {own}" for own in strongest), f"the other {len(h) - 4}", "b₂"]
     vectors = np.array([[float(text) for text in row[3:]] for row in parts])
     np.testing.assert_allclose(vectors[:4], h[strongest, None] * weights["outer.weight"].T[strongest], atol=1e-6)
     np.testing.assert_allclose(vectors.sum(0), output, atol=1e-6)
