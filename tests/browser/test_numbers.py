@@ -168,7 +168,7 @@ def test_tables_are_the_trace(shown: Shown, open_page: OpenPage, model: str, tmp
             assert len(line) == len(row), figure
             for (text, title), whole in zip(line, row, strict=True):
                 if title:
-                    assert float(title) == float(whole), figure
+                    assert float(title.replace("\u2212", "-")) == float(whole), figure
                     printed = float(text.replace("\u2212", "-").replace("∞", "inf"))
                     assert printed == pytest.approx(float(whole), rel=6e-4, abs=1e-30), figure
 

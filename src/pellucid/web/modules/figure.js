@@ -2,7 +2,7 @@
 // see it as a table, recompute a number by hand, take it away as SVG, PNG or CSV. Read export.js next.
 import {html, useEffect, useRef, useState} from "pellucid/ui";
 import {csvOf, download, pngOf, svgOf} from "pellucid/export";
-import {full, short} from "pellucid/numbers";
+import {exact, plain, short} from "pellucid/numbers";
 import {t} from "pellucid/texts";
 
 const ROWS_AT_ONCE = 50;
@@ -38,7 +38,7 @@ export function Figure({name, title, says, caption, table, recompute, provenance
   }, [subject]);
   const about = {title, provenance};
   return html`
-    <section class="figure" data-figure=${name} aria-label=${title}>
+    <section class="figure" data-figure=${name} aria-label=${title} onCopy=${copyPlain}>
       <header>
         <h3>${title}</h3>
         <div class="tools" role="toolbar" aria-label=${t("figure.tools")}>
@@ -58,6 +58,14 @@ export function Figure({name, title, says, caption, table, recompute, provenance
     </section>`;
 }
 
+/** What is copied out of a picture has numbers as programs write them. */
+function copyPlain(event) {
+  const text = String(getSelection());
+  if (plain(text) === text) return;
+  event.clipboardData.setData("text/plain", plain(text));
+  event.preventDefault();
+}
+
 const cellText = (value) => (typeof value === "number" ? short(value) : String(value ?? ""));
 
 /** A window of the table; the whole of it is in the CSV. */
@@ -69,7 +77,7 @@ export function Table({columns, rows}) {
       <table>
         <thead><tr>${columns.map((column, i) => html`<th key=${i} scope="col"><bdi>${column}</bdi></th>`)}</tr></thead>
         <tbody>${shown.map((row, i) => html`<tr key=${first + i}>${row.map((value, j) => html`
-          <td key=${j} class=${typeof value === "number" ? "number" : ""} title=${typeof value === "number" ? full(value) : undefined}><bdi>${cellText(value)}</bdi></td>`)}</tr>`)}</tbody>
+          <td key=${j} class=${typeof value === "number" ? "number" : ""} title=${typeof value === "number" ? exact(value) : undefined}><bdi>${cellText(value)}</bdi></td>`)}</tr>`)}</tbody>
       </table>
     </div>
     ${rows.length > ROWS_AT_ONCE && html`
@@ -86,7 +94,7 @@ function Recomputed({lines, computed, shown}) {
     <div class="recomputed">
       <ol>${lines.map(({text, value}, i) => html`<li key=${i}><span>${text}</span> <b class="number">${value === undefined ? "" : short(value, 6)}</b></li>`)}</ol>
       <p class=${Math.abs(computed - shown) <= 1e-4 * Math.max(1, Math.abs(shown)) ? "agrees" : "differs"}>
-        ${t("recompute.verdict", {computed: short(computed, 8), shown: full(shown), difference: short(Math.abs(computed - shown), 2)})}
+        ${t("recompute.verdict", {computed: short(computed, 8), shown: exact(shown), difference: short(Math.abs(computed - shown), 2)})}
       </p>
     </div>`;
 }

@@ -2,7 +2,7 @@
 // Row looks at column. Hover previews, click or Enter pins, arrows move. Read figure.js next.
 import {html, useEffect, useLayoutEffect, useMemo, useRef, useState} from "pellucid/ui";
 import {colourOf, isDark} from "pellucid/palette";
-import {full, short} from "pellucid/numbers";
+import {exact, short} from "pellucid/numbers";
 import {useTheme} from "pellucid/theme";
 import {t} from "pellucid/texts";
 import {cut} from "pellucid/tokens";
@@ -63,7 +63,7 @@ export function Matrix({values, shape, rows, columns, predicts, scale, hidden, c
           <span role="gridcell" aria-colindex=${(shown?.[1] ?? 0) + 1}>${shown ? say(...shown) : t("matrix.keys")}</span>
         </div>
       </div>
-      <output class="matrix-says" aria-live="polite">${shown ? html`${say(...shown)} <span class="exact">${full(values[shown[0] * width + shown[1]])}</span>` : !isQuiet && html`<span class="hint">${t("matrix.hint")}</span>`}</output>
+      <output class="matrix-says" aria-live="polite">${shown ? html`${say(...shown)} <span class="exact">${exact(values[shown[0] * width + shown[1]])}</span>` : !isQuiet && html`<span class="hint">${t("matrix.hint")}</span>`}</output>
     </div>`;
 }
 

@@ -9,8 +9,9 @@ export function short(value, digits = 4) {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : MINUS + "∞";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  const text = size < 1e-4 || size >= 1e7 ? size.toExponential(digits - 1) : String(Number(size.toPrecision(digits)));
-  return (value < 0 ? MINUS : "") + text;
+  let text = size < 1e-4 || size >= 1e7 ? size.toExponential(digits - 1) : String(Number(size.toPrecision(digits)));
+  if (text === "1" && Math.fround(size) < 1) text = String(Number(size.toPrecision(8))); // what is not all never reads 1
+  return (value < 0 ? MINUS : "") + text.replace("e-", `e${MINUS}`);
 }
 
 /** The fewest digits that name this float32 and no other: for copies, CSV and hovering. */
@@ -23,7 +24,20 @@ export function full(value) {
   return String(value);
 }
 
-export const percent = (value, digits = 3) => `${short(value * 100, digits)} %`;
+/** The same digits with the minus of printed numbers, for the eye and the ear; files and copies keep ASCII. */
+export const exact = (value) => full(value).replaceAll("-", MINUS);
+
+/** A text as it is copied: numbers that programs can read. */
+export const plain = (text) => text.replace(/\u2212(?=[\d∞.])/g, "-");
+
+/** A share as a percentage; one that is not all never reads 100 %, one that is not nothing never 0 %. */
+export function percent(value, digits = 3) {
+  const size = Math.abs(value) * 100;
+  const hundred = Number(size.toPrecision(digits)) === 100;
+  if (hundred && size < 100) return `${value < 0 ? `< ${MINUS}` : "> "}99.9 %`;
+  if (hundred || size < 1e-4 || size >= 1000) return `${short(value * 100, digits)} %`;
+  return `${value < 0 ? MINUS : ""}${size.toPrecision(digits)} %`;
+}
 
 export function dot(left, right) {
   let sum = 0;

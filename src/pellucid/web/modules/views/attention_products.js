@@ -2,7 +2,7 @@
 import {html} from "pellucid/ui";
 import {Figure} from "pellucid/figure";
 import {Strip} from "pellucid/matrix";
-import {full, percent, short} from "pellucid/numbers";
+import {exact, percent, short} from "pellucid/numbers";
 import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -43,7 +43,7 @@ export function Products({one, state, at}) {
       <div class="table-window" tabindex="0" role="region" aria-label=${t("attention.products_list")}>
         <table><thead><tr><th scope="col">${t("attention.dimension")}</th><th scope="col">q</th><th scope="col">k</th><th scope="col">q × k</th><th scope="col">${t("attention.running")}</th></tr></thead>
           <tbody>${order.slice(0, MOST_LISTED).map((i, place) => html`<tr key=${i}><td class="number">${i}</td>
-            ${[q[i], key[i], products[i], running[place]].map((value, n) => html`<td key=${n} class="number" title=${full(value)}>${short(value)}</td>`)}</tr>`)}</tbody></table>
+            ${[q[i], key[i], products[i], running[place]].map((value, n) => html`<td key=${n} class="number" title=${exact(value)}>${short(value)}</td>`)}</tr>`)}</tbody></table>
       </div></div>
       ${order.length > MOST_LISTED && html`<p class="hint">${t("attention.products_rest", {n: order.length - MOST_LISTED, sum: short(total(order.slice(MOST_LISTED).map((i) => products[i])))})}</p>`}
     <//>`;
@@ -89,10 +89,10 @@ export function Context({one, state}) {
       <table class="steps terms">
         <thead><tr><th scope="col">${t("attention.column_piece")}</th><th scope="col">softmax</th><th scope="col">v[${at}]</th><th scope="col">softmax × v[${at}]</th><th></th></tr></thead>
         <tbody>${first.map((j) => html`<tr key=${j}><th scope="row"><span class="count">${j}</span> <bdi dir="auto">${pieceText(labels.columns[j])}</bdi></th>
-          <td class="number" title=${full(weights[j])}>${short(weights[j])}</td><td class="number" title=${full(column[j])}>${short(column[j])}</td><td class="number" title=${full(terms[j])}>${short(terms[j])}</td>
+          <td class="number" title=${exact(weights[j])}>${short(weights[j])}</td><td class="number" title=${exact(column[j])}>${short(column[j])}</td><td class="number" title=${exact(terms[j])}>${short(terms[j])}</td>
           <td><${SignedBar} value=${terms[j]} most=${most} /></td></tr>`)}
           ${rest.length > 0 && html`<tr><th scope="row">${t("sum.rest", {n: rest.length})}</th><td class="number">${percent(total(rest.map((j) => weights[j])))}</td><td></td><td class="number">${short(total(rest.map((j) => terms[j])))}</td><td></td></tr>`}</tbody>
-        <tfoot><tr><th scope="row">${t("attention.sum")} = z[${at}]</th><td></td><td></td><td class="number" title=${full(z[at])}>${short(z[at])}</td><td></td></tr></tfoot>
+        <tfoot><tr><th scope="row">${t("attention.sum")} = z[${at}]</th><td></td><td></td><td class="number" title=${exact(z[at])}>${short(z[at])}</td><td></td></tr></tfoot>
       </table>
     <//>`;
 }

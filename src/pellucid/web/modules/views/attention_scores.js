@@ -2,7 +2,7 @@
 import {html, useRef} from "pellucid/ui";
 import {Figure} from "pellucid/figure";
 import {Thumbnail} from "pellucid/matrix";
-import {full, percent, ranking, short} from "pellucid/numbers";
+import {exact, percent, ranking, short} from "pellucid/numbers";
 import {Choice} from "pellucid/pickers";
 import {setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -50,7 +50,7 @@ export function Scores({one, state, pinned, looked}) {
           <th scope="col">v<small>${t("attention.column_value")}</small></th><th scope="col">softmax × v<small>${t("attention.column_sum")}</small></th>
         </tr></thead>
         <tbody>${shown.map((j) => html`<${Row} key=${j} ...${{one, j, raised: raised[j], may: may(j), isPinned: pinned === j, value: one.values.part(j).data, weighted: weighted[j], scale, sumScale}} />`)}</tbody>
-        <tfoot><tr><th scope="row">${t("attention.sum")}</th><td></td><td></td><td class="number">${short(sum)}</td><td class="number">${short(total(Array.from(weights)))}</td><td></td><td class="number"><i class="letter">z</i> =</td>
+        <tfoot><tr><th scope="row">${t("attention.sum")}</th><td></td><td></td><td class="number">${short(sum)}</td><td class="number">${short(Number(total(Array.from(weights)).toFixed(6)))}</td><td></td><td class="number"><i class="letter">z</i> =</td>
           <td><${Thumbnail} values=${one.context} shape=${[1, one.context.length]} scale=${sumScale} size=${120} height=${18} label="z" /></td></tr></tfoot>
       </table>
       ${scores.length > MOST_ROWS && html`<p class="paging">${t(hiddenShare === null ? "attention.all_rows" : "attention.hidden_rows", {n: scores.length - shown.length, all: scores.length, share: percent(hiddenShare ?? 0)})}
@@ -81,10 +81,10 @@ function Row({one, j, raised, may, isPinned, value, weighted, scale, sumScale}) 
   return html`
     <tr ref=${line} class=${`${isHovered ? "hovered" : ""} ${isPinned ? "pinned" : ""} ${may ? "" : "masked"}`} onPointerEnter=${() => setHover({side, position: j})} onPointerLeave=${() => setHover(null)}>
       <th scope="row"><span class="count">${j}</span> <bdi dir="auto">${piece}</bdi></th>
-      <td class="number"><button type="button" class="product" aria-pressed=${isPinned} aria-label=${t("attention.open_product", {piece, value: short(scores[j])})} title=${full(scores[j])} onClick=${choose}>${short(scores[j])}</button></td>
-      <td class="number" title=${full(scaled[j])}>${short(scaled[j])}</td>
+      <td class="number"><button type="button" class="product" aria-pressed=${isPinned} aria-label=${t("attention.open_product", {piece, value: short(scores[j])})} title=${exact(scores[j])} onClick=${choose}>${short(scores[j])}</button></td>
+      <td class="number" title=${exact(scaled[j])}>${short(scaled[j])}</td>
       <td class="number">${may ? short(raised) : html`<span class="masked-mark">${t("attention.masked")}</span>`}</td>
-      <td class="number" title=${full(weights[j])}>${may ? short(weights[j]) : "0"}</td>
+      <td class="number" title=${exact(weights[j])}>${may ? short(weights[j]) : "0"}</td>
       <td class="weight"><span class="bar" style=${{width: `${(weights[j] * 100).toFixed(2)}%`}}></span></td>
       <td><${Thumbnail} values=${value} shape=${[1, width]} scale=${scale} size=${120} height=${16} label=${`v ${piece}`} /></td>
       <td><${Thumbnail} values=${weighted} shape=${[1, width]} scale=${sumScale} size=${120} height=${16} label=${`${short(weights[j])} × v ${piece}`} /></td>

@@ -4,7 +4,7 @@ import {html, useMemo} from "pellucid/ui";
 import {useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/figure";
 import {Matrix, Strip} from "pellucid/matrix";
-import {cosine, full, largest, norm, short} from "pellucid/numbers";
+import {cosine, exact, largest, norm, short} from "pellucid/numbers";
 import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -54,8 +54,8 @@ function Opened({one, own, state, ranked}) {
     columns: [t("attention.dimension"), "x", `W₁[·, ${unit}]`, `x × W₁[·, ${unit}]`, `W₂[${unit}, ·]`, `h × W₂[${unit}, ·]`],
     rows: Array.from(x, (value, i) => [i, value, hears[i], products[i], writes[i], written[i]]),
   });
-  const line = (name, cells, value, key) => html`<tr key=${key}><th scope="row">${name}</th>${cells.map((cell, n) => html`<td key=${n} class="number" title=${full(cell)}>${short(cell)}</td>`)}
-    <td class="number" title=${full(value)}>${short(value)}</td><td><${SignedBar} value=${value} most=${most} /></td></tr>`;
+  const line = (name, cells, value, key) => html`<tr key=${key}><th scope="row">${name}</th>${cells.map((cell, n) => html`<td key=${n} class="number" title=${exact(cell)}>${short(cell)}</td>`)}
+    <td class="number" title=${exact(value)}>${short(value)}</td><td><${SignedBar} value=${value} most=${most} /></td></tr>`;
   const says = t(p > 0 ? "feed_forward.unit_says" : activation.isCut ? "feed_forward.unit_silent" : "feed_forward.unit_faint", {unit, d: x.length, name: rowName(one, one.query), bias: short(bias), p: short(p), h: short(h), length: short(norm(written))});
   return html`
     <${Figure} name="feed-forward-unit" title=${t("feed_forward.unit", {unit})} says=${says} caption=${t("feed_forward.unit_caption")} provenance=${trace.provenance} table=${table}
@@ -72,11 +72,11 @@ function Opened({one, own, state, ranked}) {
           <thead><tr><th scope="col">${t("attention.dimension")}</th><th scope="col">x</th><th scope="col"><${Formula} text="W_1" /></th><th scope="col">x × <${Formula} text="W_1" /></th><th></th></tr></thead>
           <tbody>${order.slice(0, LISTED).map((i) => line(i, [x[i], hears[i]], products[i], i))}
             ${rest.length > 0 && html`<tr><th scope="row">${t("sum.rest", {n: rest.length})}</th><td></td><td></td><td class="number">${short(total(rest.map((i) => products[i])))}</td><td></td></tr>`}
-            <tr><th scope="row"><${Formula} text="b_1" />[${unit}]</th><td></td><td></td><td class="number" title=${full(bias)}>${short(bias)}</td><td><${SignedBar} value=${bias} most=${most} /></td></tr></tbody>
-          <tfoot><tr><th scope="row">${t("attention.sum")} = p[${unit}]</th><td></td><td></td><td class="number pre-activation" title=${full(p)}>${short(p)}</td><td></td></tr></tfoot>
+            <tr><th scope="row"><${Formula} text="b_1" />[${unit}]</th><td></td><td></td><td class="number" title=${exact(bias)}>${short(bias)}</td><td><${SignedBar} value=${bias} most=${most} /></td></tr></tbody>
+          <tfoot><tr><th scope="row">${t("attention.sum")} = p[${unit}]</th><td></td><td></td><td class="number pre-activation" title=${exact(p)}>${short(p)}</td><td></td></tr></tfoot>
         </table>
       </div>
-      <p class="equation"><span class="formula">h[${unit}] = ${activation.formula(bracketed(p))} = </span><b class="number activation-value" title=${full(h)}>${short(h)}</b></p>
+      <p class="equation"><span class="formula">h[${unit}] = ${activation.formula(bracketed(p))} = </span><b class="number activation-value" title=${exact(h)}>${short(h)}</b></p>
       <div class="vectors">
         ${strip(html`<span class="formula"><${Formula} text="W_2" />[${unit}, ·]</span> <small>${t("feed_forward.writes")}</small>`, writes, `W₂[${unit}, ·]`)}
         ${strip(html`<span class="formula">h × <${Formula} text="W_2" />[${unit}, ·]</span> <small>${t("feed_forward.written")}</small>`, written, `h × W₂[${unit}, ·]`, Math.max(largest(writes), largest(written), 1e-12))}
@@ -125,9 +125,9 @@ function Added({one, state, unit, weight, bias}) {
           <thead><tr><th scope="col">${t("heads.part")}</th><th scope="col">h</th><th scope="col">${t("heads.length")}</th><th scope="col">[${at}]</th><th></th></tr></thead>
           <tbody>${rows.slice(0, -1).map((row, n) => html`<tr key=${named[n]} class=${strongest[n] === unit ? "pinned" : ""}>
             <th scope="row">${n < most ? html`<button type="button" class="product" aria-pressed=${strongest[n] === unit} onClick=${() => chooseUnit(strongest[n])}>${named[n]}</button>` : named[n]}</th>
-            <td class="number" title=${n < most ? full(one.h[strongest[n]]) : undefined}>${n < most ? short(one.h[strongest[n]]) : ""}</td><td class="number">${short(n < most ? lengths[strongest[n]] : norm(row))}</td>
-            <td class="number" title=${full(row[at])}>${short(row[at])}</td><td><${SignedBar} value=${row[at]} most=${widest} /></td></tr>`)}</tbody>
-          <tfoot><tr><th scope="row">${t("attention.sum")} = FFN(x)[${at}]</th><td></td><td class="number">${short(norm(sum))}</td><td class="number" title=${full(sum[at])}>${short(sum[at])}</td><td></td></tr></tfoot>
+            <td class="number" title=${n < most ? exact(one.h[strongest[n]]) : undefined}>${n < most ? short(one.h[strongest[n]]) : ""}</td><td class="number">${short(n < most ? lengths[strongest[n]] : norm(row))}</td>
+            <td class="number" title=${exact(row[at])}>${short(row[at])}</td><td><${SignedBar} value=${row[at]} most=${widest} /></td></tr>`)}</tbody>
+          <tfoot><tr><th scope="row">${t("attention.sum")} = FFN(x)[${at}]</th><td></td><td class="number">${short(norm(sum))}</td><td class="number" title=${exact(sum[at])}>${short(sum[at])}</td><td></td></tr></tfoot>
         </table>
         <${Matrix} values=${stacked} shape=${[rows.length, output.length]} rows=${named} columns=${null} scale=${{kind: "diverging", most: Math.max(largest(stacked), 1e-12)}} cell=${[Math.max((room - 140) / output.length, 0.5), 16]}
           name=${t("feed_forward.vectors")} selected=${[null, at]} onSelect=${(row, i) => setState({"feed_forward.at": String(i), ...(row < most ? {"feed_forward.unit": String(strongest[row])} : {})})} describe=${(row, i) => `${named[row]} [${i}] = ${short(stacked[row * output.length + i])}`} />

@@ -2,7 +2,7 @@
 import {html, useEffect, useMemo, useRef} from "pellucid/ui";
 import {Figure} from "pellucid/figure";
 import {Matrix} from "pellucid/matrix";
-import {full, largest, percent, ranking, short} from "pellucid/numbers";
+import {exact, largest, percent, ranking, short} from "pellucid/numbers";
 import {setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {cut, pieceLabel, pieceText} from "pellucid/tokens";
@@ -36,7 +36,7 @@ export function UnitEverywhere({one, unit}) {
   const row = (word) => html`<tr key=${word} class=${`${hover?.side === side && hover.position === word ? "hovered" : ""} ${word === query ? "pinned" : ""} ${isAwake(p[word]) ? "" : "masked"}`}
     onPointerEnter=${() => setHover({side, position: word})} onPointerLeave=${() => setHover(null)}>
     <th scope="row"><span class="count">${word}</span> <button type="button" class="word" aria-pressed=${word === query} onClick=${() => setState({query: word})}><bdi dir="auto">${pieceText(labels.rows[word])}</bdi>${labels.predicts && html` <small>→ <bdi dir="auto">${pieceText(labels.predicts[word])}</bdi></small>`}</button></th>
-    <td class="number" title=${full(p[word])}>${short(p[word])}</td><td class="number" title=${full(h[word])}>${short(h[word])}</td><td><${Bar} value=${h[word]} most=${most} isCut=${one.activation.isCut} /></td></tr>`;
+    <td class="number" title=${exact(p[word])}>${short(p[word])}</td><td class="number" title=${exact(h[word])}>${short(h[word])}</td><td><${Bar} value=${h[word]} most=${most} isCut=${one.activation.isCut} /></td></tr>`;
   return html`
     <${Figure} name="feed-forward-words" title=${t("feed_forward.words", {unit})} provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${one.at} ${unit}`} caption=${t("feed_forward.words_caption")}
       says=${`${t(awake ? "feed_forward.words_says" : "feed_forward.words_none", {unit, awake, n: words, name: rowName(one, top), h: short(h[top])})} ${t("feed_forward.words_same")}`}>
