@@ -15,10 +15,10 @@ const NARROWEST = 240;
 export function LineChart({series, width: widest = 720, height = 280, xScale = "linear", xTitle, yTitle, marks = [], picked = null, onPick, describe, name}) {
   const [frame, room] = useWidth(widest);
   const width = Math.max(Math.min(widest, room), NARROWEST);
-  const scales = useMemo(() => scalesOf(series, width, height, xScale), [series, width, height, xScale]);
+  const scales = useMemo(() => scalesOf({series, marks, width, height, xScale}), [series, width, height, xScale, marks.join()]);
   const [near, setNear] = useState(null);
   if (!scales) return html`<div ref=${frame}></div>`;
-  const {x, y, xTicks, yTicks} = scales;
+  const {x, y, xTicks, yTicks, gap} = scales;
   const onMove = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     const at = ((event.clientX - box.left) / box.width) * width;
@@ -32,7 +32,9 @@ export function LineChart({series, width: widest = 720, height = 280, xScale = "
       ${xTicks.map((value) => html`<text key=${`x${value}`} class="tick" x=${x(value)} y=${height - BOTTOM + 18} text-anchor="middle">${short(value, 3)}</text>`)}
       <text class="axis-title" x=${width - RIGHT} y=${height - 6} text-anchor="end">${xTitle}</text>
       <text class="axis-title" x=${LEFT} y=${TOP - 1}>${yTitle}</text>
-      ${series.map((one) => html`<path key=${one.name} class="curve" d=${one.points.map(([a, b], i) => `${i ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("")} stroke=${one.colour} stroke-dasharray=${one.dash ?? "none"} />`)}
+      ${series.map((one) => html`<path key=${one.name} class="curve" d=${pathOf(one.points, x, y, gap)} stroke=${one.colour} stroke-dasharray=${one.dash ?? "none"} />`)}
+      ${gap !== null && html`<path class="axis-break" d=${`M${gap - 5} ${height - BOTTOM + 5}l4 -10M${gap + 1} ${height - BOTTOM + 5}l4 -10`} />
+        ${series.map((one) => one.points.filter(([a]) => a < 1).map(([a, b]) => html`<circle key=${`${one.name}${a}`} cx=${x(a)} cy=${y(b)} r="3" fill=${one.colour} />`))}`}
       ${near && html`<circle class="near" cx=${x(near.a)} cy=${y(near.b)} r="4" />`}
       ${marks.map((value) => html`<g key=${`m${value}`} class=${`mark ${picked === value ? "picked" : ""}`} role="button" tabindex="0" aria-pressed=${picked === value} aria-label=${`${xTitle} ${value}`}
         onClick=${() => pick(value)} onKeyDown=${(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), pick(value))}>
@@ -41,17 +43,32 @@ export function LineChart({series, width: widest = 720, height = 280, xScale = "
     <output class="matrix-says" aria-live="polite">${near ? (describe ?? ((own, a, b) => `${own}: ${a}, ${short(b)}`))(near.name, near.a, near.b) : ""}</output>`;
 }
 
-function scalesOf(series, width, height, xScale) {
-  const xs = series.flatMap(({points}) => points.map(([a]) => a));
+function scalesOf({series, marks, width, height, xScale}) {
+  const xs = [...series.flatMap(({points}) => points.map(([a]) => a)), ...(xScale === "log" ? marks : [])];
   const ys = series.flatMap(({points}) => points.map(([, b]) => b)).filter(Number.isFinite);
   if (!xs.length || !ys.length) return null;
-  const toX = xScale === "log" ? (value) => Math.log10(Math.max(value, 1)) : (value) => value;
+  const hasZero = xScale === "log" && xs.some((value) => value < 1);
+  const toX = xScale === "log" ? logarithmic(xs) : (value) => value;
   const [x0, x1] = [Math.min(...xs.map(toX)), Math.max(...xs.map(toX))];
   const [y0, y1] = [Math.min(...ys), Math.max(...ys)];
   const x = (value) => LEFT + ((toX(value) - x0) / (x1 - x0 || 1)) * (width - LEFT - RIGHT);
   const y = (value) => height - BOTTOM - ((value - y0) / (y1 - y0 || 1)) * (height - TOP - BOTTOM);
-  const xTicks = xScale === "log" ? [1, 10, 100, 1e3, 1e4, 1e5, 1e6].filter((value) => toX(value) >= x0 && toX(value) <= x1) : ticks(x0, x1, 6);
-  return {x, y, xTicks, yTicks: ticks(y0, y1, 5)};
+  const xTicks = xScale === "log" ? [...(hasZero ? [0] : []), ...[1, 10, 100, 1e3, 1e4, 1e5, 1e6].filter((value) => toX(value) <= x1 && value >= Math.min(...xs.filter((one) => one >= 1)))] : ticks(x0, x1, 6);
+  const first = Math.min(...xs.filter((value) => value >= 1));
+  return {x, y, xTicks, yTicks: ticks(y0, y1, 5), gap: hasZero && Number.isFinite(first) ? (x(0) + x(first)) / 2 : null};
+}
+
+/** Logarithms have no place for 0, the untrained model: it stands apart, left of the first step. */
+function logarithmic(xs) {
+  const places = xs.filter((value) => value >= 1).map(Math.log10);
+  const [start, end] = [Math.min(...places, Infinity), Math.max(...places, 0)];
+  const zero = Number.isFinite(start) ? start - 0.1 * (end - start || 1) : 0;
+  return (value) => (value < 1 ? zero : Math.log10(value));
+}
+
+/** A line through the points; where the axis is broken, so is the line. */
+function pathOf(points, x, y, gap) {
+  return points.map(([a, b], i) => `${i && !(gap !== null && points[i - 1][0] < 1) ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
 }
 
 /** Round numbers within a range. */

@@ -8,6 +8,8 @@ import {STOPS as ALL} from "pellucid/tour_stops";
 // A file holds one sentence, so the stops that change it are left out there.
 const STOPS = ALL.filter(({name}) => !isFile || !name.startsWith("wide"));
 
+const NARROW = "(max-width: 900px)"; // as in page.css: here the card is a sheet at the foot of the window
+
 let open = () => {};
 
 export const TourButton = () => html`<button onClick=${() => open(0)}>${t("tour.start")}</button>`;
@@ -16,6 +18,7 @@ export const TourButton = () => html`<button onClick=${() => open(0)}>${t("tour.
 export function Tour({trace, model, isWaiting}) {
   const [stop, setStop] = useState(null);
   const card = useRef(null);
+  const [isFolded, fold] = useState(false);
   const before = useRef(null); // what had the focus, and gets it back
   const early = useRef([]); // stops that were opened while their sentence was still being translated
   const go = (next) => {
@@ -38,7 +41,7 @@ export function Tour({trace, model, isWaiting}) {
     if (stop === null) return undefined;
     card.current?.focus({preventScroll: true});
     // The card lies over the foot of the window, so the picture goes to its top, once the chapter is drawn.
-    const timer = setTimeout(() => document.querySelector(".chapter .controls, .chapter .figure")?.scrollIntoView(), 80);
+    const timer = setTimeout(() => document.querySelector(matchMedia(NARROW).matches ? ".chapter .figure" : ".chapter .controls, .chapter .figure")?.scrollIntoView(), 80);
     return () => clearTimeout(timer);
   }, [stop]);
   if (stop === null) return null;
@@ -49,10 +52,10 @@ export function Tour({trace, model, isWaiting}) {
   };
   return html`
     <aside class="tour" role="dialog" aria-label=${t("tour.name")} tabindex="-1" ref=${card} onKeyDown=${onKey}>
-      <p class="count">${t("tour.count", {n: stop + 1, all: STOPS.length})}</p>
-      <h3>${t(`tour.${STOPS[stop].name}.title`)}</h3>
-      <p>${t(`tour.${STOPS[stop].name}.text`)}</p>
-      ${model && !model.is_walkthrough && html`<p class="hint">${t("tour.other")}</p>`}
+      <header><span class="count">${t("tour.count", {n: stop + 1, all: STOPS.length})}</span><h3>${t(`tour.${STOPS[stop].name}.title`)}</h3>
+        <button class="fold" aria-expanded=${!isFolded} aria-label=${t(isFolded ? "tour.unfold" : "tour.fold")} onClick=${() => fold(!isFolded)}>${isFolded ? "▴" : "▾"}</button></header>
+      ${!isFolded && html`<div class="tour-text" tabindex="0" key=${stop}><p>${t(`tour.${STOPS[stop].name}.text`)}</p>
+      ${model && !model.is_walkthrough && html`<p class="hint">${t("tour.other")}</p>`}</div>`}
       <p class="tour-buttons">
         <button disabled=${stop === 0} onClick=${() => go(stop - 1)}>${t("tour.back")}</button>
         <button disabled=${stop + 1 === STOPS.length} onClick=${() => go(stop + 1)}>${t("tour.next")}</button>

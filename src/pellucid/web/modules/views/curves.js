@@ -24,10 +24,14 @@ export function CurvesView({trace, model, state}) {
   return html`<${Waiting} data=${data}>${(training) => html`<${Curves} ...${{trace, model, state, training}} />`}<//>`;
 }
 
+/** Where targets are not smoothed, loss and negative log-likelihood are the same numbers: one line for both. */
+const isOneLine = (metrics, kind) => metrics.filter((row) => row.kind === kind && Number.isFinite(row.nll)).every(({loss, nll}) => Math.abs(loss - nll) <= 1e-6 * Math.abs(nll));
+
 function seriesOf(metrics, quantity) {
   return QUANTITIES[quantity]
+    .filter(([kind, key]) => key !== "nll" || !isOneLine(metrics, kind))
     .map(([kind, key], i) => ({
-      name: t(`curves.${kind}_${key}`), colour: headColour(i), dash: headDash(i),
+      name: t(`curves.${kind}_${key === "loss" && isOneLine(metrics, kind) ? "both" : key}`), colour: headColour(i), dash: headDash(i),
       points: metrics.filter((row) => row.kind === kind).map((row) => [row.step, row[key] ?? row.scores?.[key]]).filter(([, value]) => Number.isFinite(value)),
     }))
     .filter(({points}) => points.length > 0);

@@ -56,10 +56,9 @@ function Table({trace, model, state, layout, own, table}) {
         ],
         computed: made.value, shown: table.at(row, column),
       }) : null}>
-      <${Matrix} values=${table.data} shape=${[length, width]} rows=${labels} columns=${null} scale=${{kind: "diverging", most: layout === "learned" ? largest(table.data) : 1}} cell=${[Math.max(Math.floor(768 / width), 2), 11]}
+      <${Matrix} values=${table.data} shape=${[length, width]} rows=${labels.map((label, i) => (i % 4 ? "" : label))} columns=${null} scale=${{kind: "diverging", most: layout === "learned" ? largest(table.data) : 1}} cell=${[Math.max(Math.floor(768 / width), 2), 11]}
         name=${t(`positions.${layout}`)} selected=${[row, column]} onSelect=${(r, c) => setState({"positions.row": String(r), "positions.column": String(c)})}
-        describe=${(r, c) => t("positions.cell", {position: r, dimension: c, formula: isFormula ? formulaText(layout, r + offset, c, width) : "", value: short(table.at(r, c))})} />
-      ${isFormula && html`<p class="formula">${t("positions.pinned", {position: row, dimension: column})} <code>${formulaText(layout, row + offset, column, width)}</code> = <b>${short(made.value, 6)}</b></p>`}
+        describe=${(r, c) => t("positions.cell", {position: r, dimension: c, formula: isFormula ? `${formulaText(layout, r + offset, c, width)} = ` : "", value: short(table.at(r, c))})} />
     <//>
     <${Figure} name="position-similarity" title=${t("positions.near")} provenance=${trace.provenance} says=${t("positions.near_says", {row})}
       table=${() => ({columns: [t("positions.distance"), t("positions.product")], rows: similar})}>

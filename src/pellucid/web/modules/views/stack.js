@@ -123,6 +123,6 @@ function Memory({layout, config}) {
   const between = (encoder.x + encoder.wide + decoder.x) / 2;
   const at = boxesOf("decoder", 0, config).findIndex(({kind}) => kind === "cross_attention");
   const targets = Array.from({length: decoder.depth}, (_, layer) => layout.bottom - layer * (decoder.tall + GAP) - PAD - (at + 1) * (BOX + 4) + 4 + BOX / 2);
-  return html`<g class="memory"><path d=${`M${encoder.x + encoder.wide / 2} ${top} H${between} V${Math.max(...targets)}`} />
+  return html`<g class="memory"><path d=${`M${encoder.x + encoder.wide / 2} ${top} H${between} M${between} ${Math.min(top, ...targets)} V${Math.max(top, ...targets)}`} />
     ${targets.map((y) => html`<line key=${y} x1=${between} x2=${decoder.x + PAD - 2} y1=${y} y2=${y} marker-end="url(#arrowhead)" />`)}</g>`;
 }
