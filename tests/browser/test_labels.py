@@ -81,3 +81,16 @@ def test_every_step_of_the_decoder_tells_what_it_read_and_wrote(shown: Shown, op
         says = window.page.locator("[data-figure=decoder-cross] .says").inner_text()
         assert _label(fed) in says
         assert _label(predicted) in says
+
+
+def test_printed_numbers(shown: Shown, open_page: OpenPage) -> None:
+    """A share that is not all never reads as all; one minus for the eye, ASCII for programs."""
+    window = open_page(shown.link("walkthrough", source=SOURCE, target=TARGET)).ready()
+    found = window.page.evaluate(
+        "import('pellucid/numbers').then(({exact, percent, plain, short}) => [percent(1), percent(0.99996), percent(0),"
+        " percent(1e-9), percent(-0.5), short(0.999999), short(-1e-6), exact(-0.5), plain(exact(-0.5))])"
+    )
+    assert found[:2] == ["100 %", "> 99.9 %"]
+    assert found[2] == "0 %"
+    assert float(found[3].replace("\u2212", "-").removesuffix(" %")) > 0
+    assert found[4:] == ["\u221250.0 %", "0.999999", "\u22121.000e\u22126", "\u22120.5", "-0.5"]

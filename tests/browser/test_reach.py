@@ -134,3 +134,15 @@ def test_a_sentence_by_keyboard_alone(shown: Shown, open_page: OpenPage) -> None
     window.page.keyboard.press("Enter")
     window.until("__inspect.trace?.source === 'I am a student.'")
     assert window.ready().page.inner_text(".translation").strip() == window.page.evaluate("__inspect.trace.text")
+
+
+def test_the_tour_leaves_two_thirds_of_a_telephone_to_the_picture(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", **PAIR), width=360, height=740).ready()
+    window.page.click(".page-tools button:last-of-type")
+    height = "document.querySelector('.tour').getBoundingClientRect().height"
+    whole = window.page.evaluate(height)
+    assert whole <= 740 / 3
+    assert window.accessibility_problems() == []
+    window.page.click(".tour .fold")
+    window.until("!document.querySelector('.tour-text')")
+    assert window.page.evaluate(height) < whole / 1.5

@@ -79,3 +79,26 @@ def test_views_stand_while_model_sentence_and_choices_change(shown: Shown, open_
             window.until("(id) => __inspect.trace?.model === id", state["model"])
             assert window.ready().problems == [], (view, state)
             assert _holes(window) == [], (view, state)
+
+
+CHART = """async () => {
+    const {html, render} = await import("pellucid/ui");
+    const {LineChart} = await import("pellucid/chart");
+    const place = document.createElement("div");
+    document.body.append(place);
+    const series = [{name: "a", colour: "red", points: [[0, 3], [1, 2], [10, 1]]}];
+    render(html`<${LineChart} series=${series} xScale="log" xTitle="" yTitle="" name="" />`, place);
+    const found = [place.querySelectorAll(".axis-break").length,
+        place.querySelector(".curve").getAttribute("d").match(/[ML][\\d.]+/g)];
+    render(null, place);
+    place.remove();
+    return found;
+}"""
+
+
+def test_the_untrained_model_stands_apart_on_a_logarithmic_axis(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", source=SOURCE, target=TARGET)).ready()
+    breaks, (zero, one, ten) = window.page.evaluate(CHART)
+    assert breaks == 1
+    assert float(zero[1:]) < float(one[1:]) < float(ten[1:])
+    assert (zero[0], one[0], ten[0]) == ("M", "M", "L")
