@@ -130,6 +130,7 @@ def prepare_inputs(options: argparse.Namespace, folder: Path) -> Inputs:
     }
     table = {
         "preset": "small",
+        "model": {"dropout": 0.1},  # as in joeynmt/recipe.yaml
         "data": {"train": [files["train"]], "valid": files["valid"]}
         | {"src_lang": options.src_lang, "tgt_lang": options.tgt_lang},
         # No validation and no timed save within the race; JoeyNMT has none there either.
