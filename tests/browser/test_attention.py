@@ -55,8 +55,8 @@ def _column(window: Window, column: int) -> list[float]:
         column,
     )
     for printed, digits in found:
-        assert _number(printed) == pytest.approx(float(digits), rel=1e-3, abs=1e-30)
-    return [float(digits) for _, digits in found]
+        assert _number(printed) == pytest.approx(_number(digits), rel=1e-3, abs=1e-30)
+    return [_number(digits) for _, digits in found]
 
 
 def _number(text: str) -> float:
@@ -92,7 +92,7 @@ def test_scores_weights_and_sum_are_those_of_the_trace(pre_norm: str, open_page:
     length = len(_row(window, f"{KINDS[kind]}.weights", HEAD, ROW))
     assert masked == (length - ROW - 1 if kind == "decoder" else 0)
     z = window.page.locator("[data-figure=attention-context] tfoot td[title]").get_attribute("title")
-    assert float(z or "nan") == pytest.approx(_row(window, f"{KINDS[kind]}.context", HEAD, ROW)[0], abs=1e-6)
+    assert _number(z or "nan") == pytest.approx(_row(window, f"{KINDS[kind]}.context", HEAD, ROW)[0], abs=1e-6)
 
 
 @pytest.mark.parametrize("view", FIGURES)
@@ -138,11 +138,11 @@ def test_four_clicks_from_the_start_to_the_products_of_it(serve: Serve, small_ru
 def test_the_products_add_up_to_the_score(pre_norm: str, open_page: OpenPage) -> None:
     window = _opened(open_page, pre_norm, view="attention", kind="cross")
     cells = _digits(window, "attention-products")
-    products = [float(row[3]) for row in cells]
+    products = [_number(row[3]) for row in cells]
     score = _row(window, "decoder.1.cross_attention.scores", HEAD, ROW)[COLUMN]
-    assert [float(row[1]) * float(row[2]) for row in cells] == pytest.approx(products, abs=1e-6)
+    assert [_number(row[1]) * _number(row[2]) for row in cells] == pytest.approx(products, abs=1e-6)
     assert sum(products) == pytest.approx(score, abs=1e-6)
-    assert float(cells[-1][4]) == pytest.approx(score, abs=1e-6)
+    assert _number(cells[-1][4]) == pytest.approx(score, abs=1e-6)
     assert sorted(map(abs, products), reverse=True) == list(map(abs, products))
 
 
@@ -183,7 +183,7 @@ def test_pixels_of_the_weights_are_the_palettes(pre_norm: str, open_page: OpenPa
 def test_shares_of_the_heads_add_up_to_the_output(pre_norm: str, open_page: OpenPage) -> None:
     window = _opened(open_page, pre_norm, view="heads", kind="encoder")
     window.page.click("[data-figure=heads-shares] .tools button:nth-child(1)")
-    rows = [[float(text) for text in row[1:]] for row in _digits(window, "heads-shares")]
+    rows = [[_number(text) for text in row[1:]] for row in _digits(window, "heads-shares")]
     *parts, total, output = rows
     assert len(parts) == 3 + 1, "three heads and the bias"
     assert output[2:] == pytest.approx(_row(window, "encoder.1.self_attention.output", ROW), abs=1e-6)

@@ -82,9 +82,10 @@ def _titles(window: Window, selector: str) -> Array:
     found = window.page.evaluate(
         "(s) => [...document.querySelectorAll(s)].map((e) => [e.innerText, e.title])", selector
     )
-    for printed, digits in found:
-        assert float(printed.replace("\u2212", "-")) == pytest.approx(float(digits), rel=6e-4, abs=1e-30)
-    return np.array([float(digits) for _, digits in found])
+    pairs = [[float(text.replace("\u2212", "-")) for text in both] for both in found]
+    for printed, digits in pairs:
+        assert printed == pytest.approx(digits, rel=6e-4, abs=1e-30)
+    return np.array([digits for _, digits in pairs])
 
 
 def _by_hand(window: Window, figure: str) -> tuple[float, float]:
