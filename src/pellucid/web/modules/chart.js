@@ -3,7 +3,7 @@ import {html, useMemo, useState} from "pellucid/ui";
 import {short} from "pellucid/numbers";
 import {useWidth} from "pellucid/width";
 
-const [LEFT, RIGHT, TOP, BOTTOM] = [64, 16, 12, 40];
+const [LEFT, RIGHT, TOP, BOTTOM] = [64, 16, 26, 40];
 const NARROWEST = 240;
 
 /**
@@ -12,7 +12,7 @@ const NARROWEST = 240;
  * series: [{name, colour, dash, points: [[x, y]]}]; xScale: "linear" | "log"; marks: x values that can be chosen
  * onPick(x): a mark was chosen; describe(name, x, y): what is said of a point
  */
-export function LineChart({series, width: widest = 720, height = 280, xScale = "linear", xTitle, yTitle, marks = [], picked = null, onPick, describe, name}) {
+export function LineChart({series, width: widest = 1100, height = 280, xScale = "linear", xTitle, yTitle, marks = [], picked = null, onPick, describe, name}) {
   const [frame, room] = useWidth(widest);
   const width = Math.max(Math.min(widest, room), NARROWEST);
   const scales = useMemo(() => scalesOf({series, marks, width, height, xScale}), [series, width, height, xScale, marks.join()]);
@@ -31,7 +31,7 @@ export function LineChart({series, width: widest = 720, height = 280, xScale = "
       ${yTicks.map((value) => html`<g key=${`y${value}`}><line class="grid-line" x1=${LEFT} x2=${width - RIGHT} y1=${y(value)} y2=${y(value)} /><text class="tick" x=${LEFT - 8} y=${y(value)} dy="0.32em" text-anchor="end">${short(value, 3)}</text></g>`)}
       ${xTicks.map((value) => html`<text key=${`x${value}`} class="tick" x=${x(value)} y=${height - BOTTOM + 18} text-anchor="middle">${short(value, 3)}</text>`)}
       <text class="axis-title" x=${width - RIGHT} y=${height - 6} text-anchor="end">${xTitle}</text>
-      <text class="axis-title" x=${LEFT} y=${TOP - 1}>${yTitle}</text>
+      <text class="axis-title" x=${LEFT} y=${TOP - 14}>${yTitle}</text>
       ${series.map((one) => html`<path key=${one.name} class="curve" d=${pathOf(one.points, x, y, gap)} stroke=${one.colour} stroke-dasharray=${one.dash ?? "none"} />`)}
       ${gap !== null && html`<path class="axis-break" d=${`M${gap - 5} ${height - BOTTOM + 5}l4 -10M${gap + 1} ${height - BOTTOM + 5}l4 -10`} />
         ${series.map((one) => one.points.filter(([a]) => a < 1).map(([a, b]) => html`<circle key=${`${one.name}${a}`} cx=${x(a)} cy=${y(b)} r="3" fill=${one.colour} />`))}`}

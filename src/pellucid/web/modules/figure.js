@@ -12,10 +12,12 @@ const ROWS_AT_ONCE = 50;
  * table: () => {columns: [..], rows: [[..]]}, or a promise of it: all the numbers of the picture
  * recompute: () => {lines: [{text, value}], computed, shown}, or a promise of it; null where nothing is computed
  * provenance: what goes into exported files
+ * frame: a ref that is put on the picture, for useWidth
  * subject: what the numbers are of, as a string; when it changes, an open table or computation is made anew
  */
-export function Figure({name, title, says, caption, table, recompute, provenance, subject, children}) {
-  const body = useRef(null);
+export function Figure({name, title, says, caption, table, recompute, provenance, subject, frame, children}) {
+  const own = useRef(null);
+  const body = frame ?? own;
   const [open, setOpen] = useState(null);
   const [given, setGiven] = useState(null);
   const [problem, setProblem] = useState(null);

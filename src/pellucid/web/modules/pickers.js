@@ -29,7 +29,8 @@ export function HeadPicker({state, config, single = false}) {
     const next = chosen.includes(head) ? chosen.filter((one) => one !== head) : [...chosen, head].sort((a, b) => a - b);
     setState({heads: next});
   };
-  return html`<div class="choice heads" role="group" aria-label=${t("pick.heads")}><span class="choice-label">${t("pick.heads")}</span>
+  const label = t(single ? "pick.head" : "pick.heads");
+  return html`<div class="choice heads" role="group" aria-label=${label}><span class="choice-label">${label}</span>
     ${Array.from({length: config.num_heads}, (_, head) => {
       const isOn = single ? (chosen[0] ?? 0) === head : chosen.includes(head);
       const colour = headColour(head);

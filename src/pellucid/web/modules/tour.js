@@ -8,11 +8,36 @@ import {STOPS as ALL} from "pellucid/tour_stops";
 // A file holds one sentence, so the stops that change it are left out there.
 const STOPS = ALL.filter(({name}) => !isFile || !name.startsWith("wide"));
 
+const MOVES = ["wheel", "touchmove", "pointerdown"];
 const NARROW = "(max-width: 900px)"; // as in page.css: here the card is a sheet at the foot of the window
 
 let open = () => {};
 
 export const TourButton = () => html`<button onClick=${() => open(0)}>${t("tour.start")}</button>`;
+
+const DRAWN_WITHIN = 10_000; // milliseconds
+
+/**
+ * The card lies over the foot of the window, so the picture goes to its top: at once, and again when all of the chapter
+ * has come and nothing above the picture grows any more, unless the reader has moved meanwhile. Gives what ends it.
+ */
+function bringIntoView() {
+  const show = () => document.querySelector(matchMedia(NARROW).matches ? ".chapter .figure" : ".chapter .controls, .chapter .figure")?.scrollIntoView();
+  const began = performance.now();
+  const end = () => {
+    clearInterval(timer);
+    MOVES.forEach((name) => removeEventListener(name, end));
+  };
+  let isFirst = true;
+  const timer = setInterval(() => {
+    const isBusy = document.querySelector("main [aria-busy=true], main[aria-busy=true]") !== null;
+    if (isFirst || !isBusy) show();
+    isFirst = false;
+    if (!isBusy || performance.now() - began > DRAWN_WITHIN) end();
+  }, 80);
+  MOVES.forEach((name) => addEventListener(name, end, {passive: true}));
+  return end;
+}
 
 /** A card at the foot of the page; Escape leaves it, the arrow keys go on and back while it has the focus. */
 export function Tour({trace, model, isWaiting}) {
@@ -40,9 +65,7 @@ export function Tour({trace, model, isWaiting}) {
   useEffect(() => {
     if (stop === null) return undefined;
     card.current?.focus({preventScroll: true});
-    // The card lies over the foot of the window, so the picture goes to its top, once the chapter is drawn.
-    const timer = setTimeout(() => document.querySelector(matchMedia(NARROW).matches ? ".chapter .figure" : ".chapter .controls, .chapter .figure")?.scrollIntoView(), 80);
-    return () => clearTimeout(timer);
+    return bringIntoView();
   }, [stop]);
   if (stop === null) return null;
   const onKey = (event) => {

@@ -1,10 +1,15 @@
-// How much room a picture has: the width of the element that holds it, followed as the window changes.
+// How much room a picture has: the width of the element that holds it, followed as it changes.
 import {useLayoutEffect, useRef, useState} from "pellucid/ui";
 
-/** [ref, width]: put the ref on an element; the width is its own in CSS pixels, `first` until it is known. */
-export function useWidth(first = 640) {
+const FIRST = 640; // until it is known
+
+/**
+ * [ref, width]: put the ref on an element, or give it to a Figure as its `frame`; the width is that element's own in CSS
+ * pixels, `most` at most. The element must take its width from what stands around it, never from what it holds.
+ */
+export function useWidth(most = Infinity) {
   const ref = useRef(null);
-  const [width, setWidth] = useState(first);
+  const [width, setWidth] = useState(FIRST);
   useLayoutEffect(() => {
     const measure = () => ref.current && setWidth(Math.floor(ref.current.clientWidth));
     measure();
@@ -12,5 +17,5 @@ export function useWidth(first = 640) {
     observer.observe(ref.current);
     return () => observer.disconnect();
   }, []);
-  return [ref, width];
+  return [ref, Math.min(width, most)];
 }

@@ -9,9 +9,10 @@ import {KINDS, longKind} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
+import {useWidth} from "pellucid/width";
 
 const ORDERS = ["place", "entropy", "diagonality", "to_end"];
-const [THUMB, GAP, LABEL] = [72, 8, 22];
+const [SMALLEST, LARGEST, GAP, LABEL] = [48, 104, 8, 22];
 
 export function AtlasView({trace, state}) {
   const heads = useData(`${trace.id} heads`, () => ofTrace(trace, "heads"));
@@ -21,7 +22,7 @@ export function AtlasView({trace, state}) {
     <div class="controls"><${Choice} label=${t("atlas.order")} value=${order} options=${ORDERS.map((name) => [name, t(`atlas.${name}`)])}
       onChange=${(value) => setState({"atlas.order": value === "place" ? "" : value})} /></div>
     <${Waiting} data=${heads}>${(facts) => html`<${Waiting} data=${atlas}>${(octets) => html`
-      <div class="side-by-side">${KINDS.map((kind) => html`<${Sheet} key=${kind} ...${{trace, state, kind, order, facts, octets}} />`)}</div>`}<//>`}<//>`;
+      ${KINDS.map((kind) => html`<${Sheet} key=${kind} ...${{trace, state, kind, order, facts, octets}} />`)}`}<//>`}<//>`;
 }
 
 /** Where the thumbnails of a kind begin in the octets of all of them. */
@@ -50,9 +51,11 @@ function Sheet({trace, state, kind, order, facts, octets}) {
   const [active, setActive] = useState(null);
   const canvas = useRef(null);
   const theme = useTheme();
-  const [height, width] = [THUMB, Math.round(Math.min(Math.max((THUMB * columns) / rows, 40), 2 * THUMB))];
+  const [frame, room] = useWidth();
+  const width = Math.min(Math.max(Math.floor((room - LABEL - 4) / across) - GAP, SMALLEST), LARGEST);
+  const height = Math.round(width * Math.min(Math.max(rows / columns, 0.5), 1.5));
   const size = {width: across * (width + GAP), height: Math.ceil(cells.length / across) * (height + GAP)};
-  useLayoutEffect(() => draw(canvas.current, {bytes, rows, columns, cells, across, width, height, heads}), [bytes, cells, theme]);
+  useLayoutEffect(() => draw(canvas.current, {bytes, rows, columns, cells, across, width, height, heads}), [bytes, cells, theme, width, height]);
   const cellAt = (row, column) => cells.find((cell) => cell.row === row && cell.column === column);
   const open = (cell) => cell && setState({view: "links", kind, layer: cell.layer, heads: [cell.head], query: null, key: null});
   const fromPointer = (event) => {
@@ -74,7 +77,7 @@ function Sheet({trace, state, kind, order, facts, octets}) {
   });
   const isByPlace = order === "place";
   return html`
-    <${Figure} name=${`atlas-${kind}`} title=${t(`kind.${kind}`)} table=${table} provenance=${trace.provenance} says=${t("atlas.sheet", {layers: heads.length, heads: heads[0].length})}>
+    <${Figure} frame=${frame} name=${`atlas-${kind}`} title=${t(`kind.${kind}`)} table=${table} provenance=${trace.provenance} says=${t("atlas.sheet", {layers: heads.length, heads: heads[0].length})}>
       <div class="atlas" role="grid" tabindex="0" aria-label=${t(`kind.${kind}`)} aria-rowcount=${Math.ceil(cells.length / across)} aria-colcount=${across} onKeyDown=${onKey} onBlur=${() => setActive(null)}
         style=${{paddingLeft: isByPlace ? `${LABEL}px` : 0, paddingTop: isByPlace ? `${LABEL}px` : 0, width: `${size.width + (isByPlace ? LABEL : 0)}px`}}>
         <canvas ref=${canvas} aria-hidden="true" style=${{width: `${size.width}px`, height: `${size.height}px`}} onPointerMove=${(event) => setActive(fromPointer(event) ?? null)}

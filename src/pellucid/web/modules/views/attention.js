@@ -8,10 +8,11 @@ import {ranking, short} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
-import {Formula, Pickers, Symbol, WordPicker, headOf, loadRow, numbers, quoted, rowKey, rowName, rowOf, stripWidth, useRoom} from "pellucid/views/attention_parts";
+import {Formula, Pickers, Symbol, WordPicker, headOf, loadRow, numbers, quoted, rowKey, rowName, rowOf, stripWidth} from "pellucid/views/attention_parts";
 import {Context, Products} from "pellucid/views/attention_products";
 import {Scores} from "pellucid/views/attention_scores";
 import {projection, scaleOf} from "pellucid/views/attention_sums";
+import {useWidth} from "pellucid/width";
 
 export function AttentionView({trace, model, state}) {
   const {kind, layer} = state;
@@ -50,6 +51,7 @@ function cellOf(state, width) {
 /** Step 1: the vector of the word that asks becomes a query; that of a word that is looked at, a key and a value. */
 function Vectors({one, model, state, other}) {
   const {kind, layer, head, query, labels, inputs, trace} = one;
+  const [frame, room] = useWidth(460);
   const isSame = kind !== "cross" && other === query;
   const memory = useData(isSame ? null : `${trace.id} ${inputs.memory} ${other}`, () => site(trace, inputs.memory, {row: other}));
   const y = isSame ? one.x : memory.value?.data;
@@ -72,24 +74,23 @@ function Vectors({one, model, state, other}) {
   const {most} = scaleOf(...Object.values(vectors));
   const result = (name) => ({
     letter: name, name, of: name === "q" ? asks : looked, values: vectors[name], formula: `${name === "q" || isSame ? "x" : "y"} W_${name} + b_${name}`,
-    selected: letter === name ? index : null, most,
+    selected: letter === name ? index : null, most, room,
   });
   const says = t(isSame ? "attention.vectors_says_own" : "attention.vectors_says", {asks: rowName(one, query), looked: quoted(labels.columns[other]), width: one.x.length, head, d: one.q.length});
   return html`
-    <${Figure} name="attention-vectors" subject=${`${rowKey(trace, kind, layer, head, query)} ${other} ${letter}${index}`} title=${t("attention.vectors")} says=${says} provenance=${trace.provenance} table=${table} recompute=${recompute}
+    <${Figure} frame=${frame} name="attention-vectors" subject=${`${rowKey(trace, kind, layer, head, query)} ${other} ${letter}${index}`} title=${t("attention.vectors")} says=${says} provenance=${trace.provenance} table=${table} recompute=${recompute}
       caption=${t("attention.vectors_caption", {letter, index, entry: inputs.queries, parameters: one.parameters})}>
       <div class="asks-and-answers">
         <div class="vectors"><p class="caption">${t("attention.asks", {piece: quoted(labels.rows[query])})}</p>
-          <${Vector} letter="x" of=${asks} values=${one.x} /><${Vector} ...${result("q")} />${isSame && ["k", "v"].map((own) => html`<${Vector} key=${own} ...${result(own)} />`)}</div>
+          <${Vector} letter="x" of=${asks} values=${one.x} room=${room} /><${Vector} ...${result("q")} />${isSame && ["k", "v"].map((own) => html`<${Vector} key=${own} ...${result(own)} />`)}</div>
         ${!isSame && html`<div class="vectors"><p class="caption">${t("attention.answers", {piece: quoted(labels.columns[other])})}</p>
-          ${y ? html`<${Vector} letter="y" of=${looked} values=${y} />` : html`<${Waiting} data=${memory}>${() => null}<//>`}
+          ${y ? html`<${Vector} letter="y" of=${looked} values=${y} room=${room} />` : html`<${Waiting} data=${memory}>${() => null}<//>`}
           ${["k", "v"].map((own) => html`<${Vector} key=${own} ...${result(own)} />`)}</div>`}
       </div>
     <//>`;
 }
 
-function Vector({letter, of, values, formula, name, selected, most}) {
-  const room = useRoom(460);
+function Vector({letter, of, values, formula, name, selected, most, room}) {
   return html`<div class=${name ? "vector result" : "vector"}>
     <p class="vector-name"><${Symbol} letter=${letter} of=${of} />${formula && html` <span class="formula">= <${Formula} text=${formula} /></span>`} <small>${numbers(values.length)}</small></p>
     <${Strip} values=${values} most=${most} height=${name ? 24 : 18} width=${stripWidth(values.length, name ? room - 20 : room)} name=${`${letter} ${of}`} selected=${selected ?? null}

@@ -1,6 +1,6 @@
 // What the views of one attention share: which word, layer and head is looked at, its numbers, and small pieces of
 // the picture. The numbers of a row come together with what they are of, so that labels never run ahead of them.
-import {html, useEffect, useRef, useState} from "pellucid/ui";
+import {html, useEffect, useRef} from "pellucid/ui";
 import {site} from "pellucid/data";
 import {HeadPicker, KindPicker, LayerPicker} from "pellucid/pickers";
 import {inputsOf, labelsOf, parameters, place, sidesOf} from "pellucid/sites";
@@ -66,20 +66,8 @@ export function WordPicker({trace, state, query, label}) {
       notes=${predicts?.map((piece) => `→ ${pieceText(piece)}`) ?? null} onSelect=${(position) => setState({query: position})} /></div>`;
 }
 
-/** The width that a picture has on this screen, at most `most`. */
-export function useRoom(most = 560) {
-  const read = () => Math.max(Math.min(most, document.documentElement.clientWidth - 84), 160);
-  const [room, setRoom] = useState(read);
-  useEffect(() => {
-    const listener = () => setRoom(read());
-    addEventListener("resize", listener);
-    return () => removeEventListener("resize", listener);
-  }, []);
-  return room;
-}
-
-/** How wide a strip of n numbers is drawn where `room` is there: cells of 12 pixels at most. */
-export const stripWidth = (n, room) => Math.min(n * 12, room);
+/** How wide a strip of n numbers is drawn where `room` is there: cells of 12 pixels at most, and a margin for its frame. */
+export const stripWidth = (n, room) => Math.min(n * 12, room - 4);
 
 /** A formula as text, with what follows "_" set lower: "x W_q + b_q". */
 export const Formula = ({text}) => html`${text.split(/(_\w+)/).map((part, i) => (part.startsWith("_") ? html`<sub key=${i}>${part.slice(1)}</sub>` : part))}`;

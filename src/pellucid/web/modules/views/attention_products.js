@@ -7,15 +7,16 @@ import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
-import {Symbol, numbers, quoted, rowKey, rowName, stripWidth, useRoom} from "pellucid/views/attention_parts";
+import {Symbol, numbers, quoted, rowKey, rowName, stripWidth} from "pellucid/views/attention_parts";
 import {bySize, context, productsOf, rowsOf, scaleOf, score, total} from "pellucid/views/attention_sums";
+import {useWidth} from "pellucid/width";
 
 const MOST_LISTED = 128;
 
 /** q · k taken apart: query, key and their products one above the other, and the running sum. */
 export function Products({one, state, at}) {
   const {q, keys, scores, labels, trace, query} = one;
-  const room = useRoom(480);
+  const [frame, room] = useWidth(480);
   const key = keys.part(at).data;
   const products = productsOf(q, key);
   const isSorted = state["attention.order"] !== "dimension";
@@ -34,7 +35,7 @@ export function Products({one, state, at}) {
   });
   const largest = bySize(products)[0];
   return html`
-    <${Figure} name="attention-products" subject=${`${rowKey(trace, one.kind, one.layer, one.head, query)} ${at} ${isSorted}`} title=${t("attention.products", {asks: quoted(asks), looked: quoted(looked)})}
+    <${Figure} frame=${frame} name="attention-products" subject=${`${rowKey(trace, one.kind, one.layer, one.head, query)} ${at} ${isSorted}`} title=${t("attention.products", {asks: quoted(asks), looked: quoted(looked)})}
       says=${t("attention.products_says", {n: q.length, sum: short(scores[at]), i: largest, value: short(products[largest])})} caption=${t("attention.products_caption")}
       provenance=${trace.provenance} table=${table} recompute=${() => score(q, key, scores[at])}>
       <div class="controls"><${Choice} label=${t("attention.order")} value=${isSorted ? "size" : "dimension"} options=${[["size", t("attention.order_size")], ["dimension", t("attention.order_dimension")]]}
@@ -68,7 +69,7 @@ export function Running({running, width}) {
 /** The context z: the strip, and for one of its numbers what each position gives. */
 export function Context({one, state}) {
   const {trace, weights, values, labels, query, context: z} = one;
-  const room = useRoom(480);
+  const [frame, room] = useWidth(480);
   const at = Math.min(Number(state["attention.at"] ?? 0) || 0, z.length - 1);
   const column = rowsOf(values).map((value) => value[at]);
   const terms = productsOf(weights, column);
@@ -81,7 +82,7 @@ export function Context({one, state}) {
   });
   const rest = order.slice(first.length);
   return html`
-    <${Figure} name="attention-context" subject=${`${rowKey(trace, one.kind, one.layer, one.head, query)} ${at}`} title=${t("attention.context", {name: rowName(one, query)})} provenance=${trace.provenance} table=${table}
+    <${Figure} frame=${frame} name="attention-context" subject=${`${rowKey(trace, one.kind, one.layer, one.head, query)} ${at}`} title=${t("attention.context", {name: rowName(one, query)})} provenance=${trace.provenance} table=${table}
       says=${t("attention.context_says", {d: z.length, n: weights.length, at, value: short(z[at]), piece: quoted(labels.columns[order[0]]), term: short(terms[order[0]])})} caption=${t("attention.context_caption", {site: `${one.at}.context`, head: one.head})}
       recompute=${() => context(weights, values, at, (j) => quoted(labels.columns[j]), z[at])}>
       <div class="vector result"><p class="vector-name"><${Symbol} letter="z" of=${pieceText(labels.rows[query])} /> <small>${numbers(z.length)}</small></p>

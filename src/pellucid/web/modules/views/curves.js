@@ -45,16 +45,16 @@ function Curves({trace, model, state, training}) {
   const scale = state["curves.scale"] === "linear" ? "linear" : "log";
   const [base, , at] = model.id.match(/^(.*?)(@(\d+))?$/).slice(1);
   const open = (step) => setState({model: `${base}@${step}`});
-  const last = series.at(-1).points.at(-1);
+  const ends = series.map(({name, points}) => t("curves.end", {name, value: short(points.at(-1)[1]), step: points.at(-1)[0]}));
   const table = () => ({columns: [t("curves.curve"), t("curves.step"), t("curves.value")], rows: series.flatMap(({name, points}) => points.map(([step, value]) => [name, step, value]))});
   return html`
     <div class="controls">
       <${Choice} label=${t("curves.show")} value=${quantity} options=${available.map((name) => [name, t(`curves.${name}`)])} onChange=${(name) => setState({"curves.show": name})} />
       <${Choice} label=${t("curves.steps")} value=${scale} options=${["log", "linear"].map((name) => [name, t(`curves.${name}`)])} onChange=${(name) => setState({"curves.scale": name === "log" ? "" : name})} />
     </div>
-    <${Figure} name="curves" title=${t("curves.figure")} provenance=${trace.provenance} table=${table} says=${t("curves.says", {name: series.at(-1).name, value: short(last[1]), step: last[0]})}
+    <${Figure} name="curves" title=${t("curves.figure")} provenance=${trace.provenance} table=${table} says=${t("curves.says", {ends: ends.join(t("curves.and"))})}
       caption=${training.snapshots.length ? t("curves.caption") : t("curves.no_snapshots")}>
-      <${LineChart} series=${series} xScale=${scale} xTitle=${t("curves.step")} yTitle="" name=${t("curves.figure")} marks=${training.snapshots} picked=${at === undefined ? null : Number(at)} onPick=${open}
+      <${LineChart} series=${series} xScale=${scale} xTitle=${t("curves.step")} yTitle=${t(`curves.unit.${quantity}`)} name=${t("curves.figure")} marks=${training.snapshots} picked=${at === undefined ? null : Number(at)} onPick=${open}
         describe=${(name, step, value) => t("curves.point", {name, step, value: short(value)})} />
       <p class="legend">${series.map(({name, colour, dash}) => html`<span key=${name}><svg width="34" height="8" aria-hidden="true"><line x1="0" x2="34" y1="4" y2="4" stroke=${colour} stroke-width="3" stroke-dasharray=${dash} /></svg>${name}</span>`)}</p>
     <//>

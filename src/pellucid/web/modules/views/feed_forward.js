@@ -9,11 +9,12 @@ import {Choice, LayerPicker} from "pellucid/pickers";
 import {stackOf} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Formula, Symbol, WordPicker, numbers, rowName, rowOf, stripWidth, useRoom} from "pellucid/views/attention_parts";
+import {Formula, Symbol, WordPicker, numbers, rowName, rowOf, stripWidth} from "pellucid/views/attention_parts";
 import {Curve} from "pellucid/views/feed_forward_curve";
 import {bracketed, chooseUnit, countAwake, loadWord} from "pellucid/views/feed_forward_parts";
 import {Sum, Unit} from "pellucid/views/feed_forward_unit";
 import {AllWords, UnitEverywhere} from "pellucid/views/feed_forward_words";
+import {useWidth} from "pellucid/width";
 
 export function FeedForwardView({trace, model, state}) {
   const {kind, layer} = state;
@@ -45,7 +46,7 @@ function Parts({one, model, state}) {
 /** The whole way of one word: x, the pre-activations, the activations, the output. */
 function Through({one, model, state, order, unit}) {
   const {x, p, h, output, trace, activation} = one;
-  const room = useRoom(640);
+  const [frame, room] = useWidth(640);
   const [pointed, point] = useState(null);
   const awake = countAwake(p);
   const most = Math.max(largest(p), 1e-12);
@@ -62,7 +63,7 @@ function Through({one, model, state, order, unit}) {
   });
   const block = {order, unit, room, most, point};
   return html`
-    <${Figure} name="feed-forward" title=${t("feed_forward.one", {name: rowName(one, one.query)})} provenance=${trace.provenance} table=${table} recompute=${recompute} subject=${`${trace.id} ${one.at} ${one.query} ${unit}`}
+    <${Figure} frame=${frame} name="feed-forward" title=${t("feed_forward.one", {name: rowName(one, one.query)})} provenance=${trace.provenance} table=${table} recompute=${recompute} subject=${`${trace.id} ${one.at} ${one.query} ${unit}`}
       says=${t(activation.isCut ? "feed_forward.one_says_cut" : "feed_forward.one_says_smooth", {width: x.length, units: p.length, awake, share: percent(awake / p.length), asleep: p.length - awake, formula: activation.formula("p")})}
       caption=${t("feed_forward.one_caption", {entry: one.entry, parameters: one.parameters}) + (model.config.activation === "gelu" ? ` ${t("feed_forward.phi")}` : "")}>
       <div class="controls"><${Choice} label=${t("feed_forward.order")} value=${state["feed_forward.order"] === "strength" ? "strength" : "place"} options=${["place", "strength"].map((own) => [own, t(`feed_forward.order_${own}`)])}
@@ -83,7 +84,7 @@ function Through({one, model, state, order, unit}) {
 /** How units are laid out: so many columns that a cell can be pointed at. */
 function gridOf(units, room) {
   const cell = units > 2048 ? 6 : units > 1024 || room < 400 ? 8 : 10;
-  const widest = Math.max(Math.floor(room / cell), 8);
+  const widest = Math.max(Math.floor((room - 4) / cell), 8);
   const columns = Math.min(widest >= 16 ? widest - (widest % 16) : widest, units);
   return {cell, columns, rows: Math.ceil(units / columns)};
 }

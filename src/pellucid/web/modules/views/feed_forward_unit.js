@@ -8,10 +8,11 @@ import {cosine, exact, largest, norm, short} from "pellucid/numbers";
 import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Formula, Symbol, numbers, rowName, stripWidth, useRoom} from "pellucid/views/attention_parts";
+import {Formula, Symbol, numbers, rowName, stripWidth} from "pellucid/views/attention_parts";
 import {Running, SignedBar} from "pellucid/views/attention_products";
 import {bySize, productsOf, total} from "pellucid/views/attention_sums";
 import {bracketed, chooseUnit, loadUnit, partsOf, sumByHand, unitByHand} from "pellucid/views/feed_forward_parts";
+import {useWidth} from "pellucid/width";
 
 const LISTED = 6;
 const STRONGEST = ["4", "8", "16", "32"];
@@ -38,7 +39,7 @@ function UnitPicker({unit, ranked, state}) {
 function Opened({one, own, state, ranked}) {
   const {x, trace, activation} = one;
   const {unit, hears, bias, writes} = own;
-  const room = useRoom(420);
+  const [frame, room] = useWidth(420);
   const [p, h] = [one.p[unit], one.h[unit]];
   const products = productsOf(x, hears);
   const written = Float64Array.from(writes, (value) => h * value);
@@ -58,7 +59,7 @@ function Opened({one, own, state, ranked}) {
     <td class="number" title=${exact(value)}>${short(value)}</td><td><${SignedBar} value=${value} most=${most} /></td></tr>`;
   const says = t(p > 0 ? "feed_forward.unit_says" : activation.isCut ? "feed_forward.unit_silent" : "feed_forward.unit_faint", {unit, d: x.length, name: rowName(one, one.query), bias: short(bias), p: short(p), h: short(h), length: short(norm(written))});
   return html`
-    <${Figure} name="feed-forward-unit" title=${t("feed_forward.unit", {unit})} says=${says} caption=${t("feed_forward.unit_caption")} provenance=${trace.provenance} table=${table}
+    <${Figure} frame=${frame} name="feed-forward-unit" title=${t("feed_forward.unit", {unit})} says=${says} caption=${t("feed_forward.unit_caption")} provenance=${trace.provenance} table=${table}
       recompute=${() => unitByHand({one, own})} subject=${`${trace.id} ${one.at} ${one.query} ${unit}`}>
       <${UnitPicker} ...${{unit, ranked, state}} />
       <div class="side-by-side">
@@ -98,7 +99,7 @@ export function Sum(shared) {
 /** The strongest units' vectors, the others', the bias: their sum is the output. */
 function Added({one, state, unit, weight, bias}) {
   const {output, trace} = one;
-  const room = useRoom(500);
+  const [frame, room] = useWidth(500);
   const asked = STRONGEST.includes(state["feed_forward.most"]) ? state["feed_forward.most"] : "8";
   const at = Math.min(Number(state["feed_forward.at"] ?? 0) || 0, output.length - 1);
   const parts = useMemo(() => partsOf({one, weight, bias, most: Number(asked)}), [one, weight, bias, asked]);
@@ -115,7 +116,7 @@ function Added({one, state, unit, weight, bias}) {
     rows: [...rows.map((row, n) => [named[n], one.h[strongest[n]] ?? "", norm(row), ...row]), ["FFN(x)", "", norm(output), ...output]],
   });
   return html`
-    <${Figure} name="feed-forward-sum" title=${t("feed_forward.sum")} provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${one.at} ${one.query} ${at} ${most}`} recompute=${() => sumByHand({one, weight, bias, at})}
+    <${Figure} frame=${frame} name="feed-forward-sum" title=${t("feed_forward.sum")} provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${one.at} ${one.query} ${at} ${most}`} recompute=${() => sumByHand({one, weight, bias, at})}
       says=${t("feed_forward.sum_says", {units: one.h.length, difference: short(difference, 2), k: most, cosine: short(cosine(few, output), 3)})} caption=${t("feed_forward.sum_caption", {at})}>
       <div class="controls"><${Choice} label=${t("feed_forward.most")} value=${asked} options=${STRONGEST.map((own) => [own, own])} onChange=${(own) => setState({"feed_forward.most": own === "8" ? "" : own})} /></div>
       <div class="vector result"><p class="vector-name"><${Symbol} letter="FFN(x)" /> <small>${numbers(output.length)}</small></p>

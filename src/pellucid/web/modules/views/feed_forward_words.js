@@ -6,10 +6,11 @@ import {exact, largest, percent, ranking, short} from "pellucid/numbers";
 import {setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {cut, pieceLabel, pieceText} from "pellucid/tokens";
-import {rowName, useRoom} from "pellucid/views/attention_parts";
+import {rowName} from "pellucid/views/attention_parts";
 import {SignedBar} from "pellucid/views/attention_products";
 import {Curve} from "pellucid/views/feed_forward_curve";
 import {countAwake, isAwake} from "pellucid/views/feed_forward_parts";
+import {useWidth} from "pellucid/width";
 
 const UNITS_AT_ONCE = {wide: 256, narrow: 64};
 
@@ -17,7 +18,7 @@ const UNITS_AT_ONCE = {wide: 256, narrow: 64};
 export function UnitEverywhere({one, unit}) {
   const {trace, labels, query, side} = one;
   const hover = useHover();
-  const room = useRoom(340);
+  const [frame, room] = useWidth(340);
   const [words, units] = one.pre.shape;
   const columnOf = ({data}) => Float32Array.from({length: words}, (_, word) => data[word * units + unit]);
   const [p, h] = useMemo(() => [columnOf(one.pre), columnOf(one.hidden)], [one, unit]);
@@ -38,7 +39,7 @@ export function UnitEverywhere({one, unit}) {
     <th scope="row"><span class="count">${word}</span> <button type="button" class="word" aria-pressed=${word === query} onClick=${() => setState({query: word})}><bdi dir="auto">${pieceText(labels.rows[word])}</bdi>${labels.predicts && html` <small>→ <bdi dir="auto">${pieceText(labels.predicts[word])}</bdi></small>`}</button></th>
     <td class="number" title=${exact(p[word])}>${short(p[word])}</td><td class="number" title=${exact(h[word])}>${short(h[word])}</td><td><${Bar} value=${h[word]} most=${most} isCut=${one.activation.isCut} /></td></tr>`;
   return html`
-    <${Figure} name="feed-forward-words" title=${t("feed_forward.words", {unit})} provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${one.at} ${unit}`} caption=${t("feed_forward.words_caption")}
+    <${Figure} frame=${frame} name="feed-forward-words" title=${t("feed_forward.words", {unit})} provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${one.at} ${unit}`} caption=${t("feed_forward.words_caption")}
       says=${`${t(awake ? "feed_forward.words_says" : "feed_forward.words_none", {unit, awake, n: words, name: rowName(one, top), h: short(h[top])})} ${t("feed_forward.words_same")}`}>
       <div class="side-by-side"><div class="table-window unit-words" ref=${list} tabindex="0" role="region" aria-label=${t("feed_forward.words", {unit})}>
         <table class="steps"><thead><tr><th scope="col">${t("attention.column_piece")}</th><th scope="col">p</th><th scope="col">h</th><th></th></tr></thead><tbody>${Array.from(p, (_, word) => row(word))}</tbody></table>
@@ -55,7 +56,7 @@ const Bar = ({value, most, isCut}) => (isCut ? html`<span class="activation-bar"
 export function AllWords({one, state, order, unit}) {
   const {trace, labels, query, side} = one;
   const [words, units] = one.hidden.shape;
-  const room = useRoom(860);
+  const [frame, room] = useWidth(860);
   const size = Math.min(room > 600 ? UNITS_AT_ONCE.wide : UNITS_AT_ONCE.narrow, units);
   const asked = /^\d+$/.test(state["feed_forward.from"] ?? "") ? Number(state["feed_forward.from"]) : order.indexOf(unit);
   const first = Math.floor(Math.min(asked, units - 1) / size) * size;
@@ -64,14 +65,14 @@ export function AllWords({one, state, order, unit}) {
   const facts = useMemo(() => factsOf(one), [one.pre, one.hidden]);
   const rows = useMemo(() => labels.rows.map(pieceLabel), [one]);
   const predicts = useMemo(() => labels.predicts?.map(pieceLabel) ?? null, [one]);
-  const cell = [Math.max((room - (predicts ? 190 : 110)) / size, 2.5), Math.max(Math.min(420 / words, 18), 2)];
+  const cell = [Math.max((room - (predicts ? 210 : 130)) / size, 2.5), Math.max(Math.min(420 / words, 18), 2)];
   const at = shown.indexOf(unit);
   const table = () => ({
     columns: [t("word.position"), t("word.piece"), ...(predicts ? [t("matrices.predicts")] : []), ...Array.from({length: units}, (_, own) => `h[${own}]`)],
     rows: Array.from({length: words}, (_, word) => [word, labels.rows[word], ...(predicts ? [labels.predicts[word]] : []), ...one.hidden.part(word).data]),
   });
   return html`
-    <${Figure} name="feed-forward-all" title=${t("feed_forward.all")} provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${one.at}`}
+    <${Figure} frame=${frame} name="feed-forward-all" title=${t("feed_forward.all")} provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${one.at}`}
       says=${t("feed_forward.all_says", {share: percent(facts.share), units, never: facts.never, always: facts.always})} caption=${t("feed_forward.all_caption")}>
       <${Matrix} values=${values} shape=${[words, shown.length]} rows=${rows} predicts=${predicts} columns=${null} scale=${{kind: "diverging", most: facts.most}} cell=${cell} name=${t("feed_forward.all")}
         selected=${[query, at < 0 ? null : at]} describe=${(word, column) => t("feed_forward.all_cell", {name: rowName(one, word), unit: shown[column], value: short(values[word * shown.length + column])})}

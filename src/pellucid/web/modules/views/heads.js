@@ -8,9 +8,10 @@ import {headColour} from "pellucid/palette";
 import {KINDS, depthOf, labelsOf, longKind, parameters, place} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Formula, Pickers, Symbol, WordPicker, headOf, numbers, rowName, rowOf, useRoom} from "pellucid/views/attention_parts";
+import {Formula, Pickers, Symbol, WordPicker, headOf, numbers, rowName, rowOf} from "pellucid/views/attention_parts";
 import {SignedBar} from "pellucid/views/attention_products";
 import {linesOf, productsOf, rowsOf, total, transpose} from "pellucid/views/attention_sums";
+import {useWidth} from "pellucid/width";
 
 const WIDEST_DRAWN = 512; // W_O of a wider model is several megabytes
 const MOST_CELLS = 64 * 64 * 16; // weights of one layer up to this are fetched as they are, above it the small pictures
@@ -76,7 +77,8 @@ async function loadShares(what) {
 function Pictures({own, state, trace, query}) {
   const {heads, shape, scale, facts, isWhole, labels, kind} = own;
   const head = headOf(state);
-  const size = Math.min(Math.max(Math.round(880 / heads.length), 96), 180, Math.max(Math.floor(useRoom(880) / 2) - 28, 80));
+  const [frame, room] = useWidth(1100);
+  const {across, size} = gridOf(heads.length, room);
   const height = Math.round(Math.min(Math.max((size * shape[0]) / shape[1], size / 3), size * 1.5));
   const table = async () => {
     const [rows, columns] = [labels.rows.length, labels.columns.length];
@@ -91,10 +93,10 @@ function Pictures({own, state, trace, query}) {
   };
   const sharpest = ranking(facts.map(({entropy}) => -entropy))[0];
   return html`
-    <${Figure} name="heads-attention" title=${t("heads.attention", {layer: own.layer})} provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${kind} ${own.layer}`}
+    <${Figure} frame=${frame} name="heads-attention" title=${t("heads.attention", {layer: own.layer})} provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${kind} ${own.layer}`}
       says=${t("heads.attention_says", {n: heads.length, head: sharpest, entropy: short(facts[sharpest].entropy, 3)})}
       caption=${`${t("heads.attention_caption")} ${isWhole ? "" : t("heads.pooled", {rows: shape[0], columns: shape[1]})}`}>
-      <div class="small-multiples">${heads.map((values, one) => html`
+      <div class="small-multiples" style=${{gridTemplateColumns: `repeat(${across}, ${size + AROUND}px)`}}>${heads.map((values, one) => html`
         <button key=${one} type="button" class="small-multiple" aria-pressed=${one === head} onClick=${() => setState({heads: [one]})} aria-label=${`${t("heads.head")} ${one}. ${label(facts[one])}`}>
           <span class="head-mark" style=${{background: headColour(one)}}></span><b>${one}</b>
           <span class="with-row"><${Thumbnail} values=${values} shape=${shape} scale=${scale} size=${size} height=${height} label=${`${t("heads.head")} ${one}`} />
@@ -104,12 +106,26 @@ function Pictures({own, state, trace, query}) {
     <//>`;
 }
 
+const [AROUND, BETWEEN, SMALLEST, LARGEST] = [22, 13, 120, 180]; // pixels: padding and border of a button, the gap, the pictures
+
+/** How many stand in a line, and how wide each picture is: lines as long as fit and all of one length, where that is not half empty. */
+function gridOf(n, room) {
+  const sizeOf = (across) => Math.floor((room - (across - 1) * BETWEEN) / across) - AROUND;
+  const all = Array.from({length: n}, (_, i) => n - i);
+  const fit = all.find((across) => sizeOf(across) >= SMALLEST) ?? 1;
+  const most = Math.max(fit, Math.min(2, n));
+  const even = all.find((across) => n % across === 0 && across <= most);
+  const across = even * 2 >= most ? even : Math.ceil(n / Math.ceil(n / most));
+  return {across, size: Math.min(Math.max(sizeOf(across), 80), LARGEST)};
+}
+
 const label = ({label: name, entropy}) => (name ? t(`heads.label.${name.replaceAll(" ", "_")}`) : t("heads.entropy", {entropy: short(entropy, 2)}));
 
 /** The contexts of all heads side by side, through W_O to the output. */
 function Concatenated({one, model, state}) {
   const {concatenated, output, numHeads, trace, query} = one;
-  const room = useRoom(640);
+  const [frame, whole] = useWidth(656);
+  const room = whole - 16; // the colours of the heads stand beside W_O
   const head = headOf(state);
   const width = concatenated.length / numHeads;
   const at = dimensionOf(state, output.length);
@@ -129,7 +145,7 @@ function Concatenated({one, model, state}) {
     rows: Array.from(concatenated, (value, i) => [i, Math.floor(i / width), value, output[i]]),
   });
   return html`
-    <${Figure} name="heads-concatenated" title=${t("heads.concatenated")} provenance=${trace.provenance} table=${table} recompute=${recompute} subject=${`${one.at} ${query} ${at}`}
+    <${Figure} frame=${frame} name="heads-concatenated" title=${t("heads.concatenated")} provenance=${trace.provenance} table=${table} recompute=${recompute} subject=${`${one.at} ${query} ${at}`}
       says=${t("heads.concatenated_says", {name: rowName(one, query), n: numHeads, d: width, width: output.length})} caption=${t("heads.concatenated_caption", {at, parameters: `${one.parameters}.output`})}>
       <div class="vectors">
         <div class="vector"><p class="vector-name"><${Symbol} letter="z" /> <small>${t("heads.side_by_side", {n: numHeads, d: width})}</small></p>
@@ -162,7 +178,7 @@ const dimensionOf = (state, width) => Math.min(Number(state["heads.dimension"] ?
 /** What each head adds: lengths, the part along the output, and the vectors themselves, which add up to it. */
 function Shares({one, state}) {
   const {shares, bias, output, trace, query, numHeads} = one;
-  const room = useRoom(640);
+  const [frame, room] = useWidth(640);
   const at = dimensionOf(state, output.length);
   const length = norm(output) || 1;
   const parts = [...shares, bias];
@@ -180,7 +196,7 @@ function Shares({one, state}) {
   });
   const rows = [...names, t("attention.sum")];
   return html`
-    <${Figure} name="heads-shares" title=${t("heads.shares")} provenance=${trace.provenance} table=${table} subject=${`${one.at} ${query} ${at}`} caption=${t("heads.shares_caption")}
+    <${Figure} frame=${frame} name="heads-shares" title=${t("heads.shares")} provenance=${trace.provenance} table=${table} subject=${`${one.at} ${query} ${at}`} caption=${t("heads.shares_caption")}
       recompute=${() => ({lines: linesOf(Float64Array.from(parts, (part) => part[at]), (h) => `${names[h]}[${at}]`, parts.length), computed: total(parts.map((part) => part[at])), shown: output[at]})}
       says=${t("heads.shares_says", {name: rowName(one, query), head: order[0], length: short(norms[order[0]]), share: percent(along[order[0]] / length), difference: short(difference, 2)})}>
       <div class="side-by-side">

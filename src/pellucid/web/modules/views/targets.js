@@ -10,6 +10,7 @@ import {t} from "pellucid/texts";
 import {pieceLabel} from "pellucid/tokens";
 
 const TOP = 5;
+const LEAST = 0.01; // a piece below it in every row has no column of its own in the pictures
 
 export function TargetsView({trace, model, state}) {
   const data = useData(model.has_training ? `${model.id} training` : null, () => ofModel(model, "training"));
@@ -58,20 +59,41 @@ function rowsOf(pair, probe, model, smoothing) {
   return {target, output, width, columns: [...ids.map((id) => pieceLabel(names.get(id) ?? String(id))), t("targets.rest")]};
 }
 
+/** What the pictures show of it: the right pieces, those with a share of LEAST in some row, and the sum of all others. */
+function drawnOf({target, output, width, columns}, targets) {
+  const height = output.length / width;
+  const own = [];
+  for (let column = 0; column < width - 1; column += 1) {
+    let most = column < targets ? 1 : 0; // the right pieces come first
+    for (let row = 0; row < height; row += 1) most = Math.max(most, output[row * width + column]);
+    if (most >= LEAST) own.push(column);
+  }
+  const kept = new Set(own);
+  const narrowed = (values) => Float32Array.from({length: height * (own.length + 1)}, (_, i) => {
+    const [row, at] = [Math.floor(i / (own.length + 1)), i % (own.length + 1)];
+    if (at < own.length) return values[row * width + own[at]];
+    return values.subarray(row * width, (row + 1) * width).reduce((sum, value, column) => (kept.has(column) ? sum : sum + value), 0);
+  });
+  return {target: narrowed(target), output: narrowed(output), width: own.length + 1, columns: [...own, width - 1].map((column) => columns[column])};
+}
+
 function Rows({trace, model, state, training, pair, probe, step}) {
   const smoothing = state["targets.rows"] === "one_hot" ? 0 : (training.label_smoothing ?? 0);
-  const {target, output, width, columns} = useMemo(() => rowsOf(pair, probe, model, smoothing), [pair, probe, smoothing]);
+  const all = useMemo(() => rowsOf(pair, probe, model, smoothing), [pair, probe, smoothing]);
+  const drawn = useMemo(() => drawnOf(all, new Set(probe.target_ids).size), [all]);
+  const {width, columns} = drawn;
   const rows = pair.target_pieces.map(pieceLabel);
   const loss = probe.target_log_probability.map((value) => -value);
   const mean = loss.reduce((sum, value) => sum + value, 0) / loss.length;
   const right = probe.target_ids.filter((id, row) => probe.top_ids[row][0] === id).length;
-  const pictures = [["target-rows", t("targets.target"), target, t("targets.target_says")], ["output-rows", t("targets.output"), output, t("targets.output_says", {step, right, all: rows.length})]];
-  const table = (values) => () => ({columns: [t("targets.position"), ...columns], rows: rows.map((piece, row) => [piece, ...values.subarray(row * width, (row + 1) * width)])});
+  const counts = {shown: width - 1, tabled: all.width - 1, all: model.tokenizer.target_size, rest: t("targets.rest")};
+  const pictures = [["target-rows", t("targets.target"), "target", t("targets.target_says", counts)], ["output-rows", t("targets.output"), "output", t("targets.output_says", {step, right, all: rows.length})]];
+  const table = (values) => () => ({columns: [t("targets.position"), ...all.columns], rows: rows.map((piece, row) => [piece, ...values.subarray(row * all.width, (row + 1) * all.width)])});
   return html`
-    <div class="side-by-side">${pictures.map(([name, title, values, says]) => html`
-      <${Figure} key=${name} name=${name} title=${title} says=${says} provenance=${trace.provenance} table=${table(values)}>
-        <${Matrix} values=${values} shape=${[rows.length, width]} rows=${rows} columns=${columns} scale=${{kind: "sequential", most: 1}} cell=${[width > 40 ? 12 : 18, 20]} name=${title}
-          describe=${(row, column) => t("targets.cell", {row: rows[row], column: columns[column], value: percent(values[row * width + column])})} />
+    <div class="side-by-side">${pictures.map(([name, title, side, says]) => html`
+      <${Figure} key=${name} name=${name} title=${title} says=${says} provenance=${trace.provenance} table=${table(all[side])}>
+        <${Matrix} values=${drawn[side]} shape=${[rows.length, width]} rows=${rows} columns=${columns} scale=${{kind: "sequential", most: 1}} cell=${[18, 20]} name=${title}
+          describe=${(row, column) => t("targets.cell", {row: rows[row], column: columns[column], value: percent(drawn[side][row * width + column])})} />
       <//>`)}</div>
     <${Figure} name="target-loss" title=${t("targets.loss")} says=${t("targets.loss_says", {mean: short(mean), perplexity: short(Math.exp(mean), 3)})} provenance=${trace.provenance}
       table=${() => ({columns: [t("targets.position"), t("word.probability"), t("targets.loss")], rows: rows.map((piece, i) => [piece, Math.exp(-loss[i]), loss[i]])})}
