@@ -117,6 +117,20 @@ def test_views_stops_signs_and_labels_have_their_texts() -> None:
     assert told == set(stops), "texts of stops that the tour does not make"
 
 
+def test_every_chapter_has_words_and_every_word_a_chapter_and_a_sentence() -> None:
+    views = exported("views.js", r'\{name: "(\w+)", Component')
+    chapters = dict(
+        re.findall(r"^  (\w+): \[(.*)\],$", (WEB / "modules/glossary.js").read_text(encoding="utf-8"), re.M)
+    )
+    assert list(chapters) == views
+    shown = {name: re.findall(r'"(\w+)"', words) for name, words in chapters.items()}
+    assert all(words and len(words) == len(set(words)) for words in shown.values())
+    used = {word for words in shown.values() for word in words}
+    assert {f"words.{word}.{part}" for word in used for part in ("name", "text")} == {
+        key for key in texts("en") if key.startswith("words.") and key != "words.title"
+    }
+
+
 def test_chinese_is_written_with_its_own_punctuation() -> None:
     """Half-width commas, colons and brackets beside Chinese characters are slips of the keyboard."""
     slip = re.compile(r"[\u4e00-\u9fff][,:;?!()]|[,:;?!()][\u4e00-\u9fff]")

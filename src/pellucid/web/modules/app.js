@@ -2,6 +2,7 @@
 import {Component, html, useEffect, useRef, useState} from "pellucid/ui";
 import {forget, get, isFile, makeTrace, onLost, useData} from "pellucid/data";
 import {getState, setHover, setState, useAppState} from "pellucid/state";
+import {Glossary} from "pellucid/glossary";
 import {KINDS, depthOf} from "pellucid/sites";
 import {LANGUAGES, currentLanguage, loadTexts, t} from "pellucid/texts";
 import {toggleTheme, useTheme} from "pellucid/theme";
@@ -162,6 +163,7 @@ function Chapter({state, trace, model}) {
       <h2>${t(`${name}.title`)}</h2>
       <p class="lede">${t(`${name}.lede`)}</p>
       <${View} ...${{trace, model, state: within(state, trace, model)}} />
+      <${Glossary} view=${name} />
       ${next && html`<p class="next"><button onClick=${() => { setState({view: next.name}); scrollTo({top: 0}); }}>${t("page.next")} ${t(`${next.name}.name`)} →</button></p>`}
     </article>`;
 }

@@ -2,6 +2,7 @@
 // and is looked at as much as its pieces together. Read pickers.js next.
 import {html} from "pellucid/ui";
 import {setHover, useHover} from "pellucid/state";
+import {t} from "pellucid/texts";
 
 const BYTE = /^<0x([0-9A-F]{2})>$/;
 
@@ -14,6 +15,9 @@ export function pieceText(piece) {
 
 /** The same, with "·" where the piece brings a space with it; that is part of its identity. */
 export const pieceLabel = (piece) => (piece.startsWith("▁") && piece.length > 1 ? "·" : "") + pieceText(piece);
+
+/** The same in a sentence, where an apostrophe among quotation marks could not be read. */
+export const pieceName = (piece) => (/^▁?['’]$/.test(piece) ? t("word.apostrophe", {piece: pieceLabel(piece)}) : pieceLabel(piece));
 
 /** A text cut to `most` characters as readers count them: an emoji of several parts stays whole. */
 export function cut(text, most) {

@@ -8,6 +8,7 @@ import {headColour, headDash} from "pellucid/palette";
 import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
+import {floorOf} from "pellucid/views/targets";
 
 // What can be drawn: the keys of metrics.jsonl, by the kind of row that has them.
 const QUANTITIES = {
@@ -53,7 +54,7 @@ function Curves({trace, model, state, training}) {
       <${Choice} label=${t("curves.steps")} value=${scale} options=${["log", "linear"].map((name) => [name, t(`curves.${name}`)])} onChange=${(name) => setState({"curves.scale": name === "log" ? "" : name})} />
     </div>
     <${Figure} name="curves" title=${t("curves.figure")} provenance=${trace.provenance} table=${table} says=${t("curves.says", {ends: ends.join(t("curves.and"))})}
-      caption=${training.snapshots.length ? t("curves.caption") : t("curves.no_snapshots")}>
+      caption=${[t(training.snapshots.length ? "curves.caption" : "curves.no_snapshots"), ...(quantity === "loss" ? [t("curves.leap"), model.is_walkthrough && t("curves.grown"), floorOf(training.label_smoothing, model)] : [])].filter(Boolean).join(" ")}>
       <${LineChart} series=${series} xScale=${scale} xTitle=${t("curves.step")} yTitle=${t(`curves.unit.${quantity}`)} name=${t("curves.figure")} marks=${training.snapshots} picked=${at === undefined ? null : Number(at)} onPick=${open}
         describe=${(name, step, value) => t("curves.point", {name, step, value: short(value)})} />
       <p class="legend">${series.map(({name, colour, dash}) => html`<span key=${name}><svg width="34" height="8" aria-hidden="true"><line x1="0" x2="34" y1="4" y2="4" stroke=${colour} stroke-width="3" stroke-dasharray=${dash} /></svg>${name}</span>`)}</p>

@@ -7,7 +7,7 @@ import {percent, ranking, short} from "pellucid/numbers";
 import {LayerPicker, StepSlider} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Chips, pieceLabel} from "pellucid/tokens";
+import {Chips, pieceLabel, pieceName} from "pellucid/tokens";
 
 const SECONDS_A_STEP = 1.1;
 
@@ -76,7 +76,7 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
   const table = () => ({columns: [t("links.head"), ...labels], rows: headNames.map((_, head) => [head, ...values.subarray(head * width, (head + 1) * width)])});
   return html`
     <${Figure} name=${name} title=${title} caption=${caption} table=${table} provenance=${trace.provenance}
-      says=${t("decoder.says", {fed: pieceLabel(trace.tokens.fed_pieces[step]), predicts: pieceLabel(trace.tokens.predicted_pieces[step]), best: labels[best], weight: short(mean[best], 3)})}>
+      says=${t("decoder.says", {fed: pieceName(trace.tokens.fed_pieces[step]), predicts: pieceName(trace.tokens.predicted_pieces[step]), best: labels[best], weight: short(mean[best], 3)})}>
       <${Matrix} values=${values} shape=${[heads, width]} rows=${headNames} columns=${labels} scale=${{kind: "sequential", most: 1}} cell=${[width > 60 ? 10 : 24, 20]} name=${title}
         describe=${(head, column) => t("decoder.cell", {head, column: labels[column], value: short(values[head * width + column])})}
         onSelect=${(head) => setState({view: "links", kind, layer, heads: [head], query: step})} />

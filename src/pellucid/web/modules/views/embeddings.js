@@ -73,8 +73,9 @@ function strongest(values) {
 function Neighbours({trace, model, side, id, piece}) {
   const data = useData(id < 0 ? null : `${model.id} ${side} near ${id}`, () => ofModel(model, `neighbours/${side}/${id}`));
   if (id < 0) return null;
+  const size = model.tokenizer[`${side}_size`]; // of n random directions in d dimensions the nearest is about this near
   return html`<${Waiting} data=${data}>${(near) => html`
-    <${Figure} name="neighbours" title=${t("embeddings.near", {piece: pieceLabel(piece)})} provenance=${trace.provenance} says=${t("embeddings.near_says")}
+    <${Figure} name="neighbours" title=${t("embeddings.near", {piece: pieceLabel(piece)})} provenance=${trace.provenance} says=${t("embeddings.near_says", {n: size, chance: short(Math.sqrt(1 - size ** (-2 / (model.config.d_model - 1))), 1)})}
       table=${() => ({columns: [t("word.id"), t("word.piece"), t("embeddings.cosine")], rows: near.map((one) => [one.id, one.piece, one.cosine])})}>
       <div class="bars" role="list">${near.map((one) => html`<div key=${one.id} role="listitem"><bdi>${pieceLabel(one.piece)}</bdi><span class="bar"><i style=${{width: `${Math.max(one.cosine, 0) * 100}%`}}></i></span><span class="number">${short(one.cosine, 3)}</span></div>`)}</div>
     <//>`}<//>`;

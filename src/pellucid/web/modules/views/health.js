@@ -11,13 +11,13 @@ const LEAST = new Set(["coverage", "score"]);
 
 /** What a sign says of this translation, in the language of the page; `text` of the sign itself is for other readers. */
 function says(sign, {tokens}) {
-  const {name, value, source, target, is_raised: isRaised} = sign;
+  const {name, value, threshold, source, target, is_raised: isRaised} = sign;
   const all = tokens.predicted_pieces.length;
   const late = target.includes(all - 1);
   const pieces = {source: source.length, target: target.length};
   const words = tokens.source_words.filter(({start}) => source.includes(start)).map(({text}) => `“${text}”`);
   const sentences = {
-    repetition: () => t(value > 1 ? "health.says.repeated" : "health.says.not_repeated", {n: value}),
+    repetition: () => t(value > 1 ? "health.says.repeated" : "health.says.not_repeated", {n: value, limit: threshold}),
     coverage: () => t(isRaised ? "health.says.uncovered" : "health.says.covered", {words: words.join(" ")}),
     entropy: () => t("health.says.doubt", {n: target.length, all, value: short(value, 3)}),
     unknown: () => t("health.says.unknown", pieces),

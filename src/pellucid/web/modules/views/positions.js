@@ -45,8 +45,9 @@ function Table({trace, model, state, layout, own, table}) {
   const made = isFormula ? sinusoid(layout, row + offset, column, width) : null;
   const similar = useMemo(() => Array.from({length}, (_, i) => [i - row, dot(table.part(row).data, table.part(i).data)]), [table, row]);
   const labels = Array.from({length}, (_, i) => String(i));
+  const {length: pieces} = trace.tokens.source_pieces;
   return html`
-    <${Figure} name="positions" title=${t(`positions.${layout}`)} provenance=${trace.provenance} says=${t(layout === own ? "positions.says_own" : "positions.says_other")} caption=${t("positions.caption")}
+    <${Figure} name="positions" title=${t(`positions.${layout}`)} provenance=${trace.provenance} says=${t(layout === own ? "positions.says_own" : "positions.says_other")} caption=${t("positions.caption") + (length > pieces ? ` ${t("positions.beyond", {n: pieces})}` : "")}
       table=${() => ({columns: [t("word.position"), ...Array.from({length: width}, (_, i) => String(i))], rows: labels.map((label, i) => [Number(label), ...table.part(i).data])})}
       recompute=${isFormula ? () => ({
         lines: [

@@ -7,7 +7,7 @@ import {dot, percent, ranking, short, softmax} from "pellucid/numbers";
 import {StepSlider} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {pieceLabel} from "pellucid/tokens";
+import {pieceLabel, pieceName} from "pellucid/tokens";
 
 const SHOWN = 12;
 
@@ -18,7 +18,7 @@ export function SoftmaxView({trace, model, state}) {
     Promise.all([site(trace, "decoder.output", {row: step}), site(trace, "logits", {row: step})]));
   return html`
     <div class="controls"><${StepSlider} state=${state} steps=${trace.tokens.fed_pieces.length} />
-      <span class="hint">${t("softmax.row", {fed: pieceLabel(trace.tokens.fed_pieces[step]), predicts: pieceLabel(trace.tokens.predicted_pieces[step])})}</span></div>
+      <span class="hint">${t("softmax.row", {fed: pieceName(trace.tokens.fed_pieces[step]), predicts: pieceName(trace.tokens.predicted_pieces[step])})}</span></div>
     <${Waiting} data=${data}>${([vector, logits]) => html`
       <${Figure} name="softmax-vector" title=${t("softmax.vector")} provenance=${trace.provenance} says=${t("softmax.vector_says", {n: vector.data.length})}
         table=${() => ({columns: [t("softmax.dimension"), t("softmax.value")], rows: Array.from(vector.data, (value, i) => [i, value])})}>
@@ -45,7 +45,7 @@ function Bars({trace, model, state, vector, logits, pieces}) {
   return html`
     <${Figure} name="softmax" title=${t("softmax.figure")} provenance=${trace.provenance} table=${table} recompute=${() => byHand({model, vector, logits, pieces, picked})}
       says=${t("softmax.says", {pieces: logits.length, entropy: short(entropy, 3), even: short(Math.exp(entropy), 3)})}
-      caption=${temperature === 1 ? t("softmax.caption") : t("softmax.heated", {temperature: temperature.toFixed(2)})}>
+      caption=${temperature === 1 ? `${t("softmax.caption")} ${taught(model)}` : t("softmax.heated", {temperature: temperature.toFixed(2)})}>
       <div class="controls">
         <${Search} ...${{pieces, picked}} />
         <label class="slider">${t("softmax.temperature")} <input type="range" min="0.1" max="3" step="0.05" value=${temperature} onInput=${(event) => setTemperature(Number(event.currentTarget.value))} /> <output>${temperature.toFixed(2)}</output></label>
@@ -57,6 +57,11 @@ function Bars({trace, model, state, vector, logits, pieces}) {
           <span class="bar"><i style=${{width: `${probabilities[id] * 100}%`}}></i></span><span class="number">${percent(probabilities[id])}</span>
         </div>`)}</div>
     <//>`;
+}
+
+/** How sure training asked the model to be, where its targets were smoothed. */
+function taught({label_smoothing: epsilon, tokenizer}) {
+  return epsilon ? t("softmax.smoothing", {epsilon: percent(epsilon, 2), sure: percent(1 - epsilon + epsilon / tokenizer.target_size, 2)}) : "";
 }
 
 /** Any piece of the vocabulary, found by a part of it or by its id. */

@@ -53,7 +53,7 @@ export function StackView({trace, model}) {
     };
   };
   return html`
-    <${Figure} name="stack" title=${t("stack.figure")} provenance=${trace.provenance} table=${table} caption=${t("stack.caption")}
+    <${Figure} name="stack" title=${t("stack.figure")} provenance=${trace.provenance} table=${table} caption=${t("stack.caption") + (changes.value ? ` ${t("stack.scale", {most: short(most, 3), least: short(Math.min(...Object.values(change)), 3)})}` : "")}
       says=${t(`stack.says_${order}`, {encoders, decoders})}>
       <div ref=${frame}><svg class=${room < 560 ? "stack narrow" : "stack"} width=${layout.width} height=${layout.height} viewBox=${`0 0 ${layout.width} ${layout.height}`} role="group" aria-label=${t("stack.figure")}>
         <defs><marker id="arrowhead" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 L8 4 L0 8 z" /></marker></defs>

@@ -77,6 +77,12 @@ function drawnOf({target, output, width, columns}, targets) {
   return {target: narrowed(target), output: narrowed(output), width: own.length + 1, columns: [...own, width - 1].map((column) => columns[column])};
 }
 
+/** The likelihood loss that smoothed targets ask for: with them, 0 is not the aim. */
+export function floorOf(epsilon, {tokenizer}) {
+  const sure = 1 - epsilon + epsilon / tokenizer.target_size;
+  return epsilon ? t("targets.floor", {epsilon, sure: short(sure, 2), floor: short(-Math.log(sure), 3)}) : "";
+}
+
 function Rows({trace, model, state, training, pair, probe, step}) {
   const smoothing = state["targets.rows"] === "one_hot" ? 0 : (training.label_smoothing ?? 0);
   const all = useMemo(() => rowsOf(pair, probe, model, smoothing), [pair, probe, smoothing]);
@@ -95,7 +101,7 @@ function Rows({trace, model, state, training, pair, probe, step}) {
         <${Matrix} values=${drawn[side]} shape=${[rows.length, width]} rows=${rows} columns=${columns} scale=${{kind: "sequential", most: 1}} cell=${[18, 20]} name=${title}
           describe=${(row, column) => t("targets.cell", {row: rows[row], column: columns[column], value: percent(drawn[side][row * width + column])})} />
       <//>`)}</div>
-    <${Figure} name="target-loss" title=${t("targets.loss")} says=${t("targets.loss_says", {mean: short(mean), perplexity: short(Math.exp(mean), 3)})} provenance=${trace.provenance}
+    <${Figure} name="target-loss" title=${t("targets.loss")} says=${t("targets.loss_says", {mean: short(mean), perplexity: short(Math.exp(mean), 3)})} caption=${floorOf(training.label_smoothing, model)} provenance=${trace.provenance}
       table=${() => ({columns: [t("targets.position"), t("word.probability"), t("targets.loss")], rows: rows.map((piece, i) => [piece, Math.exp(-loss[i]), loss[i]])})}
       recompute=${() => ({lines: loss.map((value, i) => ({text: `−ln ${short(Math.exp(-value))}  (${rows[i]})`, value})), computed: mean, shown: Math.fround(mean)})}>
       <div class="bars" role="list">${rows.map((piece, i) => html`<div key=${i} role="listitem"><bdi>${piece}</bdi><span class="bar"><i style=${{width: `${Math.min(loss[i] / Math.log(model.tokenizer.target_size), 1) * 100}%`}}></i></span><span class="number">${short(loss[i], 3)}</span></div>`)}</div>
