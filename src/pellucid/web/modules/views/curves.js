@@ -53,7 +53,7 @@ function Curves({trace, model, state, training}) {
       <${Choice} label=${t("curves.show")} value=${quantity} options=${available.map((name) => [name, t(`curves.${name}`)])} onChange=${(name) => setState({"curves.show": name})} />
       <${Choice} label=${t("curves.steps")} value=${scale} options=${["log", "linear"].map((name) => [name, t(`curves.${name}`)])} onChange=${(name) => setState({"curves.scale": name === "log" ? "" : name})} />
     </div>
-    <${Figure} name="curves" title=${t("curves.figure")} provenance=${trace.provenance} table=${table} says=${t("curves.says", {ends: ends.join(t("curves.and"))})}
+    <${Figure} name="curves" title=${t("curves.figure")} provenance=${trace.provenance} table=${table} says=${t("curves.says", {ends: ends.reduce((before, next) => t("curves.and", {before, next}))})}
       caption=${[t(training.snapshots.length ? "curves.caption" : "curves.no_snapshots"), ...(quantity === "loss" ? [t("curves.leap"), model.is_walkthrough && t("curves.grown"), floorOf(training.label_smoothing, model)] : [])].filter(Boolean).join(" ")}>
       <${LineChart} series=${series} xScale=${scale} xTitle=${t("curves.step")} yTitle=${t(`curves.unit.${quantity}`)} name=${t("curves.figure")} marks=${training.snapshots} picked=${at === undefined ? null : Number(at)} onPick=${open}
         describe=${(name, step, value) => t("curves.point", {name, step, value: short(value)})} />
