@@ -57,8 +57,13 @@ class Disk:
     def write_replacing(self, path: Path, content: bytes | Iterable[bytes]) -> None:
         """Put new content in the place of old: written beside it, then renamed over it."""
         beside = path.with_name(f".{path.name}.new")
-        self.write(beside, content)
-        self.replace(beside, path)
+        try:
+            self.write(beside, content)
+            self.replace(beside, path)
+        except OSError:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
 
     def sync_folder(self, folder: Path) -> None:
         """Wait until the names in a folder are on the disk."""

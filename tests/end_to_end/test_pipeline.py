@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -15,6 +16,8 @@ import pytest
 from safetensors.numpy import load_file
 
 import pellucid
+from pellucid.errors import StoppedError
+from pellucid.jobs.evaluate import write_report
 from pellucid.sample.corpus import build_corpus
 
 from .conftest import Command
@@ -278,6 +281,34 @@ def test_the_library_does_what_the_command_does(run: Path, text: Path, command: 
     one = translator.translate(sources[0], beam_size=3)
     assert one.text == lines[0]
     assert [t.text for t in translator.translate(sources, beam_size=3)] == lines
+
+
+def test_an_average_says_what_a_wrong_folder_is(run: Path, tmp_path: Path, command: Command) -> None:
+    for folder, what in ((tmp_path / "nowhere", "no such folder"), (run / "model", "a model, not a run")):
+        refused = command("average", folder, "--output", tmp_path / "mean")
+        assert f"{folder}: {what}; name a folder that `pellucid train` writes" in refused.err
+        assert refused.status == 1
+    assert not (tmp_path / "mean").exists()
+
+
+def test_a_report_that_does_not_fit_leaves_the_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = tmp_path / "report.json"
+    write_report(report, "older")
+
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoppedError, match=r"too little space for this save: 5 bytes"):
+        write_report(report, "newer")
+    assert report.read_text(encoding="utf-8") == "older"
+    assert list(tmp_path.iterdir()) == [report]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_device_is_named() -> None:
+    with pytest.raises(OSError, match="/dev/full"):
+        write_report(Path("/dev/full"), "x")
 
 
 def test_version_and_help(command: Command) -> None:

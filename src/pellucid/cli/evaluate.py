@@ -52,5 +52,5 @@ def evaluate(
     print(report.to_text(), flush=True)
     for path, text in ((json_, report.to_json()), (markdown, report.to_markdown())):
         if path is not None:
-            path.write_text(text, encoding="utf-8")
+            job.write_report(path, text)
             say(f"report written to {path}")

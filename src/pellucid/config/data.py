@@ -50,7 +50,7 @@ class CorpusConfig(Section):
     """Key of the source in JSON lines."""
     tgt_key: str = "target"
     """Key of the target in JSON lines."""
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(1.0, gt=0, le=1000)
     """How often an epoch shows each pair: 2 is twice, 0.5 shows half of them, the others in the next epoch."""
     name: str = ""
     """What messages and the model's card call this corpus; empty is the first file's name."""
@@ -62,6 +62,10 @@ class CorpusConfig(Section):
             raise ValueError("name the files of a corpus in one form: src and tgt, or tsv, or jsonl")
         if forms[0] and not (self.src and self.tgt):
             raise ValueError(f"src = {self.src} and tgt = {self.tgt}: both files are needed")
+        if self.tsv and self.src_column == self.tgt_column:
+            raise ValueError(f"src_column = tgt_column = {self.src_column}: a text and its translation are two columns")
+        if self.jsonl and self.src_key == self.tgt_key:
+            raise ValueError(f"src_key = tgt_key = {self.src_key!r}: a text and its translation have two keys")
         return self
 
     def paths(self) -> tuple[Path, ...]:

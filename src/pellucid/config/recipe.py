@@ -168,7 +168,11 @@ def _merge(base: Mapping[str, object], change: Mapping[str, object]) -> Table:
     return merged
 
 
-_REASONS: Final[dict[str, str]] = {"missing": "is missing", "model_type": "is not a table of settings"}
+_REASONS: Final[dict[str, str]] = {
+    "tuple_type": 'is not a list; a list stands in square brackets, as in ["a", "b"]',
+    "missing": "is missing",
+    "model_type": "is not a table of settings",
+}
 
 
 def _describe(kind: type[BaseModel], problem: ErrorDetails) -> str:

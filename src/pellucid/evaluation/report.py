@@ -291,7 +291,7 @@ def _cell(text: str) -> str:
 
 
 def _worst_rows(sentence: ScoredSentence) -> list[str]:
-    rows = [f"| {sentence.line} | {sentence.chrf:.1f} | translation | {_cell(sentence.hypothesis)} |"]
+    rows = [f"| {sentence.line + 1} | {sentence.chrf:.1f} | translation | {_cell(sentence.hypothesis)} |"]
     rows.append(f"| | | reference | {_cell(sentence.reference)} |")
     if sentence.source is not None:
         rows.append(f"| | | source | {_cell(sentence.source)} |")

@@ -45,14 +45,24 @@ def average_run(run: Path, output: Path, *, last: int | None = None, best: int |
     wanted = last if last is not None else best
     if wanted is not None and wanted < 1:
         raise ConfigError(f"--{'last' if last is not None else 'best'} {wanted}: a positive number is needed")
+    if not (run / "checkpoints").is_dir():
+        what = (
+            "a model, not a run"
+            if (run / "model.toml").exists()
+            else "not a run folder"
+            if run.is_dir()
+            else "no such folder"
+        )
+        raise CheckpointError(f"{run}: {what}; name a folder that `pellucid train` writes, with its checkpoints in it")
     # The checkpoint before the first step holds weights that have learnt nothing.
     found = [folder for folder in list_checkpoints(run / "checkpoints") if step_of(folder)]
     if best is not None:
         found = _best_first(found)
     if not found or (wanted is not None and wanted > len(found)):
         kind = " with a validation of their own" if best is not None else ""
+        asked = f", {wanted} asked for" if wanted is not None else ", and an average needs one at least"
         raise CheckpointError(
-            f"{run / 'checkpoints'}: holds {len(found)} checkpoints{kind}, {wanted or 1} asked for; "
+            f"{run / 'checkpoints'}: holds {len(found)} checkpoints{kind}{asked}; "
             "training.keep_checkpoint says how many a run keeps"
         )
     chosen = sorted(found[:best] if best is not None else found[-(last or len(found)) :], key=step_of)

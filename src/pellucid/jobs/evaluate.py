@@ -9,17 +9,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pellucid.config import CorpusConfig, InvalidUtf8
-from pellucid.durable import sha256_of
+from pellucid.durable import DISK, refuse_full_disk, sha256_of
 from pellucid.errors import ConfigError, RequestError
 from pellucid.evaluation.metrics import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
 from pellucid.interop.onnx_reading import WEIGHTS, read_onnx_description
+from pellucid.jobs.line_files import is_stream
 from pellucid.jobs.models import open_translator
 from pellucid.text.corpus import read_pairs
 from pellucid.translation.translator import Translator
 
-__all__ = ["describe_system", "evaluate_files", "refuse_unwritable", "translate_all"]
+__all__ = ["describe_system", "evaluate_files", "refuse_unwritable", "translate_all", "write_report"]
 
 
 def evaluate_files(
@@ -66,8 +67,19 @@ def evaluate_files(
         report,
         system=describe_system(translator, model),
         against=None if second is None or against is None else describe_system(second, against),
+        notes=(*report.notes, *_notes_on_languages(translator, second)),
         files=tuple(EvaluatedFile(side, str(path), sha256_of(path)) for side, path in files),
     )
+
+
+def _notes_on_languages(first: Translator, second: Translator | None) -> list[str]:
+    """Return a note where a model says of itself that it has other languages than the one it is compared with."""
+    if second is None:
+        return []
+    own, other = ((t.source_language, t.target_language) for t in (first, second))
+    if own == other:
+        return []
+    return [f"the model translates from {own[0]} into {own[1]}, the baseline from {other[0]} into {other[1]}"]
 
 
 def describe_system(translator: Translator, path: Path) -> EvaluatedSystem:
@@ -115,6 +127,24 @@ def refuse_unwritable(path: Path, *, taken: Sequence[Path] = ()) -> None:
         raise ConfigError(f"{path}: there is no folder {folder}; make it first, or name another file")
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise ConfigError(f"{path}: may not be written; check the permissions, or name another file")
+
+
+def write_report(path: Path, text: str) -> None:
+    """Write a report whole, in the place of the one that is there; a device or a pipe is written to directly.
+
+    Raises:
+        StoppedError: the disk is full; the older report is as it was.
+        OSError: it cannot be written, with its name.
+    """
+    content = text.encode()
+    try:
+        if is_stream(path):
+            path.write_bytes(content)
+            return
+        with refuse_full_disk(path.parent, needed_bytes=len(content)):
+            DISK.write_replacing(path, content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def translate_all(

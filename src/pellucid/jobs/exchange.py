@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pellucid.bundle import Bundle, load_bundle, save_bundle
 from pellucid.durable import draft_of, refuse_full_disk
-from pellucid.errors import BundleError, ConfigError, ConversionError, IncompatibleModelError
+from pellucid.errors import ConfigError, ConversionError, IncompatibleModelError
 from pellucid.interop.formats import FORMATS, Format, engine_of, format_named, format_of
 from pellucid.interop.records import ForeignModel, refusal_message
 from pellucid.interop.samples import Sample, make_samples, read_sentences
@@ -219,14 +219,13 @@ def _options_of(chosen: Format, options: Mapping[str, str], *, verify_only: bool
 def _refuse_existing(output: Path) -> None:
     if output.exists() or output.is_symlink():
         raise ConfigError(f"--output {output}: is there already; name a new folder")
-    if not output.parent.is_dir():
-        raise BundleError(f"--output {output}: the folder {output.parent} does not exist; make it first")
 
 
 @contextmanager
 def _beside(output: Path, *, needed_bytes: int) -> Iterator[Path]:
     """Give a draft that becomes the output at the end, and goes away if anything fails."""
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         with refuse_full_disk(output.parent, needed_bytes=needed_bytes), draft_of(output) as draft:
             yield draft
     except FileExistsError as error:

@@ -165,8 +165,8 @@ class _Rows:
         if policy is InvalidUtf8.STRICT:
             self._report(
                 line,
-                f"the value of {key!r} has a {BAD_JSON_TEXT}; mend the file, or set data.invalid_utf8 = 'replace' "
-                "or 'skip'",
+                f"the value of {key!r} has a {BAD_JSON_TEXT}; mend the file, or for training set "
+                "data.invalid_utf8 = 'replace' or 'skip'",
             )
             return None
         self.reader.bad_lines[line] = BAD_JSON_TEXT

@@ -166,7 +166,7 @@ class LineReader:
         if self.invalid_utf8 is InvalidUtf8.STRICT:
             self._report(
                 line,
-                f"{detail}; mend the file (is it UTF-8?), or set data.invalid_utf8 = 'replace' or 'skip'",
+                f"{detail}; mend the file (is it UTF-8?), or for training set data.invalid_utf8 = 'replace' or 'skip'",
             )
             return None
         self.bad_lines[line] = reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,3 +262,21 @@ def test_a_vocabulary_is_put_in_and_checked_again() -> None:
         model.with_vocabulary(source_size=97, target_size=101, specials=model.specials)
     with pytest.raises(ValidationError, match="outside a vocabulary of 3"):
         model.with_vocabulary(source_size=3, target_size=3, specials=model.specials)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "said"),
+    [
+        ({"tsv": "c.tsv", "src_column": 2, "tgt_column": 2}, "src_column = tgt_column = 2"),
+        ({"jsonl": "c.jsonl", "src_key": "text", "tgt_key": "text"}, "src_key = tgt_key = 'text'"),
+        ({"tsv": "c.tsv", "weight": 1e9}, "less than or equal to 1000"),
+    ],
+)
+def test_a_corpus_that_would_train_nonsense_is_refused(corpus: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        recipe_from({"data": {"train": [corpus]}})
+
+
+def test_a_list_is_asked_for_in_the_words_of_toml() -> None:
+    with pytest.raises(ConfigError, match=r"banned_tokens = 'zz': is not a list; a list stands in square brackets"):
+        recipe_from({}, ["translation.banned_tokens=zz"])
