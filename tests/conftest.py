@@ -14,3 +14,8 @@ settings.load_profile("gate")
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every command that they start would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name octets by their argument: packed ones hold the second they were made in, and workers must name tests alike."""
+    return argname if isinstance(val, bytes) else None
