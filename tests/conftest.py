@@ -17,5 +17,5 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name octets by their argument: packed ones hold the second they were made in, and workers must name tests alike."""
+    """Name octets by their argument: gzip writes the time into them, and all workers must name a test alike."""
     return argname if isinstance(val, bytes) else None
