@@ -219,7 +219,7 @@ PRESETS: Final[dict[str, dict[str, int | float]]] = {
         "d_model": 256,
         "d_feedforward": 1024,
         "num_heads": 4,
-        "dropout": 0.2,
+        "dropout": 0.1,
     },
     "base": {
         "num_encoder_layers": 6,
@@ -238,8 +238,4 @@ PRESETS: Final[dict[str, dict[str, int | float]]] = {
         "dropout": 0.3,
     },
 }
-"""The named sizes: ``base`` and ``big`` are the paper's (table 3), the others fit a laptop.
-
-``small`` is trained on tens of thousands of pairs, many times over, so it has more dropout than ``base``: docs/log.md,
-2026-11-22, "the first weights".
-"""
+"""The named sizes: ``base`` and ``big`` are the paper's (table 3), the others fit a laptop."""
