@@ -1,0 +1,961 @@
+/* The encoder-decoder of "Attention Is All You Need" (Vaswani et al. 2017) and its beam search, on a processor.
+ *
+ * One file, read from top to bottom:
+ *
+ *   1  the machine        vectors of floats and integers; the only place with instructions of one processor
+ *   2  the model          linear maps, norms and layers, as Python hands them over
+ *   3  products           y = x W^T + b, in float32 or with int8 weights (section 3.1, 3.3)
+ *   4  attention          softmax(q k^T / sqrt(d_k)) v (section 3.2, equation 1)
+ *   5  the stacks         the encoder; one step of the decoder for many rows (section 3.1)
+ *   6  candidates         the best next pieces of a row, straight from the product with the vocabulary
+ *   7  search             beams of many sentences that share each step (Wu et al. 2016, section 7)
+ *   8  the entry points   what Python calls
+ *
+ * A row is one position of one sentence: a source piece in the encoder, a live hypothesis in the decoder. Rows of
+ * different sentences share products and nothing else. What a row becomes never depends on the rows beside it: int8
+ * sums are integers, every row is rounded by itself, and floats are added in an order that only the model decides.
+ * So a sentence has the same translation alone and in any company.
+ *
+ * Sizes are checked in Python before they come here (see the module native.py). A translation unit without state: all
+ * memory belongs to a Work, and each thread has its own.
+ */
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---------------------------------------------------------------------------------------------- 1  the machine --- */
+
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+enum { LANES = 16, ROWS_AT_ONCE = 6 }; /* 6 rows x 4 vectors = 24 sums, with 32 registers */
+#else
+enum { LANES = 8, ROWS_AT_ONCE = 2 }; /* 2 rows x 4 vectors = 8 sums, with 16 registers */
+#endif
+enum { VECTORS = 4, COLUMNS = VECTORS * LANES };
+
+typedef float Floats __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef int32_t Integers __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef int8_t Bytes __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE Floats all(float value) { return (Floats){0} + value; }
+
+INLINE Floats larger(Floats a, Floats b)
+{
+    Integers is_larger = a > b;
+    return (Floats)((is_larger & (Integers)a) | (~is_larger & (Integers)b));
+}
+
+/* The sum and the largest of the lanes, by halves: 8 + 8, 4 + 4, 2 + 2, 1 + 1. */
+INLINE float sum_of(Floats values)
+{
+#if defined(__AVX512F__)
+    return _mm512_reduce_add_ps((__m512)values);
+#else
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int lane = 0; lane < half; lane++) values[lane] += values[lane + half];
+    return values[0];
+#endif
+}
+
+INLINE float largest_of(Floats values)
+{
+#if defined(__AVX512F__)
+    return _mm512_reduce_max_ps((__m512)values);
+#else
+    float largest = values[0];
+    for (int lane = 1; lane < LANES; lane++) largest = values[lane] > largest ? values[lane] : largest;
+    return largest;
+#endif
+}
+
+/* Add to each lane the products of four activations (unsigned: value + 128, the same in every lane) and four weights. */
+INLINE Integers add_products(Integers sums, uint32_t activations, Bytes weights)
+{
+#if defined(__AVX512VNNI__) && defined(__AVX512F__)
+    return (Integers)_mm512_dpbusd_epi32((__m512i)sums, _mm512_set1_epi32((int)activations), (__m512i)weights);
+#elif defined(__AVX512BW__) && defined(__AVX512F__)
+    /* |a| x (b with the sign of a), in pairs of 16 bits: 2 x 127 x 127 fits. */
+    __m512i a = _mm512_sub_epi8(_mm512_set1_epi32((int)activations), _mm512_set1_epi8((char)128));
+    __mmask64 is_negative = _mm512_movepi8_mask(a);
+    __m512i b = _mm512_mask_sub_epi8((__m512i)weights, is_negative, _mm512_setzero_si512(), (__m512i)weights);
+    __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(a), b);
+    return sums + (Integers)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+#elif defined(__AVXVNNI__) && defined(__AVX2__)
+    return (Integers)_mm256_dpbusd_avx_epi32((__m256i)sums, _mm256_set1_epi32((int)activations), (__m256i)weights);
+#elif defined(__AVX2__)
+    __m256i a = _mm256_sub_epi8(_mm256_set1_epi32((int)activations), _mm256_set1_epi8((char)128));
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8((__m256i)weights, a));
+    return sums + (Integers)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+#else
+    for (int lane = 0; lane < LANES; lane++)
+        for (int k = 0; k < 4; k++)
+            sums[lane] += ((int)(activations >> (8 * k) & 255) - 128) * weights[4 * lane + k];
+    return sums;
+#endif
+}
+
+/* What add_products leaves to be taken away: 128 times the weights, where the activations kept their 128. */
+#if (defined(__AVX512VNNI__) && defined(__AVX512F__)) || \
+    (defined(__AVXVNNI__) && defined(__AVX2__) && !defined(__AVX512F__))
+enum { KEEPS_OFFSET = 1 };
+#else
+enum { KEEPS_OFFSET = 0 };
+#endif
+
+/* e^x for x <= 0, within 2 units in the last place; 0 below -87. */
+INLINE Floats exponential(Floats x)
+{
+    x = larger(x, all(-87.0f));
+    Floats k = (x * 1.44269504f + 12582912.0f) - 12582912.0f; /* x / ln 2, rounded to an integer by its magnitude */
+    Floats r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
+    Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * (r * r) + r + 1.0f;
+    Integers power = (__builtin_convertvector(k, Integers) + 127) << 23;
+    return p * (Floats)power;
+}
+
+/* ------------------------------------------------------------------------------------------------ 2  the model --- */
+
+typedef struct { /* y = x W^T + b. Outputs are padded to COLUMNS with zeros, inputs to 4 for int8. */
+    const void *weight; /* int8 [outputs / COLUMNS][inputs / 4][COLUMNS][4], or float [outputs / COLUMNS][inputs][COLUMNS] */
+    const float *scale; /* [outputs]: an int8 weight times this is the weight */
+    const int32_t *offset; /* [outputs]: 128 times the sum of a column's weights */
+    const float *bias; /* [outputs] */
+    int32_t inputs, outputs; /* as they are padded */
+} Linear;
+
+typedef struct { const float *gain, *bias; } Norm; /* [d_model] each */
+
+typedef struct {
+    Linear queries_keys_values, output; /* self-attention; one product for the three maps */
+    Norm norm;
+    Linear cross_queries, cross_keys_values, cross_output; /* in a decoder layer */
+    Norm cross_norm;
+    Linear inner, outer; /* feed-forward */
+    Norm feed_forward_norm;
+} Layer;
+
+enum { RELU, GELU, SWISH };
+
+typedef struct {
+    int32_t d_model, num_heads, d_feedforward, num_encoder_layers, num_decoder_layers, target_vocab_size;
+    int32_t is_int8, is_pre_norm, activation, start_id; /* start_id is -1 for the zero vector */
+    float layer_norm_epsilon, embedding_scale;
+    const float *source_embedding, *target_embedding, *positions; /* [.., d_model], the offset already in the last */
+    const Layer *encoder, *decoder;
+    Norm encoder_norm, decoder_norm; /* pre-norm only */
+    Linear projection;
+} Model;
+
+typedef struct { /* the memory that products and attention of one thread need */
+    float *hidden, *normed, *wide, *mapped, *context; /* [rows, ..] */
+    uint8_t *rounded; /* [rows, widest input]: value / scale + 128 */
+    float *scale; /* [rows] */
+    const float **keys; /* [longest], of one row; its value stands d_model floats after each key */
+    float *weights; /* [longest, padded to LANES], of one row and head */
+} Work;
+
+/* --------------------------------------------------------------------------------------------------- 3  products --- */
+
+/* Round each row to 8 bits by its own largest magnitude. */
+static void round_rows(Work *work, const float *input, int rows, int width, int padded)
+{
+    for (int row = 0; row < rows; row++) {
+        const float *x = input + (size_t)row * width;
+        uint8_t *out = work->rounded + (size_t)row * padded;
+        float largest = 0;
+        Floats most = all(0);
+        int k = 0;
+        for (; k + LANES <= width; k += LANES) {
+            Floats value = *(const Floats *)(x + k);
+            most = larger(most, larger(value, -value));
+        }
+        largest = largest_of(most);
+        for (; k < width; k++) largest = fabsf(x[k]) > largest ? fabsf(x[k]) : largest;
+        float inverse = largest > 0 ? 127.0f / largest : 0;
+        work->scale[row] = largest / 127.0f;
+        for (k = 0; k < width; k++) out[k] = (uint8_t)((int)((x[k] * inverse + 12582912.0f) - 12582912.0f) + 128);
+        for (; k < padded; k++) out[k] = 128;
+    }
+}
+
+/* One block of COLUMNS outputs for R rows; R is a constant wherever this is inlined, so the sums live in registers. */
+INLINE void block_int8(const Linear *map, int column, const uint8_t *input, const float *scale, int R, float *output,
+                       int stride)
+{
+    const Bytes *weight = (const Bytes *)((const int8_t *)map->weight + (size_t)column * map->inputs);
+    Integers sums[ROWS_AT_ONCE][VECTORS] = {{{0}}};
+    for (int k = 0; k < map->inputs; k += 4, weight += VECTORS)
+        for (int r = 0; r < R; r++) {
+            uint32_t activations;
+            memcpy(&activations, input + (size_t)r * map->inputs + k, 4);
+            for (int v = 0; v < VECTORS; v++) sums[r][v] = add_products(sums[r][v], activations, weight[v]);
+        }
+    for (int v = 0; v < VECTORS; v++) {
+        int place = column + v * LANES;
+        Integers offset = KEEPS_OFFSET ? *(const Integers *)(map->offset + place) : (Integers){0};
+        Floats column_scale = *(const Floats *)(map->scale + place), bias = *(const Floats *)(map->bias + place);
+        for (int r = 0; r < R; r++) {
+            Floats product = __builtin_convertvector(sums[r][v] - offset, Floats);
+            *(Floats *)(output + (size_t)r * stride + v * LANES) = product * (column_scale * scale[r]) + bias;
+        }
+    }
+}
+
+INLINE void block_float(const Linear *map, int column, const float *input, int R, float *output, int stride)
+{
+    const Floats *weight = (const Floats *)((const float *)map->weight + (size_t)column * map->inputs);
+    Floats sums[ROWS_AT_ONCE][VECTORS];
+    for (int v = 0; v < VECTORS; v++)
+        for (int r = 0; r < R; r++) sums[r][v] = *(const Floats *)(map->bias + column + v * LANES);
+    for (int k = 0; k < map->inputs; k++, weight += VECTORS)
+        for (int r = 0; r < R; r++) {
+            Floats activation = all(input[(size_t)r * map->inputs + k]);
+            for (int v = 0; v < VECTORS; v++) sums[r][v] += activation * weight[v];
+        }
+    for (int v = 0; v < VECTORS; v++)
+        for (int r = 0; r < R; r++) *(Floats *)(output + (size_t)r * stride + v * LANES) = sums[r][v];
+}
+
+/* A block for `rows` rows, at most ROWS_AT_ONCE; `input` is the rounded rows, or the floats themselves. */
+static void block(const Linear *map, int is_int8, int column, const void *input, const float *scale, int rows,
+                  float *output, int stride)
+{
+#define CASE(R)                                                                           \
+    case R:                                                                               \
+        if (is_int8) block_int8(map, column, input, scale, R, output, stride);            \
+        else block_float(map, column, input, R, output, stride);                          \
+        break;
+    switch (rows) {
+        CASE(1) CASE(2)
+#if defined(__AVX512F__)
+        CASE(3) CASE(4) CASE(5) CASE(6)
+#endif
+    }
+#undef CASE
+}
+
+/* y [rows, outputs] = x [rows, width] W^T + b. Each block of weights is read once for all rows. */
+static void multiply(Work *work, const Model *model, const Linear *map, const float *input, int rows, int width,
+                     float *output)
+{
+    const char *rounded = (const char *)work->rounded;
+    size_t row_bytes = model->is_int8 ? (size_t)map->inputs : (size_t)map->inputs * sizeof(float);
+    if (model->is_int8) round_rows(work, input, rows, width, map->inputs);
+    else rounded = (const char *)input; /* float inputs need no padding */
+    for (int column = 0; column < map->outputs; column += COLUMNS)
+        for (int row = 0; row < rows; row += ROWS_AT_ONCE) {
+            int some = rows - row < ROWS_AT_ONCE ? rows - row : ROWS_AT_ONCE;
+            block(map, model->is_int8, column, rounded + row * row_bytes, work->scale + row, some,
+                  output + (size_t)row * map->outputs + column, map->outputs);
+        }
+}
+
+/* -------------------------------------------------------------------------------------------------- 4  attention --- */
+
+INLINE float dot(const float *a, const float *b, int size)
+{
+    Floats sums = all(0);
+    int k = 0;
+    for (; k + LANES <= size; k += LANES) sums += *(const Floats *)(a + k) * *(const Floats *)(b + k);
+    float sum = sum_of(sums);
+    for (; k < size; k++) sum += a[k] * b[k];
+    return sum;
+}
+
+/* Turn scores into weights that sum to 1, in place; the array is padded to whole vectors. */
+static void softmax(float *scores, int count)
+{
+    float largest = -INFINITY;
+    for (int t = 0; t < count; t++) largest = scores[t] > largest ? scores[t] : largest;
+    for (int t = count; t % LANES; t++) scores[t] = -INFINITY;
+    Floats sums = all(0);
+    for (int t = 0; t < count; t += LANES) {
+        Floats weight = exponential(*(const Floats *)(scores + t) - largest);
+        *(Floats *)(scores + t) = weight;
+        sums += weight; /* what stands in the padding is e^-87 */
+    }
+    float inverse = 1.0f / sum_of(sums);
+    for (int t = 0; t < count; t += LANES) *(Floats *)(scores + t) *= inverse;
+}
+
+/* context = softmax(q k^T / sqrt(d_k)) v for one row, head by head (section 3.2.1, equation 1; section 3.2.2).
+ * The keys of all positions are in work->keys. `seen`, where given, receives the weights of the head `seen_head`. */
+static void attend(Work *work, const Model *model, const float *query, int count, float *context, int seen_head,
+                   float *seen)
+{
+    int d_head = model->d_model / model->num_heads;
+    float scale = 1.0f / sqrtf((float)d_head);
+    float *weights = work->weights;
+    for (int head = 0; head < model->num_heads; head++) {
+        int first = head * d_head;
+        for (int t = 0; t < count; t++) weights[t] = dot(query + first, work->keys[t] + first, d_head) * scale;
+        softmax(weights, count);
+        if (seen && head == seen_head) memcpy(seen, weights, (size_t)count * sizeof(float));
+        int values = model->d_model + first, k = 0;
+        for (; k + LANES <= d_head; k += LANES) {
+            Floats sum = all(0);
+            for (int t = 0; t < count; t++) sum += weights[t] * *(const Floats *)(work->keys[t] + values + k);
+            *(Floats *)(context + first + k) = sum;
+        }
+        for (; k < d_head; k++) {
+            float sum = 0;
+            for (int t = 0; t < count; t++) sum += weights[t] * work->keys[t][values + k];
+            context[first + k] = sum;
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------- 5  the stacks --- */
+
+/* norm(x) = (x - mean) / sqrt(variance + epsilon) * gain + bias, of each row of d_model. */
+static void normalise(const Model *model, const Norm *norm, const float *input, int rows, float *output)
+{
+    int size = model->d_model;
+    for (int row = 0; row < rows; row++, input += size, output += size) {
+        float mean = 0, variance = 0;
+        Floats sums = all(0), squares = all(0);
+        int k = 0;
+        for (; k + LANES <= size; k += LANES) sums += *(const Floats *)(input + k);
+        mean = sum_of(sums);
+        for (; k < size; k++) mean += input[k];
+        mean /= (float)size;
+        for (k = 0; k + LANES <= size; k += LANES) {
+            Floats distance = *(const Floats *)(input + k) - mean;
+            squares += distance * distance;
+        }
+        variance = sum_of(squares);
+        for (; k < size; k++) variance += (input[k] - mean) * (input[k] - mean);
+        float inverse = 1.0f / sqrtf(variance / (float)size + model->layer_norm_epsilon);
+        for (k = 0; k + LANES <= size; k += LANES)
+            *(Floats *)(output + k) = (*(const Floats *)(input + k) - mean) * inverse * *(const Floats *)(norm->gain + k)
+                                      + *(const Floats *)(norm->bias + k);
+        for (; k < size; k++) output[k] = (input[k] - mean) * inverse * norm->gain[k] + norm->bias[k];
+    }
+}
+
+/* What a sub-layer reads: the hidden rows, or under pre-norm their norm. */
+static const float *sublayer_input(Work *work, const Model *model, const Norm *norm, int rows)
+{
+    if (!model->is_pre_norm) return work->hidden;
+    normalise(model, norm, work->hidden, rows, work->normed);
+    return work->normed;
+}
+
+/* hidden = norm(hidden + map(x)), the paper's order; under pre-norm hidden = hidden + map(x). */
+static void add_to_hidden(Work *work, const Model *model, const Linear *map, const Norm *norm, const float *input,
+                          int rows, int width)
+{
+    multiply(work, model, map, input, rows, width, work->mapped);
+    for (int row = 0; row < rows; row++) {
+        float *hidden = work->hidden + (size_t)row * model->d_model;
+        const float *mapped = work->mapped + (size_t)row * map->outputs;
+        for (int k = 0; k < model->d_model; k++) hidden[k] += mapped[k];
+    }
+    if (!model->is_pre_norm) normalise(model, norm, work->hidden, rows, work->hidden);
+}
+
+/* FFN(x) = max(0, x W_1 + b_1) W_2 + b_2 (section 3.3, equation 2), or another activation in the place of max. */
+static void feed_forward(Work *work, const Model *model, const Layer *layer, int rows)
+{
+    const float *input = sublayer_input(work, model, &layer->feed_forward_norm, rows);
+    int width = layer->inner.outputs; /* padded with zeros, which every activation leaves at zero */
+    multiply(work, model, &layer->inner, input, rows, model->d_model, work->wide);
+    size_t count = (size_t)rows * (size_t)width;
+    if (model->activation == RELU)
+        for (size_t k = 0; k < count; k++) work->wide[k] = work->wide[k] > 0 ? work->wide[k] : 0;
+    else if (model->activation == GELU)
+        for (size_t k = 0; k < count; k++) work->wide[k] *= 0.5f * (1.0f + erff(work->wide[k] * 0.70710678f));
+    else
+        for (size_t k = 0; k < count; k++) work->wide[k] /= 1.0f + expf(-work->wide[k]);
+    add_to_hidden(work, model, &layer->outer, &layer->feed_forward_norm, work->wide, rows, width);
+}
+
+/* The input of a stack: embedding times sqrt(d_model), plus position (sections 3.4, 3.5). */
+static void embed(const Model *model, const float *table, int32_t id, int position, float *output)
+{
+    const float *place = model->positions + (size_t)position * model->d_model;
+    const float *row = table + (size_t)(id < 0 ? 0 : id) * model->d_model;
+    float scale = id < 0 ? 0 : model->embedding_scale;
+    for (int k = 0; k < model->d_model; k++) output[k] = row[k] * scale + place[k];
+}
+
+/* Encode sentences that stand one after the other in work->hidden, `lengths[i]` rows each. */
+static void encode(Work *work, const Model *model, const int *lengths, int sentences)
+{
+    int rows = 0, d_model = model->d_model;
+    for (int i = 0; i < sentences; i++) rows += lengths[i];
+    for (int l = 0; l < model->num_encoder_layers; l++) {
+        const Layer *layer = model->encoder + l;
+        int stride = layer->queries_keys_values.outputs;
+        const float *input = sublayer_input(work, model, &layer->norm, rows);
+        multiply(work, model, &layer->queries_keys_values, input, rows, d_model, work->wide);
+        for (int i = 0, first = 0; i < sentences; first += lengths[i++]) {
+            const float *own = work->wide + (size_t)first * stride;
+            for (int t = 0; t < lengths[i]; t++) work->keys[t] = own + (size_t)t * stride + d_model;
+            for (int t = 0; t < lengths[i]; t++)
+                attend(work, model, own + (size_t)t * stride, lengths[i],
+                       work->context + (size_t)(first + t) * d_model, 0, NULL);
+        }
+        add_to_hidden(work, model, &layer->output, &layer->norm, work->context, rows, d_model);
+        feed_forward(work, model, layer, rows);
+    }
+    if (model->is_pre_norm) normalise(model, &model->encoder_norm, work->hidden, rows, work->hidden);
+}
+
+/* --------------------------------------------------------------------------------------------------- 6 candidates --- */
+
+typedef struct { float logit; int32_t id; } Candidate;
+
+typedef struct { /* what is known of a row's next piece */
+    float largest, sum; /* of the logits, and of e^(logit - largest): log-probability = logit - largest - log(sum) */
+    float end; /* the logit of the end of sentence */
+    int wanted, found; /* the best candidates that may come, sorted; the lower id first where two are equal */
+    Candidate *best;
+} Next;
+
+typedef struct { /* which pieces may come, the rules of translation/constraints.py */
+    int32_t end_id;
+    int is_end_held_back;
+    int32_t forced_id; /* -1: none */
+    const uint8_t *is_forbidden; /* [target_vocab_size] */
+    const int32_t *blocked; /* would complete an n-gram a second time */
+    int num_blocked;
+} Rules;
+
+static int may_come(const Rules *rules, int32_t id)
+{
+    if (rules->forced_id >= 0) return id == rules->forced_id;
+    if (rules->is_forbidden[id] || (id == rules->end_id && rules->is_end_held_back)) return 0;
+    for (int i = 0; i < rules->num_blocked; i++)
+        if (rules->blocked[i] == id) return 0;
+    return 1;
+}
+
+static void insert(Next *next, float logit, int32_t id)
+{
+    int place = next->found < next->wanted ? next->found++ : next->wanted - 1;
+    for (; place > 0 && next->best[place - 1].logit < logit; place--) next->best[place] = next->best[place - 1];
+    next->best[place] = (Candidate){logit, id};
+}
+
+/* Look at COLUMNS logits of a row, from id `first` on. Most blocks hold no candidate and nothing that the sum feels. */
+static void look_at(Next *next, const Rules *rules, const float *logits, int32_t first)
+{
+    enum { NEGLIGIBLE = 30 }; /* e^-30 of the largest, times any vocabulary, is below the last bit of the sum */
+    Floats most = *(const Floats *)logits;
+    for (int v = 1; v < VECTORS; v++) most = larger(most, *(const Floats *)(logits + v * LANES));
+    float largest = largest_of(most);
+    if (largest > next->largest) {
+        next->sum *= expf(next->largest - largest);
+        next->largest = largest;
+    }
+    if (largest > next->largest - NEGLIGIBLE) {
+        Floats sums = all(0);
+        for (int v = 0; v < VECTORS; v++) sums += exponential(*(const Floats *)(logits + v * LANES) - next->largest);
+        next->sum += sum_of(sums);
+    }
+    if (rules->end_id >= first && rules->end_id < first + COLUMNS) next->end = logits[rules->end_id - first];
+    float to_beat = next->found < next->wanted ? -INFINITY : next->best[next->wanted - 1].logit;
+    if (!(largest > to_beat)) return;
+    for (int c = 0; c < COLUMNS; c++)
+        if (logits[c] > to_beat && may_come(rules, first + c)) {
+            insert(next, logits[c], first + c);
+            if (next->found == next->wanted) to_beat = next->best[next->wanted - 1].logit;
+        }
+}
+
+/* The product with the vocabulary, looked at block by block; the logits are never written down. */
+static void find_candidates(Work *work, const Model *model, int rows, Next *next, const Rules *rules)
+{
+    const Linear *map = &model->projection;
+    float logits[ROWS_AT_ONCE * COLUMNS];
+    size_t row_bytes = model->is_int8 ? (size_t)map->inputs : (size_t)map->inputs * sizeof(float);
+    const char *input = (const char *)work->rounded;
+    if (model->is_int8) round_rows(work, work->hidden, rows, model->d_model, map->inputs);
+    else input = (const char *)work->hidden;
+    for (int column = 0; column < map->outputs; column += COLUMNS)
+        for (int row = 0; row < rows; row += ROWS_AT_ONCE) {
+            int some = rows - row < ROWS_AT_ONCE ? rows - row : ROWS_AT_ONCE;
+            block(map, model->is_int8, column, input + row * row_bytes, work->scale + row, some, logits, COLUMNS);
+            for (int r = 0; r < some; r++) {
+                for (int c = model->target_vocab_size - column; c < COLUMNS; c++) logits[r * COLUMNS + c] = -INFINITY;
+                look_at(next + row + r, rules + row + r, logits + r * COLUMNS, column);
+            }
+        }
+    for (int row = 0; row < rows; row++)
+        if (!next[row].found && rules[row].forced_id < 0 && rules[row].is_end_held_back) /* rule 5: it may, after all */
+            insert(next + row, next[row].end, rules[row].end_id);
+}
+
+/* ------------------------------------------------------------------------------------------------------ 7  search --- */
+
+enum { NO_PENALTY, AVERAGE, GNMT };
+
+typedef struct {
+    int32_t beam_size, n_best, length_penalty, min_length, no_repeat_ngram_size, end_id;
+    double alpha;
+    const uint8_t *is_forbidden; /* [target_vocab_size] */
+    int32_t seen_layer, seen_head; /* the head whose weights are wanted; -1: none */
+} Settings;
+
+typedef struct { /* a sentence's hypotheses in the order of the search; the tokens are read back through the parents */
+    double score;
+    int32_t is_finished, length, parent, last_id; /* last_id is -1 where the row itself is the hypothesis */
+    float last_gain;
+} Hypothesis;
+
+typedef struct { /* a place where sentences are searched, one after the other */
+    int32_t sentence; /* -1: free */
+    int source_length, limit, step, width; /* width: live rows */
+    double largest_divisor;
+    int capacity; /* positions that the arrays below have room for; more than `step` */
+    float *memory; /* [layers, source_length, 2 d_model padded]: keys and values of the encoder's output */
+    size_t memory_floats;
+    float *past; /* [capacity, layers, beam, 2 d_model]: keys and values of the decoder's own rows */
+    int32_t *ids, *parents; /* [capacity, beam] */
+    float *gains; /* [capacity, beam] */
+    float *seen; /* [capacity, beam, source_length] where a head's weights are wanted */
+    size_t seen_floats;
+    uint16_t *ancestors, *next_ancestors; /* [beam, capacity]: in which row of a step this row's past stands */
+    double *sums; /* [beam] */
+    Hypothesis *found; /* the n_best best so far */
+    int num_found, num_finished;
+} Slot;
+
+typedef struct { /* sentences to translate, shared by the threads that do it */
+    const int32_t *source_ids; /* with the end of sentence */
+    const int64_t *source_starts; /* [sentences + 1] */
+    const int32_t *prefix_ids; /* forced beginnings */
+    const int64_t *prefix_starts; /* [sentences + 1] */
+    const int32_t *limits; /* [sentences]: most tokens, end of sentence included */
+    int32_t num_sentences;
+    Settings settings;
+    /* results; a sentence's hypotheses stand limits[i] places apart, from result_starts[i] on */
+    const int64_t *result_starts; /* [sentences] */
+    int32_t *ids;
+    float *gains;
+    int32_t *lengths, *is_finished; /* [sentences, n_best] */
+    int32_t *num_hypotheses; /* [sentences]; -1: the model computed a number that is not finite, -2: no memory */
+    float *seen; /* where wanted: [places of ids, source_length of the sentence], from seen_starts[i] on */
+    const int64_t *seen_starts;
+    _Atomic int32_t next, num_done;
+    _Atomic int32_t is_cancelled;
+} Job;
+
+typedef struct {
+    const Model *model;
+    int num_slots, beam_size, longest, rows; /* rows: capacity of a product */
+    Work work;
+    Slot *slots;
+    int *row_slot, *row_beam; /* [rows] */
+    Next *next; /* [rows] */
+    Candidate *candidates; /* [rows, 2 beam] */
+    Rules *rules; /* [rows] */
+    int32_t *blocked; /* [rows, longest] where n-grams are blocked */
+    size_t blocked_places;
+} Worker;
+
+static double divisor_of(const Settings *settings, int length)
+{
+    if (settings->length_penalty == AVERAGE) return pow(length > 1 ? length : 1, settings->alpha);
+    if (settings->length_penalty == GNMT) return pow((5 + length) / 6.0, settings->alpha); /* equation 14 */
+    return 1;
+}
+
+/* Make an array at least so large; its content stays. Returns 0 where there is no memory for it. */
+static int reserve(void *array, size_t count, size_t size)
+{
+    void **place = array, *larger_one = realloc(*place, count * size + 64);
+    if (larger_one) *place = larger_one;
+    return larger_one != NULL;
+}
+
+/* Give a slot room for more positions. */
+static int grow(const Worker *worker, Slot *slot, const Settings *settings, int capacity)
+{
+    const Model *model = worker->model;
+    size_t rows = (size_t)capacity * worker->beam_size;
+    size_t past = rows * model->num_decoder_layers * 2 * model->d_model;
+    if (!reserve(&slot->past, past, sizeof *slot->past) || !reserve(&slot->ids, rows, sizeof *slot->ids) ||
+        !reserve(&slot->parents, rows, sizeof *slot->parents) || !reserve(&slot->gains, rows, sizeof *slot->gains) ||
+        !reserve(&slot->next_ancestors, rows, sizeof *slot->ancestors))
+        return 0;
+    if (settings->seen_layer >= 0 && !reserve(&slot->seen, rows * slot->source_length, sizeof *slot->seen)) return 0;
+    for (int b = 0; b < slot->width && slot->step; b++) /* the distance between rows changes */
+        memcpy(slot->next_ancestors + (size_t)b * capacity, slot->ancestors + (size_t)b * slot->capacity,
+               (size_t)slot->step * sizeof *slot->ancestors);
+    uint16_t *kept = slot->ancestors;
+    slot->ancestors = slot->next_ancestors, slot->next_ancestors = kept;
+    if (!reserve(&slot->next_ancestors, rows, sizeof *slot->ancestors)) return 0;
+    slot->capacity = capacity;
+    return 1;
+}
+
+static int32_t source_length_of(const Job *job, int32_t sentence)
+{
+    return (int32_t)(job->source_starts[sentence + 1] - job->source_starts[sentence]);
+}
+
+/* Prepare a slot for a sentence whose rows of the encoder's output begin at `first` in work->hidden: the keys and
+ * values of the cross-attention are computed once, and all of its rows will share them. */
+static int begin(Worker *worker, Job *job, Slot *slot, int32_t sentence, int first)
+{
+    enum { FIRST_CAPACITY = 32 };
+    const Model *model = worker->model;
+    Work *work = &worker->work;
+    slot->sentence = sentence;
+    slot->source_length = source_length_of(job, sentence);
+    slot->limit = job->limits[sentence];
+    slot->step = 0, slot->width = 1, slot->num_found = 0, slot->num_finished = 0;
+    slot->largest_divisor = divisor_of(&job->settings, slot->limit);
+    slot->sums[0] = 0;
+    int capacity = slot->capacity > FIRST_CAPACITY ? slot->capacity : FIRST_CAPACITY;
+    if (!grow(worker, slot, &job->settings, capacity)) return 0;
+    int stride = model->decoder->cross_keys_values.outputs;
+    size_t floats = (size_t)model->num_decoder_layers * slot->source_length * stride;
+    if (floats > slot->memory_floats) {
+        if (!reserve(&slot->memory, floats, sizeof *slot->memory)) return 0;
+        slot->memory_floats = floats;
+    }
+    for (int l = 0; l < model->num_decoder_layers; l++)
+        multiply(work, model, &model->decoder[l].cross_keys_values, work->hidden + (size_t)first * model->d_model, slot->source_length,
+                 model->d_model, slot->memory + (size_t)l * slot->source_length * stride);
+    return 1;
+}
+
+static void fail(Job *job, Slot *slot, int32_t reason)
+{
+    job->num_hypotheses[slot->sentence] = reason;
+    slot->sentence = -1;
+    atomic_fetch_add(&job->num_done, 1);
+}
+
+/* Take waiting sentences into free slots: their source is encoded together. */
+static void refill(Worker *worker, Job *job)
+{
+    const Model *model = worker->model;
+    int lengths[64], places[64], count = 0, rows = 0, place = 0;
+    int32_t sentences[64];
+    for (;;) {
+        while (place < worker->num_slots && worker->slots[place].sentence >= 0) place++;
+        int32_t sentence = place < worker->num_slots && count < 64 && !atomic_load(&job->is_cancelled)
+                               ? atomic_fetch_add(&job->next, 1)
+                               : job->num_sentences;
+        int is_over = sentence >= job->num_sentences;
+        if (count && (is_over || rows + source_length_of(job, sentence) > worker->rows)) {
+            encode(&worker->work, model, lengths, count);
+            for (int i = 0, first = 0; i < count; first += lengths[i++])
+                if (!begin(worker, job, worker->slots + places[i], sentences[i], first))
+                    fail(job, worker->slots + places[i], -2);
+            count = rows = 0;
+        }
+        if (is_over) return;
+        int length = source_length_of(job, sentence);
+        const int32_t *ids = job->source_ids + job->source_starts[sentence];
+        for (int t = 0; t < length; t++)
+            embed(model, model->source_embedding, ids[t], t,
+                  worker->work.hidden + (size_t)(rows + t) * model->d_model);
+        worker->slots[place].sentence = sentence; /* taken, until `begin` has made it ready */
+        lengths[count] = length, places[count] = place++, sentences[count++] = sentence;
+        rows += length;
+    }
+}
+
+/* One step of the decoder for all live rows of all slots: hidden [rows, d_model] is what the vocabulary is asked. */
+static void decode_step(Worker *worker, const Settings *settings, int rows)
+{
+    const Model *model = worker->model;
+    Work *work = &worker->work;
+    int d_model = model->d_model, beam = worker->beam_size;
+    size_t layer_floats = (size_t)beam * 2 * d_model, step_floats = layer_floats * model->num_decoder_layers;
+    for (int row = 0; row < rows; row++) {
+        const Slot *slot = worker->slots + worker->row_slot[row];
+        int b = worker->row_beam[row];
+        int32_t id = slot->step ? slot->ids[(size_t)(slot->step - 1) * beam + b] : model->start_id;
+        embed(model, model->target_embedding, id, slot->step, work->hidden + (size_t)row * d_model);
+    }
+    for (int l = 0; l < model->num_decoder_layers; l++) {
+        const Layer *layer = model->decoder + l;
+        int stride = layer->queries_keys_values.outputs;
+        const float *input = sublayer_input(work, model, &layer->norm, rows);
+        multiply(work, model, &layer->queries_keys_values, input, rows, d_model, work->wide);
+        for (int row = 0; row < rows; row++) {
+            Slot *slot = worker->slots + worker->row_slot[row];
+            int b = worker->row_beam[row];
+            const float *own = work->wide + (size_t)row * stride;
+            float *past = slot->past + l * layer_floats;
+            memcpy(past + slot->step * step_floats + (size_t)b * 2 * d_model, own + d_model,
+                   (size_t)2 * d_model * sizeof(float));
+            const uint16_t *ancestors = slot->ancestors + (size_t)b * slot->capacity;
+            for (int t = 0; t < slot->step; t++)
+                work->keys[t] = past + t * step_floats + (size_t)ancestors[t] * 2 * d_model;
+            work->keys[slot->step] = past + slot->step * step_floats + (size_t)b * 2 * d_model;
+            attend(work, model, own, slot->step + 1, work->context + (size_t)row * d_model, 0, NULL);
+        }
+        add_to_hidden(work, model, &layer->output, &layer->norm, work->context, rows, d_model);
+        input = sublayer_input(work, model, &layer->cross_norm, rows);
+        multiply(work, model, &layer->cross_queries, input, rows, d_model, work->wide);
+        for (int row = 0; row < rows; row++) {
+            Slot *slot = worker->slots + worker->row_slot[row];
+            int memory_stride = layer->cross_keys_values.outputs;
+            const float *memory = slot->memory + (size_t)l * slot->source_length * memory_stride;
+            for (int t = 0; t < slot->source_length; t++) work->keys[t] = memory + (size_t)t * memory_stride;
+            float *seen = NULL;
+            if (l == settings->seen_layer)
+                seen = slot->seen + ((size_t)slot->step * beam + worker->row_beam[row]) * slot->source_length;
+            attend(work, model, work->wide + (size_t)row * layer->cross_queries.outputs, slot->source_length,
+                   work->context + (size_t)row * d_model, settings->seen_head, seen);
+        }
+        add_to_hidden(work, model, &layer->cross_output, &layer->cross_norm, work->context, rows, d_model);
+        feed_forward(work, model, layer, rows);
+    }
+    if (model->is_pre_norm) normalise(model, &model->decoder_norm, work->hidden, rows, work->hidden);
+}
+
+/* The id of a live row at an earlier step, through its ancestors. */
+static int32_t id_at(const Worker *worker, const Slot *slot, int b, int step)
+{
+    int ancestor = step + 1 < slot->step ? slot->ancestors[(size_t)b * slot->capacity + step + 1] : b;
+    return slot->ids[(size_t)step * worker->beam_size + ancestor];
+}
+
+/* Say which pieces may come next in a row. */
+static void set_rules(Worker *worker, const Job *job, int row)
+{
+    const Settings *settings = &job->settings;
+    const Slot *slot = worker->slots + worker->row_slot[row];
+    int b = worker->row_beam[row], size = settings->no_repeat_ngram_size;
+    int64_t prefix = job->prefix_starts[slot->sentence] + slot->step;
+    Rules *rules = worker->rules + row;
+    *rules = (Rules){settings->end_id, slot->step < settings->min_length, -1, settings->is_forbidden, NULL, 0};
+    if (prefix < job->prefix_starts[slot->sentence + 1]) rules->forced_id = job->prefix_ids[prefix];
+    if (size < 1 || slot->step < size) return;
+    int32_t *blocked = worker->blocked + (size_t)row * worker->longest;
+    for (int first = 0; first + size <= slot->step; first++) {
+        int k = 0;
+        while (k < size - 1 && id_at(worker, slot, b, first + k) == id_at(worker, slot, b, slot->step - size + 1 + k)) k++;
+        if (k == size - 1) blocked[rules->num_blocked++] = id_at(worker, slot, b, first + k);
+    }
+    rules->blocked = blocked;
+}
+
+/* Keep a hypothesis among the n_best best: finished ones first, then by score, the earlier found first. */
+static void keep(const Settings *settings, Slot *slot, double sum, int is_finished, int parent, int32_t id, float gain)
+{
+    int length = slot->step + (id >= 0);
+    double score = sum / divisor_of(settings, length);
+    slot->num_finished += is_finished;
+    int place = slot->num_found;
+    while (place > 0 && (slot->found[place - 1].is_finished < is_finished ||
+                         (slot->found[place - 1].is_finished == is_finished && slot->found[place - 1].score < score)))
+        place--;
+    if (place >= settings->n_best) return;
+    int last = slot->num_found < settings->n_best ? slot->num_found++ : settings->n_best - 1;
+    for (; last > place; last--) slot->found[last] = slot->found[last - 1];
+    slot->found[place] = (Hypothesis){score, is_finished, length, parent, id, gain};
+}
+
+/* Write down the hypotheses of a sentence and free its slot. */
+static void end(const Worker *worker, Job *job, Slot *slot)
+{
+    int32_t sentence = slot->sentence, n_best = job->settings.n_best;
+    for (int i = 0; i < slot->num_found; i++) {
+        const Hypothesis *hypothesis = slot->found + i;
+        int64_t start = job->result_starts[sentence] + (int64_t)i * slot->limit;
+        int length = hypothesis->length, row = hypothesis->parent;
+        job->lengths[(int64_t)sentence * n_best + i] = length;
+        job->is_finished[(int64_t)sentence * n_best + i] = hypothesis->is_finished;
+        for (int t = length - 1; t >= 0; t--) {
+            int is_last = t == length - 1 && hypothesis->last_id >= 0;
+            size_t place = (size_t)t * worker->beam_size + row;
+            job->ids[start + t] = is_last ? hypothesis->last_id : slot->ids[place];
+            job->gains[start + t] = is_last ? hypothesis->last_gain : slot->gains[place];
+            if (!is_last) row = slot->parents[place];
+            if (job->settings.seen_layer >= 0) /* the weights of the step that chose the piece at t */
+                memcpy(job->seen + job->seen_starts[sentence] + ((int64_t)i * slot->limit + t) * slot->source_length,
+                       slot->seen + ((size_t)t * worker->beam_size + row) * slot->source_length,
+                       (size_t)slot->source_length * sizeof(float));
+        }
+    }
+    job->num_hypotheses[sentence] = slot->num_found;
+    slot->sentence = -1;
+    atomic_fetch_add(&job->num_done, 1);
+}
+
+typedef struct { double sum; float gain; int32_t id, parent; } Choice;
+
+/* The best 2 * beam_size candidates of a sentence by summed log-probability, of rows whose candidates are sorted.
+ * Equal ones are ordered by row, then by id. */
+static int choose(const Worker *worker, const Slot *slot, int first_row, Choice *choices)
+{
+    int beam = worker->beam_size, taken[slot->width], count = 0;
+    memset(taken, 0, sizeof taken);
+    for (; count < 2 * beam; count++) {
+        Choice best = {-INFINITY, 0, -1, -1};
+        for (int b = 0; b < slot->width; b++) {
+            const Next *next = worker->next + first_row + b;
+            if (taken[b] >= next->found) continue;
+            Candidate candidate = next->best[taken[b]];
+            float gain = (candidate.logit - next->largest) - logf(next->sum);
+            double sum = slot->sums[b] + gain;
+            if (sum > best.sum) best = (Choice){sum, gain, candidate.id, b};
+        }
+        if (best.parent < 0) break;
+        taken[best.parent]++;
+        choices[count] = best;
+    }
+    return count;
+}
+
+/* Move a slot one step on: finish what has ended, keep the best beam_size others, end the sentence where it is over.
+ * The rules are those of translation/beam.py. */
+static void advance(Worker *worker, Job *job, Slot *slot, int first_row)
+{
+    const Settings *settings = &job->settings;
+    int beam = worker->beam_size, width = 0, is_at_limit = slot->step + 1 >= slot->limit;
+    Choice choices[2 * beam];
+    int count = choose(worker, slot, first_row, choices);
+    for (int rank = 0; rank < count && rank < beam; rank++)
+        if (choices[rank].id == settings->end_id)
+            keep(settings, slot, choices[rank].sum, 1, choices[rank].parent, choices[rank].id, choices[rank].gain);
+    for (int rank = 0; rank < count && width < beam; rank++)
+        if (choices[rank].id != settings->end_id) choices[width++] = choices[rank]; /* to the front, in order */
+    if (is_at_limit)
+        for (int b = 0; b < width; b++)
+            keep(settings, slot, choices[b].sum, 0, choices[b].parent, choices[b].id, choices[b].gain);
+    for (int b = 0; !count && b < slot->width; b++) /* no row can go on: the rows are what there is */
+        keep(settings, slot, slot->sums[b], 0, b, -1, 0);
+    int has_enough = slot->num_finished >= settings->n_best;
+    double to_beat = has_enough ? slot->found[settings->n_best - 1].score : -INFINITY;
+    if (!width || is_at_limit || slot->num_finished >= beam || choices[0].sum / slot->largest_divisor <= to_beat) {
+        end(worker, job, slot);
+        return;
+    }
+    if (slot->step + 2 > slot->capacity && !grow(worker, slot, settings, 2 * slot->capacity)) {
+        fail(job, slot, -2);
+        return;
+    }
+    for (int b = 0; b < width; b++) {
+        size_t place = (size_t)slot->step * beam + b;
+        slot->ids[place] = choices[b].id, slot->parents[place] = choices[b].parent;
+        slot->gains[place] = choices[b].gain, slot->sums[b] = choices[b].sum;
+        uint16_t *ancestors = slot->next_ancestors + (size_t)b * slot->capacity;
+        memcpy(ancestors, slot->ancestors + (size_t)choices[b].parent * slot->capacity,
+               (size_t)slot->step * sizeof *ancestors);
+        ancestors[slot->step] = (uint16_t)choices[b].parent;
+    }
+    uint16_t *kept = slot->ancestors;
+    slot->ancestors = slot->next_ancestors, slot->next_ancestors = kept;
+    slot->step++, slot->width = width;
+}
+
+/* Prepare the rows of all live hypotheses, the rows of a slot one after the other. */
+static int gather_rows(Worker *worker, const Job *job)
+{
+    int rows = 0;
+    for (int s = 0; s < worker->num_slots; s++)
+        for (int b = 0; worker->slots[s].sentence >= 0 && b < worker->slots[s].width; b++, rows++) {
+            worker->row_slot[rows] = s, worker->row_beam[rows] = b;
+            worker->next[rows] = (Next){-INFINITY, 0, -INFINITY, 2 * worker->beam_size, 0,
+                                        worker->candidates + (size_t)rows * 2 * worker->beam_size};
+            set_rules(worker, job, rows);
+        }
+    return rows;
+}
+
+/* -------------------------------------------------------------------------------------------- 8  the entry points --- */
+
+int32_t engine_columns(void) { return COLUMNS; } /* what the weights' packing depends on */
+
+int32_t engine_sizes(int32_t which) /* so that Python and C cannot disagree about a record in silence */
+{
+    int32_t sizes[] = {sizeof(Linear), sizeof(Layer), sizeof(Model), sizeof(Settings), sizeof(Job)};
+    return which < 0 || which >= (int32_t)(sizeof sizes / sizeof *sizes) ? -1 : sizes[which];
+}
+
+void engine_end_worker(Worker *worker)
+{
+    if (!worker) return;
+    for (int s = 0; worker->slots && s < worker->num_slots; s++) {
+        Slot *slot = worker->slots + s;
+        free(slot->memory), free(slot->past), free(slot->ids), free(slot->parents), free(slot->gains);
+        free(slot->seen), free(slot->ancestors), free(slot->next_ancestors), free(slot->sums), free(slot->found);
+    }
+    Work *work = &worker->work;
+    free(work->hidden), free(work->normed), free(work->wide), free(work->mapped), free(work->context);
+    free(work->rounded), free(work->scale), free(work->keys), free(work->weights);
+    free(worker->slots), free(worker->row_slot), free(worker->row_beam), free(worker->next);
+    free(worker->candidates), free(worker->rules), free(worker->blocked), free(worker);
+}
+
+/* Make the memory of one thread: `num_slots` sentences at a time, `beam_size` rows each, `n_best` kept; no sentence
+ * has more than `longest` positions on either side. NULL where there is no memory. */
+Worker *engine_new_worker(const Model *model, int32_t num_slots, int32_t beam_size, int32_t n_best, int32_t longest)
+{
+    Worker *worker = calloc(1, sizeof *worker);
+    if (!worker) return NULL;
+    worker->model = model, worker->num_slots = num_slots, worker->beam_size = beam_size, worker->longest = longest;
+    worker->rows = num_slots * beam_size > longest ? num_slots * beam_size : longest;
+    size_t rows = (size_t)worker->rows, wide = 3 * (size_t)model->d_model + COLUMNS, inputs = (size_t)model->d_feedforward;
+    if (inputs + COLUMNS > wide) wide = inputs + COLUMNS;
+    Work *work = &worker->work;
+    int is_made = reserve(&work->hidden, rows * model->d_model, 4) && reserve(&work->normed, rows * model->d_model, 4) &&
+                  reserve(&work->wide, rows * wide, 4) && reserve(&work->context, rows * model->d_model, 4) &&
+                  reserve(&work->mapped, rows * (model->d_model + COLUMNS), 4) && reserve(&work->rounded, rows * wide, 1) &&
+                  reserve(&work->scale, rows, 4) && reserve(&work->keys, longest, sizeof *work->keys) &&
+                  reserve(&work->weights, longest + LANES, 4) && reserve(&worker->row_slot, rows, 4) &&
+                  reserve(&worker->row_beam, rows, 4) && reserve(&worker->next, rows, sizeof(Next)) &&
+                  reserve(&worker->candidates, rows * 2 * beam_size, sizeof(Candidate)) &&
+                  reserve(&worker->rules, rows, sizeof(Rules)) && (worker->slots = calloc(num_slots, sizeof(Slot)));
+    for (int s = 0; is_made && s < num_slots; s++) {
+        worker->slots[s].sentence = -1;
+        is_made = reserve(&worker->slots[s].sums, beam_size, sizeof(double)) &&
+                  reserve(&worker->slots[s].found, n_best, sizeof(Hypothesis));
+    }
+    if (is_made) return worker;
+    engine_end_worker(worker);
+    return NULL;
+}
+
+/* Translate sentences of a job until none is left; several threads may do so at once, each with its own worker. */
+void engine_run(Worker *worker, Job *job)
+{
+    size_t blocked = (size_t)worker->rows * worker->longest;
+    if (job->settings.no_repeat_ngram_size > 0 && blocked > worker->blocked_places) {
+        if (!reserve(&worker->blocked, blocked, sizeof *worker->blocked)) return; /* Python finds sentences undone */
+        worker->blocked_places = blocked;
+    }
+    for (;;) {
+        int busy = 0;
+        for (int s = 0; s < worker->num_slots; s++) busy += worker->slots[s].sentence >= 0;
+        if (!busy || (worker->num_slots - busy) * 8 >= worker->num_slots) refill(worker, job);
+        if (atomic_load(&job->is_cancelled))
+            for (int s = 0; s < worker->num_slots; s++) worker->slots[s].sentence = -1;
+        int rows = gather_rows(worker, job);
+        if (!rows) return;
+        decode_step(worker, &job->settings, rows);
+        find_candidates(&worker->work, worker->model, rows, worker->next, worker->rules);
+        for (int row = 0; row < rows;) {
+            Slot *slot = worker->slots + worker->row_slot[row];
+            int first = row, is_finite = 1;
+            for (row += slot->width; first < row; first++)
+                is_finite &= isfinite(worker->next[first].sum) && worker->next[first].sum > 0;
+            first -= slot->width;
+            if (is_finite) advance(worker, job, slot, first);
+            else fail(job, slot, -1);
+        }
+    }
+}
