@@ -8,6 +8,7 @@
     │   └── ConversionError          a model and its copy in another format do not compute the same
     ├── CheckpointError      1   no checkpoint of a run can be used
     ├── TrainingError        1   training cannot go on: numbers stay non-finite
+    ├── EngineUnavailableError 1 a translation engine cannot be used here
     ├── RequestError         1   one thing asked of a translator is wrong
     └── StoppedError        75   stopped early, nothing is lost, the same command continues
         └── InterruptedByUser  130   the same, by Ctrl-C
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigError",
     "ConversionError",
     "DataError",
+    "EngineUnavailableError",
     "IncompatibleModelError",
     "InterruptedByUser",
     "PellucidError",
@@ -81,3 +83,7 @@ class InterruptedByUser(StoppedError):
     """The work was stopped by Ctrl-C and the same command continues it (128 + SIGINT)."""
 
     exit_status = 130
+
+
+class EngineUnavailableError(PellucidError):
+    """A translation engine cannot be used on this machine, or not with this model; another one can."""

@@ -153,7 +153,8 @@ typedef struct {
     int32_t d_model, num_heads, d_feedforward, num_encoder_layers, num_decoder_layers, target_vocab_size;
     int32_t is_int8, is_pre_norm, activation, start_id; /* start_id is -1 for the zero vector */
     float layer_norm_epsilon, embedding_scale;
-    const float *source_embedding, *target_embedding, *positions; /* [.., d_model], the offset already in the last */
+    const float *source_embedding, *target_embedding; /* [vocabulary, d_model] */
+    const float *source_positions, *target_positions; /* [positions, d_model]; row 0 is the first token's */
     const Layer *encoder, *decoder;
     Norm encoder_norm, decoder_norm; /* pre-norm only */
     Linear projection;
@@ -384,9 +385,10 @@ static void feed_forward(Work *work, const Model *model, const Layer *layer, int
 }
 
 /* The input of a stack: embedding times sqrt(d_model), plus position (sections 3.4, 3.5). */
-static void embed(const Model *model, const float *table, int32_t id, int position, float *output)
+static void embed(const Model *model, const float *table, const float *positions, int32_t id, int position,
+                  float *output)
 {
-    const float *place = model->positions + (size_t)position * model->d_model;
+    const float *place = positions + (size_t)position * model->d_model;
     const float *row = table + (size_t)(id < 0 ? 0 : id) * model->d_model;
     float scale = id < 0 ? 0 : model->embedding_scale;
     for (int k = 0; k < model->d_model; k++) output[k] = row[k] * scale + place[k];
@@ -666,7 +668,7 @@ static void refill(Worker *worker, Job *job)
         int length = source_length_of(job, sentence);
         const int32_t *ids = job->source_ids + job->source_starts[sentence];
         for (int t = 0; t < length; t++)
-            embed(model, model->source_embedding, ids[t], t,
+            embed(model, model->source_embedding, model->source_positions, ids[t], t,
                   worker->work.hidden + (size_t)(rows + t) * model->d_model);
         worker->slots[place].sentence = sentence; /* taken, until `begin` has made it ready */
         lengths[count] = length, places[count] = place++, sentences[count++] = sentence;
@@ -685,7 +687,8 @@ static void decode_step(Worker *worker, const Settings *settings, int rows)
         const Slot *slot = worker->slots + worker->row_slot[row];
         int b = worker->row_beam[row];
         int32_t id = slot->step ? slot->ids[(size_t)(slot->step - 1) * beam + b] : model->start_id;
-        embed(model, model->target_embedding, id, slot->step, work->hidden + (size_t)row * d_model);
+        embed(model, model->target_embedding, model->target_positions, id, slot->step,
+              work->hidden + (size_t)row * d_model);
     }
     for (int l = 0; l < model->num_decoder_layers; l++) {
         const Layer *layer = model->decoder + l;

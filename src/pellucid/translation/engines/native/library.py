@@ -1,0 +1,135 @@
+"""Compile ``engine.c`` for this machine, once, and load it.
+
+The compiled file stays in the user's cache folder under a name that holds everything it depends on: the source, the
+options, the compiler and the processor. Several processes may compile at once; each renames a whole file into place.
+Read ``layout.py`` next.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from pellucid.cache_folder import cache_folder
+from pellucid.errors import EngineUnavailableError
+from pellucid.translation.engines.native import layout
+
+__all__ = ["SOURCE", "Library", "load_library"]
+
+SOURCE: Final = Path(__file__).with_name("engine.c")
+_OPTIONS: Final = ("-std=gnu11", "-O3", "-fno-math-errno", "-shared", "-fPIC")
+_FOR_THIS_PROCESSOR: Final = ("-march=native", "-mcpu=native")
+"""gcc and clang on x86 know the first, on ARM the second; the first that the compiler takes is used."""
+_COMPILERS: Final = ("cc", "gcc", "clang")
+_SECONDS: Final = 120
+
+
+class Library:
+    """The entry points of ``engine.c``, with their types.
+
+    Raises:
+        EngineUnavailableError: the library cannot be loaded, or its records are not those of ``layout.py``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError as error:
+            raise EngineUnavailableError(f"the compiled engine {path} cannot be loaded: {error}") from None
+        library.engine_sizes.argtypes = [ctypes.c_int32]
+        for number, record in enumerate(layout.RECORDS):
+            if library.engine_sizes(number) != ctypes.sizeof(record):
+                raise EngineUnavailableError(
+                    f"{path}: the record {record.__name__} has {library.engine_sizes(number)} bytes in C and "
+                    f"{ctypes.sizeof(record)} in Python; remove the file, and it is compiled again"
+                )
+        library.engine_new_worker.argtypes = [ctypes.c_void_p, *[ctypes.c_int32] * 4]
+        library.engine_new_worker.restype = ctypes.c_void_p
+        library.engine_end_worker.argtypes = [ctypes.c_void_p]
+        library.engine_end_worker.restype = None
+        library.engine_run.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        library.engine_run.restype = None
+        self.columns: int = library.engine_columns()
+        """Outputs of a linear map that stand together in the packed weights."""
+        self.new_worker = library.engine_new_worker
+        self.end_worker = library.engine_end_worker
+        self.run = library.engine_run
+
+
+@cache
+def load_library() -> Library:
+    """Return the engine for this machine; compile it where the cache folder does not hold it yet.
+
+    Raises:
+        EngineUnavailableError: there is no compiler, or it fails; the message says which and why.
+    """
+    compiler = _compiler()
+    source = SOURCE.read_bytes()
+    facts = [source, *map(str.encode, _OPTIONS), _identity(compiler).encode(), _processor().encode()]
+    name = f"engine-{hashlib.sha256(b'|'.join(facts)).hexdigest()[:16]}.so"
+    folder = cache_folder()
+    path = folder / name
+    if not path.is_file():
+        _compile(compiler, path)
+    return Library(path)
+
+
+def _compiler() -> Path:
+    wanted = os.environ.get("CC", "").split()
+    for name in (*wanted[:1], *_COMPILERS):
+        if found := shutil.which(name):
+            return Path(found)
+    raise EngineUnavailableError("there is no C compiler (cc, gcc or clang) on the path; install one for the native engine")
+
+
+def _compile(compiler: Path, path: Path) -> None:
+    """Compile into a file beside ``path`` and rename it, so that a name never stands for half a library."""
+    problems: list[str] = []
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="compiling-") as folder:
+        draft = Path(folder) / path.name
+        for option in _FOR_THIS_PROCESSOR:
+            problem = _run([str(compiler), *_OPTIONS, option, "-o", str(draft), str(SOURCE), "-lm"])
+            if problem is None:
+                draft.replace(path)
+                return
+            problems.append(problem)
+    raise EngineUnavailableError(f"{compiler} cannot compile the native engine: {problems[0]}")
+
+
+def _run(command: Sequence[str]) -> str | None:
+    """Run the compiler; return what it complained of, or None."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+    return None if done.returncode == 0 else lines[0]
+
+
+def _identity(compiler: Path) -> str:
+    """Name the compiler by its file, since asking it for its version would start a process each time."""
+    real = compiler.resolve()
+    status = real.stat()
+    return f"{real} {status.st_size} {status.st_mtime_ns}"
+
+
+def _processor() -> str:
+    """Return what tells this processor from others: its architecture and the instructions that it has."""
+    facts = [platform.machine(), platform.system()]
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return " ".join([*facts, platform.processor()])
+    wanted = ("flags", "Features", "model name", "CPU part")
+    first = {name: line for line in reversed(lines) if (name := line.partition(":")[0].strip()) in wanted}
+    return " ".join([*facts, *first.values()])
