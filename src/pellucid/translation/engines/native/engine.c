@@ -805,14 +805,15 @@ typedef struct { double sum; float gain; int32_t id, parent; } Choice;
 static int choose(const Worker *worker, const Slot *slot, int first_row, Choice *choices)
 {
     int beam = worker->beam_size, taken[slot->width], count = 0;
-    memset(taken, 0, sizeof taken);
+    float normaliser[slot->width];
+    for (int b = 0; b < slot->width; b++) taken[b] = 0, normaliser[b] = logf(worker->next[first_row + b].sum);
     for (; count < 2 * beam; count++) {
         Choice best = {-INFINITY, 0, -1, -1};
         for (int b = 0; b < slot->width; b++) {
             const Next *next = worker->next + first_row + b;
             if (taken[b] >= next->found) continue;
             Candidate candidate = next->best[taken[b]];
-            float gain = (candidate.logit - next->largest) - logf(next->sum);
+            float gain = (candidate.logit - next->largest) - normaliser[b];
             double sum = slot->sums[b] + gain;
             if (sum > best.sum) best = (Choice){sum, gain, candidate.id, b};
         }
