@@ -1,0 +1,223 @@
+"""The native engine finds what the search in torch finds: the same ids, and log-probabilities within 1e-4.
+
+The reference runs in float64. Sizes are odd on purpose: no row is a whole number of vectors, and no map a whole number of
+blocks, so that every tail of every loop is passed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pellucid.config import LengthPenalty, ModelConfig, SpecialIds, TranslationConfig
+from pellucid.model.transformer import Transformer
+from pellucid.translation.beam import beam_search
+from pellucid.translation.constraints import Constraints, max_length_of
+from pellucid.translation.engines.native.jobs import Found, SearchSettings, Workers, run_search
+from pellucid.translation.engines.native.library import Library, load_library
+from pellucid.translation.engines.native.preparation import open_prepared, prepare
+from pellucid.translation.engines.native.weights import weights_of
+from pellucid.translation.stepper import ModelStepper
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+VOCAB = 151
+FORBIDDEN = (PAD, BOS)
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return load_library()
+
+
+def random_model(**changes: object) -> Transformer:
+    """Make a model whose next pieces differ clearly, so that rounding to float32 decides nothing."""
+    torch.manual_seed(11)
+    shape: dict[str, object] = {
+        "d_model": 38,
+        "num_heads": 2,
+        "d_feedforward": 53,
+        "num_encoder_layers": 2,
+        "num_decoder_layers": 3,
+        "max_positions": 61,
+        "source_vocab_size": VOCAB,
+        "target_vocab_size": VOCAB,
+    }
+    model = Transformer(ModelConfig.model_validate(shape | changes)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return model
+
+
+def sentences(count: int, *, seed: int = 3) -> list[list[int]]:
+    generator = np.random.default_rng(seed)
+    return [[*generator.integers(4, VOCAB, size=generator.integers(1, 13)).tolist(), EOS] for _ in range(count)]
+
+
+def workers_of(model: Transformer, library: Library, folder: Path, *, is_int8: bool = False) -> Workers:
+    path = folder / f"prepared-{is_int8}"
+    prepare(path, weights_of(model), columns=library.columns, is_int8=is_int8)
+    prepared = open_prepared(path, columns=library.columns, is_int8=is_int8)
+    assert prepared is not None
+    return Workers(library, prepared)
+
+
+def settings_of(config: TranslationConfig, *, seen_head: tuple[int, int] | None = None) -> SearchSettings:
+    return SearchSettings(
+        beam_size=config.beam_size,
+        n_best=config.n_best,
+        length_penalty=config.length_penalty,
+        alpha=config.alpha,
+        min_length=config.min_length,
+        no_repeat_ngram_size=config.no_repeat_ngram_size,
+        end_id=EOS,
+        forbidden_ids=FORBIDDEN,
+        seen_head=seen_head,
+    )
+
+
+def native(
+    workers: Workers, sources: list[list[int]], config: TranslationConfig, *, prefix: tuple[int, ...] = (), threads: int = 1
+) -> list[list[Found]]:
+    limits = [max_length_of(len(ids), config=config, stepper_max_length=61) for ids in sources]
+    found = run_search(
+        workers, sources, prefixes=[prefix] * len(sources), limits=limits, settings=settings_of(config), threads=threads
+    )
+    assert not [one for one in found if isinstance(one, int)]
+    return found  # type: ignore[return-value]
+
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "paper": {},
+    "pre-norm": {"norm_order": "pre"},
+    "separate vocabularies": {"share_embeddings": False, "source_vocab_size": 167},
+    "nothing tied": {"share_embeddings": False, "share_decoder_embeddings": False, "output_bias": True},
+    "zero vector, swish": {"decoder_start": "zero_vector", "activation": "swish"},
+    "pad, gelu, no scale": {"decoder_start": "pad", "activation": "gelu", "scale_embeddings": False},
+    "learned positions": {"position_layout": "learned", "position_offset": 2},
+    "half split": {"position_layout": "half_split_t2t", "output_bias": True},
+    "one head": {"num_heads": 1},
+    "many heads": {"num_heads": 19},
+}
+SEARCHES: dict[str, dict[str, object]] = {
+    "greedy": {"beam_size": 1},
+    "beam 4": {"beam_size": 4, "n_best": 4},
+    "beam 10": {"beam_size": 10, "n_best": 3},
+    "gnmt": {"beam_size": 5, "n_best": 2, "length_penalty": "gnmt", "alpha": 0.6},
+    "no penalty": {"beam_size": 4, "length_penalty": "none"},
+    "minimum length": {"beam_size": 4, "min_length": 9},
+    "no repeated pairs": {"beam_size": 4, "no_repeat_ngram_size": 2, "max_length_constant": 40},
+    "no piece twice": {"beam_size": 3, "no_repeat_ngram_size": 1},
+    "short limit": {"beam_size": 4, "n_best": 4, "max_length_factor": 0.2, "max_length_constant": 2},
+    "wide beam": {"beam_size": 40, "n_best": 40, "max_length_constant": 3, "max_length_factor": 0.3},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("search", ["greedy", "beam 4"])
+def test_every_model_gives_the_hypotheses_of_torch(variant: str, search: str, library: Library, tmp_path: Path) -> None:
+    compare(random_model(**VARIANTS[variant]), SEARCHES[search], library, tmp_path)
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_every_setting_gives_the_hypotheses_of_torch(search: str, library: Library, tmp_path: Path) -> None:
+    compare(random_model(), SEARCHES[search], library, tmp_path)
+
+
+def test_a_forced_prefix_gives_the_hypotheses_of_torch(library: Library, tmp_path: Path) -> None:
+    compare(random_model(), {"beam_size": 4, "n_best": 2}, library, tmp_path, prefix=(9, 5, 5, 77))
+
+
+def compare(
+    model: Transformer, search: dict[str, object], library: Library, folder: Path, *, prefix: tuple[int, ...] = ()
+) -> None:
+    config = TranslationConfig.model_validate(search)
+    sources = sentences(23)
+    found = native(workers_of(model, library, folder), sources, config, prefix=prefix)
+    rules = Constraints(
+        eos_id=EOS,
+        forbidden_ids=FORBIDDEN,
+        min_length=config.min_length,
+        no_repeat_ngram_size=config.no_repeat_ngram_size,
+        prefix=prefix,
+    )
+    expected = beam_search(ModelStepper(model.double()), sources, config=config, constraints=rules)
+    lengths = set()
+    for ours, theirs in zip(found, expected, strict=True):
+        assert [one.ids for one in ours] == [one.ids for one in theirs]
+        assert [one.is_finished for one in ours] == [one.is_finished for one in theirs]
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.gains == pytest.approx(other.token_log_probabilities, abs=1e-4)
+        lengths |= {len(one.ids) for one in ours}
+    assert len(lengths) > 1 or "max_length_factor" in search, "sentences of one length would test little"
+
+
+def test_company_and_threads_change_nothing(library: Library, tmp_path: Path) -> None:
+    config = TranslationConfig(beam_size=3, n_best=2)
+    sources = sentences(150)
+    for is_int8 in (False, True):
+        workers = workers_of(random_model(), library, tmp_path, is_int8=is_int8)
+        together = native(workers, sources, config)
+        assert together == native(workers, sources, config, threads=2)
+        assert together == native(workers, sources[::-1], config, threads=3)[::-1]
+        assert together == [native(workers, [ids], config)[0] for ids in sources]
+
+
+def test_int8_keeps_the_log_probabilities_near(library: Library, tmp_path: Path) -> None:
+    model = random_model()
+    config = TranslationConfig(beam_size=1)
+    sources = sentences(150)
+    exact = native(workers_of(model, library, tmp_path), sources, config)
+    rounded = native(workers_of(model, library, tmp_path, is_int8=True), sources, config)
+    firsts = [(a[0].gains[0], b[0].gains[0]) for a, b in zip(exact, rounded, strict=True) if a[0].ids[0] == b[0].ids[0]]
+    assert len(firsts) > 0.8 * len(sources)
+    assert np.mean([abs(a - b) for a, b in firsts]) < 0.1
+
+
+def test_the_wanted_head_is_the_recorders(library: Library, tmp_path: Path) -> None:
+    from pellucid.model.recorder import Recorder
+
+    class Seen(Recorder):
+        def visit(self, site: str, value: torch.Tensor) -> torch.Tensor:
+            if site == "decoder.1.cross_attention.weights":
+                self.weights = value
+            return value
+
+    model = random_model()
+    source = sentences(1)[0]
+    workers = workers_of(model, library, tmp_path)
+    config = TranslationConfig(beam_size=4, n_best=3)
+    limit = max_length_of(len(source), config=config, stepper_max_length=61)
+    (found,) = run_search(
+        workers, [source], prefixes=[()], limits=[limit], settings=settings_of(config, seen_head=(1, 1)), threads=1
+    )
+    assert isinstance(found, list)
+    for hypothesis in found:
+        recorder = Seen()
+        target = torch.tensor([[BOS, *hypothesis.ids[:-1]]])
+        model(torch.tensor([source]), target, recorder=recorder)
+        assert hypothesis.seen is not None
+        assert hypothesis.seen == pytest.approx(recorder.weights[0, 1].detach().numpy(), abs=1e-5)
+
+
+def test_a_number_that_is_not_finite_fails_its_sentence_alone(library: Library, tmp_path: Path) -> None:
+    model = random_model(share_embeddings=False, share_decoder_embeddings=False)
+    with torch.no_grad():
+        model.source_embedding.weight[7] = torch.inf
+    sources = [[5, EOS], [7, EOS], [6, EOS]]
+    workers = workers_of(model, library, tmp_path)
+    limits = [20, 20, 20]
+    found = run_search(
+        workers, sources, prefixes=[()] * 3, limits=limits, settings=settings_of(TranslationConfig(beam_size=2)), threads=1
+    )
+    assert [isinstance(one, int) for one in found] == [False, True, False]
+
+
+def test_length_penalties_are_in_the_order_of_the_c_file() -> None:
+    source = Path(load_library.__wrapped__.__code__.co_filename).with_name("engine.c").read_text(encoding="utf-8")
+    assert "enum { NO_PENALTY, AVERAGE, GNMT };" in source
+    assert [form.value for form in LengthPenalty] == ["none", "average", "gnmt"]
+    assert SpecialIds().eos == EOS
