@@ -65,6 +65,22 @@ INLINE float sum_of(Floats values)
 #endif
 }
 
+/* The sums of four vectors, for less than four sums cost: the work of a dot product over a short head is its end. */
+INLINE void sums_of_four(Floats a, Floats b, Floats c, Floats d, float *sums)
+{
+#if defined(__AVX512F__)
+    __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps((__m512)a, (__m512)b), _mm512_unpackhi_ps((__m512)a, (__m512)b));
+    __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps((__m512)c, (__m512)d), _mm512_unpackhi_ps((__m512)c, (__m512)d));
+    __m512 quarter = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd))),
+                                   _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd))));
+    __m256 half = _mm256_add_ps(_mm512_castps512_ps256(quarter),
+                                _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(quarter), 1)));
+    _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+#else
+    sums[0] = sum_of(a), sums[1] = sum_of(b), sums[2] = sum_of(c), sums[3] = sum_of(d);
+#endif
+}
+
 INLINE float largest_of(Floats values)
 {
 #if defined(__AVX512F__)
@@ -164,8 +180,10 @@ typedef struct { /* the memory that products and attention of one thread need */
     float *hidden, *normed, *wide, *mapped, *context; /* [rows, ..] */
     uint8_t *rounded; /* [rows, widest input]: value / scale + 128 */
     float *scale; /* [rows] */
-    const float **keys; /* [longest], of one row; its value stands d_model floats after each key */
-    float *weights; /* [longest, padded to LANES], of one row and head */
+    float *weights; /* [ROWS_AT_ONCE, longest in whole vectors], of one head */
+    float *joined; /* [ROWS_AT_ONCE, d_head in whole vectors] */
+    float *transposed; /* [d_model, longest in whole vectors]: the keys of one sentence */
+    const float **keys; /* [longest], of one row */
 } Work;
 
 /* --------------------------------------------------------------------------------------------------- 3  products --- */
@@ -266,25 +284,51 @@ static void multiply(Work *work, const Model *model, const Linear *map, const fl
 
 /* -------------------------------------------------------------------------------------------------- 4  attention --- */
 
-INLINE float dot(const float *a, const float *b, int size)
+/* out [R, V vectors] = a [R, inner] b [inner, V vectors]; R and V are constants wherever this is inlined. */
+INLINE void product_block(const float *a, int a_stride, const float *b, int b_stride, int inner, int R, int V, float *out,
+                          int out_stride)
 {
-    Floats sums = all(0);
-    int k = 0;
-    for (; k + LANES <= size; k += LANES) sums += *(const Floats *)(a + k) * *(const Floats *)(b + k);
-    float sum = sum_of(sums);
-    for (; k < size; k++) sum += a[k] * b[k];
-    return sum;
+    Floats sums[ROWS_AT_ONCE][VECTORS] = {{{0}}};
+    for (int k = 0; k < inner; k++)
+        for (int r = 0; r < R; r++) {
+            Floats value = all(a[(size_t)r * a_stride + k]);
+            for (int v = 0; v < V; v++) sums[r][v] += value * *(const Floats *)(b + (size_t)k * b_stride + v * LANES);
+        }
+    for (int r = 0; r < R; r++)
+        for (int v = 0; v < V; v++) *(Floats *)(out + (size_t)r * out_stride + v * LANES) = sums[r][v];
 }
 
-/* Turn scores into weights that sum to 1, in place; the array is padded to whole vectors. */
-static void softmax(float *scores, int count)
+/* out [rows, columns] = a [rows, inner] b [inner, columns], for at most ROWS_AT_ONCE rows and columns in whole vectors. */
+static void product(const float *a, int a_stride, int rows, const float *b, int b_stride, int inner, int columns,
+                    float *out, int out_stride)
 {
-    float largest = -INFINITY;
-    for (int t = 0; t < count; t++) largest = scores[t] > largest ? scores[t] : largest;
+    for (int c = 0; c < columns;) {
+        int is_whole = columns - c >= COLUMNS;
+        switch (rows) {
+#define CASE(R)                                                                                              \
+    case R:                                                                                                  \
+        if (is_whole) product_block(a, a_stride, b + c, b_stride, inner, R, VECTORS, out + c, out_stride);   \
+        else product_block(a, a_stride, b + c, b_stride, inner, R, 1, out + c, out_stride);                  \
+        break;
+            CASE(1) CASE(2)
+#if defined(__AVX512F__)
+            CASE(3) CASE(4) CASE(5) CASE(6)
+#endif
+#undef CASE
+        }
+        c += is_whole ? COLUMNS : LANES;
+    }
+}
+
+/* Turn scores into weights that sum to 1, in place: softmax(scale * scores). The array is padded to whole vectors. */
+static void softmax(float *scores, int count, float scale)
+{
     for (int t = count; t % LANES; t++) scores[t] = -INFINITY;
-    Floats sums = all(0);
+    Floats most = all(-INFINITY), sums = all(0);
+    for (int t = 0; t < count; t += LANES) most = larger(most, *(const Floats *)(scores + t));
+    float largest = largest_of(most);
     for (int t = 0; t < count; t += LANES) {
-        Floats weight = exponential(*(const Floats *)(scores + t) - largest);
+        Floats weight = exponential((*(const Floats *)(scores + t) - largest) * scale);
         *(Floats *)(scores + t) = weight;
         sums += weight; /* what stands in the padding is e^-87 */
     }
@@ -292,28 +336,70 @@ static void softmax(float *scores, int count)
     for (int t = 0; t < count; t += LANES) *(Floats *)(scores + t) *= inverse;
 }
 
-/* context = softmax(q k^T / sqrt(d_k)) v for one row, head by head (section 3.2.1, equation 1; section 3.2.2).
- * The keys of all positions are in work->keys. `seen`, where given, receives the weights of the head `seen_head`. */
-static void attend(Work *work, const Model *model, const float *query, int count, float *context, int seen_head,
-                   float *seen)
+INLINE int whole_vectors(int count) { return (count + LANES - 1) / LANES * LANES; }
+
+/* Lay keys [count, ..] out as [d_model, count in whole vectors], so that the scores of a query are sums of vectors. */
+static void transpose_keys(const float *keys, int stride, int count, int d_model, float *transposed)
 {
-    int d_head = model->d_model / model->num_heads;
-    float scale = 1.0f / sqrtf((float)d_head);
-    float *weights = work->weights;
+    int width = whole_vectors(count);
+    for (int k = 0; k < d_model; k++) {
+        float *row = transposed + (size_t)k * width;
+        for (int t = 0; t < count; t++) row[t] = keys[(size_t)t * stride + k];
+        for (int t = count; t < width; t++) row[t] = 0;
+    }
+}
+
+/* context = softmax(q k^T / sqrt(d_k)) v (section 3.2.1, equation 1), head by head (section 3.2.2), for some rows, at
+ * most ROWS_AT_ONCE, that look at the same positions. `seen[row]`, where given, receives the weights of one head. */
+static void attend_together(Work *work, const Model *model, const float *queries, int query_stride, int rows,
+                            const float *transposed_keys, const float *values, int value_stride, int count,
+                            float *context, int seen_head, float **seen)
+{
+    int d_head = model->d_model / model->num_heads, width = whole_vectors(count), head_width = whole_vectors(d_head);
+    float scale = 1.0f / sqrtf((float)d_head), *weights = work->weights, *joined = work->joined;
     for (int head = 0; head < model->num_heads; head++) {
         int first = head * d_head;
-        for (int t = 0; t < count; t++) weights[t] = dot(query + first, work->keys[t] + first, d_head) * scale;
-        softmax(weights, count);
-        if (seen && head == seen_head) memcpy(seen, weights, (size_t)count * sizeof(float));
-        int values = model->d_model + first, k = 0;
-        for (; k + LANES <= d_head; k += LANES) {
+        product(queries + first, query_stride, rows, transposed_keys + (size_t)first * width, width, d_head, width,
+                weights, width);
+        for (int row = 0; row < rows; row++) {
+            softmax(weights + (size_t)row * width, count, scale);
+            if (seen && head == seen_head)
+                memcpy(seen[row], weights + (size_t)row * width, (size_t)count * sizeof(float));
+        }
+        product(weights, width, rows, values + first, value_stride, count, head_width, joined, head_width);
+        for (int row = 0; row < rows; row++)
+            memcpy(context + (size_t)row * model->d_model + first, joined + (size_t)row * head_width,
+                   (size_t)d_head * sizeof(float));
+    }
+}
+
+/* The same for one row whose keys lie apart: work->keys points to each, and its value stands d_model floats after it. */
+static void attend_alone(Work *work, const Model *model, const float *query, int count, float *context)
+{
+    int d_head = model->d_model / model->num_heads, whole = d_head / LANES * LANES;
+    float scale = 1.0f / sqrtf((float)d_head), *weights = work->weights;
+    const float **keys = work->keys;
+    for (int t = count; t % 4; t++) keys[t] = keys[0]; /* four at a time */
+    for (int head = 0; head < model->num_heads; head++) {
+        int first = head * d_head, values = model->d_model + first;
+        const float *q = query + first;
+        for (int t = 0; t < count; t += 4) {
+            Floats sums[4] = {{0}};
+            for (int k = 0; k < whole; k += LANES)
+                for (int i = 0; i < 4; i++) sums[i] += *(const Floats *)(q + k) * *(const Floats *)(keys[t + i] + first + k);
+            sums_of_four(sums[0], sums[1], sums[2], sums[3], weights + t);
+            for (int k = whole; k < d_head; k++)
+                for (int i = 0; i < 4; i++) weights[t + i] += q[k] * keys[t + i][first + k];
+        }
+        softmax(weights, count, scale);
+        for (int k = 0; k < whole; k += LANES) {
             Floats sum = all(0);
-            for (int t = 0; t < count; t++) sum += weights[t] * *(const Floats *)(work->keys[t] + values + k);
+            for (int t = 0; t < count; t++) sum += weights[t] * *(const Floats *)(keys[t] + values + k);
             *(Floats *)(context + first + k) = sum;
         }
-        for (; k < d_head; k++) {
+        for (int k = whole; k < d_head; k++) {
             float sum = 0;
-            for (int t = 0; t < count; t++) sum += weights[t] * work->keys[t][values + k];
+            for (int t = 0; t < count; t++) sum += weights[t] * keys[t][values + k];
             context[first + k] = sum;
         }
     }
@@ -406,10 +492,13 @@ static void encode(Work *work, const Model *model, const int *lengths, int sente
         multiply(work, model, &layer->queries_keys_values, input, rows, d_model, work->wide);
         for (int i = 0, first = 0; i < sentences; first += lengths[i++]) {
             const float *own = work->wide + (size_t)first * stride;
-            for (int t = 0; t < lengths[i]; t++) work->keys[t] = own + (size_t)t * stride + d_model;
-            for (int t = 0; t < lengths[i]; t++)
-                attend(work, model, own + (size_t)t * stride, lengths[i],
-                       work->context + (size_t)(first + t) * d_model, 0, NULL);
+            transpose_keys(own + d_model, stride, lengths[i], d_model, work->transposed);
+            for (int t = 0; t < lengths[i]; t += ROWS_AT_ONCE) {
+                int some = lengths[i] - t < ROWS_AT_ONCE ? lengths[i] - t : ROWS_AT_ONCE;
+                attend_together(work, model, own + (size_t)t * stride, stride, some, work->transposed,
+                                own + 2 * d_model, stride, lengths[i], work->context + (size_t)(first + t) * d_model, 0,
+                                NULL);
+            }
         }
         add_to_hidden(work, model, &layer->output, &layer->norm, work->context, rows, d_model);
         feed_forward(work, model, layer, rows);
@@ -524,7 +613,7 @@ typedef struct { /* a place where sentences are searched, one after the other */
     int source_length, limit, step, width; /* width: live rows */
     double largest_divisor;
     int capacity; /* positions that the arrays below have room for; more than `step` */
-    float *memory; /* [layers, source_length, 2 d_model padded]: keys and values of the encoder's output */
+    float *memory; /* of the encoder's output, for each layer: its keys transposed, then its keys and values */
     size_t memory_floats;
     float *past; /* [capacity, layers, beam, 2 d_model]: keys and values of the decoder's own rows */
     int32_t *ids, *parents; /* [capacity, beam] */
@@ -611,6 +700,18 @@ static int32_t source_length_of(const Job *job, int32_t sentence)
     return (int32_t)(job->source_starts[sentence + 1] - job->source_starts[sentence]);
 }
 
+/* Floats of a layer in slot->memory. */
+static size_t memory_floats_of(const Model *model, int source_length)
+{
+    return (size_t)model->d_model * whole_vectors(source_length) +
+           (size_t)source_length * model->decoder->cross_keys_values.outputs;
+}
+
+static float *memory_of(const Slot *slot, const Model *model, int layer)
+{
+    return slot->memory + layer * memory_floats_of(model, slot->source_length);
+}
+
 /* Prepare a slot for a sentence whose rows of the encoder's output begin at `first` in work->hidden: the keys and
  * values of the cross-attention are computed once, and all of its rows will share them. */
 static int begin(Worker *worker, Job *job, Slot *slot, int32_t sentence, int first)
@@ -626,15 +727,18 @@ static int begin(Worker *worker, Job *job, Slot *slot, int32_t sentence, int fir
     slot->sums[0] = 0;
     int capacity = slot->capacity > FIRST_CAPACITY ? slot->capacity : FIRST_CAPACITY;
     if (!grow(worker, slot, &job->settings, capacity)) return 0;
-    int stride = model->decoder->cross_keys_values.outputs;
-    size_t floats = (size_t)model->num_decoder_layers * slot->source_length * stride;
+    size_t floats = memory_floats_of(model, slot->source_length) * model->num_decoder_layers;
     if (floats > slot->memory_floats) {
         if (!reserve(&slot->memory, floats, sizeof *slot->memory)) return 0;
         slot->memory_floats = floats;
     }
-    for (int l = 0; l < model->num_decoder_layers; l++)
-        multiply(work, model, &model->decoder[l].cross_keys_values, work->hidden + (size_t)first * model->d_model, slot->source_length,
-                 model->d_model, slot->memory + (size_t)l * slot->source_length * stride);
+    for (int l = 0; l < model->num_decoder_layers; l++) {
+        const Linear *map = &model->decoder[l].cross_keys_values;
+        float *transposed = memory_of(slot, model, l);
+        float *memory = transposed + (size_t)model->d_model * whole_vectors(slot->source_length);
+        multiply(work, model, map, work->hidden + (size_t)first * model->d_model, slot->source_length, model->d_model, memory);
+        transpose_keys(memory, map->outputs, slot->source_length, model->d_model, transposed);
+    }
     return 1;
 }
 
@@ -706,21 +810,24 @@ static void decode_step(Worker *worker, const Settings *settings, int rows)
             for (int t = 0; t < slot->step; t++)
                 work->keys[t] = past + t * step_floats + (size_t)ancestors[t] * 2 * d_model;
             work->keys[slot->step] = past + slot->step * step_floats + (size_t)b * 2 * d_model;
-            attend(work, model, own, slot->step + 1, work->context + (size_t)row * d_model, 0, NULL);
+            attend_alone(work, model, own, slot->step + 1, work->context + (size_t)row * d_model);
         }
         add_to_hidden(work, model, &layer->output, &layer->norm, work->context, rows, d_model);
         input = sublayer_input(work, model, &layer->cross_norm, rows);
         multiply(work, model, &layer->cross_queries, input, rows, d_model, work->wide);
-        for (int row = 0; row < rows; row++) {
+        for (int row = 0; row < rows;) { /* the rows of a sentence share its memory */
             Slot *slot = worker->slots + worker->row_slot[row];
-            int memory_stride = layer->cross_keys_values.outputs;
-            const float *memory = slot->memory + (size_t)l * slot->source_length * memory_stride;
-            for (int t = 0; t < slot->source_length; t++) work->keys[t] = memory + (size_t)t * memory_stride;
-            float *seen = NULL;
-            if (l == settings->seen_layer)
-                seen = slot->seen + ((size_t)slot->step * beam + worker->row_beam[row]) * slot->source_length;
-            attend(work, model, work->wide + (size_t)row * layer->cross_queries.outputs, slot->source_length,
-                   work->context + (size_t)row * d_model, settings->seen_head, seen);
+            int length = slot->source_length, b = worker->row_beam[row], some = slot->width - b;
+            if (some > ROWS_AT_ONCE) some = ROWS_AT_ONCE;
+            const float *memory = memory_of(slot, model, l);
+            float *seen[ROWS_AT_ONCE];
+            for (int r = 0; r < some; r++) seen[r] = slot->seen + ((size_t)slot->step * beam + b + r) * length;
+            attend_together(work, model, work->wide + (size_t)row * layer->cross_queries.outputs,
+                            layer->cross_queries.outputs, some, memory,
+                            memory + (size_t)d_model * whole_vectors(length) + d_model, layer->cross_keys_values.outputs,
+                            length, work->context + (size_t)row * d_model, settings->seen_head,
+                            l == settings->seen_layer ? seen : NULL);
+            row += some;
         }
         add_to_hidden(work, model, &layer->cross_output, &layer->cross_norm, work->context, rows, d_model);
         feed_forward(work, model, layer, rows);
@@ -900,7 +1007,8 @@ void engine_end_worker(Worker *worker)
     }
     Work *work = &worker->work;
     free(work->hidden), free(work->normed), free(work->wide), free(work->mapped), free(work->context);
-    free(work->rounded), free(work->scale), free(work->keys), free(work->weights);
+    free(work->rounded), free(work->scale), free(work->keys), free(work->weights), free(work->joined);
+    free(work->transposed);
     free(worker->slots), free(worker->row_slot), free(worker->row_beam), free(worker->next);
     free(worker->candidates), free(worker->rules), free(worker->blocked), free(worker);
 }
@@ -919,8 +1027,10 @@ Worker *engine_new_worker(const Model *model, int32_t num_slots, int32_t beam_si
     int is_made = reserve(&work->hidden, rows * model->d_model, 4) && reserve(&work->normed, rows * model->d_model, 4) &&
                   reserve(&work->wide, rows * wide, 4) && reserve(&work->context, rows * model->d_model, 4) &&
                   reserve(&work->mapped, rows * (model->d_model + COLUMNS), 4) && reserve(&work->rounded, rows * wide, 1) &&
-                  reserve(&work->scale, rows, 4) && reserve(&work->keys, longest, sizeof *work->keys) &&
-                  reserve(&work->weights, longest + LANES, 4) && reserve(&worker->row_slot, rows, 4) &&
+                  reserve(&work->scale, rows, 4) && reserve(&work->keys, longest + 4, sizeof *work->keys) &&
+                  reserve(&work->weights, ROWS_AT_ONCE * (size_t)whole_vectors(longest + 4), 4) &&
+                  reserve(&work->joined, ROWS_AT_ONCE * (size_t)whole_vectors(model->d_model), 4) &&
+                  reserve(&work->transposed, (size_t)model->d_model * whole_vectors(longest), 4) && reserve(&worker->row_slot, rows, 4) &&
                   reserve(&worker->row_beam, rows, 4) && reserve(&worker->next, rows, sizeof(Next)) &&
                   reserve(&worker->candidates, rows * 2 * beam_size, sizeof(Candidate)) &&
                   reserve(&worker->rules, rows, sizeof(Rules)) && (worker->slots = calloc(num_slots, sizeof(Slot)));
