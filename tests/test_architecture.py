@@ -34,12 +34,15 @@ FLOORS = {
     "translation": 3,
     "interop": 4,
     "evaluation": 4,
-    "inspection": 4,
+    "tracing": 4,
+    "analysis": 4,
+    "figures": 4,
+    "page": 5,
     "web": 4,
     "serving": 5,
-    "jobs": 5,
-    "cli": 6,
-    "__main__": 7,
+    "jobs": 6,
+    "cli": 7,
+    "__main__": 8,
 }
 # Within a floor rooms are strangers, except along these arrows.
 ARROWS = {
@@ -48,8 +51,14 @@ ARROWS = {
     ("durable", "errors"),
     ("weights_file", "errors"),
     ("sample", "errors"),
-    ("inspection", "web"),
-    ("jobs", "serving"),
+    ("analysis", "tracing"),
+    ("figures", "tracing"),
+    ("figures", "analysis"),
+    ("serving", "page"),
+    # Until the record of a trace gives its conveniences away:
+    ("tracing", "analysis"),
+    ("tracing", "figures"),
+    ("tracing", "page"),
 }
 # Rooms whose package is the address of their names; elsewhere the leaf module is named.
 PACKAGES_WITH_A_SURFACE = {"pellucid.config"}

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pellucid.inspection.single_file import view_names
+from pellucid.page.single_file import view_names
 
 from .conftest import OpenPage
 from .models import Shown

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pellucid.inspection.palette import NEGATIVE, POSITIVE, mix
-from pellucid.inspection.trace import Trace
+from pellucid.figures.palette import NEGATIVE, POSITIVE, mix
+from pellucid.tracing.record import Trace
 
 from .conftest import OpenPage, Serve
 from .models import Shown, save_random_model

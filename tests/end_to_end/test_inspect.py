@@ -11,11 +11,11 @@ import pellucid
 from pellucid.bundle import save_bundle
 from pellucid.config import ModelConfig
 from pellucid.errors import RequestError
-from pellucid.inspection.trace import Trace
-from pellucid.inspection.tracing import trace as make_trace
 from pellucid.jobs import inspect as job
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
+from pellucid.tracing.making import trace as make_trace
+from pellucid.tracing.record import Trace
 from pellucid.translation.translator import Translator
 
 from .conftest import Command

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from pellucid.analysis.equations import rules_of
 from pellucid.config import ModelConfig, TranslationConfig
-from pellucid.inspection.edits import AblateHead, Edit, SetAttention, ZeroValue
-from pellucid.inspection.rules import rules_of
-from pellucid.inspection.trace import Trace
-from pellucid.inspection.tracing import trace
+from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
+from pellucid.tracing.making import trace
+from pellucid.tracing.record import Trace
 from pellucid.translation.translator import Translator
 
 from .numpy_transformer import NumpyTransformer

@@ -11,10 +11,10 @@ from tests.unit.interop.test_ctranslate2 import our_model
 
 from pellucid.bundle import load_bundle
 from pellucid.config import TokenizerConfig
-from pellucid.inspection.recording import forced_pass
 from pellucid.interop.ctranslate2_writing import write_ctranslate2
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import train_tokenizer
+from pellucid.tracing.forced_pass import forced_pass
 
 ctranslate2 = pytest.importorskip("ctranslate2", reason="the extra ctranslate2 is not installed")
 

@@ -26,7 +26,7 @@ from pellucid.cli.pictures import (
 )
 
 if TYPE_CHECKING:
-    from pellucid.inspection.single_file import StartView
+    from pellucid.page.single_file import StartView
 
 __all__ = ["inspect"]
 
@@ -126,7 +126,7 @@ def _refuse_idle(options: dict[str, object], *, acts: bool, on: str) -> None:
 def _start(
     view: str | None, *, kind: str | None, layer: int | None, heads: str | None, step: int | None, words: bool
 ) -> StartView:
-    from pellucid.inspection.single_file import StartView
+    from pellucid.page.single_file import StartView
 
     more = ({} if step is None else {"step": str(step)}) | ({"merge": "1"} if words else {})
     return StartView(view=view, kind=kind, layer=layer, heads=heads_of(heads) or (), more=more)

@@ -18,7 +18,7 @@ from pellucid.cli.console import need_standard_output
 from pellucid.errors import RequestError
 
 if TYPE_CHECKING:
-    from pellucid.inspection.trace import Trace
+    from pellucid.tracing.record import Trace
 
 __all__ = [
     "FigureOption",
@@ -81,7 +81,7 @@ def refuse_figure(
         RequestError: it is such a figure.
         ConfigError: matplotlib is not installed.
     """
-    from pellucid.inspection.figures import refuse_misfit
+    from pellucid.figures.plots import refuse_misfit
 
     refuse_misfit(name, kind=kind, layer=layer, heads=heads, words=words, step=step)
 
@@ -99,7 +99,7 @@ def draw_figure(
     font: str | None = None,
 ) -> None:
     """Write a figure of a trace to a .pdf, .svg or .png file."""
-    from pellucid.inspection.figures import figure_named, save_figure
+    from pellucid.figures.plots import figure_named, save_figure
 
     chosen = heads_of(heads)
     figure = figure_named(trace, name, font=font, kind=kind, layer=layer, heads=chosen, words=words, step=step)
@@ -118,7 +118,7 @@ def show_in_terminal(
     numbers: bool = False,
 ) -> None:
     """Print a picture of a trace on standard output, as wide as the terminal."""
-    from pellucid.inspection.terminal import attention_text, style_for
+    from pellucid.figures.terminal import attention_text, style_for
 
     if what != "attention":
         raise RequestError(f"--show {what!r}; what the terminal can show is attention")

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pellucid.analysis.attention_picture import kind_named
+from pellucid.analysis.checks import CheckReport
 from pellucid.config import ModelConfig
 from pellucid.errors import BundleError, RequestError
-from pellucid.inspection.checks import CheckReport
-from pellucid.inspection.merging import kind_named
-from pellucid.inspection.opened import OpenedModel
-from pellucid.inspection.single_file import StartView, write_page
-from pellucid.inspection.sites import AttentionKind
-from pellucid.inspection.trace import Trace
-from pellucid.inspection.tracing import trace as make_trace
 from pellucid.jobs.models import translator_of
 from pellucid.jobs.serve import open_catalogue
+from pellucid.page.catalogue import OpenedModel
+from pellucid.page.single_file import StartView, write_page
+from pellucid.tracing.making import trace as make_trace
+from pellucid.tracing.record import Trace
+from pellucid.tracing.sites import AttentionKind
 from pellucid.translation.constraints import max_length_of
 from pellucid.translation.translator import Translator
 

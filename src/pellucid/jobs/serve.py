@@ -12,8 +12,8 @@ from types import FrameType
 from typing import Final
 
 from pellucid.errors import BundleError, ConfigError
-from pellucid.inspection.opened import Catalogue, OpenedModel, open_model
 from pellucid.jobs.models import open_translator, translator_of
+from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
 
 __all__ = ["USUAL_PORT", "address_of", "demo_folders", "listen", "open_catalogue", "serve", "walkthrough_folder"]
 

@@ -16,10 +16,10 @@ from typing import Final, ParamSpec, TypeVar
 from pellucid.config import Recipe
 from pellucid.config import load_recipe as read_recipe
 from pellucid.errors import RequestError
-from pellucid.inspection.tracing import trace as make_trace
 from pellucid.jobs.models import open_translator
 from pellucid.jobs.train import QuietReporter, TrainOutcome
 from pellucid.jobs.train import train as train_job
+from pellucid.tracing.making import trace as make_trace
 from pellucid.translation.translator import Translator
 
 __all__ = ["load", "load_recipe", "trace", "train"]

@@ -2,9 +2,9 @@
 
     GET  /                       the page
     GET  /web/...                its modules, styles and texts
-    GET  /api/models...          see inspection/answers_model.py
+    GET  /api/models...          see page/answers_model.py
     POST /api/traces             {model, source, target?, settings?}: the manifest of a new trace
-    GET  /api/traces/{id}...     see inspection/answers_trace.py
+    GET  /api/traces/{id}...     see page/answers_trace.py
     GET  /export/{id}.html, .npz   the page as one file, and the trace
 
 Answers have an ETag, errors are ``{"error": "a sentence"}``; of a trace that is not kept (any more) the status is 410,
@@ -33,16 +33,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pellucid.errors import ConfigError, PellucidError, RequestError
-from pellucid.inspection.answers import Answer
-from pellucid.inspection.answers_model import model_answer, models_answer
-from pellucid.inspection.answers_trace import TraceRecord, make_record, trace_answer
-from pellucid.inspection.archive import trace_bytes
-from pellucid.inspection.assembly import TEMPLATE, served_page, web_files
-from pellucid.inspection.opened import Catalogue, UnknownPathError
-from pellucid.inspection.single_file import single_file
-from pellucid.inspection.sites import Level
+from pellucid.page.answers import Answer
+from pellucid.page.answers_model import model_answer, models_answer
+from pellucid.page.answers_trace import TraceRecord, make_record, trace_answer
+from pellucid.page.assembly import TEMPLATE, served_page, web_files
+from pellucid.page.catalogue import Catalogue, UnknownPathError
+from pellucid.page.single_file import single_file
 from pellucid.serving.gate import Gate, error_response
 from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceGoneError, TraceStore, new_id
+from pellucid.tracing.file import trace_bytes
+from pellucid.tracing.sites import Level
 
 __all__ = ["LARGEST_BODY_BYTES", "create_app"]
 

@@ -10,10 +10,10 @@ import anyio
 import pytest
 from starlette.types import ASGIApp, Message
 
-from pellucid.inspection import answers_trace
-from pellucid.inspection.opened import Catalogue
-from pellucid.inspection.tracing import trace as make_trace
+from pellucid.page import answers_trace
+from pellucid.page.catalogue import Catalogue
 from pellucid.serving.app import create_app
+from pellucid.tracing.making import trace as make_trace
 from pellucid.translation.stepper import ModelStepper
 
 from .kit import opened_model
