@@ -14,7 +14,7 @@ from pellucid.errors import ConfigError, RequestError
 from pellucid.evaluation.metrics import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
-from pellucid.interop.onnx_reading import WEIGHTS, read_onnx_description
+from pellucid.interop.onnx.reading import WEIGHTS, read_onnx_description
 from pellucid.jobs.line_files import is_stream
 from pellucid.jobs.models import open_translator
 from pellucid.text.corpus import read_pairs

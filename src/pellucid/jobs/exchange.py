@@ -14,10 +14,10 @@ from pathlib import Path
 from pellucid.bundle import Bundle, load_bundle, save_bundle
 from pellucid.durable import draft_of, refuse_full_disk
 from pellucid.errors import ConfigError, ConversionError, IncompatibleModelError
+from pellucid.interop.foreign_model import ForeignModel, refusal_message
 from pellucid.interop.formats import FORMATS, Format, engine_of, format_named, format_of
-from pellucid.interop.records import ForeignModel, refusal_message
-from pellucid.interop.samples import Sample, make_samples, read_sentences
-from pellucid.interop.verification import Comparison, Engine, Pair, PellucidEngine, compare
+from pellucid.interop.verification.comparison import Comparison, Engine, Pair, PellucidEngine, compare
+from pellucid.interop.verification.samples import Sample, make_samples, read_sentences
 from pellucid.runtime import Runtime
 
 __all__ = ["ExchangeOutcome", "export_model", "import_model"]

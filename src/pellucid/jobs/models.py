@@ -12,7 +12,7 @@ from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import TranslationConfig, validated
 from pellucid.config.recipe import parse_settings
 from pellucid.errors import ConfigError
-from pellucid.interop.onnx_reading import is_onnx_folder, read_onnx
+from pellucid.interop.onnx.reading import is_onnx_folder, read_onnx
 from pellucid.runtime import Runtime
 from pellucid.translation.translator import Translator
 

@@ -16,8 +16,10 @@ from safetensors.torch import load_file
 from pellucid.bundle import load_bundle, save_bundle
 from pellucid.config import ModelConfig, SpecialIds, TokenizerConfig
 from pellucid.errors import ConfigError, ConversionError, DataError, IncompatibleModelError
-from pellucid.interop import marian_config, marian_reading, marian_writing
 from pellucid.interop.formats import FORMATS
+from pellucid.interop.huggingface import config as marian_config
+from pellucid.interop.huggingface import reading as marian_reading
+from pellucid.interop.huggingface import writing as marian_writing
 from pellucid.jobs import exchange
 from pellucid.jobs.exchange import export_model, import_model
 from pellucid.model.transformer import Transformer

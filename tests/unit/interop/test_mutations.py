@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from pellucid.errors import BundleError, PellucidError
-from pellucid.interop import foreign_segmenter
-from pellucid.interop.marian_npz_reading import read_marian_npz
-from pellucid.interop.marian_reading import read_marian
-from pellucid.interop.records import ForeignModel
+from pellucid.interop.foreign_model import ForeignModel
+from pellucid.interop.huggingface.reading import read_marian
+from pellucid.interop.marian.reading import read_marian_npz
+from pellucid.interop.untrusted import segmenter as foreign_segmenter
 
 from .kit import segmenter
 from .npz_kit import make_npz_folder

@@ -1,0 +1,189 @@
+"""Read the arrays of a stranger's .npz one at a time: nothing is unpickled, nothing is larger than was asked for.
+
+An .npz is a zip archive of .npy files; each begins with its shape and number format. The archive's list and
+each array's head are compared with what is expected before a number is read. Read ``marian_yaml.py`` next.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.errors import BundleError
+from pellucid.interop.untrusted.files import plain_file
+
+__all__ = ["NUMBER_FORMATS", "NpzFile", "open_npz", "shape_problems", "squeezed"]
+
+NUMBER_FORMATS: Final = ("<f4", "<f2", "<f8")
+"""What weights may be stored in."""
+
+_MOST_ENTRIES: Final = 1 << 14
+_LARGEST_RATIO: Final = 200
+_LARGEST_HEAD: Final = 1 << 12
+_HEAD: Final = re.compile(
+    rb"\s*\{'descr': '([<>|=][a-zA-Z][0-9]{1,3})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:[0-9]{1,18}(?:, ?|(?=\))))*)\),? ?\}\s*"
+)
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DAMAGE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,  # an entry with a password
+    NotImplementedError,
+    ValueError,
+    TypeError,  # a number format that there is not
+    OverflowError,
+    MemoryError,
+)
+
+
+class NpzFile:
+    """An open archive whose list has been checked. ``names`` are those of the arrays, without ``.npy``."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self._archive = archive
+        self._entries = {entry.filename.removesuffix(".npy"): entry for entry in _checked(path, archive)}
+        self.names: tuple[str, ...] = tuple(self._entries)
+
+    def small_bytes(self, name: str, *, most: int) -> bytes:
+        """Return an array of single bytes, such as a text, as bytes.
+
+        Raises:
+            BundleError: there is none of that name, or it is larger or of another format.
+        """
+        if name not in self._entries:
+            raise BundleError(f"{self.path}: holds no {name!r}, so it is no model of Marian's; name its model .npz")
+        with self._entry(name) as (file, shape, dtype, _):
+            if dtype.itemsize != 1 or dtype.kind not in "iuS" or math.prod(shape) > most:
+                raise BundleError(f"{self.path}: {name} is {dtype} {list(shape)}, and must be a text of {most:,} bytes")
+            return _exactly(file, math.prod(shape))
+
+    def shapes(self, *, without: frozenset[str] = frozenset()) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Return the shape and number format that each array's head tells."""
+        found = {}
+        for name in self.names:
+            if name not in without:
+                with self._entry(name) as (_, shape, dtype, _):
+                    found[name] = (shape, dtype.str)
+        return found
+
+    def array(self, name: str) -> NDArray[np.float32]:
+        """Return an array in float32. Its shape must have been found right in ``shapes``."""
+        with self._entry(name) as (file, shape, dtype, is_fortran):
+            raw = _exactly(file, math.prod(shape) * dtype.itemsize)
+        flat = np.frombuffer(raw, dtype=dtype)
+        return np.array(flat.reshape(shape, order="F" if is_fortran else "C"), dtype=np.float32, order="C")
+
+    @contextmanager
+    def _entry(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[np.generic], bool]]:
+        """Open an array after its head; damage of any kind is told by the array's name."""
+        entry = self._entries[name]
+        try:
+            with self._archive.open(entry) as file:
+                shape, is_fortran, dtype = _head(file)
+                held = entry.file_size - file.tell()
+                if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != held:
+                    raise ValueError(f"{dtype} {list(shape)} does not take {held:,} bytes")
+                yield file, shape, dtype, is_fortran
+        except BundleError:
+            raise
+        except _DAMAGE as error:
+            raise BundleError(f"{self.path}: {name} cannot be read ({_told(error)}); fetch the file again") from None
+
+
+@contextmanager
+def open_npz(path: Path) -> Iterator[NpzFile]:
+    """Open an archive and check its list.
+
+    Raises:
+        BundleError: no plain file, no sound zip archive, or entries that no .npz has.
+    """
+    plain_file(path)
+    try:
+        archive = zipfile.ZipFile(path)
+    except _DAMAGE as error:
+        raise BundleError(f"{path}: is no .npz file ({_told(error)}); fetch it again") from None
+    with archive:
+        yield NpzFile(path, archive)
+
+
+def _checked(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    entries = archive.infolist()
+    size = path.stat().st_size
+    problems = []
+    if not entries or len(entries) > _MOST_ENTRIES:
+        problems.append(f"{len(entries):,} entries, and 1 to {_MOST_ENTRIES:,} are allowed")
+    if len({entry.filename for entry in entries}) != len(entries):
+        problems.append("a name twice")
+    if (total := sum(entry.file_size for entry in entries)) > _LARGEST_RATIO * size:
+        problems.append(f"{total:,} bytes packed into {size:,}, more than {_LARGEST_RATIO} times as many")
+    for entry in entries:
+        if entry.compress_type not in _METHODS or entry.flag_bits & 1:
+            problems.append(f"{entry.filename[:60]!r} is packed in a way that no .npz is")
+        if not entry.filename.endswith(".npy"):
+            problems.append(f"{entry.filename[:60]!r} is no .npy file")
+    if problems:
+        raise BundleError(f"{path}: is no .npz file of a model, it has {'; '.join(problems[:5])}")
+    return entries
+
+
+def _head(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+    """Read the head of a .npy: magic, version, length, and a table that is matched and never evaluated."""
+    start = file.read(8)
+    if start[:6] != b"\x93NUMPY" or start[6:7] not in (b"\1", b"\2", b"\3"):
+        raise ValueError("it is no .npy")
+    length = int.from_bytes(file.read(2 if start[6] == 1 else 4), "little")
+    if length > _LARGEST_HEAD:
+        raise ValueError(f"its head has {length:,} bytes")
+    match = _HEAD.fullmatch(file.read(length))
+    if match is None:
+        raise ValueError("its head is not what NumPy writes")
+    shape = tuple(int(size) for size in match[3].replace(b",", b" ").split())
+    return shape, match[2] == b"True", np.dtype(match[1].decode("ascii"))
+
+
+def _exactly(file: IO[bytes], count: int) -> bytes:
+    raw = file.read(count)
+    # The checksum is compared when the last byte has been read.
+    if len(raw) != count or file.read(1):
+        raise EOFError("it is cut short, or goes on")
+    return raw
+
+
+def _told(error: BaseException) -> str:
+    return (str(error).strip().partition("\n")[0] or type(error).__name__)[:120]
+
+
+def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without its leading axes of length 1, of which Marian writes some."""
+    axes = list(shape)
+    while len(axes) > 1 and axes[0] == 1:
+        axes.pop(0)
+    return tuple(axes)
+
+
+def shape_problems(
+    found: Mapping[str, tuple[tuple[int, ...], str]], expected: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """Compare what an archive holds with what it must hold; return a sentence for each difference."""
+    problems = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
+    problems += [f"{name} is unknown" for name in sorted(found.keys() - expected.keys())]
+    for name in sorted(found.keys() & expected.keys()):
+        shape, dtype = found[name]
+        if squeezed(shape) != squeezed(expected[name]):
+            problems.append(f"{name} has shape {list(shape)}, needed {list(expected[name])}")
+        elif dtype not in NUMBER_FORMATS:
+            problems.append(f"{name} has number format {dtype!r}, allowed {', '.join(NUMBER_FORMATS)}")
+    return problems

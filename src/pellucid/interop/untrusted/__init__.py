@@ -1,0 +1,4 @@
+"""Files that strangers made: bounded reading, zip archives, SentencePiece models opened in a child process.
+
+Nothing here knows what a file means to a format; it refuses what could harm. Read ``files.py`` first.
+"""
