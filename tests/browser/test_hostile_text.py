@@ -105,7 +105,7 @@ def test_hostile_pieces_come_through(shown: Shown, open_page: OpenPage, tmp_path
         window.go(view=view, kind="encoder", **state)
         _nothing_ran(window)
         for text in window.page.evaluate(
-            "import('pellucid/export').then(({svgOf}) => [...document.querySelectorAll('.picture')]"
+            "import('pellucid/pictures/export').then(({svgOf}) => [...document.querySelectorAll('.picture')]"
             ".map((picture) => svgOf(picture, {title: 'x', provenance: {}})))"
         ):
             ElementTree.fromstring(text)

@@ -1,4 +1,4 @@
-"""The colours of every picture, the twin of ``web/modules/palette.js``; a test holds the two together.
+"""The colours of every picture, the twin of ``web/modules/pictures/palette.js``; a test holds the two together.
 
 One sequential scale, light to dark on paper and the other way round on a dark screen; one diverging scale with
 zero as the ground; eight colours for heads after Okabe and Ito (2008), each with a dash pattern, since a head is

@@ -248,7 +248,7 @@ def test_without_matplotlib_the_extra_is_named(trace: Trace, monkeypatch: pytest
 
 
 def test_pictures_on_paper_and_on_the_page_have_the_same_colours() -> None:
-    page = Path(pellucid.__file__).with_name("web") / "modules" / "palette.js"
+    page = Path(pellucid.__file__).with_name("web") / "modules" / "pictures" / "palette.js"
     content = page.read_text(encoding="utf-8")
 
     def scale(points: tuple[palette.Colour, ...]) -> str:

@@ -1,18 +1,18 @@
 // View 5, self-attention step by step: one word, one head, every number on the way from its vector to its context.
-// Cross-attention and the decoder's self-attention are the same steps. Read attention_steps.js next.
+// Cross-attention and the decoder's self-attention are the same steps. Read scores.js next.
 import {html} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
-import {Strip} from "pellucid/matrix";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Strip} from "pellucid/pictures/matrix";
 import {ranking, short} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
-import {Formula, Pickers, Symbol, WordPicker, headOf, loadRow, numbers, quoted, rowKey, rowName, rowOf, stripWidth} from "pellucid/views/attention_parts";
-import {Context, Products} from "pellucid/views/attention_products";
-import {Scores} from "pellucid/views/attention_scores";
-import {projection, scaleOf} from "pellucid/views/attention_sums";
-import {useWidth} from "pellucid/width";
+import {Formula, Pickers, Symbol, WordPicker, headOf, loadRow, numbers, quoted, rowKey, rowName, rowOf, stripWidth} from "pellucid/views/attention/parts";
+import {Context, Products} from "pellucid/views/attention/products";
+import {Scores} from "pellucid/views/attention/scores";
+import {projection, scaleOf} from "pellucid/views/attention/sums";
+import {useWidth} from "pellucid/pictures/width";
 
 export function AttentionView({trace, model, state}) {
   const {kind, layer} = state;

@@ -1,15 +1,15 @@
 // Two sums opened: the products behind one q · k, and the weighted values behind one number of the context.
 import {html} from "pellucid/ui";
-import {Figure} from "pellucid/figure";
-import {Strip} from "pellucid/matrix";
+import {Figure} from "pellucid/pictures/figure";
+import {Strip} from "pellucid/pictures/matrix";
 import {exact, percent, short} from "pellucid/numbers";
 import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
-import {Symbol, numbers, quoted, rowKey, rowName, stripWidth} from "pellucid/views/attention_parts";
-import {bySize, context, productsOf, rowsOf, scaleOf, score, total} from "pellucid/views/attention_sums";
-import {useWidth} from "pellucid/width";
+import {Symbol, numbers, quoted, rowKey, rowName, stripWidth} from "pellucid/views/attention/parts";
+import {bySize, context, productsOf, rowsOf, scaleOf, score, total} from "pellucid/views/attention/sums";
+import {useWidth} from "pellucid/pictures/width";
 
 const MOST_LISTED = 128;
 

@@ -1,7 +1,7 @@
 // A line chart in SVG: raw points, never smoothed away; one axis each way. For curves of training.
 import {html, useMemo, useState} from "pellucid/ui";
 import {short} from "pellucid/numbers";
-import {useWidth} from "pellucid/width";
+import {useWidth} from "pellucid/pictures/width";
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [64, 16, 26, 40];
 const NARROWEST = 240;

@@ -1,14 +1,14 @@
 // Steps 2 to 6 of self-attention as one table: a row for every position that is looked at, from q · k to weight × v.
 import {html, useRef} from "pellucid/ui";
-import {Figure} from "pellucid/figure";
-import {Thumbnail} from "pellucid/matrix";
+import {Figure} from "pellucid/pictures/figure";
+import {Thumbnail} from "pellucid/pictures/matrix";
 import {exact, percent, ranking, short} from "pellucid/numbers";
 import {Choice} from "pellucid/pickers";
 import {setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
-import {quoted, rowKey, rowName} from "pellucid/views/attention_parts";
-import {rowsOf, scaleOf, total, weight} from "pellucid/views/attention_sums";
+import {quoted, rowKey, rowName} from "pellucid/views/attention/parts";
+import {rowsOf, scaleOf, total, weight} from "pellucid/views/attention/sums";
 
 const MOST_ROWS = 40;
 

@@ -6,7 +6,7 @@ import {short} from "pellucid/numbers";
 import {labelsOf, stackOf} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {linesOf, productsOf, total} from "pellucid/views/attention_sums";
+import {linesOf, productsOf, total} from "pellucid/views/attention/sums";
 
 /** Open a unit; the window of the picture of all words goes to it. */
 export const chooseUnit = (unit) => setState({"feed_forward.unit": String(unit), "feed_forward.from": ""});

@@ -1,20 +1,20 @@
 // The feed-forward network of a layer: one word's vector goes alone through it. After residual and norm, since it is
-// what comes between two of them. Read feed_forward_unit.js next, then feed_forward_words.js.
+// what comes between two of them. Read unit.js next, then words.js.
 import {html, useMemo, useState} from "pellucid/ui";
 import {useData} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
-import {Matrix, Strip} from "pellucid/matrix";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Matrix, Strip} from "pellucid/pictures/matrix";
 import {largest, percent, ranking, short} from "pellucid/numbers";
 import {Choice, LayerPicker} from "pellucid/pickers";
 import {stackOf} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Formula, Symbol, WordPicker, numbers, rowName, rowOf, stripWidth} from "pellucid/views/attention_parts";
-import {Curve} from "pellucid/views/feed_forward_curve";
-import {bracketed, chooseUnit, countAwake, loadWord} from "pellucid/views/feed_forward_parts";
-import {Sum, Unit} from "pellucid/views/feed_forward_unit";
-import {AllWords, UnitEverywhere} from "pellucid/views/feed_forward_words";
-import {useWidth} from "pellucid/width";
+import {Formula, Symbol, WordPicker, numbers, rowName, rowOf, stripWidth} from "pellucid/views/attention/parts";
+import {Curve} from "pellucid/views/feed_forward/curve";
+import {bracketed, chooseUnit, countAwake, loadWord} from "pellucid/views/feed_forward/parts";
+import {Sum, Unit} from "pellucid/views/feed_forward/unit";
+import {AllWords, UnitEverywhere} from "pellucid/views/feed_forward/words";
+import {useWidth} from "pellucid/pictures/width";
 
 export function FeedForwardView({trace, model, state}) {
   const {kind, layer} = state;

@@ -1,7 +1,7 @@
 // A matrix as a picture: one canvas for its cells, SVG for its labels, a grid for keyboards and screen readers.
 // Row looks at column. Hover previews, click or Enter pins, arrows move. Read figure.js next.
 import {html, useEffect, useLayoutEffect, useMemo, useRef, useState} from "pellucid/ui";
-import {colourOf, isDark} from "pellucid/palette";
+import {colourOf, isDark} from "pellucid/pictures/palette";
 import {exact, short} from "pellucid/numbers";
 import {useTheme} from "pellucid/theme";
 import {t} from "pellucid/texts";

@@ -1,15 +1,15 @@
 // View 9, the atlas: every head of every layer at a glance, for the three uses of attention.
 import {html, useEffect, useLayoutEffect, useMemo, useRef, useState} from "pellucid/ui";
 import {ofTrace, useData} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
+import {Figure, Waiting} from "pellucid/pictures/figure";
 import {short} from "pellucid/numbers";
-import {css, sequential} from "pellucid/palette";
+import {css, sequential} from "pellucid/pictures/palette";
 import {Choice, labelText} from "pellucid/pickers";
 import {KINDS, longKind} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
-import {useWidth} from "pellucid/width";
+import {useWidth} from "pellucid/pictures/width";
 
 const ORDERS = ["place", "entropy", "diagonality", "to_end"];
 const [SMALLEST, LARGEST, GAP, LABEL] = [48, 104, 8, 22];

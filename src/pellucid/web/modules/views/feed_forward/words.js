@@ -1,16 +1,16 @@
 // The same network at every word: one unit from word to word, and all units of all words. Nothing passes between rows.
 import {html, useEffect, useMemo, useRef} from "pellucid/ui";
-import {Figure} from "pellucid/figure";
-import {Matrix} from "pellucid/matrix";
+import {Figure} from "pellucid/pictures/figure";
+import {Matrix} from "pellucid/pictures/matrix";
 import {exact, largest, percent, ranking, short} from "pellucid/numbers";
 import {setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {cut, pieceLabel, pieceText} from "pellucid/tokens";
-import {rowName} from "pellucid/views/attention_parts";
-import {SignedBar} from "pellucid/views/attention_products";
-import {Curve} from "pellucid/views/feed_forward_curve";
-import {countAwake, isAwake} from "pellucid/views/feed_forward_parts";
-import {useWidth} from "pellucid/width";
+import {rowName} from "pellucid/views/attention/parts";
+import {SignedBar} from "pellucid/views/attention/products";
+import {Curve} from "pellucid/views/feed_forward/curve";
+import {countAwake, isAwake} from "pellucid/views/feed_forward/parts";
+import {useWidth} from "pellucid/pictures/width";
 
 const UNITS_AT_ONCE = {wide: 256, narrow: 64};
 

@@ -2,15 +2,15 @@
 // is highlighted in every matrix; row times column is the highlighted cell. Read heads.js next.
 import {html, useMemo, useState} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
-import {Matrix} from "pellucid/matrix";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Matrix} from "pellucid/pictures/matrix";
 import {largest, ranking, short} from "pellucid/numbers";
 import {inputsOf, labelsOf, parameters, place} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceLabel, pieceText} from "pellucid/tokens";
-import {Formula, Pickers, headOf, quoted, rowKey, rowOf} from "pellucid/views/attention_parts";
-import {context, projection, transpose, weight} from "pellucid/views/attention_sums";
+import {Formula, Pickers, headOf, quoted, rowKey, rowOf} from "pellucid/views/attention/parts";
+import {context, projection, transpose, weight} from "pellucid/views/attention/sums";
 
 const LETTERS = ["q", "k", "v"];
 const NAMES = {q: "queries", k: "keys", v: "values"};

@@ -1,15 +1,15 @@
 // View 8, who looks at whom: two columns of pieces and a line for every weight, one colour a head.
 import {html, useMemo} from "pellucid/ui";
 import {ofTrace, site, useData} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
+import {Figure, Waiting} from "pellucid/pictures/figure";
 import {percent, ranking, short} from "pellucid/numbers";
-import {headColour, headDash} from "pellucid/palette";
+import {headColour, headDash} from "pellucid/pictures/palette";
 import {HeadPicker, KindPicker, LayerPicker, MergePicker, labelText} from "pellucid/pickers";
 import {labelsOf, longKind, place, sidesOf} from "pellucid/sites";
 import {setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {mergeWeights, pieceLabel, wordsOf} from "pellucid/tokens";
-import {useWidth} from "pellucid/width";
+import {useWidth} from "pellucid/pictures/width";
 
 const MOST_LINES = 1200;
 const ROW = 26;

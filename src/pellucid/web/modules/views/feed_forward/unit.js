@@ -1,18 +1,18 @@
 // One unit opened: the products behind its pre-activation, its activation, what it writes; and the sum of what all of
-// them write, which is the output. What is computed from weights comes with the word that it is of. Read feed_forward_words.js next.
+// them write, which is the output. What is computed from weights comes with the word that it is of. Read words.js next.
 import {html, useMemo} from "pellucid/ui";
 import {useData, weights} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
-import {Matrix, Strip} from "pellucid/matrix";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Matrix, Strip} from "pellucid/pictures/matrix";
 import {cosine, exact, largest, norm, short} from "pellucid/numbers";
 import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Formula, Symbol, numbers, rowName, stripWidth} from "pellucid/views/attention_parts";
-import {Running, SignedBar} from "pellucid/views/attention_products";
-import {bySize, productsOf, total} from "pellucid/views/attention_sums";
-import {bracketed, chooseUnit, loadUnit, partsOf, sumByHand, unitByHand} from "pellucid/views/feed_forward_parts";
-import {useWidth} from "pellucid/width";
+import {Formula, Symbol, numbers, rowName, stripWidth} from "pellucid/views/attention/parts";
+import {Running, SignedBar} from "pellucid/views/attention/products";
+import {bySize, productsOf, total} from "pellucid/views/attention/sums";
+import {bracketed, chooseUnit, loadUnit, partsOf, sumByHand, unitByHand} from "pellucid/views/feed_forward/parts";
+import {useWidth} from "pellucid/pictures/width";
 
 const LISTED = 6;
 const STRONGEST = ["4", "8", "16", "32"];

@@ -1,7 +1,7 @@
 // The frame of every picture: its title, what it says in a sentence, the picture, and what can be done with it:
 // see it as a table, recompute a number by hand, take it away as SVG, PNG or CSV. Read export.js next.
 import {html, useEffect, useRef, useState} from "pellucid/ui";
-import {csvOf, download, pngOf, svgOf} from "pellucid/export";
+import {csvOf, download, pngOf, svgOf} from "pellucid/pictures/export";
 import {exact, plain, short} from "pellucid/numbers";
 import {t} from "pellucid/texts";
 

@@ -1,17 +1,17 @@
 // View 7, many heads: what each of them looks at, their contexts side by side, and what each adds to the output.
 import {html, useMemo} from "pellucid/ui";
 import {ofTrace, site, useData, weights} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
-import {Matrix, Strip, Thumbnail} from "pellucid/matrix";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Matrix, Strip, Thumbnail} from "pellucid/pictures/matrix";
 import {dot, largest, norm, percent, ranking, short} from "pellucid/numbers";
-import {headColour} from "pellucid/palette";
+import {headColour} from "pellucid/pictures/palette";
 import {KINDS, depthOf, labelsOf, longKind, parameters, place} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Formula, Pickers, Symbol, WordPicker, headOf, numbers, rowName, rowOf} from "pellucid/views/attention_parts";
-import {SignedBar} from "pellucid/views/attention_products";
-import {linesOf, productsOf, rowsOf, total, transpose} from "pellucid/views/attention_sums";
-import {useWidth} from "pellucid/width";
+import {Formula, Pickers, Symbol, WordPicker, headOf, numbers, rowName, rowOf} from "pellucid/views/attention/parts";
+import {SignedBar} from "pellucid/views/attention/products";
+import {linesOf, productsOf, rowsOf, total, transpose} from "pellucid/views/attention/sums";
+import {useWidth} from "pellucid/pictures/width";
 
 const WIDEST_DRAWN = 512; // W_O of a wider model is several megabytes
 const MOST_CELLS = 64 * 64 * 16; // weights of one layer up to this are fetched as they are, above it the small pictures
