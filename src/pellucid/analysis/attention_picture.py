@@ -2,7 +2,7 @@
 
 The rule of merging: the weights of the pieces of a looked-at word are summed, and the rows of the pieces of a
 looking word are averaged. So a row still sums to 1. Other tools take the first or the largest piece; a picture of
-words says which rule it is by. Read ``figures.py`` or ``terminal.py`` next.
+words says which rule it is by. Read ``figures/plots.py`` or ``figures/terminal.py`` next.
 """
 
 from __future__ import annotations

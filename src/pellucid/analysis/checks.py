@@ -1,7 +1,7 @@
 """Does a trace hold together: every identity that must hold between its numbers, with the error that it has.
 
 Nothing is raised for an identity that fails: a picture of wrong numbers has to say so, not to vanish. The
-equations of ``rules.py`` are tested at every stored site, those that need weights where the model is at hand;
+equations of ``equations.py`` are tested at every stored site, those that need weights where the model is at hand;
 besides them what softmax, causality, normalisation, the search and the labels promise. An edit breaks the equation
 of the site that it replaces, so that one is left out, and said to be. Read ``heads.py`` next.
 """

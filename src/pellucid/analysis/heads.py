@@ -1,7 +1,7 @@
 """What each head adds: the output of an attention taken apart into the parts of its heads.
 
 W_O is linear, so the output is the sum of one vector a head and the bias, exactly. A large weight on a short
-value vector moves nothing; these vectors show what moved. Read ``archive.py`` next.
+value vector moves nothing; these vectors show what moved. Read ``tracing/file.py`` next.
 """
 
 from __future__ import annotations

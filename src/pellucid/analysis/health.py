@@ -13,7 +13,7 @@
                  gave the end under 0.2 is told too
     score        the mean log-probability of a piece, under -1: each piece was, on average, less probable than 0.37
 
-Thresholds are rules of thumb, not measured on a corpus. A sign is not an error. Read ``answers_trace.py`` next.
+Thresholds are rules of thumb, not measured on a corpus. A sign is not an error. Read ``page/answers_trace.py`` next.
 """
 
 from __future__ import annotations

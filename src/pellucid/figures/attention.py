@@ -1,6 +1,6 @@
 """Pictures of attention for papers: matrices side by side, and lines from who looks to whom.
 
-Read ``figures_numbers.py`` next.
+Read ``numbers.py`` next.
 """
 
 from __future__ import annotations

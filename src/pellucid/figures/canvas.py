@@ -1,7 +1,7 @@
 """The paper that figures are drawn on: one look, sizes in inches, files with their provenance and without a date.
 
 Nothing here touches pyplot. Text stays text in SVG and in PDF (TrueType, embedded). The same trace gives the same
-file, byte for byte, with the same libraries. Read ``figures_attention.py`` next.
+file, byte for byte, with the same libraries. Read ``attention.py`` next.
 """
 
 from __future__ import annotations

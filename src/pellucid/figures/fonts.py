@@ -2,7 +2,7 @@
 
 matplotlib draws a box for a character that no font has, and says so in a warning that a paper does not show. Here
 it is an error that names the characters, their script and an installed family that has them, if one does.
-Read ``figures_canvas.py`` next.
+Read ``canvas.py`` next.
 """
 
 from __future__ import annotations

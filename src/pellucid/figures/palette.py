@@ -2,7 +2,7 @@
 
 One sequential scale, light to dark on paper and the other way round on a dark screen; one diverging scale with
 zero as the ground; eight colours for heads after Okabe and Ito (2008), each with a dash pattern, since a head is
-never told by its colour alone. Read ``figures.py`` or ``terminal.py`` next.
+never told by its colour alone. Read ``plots.py`` or ``terminal.py`` next.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     trace.plot.attention(layer=5, heads=[2, 4]).savefig("attention.pdf")
 
 matplotlib comes with the extra ``plots`` and is imported when the first figure is made. What stands in a figure
-is what stands in the trace. Read ``merging.py`` for what is chosen, ``figures_attention.py`` for how it is drawn.
+is what stands in the trace. ``analysis/attention_picture.py`` chooses what is shown; read ``attention.py`` next, which
+draws it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Columns are named by a staircase above them, since names of any width and script fit there. A matrix that is
 wider than the terminal is shown in several blocks of columns, one below the other, each of which says so. Widths
-are those of the terminal: a Chinese character takes two cells, a combining mark none. Read ``merging.py`` next.
+are those of the terminal: a Chinese character takes two cells, a combining mark none. Read
+``analysis/attention_picture.py`` next.
 """
 
 from __future__ import annotations

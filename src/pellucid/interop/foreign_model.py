@@ -1,6 +1,6 @@
 """What goes between the parts of an exchange: a model read from another format, and a thing that cannot be held.
 
-Read ``verification.py`` next.
+Read ``verification/comparison.py`` next.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The formats that models go out to and come in from, by name. A new one is a new entry here.
 
 A format that can be written says what does not fit it and writes what does; one that can be read reads; each
-opens what is on disk as engines that a comparison can ask. Read ``marian_config.py`` next, for the first of them.
+opens what is on disk as engines that a comparison can ask. Read ``huggingface/config.py`` next, for the first of them.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     (nothing)                    the manifest: all that the first picture needs
     sites/{site}?head=&row=      a site as octets; ``head`` takes axis 0 of one with three axes, ``row`` the next
-    heads                        by kind: ``side`` of the small pictures and ``heads`` [layer][head], see ``atlas.py``
-    atlas                        the small pictures, see ``atlas.py``
+    heads                        by kind: ``side`` of the small pictures and ``heads`` [layer][head], see atlas.py
+    atlas                        the small pictures, see ``analysis/atlas.py``
     shares/{place}?row=          what each head of an attention adds: lengths [heads, time]; of one row the
                                  vectors [heads + 1, d_model], the bias last
     changes                      for each sub-layer, how much it changed each position: |out - in| / |in|

@@ -1,4 +1,4 @@
-"""The page over HTTP: every path of the page is answered by ``inspection``, and wrapped here. Read ``traces.py`` next.
+"""The page over HTTP: ``page`` answers every path, and the answers are wrapped here. Read ``traces.py`` next.
 
     GET  /                       the page
     GET  /web/...                its modules, styles and texts

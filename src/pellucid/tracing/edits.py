@@ -1,7 +1,7 @@
 """Changes to a pass: a head switched off, attention rewritten, a source word made silent.
 
 An edit acts through the recorder, in the code that computes the picture, so what is seen downstream is what
-the change does. To replace a word of the source, trace another text. Read ``recording.py`` next.
+the change does. To replace a word of the source, trace another text. Read ``forced_pass.py`` next.
 """
 
 from __future__ import annotations

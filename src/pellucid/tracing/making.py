@@ -1,4 +1,4 @@
-"""Make a trace: search, then one watched pass over what was found. Read ``rules.py`` next."""
+"""Make a trace: search, then one watched pass over what was found. Read ``analysis/equations.py`` next."""
 
 from __future__ import annotations
 

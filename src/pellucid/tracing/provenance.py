@@ -1,4 +1,4 @@
-"""Where a trace comes from, exactly enough to make it again. Read ``archive.py`` next."""
+"""Where a trace comes from, exactly enough to make it again. Read ``file.py`` next."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 It is one forced pass, over the source and the whole target, in evaluation mode, without padding and without a
 cache; the decoder sees no later piece, so the numbers are those of the search. With it come the record of
-the search, and where all of it is from. ``tracing.py`` makes one; read ``sites.py`` next.
+the search, and where all of it is from. ``making.py`` makes one; read ``sites.py`` next.
 """
 
 from __future__ import annotations

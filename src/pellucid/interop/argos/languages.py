@@ -1,6 +1,6 @@
 """English names of languages by their code of ISO 639, for the lists that Argos shows.
 
-Read ``argos_package.py`` next.
+Read ``package.py`` next.
 """
 
 from __future__ import annotations

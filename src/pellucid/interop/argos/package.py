@@ -6,7 +6,7 @@
                         minisbd/de.onnx        the sentence splitter; without it Argos fetches one from the network
                         README.md
 
-The same model gives the same bytes. Read ``argos_engine.py`` next.
+The same model gives the same bytes. Read ``engine.py`` next.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ decide whether a sentence ends at the middle one:
 
 A graph has inputs ``units`` [rows, characters] int64 and ``features`` [rows, characters, 1] float32 (1 at the first
 character) and one output [rows, characters, 3]: scores of no end, end of a word, end of a sentence. Settings
-and characters are JSON in the metadata. Read ``argos_package.py`` next.
+and characters are JSON in the metadata. Read ``package.py`` next.
 """
 
 from __future__ import annotations

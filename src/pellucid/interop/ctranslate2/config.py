@@ -1,7 +1,7 @@
 """What CTranslate2 can hold of a model, in which number formats, and what a person should know of the result.
 
 CTranslate2 computes every variant of ``ModelConfig``: both orders of norm, every activation, every table of
-positions (it is stored), every start of the decoder, tied and untied tables. Read ``ctranslate2_writing.py`` next.
+positions (it is stored), every start of the decoder, tied and untied tables. Read ``writing.py`` next.
 """
 
 from __future__ import annotations

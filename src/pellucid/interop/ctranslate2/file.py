@@ -3,7 +3,7 @@
 The file (version 6; numbers little-endian): version, name of the specification, its revision, number of variables;
 of each its name, the number of dimensions (1 byte), the dimensions (4 bytes each), the number format (1 byte), the
 number of bytes (4) and the bytes; the number of aliases, of each its name and the name of a variable. A text is its
-length with the closing zero (2 bytes), the text and the zero. Read ``ctranslate2_rounding.py`` next.
+length with the closing zero (2 bytes), the text and the zero. Read ``rounding.py`` next.
 """
 
 from __future__ import annotations

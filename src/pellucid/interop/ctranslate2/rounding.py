@@ -2,7 +2,7 @@
 
 Rounding changes a model; a mistake of the conversion could hide behind it. So the file is compared twice: with
 this, the same model rounded the same way, where only the last bits may differ, and with the model itself, which
-tells what the rounding costs. Read ``ctranslate2_engine.py`` next.
+tells what the rounding costs. Read ``engine.py`` next.
 """
 
 from __future__ import annotations

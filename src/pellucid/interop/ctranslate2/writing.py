@@ -6,7 +6,7 @@
     encoder/position_encodings/encodings       the table of positions, whatever its layout
 
 CTranslate2 assumes what is left unset: an epsilon, a table of sinusoids of its own, a start token, no end of
-sentence. Everything is therefore set. Read ``ctranslate2_engine.py`` next.
+sentence. Everything is therefore set. Read ``engine.py`` next.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What the format fixes, and therefore does not write: post-norm; layer-norm epsilon 1e-5; half-split sinusoids
 with the paper's frequencies, from position 0; the decoder starts from the padding piece; biases everywhere.
 What a file leaves out has the library's defaults, not ours: it writes only what differs from them. Read
-``marian_names.py`` next.
+``names.py`` next.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
     model.encoder.layers.0.self_attn.q_proj.weight      encoder.layers.0.self_attention.queries.weight
     ...
 
-Linear maps lie the same way round in both. Read ``marian_reading.py`` next.
+Linear maps lie the same way round in both. Read ``reading.py`` next.
 """
 
 from __future__ import annotations

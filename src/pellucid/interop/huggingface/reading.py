@@ -2,7 +2,7 @@
 
 The folder is a stranger's: links are not followed, JSON has a largest size, the header of the weights is
 compared with ``config.json`` before a tensor is made, SentencePiece files are opened in a process of their own
-first, and nothing is unpickled. Read ``marian_writing.py`` next.
+first, and nothing is unpickled. Read ``writing.py`` next.
 """
 
 from __future__ import annotations

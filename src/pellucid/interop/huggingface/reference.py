@@ -3,8 +3,8 @@
 It shares nothing with ``model/``, ``text/`` or the reading and writing of the format: no configuration of
 ours, no renaming, no cache, no mask that is built in. Plain loops in float64, slow and easy to check against
 the description of the format. A mistake in reading or writing therefore shows as a difference. The folder
-must have been read by ``marian_reading.py`` before, which checks what is a stranger's. Read
-``verification.py`` next.
+must have been read by ``reading.py`` before, which checks what is a stranger's. Read
+``verification/comparison.py`` next.
 """
 
 from __future__ import annotations

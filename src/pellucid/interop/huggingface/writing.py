@@ -1,7 +1,7 @@
 """One of our models, written as a Hugging Face MarianMT folder.
 
 The format's numbering is kept to: end of sentence 0, unknown 1, padding last; a model of ours has other ids, so
-the rows of its tables change places, all of them bit for bit what they were. Read ``marian_reference.py`` next.
+the rows of its tables change places, all of them bit for bit what they were. Read ``reference.py`` next.
 """
 
 from __future__ import annotations

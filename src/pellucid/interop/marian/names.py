@@ -9,7 +9,7 @@
     ...
 
 Layers count from 1 there. Linear maps lie the other way round, [in, out]; tables lie as here. A norm that stands
-before its sub-layer has ``_pre`` at the end. Read ``marian_npz_reading.py`` next.
+before its sub-layer has ``_pre`` at the end. Read ``reading.py`` next.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Read the arrays of a stranger's .npz one at a time: nothing is unpickled, nothing is larger than was asked for.
 
 An .npz is a zip archive of .npy files; each begins with its shape and number format. The archive's list and
-each array's head are compared with what is expected before a number is read. Read ``marian_yaml.py`` next.
+each array's head are compared with what is expected before a number is read. Read ``yaml_file.py`` next.
 """
 
 from __future__ import annotations

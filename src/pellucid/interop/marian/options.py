@@ -14,7 +14,7 @@ The accepted set, as transformer.h of Marian 1.12 computes it:
 What is fixed there and written nowhere: epsilon 1e-9 in layer normalisation; sinusoids of Tensor2Tensor, from
 position 0; embeddings times sqrt(d_model); a decoder that starts from a vector of zeros. Hugging Face's converter
 takes other sinusoids and another epsilon for the same weights; here they are Marian's. Read
-``marian_npz_names.py`` next.
+``names.py`` next.
 """
 
 from __future__ import annotations

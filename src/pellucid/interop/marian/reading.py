@@ -2,7 +2,7 @@
 
 The files are a stranger's: the options are read first, then each array's head is compared with them, and only
 then numbers are made. Marian has no padding piece, since its batches mark what is filler; here one is added after
-the others, with a row of zeros and a logit of -100, which no search ever takes. Read ``marian_npz_reference.py``
+the others, with a row of zeros and a logit of -100, which no search ever takes. Read ``reference.py``
 next.
 """
 

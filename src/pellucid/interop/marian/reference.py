@@ -2,7 +2,7 @@
 
 It shares nothing with ``model/``, ``text/`` or the reading: no configuration of ours, no renaming, nothing turned
 round or tied. Plain NumPy in float64, in Marian's own layout (a row times a matrix). The files must have been read
-by ``marian_npz_reading.py`` before, which checks what is a stranger's. Read ``verification.py`` next.
+by ``reading.py`` before, which checks what is a stranger's. Read ``verification/comparison.py`` next.
 """
 
 from __future__ import annotations

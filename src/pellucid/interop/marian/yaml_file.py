@@ -2,7 +2,7 @@
 
 No YAML in general: no anchors, no types, no nested tables; what is not one of the two is refused. A piece is
 taken as it is spelt, since general readers turn ``no``, ``~`` or ``1e3`` into something else. Read
-``marian_npz_options.py`` next.
+``options.py`` next.
 """
 
 from __future__ import annotations

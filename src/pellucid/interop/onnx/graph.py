@@ -2,7 +2,7 @@
 
 Of ONNX this needs three things: nodes with names, weights whose numbers lie in a file beside the graph, and
 inputs and outputs with shapes. ``WeightsFile`` writes equal tables once, so tied tables and the tables of
-positions are there once for both graphs. Read ``onnx_layers.py`` next, which says what the graphs compute.
+positions are there once for both graphs. Read ``layers.py`` next, which says what the graphs compute.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 One decoder serves the first step (a past of no positions), each further step (one new position), and a whole
 target at once: a graph for the first step alone would be one more to prove, and compute nothing else. Rows are
 hypotheses; ``rows / sentences`` that follow each other look at one sentence, so a beam shares its keys and values.
-Values are called as the sites of a trace (``model/__init__.py``) and have their shapes. Read ``onnx_writing.py``
+Values are called as the sites of a trace (``model/__init__.py``) and have their shapes. Read ``writing.py``
 next.
 """
 

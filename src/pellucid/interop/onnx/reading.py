@@ -1,8 +1,8 @@
-"""An ONNX folder that ``onnx_writing.py`` wrote, opened again: checked, then run by onnxruntime.
+"""An ONNX folder that ``writing.py`` wrote, opened again: checked, then run by onnxruntime.
 
 ``model.json`` is read first; every file must be there with the SHA-256 that it gives, and the graphs must take and
 give what it says. The graphs themselves are opened by onnxruntime, in memory, so that a graph cannot point at
-another file of this machine. Read ``onnx_stepper.py`` next.
+another file of this machine. Read ``stepper.py`` next.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A search over ONNX graphs: start, step, select, by whatever runs the graphs.
 
-Read ``onnx_engines.py`` next.
+Read ``engines.py`` next.
 """
 
 from __future__ import annotations

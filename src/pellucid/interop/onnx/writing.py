@@ -5,7 +5,7 @@
     tokenizer/                   the pieces and their ids, as in a model folder
     model.json                   what the model is: configuration, first id, languages, SHA-256 of every file
 
-Read ``onnx_reading.py`` next.
+Read ``reading.py`` next.
 """
 
 from __future__ import annotations

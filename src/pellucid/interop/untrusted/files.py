@@ -1,6 +1,6 @@
 """Read files that somebody else made: plain files only, of a sensible size, JSON that is a table.
 
-Read ``marian_config.py`` next.
+Read ``huggingface/config.py`` next.
 """
 
 from __future__ import annotations

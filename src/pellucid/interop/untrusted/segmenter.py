@@ -3,7 +3,7 @@
 The walk (``text/sentencepiece_file.py``) checks what no opening can show: that the C++ will not read beyond the
 table of characters for some text to come. The child (``sentencepiece_child.py``) shows that the C++ opens and uses
 the file within limits of memory and time, and that it counts the same pieces as the walk. Read
-``marian_config.py`` next.
+``huggingface/config.py`` next.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Refused: names that lead out of the folder, links and devices, two members of one name, too many of them, too much
 in all, more than a sane packer can have squeezed, encryption, and methods of compression that few need. Sizes are
 counted while they are unpacked, since the ones in the archive are only what its maker says. Read
-``argos_package.py`` next.
+``argos/package.py`` next.
 """
 
 from __future__ import annotations

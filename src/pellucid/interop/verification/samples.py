@@ -2,7 +2,7 @@
 
 Made ones mean nothing and need not: every part of the arithmetic takes part for them too. Lengths differ, so
 that padding does; there are characters that no vocabulary holds, language tags, and pieces of the target side.
-Read ``verification.py`` next.
+Read ``comparison.py`` next.
 """
 
 from __future__ import annotations
