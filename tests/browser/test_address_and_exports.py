@@ -139,7 +139,8 @@ def test_every_picture_can_be_written(shown: Shown, open_page: OpenPage) -> None
         window.go(model="walkthrough", view=view, **PAIR)
         for name, text in window.page.evaluate(
             "import('pellucid/pictures/export').then(({svgOf}) => "
-            "[...document.querySelectorAll('.figure')].map((figure) => [figure.dataset.figure, svgOf(figure.querySelector('.picture'), {title: 'x', provenance: {a: '<&>'}})]))"
+            "[...document.querySelectorAll('.figure')].map((figure) => [figure.dataset.figure, "
+            "svgOf(figure.querySelector('.picture'), {title: 'x', provenance: {a: '<&>'}})]))"
         ):
             root = ElementTree.fromstring(text)
             assert json.loads(root.findtext(f"{SVG}metadata") or "") == {"a": "<&>"}
