@@ -30,8 +30,8 @@ class InvalidUtf8(StrEnum):
 class CorpusConfig(Section):
     """One source of sentence pairs: two parallel files, or one TSV file, or one file of JSON lines.
 
-    Files may be packed with gzip or xz. A relative name is looked for in ``--data-dir``, or where there is
-    none in the folder that the command is given in.
+    Files may be compressed with gzip, bzip2, xz or Zstandard. A relative name is looked for in ``--data-dir``, or
+    where there is none in the folder that the command is given in.
     """
 
     src: Path | None = None
