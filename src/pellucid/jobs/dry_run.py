@@ -96,6 +96,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
     return DryRun(
         (
             f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
+            *(f"note: {note}" for f in facts for note in f.notes),
             f"pairs: {kept:,} to train on" + ("" if report.read == pairs else " (estimated from the first ones)"),
             *languages,
             f"machine: {runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}",

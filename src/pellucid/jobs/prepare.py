@@ -169,6 +169,7 @@ def _prepare_anew(
             + (f"; {store.left_out:,} longer than {training.max_length} tokens left out" if store.left_out else "")
         )
     read = [f"{f.label}: {f.pairs:,} pairs read{_mended(f)}" for f in facts]
+    read += [f"note: {note}" for f in facts for note in f.notes]
     if held_out:
         lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
     return (*read, _in_words(report), *lines)
