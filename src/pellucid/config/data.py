@@ -117,6 +117,8 @@ class DataConfig(Section):
     """Code of the target language; decides how BLEU finds words, and how parts of split input are joined."""
     invalid_utf8: InvalidUtf8 = InvalidUtf8.STRICT
     """What to do with a line that is not valid UTF-8, or holds a NUL character."""
+    max_unknown_share: float = Field(0.05, ge=0, le=1)
+    """Largest share of pieces that the tokenizer may not know, on a side of the training or validation text."""
     cleaning: CleaningConfig = CleaningConfig()
     """Which training pairs are dropped; validation pairs are taken as they are."""
 

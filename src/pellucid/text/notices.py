@@ -26,8 +26,8 @@ _HEADER_WORDS: Final = (
 _LANGUAGE_CODES: Final = (
     " af am ar as az be bg bn bo br bs ca cs cy da de dz el en eo es et eu fa fi fo fr fy ga gd gl gu ha he hi hr ht "
     "hu hy id ig is it ja jv ka kk km kn ko ku ky la lb lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no ny oc om or "
-    "pa pl ps pt ro ru rw sd si sk sl sm sn so sq sr st su sv sw ta te tg th ti tk tl tr tt ug uk ur uz vi wo xh yi yo zh "
-    "zu ara ces cmn dan deu ell eng est fas fin fra heb hin hun ind ita jpn kor nld nor pol por ron rus spa swe tha "
+    "pa pl ps pt ro ru rw sd si sk sl sm sn so sq sr st su sv sw ta te tg th ti tk tl tr tt ug uk ur uz vi wo xh yi yo "
+    "zh zu ara ces cmn dan deu ell eng est fas fin fra heb hin hun ind ita jpn kor nld nor pol por ron rus spa swe tha "
     "tur ukr vie zho "
 )
 _REGION: Final = re.compile(r"[-_]\w{2,4}$")
