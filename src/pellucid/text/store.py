@@ -8,7 +8,6 @@ It is derived from the corpora: a store that does not match is written again. Re
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -22,7 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.durable import DISK, sha256_of
+from pellucid.durable import DISK, sha256_of, shortage_of
 from pellucid.errors import DataError, StoppedError
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import Tokenizer
@@ -142,8 +141,8 @@ def write_store(
             writer.finish()
         _put_in_place(beside, folder)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoppedError(f"{folder}: the disk is full; make room and give the same command again") from None
+        if shortage := shortage_of(error):
+            raise StoppedError(f"{folder}: {shortage}") from None
         raise DataError(f"{folder}: the token store cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
