@@ -175,8 +175,8 @@ class EvaluationReport:
             if system is not None:
                 rows.append((label, system.model_line(short=short)))
                 rows += [("its search", system.search_line())] if system.decisive else []
-        if self.system is not None and self.system.version:
-            rows.append(("pellucid", self.system.version))
+        if version := next((one.version for one in (self.system, self.against) if one and one.version), ""):
+            rows.append(("pellucid", version))
         rows += [
             (file.side, f"{file.name}, SHA-256 {file.sha256[:8] if short else file.sha256}") for file in self.files
         ]
