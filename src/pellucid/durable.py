@@ -23,9 +23,15 @@ from pellucid.errors import StoppedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DISK", "Disk", "draft_of", "refuse_full_disk", "sha256_of"]
+__all__ = ["DISK", "Disk", "draft_of", "naming", "refuse_full_disk", "sha256_of", "shortage_of"]
 
 _CHUNK_BYTES = 1 << 20
+_SHORTAGES = {
+    errno.ENOSPC: ("the disk is full", "make room"),
+    errno.EDQUOT: ("the disk quota is used up", "make room or have the quota raised"),
+    errno.EFBIG: ("a file is over the limit on the size of files (ulimit -f)", "raise the limit"),
+}
+"""What a write may run out of, and the remedy."""
 
 
 class Disk:
@@ -41,7 +47,7 @@ class Disk:
         """Write a new file and wait until its bytes are on the disk."""
         self._announce("write", path)
         chunks = (content,) if isinstance(content, bytes) else content
-        with path.open("wb") as file:
+        with naming(path), path.open("wb") as file:
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
@@ -103,6 +109,22 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
+def naming(place: Path | str) -> Iterator[None]:
+    """Give an error of writing the name of what was written to; the system names a file only when it is opened."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(place)
+        raise
+
+
+def shortage_of(error: OSError) -> str:
+    """Return what a write ran out of and the remedy, or nothing where it failed for another reason."""
+    what, remedy = _SHORTAGES.get(error.errno or 0, ("", ""))
+    return f"{what}; {remedy} and give the same command again" if what else ""
+
+
+@contextmanager
 def refuse_full_disk(path: Path, *, needed_bytes: int) -> Iterator[None]:
     """Turn "no space left" during a save into a message that says where and how much is needed.
 
@@ -119,8 +141,12 @@ def refuse_full_disk(path: Path, *, needed_bytes: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
+        if error.errno == errno.ENOSPC:
             raise StoppedError(message) from error
+        if shortage := shortage_of(error):
+            raise StoppedError(
+                f"{path}: {needed_bytes:,} bytes needed for this save, and {shortage}. What was saved before is intact"
+            ) from error
         raise
 
 

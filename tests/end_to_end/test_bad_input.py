@@ -6,6 +6,7 @@ is the contract; ``docs/reference/errors.md`` shows it to users, and each row th
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import json
@@ -87,6 +88,28 @@ FILES = [
         ("s.gz", "truncated"),
     ),
     Case("gz that is none", write(**{"s.gz": b"plain text", "t": GOOD}), training(src="s.gz"), 1, ("s.gz", "gzip")),
+    Case(
+        "a bzip2 file that ends early",
+        write(**{"s.bz2": bz2.compress(GOOD)[:-9], "t": GOOD}),
+        training(src="s.bz2"),
+        1,
+        ("s.bz2", "bzip2", "truncated"),
+    ),
+    Case("a ZIP archive", write(s=b"PK\x03\x04rest", t=GOOD), training(), 1, ("s: ", "ZIP", "unzip")),
+    Case(
+        "lines that end in CR alone",
+        write(s=GOOD.replace(b"\n", b"\r"), t=GOOD),
+        training(),
+        1,
+        ("s: ", r"\r alone", "tr "),
+    ),
+    Case(
+        "a line without end",
+        write(s=GOOD + b"x" * (17 << 20), t=TOO_MANY),
+        training(),
+        1,
+        ("s, line 41", "16,777,216 bytes", "'skip'"),
+    ),
     Case("only blank lines", write(s=b"\n" * 9, t=b"\n" * 9), training(), 1, ("no training pair is left", "9")),
     Case("one pair and no validation", write(s=b"a\n", t=b"b\n"), training(), 1, ("--valid-src",)),
     Case(

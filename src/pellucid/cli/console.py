@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from pellucid.durable import naming
 from pellucid.errors import ConfigError
 
-__all__ = ["counting", "error_console", "need_standard_output", "say", "say_error"]
+__all__ = ["counting", "error_console", "need_standard_output", "print_result", "say", "say_error"]
 
 _SECONDS_BETWEEN_PLAIN_LINES = 10.0
 
@@ -35,6 +36,12 @@ def need_standard_output() -> None:
     """
     if sys.stdout is None:
         raise ConfigError("standard output is closed; send it to a file or to a pipe")
+
+
+def print_result(text: str, *, end: str = "\n") -> None:
+    """Write the result of a verb to standard output; an error of writing has that name."""
+    with naming("standard output"):
+        print(text, end=end, flush=True)
 
 
 def say(text: str) -> None:

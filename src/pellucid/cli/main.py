@@ -6,7 +6,6 @@ settings; 2 usage; 75 stopped and resumable; 130 Ctrl-C.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
@@ -16,7 +15,8 @@ from typing import Annotated
 import typer
 
 from pellucid.cli import average, demo, evaluate, export, import_, inspect, score, serve, train, translate
-from pellucid.cli.console import say_error
+from pellucid.cli.console import print_result, say_error
+from pellucid.durable import naming, shortage_of
 from pellucid.errors import PellucidError
 
 __all__ = ["app", "run"]
@@ -41,7 +41,7 @@ app.command()(inspect.inspect)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(version("pellucid"))
+        print_result(version("pellucid"))
         raise typer.Exit
 
 
@@ -79,13 +79,10 @@ def run() -> None:
             _flush()
         except OSError:
             _let_go_of_standard_output()
-        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-        # A write to an open stream has no file name; a file of ours that is full is named where it is written.
-        name = error.filename or ("standard output" if is_full else "")
-        place = f"{name}: " if name else ""
-        remedy = "; free some space and give the same command again" if is_full else ""
-        say_error(f"{place}{error.strerror or error}{remedy}")
-        sys.exit(75 if is_full else 1)
+        place = f"{error.filename}: " if error.filename else ""
+        shortage = shortage_of(error)
+        say_error(f"{place}{error.strerror or error}" + (f": {shortage}" if shortage else ""))
+        sys.exit(75 if shortage else 1)
 
 
 def _call() -> None:
@@ -107,11 +104,8 @@ def _call() -> None:
 def _flush() -> None:
     if sys.stdout is None:
         return
-    try:
+    with naming("standard output"):
         sys.stdout.flush()
-    except OSError as error:
-        error.filename = error.filename or "standard output"
-        raise
 
 
 def _let_go_of_standard_output() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli.console import need_standard_output
+from pellucid.cli.console import need_standard_output, print_result
 from pellucid.errors import RequestError
 
 if TYPE_CHECKING:
@@ -132,4 +132,4 @@ def show_in_terminal(
         numbers=numbers,
     )
     shown = attention_text(trace, kind=kind or "cross", layer=layer, heads=heads_of(heads), words=words, style=style)
-    print(shown, end="")
+    print_result(shown, end="")

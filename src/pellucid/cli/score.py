@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli.console import counting, need_standard_output, say
+from pellucid.cli.console import counting, need_standard_output, print_result, say
 
 __all__ = ["score"]
 
@@ -25,6 +25,5 @@ def score(
     need_standard_output()
     with counting("scored pairs") as progress:
         outcome = job.score_files(model, src, tgt, device=device, threads=threads, progress=progress)
-    for row in outcome.rows:
-        print(f"{row.log_probability:.6f}\t{row.num_tokens}")
+    print_result("".join(f"{row.log_probability:.6f}\t{row.num_tokens}\n" for row in outcome.rows), end="")
     say(outcome.to_text())

@@ -17,12 +17,12 @@ __all__ = ["CleaningConfig", "CorpusConfig", "DataConfig", "InvalidUtf8", "Token
 
 
 class InvalidUtf8(StrEnum):
-    """What to do with a line that is not valid UTF-8, or holds a NUL character."""
+    """What to do with a line that is not valid UTF-8, holds a NUL character, or has more than 16 MiB."""
 
     STRICT = "strict"
     """An error with file, line and byte, before any training begins."""
     REPLACE = "replace"
-    """Each offending byte becomes U+FFFD."""
+    """Each offending byte becomes U+FFFD; a pair with a line that is too long is left out, and counted."""
     SKIP = "skip"
     """The pair is left out, and counted."""
 
@@ -30,8 +30,8 @@ class InvalidUtf8(StrEnum):
 class CorpusConfig(Section):
     """One source of sentence pairs: two parallel files, or one TSV file, or one file of JSON lines.
 
-    Files may be packed with gzip or xz. A relative name is looked for in ``--data-dir``, or where there is
-    none in the folder that the command is given in.
+    Files may be compressed with gzip, bzip2, xz or Zstandard. A relative name is looked for in ``--data-dir``, or
+    where there is none in the folder that the command is given in.
     """
 
     src: Path | None = None
@@ -116,7 +116,9 @@ class DataConfig(Section):
     tgt_lang: str = Field("tgt", min_length=1)
     """Code of the target language; decides how BLEU finds words, and how parts of split input are joined."""
     invalid_utf8: InvalidUtf8 = InvalidUtf8.STRICT
-    """What to do with a line that is not valid UTF-8, or holds a NUL character."""
+    """What to do with a line that is not valid UTF-8, holds a NUL character, or has more than 16 MiB."""
+    max_unknown_share: float = Field(0.05, ge=0, le=1)
+    """Largest share of pieces that the tokenizer may not know, on a side of the training or validation text."""
     cleaning: CleaningConfig = CleaningConfig()
     """Which training pairs are dropped; validation pairs are taken as they are."""
 

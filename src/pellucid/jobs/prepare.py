@@ -27,6 +27,7 @@ from pellucid.text.cleaning import Cleaner, CleaningReport
 from pellucid.text.corpus import CorpusFacts, SentencePair, read_pairs, verify_corpora
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from pellucid.text.unknown import refuse_unknown
 from pellucid.training.resuming import refuse_changes
 
 __all__ = ["PreparedData", "cleaned_pairs", "prepare"]
@@ -160,18 +161,25 @@ def _prepare_anew(
                 max_length=training.max_length,
                 progress=lambda n, name=name: progress(f"{name} pairs cut into pieces", n),  # type: ignore[misc]
             )
+            refuse_unknown(store.unknown, most=data.max_unknown_share)
         except DataError as error:
             origin = " (held out of the training text)" if held_out and name == "valid" else ""
             raise DataError(f"{name} text{origin}: {error}") from None
-        lines.append(
-            f"{name}: {len(store):,} pairs, {int(store.source_lengths.sum()):,} source and "
-            f"{int(store.target_lengths.sum()):,} target tokens"
-            + (f"; {store.left_out:,} longer than {training.max_length} tokens left out" if store.left_out else "")
-        )
+        lines += _told_store(name, store, max_length=training.max_length)
     read = [f"{f.label}: {f.pairs:,} pairs read{_mended(f)}" for f in facts]
+    read += [f"note: {note}" for f in facts for note in f.notes]
     if held_out:
         lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
     return (*read, _in_words(report), *lines)
+
+
+def _told_store(name: str, store: TokenStore, *, max_length: int) -> list[str]:
+    sizes = (
+        f"{name}: {len(store):,} pairs, {int(store.source_lengths.sum()):,} source and "
+        f"{int(store.target_lengths.sum()):,} target tokens"
+    )
+    left_out = f"; {store.left_out:,} longer than {max_length} tokens left out" if store.left_out else ""
+    return [sizes + left_out, *(f"{name}: {side}" for side in store.unknown if side.unknown)]
 
 
 def _mended(facts: CorpusFacts) -> str:
@@ -271,7 +279,7 @@ def _inputs(recipe: Recipe, facts: Sequence[CorpusFacts], initial: Bundle | None
     return {
         "text": {str(number): {"pairs": f.pairs, "sha256": f.sha256} for number, f in enumerate(facts)},
         "columns": _columns(recipe),
-        "data": recipe.data.model_dump(mode="json", exclude={"train", "valid"}),
+        "data": recipe.data.model_dump(mode="json", exclude={"train", "valid", "max_unknown_share"}),
         "weights": [c.weight for c in recipe.data.train],
         "has_valid": recipe.data.valid is not None,
         "tokenizer": recipe.tokenizer.model_dump(mode="json"),

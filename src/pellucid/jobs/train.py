@@ -26,7 +26,8 @@ from pellucid.bundle import Bundle, load_bundle, save_bundle
 from pellucid.config import Recipe, load_recipe, to_toml
 from pellucid.durable import DISK
 from pellucid.errors import ConfigError, DataError, StoppedError
-from pellucid.evaluation.metrics import Score, bleu_tokenizer, corpus_score
+from pellucid.evaluation.bleu_words import bleu_tokenizer
+from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.card import write_card
 from pellucid.jobs.prepare import PreparedData, prepare
 from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
@@ -127,6 +128,8 @@ def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: Jo
         if ranks.is_first:
             DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())
         evaluator = ValidationBleu(recipe, data, output / "model")
+        if recipe.training.valid_bleu_sentences:
+            reporter.message(evaluator.to_text())
         result = trainer.train(
             model,
             data.store,
@@ -249,8 +252,15 @@ class ValidationBleu:
         self._recipe = recipe
         self._data = data
         self._folder = folder
-        self._tokenizer_choice = bleu_tokenizer(recipe.data.tgt_lang, if_missing="char")
+        targets = (pair.target for pair in data.valid_pairs)
+        self._tokenizer_choice = bleu_tokenizer(recipe.data.tgt_lang, references=targets, if_missing="char")
         self._score: Score | None = None
+
+    def to_text(self) -> str:
+        """Return how BLEU will be counted, in a line for the screen."""
+        choice = self._tokenizer_choice
+        note = f"; note: {choice.note}" if choice.note else ""
+        return f"BLEU of the validations: tokenizer {choice.name}, {choice.reason}{note}"
 
     def __call__(self, model: Transformer) -> Mapping[str, float | str]:
         """Translate and score; without BLEU sentences there is a sample only."""

@@ -8,7 +8,6 @@ It is derived from the corpora: a store that does not match is written again. Re
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -22,10 +21,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.durable import DISK, sha256_of
+from pellucid.durable import DISK, sha256_of, shortage_of
 from pellucid.errors import DataError, StoppedError
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import Tokenizer
+from pellucid.text.unknown import UnknownCounter, UnknownPieces
 
 __all__ = ["TokenStore", "write_store"]
 
@@ -33,6 +33,7 @@ FORMAT_VERSION: Final = 1
 INDEX_FILE: Final = "index.json"
 CHUNK_PAIRS: Final = 4096
 IDS_BELOW_16_BITS: Final = 1 << 16
+_SIDES: Final = ("source", "target")
 _COLUMNS: Final = ("source.ids", "target.ids", "source.offsets", "target.offsets", "line", "corpus")
 
 
@@ -57,6 +58,10 @@ class TokenStore:
         """Target pieces of each row, without specials; int64 [rows]."""
         self.left_out = _integer(index, "left_out")
         """Pairs left out for having more than ``max_length`` tokens on a side, end of sentence included."""
+        table = index.get("unknown")
+        counts = table if isinstance(table, dict) else {}
+        self.unknown = tuple(UnknownPieces.from_table(side, counts.get(side, {})) for side in _SIDES)
+        """The unknown pieces of source and target."""
         self.fingerprint = str(index.get("fingerprint", ""))
         """Digest of the contents."""
 
@@ -136,8 +141,8 @@ def write_store(
             writer.finish()
         _put_in_place(beside, folder)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoppedError(f"{folder}: the disk is full; make room and give the same command again") from None
+        if shortage := shortage_of(error):
+            raise StoppedError(f"{folder}: {shortage}") from None
         raise DataError(f"{folder}: the token store cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -165,7 +170,12 @@ class _Writer:
         self.files = {name: (folder / name).open("wb") for name in _COLUMNS}
         self.digests = {name: hashlib.sha256() for name in _COLUMNS}
         self.counts = dict.fromkeys(_COLUMNS, 0)
-        for side in ("source", "target"):
+        encoders = (tokenizer.encode_source, tokenizer.encode_target)
+        self.unknown = [
+            UnknownCounter(side, encode, unk=tokenizer.specials.unk)
+            for side, encode in zip(_SIDES, encoders, strict=True)
+        ]
+        for side in _SIDES:
             self._write(f"{side}.offsets", [0])
 
     def add(self, pairs: Sequence[SentencePair]) -> None:
@@ -173,12 +183,14 @@ class _Writer:
         targets = self.tokenizer.encode_target([pair.target for pair in pairs])
         most = self.max_length - 1
         fits = [len(s) <= most and len(t) <= most for s, t in zip(sources, targets, strict=True)]
-        for side, rows in (("source", sources), ("target", targets)):
+        kept_pairs = [pair for pair, fit in zip(pairs, fits, strict=True) if fit]
+        texts = ([pair.source for pair in kept_pairs], [pair.target for pair in kept_pairs])
+        for side, rows, own, counter in zip(_SIDES, (sources, targets), texts, self.unknown, strict=True):
             kept = [row for row, fit in zip(rows, fits, strict=True) if fit]
+            counter.see(own, kept)
             ends = self.counts[f"{side}.ids"] + np.cumsum([len(row) for row in kept], dtype=np.int64)
             self._write(f"{side}.ids", [i for row in kept for i in row])
             self._write(f"{side}.offsets", ends)
-        kept_pairs = [pair for pair, fit in zip(pairs, fits, strict=True) if fit]
         self._write("line", [pair.line for pair in kept_pairs])
         self._write("corpus", [pair.corpus for pair in kept_pairs])
         self.rows += len(kept_pairs)
@@ -203,6 +215,7 @@ class _Writer:
             "left_out": self.left_out,
             "max_length": self.max_length,
             "variants": 1,
+            "unknown": {counter.result().side: counter.result().to_table() for counter in self.unknown},
             "tokenizer": self.tokenizer.fingerprint,
             "columns": columns,
             "fingerprint": hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest(),

@@ -184,8 +184,8 @@ class Translator:
         """Score given translations with the model, in order; the end of sentence is scored too.
 
         Raises:
-            RequestError: a side is no list; the numbers of texts differ; or a text cannot be tokenised, or is too long
-                for the model or for the memory.
+            RequestError: a side is no list; the numbers of texts differ; or a text cannot be tokenised, is too long for
+                the model or for the memory, or has log-probabilities that are no numbers.
         """
         sources, targets = texts_of("sources", sources), texts_of("targets", targets)
         if len(sources) != len(targets):
@@ -326,23 +326,25 @@ class Translator:
     def _score_batch(
         self, places: Sequence[int], source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]
     ) -> Iterator[tuple[int, list[float]]]:
-        """Score some pairs together; where memory is too small, in halves, until one that is too large stands alone."""
+        """Score some pairs together; where that fails, in halves, until a pair that fails stands alone."""
         terms: list[list[float]] | None = None
+        problem = ""
         try:
             terms = self._forced([source_ids[place] for place in places], [target_ids[place] for place in places])
-        except (MemoryError, RuntimeError) as error:
-            if not is_lack_of_memory(error):
+        except (RequestError, MemoryError, RuntimeError) as error:
+            if not isinstance(error, RequestError) and not is_lack_of_memory(error):
                 raise
+            problem = str(error) if isinstance(error, RequestError) else ""
         # Outside of the except clause, whose error keeps the tensors of the failed pass alive.
         if terms is not None:
             yield from zip(places, terms, strict=True)
             return
         if len(places) == 1:
             sides = len(source_ids[places[0]]), len(target_ids[places[0]])
-            raise RequestError(
-                f"pair {places[0] + 1}: there is not enough memory for its {sides[0]} and {sides[1]} tokens; "
-                "score its sentences one by one"
+            no_memory = (
+                f"there is not enough memory for its {sides[0]} and {sides[1]} tokens; score its sentences one by one"
             )
+            raise RequestError(f"pair {places[0] + 1}: {problem or no_memory}")
         middle = len(places) // 2
         for half in (places[:middle], places[middle:]):
             yield from self._score_batch(half, source_ids, target_ids)
