@@ -42,6 +42,7 @@ __all__ = [
     "Bundle",
     "ModelDescription",
     "find_model_folder",
+    "has_single_sentences",
     "load_bundle",
     "load_snapshot",
     "save_bundle",
@@ -50,6 +51,7 @@ __all__ = [
 FORMAT_VERSION: Final = 1
 _DESCRIPTION: Final = "model.toml"
 _TOKENIZER: Final = "tokenizer"
+_LEAST_SHARE_OF_SEVERAL: Final = 0.2
 _LARGEST_DESCRIPTION_BYTES: Final = 1 << 20
 
 
@@ -65,8 +67,24 @@ class ModelDescription(Section):
     """Number format of the weights on disk, where it is not float32; they are computed with in float32."""
     files: dict[str, str]
     facts: dict[str, str | int | float] = Field(default_factory=dict)
+    share_of_several_sentences: float | None = Field(None, ge=0, le=1)
+    """Share of the training sources that hold more than one sentence; None where it is not known."""
     model: ModelConfig
     translation: TranslationConfig = TranslationConfig()
+
+    @property
+    def single_sentences(self) -> bool:
+        """Whether the model was trained on single sentences; one of which it is not known counts as such."""
+        return has_single_sentences(self.share_of_several_sentences)
+
+
+def has_single_sentences(share_of_several: float | None) -> bool:
+    """Return whether text with such a share of sources of several sentences teaches single ones only.
+
+    A corpus of single sentences has some lines of two ("Stop! I said stop."), from which a model does not learn that
+    a text goes on after a full stop: it ends its translation there.
+    """
+    return share_of_several is None or share_of_several < _LEAST_SHARE_OF_SEVERAL
 
 
 @dataclass(frozen=True)
@@ -110,13 +128,14 @@ def save_bundle(
     target_language: str,
     translation: TranslationConfig | None = None,
     facts: dict[str, str | int | float] | None = None,
+    share_of_several_sentences: float | None = None,
     dtype: torch.dtype | None = None,
     disk: Disk = DISK,
 ) -> ModelDescription:
     """Write a model folder, or put a new model in the place of the one that is there.
 
     ``dtype`` is the number format on disk; None is the model's own. float16 halves the folder and rounds every
-    weight to 11 significant bits; ``model.toml`` says so.
+    weight to 11 significant bits; ``model.toml`` says so. ``share_of_several_sentences`` is that of the training text.
 
     Raises:
         BundleError: a weight is too large for ``dtype``.
@@ -144,6 +163,7 @@ def save_bundle(
             weights_dtype=None if formats == ["float32"] or len(formats) > 1 else formats[0],
             files=files | {name: weights_hash},
             facts=facts or {},
+            share_of_several_sentences=share_of_several_sentences,
             model=model.config,
             translation=translation or TranslationConfig(),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pellucid.bundle import Bundle, load_bundle
+from pellucid.bundle import Bundle, has_single_sentences, load_bundle
 from pellucid.config import TranslationConfig, validated
 from pellucid.config.recipe import parse_settings
 from pellucid.errors import ConfigError
@@ -46,6 +46,7 @@ def translator_of(bundle: Bundle, *, settings: Sequence[str] = ()) -> Translator
         config=_configured(description.translation, settings),
         source_language=description.source_language,
         target_language=description.target_language,
+        single_sentences=description.single_sentences,
         origin=bundle,
     )
 
@@ -64,6 +65,7 @@ def _onnx_translator(folder: Path, *, settings: Sequence[str], device: str, thre
         config=_configured(found.description.translation, settings),
         source_language=found.description.source_language,
         target_language=found.description.target_language,
+        single_sentences=has_single_sentences(found.description.share_of_several_sentences),
     )
 
 
