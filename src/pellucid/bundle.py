@@ -42,7 +42,6 @@ __all__ = [
     "Bundle",
     "ModelDescription",
     "find_model_folder",
-    "has_single_sentences",
     "load_bundle",
     "load_snapshot",
     "save_bundle",
@@ -51,7 +50,6 @@ __all__ = [
 FORMAT_VERSION: Final = 1
 _DESCRIPTION: Final = "model.toml"
 _TOKENIZER: Final = "tokenizer"
-_LEAST_SHARE_OF_SEVERAL: Final = 0.2
 _LARGEST_DESCRIPTION_BYTES: Final = 1 << 20
 
 
@@ -75,16 +73,9 @@ class ModelDescription(Section):
     @property
     def single_sentences(self) -> bool:
         """Whether the model was trained on single sentences; one of which it is not known counts as such."""
+        from pellucid.text.sentences import has_single_sentences
+
         return has_single_sentences(self.share_of_several_sentences)
-
-
-def has_single_sentences(share_of_several: float | None) -> bool:
-    """Return whether text with such a share of sources of several sentences teaches single ones only.
-
-    A corpus of single sentences has some lines of two ("Stop! I said stop."), from which a model does not learn that
-    a text goes on after a full stop: it ends its translation there.
-    """
-    return share_of_several is None or share_of_several < _LEAST_SHARE_OF_SEVERAL
 
 
 @dataclass(frozen=True)

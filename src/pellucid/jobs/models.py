@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pellucid.bundle import Bundle, has_single_sentences, load_bundle
+from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import TranslationConfig, validated
 from pellucid.config.recipe import parse_settings
 from pellucid.errors import ConfigError
 from pellucid.interop.onnx_reading import is_onnx_folder, read_onnx
 from pellucid.runtime import Runtime
+from pellucid.text.sentences import has_single_sentences
 from pellucid.translation.translator import Translator
 
 __all__ = ["open_translator", "translator_of"]
