@@ -65,8 +65,17 @@ class ModelDescription(Section):
     """Number format of the weights on disk, where it is not float32; they are computed with in float32."""
     files: dict[str, str]
     facts: dict[str, str | int | float] = Field(default_factory=dict)
+    share_of_several_sentences: float | None = Field(None, ge=0, le=1)
+    """Share of the training sources that hold more than one sentence; None where it is not known."""
     model: ModelConfig
     translation: TranslationConfig = TranslationConfig()
+
+    @property
+    def single_sentences(self) -> bool:
+        """Whether the model was trained on single sentences; one of which it is not known counts as such."""
+        from pellucid.text.sentences import has_single_sentences
+
+        return has_single_sentences(self.share_of_several_sentences)
 
 
 @dataclass(frozen=True)
@@ -110,13 +119,14 @@ def save_bundle(
     target_language: str,
     translation: TranslationConfig | None = None,
     facts: dict[str, str | int | float] | None = None,
+    share_of_several_sentences: float | None = None,
     dtype: torch.dtype | None = None,
     disk: Disk = DISK,
 ) -> ModelDescription:
     """Write a model folder, or put a new model in the place of the one that is there.
 
     ``dtype`` is the number format on disk; None is the model's own. float16 halves the folder and rounds every
-    weight to 11 significant bits; ``model.toml`` says so.
+    weight to 11 significant bits; ``model.toml`` says so. ``share_of_several_sentences`` is that of the training text.
 
     Raises:
         BundleError: a weight is too large for ``dtype``.
@@ -144,6 +154,7 @@ def save_bundle(
             weights_dtype=None if formats == ["float32"] or len(formats) > 1 else formats[0],
             files=files | {name: weights_hash},
             facts=facts or {},
+            share_of_several_sentences=share_of_several_sentences,
             model=model.config,
             translation=translation or TranslationConfig(),
         )

@@ -32,6 +32,11 @@ class Numbers:
         self.specials = config.specials
         self.source_vocab_size, self.target_vocab_size = config.source_vocab_size, config.target_vocab_size
 
+    source_tags = ()
+
+    def split_tag(self, text: str) -> tuple[str, str]:
+        return "", text
+
     def encode_source(self, texts: Sequence[str]) -> list[list[int]]:
         return [[int(word) for word in text.split()] for text in texts]
 

@@ -25,6 +25,9 @@ def translate(
         list[str] | None,
         typer.Option("--set", help="Any other setting of \\[translation], as in no_repeat_ngram_size=3."),
     ] = None,
+    no_split: Annotated[
+        bool, typer.Option("--no-split", help="Do not split a line into sentences, which are translated one by one.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
     chunk_lines: Annotated[
@@ -36,6 +39,8 @@ def translate(
 
     given = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty, "alpha": alpha}
     settings = [f"{key}={value}" for key, value in given.items() if value is not None] + list(set_ or [])
+    if no_split:
+        settings.append("split_sentences=never")
     with counting("translated lines") as progress:
         outcome = job.translate_file(
             model,

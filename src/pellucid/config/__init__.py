@@ -15,7 +15,7 @@ from pellucid.config.model import (
 )
 from pellucid.config.recipe import Recipe, load_recipe, recipe_from, to_toml, validated
 from pellucid.config.training import BatchType, DecayMethod, TrainingConfig
-from pellucid.config.translation import LengthPenalty, TranslationConfig
+from pellucid.config.translation import LengthPenalty, SentenceSplitting, TranslationConfig
 
 __all__ = [
     "PRESETS",
@@ -32,6 +32,7 @@ __all__ = [
     "NormOrder",
     "PositionLayout",
     "Recipe",
+    "SentenceSplitting",
     "SpecialIds",
     "TokenizerConfig",
     "TrainingConfig",

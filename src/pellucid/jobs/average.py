@@ -84,6 +84,7 @@ def average_run(run: Path, output: Path, *, last: int | None = None, best: int |
         target_language=recipe.data.tgt_lang,
         translation=recipe.translation,
         facts={"step": steps[-1], "averaged_steps": told},
+        share_of_several_sentences=pattern.description.share_of_several_sentences,
     )
     return AverageOutcome(output, steps)
 

@@ -25,7 +25,9 @@ from pellucid.errors import DataError, PellucidError
 from pellucid.runtime import Runtime
 from pellucid.text.cleaning import Cleaner, CleaningReport
 from pellucid.text.corpus import CorpusFacts, SentencePair, read_pairs, verify_corpora
+from pellucid.text.sentences import SentenceCount
 from pellucid.text.store import TokenStore, write_store
+from pellucid.text.tags import refuse_unknown_tags, tagged, tags_of
 from pellucid.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 from pellucid.text.unknown import refuse_unknown
 from pellucid.training.resuming import refuse_changes
@@ -48,6 +50,8 @@ class PreparedData:
     fingerprint: str
     summary: tuple[str, ...]
     """What was read, kept and dropped, in lines for the screen and the card."""
+    share_of_several_sentences: float | None
+    """Of the training sources; None where an older pellucid has prepared them."""
 
 
 def prepare(
@@ -85,7 +89,8 @@ def prepare(
     stamp = _read_table(folder / "prepared.json")
     if stamp is not None and stamp.get("fingerprint") == key:
         try:
-            found = _open(recipe, folder, key, tuple(stamp["summary"]))
+            share = stamp.get("share_of_several_sentences")
+            found = _open(recipe, folder, key, tuple(stamp["summary"]), share)
         except (PellucidError, OSError, KeyError, ValueError) as error:
             say(f"{folder}: is damaged ({error}); made again")
         else:
@@ -93,20 +98,20 @@ def prepare(
             return found
     DISK.remove(folder / "prepared.json")
     folder.mkdir(parents=True, exist_ok=True)
-    summary = _prepare_anew(recipe, folder, runtime=runtime, initial=initial, facts=facts, progress=progress)
+    summary, share = _prepare_anew(recipe, folder, runtime=runtime, initial=initial, facts=facts, progress=progress)
     for line in summary:
         say(line)
-    content = {"fingerprint": key, "summary": summary}
+    content = {"fingerprint": key, "summary": summary, "share_of_several_sentences": share}
     DISK.write_replacing(folder / "prepared.json", json.dumps(content, indent=1, ensure_ascii=False).encode())
-    return _open(recipe, folder, key, summary)
+    return _open(recipe, folder, key, summary, share)
 
 
-def _open(recipe: Recipe, folder: Path, key: str, summary: tuple[str, ...]) -> PreparedData:
+def _open(recipe: Recipe, folder: Path, key: str, summary: tuple[str, ...], share: float | None) -> PreparedData:
     store, valid_store = (TokenStore.open(folder / name) for name in ("train", "valid"))
     for opened in (store, valid_store):
         opened.verify()
     valid = tuple(islice(_validation_text(folder), max(recipe.training.valid_bleu_sentences, 1)))
-    return PreparedData(load_tokenizer(folder / "tokenizer"), store, valid_store, valid, key, summary)
+    return PreparedData(load_tokenizer(folder / "tokenizer"), store, valid_store, valid, key, summary, share)
 
 
 def cleaned_pairs(data: DataConfig, cleaner: Cleaner) -> Iterator[SentencePair]:
@@ -123,7 +128,8 @@ def _prepare_anew(
     initial: Bundle | None,
     facts: Sequence[CorpusFacts],
     progress: Callable[[str, int], None],
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], float]:
+    """Write everything; return what there is to say of it, and the share of sources of several sentences."""
     data, training = recipe.data, recipe.training
     cleaner = Cleaner(data.cleaning)
     kept = sum(1 for _ in _counted(cleaned_pairs(data, cleaner), lambda n: progress("read and cleaned pairs", n)))
@@ -137,22 +143,15 @@ def _prepare_anew(
             if row not in held_out:
                 yield pair
 
-    tokenizer: Tokenizer
-    if initial is not None:
-        tokenizer = initial.tokenizer
-        lines = [f"tokenizer: the one of {initial.folder}"]
-    else:
-        trained = train_tokenizer(train_pairs, recipe.tokenizer, seed=training.seed, threads=runtime.threads)
-        tokenizer = trained
-        lines = [
-            f"tokenizer: {choice.used:,} {choice.side} pieces learnt from {choice.num_sentences:,} sentences "
-            f"({choice.reason})"
-            for choice in trained.choices
-        ]
+    tokenizer, lines = _tokenizer(recipe, train_pairs, threads=runtime.threads, initial=initial)
     (folder / "tokenizer").mkdir(exist_ok=True)
     tokenizer.save(folder / "tokenizer")
-    _write_validation_text(folder, _validation_pairs(data, held_out))
-    for name, pairs in (("train", train_pairs()), ("valid", _validation_text(folder))):
+    own_tags = [data.tag_of(corpus) for corpus in data.train]
+    valid_tags = [data.tag_of(data.valid)] if data.valid else own_tags
+    _write_validation_text(folder, tagged(_validation_pairs(data, held_out), valid_tags, tokenizer))
+    sentences = SentenceCount(data.src_lang, expected=kept)
+    train_text = tagged(sentences.watching(train_pairs()), own_tags, tokenizer)
+    for name, pairs in (("train", train_text), ("valid", _validation_text(folder))):
         try:
             store = write_store(
                 folder / name,
@@ -170,7 +169,23 @@ def _prepare_anew(
     read += [f"note: {note}" for f in facts for note in f.notes]
     if held_out:
         lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
-    return (*read, _in_words(report), *lines)
+    return (*read, _in_words(report), *lines, sentences.in_words()), sentences.share
+
+
+def _tokenizer(
+    recipe: Recipe, pairs: Callable[[], Iterator[SentencePair]], *, threads: int, initial: Bundle | None
+) -> tuple[Tokenizer, list[str]]:
+    """Learn the tokenizer, or take that of the model to start from; return it and what there is to say of it."""
+    tags = tags_of(recipe.data)
+    if initial is not None:
+        refuse_unknown_tags(tags, initial.tokenizer, origin=initial.folder)
+        return initial.tokenizer, [f"tokenizer: the one of {initial.folder}"]
+    trained = train_tokenizer(pairs, recipe.tokenizer, seed=recipe.training.seed, threads=threads, tags=tags)
+    return trained, [
+        f"tokenizer: {choice.used:,} {choice.side} pieces learnt from {choice.num_sentences:,} sentences "
+        f"({choice.reason})"
+        for choice in trained.choices
+    ]
 
 
 def _told_store(name: str, store: TokenStore, *, max_length: int) -> list[str]:
@@ -261,7 +276,7 @@ def _labelled(table: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 def _columns(recipe: Recipe) -> dict[str, list[int | str]] | None:
     """Return which columns or keys are read, where they are not the usual ones: the bytes do not tell that."""
-    corpora = (*recipe.data.train, *((recipe.data.valid,) if recipe.data.valid else ()))
+    corpora = recipe.data.corpora()
     usual: dict[bool, list[int | str]] = {True: [0, 1], False: ["source", "target"]}
     found: dict[str, list[int | str]] = {}
     for number, corpus in enumerate(corpora):
@@ -279,7 +294,8 @@ def _inputs(recipe: Recipe, facts: Sequence[CorpusFacts], initial: Bundle | None
     return {
         "text": {str(number): {"pairs": f.pairs, "sha256": f.sha256} for number, f in enumerate(facts)},
         "columns": _columns(recipe),
-        "data": recipe.data.model_dump(mode="json", exclude={"train", "valid", "max_unknown_share"}),
+        "data": recipe.data.model_dump(mode="json", exclude={"train", "valid", "tag", "max_unknown_share"}),
+        **({"tags": tags} if any(tags := [recipe.data.tag_of(corpus) for corpus in recipe.data.corpora()]) else {}),
         "weights": [c.weight for c in recipe.data.train],
         "has_valid": recipe.data.valid is not None,
         "tokenizer": recipe.tokenizer.model_dump(mode="json"),

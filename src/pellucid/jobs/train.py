@@ -34,6 +34,7 @@ from pellucid.jobs.starting import build_model, refuse_other_model, with_languag
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
 from pellucid.text.corpus import SentencePair
+from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
 from pellucid.training.checkpoints import list_checkpoints, step_of
 from pellucid.training.distributed import Ranks, ranks_of_environment
@@ -273,6 +274,7 @@ class ValidationBleu:
             config=recipe.translation.model_copy(update={"beam_size": 1, "n_best": 1}),
             source_language=recipe.data.src_lang,
             target_language=recipe.data.tgt_lang,
+            single_sentences=has_single_sentences(self._data.share_of_several_sentences),
         )
         texts = [result.text for result in translator.translate([pair.source for pair in pairs])]
         shown = min(range(len(pairs)), key=lambda i: abs(len(pairs[i].source) - 60))
@@ -300,6 +302,7 @@ class ValidationBleu:
             target_language=recipe.data.tgt_lang,
             translation=recipe.translation,
             facts=dict(facts),
+            share_of_several_sentences=self._data.share_of_several_sentences,
         )
 
 

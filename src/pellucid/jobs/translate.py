@@ -22,7 +22,7 @@ __all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "translate_file", "tran
 CHUNK_LINES: Final = 1024
 """Lines that are read before their translations are written: they share batches."""
 _REPORTED_PROBLEMS = 20
-_WORTH_SAYING = {"split", "max_length", "unknown"}
+_WORTH_SAYING = {"passed_through", "unknown_tag", "missing_tag", "split", "max_length", "unknown"}
 _BAR: Final = "|||"
 
 

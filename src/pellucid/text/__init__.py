@@ -1,5 +1,5 @@
 """From files to batches of token ids; numpy only.
 
 ``lines`` → ``corpus`` → ``cleaning`` → ``normalisation`` → ``vocabulary`` → ``segmenter`` → ``tokenizer``
-→ ``store`` → ``batching``. Each file says which to read next.
+→ ``tags`` → ``sentences`` → ``store`` → ``batching``. Each file says which to read next.
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Final
 from pellucid.config import SpecialIds
 from pellucid.durable import naming
 from pellucid.errors import RequestError
-from pellucid.text.normalisation import Normaliser
+from pellucid.text.normalisation import Normaliser, refuse_surrogates, without_invisible
 from pellucid.text.segmenter import Segmenter
 from pellucid.text.segmenter_training import VocabularyChoice
 from pellucid.text.vocabulary import Vocabulary, byte_piece
@@ -56,10 +57,14 @@ class Side:
         self._ids = [specials.unk if i in forbidden else i for i in found]
         self._spelt = {p: i for p, i in vocabulary.ids.items() if i not in forbidden} if by_spelling else None
         self._strip_prefix = segmenter is not None and segmenter.file.dummy_prefix
+        longest_first = sorted(vocabulary.tags, key=len, reverse=True)
+        self._leading_tag = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Cut texts into ids."""
-        normalised = self.normaliser.all(list(texts))
+        return self._cut(self.normaliser.all(texts))
+
+    def _cut(self, normalised: list[str]) -> list[Ids]:
         table = self._ids
         if self.segmenter is None:
             return [[table[b] for b in text.encode("utf-8")] for text in normalised]
@@ -69,20 +74,29 @@ class Side:
         return [[table[i] for i in ids] for ids in self.segmenter.encode(normalised)]
 
     def encode_tagged(self, texts: Sequence[str]) -> list[Ids]:
-        """Cut texts into ids; a language tag at the start, and one space after it, becomes the tag's id.
-
-        Models made elsewhere have learnt that space as part of the text; for them it stays.
-        """
-        tags = self.vocabulary.tags
-        if not tags:
+        """Cut texts into ids; a language tag at the start, and white space around it, becomes the tag's id."""
+        if not self.vocabulary.tags:
             return self.encode(texts)
-        between = " " if self._spelt is None else ""
-        split = [_split_tag(text, tags, between) for text in texts]
-        bodies = self.encode([body for _, body in split])
+        refuse_surrogates(texts)
+        split = [self.split_tag(text) for text in texts]
+        bodies = self.normaliser.all([body for _, body in split])
+        if self._spelt is not None:
+            # Models made elsewhere have learnt the space after a tag as a part of the text.
+            bodies = [
+                f" {body}" if given[:1].isspace() else body for (_, given), body in zip(split, bodies, strict=True)
+            ]
         return [
-            ids if tag is None else [self.vocabulary.ids[tag], *ids]
-            for (tag, _), ids in zip(split, bodies, strict=True)
+            [self.vocabulary.ids[tag], *ids] if tag else ids
+            for (tag, _), ids in zip(split, self._cut(bodies), strict=True)
         ]
+
+    def split_tag(self, text: str) -> tuple[str, str]:
+        """Return the language tag that leads a text, or "", and the text behind it with its white space."""
+        if not self.vocabulary.tags:
+            return "", text
+        visible = without_invisible(text).lstrip()
+        found = self._leading_tag.match(visible)
+        return (found[0], visible[found.end() :]) if found else ("", text)
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Join ids to texts."""
@@ -92,13 +106,6 @@ class Side:
                 wrong = next(i for i in row if not 0 <= i < size)
                 raise RequestError(f"piece id {wrong} is outside this vocabulary; ids are 0 to {size - 1}")
         return [self.vocabulary.text(row, strip_prefix=self._strip_prefix) for row in ids]
-
-
-def _split_tag(text: str, tags: Sequence[str], between: str) -> tuple[str | None, str]:
-    for tag in tags:
-        if text.startswith(tag):
-            return tag, text[len(tag) :].removeprefix(between)
-    return None, text
 
 
 class SentencePieceTokenizer:
@@ -161,6 +168,15 @@ class SentencePieceTokenizer:
             digest.update(hashlib.sha256(side.vocabulary.to_json()).digest())
             digest.update(hashlib.sha256(side.segmenter.model if side.segmenter else b"").digest())
         return digest.hexdigest()
+
+    @property
+    def source_tags(self) -> tuple[str, ...]:
+        """See ``Tokenizer``."""
+        return self.source.vocabulary.tags
+
+    def split_tag(self, text: str) -> tuple[str, str]:
+        """See ``Tokenizer``."""
+        return self.source.split_tag(text)
 
     def encode_source(self, texts: Sequence[str]) -> list[Ids]:
         """See ``Tokenizer``."""

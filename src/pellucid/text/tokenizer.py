@@ -69,6 +69,15 @@ class Tokenizer(Protocol):
         """Digest of everything that decides which ids a text gets."""
         ...
 
+    @property
+    def source_tags(self) -> tuple[str, ...]:
+        """Language tags that may lead a source text."""
+        ...
+
+    def split_tag(self, text: str) -> tuple[str, str]:
+        """Return the language tag that leads a source text, or "", and the text behind it."""
+        ...
+
     def encode_source(self, texts: Sequence[str]) -> list[Ids]:
         """Cut source texts into pieces; a language tag may lead.
 

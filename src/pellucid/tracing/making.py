@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pellucid.config import SentenceSplitting
 from pellucid.errors import RequestError
 from pellucid.model.transformer import ZERO_VECTOR_ID
 from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
@@ -111,6 +112,8 @@ def _request(translator: Translator, text: str, *, limit: int | None) -> Request
     )
     if request.error is not None:
         raise RequestError(request.error)
+    if request.unchanged:
+        raise RequestError("the text has no letter and no digit, so no model is asked to translate it; give a sentence")
     if not request.parts:
         raise RequestError("the text is blank, and there is nothing to trace; give a sentence")
     if len(request.parts) > 1:
@@ -141,7 +144,8 @@ def _searched(
     translator: Translator, text: str, between_steps: Callable[[], None]
 ) -> tuple[Hypothesis, tuple[Expansion, ...], tuple[str, ...]]:
     tree = _Steps(between_steps=between_steps)
-    translation = translator.translate(text, observer=tree)
+    # One trace is of one sequence: a text of several sentences is shown as the model would read it whole.
+    translation = translator.translate(text, observer=tree, split_sentences=SentenceSplitting.NEVER)
     if translation.error is not None:
         raise RequestError(translation.error)
     return translation.alternatives[0], tuple(tree.expansions.get(0, ())), translation.flags

@@ -1,8 +1,11 @@
 """What a translation says about itself. Every flag and its rule stands here, and nowhere else.
 
-    blank        the source is empty or white space, or has no pieces; the translation is empty, no model was asked
+    blank        the source shows nothing (white space, invisible characters) or has no pieces; so is the translation
+    passed_through  the source has neither letter nor digit; it is its own translation, and no model was asked
     failed       the text could not be translated; ``error`` says why
-    split        the source was over max_input_length and was translated in parts
+    unknown_tag  the source begins with a language tag that the model does not have
+    missing_tag  the model has several language tags, and the source begins with none
+    split        the source was translated in parts: sentence by sentence, or because it was over max_input_length
     max_length   the winner (of a part) came to the maximum length before it had ended
     dead_end     the winner (of a part) could not be continued within the constraints, and is cut there
     repetition   a block of 1 to 8 pieces comes 4 times or more in a row, more often than any block in the source
@@ -23,7 +26,10 @@ __all__ = ["FLAGS", "diagnose", "in_order", "most_repeats"]
 
 FLAGS: Final = (
     "blank",
+    "passed_through",
     "failed",
+    "unknown_tag",
+    "missing_tag",
     "split",
     "max_length",
     "dead_end",

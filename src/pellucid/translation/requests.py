@@ -12,7 +12,9 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, cast
 
 from pellucid.config import TranslationConfig
-from pellucid.errors import PellucidError, RequestError
+from pellucid.errors import RequestError
+from pellucid.text.normalisation import refuse_surrogates, without_invisible
+from pellucid.text.sentences import sentences_of
 from pellucid.translation.constraints import max_length_of
 from pellucid.translation.flags import diagnose, in_order
 from pellucid.translation.hypothesis import Hypothesis, Translation, make_hypothesis
@@ -23,19 +25,36 @@ if TYPE_CHECKING:
 
 __all__ = ["Request", "assemble", "chunks_of", "prepare", "refused", "texts_of"]
 
-_LINE_BREAKS: Final = re.compile(r"[\r\n]+")
+_LINE_BREAKS: Final = re.compile("[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
+_WORD: Final = re.compile(r"[^\W_]")
+_LIKE_A_TAG: Final = re.compile(r">>[^\s<>]{1,64}<<")
 _NOT_DECODED: Final = "the text could not be read: invalid bytes or another defect of its line"
 
 
 @dataclass(frozen=True)
 class Request:
-    """One text, ready for the search. No parts: it is blank, or there is an ``error``."""
+    """One text, ready for the search. No parts: it is blank, is ``unchanged``, or there is an ``error``."""
 
     source: str
     parts: tuple[Part, ...] = ()
     part_ids: tuple[tuple[int, ...], ...] = ()
-    """Ids of each part, without the end of sentence."""
+    """Ids of each part, without the end of sentence; where a language tag leads the text, it leads each of them."""
     error: str | None = None
+    around: tuple[str, str] = ("", "")
+    """The white space before and after the text, which comes back around its translation."""
+    unchanged: str = ""
+    """The text itself where it has neither letter nor digit: it is its own translation."""
+    notes: frozenset[str] = frozenset()
+    """Flags of the text itself."""
+
+
+@dataclass(frozen=True)
+class _Sentences:
+    """A text taken apart: its tag with the space behind it, and its sentences with the white space behind each."""
+
+    request: Request
+    tag: str
+    sentences: tuple[str, ...]
 
 
 def prepare(
@@ -45,57 +64,89 @@ def prepare(
     limit: int,
     long_input: str,
     language: str,
+    splits_sentences: bool = False,
 ) -> list[Request]:
-    """Tokenise texts, and split or refuse those of more than ``limit`` pieces. None is a text that failed before."""
-    flat = [_LINE_BREAKS.sub(" ", text) if text is not None else "" for text in texts]
-    cut = _encode(flat, tokenizer)
+    """Tokenise texts: each whole or, where asked for, its sentences one by one; None is a text that failed before.
+
+    A stretch of more than ``limit`` pieces is cut further; or such a text is refused.
+    """
+    found = [_taken_apart(text, tokenizer, language if splits_sentences else None) for text in texts]
+    bare = [apart.tag + sentence.rstrip() for apart in found for sentence in apart.sentences]
+    every = iter(tokenizer.encode_source(bare))
     requests = []
-    for source, text, ids in zip(texts, flat, cut, strict=True):
-        if source is None:
-            requests.append(Request("", error=_NOT_DECODED))
-        elif isinstance(ids, str):
-            requests.append(Request(source, error=ids))
-        elif not ids:
-            requests.append(Request(source))
-        elif len(ids) <= limit:
-            requests.append(Request(source, (Part(text, ""),), (tuple(ids),)))
-        elif long_input == "refuse":
-            told = (
-                f"the text is {len(ids)} pieces, over max_input_length = {limit}; raise it or set long_input = 'split'"
-            )
-            requests.append(Request(source, error=told))
-        else:
-            requests.append(_split(source, text, tokenizer=tokenizer, limit=limit, language=language))
+    for apart in found:
+        ids = [*islice(every, len(apart.sentences))]
+        request = _in_parts(apart, ids, tokenizer=tokenizer, limit=limit, language=language)
+        if long_input == "refuse" and len(request.parts) > 1:
+            # What is refused is the text as it was given, so its pieces are those of the whole.
+            (whole,) = tokenizer.encode_source([apart.tag + "".join(apart.sentences)])
+            if len(whole) > limit:
+                request = replace(apart.request, error=_too_long(len(whole), limit))
+        requests.append(request)
     return requests
 
 
-def _encode(texts: Sequence[str], tokenizer: Tokenizer) -> list[list[int] | str]:
-    """Return each text's ids, none for a blank one, or the message of the error it raised."""
-    filled = [place for place, text in enumerate(texts) if text.strip()]
-    found: list[list[int] | str] = [[] for _ in texts]
+def _taken_apart(source: str | None, tokenizer: Tokenizer, language: str | None) -> _Sentences:
+    """Return what there is to translate in a text, and what is said of it; without a language it is one sentence."""
+    if source is None:
+        return _Sentences(Request("", error=_NOT_DECODED), "", ())
     try:
-        for place, ids in zip(filled, tokenizer.encode_source([texts[place] for place in filled]), strict=True):
-            found[place] = ids
-    except PellucidError:  # one of them is bad: find out which
-        for place in filled:
-            try:
-                found[place] = tokenizer.encode_source([texts[place]])[0]
-            except PellucidError as error:
-                found[place] = str(error).removeprefix("text 0: ")  # alone in its call, every text is number 0
-    return found
-
-
-def _split(source: str, text: str, *, tokenizer: Tokenizer, limit: int, language: str) -> Request:
-    def count(stretches: Sequence[str]) -> list[int]:
-        return [len(ids) for ids in tokenizer.encode_source(stretches)]
-
-    try:
-        parts = split_text(text, limit=limit, count=count, language=language)
+        refuse_surrogates([source])
     except RequestError as error:
-        return Request(source, error=str(error))
-    ids = tokenizer.encode_source([part.text for part in parts])
-    kept = [(part, tuple(row)) for part, row in zip(parts, ids, strict=True) if row]
-    return Request(source, tuple(part for part, _ in kept), tuple(row for _, row in kept))
+        alone = str(error).removeprefix("text 0: ")  # the caller's list has its own numbers
+        return _Sentences(Request(source, error=alone), "", ())
+    visible = without_invisible(source)
+    body = visible.strip()
+    outer = visible.split(body, 1) if body else ["", ""]
+    request = Request(source, around=(_LINE_BREAKS.sub("", outer[0]), _LINE_BREAKS.sub("", outer[1])))
+    tag, rest = tokenizer.split_tag(_LINE_BREAKS.sub(" ", body))
+    request = replace(request, notes=_notes_on_tag(body, has_tag=bool(tag), number=len(tokenizer.source_tags)))
+    text = rest.lstrip()
+    if not _WORD.search(text):
+        return _Sentences(replace(request, unchanged=text), "", ())
+    return _Sentences(
+        request,
+        f"{tag} " if tag and text != rest else tag,
+        (text,) if language is None else tuple(sentences_of(text, language)),
+    )
+
+
+def _notes_on_tag(text: str, *, has_tag: bool, number: int) -> frozenset[str]:
+    if has_tag or not text:
+        return frozenset()
+    if _LIKE_A_TAG.match(text):
+        return frozenset({"unknown_tag"})
+    return frozenset({"missing_tag"}) if number > 1 else frozenset()
+
+
+def _too_long(length: int, limit: int) -> str:
+    return f"the text is {length} pieces, over max_input_length = {limit}; raise it or set long_input = 'split'"
+
+
+def _in_parts(
+    apart: _Sentences, ids: Sequence[Sequence[int]], *, tokenizer: Tokenizer, limit: int, language: str
+) -> Request:
+    """Return the request of a text with its parts, each of them below the limit."""
+
+    def count(stretches: Sequence[str]) -> list[int]:
+        return [len(row) for row in tokenizer.encode_source([apart.tag + stretch for stretch in stretches])]
+
+    parts: list[Part] = []
+    rows: list[Sequence[int]] = []
+    for sentence, row in zip(apart.sentences, ids, strict=True):
+        text = sentence.rstrip()
+        own = [Part(text, sentence[len(text) :])]
+        own_rows: Sequence[Sequence[int]] = [row]
+        if len(row) > limit:
+            try:
+                own = split_text(sentence, limit=limit, count=count, language=language)
+            except RequestError as error:
+                return replace(apart.request, error=str(error))
+            own_rows = tokenizer.encode_source([apart.tag + part.text for part in own])
+        parts += [Part(apart.tag + part.text, part.separator) for part in own]
+        rows += own_rows
+    kept = [(part, tuple(row)) for part, row in zip(parts, rows, strict=True) if row]
+    return replace(apart.request, parts=tuple(part for part, _ in kept), part_ids=tuple(row for _, row in kept))
 
 
 def refused(source: str, error: str) -> Translation:
@@ -158,6 +209,8 @@ def assemble(
     """
     if request.error is not None:
         return refused(request.source, request.error)
+    if request.unchanged:
+        return _passed_through(request)
     if not request.parts:
         return Translation(request.source, text="", score=0.0, tokens=(), alternatives=(), flags=("blank",))
     spelled = [_spelled(hypotheses, tokenizer) for hypotheses in found]
@@ -168,10 +221,11 @@ def assemble(
     )
     winner = alternatives[0]
     limits = [max_length_of(len(ids) + 1, config=config, stepper_max_length=longest) for ids in request.part_ids]
-    flags = _flags_of_search([one[0] for one in found], limits)
+    flags = _flags_of_search([one[0] for one in found], limits) | request.notes
     one_line = tuple(replace(h, text=_LINE_BREAKS.sub(" ", h.text)) for h in alternatives)
     if one_line != alternatives:
         flags.add("line_break")
+    one_line = tuple(replace(h, text=_surrounded(h.text, request.around)) for h in one_line)
     if len(request.parts) > 1:
         flags.add("split")
     specials = tokenizer.specials
@@ -191,6 +245,19 @@ def assemble(
         alternatives=one_line,
         flags=in_order(flags),
     )
+
+
+def _passed_through(request: Request) -> Translation:
+    """Return a text without letters and digits as its own translation, with the one alternative that it has."""
+    text = _surrounded(request.unchanged, request.around)
+    itself = Hypothesis(ids=(), score=0.0, log_probability=0.0, token_log_probabilities=(), is_finished=True, text=text)
+    flags = in_order({"passed_through", *request.notes})
+    return Translation(request.source, text=text, score=0.0, tokens=(), alternatives=(itself,), flags=flags)
+
+
+def _surrounded(text: str, around: tuple[str, str]) -> str:
+    """Return a translation with the white space that stood around its source, in the place of its own."""
+    return f"{around[0]}{text.strip()}{around[1]}"
 
 
 def _flags_of_search(winners: Sequence[Hypothesis], limits: Sequence[int]) -> set[str]:

@@ -1,7 +1,8 @@
 """The translator: text in, text out. Splits, tokenises, batches, searches, detokenises.
 
 One text is one segment: line breaks inside it are white space, each run of them a space. A result never
-holds a line break, so output is parallel to the input line by line. A text that fails (a lone surrogate,
+holds a line break, so output is parallel to the input line by line. White space around a text comes back around its
+translation; invisible characters (``text/normalisation.py``) do not. A text that fails (a lone surrogate,
 too long where long_input = "refuse", ...) fails alone, in its place. Flags: ``flags.py``.
 """
 
@@ -63,8 +64,9 @@ class Translator:
         model: a Transformer; several of one tokenizer, as an ensemble; or a function that makes a stepper.
         tokenizer: of the model.
         config: settings of all calls; those of a call go on top.
-        source_language: code, for the splitting of long texts into sentences.
+        source_language: code, for the splitting of texts into sentences.
         target_language: code, for joining their translations.
+        single_sentences: whether the model was trained on single sentences, which ``split_sentences = "auto"`` asks.
         origin: the model folder that the model was read from; translation does not need it.
 
     Raises:
@@ -79,6 +81,7 @@ class Translator:
         config: TranslationConfig | None = None,
         source_language: str = "src",
         target_language: str = "tgt",
+        single_sentences: bool = True,
         origin: Bundle | None = None,
     ) -> None:
         self.tokenizer = tokenizer
@@ -86,6 +89,7 @@ class Translator:
         self.config = config or TranslationConfig()
         self.source_language = source_language
         self.target_language = target_language
+        self.single_sentences = single_sentences
         self.models: tuple[Transformer, ...] = ()
         if isinstance(model, Transformer):
             self.models = (model,)
@@ -218,6 +222,7 @@ class Translator:
             limit=min(config.max_input_length, self._longest - 1),
             long_input=config.long_input,
             language=self.source_language,
+            splits_sentences=config.split_sentences.acts_on(single_sentences=self.single_sentences),
         )
         found, errors = self._search(requests, config, progress, observer)
         return [

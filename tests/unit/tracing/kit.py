@@ -25,6 +25,11 @@ class WordTokenizer:
         self.pieces = ["<pad>", "<unk>", "<s>", "</s>", *(f"\u2581{word}" for word in WORDS)]
         self.source_vocab_size = self.target_vocab_size = len(self.pieces)
 
+    source_tags = ()
+
+    def split_tag(self, text: str) -> tuple[str, str]:
+        return "", text
+
     def encode_source(self, texts: Sequence[str]) -> list[list[int]]:
         return [[self.source_id(f"\u2581{word}") or 1 for word in text.split()] for text in texts]
 

@@ -10,7 +10,7 @@ import torch
 
 from pellucid.config import ModelConfig
 from pellucid.errors import RequestError
-from pellucid.inspection.tracing import trace
+from pellucid.tracing.making import trace
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.translation.candidates import refuse_not_a_number

@@ -62,6 +62,8 @@ class OnnxDescription(Section):
     target_language: str = "tgt"
     start_id: int
     """What the decoder is fed before its first piece; -1 is a vector of zeros."""
+    share_of_several_sentences: float | None = None
+    """As in ``model.toml``."""
     files: dict[str, str]
     """SHA-256 of every file, by its path in the folder."""
     model: ModelConfig

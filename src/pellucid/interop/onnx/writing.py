@@ -55,6 +55,7 @@ def write_onnx(bundle: Bundle, folder: Path) -> tuple[str, ...]:
         ir_version=IR_VERSION,
         source_language=bundle.description.source_language,
         target_language=bundle.description.target_language,
+        share_of_several_sentences=bundle.description.share_of_several_sentences,
         start_id=bundle.model.start_id,
         files={path.relative_to(folder).as_posix(): sha256_of(path) for path in names},
         model=config,

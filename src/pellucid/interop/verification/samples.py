@@ -17,6 +17,7 @@ from typing import Final
 
 from pellucid.config import SpecialIds
 from pellucid.errors import DataError
+from pellucid.text.normalisation import tidy
 from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.text.vocabulary import Vocabulary
 
@@ -87,6 +88,8 @@ def make_samples(
         # As the vocabulary spells them: whether the tokenizer knows them for tags is to be found out.
         tags = [piece for piece in tokenizer.source.vocabulary.pieces if _TAG.fullmatch(piece)]
         texts += [f"{tag}{texts[place]}" for place, tag in enumerate(tags[:3])]
+    # What pellucid leaves out of a text before it is cut, the other side must not be asked about.
+    texts = [tidy(text) for text in texts]
     lengths_in_pieces = [len(ids) for ids in tokenizer.encode_source(texts)]
     kept = [text for text, length in zip(texts, lengths_in_pieces, strict=True) if 0 < length < max_positions]
     if not kept:
