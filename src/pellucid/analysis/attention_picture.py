@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from pellucid.errors import RequestError
 from pellucid.tracing.predictions import Array
+from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
 from pellucid.tracing.tokens import Labels, Tokens
 from pellucid.tracing.words import Word, merge_words
-
-if TYPE_CHECKING:
-    from pellucid.tracing.record import Trace
 
 __all__ = [
     "KIND_NAMES",

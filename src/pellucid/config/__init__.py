@@ -1,6 +1,7 @@
 """Settings as frozen records, one file a section; the only home of defaults.
 
-``section`` → ``data``, ``model``, ``training``, ``translation`` → ``recipe``.
+Nothing here imports torch, opens a model or acts on a setting. Reading order: ``section`` → ``data``, ``model``,
+``training``, ``translation`` → ``recipe``.
 """
 
 from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, TokenizerConfig

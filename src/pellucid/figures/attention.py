@@ -9,7 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -34,9 +35,6 @@ from pellucid.figures.fonts import families_for, need_glyphs
 from pellucid.figures.palette import HEAD_COLOURS, HEAD_DASHES
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.tokens import Labels
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["attention_caption", "draw_links", "draw_matrices", "links_caption", "sentence_case"]
 

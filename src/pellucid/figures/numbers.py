@@ -33,6 +33,7 @@ from pellucid.tracing.predictions import Array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
 __all__ = ["Metrics", "draw_loss", "draw_positions", "draw_softmax", "read_metrics"]
 
 _BAR: Final = "#2d8997"

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pellucid.analysis.attention_picture import kind_named
-from pellucid.analysis.checks import CheckReport
+from pellucid.analysis.checks import CheckReport, check
 from pellucid.config import ModelConfig
 from pellucid.errors import BundleError, RequestError
 from pellucid.jobs.models import translator_of
 from pellucid.jobs.serve import open_catalogue
 from pellucid.page.catalogue import OpenedModel
 from pellucid.page.single_file import StartView, write_page
+from pellucid.tracing.file import save_trace
 from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
@@ -122,7 +123,7 @@ def inspect_text(
     trace = make_trace(opened.translator, text, target=target)
     if step is not None:
         _refuse_step(step, trace.tokens.target_length, whose="this translation has")
-    return Inspected(trace=trace, opened=opened, report=trace.check())
+    return Inspected(trace=trace, opened=opened, report=check(trace))
 
 
 def _refuse_step(step: int, count: int, *, whose: str) -> None:
@@ -166,7 +167,7 @@ def write_inspected(
     """
     refuse_name(output)
     if output.suffix.lower() == _NUMBERS:
-        inspected.trace.save(output)
+        save_trace(inspected.trace, output)
         return f"wrote {output}; pellucid.Trace.load reads it"
     left_out = write_page(inspected.trace, output, opened=inspected.opened, start=start, weights=weights)
     missing = f"\nleft out, and to be seen with 'pellucid serve': {'; '.join(left_out)}" if left_out else ""

@@ -17,8 +17,10 @@ from pellucid.config import Recipe
 from pellucid.config import load_recipe as read_recipe
 from pellucid.errors import RequestError
 from pellucid.jobs.models import open_translator
+from pellucid.jobs.trace import Trace
 from pellucid.jobs.train import QuietReporter, TrainOutcome
 from pellucid.jobs.train import train as train_job
+from pellucid.tracing import record
 from pellucid.tracing.making import trace as make_trace
 from pellucid.translation.translator import Translator
 
@@ -114,7 +116,19 @@ def load_recipe(path: str | Path, settings: list[str] | tuple[str, ...] = ()) ->
     return read_recipe(Path(path), settings)
 
 
-trace = _takes(translator=Translator, text=str, edits=(list, tuple), level=str, target=(str, _NONE))(make_trace)
+def _on_the_surface(make: Callable[_Parameters, record.Trace]) -> Callable[_Parameters, Trace]:
+    """Give what a maker of traces returns the methods of ``pellucid.Trace``."""
+
+    @wraps(make)
+    def made(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> Trace:
+        return Trace.of(make(*args, **kwargs))
+
+    return made
+
+
+trace = _takes(translator=Translator, text=str, edits=(list, tuple), level=str, target=(str, _NONE))(
+    _on_the_surface(make_trace)
+)
 
 
 class _SayingReporter(QuietReporter):

@@ -13,17 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from torch import Tensor
 
 from pellucid.bundle import Bundle, load_snapshot
 from pellucid.errors import BundleError, RequestError
+from pellucid.text.tokenizer import Tokenizer
 from pellucid.text.vocabulary import WORD_BOUNDARY
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.text.tokenizer import Tokenizer
-    from pellucid.translation.translator import Translator
+from pellucid.translation.translator import Translator
 
 __all__ = [
     "WALKTHROUGH_EXAMPLES",

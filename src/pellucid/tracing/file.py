@@ -13,10 +13,10 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -31,10 +31,7 @@ from pellucid.tracing.words import Word
 from pellucid.translation.hypothesis import Hypothesis
 from pellucid.translation.observer import Candidate, Expansion, Fate, LiveRow
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["FORMAT_VERSION", "are_equal", "content_sha256", "load_trace", "manifest_of", "save_trace", "trace_bytes"]
+__all__ = ["FORMAT_VERSION", "content_sha256", "load_trace", "manifest_of", "save_trace", "trace_bytes"]
 
 FORMAT_VERSION: Final = 1
 _LARGEST_MANIFEST_BYTES: Final = 256 << 20
@@ -45,44 +42,13 @@ Table = dict[str, Any]
 
 def manifest_of(trace: Trace) -> Table:
     """Return everything but the arrays, as JSON can hold it."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "source": trace.source,
-        "text": trace.text,
-        "level": str(trace.level),
-        "flags": list(trace.flags),
-        "tokens": asdict(trace.tokens),
-        "hypothesis": asdict(trace.hypothesis) if trace.hypothesis else None,
-        "search": [asdict(expansion) for expansion in trace.search],
-        "provenance": trace.provenance.to_table(),
-    }
-
-
-def are_equal(first: Trace, second: Trace) -> bool:
-    """Tell whether two traces hold the same records and the same arrays, bit for bit."""
-    arrays, others = _arrays(first), _arrays(second)
-    return (
-        manifest_of(first) == manifest_of(second)
-        and arrays.keys() == others.keys()
-        and all(_same(array, others[name]) for name, array in arrays.items())
-    )
-
-
-def _same(first: Array, second: Array) -> bool:
-    return (first.dtype, first.shape, first.tobytes()) == (second.dtype, second.shape, second.tobytes())
-
-
-def _arrays(trace: Trace) -> dict[str, Array]:
-    predictions = trace.predictions.arrays() if trace.predictions else {}
-    return {f"site/{site}": array for site, array in trace.arrays.items()} | {
-        f"predictions/{name}": array for name, array in predictions.items()
-    }
+    return {"format_version": FORMAT_VERSION, **trace.records()}
 
 
 def content_sha256(trace: Trace) -> str:
     """Return a digest of the records and arrays of a trace: equal traces have the same, others another."""
     digest = hashlib.sha256(json.dumps(manifest_of(trace), ensure_ascii=False, sort_keys=True).encode("utf-8"))
-    for name, array in sorted(_arrays(trace).items()):
+    for name, array in sorted(trace.named_arrays().items()):
         digest.update(f"\n{name} {array.dtype.str} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
@@ -108,7 +74,7 @@ def trace_bytes(trace: Trace) -> bytes:
     stored: dict[int, str] = {}
     aliases: dict[str, str] = {}
     arrays: dict[str, Array] = {}
-    for name, array in _arrays(trace).items():
+    for name, array in trace.named_arrays().items():
         first = stored.setdefault(id(array), name)
         if first == name:
             arrays[name] = array

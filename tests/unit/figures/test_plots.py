@@ -18,7 +18,7 @@ from pellucid.errors import ConfigError, DataError, RequestError
 from pellucid.figures import palette
 from pellucid.figures import plots as figures
 from pellucid.figures.fonts import families_for, need_glyphs
-from pellucid.tracing.record import Trace
+from pellucid.jobs.trace import Trace
 from pellucid.translation.translator import Translator
 
 SENTENCE = "ein Hund rennt"

@@ -12,9 +12,9 @@ import pytest
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import DataError, IncompatibleModelError, RequestError
+from pellucid.jobs.surface import trace
+from pellucid.jobs.trace import Trace
 from pellucid.tracing.edits import AblateHead, SetAttention, ZeroValue
-from pellucid.tracing.making import trace
-from pellucid.tracing.record import Trace
 from pellucid.translation.translator import Translator
 
 from .kit import make_translator

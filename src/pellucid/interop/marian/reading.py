@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -32,9 +33,6 @@ from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
 from pellucid.text.subword import SentencePieceTokenizer, Side
 from pellucid.text.vocabulary import Vocabulary
 from pellucid.weights_file import told
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["PADDING_LOGIT", "read_marian_npz"]
 
