@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import tempfile
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -40,11 +41,15 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMAT_VERSION",
     "Bundle",
+    "FolderDescription",
     "ModelDescription",
     "find_model_folder",
     "load_bundle",
     "load_snapshot",
+    "read_description",
     "save_bundle",
+    "verify_files",
+    "verify_tokenizer",
 ]
 
 FORMAT_VERSION: Final = 1
@@ -53,20 +58,26 @@ _TOKENIZER: Final = "tokenizer"
 _LARGEST_DESCRIPTION_BYTES: Final = 1 << 20
 
 
-class ModelDescription(Section):
-    """The content of ``model.toml``."""
+class FolderDescription(Section):
+    """What a folder with a model says of itself, whatever its format."""
 
     format_version: int
     pellucid_version: str = ""
     source_language: str = "src"
     target_language: str = "tgt"
+    files: dict[str, str]
+    """SHA-256 of every file, by its path in the folder."""
+    model: ModelConfig
+    translation: TranslationConfig = TranslationConfig()
+
+
+class ModelDescription(FolderDescription):
+    """The content of ``model.toml``."""
+
     weights: str = Field(pattern=r"^weights-[0-9a-f]{8}\.safetensors$")
     weights_dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = None
     """Number format of the weights on disk, where it is not float32; they are computed with in float32."""
-    files: dict[str, str]
     facts: dict[str, str | int | float] = Field(default_factory=dict)
-    model: ModelConfig
-    translation: TranslationConfig = TranslationConfig()
 
 
 @dataclass(frozen=True)
@@ -178,7 +189,7 @@ def _load(folder: Path, description: ModelDescription, device: torch.device | st
 
     _verify_files(folder, description)
     tokenizer = load_tokenizer(folder / _TOKENIZER)
-    _verify_tokenizer(folder, description.model, tokenizer)
+    verify_tokenizer(folder, description.model, tokenizer)
     model = _load_weights(folder / description.weights, description.model, stored=description.weights_dtype)
     return Bundle(folder, description, model.to(device).eval(), tokenizer)
 
@@ -255,19 +266,38 @@ def _verify_files(folder: Path, description: ModelDescription) -> None:
     present = {f"{_TOKENIZER}/{path.name}" for path in (folder / _TOKENIZER).glob("*") if path.name[0] != "."}
     if unlisted := sorted(present - description.files.keys()):
         raise BundleError(f"{folder}: {', '.join(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
-    for name, expected in sorted(description.files.items()):
+    verify_files(folder / _DESCRIPTION, description.files)
+
+
+def verify_files(description: Path, files: Mapping[str, str]) -> None:
+    """Compare the files beside a description with the SHA-256 that it gives of each.
+
+    Raises:
+        BundleError: a name leads elsewhere; a file is missing, a link, damaged or was changed.
+    """
+    for name, expected in sorted(files.items()):
         if not re.fullmatch(r"(tokenizer/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise BundleError(f"{folder / _DESCRIPTION}: file name {name!r} is not one that a model folder may hold")
-        path = folder / name
-        if path.is_symlink() or not path.is_file():
+            raise BundleError(f"{description}: file name {name!r} is not one that a model folder may hold")
+        path = description.parent / name
+        if path.is_symlink():
+            raise BundleError(
+                f"{path}: is a symbolic link, not a plain file; copy the folder with its files in place of the links "
+                "(cp -rL FOLDER COPY) and name the copy"
+            )
+        if not path.is_file():
             raise BundleError(f"{path}: is missing, or is not a plain file; copy the whole model folder again")
         if sha256_of(path) != expected:
             raise BundleError(
-                f"{path}: does not have the SHA-256 that {_DESCRIPTION} gives; it is damaged or was changed"
+                f"{path}: does not have the SHA-256 that {description.name} gives; it is damaged or was changed"
             )
 
 
-def _verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
+def verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
+    """Refuse a tokenizer whose vocabularies or special ids are not those of a model.
+
+    Raises:
+        IncompatibleModelError: they differ; the message says in what.
+    """
     facts = {
         "source vocabulary": (tokenizer.source_vocab_size, config.source_vocab_size),
         "target vocabulary": (tokenizer.target_vocab_size, config.target_vocab_size),

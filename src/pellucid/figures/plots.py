@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pellucid.analysis.attention_picture import attention_picture, axis_words, kind_named, merge_rows
+from pellucid.analysis.attention_picture import attention_picture, axis_words, merge_rows
 from pellucid.analysis.heads import head_shares
 from pellucid.errors import ConfigError, RequestError
 from pellucid.text.tokenizer import Tokenizer
@@ -141,7 +141,7 @@ class Plots:
         norms = head_shares(self.trace, picture.kind.at(picture.layer)).norms.T
         unit = "word" if words else "piece"
         if words:
-            norms = merge_rows(norms, axis_words(self.trace.tokens, kind_named(kind))[0])
+            norms = merge_rows(norms, axis_words(self.trace.tokens, picture.kind)[0])
         rows, predicts = picture.labels.rows, picture.labels.predicts
         reading = f"Each row is a {unit}" if predicts is None else f"Each row was fed one {unit} and predicts the next"
         caption = [

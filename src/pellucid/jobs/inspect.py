@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pellucid.analysis.attention_picture import kind_named
+from pellucid.analysis.attention_picture import refuse_heads
 from pellucid.analysis.checks import CheckReport, check
 from pellucid.config import ModelConfig
 from pellucid.errors import BundleError, RequestError
@@ -17,7 +17,7 @@ from pellucid.page.single_file import StartView, write_page
 from pellucid.tracing.file import save_trace
 from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.record import Trace
-from pellucid.tracing.sites import AttentionKind
+from pellucid.tracing.sites import AttentionKind, refuse_outside
 from pellucid.translation.constraints import max_length_of
 from pellucid.translation.translator import Translator
 
@@ -61,17 +61,11 @@ class Picture:
         Raises:
             RequestError: there is no such kind, layer or head, or a head is named twice.
         """
-        is_encoder = kind_named(self.kind or "cross") is AttentionKind.ENCODER
-        depth = config.num_encoder_layers if is_encoder else config.num_decoder_layers
-        if self.layer is not None and not 0 <= self.layer < depth:
-            side = "encoder" if is_encoder else "decoder"
-            raise RequestError(f"--layer {self.layer}: the {side} of this model has layers 0 to {depth - 1}")
-        heads = self.heads or ()
-        given = ",".join(map(str, heads))
-        if wrong := [head for head in heads if not 0 <= head < config.num_heads]:
-            raise RequestError(f"--heads {given}: there is no head {wrong[0]}; there are 0 to {config.num_heads - 1}")
-        if len(set(heads)) < len(heads):
-            raise RequestError(f"--heads {given}: name each head once")
+        kind = AttentionKind.named(self.kind or "cross")
+        if self.layer is not None:
+            refuse_outside("layer", self.layer, kind.layers(config))
+        if self.heads is not None:
+            refuse_heads(self.heads, config.num_heads)
 
 
 def inspect_text(

@@ -36,7 +36,7 @@ from pellucid.text.corpus import SentencePair
 from pellucid.training import trainer
 from pellucid.training.checkpoints import list_checkpoints, step_of
 from pellucid.training.distributed import Ranks, ranks_of_environment
-from pellucid.training.records import Reporter, SilentReporter, TrainingResult
+from pellucid.training.reporter import Reporter, SilentReporter, TrainingResult
 from pellucid.training.resuming import refuse_changes
 from pellucid.translation.translator import Translator
 

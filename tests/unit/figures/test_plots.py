@@ -170,7 +170,7 @@ def test_a_figure_by_its_name(trace: Trace) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda plot: plot.attention(heads=[7]), "head 7 does not exist"),
+        (lambda plot: plot.attention(heads=[7]), "head = 7; allowed"),
         (lambda plot: plot.attention(layer=9), "layer = 9"),
         (lambda plot: plot.links(rows=[99]), "rows"),
         (lambda plot: plot.links(threshold=0), "threshold = 0"),
