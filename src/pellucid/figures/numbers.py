@@ -24,10 +24,10 @@ from pellucid.figures.canvas import (
     QUIET,
     Sheet,
     display_label,
+    families_for,
     paper_style,
     text_width,
 )
-from pellucid.figures.fonts import families_for, need_glyphs
 from pellucid.tracing.predictions import Array
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ def draw_positions(table: Array, *, layout: str, font: str | Path | None, proven
         "Row t is added to the embedding of token t.",
     )
     with paper_style(families):
-        need_glyphs(caption, families)
         width = 5.2
         height = float(np.clip(0.05 * len(table), 0.8, 5.0))
         sheet = Sheet(6.3, height + 1.35, families=families, title=caption[0], provenance=provenance)
@@ -108,7 +107,6 @@ def draw_softmax(
         f"Fed {display_label(fed)}, chosen {display_label(chosen)} with probability {chosen_probability:.4f}.",
     )
     with paper_style(families):
-        need_glyphs((*labels, *caption), families)
         room = max(text_width(labels, size=8), 0.3)
         height = 0.19 * len(labels)
         width = max(0.3 + room + 3.9, text_width(caption) + 0.6)
@@ -167,7 +165,6 @@ def draw_loss(metrics: Metrics, *, font: str | Path | None, provenance: dict[str
         f"Faint: every step. Line: mean of the last {window}. Points: validation. Below: learning rate.",
     )
     with paper_style(families):
-        need_glyphs(caption, families)
         sheet = Sheet(5.2, 4.1, families=families, title=caption[0], provenance=provenance)
         axes = sheet.place(0.62, 0.25, 4.2, 2.2)
         axes.plot(metrics.steps, metrics.losses, color=_OTHER_BAR, linewidth=0.6, gid="every step")
