@@ -23,7 +23,7 @@ from pellucid.errors import StoppedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DISK", "Disk", "draft_of", "refuse_full_disk", "sha256_of"]
+__all__ = ["DISK", "Disk", "cache_folder", "draft_of", "refuse_full_disk", "sha256_of"]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -91,6 +91,22 @@ class Disk:
 
 DISK = Disk()
 """The disk of everyday use."""
+
+
+def cache_folder() -> Path | None:
+    """Return where this user's programs keep what can be made again; it need not exist. None where there is no home.
+
+    ``PELLUCID_CACHE`` names another folder.
+    """
+    if own := os.environ.get("PELLUCID_CACHE"):
+        return Path(own)
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if base.is_absolute():  # the specification of that variable leaves out relative ones
+        return base / "pellucid"
+    try:
+        return Path.home() / ".cache" / "pellucid"
+    except RuntimeError:
+        return None
 
 
 def sha256_of(path: Path) -> str:

@@ -19,7 +19,6 @@ from torch import Tensor
 from pellucid.config import ModelConfig, SpecialIds, TranslationConfig
 from pellucid.errors import BundleError, IncompatibleModelError
 from pellucid.interop.foreign_files import read_bytes
-from pellucid.interop.foreign_segmenter import foreign_segmenter
 from pellucid.interop.marian_npz_file import NUMBER_FORMATS, NpzFile, open_npz, shape_problems
 from pellucid.interop.marian_npz_files import NpzFolder, find_npz_folder, read_text
 from pellucid.interop.marian_npz_names import CONFIG_NAME, OUTPUT_BIAS, Place, tensor_places
@@ -27,6 +26,7 @@ from pellucid.interop.marian_npz_options import MarianOptions, read_options
 from pellucid.interop.marian_yaml import Settings, read_settings, read_vocabulary
 from pellucid.interop.records import ForeignModel
 from pellucid.model.transformer import Transformer
+from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
 from pellucid.text.subword import SentencePieceTokenizer, Side

@@ -17,12 +17,12 @@ from torch import Tensor
 from pellucid.config import ModelConfig, PositionLayout, SpecialIds
 from pellucid.errors import BundleError, IncompatibleModelError
 from pellucid.interop.foreign_files import Table, plain_file, read_bytes, read_table
-from pellucid.interop.foreign_segmenter import foreign_segmenter
 from pellucid.interop.marian_config import model_config, translation_config
 from pellucid.interop.marian_names import POSITION_TABLES, copies_of_shared, tensor_names, tensor_shapes
 from pellucid.interop.records import ForeignModel
 from pellucid.model.positions import sinusoids
 from pellucid.model.transformer import Transformer
+from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
 from pellucid.text.subword import SentencePieceTokenizer, Side

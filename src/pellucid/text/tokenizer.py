@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from pellucid.config import SpecialIds, TokenizerConfig
 from pellucid.errors import BundleError
 from pellucid.text.corpus import SentencePair
+from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.normalisation import FORMS, Normaliser
 from pellucid.text.segmenter import Segmenter
 from pellucid.text.segmenter_training import VocabularyChoice, train_segmenter, trainer_options
@@ -172,7 +173,7 @@ def _texts(pairs: Iterable[SentencePair], side: str) -> Iterable[str]:
 
 
 def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
-    """Read a tokenizer from a model folder.
+    """Read a tokenizer from a model folder, which may be a stranger's.
 
     Raises:
         BundleError: a file is missing, damaged, of a newer format, or does not fit the others.
@@ -202,7 +203,7 @@ def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
         place = str(files["vocabulary"][0])
         own_tags = _tags_within(files["vocabulary"][1], tags) if is_partial else tags
         vocabulary = Vocabulary.from_json(files["vocabulary"][1], place=place, specials=specials, tags=own_tags)
-        segmenter = Segmenter(files["segmenter"][1], place=str(files["segmenter"][0]))
+        segmenter = foreign_segmenter(files["segmenter"][1], place=str(files["segmenter"][0]))
         if not is_partial:
             _check_fit(segmenter, vocabulary, files["segmenter"][0], files["vocabulary"][0])
         sides.append(Side(normaliser, segmenter, vocabulary, by_spelling=is_partial))

@@ -10,8 +10,8 @@ import unicodedata
 import pytest
 import sentencepiece
 
-from pellucid.interop.foreign_segmenter import foreign_segmenter
 from pellucid.interop.sentencepiece_nfc import nfc_rules, with_nfc
+from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.sentencepiece_file import fields
 
 from .kit import segmenter, sentences
