@@ -26,6 +26,7 @@ FLOORS = {
     "runtime": 0,
     "durable": 0,
     "weights_file": 0,
+    "untrusted": 0,
     "sample": 0,
     "text": 1,
     "model": 1,
@@ -44,6 +45,8 @@ FLOORS = {
 # Within a floor rooms are strangers, except along these arrows.
 ARROWS = {
     ("config", "errors"),
+    ("config", "untrusted"),
+    ("weights_file", "untrusted"),
     ("runtime", "errors"),
     ("durable", "errors"),
     ("weights_file", "errors"),

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-import tomllib
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,11 +23,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field
 
 from pellucid.config.model import ModelConfig
-from pellucid.config.recipe import to_toml, validated
+from pellucid.config.recipe import read_toml, to_toml, validated
 from pellucid.config.section import Section
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK, Disk, refuse_full_disk, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
+from pellucid.untrusted import shown
 from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, tensor_problems, told
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ __all__ = [
 FORMAT_VERSION: Final = 1
 _DESCRIPTION: Final = "model.toml"
 _TOKENIZER: Final = "tokenizer"
-_LARGEST_DESCRIPTION_BYTES: Final = 1 << 20
 
 
 class ModelDescription(Section):
@@ -209,21 +208,22 @@ def read_description(folder: Path) -> ModelDescription:
     """
     path = folder / _DESCRIPTION
     try:
-        if path.stat().st_size > _LARGEST_DESCRIPTION_BYTES:
-            raise BundleError(f"{path}: {path.stat().st_size:,} bytes is no description of a model")
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: is not valid TOML: {error}") from None
+    except ConfigError as error:
+        raise BundleError(str(error)) from None
     found = table.get("format_version")
     if not isinstance(found, int) or isinstance(found, bool):
-        raise BundleError(f"{path}: format_version = {found!r}; a whole number is needed, {FORMAT_VERSION} at most")
+        raise BundleError(
+            f"{path}: format_version = {shown(found)}; a whole number is needed, {FORMAT_VERSION} at most"
+        )
     if found < 1:
-        raise BundleError(f"{path}: format_version = {found}; the first version is 1")
+        raise BundleError(f"{path}: format_version = {shown(found)}; the first version is 1")
     if found > FORMAT_VERSION:
         raise BundleError(
-            f"{path}: format_version = {found} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade pellucid"
+            f"{path}: format_version = {shown(found)} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade "
+            "pellucid"
         )
     try:
         return validated(ModelDescription, table, place=str(path))

@@ -6,7 +6,6 @@ Files of others are untrusted: sizes are bounded, and what is damaged is told. R
 from __future__ import annotations
 
 import json
-import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from pellucid.errors import RequestError
+from pellucid.config import read_toml
+from pellucid.errors import ConfigError, RequestError
 from pellucid.inspection.answers import Answer, json_answer
 from pellucid.inspection.opened import OpenedModel, UnknownPathError, probe_pairs, source_text
 from pellucid.inspection.predictions import Array
@@ -41,10 +41,10 @@ def label_smoothing(opened: OpenedModel) -> float | None:
     if opened.run_folder is None:
         return None
     try:
-        recipe = tomllib.loads((opened.run_folder / "recipe.toml").read_text(encoding="utf-8"))
-        value = recipe["training"]["label_smoothing"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        training = read_toml(opened.run_folder / "recipe.toml").get("training")
+    except (OSError, ConfigError):
         return None
+    value = training.get("label_smoothing") if isinstance(training, dict) else None
     return float(value) if isinstance(value, int | float) else None
 
 

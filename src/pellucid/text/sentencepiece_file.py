@@ -138,7 +138,7 @@ def _normaliser(raw: bytes) -> tuple[str, bytes, bool]:
     found = dict(_known_fields(raw, {1: _BYTES, 2: _BYTES, 3: _VARINT}))
     name, table, prefix = found.get(1, b""), found.get(2, b""), found.get(3, 1)
     if prefix not in (0, 1):
-        raise ValueError(f"a switch of its normaliser is {prefix}, neither 0 nor 1")
+        raise ValueError(f"a switch of its normaliser is {prefix!r}, neither 0 nor 1")
     _check_table(cast(bytes, table))
     return cast(bytes, name).decode("utf-8"), cast(bytes, table), prefix == 1
 
@@ -151,8 +151,8 @@ def _piece(raw: bytes, index: int) -> tuple[str, int]:
     if not 0 < len(text) <= MAX_PIECE_BYTES:
         raise ValueError(f"piece {index} has {len(text)} bytes")
     if kind not in _TYPES:
-        raise ValueError(f"piece {index} has the unknown type {kind}")
-    return text.decode("utf-8"), cast(int, kind)
+        raise ValueError(f"piece {index} has the unknown type {kind!r}")
+    return text.decode("utf-8"), kind
 
 
 def _known_fields(
