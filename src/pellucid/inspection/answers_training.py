@@ -6,24 +6,24 @@ Files of others are untrusted: sizes are bounded, and what is damaged is told. R
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from pellucid.config import read_toml
-from pellucid.errors import ConfigError, RequestError
+from pellucid.errors import BundleError, ConfigError, RequestError
 from pellucid.inspection.answers import Answer, json_answer
 from pellucid.inspection.opened import OpenedModel, UnknownPathError, probe_pairs, source_text
 from pellucid.inspection.predictions import Array
+from pellucid.npz_file import open_npz
 
 __all__ = ["label_smoothing", "probe_answer", "training_answer"]
 
 _NUM_TOP: Final = 10
 _MOST_STEP_ROWS: Final = 1000
 _LARGEST_BYTES: Final = 256 << 20
+_LARGEST_PROBE_BYTES: Final = 16 << 20
+"""A probe is of some 150 positions with 50 pieces each; packed or not."""
 _PROBE_ARRAYS: Final = (
     "pair",
     "target_ids",
@@ -149,15 +149,12 @@ def _lines(path: Path) -> Iterator[Table]:
 
 def _probe(path: Path) -> dict[str, Array]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_BYTES:
-                raise RequestError(f"{path}: is larger than a probe can be")
-        with np.load(path, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in _PROBE_ARRAYS}
-        if len({len(array) for array in arrays.values()}) != 1:
-            raise ValueError("its arrays are of different lengths")
-        return arrays
-    except OSError as error:
-        raise RequestError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RequestError(f"{path}: is no probe, or is damaged: {error}") from None
+        with open_npz(path, most_bytes=_LARGEST_PROBE_BYTES, most_ratio=_LARGEST_PROBE_BYTES) as archive:
+            arrays: dict[str, Array] = {name: archive.array(name) for name in _PROBE_ARRAYS}
+    except BundleError as error:
+        raise RequestError(str(error)) from None
+    for name, array in arrays.items():
+        axes, kind = (2, "f") if name.startswith("top_log") else (2, "iu") if name == "top_ids" else (1, "iuf")
+        if array.ndim != axes or array.dtype.kind not in kind or len(array) != len(arrays["pair"]):
+            raise RequestError(f"{path}: is no probe, or is damaged: {name} is {array.dtype} {list(array.shape)}")
+    return arrays
