@@ -32,6 +32,7 @@ MAX_TOML_DEPTH: Final = 8
 MAX_TOML_VALUES: Final = 10_000
 MAX_JSON_VALUES: Final = 100_000
 
+_CHUNK_BYTES: Final = 1 << 20
 _LONGEST_SHOWN: Final = 200
 _MOST_SHOWN: Final = 20
 
@@ -114,11 +115,14 @@ def read_at_most(path: Path, most: int) -> bytes:
         TooLargeError: there are more than ``most``; no more than that were read.
         OSError: it cannot be read.
     """
+    raw = bytearray()
     with path.open("rb") as file:
-        raw = file.read(most + 1)
+        # In pieces: a single read takes memory for all that it may read, whatever the file has.
+        while chunk := file.read(min(_CHUNK_BYTES, most + 1 - len(raw))):
+            raw += chunk
     if len(raw) > most:
         raise TooLargeError(f"more than the {most:,} bytes that such a file may have")
-    return raw
+    return bytes(raw)
 
 
 def shown(value: object) -> str:

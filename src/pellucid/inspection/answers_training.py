@@ -122,12 +122,12 @@ def _metrics(path: Path) -> tuple[list[Table], int]:
         return [], 1
     if path.stat().st_size > _LARGEST_BYTES:
         raise RequestError(f"{path}: {path.stat().st_size:,} bytes are more than can be shown")
-    rows = list(_lines(path))
-    steps = sum(row.get("kind") == "step" for row in rows)
+    # Read twice rather than kept: of a long run a thousandth is shown.
+    steps = sum(row.get("kind") == "step" for row in _lines(path))
     every = -(-steps // _MOST_STEP_ROWS) or 1
     kept: list[Table] = []
     seen = 0
-    for row in rows:
+    for row in _lines(path):
         if row.get("kind") == "step":
             seen += 1
             if (seen - 1) % every and seen != steps:

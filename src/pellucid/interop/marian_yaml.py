@@ -7,14 +7,16 @@ taken as it is spelt, since general readers turn ``no``, ``~`` or ``1e3`` into s
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, cast
 
 from pellucid.errors import BundleError
+from pellucid.untrusted import parse_json
 
 __all__ = ["Settings", "read_settings", "read_vocabulary"]
+
+_MOST_VALUES: Final = 1 << 22
 
 Settings = dict[str, str | list[str]]
 """What a file of settings holds: words as they stand there, or lists of them."""
@@ -78,8 +80,8 @@ def read_vocabulary(text: str, *, place: str) -> dict[str, int]:
     """
     if text.lstrip().startswith("{"):
         try:
-            pairs = json.loads(text, object_pairs_hook=list)
-        except (ValueError, RecursionError) as error:
+            pairs = cast(list[tuple[str, int]], parse_json(text.encode(), most_values=_MOST_VALUES, pairs=list))
+        except ValueError as error:
             raise BundleError(f"{place}: begins like JSON and is none ({str(error)[:100]})") from None
         if not all(type(number) is int for _, number in pairs):
             raise BundleError(f"{place}: must map each piece to its id")

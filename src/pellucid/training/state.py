@@ -7,12 +7,11 @@ Read ``resuming.py`` next.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from pellucid.errors import CheckpointError, IncompatibleModelError
 from pellucid.training.batches import DataPosition
 from pellucid.training.checkpoints import FileContent, json_content, tensor_content
+from pellucid.untrusted import parse_json, read_at_most, shown
 
 if TYPE_CHECKING:
     from pellucid.training.averaging import MovingAverage
@@ -35,6 +35,8 @@ __all__ = [
     "restore",
     "set_random_states",
 ]
+
+_LARGEST_BYTES: Final = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,14 @@ def read_state(folder: Path) -> tuple[TrainingState, RunFacts]:
     """
     path = folder / "state.json"
     try:
-        table = json.loads(path.read_bytes())
+        table = cast(dict[str, Any], parse_json(read_at_most(path, _LARGEST_BYTES)))
         values = dict(table["state"])
         values["position"] = DataPosition(**values["position"])
         if set(values) != {entry.name for entry in fields(TrainingState)}:
             raise CheckpointError(f"{path}: was written by another version of pellucid; continue with that one")
         return TrainingState(**values), RunFacts(table["settings"], table["data"], table["runtime"])
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{path}: is not the state of a run: {error!r}") from None
+        raise CheckpointError(f"{path}: is not the state of a run: {shown(error)}") from None
 
 
 def restore(

@@ -15,8 +15,8 @@ import pytest
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import DataError, IncompatibleModelError, RequestError
-from pellucid.inspection.edits import AblateHead, SetAttention, ZeroValue
 from pellucid.inspection.archive import manifest_of
+from pellucid.inspection.edits import AblateHead, SetAttention, ZeroValue
 from pellucid.inspection.trace import Trace
 from pellucid.inspection.tracing import trace
 from pellucid.translation.translator import Translator
