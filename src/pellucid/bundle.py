@@ -26,7 +26,7 @@ from pellucid.config.model import ModelConfig
 from pellucid.config.recipe import read_toml, to_toml, validated
 from pellucid.config.section import Section
 from pellucid.config.translation import TranslationConfig
-from pellucid.durable import DISK, Disk, refuse_full_disk, sha256_of
+from pellucid.durable import DISK, Disk, refuse_full_disk, refuse_links, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
 from pellucid.untrusted import shown
 from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, tensor_problems, told
@@ -119,6 +119,7 @@ def save_bundle(
 
     Raises:
         BundleError: a weight is too large for ``dtype``.
+        DataError: the folder of the tokenizer is a link, or holds one.
         IncompatibleModelError: the folder holds a model with another tokenizer.
         StoppedError: the disk is full; the old model is intact.
     """
@@ -233,6 +234,7 @@ def read_description(folder: Path) -> ModelDescription:
 
 def _save_tokenizer(folder: Path, tokenizer: Tokenizer, disk: Disk) -> dict[str, str]:
     target = folder / _TOKENIZER
+    refuse_links([target])
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
         names = sorted(tokenizer.save(Path(scratch)))
         hashes = {f"{_TOKENIZER}/{name}": sha256_of(Path(scratch) / name) for name in names}

@@ -30,6 +30,7 @@ __all__ = [
     "RunFacts",
     "TrainingState",
     "checkpoint_files",
+    "load_averages",
     "random_states",
     "read_state",
     "restore",
@@ -129,6 +130,15 @@ def restore(
     _load_optimiser(model, optimiser, folder / "optimiser.safetensors")
     if with_random:
         set_random_states(load_file(folder / "random.safetensors"))
+
+
+def load_averages(folder: Path, model: nn.Module) -> None:
+    """Put the averaged weights of a verified checkpoint into a model.
+
+    Raises:
+        IncompatibleModelError: they are those of another architecture.
+    """
+    _load_weights(model, folder / "averages.safetensors")
 
 
 def random_states() -> dict[str, Tensor]:
