@@ -256,10 +256,12 @@ def _verify_files(folder: Path, description: ModelDescription) -> None:
         raise BundleError(f"{folder / _DESCRIPTION}: [files] does not list the weights {description.weights!r}")
     present = {f"{_TOKENIZER}/{path.name}" for path in (folder / _TOKENIZER).glob("*") if path.name[0] != "."}
     if unlisted := sorted(present - description.files.keys()):
-        raise BundleError(f"{folder}: {', '.join(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
+        raise BundleError(f"{folder}: {told(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
     for name, expected in sorted(description.files.items()):
         if not re.fullmatch(r"(tokenizer/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise BundleError(f"{folder / _DESCRIPTION}: file name {name!r} is not one that a model folder may hold")
+            raise BundleError(
+                f"{folder / _DESCRIPTION}: file name {shown(name)} is not one that a model folder may hold"
+            )
         path = folder / name
         if path.is_symlink() or not path.is_file():
             raise BundleError(f"{path}: is missing, or is not a plain file; copy the whole model folder again")

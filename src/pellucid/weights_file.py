@@ -26,6 +26,7 @@ DTYPE_NAMES: Final[Mapping[str, str]] = {"float64": "F64", "float32": "F32", "fl
 _LARGEST_HEADER_BYTES: Final = 16 << 20
 _MOST_VALUES: Final = 1 << 20
 _MOST_TOLD: Final = 5
+_LONGEST_TOLD: Final = 300
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,9 @@ def tensor_problems(
 
 
 def told(problems: list[str]) -> str:
-    """Join problems to a sentence, the first few of very many."""
+    """Join problems to a sentence, the first few of very many; names in them may be of any length, so they are cut."""
     more = f" (and {len(problems) - _MOST_TOLD} more)" if len(problems) > _MOST_TOLD else ""
-    return "; ".join(problems[:_MOST_TOLD]) + more
+    return "; ".join(problem[:_LONGEST_TOLD] for problem in problems[:_MOST_TOLD]) + more
 
 
 def _facts(entry: dict[str, object]) -> TensorFacts:

@@ -234,6 +234,17 @@ def seal(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
 
 
+def test_names_in_a_header_of_weights_are_cut(tmp_path: Path) -> None:
+    shutil.copytree(WALKTHROUGH, tmp_path / "model")
+    name = next((tmp_path / "model").glob("weights-*")).name
+    header = json.dumps({"x" * 900_000 + str(i): {"shape": [1], "dtype": "F32"} for i in range(9)}).encode()
+    padding = bytes((tmp_path / "model" / name).stat().st_size)
+    seal(tmp_path / "model", name, len(header).to_bytes(8, "little") + header + padding)
+    with pytest.raises(BundleError, match="the weights are not those of the model") as caught:
+        load_bundle(tmp_path / "model")
+    assert len(str(caught.value)) < 3000
+
+
 def test_a_header_of_weights_is_bounded(tmp_path: Path) -> None:
     header = b'{"a": [' + b"[]," * 2_000_000 + b"1]}"
     (tmp_path / "w").write_bytes(len(header).to_bytes(8, "little") + header)
