@@ -26,6 +26,8 @@ FLOORS = {
     "runtime": 0,
     "durable": 0,
     "weights_file": 0,
+    "untrusted": 0,
+    "npz_file": 0,
     "sample": 0,
     "text": 1,
     "model": 1,
@@ -47,6 +49,9 @@ FLOORS = {
 # Within a floor rooms are strangers, except along these arrows.
 ARROWS = {
     ("config", "errors"),
+    ("config", "untrusted"),
+    ("weights_file", "untrusted"),
+    ("npz_file", "errors"),
     ("runtime", "errors"),
     ("durable", "errors"),
     ("weights_file", "errors"),

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -25,11 +24,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field
 
 from pellucid.config.model import ModelConfig
-from pellucid.config.recipe import to_toml, validated
+from pellucid.config.recipe import read_toml, to_toml, validated
 from pellucid.config.section import Section
 from pellucid.config.translation import TranslationConfig
-from pellucid.durable import DISK, Disk, refuse_full_disk, sha256_of
+from pellucid.durable import DISK, Disk, refuse_full_disk, refuse_links, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
+from pellucid.untrusted import shown
 from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, tensor_problems, told
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ __all__ = [
 FORMAT_VERSION: Final = 1
 _DESCRIPTION: Final = "model.toml"
 _TOKENIZER: Final = "tokenizer"
-_LARGEST_DESCRIPTION_BYTES: Final = 1 << 20
 
 
 class FolderDescription(Section):
@@ -131,6 +130,7 @@ def save_bundle(
 
     Raises:
         BundleError: a weight is too large for ``dtype``.
+        DataError: the folder of the tokenizer is a link, or holds one.
         IncompatibleModelError: the folder holds a model with another tokenizer.
         StoppedError: the disk is full; the old model is intact.
     """
@@ -220,21 +220,22 @@ def read_description(folder: Path) -> ModelDescription:
     """
     path = folder / _DESCRIPTION
     try:
-        if path.stat().st_size > _LARGEST_DESCRIPTION_BYTES:
-            raise BundleError(f"{path}: {path.stat().st_size:,} bytes is no description of a model")
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: is not valid TOML: {error}") from None
+    except ConfigError as error:
+        raise BundleError(str(error)) from None
     found = table.get("format_version")
     if not isinstance(found, int) or isinstance(found, bool):
-        raise BundleError(f"{path}: format_version = {found!r}; a whole number is needed, {FORMAT_VERSION} at most")
+        raise BundleError(
+            f"{path}: format_version = {shown(found)}; a whole number is needed, {FORMAT_VERSION} at most"
+        )
     if found < 1:
-        raise BundleError(f"{path}: format_version = {found}; the first version is 1")
+        raise BundleError(f"{path}: format_version = {shown(found)}; the first version is 1")
     if found > FORMAT_VERSION:
         raise BundleError(
-            f"{path}: format_version = {found} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade pellucid"
+            f"{path}: format_version = {shown(found)} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade "
+            "pellucid"
         )
     try:
         return validated(ModelDescription, table, place=str(path))
@@ -244,6 +245,7 @@ def read_description(folder: Path) -> ModelDescription:
 
 def _save_tokenizer(folder: Path, tokenizer: Tokenizer, disk: Disk) -> dict[str, str]:
     target = folder / _TOKENIZER
+    refuse_links([target])
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
         names = sorted(tokenizer.save(Path(scratch)))
         hashes = {f"{_TOKENIZER}/{name}": sha256_of(Path(scratch) / name) for name in names}
@@ -265,7 +267,7 @@ def _verify_files(folder: Path, description: ModelDescription) -> None:
         raise BundleError(f"{folder / _DESCRIPTION}: [files] does not list the weights {description.weights!r}")
     present = {f"{_TOKENIZER}/{path.name}" for path in (folder / _TOKENIZER).glob("*") if path.name[0] != "."}
     if unlisted := sorted(present - description.files.keys()):
-        raise BundleError(f"{folder}: {', '.join(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
+        raise BundleError(f"{folder}: {told(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
     verify_files(folder / _DESCRIPTION, description.files)
 
 
@@ -277,7 +279,7 @@ def verify_files(description: Path, files: Mapping[str, str]) -> None:
     """
     for name, expected in sorted(files.items()):
         if not re.fullmatch(r"(tokenizer/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise BundleError(f"{description}: file name {name!r} is not one that a model folder may hold")
+            raise BundleError(f"{description}: file name {shown(name)} is not one that a model folder may hold")
         path = description.parent / name
         if path.is_symlink():
             raise BundleError(

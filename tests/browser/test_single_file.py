@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pellucid
-from pellucid.jobs.trace import Trace
+from pellucid.jobs.surface import Trace
 from pellucid.page.single_file import view_names
 
 from .conftest import OpenPage

@@ -11,8 +11,7 @@ import torch
 
 from pellucid.analysis.equations import rules_of
 from pellucid.config import ModelConfig, TranslationConfig
-from pellucid.jobs.surface import trace
-from pellucid.jobs.trace import Trace
+from pellucid.jobs.surface import Trace, trace
 from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
 from pellucid.translation.translator import Translator
 

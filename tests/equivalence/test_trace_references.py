@@ -17,8 +17,7 @@ from pellucid.analysis.atlas import head_table
 from pellucid.bundle import load_bundle
 from pellucid.jobs.models import translator_of
 from pellucid.jobs.serve import walkthrough_folder
-from pellucid.jobs.surface import trace
-from pellucid.jobs.trace import Trace
+from pellucid.jobs.surface import Trace, trace
 from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
 from pellucid.tracing.forced_pass import forced_pass
 from pellucid.translation.translator import Translator

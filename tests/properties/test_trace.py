@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.config import ModelConfig, TranslationConfig
-from pellucid.jobs.surface import trace
-from pellucid.jobs.trace import Trace
+from pellucid.jobs.surface import Trace, trace
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.tracing.words import merge_words

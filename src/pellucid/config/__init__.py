@@ -14,7 +14,7 @@ from pellucid.config.model import (
     PositionLayout,
     SpecialIds,
 )
-from pellucid.config.recipe import Recipe, load_recipe, recipe_from, to_toml, validated
+from pellucid.config.recipe import Recipe, load_recipe, read_toml, recipe_from, to_toml, validated
 from pellucid.config.training import BatchType, DecayMethod, TrainingConfig
 from pellucid.config.translation import LengthPenalty, TranslationConfig
 
@@ -38,6 +38,7 @@ __all__ = [
     "TrainingConfig",
     "TranslationConfig",
     "load_recipe",
+    "read_toml",
     "recipe_from",
     "to_toml",
     "validated",

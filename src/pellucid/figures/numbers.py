@@ -145,11 +145,11 @@ def read_metrics(run_folder: Path) -> Metrics:
         try:
             row = json.loads(line)
             if row["kind"] == "step":
-                steps.append((row["step"], float(row["loss"]), float(row["learning_rate"])))
+                steps.append((float(row["step"]), float(row["loss"]), float(row["learning_rate"])))
             elif row["kind"] == "validation":
-                validations.append((row["step"], float(row["loss"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}:{number}: this line is no measurement of a run ({error})") from None
+                validations.append((float(row["step"]), float(row["loss"])))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise DataError(f"{path}:{number}: this line is no measurement of a run ({str(error)[:200]})") from None
     if not steps:
         raise DataError(f"{path}: it has no training steps yet; wait until the run has made some")
     training, validation = np.array(steps, dtype=float), np.array(validations, dtype=float).reshape(-1, 2)

@@ -28,11 +28,14 @@ from pellucid.text.corpus import CorpusFacts, SentencePair, read_pairs, verify_c
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 from pellucid.training.resuming import refuse_changes
+from pellucid.untrusted import parse_json, read_at_most, shown
 
 __all__ = ["PreparedData", "cleaned_pairs", "prepare"]
 
 _LARGEST_HELD_OUT = 1000
 _HELD_OUT_SHARE = 100
+_LARGEST_RECORD_BYTES = 16 << 20
+_MOST_VALUES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,8 @@ def prepare(
     if stamp is not None and stamp.get("fingerprint") == key:
         try:
             found = _open(recipe, folder, key, tuple(stamp["summary"]))
-        except (PellucidError, OSError, KeyError, ValueError) as error:
-            say(f"{folder}: is damaged ({error}); made again")
+        except (PellucidError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+            say(f"{folder}: is damaged ({str(error)[:500]}); made again")
         else:
             say(f"{folder}: prepared before from the same files and settings; used again")
             return found
@@ -216,7 +219,10 @@ def _write_validation_text(folder: Path, pairs: Iterator[SentencePair]) -> None:
 def _validation_text(folder: Path) -> Iterator[SentencePair]:
     with (folder / "valid.jsonl").open("rb") as file:
         for row in file:
-            yield SentencePair(**json.loads(row))
+            pair = SentencePair(**json.loads(row))
+            if not isinstance(pair.source, str) or not isinstance(pair.target, str):
+                raise ValueError(f"valid.jsonl holds {shown(pair)}, which is no sentence pair")
+            yield pair
 
 
 def _in_words(report: CleaningReport) -> str:
@@ -226,7 +232,7 @@ def _in_words(report: CleaningReport) -> str:
 
 def _read_table(path: Path) -> dict[str, Any] | None:
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = parse_json(read_at_most(path, _LARGEST_RECORD_BYTES), most_values=_MOST_VALUES)
     except (OSError, ValueError):
         return None
     return table if isinstance(table, dict) else None

@@ -3,7 +3,7 @@
 It is one forced pass, over the source and the whole target, in evaluation mode, without padding and without a
 cache; the decoder sees no later piece, so the numbers are those of the search. With it come the record of
 the search, and where all of it comes from. ``making.py`` makes one, ``file.py`` keeps it; what people do with one
-(check, draw, show in a page) is added by ``jobs/trace.py``. Read ``sites.py`` next.
+(check, draw, show in a page) is added by ``jobs/surface.py``. Read ``sites.py`` next.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from pellucid.figures import palette
 from pellucid.figures import plots as figures
 from pellucid.figures.canvas import families_for, paper_style
 from pellucid.figures.plots import Plots
-from pellucid.jobs.trace import Trace
+from pellucid.jobs.surface import Trace
 from pellucid.translation.translator import Translator
 
 SENTENCE = "ein Hund rennt"

@@ -15,8 +15,8 @@ import pytest
 from tests.unit.tracing.kit import make_translator
 
 from pellucid.errors import DataError, RequestError
+from pellucid.jobs.surface import Trace
 from pellucid.jobs.surface import trace as make_trace
-from pellucid.jobs.trace import Trace
 from pellucid.page.notebook import attention_png, mime_bundle, notebook_html
 from pellucid.page.single_file import StartView, record_of, single_file, view_names
 

@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from pellucid.jobs.trace import Trace
+from pellucid.jobs.surface import Trace
 from pellucid.page import answers_trace
 from pellucid.page.answers_model import model_answer
 from pellucid.page.answers_trace import make_record, trace_answer

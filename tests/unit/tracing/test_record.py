@@ -12,8 +12,7 @@ import torch
 import pellucid
 from pellucid.bundle import read_description, save_bundle
 from pellucid.errors import IncompatibleModelError, RequestError
-from pellucid.jobs.surface import trace
-from pellucid.jobs.trace import Trace
+from pellucid.jobs.surface import Trace, trace
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.sites import all_sites

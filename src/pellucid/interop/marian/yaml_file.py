@@ -7,19 +7,20 @@ deeper tables, a name twice and a second document are refused, each with its lin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 
 import yaml
 
 from pellucid.errors import BundleError
+from pellucid.untrusted import parse_json
 
 __all__ = ["Settings", "read_settings", "read_vocabulary"]
 
 Settings = dict[str, str | list[str]]
 """What a file of settings holds: texts as they stand there, or lists of them."""
 
+_MOST_VALUES: Final = 1 << 22
 _Entry = tuple[int, str, str | list[str]]
 # YAML 1.1, which PyYAML reads, ends a line at these; YAML 1.2, which Marian writes, has them inside a piece. While a
 # text is read, characters that Unicode keeps for such internal use stand for them.
@@ -63,8 +64,9 @@ def read_vocabulary(text: str, *, place: str) -> dict[str, int]:
 
 def _json_pairs(text: str, place: str) -> list[tuple[str, int]]:
     try:
-        pairs: list[tuple[str, int]] = json.loads(text, object_pairs_hook=list)
-    except (ValueError, RecursionError) as error:
+        raw = text.encode("utf-8", "surrogatepass")
+        pairs = cast(list[tuple[str, int]], parse_json(raw, most_values=_MOST_VALUES, pairs=list))
+    except ValueError as error:
         raise BundleError(f"{place}: begins like JSON but is not JSON ({str(error)[:100]})") from None
     if not all(type(number) is int for _, number in pairs):
         raise BundleError(f"{place}: must map each piece to its id")
