@@ -20,7 +20,7 @@ from pellucid.config import load_recipe
 from pellucid.errors import StoppedError
 from pellucid.jobs.train import train
 from pellucid.runtime import Runtime
-from pellucid.training.records import StartRecord, StepRecord
+from pellucid.training.reporter import StartRecord, StepRecord
 
 
 class TimedScreen(TrainingScreen):

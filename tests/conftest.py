@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 # The same examples every time: a gate that fails by chance teaches people to press the button again.
@@ -14,6 +17,18 @@ settings.load_profile("gate")
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every command that they start would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tests remember out of the user's cache folder, and what is there out of the tests."""
+    before = os.environ.get("PELLUCID_CACHE")
+    os.environ["PELLUCID_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["PELLUCID_CACHE"]
+    else:
+        os.environ["PELLUCID_CACHE"] = before
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

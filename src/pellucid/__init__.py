@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pellucid.config import Recipe
     from pellucid.errors import PellucidError
-    from pellucid.jobs.surface import load, load_recipe, trace, train
+    from pellucid.jobs.surface import Trace, load, load_recipe, trace, train
     from pellucid.model.transformer import Transformer
-    from pellucid.tracing.record import Trace
     from pellucid.translation.hypothesis import Translation
     from pellucid.translation.translator import Translator
 
@@ -41,7 +40,7 @@ __version__ = _version("pellucid")
 _HOMES = {
     "PellucidError": "pellucid.errors",
     "Recipe": "pellucid.config",
-    "Trace": "pellucid.tracing.record",
+    "Trace": "pellucid.jobs.surface",
     "Transformer": "pellucid.model.transformer",
     "Translation": "pellucid.translation.hypothesis",
     "Translator": "pellucid.translation.translator",

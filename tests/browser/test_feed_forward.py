@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from pellucid.figures.palette import NEGATIVE, POSITIVE, mix
-from pellucid.tracing.record import Trace
+from pellucid.jobs.surface import Trace
 
 from .conftest import OpenPage, Serve
 from .models import Shown, save_random_model

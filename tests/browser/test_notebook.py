@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pellucid
-from pellucid.tracing.record import Trace
+from pellucid.jobs.surface import Trace
 
 from .conftest import OpenPage
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import pellucid
+from pellucid.jobs.surface import Trace
 from pellucid.page.single_file import view_names
-from pellucid.tracing.record import Trace
 
 from .conftest import OpenPage
 

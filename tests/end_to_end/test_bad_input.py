@@ -149,7 +149,7 @@ SETTINGS = [
         recipe("[training.seed" + ".a" * 5000 + "]\nb = 1"),
         RECIPE,
         1,
-        ("r.toml", "training.seed", "nested thousands of levels deep"),
+        ("r.toml", "TOML", "5,002 parts"),
     ),
     Case(
         "a setting nested without end",

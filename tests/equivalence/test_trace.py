@@ -11,9 +11,8 @@ import torch
 
 from pellucid.analysis.equations import rules_of
 from pellucid.config import ModelConfig, TranslationConfig
+from pellucid.jobs.surface import Trace, trace
 from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
-from pellucid.tracing.making import trace
-from pellucid.tracing.record import Trace
 from pellucid.translation.translator import Translator
 
 from .numpy_transformer import NumpyTransformer

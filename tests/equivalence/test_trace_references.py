@@ -17,10 +17,9 @@ from pellucid.analysis.atlas import head_table
 from pellucid.bundle import load_bundle
 from pellucid.jobs.models import translator_of
 from pellucid.jobs.serve import walkthrough_folder
+from pellucid.jobs.surface import Trace, trace
 from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
 from pellucid.tracing.forced_pass import forced_pass
-from pellucid.tracing.making import trace
-from pellucid.tracing.record import Trace
 from pellucid.translation.translator import Translator
 
 from .test_numpy_forward import VARIANTS, Tape, inputs, make

@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.config import ModelConfig, TranslationConfig
+from pellucid.jobs.surface import Trace, trace
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
-from pellucid.tracing.making import trace
-from pellucid.tracing.record import Trace
 from pellucid.tracing.words import merge_words
 from pellucid.translation.translator import Translator
 

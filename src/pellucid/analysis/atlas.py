@@ -24,15 +24,13 @@ Read ``health.py`` next.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from pellucid.tracing.predictions import Array
+from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
-
-if TYPE_CHECKING:
-    from pellucid.tracing.record import Trace
 
 __all__ = ["LABELS", "LARGEST_SIDE", "atlas", "head_table", "is_special", "pooled", "weights_by_kind"]
 

@@ -9,35 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from pellucid.errors import RequestError
 from pellucid.tracing.predictions import Array
-from pellucid.tracing.sites import AttentionKind
+from pellucid.tracing.record import Trace
+from pellucid.tracing.sites import AttentionKind, refuse_outside
 from pellucid.tracing.tokens import Labels, Tokens
 from pellucid.tracing.words import Word, merge_words
 
-if TYPE_CHECKING:
-    from pellucid.tracing.record import Trace
-
 __all__ = [
-    "KIND_NAMES",
     "MERGING_RULE",
     "AttentionPicture",
     "attention_picture",
     "axis_words",
-    "kind_named",
     "merge_matrix",
     "merge_rows",
+    "refuse_heads",
 ]
 
-KIND_NAMES: Final = {
-    "encoder": AttentionKind.ENCODER,
-    "decoder": AttentionKind.DECODER,
-    "cross": AttentionKind.CROSS,
-}
 MERGING_RULE: Final = "words: summed over the pieces looked at, averaged over the pieces that look"
 
 
@@ -71,19 +63,16 @@ class AttentionPicture:
         return f"each row looks at the columns: it was fed the {unit} on its left and predicts the one on its right"
 
 
-def kind_named(name: str) -> AttentionKind:
-    """Return the attention called ``encoder``, ``decoder`` or ``cross``, or by its whole name.
+def refuse_heads(heads: Sequence[int], count: int) -> None:
+    """Refuse a choice of heads that no picture can show.
 
     Raises:
-        RequestError: there is none.
+        RequestError: one does not exist, none is chosen, or one is chosen twice.
     """
-    kind = KIND_NAMES.get(name) or next((kind for kind in AttentionKind if kind.value == name), None)
-    if kind is None:
-        raise RequestError(
-            f"kind = {name!r}; allowed are 'encoder' and 'decoder' for their self-attention, and 'cross' for the "
-            "decoder's attention over the encoder"
-        )
-    return kind
+    for head in heads:
+        refuse_outside("head", head, range(count))
+    if not heads or len(set(heads)) < len(heads):
+        raise RequestError(f"heads = {list(heads)}; name each head once, and at least one")
 
 
 def attention_picture(
@@ -94,19 +83,15 @@ def attention_picture(
     Raises:
         RequestError: there is no such kind, layer or head, or a head is named twice.
     """
-    wanted = kind_named(kind)
+    wanted = AttentionKind.named(kind)
     layers = sorted({int(site.split(".")[1]) for site in trace.sites if _is_of(site, wanted)})
     if not layers:
         raise RequestError(f"this trace holds no {wanted.value} weights; its attention sites are in trace.sites")
     layer = layers[-1] if layer is None else layer
-    if layer not in layers:
-        raise RequestError(f"layer = {layer}; this trace has {_range(layers)} for kind {kind!r}, counted from 0")
+    refuse_outside("layer", layer, layers)
     weights = trace[f"{wanted.at(layer)}.weights"]
     heads = tuple(range(len(weights)) if heads is None else heads)
-    wrong = [head for head in heads if not 0 <= head < len(weights)]
-    if wrong or not heads or len(set(heads)) < len(heads):
-        said = f"head {wrong[0]} does not exist" if wrong else "name each head once, and at least one"
-        raise RequestError(f"heads = {list(heads)}: {said}; there are heads {_range(range(len(weights)))}")
+    refuse_heads(heads, len(weights))
     labels = trace.tokens.labels(wanted)
     chosen = weights[list(heads)]
     if words:
@@ -178,7 +163,3 @@ def _word_labels(tokens: Tokens, kind: AttentionKind, rows: Sequence[Word], colu
 
 def _is_of(site: str, kind: AttentionKind) -> bool:
     return site.endswith(".weights") and AttentionKind.of(site) is kind
-
-
-def _range(numbers: Sequence[int]) -> str:
-    return f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]} only"

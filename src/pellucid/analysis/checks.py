@@ -11,19 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
 
 from pellucid.analysis.equations import Rule, rules_of
+from pellucid.model.transformer import Transformer
 from pellucid.tracing.predictions import Array, entropy, log_sum_exp
+from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind, expected_shape
 from pellucid.translation.hypothesis import length_divisor
-
-if TYPE_CHECKING:
-    from pellucid.model.transformer import Transformer
-    from pellucid.tracing.record import Trace
 
 __all__ = ["CheckReport", "Identity", "Skipped", "check"]
 
@@ -90,7 +88,7 @@ class CheckReport:
 
 
 def check(trace: Trace) -> CheckReport:
-    """Test every identity of a trace."""
+    """Test every identity that must hold between the stored numbers; never raises for one that does not."""
     checker = _Checker(trace)
     results: list[_Result] = [*checker.labels(), *checker.attentions(), *checker.equations()]
     results += [*checker.predictions(), *checker.hypothesis()]

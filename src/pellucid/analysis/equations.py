@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -16,12 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from pellucid.config import Activation, ModelConfig, NormOrder
-from pellucid.model.transformer import ZERO_VECTOR_ID
+from pellucid.model.transformer import ZERO_VECTOR_ID, Transformer
 from pellucid.tracing.predictions import Array, log_sum_exp
-
-if TYPE_CHECKING:
-    from pellucid.model.transformer import Transformer
-    from pellucid.tracing.tokens import Tokens
+from pellucid.tracing.tokens import Tokens
 
 __all__ = ["Rule", "head_vectors", "rules_of"]
 

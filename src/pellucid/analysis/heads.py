@@ -7,7 +7,6 @@ value vector moves nothing; these vectors show what moved. Read ``tracing/file.p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,10 +14,8 @@ import torch
 from pellucid.analysis.equations import head_vectors
 from pellucid.errors import RequestError
 from pellucid.tracing.predictions import Array
+from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
-
-if TYPE_CHECKING:
-    from pellucid.tracing.record import Trace
 
 __all__ = ["HeadShares", "head_shares"]
 
@@ -46,7 +43,11 @@ class HeadShares:
 
 
 def head_shares(trace: Trace, place: str) -> HeadShares:
-    """See ``Trace.head_shares``."""
+    """Return what each head of an attention, such as ``decoder.3.cross_attention``, adds to its output.
+
+    Raises:
+        RequestError: there is no such attention, or the model is not at hand.
+    """
     places = [site.removesuffix(".context") for site in trace.sites if site.endswith("_attention.context")]
     kind = AttentionKind.of(place)
     if kind is None or place not in places:

@@ -21,17 +21,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from pellucid.analysis.atlas import is_special
 from pellucid.tracing.predictions import Array
+from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
 from pellucid.translation.flags import most_repeats
-
-if TYPE_CHECKING:
-    from pellucid.tracing.record import Trace
 
 __all__ = ["THRESHOLDS", "HealthSign", "end_probabilities", "health_of"]
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from pellucid.cli.console import error_console
-from pellucid.training.records import SavedRecord, StartRecord, StepRecord, ValidationRecord
+from pellucid.training.reporter import SavedRecord, StartRecord, StepRecord, ValidationRecord
 
 __all__ = ["TrainingScreen"]
 

@@ -9,7 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,17 +27,14 @@ from pellucid.figures.canvas import (
     SEQUENTIAL_SCALE,
     Sheet,
     display_label,
+    families_for,
     paper_style,
     text_width,
     wrapped,
 )
-from pellucid.figures.fonts import families_for, need_glyphs
 from pellucid.figures.palette import HEAD_COLOURS, HEAD_DASHES
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.tokens import Labels
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["attention_caption", "draw_links", "draw_matrices", "links_caption", "sentence_case"]
 
@@ -86,8 +84,6 @@ def draw_matrices(
     """Draw matrices [panels, rows, columns] with the same labels, on one scale from 0 to ``most``."""
     families = families_for(font)
     with paper_style(families):
-        everything = (labels.rows, labels.columns, labels.predicts or (), titles, caption, (unit,))
-        need_glyphs((display_label(text) for texts in everything for text in texts), families)
         sides = _Labels.of(labels)
         height, width = _CELL * panels.shape[1], _CELL * panels.shape[2]
         width = max(width, text_width(titles, size=_TITLE_SIZE))
@@ -187,7 +183,6 @@ def draw_links(
             # Pieces stand apart: in one text, a piece from right to left would turn the row round.
             columns.insert(1, list(map(display_label, labels.predicts)))
             headings[:1] = ["fed", "predicts"]
-        need_glyphs((*(label for column in columns for label in column), *headings, *caption), families)
         rooms = [max(text_width(c, size=8), text_width([h])) for c, h in zip(columns, headings, strict=True)]
         step = 0.19
         length = max(map(len, columns))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import unicodedata
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -16,11 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import matplotlib
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 
 from pellucid.durable import Disk
@@ -36,6 +40,7 @@ __all__ = [
     "SEQUENTIAL_SCALE",
     "Sheet",
     "display_label",
+    "families_for",
     "paper_style",
     "save_figure",
     "text_width",
@@ -47,6 +52,10 @@ QUIET: Final = "#5f656d"
 FAINT: Final = "#c9cccf"
 LABEL_SIZE: Final = 7.0
 ENDINGS: Final = (".pdf", ".svg", ".png")
+BUNDLED_FAMILY: Final = "DejaVu Sans"
+"""Comes with matplotlib, so a figure looks the same everywhere; Latin, Greek, Cyrillic, Arabic, Hebrew and more."""
+_FONT_FILES: Final = (".ttf", ".otf", ".ttc")
+_MISSING_GLYPH: Final = re.compile(r"Glyph (\d+) .* missing from font\(s\) (.*)\.")
 _DPI: Final = 300
 
 
@@ -108,7 +117,11 @@ class Sheet(Figure):
 
 @contextmanager
 def paper_style(families: Sequence[str]) -> Iterator[None]:
-    """Draw in the style of this house, whatever the user's own settings of matplotlib are."""
+    """Draw in the style of this house, whatever the user's own settings of matplotlib are.
+
+    Raises:
+        RequestError: a character is in none of the fonts. matplotlib only warns, and draws a box in its place.
+    """
     own: dict[Any, Any] = {  # matplotlib's stubs spell out every key
         "font.family": list(families),
         "font.size": LABEL_SIZE,
@@ -131,8 +144,54 @@ def paper_style(families: Sequence[str]) -> Iterator[None]:
         "pdf.fonttype": 42,
         "pdf.compression": 6,
     }
-    with matplotlib.rc_context(own):
-        yield
+    try:
+        with matplotlib.rc_context(own), warnings.catch_warnings():
+            warnings.filterwarnings("error", _MISSING_GLYPH.pattern, UserWarning)
+            yield
+    except UserWarning as warning:
+        if not (missing := _MISSING_GLYPH.match(str(warning))):
+            raise
+        character = chr(int(missing[1]))
+        raise RequestError(
+            f"no glyph for {character} (U+{ord(character):04X}, {unicodedata.name(character, 'unnamed')}) in "
+            f"{missing[2]}; name an installed family that has it, or a font file: font='path/to/font.ttf', on the "
+            "command line --font path/to/font.ttf"
+        ) from None
+
+
+def families_for(font: str | Path | None) -> tuple[str, ...]:
+    """Return the families that draw text, in order: the one asked for, then the bundled one.
+
+    Args:
+        font: a font file, or the name of an installed family.
+
+    Raises:
+        RequestError: there is no such file or family.
+    """
+    if font is None:
+        return (BUNDLED_FAMILY,)
+    is_file = isinstance(font, Path) or str(font).lower().endswith(_FONT_FILES)
+    family = _family_of(Path(font)) if is_file else str(font)
+    try:
+        font_manager.findfont(FontProperties(family=[family]), fallback_to_default=False)
+    except ValueError:
+        raise RequestError(
+            f"font = {str(font)!r} is no installed font family; give the name of one, or the path of a file "
+            f"that ends in {', '.join(_FONT_FILES)}"
+        ) from None
+    return (family,) if family == BUNDLED_FAMILY else (family, BUNDLED_FAMILY)
+
+
+def _family_of(path: Path) -> str:
+    known = {entry.fname: entry.name for entry in reversed(font_manager.fontManager.ttflist)}
+    whole = str(path.resolve())
+    if whole in known:
+        return known[whole]
+    try:
+        font_manager.fontManager.addfont(whole)
+    except (OSError, RuntimeError) as error:
+        raise RequestError(f"font = {str(path)!r} cannot be read as a font file: {error}") from None
+    return next(entry.name for entry in font_manager.fontManager.ttflist if entry.fname == whole)
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:

@@ -24,14 +24,15 @@ from pellucid.figures.canvas import (
     QUIET,
     Sheet,
     display_label,
+    families_for,
     paper_style,
     text_width,
 )
-from pellucid.figures.fonts import families_for, need_glyphs
 from pellucid.tracing.predictions import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
 
 __all__ = ["Metrics", "draw_loss", "draw_positions", "draw_softmax", "read_metrics"]
 
@@ -62,7 +63,6 @@ def draw_positions(table: Array, *, layout: str, font: str | Path | None, proven
         "Row t is added to the embedding of token t.",
     )
     with paper_style(families):
-        need_glyphs(caption, families)
         width = 5.2
         height = float(np.clip(0.05 * len(table), 0.8, 5.0))
         sheet = Sheet(6.3, height + 1.35, families=families, title=caption[0], provenance=provenance)
@@ -107,7 +107,6 @@ def draw_softmax(
         f"Fed {display_label(fed)}, chosen {display_label(chosen)} with probability {chosen_probability:.4f}.",
     )
     with paper_style(families):
-        need_glyphs((*labels, *caption), families)
         room = max(text_width(labels, size=8), 0.3)
         height = 0.19 * len(labels)
         width = max(0.3 + room + 3.9, text_width(caption) + 0.6)
@@ -146,11 +145,11 @@ def read_metrics(run_folder: Path) -> Metrics:
         try:
             row = json.loads(line)
             if row["kind"] == "step":
-                steps.append((row["step"], float(row["loss"]), float(row["learning_rate"])))
+                steps.append((float(row["step"]), float(row["loss"]), float(row["learning_rate"])))
             elif row["kind"] == "validation":
-                validations.append((row["step"], float(row["loss"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}:{number}: this line is no measurement of a run ({error})") from None
+                validations.append((float(row["step"]), float(row["loss"])))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise DataError(f"{path}:{number}: this line is no measurement of a run ({str(error)[:200]})") from None
     if not steps:
         raise DataError(f"{path}: it has no training steps yet; wait until the run has made some")
     training, validation = np.array(steps, dtype=float), np.array(validations, dtype=float).reshape(-1, 2)
@@ -166,7 +165,6 @@ def draw_loss(metrics: Metrics, *, font: str | Path | None, provenance: dict[str
         f"Faint: every step. Line: mean of the last {window}. Points: validation. Below: learning rate.",
     )
     with paper_style(families):
-        need_glyphs(caption, families)
         sheet = Sheet(5.2, 4.1, families=families, title=caption[0], provenance=provenance)
         axes = sheet.place(0.62, 0.25, 4.2, 2.2)
         axes.plot(metrics.steps, metrics.losses, color=_OTHER_BAR, linewidth=0.6, gid="every step")

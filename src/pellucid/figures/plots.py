@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pellucid.analysis.attention_picture import attention_picture, axis_words, kind_named, merge_rows
+from pellucid.analysis.attention_picture import attention_picture, axis_words, merge_rows
+from pellucid.analysis.heads import head_shares
 from pellucid.errors import ConfigError, RequestError
+from pellucid.text.tokenizer import Tokenizer
+from pellucid.tracing.record import Trace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pellucid.text.tokenizer import Tokenizer
-    from pellucid.tracing.record import Trace
 
 __all__ = ["FIGURES", "Plots", "figure_named", "loss", "refuse_misfit", "save_figure"]
 
@@ -137,10 +138,10 @@ class Plots:
         from pellucid.tracing.tokens import Labels
 
         picture = attention_picture(self.trace, kind, layer=layer, words=words)
-        norms = self.trace.head_shares(picture.kind.at(picture.layer)).norms.T
+        norms = head_shares(self.trace, picture.kind.at(picture.layer)).norms.T
         unit = "word" if words else "piece"
         if words:
-            norms = merge_rows(norms, axis_words(self.trace.tokens, kind_named(kind))[0])
+            norms = merge_rows(norms, axis_words(self.trace.tokens, picture.kind)[0])
         rows, predicts = picture.labels.rows, picture.labels.predicts
         reading = f"Each row is a {unit}" if predicts is None else f"Each row was fed one {unit} and predicts the next"
         caption = [

@@ -11,7 +11,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rich.cells import cell_len
 
@@ -19,9 +19,7 @@ from pellucid.analysis.attention_picture import MERGING_RULE, AttentionPicture, 
 from pellucid.errors import RequestError
 from pellucid.figures.palette import SEQUENTIAL_DARK, ink_on, mix
 from pellucid.tracing.predictions import Array
-
-if TYPE_CHECKING:
-    from pellucid.tracing.record import Trace
+from pellucid.tracing.record import Trace
 
 __all__ = ["TerminalStyle", "attention_text", "fitted", "shown", "style_for"]
 

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pellucid.config import ModelConfig, TranslationConfig
-
-if TYPE_CHECKING:
-    from pellucid.model.transformer import Transformer
-    from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.model.transformer import Transformer
+from pellucid.text.subword import SentencePieceTokenizer
 
 __all__ = ["ForeignModel", "Refusal", "refusal_message"]
 

@@ -29,6 +29,7 @@ from pellucid.interop.marian.reference import MarianNpzReference
 from pellucid.interop.onnx.engines import OnnxEvaluator, OnnxRuntime
 from pellucid.interop.onnx.writing import write_onnx
 from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine
+from pellucid.text.subword import SentencePieceTokenizer
 
 __all__ = ["FORMATS", "Format", "engine_of", "format_named", "format_of"]
 
@@ -164,8 +165,6 @@ def engine_of(model: ForeignModel | Bundle, *, name: str) -> PellucidEngine:
     Raises:
         ConfigError: its tokenizer is of a kind that formats cannot hold.
     """
-    from pellucid.text.subword import SentencePieceTokenizer
-
     if not isinstance(model.tokenizer, SentencePieceTokenizer):
         raise ConfigError("only models with SentencePiece tokenizers are exchanged")
     return PellucidEngine(model.model, model.tokenizer, name=name)

@@ -31,11 +31,14 @@ from pellucid.text.tags import refuse_unknown_tags, tagged, tags_of
 from pellucid.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 from pellucid.text.unknown import refuse_unknown
 from pellucid.training.resuming import refuse_changes
+from pellucid.untrusted import parse_json, read_at_most, shown
 
 __all__ = ["PreparedData", "cleaned_pairs", "prepare"]
 
 _LARGEST_HELD_OUT = 1000
 _HELD_OUT_SHARE = 100
+_LARGEST_RECORD_BYTES = 16 << 20
+_MOST_VALUES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,8 @@ def prepare(
         try:
             share = stamp.get("share_of_several_sentences")
             found = _open(recipe, folder, key, tuple(stamp["summary"]), share)
-        except (PellucidError, OSError, KeyError, ValueError) as error:
-            say(f"{folder}: is damaged ({error}); made again")
+        except (PellucidError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+            say(f"{folder}: is damaged ({str(error)[:500]}); made again")
         else:
             say(f"{folder}: prepared before from the same files and settings; used again")
             return found
@@ -239,7 +242,10 @@ def _write_validation_text(folder: Path, pairs: Iterator[SentencePair]) -> None:
 def _validation_text(folder: Path) -> Iterator[SentencePair]:
     with (folder / "valid.jsonl").open("rb") as file:
         for row in file:
-            yield SentencePair(**json.loads(row))
+            pair = SentencePair(**json.loads(row))
+            if not isinstance(pair.source, str) or not isinstance(pair.target, str):
+                raise ValueError(f"valid.jsonl holds {shown(pair)}, which is no sentence pair")
+            yield pair
 
 
 def _in_words(report: CleaningReport) -> str:
@@ -249,7 +255,7 @@ def _in_words(report: CleaningReport) -> str:
 
 def _read_table(path: Path) -> dict[str, Any] | None:
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = parse_json(read_at_most(path, _LARGEST_RECORD_BYTES), most_values=_MOST_VALUES)
     except (OSError, ValueError):
         return None
     return table if isinstance(table, dict) else None

@@ -10,6 +10,7 @@ Read ``pellucid.training.trainer`` for the loop itself.
 from __future__ import annotations
 
 import fcntl
+import os
 import signal
 import threading
 import time
@@ -20,25 +21,25 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from safetensors.torch import load_file
 
 from pellucid.bundle import Bundle, load_bundle, save_bundle
-from pellucid.config import Recipe, load_recipe, to_toml
+from pellucid.config import Recipe, to_toml
 from pellucid.durable import DISK
 from pellucid.errors import ConfigError, DataError, StoppedError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.card import write_card
 from pellucid.jobs.prepare import PreparedData, prepare
+from pellucid.jobs.run_folder import mend_model, recorded_facts, refuse_links_in_run
 from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
 from pellucid.text.corpus import SentencePair
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
-from pellucid.training.checkpoints import list_checkpoints, step_of
+from pellucid.training.checkpoints import list_checkpoints
 from pellucid.training.distributed import Ranks, ranks_of_environment
-from pellucid.training.records import Reporter, SilentReporter, TrainingResult
+from pellucid.training.reporter import Reporter, SilentReporter, TrainingResult
 from pellucid.training.resuming import refuse_changes
 from pellucid.translation.translator import Translator
 
@@ -131,6 +132,9 @@ def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: Jo
         evaluator = ValidationBleu(recipe, data, output / "model")
         if recipe.training.valid_bleu_sentences:
             reporter.message(evaluator.to_text())
+        facts = recorded_facts(output)
+        if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
+            mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
         result = trainer.train(
             model,
             data.store,
@@ -147,8 +151,8 @@ def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: Jo
             corpus_weights=[corpus.weight for corpus in recipe.data.train],
             ranks=ranks,
         )
-        if ranks.is_first and not (output / "model" / "model.toml").is_file():
-            _write_lost_model(output, model, result, evaluator)
+        if ranks.is_first:
+            mend_model(output, model, keep=evaluator.keep, is_finished=True, say=reporter.message)
     outcome = TrainOutcome(result, output / "model", time.monotonic() - started)
     reporter.message(outcome.to_text())
     return outcome
@@ -158,22 +162,20 @@ def refuse_occupied(recipe: Recipe, output: Path) -> None:
     """Refuse an output that a run by this recipe may not use, before anything in it is touched.
 
     Raises:
-        DataError: it is a file, or holds a model whose checkpoints are gone.
+        DataError: it is a file, holds links where a run writes, or holds a model whose checkpoints are gone.
         IncompatibleModelError: the run that is there was made with other settings.
     """
     if output.exists() and not output.is_dir():
         raise DataError(f"{output}: is a file; --output names the folder of a run")
+    refuse_links_in_run(output)
     has_begun = bool(list_checkpoints(output / "checkpoints"))
     if not has_begun and any((output / name).exists() for name in ("model.toml", "model/model.toml")):
         raise DataError(
             f"{output}: holds a model but no checkpoints, so its run cannot be continued, and a new run would replace "
             "the model; give another --output, or remove the model"
         )
-    if has_begun and (output / "recipe.toml").is_file():
-        old = load_recipe(output / "recipe.toml")
-        refuse_changes(
-            output, old_settings=_settings_of(old), new_settings=_settings_of(recipe), old_data={}, new_data={}
-        )
+    if (facts := recorded_facts(output)) is not None:
+        refuse_changes(output, old_settings=facts.settings, new_settings=_settings_of(recipe), old_data={}, new_data={})
 
 
 def _settings_of(recipe: Recipe) -> dict[str, object]:
@@ -199,15 +201,6 @@ def _prepare(
     data = prepared() if ranks.is_first else None
     ranks.wait()
     return data or prepared()
-
-
-def _write_lost_model(output: Path, model: Transformer, result: TrainingResult, evaluator: ValidationBleu) -> None:
-    """Write ``model/`` again, which somebody removed from a run that has ended, from the best checkpoint's averages."""
-    folder = output / "checkpoints" / f"step-{result.best_step or 0:08d}"
-    if not folder.is_dir():
-        folder = list_checkpoints(output / "checkpoints")[-1]
-    model.load_state_dict(load_file(folder / "averages.safetensors"))
-    evaluator.keep(model.eval(), {"step": step_of(folder), **result.best})
 
 
 @contextmanager
@@ -309,7 +302,8 @@ class ValidationBleu:
 @contextmanager
 def _one_at_a_time(output: Path) -> Iterator[None]:
     """Hold the run folder while it is trained in; the lock goes with the process, however it ends."""
-    with (output / ".lock").open("w") as lock:
+    # Neither followed nor cut: the file of a stranger's folder may be a link or have another name, too.
+    with os.fdopen(os.open(output / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -31,10 +31,7 @@ from pellucid.page.answers import Answer, Query, json_answer, octets_answer, ref
 from pellucid.page.answers_training import label_smoothing, probe_answer, training_answer
 from pellucid.page.catalogue import Catalogue, OpenedModel, UnknownPathError
 from pellucid.tracing.predictions import Array
-from pellucid.tracing.provenance import provenance_of
-
-if TYPE_CHECKING:
-    from pellucid.tracing.provenance import Provenance
+from pellucid.tracing.provenance import Provenance, provenance_of
 
 __all__ = ["model_answer", "models_answer", "short_provenance", "special_pieces"]
 

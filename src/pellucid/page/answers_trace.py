@@ -18,11 +18,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from pellucid.analysis.atlas import atlas, head_table, is_special
+from pellucid.analysis.checks import CheckReport, check
+from pellucid.analysis.heads import head_shares
 from pellucid.analysis.health import health_of
 from pellucid.config import NormOrder, TranslationConfig
 from pellucid.errors import RequestError
@@ -34,9 +36,6 @@ from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind, Level
-
-if TYPE_CHECKING:
-    from pellucid.analysis.checks import CheckReport
 
 __all__ = ["TraceRecord", "make_record", "relative_changes", "trace_answer"]
 
@@ -118,7 +117,7 @@ def make_record(
     made = make_trace(translator, source, target=target, between_steps=between_steps)
     seconds = time.perf_counter() - start
     between_steps()
-    report = made.check()
+    report = check(made)
     if largest_bytes is not None and made.nbytes > largest_bytes:
         made = made.at_level("attention")
     return TraceRecord(id=trace_id, trace=made, opened=opened, seconds=seconds, report=report)
@@ -189,7 +188,7 @@ def _manifest(record: TraceRecord) -> dict[str, Any]:
     trace = record.trace
     tokens, provenance = trace.tokens, trace.provenance
     configuration = provenance.configuration
-    report = record.report or trace.check()
+    report = record.report or check(trace)
     return {
         "id": record.id,
         "model": record.opened.id if record.opened else None,
@@ -264,7 +263,7 @@ def _shares(trace: Trace, place: str, query: Query) -> Array:
     refuse_unknown(query, "row")
     if AttentionKind.of(place) is None or f"{place}.context" not in trace:
         raise UnknownPathError(f"{place!r} is no attention of this trace; name one like decoder.0.cross_attention")
-    shares = trace.head_shares(place)
+    shares = head_shares(trace, place)
     row = whole_number(query, "row", below=shares.vectors.shape[1])
     if row is None:
         return shares.norms

@@ -6,15 +6,13 @@ Files of others are untrusted: sizes are bounded, and what is damaged is told. R
 from __future__ import annotations
 
 import json
-import tomllib
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from pellucid.errors import RequestError
+from pellucid.config import read_toml
+from pellucid.errors import BundleError, ConfigError, RequestError
+from pellucid.npz_file import open_npz
 from pellucid.page.answers import Answer, json_answer
 from pellucid.page.catalogue import OpenedModel, UnknownPathError, probe_pairs, source_text
 from pellucid.tracing.predictions import Array
@@ -24,6 +22,8 @@ __all__ = ["label_smoothing", "probe_answer", "training_answer"]
 _NUM_TOP: Final = 10
 _MOST_STEP_ROWS: Final = 1000
 _LARGEST_BYTES: Final = 256 << 20
+_LARGEST_PROBE_BYTES: Final = 16 << 20
+"""A probe is of some 150 positions with 50 pieces each; packed or not."""
 _PROBE_ARRAYS: Final = (
     "pair",
     "target_ids",
@@ -41,10 +41,10 @@ def label_smoothing(opened: OpenedModel) -> float | None:
     if opened.run_folder is None:
         return None
     try:
-        recipe = tomllib.loads((opened.run_folder / "recipe.toml").read_text(encoding="utf-8"))
-        value = recipe["training"]["label_smoothing"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        training = read_toml(opened.run_folder / "recipe.toml").get("training")
+    except (OSError, ConfigError):
         return None
+    value = training.get("label_smoothing") if isinstance(training, dict) else None
     return float(value) if isinstance(value, int | float) else None
 
 
@@ -122,12 +122,12 @@ def _metrics(path: Path) -> tuple[list[Table], int]:
         return [], 1
     if path.stat().st_size > _LARGEST_BYTES:
         raise RequestError(f"{path}: {path.stat().st_size:,} bytes are more than can be shown")
-    rows = list(_lines(path))
-    steps = sum(row.get("kind") == "step" for row in rows)
+    # Read twice rather than kept: of a long run a thousandth is shown.
+    steps = sum(row.get("kind") == "step" for row in _lines(path))
     every = -(-steps // _MOST_STEP_ROWS) or 1
     kept: list[Table] = []
     seen = 0
-    for row in rows:
+    for row in _lines(path):
         if row.get("kind") == "step":
             seen += 1
             if (seen - 1) % every and seen != steps:
@@ -149,15 +149,12 @@ def _lines(path: Path) -> Iterator[Table]:
 
 def _probe(path: Path) -> dict[str, Array]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_BYTES:
-                raise RequestError(f"{path}: is larger than a probe can be")
-        with np.load(path, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in _PROBE_ARRAYS}
-        if len({len(array) for array in arrays.values()}) != 1:
-            raise ValueError("its arrays are of different lengths")
-        return arrays
-    except OSError as error:
-        raise RequestError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RequestError(f"{path}: is no probe, or is damaged: {error}") from None
+        with open_npz(path, most_bytes=_LARGEST_PROBE_BYTES, most_ratio=_LARGEST_PROBE_BYTES) as archive:
+            arrays: dict[str, Array] = {name: archive.array(name) for name in _PROBE_ARRAYS}
+    except BundleError as error:
+        raise RequestError(str(error)) from None
+    for name, array in arrays.items():
+        axes, kind = (2, "f") if name.startswith("top_log") else (2, "iu") if name == "top_ids" else (1, "iuf")
+        if array.ndim != axes or array.dtype.kind not in kind or len(array) != len(arrays["pair"]):
+            raise RequestError(f"{path}: is no probe, or is damaged: {name} is {array.dtype} {list(array.shape)}")
+    return arrays

@@ -5,7 +5,6 @@ A snapshot of a run has the id of its model, @ and its step. Read ``answers.py``
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections import OrderedDict
@@ -13,17 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
+
+from torch import Tensor
 
 from pellucid.bundle import Bundle, load_snapshot
 from pellucid.errors import BundleError, RequestError
+from pellucid.text.tokenizer import Tokenizer
 from pellucid.text.vocabulary import WORD_BOUNDARY
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.text.tokenizer import Tokenizer
-    from pellucid.translation.translator import Translator
+from pellucid.translation.translator import Translator
+from pellucid.untrusted import parse_json, read_at_most
 
 __all__ = [
     "WALKTHROUGH_EXAMPLES",
@@ -180,14 +178,13 @@ def probe_pairs(run: Path) -> list[dict[str, list[int]]]:
     """
     path = run / "probes" / "index.json"
     try:
-        if path.stat().st_size > _LARGEST_INDEX_BYTES:
-            raise RequestError(f"{path}: {path.stat().st_size:,} bytes is no index of a few sentence pairs")
-        pairs = json.loads(path.read_text(encoding="utf-8"))["pairs"]
+        table: Any = parse_json(read_at_most(path, _LARGEST_INDEX_BYTES))
+        pairs = table["pairs"]
         return [{name: [int(i) for i in pair[name]] for name in ("source_ids", "target_ids")} for pair in pairs]
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RequestError(f"{path}: is damaged: {error}") from None
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise RequestError(f"{path}: is damaged: {str(error)[:200]}") from None
 
 
 def source_text(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
@@ -233,9 +230,9 @@ def _examples(run: Path | None, translator: Translator) -> tuple[str, ...]:
     if run is None:
         return ()
     try:
-        demo = json.loads((run / "demo.json").read_text(encoding="utf-8"))
+        demo: Any = parse_json(read_at_most(run / "demo.json", _LARGEST_INDEX_BYTES))
         return tuple(str(row[0]) for row in demo["walkthrough"])[:_MOST_EXAMPLES]
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
         pass  # this run was no demo
     try:
         pairs = probe_pairs(run)

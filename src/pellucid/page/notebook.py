@@ -12,17 +12,15 @@ import base64
 import html
 import struct
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from pellucid.errors import PellucidError
 from pellucid.page.single_file import StartView, record_of, single_file
+from pellucid.tracing.predictions import Array
+from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
-
-if TYPE_CHECKING:
-    from pellucid.tracing.predictions import Array
-    from pellucid.tracing.record import Trace
 
 __all__ = ["LARGEST_BYTES", "attention_png", "mime_bundle", "notebook_html"]
 

@@ -25,7 +25,7 @@ from pellucid.page.answers_trace import TraceRecord, trace_answer
 from pellucid.page.assembly import standalone_page, web_files
 from pellucid.page.catalogue import OpenedModel, open_model
 from pellucid.tracing.record import Trace
-from pellucid.tracing.sites import AttentionKind, Level
+from pellucid.tracing.sites import AttentionKind, Level, refuse_outside
 
 __all__ = [
     "LARGEST_BYTES",
@@ -41,7 +41,6 @@ __all__ = [
 LARGEST_BYTES: Final = 64 << 20
 """Of a file, unless its maker says otherwise: what a browser opens without a pause."""
 WEIGHTS: Final = ("none", "layer", "all")
-_KINDS: Final = {"encoder": AttentionKind.ENCODER, "decoder": AttentionKind.DECODER, "cross": AttentionKind.CROSS}
 _POSITIONS_SHOWN: Final = 64
 _TOP_SHOWN: Final = 10
 
@@ -70,26 +69,20 @@ class StartView:
         return urlencode({name: value for name, value in parts.items() if value is not None}, safe=",")
 
     def checked(self, config: ModelConfig) -> StartView:
-        """Return this view if a model has it.
+        """Return this view, its kind by the short name, if a model has it.
 
         Raises:
             RequestError: there is no such view, kind, layer or head.
         """
         if self.view is not None and self.view not in view_names():
             raise RequestError(f"view = {self.view!r}; allowed are {', '.join(view_names())}")
-        if self.kind is not None and self.kind not in _KINDS:
-            raise RequestError(f"kind = {self.kind!r}; allowed are {', '.join(_KINDS)}")
-        depths = {
-            "encoder": [config.num_encoder_layers],
-            None: [config.num_encoder_layers, config.num_decoder_layers],
-        }
-        depth = min(depths.get(self.kind, [config.num_decoder_layers]))
-        if self.layer is not None and not 0 <= self.layer < depth:
-            raise RequestError(f"layer = {self.layer}; layers count from 0, and this model has 0 to {depth - 1}")
+        kind = None if self.kind is None else AttentionKind.named(self.kind)
+        if self.layer is not None:
+            kinds = AttentionKind if kind is None else [kind]
+            refuse_outside("layer", self.layer, min((kind.layers(config) for kind in kinds), key=len))
         for head in self.heads:
-            if not 0 <= head < config.num_heads:
-                raise RequestError(f"head {head} is none of this model; they are 0 to {config.num_heads - 1}")
-        return self
+            refuse_outside("head", head, range(config.num_heads))
+        return replace(self, kind=kind and kind.short)
 
 
 @dataclass(frozen=True)
@@ -243,7 +236,7 @@ def _parts(
 
 def _weights(opened: OpenedModel, places: Sequence[str], start: StartView, wanted: str | None) -> Iterator[_Part]:
     of_model = f"api/models/{opened.id}/weights"
-    own = _KINDS[start.kind or "encoder"].at(start.layer or 0)
+    own = AttentionKind.named(start.kind or "encoder").at(start.layer or 0)
     networks = list(dict.fromkeys(f"{place.rpartition('.')[0]}.feed_forward" for place in places))
     own_network = f"{own.rpartition('.')[0]}.feed_forward"
     for name, chosen, is_wanted in (

@@ -21,6 +21,7 @@ from pellucid.errors import ConfigError, DataError
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.segmenter import Segmenter
 from pellucid.text.sentencepiece_file import MAX_PIECES
+from pellucid.text.sound_files import remember_sound
 from pellucid.text.vocabulary import WORD_BOUNDARY
 
 __all__ = ["AUTO_VOCAB_SIZE", "VocabularyChoice", "train_segmenter", "trainer_options"]
@@ -95,6 +96,7 @@ def train_segmenter(
         reason = f"auto: the alphabet alone needs {least} pieces, so twice as many are used"
         model = _train(sentences, config, size=2 * error.required, threads=threads)
     segmenter = Segmenter(model, place=f"the new {side} tokenizer")
+    remember_sound(model)
     used = len(segmenter.pieces) + reserved - 1
     if used < wanted and config.vocab_size != "auto":
         raise ConfigError(

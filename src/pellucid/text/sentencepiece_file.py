@@ -3,16 +3,17 @@
 The file is a protocol buffer (sentencepiece_model.proto, ``ModelProto``): field 1 the pieces (1 text,
 2 score, 3 type), field 2 how it was trained (3 model type), field 3 the normaliser (1 name, 2 table of
 characters, 3 dummy prefix), field 5 the same for decoding. Only what has to be known is read; the rest is
-stepped over within bounds. Read ``segmenter.py`` next.
+stepped over within bounds. Readers of protocol buffers differ in what they make of oddities (some drop the high bits
+of a key), so a file that two readers could read differently is refused. Read ``segmenter.py`` next.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -23,6 +24,8 @@ __all__ = ["MAX_MODEL_BYTES", "MAX_PIECES", "SentencePieceFile", "fields", "insp
 MAX_MODEL_BYTES: Final = 64 << 20
 MAX_PIECES: Final = 1 << 20
 MAX_PIECE_BYTES: Final = 4096
+_MAX_FIELD_NUMBER: Final = (1 << 29) - 1
+_MAX_VARINT_BYTES: Final = 10
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 _UNKNOWN, _BYTE = 2, 6
 _TYPES: Final = frozenset({1, _UNKNOWN, 3, 4, 5, _BYTE})
@@ -66,22 +69,20 @@ def _inspect(raw: bytes) -> SentencePieceFile:
     pieces: list[str] = []
     types: list[int] = []
     model_type, normaliser, dummy_prefix, table = 1, "", True, b""
-    for number, value in _messages(raw):
+    for number, value in _known_fields(raw, {1: _BYTES, 2: _BYTES, 3: _BYTES, 5: _BYTES}, repeated={1}):
+        message = cast(bytes, value)
         if number == 1:
-            piece, kind = _piece(value, len(pieces))
+            piece, kind = _piece(message, len(pieces))
             pieces.append(piece)
             types.append(kind)
             if len(pieces) > MAX_PIECES:
                 raise ValueError(f"more than {MAX_PIECES:,} pieces")
         elif number == 2:
-            model_type = _integer(value, 3, model_type)
+            model_type = cast(int, dict(_known_fields(message, {3: _VARINT})).get(3, model_type))
         elif number == 3:
-            normaliser = _text(value, 1)
-            table = _blob(value, 2)
-            dummy_prefix = bool(_integer(value, 3, 1))
-            _check_table(table)
+            normaliser, table, dummy_prefix = _normaliser(message)
         elif number == 5:
-            _check_table(_blob(value, 2))
+            _normaliser(message)
     _check_pieces(pieces, types)
     if model_type not in _MODEL_TYPES:
         raise ValueError(f"model type {model_type} is unknown")
@@ -132,41 +133,46 @@ def _check_pieces(pieces: list[str], types: list[int]) -> None:
         raise ValueError(f"it has {types.count(_BYTE)} byte pieces and must have 256 or none")
 
 
+def _normaliser(raw: bytes) -> tuple[str, bytes, bool]:
+    """Return the name, the table of characters, which is checked, and whether a space goes before a text."""
+    found = dict(_known_fields(raw, {1: _BYTES, 2: _BYTES, 3: _VARINT}))
+    name, table, prefix = found.get(1, b""), found.get(2, b""), found.get(3, 1)
+    if prefix not in (0, 1):
+        raise ValueError(f"a switch of its normaliser is {prefix!r}, neither 0 nor 1")
+    _check_table(cast(bytes, table))
+    return cast(bytes, name).decode("utf-8"), cast(bytes, table), prefix == 1
+
+
 def _piece(raw: bytes, index: int) -> tuple[str, int]:
-    text, kind = b"", 1
-    for number, wire, value in fields(raw):
-        if number == 1 and isinstance(value, bytes):
-            text = value
-        elif number == 2 and wire == _FOUR and isinstance(value, bytes):
-            if not math.isfinite(struct.unpack("<f", value)[0]):
-                raise ValueError(f"piece {index} has a score that is no number")
-        elif number == 3 and isinstance(value, int):
-            kind = value
+    found = dict(_known_fields(raw, {1: _BYTES, 2: _FOUR, 3: _VARINT}))
+    text, score, kind = cast(bytes, found.get(1, b"")), cast(bytes, found.get(2, bytes(4))), found.get(3, 1)
+    if not math.isfinite(struct.unpack("<f", score)[0]):
+        raise ValueError(f"piece {index} has a score that is no number")
     if not 0 < len(text) <= MAX_PIECE_BYTES:
         raise ValueError(f"piece {index} has {len(text)} bytes")
     if kind not in _TYPES:
-        raise ValueError(f"piece {index} has the unknown type {kind}")
+        raise ValueError(f"piece {index} has the unknown type {kind!r}")
     return text.decode("utf-8"), kind
 
 
-def _messages(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    for number, _, value in fields(raw):
-        if isinstance(value, bytes):
-            yield number, value
+def _known_fields(
+    raw: bytes, wires: Mapping[int, int], *, repeated: Container[int] = ()
+) -> Iterator[tuple[int, int | bytes]]:
+    """Yield the fields whose numbers are known, in their order, and step over the others.
 
-
-def _integer(raw: bytes, wanted: int, default: int) -> int:
-    values = [v for number, _, v in fields(raw) if number == wanted and isinstance(v, int)]
-    return values[-1] if values else default
-
-
-def _blob(raw: bytes, wanted: int) -> bytes:
-    values = [v for number, _, v in fields(raw) if number == wanted and isinstance(v, bytes)]
-    return values[-1] if values else b""
-
-
-def _text(raw: bytes, wanted: int) -> str:
-    return _blob(raw, wanted).decode("utf-8")
+    A known field of another wire type is unknown to some readers, and of a field that is there twice some take the
+    last and some join both; nobody writes either.
+    """
+    seen: set[int] = set()
+    for number, wire, value in fields(raw):
+        if number not in wires:
+            continue
+        if wire != wires[number]:
+            raise ValueError(f"field {number} has the wire type {wire}, and {wires[number]} is needed")
+        if number in seen and number not in repeated:
+            raise ValueError(f"field {number} stands in a message twice")
+        seen.add(number)
+        yield number, value
 
 
 def fields(raw: bytes) -> Iterator[Field]:
@@ -177,8 +183,11 @@ def fields(raw: bytes) -> Iterator[Field]:
     """
     position = 0
     while position < len(raw):
+        start = position
         key, position = _varint(raw, position)
         number, wire = key >> 3, key & 7
+        if not 0 < number <= _MAX_FIELD_NUMBER:
+            raise ValueError(f"byte {start} starts the field {number}, and a field has a number below 2^29")
         if wire == _VARINT:
             value, position = _varint(raw, position)
             yield number, wire, value
@@ -188,7 +197,7 @@ def fields(raw: bytes) -> Iterator[Field]:
         elif wire in (_FOUR, _EIGHT):
             length = 4 if wire == _FOUR else 8
         else:
-            raise ValueError(f"byte {position} starts no known field")
+            raise ValueError(f"byte {start} starts no known field")
         if length > len(raw) - position:
             raise ValueError("it is cut short")
         yield number, wire, raw[position : position + length]
@@ -196,13 +205,15 @@ def fields(raw: bytes) -> Iterator[Field]:
 
 
 def _varint(raw: bytes, position: int) -> tuple[int, int]:
+    """Read a number of up to 64 bits in its shortest spelling, the only one that all readers take."""
     value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(raw):
+    for index in range(_MAX_VARINT_BYTES):
+        if position + index >= len(raw):
             raise ValueError("it is cut short")
-        byte = raw[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
+        byte = raw[position + index]
+        value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
-            return value, position
-    raise ValueError(f"byte {position} ends no number")
+            if (index and not byte) or value >= 1 << 64:
+                raise ValueError(f"the number at byte {position} is not in its shortest spelling")
+            return value, position + index + 1
+    raise ValueError(f"byte {position} starts no number")

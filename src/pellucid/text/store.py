@@ -26,12 +26,14 @@ from pellucid.errors import DataError, StoppedError
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.text.unknown import UnknownCounter, UnknownPieces
+from pellucid.untrusted import parse_json, read_at_most
 
 __all__ = ["TokenStore", "write_store"]
 
 FORMAT_VERSION: Final = 1
 INDEX_FILE: Final = "index.json"
 CHUNK_PAIRS: Final = 4096
+LARGEST_INDEX_BYTES: Final = 1 << 20
 IDS_BELOW_16_BITS: Final = 1 << 16
 _SIDES: Final = ("source", "target")
 _COLUMNS: Final = ("source.ids", "target.ids", "source.offsets", "target.offsets", "line", "corpus")
@@ -74,10 +76,10 @@ class TokenStore:
         """
         path = folder / INDEX_FILE
         try:
-            index = json.loads(path.read_text(encoding="utf-8"))
+            index = parse_json(read_at_most(path, LARGEST_INDEX_BYTES))
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror}); remove {folder} to make it anew") from None
-        except (ValueError, RecursionError):
+        except ValueError:
             raise DataError(f"{path}: is not JSON; remove {folder} to make it anew") from None
         if not isinstance(index, dict) or index.get("format_version") != FORMAT_VERSION or index.get("variants") != 1:
             raise DataError(f"{path}: is no token store of format {FORMAT_VERSION}; remove {folder} to make it anew")

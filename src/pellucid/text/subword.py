@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.config import SpecialIds
-from pellucid.durable import naming
+from pellucid.durable import DISK
 from pellucid.errors import RequestError
 from pellucid.text.normalisation import Normaliser, refuse_surrogates, without_invisible
 from pellucid.text.segmenter import Segmenter
@@ -239,8 +239,7 @@ class SentencePieceTokenizer:
         }
         contents[DESCRIPTION_FILE] = (json.dumps(description, ensure_ascii=False, indent=2) + "\n").encode()
         for name, raw in contents.items():
-            with naming(folder / name):
-                (folder / name).write_bytes(raw)
+            DISK.write_replacing(folder / name, raw)
         return list(contents)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pellucid.config import ModelConfig
 from pellucid.errors import RequestError
-from pellucid.tracing.sites import AttentionKind
+from pellucid.tracing.sites import AttentionKind, refuse_outside
 
 __all__ = ["AblateHead", "AblationMode", "Edit", "SetAttention", "ZeroValue", "edit_from", "edit_to_table"]
 
@@ -53,8 +53,7 @@ class AblateHead:
 
     def refuse_misfit(self, config: ModelConfig, *, source: int, target: int) -> None:
         """Raise where the model has no such head."""
-        _refuse_layer(self, self.kind, self.layer, config)
-        _refuse_outside(self, "head", self.head, config.num_heads)
+        _refuse_head(self, config)
 
     def apply(self, value: Tensor) -> Tensor:
         """Return the context [batch, heads, time, d_head] with this head's replaced."""
@@ -90,9 +89,9 @@ class SetAttention:
 
     def refuse_misfit(self, config: ModelConfig, *, source: int, target: int) -> None:
         """Raise where the model or the sentence has no such row, or the weights are no attention."""
-        _refuse_layer(self, self.kind, self.layer, config)
-        _refuse_outside(self, "head", self.head, config.num_heads)
-        _refuse_outside(self, "row", self.row, source if self.kind is AttentionKind.ENCODER else target)
+        _refuse_head(self, config)
+        rows = source if self.kind is AttentionKind.ENCODER else target
+        refuse_outside(f"{_name(self)}: row", self.row, range(rows))
         columns = target if self.kind is AttentionKind.DECODER else source
         if len(self.weights) != columns:
             raise RequestError(
@@ -135,7 +134,7 @@ class ZeroValue:
 
     def refuse_misfit(self, config: ModelConfig, *, source: int, target: int) -> None:
         """Raise where the source has no such position."""
-        _refuse_outside(self, "position", self.position, source)
+        refuse_outside(f"{_name(self)}: position", self.position, range(source))
 
     def apply(self, value: Tensor) -> Tensor:
         """Return the values [batch, heads, source, d_head] with this position's zero."""
@@ -191,11 +190,6 @@ def _member(choices: type[_Choice], value: str, name: str) -> _Choice:
         raise RequestError(f"{name} = {value!r}; allowed are {', '.join(map(repr, map(str, choices)))}") from None
 
 
-def _refuse_layer(edit: Edit, kind: AttentionKind, layer: int, config: ModelConfig) -> None:
-    is_encoder = kind is AttentionKind.ENCODER
-    _refuse_outside(edit, "layer", layer, config.num_encoder_layers if is_encoder else config.num_decoder_layers)
-
-
-def _refuse_outside(edit: Edit, name: str, value: int, count: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < count:
-        raise RequestError(f"{_name(edit)}: {name} = {value!r}; allowed are the whole numbers 0 to {count - 1}")
+def _refuse_head(edit: AblateHead | SetAttention, config: ModelConfig) -> None:
+    refuse_outside(f"{_name(edit)}: layer", edit.layer, edit.kind.layers(config))
+    refuse_outside(f"{_name(edit)}: head", edit.head, range(config.num_heads))

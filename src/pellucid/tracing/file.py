@@ -4,7 +4,8 @@
     site/<name>         the arrays of the sites; one with two names is stored once, ``aliases`` has the other
     predictions/<name>  the arrays of the predictions
 
-Files of others are untrusted: sizes are bounded before anything is read.
+Files of others are untrusted: sizes are bounded before anything is read, and every record of the manifest is checked
+to be of the kind that it must be.
 """
 
 from __future__ import annotations
@@ -12,77 +13,65 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pellucid.durable import DISK, refuse_full_disk
-from pellucid.errors import DataError, RequestError
+from pellucid.errors import BundleError, DataError, RequestError
+from pellucid.npz_file import open_npz
 from pellucid.tracing.predictions import Array, Predictions
 from pellucid.tracing.provenance import Provenance
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import Level
 from pellucid.tracing.tokens import Tokens
-from pellucid.tracing.words import Word
 from pellucid.translation.hypothesis import Hypothesis
-from pellucid.translation.observer import Candidate, Expansion, Fate, LiveRow
+from pellucid.translation.observer import Expansion
+from pellucid.untrusted import parse_json, shown
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["FORMAT_VERSION", "are_equal", "content_sha256", "load_trace", "manifest_of", "save_trace", "trace_bytes"]
+__all__ = ["FORMAT_VERSION", "content_sha256", "load_trace", "manifest_of", "save_trace", "trace_bytes"]
 
 FORMAT_VERSION: Final = 1
-_LARGEST_MANIFEST_BYTES: Final = 256 << 20
+_LARGEST_MANIFEST_BYTES: Final = 128 << 20
+_MOST_VALUES: Final = 16 << 20
 _LARGEST_BYTES: Final = 8 << 30
+_LARGEST_RATIO: Final = 20
+"""What ``save_trace`` writes is not packed; packing makes the weights of an attention a few times smaller."""
 
 Table = dict[str, Any]
 
 
+class _Manifest(BaseModel):
+    """The records of a trace as they are stored; nothing is taken for another kind."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    format_version: int
+    source: str
+    text: str
+    level: Level
+    flags: tuple[str, ...]
+    tokens: Tokens
+    hypothesis: Hypothesis | None
+    search: tuple[Expansion, ...]
+    provenance: dict[str, object]
+    aliases: dict[str, str]
+    order: tuple[str, ...]
+
+
 def manifest_of(trace: Trace) -> Table:
     """Return everything but the arrays, as JSON can hold it."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "source": trace.source,
-        "text": trace.text,
-        "level": str(trace.level),
-        "flags": list(trace.flags),
-        "tokens": asdict(trace.tokens),
-        "hypothesis": asdict(trace.hypothesis) if trace.hypothesis else None,
-        "search": [asdict(expansion) for expansion in trace.search],
-        "provenance": trace.provenance.to_table(),
-    }
-
-
-def are_equal(first: Trace, second: Trace) -> bool:
-    """Tell whether two traces hold the same records and the same arrays, bit for bit."""
-    arrays, others = _arrays(first), _arrays(second)
-    return (
-        manifest_of(first) == manifest_of(second)
-        and arrays.keys() == others.keys()
-        and all(_same(array, others[name]) for name, array in arrays.items())
-    )
-
-
-def _same(first: Array, second: Array) -> bool:
-    return (first.dtype, first.shape, first.tobytes()) == (second.dtype, second.shape, second.tobytes())
-
-
-def _arrays(trace: Trace) -> dict[str, Array]:
-    predictions = trace.predictions.arrays() if trace.predictions else {}
-    return {f"site/{site}": array for site, array in trace.arrays.items()} | {
-        f"predictions/{name}": array for name, array in predictions.items()
-    }
+    return {"format_version": FORMAT_VERSION, **trace.records()}
 
 
 def content_sha256(trace: Trace) -> str:
     """Return a digest of the records and arrays of a trace: equal traces have the same, others another."""
     digest = hashlib.sha256(json.dumps(manifest_of(trace), ensure_ascii=False, sort_keys=True).encode("utf-8"))
-    for name, array in sorted(_arrays(trace).items()):
+    for name, array in sorted(trace.named_arrays().items()):
         digest.update(f"\n{name} {array.dtype.str} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
@@ -108,7 +97,7 @@ def trace_bytes(trace: Trace) -> bytes:
     stored: dict[int, str] = {}
     aliases: dict[str, str] = {}
     arrays: dict[str, Array] = {}
-    for name, array in _arrays(trace).items():
+    for name, array in trace.named_arrays().items():
         first = stored.setdefault(id(array), name)
         if first == name:
             arrays[name] = array
@@ -129,38 +118,48 @@ def load_trace(path: Path) -> Trace:
     """
     try:
         arrays = _read(path)
-        manifest = _manifest(path, arrays.pop("manifest", None))
-        return _trace_from(manifest, arrays)
+        return _trace_from(_manifest(path, arrays.pop("manifest", None)), arrays)
+    except BundleError as error:
+        raise DataError(f"{path}: is no trace, or is damaged: {str(error).removeprefix(f'{path}: ')}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, KeyError, RequestError, zipfile.BadZipFile, EOFError, RecursionError) as error:
-        raise DataError(f"{path}: is no trace, or is damaged: {error}") from None
+    except MemoryError:
+        raise DataError(f"{path}: there is not enough memory for this trace") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"]))[:100]
+        raise DataError(
+            f"{path}: is no trace, or is damaged: {place} = {shown(first['input'])}: {first['msg']}"
+        ) from None
+    except (ValueError, TypeError, KeyError, RequestError) as error:
+        raise DataError(f"{path}: is no trace, or is damaged: {str(error)[:300]}") from None
 
 
 def _read(path: Path) -> dict[str, Array]:
-    with zipfile.ZipFile(path) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-        if size > _LARGEST_BYTES:
-            raise DataError(f"{path}: {size:,} bytes unpacked is more than the {_LARGEST_BYTES:,} a trace may have")
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    for array in arrays.values():
-        array.setflags(write=False)
-    return arrays
+    with open_npz(path, most_bytes=_LARGEST_BYTES, most_ratio=_LARGEST_RATIO) as archive:
+        for name, (shape, kind) in archive.shapes().items():
+            if np.dtype(kind).kind not in "biuf":
+                raise ValueError(f"{name} has the number format {kind}")
+            if name == "manifest" and shape[0:1] > (_LARGEST_MANIFEST_BYTES,):
+                raise ValueError(f"its manifest has {shape[0]:,} bytes, and {_LARGEST_MANIFEST_BYTES:,} is the limit")
+        return {name: archive.array(name) for name in archive.names}
 
 
-def _manifest(path: Path, raw: Array | None) -> Table:
-    if raw is None or raw.dtype != np.uint8 or raw.ndim != 1 or raw.size > _LARGEST_MANIFEST_BYTES:
+def _manifest(path: Path, raw: Array | None) -> _Manifest:
+    if raw is None or raw.dtype != np.uint8 or raw.ndim != 1:
         raise DataError(f"{path}: has no manifest, so it is no trace")
-    table = json.loads(raw.tobytes().decode("utf-8"))
+    text = raw.tobytes()
+    table = parse_json(text, most_values=_MOST_VALUES)
     found = table.get("format_version") if isinstance(table, dict) else None
     if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= FORMAT_VERSION:
-        raise DataError(f"{path}: format_version = {found!r}, and this pellucid reads up to {FORMAT_VERSION}; upgrade")
-    return dict(table)
+        raise DataError(
+            f"{path}: format_version = {shown(found)}, and this pellucid reads up to {FORMAT_VERSION}; upgrade"
+        )
+    return _Manifest.model_validate_json(text)
 
 
-def _trace_from(manifest: Table, arrays: Mapping[str, Array]) -> Trace:
-    named = {**arrays, **{name: arrays[first] for name, first in manifest["aliases"].items()}}
+def _trace_from(manifest: _Manifest, arrays: Mapping[str, Array]) -> Trace:
+    named = {**arrays, **{name: arrays[first] for name, first in manifest.aliases.items()}}
     wanted = {field.name for field in fields(Predictions)}
     predictions = {name.removeprefix("predictions/"): a for name, a in named.items() if name.startswith("predictions/")}
     if predictions and predictions.keys() != wanted:
@@ -168,38 +167,14 @@ def _trace_from(manifest: Table, arrays: Mapping[str, Array]) -> Trace:
             f"the predictions are {', '.join(sorted(predictions))}; needed are {', '.join(sorted(wanted))}"
         )
     return Trace(
-        source=manifest["source"],
-        text=manifest["text"],
-        tokens=_tokens(manifest["tokens"]),
-        level=Level(manifest["level"]),
-        arrays={site: named[f"site/{site}"] for site in manifest["order"]},
+        source=manifest.source,
+        text=manifest.text,
+        tokens=manifest.tokens,
+        level=manifest.level,
+        arrays={site: named[f"site/{site}"] for site in manifest.order},
         predictions=Predictions(**predictions) if predictions else None,
-        hypothesis=_hypothesis(manifest["hypothesis"]) if manifest["hypothesis"] else None,
-        search=tuple(_expansion(table) for table in manifest["search"]),
-        flags=tuple(manifest["flags"]),
-        provenance=Provenance.from_table(manifest["provenance"]),
+        hypothesis=manifest.hypothesis,
+        search=manifest.search,
+        flags=manifest.flags,
+        provenance=Provenance.from_table(manifest.provenance),
     )
-
-
-def _tokens(table: Table) -> Tokens:
-    words = {name: tuple(Word(**word) for word in table[name]) for name in ("source_words", "target_words")}
-    return Tokens(**{**_with_tuples(table), **words})
-
-
-def _hypothesis(table: Table) -> Hypothesis:
-    return Hypothesis(**_with_tuples(table))
-
-
-def _expansion(table: Table) -> Expansion:
-    rows: Sequence[Table] = table["rows"]
-    candidates: Sequence[Table] = table["candidates"]
-    return Expansion(
-        sentence=table["sentence"],
-        step=table["step"],
-        rows=tuple(LiveRow(**_with_tuples(row)) for row in rows),
-        candidates=tuple(Candidate(**{**candidate, "fate": Fate(candidate["fate"])}) for candidate in candidates),
-    )
-
-
-def _with_tuples(table: Table) -> Table:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from pellucid.config import SentenceSplitting
 from pellucid.errors import RequestError
-from pellucid.model.transformer import ZERO_VECTOR_ID
+from pellucid.model.transformer import ZERO_VECTOR_ID, Transformer
+from pellucid.text.tokenizer import Tokenizer
 from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
 from pellucid.tracing.forced_pass import forced_pass
 from pellucid.tracing.predictions import predictions_of
@@ -20,11 +20,7 @@ from pellucid.translation.flags import diagnose, in_order
 from pellucid.translation.hypothesis import Hypothesis, make_hypothesis
 from pellucid.translation.observer import BeamTree, Expansion
 from pellucid.translation.requests import Request, prepare
-
-if TYPE_CHECKING:
-    from pellucid.model.transformer import Transformer
-    from pellucid.text.tokenizer import Tokenizer
-    from pellucid.translation.translator import Translator
+from pellucid.translation.translator import Translator
 
 __all__ = ["trace"]
 

@@ -7,7 +7,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,11 +14,9 @@ import torch
 from safetensors.torch import save
 
 from pellucid.config import ModelConfig, TranslationConfig
+from pellucid.model.transformer import Transformer
 from pellucid.tracing.edits import Edit, edit_from, edit_to_table
-
-if TYPE_CHECKING:
-    from pellucid.model.transformer import Transformer
-    from pellucid.translation.translator import Translator
+from pellucid.translation.translator import Translator
 
 __all__ = ["Provenance", "provenance_of", "weights_sha256"]
 

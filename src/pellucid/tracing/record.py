@@ -2,20 +2,21 @@
 
 It is one forced pass, over the source and the whole target, in evaluation mode, without padding and without a
 cache; the decoder sees no later piece, so the numbers are those of the search. With it come the record of
-the search, and where all of it is from. ``making.py`` makes one; read ``sites.py`` next.
+the search, and where all of it comes from. ``making.py`` makes one, ``file.py`` keeps it; what people do with one
+(check, draw, show in a page) is added by ``jobs/surface.py``. Read ``sites.py`` next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 
 from pellucid.errors import IncompatibleModelError, RequestError
+from pellucid.model.transformer import Transformer
 from pellucid.tracing.forced_pass import forced_pass
 from pellucid.tracing.predictions import Array, Predictions
 from pellucid.tracing.provenance import Provenance, weights_sha256
@@ -23,13 +24,7 @@ from pellucid.tracing.sites import AttentionKind, Level, all_sites, is_kept, unk
 from pellucid.tracing.tokens import Labels, Tokens, make_tokens
 from pellucid.translation.hypothesis import Hypothesis
 from pellucid.translation.observer import Expansion
-
-if TYPE_CHECKING:
-    from pellucid.analysis.checks import CheckReport
-    from pellucid.analysis.heads import HeadShares
-    from pellucid.figures.plots import Plots
-    from pellucid.model.transformer import Transformer
-    from pellucid.translation.translator import Translator
+from pellucid.translation.translator import Translator
 
 __all__ = ["Trace", "level_named"]
 
@@ -97,36 +92,13 @@ class Trace:
         return self.tokens.labels(kind)
 
     @property
-    def plot(self) -> Plots:
-        """Figures for papers: ``trace.plot.attention(layer=5).savefig("fig.pdf")``; takes the extra ``plots``."""
-        from pellucid.figures.plots import Plots
-
-        return Plots(self)
-
-    @property
     def nbytes(self) -> int:
         """Bytes of all arrays; one that has two names is counted once."""
         arrays = {id(array): array for array in self.arrays.values()}
         predictions = self.predictions.arrays().values() if self.predictions else ()
         return sum(array.nbytes for array in (*arrays.values(), *predictions))
 
-    def check(self) -> CheckReport:
-        """Test every identity that must hold between the stored numbers; never raises for one that does not."""
-        from pellucid.analysis.checks import check
-
-        return check(self)
-
-    def head_shares(self, place: str) -> HeadShares:
-        """Return what each head of an attention, such as ``decoder.3.cross_attention``, adds to its output.
-
-        Raises:
-            RequestError: there is no such attention, or the model is not at hand.
-        """
-        from pellucid.analysis.heads import head_shares
-
-        return head_shares(self, place)
-
-    def at_level(self, level: str) -> Trace:
+    def at_level(self, level: str) -> Self:
         """Return this trace with less, or by the same pass again with more, of its sites.
 
         Raises:
@@ -142,7 +114,7 @@ class Trace:
         arrays = self._pass_again(lambda site: is_kept(site, wanted)) if missing else self.arrays
         return replace(self, level=wanted, arrays={site: arrays[site] for site in sites})
 
-    def attach(self, translator: Translator) -> Trace:
+    def attach(self, translator: Translator) -> Self:
         """Return this trace with the model that made it at hand.
 
         Raises:
@@ -161,66 +133,16 @@ class Trace:
             )
         return replace(self, model=translator.model, translator=translator)
 
-    def save(self, path: str | Path) -> None:
-        """Write it all but the model to one file, .npz, that holds numbers and JSON and nothing executable."""
-        from pellucid.tracing.file import save_trace
-
-        save_trace(self, Path(path))
-
-    def to_html(
-        self,
-        path: str | Path,
-        *,
-        view: str | None = None,
-        kind: str | None = None,
-        layer: int | None = None,
-        heads: Sequence[int] = (),
-        weights: str | None = None,
-    ) -> tuple[str, ...]:
-        """Write the page of this trace as one file that needs no server and no network; return what it leaves out.
-
-        Args:
-            path: of the HTML file.
-            view: what it opens with, such as ``attention``.
-            kind: ``encoder``, ``decoder`` or ``cross``.
-            layer: counted from 0.
-            heads: counted from 0.
-            weights: of the attention: ``none``, of the ``layer`` it opens with, or ``all``; None is as many as fit.
-
-        Raises:
-            RequestError: the view, kind, layer, head or weights do not exist, or the model is not at hand.
-        """
-        from pellucid.page.single_file import StartView, write_page
-
-        start = StartView(view=view, kind=kind, layer=layer, heads=heads)
-        return write_page(self, Path(path), start=start, weights=weights)
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
-        """Show it in a notebook: the page in a frame, and a text and a picture for what shows no frames."""
-        from pellucid.page.notebook import mime_bundle
-
-        return mime_bundle(self)
-
-    @staticmethod
-    def load(path: str | Path) -> Trace:
-        """Read what ``save`` wrote; the model is not at hand until ``attach``.
-
-        Raises:
-            DataError: the file is missing, damaged or no trace.
-        """
-        from pellucid.tracing.file import load_trace
-
-        return load_trace(Path(path))
-
-    @staticmethod
+    @classmethod
     def from_arrays(
+        cls,
         *,
         source_pieces: Sequence[str],
         fed_pieces: Sequence[str],
         predicted_pieces: Sequence[str],
         attention: Mapping[str, Array],
         special_pieces: Sequence[str] = ("<s>", "</s>", "<pad>"),
-    ) -> Trace:
+    ) -> Self:
         """Make a trace of what another model gave: its pieces and its attention weights.
 
         Args:
@@ -245,12 +167,37 @@ class Trace:
             " ".join(word.text for word in words if word.text not in special_pieces)
             for words in (tokens.source_words, tokens.target_words)
         )
-        return Trace(source=source, text=text, tokens=tokens, level=Level.ATTENTION, arrays=arrays)
+        return cls(source=source, text=text, tokens=tokens, level=Level.ATTENTION, arrays=arrays)
+
+    def records(self) -> dict[str, object]:
+        """Return everything but the arrays and the model, as JSON can hold it."""
+        return {
+            "source": self.source,
+            "text": self.text,
+            "level": str(self.level),
+            "flags": list(self.flags),
+            "tokens": asdict(self.tokens),
+            "hypothesis": asdict(self.hypothesis) if self.hypothesis else None,
+            "search": [asdict(expansion) for expansion in self.search],
+            "provenance": self.provenance.to_table(),
+        }
+
+    def named_arrays(self) -> dict[str, Array]:
+        """Return the arrays of sites, as ``site/...``, and of predictions, as ``predictions/...``."""
+        predictions = self.predictions.arrays() if self.predictions else {}
+        return {f"site/{site}": array for site, array in self.arrays.items()} | {
+            f"predictions/{name}": array for name, array in predictions.items()
+        }
 
     def __eq__(self, other: object) -> bool:
-        from pellucid.tracing.file import are_equal
-
-        return are_equal(self, other) if isinstance(other, Trace) else NotImplemented
+        if not isinstance(other, Trace):
+            return NotImplemented
+        mine, others = self.named_arrays(), other.named_arrays()
+        return (
+            self.records() == other.records()
+            and mine.keys() == others.keys()
+            and all(_are_same(array, others[name]) for name, array in mine.items())
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -280,6 +227,10 @@ def level_named(name: str) -> Level:
         return Level(name)
     except ValueError:
         raise RequestError(f"level = {name!r}; allowed are {', '.join(map(repr, map(str, Level)))}") from None
+
+
+def _are_same(first: Array, second: Array) -> bool:
+    return (first.dtype, first.shape, first.tobytes()) == (second.dtype, second.shape, second.tobytes())
 
 
 def _short(digest: str | None) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from pellucid.config import ModelConfig, NormOrder
+from pellucid.errors import RequestError
 
-__all__ = ["AttentionKind", "Level", "all_sites", "expected_shape", "is_kept", "unknown_site"]
+__all__ = ["AttentionKind", "Level", "all_sites", "expected_shape", "is_kept", "refuse_outside", "unknown_site"]
 
 
 class Level(StrEnum):
@@ -38,6 +39,30 @@ class AttentionKind(StrEnum):
         """Return the place of this attention in a layer, such as ``decoder.3.cross_attention``."""
         stack, _, attention = self.value.partition(".")
         return f"{stack}.{layer}.{attention}"
+
+    @property
+    def short(self) -> str:
+        """Its name for people: ``encoder``, ``decoder`` or ``cross``."""
+        return self.name.lower()
+
+    @staticmethod
+    def named(name: str) -> AttentionKind:
+        """Return the attention called ``encoder``, ``decoder`` or ``cross``, or by its whole name.
+
+        Raises:
+            RequestError: there is none.
+        """
+        for kind in AttentionKind:
+            if name in (kind.short, kind.value):
+                return kind
+        raise RequestError(
+            f"kind = {name!r}; allowed are 'encoder' and 'decoder' for their self-attention, and 'cross' for the "
+            "decoder's attention over the encoder"
+        )
+
+    def layers(self, config: ModelConfig) -> range:
+        """Return the layers of a model that have this attention."""
+        return range(config.num_encoder_layers if self is AttentionKind.ENCODER else config.num_decoder_layers)
 
     @staticmethod
     def of(site: str) -> AttentionKind | None:
@@ -90,6 +115,18 @@ def _stack(stack: str, sublayers: Sequence[str], depth: int, order: NormOrder) -
 def is_kept(site: str, level: Level) -> bool:
     """Tell whether a trace of this level stores a site."""
     return level is Level.FULL or (level is Level.ATTENTION and site.endswith(".weights"))
+
+
+def refuse_outside(name: str, value: object, allowed: Sequence[int]) -> None:
+    """Refuse a layer, a head, a row ... that does not exist; indices count from 0 everywhere.
+
+    Raises:
+        RequestError: ``value`` is no whole number, or not among those allowed.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
+        is_whole = len(allowed) == allowed[-1] - allowed[0] + 1  # arrays of another model may lack layers
+        spelt = f"{allowed[0]} to {allowed[-1]}" if is_whole else ", ".join(map(str, allowed))
+        raise RequestError(f"{name} = {value!r}; allowed are the whole numbers {spelt}")
 
 
 def expected_shape(site: str, config: ModelConfig, *, source: int, target: int) -> tuple[int, ...]:

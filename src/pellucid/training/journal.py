@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pellucid.durable import refuse_full_disk
+from pellucid.durable import open_to_append, refuse_full_disk
 
 __all__ = ["Journal", "NoJournal"]
 
@@ -31,7 +31,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = path.open("ab")
+        self._file = open_to_append(path)
         self._waiting: list[bytes] | None = []
         self._last_fsync = time.monotonic()
 

@@ -27,7 +27,7 @@ from pellucid.training.distributed import ONE_PROCESS, Ranks
 from pellucid.training.inputs import RunInputs
 from pellucid.training.optimisation import LATEST_DECAY_START, learning_rate_at, make_optimiser
 from pellucid.training.probes import SNAPSHOT_STEPS, Probes, write_snapshot
-from pellucid.training.records import (
+from pellucid.training.reporter import (
     Evaluator,
     NewBest,
     Reporter,

@@ -19,7 +19,7 @@ from pellucid.errors import DataError
 from pellucid.runtime import Runtime
 from pellucid.training.batches import TensorBatch
 from pellucid.training.loss import batch_loss
-from pellucid.training.records import Evaluator
+from pellucid.training.reporter import Evaluator
 from pellucid.training.state import random_states, set_random_states
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.analysis.attention_picture import attention_picture, axis_words, kind_named, merge_matrix, merge_rows
+from pellucid.analysis.attention_picture import attention_picture, axis_words, merge_matrix, merge_rows
 from pellucid.errors import RequestError
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
@@ -107,10 +107,10 @@ def test_the_last_layer_and_all_heads_are_shown_unless_chosen() -> None:
     ("choice", "said"),
     [
         ({"kind": "crss"}, "allowed are 'encoder'"),
-        ({"layer": 2}, "layer = 2; this trace has 0 to 1"),
-        ({"kind": "encoder", "layer": -1}, "this trace has 0 only"),
-        ({"heads": [3]}, "head 3 does not exist; there are heads 0 to 2"),
-        ({"heads": [-1]}, "head -1 does not exist"),
+        ({"layer": 2}, "layer = 2; allowed are the whole numbers 0 to 1"),
+        ({"kind": "encoder", "layer": -1}, "layer = -1; allowed are the whole numbers 0 to 0"),
+        ({"heads": [3]}, "head = 3; allowed are the whole numbers 0 to 2"),
+        ({"heads": [-1]}, "head = -1; allowed"),
         ({"heads": [1, 1]}, "once"),
         ({"heads": []}, "at least one"),
     ],
@@ -121,4 +121,13 @@ def test_what_does_not_exist_is_refused(choice: dict[str, object], said: str) ->
 
 
 def test_kinds_have_short_and_whole_names() -> None:
-    assert kind_named("cross") is kind_named("decoder.cross_attention") is AttentionKind.CROSS
+    assert AttentionKind.named("cross") is AttentionKind.named("decoder.cross_attention") is AttentionKind.CROSS
+
+
+def test_the_layers_that_arrays_of_another_model_lack_are_not_offered() -> None:
+    sites = [f"encoder.{layer}.self_attention.weights" for layer in (2, 5)]
+    attention = dict.fromkeys(sites, np.full((1, 1, 1), 1.0))
+    made = Trace.from_arrays(source_pieces=["</s>"], fed_pieces=["<s>"], predicted_pieces=["</s>"], attention=attention)
+    assert attention_picture(made, "encoder", words=False).layer == 5
+    with pytest.raises(RequestError, match="layer = 3; allowed are the whole numbers 2, 5"):
+        attention_picture(made, "encoder", layer=3, words=False)

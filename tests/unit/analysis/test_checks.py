@@ -10,7 +10,7 @@ import pytest
 from tests.unit.tracing.kit import make_translator
 
 from pellucid.analysis.checks import CheckReport
-from pellucid.tracing.making import trace
+from pellucid.jobs.surface import trace
 
 TRANSLATOR = make_translator()
 SOUND = trace(TRANSLATOR, "ein Hund rennt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ import pellucid
 from pellucid.errors import ConfigError, DataError, RequestError
 from pellucid.figures import palette
 from pellucid.figures import plots as figures
-from pellucid.figures.fonts import families_for, need_glyphs
-from pellucid.tracing.record import Trace
+from pellucid.figures.canvas import families_for, paper_style
+from pellucid.figures.plots import Plots
+from pellucid.jobs.surface import Trace
 from pellucid.translation.translator import Translator
 
 SENTENCE = "ein Hund rennt"
@@ -170,7 +172,7 @@ def test_a_figure_by_its_name(trace: Trace) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda plot: plot.attention(heads=[7]), "head 7 does not exist"),
+        (lambda plot: plot.attention(heads=[7]), "head = 7; allowed"),
         (lambda plot: plot.attention(layer=9), "layer = 9"),
         (lambda plot: plot.links(rows=[99]), "rows"),
         (lambda plot: plot.links(threshold=0), "threshold = 0"),
@@ -184,14 +186,37 @@ def test_what_cannot_be_drawn_is_refused(trace: Trace, call: object, said: str) 
         call(trace.plot)  # type: ignore[operator]
 
 
-def test_a_character_without_a_glyph_is_named_with_its_script() -> None:
-    with pytest.raises(RequestError, match=r"no glyph for 中 U\+4E2D, 文 U\+6587 \(script: CJK\).*--font"):
-        foreign(["▁中文", "</s>"]).plot.attention()
+@pytest.mark.parametrize(
+    ("piece", "said"),
+    [
+        ("▁中文", r"no glyph for 中 \(U\+4E2D, CJK UNIFIED IDEOGRAPH-4E2D\) in DejaVu Sans; .*--font"),
+        ("ก", r"no glyph for ก \(U\+0E01, THAI CHARACTER KO KAI\)"),
+        ("a\u0378", r"\(U\+0378, unnamed\)"),
+    ],
+)
+def test_a_character_without_a_glyph_is_named(piece: str, said: str) -> None:
+    for draw in (Plots.attention, Plots.links):
+        with pytest.raises(RequestError, match=said):
+            draw(Plots(foreign([piece, "</s>"])))
+
+
+def test_a_glyph_that_is_missing_where_the_file_is_written_is_named_too(tmp_path: Path) -> None:
+    figure = foreign(["▁a", "</s>"]).plot.attention()
+    figure.text(0.5, 0.5, "文")
+    for ending in ("pdf", "svg", "png"):
+        with pytest.raises(RequestError, match="no glyph for 文"):
+            figures.save_figure(figure, tmp_path / f"figure.{ending}")
+        assert not (tmp_path / f"figure.{ending}").exists()
+
+
+def test_other_warnings_stay_warnings() -> None:
+    with pytest.warns(UserWarning, match="other"), paper_style(["DejaVu Sans"]):
+        warnings.warn("other", UserWarning, stacklevel=1)
 
 
 def test_scripts_of_the_bundled_font_need_nothing() -> None:
-    need_glyphs(["▁שלום", "مرحبا", "Привет", "e\u0301", "a\u200db", "⟨E4⟩"], families_for(None))
-    foreign(["▁שלום", "$x$ $", "</s>"]).plot.attention().savefig(io.BytesIO(), format="pdf")
+    for piece in ("▁שלום", "مرحبا", "Привет", "e\u0301", "a\u200db", "⟨E4⟩", "$x$ $"):
+        foreign([piece, "</s>"]).plot.attention().savefig(io.BytesIO(), format="pdf")
 
 
 def test_a_font_file_is_a_font() -> None:

@@ -11,7 +11,7 @@ import pytest
 import sentencepiece
 
 from pellucid.interop.sentencepiece_nfc import nfc_rules, with_nfc
-from pellucid.interop.untrusted.segmenter import foreign_segmenter
+from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.sentencepiece_file import fields
 
 from .kit import segmenter, sentences

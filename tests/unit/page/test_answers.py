@@ -12,6 +12,7 @@ import torch
 from tests.equivalence.numpy_transformer import position_vector
 from tests.unit.tracing.kit import WordTokenizer, make_model
 
+from pellucid.analysis.heads import head_shares
 from pellucid.bundle import load_bundle, save_bundle
 from pellucid.config import TranslationConfig
 from pellucid.errors import RequestError
@@ -127,7 +128,7 @@ def test_a_trace_of_arrays_is_answered_as_far_as_it_goes() -> None:
 
 def test_shares_add_up_to_the_output() -> None:
     place = "decoder.1.cross_attention"
-    expected = RECORD.trace.head_shares(place)
+    expected = head_shares(RECORD.trace, place)
     assert np.array_equal(array(trace_answer(RECORD, f"shares/{place}", {})), expected.norms.astype(np.float32))
     row = array(trace_answer(RECORD, f"shares/{place}", {"row": "2"}))
     assert row.shape == (4, 18)

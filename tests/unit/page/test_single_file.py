@@ -15,10 +15,10 @@ import pytest
 from tests.unit.tracing.kit import make_translator
 
 from pellucid.errors import DataError, RequestError
+from pellucid.jobs.surface import Trace
+from pellucid.jobs.surface import trace as make_trace
 from pellucid.page.notebook import attention_png, mime_bundle, notebook_html
 from pellucid.page.single_file import StartView, record_of, single_file, view_names
-from pellucid.tracing.making import trace as make_trace
-from pellucid.tracing.record import Trace
 
 from .test_assembly import Page
 
@@ -120,15 +120,20 @@ def test_the_start_is_an_address() -> None:
     ("start", "told"),
     [
         (StartView(view="nowhere"), "view = 'nowhere'; allowed are translate"),
-        (StartView(kind="both"), "kind = 'both'; allowed are encoder, decoder, cross"),
+        (StartView(kind="both"), "kind = 'both'; allowed are 'encoder' and 'decoder'"),
         (StartView(kind="encoder", layer=1), "0 to 0"),
         (StartView(kind="cross", layer=2), "0 to 1"),
-        (StartView(heads=(3,)), "head 3 is none of this model; they are 0 to 2"),
+        (StartView(heads=(3,)), "head = 3; allowed are the whole numbers 0 to 2"),
     ],
 )
 def test_a_start_that_does_not_exist_is_refused(trace: Trace, start: StartView, told: str) -> None:
     with pytest.raises(RequestError, match=re.escape(told)):
         single_file(record_of(trace), start=start)
+
+
+def test_a_kind_by_its_whole_name_stands_in_the_address_by_its_short_one(trace: Trace) -> None:
+    start = StartView(kind="decoder.cross_attention", layer=1)
+    assert 'data-start="kind=cross&amp;layer=1"' in single_file(record_of(trace), start=start).html
 
 
 def test_other_refusals(trace: Trace, tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from pellucid.jobs.surface import Trace
 from pellucid.page import answers_trace
 from pellucid.page.answers_model import model_answer
 from pellucid.page.answers_trace import make_record, trace_answer
 from pellucid.page.assembly import TEMPLATE, web_files
 from pellucid.serving import app
-from pellucid.tracing.record import Trace
 
 from .kit import ask, client, opened_model
 

@@ -89,7 +89,7 @@ def test_nothing_is_checked_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     def traced(*arguments: object, **options: object) -> object:
         made = whole(*arguments, **options)  # type: ignore[arg-type]
         leaves.set()
-        monkeypatch.setattr(type(made), "check", lambda trace: pytest.fail("checked"))
+        monkeypatch.setattr(answers_trace, "check", lambda trace: pytest.fail("checked"))
         return made
 
     monkeypatch.setattr(answers_trace, "make_trace", traced)

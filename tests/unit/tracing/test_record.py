@@ -12,9 +12,9 @@ import torch
 import pellucid
 from pellucid.bundle import read_description, save_bundle
 from pellucid.errors import IncompatibleModelError, RequestError
+from pellucid.jobs.surface import Trace, trace
 from pellucid.text.tokenizer import BytesTokenizer
-from pellucid.tracing.making import trace
-from pellucid.tracing.record import Trace
+from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.sites import all_sites
 from pellucid.tracing.tokens import ZERO_VECTOR_PIECE
 from pellucid.translation.translator import Translator
@@ -171,34 +171,34 @@ class TestRefusals:
     )
     def test_of_texts(self, text: str, told: str) -> None:
         with pytest.raises(RequestError, match=told):
-            trace(TRANSLATOR, text)
+            make_trace(TRANSLATOR, text)
 
     def test_the_remedy_for_a_long_text_is_one_that_helps(self) -> None:
         """A setting is named only where it is what holds the text back."""
         narrow = TRANSLATOR.with_settings(max_input_length=5)
         with pytest.raises(RequestError, match=r"over 5 pieces.*--set max_input_length=28 .* takes up to 28"):
-            trace(narrow, "ein " * 7)
+            make_trace(narrow, "ein " * 7)
 
     def test_of_a_text_with_half_a_character(self) -> None:
         with pytest.raises(RequestError, match="surrogate"):
-            trace(make_translator(BytesTokenizer()), "a\ud800")
+            make_trace(make_translator(BytesTokenizer()), "a\ud800")
 
     def test_of_targets(self) -> None:
         with pytest.raises(RequestError, match="target is of type int"):
-            trace(TRANSLATOR, "ein", target=3)  # type: ignore[arg-type]
+            make_trace(TRANSLATOR, "ein", target=3)  # type: ignore[arg-type]
         with pytest.raises(RequestError, match="41 tokens, and the model has 29 positions"):
-            trace(TRANSLATOR, "ein", target="a " * 40)
+            make_trace(TRANSLATOR, "ein", target="a " * 40)
 
     def test_of_an_ensemble(self) -> None:
         both = Translator([TRANSLATOR.model, make_model(TRANSLATOR.tokenizer)], TRANSLATOR.tokenizer)
         with pytest.raises(RequestError, match="ensemble of 2"):
-            trace(both, "ein")
+            make_trace(both, "ein")
 
     def test_of_a_model_in_training(self) -> None:
         translator = make_translator()
         translator.model.train()
         with pytest.raises(ValueError, match=r"model\.eval\(\)"):
-            trace(translator, "ein", target="a")
+            make_trace(translator, "ein", target="a")
 
 
 class TestProvenance:

@@ -8,7 +8,7 @@ import pytest
 
 from pellucid.errors import ConfigError, StoppedError
 from pellucid.training.budget import Budget
-from pellucid.training.records import StepRecord
+from pellucid.training.reporter import StepRecord
 from pellucid.training.state import TrainingState
 
 from .kit import Listener, run_training, training_config

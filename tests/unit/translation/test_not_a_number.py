@@ -10,9 +10,9 @@ import torch
 
 from pellucid.config import ModelConfig
 from pellucid.errors import RequestError
-from pellucid.tracing.making import trace
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
+from pellucid.tracing.making import trace
 from pellucid.translation.candidates import refuse_not_a_number
 from pellucid.translation.scoring import forced_log_probabilities_by_steps
 from pellucid.translation.translator import Translator

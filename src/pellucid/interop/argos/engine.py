@@ -33,6 +33,7 @@ from pellucid.interop.untrusted.files import plain_file, read_bytes, read_table
 from pellucid.interop.untrusted.zip_files import unpack
 from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine
 from pellucid.interop.verification.samples import make_samples
+from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
 from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.translation.beam import beam_search
@@ -78,7 +79,8 @@ class ArgosPackage:
                 "Argos fetches one from the network"
             )
         raw = read_bytes(self.root / SEGMENTER, most=MAX_MODEL_BYTES)
-        self._segmenter = sentencepiece.SentencePieceProcessor(model_proto=raw)
+        sound = foreign_segmenter(raw, place=str(self.root / SEGMENTER)).model
+        self._segmenter = sentencepiece.SentencePieceProcessor(model_proto=sound)
         onnxruntime: Any = importlib.import_module("onnxruntime")
         try:
             self._splitter = onnxruntime.InferenceSession(read_bytes(splitters[0], most=_MOST_SPLITTER_BYTES))

@@ -9,15 +9,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from pellucid.bundle import Bundle
 from pellucid.config import ModelConfig, PositionLayout
 from pellucid.errors import ConfigError
 from pellucid.interop.foreign_model import Refusal
 from pellucid.text.subword import SentencePieceTokenizer
-
-if TYPE_CHECKING:
-    from pellucid.bundle import Bundle
 
 __all__ = [
     "SOURCE_SEGMENTER",

@@ -21,6 +21,7 @@ from pellucid.errors import ConversionError
 from pellucid.interop.ctranslate2.config import SOURCE_SEGMENTER, TARGET_SEGMENTER, ctranslate2_library
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.untrusted.files import read_bytes, read_pieces, read_table
+from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
 
 __all__ = ["CTranslate2Engine"]
@@ -69,7 +70,9 @@ class CTranslate2Engine:
             raise ConversionError(f"{folder}: config.json names special pieces that the vocabulary does not have")
         self._unknown, self.eos_id = self._ids[unknown], target_ids[self._eos]
         self._segmenters = [
-            sentencepiece.SentencePieceProcessor(model_proto=read_bytes(path, most=MAX_MODEL_BYTES))
+            sentencepiece.SentencePieceProcessor(
+                model_proto=foreign_segmenter(read_bytes(path, most=MAX_MODEL_BYTES), place=str(path)).model
+            )
             for path in segmenters or (folder / SOURCE_SEGMENTER, folder / TARGET_SEGMENTER)
         ]
         self._tags, self._lowercase = tuple(tags), lowercase

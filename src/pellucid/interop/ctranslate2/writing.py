@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
@@ -33,11 +33,9 @@ from pellucid.interop.ctranslate2.config import (
 )
 from pellucid.interop.sentencepiece_nfc import with_nfc
 from pellucid.model.positions import sinusoids
+from pellucid.model.transformer import Transformer
 from pellucid.text.subword import SentencePieceTokenizer, Side
 from pellucid.text.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from pellucid.model.transformer import Transformer
 
 __all__ = ["position_table", "write_ctranslate2"]
 

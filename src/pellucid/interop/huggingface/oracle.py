@@ -24,6 +24,7 @@ from pellucid.interop.huggingface.reference import MarianReference, PrefixSteppe
 if TYPE_CHECKING:
     from torch import nn
 
+
 __all__ = ["TransformersMarian", "has_transformers"]
 
 

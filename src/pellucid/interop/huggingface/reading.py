@@ -20,9 +20,9 @@ from pellucid.interop.foreign_model import ForeignModel
 from pellucid.interop.huggingface.config import model_config, translation_config
 from pellucid.interop.huggingface.names import POSITION_TABLES, copies_of_shared, tensor_names, tensor_shapes
 from pellucid.interop.untrusted.files import Table, plain_file, read_bytes, read_table
-from pellucid.interop.untrusted.segmenter import foreign_segmenter
 from pellucid.model.positions import sinusoids
 from pellucid.model.transformer import Transformer
+from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
 from pellucid.text.subword import SentencePieceTokenizer, Side

@@ -1,7 +1,7 @@
 """Which files of a folder belong to a model of Marian's: the .npz, its vocabularies, its segmenters, its search.
 
 ``decoder.yml`` names them where there is one, as in the packages of OPUS-MT. Without it the names must leave no
-choice. Read ``npz_file.py`` next.
+choice. Read ``yaml_file.py`` next.
 """
 
 from __future__ import annotations

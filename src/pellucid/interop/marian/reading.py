@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -21,20 +22,18 @@ from pellucid.errors import BundleError, IncompatibleModelError
 from pellucid.interop.foreign_model import ForeignModel
 from pellucid.interop.marian.folder import NpzFolder, find_npz_folder, read_text
 from pellucid.interop.marian.names import CONFIG_NAME, OUTPUT_BIAS, Place, tensor_places
-from pellucid.interop.marian.npz_file import NUMBER_FORMATS, NpzFile, open_npz, shape_problems
 from pellucid.interop.marian.options import MarianOptions, read_options
+from pellucid.interop.marian.shapes import NUMBER_FORMATS, shape_problems
 from pellucid.interop.marian.yaml_file import Settings, read_settings, read_vocabulary
-from pellucid.interop.untrusted.files import read_bytes
-from pellucid.interop.untrusted.segmenter import foreign_segmenter
+from pellucid.interop.untrusted.files import plain_file, read_bytes
 from pellucid.model.transformer import Transformer
+from pellucid.npz_file import NpzFile, open_npz
+from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
 from pellucid.text.subword import SentencePieceTokenizer, Side
 from pellucid.text.vocabulary import Vocabulary
 from pellucid.weights_file import told
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["PADDING_LOGIT", "read_marian_npz"]
 
@@ -44,6 +43,8 @@ PADDING_LOGIT: Final = -100.0
 _PAD, _UNK, _EOS = "<pad>", "<unk>", "</s>"
 _MAX_CONFIG_BYTES: Final = 1 << 20
 _LARGEST_PACKING: Final = 50
+_LARGEST_BYTES: Final = 64 << 30
+_LARGEST_RATIO: Final = 200
 _TABLES: Final = ("source_embedding.weight", "target_embedding.weight", "projection.weight")
 _TAG: Final = re.compile(r">>[^<>\s]+<<")
 
@@ -56,7 +57,7 @@ def read_marian_npz(path: Path) -> ForeignModel:
         IncompatibleModelError: a model that cannot be had here, all reasons at once, or files that do not fit.
     """
     files = find_npz_folder(path)
-    with open_npz(files.weights) as archive:
+    with open_npz(plain_file(files.weights), most_bytes=_LARGEST_BYTES, most_ratio=_LARGEST_RATIO) as archive:
         options = _options(archive)
         vocabularies = _vocabularies(files, options)
         config = _config(files, options, vocabularies)
@@ -77,6 +78,10 @@ def read_marian_npz(path: Path) -> ForeignModel:
 
 def _options(archive: NpzFile) -> MarianOptions:
     place = f"{archive.path} ({CONFIG_NAME})"
+    if CONFIG_NAME not in archive.names:
+        raise BundleError(
+            f"{archive.path}: holds no {CONFIG_NAME!r}, so it is no model of Marian's; name its model .npz"
+        )
     raw = archive.small_bytes(CONFIG_NAME, most=_MAX_CONFIG_BYTES).rstrip(b"\0")
     try:
         table = read_settings(raw.decode("utf-8"), place=place)
@@ -141,7 +146,7 @@ def _weights(archive: NpzFile, config: ModelConfig, options: MarianOptions) -> d
         raise IncompatibleModelError(f"{path}: the weights are not those that its options describe: {told(problems)}")
     weights = {}
     for name, place in places.items():
-        tensor = _turned(torch.from_numpy(archive.array(name)), place)
+        tensor = _turned(torch.from_numpy(np.array(archive.array(name), dtype=np.float32, order="C")), place)
         if not tensor.isfinite().all():
             raise IncompatibleModelError(f"{path}: {name} holds numbers that are not finite")
         for ours in place.ours:

@@ -1,72 +1,45 @@
 """Read the two kinds of YAML that Marian writes: flat settings, and a vocabulary of one piece a line.
 
-No YAML in general: no anchors, no types, no nested tables; what is not one of the two is refused. A piece is
-taken as it is spelt, since general readers turn ``no``, ``~`` or ``1e3`` into something else. Read
-``options.py`` next.
+PyYAML cuts the text into events and nothing more, so ``no``, ``~`` and ``1e3`` stay the texts they are and no object
+is made. Of the events only one flat table is taken: names, and for each a text or a list of texts. Aliases, tags,
+deeper tables, a name twice and a second document are refused, each with its line. Read ``options.py`` next.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, cast
+
+import yaml
 
 from pellucid.errors import BundleError
+from pellucid.untrusted import parse_json
 
 __all__ = ["Settings", "read_settings", "read_vocabulary"]
 
 Settings = dict[str, str | list[str]]
-"""What a file of settings holds: words as they stand there, or lists of them."""
+"""What a file of settings holds: texts as they stand there, or lists of them."""
 
-_ESCAPES: Final[Mapping[str, str]] = {
-    "0": "\0",
-    "a": "\a",
-    "b": "\b",
-    "t": "\t",
-    "n": "\n",
-    "v": "\v",
-    "f": "\f",
-    "r": "\r",
-    "e": "\x1b",
-    " ": " ",
-    '"': '"',
-    "/": "/",
-    "\\": "\\",
-    "N": "\x85",
-    "_": "\xa0",
-    "L": "\u2028",
-    "P": "\u2029",
-}
-_ESCAPE: Final = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
-_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\']|\'\')*\'', re.DOTALL)
-_COMMENT: Final = re.compile(r"(?:^|[ \t])#.*$")
-_KEY: Final = re.compile(r"([A-Za-z0-9_.-]+):(?:[ \t]+(.*))?$")
+_MOST_VALUES: Final = 1 << 22
+_Entry = tuple[int, str, str | list[str]]
+# YAML 1.1, which PyYAML reads, ends a line at these; YAML 1.2, which Marian writes, has them inside a piece. While a
+# text is read, characters that Unicode keeps for such internal use stand for them.
+_STAND_INS: Final = {"\x85": "\ufdd0", "\u2028": "\ufdd1", "\u2029": "\ufdd2"}
+_INWARD: Final = str.maketrans(_STAND_INS)
+_OUTWARD: Final = str.maketrans({stand_in: character for character, stand_in in _STAND_INS.items()})
 
 
 def read_settings(text: str, *, place: str) -> Settings:
     """Return the settings of ``special:model.yml`` or ``decoder.yml``.
 
     Raises:
-        BundleError: a line that is neither ``name: value`` nor an item of a list, or a name twice.
+        BundleError: no YAML, no flat table of texts and lists of texts, or a name twice.
     """
     settings: Settings = {}
-    name = ""
-    for number, line in _lines(text):
-        if not line.strip() or line.lstrip().startswith("#") or line.rstrip() in ("---", "..."):
-            continue
-        try:
-            if match := _KEY.match(line.rstrip()):
-                name = match[1]
-                if name in settings:
-                    raise ValueError(f"{name} stands in it twice")
-                settings[name] = _value(match[2] or "")
-            elif name and (line[0] in " \t" or line.startswith("- ")):
-                _append(settings, name, line.strip())
-            else:
-                raise ValueError("is neither 'name: value' nor an item of a list")
-        except ValueError as error:
-            raise BundleError(f"{place}: line {number} {error}: {line[:60]!r}; is it a file of Marian's?") from None
+    for line, name, value in _entries(text, place):
+        if name in settings:
+            raise BundleError(f"{place}: line {line}: {name[:60]!r} stands in it twice; is it a file of Marian's?")
+        settings[name] = value
     return settings
 
 
@@ -74,17 +47,9 @@ def read_vocabulary(text: str, *, place: str) -> dict[str, int]:
     """Return the ids of a vocabulary, by piece; a JSON object does as well.
 
     Raises:
-        BundleError: a line that is not ``piece: id``, a piece twice, or ids that are not 0, 1, 2 ... each once.
+        BundleError: no table of ids by piece, a piece twice, or ids that are not 0, 1, 2 ... each once.
     """
-    if text.lstrip().startswith("{"):
-        try:
-            pairs = json.loads(text, object_pairs_hook=list)
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"{place}: begins like JSON and is none ({str(error)[:100]})") from None
-        if not all(type(number) is int for _, number in pairs):
-            raise BundleError(f"{place}: must map each piece to its id")
-    else:
-        pairs = _vocabulary_lines(text, place)
+    pairs = _json_pairs(text, place) if text.lstrip().startswith("{") else list(_pairs(text, place))
     ids = dict(pairs)
     if len(ids) != len(pairs):
         raise BundleError(f"{place}: a piece stands in it twice; {len(pairs) - len(ids)} in all")
@@ -97,90 +62,72 @@ def read_vocabulary(text: str, *, place: str) -> dict[str, int]:
     return ids
 
 
-def _vocabulary_lines(text: str, place: str) -> list[tuple[str, int]]:
-    pairs: list[tuple[str, int]] = []
-    waiting: str | None = None  # a long piece stands on a line of its own: "? piece", then ": id"
-    for number, line in _lines(text):
-        if waiting is None and (not line.strip() or line.rstrip() in ("---", "...")):
-            continue
-        try:
-            if line.startswith("? "):
-                waiting = _word(line[2:].rstrip())
-                continue
-            piece, rest = _split(line) if waiting is None else (waiting, line)
-            waiting = None
-            match = re.fullmatch(r"\s*:\s*([0-9]{1,9})\s*", rest)
-            if match is None:
-                raise ValueError("is not 'piece: id'")
-        except ValueError as error:
-            raise BundleError(f"{place}: line {number} {error}: {line[:60]!r}") from None
-        pairs.append((piece, int(match[1])))
+def _json_pairs(text: str, place: str) -> list[tuple[str, int]]:
+    try:
+        raw = text.encode("utf-8", "surrogatepass")
+        pairs = cast(list[tuple[str, int]], parse_json(raw, most_values=_MOST_VALUES, pairs=list))
+    except ValueError as error:
+        raise BundleError(f"{place}: begins like JSON but is not JSON ({str(error)[:100]})") from None
+    if not all(type(number) is int for _, number in pairs):
+        raise BundleError(f"{place}: must map each piece to its id")
     return pairs
 
 
-def _split(line: str) -> tuple[str, str]:
-    """Cut a line after its piece."""
-    if quoted := _QUOTED.match(line):
-        return _word(quoted[0]), line[quoted.end() :]
-    piece, colon, rest = line.rpartition(":")
-    return piece, colon + rest
+def _pairs(text: str, place: str) -> Iterator[tuple[str, int]]:
+    for line, piece, number in _entries(text, place):
+        if isinstance(number, list) or not (number.isascii() and number.isdecimal()) or len(number) > 9:
+            raise BundleError(f"{place}: line {line}: {piece[:60]!r} must have a whole number, its id")
+        yield piece, int(number)
 
 
-def _value(text: str) -> str | list[str]:
-    text = text.strip()
-    if text.startswith("["):
-        inner = _without_comment(text)
-        if not inner.endswith("]"):
-            raise ValueError("begins a list and does not end it")
-        return [_word(item.strip()) for item in inner[1:-1].split(",") if item.strip()]
-    if text[:1] in ("{", "&", "*", "!", "|", ">", "@", "`", "%"):
-        raise ValueError("holds YAML that Marian does not write")
-    return _word(text)
+def _entries(text: str, place: str) -> Iterator[_Entry]:
+    """Yield each entry of a flat table with its line."""
+    if any(stand_in in text for stand_in in _STAND_INS.values()):
+        raise BundleError(f"{place}: holds a code point that Unicode keeps for internal use (U+FDD0 to U+FDD2)")
+    events = yaml.parse(text.removeprefix("\ufeff").translate(_INWARD), Loader=yaml.BaseLoader)
+    try:
+        yield from _flat(events)
+    except yaml.MarkedYAMLError as error:
+        mark = error.context_mark or error.problem_mark  # where the construct begins that goes wrong
+        raise BundleError(f"{place}: line {mark.line + 1}: {error.problem}; is it a file of Marian's?") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: an escape beyond the last code point
+        raise BundleError(f"{place}: is no YAML ({' '.join(str(error).split())[:100]})") from None
 
 
-def _append(settings: Settings, name: str, text: str) -> None:
-    """Take an indented line to the setting above it: ``- item``, or a list in brackets, or a word."""
-    held = settings[name]
-    if text.startswith("- ") or text == "-":
-        if isinstance(held, str):
-            if held:
-                raise ValueError("is an item of what is no list")
-            held = settings[name] = []
-        held.append(_word(text[1:].strip()))
-    elif held == "" and not _KEY.match(text):
-        settings[name] = _value(text)
-    else:
-        raise ValueError("is a table within a table")
+def _flat(events: Iterator[yaml.Event]) -> Iterator[_Entry]:
+    next(events)  # the stream starts
+    event = next(events)
+    if isinstance(event, yaml.StreamEndEvent):
+        return
+    _need(next(events), yaml.MappingStartEvent, "is no table of names and values")
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        name, line = _text(event), event.start_mark.line + 1
+        event = next(events)
+        value: str | list[str]
+        if isinstance(event, yaml.SequenceStartEvent):
+            _refuse_anchor(event)
+            value = []
+            while not isinstance(event := next(events), yaml.SequenceEndEvent):
+                value.append(_text(event))
+        else:
+            value = _text(event)
+        yield line, name, value
+    next(events)  # the document ends
+    _need(next(events), yaml.StreamEndEvent, "a second document begins")
 
 
-def _word(text: str) -> str:
-    """Return what a scalar means, its quotation marks undone."""
-    quoted = _QUOTED.match(text)
-    if quoted is None:
-        if text[:1] in ('"', "'"):
-            raise ValueError("begins with a quotation mark that is not closed")
-        return _without_comment(text)
-    if _without_comment(text[quoted.end() :]).strip():
-        raise ValueError("goes on after its quotation marks")
-    inner = quoted[0][1:-1]
-    return inner.replace("''", "'") if quoted[0][0] == "'" else _ESCAPE.sub(_unescaped, inner)
+def _text(event: yaml.Event) -> str:
+    _need(event, yaml.ScalarEvent, "is no text: only a flat table of texts and lists of texts is read")
+    _refuse_anchor(event)
+    return str(event.value).translate(_OUTWARD)
 
 
-def _unescaped(match: re.Match[str]) -> str:
-    if code := match[1] or match[2] or match[3]:
-        if int(code, 16) > 0x10FFFF:
-            raise ValueError(f"has \\{match[0][1:]}, which is no character")
-        return chr(int(code, 16))
-    if match[4] not in _ESCAPES:
-        raise ValueError(f"has the unknown escape \\{match[4]}")
-    return _ESCAPES[match[4]]
+def _refuse_anchor(event: yaml.Event) -> None:
+    if event.anchor is not None or event.tag is not None:
+        problem = "has an anchor or a tag, which Marian does not write"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
-def _without_comment(text: str) -> str:
-    return _COMMENT.sub("", text).strip()
-
-
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield lines with their numbers; only a line feed ends one, since pieces may hold other separators."""
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
-        yield number, line.removesuffix("\r")
+def _need(event: yaml.Event, kind: type[yaml.Event], problem: str) -> None:
+    if not isinstance(event, kind):
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)

@@ -27,6 +27,7 @@ from pellucid.interop.onnx.stepper import Arrays, OnnxStepper, Run
 if TYPE_CHECKING:
     from onnx.reference import ReferenceEvaluator
 
+
 __all__ = ["OnnxEvaluator", "OnnxRuntime", "evaluated"]
 
 _PIECES_LONGER = 3

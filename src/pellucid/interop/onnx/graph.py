@@ -20,6 +20,7 @@ from pellucid.errors import ConfigError
 if TYPE_CHECKING:
     import onnx
 
+
 __all__ = ["IR_VERSION", "OPSET", "Graph", "Shape", "WeightsFile", "refuse_without"]
 
 OPSET: Final = 17

@@ -7,7 +7,6 @@ another file of this machine. Read ``stepper.py`` next.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,14 +16,13 @@ from typing import Any, Final, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.config import ModelConfig, TranslationConfig, validated
-from pellucid.config.section import Section
-from pellucid.durable import sha256_of
-from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
+from pellucid.bundle import FolderDescription, verify_files, verify_tokenizer
+from pellucid.config import validated
+from pellucid.errors import BundleError, ConfigError
 from pellucid.interop.onnx.graph import refuse_without
 from pellucid.interop.onnx.layers import cross_names, past_names, present_names
 from pellucid.interop.onnx.stepper import Arrays, OnnxStepper, Run
-from pellucid.interop.untrusted.files import plain_file, read_table
+from pellucid.interop.untrusted.files import read_table
 from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.text.tokenizer import load_tokenizer
 
@@ -50,24 +48,14 @@ _MAX_DESCRIPTION_BYTES: Final = 1 << 20
 _GRAPHS: Final = ("encoder", "decoder")
 
 
-class OnnxDescription(Section):
+class OnnxDescription(FolderDescription):
     """The content of ``model.json``."""
 
     format: Literal["pellucid-onnx"]
-    format_version: int
-    pellucid_version: str = ""
     opset: int
     ir_version: int
-    source_language: str = "src"
-    target_language: str = "tgt"
     start_id: int
     """What the decoder is fed before its first piece; -1 is a vector of zeros."""
-    share_of_several_sentences: float | None = None
-    """As in ``model.toml``."""
-    files: dict[str, str]
-    """SHA-256 of every file, by its path in the folder."""
-    model: ModelConfig
-    translation: TranslationConfig = TranslationConfig()
 
 
 @dataclass(frozen=True)
@@ -104,7 +92,7 @@ class OnnxRuntimeModel:
 
 
 def is_onnx_folder(path: Path) -> bool:
-    """Tell by the names of its files whether a path is meant as such a folder."""
+    """Tell by the names of its files whether the path looks like a pellucid ONNX export."""
     return (path / DESCRIPTION).is_file() and (path / "decoder.onnx").exists()
 
 
@@ -118,10 +106,7 @@ def read_onnx(folder: Path) -> OnnxFolder:
     description = read_onnx_description(folder)
     _verify_files(folder, description)
     tokenizer = load_tokenizer(folder / TOKENIZER)
-    config = description.model
-    sizes = (tokenizer.source_vocab_size, tokenizer.target_vocab_size)
-    if sizes != (config.source_vocab_size, config.target_vocab_size) or tokenizer.specials != config.specials:
-        raise IncompatibleModelError(f"{folder}: the tokenizer is not the one of these graphs; export the model again")
+    verify_tokenizer(folder, description.model, tokenizer)
     return OnnxFolder(folder, description, tokenizer)
 
 
@@ -149,13 +134,7 @@ def _verify_files(folder: Path, description: OnnxDescription) -> None:
     needed = {WEIGHTS, *(f"{name}.onnx" for name in _GRAPHS)}
     if missing := sorted(needed - description.files.keys()):
         raise BundleError(f"{folder / DESCRIPTION}: 'files' does not list {', '.join(missing)}")
-    for name, expected in sorted(description.files.items()):
-        if not re.fullmatch(r"(tokenizer/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise BundleError(f"{folder / DESCRIPTION}: file name {name!r} is not one that such a folder may hold")
-        if sha256_of(plain_file(folder / name)) != expected:
-            raise BundleError(
-                f"{folder / name}: does not have the SHA-256 that {DESCRIPTION} gives; it is damaged or was changed"
-            )
+    verify_files(folder / DESCRIPTION, description.files)
 
 
 def _session(folder: OnnxFolder, name: str, weights: bytes, threads: int) -> Run:

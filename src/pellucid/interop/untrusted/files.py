@@ -5,16 +5,18 @@ Read ``huggingface/config.py`` next.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Final
 
 from pellucid.errors import BundleError
+from pellucid.untrusted import parse_json
 
 __all__ = ["MAX_JSON_BYTES", "Table", "plain_file", "read_bytes", "read_pieces", "read_table"]
 
 MAX_JSON_BYTES: Final = 64 << 20
 """A vocabulary of a million pieces fits in it."""
+
+_MOST_VALUES: Final = 1 << 22
 
 Table = dict[str, object]
 
@@ -60,8 +62,8 @@ def read_pieces(path: Path, *, most: int = MAX_JSON_BYTES) -> tuple[str, ...]:
     """
     raw = read_bytes(path, most=most)
     try:
-        pieces = json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        pieces = parse_json(raw, most_values=_MOST_VALUES)
+    except ValueError as error:
         raise BundleError(f"{path}: is not JSON in UTF-8 ({str(error)[:100]}); fetch it again") from None
     if not isinstance(pieces, list) or not pieces or not all(isinstance(piece, str) for piece in pieces):
         raise BundleError(f"{path}: must be a JSON list of pieces; fetch it again")
@@ -78,8 +80,8 @@ def read_table(path: Path, *, most: int = MAX_JSON_BYTES) -> Table:
     """
     raw = read_bytes(path, most=most)
     try:
-        table = json.loads(raw.decode("utf-8"), object_pairs_hook=_without_doubles)
-    except (ValueError, RecursionError) as error:
+        table = parse_json(raw, most_values=_MOST_VALUES, pairs=_without_doubles)
+    except ValueError as error:
         raise BundleError(f"{path}: is not JSON in UTF-8 ({str(error)[:100]}); fetch it again") from None
     if not isinstance(table, dict):
         raise BundleError(f"{path}: must be a JSON object, and is {type(table).__name__}; fetch it again")

@@ -216,7 +216,7 @@ def test_a_damaged_folder_is_told_apart(folder: Path, damage: Callable[[Path], o
 def test_a_name_that_leaves_the_folder_is_refused(folder: Path) -> None:
     table = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     describe(folder, files=table["files"] | {"../model.toml": "0"})
-    with pytest.raises(BundleError, match="is not one that such a folder may hold"):
+    with pytest.raises(BundleError, match="is not one that a model folder may hold"):
         read_onnx(folder)
 
 

@@ -16,10 +16,17 @@ export function download(name, type, content) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** Comma-separated values as RFC 4180 has them, numbers with all their digits. */
+/**
+ * Comma-separated values as RFC 4180 has them, numbers with all their digits.
+ *
+ * A spreadsheet computes a text that begins like a formula, and pieces and names may be a stranger's: such a text gets
+ * an apostrophe before it, which spreadsheets read as "this is text". The full-width marks count in some of them, too.
+ */
 export function csvOf({columns, rows}) {
   const cell = (value) => {
-    const text = typeof value === "number" ? full(value) : String(value ?? "");
+    if (typeof value === "number") return full(value);
+    const plain = String(value ?? "");
+    const text = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(plain) ? `'${plain}` : plain;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [columns, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";

@@ -1,4 +1,4 @@
-// View 19, the curves of training: a point opens the model as it was then, in every other view.
+// The curves of training: a point opens the model as it was then, in every other view.
 import {html} from "pellucid/ui";
 import {ofModel, useData} from "pellucid/data";
 import {LineChart} from "pellucid/pictures/chart";

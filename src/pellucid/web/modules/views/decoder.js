@@ -1,4 +1,4 @@
-// View 11, the decoder step by step: what it has written, where it looks, what it may write next, what it chooses.
+// The decoder step by step: what it has written, where it looks, what it may write next, what it chooses.
 import {html, useEffect, useState} from "pellucid/ui";
 import {site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";

@@ -1,4 +1,4 @@
-// View 3, words become vectors: the pieces, their ids, and the three vectors that each one is before the first layer.
+// Words become vectors: the pieces, their ids, and the three vectors that each one is before the first layer.
 import {html} from "pellucid/ui";
 import {ofModel, site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";

@@ -1,4 +1,4 @@
-// View 4, position encodings: the table that tells the model where a piece stands, in every layout that is in use.
+// Position encodings: the table that tells the model where a piece stands, in every layout that is in use.
 import {html, useMemo} from "pellucid/ui";
 import {LineChart} from "pellucid/pictures/chart";
 import {ofModel, useData} from "pellucid/data";

@@ -1,4 +1,4 @@
-// View 10, residual and normalisation: what a sub-layer adds to its input, and how the sum is brought back to size.
+// Residual and normalisation: what a sub-layer adds to its input, and how the sum is brought back to size.
 import {html} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";

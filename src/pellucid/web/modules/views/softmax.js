@@ -1,4 +1,4 @@
-// View 12, the final linear layer and softmax: one vector becomes a number, then a probability, for every piece there is.
+// The final linear layer and softmax: one vector becomes a number, then a probability, for every piece there is.
 import {html, useMemo, useState} from "pellucid/ui";
 import {ofModel, site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";

@@ -1,4 +1,4 @@
-// View 2, the box opened: the stacks of encoders and decoders, drawn from the model's own configuration.
+// The box opened: the stacks of encoders and decoders, drawn from the model's own configuration.
 import {html, useMemo, useState} from "pellucid/ui";
 import {ofTrace, useData} from "pellucid/data";
 import {Figure} from "pellucid/pictures/figure";

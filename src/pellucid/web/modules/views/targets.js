@@ -1,4 +1,4 @@
-// View 18, target and output: the rows that training asks for beside the rows that the model gives, from untrained to trained.
+// Target and output: the rows that training asks for beside the rows that the model gives, from untrained to trained.
 import {html, useMemo} from "pellucid/ui";
 import {ofModel, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";

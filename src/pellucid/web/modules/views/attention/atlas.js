@@ -1,4 +1,4 @@
-// View 9, the atlas: every head of every layer at a glance, for the three uses of attention.
+// The atlas: every head of every layer at a glance, for the three uses of attention.
 import {html, useEffect, useLayoutEffect, useMemo, useRef, useState} from "pellucid/ui";
 import {ofTrace, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";

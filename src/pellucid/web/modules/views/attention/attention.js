@@ -1,4 +1,4 @@
-// View 5, self-attention step by step: one word, one head, every number on the way from its vector to its context.
+// Self-attention step by step: one word, one head, every number on the way from its vector to its context.
 // Cross-attention and the decoder's self-attention are the same steps. Read scores.js next.
 import {html} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";

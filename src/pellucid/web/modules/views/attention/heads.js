@@ -1,4 +1,4 @@
-// View 7, many heads: what each of them looks at, their contexts side by side, and what each adds to the output.
+// Many heads: what each of them looks at, their contexts side by side, and what each adds to the output.
 import {html, useMemo} from "pellucid/ui";
 import {ofTrace, site, useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";

@@ -1,4 +1,4 @@
-// View 8, who looks at whom: two columns of pieces and a line for every weight, one colour a head.
+// Who looks at whom: two columns of pieces and a line for every weight, one colour a head.
 import {html, useMemo} from "pellucid/ui";
 import {ofTrace, site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";

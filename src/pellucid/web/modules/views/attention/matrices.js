@@ -1,4 +1,4 @@
-// View 6, the same attention in matrix form: all positions at once. One choice, a row i, a column j and a dimension d,
+// The same attention in matrix form: all positions at once. One choice, a row i, a column j and a dimension d,
 // is highlighted in every matrix; row times column is the highlighted cell. Read heads.js next.
 import {html, useMemo, useState} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";

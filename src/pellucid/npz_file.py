@@ -1,7 +1,7 @@
 """Read the arrays of a stranger's .npz one at a time: nothing is unpickled, nothing is larger than was asked for.
 
-An .npz is a zip archive of .npy files; each begins with its shape and number format. The archive's list and
-each array's head are compared with what is expected before a number is read. Read ``yaml_file.py`` next.
+An .npz is a zip archive of .npy files; each begins with its shape and number format. What the archive's list says is
+bounded, and each array's head is compared with it, before memory is taken for a number. Read ``bundle.py`` next.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
@@ -19,15 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import BundleError
-from pellucid.interop.untrusted.files import plain_file
 
-__all__ = ["NUMBER_FORMATS", "NpzFile", "open_npz", "shape_problems", "squeezed"]
-
-NUMBER_FORMATS: Final = ("<f4", "<f2", "<f8")
-"""What weights may be stored in."""
+__all__ = ["NpzFile", "open_npz"]
 
 _MOST_ENTRIES: Final = 1 << 14
-_LARGEST_RATIO: Final = 200
 _LARGEST_HEAD: Final = 1 << 12
 _HEAD: Final = re.compile(
     rb"\s*\{'descr': '([<>|=][a-zA-Z][0-9]{1,3})', 'fortran_order': (True|False), "
@@ -51,10 +46,10 @@ _DAMAGE: Final = (
 class NpzFile:
     """An open archive whose list has been checked. ``names`` are those of the arrays, without ``.npy``."""
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+    def __init__(self, path: Path, archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> None:
         self.path = path
         self._archive = archive
-        self._entries = {entry.filename.removesuffix(".npy"): entry for entry in _checked(path, archive)}
+        self._entries = {entry.filename.removesuffix(".npy"): entry for entry in entries}
         self.names: tuple[str, ...] = tuple(self._entries)
 
     def small_bytes(self, name: str, *, most: int) -> bytes:
@@ -64,7 +59,7 @@ class NpzFile:
             BundleError: there is none of that name, or it is larger or of another format.
         """
         if name not in self._entries:
-            raise BundleError(f"{self.path}: holds no {name!r}, so it is no model of Marian's; name its model .npz")
+            raise BundleError(f"{self.path}: holds no array {name!r}; name another .npz")
         with self._entry(name) as (file, shape, dtype, _):
             if dtype.itemsize != 1 or dtype.kind not in "iuS" or math.prod(shape) > most:
                 raise BundleError(f"{self.path}: {name} is {dtype} {list(shape)}, and must be a text of {most:,} bytes")
@@ -79,12 +74,17 @@ class NpzFile:
                     found[name] = (shape, dtype.str)
         return found
 
-    def array(self, name: str) -> NDArray[np.float32]:
-        """Return an array in float32. Its shape must have been found right in ``shapes``."""
+    def array(self, name: str) -> NDArray[np.generic]:
+        """Return an array as it is stored; it cannot be written to.
+
+        Raises:
+            BundleError: there is none of that name, it is damaged, or memory does not suffice for it.
+        """
+        if name not in self._entries:
+            raise BundleError(f"{self.path}: holds no array {name!r}")
         with self._entry(name) as (file, shape, dtype, is_fortran):
             raw = _exactly(file, math.prod(shape) * dtype.itemsize)
-        flat = np.frombuffer(raw, dtype=dtype)
-        return np.array(flat.reshape(shape, order="F" if is_fortran else "C"), dtype=np.float32, order="C")
+            return np.frombuffer(raw, dtype=dtype).reshape(shape, order="F" if is_fortran else "C")
 
     @contextmanager
     def _entry(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[np.generic], bool]]:
@@ -99,44 +99,56 @@ class NpzFile:
                 yield file, shape, dtype, is_fortran
         except BundleError:
             raise
+        except MemoryError:
+            raise BundleError(
+                f"{self.path}: there is not enough memory for {name}, which has {entry.file_size:,} bytes"
+            ) from None
         except _DAMAGE as error:
             raise BundleError(f"{self.path}: {name} cannot be read ({_told(error)}); fetch the file again") from None
 
 
 @contextmanager
-def open_npz(path: Path) -> Iterator[NpzFile]:
+def open_npz(path: Path, *, most_bytes: int, most_ratio: int) -> Iterator[NpzFile]:
     """Open an archive and check its list.
 
+    Args:
+        path: of the file.
+        most_bytes: that all arrays together may have.
+        most_ratio: how many times as large as the file they may be.
+
     Raises:
-        BundleError: no plain file, no sound zip archive, or entries that no .npz has.
+        BundleError: no sound zip archive, more bytes than that, or entries that no .npz has.
     """
-    plain_file(path)
     try:
         archive = zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise BundleError(f"{path}: cannot be read: No such file or directory") from None
     except _DAMAGE as error:
         raise BundleError(f"{path}: is no .npz file ({_told(error)}); fetch it again") from None
     with archive:
-        yield NpzFile(path, archive)
+        entries = archive.infolist()
+        if problems := _problems(entries, path.stat().st_size, most_bytes, most_ratio):
+            raise BundleError(f"{path}: is no .npz file that may be read, it has {'; '.join(problems[:5])}")
+        yield NpzFile(path, archive, entries)
 
 
-def _checked(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    entries = archive.infolist()
-    size = path.stat().st_size
+def _problems(entries: list[zipfile.ZipInfo], size: int, most_bytes: int, most_ratio: int) -> list[str]:
     problems = []
     if not entries or len(entries) > _MOST_ENTRIES:
         problems.append(f"{len(entries):,} entries, and 1 to {_MOST_ENTRIES:,} are allowed")
     if len({entry.filename for entry in entries}) != len(entries):
         problems.append("a name twice")
-    if (total := sum(entry.file_size for entry in entries)) > _LARGEST_RATIO * size:
-        problems.append(f"{total:,} bytes packed into {size:,}, more than {_LARGEST_RATIO} times as many")
+    total = sum(entry.file_size for entry in entries)
+    if total > most_ratio * size:
+        problems.append(f"{total:,} bytes packed into {size:,}, more than {most_ratio} times as many")
+    if total > most_bytes:
+        problems.append(f"{total:,} bytes, more than the {most_bytes:,} that such a file may have")
     for entry in entries:
         if entry.compress_type not in _METHODS or entry.flag_bits & 1:
-            problems.append(f"{entry.filename[:60]!r} is packed in a way that no .npz is")
+            problems.append(f"{entry.filename[:60]!r} packed in a way that no .npz is")
         if not entry.filename.endswith(".npy"):
-            problems.append(f"{entry.filename[:60]!r} is no .npy file")
-    if problems:
-        raise BundleError(f"{path}: is no .npz file of a model, it has {'; '.join(problems[:5])}")
-    return entries
+            problems.append(f"{entry.filename[:60]!r}, which is no .npy file")
+    return problems
 
 
 def _head(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
@@ -164,26 +176,3 @@ def _exactly(file: IO[bytes], count: int) -> bytes:
 
 def _told(error: BaseException) -> str:
     return (str(error).strip().partition("\n")[0] or type(error).__name__)[:120]
-
-
-def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape without its leading axes of length 1, of which Marian writes some."""
-    axes = list(shape)
-    while len(axes) > 1 and axes[0] == 1:
-        axes.pop(0)
-    return tuple(axes)
-
-
-def shape_problems(
-    found: Mapping[str, tuple[tuple[int, ...], str]], expected: Mapping[str, tuple[int, ...]]
-) -> list[str]:
-    """Compare what an archive holds with what it must hold; return a sentence for each difference."""
-    problems = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
-    problems += [f"{name} is unknown" for name in sorted(found.keys() - expected.keys())]
-    for name in sorted(found.keys() & expected.keys()):
-        shape, dtype = found[name]
-        if squeezed(shape) != squeezed(expected[name]):
-            problems.append(f"{name} has shape {list(shape)}, needed {list(expected[name])}")
-        elif dtype not in NUMBER_FORMATS:
-            problems.append(f"{name} has number format {dtype!r}, allowed {', '.join(NUMBER_FORMATS)}")
-    return problems

@@ -1,14 +1,14 @@
-"""Open a stranger's SentencePiece file: walked here, opened in a process of its own first, and only then here.
+"""Open a SentencePiece file of anybody: walked here, opened in a process of its own, and only then opened here.
 
-The walk (``text/sentencepiece_file.py``) checks what no opening can show: that the C++ will not read beyond the
-table of characters for some text to come. The child (``sentencepiece_child.py``) shows that the C++ opens and uses
-the file within limits of memory and time, and that it counts the same pieces as the walk. Read
-``huggingface/config.py`` next.
+The walk (``sentencepiece_file.py``) checks what no opening can show: that the C++ will not read beyond the table of
+characters for some text to come. The child (``sentencepiece_child.py``) shows that the C++ opens and uses the file
+within limits of memory and time, and that it counts the same pieces as the walk. A child takes some 150 ms, so a file
+goes through one once: ``sound_files.py`` remembers its checksum. A file that was trained here goes through none.
+Read ``tokenizer.py`` next.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -18,19 +18,18 @@ import tempfile
 from typing import Final
 
 from pellucid.errors import BundleError
-from pellucid.interop.untrusted.sentencepiece_child import LARGEST_ANSWER_BYTES
 from pellucid.text.segmenter import Segmenter
+from pellucid.text.sentencepiece_child import LARGEST_ANSWER_BYTES
 from pellucid.text.sentencepiece_file import SentencePieceFile, inspect
+from pellucid.text.sound_files import is_known_sound, remember_sound
 
 __all__ = ["WALL_SECONDS", "foreign_segmenter"]
 
 WALL_SECONDS: Final = 180
 """Much more than the child needs, so that a busy machine does not refuse a sound file."""
 
-_COMMAND: Final = (sys.executable, "-P", "-m", "pellucid.interop.untrusted.sentencepiece_child")
+_COMMAND: Final = (sys.executable, "-P", "-m", "pellucid.text.sentencepiece_child")
 _USER_DEFINED, _NORMAL = 4, 1
-_MOST_REMEMBERED: Final = 64
-_found_sound: dict[str, None] = {}
 
 
 def foreign_segmenter(model: bytes, *, place: str) -> Segmenter:
@@ -44,12 +43,9 @@ def foreign_segmenter(model: bytes, *, place: str) -> Segmenter:
         BundleError: it is no SentencePiece model, or opening it crashed, took too much memory or time.
     """
     file = inspect(model, place=place)
-    digest = hashlib.sha256(model).hexdigest()
-    if digest not in _found_sound:
+    if not is_known_sound(model):
         _compare(_ask_child(model, place=place), file, place=place)
-        while len(_found_sound) >= _MOST_REMEMBERED:
-            _found_sound.pop(next(iter(_found_sound)))
-        _found_sound[digest] = None
+        remember_sound(model)
     return Segmenter(model, place=place)
 
 
