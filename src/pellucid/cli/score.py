@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli.console import counting, need_standard_output, say
+from pellucid.cli.console import counting, need_standard_output, say, show
 
 __all__ = ["score"]
 
@@ -26,5 +26,5 @@ def score(
     with counting("scored pairs") as progress:
         outcome = job.score_files(model, src, tgt, device=device, threads=threads, progress=progress)
     for row in outcome.rows:
-        print(f"{row.log_probability:.6f}\t{row.num_tokens}")
+        show(f"{row.log_probability:.6f}\t{row.num_tokens}")
     say(outcome.to_text())

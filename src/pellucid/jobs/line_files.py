@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TextIO, cast
 
 from pellucid.errors import ConfigError, DataError
+from pellucid.terminal import shown_on
 
 __all__ = ["LineSource", "is_stream", "reading", "writing"]
 
@@ -123,7 +124,7 @@ def _open(path: Path) -> BinaryIO:
 def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
     """Open standard output, or a file that takes its name only when all of it is written.
 
-    A special file (a pipe, ``/dev/stdout``) is written to directly.
+    A special file (a pipe, ``/dev/stdout``) is written to directly; a terminal gets control characters spelt out.
 
     Raises:
         ConfigError: it cannot be written, or is the file that is read.
@@ -133,7 +134,7 @@ def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
         if sys.stdout is None:
             raise ConfigError("standard output is closed; give --output FILE")
         with _named("standard output"):
-            yield sys.stdout
+            yield shown_on(sys.stdout)
         return
     try:
         target = output.resolve()
@@ -156,7 +157,7 @@ def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
     try:
         with _named(str(output)):
             with sink:
-                yield sink
+                yield shown_on(sink)
             if not is_special:
                 if status is not None:
                     partial.chmod(stat.S_IMODE(status.st_mode))
