@@ -110,11 +110,14 @@ class Trace:
         predictions = self.predictions.arrays().values() if self.predictions else ()
         return sum(array.nbytes for array in (*arrays.values(), *predictions))
 
-    def check(self) -> CheckReport:
-        """Test every identity that must hold between the stored numbers; never raises for one that does not."""
+    def check(self, *, between_steps: Callable[[], None] = lambda: None) -> CheckReport:
+        """Test every identity that must hold between the stored numbers; never raises for one that does not.
+
+        ``between_steps`` is called now and then, and what it raises ends the test.
+        """
         from pellucid.inspection.checks import check
 
-        return check(self)
+        return check(self, between_steps=between_steps)
 
     def head_shares(self, place: str) -> HeadShares:
         """Return what each head of an attention, such as ``decoder.3.cross_attention``, adds to its output.
