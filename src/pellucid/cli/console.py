@@ -161,25 +161,24 @@ class _ConsoleHandler(logging.Handler):
         self._written = self._left_out = 0
 
     def emit(self, record: logging.LogRecord) -> None:
+        now = time.monotonic()
+        if now < self._window_ends and self._written >= _MOST_LOG_RECORDS:
+            self._left_out += 1
+            return
         try:
-            self._write(self.format(record), time.monotonic())
+            if now >= self._window_ends:
+                self._tell_left_out()
+                self._window_ends, self._written = now + _LOG_WINDOW_SECONDS, 0
+            self._written += 1
+            text = self.format(record)
+            cut = len(text) - _LONGEST_LOG_RECORD
+            say(text if cut <= 0 else f"{text[:_LONGEST_LOG_RECORD]} ... and {cut:,} more characters")
         except Exception:  # the record is malformed, or standard error cannot be written
             self._left_out += 1
 
     def close(self) -> None:
         self._tell_left_out()
         super().close()
-
-    def _write(self, text: str, now: float) -> None:
-        if now >= self._window_ends:
-            self._tell_left_out()
-            self._window_ends, self._written = now + _LOG_WINDOW_SECONDS, 0
-        if self._written >= _MOST_LOG_RECORDS:
-            self._left_out += 1
-            return
-        self._written += 1
-        cut = len(text) - _LONGEST_LOG_RECORD
-        say(text if cut <= 0 else f"{text[:_LONGEST_LOG_RECORD]} ... and {cut:,} more characters")
 
     def _tell_left_out(self) -> None:
         if self._left_out:
