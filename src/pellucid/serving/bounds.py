@@ -8,10 +8,10 @@ what a trace holds with the square of the length too, so a request of a hundred 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from pellucid.errors import RequestError
+from pellucid.errors import PellucidError, RequestError
 from pellucid.inspection.answers_trace import refuse_settings
 from pellucid.inspection.sites import all_sites, expected_shape
 from pellucid.translation.constraints import max_length_of
@@ -41,9 +41,12 @@ def refuse_heavy(
     refuse_settings(settings)
     config = translator.with_settings(**settings).config
     model = translator.model.config
-    source_length = _length(translator.tokenizer.encode_source([source])[0], model)
+    longest = model.max_positions - 1
+    longest_source = min(longest, config.max_input_length) if target is None else longest
+    tokenizer = translator.tokenizer
+    source_length = _length("source", source, tokenizer.encode_source, most=longest_source)
     if target is not None:
-        target_length = _length(translator.tokenizer.encode_target([target])[0], model)
+        target_length = _length("target", target, tokenizer.encode_target, most=longest)
     else:
         target_length = max_length_of(source_length, config=config, stepper_max_length=model.max_positions)
         rows = config.beam_size * (source_length + target_length)
@@ -85,6 +88,18 @@ def bytes_of_pass(config: ModelConfig, *, source_length: int, target_length: int
     )
 
 
-def _length(ids: list[int], config: ModelConfig) -> int:
-    """Return the positions of a text with its end; one that is longer than the model is refused elsewhere."""
-    return min(len(ids) + 1, config.max_positions)
+def _length(name: str, text: str, encode: Callable[[list[str]], list[list[int]]], *, most: int) -> int:
+    """Return the positions of a text with its end.
+
+    Raises:
+        RequestError: there are too many of them for one part of a translation, or the text cannot be tokenised.
+    """
+    try:
+        (ids,) = encode([text])
+    except PellucidError as error:
+        raise RequestError(f"{name}: {str(error).removeprefix('text 0: ')}") from None
+    if len(ids) > most:
+        raise RequestError(
+            f"{name} has {len(ids):,} pieces, and a trace is made of up to {most} pieces; give one sentence at a time"
+        )
+    return len(ids) + 1

@@ -34,6 +34,22 @@ def test_a_text_that_is_no_sentence_is_refused_before_it_is_looked_at(
 
 
 @pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"source": "a" * 201}, "source has 201 pieces, and a trace is made of up to 200 pieces"),
+        ({"source": "a" * 1031, "target": "a"}, "source has 1,031 pieces, and a trace is made of up to 1030"),
+        ({"source": "a", "target": "a" * 1031}, "target has 1,031 pieces, and a trace is made of up to 1030"),
+    ],
+)
+def test_more_pieces_than_one_part_are_refused_with_the_limit(
+    wish: dict[str, str], says: str, nothing_works: None
+) -> None:
+    answer = ask(client(LONG), **wish)
+    assert answer.status_code == 400
+    assert says in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
     "settings",
     [
         {"beam_size": 50, "max_length_constant": 1000},

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from starlette.types import ASGIApp, Message
 
-from pellucid.inspection import answers_trace
+from pellucid.inspection import answers_trace, checks, tracing
 from pellucid.inspection.opened import Catalogue
 from pellucid.inspection.tracing import trace as make_trace
 from pellucid.serving.app import create_app
@@ -93,6 +93,29 @@ def test_nothing_is_checked_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         return made
 
     monkeypatch.setattr(answers_trace, "make_trace", traced)
+
+    async def main() -> None:
+        assert await status_of(slow_app(), leaves=leaves) == 499
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("leaves_in", ["preparation", "the check"])
+def test_work_ends_where_its_client_left(monkeypatch: pytest.MonkeyPatch, leaves_in: str) -> None:
+    leaves = threading.Event()
+    owner, name = {"preparation": (tracing, "prepare"), "the check": (checks._Checker, "attentions")}[leaves_in]
+    after, what = {
+        "preparation": (ModelStepper, "step"),
+        "the check": (checks._Checker, "hypothesis"),
+    }[leaves_in]
+    work = getattr(owner, name)
+
+    def left(*arguments: object, **options: object) -> object:
+        leaves.set()
+        return work(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, left)
+    monkeypatch.setattr(after, what, lambda *arguments: pytest.fail("it went on"))
 
     async def main() -> None:
         assert await status_of(slow_app(), leaves=leaves) == 499
