@@ -159,6 +159,26 @@ def test_corpora_and_their_sentences_are_spelt_out_while_a_run_is_made(command: 
     assert outcome.err
 
 
+def test_a_fault_of_ours_spells_out_what_it_names(
+    command: Command, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise RuntimeError(HOSTILE)
+
+    monkeypatch.setattr("pellucid.jobs.score.score_files", fail)
+    outcome = command("score", tiny_model, "--src", "s", "--tgt", "s")
+    assert outcome.status == 1
+    assert outcome.err.startswith("Traceback")
+    assert outcome.err.endswith(f"RuntimeError: {SPELT}\n")
+    assert not commands_in(outcome)
+
+
+def test_a_sentence_of_several_lines_stays_one_on_the_screen(command: Command, tiny_model: Path) -> None:
+    outcome = command("inspect", tiny_model, "Hund\nerror: Hund", "--set", "max_length_constant=3")
+    assert outcome.status == 0
+    assert "Hund\\nerror: Hund → " in outcome.err
+
+
 def on_a_terminal(*arguments: str | Path, stdin: bytes) -> str:
     """Run a command whose standard output is a terminal; return what the terminal gets."""
     main_end, its_end = pty.openpty()

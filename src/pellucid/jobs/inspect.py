@@ -17,6 +17,7 @@ from pellucid.inspection.trace import Trace
 from pellucid.inspection.tracing import trace as make_trace
 from pellucid.jobs.models import translator_of
 from pellucid.jobs.serve import open_catalogue
+from pellucid.terminal import line_of
 from pellucid.translation.constraints import max_length_of
 from pellucid.translation.translator import Translator
 
@@ -36,7 +37,7 @@ class Inspected:
 
     def to_text(self) -> str:
         """Return the lines for the screen."""
-        lines = [f"{self.trace.source} → {self.trace.text}"]
+        lines = [f"{line_of(self.trace.source)} → {line_of(self.trace.text)}"]
         tested = f"{len(self.report.identities):,} identities between its numbers tested"
         if self.report.passed:
             lines.append(f"{tested}, all hold")
