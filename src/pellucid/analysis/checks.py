@@ -9,8 +9,9 @@ of the site that it replaces, so that one is left out, and said to be. Read ``he
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -29,6 +30,7 @@ _TOLERANCES: Final = {"float64": 1e-10, "float32": 1e-5}
 _COARSE: Final = 2e-2  # bfloat16, float16
 _COARSE_SUM: Final = 2**-8  # each weight of a row is rounded by 2^-8 of itself at most, and they sum to 1
 _SMALLEST_GAIN: Final = 1e-3
+_RESULTS_BETWEEN_STEPS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,15 @@ class CheckReport:
         return "\n".join(told)
 
 
-def check(trace: Trace) -> CheckReport:
-    """Test every identity that must hold between the stored numbers; never raises for one that does not."""
+def check(trace: Trace, *, between_steps: Callable[[], None] = lambda: None) -> CheckReport:
+    """Test every identity of a trace; ``between_steps`` is called now and then, and what it raises ends the test."""
     checker = _Checker(trace)
-    results: list[_Result] = [*checker.labels(), *checker.attentions(), *checker.equations()]
-    results += [*checker.predictions(), *checker.hypothesis()]
+    results: list[_Result] = []
+    parts = (checker.labels, checker.attentions, checker.equations, checker.predictions, checker.hypothesis)
+    for result in chain.from_iterable(part() for part in parts):
+        results.append(result)
+        if len(results) % _RESULTS_BETWEEN_STEPS == 0:
+            between_steps()
     return CheckReport(
         tuple(result for result in results if isinstance(result, Identity)),
         tuple(result for result in results if isinstance(result, Skipped)),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli.console import print_result
+from pellucid.cli.console import show
 
 __all__ = ["demo"]
 
@@ -35,4 +35,4 @@ def demo(
 
     with TrainingScreen() as screen:
         outcome = job.demo(output, minutes=minutes, seed=seed, reporter=screen)
-    print_result(outcome.to_text())
+    show(outcome.to_text())

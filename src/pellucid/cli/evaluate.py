@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli.console import counting, need_standard_output, print_result, say
+from pellucid.cli.console import counting, need_standard_output, say, show
 
 __all__ = ["evaluate"]
 
@@ -55,7 +55,7 @@ def evaluate(
             threads=threads,
             progress=progress,
         )
-    print_result(report.to_text())
+    show(report.to_text())
     for path, text in ((json_, report.to_json()), (markdown, report.to_markdown())):
         if path is not None:
             job.write_report(path, text)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import locale
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli.console import need_standard_output, print_result
+from pellucid.cli.console import is_terminal, need_standard_output, show_picture
 from pellucid.errors import RequestError
 
 if TYPE_CHECKING:
@@ -126,10 +125,10 @@ def show_in_terminal(
     style = style_for(
         os.environ,
         width=shutil.get_terminal_size().columns,
-        is_terminal=sys.stdout.isatty(),
+        is_terminal=is_terminal(),
         encoding=locale.getencoding(),
         plain=plain,
         numbers=numbers,
     )
     shown = attention_text(trace, kind=kind or "cross", layer=layer, heads=heads_of(heads), words=words, style=style)
-    print_result(shown, end="")
+    show_picture(shown)

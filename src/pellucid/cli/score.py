@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli.console import counting, need_standard_output, print_result, say
+from pellucid.cli.console import counting, need_standard_output, say, show
 
 __all__ = ["score"]
 
@@ -25,5 +25,5 @@ def score(
     need_standard_output()
     with counting("scored pairs") as progress:
         outcome = job.score_files(model, src, tgt, device=device, threads=threads, progress=progress)
-    print_result("".join(f"{row.log_probability:.6f}\t{row.num_tokens}\n" for row in outcome.rows), end="")
+    show("\n".join(f"{row.log_probability:.6f}\t{row.num_tokens}" for row in outcome.rows))
     say(outcome.to_text())

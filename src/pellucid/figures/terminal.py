@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from pellucid.analysis.attention_picture import MERGING_RULE, AttentionPicture, attention_picture
 from pellucid.errors import RequestError
 from pellucid.figures.palette import SEQUENTIAL_DARK, ink_on, mix
+from pellucid.terminal import line_of
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
 
@@ -111,7 +112,7 @@ def shown(label: str, *, ascii_only: bool) -> str:
     if ascii_only:
         spelt = label.replace("\u2581", "_").replace("…", "~")
         label = spelt.encode("ascii", "backslashreplace").decode("ascii")
-    return "".join(_escaped(character) if _is_control(character) else character for character in label)
+    return line_of(label)
 
 
 def _sentence(text: str, style: TerminalStyle) -> str:
@@ -203,13 +204,3 @@ def _clusters(text: str) -> list[str]:
         else:
             parts.append(character)
     return parts
-
-
-def _is_control(character: str) -> bool:
-    # Marks of direction would turn the rest of the line round.
-    is_turn = character in "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    return unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"} or is_turn
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")

@@ -14,6 +14,7 @@ from pellucid.jobs.models import translator_of
 from pellucid.jobs.serve import open_catalogue
 from pellucid.page.catalogue import OpenedModel
 from pellucid.page.single_file import StartView, write_page
+from pellucid.terminal import line_of
 from pellucid.tracing.file import save_trace
 from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.record import Trace
@@ -37,7 +38,7 @@ class Inspected:
 
     def to_text(self) -> str:
         """Return the lines for the screen."""
-        lines = [f"{self.trace.source} → {self.trace.text}"]
+        lines = [f"{line_of(self.trace.source)} → {line_of(self.trace.text)}"]
         tested = f"{len(self.report.identities):,} identities between its numbers tested"
         if self.report.passed:
             lines.append(f"{tested}, all hold")

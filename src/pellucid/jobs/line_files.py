@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
 from pellucid.errors import ConfigError, DataError
+from pellucid.terminal import shown_on
 from pellucid.text.compression import NO_COMPRESSION, open_compressed, refuse_packed_stream, telling_damage
 from pellucid.text.lines import BYTE_ORDER_MARK, refuse_other_text
 
@@ -111,7 +112,7 @@ def reading(file: str) -> Iterator[LineSource]:
 def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
     """Open standard output, or a file that takes its name only when all of it is written.
 
-    A special file (a pipe, ``/dev/stdout``) is written to directly.
+    A special file (a pipe, ``/dev/stdout``) is written to directly; a terminal gets control characters spelt out.
 
     Raises:
         ConfigError: it cannot be written, or is the file that is read.
@@ -121,7 +122,7 @@ def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
         if sys.stdout is None:
             raise ConfigError("standard output is closed; give --output FILE")
         with _named("standard output"):
-            yield sys.stdout
+            yield shown_on(sys.stdout)
         return
     try:
         target = output.resolve()
@@ -144,7 +145,7 @@ def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
     try:
         with _named(str(output)):
             with sink:
-                yield sink
+                yield shown_on(sink)
             if not is_special:
                 if status is not None:
                     partial.chmod(stat.S_IMODE(status.st_mode))

@@ -37,7 +37,7 @@ from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind, Level
 
-__all__ = ["TraceRecord", "make_record", "relative_changes", "trace_answer"]
+__all__ = ["TraceRecord", "make_record", "refuse_settings", "relative_changes", "trace_answer"]
 
 _NUM_TOP: Final = 10
 _MOST_FAILURES: Final = 20
@@ -103,7 +103,7 @@ def make_record(
         target: a translation to look at instead of the model's own.
         settings: of the search, over those of the model.
         largest_bytes: a trace that is larger keeps its attention weights only; the rest is computed again when asked.
-        between_steps: as for ``tracing.trace``, and called before the check too.
+        between_steps: as for ``tracing.trace``, and called before and throughout the check too.
 
     Raises:
         RequestError: the text or a setting is wrong.
@@ -111,13 +111,13 @@ def make_record(
     """
     translator = opened.translator
     if settings:
-        _refuse_settings(settings)
+        refuse_settings(settings)
         translator = translator.with_settings(**settings)
     start = time.perf_counter()
     made = make_trace(translator, source, target=target, between_steps=between_steps)
     seconds = time.perf_counter() - start
     between_steps()
-    report = check(made)
+    report = check(made, between_steps=between_steps)
     if largest_bytes is not None and made.nbytes > largest_bytes:
         made = made.at_level("attention")
     return TraceRecord(id=trace_id, trace=made, opened=opened, seconds=seconds, report=report)
@@ -174,8 +174,12 @@ def relative_changes(trace: Trace) -> dict[str, Array]:
     return changes
 
 
-def _refuse_settings(settings: Mapping[str, object]) -> None:
-    """Refuse settings that do not act on one sentence, and beams that would keep everybody waiting."""
+def refuse_settings(settings: Mapping[str, object]) -> None:
+    """Refuse settings that do not act on one sentence, and beams that would keep everybody waiting.
+
+    Raises:
+        RequestError: there is one.
+    """
     allowed = TranslationConfig.model_fields.keys() - {"batch_size", "long_input", "max_input_length", "n_best"}
     if unknown := sorted(settings.keys() - allowed):
         raise RequestError(f"settings.{unknown[0]} is unknown here; allowed are {', '.join(sorted(allowed))}")

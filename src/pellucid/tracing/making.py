@@ -47,8 +47,8 @@ def trace(
             without them, so that a trace with and one without can be compared piece by piece.
         level: how much to keep: ``tokens``, ``attention`` or ``full``.
         target: a translation to look at instead of the translator's own best.
-        between_steps: called after each step of a beam search, and before the watched pass; what it raises ends the
-            work, so that nothing is computed for somebody who has left.
+        between_steps: called before and after the text is prepared, after each step of a beam search, and before the
+            watched pass; what it raises ends the work, so that nothing is computed for somebody who has left.
 
     Raises:
         RequestError: the text is blank, too long or cannot be tokenised; an edit does not fit; the translator is
@@ -56,9 +56,11 @@ def trace(
     """
     kept = level_named(level)
     model = _only_model(translator)
+    between_steps()
     request = _request(translator, text, limit=None if target is None else model.config.max_positions - 1)
     source_ids = (*request.part_ids[0], translator.tokenizer.specials.eos)
     search: tuple[Expansion, ...] = ()
+    between_steps()
     if target is None:
         hypothesis, search, flags = _searched(translator, text, between_steps)
     else:
