@@ -19,7 +19,7 @@ LONG = opened_model(max_positions=1031)
 @pytest.fixture
 def nothing_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every kind of work fail: what is refused is refused without it."""
-    for owner, name in ((making, "prepare"), (tracing, "forced_pass"), (ModelStepper, "step")):
+    for owner, name in ((making, "prepare"), (making, "forced_pass"), (ModelStepper, "step")):
         monkeypatch.setattr(owner, name, lambda *arguments, **options: pytest.fail("something was computed"))
 
 
