@@ -97,18 +97,25 @@ def _taken_apart(source: str | None, tokenizer: Tokenizer, language: str | None)
         return _Sentences(Request(source, error=alone), "", ())
     visible = without_invisible(source)
     body = visible.strip()
-    outer = visible.split(body, 1) if body else ["", ""]
-    request = Request(source, around=(_LINE_BREAKS.sub("", outer[0]), _LINE_BREAKS.sub("", outer[1])))
     tag, rest = tokenizer.split_tag(_LINE_BREAKS.sub(" ", body))
-    request = replace(request, notes=_notes_on_tag(body, has_tag=bool(tag), number=len(tokenizer.source_tags)))
     text = rest.lstrip()
-    if not _WORD.search(text):
-        return _Sentences(replace(request, unchanged=text), "", ())
-    return _Sentences(
-        request,
-        f"{tag} " if tag and text != rest else tag,
-        (text,) if language is None else tuple(sentences_of(text, language)),
+    is_translated = _WORD.search(text) is not None
+    request = Request(
+        source,
+        around=("", "") if body in (visible, "") else _around(body, visible),
+        unchanged="" if is_translated else text,
+        notes=_notes_on_tag(body, has_tag=bool(tag), number=len(tokenizer.source_tags)),
     )
+    if not is_translated:
+        return _Sentences(request, "", ())
+    sentences = (text,) if language is None else tuple(sentences_of(text, language))
+    return _Sentences(request, f"{tag} " if tag and text != rest else tag, sentences)
+
+
+def _around(body: str, visible: str) -> tuple[str, str]:
+    """Return the white space before and after the body of a text, without line breaks: a result holds none."""
+    before, _, after = visible.partition(body)
+    return _LINE_BREAKS.sub("", before), _LINE_BREAKS.sub("", after)
 
 
 def _notes_on_tag(text: str, *, has_tag: bool, number: int) -> frozenset[str]:
