@@ -121,7 +121,7 @@ def read_at_most(path: Path, most: int) -> bytes:
         while chunk := file.read(min(_CHUNK_BYTES, most + 1 - len(raw))):
             raw += chunk
     if len(raw) > most:
-        raise TooLargeError(f"more than the {most:,} bytes that such a file may have")
+        raise TooLargeError(f"it has more than the {most:,} bytes that such a file may have")
     return bytes(raw)
 
 

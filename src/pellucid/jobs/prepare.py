@@ -111,10 +111,12 @@ def prepare(
 
 def _open(recipe: Recipe, folder: Path, key: str, summary: tuple[str, ...], share: float | None) -> PreparedData:
     store, valid_store = (TokenStore.open(folder / name) for name in ("train", "valid"))
+    tokenizer = load_tokenizer(folder / "tokenizer")
+    sizes = {"source_vocab_size": tokenizer.source_vocab_size, "target_vocab_size": tokenizer.target_vocab_size}
     for opened in (store, valid_store):
-        opened.verify()
+        opened.verify(**sizes)
     valid = tuple(islice(_validation_text(folder), max(recipe.training.valid_bleu_sentences, 1)))
-    return PreparedData(load_tokenizer(folder / "tokenizer"), store, valid_store, valid, key, summary, share)
+    return PreparedData(tokenizer, store, valid_store, valid, key, summary, share)
 
 
 def cleaned_pairs(data: DataConfig, cleaner: Cleaner) -> Iterator[SentencePair]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -29,6 +29,9 @@ _MAX_VARINT_BYTES: Final = 10
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 _UNKNOWN, _BYTE = 2, 6
 _TYPES: Final = frozenset({1, _UNKNOWN, 3, 4, 5, _BYTE})
+_MODEL_FIELDS: Final = frozenset({1, 2, 3, 5})
+_PIECE_FIELDS: Final = {1: _BYTES, 2: _FOUR, 3: _VARINT}
+_NORMALISER_FIELDS: Final = {1: _BYTES, 2: _BYTES, 3: _VARINT}
 _MODEL_TYPES: Final = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 
 Field = tuple[int, int, int | bytes]
@@ -68,8 +71,11 @@ def inspect(raw: bytes, *, place: str) -> SentencePieceFile:
 def _inspect(raw: bytes) -> SentencePieceFile:
     pieces: list[str] = []
     types: list[int] = []
-    model_type, normaliser, dummy_prefix, table = 1, "", True, b""
-    for number, value in _known_fields(raw, {1: _BYTES, 2: _BYTES, 3: _BYTES, 5: _BYTES}, repeated={1}):
+    once: dict[int, bytes] = {}
+    for number, wire, value in fields(raw):
+        if number not in _MODEL_FIELDS:
+            continue
+        _refuse_other_wire(number, wire, _BYTES)
         message = cast(bytes, value)
         if number == 1:
             piece, kind = _piece(message, len(pieces))
@@ -77,15 +83,16 @@ def _inspect(raw: bytes) -> SentencePieceFile:
             types.append(kind)
             if len(pieces) > MAX_PIECES:
                 raise ValueError(f"more than {MAX_PIECES:,} pieces")
-        elif number == 2:
-            model_type = cast(int, dict(_known_fields(message, {3: _VARINT})).get(3, model_type))
-        elif number == 3:
-            normaliser, table, dummy_prefix = _normaliser(message)
-        elif number == 5:
-            _normaliser(message)
+        elif number in once:
+            raise ValueError(f"field {number} stands in a message twice")
+        else:
+            once[number] = message
+    model_type = _known_fields(once.get(2, b""), {3: _VARINT}).get(3, 1)
+    normaliser, table, dummy_prefix = _normaliser(once.get(3, b""))
+    _normaliser(once.get(5, b""))
     _check_pieces(pieces, types)
     if model_type not in _MODEL_TYPES:
-        raise ValueError(f"model type {model_type} is unknown")
+        raise ValueError(f"model type {model_type!r} is unknown")
     return SentencePieceFile(
         tuple(pieces),
         tuple(types),
@@ -135,7 +142,7 @@ def _check_pieces(pieces: list[str], types: list[int]) -> None:
 
 def _normaliser(raw: bytes) -> tuple[str, bytes, bool]:
     """Return the name, the table of characters, which is checked, and whether a space goes before a text."""
-    found = dict(_known_fields(raw, {1: _BYTES, 2: _BYTES, 3: _VARINT}))
+    found = _known_fields(raw, _NORMALISER_FIELDS)
     name, table, prefix = found.get(1, b""), found.get(2, b""), found.get(3, 1)
     if prefix not in (0, 1):
         raise ValueError(f"a switch of its normaliser is {prefix!r}, neither 0 nor 1")
@@ -144,7 +151,7 @@ def _normaliser(raw: bytes) -> tuple[str, bytes, bool]:
 
 
 def _piece(raw: bytes, index: int) -> tuple[str, int]:
-    found = dict(_known_fields(raw, {1: _BYTES, 2: _FOUR, 3: _VARINT}))
+    found = _known_fields(raw, _PIECE_FIELDS)
     text, score, kind = cast(bytes, found.get(1, b"")), cast(bytes, found.get(2, bytes(4))), found.get(3, 1)
     if not math.isfinite(struct.unpack("<f", score)[0]):
         raise ValueError(f"piece {index} has a score that is no number")
@@ -155,24 +162,26 @@ def _piece(raw: bytes, index: int) -> tuple[str, int]:
     return text.decode("utf-8"), kind
 
 
-def _known_fields(
-    raw: bytes, wires: Mapping[int, int], *, repeated: Container[int] = ()
-) -> Iterator[tuple[int, int | bytes]]:
-    """Yield the fields whose numbers are known, in their order, and step over the others.
+def _known_fields(raw: bytes, wires: Mapping[int, int]) -> dict[int, int | bytes]:
+    """Return the values of the fields whose numbers are known, each of which stands once at most.
 
-    A known field of another wire type is unknown to some readers, and of a field that is there twice some take the
-    last and some join both; nobody writes either.
+    Of a field that is there twice some readers take the last and some join both; nobody writes that.
     """
-    seen: set[int] = set()
+    found: dict[int, int | bytes] = {}
     for number, wire, value in fields(raw):
         if number not in wires:
             continue
-        if wire != wires[number]:
-            raise ValueError(f"field {number} has the wire type {wire}, and {wires[number]} is needed")
-        if number in seen and number not in repeated:
+        _refuse_other_wire(number, wire, wires[number])
+        if number in found:
             raise ValueError(f"field {number} stands in a message twice")
-        seen.add(number)
-        yield number, value
+        found[number] = value
+    return found
+
+
+def _refuse_other_wire(number: int, wire: int, needed: int) -> None:
+    """Refuse a known field of another wire type: for some readers it is an unknown one."""
+    if wire != needed:
+        raise ValueError(f"field {number} has the wire type {wire}, and {needed} is needed")
 
 
 def fields(raw: bytes) -> Iterator[Field]:
@@ -206,6 +215,8 @@ def fields(raw: bytes) -> Iterator[Field]:
 
 def _varint(raw: bytes, position: int) -> tuple[int, int]:
     """Read a number of up to 64 bits in its shortest spelling, the only one that all readers take."""
+    if position < len(raw) and raw[position] < 0x80:  # nearly always
+        return raw[position], position + 1
     value = 0
     for index in range(_MAX_VARINT_BYTES):
         if position + index >= len(raw):

@@ -26,7 +26,7 @@ from pellucid.errors import DataError, StoppedError
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.text.unknown import UnknownCounter, UnknownPieces
-from pellucid.untrusted import parse_json, read_at_most
+from pellucid.untrusted import parse_json, read_at_most, shown
 
 __all__ = ["TokenStore", "write_store"]
 
@@ -36,7 +36,15 @@ CHUNK_PAIRS: Final = 4096
 LARGEST_INDEX_BYTES: Final = 1 << 20
 IDS_BELOW_16_BITS: Final = 1 << 16
 _SIDES: Final = ("source", "target")
-_COLUMNS: Final = ("source.ids", "target.ids", "source.offsets", "target.offsets", "line", "corpus")
+_TYPES: Final = {
+    "source.ids": ("<u2", "<u4"),
+    "target.ids": ("<u2", "<u4"),
+    "source.offsets": ("<i8",),
+    "target.offsets": ("<i8",),
+    "line": ("<i8",),
+    "corpus": ("<u2",),
+}
+_COLUMNS: Final = tuple(_TYPES)
 
 
 class TokenStore:
@@ -69,7 +77,7 @@ class TokenStore:
 
     @staticmethod
     def open(folder: Path) -> TokenStore:
-        """Open a store and check that its files have the sizes that its index states.
+        """Open a store; check that its files have the sizes that its index states and that its rows lie in them.
 
         Raises:
             DataError: no store, a damaged one, or one of another format; remove the folder to make it anew.
@@ -83,7 +91,16 @@ class TokenStore:
             raise DataError(f"{path}: is not JSON; remove {folder} to make it anew") from None
         if not isinstance(index, dict) or index.get("format_version") != FORMAT_VERSION or index.get("variants") != 1:
             raise DataError(f"{path}: is no token store of format {FORMAT_VERSION}; remove {folder} to make it anew")
-        return TokenStore(folder, index, {name: _map(folder, index, name) for name in _COLUMNS})
+        columns = {name: _map(folder, index, name) for name in _COLUMNS}
+        rows = len(columns["line"])
+        for side in ("source", "target"):
+            offsets = columns[f"{side}.offsets"]
+            ends = (int(offsets[0]), int(offsets[-1])) if len(offsets) else ()
+            if ends != (0, len(columns[f"{side}.ids"])) or len(offsets) != rows + 1 or (np.diff(offsets) < 0).any():
+                raise DataError(f"{folder}: its {side} rows lie outside of its ids; remove {folder} to make it anew")
+        if len(columns["corpus"]) != rows:
+            raise DataError(f"{folder}: not every row has a corpus; remove {folder} to make it anew")
+        return TokenStore(folder, index, columns)
 
     def __len__(self) -> int:
         return len(self.line)
@@ -96,17 +113,27 @@ class TokenStore:
         """Return the target piece ids of a row."""
         return self._target[self._target_offsets[row] : self._target_offsets[row + 1]]
 
-    def verify(self) -> None:
-        """Read every file and compare its digest with the index.
+    def verify(self, *, source_vocab_size: int, target_vocab_size: int) -> None:
+        """Read every file and compare its digest with the index, and its ids with the sizes of the vocabularies.
 
         Raises:
-            DataError: a file was changed or damaged.
+            DataError: a file was changed or damaged, or an id is no piece's.
         """
         table = self.index.get("columns")
         for name in _COLUMNS:
             stated = table[name]["sha256"] if isinstance(table, dict) else None
             if sha256_of(self.folder / name) != stated:
                 raise DataError(f"{self.folder / name}: is damaged; remove {self.folder} to make it anew")
+        for name, ids, size in (
+            ("source.ids", self._source, source_vocab_size),
+            ("target.ids", self._target, target_vocab_size),
+        ):
+            most = int(ids.max()) if len(ids) else -1
+            if most >= size:
+                raise DataError(
+                    f"{self.folder / name}: has the id {most}, and the vocabulary has {size} pieces; remove "
+                    f"{self.folder} to make it anew"
+                )
 
 
 def write_store(
@@ -258,14 +285,16 @@ def _map(folder: Path, index: dict[str, object], name: str) -> NDArray[np.intege
     remedy = f"remove {folder} to make it anew"
     try:
         column = index["columns"][name]  # type: ignore[index]
-        kind, count = np.dtype(str(column["type"])), int(column["count"])
+        kind, count = column["type"], column["count"]
         size = path.stat().st_size
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError):
         raise DataError(f"{folder / INDEX_FILE}: does not describe {name}; {remedy}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
-    if kind.kind not in "iu" or size != count * kind.itemsize:
-        raise DataError(f"{path}: has {size} bytes and its index says {count} numbers of {kind}; {remedy}")
+    if kind not in _TYPES[name] or type(count) is not int or size != count * np.dtype(kind).itemsize:
+        raise DataError(
+            f"{path}: has {size} bytes and its index says {shown(count)} numbers of {shown(kind)}; {remedy}"
+        )
     if count == 0:
         return np.zeros(0, dtype=kind)  # an empty file cannot be mapped
     # A plain view of the map: slicing a memmap object itself costs several times as much.

@@ -301,7 +301,7 @@ def _read(path: Path, most: int) -> bytes:
     try:
         return read_at_most(path, most)
     except TooLargeError as error:
-        raise BundleError(f"{path}: has {error}") from None
+        raise BundleError(f"{path}: {error}") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}; the model folder is incomplete") from None
 

@@ -97,7 +97,9 @@ def test_a_table_behind_an_odd_key_within_the_normaliser_is_refused() -> None:
     ("more", "words"),
     [
         # Readers join a message that is there twice: the first gives the table, the second hides it.
-        (blob(3, blob(2, table_that_leads_astray())) + blob(3, blob(1, b"identity")), "leads out of itself"),
+        (blob(3, blob(2, table_that_leads_astray())) + blob(3, blob(1, b"identity")), "field 3 stands in a message"),
+        (blob(3, blob(2, table_that_leads_astray())), "leads out of itself"),
+        (blob(5, blob(2, table_that_leads_astray())), "leads out of itself"),
         (blob(3, blob(1, b"a")) + blob(3, blob(1, b"b")), "field 3 stands in a message twice"),
         (blob(3, blob(2, table_that_leads_astray()) + blob(2, b"")), "field 2 stands in a message twice"),
         (blob(3, b"\x18\x02"), "neither 0 nor 1"),
