@@ -10,17 +10,19 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
-import secrets
 import stat
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO, cast
 
+from pellucid.durable import draft_of
 from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.packing import Packer, packer_of
 
 __all__ = ["LineSource", "is_stream", "reading", "writing"]
 
@@ -123,10 +125,11 @@ def _open(path: Path) -> BinaryIO:
 def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
     """Open standard output, or a file that takes its name only when all of it is written.
 
-    A special file (a pipe, ``/dev/stdout``) is written to directly.
+    The file is compressed as its name says. A special file (a pipe, ``/dev/stdout``) is written to directly.
 
     Raises:
-        ConfigError: it cannot be written, or is the file that is read.
+        ConfigError: it cannot be written, is the file that is read, or has the name of a compression that is not
+            written.
         OSError: writing fails, as on a full disk; ``filename`` is set.
     """
     if output is None:
@@ -147,23 +150,25 @@ def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
         raise ConfigError(f"--output {output} is the file that is read; name another file")
     if not is_special and status is not None and not os.access(target, os.W_OK):
         raise ConfigError(f"{output}: may not be written; check its permissions")
-    partial = output if is_special else target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.partial")
-    try:
-        # newline="": a line ends with one \n on every system.
-        sink = partial.open("w" if is_special else "x", encoding="utf-8", newline="")
-    except OSError as error:
-        raise ConfigError(f"{output}: cannot be written in that folder: {error.strerror or error}") from None
-    try:
-        with _named(str(output)):
-            with sink:
-                yield sink
-            if not is_special:
-                if status is not None:
-                    partial.chmod(stat.S_IMODE(status.st_mode))
-                partial.replace(target)
-    finally:
-        if not is_special:
-            partial.unlink(missing_ok=True)
+    pack = packer_of(output)
+    with ExitStack() as stack:
+        stack.enter_context(_named(str(output)))
+        try:
+            path = output if is_special else stack.enter_context(draft_of(target, may_replace=True))
+            sink = _text_to(path, pack, stack)
+        except OSError as error:
+            raise ConfigError(f"{output}: cannot be written in that folder: {error.strerror or error}") from None
+        yield sink
+        if status is not None and not is_special:
+            path.chmod(stat.S_IMODE(status.st_mode))
+
+
+def _text_to(path: Path, pack: Packer | None, stack: ExitStack) -> TextIO:
+    """Open a file for text; the stack closes what was opened, the innermost last."""
+    file = stack.enter_context(path.open("wb"))
+    stream = stack.enter_context(pack(file)) if pack is not None else file
+    # newline="": a line ends with one \n on every system.
+    return stack.enter_context(TextIOWrapper(stream, encoding="utf-8", newline=""))
 
 
 def is_stream(output: Path) -> bool:
