@@ -50,7 +50,8 @@ def translate(
         )
     for problem in outcome.problems:
         say_error(problem)
-    if outcome.notes:
-        say(outcome.notes)
+    for line in (outcome.flag_summary(), outcome.notes):
+        if line:
+            say(line)
     if outcome.problems:
         raise typer.Exit(1)

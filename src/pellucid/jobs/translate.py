@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +14,7 @@ from pellucid.errors import ConfigError, InterruptedByUser
 from pellucid.jobs.interruption import HeldInterrupt
 from pellucid.jobs.line_files import is_stream, reading, writing
 from pellucid.jobs.models import open_translator
+from pellucid.translation.flags import in_order
 from pellucid.translation.hypothesis import Translation
 from pellucid.translation.translator import Translator
 
@@ -22,7 +23,6 @@ __all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "translate_file", "tran
 CHUNK_LINES: Final = 1024
 """Lines that are read before their translations are written: they share batches."""
 _REPORTED_PROBLEMS = 20
-_WORTH_SAYING = {"split", "max_length", "unknown"}
 _BAR: Final = "|||"
 
 
@@ -53,8 +53,15 @@ class FileOutcome:
     lines: int
     problems: tuple[str, ...]
     """One sentence for each line that failed, with its number from 1, as editors count."""
+    flags: Mapping[str, int]
+    """How many lines have each flag, in the order of ``translation/flags.py``; a flag that no line has is absent."""
     notes: str
-    """What happened to lines that did not fail: split, ended at the length limit, and so on."""
+    """What else there is to say, or nothing."""
+
+    def flag_summary(self) -> str:
+        """Return one line that counts every flag of the run, or nothing where there is none."""
+        counts = ", ".join(f"{flag} {count:,}" for flag, count in self.flags.items())
+        return f"flagged lines: {counts}" if counts else ""
 
 
 def translate_file(
@@ -146,7 +153,7 @@ def translate_lines(
             error = unreadable.pop(count, None) or result.error
             if error:
                 problems.append(f"{name}, line {count}: {error}")
-            flags.update(set(result.flags) & _WORTH_SAYING)
+            flags.update(result.flags)
             ambiguous += any(_BAR in hypothesis.text for hypothesis in result.alternatives)
             with interruption.held():
                 sink.write(_format(count - 1, result, error, format))
@@ -155,13 +162,12 @@ def translate_lines(
                 progress(count)
         with interruption.held():
             sink.flush()
-    notes = ", ".join(f"{n:,} {'line' if n == 1 else 'lines'} flagged {flag!r}" for flag, n in sorted(flags.items()))
-    if format is OutputFormat.MOSES and ambiguous:
-        notes = "\n".join(filter(None, (notes, _on_bars(ambiguous))))
+    notes = _on_bars(ambiguous) if format is OutputFormat.MOSES and ambiguous else ""
     if len(problems) > _REPORTED_PROBLEMS:
         left = len(problems) - _REPORTED_PROBLEMS
         problems = [*problems[:_REPORTED_PROBLEMS], f"... and {left:,} more lines failed"]
-    return FileOutcome(count, tuple(problems), notes)
+    counts = {flag: flags[flag] for flag in in_order(set(flags))}
+    return FileOutcome(count, tuple(problems), counts, notes)
 
 
 def _readable(lines: Iterable[str | ValueError], unreadable: dict[int, str]) -> Iterator[str | None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 from pellucid.config import TranslationConfig
 from pellucid.errors import PellucidError, RequestError
 from pellucid.translation.constraints import max_length_of
-from pellucid.translation.flags import diagnose, in_order
+from pellucid.translation.flags import diagnose, in_order, is_omitted
 from pellucid.translation.hypothesis import Hypothesis, Translation, make_hypothesis
 from pellucid.translation.segments import Part, join_parts, split_text
 
@@ -174,6 +174,7 @@ def assemble(
         flags.add("line_break")
     if len(request.parts) > 1:
         flags.add("split")
+        flags |= {"omission"} if _lacks_a_part(request, [one[0] for one in spelled], tokenizer) else set()
     specials = tokenizer.specials
     pieces = [(i, piece) for i, piece in zip(winner.ids, winner.pieces, strict=True) if i != specials.eos]
     flags |= diagnose(
@@ -182,6 +183,7 @@ def assemble(
         source_ids=[*chain.from_iterable(request.part_ids)],
         target_ids=[i for i, _ in pieces],
         unk_id=specials.unk,
+        pieces_of=lambda text: len(tokenizer.encode_source([text])[0]),
     )
     return Translation(
         source=request.source,
@@ -199,6 +201,14 @@ def _flags_of_search(winners: Sequence[Hypothesis], limits: Sequence[int]) -> se
         for winner, limit in zip(winners, limits, strict=True)
         if not winner.is_finished
     }
+
+
+def _lacks_a_part(request: Request, winners: Sequence[Hypothesis], tokenizer: Tokenizer) -> bool:
+    eos = tokenizer.specials.eos
+    return any(
+        is_omitted(part.text, winner.text, source_ids=ids, target_ids=[i for i in winner.ids if i != eos])
+        for part, ids, winner in zip(request.parts, request.part_ids, winners, strict=True)
+    )
 
 
 def _spelled(hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> list[Hypothesis]:
