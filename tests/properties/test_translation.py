@@ -114,6 +114,32 @@ def test_results_are_sound(
 
 
 @given(automata, sources, configs, constraints, st.sampled_from(StopRule))
+def test_different_hypotheses_differ_and_the_first_is_the_same(
+    stepper: Automaton,
+    source_ids: list[list[int]],
+    config: TranslationConfig,
+    rules: Constraints,
+    stop: StopRule,
+) -> None:
+    def key_of(ids: Sequence[int]) -> str:
+        return "".join("a" * token for token in ids if token != EOS)
+
+    plain = beam_search(stepper, source_ids, config=config, constraints=rules, stop=stop)
+    found = beam_search(stepper, source_ids, config=config, constraints=rules, stop=stop, key_of=key_of)
+    alone = [
+        beam_search(stepper, [ids], config=config, constraints=rules, stop=stop, key_of=key_of) for ids in source_ids
+    ]
+    assert outline(found) == outline([one for (one,) in alone])
+    for before, hypotheses in zip(plain, found, strict=True):
+        keys = [key_of(h.ids) for h in hypotheses]
+        assert len(set(keys)) == len(keys) >= len({key_of(h.ids) for h in before})
+        assert [(not h.is_finished, -h.score) for h in hypotheses] == sorted(
+            (not h.is_finished, -h.score) for h in hypotheses
+        )
+        assert hypotheses[0].score == before[0].score
+
+
+@given(automata, sources, configs, constraints, st.sampled_from(StopRule))
 def test_batched_is_alone_and_watched_is_unwatched(
     stepper: Automaton,
     source_ids: list[list[int]],

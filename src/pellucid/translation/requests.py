@@ -162,14 +162,18 @@ def assemble(
         return Translation(request.source, text="", score=0.0, tokens=(), alternatives=(), flags=("blank",))
     spelled = [_spelled(hypotheses, tokenizer) for hypotheses in found]
     count = max(len(hypotheses) for hypotheses in spelled)
-    alternatives = tuple(
+    alternatives = [
         _joined([one[min(k, len(one) - 1)] for one in spelled], request.parts, config=config, language=language)
         for k in range(count)
-    )
+    ]
+    if not config.sampling:
+        alternatives = _different(alternatives)
     winner = alternatives[0]
     limits = [max_length_of(len(ids) + 1, config=config, stepper_max_length=longest) for ids in request.part_ids]
     flags = _flags_of_search([one[0] for one in found], limits)
-    one_line = tuple(replace(h, text=_LINE_BREAKS.sub(" ", h.text)) for h in alternatives)
+    if len(alternatives) < config.n_best:
+        flags.add("fewer")
+    one_line = [replace(h, text=_LINE_BREAKS.sub(" ", h.text)) for h in alternatives]
     if one_line != alternatives:
         flags.add("line_break")
     if len(request.parts) > 1:
@@ -190,7 +194,7 @@ def assemble(
         text=one_line[0].text,
         score=winner.score,
         tokens=tuple(piece for _, piece in pieces),
-        alternatives=one_line,
+        alternatives=tuple(one_line),
         flags=in_order(flags),
     )
 
@@ -217,6 +221,14 @@ def _spelled(hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> list[Hyp
         replace(hypothesis, text=text, pieces=tuple(tokenizer.target_pieces(hypothesis.ids)))
         for hypothesis, text in zip(hypotheses, texts, strict=True)
     ]
+
+
+def _different(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Return the first hypothesis of each text; parts that differ may join to the same text."""
+    first: dict[str, Hypothesis] = {}
+    for hypothesis in hypotheses:
+        first.setdefault(" ".join(hypothesis.text.split()), hypothesis)
+    return list(first.values())
 
 
 def _joined(

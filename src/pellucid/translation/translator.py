@@ -287,7 +287,12 @@ class Translator:
             else:
                 seen_by = None if observer is None else _Renumbered(observer, places)
                 results = beam_search(
-                    self._make_stepper(), source_ids, config=config, constraints=constraints, observer=seen_by
+                    self._make_stepper(),
+                    source_ids,
+                    config=config,
+                    constraints=constraints,
+                    observer=seen_by,
+                    key_of=self._visible_text if config.n_best > 1 else None,
                 )
         except (RequestError, MemoryError, RuntimeError) as error:
             if not isinstance(error, RequestError) and not is_lack_of_memory(error):
@@ -302,6 +307,10 @@ class Translator:
             middle = len(places) // 2
             for half in (places[:middle], places[middle:]):
                 yield from self._search_batch(units, half, config, constraints, observer)
+
+    def _visible_text(self, ids: Sequence[int]) -> str:
+        """Return what a reader can tell apart: the text, runs of white space in it as one space."""
+        return " ".join(self.tokenizer.decode_target([ids])[0].split())
 
     def _step_models(self) -> Stepper:
         steppers = [ModelStepper(model) for model in self.models]
