@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -122,13 +122,13 @@ def _open(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
+def writing(output: Path | None, *, sources: Sequence[LineSource]) -> Iterator[TextIO]:
     """Open standard output, or a file that takes its name only when all of it is written.
 
     The file is compressed as its name says. A special file (a pipe, ``/dev/stdout``) is written to directly.
 
     Raises:
-        ConfigError: it cannot be written, is the file that is read, or has the name of a compression that is not
+        ConfigError: it cannot be written, is a file that is read, or has the name of a compression that is not
             written.
         OSError: writing fails, as on a full disk; ``filename`` is set.
     """
@@ -146,7 +146,8 @@ def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
     if status is not None and stat.S_ISDIR(status.st_mode):
         raise ConfigError(f"{output}: is a folder; name a file with --output")
     is_special = is_stream(output)
-    if status is not None and source.status is not None and not is_special and os.path.samestat(status, source.status):
+    read = [source.status for source in sources if source.status is not None]
+    if status is not None and not is_special and any(os.path.samestat(status, other) for other in read):
         raise ConfigError(f"--output {output} is the file that is read; name another file")
     if not is_special and status is not None and not os.access(target, os.W_OK):
         raise ConfigError(f"{output}: may not be written; check its permissions")

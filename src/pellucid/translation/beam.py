@@ -159,7 +159,9 @@ class _Search:
     def _candidates(self) -> _Candidates:
         beam_size = self.config.beam_size
         count, width = self.sums.shape
-        self.constraints.apply(self.log_probabilities, self.history.flatten(0, 1))
+        self.constraints.apply(
+            self.log_probabilities, self.history.flatten(0, 1), self.sentences.repeat_interleave(width)
+        )
         gains, tokens = best_of_rows(self.log_probabilities, 2 * beam_size)
         sums = self.sums[:, :, None] + gains.reshape(count, width, -1)
         sums, places = best_of_rows(sums.flatten(1), 2 * beam_size)

@@ -21,7 +21,7 @@ from pellucid.translation.segments import Part, join_parts, split_text
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["Request", "assemble", "chunks_of", "prepare", "refused", "texts_of"]
+__all__ = ["Request", "assemble", "chunks_of", "prefixes_for", "prepare", "refused", "texts_of"]
 
 _LINE_BREAKS: Final = re.compile(r"[\r\n]+")
 _NOT_DECODED: Final = "the text could not be read: invalid bytes or another defect of its line"
@@ -135,6 +135,18 @@ def chunks_of(texts: object, size: int) -> Iterator[list[str]]:
     waiting = iter(texts)
     lists = iter(lambda: list(islice(waiting, size)), [])
     return (texts_of("texts", some, first=n * size, may_be_none=True) for n, some in enumerate(lists))
+
+
+def prefixes_for(texts: Sequence[str], prefixes: Iterator[str]) -> list[str]:
+    """Take the next prefix for each text.
+
+    Raises:
+        RequestError: there are too few, or one of them is no str.
+    """
+    found = list(islice(prefixes, len(texts)))
+    if len(found) < len(texts):
+        raise RequestError("there are fewer target prefixes than texts; give one for each text, empty for none")
+    return texts_of("target_prefix", found, wanted="a str, or a stream of str")
 
 
 def assemble(
