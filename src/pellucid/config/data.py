@@ -119,6 +119,8 @@ class DataConfig(Section):
     """What to do with a line that is not valid UTF-8, or holds a NUL character."""
     cleaning: CleaningConfig = CleaningConfig()
     """Which training pairs are dropped; validation pairs are taken as they are."""
+    capitals_share: float = Field(0.0, ge=0, le=1)
+    """Share of the training pairs that are added once more in capitals, so that the model knows them; 0 is none."""
 
     def below(self, folder: Path) -> DataConfig:
         """Return the same corpora with relative files looked for in ``folder``."""
