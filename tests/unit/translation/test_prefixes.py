@@ -21,6 +21,9 @@ WALKTHROUGH = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model
 BICYCLE = "His daughter can use the red bicycle before Monday."
 SEARCHES: list[dict[str, object]] = [{}, {"beam_size": 1}, {"sampling": True}, {"n_best": 4}]
 
+PREFIXES = ["Sa ", "Sa  ", "Sa fille peut utiliser l", "Sa fille peut utiliser le v", "\u00c7", "Le \U0001f600 ", "xq'"]
+PREFIXES += ["\u732b\u5f88", "S", "un-deux, trois ; "]
+
 SURFACES = [
     b"",
     b"?",
@@ -136,24 +139,21 @@ class TestBeginnings:
 
 class TestTranslations:
     @pytest.mark.parametrize("search", SEARCHES, ids=str)
-    @pytest.mark.parametrize(
-        "prefix",
-        ["Sa ", "Sa  ", "Sa fille peut utiliser l", "Sa fille peut utiliser le v", "\u00c7", "Le \U0001f600 ", "xq'",
-         "\u732b\u5f88", "S", "un-deux, trois ; "],
-    )  # fmt: skip
-    def test_begin_with_the_prefix(self, search: dict[str, object], prefix: str, walkthrough: Translator) -> None:
-        found = walkthrough.translate(BICYCLE, target_prefix=prefix, **search)
-        wanted = prefix.rstrip() + " " * prefix.endswith(" ")
-        for hypothesis in found.alternatives:
-            assert hypothesis.text.startswith(wanted)
-            assert not hypothesis.text.startswith(wanted + "  ")
+    def test_begin_with_the_prefix(self, search: dict[str, object], walkthrough: Translator) -> None:
+        sources = [BICYCLE] * len(PREFIXES)
+        for prefix, found in zip(
+            PREFIXES, walkthrough.translate(sources, target_prefix=PREFIXES, **search), strict=True
+        ):
+            wanted = prefix.rstrip() + " " * prefix.endswith(" ")
+            for hypothesis in found.alternatives:
+                assert hypothesis.text.startswith(wanted)
 
     @pytest.mark.parametrize("beam_size", [1, 5])
     def test_of_the_issue(self, beam_size: int, walkthrough: Translator) -> None:
         wanted = "Sa fille peut utiliser le v\u00e9lo rouge avant lundi."
-        for prefix in ("Sa ", "Sa fille peut utiliser l", "Sa f", "Sa fille peut utiliser le v\u00e9lo r", wanted):
-            found = walkthrough.translate(BICYCLE, target_prefix=prefix, beam_size=beam_size)
-            assert (found.text, found.flags) == (wanted, ())
+        prefixes = ["Sa ", "Sa  ", "Sa fille peut utiliser l", "Sa f", "Sa fille peut utiliser le v\u00e9lo r", wanted]
+        found = walkthrough.translate([BICYCLE] * len(prefixes), target_prefix=prefixes, beam_size=beam_size)
+        assert [(one.text, one.flags) for one in found] == [(wanted, ())] * len(prefixes)
 
     def test_the_own_beginning_of_an_output_gives_it_back(self, walkthrough: Translator) -> None:
         sources = [BICYCLE, "The cat is very tired.", "We do not read the letter.", "Are they happy?"]
