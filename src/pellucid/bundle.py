@@ -171,7 +171,8 @@ def save_bundle(
         )
         disk.write_replacing(folder / _DESCRIPTION, to_toml(description).encode())
         disk.write_replacing(folder / "card.md", card.encode())
-        for old in sorted(folder.glob("weights-*.safetensors")):
+        # Older weights, and those that a killed process did not finish under a name that does not come again.
+        for old in sorted([*folder.glob("weights-*.safetensors"), *folder.glob(".weights-*.safetensors.new")]):
             if old.name != name:
                 disk.remove(old)
     return description

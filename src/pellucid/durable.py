@@ -45,6 +45,7 @@ _SHORTAGES = {
     errno.EFBIG: ("a file is over the limit on the size of files (ulimit -f)", "raise the limit"),
 }
 """What a write may run out of, and the remedy."""
+_PREFIX_CHARACTERS = 40
 
 
 class Disk:
@@ -75,7 +76,7 @@ class Disk:
         """Rename in one step, over an existing file if there is one, and make the new name last."""
         self._announce("rename", target)
         source.replace(target)
-        self.sync_folder(target.parent)
+        self.sync(target.parent)
 
     def write_replacing(self, path: Path, content: bytes | Iterable[bytes]) -> None:
         """Put new content in the place of old: written beside it, then renamed over it.
@@ -92,10 +93,10 @@ class Disk:
                 beside.unlink(missing_ok=True)
             raise
 
-    def sync_folder(self, folder: Path) -> None:
-        """Wait until the names in a folder are on the disk."""
-        self._announce("fsync", folder)
-        handle = os.open(folder, os.O_RDONLY)
+    def sync(self, path: Path) -> None:
+        """Wait until the bytes of a file, or the names in a folder, are on the disk."""
+        self._announce("fsync", path)
+        handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
@@ -236,16 +237,22 @@ def refuse_full_disk(path: Path, *, needed_bytes: int) -> Iterator[None]:
 
 
 @contextmanager
-def draft_of(output: Path) -> Iterator[Path]:
+def draft_of(output: Path, *, may_replace: bool = False) -> Iterator[Path]:
     """Give a path to write to that becomes ``output`` at the end, and goes away if anything fails.
 
-    Every call has a draft of its own, in a hidden folder beside the output that is locked while it is written to. One
-    that a killed process left there is not locked any more, and is removed.
+    Every call has a draft of its own, in a hidden folder beside the output that is locked while it is written to. A
+    draft that a killed process left there is no longer locked, and the next draft of the same output removes it.
+
+    Args:
+        output: the name that the draft takes.
+        may_replace: put the draft in the place of a file that has the name already.
 
     Raises:
-        FileExistsError: somebody else made the output meanwhile; theirs stays.
+        FileExistsError: somebody else made the output meanwhile, and it may not be replaced; theirs stays.
     """
-    prefix = f".{output.name}.draft-"
+    # Cut, because a name of 255 bytes leaves no room for a longer one. Outputs that share their first characters
+    # do no harm to each other: what is locked stays, whoever writes it.
+    prefix = f".{output.name[:_PREFIX_CHARACTERS]}.draft-"
     for left in output.parent.glob(f"{glob.escape(prefix)}*"):
         with suppress(OSError), _locked(left, wait=False):
             DISK.remove(left)
@@ -254,9 +261,11 @@ def draft_of(output: Path) -> Iterator[Path]:
         draft = folder / output.name
         try:
             yield draft
-            if draft.is_dir():
-                DISK.sync_folder(draft)
-            _put_in_place(draft, output)
+            DISK.sync(draft)
+            if may_replace:
+                DISK.replace(draft, output)
+            else:
+                _put_in_place(draft, output)
         finally:
             DISK.remove(folder)
 
@@ -276,8 +285,15 @@ def _put_in_place(draft: Path, output: Path) -> None:
 def _locked_folder(parent: Path, prefix: str, held: ExitStack) -> Path:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        with suppress(FileNotFoundError):
+        try:
             held.enter_context(_locked(folder, wait=True))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            # On a file system without locks nobody can take one to remove a draft, so a killed process leaves its own.
+            if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+                DISK.remove(folder)
+                raise
         # Before the lock it looked like one that was left, and somebody may have removed it.
         if folder.exists():
             return folder

@@ -21,6 +21,10 @@ def translate(
     n_best: Annotated[int | None, typer.Option(help="Translations given for each line (jsonl and moses).")] = None,
     length_penalty: Annotated[str | None, typer.Option(help="none, average (|y|^alpha) or gnmt.")] = None,
     alpha: Annotated[float | None, typer.Option(help="Exponent of the length penalty.")] = None,
+    prefix_file: Annotated[
+        str | None,
+        typer.Option(help="A file with what each translation begins with, a line for each line of the text."),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any other setting of \\[translation], as in no_repeat_ngram_size=3."),
@@ -47,6 +51,7 @@ def translate(
             file,
             output=output,
             format=job.OutputFormat.named(format_),
+            prefix_file=prefix_file,
             settings=settings,
             device=device,
             threads=threads,
@@ -55,7 +60,8 @@ def translate(
         )
     for problem in outcome.problems:
         say_error(problem)
-    if outcome.notes:
-        say(outcome.notes)
+    for line in (outcome.flag_summary(), outcome.notes):
+        if line:
+            say(line)
     if outcome.problems:
         raise typer.Exit(1)

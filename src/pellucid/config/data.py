@@ -147,6 +147,8 @@ class DataConfig(Section):
     """Largest share of pieces that the tokenizer may not know, on a side of the training or validation text."""
     cleaning: CleaningConfig = CleaningConfig()
     """Which training pairs are dropped; validation pairs are taken as they are."""
+    capitals_share: float = Field(0.0, ge=0, le=1)
+    """Share of the training pairs that are added once more in capitals, so that the model knows them; 0 is none."""
 
     @field_validator("tag")
     @classmethod

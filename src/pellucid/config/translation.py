@@ -51,7 +51,7 @@ class TranslationConfig(Section):
     beam_size: int = Field(5, ge=1, le=100_000)
     """Hypotheses kept at each step; 1 is greedy search."""
     n_best: int = Field(1, ge=1, le=100_000)
-    """Translations given for each text, at most ``beam_size``; with ``sampling`` the number of draws."""
+    """Different translations given for each text, at most ``beam_size``; with ``sampling`` the number of draws."""
     length_penalty: LengthPenalty = LengthPenalty.AVERAGE
     """What the log-probability of a hypothesis is divided by."""
     alpha: float = Field(1.0, ge=0, le=20)
@@ -67,7 +67,7 @@ class TranslationConfig(Section):
     banned_tokens: tuple[str, ...] = ()
     """Pieces that never come, spelt as the tokens of a result are."""
     target_prefix: str = ""
-    """Text that every translation begins with; empty is none."""
+    """Text that every translation begins with; a space at its end says that its last word is complete."""
 
     sampling: bool = False
     """Draw at random from the model's distribution instead of searching."""

@@ -19,6 +19,7 @@ from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
 from pellucid.interop.onnx.reading import WEIGHTS, read_onnx_description
 from pellucid.jobs.line_files import is_stream
 from pellucid.jobs.models import open_translator
+from pellucid.jobs.packing import packed, packer_of
 from pellucid.text.lines import read_lines
 from pellucid.translation.translator import Translator
 
@@ -175,16 +176,19 @@ def refuse_unwritable(path: Path, *, taken: Sequence[Path] = ()) -> None:
         raise ConfigError(f"{path}: there is no folder {folder}; make it first, or name another file")
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise ConfigError(f"{path}: may not be written; check the permissions, or name another file")
+    packer_of(path)
 
 
 def write_report(path: Path, text: str) -> None:
     """Write a report whole, in the place of the one that is there; a device or a pipe is written to directly.
 
+    The file is compressed as its name says.
+
     Raises:
         StoppedError: the disk is full; the older report is as it was.
         OSError: it cannot be written, with its name.
     """
-    content = text.encode()
+    content = packed(path, text.encode())
     try:
         if is_stream(path):
             path.write_bytes(content)

@@ -8,16 +8,18 @@ wait together for their translation, so that they may be less long here. Read ``
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
+from pellucid.durable import draft_of
 from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.packing import Packer, packer_of
 from pellucid.terminal import shown_on
 from pellucid.text.compression import NO_COMPRESSION, open_compressed, refuse_packed_stream, telling_damage
 from pellucid.text.lines import BYTE_ORDER_MARK, refuse_other_text
@@ -109,13 +111,15 @@ def reading(file: str) -> Iterator[LineSource]:
 
 
 @contextmanager
-def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
+def writing(output: Path | None, *, sources: Sequence[LineSource]) -> Iterator[TextIO]:
     """Open standard output, or a file that takes its name only when all of it is written.
 
-    A special file (a pipe, ``/dev/stdout``) is written to directly; a terminal gets control characters spelt out.
+    The file is compressed as its name says. A special file (a pipe, ``/dev/stdout``) is written to directly; a terminal
+    gets control characters spelt out.
 
     Raises:
-        ConfigError: it cannot be written, or is the file that is read.
+        ConfigError: it cannot be written, is a file that is read, or has the name of a compression that is not
+            written.
         OSError: writing fails, as on a full disk; ``filename`` is set.
     """
     if output is None:
@@ -132,27 +136,30 @@ def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
     if status is not None and stat.S_ISDIR(status.st_mode):
         raise ConfigError(f"{output}: is a folder; name a file with --output")
     is_special = is_stream(output)
-    if status is not None and source.status is not None and not is_special and os.path.samestat(status, source.status):
+    read = [source.status for source in sources if source.status is not None]
+    if status is not None and not is_special and any(os.path.samestat(status, other) for other in read):
         raise ConfigError(f"--output {output} is the file that is read; name another file")
     if not is_special and status is not None and not os.access(target, os.W_OK):
         raise ConfigError(f"{output}: may not be written; check its permissions")
-    partial = output if is_special else target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.partial")
-    try:
-        # newline="": a line ends with one \n on every system.
-        sink = partial.open("w" if is_special else "x", encoding="utf-8", newline="")
-    except OSError as error:
-        raise ConfigError(f"{output}: cannot be written in that folder: {error.strerror or error}") from None
-    try:
-        with _named(str(output)):
-            with sink:
-                yield shown_on(sink)
-            if not is_special:
-                if status is not None:
-                    partial.chmod(stat.S_IMODE(status.st_mode))
-                partial.replace(target)
-    finally:
-        if not is_special:
-            partial.unlink(missing_ok=True)
+    pack = packer_of(output)
+    with ExitStack() as stack:
+        stack.enter_context(_named(str(output)))
+        try:
+            path = output if is_special else stack.enter_context(draft_of(target, may_replace=True))
+            sink = _text_to(path, pack, stack)
+        except OSError as error:
+            raise ConfigError(f"{output}: cannot be written in that folder: {error.strerror or error}") from None
+        yield shown_on(sink)
+        if status is not None and not is_special:
+            path.chmod(stat.S_IMODE(status.st_mode))
+
+
+def _text_to(path: Path, pack: Packer | None, stack: ExitStack) -> TextIO:
+    """Open a file for text; the stack closes what was opened, the innermost last."""
+    file = stack.enter_context(path.open("wb"))
+    stream = stack.enter_context(pack(file)) if pack is not None else file
+    # newline="": a line ends with one \n on every system.
+    return stack.enter_context(TextIOWrapper(stream, encoding="utf-8", newline=""))
 
 
 def is_stream(output: Path) -> bool:

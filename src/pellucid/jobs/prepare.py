@@ -23,6 +23,7 @@ from pellucid.config import DataConfig, Recipe
 from pellucid.durable import DISK
 from pellucid.errors import DataError, PellucidError
 from pellucid.runtime import Runtime
+from pellucid.text.capitals import with_capitals
 from pellucid.text.cleaning import Cleaner, CleaningReport
 from pellucid.text.corpus import CorpusFacts, SentencePair, read_pairs, verify_corpora
 from pellucid.text.sentences import SentenceCount
@@ -143,10 +144,13 @@ def _prepare_anew(
         raise DataError(f"no training pair is left; {_in_words(report)}")
     held_out = _held_out_rows(recipe, kept)
 
-    def train_pairs() -> Iterator[SentencePair]:
+    def kept_pairs() -> Iterator[SentencePair]:
         for row, pair in enumerate(cleaned_pairs(data, Cleaner(data.cleaning))):
             if row not in held_out:
                 yield pair
+
+    def train_pairs() -> Iterator[SentencePair]:
+        return with_capitals(kept_pairs(), share=data.capitals_share, seed=training.seed)
 
     tokenizer, lines = _tokenizer(recipe, train_pairs, threads=runtime.threads, initial=initial)
     (folder / "tokenizer").mkdir(exist_ok=True)
@@ -170,6 +174,9 @@ def _prepare_anew(
             origin = " (held out of the training text)" if held_out and name == "valid" else ""
             raise DataError(f"{name} text{origin}: {error}") from None
         lines += _told_store(name, store, max_length=training.max_length)
+    if data.capitals_share:
+        copies = sum(1 for _ in train_pairs()) - (kept - len(held_out))
+        lines.insert(0, f"capitals: {copies:,} pairs added once more in capitals (seeded)")
     read = [f"{f.label}: {f.pairs:,} pairs read{_mended(f)}" for f in facts]
     read += [f"note: {note}" for f in facts for note in f.notes]
     if held_out:
@@ -297,12 +304,18 @@ def _columns(recipe: Recipe) -> dict[str, list[int | str]] | None:
     return found or None
 
 
+def _deciding(data: DataConfig) -> dict[str, object]:
+    """Return the settings that decide the stores; one that older releases lack is left out where it does not act."""
+    unused = set() if data.capitals_share else {"capitals_share"}
+    return data.model_dump(mode="json", exclude={"train", "valid", "tag", "max_unknown_share", *unused})
+
+
 def _inputs(recipe: Recipe, facts: Sequence[CorpusFacts], initial: Bundle | None) -> dict[str, object]:
     """Return all that decides the stores: the content of the files and the settings that act on it, no names."""
     return {
         "text": {str(number): {"pairs": f.pairs, "sha256": f.sha256} for number, f in enumerate(facts)},
         "columns": _columns(recipe),
-        "data": recipe.data.model_dump(mode="json", exclude={"train", "valid", "tag", "max_unknown_share"}),
+        "data": _deciding(recipe.data),
         **({"tags": tags} if any(tags := [recipe.data.tag_of(corpus) for corpus in recipe.data.corpora()]) else {}),
         "weights": [c.weight for c in recipe.data.train],
         "has_valid": recipe.data.valid is not None,

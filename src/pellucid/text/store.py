@@ -250,7 +250,7 @@ class _Writer:
             "fingerprint": hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest(),
         }
         DISK.write(self.folder / INDEX_FILE, json.dumps(index, indent=2).encode())
-        DISK.sync_folder(self.folder)
+        DISK.sync(self.folder)
 
     def close(self) -> None:
         for stream in self.files.values():

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from pellucid.errors import RequestError
 from pellucid.text.normalisation import Normaliser, refuse_surrogates, without_invisible
 from pellucid.text.segmenter import Segmenter
 from pellucid.text.segmenter_training import VocabularyChoice
+from pellucid.text.spelling import Beginning, PieceIndex
 from pellucid.text.vocabulary import Vocabulary, byte_piece
 
 __all__ = ["DESCRIPTION_FILE", "FORMAT_NAME", "FORMAT_VERSION", "BytesTokenizer", "SentencePieceTokenizer", "Side"]
@@ -28,6 +30,8 @@ __all__ = ["DESCRIPTION_FILE", "FORMAT_NAME", "FORMAT_VERSION", "BytesTokenizer"
 FORMAT_NAME: Final = "pellucid tokenizer"
 FORMAT_VERSION: Final = 1
 DESCRIPTION_FILE: Final = "tokenizer.json"
+_LINE_BREAKS: Final = re.compile(r"[\r\n]+")
+_NO_BREAK_SPACES: Final = ("\u00a0", "\u202f")
 Ids = list[int]
 
 
@@ -97,6 +101,25 @@ class Side:
         visible = without_invisible(text).lstrip()
         found = self._leading_tag.match(visible)
         return (found[0], visible[found.end() :]) if found else ("", text)
+
+    def begin(self, text: str) -> Beginning:
+        """Return how a text begins that begins with ``text``; see ``Tokenizer.begin_target``."""
+        (body,) = self.normaliser.all([_LINE_BREAKS.sub(" ", text)])
+        body = body.strip()
+        space = text[len(text.rstrip()) :]
+        if body and space:
+            body += space if space in _NO_BREAK_SPACES else " "
+        cut = max(body.rfind(" "), 0)
+        (ids,) = self.encode([body[:cut]]) if cut else ([],)
+        wanted = (" " if self._strip_prefix and body else "") + body
+        written = b"".join(self.vocabulary.surfaces[index] for index in ids)
+        if written.decode("utf-8", errors="replace") != wanted[: len(wanted) - len(body) + cut] or not cut:
+            ids, written = [], b""  # a segmenter that rewrites text; then no piece is certain
+        return Beginning(tuple(ids), wanted.encode("utf-8")[len(written) :], self._piece_index)
+
+    @cached_property
+    def _piece_index(self) -> PieceIndex:
+        return PieceIndex(self.vocabulary.surfaces, left_out={self.vocabulary.specials.unk})
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Join ids to texts."""
@@ -185,6 +208,10 @@ class SentencePieceTokenizer:
     def encode_target(self, texts: Sequence[str]) -> list[Ids]:
         """See ``Tokenizer``."""
         return self.target.encode(texts)
+
+    def begin_target(self, text: str) -> Beginning:
+        """See ``Tokenizer``."""
+        return self.target.begin(text)
 
     def decode_target(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """See ``Tokenizer``."""

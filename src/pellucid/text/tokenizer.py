@@ -22,6 +22,7 @@ from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.normalisation import FORMS, Normaliser
 from pellucid.text.segmenter import Segmenter
 from pellucid.text.segmenter_training import VocabularyChoice, train_segmenter, trainer_options
+from pellucid.text.spelling import Beginning
 from pellucid.text.subword import (
     DESCRIPTION_FILE,
     FORMAT_NAME,
@@ -92,6 +93,17 @@ class Tokenizer(Protocol):
 
         Raises:
             RequestError: a text holds a lone surrogate.
+        """
+        ...
+
+    def begin_target(self, text: str) -> Beginning:
+        """Return how a target text begins that begins with ``text``.
+
+        The text is normalised as in training. White space at its end says that its last word is complete, and is a
+        single space or no-break space.
+
+        Raises:
+            RequestError: the text holds a lone surrogate.
         """
         ...
 

@@ -114,6 +114,11 @@ class Vocabulary:
         text = joined.decode("utf-8", errors="replace")
         return text.removeprefix(" ") if strip_prefix else text
 
+    @property
+    def surfaces(self) -> Sequence[bytes]:
+        """What each id writes, in UTF-8; specials (but for the unknown piece) and tags write nothing."""
+        return self._bytes
+
     def to_json(self) -> bytes:
         """Return the contents of ``vocabulary.json``, one piece a line."""
         return (json.dumps(self.ids, ensure_ascii=False, indent=0) + "\n").encode("utf-8")

@@ -168,6 +168,7 @@ def _given(translator: Translator, request: Request, target: str) -> tuple[Hypot
         source_ids=request.part_ids[0],
         target_ids=scored.ids[:-1],
         unk_id=translator.tokenizer.specials.unk,
+        pieces_of=lambda text: len(translator.tokenizer.encode_source([text])[0]),
     )
     return replace(hypothesis, pieces=scored.pieces, text=target), in_order(flags)
 

@@ -16,14 +16,14 @@ from pellucid.errors import RequestError
 from pellucid.text.normalisation import refuse_surrogates, without_invisible
 from pellucid.text.sentences import sentences_of
 from pellucid.translation.constraints import max_length_of
-from pellucid.translation.flags import diagnose, in_order
+from pellucid.translation.flags import diagnose, in_order, is_omitted
 from pellucid.translation.hypothesis import Hypothesis, Translation, make_hypothesis
 from pellucid.translation.segments import Part, join_parts, split_text
 
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["Request", "assemble", "chunks_of", "prepare", "refused", "texts_of"]
+__all__ = ["Request", "assemble", "chunks_of", "prefixes_for", "prepare", "refused", "texts_of"]
 
 _LINE_BREAKS: Final = re.compile("[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 _WORD: Final = re.compile(r"[^\W_]")
@@ -195,6 +195,18 @@ def chunks_of(texts: object, size: int) -> Iterator[list[str]]:
     return (texts_of("texts", some, first=n * size, may_be_none=True) for n, some in enumerate(lists))
 
 
+def prefixes_for(texts: Sequence[str], prefixes: Iterator[str]) -> list[str]:
+    """Take the next prefix for each text.
+
+    Raises:
+        RequestError: there are too few, or one of them is no str.
+    """
+    found = list(islice(prefixes, len(texts)))
+    if len(found) < len(texts):
+        raise RequestError("there are fewer target prefixes than texts; give one for each text, empty for none")
+    return texts_of("target_prefix", found, wanted="a str, or a stream of str")
+
+
 def assemble(
     request: Request,
     found: Sequence[Sequence[Hypothesis]],
@@ -222,19 +234,24 @@ def assemble(
         return Translation(request.source, text="", score=0.0, tokens=(), alternatives=(), flags=("blank",))
     spelled = [_spelled(hypotheses, tokenizer) for hypotheses in found]
     count = max(len(hypotheses) for hypotheses in spelled)
-    alternatives = tuple(
+    alternatives = [
         _joined([one[min(k, len(one) - 1)] for one in spelled], request.parts, config=config, language=language)
         for k in range(count)
-    )
+    ]
+    if not config.sampling:
+        alternatives = _different(alternatives)
     winner = alternatives[0]
     limits = [max_length_of(len(ids) + 1, config=config, stepper_max_length=longest) for ids in request.part_ids]
     flags = _flags_of_search([one[0] for one in found], limits) | request.notes
-    one_line = tuple(replace(h, text=_LINE_BREAKS.sub(" ", h.text)) for h in alternatives)
+    if len(alternatives) < config.n_best:
+        flags.add("fewer")
+    one_line = [replace(h, text=_LINE_BREAKS.sub(" ", h.text)) for h in alternatives]
     if one_line != alternatives:
         flags.add("line_break")
-    one_line = tuple(replace(h, text=_surrounded(h.text, request.around)) for h in one_line)
+    one_line = [replace(h, text=_surrounded(h.text, request.around)) for h in one_line]
     if len(request.parts) > 1:
         flags.add("split")
+        flags |= {"omission"} if _lacks_a_part(request, [one[0] for one in spelled], tokenizer) else set()
     specials = tokenizer.specials
     pieces = [(i, piece) for i, piece in zip(winner.ids, winner.pieces, strict=True) if i != specials.eos]
     flags |= diagnose(
@@ -243,13 +260,14 @@ def assemble(
         source_ids=[*chain.from_iterable(request.part_ids)],
         target_ids=[i for i, _ in pieces],
         unk_id=specials.unk,
+        pieces_of=lambda text: len(tokenizer.encode_source([text])[0]),
     )
     return Translation(
         source=request.source,
         text=one_line[0].text,
         score=winner.score,
         tokens=tuple(piece for _, piece in pieces),
-        alternatives=one_line,
+        alternatives=tuple(one_line),
         flags=in_order(flags),
     )
 
@@ -275,12 +293,28 @@ def _flags_of_search(winners: Sequence[Hypothesis], limits: Sequence[int]) -> se
     }
 
 
+def _lacks_a_part(request: Request, winners: Sequence[Hypothesis], tokenizer: Tokenizer) -> bool:
+    eos = tokenizer.specials.eos
+    return any(
+        is_omitted(part.text, winner.text, source_ids=ids, target_ids=[i for i in winner.ids if i != eos])
+        for part, ids, winner in zip(request.parts, request.part_ids, winners, strict=True)
+    )
+
+
 def _spelled(hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> list[Hypothesis]:
     texts = tokenizer.decode_target([hypothesis.ids for hypothesis in hypotheses])
     return [
         replace(hypothesis, text=text, pieces=tuple(tokenizer.target_pieces(hypothesis.ids)))
         for hypothesis, text in zip(hypotheses, texts, strict=True)
     ]
+
+
+def _different(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Return the first hypothesis of each text; parts that differ may join to the same text."""
+    first: dict[str, Hypothesis] = {}
+    for hypothesis in hypotheses:
+        first.setdefault(" ".join(hypothesis.text.split()), hypothesis)
+    return list(first.values())
 
 
 def _joined(
