@@ -132,13 +132,8 @@ def _prepare_anew(
         raise DataError(f"no training pair is left; {_in_words(report)}")
     held_out = _held_out_rows(recipe, kept)
 
-    def kept_pairs() -> Iterator[SentencePair]:
-        for row, pair in enumerate(cleaned_pairs(data, Cleaner(data.cleaning))):
-            if row not in held_out:
-                yield pair
-
     def train_pairs() -> Iterator[SentencePair]:
-        return with_capitals(kept_pairs(), share=data.capitals_share, seed=training.seed)
+        return _training_pairs(recipe, held_out)
 
     tokenizer: Tokenizer
     if initial is not None:
@@ -179,6 +174,13 @@ def _prepare_anew(
     if held_out:
         lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
     return (*read, _in_words(report), *lines)
+
+
+def _training_pairs(recipe: Recipe, held_out: frozenset[int]) -> Iterator[SentencePair]:
+    data = recipe.data
+    pairs = enumerate(cleaned_pairs(data, Cleaner(data.cleaning)))
+    kept = (pair for row, pair in pairs if row not in held_out)
+    return with_capitals(kept, share=data.capitals_share, seed=recipe.training.seed)
 
 
 def _mended(facts: CorpusFacts) -> str:
