@@ -144,13 +144,8 @@ def _prepare_anew(
         raise DataError(f"no training pair is left; {_in_words(report)}")
     held_out = _held_out_rows(recipe, kept)
 
-    def kept_pairs() -> Iterator[SentencePair]:
-        for row, pair in enumerate(cleaned_pairs(data, Cleaner(data.cleaning))):
-            if row not in held_out:
-                yield pair
-
     def train_pairs() -> Iterator[SentencePair]:
-        return with_capitals(kept_pairs(), share=data.capitals_share, seed=training.seed)
+        return _training_pairs(recipe, held_out)
 
     tokenizer, lines = _tokenizer(recipe, train_pairs, threads=runtime.threads, initial=initial)
     (folder / "tokenizer").mkdir(exist_ok=True)
@@ -207,6 +202,13 @@ def _told_store(name: str, store: TokenStore, *, max_length: int) -> list[str]:
     )
     left_out = f"; {store.left_out:,} longer than {max_length} tokens left out" if store.left_out else ""
     return [sizes + left_out, *(f"{name}: {side}" for side in store.unknown if side.unknown)]
+
+
+def _training_pairs(recipe: Recipe, held_out: frozenset[int]) -> Iterator[SentencePair]:
+    data = recipe.data
+    pairs = enumerate(cleaned_pairs(data, Cleaner(data.cleaning)))
+    kept = (pair for row, pair in pairs if row not in held_out)
+    return with_capitals(kept, share=data.capitals_share, seed=recipe.training.seed)
 
 
 def _mended(facts: CorpusFacts) -> str:
