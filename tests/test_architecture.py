@@ -52,6 +52,7 @@ ARROWS = {
     ("config", "untrusted"),
     ("weights_file", "untrusted"),
     ("npz_file", "errors"),
+    ("npz_file", "untrusted"),
     ("runtime", "errors"),
     ("durable", "errors"),
     ("weights_file", "errors"),

@@ -164,10 +164,10 @@ def packed(path: Path, entries: dict[str, bytes], *, method: int = zipfile.ZIP_S
 @pytest.mark.parametrize(
     ("entries", "method", "words"),
     [
-        ({}, zipfile.ZIP_STORED, "0 entries"),
+        ({}, zipfile.ZIP_STORED, "0 members"),
         ({"readme.txt": b"hello"}, zipfile.ZIP_STORED, "is no .npy file"),
-        ({"bomb.npy": bytes(64 << 20)}, zipfile.ZIP_DEFLATED, "times as many"),
-        ({"a.npy": b"x"}, zipfile.ZIP_LZMA, "packed in a way"),
+        ({"bomb.npy": bytes(64 << 20)}, zipfile.ZIP_DEFLATED, "times its size"),
+        ({"a.npy": b"x"}, zipfile.ZIP_LZMA, "only deflate is read"),
         ({"a.npy": b"\x93NUMPY\x01\x00"}, zipfile.ZIP_STORED, "holds no 'special:model.yml'"),
         ({"special:model.yml.npy": b"\x93NUMPY\x01\x00\xff\xff"}, zipfile.ZIP_STORED, "cannot be read"),
     ],
