@@ -47,8 +47,8 @@ def folder(opus: Path, tmp_path: Path) -> Path:
 def test_every_variant_comes_in(kind: str, tmp_path: Path) -> None:
     folder = make_npz_folder(tmp_path / "theirs", **KINDS[kind])  # type: ignore[arg-type]
     outcome = import_model(folder, tmp_path / "ours", threads=1)
-    assert all(comparison.is_equal for comparison in outcome.comparisons)
-    assert min(comparison.num_forced_tokens for comparison in outcome.comparisons) > 50
+    assert all(comparison.is_equal for comparison in outcome.verdicts)
+    assert min(comparison.num_forced_tokens for comparison in outcome.verdicts) > 50
 
 
 def test_the_numbers_are_marians_and_a_padding_piece_is_added(opus: Path) -> None:
