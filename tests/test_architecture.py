@@ -53,6 +53,7 @@ ARROWS = {
     ("config", "untrusted"),
     ("weights_file", "untrusted"),
     ("npz_file", "errors"),
+    ("npz_file", "untrusted"),
     ("runtime", "errors"),
     ("durable", "errors"),
     ("weights_file", "errors"),

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import BundleError
+from pellucid.untrusted import refuse_zip
 
 __all__ = ["NpzFile", "open_npz"]
 
@@ -28,7 +29,6 @@ _HEAD: Final = re.compile(
     rb"\s*\{'descr': '([<>|=][a-zA-Z][0-9]{1,3})', 'fortran_order': (True|False), "
     rb"'shape': \(((?:[0-9]{1,18}(?:, ?|(?=\))))*)\),? ?\}\s*"
 )
-_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGE: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -127,28 +127,26 @@ def open_npz(path: Path, *, most_bytes: int, most_ratio: int) -> Iterator[NpzFil
         raise BundleError(f"{path}: is no .npz file ({_told(error)}); fetch it again") from None
     with archive:
         entries = archive.infolist()
-        if problems := _problems(entries, path.stat().st_size, most_bytes, most_ratio):
-            raise BundleError(f"{path}: is no .npz file that may be read, it has {'; '.join(problems[:5])}")
+        try:
+            refuse_zip(
+                entries,
+                path.stat().st_size,
+                most_members=_MOST_ENTRIES,
+                most_bytes=most_bytes,
+                most_ratio=most_ratio,
+            )
+            _refuse_names(entries)
+        except ValueError as error:
+            raise BundleError(f"{path}: is no .npz file that may be read: {error}") from None
         yield NpzFile(path, archive, entries)
 
 
-def _problems(entries: list[zipfile.ZipInfo], size: int, most_bytes: int, most_ratio: int) -> list[str]:
-    problems = []
-    if not entries or len(entries) > _MOST_ENTRIES:
-        problems.append(f"{len(entries):,} entries, and 1 to {_MOST_ENTRIES:,} are allowed")
-    if len({entry.filename for entry in entries}) != len(entries):
-        problems.append("a name twice")
-    total = sum(entry.file_size for entry in entries)
-    if total > most_ratio * size:
-        problems.append(f"{total:,} bytes packed into {size:,}, more than {most_ratio} times as many")
-    if total > most_bytes:
-        problems.append(f"{total:,} bytes, more than the {most_bytes:,} that such a file may have")
+def _refuse_names(entries: list[zipfile.ZipInfo]) -> None:
     for entry in entries:
-        if entry.compress_type not in _METHODS or entry.flag_bits & 1:
-            problems.append(f"{entry.filename[:60]!r} packed in a way that no .npz is")
         if not entry.filename.endswith(".npy"):
-            problems.append(f"{entry.filename[:60]!r}, which is no .npy file")
-    return problems
+            raise ValueError(f"{entry.filename[:60]!r} is no .npy file")
+    if len({entry.filename for entry in entries}) != len(entries):
+        raise ValueError("it has a name twice")
 
 
 def _head(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:

@@ -1,4 +1,4 @@
-"""Read TOML and JSON that anybody may have made, within limits that hold before the parser runs.
+"""Read TOML, JSON and lists of zip archives that anybody may have made, within limits that hold beforehand.
 
 A parser takes memory and time for what a text describes, not for its length: one dotted key of 200 KB made TOML's
 take 11 GB. So bytes, depth and number of values are bounded first, in time that is linear in the length. What is shown
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+import zipfile
 from collections.abc import Callable, Iterable
 from itertools import accumulate, islice
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = [
     "parse_json",
     "parse_toml",
     "read_at_most",
+    "refuse_zip",
     "shown",
 ]
 
@@ -33,6 +35,9 @@ MAX_TOML_VALUES: Final = 10_000
 MAX_JSON_VALUES: Final = 100_000
 
 _CHUNK_BYTES: Final = 1 << 20
+_ZIP_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ZIP_ENCRYPTED: Final = 0x1
+_ZIP_SMALL_BYTES: Final = 1 << 20
 _LONGEST_SHOWN: Final = 200
 _MOST_SHOWN: Final = 20
 
@@ -123,6 +128,38 @@ def read_at_most(path: Path, most: int) -> bytes:
     if len(raw) > most:
         raise TooLargeError(f"it has more than the {most:,} bytes that such a file may have")
     return bytes(raw)
+
+
+def refuse_zip(
+    members: list[zipfile.ZipInfo], size: int, *, most_members: int, most_bytes: int, most_ratio: int
+) -> None:
+    """Refuse an archive by its list: what it promises goes beyond a limit, or is packed in a way that few need.
+
+    Args:
+        members: the list.
+        size: of the file, in bytes.
+        most_members: how many there may be.
+        most_bytes: that all of them together may have.
+        most_ratio: how many times as large as the file they may be; an archive of a megabyte may be anything.
+
+    Raises:
+        ValueError: it is such an archive.
+    """
+    if not 1 <= len(members) <= most_members:
+        raise TooLargeError(f"it has {len(members):,} members, and 1 to {most_members:,} are allowed")
+    for member in members:
+        if member.flag_bits & _ZIP_ENCRYPTED:
+            raise ValueError(f"its member {member.filename[:80]!r} is encrypted")
+        if member.compress_type not in _ZIP_METHODS:
+            method = f"is compressed by method {member.compress_type}, and only deflate is read"
+            raise ValueError(f"its member {member.filename[:80]!r} {method}")
+    total = sum(member.file_size for member in members)
+    if total > most_bytes:
+        raise TooLargeError(f"it unpacks to {total:,} bytes, and the limit is {most_bytes:,}")
+    if total > max(most_ratio * size, _ZIP_SMALL_BYTES):
+        raise TooLargeError(
+            f"it unpacks to {total // max(size, 1):,} times its size, and the limit is {most_ratio} times"
+        )
 
 
 def shown(value: object) -> str:

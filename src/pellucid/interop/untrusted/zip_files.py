@@ -20,6 +20,7 @@ from typing import Final
 from pellucid.durable import DISK
 from pellucid.errors import BundleError
 from pellucid.interop.untrusted.files import plain_file
+from pellucid.untrusted import refuse_zip
 
 __all__ = ["pack", "unpack"]
 
@@ -27,11 +28,8 @@ _MOST_BYTES: Final = 8 << 30
 _MOST_MEMBERS: Final = 4096
 _MOST_RATIO: Final = 100
 """Zeros shrink by a factor of 1,000, weights by 1 to 2, text by 3 to 10."""
-_SMALL_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 1 << 20
-_ENCRYPTED: Final = 0x1
 _LONGEST_NAME: Final = 255
-_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _FIXED_DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 
@@ -77,8 +75,7 @@ def unpack(path: Path, folder: Path, *, most_bytes: int = _MOST_BYTES) -> list[s
 
 
 def _looked_at(members: list[zipfile.ZipInfo], size: int, most_bytes: int) -> list[zipfile.ZipInfo]:
-    if len(members) > _MOST_MEMBERS:
-        raise ValueError(f"it has {len(members):,} members, and {_MOST_MEMBERS:,} may be")
+    refuse_zip(members, size, most_members=_MOST_MEMBERS, most_bytes=most_bytes, most_ratio=_MOST_RATIO)
     seen: set[str] = set()
     for member in members:
         if problem := _problem(member):
@@ -88,11 +85,6 @@ def _looked_at(members: list[zipfile.ZipInfo], size: int, most_bytes: int) -> li
         if key in seen:
             raise ValueError(f"it has {member.filename[:80]!r} twice")
         seen.add(key)
-    promised = sum(member.file_size for member in members)
-    if promised > most_bytes:
-        raise ValueError(f"it unpacks to {promised:,} bytes, and {most_bytes:,} may be")
-    if promised > _SMALL_BYTES and promised > _MOST_RATIO * size:
-        raise ValueError(f"it unpacks to {promised // max(size, 1):,} times its size, and {_MOST_RATIO} times may be")
     return [member for member in members if not member.is_dir()]
 
 
@@ -106,10 +98,6 @@ def _problem(member: zipfile.ZipInfo) -> str | None:
         return "has a name that no file should have"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device"
-    if member.flag_bits & _ENCRYPTED:
-        return "is encrypted"
-    if member.compress_type not in _METHODS:
-        return f"is compressed by method {member.compress_type}, and only deflate is read"
     return None
 
 

@@ -27,7 +27,7 @@ from pellucid.translation.constraints import Constraints
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.stepper import ModelStepper, Stepper
 
-__all__ = ["EXACT", "TOLERANCE", "Bounds", "Comparison", "Engine", "Pair", "PellucidEngine", "Searcher", "compare"]
+__all__ = ["EXACT", "TOLERANCE", "Bounds", "Engine", "Pair", "PellucidEngine", "Searcher", "Verdict", "compare"]
 
 TOLERANCE: Final = 1e-5
 """Largest difference of two log-probabilities that passes for rounding."""
@@ -139,7 +139,7 @@ class PellucidEngine:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Verdict:
     """What two engines made of the same sentences."""
 
     ours: str
@@ -203,7 +203,7 @@ def compare(
     *,
     bounds: Bounds = EXACT,
     progress: Callable[[int], None] = lambda done: None,
-) -> Comparison:
+) -> Verdict:
     """Compare two engines on sample sentences; ``progress`` is told how many are done."""
     problems = [
         f"the {side} vocabularies differ: {len(own):,} and {len(other):,} pieces, for example {example!r}"
@@ -236,7 +236,7 @@ def _compare_numbers(
     own_sources: list[list[int]],
     other_sources: list[list[int]],
     progress: Callable[[int], None],
-) -> Comparison:
+) -> Verdict:
     other_id = {piece: number for number, piece in enumerate(theirs.target_pieces)}
     order = torch.tensor([other_id[piece] for piece in ours.target_pieces])
     own_id = {piece: number for number, piece in enumerate(ours.target_pieces)}
@@ -266,7 +266,7 @@ def _compare_numbers(
             if texts[0] != texts[1]:
                 problems.append(f"pieces become {texts[0][:60]!r} and {texts[1][:60]!r}")
         progress(place + 1)
-    return Comparison(
+    return Verdict(
         ours=ours.name,
         theirs=theirs.name,
         num_sentences=len(samples),
@@ -311,8 +311,8 @@ def _searched(engine: Engine, sources: list[list[int]]) -> tuple[list[tuple[int,
     return [row[0].ids for row in narrow], [row[0].ids for row in beams]
 
 
-def _incomparable(ours: Engine, theirs: Engine, problems: Sequence[str]) -> Comparison:
-    return Comparison(ours.name, theirs.name, 0, 0, float("inf"), 0, 0, 0, tuple(problems))
+def _incomparable(ours: Engine, theirs: Engine, problems: Sequence[str]) -> Verdict:
+    return Verdict(ours.name, theirs.name, 0, 0, float("inf"), 0, 0, 0, tuple(problems))
 
 
 def _some(pieces: Sequence[str]) -> str:

@@ -95,7 +95,7 @@ def test_every_variant_goes_out(variant: str, tokenizers: dict[bool, SentencePie
     changes = VARIANTS[variant]
     folder = our_model(tmp_path / "ours", tokenizers["separate" not in variant], **changes)
     outcome = export_model(folder, tmp_path / "out", format="ctranslate2", threads=1)
-    (comparison,) = outcome.comparisons
+    (comparison,) = outcome.verdicts
     assert comparison.is_equal
     assert comparison.largest_difference < 1e-5
     assert comparison.own_greedy_identical == comparison.num_searched
@@ -104,7 +104,7 @@ def test_every_variant_goes_out(variant: str, tokenizers: dict[bool, SentencePie
         {"source_vocabulary.json", "target_vocabulary.json"} if "separate" in variant else {"shared_vocabulary.json"}
     )
     again = export_model(folder, tmp_path / "out", format="ctranslate2", verify_only=True, threads=1)
-    assert again.comparisons == outcome.comparisons
+    assert again.verdicts == outcome.verdicts
 
 
 @pytest.mark.parametrize("quantization", [q.value for q in Quantization if q is not Quantization.FLOAT32])
@@ -114,7 +114,7 @@ def test_a_rounded_model_is_the_model_rounded(
     folder = our_model(tmp_path / "ours", tokenizers[True], d_model=28, output_bias=True)
     options = {"quantization": quantization}
     outcome = export_model(folder, tmp_path / "out", format="ctranslate2", options=options, threads=1)
-    exactly, cost = outcome.comparisons
+    exactly, cost = outcome.verdicts
     assert exactly.largest_difference < 1e-5
     assert exactly.largest_difference <= cost.largest_difference
     assert any("rounded" in note for note in outcome.notes)

@@ -47,8 +47,8 @@ def folder(opus: Path, tmp_path: Path) -> Path:
 def test_every_variant_comes_in(kind: str, tmp_path: Path) -> None:
     folder = make_npz_folder(tmp_path / "theirs", **KINDS[kind])  # type: ignore[arg-type]
     outcome = import_model(folder, tmp_path / "ours", threads=1)
-    assert all(comparison.is_equal for comparison in outcome.comparisons)
-    assert min(comparison.num_forced_tokens for comparison in outcome.comparisons) > 50
+    assert all(comparison.is_equal for comparison in outcome.verdicts)
+    assert min(comparison.num_forced_tokens for comparison in outcome.verdicts) > 50
 
 
 def test_the_numbers_are_marians_and_a_padding_piece_is_added(opus: Path) -> None:
@@ -164,10 +164,10 @@ def packed(path: Path, entries: dict[str, bytes], *, method: int = zipfile.ZIP_S
 @pytest.mark.parametrize(
     ("entries", "method", "words"),
     [
-        ({}, zipfile.ZIP_STORED, "0 entries"),
+        ({}, zipfile.ZIP_STORED, "0 members"),
         ({"readme.txt": b"hello"}, zipfile.ZIP_STORED, "is no .npy file"),
-        ({"bomb.npy": bytes(64 << 20)}, zipfile.ZIP_DEFLATED, "times as many"),
-        ({"a.npy": b"x"}, zipfile.ZIP_LZMA, "packed in a way"),
+        ({"bomb.npy": bytes(64 << 20)}, zipfile.ZIP_DEFLATED, "times its size"),
+        ({"a.npy": b"x"}, zipfile.ZIP_LZMA, "only deflate is read"),
         ({"a.npy": b"\x93NUMPY\x01\x00"}, zipfile.ZIP_STORED, "holds no 'special:model.yml'"),
         ({"special:model.yml.npy": b"\x93NUMPY\x01\x00\xff\xff"}, zipfile.ZIP_STORED, "cannot be read"),
     ],

@@ -54,7 +54,7 @@ def describe(folder: Path, **changes: object) -> None:
 def test_every_variant_goes_out_and_is_proved(variant: str, tmp_path: Path) -> None:
     ours = random_bundle(tmp_path / "ours", **VARIANTS[variant])
     outcome = export_model(ours.folder, tmp_path / "out", format="onnx", threads=1)
-    exact, single = outcome.comparisons
+    exact, single = outcome.verdicts
     assert exact.theirs.startswith("the graphs by the definition of onnx")
     assert exact.largest_difference < 1e-6
     assert single.theirs.startswith("onnxruntime")
@@ -222,7 +222,7 @@ def test_a_name_that_leaves_the_folder_is_refused(folder: Path) -> None:
 
 def test_an_export_is_checked_again(bundle: Bundle, tmp_path: Path) -> None:
     folder = onnx_folder(bundle, tmp_path / "out")
-    assert export_model(bundle.folder, folder, format="onnx", verify_only=True, threads=1).comparisons
+    assert export_model(bundle.folder, folder, format="onnx", verify_only=True, threads=1).verdicts
     describe(folder, start_id=bundle.tokenizer.specials.eos)
     with pytest.raises(ConversionError, match="NOT the same model"):
         export_model(bundle.folder, folder, format="onnx", verify_only=True, threads=1)
