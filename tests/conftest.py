@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+import torch
 from hypothesis import settings
 
 # The same examples every time: a gate that fails by chance teaches people to press the button again.
@@ -14,6 +16,20 @@ settings.load_profile("gate")
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every command that they start would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+THREADS = torch.get_num_threads()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin every test with the same number of threads, that of the import of the test modules.
+
+    The last bit of a matrix product depends on it: [5, 18] by [18, 18] in float32 rounds otherwise with two threads
+    than with one. A test that opens a model may set it for its whole process, and how busy the machine is decides
+    which tests share a process. So what a module computed once and a test computes again would differ by chance.
+    """
+    torch.set_num_threads(THREADS)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -52,6 +52,10 @@ def same(found: Answer, expected: np.ndarray) -> bool:
 
 @pytest.mark.parametrize("level", ["full", "attention"])
 def test_every_site_head_and_row_is_that_of_the_trace(level: str) -> None:
+    """At the level ``attention`` most sites are computed again: by the same pass, in memory that torch aligns alike.
+
+    The bits are equal because the number of threads is, too; ``tests/conftest.py`` sees to that.
+    """
     whole = RECORD.trace
     record = TraceRecord("t", whole.at_level(level), OPENED)
     for site in whole.sites:
@@ -65,6 +69,16 @@ def test_every_site_head_and_row_is_that_of_the_trace(level: str) -> None:
             assert same(trace_answer(record, f"sites/{site}", {"head": str(head)}), expected[head]), site
             one = trace_answer(record, f"sites/{site}", {"head": str(head), "row": "1"})
             assert same(one, expected[head, 1]), site
+
+
+@pytest.mark.parametrize("more", [1, 2])
+def test_with_other_threads_what_is_computed_again_is_the_same_but_for_rounding(more: int) -> None:
+    whole = RECORD.trace
+    record = TraceRecord("t", whole.at_level("attention"), OPENED)
+    torch.set_num_threads(torch.get_num_threads() + more)  # set back before the next test, see tests/conftest.py
+    for site in whole.sites:
+        found = array(trace_answer(record, f"sites/{site}", {}))
+        np.testing.assert_allclose(found, whole[site], rtol=1e-5, atol=1e-5, err_msg=site)
 
 
 def test_the_manifest_says_what_the_trace_says() -> None:
