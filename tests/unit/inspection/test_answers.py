@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,17 @@ def test_with_other_threads_what_is_computed_again_is_the_same_but_for_rounding(
     for site in whole.sites:
         found = array(trace_answer(record, f"sites/{site}", {}))
         np.testing.assert_allclose(found, whole[site], rtol=1e-5, atol=1e-5, err_msg=site)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_what_another_thread_computes_again_is_equal(more: int) -> None:
+    """A server computes in threads of its own, and a thread that is new to torch begins with the setting of OpenMP."""
+    torch.set_num_threads(torch.get_num_threads() + more)
+    whole = make_record(OPENED, "ein Hund rennt", trace_id="t").trace
+    record = TraceRecord("t", whole.at_level("attention"), OPENED)
+    for site in whole.sites:
+        with ThreadPoolExecutor(1) as new:
+            assert same(new.submit(trace_answer, record, f"sites/{site}", {}).result(), whole[site]), site
 
 
 def test_the_manifest_says_what_the_trace_says() -> None:
