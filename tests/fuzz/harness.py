@@ -14,6 +14,7 @@ import faulthandler
 import json
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -35,6 +36,8 @@ MEMORY_BYTES = 768 << 20
 PATIENCE_SECONDS = 1800
 """Ends a child that hangs without computing."""
 MOST_FAILURES = 10
+LONGEST_MESSAGE = 100_000
+"""What a screen may be filled with: a message quotes a hostile file in part."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,10 @@ class Report:
     refused: int
     failures: list[str]
 
+    def told(self) -> str:
+        """Describe the first failures, and how many there are."""
+        return "\n\n".join([f"{len(self.failures)} inputs did harm:", *self.failures[:MOST_FAILURES]])
+
 
 def run(target: str, folder: Path, *, count: int) -> Report:
     """Give ``count`` inputs to a target in a child, or those that are kept where ``count`` is 0."""
@@ -84,7 +91,7 @@ def run(target: str, folder: Path, *, count: int) -> Report:
         refused += sum(line["outcome"] == "refused" for line in lines)
         failures += [f"{line['input']}: {line['outcome']}" for line in lines if line["outcome"] not in _FINE]
         if lines and lines[-1]["outcome"] == "ended":
-            return Report(accepted, refused, [failure for failure in failures if not failure.startswith("end:")])
+            return Report(accepted, refused, failures)
         if not lines or lines[-1]["outcome"] != "given":
             raise RuntimeError(f"the child of {target} did not begin ({_death(done)})\n{done.stderr[-3000:]}")
         failures.append(f"{lines[-1]['input']}: ended the process ({_death(done)})\n{done.stderr[-1500:]}")
@@ -137,7 +144,7 @@ def main(target_name: str, folder: Path, first: int, count: int) -> None:
 
         for number in range(first, count or len(kept)):
             label, (name, content) = (f"{number}", target.input(number)) if count else kept[number]
-            path = folder / f"{target_name}-{label.replace(' ', '-')}-{name.replace('/', '-')}"
+            path = folder / (re.sub(r"[^\w.]+", "-", f"{target_name}-{label}")[:100] + f"-{name}")
             path.write_bytes(content)
             tell(number, str(path), "given")
             outcome = _outcome(target, name, content)
@@ -152,7 +159,8 @@ def _outcome(target: Target, name: str, content: bytes) -> str:
     try:
         target.take(name, content)
     except PellucidError as error:
-        return "refused" if str(error).strip() else "refused without a word"
+        length = len(str(error).strip())
+        return "refused" if 0 < length <= LONGEST_MESSAGE else f"refused in a message of {length:,} characters"
     except Exception:
         return traceback.format_exc(limit=-5)[-1500:]
     finally:

@@ -57,11 +57,7 @@ class Application:
         assert self._answer({"method": "GET", "path": "/api/models"})[0] == 200
 
     def _answer(self, asked: Mapping[str, object]) -> tuple[int, bytes]:
-        body = asked.get("body", "")
-        content = body if isinstance(body, str) else json.dumps(body)
-        waiting: list[Message] = [
-            {"type": "http.request", "body": content.encode("utf-8", "surrogatepass"), "more_body": False}
-        ]
+        waiting: list[Message] = [{"type": "http.request", "body": _octets(asked.get("body", "")), "more_body": False}]
         statuses: list[int] = []
         parts: list[bytes] = []
 
@@ -103,6 +99,16 @@ class Application:
                 for name, value in given.items()
             ],
         }
+
+
+def _octets(body: object) -> bytes:
+    """Return a body as it is sent: JSON in UTF-8, and a text that is no JSON as it stands."""
+    if isinstance(body, str):
+        return body.encode("utf-8", "surrogatepass")
+    try:
+        return json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell
+        return json.dumps(body).encode()
 
 
 class Server:

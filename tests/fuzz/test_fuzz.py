@@ -24,14 +24,14 @@ pytestmark = [
 @pytest.mark.parametrize("target", NAMES)
 def test_inputs_that_once_did_harm_do_none(target: str, tmp_path: Path) -> None:
     report = run(target, tmp_path, count=0)
-    assert not report.failures, "\n\n".join(report.failures)
+    assert not report.failures, report.told()
     assert report.accepted + report.refused > 0
 
 
 @pytest.mark.parametrize("target", NAMES)
 def test_a_thousand_inputs_do_no_harm(target: str, tmp_path: Path) -> None:
     report = run(target, tmp_path, count=INPUTS)
-    assert not report.failures, "\n\n".join(report.failures)
+    assert not report.failures, report.told()
     assert report.accepted + report.refused == INPUTS
     # Damage that is always refused, or never, finds nothing.
     assert report.accepted > INPUTS // 100

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -70,27 +69,6 @@ def test_every_site_head_and_row_is_that_of_the_trace(level: str) -> None:
             assert same(trace_answer(record, f"sites/{site}", {"head": str(head)}), expected[head]), site
             one = trace_answer(record, f"sites/{site}", {"head": str(head), "row": "1"})
             assert same(one, expected[head, 1]), site
-
-
-@pytest.mark.parametrize("more", [1, 2])
-def test_with_other_threads_what_is_computed_again_is_the_same_but_for_rounding(more: int) -> None:
-    whole = RECORD.trace
-    record = TraceRecord("t", whole.at_level("attention"), OPENED)
-    torch.set_num_threads(torch.get_num_threads() + more)  # set back before the next test, see tests/conftest.py
-    for site in whole.sites:
-        found = array(trace_answer(record, f"sites/{site}", {}))
-        np.testing.assert_allclose(found, whole[site], rtol=1e-5, atol=1e-5, err_msg=site)
-
-
-@pytest.mark.parametrize("more", [0, 1])
-def test_what_another_thread_computes_again_is_equal(more: int) -> None:
-    """A server computes in threads of its own, and a thread that is new to torch begins with the setting of OpenMP."""
-    torch.set_num_threads(torch.get_num_threads() + more)
-    whole = make_record(OPENED, "ein Hund rennt", trace_id="t").trace
-    record = TraceRecord("t", whole.at_level("attention"), OPENED)
-    for site in whole.sites:
-        with ThreadPoolExecutor(1) as new:
-            assert same(new.submit(trace_answer, record, f"sites/{site}", {}).result(), whole[site]), site
 
 
 def test_the_manifest_says_what_the_trace_says() -> None:
