@@ -25,7 +25,7 @@ from pellucid.jobs.serve import open_catalogue
 from pellucid.serving.app import create_app
 
 PATIENCE_SECONDS = 300
-WAIT_SECONDS = 0.1
+WAIT_SECONDS = 0.05
 """Until a client stops sending: long enough for a quick answer, and many requests are never answered."""
 SERVER_MEMORY_BYTES = 1 << 30
 _BUSY = 503
