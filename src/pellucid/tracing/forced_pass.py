@@ -3,7 +3,8 @@
 Every site is stored, rather than the inputs of each sub-layer with the rest computed again from the weights: a stored
 value is the one that was used, edits included, and identities between stored values prove something, without
 the weights too. The price, by count: 28 MB for 30 pieces on each side in the base model with a vocabulary of 37,000.
-What a lower level leaves out comes back by running the same pass again; a test holds the two equal bit for bit.
+What a lower level leaves out comes back by running the same pass again; a test holds the two equal bit for bit with
+the same number of threads. With another number, matrix products differ in their last bits.
 Read ``making.py`` next.
 """
 

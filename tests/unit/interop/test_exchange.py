@@ -86,7 +86,7 @@ def test_of_two_exports_to_one_output_one_is_kept_whole_and_the_other_is_refused
     both_written, compared = Barrier(2), exchange._export_compared
 
     def together(*arguments: object, **options: object) -> object:
-        both_written.wait(timeout=60)
+        both_written.wait(timeout=600)
         return compared(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(exchange, "_export_compared", together)

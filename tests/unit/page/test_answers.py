@@ -52,6 +52,10 @@ def same(found: Answer, expected: np.ndarray) -> bool:
 
 @pytest.mark.parametrize("level", ["full", "attention"])
 def test_every_site_head_and_row_is_that_of_the_trace(level: str) -> None:
+    """At the level ``attention`` most sites are computed again: by the same pass, in memory that torch aligns alike.
+
+    The bits are equal because the number of threads is, too; ``tests/conftest.py`` sees to that.
+    """
     whole = RECORD.trace
     record = TraceRecord("t", whole.at_level(level), OPENED)
     for site in whole.sites:

@@ -129,7 +129,7 @@ def test_eight_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on, statuses = threading.Event(), []
 
     def held(*arguments: object, **options: object) -> object:
-        assert goes_on.wait(60)
+        assert goes_on.wait(600)
         return make_trace(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(answers_trace, "make_trace", held)

@@ -230,7 +230,7 @@ for text in odd:
         tokenizer = train_tokenizer(lambda: [pair], TokenizerConfig(model_type=kind), seed=1, threads=1)
         assert tokenizer.decode_target(tokenizer.encode_target([text])) == [Normaliser()(text)], (kind, text[:9])
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -375,7 +375,7 @@ assert refused > 100, refused
         [sys.executable, "-c", program],
         input=tokenizer.source.segmenter.model,
         capture_output=True,
-        timeout=100,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
