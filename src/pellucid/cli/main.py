@@ -10,7 +10,6 @@ import errno
 import io
 import os
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -18,6 +17,7 @@ import typer
 from pellucid.cli import average, demo, evaluate, export, import_, inspect, score, serve, train, translate
 from pellucid.cli.console import say_error
 from pellucid.errors import PellucidError
+from pellucid.version import __version__
 
 __all__ = ["app", "run"]
 
@@ -41,7 +41,7 @@ app.command()(inspect.inspect)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(version("pellucid"))
+        print(__version__)
         raise typer.Exit
 
 

@@ -18,7 +18,6 @@ Read ``answers_training.py`` next.
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,6 +31,7 @@ from pellucid.inspection.opened import Catalogue, OpenedModel, UnknownPathError
 from pellucid.inspection.predictions import Array
 from pellucid.inspection.provenance import provenance_of
 from pellucid.model.positions import sinusoids
+from pellucid.version import __version__
 
 if TYPE_CHECKING:
     from pellucid.inspection.provenance import Provenance
@@ -61,7 +61,7 @@ def models_answer(catalogue: Catalogue) -> Answer:
                 }
                 for model in catalogue.models
             ],
-            "version": version("pellucid"),
+            "version": __version__,
         }
     )
 

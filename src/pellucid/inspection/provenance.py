@@ -6,7 +6,6 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -16,6 +15,7 @@ from safetensors.torch import save
 
 from pellucid.config import ModelConfig, TranslationConfig
 from pellucid.inspection.edits import Edit, edit_from, edit_to_table
+from pellucid.version import __version__
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -108,7 +108,7 @@ def provenance_of(translator: Translator, *, edits: tuple[Edit, ...], is_searche
         search=TranslationConfig.model_validate(_search_table(translator.config)) if is_searched else None,
         edits=edits,
         libraries={
-            "pellucid": version("pellucid"),
+            "pellucid": __version__,
             "torch": str(torch.__version__),
             "numpy": np.__version__,
             "python": platform.python_version(),

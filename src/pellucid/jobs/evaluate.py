@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 from pellucid.config import CorpusConfig, InvalidUtf8
@@ -19,6 +18,7 @@ from pellucid.jobs.line_files import is_stream
 from pellucid.jobs.models import open_translator
 from pellucid.text.corpus import read_pairs
 from pellucid.translation.translator import Translator
+from pellucid.version import __version__
 
 __all__ = ["describe_system", "evaluate_files", "refuse_unwritable", "translate_all", "write_report"]
 
@@ -94,7 +94,7 @@ def describe_system(translator: Translator, path: Path) -> EvaluatedSystem:
     changed = [name for name, field in type(config).model_fields.items() if getattr(config, name) != field.default]
     # Of the n best of a text the first alone is scored, and texts are batched without a trace in the result.
     decisive = dict.fromkeys(name for name in (*always, *changed) if name not in {"n_best", "batch_size"})
-    return replace(_model_of(translator, path), search=search, decisive=tuple(decisive), version=version("pellucid"))
+    return replace(_model_of(translator, path), search=search, decisive=tuple(decisive), version=__version__)
 
 
 def _model_of(translator: Translator, path: Path) -> EvaluatedSystem:
