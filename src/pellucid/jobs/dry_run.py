@@ -25,7 +25,7 @@ from pellucid.jobs.prepare import cleaned_pairs
 from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
 from pellucid.jobs.train import refuse_incomplete, refuse_occupied
 from pellucid.model.transformer import Transformer
-from pellucid.runtime import Runtime
+from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import SentencePair, verify_corpora
 from pellucid.text.store import TokenStore, write_store
@@ -87,7 +87,8 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
         store = write_store(Path(scratch) / "sample", sample, tokenizer, max_length=training.max_length, progress=None)
         if not len(store):
             raise DataError(f"no pair has at most {training.max_length} tokens on both sides (training.max_length)")
-        seconds, tokens = _time_steps(recipe, model, store, runtime)
+        with keeping_memory(runtime.device):
+            seconds, tokens = _time_steps(recipe, model, store, runtime)
         batches = _stream(recipe, model, store, runtime).batches_of_epoch(0)
     weight = sum(f.pairs * corpus.weight for f, corpus in zip(facts, recipe.data.train, strict=False)) / pairs
     steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / training.accum_count))
@@ -98,7 +99,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
             f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
             f"pairs: {kept:,} to train on" + ("" if report.read == pairs else " (estimated from the first ones)"),
             *languages,
-            f"machine: {runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}",
+            f"machine: {runtime.to_text()}",
             f"model: {model.num_parameters():,} parameters, {tokenizer.source_vocab_size:,} source and "
             f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs{unlike})",
             f"memory: {peak / 2**30:.1f} GiB while training, about {5 * 4 * model.num_parameters() / 2**20:,.0f} MiB "

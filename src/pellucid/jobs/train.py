@@ -117,7 +117,7 @@ def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: Jo
     if not ranks.is_first:
         reporter = QuietReporter()
     with _one_at_a_time(output) if ranks.is_first else nullcontext():
-        reporter.message(f"{runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}")
+        reporter.message(runtime.to_text())
         for line in languages:
             reporter.message(line)
         with _stopping_on_sigterm(_STOPPED_PREPARING):
