@@ -1,12 +1,12 @@
 # The few commands of this repository. Everything they install goes into .venv and nowhere else.
-#   make demo       train a small translator, translate with it and score it (4 to 8 minutes, 3 of them training)
+#   make demo       train a small translator, translate with it and score it (4 to 10 minutes, most of them training)
 #   make test       the fast tests, at most 5 minutes on two cores
 #   make test-slow  crash tests, learned tasks, planted bugs, the page in a browser: everything that takes minutes
 #   make lint       formatter, linter and type checker, on Python and on the page's JavaScript
 #   make check      make lint, then the fast tests: run it before a commit
 #   make bench      the races against other tools; needs the network, takes an hour
 #   make dist       a wheel and a source archive in dist/, checked
-# Another Python: make PYTHON=python3.12 test. More for the demo: make demo DEMO="--minutes 2 --seed 7"
+# Another Python: make PYTHON=python3.12 test. More for the demo: make demo DEMO="--minutes 20 --seed 7"
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c

@@ -22,6 +22,7 @@ PACKAGE = ROOT / "src" / "pellucid"
 # A room imports only from lower floors.
 FLOORS = {
     "errors": 0,
+    "version": 0,
     "config": 0,
     "runtime": 0,
     "durable": 0,

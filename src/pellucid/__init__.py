@@ -10,8 +10,9 @@ this package is quick and does not import torch.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
+
+from pellucid.version import __version__
 
 if TYPE_CHECKING:
     from pellucid.config import Recipe
@@ -34,8 +35,6 @@ __all__ = [
     "trace",
     "train",
 ]
-
-__version__ = _version("pellucid")
 
 _HOMES = {
     "PellucidError": "pellucid.errors",

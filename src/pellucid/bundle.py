@@ -17,7 +17,6 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -30,6 +29,7 @@ from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK, Disk, refuse_full_disk, refuse_links, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
 from pellucid.untrusted import shown
+from pellucid.version import __version__
 from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, tensor_problems, told
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def save_bundle(
         disk.write_replacing(folder / name, weights)
         description = ModelDescription(
             format_version=FORMAT_VERSION,
-            pellucid_version=version("pellucid"),
+            pellucid_version=__version__,
             source_language=source_language,
             target_language=target_language,
             weights=name,

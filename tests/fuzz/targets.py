@@ -28,7 +28,7 @@ from pellucid.bundle import load_bundle, read_description, save_bundle
 from pellucid.config import CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, ModelConfig, TranslationConfig
 from pellucid.config.recipe import load_recipe, recipe_from, to_toml
 from pellucid.errors import PellucidError
-from pellucid.interop.marian_npz_reading import read_marian_npz
+from pellucid.interop.marian.reading import read_marian_npz
 from pellucid.jobs.line_files import reading
 from pellucid.jobs.serve import walkthrough_folder
 from pellucid.model.transformer import Transformer

@@ -30,7 +30,7 @@ def evaluate(
         str, typer.Option(help="How BLEU finds words; auto follows the target language, char needs no package.")
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
+    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
 ) -> None:
     """Translate a test set, or take translations that are there, and score them against references."""
     from pellucid.jobs import evaluate as job

@@ -65,7 +65,7 @@ def inspect(
     numbers: NumbersOption = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting of the search: beam_size=1.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 is all.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
 ) -> None:
     """Look inside one translation: the page in one file, a figure, the numbers, or a picture in the terminal."""
     model, text = _model_and_text(model_and_text)

@@ -10,7 +10,6 @@ import io
 import os
 import sys
 import traceback
-from importlib.metadata import version
 from typing import Annotated, Final, NoReturn
 
 import typer
@@ -19,6 +18,7 @@ from pellucid.cli import average, demo, evaluate, export, import_, inspect, scor
 from pellucid.cli.console import logging_to_console, say, say_error, show
 from pellucid.durable import naming, shortage_of
 from pellucid.errors import PellucidError
+from pellucid.version import __version__
 
 __all__ = ["app", "run"]
 
@@ -45,7 +45,7 @@ app.command()(inspect.inspect)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        show(version("pellucid"))
+        show(__version__)
         raise typer.Exit
 
 

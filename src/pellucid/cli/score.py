@@ -17,7 +17,7 @@ def score(
     src: Annotated[Path, typer.Option(help="Source sentences, one a line.")],
     tgt: Annotated[Path, typer.Option(help="Their translations, line by line.")],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
+    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
 ) -> None:
     """Print the log-probability and the number of tokens of each pair, tab-separated; the perplexity at the end."""
     from pellucid.jobs import score as job

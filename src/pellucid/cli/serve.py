@@ -32,7 +32,7 @@ def serve(
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     trace_memory_mb: Annotated[int, typer.Option(min=1, help="Memory for traces; the oldest go first.")] = 256,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0 lets torch choose.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
 ) -> None:
     """Look inside: serve the page that shows every number of a translation, until Ctrl-C."""
     serve_models(

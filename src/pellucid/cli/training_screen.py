@@ -58,6 +58,8 @@ class TrainingScreen:
         budget = f"{record.train_steps:,} steps" if record.train_steps else f"{record.minutes:g} minutes in all"
         if not record.train_steps and not record.minutes:
             budget = "until stopped"
+        if record.stop_at_exact_match is not None:
+            budget = f"until {record.stop_at_exact_match:.0%} of the validation sentences are right, at most {budget}"
         self.message(
             f"{begin}: {record.num_parameters:,} parameters, {record.num_pairs:,} pairs in "
             f"{record.batches_per_epoch:,} batches an epoch, {budget}"
@@ -80,7 +82,7 @@ class TrainingScreen:
 
     def validated(self, record: ValidationRecord) -> None:
         """Show scores and a sample translation."""
-        scores = "".join(f"  {name} {value:.2f}" for name, value in record.scores.items())
+        scores = "".join(f"  {_score(name, value)}" for name, value in record.scores.items())
         best = "  best so far" if record.is_best else ""
         self.message(
             f"validation at step {record.step:,}: loss {record.loss:.3f}  nll {record.nll:.3f}{scores}{best}"
@@ -91,6 +93,10 @@ class TrainingScreen:
 
     def saved(self, record: SavedRecord) -> None:
         """Say nothing: saves are frequent and meant to go unnoticed."""
+
+
+def _score(name: str, value: float) -> str:
+    return f"{value:.1%} exactly right" if name == "exact_match" else f"{name} {value:.2f}"
 
 
 def _step_line(record: StepRecord) -> str:

@@ -13,7 +13,6 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +29,7 @@ from matplotlib.text import Text
 from pellucid.durable import Disk
 from pellucid.errors import RequestError
 from pellucid.figures.palette import NEGATIVE, POSITIVE, SEQUENTIAL, Colour
+from pellucid.version import __version__
 
 __all__ = [
     "DIVERGING_SCALE",
@@ -105,7 +105,7 @@ class Sheet(Figure):
 
     def _metadata(self, ending: str) -> dict[str, Any]:
         origin = json.dumps(self.provenance, ensure_ascii=ending == "pdf", sort_keys=True)
-        creator = f"pellucid {version('pellucid')}"
+        creator = f"pellucid {__version__}"
         if ending == "pdf":
             return {"Title": self.title, "Subject": origin, "Creator": creator, "CreationDate": None}
         if ending == "svg":

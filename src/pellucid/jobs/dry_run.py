@@ -25,7 +25,7 @@ from pellucid.jobs.prepare import cleaned_pairs
 from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
 from pellucid.jobs.train import refuse_incomplete, refuse_occupied
 from pellucid.model.transformer import Transformer
-from pellucid.runtime import Runtime
+from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import SentencePair, verify_corpora
 from pellucid.text.store import TokenStore, write_store
@@ -86,7 +86,8 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
     model = build_model(recipe, tokenizer, initial=initial).to(runtime.torch_device())
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
         store = _stored(recipe, Path(scratch) / "sample", sample, tokenizer)
-        seconds, tokens = _time_steps(recipe, model, store, runtime)
+        with keeping_memory(runtime.device):
+            seconds, tokens = _time_steps(recipe, model, store, runtime)
         batches = _stream(recipe, model, store, runtime).batches_of_epoch(0)
     weight = sum(f.pairs * corpus.weight for f, corpus in zip(facts, recipe.data.train, strict=False)) / pairs
     steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / training.accum_count))
@@ -98,7 +99,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
             *(f"note: {note}" for f in facts for note in f.notes),
             f"pairs: {kept:,} to train on" + ("" if report.read == pairs else " (estimated from the first ones)"),
             *languages,
-            f"machine: {runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}",
+            f"machine: {runtime.to_text()}",
             f"model: {model.num_parameters():,} parameters, {tokenizer.source_vocab_size:,} source and "
             f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs{unlike})",
             *(f"pieces: {side}" for side in store.unknown if side.unknown),

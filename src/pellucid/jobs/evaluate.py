@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from pellucid.jobs.models import open_translator
 from pellucid.jobs.packing import packed, packer_of
 from pellucid.text.lines import read_lines
 from pellucid.translation.translator import Translator
+from pellucid.version import __version__
 
 __all__ = ["describe_system", "evaluate_files", "refuse_unwritable", "translate_all", "write_report"]
 
@@ -143,7 +143,7 @@ def describe_system(translator: Translator, path: Path) -> EvaluatedSystem:
     changed = [name for name, field in type(config).model_fields.items() if getattr(config, name) != field.default]
     # Of the n best of a text the first alone is scored, and texts are batched without a trace in the result.
     decisive = dict.fromkeys(name for name in (*always, *changed) if name not in {"n_best", "batch_size"})
-    return replace(_model_of(translator, path), search=search, decisive=tuple(decisive), version=version("pellucid"))
+    return replace(_model_of(translator, path), search=search, decisive=tuple(decisive), version=__version__)
 
 
 def _model_of(translator: Translator, path: Path) -> EvaluatedSystem:

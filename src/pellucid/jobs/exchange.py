@@ -64,7 +64,7 @@ def import_model(
         output: the new model folder; it must not exist yet.
         format: name of the foreign format; told by the names of the files if None.
         sample: source sentences to compare on, one a line; made from the vocabulary if None.
-        threads: of the processor; 0 is all.
+        threads: of the processor; 0 is as many as torch uses in this process.
         say: told each comparison as it is done.
         progress: told how many sentences of a comparison are done.
 
@@ -113,7 +113,7 @@ def export_model(
         options: what the format is asked for besides, such as ``{"quantization": "int8"}``.
         verify_only: write nothing, compare only.
         sample: source sentences to compare on, one a line; made from the vocabulary if None.
-        threads: of the processor; 0 is all.
+        threads: of the processor; 0 is as many as torch uses in this process.
         say: told each comparison as it is done.
         progress: told how many sentences of a comparison are done.
 

@@ -93,7 +93,7 @@ def inspect_text(
         step: of the decoder, that will be shown. How many there are is known when the translation is; what no
             translation of this sentence can have is refused before it.
         device: what computes.
-        threads: of the processor; 0 is all.
+        threads: of the processor; 0 is as many as torch uses in this process.
 
     Raises:
         BundleError: there is no usable model there.

@@ -84,6 +84,10 @@ def _in_words(kinds: type | tuple[type, ...]) -> str:
 def load(path: str | Path, *, device: str = "auto", threads: int = 0) -> Translator:
     """Load a model folder, a run folder, or a folder that was exported to ONNX.
 
+    0 threads leaves the number of this process alone: what ``torch.set_num_threads``, OMP_NUM_THREADS or
+    MKL_NUM_THREADS set, and where nothing did, torch's own, the physical cores that the process may use. A process
+    that is forked afterwards translates with the loaded model on one thread.
+
     Raises:
         BundleError: there is no usable model there; the message says why.
         RequestError: an argument is of another type.

@@ -120,7 +120,7 @@ def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: Jo
     if not ranks.is_first:
         reporter = QuietReporter()
     with _one_at_a_time(output) if ranks.is_first else nullcontext():
-        reporter.message(f"{runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}")
+        reporter.message(runtime.to_text())
         for line in languages:
             reporter.message(line)
         with _stopping_on_sigterm(_STOPPED_PREPARING):
@@ -240,7 +240,7 @@ def refuse_incomplete(recipe: Recipe) -> None:
 
 
 class ValidationBleu:
-    """The evaluator of a run: greedy BLEU on validation sentences and one sample; keeps the best model as a folder."""
+    """The evaluator of a run: greedy BLEU, exact matches and a sample; keeps the best model as a folder."""
 
     def __init__(self, recipe: Recipe, data: PreparedData, folder: Path) -> None:
         self._recipe = recipe
@@ -257,7 +257,7 @@ class ValidationBleu:
         return f"BLEU of the validations: tokenizer {choice.name}, {choice.reason}{note}"
 
     def __call__(self, model: Transformer) -> Mapping[str, float | str]:
-        """Translate and score; without BLEU sentences there is a sample only."""
+        """Translate and score; without BLEU sentences there is a sample only. ``exact_match`` is a share, 0 to 1."""
         recipe = self._recipe
         wanted = recipe.training.valid_bleu_sentences
         pairs: tuple[SentencePair, ...] = self._data.valid_pairs[: max(wanted, 1)]
@@ -281,6 +281,7 @@ class ValidationBleu:
             language = recipe.data.tgt_lang
             self._score = corpus_score(texts, references, target_language=language, tokenizer=self._tokenizer_choice)
             found["bleu"] = self._score.value
+            found["exact_match"] = sum(map(str.__eq__, texts, references)) / len(references)
         return found
 
     def keep(self, model: Transformer, facts: Mapping[str, float | str]) -> None:

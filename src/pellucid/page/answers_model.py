@@ -18,7 +18,6 @@ Read ``answers_training.py`` next.
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
 from typing import Final
 
 import numpy as np
@@ -32,6 +31,7 @@ from pellucid.page.answers_training import label_smoothing, probe_answer, traini
 from pellucid.page.catalogue import Catalogue, OpenedModel, UnknownPathError
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.provenance import Provenance, provenance_of
+from pellucid.version import __version__
 
 __all__ = ["model_answer", "models_answer", "short_provenance", "special_pieces"]
 
@@ -58,7 +58,7 @@ def models_answer(catalogue: Catalogue) -> Answer:
                 }
                 for model in catalogue.models
             ],
-            "version": version("pellucid"),
+            "version": __version__,
         }
     )
 

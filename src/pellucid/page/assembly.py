@@ -15,12 +15,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Final, Protocol
 
 from pellucid.errors import RequestError
+from pellucid.version import __version__
 
 __all__ = ["TEMPLATE", "Embeddable", "ServedPage", "served_page", "standalone_page", "web_files"]
 
@@ -95,7 +95,7 @@ def served_page() -> ServedPage:
         sources,
         attributes="",
         policy="",
-        provenance=_meta("generator", f"pellucid {version('pellucid')}"),
+        provenance=_meta("generator", f"pellucid {__version__}"),
         title="pellucid",
         style="\n".join(f'<link rel="stylesheet" href="{address[path]}">' for path in _styles(sources)),
         import_map=import_map,
@@ -162,7 +162,7 @@ def standalone_page(
     )
     manifest = json.loads(embedded[traces[0]].body)
     facts = {
-        "generator": f"pellucid {version('pellucid')}",
+        "generator": f"pellucid {__version__}",
         "pellucid-provenance": json.dumps(manifest.get("provenance")),
         "pellucid-left-out": left_out,
     }

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
@@ -26,6 +25,7 @@ from pellucid.page.assembly import standalone_page, web_files
 from pellucid.page.catalogue import OpenedModel, open_model
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind, Level, refuse_outside
+from pellucid.version import __version__
 
 __all__ = [
     "LARGEST_BYTES",
@@ -321,7 +321,7 @@ def _only_model(opened: OpenedModel) -> Answer:
     """Answer ``api/models`` for this model alone, without its snapshots."""
     description = json.loads(model_answer(opened, "", {}).body)
     own = {name: description[name] for name in ("id", "name", "languages", "step", "examples", "is_walkthrough")}
-    return json_answer({"models": [own | {"steps": []}], "version": version("pellucid")})
+    return json_answer({"models": [own | {"steps": []}], "version": __version__})
 
 
 def _size(item: tuple[str, Answer]) -> int:

@@ -6,7 +6,6 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,6 +16,7 @@ from pellucid.config import ModelConfig, TranslationConfig
 from pellucid.model.transformer import Transformer
 from pellucid.tracing.edits import Edit, edit_from, edit_to_table
 from pellucid.translation.translator import Translator
+from pellucid.version import __version__
 
 __all__ = ["Provenance", "provenance_of", "weights_sha256"]
 
@@ -105,7 +105,7 @@ def provenance_of(translator: Translator, *, edits: tuple[Edit, ...], is_searche
         search=TranslationConfig.model_validate(_search_table(translator.config)) if is_searched else None,
         edits=edits,
         libraries={
-            "pellucid": version("pellucid"),
+            "pellucid": __version__,
             "torch": str(torch.__version__),
             "numpy": np.__version__,
             "python": platform.python_version(),

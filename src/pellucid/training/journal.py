@@ -20,6 +20,7 @@ from pellucid.durable import open_to_append, refuse_full_disk
 __all__ = ["Journal", "NoJournal"]
 
 _FSYNC_SECONDS = 10.0
+_TAIL_BYTES = 1 << 16
 
 
 class Journal:
@@ -63,6 +64,19 @@ class Journal:
         self._last_fsync = time.monotonic()
         return self._file.tell()
 
+    def last(self, kind: str) -> dict[str, object] | None:
+        """Return the last line of that kind that is on the disk, if it is one of the last few."""
+        self._file.flush()
+        with self.path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            lines = file.read().splitlines()
+        for line in reversed(lines):
+            # Only the first of these lines can be cut in two.
+            fields = json.loads(line) if line.startswith(b"{") else {}
+            if fields.get("kind") == kind:
+                return dict(fields)
+        return None
+
     def cut(self, keep_bytes: int) -> int:
         """Cut everything after ``keep_bytes`` off, and return how many of them were not there."""
         self._file.flush()
@@ -105,6 +119,10 @@ class NoJournal(Journal):
     def flush(self) -> int:
         """Return 0."""
         return 0
+
+    def last(self, kind: str) -> dict[str, object] | None:
+        """Return None."""
+        return None
 
     def cut(self, keep_bytes: int) -> int:
         """Return 0."""

@@ -44,6 +44,7 @@ class StartRecord:
     batches_per_epoch: int
     train_steps: int | None
     minutes: float | None
+    stop_at_exact_match: float | None = None
 
 
 @dataclass(frozen=True)

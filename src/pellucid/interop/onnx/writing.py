@@ -10,7 +10,6 @@ Read ``reading.py`` next.
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 
 from pellucid.bundle import Bundle
@@ -19,6 +18,7 @@ from pellucid.errors import ConversionError
 from pellucid.interop.onnx.graph import IR_VERSION, OPSET, WeightsFile, refuse_without
 from pellucid.interop.onnx.layers import decoder_graph, encoder_graph
 from pellucid.interop.onnx.reading import DESCRIPTION, FORMAT_NAME, FORMAT_VERSION, TOKENIZER, WEIGHTS, OnnxDescription
+from pellucid.version import __version__
 
 __all__ = ["write_onnx"]
 
@@ -50,7 +50,7 @@ def write_onnx(bundle: Bundle, folder: Path) -> tuple[str, ...]:
     description = OnnxDescription(
         format=FORMAT_NAME,
         format_version=FORMAT_VERSION,
-        pellucid_version=version("pellucid"),
+        pellucid_version=__version__,
         opset=OPSET,
         ir_version=IR_VERSION,
         source_language=bundle.description.source_language,
