@@ -25,6 +25,7 @@ FLOORS = {
     "version": 0,
     "config": 0,
     "runtime": 0,
+    "signals": 0,
     "durable": 0,
     "terminal": 0,
     "weights_file": 0,
@@ -57,6 +58,7 @@ ARROWS = {
     ("npz_file", "untrusted"),
     ("runtime", "errors"),
     ("durable", "errors"),
+    ("signals", "errors"),
     ("weights_file", "errors"),
     ("sample", "errors"),
     ("analysis", "tracing"),
@@ -270,7 +272,7 @@ CONSOLE = PACKAGE / "cli" / "console.py"
 HANDLES_A_STREAM = {
     "cli/main.py": "sets the encoding, flushes, and lets go of a pipe whose reader has left",
     "jobs/line_files.py": "hands out the stream for translations, through terminal.shown_on",
-    "interop/sentencepiece_child.py": "answers its parent process through a pipe",
+    "text/sentencepiece/child.py": "answers its parent process through a pipe",
     "config/reference.py": "writes a page of the documents when it is run by itself",
 }
 WRITERS = {"print", "rich.print", "rich.print_json", "typer.echo", "typer.secho", "click.echo", "click.secho", "input"}

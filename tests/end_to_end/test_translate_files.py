@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import pellucid
-from pellucid.jobs.interruption import HeldInterrupt
+from pellucid.signals import HeldInterrupt
 from pellucid.translation.translator import Translator
 
 from .conftest import Command

@@ -22,7 +22,7 @@ from typing import Final, cast
 
 import sentencepiece
 
-from pellucid.text.sentencepiece_file import fields
+from pellucid.text.sentencepiece.file import fields
 
 __all__ = ["nfc_rules", "with_nfc"]
 

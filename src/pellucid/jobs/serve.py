@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Final, cast
 
 from pellucid.errors import BundleError, ConfigError
 from pellucid.jobs.models import open_translator, translator_of
 from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
+from pellucid.signals import raising_on_sigterm
 
 if TYPE_CHECKING:
     import uvicorn
@@ -159,7 +157,8 @@ def serve(
 
     limits = Limits.for_descriptors(most_open_files())
     server = server_of(catalogue, host=host, trace_memory_mb=trace_memory_mb, limits=limits)
-    with taken, _ended_by_sigterm():
+    # uvicorn gives SIGTERM on when it has closed.
+    with taken, raising_on_sigterm(lambda: SystemExit(0)):
         when_ready()
         server.run(sockets=[taken])
 
@@ -197,17 +196,3 @@ def most_open_files() -> int:
         return _USUAL_OPEN_FILES
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Leave with status 0 on SIGTERM, which uvicorn gives on when it has closed."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -34,6 +32,7 @@ from pellucid.jobs.run_folder import mend_model, recorded_facts, refuse_links_in
 from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
+from pellucid.signals import raising_on_sigterm
 from pellucid.text.corpus import SentencePair
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
@@ -101,7 +100,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
             model is not the one to start from.
         StoppedError: stopped early; nothing is lost, and the same call continues.
     """
-    with _stopping_on_sigterm(_STOPPED_OUTSIDE):
+    with raising_on_sigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
         return _train(recipe, output, init_from=init_from, reporter=reporter)
 
 
@@ -123,7 +122,7 @@ def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: Jo
         reporter.message(runtime.to_text())
         for line in languages:
             reporter.message(line)
-        with _stopping_on_sigterm(_STOPPED_PREPARING):
+        with raising_on_sigterm(lambda: StoppedError(_STOPPED_PREPARING)):
             data = _prepare(recipe, output, runtime=runtime, initial=initial, reporter=reporter, ranks=ranks)
         torch.manual_seed(training.seed)
         model = build_model(recipe, data.tokenizer, initial=initial).to(runtime.torch_device())
@@ -201,23 +200,6 @@ def _prepare(
     data = prepared() if ranks.is_first else None
     ranks.wait()
     return data or prepared()
-
-
-@contextmanager
-def _stopping_on_sigterm(message: str) -> Iterator[None]:
-    """End at once on SIGTERM, with the status that says "the same command continues"; the steps have their own way."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: object) -> None:
-        raise StoppedError(message)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def refuse_incomplete(recipe: Recipe) -> None:

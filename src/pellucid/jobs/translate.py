@@ -14,9 +14,9 @@ from typing import Final, TextIO
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import ConfigError, DataError, InterruptedByUser
-from pellucid.jobs.interruption import HeldInterrupt
 from pellucid.jobs.line_files import is_stream, reading, writing
 from pellucid.jobs.models import open_translator
+from pellucid.signals import HeldInterrupt
 from pellucid.translation.flags import in_order
 from pellucid.translation.hypothesis import Translation
 from pellucid.translation.translator import Translator

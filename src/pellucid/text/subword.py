@@ -20,8 +20,8 @@ from pellucid.config import SpecialIds
 from pellucid.durable import DISK
 from pellucid.errors import RequestError
 from pellucid.text.normalisation import Normaliser, refuse_surrogates, without_invisible
-from pellucid.text.segmenter import Segmenter
-from pellucid.text.segmenter_training import VocabularyChoice
+from pellucid.text.sentencepiece.segmenter import Segmenter
+from pellucid.text.sentencepiece.training import VocabularyChoice
 from pellucid.text.spelling import Beginning, PieceIndex
 from pellucid.text.vocabulary import Vocabulary, byte_piece
 

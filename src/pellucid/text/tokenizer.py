@@ -18,10 +18,10 @@ from pydantic import ValidationError
 from pellucid.config import SpecialIds, TokenizerConfig
 from pellucid.errors import BundleError
 from pellucid.text.corpus import SentencePair
-from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.normalisation import FORMS, Normaliser
-from pellucid.text.segmenter import Segmenter
-from pellucid.text.segmenter_training import VocabularyChoice, train_segmenter, trainer_options
+from pellucid.text.sentencepiece.foreign import foreign_segmenter
+from pellucid.text.sentencepiece.segmenter import Segmenter
+from pellucid.text.sentencepiece.training import VocabularyChoice, train_segmenter, trainer_options
 from pellucid.text.spelling import Beginning
 from pellucid.text.subword import (
     DESCRIPTION_FILE,

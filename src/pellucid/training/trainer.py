@@ -19,6 +19,7 @@ from pellucid.config import DecayMethod, TrainingConfig
 from pellucid.durable import DISK, Disk
 from pellucid.errors import DataError, InterruptedByUser, StoppedError
 from pellucid.runtime import Runtime, keeping_memory
+from pellucid.signals import StopSignals
 from pellucid.training.archive import Archive
 from pellucid.training.averaging import MovingAverage
 from pellucid.training.batches import BatchStream, validation_batches
@@ -39,7 +40,6 @@ from pellucid.training.reporter import (
     ValidationRecord,
 )
 from pellucid.training.resuming import rate_jump
-from pellucid.training.signals import StopSignals
 from pellucid.training.state import RunFacts, TrainingState
 from pellucid.training.update import StepOutcome, Updater
 from pellucid.training.validation import Scores, is_better, validate

@@ -233,13 +233,7 @@ def assemble(
     if not request.parts:
         return Translation(request.source, text="", score=0.0, tokens=(), alternatives=(), flags=("blank",))
     spelled = [_spelled(hypotheses, tokenizer) for hypotheses in found]
-    count = max(len(hypotheses) for hypotheses in spelled)
-    alternatives = [
-        _joined([one[min(k, len(one) - 1)] for one in spelled], request.parts, config=config, language=language)
-        for k in range(count)
-    ]
-    if not config.sampling:
-        alternatives = _different(alternatives)
+    alternatives = _alternatives(spelled, request.parts, config=config, language=language)
     winner = alternatives[0]
     limits = [max_length_of(len(ids) + 1, config=config, stepper_max_length=longest) for ids in request.part_ids]
     flags = _flags_of_search([one[0] for one in found], limits) | request.notes
@@ -270,6 +264,18 @@ def assemble(
         alternatives=tuple(one_line),
         flags=in_order(flags),
     )
+
+
+def _alternatives(
+    spelled: Sequence[Sequence[Hypothesis]], parts: Sequence[Part], *, config: TranslationConfig, language: str
+) -> list[Hypothesis]:
+    """Join the k-th hypotheses of all parts, for every k; a part with fewer repeats its last."""
+    count = max(len(hypotheses) for hypotheses in spelled)
+    joined = [
+        _joined([one[min(k, len(one) - 1)] for one in spelled], parts, config=config, language=language)
+        for k in range(count)
+    ]
+    return joined if config.sampling else _different(joined)
 
 
 def _passed_through(request: Request) -> Translation:

@@ -16,7 +16,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Final, overload
 
 from pellucid.config import TranslationConfig, validated
-from pellucid.errors import IncompatibleModelError, RequestError
+from pellucid.errors import RequestError
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import is_lack_of_memory
 from pellucid.translation.beam import beam_search
@@ -27,7 +27,7 @@ from pellucid.translation.observer import BeamObserver
 from pellucid.translation.requests import Request, assemble, chunks_of, prefixes_for, prepare, texts_of
 from pellucid.translation.sampling import sample
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
-from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper
+from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper, refuse_strangers
 from pellucid.translation.units import Renumbered, Unit, batches_of, units_of
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Translator:
             self.models = tuple(model)
         self._make_stepper: Callable[[], Stepper] = self._step_models if self.models else model  # type: ignore[assignment]
         for member in self.models:
-            _refuse_strangers(member, tokenizer)
+            refuse_strangers(member, tokenizer)
         self._longest = self._make_stepper().max_length
 
     @property
@@ -390,14 +390,3 @@ class Translator:
                 f"pair {place + 1} has a side of {length} tokens, and the model has "
                 f"{self._longest} positions; score its sentences one by one"
             )
-
-
-def _refuse_strangers(model: Transformer, tokenizer: Tokenizer) -> None:
-    config = model.config
-    sizes = (config.source_vocab_size, config.target_vocab_size)
-    if sizes != (tokenizer.source_vocab_size, tokenizer.target_vocab_size) or config.specials != tokenizer.specials:
-        raise IncompatibleModelError(
-            f"the model has {sizes[0]} source and {sizes[1]} target pieces with special ids {config.specials}, "
-            f"the tokenizer {tokenizer.source_vocab_size} and {tokenizer.target_vocab_size} with "
-            f"{tokenizer.specials}; use the tokenizer of the model's own folder"
-        )

@@ -14,7 +14,8 @@ from pellucid.errors import BundleError, PellucidError
 from pellucid.interop.foreign_model import ForeignModel
 from pellucid.interop.huggingface.reading import read_marian
 from pellucid.interop.marian.reading import read_marian_npz
-from pellucid.text import foreign_segmenter, sound_files
+from pellucid.text.sentencepiece import foreign as foreign_segmenter
+from pellucid.text.sentencepiece import sound_files
 
 from .kit import segmenter
 from .npz_kit import make_npz_folder

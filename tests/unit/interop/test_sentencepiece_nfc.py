@@ -11,8 +11,8 @@ import pytest
 import sentencepiece
 
 from pellucid.interop.sentencepiece_nfc import nfc_rules, with_nfc
-from pellucid.text.foreign_segmenter import foreign_segmenter
-from pellucid.text.sentencepiece_file import fields
+from pellucid.text.sentencepiece.file import fields
+from pellucid.text.sentencepiece.foreign import foreign_segmenter
 
 from .kit import segmenter, sentences
 

@@ -17,9 +17,9 @@ import sentencepiece
 
 from pellucid.config import TokenizerConfig
 from pellucid.errors import BundleError
-from pellucid.text import foreign_segmenter as room
-from pellucid.text import sound_files
-from pellucid.text.foreign_segmenter import foreign_segmenter
+from pellucid.text.sentencepiece import foreign as room
+from pellucid.text.sentencepiece import sound_files
+from pellucid.text.sentencepiece.foreign import foreign_segmenter
 from pellucid.text.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -61,7 +61,7 @@ def forget_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def child_that_runs(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     """Let the child run another program after it has limited itself, in place of opening the file."""
-    start = "import sys; from pellucid.text.sentencepiece_child import limit; limit()\n"
+    start = "import sys; from pellucid.text.sentencepiece.child import limit; limit()\n"
     monkeypatch.setattr(room, "_COMMAND", (sys.executable, "-P", "-c", start + textwrap.dedent(program)))
 
 
@@ -118,7 +118,7 @@ def test_processor_time_is_limited() -> None:
     resource = pytest.importorskip("resource")
     from pellucid.text import sentencepiece_child as child
 
-    program = "from pellucid.text.sentencepiece_child import limit; limit(); import resource, json; print(json.dumps("
+    program = "from pellucid.text.sentencepiece.child import limit; limit(); import resource, json; print(json.dumps("
     program += "[resource.getrlimit(k) for k in (resource.RLIMIT_CPU, resource.RLIMIT_AS, resource.RLIMIT_CORE)]))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=room._environment())
     seconds, memory, core = json.loads(done.stdout)

@@ -10,7 +10,7 @@ import pytest
 import sentencepiece
 
 from pellucid.errors import BundleError
-from pellucid.text.sentencepiece_file import fields, inspect
+from pellucid.text.sentencepiece.file import fields, inspect
 
 BYTES, VARINT = 2, 0
 HIGH_BIT = 1 << 32

@@ -354,7 +354,7 @@ def test_mutated_model_files_give_clean_errors_or_a_working_segmenter(tokenizer:
     program = """
 import random, sys
 from pellucid.errors import BundleError
-from pellucid.text.segmenter import Segmenter
+from pellucid.text.sentencepiece.segmenter import Segmenter
 raw = sys.stdin.buffer.read()
 generator = random.Random(3)
 refused = 0

@@ -33,8 +33,8 @@ from pellucid.interop.untrusted.files import plain_file, read_bytes, read_table
 from pellucid.interop.untrusted.zip_files import unpack
 from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine
 from pellucid.interop.verification.samples import make_samples
-from pellucid.text.foreign_segmenter import foreign_segmenter
-from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
+from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
+from pellucid.text.sentencepiece.foreign import foreign_segmenter
 from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints

@@ -21,8 +21,8 @@ from pellucid.errors import ConversionError
 from pellucid.interop.ctranslate2.config import SOURCE_SEGMENTER, TARGET_SEGMENTER, ctranslate2_library
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.untrusted.files import read_bytes, read_pieces, read_table
-from pellucid.text.foreign_segmenter import foreign_segmenter
-from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
+from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
+from pellucid.text.sentencepiece.foreign import foreign_segmenter
 
 __all__ = ["CTranslate2Engine"]
 

@@ -22,9 +22,9 @@ from pellucid.interop.huggingface.names import POSITION_TABLES, copies_of_shared
 from pellucid.interop.untrusted.files import Table, plain_file, read_bytes, read_table
 from pellucid.model.positions import sinusoids
 from pellucid.model.transformer import Transformer
-from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.normalisation import Normaliser
-from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
+from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
+from pellucid.text.sentencepiece.foreign import foreign_segmenter
 from pellucid.text.subword import SentencePieceTokenizer, Side
 from pellucid.text.vocabulary import Vocabulary
 from pellucid.weights_file import DTYPE_BYTES, read_header, tensor_problems, told

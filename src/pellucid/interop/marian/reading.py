@@ -28,9 +28,9 @@ from pellucid.interop.marian.yaml_file import Settings, read_settings, read_voca
 from pellucid.interop.untrusted.files import plain_file, read_bytes
 from pellucid.model.transformer import Transformer
 from pellucid.npz_file import NpzFile, open_npz
-from pellucid.text.foreign_segmenter import foreign_segmenter
 from pellucid.text.normalisation import Normaliser
-from pellucid.text.sentencepiece_file import MAX_MODEL_BYTES
+from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
+from pellucid.text.sentencepiece.foreign import foreign_segmenter
 from pellucid.text.subword import SentencePieceTokenizer, Side
 from pellucid.text.vocabulary import Vocabulary
 from pellucid.weights_file import told

@@ -14,7 +14,7 @@ from typing import Final
 import sentencepiece
 
 from pellucid.errors import BundleError
-from pellucid.text.sentencepiece_file import SentencePieceFile, inspect
+from pellucid.text.sentencepiece.file import SentencePieceFile, inspect
 from pellucid.text.vocabulary import WORD_BOUNDARY, byte_piece
 
 __all__ = ["Segmenter"]

@@ -1,6 +1,6 @@
 """The process that opens a stranger's SentencePiece file first, so that harm stays in it.
 
-``python -P -m pellucid.text.sentencepiece_child``: the file's bytes come in at standard input, one JSON object
+``python -P -m pellucid.text.sentencepiece.child``: the file's bytes come in at standard input, one JSON object
 goes out: the pieces as the C++ counts them, with their kinds. Memory, processor time and files are limited before
 the first byte is read. Nothing but SentencePiece is imported. Read ``foreign_segmenter.py``, which asks, next.
 """

@@ -19,9 +19,9 @@ import sentencepiece
 from pellucid.config import TokenizerConfig
 from pellucid.errors import ConfigError, DataError
 from pellucid.text.normalisation import Normaliser
-from pellucid.text.segmenter import Segmenter
-from pellucid.text.sentencepiece_file import MAX_PIECES
-from pellucid.text.sound_files import remember_sound
+from pellucid.text.sentencepiece.file import MAX_PIECES
+from pellucid.text.sentencepiece.segmenter import Segmenter
+from pellucid.text.sentencepiece.sound_files import remember_sound
 from pellucid.text.vocabulary import WORD_BOUNDARY
 
 __all__ = ["AUTO_VOCAB_SIZE", "VocabularyChoice", "train_segmenter", "trainer_options"]

@@ -1,7 +1,7 @@
 """Open a SentencePiece file of anybody: walked here, opened in a process of its own, and only then opened here.
 
 The walk (``sentencepiece_file.py``) checks what no opening can show: that the C++ will not read beyond the table of
-characters for some text to come. The child (``sentencepiece_child.py``) shows that the C++ opens and uses the file
+characters for some text to come. The child (``child.py``) shows that the C++ opens and uses the file
 within limits of memory and time, and that it counts the same pieces as the walk. A child takes some 150 ms, so a file
 goes through one once: ``sound_files.py`` remembers its checksum. A file that was trained here goes through none.
 Read ``tokenizer.py`` next.
@@ -18,17 +18,17 @@ import tempfile
 from typing import Final
 
 from pellucid.errors import BundleError
-from pellucid.text.segmenter import Segmenter
-from pellucid.text.sentencepiece_child import LARGEST_ANSWER_BYTES
-from pellucid.text.sentencepiece_file import SentencePieceFile, inspect
-from pellucid.text.sound_files import is_known_sound, remember_sound
+from pellucid.text.sentencepiece.child import LARGEST_ANSWER_BYTES
+from pellucid.text.sentencepiece.file import SentencePieceFile, inspect
+from pellucid.text.sentencepiece.segmenter import Segmenter
+from pellucid.text.sentencepiece.sound_files import is_known_sound, remember_sound
 
 __all__ = ["WALL_SECONDS", "foreign_segmenter"]
 
 WALL_SECONDS: Final = 180
 """Much more than the child needs, so that a busy machine does not refuse a sound file."""
 
-_COMMAND: Final = (sys.executable, "-P", "-m", "pellucid.text.sentencepiece_child")
+_COMMAND: Final = (sys.executable, "-P", "-m", "pellucid.text.sentencepiece.child")
 _USER_DEFINED, _NORMAL = 4, 1
 
 
