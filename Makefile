@@ -1,10 +1,12 @@
 # The few commands of this repository. Everything they install goes into .venv and nowhere else.
-#   make demo       train a small translator, translate with it and score it (4 to 8 minutes, 3 of them training)
+#   make demo       train a small translator, translate with it and score it (4 to 10 minutes, most of them training)
 #   make test       the fast tests, at most 5 minutes on two cores
 #   make test-slow  crash tests, learned tasks, planted bugs, the page in a browser: everything that takes minutes
-#   make check      format, lint, types, then the fast tests: run it before a commit
+#   make lint       formatter, linter and type checker, on Python and on the page's JavaScript
+#   make check      make lint, then the fast tests: run it before a commit
 #   make bench      the races against other tools; needs the network, takes an hour
-# Another Python: make PYTHON=python3.12 test. More for the demo: make demo DEMO="--minutes 2 --seed 7"
+#   make dist       a wheel and a source archive in dist/, checked
+# Another Python: make PYTHON=python3.12 test. More for the demo: make demo DEMO="--minutes 20 --seed 7"
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,16 +17,18 @@ PYTHON ?= python3
 DEMO ?=
 BENCHMARKS ?= $(wildcard benchmarks/train_cpu.py)
 
+JAVASCRIPT := src/pellucid/web/modules
+
 VENV := .venv
 BIN := $(VENV)/bin
 # pip names every package as it comes, and nothing else; its errors go to the screen whole.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
 SHOW := awk '/^(Collecting|Building|Installing|Successfully)/ { print "  " $$0; fflush() }'
 
-.PHONY: help demo test test-slow check bench clean
+.PHONY: help demo test test-slow lint check bench dist clean
 
 help:
-	@sed -n '2,7p' Makefile | cut -c 3-
+	@sed -n '2,9p' Makefile | cut -c 3-
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
 $(VENV)/.test-installed: pyproject.toml constraints.txt
@@ -41,8 +45,13 @@ $(VENV)/.browser-installed: $(VENV)/.test-installed
 	@touch $@
 
 $(VENV)/.check-installed: $(VENV)/.test-installed
-	@echo "installing ruff and mypy into $(VENV)"
+	@echo "installing the formatters, linters and the type checker into $(VENV)"
 	@$(INSTALL) -e ".[test,check]" | $(SHOW)
+	@touch $@
+
+$(VENV)/.release-installed: $(VENV)/.test-installed
+	@echo "installing what builds and checks a release into $(VENV)"
+	@$(INSTALL) -e ".[test,release]" | $(SHOW)
 	@touch $@
 
 demo: $(VENV)/.test-installed
@@ -57,17 +66,27 @@ test: $(VENV)/.test-installed
 test-slow: $(VENV)/.browser-installed
 	$(BIN)/python -m pytest -q -m slow --durations=15
 
-# Formats code only: ruff would also lay out the quotations in docs/, which are compared with the source.
-check: $(VENV)/.check-installed
+# Ruff formats code only: it would also lay out the quotations in docs/, which are compared with the source.
+lint: $(VENV)/.check-installed
 	$(BIN)/python -m ruff format --check src tests benchmarks
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
+	$(BIN)/oxfmt --check $(JAVASCRIPT)
+	$(BIN)/oxlint $(JAVASCRIPT)
+
+check: lint
 	$(MAKE) --no-print-directory test
 
 # On your own text: make bench DATA_DIR=folder/with/train.de/train.en/valid.de/valid.en. More: BENCH="--rounds 5".
 bench: $(VENV)/.test-installed
 	@for script in $(BENCHMARKS); do \
 	  echo "$$script"; $(BIN)/python "$$script" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(BENCH); done
+
+# The wheel is built from the source archive, so that an incomplete archive fails here.
+dist: $(VENV)/.release-installed
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
 
 # Keeps runs/: what has been trained stays.
 clean:

@@ -20,6 +20,7 @@ from machine import available_cores, machine_facts
 
 from pellucid.jobs.models import open_translator
 from pellucid.translation.translator import Translator
+from pellucid.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             races.append(race(sides, texts, options.rounds, beam_size=beam_size, batch_size=batch_size))
             print(told(races[-1]))
     if options.json:
-        versions = {name: version(name) for name in ("pellucid", "torch", "onnxruntime")}
+        versions = {"pellucid": __version__, **{name: version(name) for name in ("torch", "onnxruntime")}}
         settings = {name: str(value) for name, value in vars(options).items() if name != "json"}
         record = {"settings": settings, "versions": versions, "machine": machine_facts(), "races": races}
         options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

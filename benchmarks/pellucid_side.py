@@ -20,7 +20,8 @@ from pellucid.config import load_recipe
 from pellucid.errors import StoppedError
 from pellucid.jobs.train import train
 from pellucid.runtime import Runtime
-from pellucid.training.records import StartRecord, StepRecord
+from pellucid.training.reporter import StartRecord, StepRecord
+from pellucid.version import __version__
 
 
 class TimedScreen(TrainingScreen):
@@ -64,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except StoppedError:
         if not stopwatch.is_over:
             raise
-    names = ("pellucid", "torch", "sentencepiece", "numpy")
-    facts["versions"] = {name: importlib.metadata.version(name) for name in names}
+    libraries = {name: importlib.metadata.version(name) for name in ("torch", "sentencepiece", "numpy")}
+    facts["versions"] = {"pellucid": __version__, **libraries}
     facts["python"] = platform.python_version()
     facts["threads"] = torch.get_num_threads()
     training = recipe.training

@@ -62,6 +62,7 @@ def ship(runs: Sequence[Path], output: Path) -> int:
         translation=bundle.description.translation,
         facts={name: without_paths(fact, runs) if isinstance(fact, str) else fact for name, fact in facts.items()}
         | {"step": int(facts.get("step", 0)) + steps},
+        share_of_several_sentences=bundle.description.share_of_several_sentences,
         dtype=torch.float16,
     )
     return sum(path.stat().st_size for path in output.rglob("*") if path.is_file())

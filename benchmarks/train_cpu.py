@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib.metadata
 import json
 import shutil
 import statistics
@@ -24,6 +23,8 @@ from pathlib import Path
 
 from joeynmt.environment import environment_python, write_config, write_vocabulary
 from machine import Watched, available_cores, machine_facts, run_watched
+
+from pellucid.version import __version__
 
 HERE = Path(__file__).resolve().parent
 SIDES = ("JoeyNMT", "pellucid")
@@ -250,7 +251,7 @@ def collect(options: argparse.Namespace, rounds: Sequence[Mapping[str, Mapping[s
         "settings": settings,
         "machine": machine_facts(),
         "commit": commit(),
-        "pellucid": importlib.metadata.version("pellucid"),
+        "pellucid": __version__,
         "rounds": rounds,
     }
 

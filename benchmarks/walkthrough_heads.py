@@ -27,13 +27,13 @@ from typing import NamedTuple
 import numpy as np
 
 import pellucid
-from pellucid.inspection.edits import AblateHead
-from pellucid.inspection.sites import AttentionKind
-from pellucid.inspection.trace import Trace
-from pellucid.inspection.words import Word
 from pellucid.sample.corpus import build_corpus
 from pellucid.sample.records import MinimalPair, SamplePair
 from pellucid.sample.words import split_words
+from pellucid.tracing.edits import AblateHead
+from pellucid.tracing.record import Trace
+from pellucid.tracing.sites import AttentionKind
+from pellucid.tracing.words import Word
 from pellucid.translation.translator import Translator
 
 PLACES = ("it", "adjective", "pronoun")

@@ -10,14 +10,14 @@ this package is quick and does not import torch.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
+
+from pellucid.version import __version__
 
 if TYPE_CHECKING:
     from pellucid.config import Recipe
     from pellucid.errors import PellucidError
-    from pellucid.inspection.trace import Trace
-    from pellucid.jobs.surface import load, load_recipe, trace, train
+    from pellucid.jobs.surface import Trace, load, load_recipe, trace, train
     from pellucid.model.transformer import Transformer
     from pellucid.translation.hypothesis import Translation
     from pellucid.translation.translator import Translator
@@ -36,12 +36,10 @@ __all__ = [
     "train",
 ]
 
-__version__ = _version("pellucid")
-
 _HOMES = {
     "PellucidError": "pellucid.errors",
     "Recipe": "pellucid.config",
-    "Trace": "pellucid.inspection.trace",
+    "Trace": "pellucid.jobs.surface",
     "Transformer": "pellucid.model.transformer",
     "Translation": "pellucid.translation.hypothesis",
     "Translator": "pellucid.translation.translator",

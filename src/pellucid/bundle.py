@@ -15,20 +15,21 @@ from __future__ import annotations
 
 import re
 import tempfile
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
 from pellucid.config.model import ModelConfig
-from pellucid.config.recipe import to_toml, validated
+from pellucid.config.recipe import read_toml, to_toml, validated
 from pellucid.config.section import Section
 from pellucid.config.translation import TranslationConfig
-from pellucid.durable import DISK, Disk, refuse_full_disk, sha256_of
+from pellucid.durable import DISK, Disk, refuse_full_disk, refuse_links, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
+from pellucid.untrusted import shown
+from pellucid.version import __version__
 from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, tensor_problems, told
 
 if TYPE_CHECKING:
@@ -40,33 +41,51 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMAT_VERSION",
     "Bundle",
+    "FolderDescription",
     "ModelDescription",
     "find_model_folder",
     "load_bundle",
     "load_snapshot",
+    "read_description",
     "save_bundle",
+    "verify_files",
+    "verify_tokenizer",
 ]
 
 FORMAT_VERSION: Final = 1
 _DESCRIPTION: Final = "model.toml"
 _TOKENIZER: Final = "tokenizer"
-_LARGEST_DESCRIPTION_BYTES: Final = 1 << 20
 
 
-class ModelDescription(Section):
-    """The content of ``model.toml``."""
+class FolderDescription(Section):
+    """What a folder with a model says of itself, whatever its format."""
 
     format_version: int
     pellucid_version: str = ""
     source_language: str = "src"
     target_language: str = "tgt"
+    files: dict[str, str]
+    """SHA-256 of every file, by its path in the folder."""
+    share_of_several_sentences: float | None = Field(None, ge=0, le=1)
+    """Share of the training sources that hold more than one sentence; None where it is not known."""
+    model: ModelConfig
+    translation: TranslationConfig = TranslationConfig()
+
+
+class ModelDescription(FolderDescription):
+    """The content of ``model.toml``."""
+
     weights: str = Field(pattern=r"^weights-[0-9a-f]{8}\.safetensors$")
     weights_dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = None
     """Number format of the weights on disk, where it is not float32; they are computed with in float32."""
-    files: dict[str, str]
     facts: dict[str, str | int | float] = Field(default_factory=dict)
-    model: ModelConfig
-    translation: TranslationConfig = TranslationConfig()
+
+    @property
+    def single_sentences(self) -> bool:
+        """Whether the model was trained on single sentences; one of which it is not known counts as such."""
+        from pellucid.text.sentences import has_single_sentences
+
+        return has_single_sentences(self.share_of_several_sentences)
 
 
 @dataclass(frozen=True)
@@ -110,16 +129,18 @@ def save_bundle(
     target_language: str,
     translation: TranslationConfig | None = None,
     facts: dict[str, str | int | float] | None = None,
+    share_of_several_sentences: float | None = None,
     dtype: torch.dtype | None = None,
     disk: Disk = DISK,
 ) -> ModelDescription:
     """Write a model folder, or put a new model in the place of the one that is there.
 
     ``dtype`` is the number format on disk; None is the model's own. float16 halves the folder and rounds every
-    weight to 11 significant bits; ``model.toml`` says so.
+    weight to 11 significant bits; ``model.toml`` says so. ``share_of_several_sentences`` is that of the training text.
 
     Raises:
         BundleError: a weight is too large for ``dtype``.
+        DataError: the folder of the tokenizer is a link, or holds one.
         IncompatibleModelError: the folder holds a model with another tokenizer.
         StoppedError: the disk is full; the old model is intact.
     """
@@ -137,19 +158,21 @@ def save_bundle(
         disk.write_replacing(folder / name, weights)
         description = ModelDescription(
             format_version=FORMAT_VERSION,
-            pellucid_version=version("pellucid"),
+            pellucid_version=__version__,
             source_language=source_language,
             target_language=target_language,
             weights=name,
             weights_dtype=None if formats == ["float32"] or len(formats) > 1 else formats[0],
             files=files | {name: weights_hash},
             facts=facts or {},
+            share_of_several_sentences=share_of_several_sentences,
             model=model.config,
             translation=translation or TranslationConfig(),
         )
         disk.write_replacing(folder / _DESCRIPTION, to_toml(description).encode())
         disk.write_replacing(folder / "card.md", card.encode())
-        for old in sorted(folder.glob("weights-*.safetensors")):
+        # Older weights, and those that a killed process did not finish under a name that does not come again.
+        for old in sorted([*folder.glob("weights-*.safetensors"), *folder.glob(".weights-*.safetensors.new")]):
             if old.name != name:
                 disk.remove(old)
     return description
@@ -178,7 +201,7 @@ def _load(folder: Path, description: ModelDescription, device: torch.device | st
 
     _verify_files(folder, description)
     tokenizer = load_tokenizer(folder / _TOKENIZER)
-    _verify_tokenizer(folder, description.model, tokenizer)
+    verify_tokenizer(folder, description.model, tokenizer)
     model = _load_weights(folder / description.weights, description.model, stored=description.weights_dtype)
     return Bundle(folder, description, model.to(device).eval(), tokenizer)
 
@@ -209,21 +232,22 @@ def read_description(folder: Path) -> ModelDescription:
     """
     path = folder / _DESCRIPTION
     try:
-        if path.stat().st_size > _LARGEST_DESCRIPTION_BYTES:
-            raise BundleError(f"{path}: {path.stat().st_size:,} bytes is no description of a model")
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: is not valid TOML: {error}") from None
+    except ConfigError as error:
+        raise BundleError(str(error)) from None
     found = table.get("format_version")
     if not isinstance(found, int) or isinstance(found, bool):
-        raise BundleError(f"{path}: format_version = {found!r}; a whole number is needed, {FORMAT_VERSION} at most")
+        raise BundleError(
+            f"{path}: format_version = {shown(found)}; a whole number is needed, {FORMAT_VERSION} at most"
+        )
     if found < 1:
-        raise BundleError(f"{path}: format_version = {found}; the first version is 1")
+        raise BundleError(f"{path}: format_version = {shown(found)}; the first version is 1")
     if found > FORMAT_VERSION:
         raise BundleError(
-            f"{path}: format_version = {found} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade pellucid"
+            f"{path}: format_version = {shown(found)} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade "
+            "pellucid"
         )
     try:
         return validated(ModelDescription, table, place=str(path))
@@ -233,6 +257,7 @@ def read_description(folder: Path) -> ModelDescription:
 
 def _save_tokenizer(folder: Path, tokenizer: Tokenizer, disk: Disk) -> dict[str, str]:
     target = folder / _TOKENIZER
+    refuse_links([target])
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
         names = sorted(tokenizer.save(Path(scratch)))
         hashes = {f"{_TOKENIZER}/{name}": sha256_of(Path(scratch) / name) for name in names}
@@ -254,20 +279,39 @@ def _verify_files(folder: Path, description: ModelDescription) -> None:
         raise BundleError(f"{folder / _DESCRIPTION}: [files] does not list the weights {description.weights!r}")
     present = {f"{_TOKENIZER}/{path.name}" for path in (folder / _TOKENIZER).glob("*") if path.name[0] != "."}
     if unlisted := sorted(present - description.files.keys()):
-        raise BundleError(f"{folder}: {', '.join(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
-    for name, expected in sorted(description.files.items()):
+        raise BundleError(f"{folder}: {told(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
+    verify_files(folder / _DESCRIPTION, description.files)
+
+
+def verify_files(description: Path, files: Mapping[str, str]) -> None:
+    """Compare the files beside a description with the SHA-256 that it gives of each.
+
+    Raises:
+        BundleError: a name leads elsewhere; a file is missing, a link, damaged or was changed.
+    """
+    for name, expected in sorted(files.items()):
         if not re.fullmatch(r"(tokenizer/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise BundleError(f"{folder / _DESCRIPTION}: file name {name!r} is not one that a model folder may hold")
-        path = folder / name
-        if path.is_symlink() or not path.is_file():
+            raise BundleError(f"{description}: file name {shown(name)} is not one that a model folder may hold")
+        path = description.parent / name
+        if path.is_symlink():
+            raise BundleError(
+                f"{path}: is a symbolic link, not a plain file; copy the folder with its files in place of the links "
+                "(cp -rL FOLDER COPY) and name the copy"
+            )
+        if not path.is_file():
             raise BundleError(f"{path}: is missing, or is not a plain file; copy the whole model folder again")
         if sha256_of(path) != expected:
             raise BundleError(
-                f"{path}: does not have the SHA-256 that {_DESCRIPTION} gives; it is damaged or was changed"
+                f"{path}: does not have the SHA-256 that {description.name} gives; it is damaged or was changed"
             )
 
 
-def _verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
+def verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
+    """Refuse a tokenizer whose vocabularies or special ids are not those of a model.
+
+    Raises:
+        IncompatibleModelError: they differ; the message says in what.
+    """
     facts = {
         "source vocabulary": (tokenizer.source_vocab_size, config.source_vocab_size),
         "target vocabulary": (tokenizer.target_vocab_size, config.target_vocab_size),

@@ -10,8 +10,11 @@ import ctypes
 import os
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from pellucid.errors import ConfigError
@@ -19,9 +22,10 @@ from pellucid.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Precision", "Runtime", "is_lack_of_memory"]
+__all__ = ["Precision", "Runtime", "is_lack_of_memory", "keeping_memory"]
 
 _MOST_THREADS: Final = 1024
+_THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Precision(StrEnum):
@@ -40,17 +44,21 @@ class Runtime:
     threads: int
     reason: str
     """Why this precision, in words for the screen."""
+    threads_reason: str = "as asked"
+    """Why this many threads, in words for the screen."""
 
     @staticmethod
     def detect(*, device: str = "auto", precision: str = "auto", threads: int = 0) -> Runtime:
         """Choose device, precision and threads; ``auto`` and 0 are found out, the rest is obeyed.
 
+        0 threads is as many as torch uses in this process now: what ``torch.set_num_threads``, OMP_NUM_THREADS or
+        MKL_NUM_THREADS set, and where nothing did, the physical cores that the process may use.
+
         Raises:
-            ConfigError: the device is not there, or a name is unknown.
+            ConfigError: the device is not there, a name is unknown, or a forked process asks for several threads.
         """
         import torch
 
-        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
         chosen_device = device
         if device == "auto":
             chosen_device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -63,18 +71,41 @@ class Runtime:
             raise ConfigError(f"device = {device!r}, but torch sees cuda:0 to cuda:{torch.cuda.device_count() - 1}")
         if not 0 <= threads <= _MOST_THREADS:
             raise ConfigError(
-                f"threads = {threads}; use a number from 1 to {_MOST_THREADS}, or 0 for all {available} cores"
+                f"threads = {threads}; use a number from 1 to {_MOST_THREADS}, or 0 for the {torch.get_num_threads()} "
+                "that torch uses"
             )
         chosen_precision, reason = _choose_precision(chosen_device, precision)
-        return Runtime(chosen_device, chosen_precision, threads or available, reason)
+        if not threads:
+            return Runtime(chosen_device, chosen_precision, torch.get_num_threads(), reason, _who_chose_threads())
+        return Runtime(chosen_device, chosen_precision, threads, reason)
 
     def apply(self) -> None:
-        """Set the thread count and the allocator of this process. Called by jobs, once, before any computing."""
+        """Set what belongs to the whole process. Called by jobs, before any computing.
+
+        A thread count that torch has already is left alone, and so is every setting of CUDA on other devices.
+
+        Raises:
+            ConfigError: the process was forked from one that called this too, and several threads are asked for.
+        """
         import torch
 
-        torch.set_num_threads(self.threads)
-        if self.device == "cpu":
-            _keep_memory()
+        if self.threads > 1 and _first_process() != os.getpid():
+            raise ConfigError(
+                f"threads = {self.threads}: this process was forked from one that pellucid ran in, and the threads of "
+                "that one do not exist here; use threads = 1 in forked processes, or start them with 'spawn'"
+            )
+        _first_process()
+        if self.threads != torch.get_num_threads():
+            torch.set_num_threads(self.threads)
+        if self.device.startswith("cuda"):
+            # cuDNN's attention makes a plan for every new shape, 0.2 s each, and the shapes of batches of sentences
+            # are new all the time: with it the first minutes of training ran at a tenth of their speed.
+            torch.backends.cuda.enable_cudnn_sdp(False)
+
+    def to_text(self) -> str:
+        """Return the line for the screen: what computes, and why it was chosen."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{self.device}, {threads} ({self.threads_reason}), {self.precision}: {self.reason}"
 
     def torch_device(self) -> torch.device:
         """Return the device as torch names it."""
@@ -86,7 +117,7 @@ class Runtime:
         """Return what must be equal for two runs to be equal bit for bit, for the record of a run."""
         import torch
 
-        facts: dict[str, str | int] = {k: v for k, v in asdict(self).items() if k != "reason"}
+        facts: dict[str, str | int] = {k: v for k, v in asdict(self).items() if not k.endswith("reason")}
         facts["precision"] = self.precision.value
         facts["torch"] = torch.__version__
         facts["python"] = platform.python_version()
@@ -106,20 +137,57 @@ def is_lack_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(part in str(error).lower() for part in words)
 
 
-def _keep_memory() -> None:
-    """Let glibc keep freed memory instead of handing each large tensor back to the system.
+@contextmanager
+def keeping_memory(device: str) -> Iterator[None]:
+    """Let glibc keep freed memory for the length of a training run, and give it back afterwards.
 
     A step allocates tensors of tens of megabytes again and again; by default each is mapped anew and
-    every page of it faults. Measured: 12 % of a training step (docs/log.md, 2026-11-22). Other C
-    libraries have no such call and are left alone.
+    every page of it faults. Measured: 12 % of a training step (docs/log.md, 2026-11-22). Where shapes
+    never come again, as in translation, kept memory only grows. Other C libraries have no such call and
+    are left alone, and so are tensors on a GPU.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if device != "cpu" or platform.libc_ver()[0] != "glibc":
+        yield
         return
     most_mapped, top_pad, trim_threshold = -4, -2, -1
-    mallopt = ctypes.CDLL("libc.so.6").mallopt
-    mallopt(most_mapped, 0)
-    mallopt(trim_threshold, 2**31 - 1)
-    mallopt(top_pad, 64 << 20)
+    libc = ctypes.CDLL("libc.so.6")
+    libc.mallopt(most_mapped, 0)
+    libc.mallopt(trim_threshold, 2**31 - 1)
+    libc.mallopt(top_pad, 64 << 20)
+    try:
+        yield
+    finally:
+        # The defaults of glibc (malloc.c); asking for what is set now is not possible.
+        libc.mallopt(most_mapped, 65536)
+        libc.mallopt(trim_threshold, 128 << 10)
+        libc.mallopt(top_pad, 128 << 10)
+        libc.malloc_trim(0)
+
+
+def _who_chose_threads() -> str:
+    """Say where torch has its number of threads from."""
+    for name in _THREAD_VARIABLES:
+        if value := os.environ.get(name):
+            return f"{name}={value}"
+    return "as torch chose or was told; OMP_NUM_THREADS sets another number"
+
+
+@cache
+def _first_process() -> int:
+    """Return the process that pellucid ran in first; those that are forked from it compute on one thread.
+
+    A fork copies the calling thread only. OpenMP's other threads are missing in the new process, and the
+    first product that is shared out among them would wait for them for ever.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_use_one_thread)
+    return os.getpid()
+
+
+def _use_one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _choose_precision(device: str, precision: str) -> tuple[Precision, str]:

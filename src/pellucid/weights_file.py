@@ -7,13 +7,13 @@ promises before anything of that size is made. Read ``bundle.py`` next.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pellucid.errors import BundleError
+from pellucid.untrusted import parse_json
 
 __all__ = ["DTYPE_BYTES", "DTYPE_NAMES", "TensorFacts", "read_header", "tensor_problems", "told"]
 
@@ -24,7 +24,9 @@ DTYPE_NAMES: Final[Mapping[str, str]] = {"float64": "F64", "float32": "F32", "fl
 """What the file calls the number formats of torch."""
 
 _LARGEST_HEADER_BYTES: Final = 16 << 20
+_MOST_VALUES: Final = 1 << 20
 _MOST_TOLD: Final = 5
+_LONGEST_TOLD: Final = 300
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,11 @@ def read_header(path: Path) -> dict[str, TensorFacts]:
         if size < 8 or length > min(size - 8, _LARGEST_HEADER_BYTES):
             raise BundleError(f"{path}: is not a safetensors file (header of {length:,} bytes in a file of {size:,})")
         try:
-            header = json.loads(file.read(length))
-        except (UnicodeDecodeError, ValueError, RecursionError):
-            raise BundleError(f"{path}: is not a safetensors file (its header is no JSON)") from None
+            header = parse_json(file.read(length), most_values=_MOST_VALUES)
+        except ValueError as error:
+            raise BundleError(
+                f"{path}: is not a safetensors file (its header is no JSON: {str(error)[:100]})"
+            ) from None
     if not isinstance(header, dict) or not all(isinstance(entry, dict) for entry in header.values()):
         raise BundleError(f"{path}: is not a safetensors file (its header is no table of tensors)")
     return {name: _facts(entry) for name, entry in header.items() if name != "__metadata__"}
@@ -79,9 +83,9 @@ def tensor_problems(
 
 
 def told(problems: list[str]) -> str:
-    """Join problems to a sentence, the first few of very many."""
+    """Join problems to a sentence, the first few of very many; names in them may be of any length, so they are cut."""
     more = f" (and {len(problems) - _MOST_TOLD} more)" if len(problems) > _MOST_TOLD else ""
-    return "; ".join(problems[:_MOST_TOLD]) + more
+    return "; ".join(problem[:_LONGEST_TOLD] for problem in problems[:_MOST_TOLD]) + more
 
 
 def _facts(entry: dict[str, object]) -> TensorFacts:

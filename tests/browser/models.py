@@ -14,10 +14,10 @@ import torch
 import pellucid
 from pellucid.bundle import save_bundle
 from pellucid.config import ModelConfig
-from pellucid.inspection.trace import Trace
 from pellucid.model.transformer import Transformer
 from pellucid.sample.corpus import build_corpus
 from pellucid.text.tokenizer import BytesTokenizer
+from pellucid.tracing.record import Trace
 
 SHAPE = {
     "model.d_model": 24,

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pellucid.inspection.single_file import view_names
+from pellucid.page.single_file import view_names
 
 from .conftest import OpenPage
 from .models import Shown
@@ -138,8 +138,9 @@ def test_every_picture_can_be_written(shown: Shown, open_page: OpenPage) -> None
     for view in view_names():
         window.go(model="walkthrough", view=view, **PAIR)
         for name, text in window.page.evaluate(
-            "import('pellucid/export').then(({svgOf}) => [...document.querySelectorAll('.figure')].map((figure) => ["
-            "figure.dataset.figure, svgOf(figure.querySelector('.picture'), {title: 'x', provenance: {a: '<&>'}})]))"
+            "import('pellucid/pictures/export').then(({svgOf}) => "
+            "[...document.querySelectorAll('.figure')].map((figure) => [figure.dataset.figure, "
+            "svgOf(figure.querySelector('.picture'), {title: 'x', provenance: {a: '<&>'}})]))"
         ):
             root = ElementTree.fromstring(text)
             assert json.loads(root.findtext(f"{SVG}metadata") or "") == {"a": "<&>"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import pellucid
-from pellucid.inspection.single_file import view_names
+from pellucid.page.single_file import view_names
 
 from .conftest import OpenPage
 from .models import save_random_model

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pellucid.inspection.palette import NEGATIVE, POSITIVE, mix
-from pellucid.inspection.trace import Trace
+from pellucid.figures.palette import NEGATIVE, POSITIVE, mix
+from pellucid.jobs.surface import Trace
 
 from .conftest import OpenPage, Serve
 from .models import Shown, save_random_model
@@ -166,7 +166,7 @@ def test_the_activations_are_those_of_the_model(networks: Shown, open_page: Open
     functions = {"relu": functional.relu, "gelu": functional.gelu, "swish": functional.silu}
     for name, function in functions.items():
         found = window.page.evaluate(
-            "([name, values]) => import('pellucid/views/feed_forward_parts')"
+            "([name, values]) => import('pellucid/views/feed_forward/parts')"
             ".then(({ACTIVATIONS}) => values.map(ACTIVATIONS[name].of))",
             [name, values.tolist()],
         )
@@ -178,7 +178,7 @@ def test_units_that_write_nothing_are_not_among_the_strongest(networks: Shown, o
     found = window.page.evaluate(
         """async () => {
             const {Tensor} = await import('pellucid/data');
-            const {partsOf} = await import('pellucid/views/feed_forward_parts');
+            const {partsOf} = await import('pellucid/views/feed_forward/parts');
             const weight = new Tensor(Float32Array.of(1, 2, 3, 4, 5, 6), [2, 3]);
             const {strongest, rest, sum} = partsOf({one: {h: [0, 2, 0]}, weight, bias: [1, -1], most: 2});
             return [strongest, [...rest], [...sum]];

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pellucid
-from pellucid.inspection.trace import Trace
+from pellucid.jobs.surface import Trace
 
 from .conftest import OpenPage
 

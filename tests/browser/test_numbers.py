@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pellucid.inspection.palette import NEGATIVE, POSITIVE, SEQUENTIAL, SEQUENTIAL_DARK, mix
-from pellucid.inspection.trace import Trace
+from pellucid.figures.palette import NEGATIVE, POSITIVE, SEQUENTIAL, SEQUENTIAL_DARK, mix
+from pellucid.tracing.record import Trace
 
 from .conftest import OpenPage
 from .models import Shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pellucid.inspection.single_file import view_names
+from pellucid.page.single_file import view_names
 
 from .conftest import OpenPage
 from .models import Shown

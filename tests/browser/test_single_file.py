@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import pellucid
-from pellucid.inspection.single_file import view_names
-from pellucid.inspection.trace import Trace
+from pellucid.jobs.surface import Trace
+from pellucid.page.single_file import view_names
 
 from .conftest import OpenPage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pellucid.inspection.single_file import view_names
+from pellucid.page.single_file import view_names
 
 from .conftest import OpenPage
 from .models import Shown
@@ -83,7 +83,7 @@ def test_views_stand_while_model_sentence_and_choices_change(shown: Shown, open_
 
 CHART = """async () => {
     const {html, render} = await import("pellucid/ui");
-    const {LineChart} = await import("pellucid/chart");
+    const {LineChart} = await import("pellucid/pictures/chart");
     const place = document.createElement("div");
     document.body.append(place);
     const series = [{name: "a", colour: "red", points: [[0, 3], [1, 2], [10, 1]]}];

@@ -1,6 +1,10 @@
-"""Settings of runs that are small enough to train in a test."""
+"""Settings of runs that are small enough to train in a test, and a port where two processes of one meet."""
 
 from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SHAPE = (
     ("model.d_model", 12),
@@ -21,3 +25,15 @@ def settings(*more: str) -> list[str]:
     return [part for name, value in SHAPE for part in ("--set", f"{name}={value}")] + [
         part for setting in more for part in ("--set", setting)
     ]
+
+
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """Yield a port of this machine that no other program is given meanwhile.
+
+    A socket that is bound and does not listen keeps it, and lets another one with the same option listen there.
+    """
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]

@@ -6,6 +6,7 @@ is the contract; ``docs/reference/errors.md`` shows it to users, and each row th
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import json
@@ -65,6 +66,9 @@ def recipe(text: str) -> Callable[[Path], None]:
 
 RECIPE = ("train", "--recipe", "r.toml", "--output", "run")
 TOO_MANY = GOOD + b"noch eine\n"
+CUT_BZIP2 = write(**{"s.bz2": bz2.compress(GOOD)[:-9], "t": GOOD})
+CR_ALONE = GOOD.replace(b"\n", b"\r")
+NO_END = GOOD + b"x" * (17 << 20)
 
 FILES = [
     Case("a missing file", write(s=GOOD), training(), 1, ("t: no such file",)),
@@ -87,6 +91,10 @@ FILES = [
         ("s.gz", "truncated"),
     ),
     Case("gz that is none", write(**{"s.gz": b"plain text", "t": GOOD}), training(src="s.gz"), 1, ("s.gz", "gzip")),
+    Case("a bzip2 file that ends early", CUT_BZIP2, training(src="s.bz2"), 1, ("s.bz2", "bzip2", "truncated")),
+    Case("a ZIP archive", write(s=b"PK\x03\x04rest", t=GOOD), training(), 1, ("s: ", "ZIP", "unzip")),
+    Case("lines that end in CR alone", write(s=CR_ALONE, t=GOOD), training(), 1, ("s: ", r"\r alone", "tr ")),
+    Case("a line without end", write(s=NO_END, t=TOO_MANY), training(), 1, ("s, line 41", "16,777,216 bytes")),
     Case("only blank lines", write(s=b"\n" * 9, t=b"\n" * 9), training(), 1, ("no training pair is left", "9")),
     Case("one pair and no validation", write(s=b"a\n", t=b"b\n"), training(), 1, ("--valid-src",)),
     Case(
@@ -126,7 +134,7 @@ SETTINGS = [
         recipe("[training.seed" + ".a" * 5000 + "]\nb = 1"),
         RECIPE,
         1,
-        ("r.toml", "training.seed", "nested thousands of levels deep"),
+        ("r.toml", "TOML", "5,002 parts"),
     ),
     Case(
         "a setting nested without end",

@@ -1,7 +1,9 @@
-"""``pellucid demo`` asks what is in its folder before it writes anything there."""
+"""``pellucid demo`` asks what is in its folder before it writes anything, and ends when its translator is right."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,8 @@ from .small_runs import settings
 @pytest.fixture(autouse=True)
 def small_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(*, seed: int, train_size: int) -> SampleCorpus:
-        return build_corpus(seed=seed, train_size=min(train_size, 211), valid_size=23, test_size=13)
+        corpus = build_corpus(seed=seed, train_size=min(train_size, 211), valid_size=23, test_size=13)
+        return replace(corpus, minimal_pairs=corpus.minimal_pairs[:3])
 
     monkeypatch.setattr(job, "build_corpus", build)
 
@@ -58,3 +61,38 @@ def test_text_of_this_demo_is_used_again(tmp_path: Path) -> None:
     before = everything_in(tmp_path)
     job.write_corpus(corpus, tmp_path)
     assert everything_in(tmp_path).items() > before.items()
+
+
+def test_at_the_limit_it_says_that_the_machine_is_slow_and_how_to_go_on(command: Command, tmp_path: Path) -> None:
+    first = command("demo", "--minutes", "0.05", "--output", "my run")
+    assert first.status == 0, first.err
+    assert "until 97% of" in first.err
+    assert "the limit of 0.05 minutes was reached, with 0.0% of the validation sentences exactly right" in first.out
+    assert "this machine is slow, or busy" in first.out
+    assert "  pellucid demo --minutes 0.1 --seed 1 --output 'my run'\n" in first.out
+    steps = json.loads((tmp_path / "my run" / "demo.json").read_text(encoding="utf-8"))["steps"]
+    again = command("demo", "--minutes", "0.1", "--output", "my run")
+    assert again.status == 0, again.err
+    assert f"continuing from step {steps:,}" in again.err
+    assert json.loads((tmp_path / "my run" / "demo.json").read_text(encoding="utf-8"))["steps"] >= steps
+
+
+def test_it_ends_when_it_is_right(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def learnt_by_heart(*, seed: int, train_size: int) -> SampleCorpus:
+        corpus = build_corpus(seed=seed, train_size=211, valid_size=0, test_size=0)
+        few = corpus.train[:5]
+        return replace(corpus, train=few, valid=few, test=few, minimal_pairs=corpus.minimal_pairs[:1])
+
+    monkeypatch.setattr(job, "build_corpus", learnt_by_heart)
+    monkeypatch.setattr(job, "_LEAST_MINUTES", 0.001)
+    ended = command("demo", "--minutes", "10")
+    assert ended.status == 0, ended.err
+    assert "100.0% of the validation sentences come out exactly right (the aim is 97.0%)" in ended.out
+    assert "slow" not in ended.out
+    record = json.loads((tmp_path / "runs" / "demo" / "demo.json").read_text(encoding="utf-8"))
+    assert record["exact_match"] == 1
+    assert record["continued_by"] == ""
+    assert record["steps"] % 100 == 0, "it ends at a validation, and those go by steps"
+    again = command("demo", "--minutes", "10")
+    assert again.status == 0, again.err
+    assert json.loads((tmp_path / "runs" / "demo" / "demo.json").read_text(encoding="utf-8")) == record

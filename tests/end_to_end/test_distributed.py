@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,28 +12,28 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from .small_runs import kept_port
+
 SCRIPT = Path(__file__).with_name("distributed_run.py")
 Facts = dict[str, object]
 Weights = dict[str, torch.Tensor]
 
 
 def train(folder: Path, output: Path, *, processes: int, **settings: object) -> tuple[list[Weights], list[Facts]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    running = []
-    for rank in range(processes):
-        environment = os.environ | {
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(processes),
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "OMP_NUM_THREADS": "1",
-        }
-        command = [sys.executable, str(SCRIPT), str(folder), str(output), json.dumps(settings)]
-        running.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
-    errors = [process.communicate(timeout=120)[1] for process in running]
+    with kept_port() as port:
+        running = []
+        for rank in range(processes):
+            environment = os.environ | {
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": str(processes),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+                "OMP_NUM_THREADS": "1",
+            }
+            command = [sys.executable, str(SCRIPT), str(folder), str(output), json.dumps(settings)]
+            running.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+        errors = [process.communicate(timeout=600)[1] for process in running]
     assert [process.returncode for process in running] == [0] * processes, errors
     weights = [load_file(output.with_suffix(f".{rank}.safetensors")) for rank in range(processes)]
     facts = [json.loads(output.with_suffix(f".{rank}.json").read_text()) for rank in range(processes)]

@@ -9,7 +9,8 @@ import pytest
 
 from pellucid.bundle import read_description
 from pellucid.durable import sha256_of
-from pellucid.interop import samples, verification
+from pellucid.interop.verification import comparison as verification
+from pellucid.interop.verification import samples
 
 from .conftest import Command
 

@@ -8,7 +8,8 @@ import pytest
 from tests.unit.interop.kit import sentences
 from tests.unit.interop.npz_kit import make_npz_folder
 
-from pellucid.interop import samples, verification
+from pellucid.interop.verification import comparison as verification
+from pellucid.interop.verification import samples
 
 from .conftest import Command
 from .small_runs import settings

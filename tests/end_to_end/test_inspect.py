@@ -11,11 +11,11 @@ import pellucid
 from pellucid.bundle import save_bundle
 from pellucid.config import ModelConfig
 from pellucid.errors import RequestError
-from pellucid.inspection.trace import Trace
-from pellucid.inspection.tracing import trace as make_trace
 from pellucid.jobs import inspect as job
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
+from pellucid.tracing.making import trace as make_trace
+from pellucid.tracing.record import Trace
 from pellucid.translation.translator import Translator
 
 from .conftest import Command
@@ -69,14 +69,18 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
         (
             ("a dog", "--output", "page.html", "--layer", "7"),
             1,
-            "layer = 7; layers count from 0, and this model has 0 to 0",
+            "layer = 7; allowed are the whole numbers 0 to 0",
         ),
-        (("a dog", "--output", "page.html", "--heads", "3"), 1, "head 3 is none of this model; they are 0 to 2"),
-        (("a dog", "--layer", "2"), 1, "--layer 2: the decoder of this model has layers 0 to 1"),
-        (("a dog", "--kind", "encoder", "--layer", "1"), 1, "--layer 1: the encoder of this model has layers 0 to 0"),
-        (("a dog", "--heads", "1,3"), 1, "--heads 1,3: there is no head 3; there are 0 to 2"),
-        (("a dog", "--heads", "1,1"), 1, "--heads 1,1: name each head once"),
-        (("a dog", "--figure", "attention", "--output", "fig.pdf", "--layer", "5"), 1, "has layers 0 to 1"),
+        (("a dog", "--output", "page.html", "--heads", "3"), 1, "head = 3; allowed are the whole numbers 0 to 2"),
+        (("a dog", "--layer", "2"), 1, "layer = 2; allowed are the whole numbers 0 to 1"),
+        (("a dog", "--kind", "encoder", "--layer", "1"), 1, "layer = 1; allowed are the whole numbers 0 to 0"),
+        (("a dog", "--heads", "1,3"), 1, "head = 3; allowed are the whole numbers 0 to 2"),
+        (("a dog", "--heads", "1,1"), 1, "heads = [1, 1]; name each head once"),
+        (
+            ("a dog", "--figure", "attention", "--output", "fig.pdf", "--layer", "5"),
+            1,
+            "layer = 5; allowed are the whole numbers 0 to 1",
+        ),
         (("a dog", "--figure", "softmax", "--output", "fig.pdf"), 1, "takes a step of the decoder"),
         (("a dog", "--output", "page.html", "--step", "-1"), 1, "--step -1: a translation of this sentence can have"),
         (("a dog", "--output", "page.html", "--step", "97"), 1, "--step 97: a translation of this sentence can have"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from pellucid.sample.corpus import build_corpus
+
+from .small_runs import kept_port
 
 
 @pytest.mark.slow
@@ -44,9 +45,6 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("killed", [0, 1])
 def test_the_survivor_of_a_killed_process_says_what_to_do(killed: int, tmp_path: Path) -> None:
     (tmp_path / "s").write_text("".join(f"wort {i} und noch eins\n" for i in range(97)))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     command = [sys.executable, "-m", "pellucid", "train", "--train-src", "s", "--train-tgt", "s", "--preset", "tiny"]
     settings = {
         "model.d_model": 12, "model.num_heads": 3, "model.d_feedforward": 17, "training.batch_size": 199,
@@ -54,22 +52,23 @@ def test_the_survivor_of_a_killed_process_says_what_to_do(killed: int, tmp_path:
         "data.cleaning.drop_copies": "false", "training.save_steps": 5,
     }  # fmt: skip
     command += ["--output", "run", *(part for name, value in settings.items() for part in ("--set", f"{name}={value}"))]
-    running = []
-    for rank in range(2):
-        environment = {
-            "RANK": rank,
-            "WORLD_SIZE": 2,
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": port,
-            "OMP_NUM_THREADS": 1,
-        }
-        environment = os.environ | {name: str(value) for name, value in environment.items()}
-        running.append(subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True))
-    deadline = time.monotonic() + 300
-    while not any((tmp_path / "run/checkpoints").glob("step-*[1-9]*")):
-        assert time.monotonic() < deadline
-        assert [process.poll() for process in running] == [None, None]
-        time.sleep(0.1)
+    with kept_port() as port:
+        running = []
+        for rank in range(2):
+            environment = {
+                "RANK": rank,
+                "WORLD_SIZE": 2,
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": port,
+                "OMP_NUM_THREADS": 1,
+            }
+            environment = os.environ | {name: str(value) for name, value in environment.items()}
+            running.append(subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True))
+        deadline = time.monotonic() + 300
+        while not any((tmp_path / "run/checkpoints").glob("step-*[1-9]*")):
+            assert time.monotonic() < deadline
+            assert [process.poll() for process in running] == [None, None]
+            time.sleep(0.1)
     running[killed].send_signal(signal.SIGKILL)
     survivor = running[1 - killed]
     said = survivor.communicate(timeout=120)[1]

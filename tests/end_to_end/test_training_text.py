@@ -104,6 +104,27 @@ def test_chinese_trains_without_any_setting(command: Command, tmp_path: Path) ->
         assert "pieces learnt from" in said
 
 
+@pytest.mark.parametrize(
+    ("languages", "words"),
+    [
+        ((), ("tokenizer zh, the references are in Chinese", "'tgt' does not say")),
+        (("--tgt-lang", "zh"), ("tokenizer zh, the usual one for 'zh'",)),
+        (("--tgt-lang", "de"), ("tokenizer zh, the references are in Chinese", "'de' does not say")),
+    ],
+)
+def test_how_validation_bleu_finds_words_is_said_once(
+    languages: tuple[str, ...], words: tuple[str, ...], command: Command, tmp_path: Path
+) -> None:
+    write(tmp_path, s=lines(1, CHINESE), t=lines(0, CHINESE))
+    said = train(command, *FILES, *languages, more=(*BYTES, "training.valid_steps=1"))
+    told = [line for line in said.splitlines() if "BLEU of the validations" in line]
+    assert len(told) == 1
+    for word in words:
+        assert word in told[0]
+    card = (tmp_path / "run" / "model" / "card.md").read_text(encoding="utf-8")
+    assert "tok:zh" in card
+
+
 def test_weights_show_pairs_more_often(command: Command, tmp_path: Path) -> None:
     write(tmp_path, a=tsv(PAIRS[:20]), b=tsv(PAIRS[20:]))
     corpora = 'data.train=[{tsv="a", weight=2.0}, {tsv="b", weight=0.5}]'

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.unit.interop.ctranslate2.test_ctranslate2 import our_model
 from tests.unit.interop.kit import sentences
-from tests.unit.interop.test_ctranslate2 import our_model
 
 from pellucid.bundle import load_bundle
 from pellucid.config import TokenizerConfig
-from pellucid.interop.ctranslate2_engine import CTranslate2Engine
-from pellucid.interop.ctranslate2_writing import write_ctranslate2
-from pellucid.interop.verification import PellucidEngine
+from pellucid.interop.ctranslate2.engine import CTranslate2Engine
+from pellucid.interop.ctranslate2.writing import write_ctranslate2
+from pellucid.interop.verification.comparison import PellucidEngine
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import SentencePieceTokenizer, train_tokenizer
 

@@ -46,7 +46,7 @@ def library() -> Any:
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle]:
     folder = make_folder(tmp_path_factory.mktemp("marian") / "theirs", **KINDS[request.param])
     outcome = import_model(folder, folder.parent / "ours", threads=1)
-    assert any(comparison.theirs.startswith("transformers") for comparison in outcome.comparisons)
+    assert any(comparison.theirs.startswith("transformers") for comparison in outcome.verdicts)
     return folder, load_bundle(folder.parent / "ours")
 
 

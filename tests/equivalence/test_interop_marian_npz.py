@@ -17,7 +17,7 @@ import torch
 from tests.unit.interop.kit import sentences
 from tests.unit.interop.npz_kit import PRE_NORM, make_npz_folder
 
-from pellucid.interop.marian_npz_reading import read_marian_npz
+from pellucid.interop.marian.reading import read_marian_npz
 from pellucid.translation.scoring import forced_log_probabilities
 
 pytestmark = pytest.mark.skipif(

@@ -15,8 +15,8 @@ from tests.unit.interop.onnx_kit import VARIANTS, onnx_folder, random_bundle
 
 from pellucid.bundle import Bundle
 from pellucid.config import DecoderStart, TranslationConfig
-from pellucid.interop.onnx_engines import evaluated
-from pellucid.interop.onnx_reading import OnnxRuntimeModel, read_onnx
+from pellucid.interop.onnx.engines import evaluated
+from pellucid.interop.onnx.reading import OnnxRuntimeModel, read_onnx
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps

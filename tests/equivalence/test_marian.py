@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from pellucid.config import ModelConfig
-from pellucid.inspection.edits import AblateHead
-from pellucid.inspection.sites import AttentionKind
 from pellucid.model import Transformer
+from pellucid.tracing.edits import AblateHead
+from pellucid.tracing.sites import AttentionKind
 
 from .test_numpy_forward import Tape
 

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from pellucid.analysis.equations import rules_of
 from pellucid.config import ModelConfig, TranslationConfig
-from pellucid.inspection.edits import AblateHead, Edit, SetAttention, ZeroValue
-from pellucid.inspection.rules import rules_of
-from pellucid.inspection.trace import Trace
-from pellucid.inspection.tracing import trace
+from pellucid.jobs.surface import Trace, trace
+from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
 from pellucid.translation.translator import Translator
 
 from .numpy_transformer import NumpyTransformer
@@ -31,6 +30,11 @@ class Numbers:
     def __init__(self, config: ModelConfig) -> None:
         self.specials = config.specials
         self.source_vocab_size, self.target_vocab_size = config.source_vocab_size, config.target_vocab_size
+
+    source_tags = ()
+
+    def split_tag(self, text: str) -> tuple[str, str]:
+        return "", text
 
     def encode_source(self, texts: Sequence[str]) -> list[list[int]]:
         return [[int(word) for word in text.split()] for text in texts]

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.unit.interop.ctranslate2.test_ctranslate2 import our_model
 from tests.unit.interop.kit import sentences
-from tests.unit.interop.test_ctranslate2 import our_model
 
 from pellucid.bundle import load_bundle
 from pellucid.config import TokenizerConfig
-from pellucid.inspection.recording import forced_pass
-from pellucid.interop.ctranslate2_writing import write_ctranslate2
+from pellucid.interop.ctranslate2.writing import write_ctranslate2
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import train_tokenizer
+from pellucid.tracing.forced_pass import forced_pass
 
 ctranslate2 = pytest.importorskip("ctranslate2", reason="the extra ctranslate2 is not installed")
 

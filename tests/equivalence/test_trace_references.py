@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from pellucid.analysis.atlas import head_table
 from pellucid.bundle import load_bundle
-from pellucid.inspection.atlas import head_table
-from pellucid.inspection.edits import AblateHead, Edit, SetAttention, ZeroValue
-from pellucid.inspection.recording import forced_pass
-from pellucid.inspection.trace import Trace
-from pellucid.inspection.tracing import trace
 from pellucid.jobs.models import translator_of
 from pellucid.jobs.serve import walkthrough_folder
+from pellucid.jobs.surface import Trace, trace
+from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
+from pellucid.tracing.forced_pass import forced_pass
 from pellucid.translation.translator import Translator
 
 from .test_numpy_forward import VARIANTS, Tape, inputs, make

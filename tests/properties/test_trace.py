@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.config import ModelConfig, TranslationConfig
-from pellucid.inspection.trace import Trace
-from pellucid.inspection.tracing import trace
-from pellucid.inspection.words import merge_words
+from pellucid.jobs.surface import Trace, trace
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
+from pellucid.tracing.words import merge_words
 from pellucid.translation.translator import Translator
 
 TOKENIZER = BytesTokenizer()

@@ -19,6 +19,7 @@ from pellucid.translation.constraints import Constraints
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.hypothesis import Hypothesis, length_divisor
 from pellucid.translation.observer import BeamTree
+from pellucid.translation.prefixes import Prefix
 from pellucid.translation.segments import split_text
 from pellucid.translation.translator import Translator
 
@@ -65,7 +66,7 @@ constraints = st.builds(
     forbidden_ids=st.sets(st.sampled_from([0, 1, 3, 4]), max_size=3).map(tuple),
     min_length=st.integers(0, 3),
     no_repeat_ngram_size=st.integers(0, 3),
-    prefix=st.lists(st.sampled_from([0, 1, 3, 4]), max_size=2).map(tuple),
+    prefixes=st.lists(st.sampled_from([0, 1, 3, 4]), max_size=2).map(lambda ids: (Prefix(tuple(ids)),)),
 )
 configs = st.builds(
     lambda beam_size, form, alpha, longest: TranslationConfig(
@@ -109,8 +110,35 @@ def test_results_are_sound(
             assert hypothesis.score == pytest.approx(sum(hypothesis.token_log_probabilities) / divisor, abs=1e-12)
             assert hypothesis.ids.count(EOS) == hypothesis.is_finished
             assert len(hypothesis.ids) <= config.max_length_constant
-            assert hypothesis.ids[: len(rules.prefix)] == rules.prefix[: len(hypothesis.ids)]
-            assert not set(rules.forbidden_ids) & set(hypothesis.ids[len(rules.prefix) :])
+            (prefix,) = rules.prefixes
+            assert hypothesis.ids[: len(prefix.ids)] == prefix.ids[: len(hypothesis.ids)]
+            assert not set(rules.forbidden_ids) & set(hypothesis.ids[len(prefix.ids) :])
+
+
+@given(automata, sources, configs, constraints, st.sampled_from(StopRule))
+def test_different_hypotheses_differ_and_the_first_is_the_same(
+    stepper: Automaton,
+    source_ids: list[list[int]],
+    config: TranslationConfig,
+    rules: Constraints,
+    stop: StopRule,
+) -> None:
+    def key_of(ids: Sequence[int]) -> str:
+        return "".join("a" * token for token in ids if token != EOS)
+
+    plain = beam_search(stepper, source_ids, config=config, constraints=rules, stop=stop)
+    found = beam_search(stepper, source_ids, config=config, constraints=rules, stop=stop, key_of=key_of)
+    alone = [
+        beam_search(stepper, [ids], config=config, constraints=rules, stop=stop, key_of=key_of) for ids in source_ids
+    ]
+    assert outline(found) == outline([one for (one,) in alone])
+    for before, hypotheses in zip(plain, found, strict=True):
+        keys = [key_of(h.ids) for h in hypotheses]
+        assert len(set(keys)) == len(keys) >= len({key_of(h.ids) for h in before})
+        assert [(not h.is_finished, -h.score) for h in hypotheses] == sorted(
+            (not h.is_finished, -h.score) for h in hypotheses
+        )
+        assert hypotheses[0].score == before[0].score
 
 
 @given(automata, sources, configs, constraints, st.sampled_from(StopRule))
@@ -201,3 +229,22 @@ def test_splitting_loses_nothing(text: str, limit: int, language: str) -> None:
     parts = split_text(text, limit=limit, count=lambda texts: [len(t) for t in texts], language=language)
     assert "".join(part.text + part.separator for part in parts) == text.lstrip()
     assert all(0 < len(part.text) <= limit for part in parts)
+
+
+prefixes = st.text(alphabet="a l'\u00e9\u732b\U0001f600", max_size=12).map(
+    lambda text: " ".join(text.split(" ")).lstrip()
+)
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(st.tuples(st.text(alphabet="ab ", max_size=7), prefixes), min_size=1, max_size=4),
+    st.sampled_from([{"beam_size": 1}, {"beam_size": 3, "n_best": 3}, {"sampling": True, "n_best": 2}]),
+)
+def test_translations_begin_with_their_prefixes(pairs: list[tuple[str, str]], search: dict[str, object]) -> None:
+    texts, begun = [text for text, _ in pairs], [prefix for _, prefix in pairs]
+    found = TRANSLATOR.with_settings(max_length_constant=50).translate(texts, target_prefix=begun, **search)
+    for prefix, translation in zip(begun, found, strict=True):
+        assert translation.error is None
+        wanted = prefix.rstrip() + (" " if prefix.strip() and prefix.endswith(" ") else "")
+        assert all(hypothesis.text.startswith(wanted) for hypothesis in translation.alternatives)

@@ -113,6 +113,21 @@ def test_a_save_stopped_at_any_operation_leaves_a_whole_model(tmp_path: Path) ->
         assert len(list(folder.glob("weights-*.safetensors"))) == 1
 
 
+def test_the_next_save_removes_what_a_kill_left(tmp_path: Path) -> None:
+    def kill(kind: str, path: Path) -> None:
+        if kind == "fsync" and path.name.startswith(".weights-"):
+            raise Stop
+
+    folder = tmp_path / "m"
+    save(folder, random_model(1))
+    with pytest.raises(Stop):
+        save(folder, random_model(2), disk=Disk(kill))
+    assert list(folder.glob(".*.new"))
+    save(folder, random_model(3))
+    assert not list(folder.glob(".*"))
+    assert same_weights(load_bundle(folder).model, random_model(3))
+
+
 def test_a_full_disk_is_said_and_the_old_model_stays(tmp_path: Path) -> None:
     save(tmp_path / "m", random_model(1))
 

@@ -13,7 +13,7 @@ import pytest
 
 import pellucid
 from pellucid.config import ModelConfig
-from pellucid.inspection.sites import all_sites
+from pellucid.tracing.sites import all_sites
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGE: Final = Path(pellucid.__file__).parent

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pellucid.durable import draft_of
+from pellucid.durable import DISK, draft_of, naming, refuse_full_disk, shortage_of
+from pellucid.errors import StoppedError
 
 LEAVE_ONE = """
 import os, sys
@@ -94,3 +97,46 @@ def test_a_folder_that_appears_in_the_last_moment_stays(tmp_path: Path, monkeypa
     monkeypatch.undo()
     assert names(out) == ["theirs"]
     assert names(tmp_path) == ["out"]
+
+
+SHORTAGES = {
+    errno.ENOSPC: ("disk", "make room|free some space"),
+    errno.EDQUOT: ("the disk quota is used up", "have the quota raised"),
+    errno.EFBIG: (r"a file is over the limit on the size of files \(ulimit -f\)", "raise the limit"),
+}
+
+
+@pytest.mark.parametrize("code", SHORTAGES)
+def test_a_shortage_is_called_what_it_is(code: int, tmp_path: Path) -> None:
+    what, remedy = SHORTAGES[code]
+    error = OSError(code, os.strerror(code))
+    for pattern in (what, remedy, "same command"):
+        assert any(part in shortage_of(error) for part in pattern.replace("\\", "").split("|"))
+    with (
+        pytest.raises(StoppedError, match=rf"{tmp_path}.*{what}(?s:.)*bytes|{tmp_path}.*bytes needed.*{what}"),
+        refuse_full_disk(tmp_path, needed_bytes=3),
+    ):
+        raise error
+
+
+def test_any_other_failure_is_no_shortage() -> None:
+    assert shortage_of(PermissionError(errno.EACCES, "Permission denied")) == ""
+    assert shortage_of(OSError("no number")) == ""
+
+
+def test_a_write_that_fails_names_its_file_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise OSError(errno.EFBIG, "File too large")
+
+    with pytest.raises(OSError, match=r"File too large.*\.x\.new"):
+        DISK.write_replacing(tmp_path / "x", broken())
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device.*\.x\.new"):
+        DISK.write_replacing(tmp_path / "x", b"whole")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError, match="nowhere"), naming("elsewhere"):
+        (tmp_path / "nowhere").read_bytes()

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 import pellucid
-from pellucid.inspection.sites import AttentionKind
-from pellucid.inspection.trace import Trace
 from pellucid.jobs.serve import walkthrough_folder
 from pellucid.sample.corpus import build_corpus
 from pellucid.sample.records import MinimalPair
+from pellucid.tracing.record import Trace
+from pellucid.tracing.sites import AttentionKind
 from pellucid.translation.translator import Translator
 
 ROOT = Path(__file__).resolve().parents[2]

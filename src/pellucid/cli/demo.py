@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from pellucid.cli.console import show
+
 __all__ = ["demo"]
 
 
 def demo(
-    minutes: Annotated[float, typer.Option(help="Training time.")] = 3.0,
+    minutes: Annotated[
+        float, typer.Option(help="Most minutes of training; it ends earlier, as soon as the translator is right.")
+    ] = 7.0,
     seed: Annotated[int, typer.Option(help="Decides the corpus, the first weights and the order of the batches.")] = 1,
     output: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
     serve: Annotated[
@@ -33,4 +37,4 @@ def demo(
 
     with TrainingScreen() as screen:
         outcome = job.demo(output, minutes=minutes, seed=seed, reporter=screen)
-    print(outcome.to_text())
+    show(outcome.to_text())

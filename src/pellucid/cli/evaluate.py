@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli.console import counting, need_standard_output, say
+from pellucid.cli.console import counting, need_standard_output, say, show
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A model folder or a run folder.")],
-    src: Annotated[Path, typer.Option(help="Source sentences, one a line.")],
-    ref: Annotated[Path, typer.Option(help="Reference translations, line by line.")],
-    against: Annotated[Path | None, typer.Option(help="A second model; the difference is tested in pairs.")] = None,
+    ref: Annotated[list[Path], typer.Option(help="Reference translations, line by line; give it again for more.")],
+    model: Annotated[Path | None, typer.Argument(help="A model folder or a run folder.")] = None,
+    src: Annotated[Path | None, typer.Option(help="Source sentences, one a line; a model needs them.")] = None,
+    hyp: Annotated[Path | None, typer.Option(help="Score the translations in this file, instead of a model.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="A second model or file of translations; the difference is tested in pairs.")
+    ] = None,
+    tgt_lang: Annotated[str | None, typer.Option(help="Code of the target language; as a rule the model's.")] = None,
     json_: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON here.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown here.")] = None,
     set_: Annotated[
@@ -26,30 +30,32 @@ def evaluate(
         str, typer.Option(help="How BLEU finds words; auto follows the target language, char needs no package.")
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
+    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
 ) -> None:
-    """Translate a test set and score it against its references."""
+    """Translate a test set, or take translations that are there, and score them against references."""
     from pellucid.jobs import evaluate as job
 
     need_standard_output()
-    taken = [src, ref]
+    taken = [path for path in (src, hyp, against, *ref) if path is not None]
     for place in (json_, markdown):
         if place is not None:
             job.refuse_unwritable(place, taken=taken)
             taken.append(place)
     with counting("translated lines") as progress:
         report = job.evaluate_files(
-            model,
-            src,
             ref,
+            src=src,
+            model=model,
+            hypotheses=hyp,
             against=against,
+            target_language=tgt_lang,
             tokenizer=tokenizer,
             settings=set_ or [],
             device=device,
             threads=threads,
             progress=progress,
         )
-    print(report.to_text(), flush=True)
+    show(report.to_text())
     for path, text in ((json_, report.to_json()), (markdown, report.to_markdown())):
         if path is not None:
             job.write_report(path, text)

@@ -30,7 +30,7 @@ def export(
     sample: Annotated[
         Path | None, typer.Option(help="Source sentences to compare on, one a line; made up if not given.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
+    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
 ) -> None:
     """Bring a model out to another tool's format, and prove that it is the same model there."""
     from pellucid.jobs import exchange as job

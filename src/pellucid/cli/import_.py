@@ -21,7 +21,7 @@ def import_(
     sample: Annotated[
         Path | None, typer.Option(help="Source sentences to compare on, one a line; made up if not given.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
+    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
 ) -> None:
     """Bring a model in from another tool, and prove that it is the same model here."""
     from pellucid.jobs import exchange as job

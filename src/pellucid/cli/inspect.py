@@ -26,7 +26,7 @@ from pellucid.cli.pictures import (
 )
 
 if TYPE_CHECKING:
-    from pellucid.inspection.single_file import StartView
+    from pellucid.page.single_file import StartView
 
 __all__ = ["inspect"]
 
@@ -65,7 +65,7 @@ def inspect(
     numbers: NumbersOption = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting of the search: beam_size=1.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 is all.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
 ) -> None:
     """Look inside one translation: the page in one file, a figure, the numbers, or a picture in the terminal."""
     model, text = _model_and_text(model_and_text)
@@ -126,7 +126,7 @@ def _refuse_idle(options: dict[str, object], *, acts: bool, on: str) -> None:
 def _start(
     view: str | None, *, kind: str | None, layer: int | None, heads: str | None, step: int | None, words: bool
 ) -> StartView:
-    from pellucid.inspection.single_file import StartView
+    from pellucid.page.single_file import StartView
 
     more = ({} if step is None else {"step": str(step)}) | ({"merge": "1"} if words else {})
     return StartView(view=view, kind=kind, layer=layer, heads=heads_of(heads) or (), more=more)

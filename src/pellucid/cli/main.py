@@ -6,20 +6,24 @@ settings; 2 usage; 75 stopped and resumable; 130 Ctrl-C.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
-from importlib.metadata import version
-from typing import Annotated
+import traceback
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from pellucid.cli import average, demo, evaluate, export, import_, inspect, score, serve, train, translate
-from pellucid.cli.console import say_error
+from pellucid.cli.console import logging_to_console, say, say_error, show
+from pellucid.durable import naming, shortage_of
 from pellucid.errors import PellucidError
+from pellucid.version import __version__
 
 __all__ = ["app", "run"]
+
+_UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+"""Of all mistakes in the command line; Typer exports only some of them."""
 
 app = typer.Typer(
     name="pellucid",
@@ -41,7 +45,7 @@ app.command()(inspect.inspect)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(version("pellucid"))
+        show(__version__)
         raise typer.Exit
 
 
@@ -55,63 +59,76 @@ def _common(
 
 
 def run() -> None:
-    """Run the command line and leave the process with its exit status; no error shows a traceback."""
+    """Run the command line and leave the process with its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Translations are UTF-8 with one \n a line, whatever the locale says.
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-    try:
-        _call()
-    except PellucidError as error:
-        say_error(str(error))
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        say_error("interrupted")
-        sys.exit(130)
-    except MemoryError:
-        say_error("there is not enough memory; give less text at once, or use a machine with more")
-        sys.exit(1)
-    except BrokenPipeError:
-        # The reader of our output has left (as in "| head"); what it wanted it has.
-        _let_go_of_standard_output()
-        sys.exit(0)
-    except OSError as error:
+    with logging_to_console():
         try:
-            _flush()
-        except OSError:
+            _call()
+        except PellucidError as error:
+            say_error(str(error))
+            sys.exit(error.exit_status)
+        except KeyboardInterrupt:
+            say_error("interrupted")
+            sys.exit(130)
+        except MemoryError:
+            say_error("there is not enough memory; give less text at once, or use a machine with more")
+            sys.exit(1)
+        except BrokenPipeError:
+            # The reader of our output has left (as in "| head"); what it wanted it has.
             _let_go_of_standard_output()
-        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-        # A write to an open stream has no file name; a file of ours that is full is named where it is written.
-        name = error.filename or ("standard output" if is_full else "")
-        place = f"{name}: " if name else ""
-        remedy = "; free some space and give the same command again" if is_full else ""
-        say_error(f"{place}{error.strerror or error}{remedy}")
-        sys.exit(75 if is_full else 1)
+            sys.exit(0)
+        except OSError as error:
+            _leave_with(error)
+        except Exception:  # a fault of ours; Python itself would write the names in it as they are
+            say(traceback.format_exc().rstrip())
+            sys.exit(1)
+
+
+def _leave_with(error: OSError) -> NoReturn:
+    """Say what the system refused, and leave."""
+    try:
+        _flush()
+    except OSError:
+        _let_go_of_standard_output()
+    place = f"{error.filename}: " if error.filename else ""
+    shortage = shortage_of(error)
+    say_error(f"{place}{error.strerror or error}" + (f": {shortage}" if shortage else ""))
+    sys.exit(75 if shortage else 1)
 
 
 def _call() -> None:
     """Run the verb, and write out what stands in buffers, where an error can still be told."""
     try:
-        app(standalone_mode=True)
+        status = app(standalone_mode=False)  # so that what Typer finds wrong is written here, and not by Typer
+    except _UsageError as error:
+        _leave_with_usage(error)
     except SystemExit as leaving:
         # Typer turns a broken pipe into status 1 on its way out; its cause stays known as the context.
         if isinstance(leaving.__context__, BrokenPipeError):
             raise leaving.__context__ from None
         _flush()
-        # Of Ctrl-C Typer leaves the status alone; somebody has to say what happened.
-        if leaving.code == 130 and isinstance(leaving.__context__, typer.Exit):
-            raise KeyboardInterrupt from None
         raise
     _flush()
+    if status == 130:  # Typer makes a status of Ctrl-C; somebody has to say what happened
+        raise KeyboardInterrupt
+    sys.exit(status or 0)
+
+
+def _leave_with_usage(error: Exception) -> NoReturn:
+    """Say what is wrong with the command line, and leave."""
+    context, message = getattr(error, "ctx", None), error.format_message()  # type: ignore[attr-defined]
+    if message:  # without any argument the help has been shown, and there is nothing to add
+        say_error(f"{message}\n{context.get_usage()}\n{context.command_path} --help says more" if context else message)
+    sys.exit(2)
 
 
 def _flush() -> None:
     if sys.stdout is None:
         return
-    try:
+    with naming("standard output"):
         sys.stdout.flush()
-    except OSError as error:
-        error.filename = error.filename or "standard output"
-        raise
 
 
 def _let_go_of_standard_output() -> None:

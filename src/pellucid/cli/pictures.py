@@ -8,17 +8,16 @@ from __future__ import annotations
 import locale
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli.console import need_standard_output
+from pellucid.cli.console import is_terminal, need_standard_output, show_picture
 from pellucid.errors import RequestError
 
 if TYPE_CHECKING:
-    from pellucid.inspection.trace import Trace
+    from pellucid.tracing.record import Trace
 
 __all__ = [
     "FigureOption",
@@ -81,7 +80,7 @@ def refuse_figure(
         RequestError: it is such a figure.
         ConfigError: matplotlib is not installed.
     """
-    from pellucid.inspection.figures import refuse_misfit
+    from pellucid.figures.plots import refuse_misfit
 
     refuse_misfit(name, kind=kind, layer=layer, heads=heads, words=words, step=step)
 
@@ -99,7 +98,7 @@ def draw_figure(
     font: str | None = None,
 ) -> None:
     """Write a figure of a trace to a .pdf, .svg or .png file."""
-    from pellucid.inspection.figures import figure_named, save_figure
+    from pellucid.figures.plots import figure_named, save_figure
 
     chosen = heads_of(heads)
     figure = figure_named(trace, name, font=font, kind=kind, layer=layer, heads=chosen, words=words, step=step)
@@ -118,7 +117,7 @@ def show_in_terminal(
     numbers: bool = False,
 ) -> None:
     """Print a picture of a trace on standard output, as wide as the terminal."""
-    from pellucid.inspection.terminal import attention_text, style_for
+    from pellucid.figures.terminal import attention_text, style_for
 
     if what != "attention":
         raise RequestError(f"--show {what!r}; what the terminal can show is attention")
@@ -126,10 +125,10 @@ def show_in_terminal(
     style = style_for(
         os.environ,
         width=shutil.get_terminal_size().columns,
-        is_terminal=sys.stdout.isatty(),
+        is_terminal=is_terminal(),
         encoding=locale.getencoding(),
         plain=plain,
         numbers=numbers,
     )
     shown = attention_text(trace, kind=kind or "cross", layer=layer, heads=heads_of(heads), words=words, style=style)
-    print(shown, end="")
+    show_picture(shown)

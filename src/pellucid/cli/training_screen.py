@@ -6,11 +6,11 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn
 
-from pellucid.cli.console import error_console
-from pellucid.training.records import SavedRecord, StartRecord, StepRecord, ValidationRecord
+from pellucid.cli.console import BAR_TEXT, Bar, draws_bars, say
+from pellucid.terminal import line_of
+from pellucid.training.reporter import SavedRecord, StartRecord, StepRecord, ValidationRecord
 
 __all__ = ["TrainingScreen"]
 
@@ -22,9 +22,7 @@ class TrainingScreen:
     """Show a run while it goes on; use it as a context."""
 
     def __init__(self) -> None:
-        self._console = error_console()
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
+        self._bar: Bar | None = None
         self._last_line = 0.0
         self._last_count = ""
         self._last_count_time = 0.0
@@ -35,12 +33,15 @@ class TrainingScreen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
     def message(self, text: str) -> None:
         """Show a sentence."""
-        self._console.print(escape(text))
+        if self._bar is not None:
+            self._bar.say(text)
+        else:
+            say(text)
 
     def counted(self, what: str, done: int) -> None:
         """Show that preparation goes on: how many of something are done."""
@@ -57,23 +58,22 @@ class TrainingScreen:
         budget = f"{record.train_steps:,} steps" if record.train_steps else f"{record.minutes:g} minutes in all"
         if not record.train_steps and not record.minutes:
             budget = "until stopped"
+        if record.stop_at_exact_match is not None:
+            budget = f"until {record.stop_at_exact_match:.0%} of the validation sentences are right, at most {budget}"
         self.message(
             f"{begin}: {record.num_parameters:,} parameters, {record.num_pairs:,} pairs in "
             f"{record.batches_per_epoch:,} batches an epoch, {budget}"
         )
-        if self._console.is_terminal:
-            self._progress = Progress(BarColumn(24), TextColumn("{task.description}"), console=self._console)
-            self._progress.start()
-            self._task = self._progress.add_task("", total=_STEPS_OF_THE_BAR)
+        if draws_bars():
+            self._bar = Bar(BarColumn(24), BAR_TEXT, total=_STEPS_OF_THE_BAR)
 
     def stepped(self, record: StepRecord) -> None:
         """Show a step, if the last one shown is long enough ago."""
         if record.skipped:
             self.message(f"step {record.step:,} skipped: {record.skipped}")
         line = _step_line(record)
-        if self._progress is not None and self._task is not None:
-            completed = int(record.fraction * _STEPS_OF_THE_BAR)
-            self._progress.update(self._task, completed=completed, description=escape(line))
+        if self._bar is not None:
+            self._bar.update(int(record.fraction * _STEPS_OF_THE_BAR), line)
             return
         now = time.monotonic()
         if now - self._last_line >= _SECONDS_BETWEEN_PLAIN_LINES:
@@ -82,17 +82,21 @@ class TrainingScreen:
 
     def validated(self, record: ValidationRecord) -> None:
         """Show scores and a sample translation."""
-        scores = "".join(f"  {name} {value:.2f}" for name, value in record.scores.items())
+        scores = "".join(f"  {_score(name, value)}" for name, value in record.scores.items())
         best = "  best so far" if record.is_best else ""
         self.message(
             f"validation at step {record.step:,}: loss {record.loss:.3f}  nll {record.nll:.3f}{scores}{best}"
             f"  ({record.took_seconds:.1f} s)"
         )
         for name, text in record.samples.items():
-            self.message(f"    {name:<10} {text}")
+            self.message(f"    {name:<10} {line_of(text)}")
 
     def saved(self, record: SavedRecord) -> None:
         """Say nothing: saves are frequent and meant to go unnoticed."""
+
+
+def _score(name: str, value: float) -> str:
+    return f"{value:.1%} exactly right" if name == "exact_match" else f"{name} {value:.2f}"
 
 
 def _step_line(record: StepRecord) -> str:

@@ -21,12 +21,19 @@ def translate(
     n_best: Annotated[int | None, typer.Option(help="Translations given for each line (jsonl and moses).")] = None,
     length_penalty: Annotated[str | None, typer.Option(help="none, average (|y|^alpha) or gnmt.")] = None,
     alpha: Annotated[float | None, typer.Option(help="Exponent of the length penalty.")] = None,
+    prefix_file: Annotated[
+        str | None,
+        typer.Option(help="A file with what each translation begins with, a line for each line of the text."),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any other setting of \\[translation], as in no_repeat_ngram_size=3."),
     ] = None,
+    no_split: Annotated[
+        bool, typer.Option("--no-split", help="Do not split a line into sentences, which are translated one by one.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is all.")] = 0,
+    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
     chunk_lines: Annotated[
         int, typer.Option(help="Lines read before their translations are written; 1 answers each at once.")
     ] = 1024,
@@ -36,12 +43,15 @@ def translate(
 
     given = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty, "alpha": alpha}
     settings = [f"{key}={value}" for key, value in given.items() if value is not None] + list(set_ or [])
+    if no_split:
+        settings.append("split_sentences=never")
     with counting("translated lines") as progress:
         outcome = job.translate_file(
             model,
             file,
             output=output,
             format=job.OutputFormat.named(format_),
+            prefix_file=prefix_file,
             settings=settings,
             device=device,
             threads=threads,
@@ -50,7 +60,8 @@ def translate(
         )
     for problem in outcome.problems:
         say_error(problem)
-    if outcome.notes:
-        say(outcome.notes)
+    for line in (outcome.flag_summary(), outcome.notes):
+        if line:
+            say(line)
     if outcome.problems:
         raise typer.Exit(1)

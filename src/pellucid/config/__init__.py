@@ -1,6 +1,7 @@
 """Settings as frozen records, one file a section; the only home of defaults.
 
-``section`` → ``data``, ``model``, ``training``, ``translation`` → ``recipe``.
+Nothing here imports torch, opens a model or acts on a setting. Reading order: ``section`` → ``data``, ``model``,
+``training``, ``translation`` → ``recipe``.
 """
 
 from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, TokenizerConfig
@@ -13,9 +14,9 @@ from pellucid.config.model import (
     PositionLayout,
     SpecialIds,
 )
-from pellucid.config.recipe import Recipe, load_recipe, recipe_from, to_toml, validated
+from pellucid.config.recipe import Recipe, load_recipe, read_toml, recipe_from, to_toml, validated
 from pellucid.config.training import BatchType, DecayMethod, TrainingConfig
-from pellucid.config.translation import LengthPenalty, TranslationConfig
+from pellucid.config.translation import LengthPenalty, SentenceSplitting, TranslationConfig
 
 __all__ = [
     "PRESETS",
@@ -32,11 +33,13 @@ __all__ = [
     "NormOrder",
     "PositionLayout",
     "Recipe",
+    "SentenceSplitting",
     "SpecialIds",
     "TokenizerConfig",
     "TrainingConfig",
     "TranslationConfig",
     "load_recipe",
+    "read_toml",
     "recipe_from",
     "to_toml",
     "validated",

@@ -5,24 +5,39 @@ Read ``model.py`` next.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from pellucid.config.section import Section
+from pellucid.errors import ConfigError
 
 __all__ = ["CleaningConfig", "CorpusConfig", "DataConfig", "InvalidUtf8", "TokenizerConfig"]
 
 
+_TARGET: Final = "{tgt}"
+_TAG: Final = re.compile(r"[^\w\s{}][^\s{}]{0,62}[^\w\s{}]")
+
+
+def _possible_tag(value: str) -> str:
+    if value and not _TAG.fullmatch(value.replace(_TARGET, "xx")):
+        raise ValueError(
+            f"{value!r} cannot be a tag; begin and end it with a sign that is no letter, without white space, and with "
+            "{tgt} for the target language if need be, as in '>>{tgt}<<'"
+        )
+    return value
+
+
 class InvalidUtf8(StrEnum):
-    """What to do with a line that is not valid UTF-8, or holds a NUL character."""
+    """What to do with a line that is not valid UTF-8, holds a NUL character, or has more than 16 MiB."""
 
     STRICT = "strict"
     """An error with file, line and byte, before any training begins."""
     REPLACE = "replace"
-    """Each offending byte becomes U+FFFD."""
+    """Each offending byte becomes U+FFFD; a pair with a line that is too long is left out, and counted."""
     SKIP = "skip"
     """The pair is left out, and counted."""
 
@@ -30,8 +45,8 @@ class InvalidUtf8(StrEnum):
 class CorpusConfig(Section):
     """One source of sentence pairs: two parallel files, or one TSV file, or one file of JSON lines.
 
-    Files may be packed with gzip or xz. A relative name is looked for in ``--data-dir``, or where there is
-    none in the folder that the command is given in.
+    Files may be compressed with gzip, bzip2, xz or Zstandard. A relative name is looked for in ``--data-dir``, or
+    where there is none in the folder that the command is given in.
     """
 
     src: Path | None = None
@@ -52,6 +67,10 @@ class CorpusConfig(Section):
     """Key of the target in JSON lines."""
     weight: float = Field(1.0, gt=0, le=1000)
     """How often an epoch shows each pair: 2 is twice, 0.5 shows half of them, the others in the next epoch."""
+    tag: str = ""
+    """Instead of ``data.tag`` for this corpus; if empty, ``data.tag`` holds here too."""
+    tgt_lang: str = ""
+    """Code that ``{tgt}`` in a tag stands for in this corpus; if empty, ``data.tgt_lang``."""
     name: str = ""
     """What messages and the model's card call this corpus; empty is the first file's name."""
 
@@ -67,6 +86,11 @@ class CorpusConfig(Section):
         if self.jsonl and self.src_key == self.tgt_key:
             raise ValueError(f"src_key = tgt_key = {self.src_key!r}: a text and its translation have two keys")
         return self
+
+    @field_validator("tag")
+    @classmethod
+    def _tag_is_possible(cls, value: str) -> str:
+        return _possible_tag(value)
 
     def paths(self) -> tuple[Path, ...]:
         """Return the files this corpus is read from, source side first."""
@@ -89,7 +113,7 @@ class CleaningConfig(Section):
     """
 
     drop_empty: bool = True
-    """Drop pairs with a side of nothing but white space."""
+    """Drop pairs with a side of nothing but white space and invisible characters."""
     max_characters: int = Field(2000, ge=1)
     """Drop pairs with more characters than this on a side."""
     max_ratio: float = Field(9.0, ge=1)
@@ -115,10 +139,40 @@ class DataConfig(Section):
     """Code of the source language; decides how long input is split into sentences."""
     tgt_lang: str = Field("tgt", min_length=1)
     """Code of the target language; decides how BLEU finds words, and how parts of split input are joined."""
+    tag: str = ""
+    """Piece put in front of every source, as in ``>>{tgt}<<``, where one model has several targets; empty is none."""
     invalid_utf8: InvalidUtf8 = InvalidUtf8.STRICT
-    """What to do with a line that is not valid UTF-8, or holds a NUL character."""
+    """What to do with a line that is not valid UTF-8, holds a NUL character, or has more than 16 MiB."""
+    max_unknown_share: float = Field(0.05, ge=0, le=1)
+    """Largest share of pieces that the tokenizer may not know, on a side of the training or validation text."""
     cleaning: CleaningConfig = CleaningConfig()
     """Which training pairs are dropped; validation pairs are taken as they are."""
+    capitals_share: float = Field(0.0, ge=0, le=1)
+    """Share of the training pairs that are added once more in capitals, so that the model knows them; 0 is none."""
+
+    @field_validator("tag")
+    @classmethod
+    def _tag_is_possible(cls, value: str) -> str:
+        return _possible_tag(value)
+
+    def corpora(self) -> tuple[CorpusConfig, ...]:
+        """Return the training corpora, and the validation corpus after them if there is one."""
+        return (*self.train, *((self.valid,) if self.valid else ()))
+
+    def tag_of(self, corpus: CorpusConfig) -> str:
+        """Return the tag of a corpus's sources, "" where they have none.
+
+        Raises:
+            ConfigError: the tag names the target language, and its code is not given.
+        """
+        template = corpus.tag or self.tag
+        language = corpus.tgt_lang or self.tgt_lang
+        if _TARGET in template and language == type(self).model_fields["tgt_lang"].default:
+            raise ConfigError(
+                f"data.tag = {template!r} names the target language of {corpus.label()}, and no code is given; set "
+                "tgt_lang of that corpus, or data.tgt_lang"
+            )
+        return template.replace(_TARGET, language)
 
     def below(self, folder: Path) -> DataConfig:
         """Return the same corpora with relative files looked for in ``folder``."""

@@ -105,9 +105,9 @@ class ModelConfig(Section):
     """Heads of each attention, h in section 3.2.2; must divide d_model."""
     d_feedforward: int = Field(2048, ge=1)
     """Inner width of the feed-forward sub-layers, d_ff in section 3.3."""
-    num_encoder_layers: int = Field(6, ge=1)
+    num_encoder_layers: int = Field(6, ge=1, le=1000)
     """Layers of the encoder, N in section 3.1."""
-    num_decoder_layers: int = Field(6, ge=1)
+    num_decoder_layers: int = Field(6, ge=1, le=1000)
     """Layers of the decoder, N in section 3.1."""
 
     norm_order: NormOrder = NormOrder.POST

@@ -22,8 +22,9 @@ from pellucid.config.section import Section
 from pellucid.config.training import TrainingConfig
 from pellucid.config.translation import TranslationConfig
 from pellucid.errors import ConfigError
+from pellucid.untrusted import MAX_TOML_BYTES, MAX_TOML_DEPTH, first_of, parse_toml, read_at_most, shown
 
-__all__ = ["Recipe", "load_recipe", "parse_settings", "recipe_from", "to_toml", "validated"]
+__all__ = ["Recipe", "load_recipe", "parse_settings", "read_toml", "recipe_from", "to_toml", "validated"]
 
 Table = dict[str, object]
 Record = TypeVar("Record", bound=BaseModel)
@@ -88,20 +89,33 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
         ConfigError: the file is missing, is no TOML, or any value in it is wrong; all problems at once.
     """
     try:
-        table: Table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such recipe file") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder; name a recipe file (*.toml)") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not valid UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, tables nested 1,000 deep
-        raise ConfigError(f"{path}: cannot be read as TOML: {error}; no setting is so large or so deep") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     return recipe_from(table, settings, place=str(path))
+
+
+def read_toml(path: Path) -> Table:
+    """Return the tables of a TOML file that anybody may have made.
+
+    Raises:
+        ConfigError: it is no UTF-8, no TOML, or larger or deeper than any file of ours; the message names it.
+        OSError: it cannot be read.
+    """
+    try:
+        return parse_toml(read_at_most(path, MAX_TOML_BYTES).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not valid UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {str(error)[:200]}") from None
+    except (ValueError, RecursionError) as error:  # beyond the limits, or a number of 5,000 digits
+        raise ConfigError(
+            f"{path}: cannot be read as TOML: {str(error)[:200]}; no setting is so large or so deep"
+        ) from None
 
 
 def recipe_from(table: Mapping[str, object], settings: Sequence[str] = (), *, place: str = "settings") -> Recipe:
@@ -123,13 +137,13 @@ def validated(kind: type[Record], table: Mapping[str, object], *, place: str) ->
     """Check a table against a record type and turn every problem into one ``ConfigError``.
 
     Raises:
-        ConfigError: a line per problem: place, key, value, what is allowed.
+        ConfigError: a line per problem: place, key, value, what is allowed; the first ones of very many.
     """
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        lines = [f"{place}: {_describe(kind, problem)}" for problem in error.errors(include_url=False)]
-        raise ConfigError("\n".join(lines)) from None
+        described = (f"{place}: {_describe(kind, problem)}" for problem in error.errors(include_url=False))
+        raise ConfigError("\n".join(first_of(described, count=error.error_count()))) from None
 
 
 def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], object]]:
@@ -143,13 +157,19 @@ def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], objec
         key, equals, text = setting.partition("=")
         keys = tuple(part.strip() for part in key.split("."))
         if not equals or not all(keys):
-            raise ConfigError(f"--set {setting!r} is not of the form section.key=value, as in training.seed=7")
+            raise ConfigError(f"--set {shown(setting)} is not of the form section.key=value, as in training.seed=7")
+        if len(keys) > MAX_TOML_DEPTH:
+            raise ConfigError(
+                f"--set {shown(key)}: a setting has at most {MAX_TOML_DEPTH} parts, and this {len(keys):,}"
+            )
         try:
-            table = tomllib.loads(f"value = {text}")
+            table = parse_toml(f"value = {text}")
         except tomllib.TOMLDecodeError:
             table = {"value": text}
         except (ValueError, RecursionError) as error:
-            raise ConfigError(f"--set {key}: the value cannot be read: {error}; give a shorter one") from None
+            raise ConfigError(
+                f"--set {key}: the value cannot be read: {str(error)[:200]}; give a shorter one"
+            ) from None
         value: object = table["value"] if len(table) == 1 else text  # a line break could smuggle in more keys
         parsed.append((keys, value))
     return parsed
@@ -175,28 +195,27 @@ _REASONS: Final[dict[str, str]] = {
 }
 
 
+_LONGEST_REASON: Final = 2000
+_LONGEST_NAME: Final = 80
+
+
+def _plain(name: str) -> str:
+    """Return a name as it is, or what a message can show of one that nobody would give."""
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else shown(name)
+
+
 def _describe(kind: type[BaseModel], problem: ErrorDetails) -> str:
-    location = [str(part) for part in problem["loc"]]
+    location = [_plain(str(part)) for part in problem["loc"]]
     key = ".".join(location) or "recipe"
     if problem["type"] == "extra_forbidden":
         known = _known_names(kind, location[:-1])
         near = difflib.get_close_matches(location[-1], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
         return f"{key}: unknown setting; {hint}"
-    reason = problem["msg"].removeprefix("Value error, ")
+    reason = problem["msg"].removeprefix("Value error, ")[:_LONGEST_REASON]
     if problem["type"] == "value_error":
         return f"{key}: {reason}" if location else reason
-    return f"{key} = {_shown(problem['input'])}: {_REASONS.get(problem['type'], reason[:1].lower() + reason[1:])}"
-
-
-def _shown(value: object) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no integer of more than 4,300 digits
-        return "a number of thousands of digits"
-    except RecursionError:
-        return "a value nested thousands of levels deep"
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return f"{key} = {shown(problem['input'])}: {_REASONS.get(problem['type'], reason[:1].lower() + reason[1:])}"
 
 
 def _known_names(kind: type[BaseModel], location: Sequence[str]) -> list[str]:

@@ -33,7 +33,8 @@ class DecayMethod(StrEnum):
     INVERSE_SQRT = "inverse_sqrt"
     """Falls with the square root of the steps from the peak ``learning_rate``."""
     LINEAR_TO_ZERO = "linear_to_zero"
-    """Falls in a straight line from the peak ``learning_rate`` to 0 at the end of the budget of steps or minutes."""
+    """Falls in a straight line from the peak ``learning_rate`` to 0 at the end of the budget of steps or minutes; a run
+    that ends before that, as by ``stop_at_exact_match``, is better off with ``inverse_sqrt``, which knows no end."""
     CONSTANT = "constant"
     """Stays at the peak ``learning_rate``."""
 
@@ -87,6 +88,10 @@ class TrainingConfig(Section):
     """First validation sentences translated for BLEU, greedily; 0 has none, and the likelihood decides what is best."""
     early_stopping: int = Field(0, ge=0)
     """Validations in a row without a better one that end the run; 0 is off."""
+    stop_at_exact_match: float | None = Field(None, gt=0, le=1)
+    """Share of the ``valid_bleu_sentences`` translated exactly at which the run ends; it decides what is best, too."""
+    min_minutes: float = Field(0.0, ge=0)
+    """Minutes before which neither ``early_stopping`` nor ``stop_at_exact_match`` ends the run."""
     keep_checkpoint: int = Field(3, ge=1)
     """Newest checkpoints kept; that of the best validation is kept beside them."""
     save_seconds: float = Field(30.0, gt=0)
@@ -106,7 +111,7 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Numbers of the matrix products: ``fp32``, ``bf16``, or ``auto``: bf16 where the machine is good at it."""
     threads: int = Field(0, ge=0, le=1024)
-    """Processor threads; 0 is all cores that the process may use."""
+    """Processor threads; 0 is OMP_NUM_THREADS or MKL_NUM_THREADS, or without them the physical cores of the process."""
 
     @model_validator(mode="after")
     def _budget_is_one(self) -> Self:
@@ -114,6 +119,13 @@ class TrainingConfig(Section):
             raise ValueError(
                 f"train_steps = {self.train_steps} and minutes = {self.minutes}: a run has one budget; set one of them"
             )
+        if self.stop_at_exact_match is not None and not self.valid_bleu_sentences:
+            raise ValueError(
+                f"stop_at_exact_match = {self.stop_at_exact_match} is measured on valid_bleu_sentences, which is 0; "
+                "set it to 500, or leave stop_at_exact_match out"
+            )
+        if self.minutes is not None and self.min_minutes > self.minutes:
+            raise ValueError(f"min_minutes = {self.min_minutes:g} is more than minutes = {self.minutes:g}")
         if self.valid_steps is not None and self.valid_seconds is not None:
             raise ValueError("set valid_steps or valid_seconds, not both")
         if self.valid_seconds is not None and self.minutes is None:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from pellucid.config.section import Section
 
-__all__ = ["LengthPenalty", "TranslationConfig"]
+__all__ = ["LengthPenalty", "SentenceSplitting", "TranslationConfig"]
 
 
 class LengthPenalty(StrEnum):
@@ -30,13 +30,28 @@ class LengthPenalty(StrEnum):
     """((5 + |y|) / 6)^alpha: Wu et al. 2016, section 7, as in the paper, section 6.1; OpenNMT calls it ``wu``."""
 
 
+class SentenceSplitting(StrEnum):
+    """Whether the sentences of a text are translated one by one, and joined with the white space between them."""
+
+    AUTO = "auto"
+    """Where the model was trained on single sentences, as its folder says; it would lose all but one of several."""
+    ALWAYS = "always"
+    """Whatever the model was trained on."""
+    NEVER = "never"
+    """A text goes to the model whole, for those who split text themselves."""
+
+    def acts_on(self, *, single_sentences: bool) -> bool:
+        """Return whether text is split for a model that was, or was not, trained on single sentences."""
+        return single_sentences if self is SentenceSplitting.AUTO else self is SentenceSplitting.ALWAYS
+
+
 class TranslationConfig(Section):
     """The settings of a search; one value serves every sentence of a call."""
 
     beam_size: int = Field(5, ge=1, le=100_000)
     """Hypotheses kept at each step; 1 is greedy search."""
     n_best: int = Field(1, ge=1, le=100_000)
-    """Translations given for each text, at most ``beam_size``; with ``sampling`` the number of draws."""
+    """Different translations given for each text, at most ``beam_size``; with ``sampling`` the number of draws."""
     length_penalty: LengthPenalty = LengthPenalty.AVERAGE
     """What the log-probability of a hypothesis is divided by."""
     alpha: float = Field(1.0, ge=0, le=20)
@@ -52,7 +67,7 @@ class TranslationConfig(Section):
     banned_tokens: tuple[str, ...] = ()
     """Pieces that never come, spelt as the tokens of a result are."""
     target_prefix: str = ""
-    """Text that every translation begins with; empty is none."""
+    """Text that every translation begins with; a space at its end says that its last word is complete."""
 
     sampling: bool = False
     """Draw at random from the model's distribution instead of searching."""
@@ -67,10 +82,12 @@ class TranslationConfig(Section):
 
     batch_size: int = Field(4096, ge=1)
     """Padded source tokens translated together; a longer text goes alone."""
+    split_sentences: SentenceSplitting = SentenceSplitting.AUTO
+    """Translate the sentences of a text one by one; ``auto`` does so where the model was trained on single ones."""
     long_input: Literal["split", "refuse"] = "split"
     """A text over ``max_input_length``: ``split`` translates it in parts and joins them, ``refuse`` fails it."""
     max_input_length: int = Field(200, ge=1)
-    """Source tokens of a text that is translated whole, end of sentence not counted."""
+    """Most source tokens that the model is given at once, end of sentence not counted."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

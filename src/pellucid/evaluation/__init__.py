@@ -1,4 +1,5 @@
-"""Scores with signatures, intervals, a paired test, reports. Knows no models: it takes lists of strings.
+"""Scores with signatures, intervals, a paired test, reports.
 
-Read ``metrics.py`` first.
+Nothing here knows a model: functions take lists of strings, so any system's output can be scored. Read ``metrics.py``
+first.
 """

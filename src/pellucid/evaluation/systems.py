@@ -16,7 +16,7 @@ _SHORT = 8
 
 @dataclass(frozen=True)
 class EvaluatedFile:
-    """A file of the test set; ``side`` is "source" or "reference"."""
+    """A file that was compared; ``side`` is "source", "reference", "reference 2", "translations" or "baseline"."""
 
     side: str
     name: str

@@ -1,5 +1,5 @@
 """Models of other tools, in and out; each conversion compares both sides before anything stays on disk.
 
-Renaming lives here and nowhere else. ``formats.py`` is the list of formats, ``verification.py`` the
-comparison; ``marian_*.py`` is Hugging Face MarianMT. Read ``formats.py`` next.
+One folder a format; what a format calls things is renamed there and nowhere else. ``verification`` compares two
+engines and knows no format; ``untrusted`` opens what strangers made. Read ``formats.py`` first, the list of formats.
 """

@@ -1,7 +1,7 @@
 """The formats that models go out to and come in from, by name. A new one is a new entry here.
 
 A format that can be written says what does not fit it and writes what does; one that can be read reads; each
-opens what is on disk as engines that a comparison can ask. Read ``marian_config.py`` next, for the first of them.
+opens what is on disk as engines that a comparison can ask. Read ``huggingface/config.py`` next, for the first of them.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from typing import Final, Literal
 
 from pellucid.bundle import Bundle
 from pellucid.errors import BundleError, ConfigError
-from pellucid.interop.argos_engine import argos_pairs
-from pellucid.interop.argos_package import argos_refusals, write_argos
-from pellucid.interop.ctranslate2_config import ctranslate2_refusals
-from pellucid.interop.ctranslate2_pairs import ctranslate2_pairs
-from pellucid.interop.ctranslate2_writing import write_ctranslate2
-from pellucid.interop.marian_npz_files import looks_like_npz
-from pellucid.interop.marian_npz_reading import read_marian_npz
-from pellucid.interop.marian_npz_reference import MarianNpzReference
-from pellucid.interop.marian_oracle import TransformersMarian, has_transformers
-from pellucid.interop.marian_reading import CONFIG, read_marian
-from pellucid.interop.marian_reference import MarianReference
-from pellucid.interop.marian_writing import marian_refusals, write_marian
-from pellucid.interop.onnx_engines import OnnxEvaluator, OnnxRuntime
-from pellucid.interop.onnx_writing import write_onnx
-from pellucid.interop.records import ForeignModel, Refusal
-from pellucid.interop.verification import Engine, Pair, PellucidEngine
+from pellucid.interop.argos.engine import argos_pairs
+from pellucid.interop.argos.package import argos_refusals, write_argos
+from pellucid.interop.ctranslate2.config import ctranslate2_refusals
+from pellucid.interop.ctranslate2.pairs import ctranslate2_pairs
+from pellucid.interop.ctranslate2.writing import write_ctranslate2
+from pellucid.interop.foreign_model import ForeignModel, Refusal
+from pellucid.interop.huggingface.oracle import TransformersMarian, has_transformers
+from pellucid.interop.huggingface.reading import CONFIG, read_marian
+from pellucid.interop.huggingface.reference import MarianReference
+from pellucid.interop.huggingface.writing import marian_refusals, write_marian
+from pellucid.interop.marian.folder import looks_like_npz
+from pellucid.interop.marian.reading import read_marian_npz
+from pellucid.interop.marian.reference import MarianNpzReference
+from pellucid.interop.onnx.engines import OnnxEvaluator, OnnxRuntime
+from pellucid.interop.onnx.writing import write_onnx
+from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine
+from pellucid.text.subword import SentencePieceTokenizer
 
 __all__ = ["FORMATS", "Format", "engine_of", "format_named", "format_of"]
 
@@ -164,8 +165,6 @@ def engine_of(model: ForeignModel | Bundle, *, name: str) -> PellucidEngine:
     Raises:
         ConfigError: its tokenizer is of a kind that formats cannot hold.
     """
-    from pellucid.text.subword import SentencePieceTokenizer
-
     if not isinstance(model.tokenizer, SentencePieceTokenizer):
         raise ConfigError("only models with SentencePiece tokenizers are exchanged")
     return PellucidEngine(model.model, model.tokenizer, name=name)

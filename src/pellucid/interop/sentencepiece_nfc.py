@@ -6,7 +6,7 @@ has: each single character, each way of writing it with marks of its own in any 
 marks of one script in the wrong order, three in Hebrew and Arabic, and outside Latin, Greek and Cyrillic a mark
 that joins its letter across another one. What is left is told in ``docs/``: longer sequences of marks in an unusual
 order stay as they are. SentencePiece itself compiles the table.
-Read ``marian_writing.py`` next.
+Read ``huggingface/writing.py`` next.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Final, cast
 
 import sentencepiece
 
-from pellucid.text.sentencepiece_file import fields
+from pellucid.text.sentencepiece.file import fields
 
 __all__ = ["nfc_rules", "with_nfc"]
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.bundle import load_bundle, save_bundle
-from pellucid.config import load_recipe
 from pellucid.errors import CheckpointError, ConfigError
 from pellucid.model.transformer import Transformer
 from pellucid.training.averaging import average_weights
@@ -72,18 +71,19 @@ def average_run(run: Path, output: Path, *, last: int | None = None, best: int |
     pattern = load_bundle(run)
     model = Transformer(pattern.description.model)
     model.load_state_dict(average_weights(chosen))
-    recipe = load_recipe(run / "recipe.toml")
+    its = pattern.description
     told = ", ".join(f"{step:,}" for step in steps)
     save_bundle(
         output,
         model.eval(),
         tokenizer=pattern.tokenizer,
-        card=f"# A translator, {recipe.data.src_lang} → {recipe.data.tgt_lang}\n\n"
+        card=f"# A translator, {its.source_language} → {its.target_language}\n\n"
         f"The mean of the weights of one run at steps {told}.\n",
-        source_language=recipe.data.src_lang,
-        target_language=recipe.data.tgt_lang,
-        translation=recipe.translation,
+        source_language=its.source_language,
+        target_language=its.target_language,
+        translation=its.translation,
         facts={"step": steps[-1], "averaged_steps": told},
+        share_of_several_sentences=pattern.description.share_of_several_sentences,
     )
     return AverageOutcome(output, steps)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
 
 from pellucid.config import Recipe, to_toml
 from pellucid.evaluation.metrics import Score
 from pellucid.jobs.prepare import PreparedData
+from pellucid.version import __version__
 
 __all__ = ["write_card"]
 
@@ -26,7 +26,7 @@ def write_card(
     if recipe.description:
         lines += [recipe.description, ""]
     lines += [
-        f"Trained with pellucid {version('pellucid')}. A Transformer (Vaswani et al. 2017) with "
+        f"Trained with pellucid {__version__}. A Transformer (Vaswani et al. 2017) with "
         f"{num_parameters:,} parameters: {recipe.model.num_encoder_layers} encoder and "
         f"{recipe.model.num_decoder_layers} decoder layers, d_model {recipe.model.d_model}, "
         f"feed-forward {recipe.model.d_feedforward}, {recipe.model.num_heads} heads.",

@@ -25,11 +25,12 @@ from pellucid.jobs.prepare import cleaned_pairs
 from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
 from pellucid.jobs.train import refuse_incomplete, refuse_occupied
 from pellucid.model.transformer import Transformer
-from pellucid.runtime import Runtime
+from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import SentencePair, verify_corpora
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
+from pellucid.text.unknown import refuse_unknown
 from pellucid.training.batches import BatchStream, DataPosition
 from pellucid.training.distributed import Ranks
 from pellucid.training.optimisation import make_optimiser
@@ -84,10 +85,9 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
     torch.manual_seed(training.seed)
     model = build_model(recipe, tokenizer, initial=initial).to(runtime.torch_device())
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
-        store = write_store(Path(scratch) / "sample", sample, tokenizer, max_length=training.max_length, progress=None)
-        if not len(store):
-            raise DataError(f"no pair has at most {training.max_length} tokens on both sides (training.max_length)")
-        seconds, tokens = _time_steps(recipe, model, store, runtime)
+        store = _stored(recipe, Path(scratch) / "sample", sample, tokenizer)
+        with keeping_memory(runtime.device):
+            seconds, tokens = _time_steps(recipe, model, store, runtime)
         batches = _stream(recipe, model, store, runtime).batches_of_epoch(0)
     weight = sum(f.pairs * corpus.weight for f, corpus in zip(facts, recipe.data.train, strict=False)) / pairs
     steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / training.accum_count))
@@ -96,11 +96,13 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
     return DryRun(
         (
             f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
+            *(f"note: {note}" for f in facts for note in f.notes),
             f"pairs: {kept:,} to train on" + ("" if report.read == pairs else " (estimated from the first ones)"),
             *languages,
-            f"machine: {runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}",
+            f"machine: {runtime.to_text()}",
             f"model: {model.num_parameters():,} parameters, {tokenizer.source_vocab_size:,} source and "
             f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs{unlike})",
+            *(f"pieces: {side}" for side in store.unknown if side.unknown),
             f"memory: {peak / 2**30:.1f} GiB while training, about {5 * 4 * model.num_parameters() / 2**20:,.0f} MiB "
             "for each checkpoint kept",
             f"steps: {steps_per_epoch:,} an epoch, {seconds:.3f} s and {tokens:,.0f} target tokens each "
@@ -150,6 +152,15 @@ def _tokenizer(
     smaller = config.model_copy(update={"vocab_size": "auto"})
     unlike = f"; tokenizer.vocab_size = {config.vocab_size} cannot be had from so little and was not tried"
     return train_tokenizer(lambda: sample, smaller, seed=seed, threads=threads), unlike
+
+
+def _stored(recipe: Recipe, folder: Path, sample: Sequence[SentencePair], tokenizer: Tokenizer) -> TokenStore:
+    most = recipe.training.max_length
+    store = write_store(folder, sample, tokenizer, max_length=most, progress=None)
+    if not len(store):
+        raise DataError(f"no pair has at most {most} tokens on both sides (training.max_length)")
+    refuse_unknown(store.unknown, most=recipe.data.max_unknown_share)
+    return store
 
 
 def _stream(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> BatchStream:

@@ -1,82 +1,131 @@
-"""Translate a test set and score it, alone or against a second model."""
+"""Score translations of a test set, a model's or those in a file, alone or against others of the same sentences."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
+from typing import Final
 
-from pellucid.config import CorpusConfig, InvalidUtf8
+from pellucid.config import InvalidUtf8
 from pellucid.durable import DISK, refuse_full_disk, sha256_of
-from pellucid.errors import ConfigError, RequestError
-from pellucid.evaluation.metrics import bleu_tokenizer
+from pellucid.errors import ConfigError, DataError, RequestError
+from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
-from pellucid.interop.onnx_reading import WEIGHTS, read_onnx_description
+from pellucid.interop.onnx.reading import WEIGHTS, read_onnx_description
 from pellucid.jobs.line_files import is_stream
 from pellucid.jobs.models import open_translator
-from pellucid.text.corpus import read_pairs
+from pellucid.jobs.packing import packed, packer_of
+from pellucid.text.lines import read_lines
 from pellucid.translation.translator import Translator
+from pellucid.version import __version__
 
 __all__ = ["describe_system", "evaluate_files", "refuse_unwritable", "translate_all", "write_report"]
 
+UNKNOWN_LANGUAGE: Final = "tgt"
+_OURS, _THEIRS = "translations", "baseline"
+"""What is evaluated, and what it is compared with; each is a model or a file."""
+
 
 def evaluate_files(
-    model: Path,
-    src: Path,
-    ref: Path,
+    references: Sequence[Path],
     *,
+    src: Path | None = None,
+    model: Path | None = None,
+    hypotheses: Path | None = None,
     against: Path | None = None,
+    target_language: str | None = None,
     tokenizer: str = "auto",
     settings: Sequence[str] = (),
     device: str = "auto",
     threads: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> EvaluationReport:
-    """Translate ``src`` and compare with ``ref``, line by line.
+    """Compare the translations of a model, or those in a file of whatever tool, with references line by line.
+
+    ``model`` translates ``src``; or ``hypotheses`` names the translations. ``against`` is another model (a folder),
+    or other translations (a file). ``target_language`` is the model's where it is not given.
 
     Raises:
         BundleError: a model cannot be used.
-        ConfigError: the tokenizer of BLEU is unknown or not installed.
+        ConfigError: what is to be evaluated is not clear; or the tokenizer of BLEU is unknown or not installed.
         DataError: the files cannot be read or are not parallel.
         RequestError: a line could not be translated; a score over the others would not be one.
     """
-    pairs = list(read_pairs(CorpusConfig(src=src, tgt=ref), index=0, invalid_utf8=InvalidUtf8.STRICT))
-    sources = [pair.source for pair in pairs]
-    translator = open_translator(model, settings=settings, device=device, threads=threads)
+    second = None if against is None or against.is_file() else against
+    models = {side: path for side, path in ((_OURS, model), (_THEIRS, second)) if path is not None}
+    _refuse_unclear(models, src=src, hypotheses=hypotheses, settings=settings)
+    files = _files(references, src=src, hypotheses=hypotheses, baseline=None if second else against)
+    texts = _read_parallel(files)
+    sets = [lines for side, lines in texts.items() if side.startswith("reference")]
+    translators = {
+        side: open_translator(path, settings=settings, device=device, threads=threads) for side, path in models.items()
+    }
+    language = target_language or next((t.target_language for t in translators.values()), UNKNOWN_LANGUAGE)
     # Chosen before the work: a tokenizer that is not installed must not cost a translated test set.
-    choice = bleu_tokenizer(translator.target_language, tokenizer)
-    hypotheses = translate_all(translator, sources, progress=progress)
-    other: list[str] | None = None
-    second: Translator | None = None
-    if against is not None:
-        second = open_translator(against, settings=settings, device=device, threads=threads)
-        other = translate_all(second, sources, progress=progress)
+    choice = bleu_tokenizer(language, tokenizer, references=chain(*sets))
+    for side, translator in translators.items():
+        texts[side] = translate_all(translator, texts["source"], progress=progress)
     report = evaluate_translations(
-        hypotheses,
-        [pair.target for pair in pairs],
-        sources=sources,
-        target_language=translator.target_language,
-        baseline=other,
+        texts[_OURS],
+        sets,
+        sources=texts.get("source"),
+        target_language=language,
+        baseline=texts.get(_THEIRS),
         tokenizer=choice,
     )
-    files = (("source", src), ("reference", ref))
+    systems = {side: describe_system(translator, models[side]) for side, translator in translators.items()}
     return replace(
         report,
-        system=describe_system(translator, model),
-        against=None if second is None or against is None else describe_system(second, against),
-        notes=(*report.notes, *_notes_on_languages(translator, second)),
-        files=tuple(EvaluatedFile(side, str(path), sha256_of(path)) for side, path in files),
+        system=systems.get(_OURS),
+        against=systems.get(_THEIRS),
+        notes=(*report.notes, *_notes_on_languages(list(translators.values()))),
+        files=tuple(EvaluatedFile(side, str(path), sha256_of(path)) for side, path in files.items()),
     )
 
 
-def _notes_on_languages(first: Translator, second: Translator | None) -> list[str]:
+def _refuse_unclear(
+    models: Mapping[str, Path], *, src: Path | None, hypotheses: Path | None, settings: Sequence[str]
+) -> None:
+    """Refuse arguments of which it is not clear what they evaluate, or of which one would do nothing."""
+    if (_OURS in models) == (hypotheses is not None):
+        raise ConfigError("name what to evaluate: either a model, or a file of translations with --hyp")
+    if src is None and models:
+        raise ConfigError(f"--src is missing: {next(iter(models.values()))} is a model, and translates the source")
+    if settings and not models:
+        raise ConfigError("--set acts on the search of a model, and here are translations alone; leave it out")
+
+
+def _files(
+    references: Sequence[Path], *, src: Path | None, hypotheses: Path | None, baseline: Path | None
+) -> dict[str, Path]:
+    """Return every file by its side."""
+    sides = {"source": src, _OURS: hypotheses, _THEIRS: baseline}
+    are_several = len(references) > 1
+    sides |= {f"reference {n}" if are_several else "reference": path for n, path in enumerate(references, start=1)}
+    return {side: path for side, path in sides.items() if path is not None}
+
+
+def _read_parallel(files: Mapping[str, Path]) -> dict[str, list[str]]:
+    texts = {
+        side: [line or "" for line in read_lines(path, invalid_utf8=InvalidUtf8.STRICT)] for side, path in files.items()
+    }
+    if len({len(lines) for lines in texts.values()}) > 1:
+        told = ", ".join(f"{path} has {len(texts[side]):,}" for side, path in files.items())
+        raise DataError(
+            f"the files have different numbers of lines: {told}; line n of each belongs to line n of the others"
+        )
+    return texts
+
+
+def _notes_on_languages(translators: Sequence[Translator]) -> list[str]:
     """Return a note where a model says of itself that it has other languages than the one it is compared with."""
-    if second is None:
+    if len(translators) < 2:
         return []
-    own, other = ((t.source_language, t.target_language) for t in (first, second))
+    own, other = ((t.source_language, t.target_language) for t in translators)
     if own == other:
         return []
     return [f"the model translates from {own[0]} into {own[1]}, the baseline from {other[0]} into {other[1]}"]
@@ -94,7 +143,7 @@ def describe_system(translator: Translator, path: Path) -> EvaluatedSystem:
     changed = [name for name, field in type(config).model_fields.items() if getattr(config, name) != field.default]
     # Of the n best of a text the first alone is scored, and texts are batched without a trace in the result.
     decisive = dict.fromkeys(name for name in (*always, *changed) if name not in {"n_best", "batch_size"})
-    return replace(_model_of(translator, path), search=search, decisive=tuple(decisive), version=version("pellucid"))
+    return replace(_model_of(translator, path), search=search, decisive=tuple(decisive), version=__version__)
 
 
 def _model_of(translator: Translator, path: Path) -> EvaluatedSystem:
@@ -127,16 +176,19 @@ def refuse_unwritable(path: Path, *, taken: Sequence[Path] = ()) -> None:
         raise ConfigError(f"{path}: there is no folder {folder}; make it first, or name another file")
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise ConfigError(f"{path}: may not be written; check the permissions, or name another file")
+    packer_of(path)
 
 
 def write_report(path: Path, text: str) -> None:
     """Write a report whole, in the place of the one that is there; a device or a pipe is written to directly.
 
+    The file is compressed as its name says.
+
     Raises:
         StoppedError: the disk is full; the older report is as it was.
         OSError: it cannot be written, with its name.
     """
-    content = text.encode()
+    content = packed(path, text.encode())
     try:
         if is_stream(path):
             path.write_bytes(content)

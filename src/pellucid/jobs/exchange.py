@@ -14,10 +14,10 @@ from pathlib import Path
 from pellucid.bundle import Bundle, load_bundle, save_bundle
 from pellucid.durable import draft_of, refuse_full_disk
 from pellucid.errors import ConfigError, ConversionError, IncompatibleModelError
+from pellucid.interop.foreign_model import ForeignModel, refusal_message
 from pellucid.interop.formats import FORMATS, Format, engine_of, format_named, format_of
-from pellucid.interop.records import ForeignModel, refusal_message
-from pellucid.interop.samples import Sample, make_samples, read_sentences
-from pellucid.interop.verification import Comparison, Engine, Pair, PellucidEngine, compare
+from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine, Verdict, compare
+from pellucid.interop.verification.samples import Sample, make_samples, read_sentences
 from pellucid.runtime import Runtime
 
 __all__ = ["ExchangeOutcome", "export_model", "import_model"]
@@ -35,12 +35,15 @@ class ExchangeOutcome:
     """A conversion that is proved, where it is, and what there is to know about it."""
 
     output: Path
-    comparisons: tuple[Comparison, ...]
+    verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...]
 
     def to_text(self) -> str:
         """Return the lines for the screen."""
-        proof = "the same model, by every comparison"
+        witnesses = ", ".join(verdict.theirs for verdict in self.verdicts)
+        proof = (
+            f"the same model, by every comparison: pieces, log-probabilities and translations agree with {witnesses}"
+        )
         return "\n".join([*(f"note: {note}" for note in self.notes), f"{self.output}: {proof}"])
 
 
@@ -61,7 +64,7 @@ def import_model(
         output: the new model folder; it must not exist yet.
         format: name of the foreign format; told by the names of the files if None.
         sample: source sentences to compare on, one a line; made from the vocabulary if None.
-        threads: of the processor; 0 is all.
+        threads: of the processor; 0 is as many as torch uses in this process.
         say: told each comparison as it is done.
         progress: told how many sentences of a comparison are done.
 
@@ -82,11 +85,11 @@ def import_model(
         ours = engine_of(load_bundle(draft), name="pellucid")
         samples = make_samples(ours.tokenizer, max_positions=foreign.config.max_positions, sentences=sentences)
         say(chosen.says())
-        comparisons = _compared(_pairs(ours, chosen.opinions(folder)), samples, say=say, progress=progress)
+        verdicts = _compared(_pairs(ours, chosen.opinions(folder)), samples, say=say, progress=progress)
         if chosen.refusals and (refusals := chosen.refusals(load_bundle(draft))):
             raise ConversionError(refusal_message(str(folder), chosen.name, refusals))
-        _refuse_unequal(comparisons, output)
-    return ExchangeOutcome(output, comparisons, foreign.notes)
+        _refuse_unequal(verdicts, output)
+    return ExchangeOutcome(output, verdicts, foreign.notes)
 
 
 def export_model(
@@ -110,7 +113,7 @@ def export_model(
         options: what the format is asked for besides, such as ``{"quantization": "int8"}``.
         verify_only: write nothing, compare only.
         sample: source sentences to compare on, one a line; made from the vocabulary if None.
-        threads: of the processor; 0 is all.
+        threads: of the processor; 0 is as many as torch uses in this process.
         say: told each comparison as it is done.
         progress: told how many sentences of a comparison are done.
 
@@ -133,16 +136,16 @@ def export_model(
     samples = make_samples(ours.tokenizer, max_positions=bundle.description.model.max_positions, sentences=sentences)
     say(chosen.says())
     if verify_only:
-        comparisons = _export_compared(ours, bundle, chosen, output, samples, say=say, progress=progress)
-        _refuse_unequal(comparisons, None)
-        return ExchangeOutcome(output, comparisons, ())
+        verdicts = _export_compared(ours, bundle, chosen, output, samples, say=say, progress=progress)
+        _refuse_unequal(verdicts, None)
+        return ExchangeOutcome(output, verdicts, ())
     with _beside(output, needed_bytes=8 * bundle.model.num_parameters()) as draft:
         if not chosen.is_file:
             draft.mkdir()
         notes = chosen.write(bundle, draft, **wanted) if chosen.write else ()
-        comparisons = _export_compared(ours, bundle, chosen, draft, samples, say=say, progress=progress)
-        _refuse_unequal(comparisons, output)
-    return ExchangeOutcome(output, comparisons, notes)
+        verdicts = _export_compared(ours, bundle, chosen, draft, samples, say=say, progress=progress)
+        _refuse_unequal(verdicts, output)
+    return ExchangeOutcome(output, verdicts, notes)
 
 
 def _export_compared(
@@ -154,7 +157,7 @@ def _export_compared(
     *,
     say: Say,
     progress: Progress,
-) -> tuple[Comparison, ...]:
+) -> tuple[Verdict, ...]:
     makers: list[Callable[[], Engine]] = []
     if chosen.read is not None:  # before anybody else opens it, with every check there is
         again = chosen.read(folder)
@@ -168,19 +171,17 @@ def _pairs(ours: Engine, makers: Sequence[Callable[[], Engine]]) -> list[Pair]:
     return [Pair(lambda: ours, make) for make in makers]
 
 
-def _compared(
-    pairs: Sequence[Pair], samples: Sequence[Sample], *, say: Say, progress: Progress
-) -> tuple[Comparison, ...]:
-    comparisons = []
+def _compared(pairs: Sequence[Pair], samples: Sequence[Sample], *, say: Say, progress: Progress) -> tuple[Verdict, ...]:
+    verdicts = []
     for pair in pairs:
         comparison = compare(pair.ours(), pair.theirs(), samples, bounds=pair.bounds, progress=progress)
         say(comparison.to_text())
-        comparisons.append(comparison)
-    return tuple(comparisons)
+        verdicts.append(comparison)
+    return tuple(verdicts)
 
 
-def _refuse_unequal(comparisons: Sequence[Comparison], output: Path | None) -> None:
-    if unequal := [c for c in comparisons if not c.is_equal]:
+def _refuse_unequal(verdicts: Sequence[Verdict], output: Path | None) -> None:
+    if unequal := [c for c in verdicts if not c.is_equal]:
         left = f"; nothing was written to {output}" if output else ""
         told = "\n".join(comparison.to_text() for comparison in unequal)
         raise ConversionError(f"both sides do not compute the same{left}:\n{told}")

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pellucid.analysis.attention_picture import refuse_heads
+from pellucid.analysis.checks import CheckReport, check
 from pellucid.config import ModelConfig
 from pellucid.errors import BundleError, RequestError
-from pellucid.inspection.checks import CheckReport
-from pellucid.inspection.merging import kind_named
-from pellucid.inspection.opened import OpenedModel
-from pellucid.inspection.single_file import StartView, write_page
-from pellucid.inspection.sites import AttentionKind
-from pellucid.inspection.trace import Trace
-from pellucid.inspection.tracing import trace as make_trace
 from pellucid.jobs.models import translator_of
 from pellucid.jobs.serve import open_catalogue
+from pellucid.page.catalogue import OpenedModel
+from pellucid.page.single_file import StartView, write_page
+from pellucid.terminal import line_of
+from pellucid.tracing.file import save_trace
+from pellucid.tracing.making import trace as make_trace
+from pellucid.tracing.record import Trace
+from pellucid.tracing.sites import AttentionKind, refuse_outside
 from pellucid.translation.constraints import max_length_of
 from pellucid.translation.translator import Translator
 
@@ -36,7 +38,7 @@ class Inspected:
 
     def to_text(self) -> str:
         """Return the lines for the screen."""
-        lines = [f"{self.trace.source} → {self.trace.text}"]
+        lines = [f"{line_of(self.trace.source)} → {line_of(self.trace.text)}"]
         tested = f"{len(self.report.identities):,} identities between its numbers tested"
         if self.report.passed:
             lines.append(f"{tested}, all hold")
@@ -60,17 +62,11 @@ class Picture:
         Raises:
             RequestError: there is no such kind, layer or head, or a head is named twice.
         """
-        is_encoder = kind_named(self.kind or "cross") is AttentionKind.ENCODER
-        depth = config.num_encoder_layers if is_encoder else config.num_decoder_layers
-        if self.layer is not None and not 0 <= self.layer < depth:
-            side = "encoder" if is_encoder else "decoder"
-            raise RequestError(f"--layer {self.layer}: the {side} of this model has layers 0 to {depth - 1}")
-        heads = self.heads or ()
-        given = ",".join(map(str, heads))
-        if wrong := [head for head in heads if not 0 <= head < config.num_heads]:
-            raise RequestError(f"--heads {given}: there is no head {wrong[0]}; there are 0 to {config.num_heads - 1}")
-        if len(set(heads)) < len(heads):
-            raise RequestError(f"--heads {given}: name each head once")
+        kind = AttentionKind.named(self.kind or "cross")
+        if self.layer is not None:
+            refuse_outside("layer", self.layer, kind.layers(config))
+        if self.heads is not None:
+            refuse_heads(self.heads, config.num_heads)
 
 
 def inspect_text(
@@ -97,7 +93,7 @@ def inspect_text(
         step: of the decoder, that will be shown. How many there are is known when the translation is; what no
             translation of this sentence can have is refused before it.
         device: what computes.
-        threads: of the processor; 0 is all.
+        threads: of the processor; 0 is as many as torch uses in this process.
 
     Raises:
         BundleError: there is no usable model there.
@@ -122,7 +118,7 @@ def inspect_text(
     trace = make_trace(opened.translator, text, target=target)
     if step is not None:
         _refuse_step(step, trace.tokens.target_length, whose="this translation has")
-    return Inspected(trace=trace, opened=opened, report=trace.check())
+    return Inspected(trace=trace, opened=opened, report=check(trace))
 
 
 def _refuse_step(step: int, count: int, *, whose: str) -> None:
@@ -166,7 +162,7 @@ def write_inspected(
     """
     refuse_name(output)
     if output.suffix.lower() == _NUMBERS:
-        inspected.trace.save(output)
+        save_trace(inspected.trace, output)
         return f"wrote {output}; pellucid.Trace.load reads it"
     left_out = write_page(inspected.trace, output, opened=inspected.opened, start=start, weights=weights)
     missing = f"\nleft out, and to be seen with 'pellucid serve': {'; '.join(left_out)}" if left_out else ""

@@ -1,34 +1,33 @@
 r"""Read lines as they come, from a file or standard input; write a file so that it is there whole or not at all.
 
 Only the byte ``\n`` ends a line, as in ``text/lines.py``, which reads corpora: those are read more than once
-and block by block, and a bad line ends the work; here a line is read once, alone, and fails alone.
-Read ``translate.py`` next.
+and block by block, and a bad line ends the work; here a line is read once, alone, and fails alone. Many lines
+wait together for their translation, so that they may be less long here. Read ``translate.py`` next.
 """
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import os
-import secrets
 import stat
 import sys
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
-from typing import BinaryIO, Final, TextIO, cast
+from typing import BinaryIO, Final, TextIO
 
+from pellucid.durable import draft_of
 from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.packing import Packer, packer_of
+from pellucid.terminal import shown_on
+from pellucid.text.compression import NO_COMPRESSION, open_compressed, refuse_packed_stream, telling_damage
+from pellucid.text.lines import BYTE_ORDER_MARK, refuse_other_text
 
-__all__ = ["LineSource", "is_stream", "reading", "writing"]
+__all__ = ["MAX_LINE_BYTES", "LineSource", "is_stream", "reading", "writing"]
 
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
-_GZIP: Final = b"\x1f\x8b"
-_XZ: Final = b"\xfd7zXZ\x00"
-_DAMAGED: Final = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+MAX_LINE_BYTES: Final = 1 << 20
+"""Most bytes of a line, its end aside."""
 
 
 @dataclass(frozen=True)
@@ -39,33 +38,37 @@ class LineSource:
     name: str
     status: os.stat_result | None
     """Of the file behind the stream, where there is one."""
+    compression: str = NO_COMPRESSION
 
     def lines(self) -> Iterator[str | ValueError]:
-        """Yield each line as text, or an error that says why it is none.
+        r"""Yield each line as text, or an error that says why it is none.
 
         Raises:
-            DataError: the stream is UTF-16, compressed and no regular file, damaged, or cannot be read.
+            DataError: the stream is not UTF-8 with lines that end in ``\n``, is compressed and no regular file, is
+                damaged, or cannot be read.
         """
         number = 0
-        try:
-            for number, raw in enumerate(self.stream, start=1):
-                line = self._without_mark(raw) if number == 1 else raw
-                yield _decoded(line.removesuffix(b"\n").removesuffix(b"\r"))
-        except _DAMAGED as error:
-            raise DataError(
-                f"{self.name}: the compressed data is truncated or damaged after line {number:,} ({error}); "
-                "fetch or compress the file again"
-            ) from None
-        except OSError as error:
-            raise DataError(f"{self.name}: cannot be read: {error.strerror or error}") from None
+        with telling_damage(self.name, lambda: self.compression, lines=lambda: number):
+            while raw := self.stream.readline(MAX_LINE_BYTES + 1):
+                line = raw if number else self._without_mark(raw)
+                number += 1
+                if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
+                    yield self._too_long(len(raw))
+                else:
+                    yield _decoded(line.removesuffix(b"\n").removesuffix(b"\r"))
 
     def _without_mark(self, raw: bytes) -> bytes:
-        if raw.startswith(_UTF_16):
-            raise DataError(f"{self.name}: the file is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
-        if raw.startswith((_GZIP, _XZ)):
-            tool = "gunzip" if raw.startswith(_GZIP) else "unxz"
-            raise DataError(f"{self.name}: is compressed; unpack it first ({tool} -c), or name a regular file")
-        return raw.removeprefix(_BYTE_ORDER_MARK)
+        refuse_packed_stream(self.name, raw)
+        refuse_other_text(self.name, raw)
+        return raw.removeprefix(BYTE_ORDER_MARK)
+
+    def _too_long(self, length: int) -> ValueError:
+        """Read on to the end of a line of which ``length`` bytes are read, and keep nothing of it."""
+        while rest := self.stream.readline(MAX_LINE_BYTES):
+            length += len(rest.removesuffix(b"\n"))
+            if rest.endswith(b"\n"):
+                break
+        return ValueError(f"the line has {length:,} bytes, and {MAX_LINE_BYTES:,} are allowed; cut it into sentences")
 
 
 def _decoded(line: bytes) -> str | ValueError:
@@ -81,10 +84,10 @@ def _decoded(line: bytes) -> str | ValueError:
 
 @contextmanager
 def reading(file: str) -> Iterator[LineSource]:
-    """Open a text file, plain, gzip or xz by its first bytes, or standard input for ``-``.
+    """Open a text file, compressed or not, or standard input for ``-``.
 
     Raises:
-        DataError: there is nothing to read from.
+        DataError: there is nothing to read from, or it is compressed in a way that cannot be read here.
     """
     if file == "-":
         if sys.stdin is None:
@@ -94,7 +97,7 @@ def reading(file: str) -> Iterator[LineSource]:
     if not file:
         raise DataError("the name of the text file is empty; name a file, or - for standard input")
     try:
-        stream = _open(Path(file))
+        opened = open_compressed(Path(file))
     except FileNotFoundError:
         raise DataError(f"{file}: no such file; name a text file, or - for standard input") from None
     except IsADirectoryError:
@@ -103,37 +106,27 @@ def reading(file: str) -> Iterator[LineSource]:
         raise DataError(f"{file}: may not be read; check its permissions") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: cannot be read: {error}") from None
-    with stream:
-        yield LineSource(stream, file, Path(file).stat())
-
-
-def _open(path: Path) -> BinaryIO:
-    magic = b""
-    if path.is_file():  # the first bytes of a pipe can be read only once
-        with path.open("rb") as stream:
-            magic = stream.read(len(_XZ))
-    if magic.startswith(_GZIP):
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if magic.startswith(_XZ):
-        return cast(BinaryIO, lzma.open(path, "rb"))
-    return path.open("rb")
+    with opened.stream as stream:
+        yield LineSource(stream, file, Path(file).stat(), opened.compression)
 
 
 @contextmanager
-def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
+def writing(output: Path | None, *, sources: Sequence[LineSource]) -> Iterator[TextIO]:
     """Open standard output, or a file that takes its name only when all of it is written.
 
-    A special file (a pipe, ``/dev/stdout``) is written to directly.
+    The file is compressed as its name says. A special file (a pipe, ``/dev/stdout``) is written to directly; a terminal
+    gets control characters spelt out.
 
     Raises:
-        ConfigError: it cannot be written, or is the file that is read.
+        ConfigError: it cannot be written, is a file that is read, or has the name of a compression that is not
+            written.
         OSError: writing fails, as on a full disk; ``filename`` is set.
     """
     if output is None:
         if sys.stdout is None:
             raise ConfigError("standard output is closed; give --output FILE")
         with _named("standard output"):
-            yield sys.stdout
+            yield shown_on(sys.stdout)
         return
     try:
         target = output.resolve()
@@ -143,27 +136,30 @@ def writing(output: Path | None, *, source: LineSource) -> Iterator[TextIO]:
     if status is not None and stat.S_ISDIR(status.st_mode):
         raise ConfigError(f"{output}: is a folder; name a file with --output")
     is_special = is_stream(output)
-    if status is not None and source.status is not None and not is_special and os.path.samestat(status, source.status):
+    read = [source.status for source in sources if source.status is not None]
+    if status is not None and not is_special and any(os.path.samestat(status, other) for other in read):
         raise ConfigError(f"--output {output} is the file that is read; name another file")
     if not is_special and status is not None and not os.access(target, os.W_OK):
         raise ConfigError(f"{output}: may not be written; check its permissions")
-    partial = output if is_special else target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.partial")
-    try:
-        # newline="": a line ends with one \n on every system.
-        sink = partial.open("w" if is_special else "x", encoding="utf-8", newline="")
-    except OSError as error:
-        raise ConfigError(f"{output}: cannot be written in that folder: {error.strerror or error}") from None
-    try:
-        with _named(str(output)):
-            with sink:
-                yield sink
-            if not is_special:
-                if status is not None:
-                    partial.chmod(stat.S_IMODE(status.st_mode))
-                partial.replace(target)
-    finally:
-        if not is_special:
-            partial.unlink(missing_ok=True)
+    pack = packer_of(output)
+    with ExitStack() as stack:
+        stack.enter_context(_named(str(output)))
+        try:
+            path = output if is_special else stack.enter_context(draft_of(target, may_replace=True))
+            sink = _text_to(path, pack, stack)
+        except OSError as error:
+            raise ConfigError(f"{output}: cannot be written in that folder: {error.strerror or error}") from None
+        yield shown_on(sink)
+        if status is not None and not is_special:
+            path.chmod(stat.S_IMODE(status.st_mode))
+
+
+def _text_to(path: Path, pack: Packer | None, stack: ExitStack) -> TextIO:
+    """Open a file for text; the stack closes what was opened, the innermost last."""
+    file = stack.enter_context(path.open("wb"))
+    stream = stack.enter_context(pack(file)) if pack is not None else file
+    # newline="": a line ends with one \n on every system.
+    return stack.enter_context(TextIOWrapper(stream, encoding="utf-8", newline=""))
 
 
 def is_stream(output: Path) -> bool:

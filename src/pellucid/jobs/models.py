@@ -12,8 +12,9 @@ from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import TranslationConfig, validated
 from pellucid.config.recipe import parse_settings
 from pellucid.errors import ConfigError
-from pellucid.interop.onnx_reading import is_onnx_folder, read_onnx
+from pellucid.interop.onnx.reading import is_onnx_folder, read_onnx
 from pellucid.runtime import Runtime
+from pellucid.text.sentences import has_single_sentences
 from pellucid.translation.translator import Translator
 
 __all__ = ["open_translator", "translator_of"]
@@ -46,6 +47,7 @@ def translator_of(bundle: Bundle, *, settings: Sequence[str] = ()) -> Translator
         config=_configured(description.translation, settings),
         source_language=description.source_language,
         target_language=description.target_language,
+        single_sentences=description.single_sentences,
         origin=bundle,
     )
 
@@ -64,6 +66,7 @@ def _onnx_translator(folder: Path, *, settings: Sequence[str], device: str, thre
         config=_configured(found.description.translation, settings),
         source_language=found.description.source_language,
         target_language=found.description.target_language,
+        single_sentences=has_single_sentences(found.description.share_of_several_sentences),
     )
 
 

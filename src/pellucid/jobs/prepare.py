@@ -23,16 +23,23 @@ from pellucid.config import DataConfig, Recipe
 from pellucid.durable import DISK
 from pellucid.errors import DataError, PellucidError
 from pellucid.runtime import Runtime
+from pellucid.text.capitals import with_capitals
 from pellucid.text.cleaning import Cleaner, CleaningReport
 from pellucid.text.corpus import CorpusFacts, SentencePair, read_pairs, verify_corpora
+from pellucid.text.sentences import SentenceCount
 from pellucid.text.store import TokenStore, write_store
+from pellucid.text.tags import refuse_unknown_tags, tagged, tags_of
 from pellucid.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from pellucid.text.unknown import refuse_unknown
 from pellucid.training.resuming import refuse_changes
+from pellucid.untrusted import parse_json, read_at_most, shown
 
 __all__ = ["PreparedData", "cleaned_pairs", "prepare"]
 
 _LARGEST_HELD_OUT = 1000
 _HELD_OUT_SHARE = 100
+_LARGEST_RECORD_BYTES = 16 << 20
+_MOST_VALUES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class PreparedData:
     fingerprint: str
     summary: tuple[str, ...]
     """What was read, kept and dropped, in lines for the screen and the card."""
+    share_of_several_sentences: float | None
+    """Of the training sources; None where an older pellucid has prepared them."""
 
 
 def prepare(
@@ -84,28 +93,31 @@ def prepare(
     stamp = _read_table(folder / "prepared.json")
     if stamp is not None and stamp.get("fingerprint") == key:
         try:
-            found = _open(recipe, folder, key, tuple(stamp["summary"]))
-        except (PellucidError, OSError, KeyError, ValueError) as error:
-            say(f"{folder}: is damaged ({error}); made again")
+            share = stamp.get("share_of_several_sentences")
+            found = _open(recipe, folder, key, tuple(stamp["summary"]), share)
+        except (PellucidError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+            say(f"{folder}: is damaged ({str(error)[:500]}); made again")
         else:
             say(f"{folder}: prepared before from the same files and settings; used again")
             return found
     DISK.remove(folder / "prepared.json")
     folder.mkdir(parents=True, exist_ok=True)
-    summary = _prepare_anew(recipe, folder, runtime=runtime, initial=initial, facts=facts, progress=progress)
+    summary, share = _prepare_anew(recipe, folder, runtime=runtime, initial=initial, facts=facts, progress=progress)
     for line in summary:
         say(line)
-    content = {"fingerprint": key, "summary": summary}
+    content = {"fingerprint": key, "summary": summary, "share_of_several_sentences": share}
     DISK.write_replacing(folder / "prepared.json", json.dumps(content, indent=1, ensure_ascii=False).encode())
-    return _open(recipe, folder, key, summary)
+    return _open(recipe, folder, key, summary, share)
 
 
-def _open(recipe: Recipe, folder: Path, key: str, summary: tuple[str, ...]) -> PreparedData:
+def _open(recipe: Recipe, folder: Path, key: str, summary: tuple[str, ...], share: float | None) -> PreparedData:
     store, valid_store = (TokenStore.open(folder / name) for name in ("train", "valid"))
+    tokenizer = load_tokenizer(folder / "tokenizer")
+    sizes = {"source_vocab_size": tokenizer.source_vocab_size, "target_vocab_size": tokenizer.target_vocab_size}
     for opened in (store, valid_store):
-        opened.verify()
+        opened.verify(**sizes)
     valid = tuple(islice(_validation_text(folder), max(recipe.training.valid_bleu_sentences, 1)))
-    return PreparedData(load_tokenizer(folder / "tokenizer"), store, valid_store, valid, key, summary)
+    return PreparedData(tokenizer, store, valid_store, valid, key, summary, share)
 
 
 def cleaned_pairs(data: DataConfig, cleaner: Cleaner) -> Iterator[SentencePair]:
@@ -122,7 +134,8 @@ def _prepare_anew(
     initial: Bundle | None,
     facts: Sequence[CorpusFacts],
     progress: Callable[[str, int], None],
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], float]:
+    """Write everything; return what there is to say of it, and the share of sources of several sentences."""
     data, training = recipe.data, recipe.training
     cleaner = Cleaner(data.cleaning)
     kept = sum(1 for _ in _counted(cleaned_pairs(data, cleaner), lambda n: progress("read and cleaned pairs", n)))
@@ -132,26 +145,17 @@ def _prepare_anew(
     held_out = _held_out_rows(recipe, kept)
 
     def train_pairs() -> Iterator[SentencePair]:
-        for row, pair in enumerate(cleaned_pairs(data, Cleaner(data.cleaning))):
-            if row not in held_out:
-                yield pair
+        return _training_pairs(recipe, held_out)
 
-    tokenizer: Tokenizer
-    if initial is not None:
-        tokenizer = initial.tokenizer
-        lines = [f"tokenizer: the one of {initial.folder}"]
-    else:
-        trained = train_tokenizer(train_pairs, recipe.tokenizer, seed=training.seed, threads=runtime.threads)
-        tokenizer = trained
-        lines = [
-            f"tokenizer: {choice.used:,} {choice.side} pieces learnt from {choice.num_sentences:,} sentences "
-            f"({choice.reason})"
-            for choice in trained.choices
-        ]
+    tokenizer, lines = _tokenizer(recipe, train_pairs, threads=runtime.threads, initial=initial)
     (folder / "tokenizer").mkdir(exist_ok=True)
     tokenizer.save(folder / "tokenizer")
-    _write_validation_text(folder, _validation_pairs(data, held_out))
-    for name, pairs in (("train", train_pairs()), ("valid", _validation_text(folder))):
+    own_tags = [data.tag_of(corpus) for corpus in data.train]
+    valid_tags = [data.tag_of(data.valid)] if data.valid else own_tags
+    _write_validation_text(folder, tagged(_validation_pairs(data, held_out), valid_tags, tokenizer))
+    sentences = SentenceCount(data.src_lang, expected=kept)
+    train_text = tagged(sentences.watching(train_pairs()), own_tags, tokenizer)
+    for name, pairs in (("train", train_text), ("valid", _validation_text(folder))):
         try:
             store = write_store(
                 folder / name,
@@ -160,18 +164,51 @@ def _prepare_anew(
                 max_length=training.max_length,
                 progress=lambda n, name=name: progress(f"{name} pairs cut into pieces", n),  # type: ignore[misc]
             )
+            refuse_unknown(store.unknown, most=data.max_unknown_share)
         except DataError as error:
             origin = " (held out of the training text)" if held_out and name == "valid" else ""
             raise DataError(f"{name} text{origin}: {error}") from None
-        lines.append(
-            f"{name}: {len(store):,} pairs, {int(store.source_lengths.sum()):,} source and "
-            f"{int(store.target_lengths.sum()):,} target tokens"
-            + (f"; {store.left_out:,} longer than {training.max_length} tokens left out" if store.left_out else "")
-        )
+        lines += _told_store(name, store, max_length=training.max_length)
+    if data.capitals_share:
+        copies = sum(1 for _ in train_pairs()) - (kept - len(held_out))
+        lines.insert(0, f"capitals: {copies:,} pairs added once more in capitals (seeded)")
     read = [f"{f.label}: {f.pairs:,} pairs read{_mended(f)}" for f in facts]
+    read += [f"note: {note}" for f in facts for note in f.notes]
     if held_out:
         lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
-    return (*read, _in_words(report), *lines)
+    return (*read, _in_words(report), *lines, sentences.in_words()), sentences.share
+
+
+def _tokenizer(
+    recipe: Recipe, pairs: Callable[[], Iterator[SentencePair]], *, threads: int, initial: Bundle | None
+) -> tuple[Tokenizer, list[str]]:
+    """Learn the tokenizer, or take that of the model to start from; return it and what there is to say of it."""
+    tags = tags_of(recipe.data)
+    if initial is not None:
+        refuse_unknown_tags(tags, initial.tokenizer, origin=initial.folder)
+        return initial.tokenizer, [f"tokenizer: the one of {initial.folder}"]
+    trained = train_tokenizer(pairs, recipe.tokenizer, seed=recipe.training.seed, threads=threads, tags=tags)
+    return trained, [
+        f"tokenizer: {choice.used:,} {choice.side} pieces learnt from {choice.num_sentences:,} sentences "
+        f"({choice.reason})"
+        for choice in trained.choices
+    ]
+
+
+def _told_store(name: str, store: TokenStore, *, max_length: int) -> list[str]:
+    sizes = (
+        f"{name}: {len(store):,} pairs, {int(store.source_lengths.sum()):,} source and "
+        f"{int(store.target_lengths.sum()):,} target tokens"
+    )
+    left_out = f"; {store.left_out:,} longer than {max_length} tokens left out" if store.left_out else ""
+    return [sizes + left_out, *(f"{name}: {side}" for side in store.unknown if side.unknown)]
+
+
+def _training_pairs(recipe: Recipe, held_out: frozenset[int]) -> Iterator[SentencePair]:
+    data = recipe.data
+    pairs = enumerate(cleaned_pairs(data, Cleaner(data.cleaning)))
+    kept = (pair for row, pair in pairs if row not in held_out)
+    return with_capitals(kept, share=data.capitals_share, seed=recipe.training.seed)
 
 
 def _mended(facts: CorpusFacts) -> str:
@@ -216,7 +253,10 @@ def _write_validation_text(folder: Path, pairs: Iterator[SentencePair]) -> None:
 def _validation_text(folder: Path) -> Iterator[SentencePair]:
     with (folder / "valid.jsonl").open("rb") as file:
         for row in file:
-            yield SentencePair(**json.loads(row))
+            pair = SentencePair(**json.loads(row))
+            if not isinstance(pair.source, str) or not isinstance(pair.target, str):
+                raise ValueError(f"valid.jsonl holds {shown(pair)}, which is no sentence pair")
+            yield pair
 
 
 def _in_words(report: CleaningReport) -> str:
@@ -226,7 +266,7 @@ def _in_words(report: CleaningReport) -> str:
 
 def _read_table(path: Path) -> dict[str, Any] | None:
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = parse_json(read_at_most(path, _LARGEST_RECORD_BYTES), most_values=_MOST_VALUES)
     except (OSError, ValueError):
         return None
     return table if isinstance(table, dict) else None
@@ -253,7 +293,7 @@ def _labelled(table: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 def _columns(recipe: Recipe) -> dict[str, list[int | str]] | None:
     """Return which columns or keys are read, where they are not the usual ones: the bytes do not tell that."""
-    corpora = (*recipe.data.train, *((recipe.data.valid,) if recipe.data.valid else ()))
+    corpora = recipe.data.corpora()
     usual: dict[bool, list[int | str]] = {True: [0, 1], False: ["source", "target"]}
     found: dict[str, list[int | str]] = {}
     for number, corpus in enumerate(corpora):
@@ -266,12 +306,19 @@ def _columns(recipe: Recipe) -> dict[str, list[int | str]] | None:
     return found or None
 
 
+def _deciding(data: DataConfig) -> dict[str, object]:
+    """Return the settings that decide the stores; one that older releases lack is left out where it does not act."""
+    unused = set() if data.capitals_share else {"capitals_share"}
+    return data.model_dump(mode="json", exclude={"train", "valid", "tag", "max_unknown_share", *unused})
+
+
 def _inputs(recipe: Recipe, facts: Sequence[CorpusFacts], initial: Bundle | None) -> dict[str, object]:
     """Return all that decides the stores: the content of the files and the settings that act on it, no names."""
     return {
         "text": {str(number): {"pairs": f.pairs, "sha256": f.sha256} for number, f in enumerate(facts)},
         "columns": _columns(recipe),
-        "data": recipe.data.model_dump(mode="json", exclude={"train", "valid"}),
+        "data": _deciding(recipe.data),
+        **({"tags": tags} if any(tags := [recipe.data.tag_of(corpus) for corpus in recipe.data.corpora()]) else {}),
         "weights": [c.weight for c in recipe.data.train],
         "has_valid": recipe.data.valid is not None,
         "tokenizer": recipe.tokenizer.model_dump(mode="json"),

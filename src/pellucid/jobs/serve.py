@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
-import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from pellucid.errors import BundleError, ConfigError
-from pellucid.inspection.opened import Catalogue, OpenedModel, open_model
 from pellucid.jobs.models import open_translator, translator_of
+from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
+from pellucid.signals import raising_on_sigterm
 
-__all__ = ["USUAL_PORT", "address_of", "demo_folders", "listen", "open_catalogue", "serve", "walkthrough_folder"]
+if TYPE_CHECKING:
+    import uvicorn
+
+    from pellucid.serving.connections import Limits
+
+__all__ = [
+    "USUAL_PORT",
+    "address_of",
+    "demo_folders",
+    "listen",
+    "most_open_files",
+    "open_catalogue",
+    "serve",
+    "walkthrough_folder",
+]
 
 USUAL_PORT: Final = 8642
 _WALKTHROUGH: Final = Path(__file__).parents[1] / "sample" / "walkthrough"
+_SECONDS_BETWEEN_REQUESTS: Final = 5
+"""A connection without a request is closed then."""
 _SECONDS_FOR_THE_LAST_ANSWERS: Final = 3
+_MOST_NOT_ACCEPTED: Final = 128
+_LARGEST_HEAD_BYTES: Final = 16 << 10
+"""Of the headers of a request."""
+_USUAL_OPEN_FILES: Final = 512
 
 
 def walkthrough_folder() -> Path:
@@ -67,6 +88,17 @@ def _has_walkthrough() -> bool:
     return any((_WALKTHROUGH / place).is_file() for place in ("model.toml", "model/model.toml"))
 
 
+class _Listener(socket.socket):
+    """A socket for which the system keeps a fair number of connections until they are accepted.
+
+    asyncio has one number for that and for how many it accepts at a stroke. The latter has to be small, since each
+    takes a descriptor before it can be refused; with so small a queue, clients would wait a second to try again.
+    """
+
+    def listen(self, backlog: int = _MOST_NOT_ACCEPTED, /) -> None:
+        super().listen(_MOST_NOT_ACCEPTED)
+
+
 def listen(host: str, port: int | None = None) -> socket.socket:
     """Take a port: the one that is given; else the usual one, or a free one where that is taken.
 
@@ -79,11 +111,11 @@ def listen(host: str, port: int | None = None) -> socket.socket:
         raise ConfigError(f"--host {host}: is no address of this machine ({error}); use 127.0.0.1") from None
     ports = [port] if port is not None else [USUAL_PORT, 0]
     for number in ports:
-        taken = socket.socket(family, socket.SOCK_STREAM)
+        taken = _Listener(family, socket.SOCK_STREAM)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((address[0], number, *address[2:]))
-            taken.listen(128)
+            taken.listen()
         except (OSError, OverflowError) as error:
             taken.close()
             if getattr(error, "errno", None) == errno.EADDRINUSE and number != ports[-1]:
@@ -121,34 +153,46 @@ def serve(
     Raises:
         KeyboardInterrupt: on Ctrl-C, after the answers under way were given.
     """
+    from pellucid.serving.connections import Limits
+
+    limits = Limits.for_descriptors(most_open_files())
+    server = server_of(catalogue, host=host, trace_memory_mb=trace_memory_mb, limits=limits)
+    # uvicorn gives SIGTERM on when it has closed.
+    with taken, raising_on_sigterm(lambda: SystemExit(0)):
+        when_ready()
+        server.run(sockets=[taken])
+
+
+def server_of(catalogue: Catalogue, *, host: str, limits: Limits, trace_memory_mb: int = 256) -> uvicorn.Server:
+    """Make the server of some models, whose clients are bounded by ``limits``."""
     import uvicorn
 
     from pellucid.serving.app import create_app
+    from pellucid.serving.connections import Connection, Connections
 
-    app = create_app(catalogue, host=host, trace_memory_bytes=trace_memory_mb << 20)
+    app = create_app(catalogue, host=host, trace_memory_bytes=trace_memory_mb << 20, limits=limits)
     config = uvicorn.Config(
         app,
+        http=cast(type[asyncio.Protocol], partial(Connection, Connections(limits))),
+        log_config=None,  # the command line shows the log, at a bounded rate
         log_level="warning",
         access_log=False,
         server_header=False,
         lifespan="off",
         ws="none",
+        backlog=limits.accepted_at_once,
+        timeout_keep_alive=_SECONDS_BETWEEN_REQUESTS,
         timeout_graceful_shutdown=_SECONDS_FOR_THE_LAST_ANSWERS,
+        h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,
     )
-    with taken, _ended_by_sigterm():
-        when_ready()
-        uvicorn.Server(config).run(sockets=[taken])
+    return uvicorn.Server(config)
 
 
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Leave with status 0 on SIGTERM, which uvicorn gives on when it has closed."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
-
-    before = signal.signal(signal.SIGTERM, leave)
+def most_open_files() -> int:
+    """Return how many files and connections this process may have open at once."""
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        import resource
+    except ImportError:  # not on Windows
+        return _USUAL_OPEN_FILES
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

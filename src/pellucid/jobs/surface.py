@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, Self, TypeVar
 
+from pellucid.analysis.checks import CheckReport, check
+from pellucid.analysis.heads import HeadShares, head_shares
 from pellucid.config import Recipe
 from pellucid.config import load_recipe as read_recipe
 from pellucid.errors import RequestError
-from pellucid.inspection.tracing import trace as make_trace
+from pellucid.figures.plots import Plots
 from pellucid.jobs.models import open_translator
 from pellucid.jobs.train import QuietReporter, TrainOutcome
 from pellucid.jobs.train import train as train_job
+from pellucid.page.notebook import mime_bundle
+from pellucid.page.single_file import StartView, write_page
+from pellucid.tracing import record
+from pellucid.tracing.file import load_trace, save_trace
+from pellucid.tracing.making import trace as make_trace
 from pellucid.translation.translator import Translator
 
-__all__ = ["load", "load_recipe", "trace", "train"]
+__all__ = ["Trace", "load", "load_recipe", "trace", "train"]
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -76,6 +84,10 @@ def _in_words(kinds: type | tuple[type, ...]) -> str:
 def load(path: str | Path, *, device: str = "auto", threads: int = 0) -> Translator:
     """Load a model folder, a run folder, or a folder that was exported to ONNX.
 
+    0 threads leaves the number of this process alone: what ``torch.set_num_threads``, OMP_NUM_THREADS or
+    MKL_NUM_THREADS set, and where nothing did, torch's own, the physical cores that the process may use. A process
+    that is forked afterwards translates with the loaded model on one thread.
+
     Raises:
         BundleError: there is no usable model there; the message says why.
         RequestError: an argument is of another type.
@@ -114,7 +126,97 @@ def load_recipe(path: str | Path, settings: list[str] | tuple[str, ...] = ()) ->
     return read_recipe(Path(path), settings)
 
 
-trace = _takes(translator=Translator, text=str, edits=(list, tuple), level=str, target=(str, _NONE))(make_trace)
+class Trace(record.Trace):
+    """What a model did with a sentence; ``trace["decoder.3.cross_attention.weights"]`` is an array.
+
+    The record itself knows no room above its own. Here every method is one call to the room that does the work, so
+    this class is also the list of what can be done with a trace from Python.
+    """
+
+    @classmethod
+    def of(cls, trace: record.Trace) -> Self:
+        """Return a record with the methods of this class."""
+        return cls(**{field.name: getattr(trace, field.name) for field in fields(trace)})
+
+    @property
+    def plot(self) -> Plots:
+        """Figures for papers: ``trace.plot.attention(layer=5).savefig("fig.pdf")``; requires the extra ``plots``."""
+        return Plots(self)
+
+    def check(self) -> CheckReport:
+        """Test every identity that must hold between the stored numbers; never raises for one that does not."""
+        return check(self)
+
+    def head_shares(self, place: str) -> HeadShares:
+        """Return what each head of an attention, such as ``decoder.3.cross_attention``, adds to its output.
+
+        Raises:
+            RequestError: there is no such attention, or the model is not at hand.
+        """
+        return head_shares(self, place)
+
+    def save(self, path: str | Path) -> None:
+        """Write it all but the model to one file, .npz, that holds numbers and JSON and nothing executable.
+
+        Raises:
+            DataError: the file cannot be written there.
+            StoppedError: the disk is full.
+        """
+        save_trace(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what ``save`` wrote; the model is not at hand until ``attach``.
+
+        Raises:
+            DataError: the file is missing, damaged or no trace.
+        """
+        return cls.of(load_trace(Path(path)))
+
+    def to_html(
+        self,
+        path: str | Path,
+        *,
+        view: str | None = None,
+        kind: str | None = None,
+        layer: int | None = None,
+        heads: Sequence[int] = (),
+        weights: str | None = None,
+    ) -> tuple[str, ...]:
+        """Write the page of this trace as one file that needs no server and no network; return what it leaves out.
+
+        Args:
+            path: of the HTML file.
+            view: what it opens with, such as ``attention``.
+            kind: ``encoder``, ``decoder`` or ``cross``.
+            layer: counted from 0.
+            heads: counted from 0.
+            weights: of the attention: ``none``, of the ``layer`` it opens with, or ``all``; None is as many as fit.
+
+        Raises:
+            RequestError: the view, kind, layer, head or weights do not exist, or the model is not at hand.
+        """
+        start = StartView(view=view, kind=kind, layer=layer, heads=heads)
+        return write_page(self, Path(path), start=start, weights=weights)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+        """Show it in a notebook: the page in a frame, and a text and a picture for what shows no frames."""
+        return mime_bundle(self)
+
+
+def _on_the_surface(make: Callable[_Parameters, record.Trace]) -> Callable[_Parameters, Trace]:
+    """Give what a maker of traces returns the methods of ``pellucid.Trace``."""
+
+    @wraps(make)
+    def made(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> Trace:
+        return Trace.of(make(*args, **kwargs))
+
+    return made
+
+
+trace = _takes(translator=Translator, text=str, edits=(list, tuple), level=str, target=(str, _NONE))(
+    _on_the_surface(make_trace)
+)
 
 
 class _SayingReporter(QuietReporter):

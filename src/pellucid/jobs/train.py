@@ -10,8 +10,7 @@ Read ``pellucid.training.trainer`` for the loop itself.
 from __future__ import annotations
 
 import fcntl
-import signal
-import threading
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -20,23 +19,26 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from safetensors.torch import load_file
 
 from pellucid.bundle import Bundle, load_bundle, save_bundle
-from pellucid.config import Recipe, load_recipe, to_toml
+from pellucid.config import Recipe, to_toml
 from pellucid.durable import DISK
 from pellucid.errors import ConfigError, DataError, StoppedError
-from pellucid.evaluation.metrics import Score, bleu_tokenizer, corpus_score
+from pellucid.evaluation.bleu_words import bleu_tokenizer
+from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.card import write_card
 from pellucid.jobs.prepare import PreparedData, prepare
+from pellucid.jobs.run_folder import mend_model, recorded_facts, refuse_links_in_run
 from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
+from pellucid.signals import raising_on_sigterm
 from pellucid.text.corpus import SentencePair
+from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
-from pellucid.training.checkpoints import list_checkpoints, step_of
+from pellucid.training.checkpoints import list_checkpoints
 from pellucid.training.distributed import Ranks, ranks_of_environment
-from pellucid.training.records import Reporter, SilentReporter, TrainingResult
+from pellucid.training.reporter import Reporter, SilentReporter, TrainingResult
 from pellucid.training.resuming import refuse_changes
 from pellucid.translation.translator import Translator
 
@@ -98,7 +100,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
             model is not the one to start from.
         StoppedError: stopped early; nothing is lost, and the same call continues.
     """
-    with _stopping_on_sigterm(_STOPPED_OUTSIDE):
+    with raising_on_sigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
         return _train(recipe, output, init_from=init_from, reporter=reporter)
 
 
@@ -117,16 +119,21 @@ def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: Jo
     if not ranks.is_first:
         reporter = QuietReporter()
     with _one_at_a_time(output) if ranks.is_first else nullcontext():
-        reporter.message(f"{runtime.device}, {runtime.threads} threads, {runtime.precision}: {runtime.reason}")
+        reporter.message(runtime.to_text())
         for line in languages:
             reporter.message(line)
-        with _stopping_on_sigterm(_STOPPED_PREPARING):
+        with raising_on_sigterm(lambda: StoppedError(_STOPPED_PREPARING)):
             data = _prepare(recipe, output, runtime=runtime, initial=initial, reporter=reporter, ranks=ranks)
         torch.manual_seed(training.seed)
         model = build_model(recipe, data.tokenizer, initial=initial).to(runtime.torch_device())
         if ranks.is_first:
             DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())
         evaluator = ValidationBleu(recipe, data, output / "model")
+        if recipe.training.valid_bleu_sentences:
+            reporter.message(evaluator.to_text())
+        facts = recorded_facts(output)
+        if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
+            mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
         result = trainer.train(
             model,
             data.store,
@@ -143,8 +150,8 @@ def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: Jo
             corpus_weights=[corpus.weight for corpus in recipe.data.train],
             ranks=ranks,
         )
-        if ranks.is_first and not (output / "model" / "model.toml").is_file():
-            _write_lost_model(output, model, result, evaluator)
+        if ranks.is_first:
+            mend_model(output, model, keep=evaluator.keep, is_finished=True, say=reporter.message)
     outcome = TrainOutcome(result, output / "model", time.monotonic() - started)
     reporter.message(outcome.to_text())
     return outcome
@@ -154,22 +161,20 @@ def refuse_occupied(recipe: Recipe, output: Path) -> None:
     """Refuse an output that a run by this recipe may not use, before anything in it is touched.
 
     Raises:
-        DataError: it is a file, or holds a model whose checkpoints are gone.
+        DataError: it is a file, holds links where a run writes, or holds a model whose checkpoints are gone.
         IncompatibleModelError: the run that is there was made with other settings.
     """
     if output.exists() and not output.is_dir():
         raise DataError(f"{output}: is a file; --output names the folder of a run")
+    refuse_links_in_run(output)
     has_begun = bool(list_checkpoints(output / "checkpoints"))
     if not has_begun and any((output / name).exists() for name in ("model.toml", "model/model.toml")):
         raise DataError(
             f"{output}: holds a model but no checkpoints, so its run cannot be continued, and a new run would replace "
             "the model; give another --output, or remove the model"
         )
-    if has_begun and (output / "recipe.toml").is_file():
-        old = load_recipe(output / "recipe.toml")
-        refuse_changes(
-            output, old_settings=_settings_of(old), new_settings=_settings_of(recipe), old_data={}, new_data={}
-        )
+    if (facts := recorded_facts(output)) is not None:
+        refuse_changes(output, old_settings=facts.settings, new_settings=_settings_of(recipe), old_data={}, new_data={})
 
 
 def _settings_of(recipe: Recipe) -> dict[str, object]:
@@ -197,32 +202,6 @@ def _prepare(
     return data or prepared()
 
 
-def _write_lost_model(output: Path, model: Transformer, result: TrainingResult, evaluator: ValidationBleu) -> None:
-    """Write ``model/`` again, which somebody removed from a run that has ended, from the best checkpoint's averages."""
-    folder = output / "checkpoints" / f"step-{result.best_step or 0:08d}"
-    if not folder.is_dir():
-        folder = list_checkpoints(output / "checkpoints")[-1]
-    model.load_state_dict(load_file(folder / "averages.safetensors"))
-    evaluator.keep(model.eval(), {"step": step_of(folder), **result.best})
-
-
-@contextmanager
-def _stopping_on_sigterm(message: str) -> Iterator[None]:
-    """End at once on SIGTERM, with the status that says "the same command continues"; the steps have their own way."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: object) -> None:
-        raise StoppedError(message)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def refuse_incomplete(recipe: Recipe) -> None:
     """Refuse a recipe that names no text, or does not say how long to train; both are said at once.
 
@@ -243,17 +222,24 @@ def refuse_incomplete(recipe: Recipe) -> None:
 
 
 class ValidationBleu:
-    """The evaluator of a run: greedy BLEU on validation sentences and one sample; keeps the best model as a folder."""
+    """The evaluator of a run: greedy BLEU, exact matches and a sample; keeps the best model as a folder."""
 
     def __init__(self, recipe: Recipe, data: PreparedData, folder: Path) -> None:
         self._recipe = recipe
         self._data = data
         self._folder = folder
-        self._tokenizer_choice = bleu_tokenizer(recipe.data.tgt_lang, if_missing="char")
+        targets = (pair.target for pair in data.valid_pairs)
+        self._tokenizer_choice = bleu_tokenizer(recipe.data.tgt_lang, references=targets, if_missing="char")
         self._score: Score | None = None
 
+    def to_text(self) -> str:
+        """Return how BLEU will be counted, in a line for the screen."""
+        choice = self._tokenizer_choice
+        note = f"; note: {choice.note}" if choice.note else ""
+        return f"BLEU of the validations: tokenizer {choice.name}, {choice.reason}{note}"
+
     def __call__(self, model: Transformer) -> Mapping[str, float | str]:
-        """Translate and score; without BLEU sentences there is a sample only."""
+        """Translate and score; without BLEU sentences there is a sample only. ``exact_match`` is a share, 0 to 1."""
         recipe = self._recipe
         wanted = recipe.training.valid_bleu_sentences
         pairs: tuple[SentencePair, ...] = self._data.valid_pairs[: max(wanted, 1)]
@@ -263,6 +249,7 @@ class ValidationBleu:
             config=recipe.translation.model_copy(update={"beam_size": 1, "n_best": 1}),
             source_language=recipe.data.src_lang,
             target_language=recipe.data.tgt_lang,
+            single_sentences=has_single_sentences(self._data.share_of_several_sentences),
         )
         texts = [result.text for result in translator.translate([pair.source for pair in pairs])]
         shown = min(range(len(pairs)), key=lambda i: abs(len(pairs[i].source) - 60))
@@ -276,6 +263,7 @@ class ValidationBleu:
             language = recipe.data.tgt_lang
             self._score = corpus_score(texts, references, target_language=language, tokenizer=self._tokenizer_choice)
             found["bleu"] = self._score.value
+            found["exact_match"] = sum(map(str.__eq__, texts, references)) / len(references)
         return found
 
     def keep(self, model: Transformer, facts: Mapping[str, float | str]) -> None:
@@ -290,13 +278,15 @@ class ValidationBleu:
             target_language=recipe.data.tgt_lang,
             translation=recipe.translation,
             facts=dict(facts),
+            share_of_several_sentences=self._data.share_of_several_sentences,
         )
 
 
 @contextmanager
 def _one_at_a_time(output: Path) -> Iterator[None]:
     """Hold the run folder while it is trained in; the lock goes with the process, however it ends."""
-    with (output / ".lock").open("w") as lock:
+    # Neither followed nor cut: the file of a stranger's folder may be a link or have another name, too.
+    with os.fdopen(os.open(output / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

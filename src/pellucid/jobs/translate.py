@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import tee, zip_longest
 from pathlib import Path
 from typing import Final, TextIO
 
-from pellucid.errors import ConfigError, InterruptedByUser
-from pellucid.jobs.interruption import HeldInterrupt
+from pellucid.config import TranslationConfig
+from pellucid.errors import ConfigError, DataError, InterruptedByUser
 from pellucid.jobs.line_files import is_stream, reading, writing
 from pellucid.jobs.models import open_translator
+from pellucid.signals import HeldInterrupt
+from pellucid.translation.flags import in_order
 from pellucid.translation.hypothesis import Translation
 from pellucid.translation.translator import Translator
 
-__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "translate_file", "translate_lines"]
+__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "PrefixLines", "translate_file", "translate_lines"]
 
 CHUNK_LINES: Final = 1024
 """Lines that are read before their translations are written: they share batches."""
 _REPORTED_PROBLEMS = 20
-_WORTH_SAYING = {"split", "max_length", "unknown"}
 _BAR: Final = "|||"
 
 
@@ -47,14 +50,29 @@ class OutputFormat(StrEnum):
 
 
 @dataclass(frozen=True)
+class PrefixLines:
+    """What the translation of each line begins with, or why it cannot be read; and the name of its file."""
+
+    lines: Iterable[str | ValueError]
+    name: str
+
+
+@dataclass(frozen=True)
 class FileOutcome:
     """What there is to say after a file was translated."""
 
     lines: int
     problems: tuple[str, ...]
     """One sentence for each line that failed, with its number from 1, as editors count."""
+    flags: Mapping[str, int]
+    """How many lines have each flag, in the order of ``translation/flags.py``; a flag that no line has is absent."""
     notes: str
-    """What happened to lines that did not fail: split, ended at the length limit, and so on."""
+    """What else there is to say, or nothing."""
+
+    def flag_summary(self) -> str:
+        """Return one line that counts every flag of the run, or nothing where there is none."""
+        counts = ", ".join(f"{flag} {count:,}" for flag, count in self.flags.items())
+        return f"flagged lines: {counts}" if counts else ""
 
 
 def translate_file(
@@ -63,6 +81,7 @@ def translate_file(
     *,
     output: Path | None,
     format: OutputFormat,
+    prefix_file: str | None = None,
     settings: Sequence[str] = (),
     device: str = "auto",
     threads: int = 0,
@@ -71,22 +90,19 @@ def translate_file(
 ) -> FileOutcome:
     """Translate a file, or standard input for ``-``, to a file or standard output.
 
-    An output file appears whole at the end; until then one that was there before stays as it is.
+    An output file appears whole at the end; until then one that was there before stays as it is. ``prefix_file`` has
+    a line for each line of the input, which its translation begins with.
 
     Raises:
         BundleError: the model cannot be used.
-        DataError: the input cannot be read.
+        DataError: the input or the prefixes cannot be read, or have different numbers of lines.
         ConfigError: a setting is wrong, the format cannot hold what was asked for, or the output cannot be written.
         InterruptedByUser: Ctrl-C; says how many lines are out.
     """
     if chunk_lines < 1:
         raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
     translator = open_translator(model, settings=settings, device=device, threads=threads)
-    if format is OutputFormat.TEXT and translator.config.n_best > 1:
-        raise ConfigError(
-            f"n_best = {translator.config.n_best} does not fit --format text, which holds one line for each line; "
-            "use --format jsonl or --format moses"
-        )
+    _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file)
     written = 0
 
     def advance(done: int) -> None:
@@ -94,13 +110,18 @@ def translate_file(
         written = done
         progress(done)
 
-    with reading(file) as source, writing(output, source=source) as sink:
+    with ExitStack() as opened:
+        source = opened.enter_context(reading(file))
+        prefixes = None if prefix_file is None else opened.enter_context(reading(prefix_file))
+        sources = [source] if prefixes is None else [source, prefixes]
+        sink = opened.enter_context(writing(output, sources=sources))
         try:
             return translate_lines(
                 translator,
                 source.lines(),
                 sink,
                 name=source.name,
+                prefixes=None if prefixes is None else PrefixLines(prefixes.lines(), prefixes.name),
                 format=format,
                 chunk_lines=chunk_lines,
                 progress=advance,
@@ -108,6 +129,18 @@ def translate_file(
         except KeyboardInterrupt:
             sink.flush()
             raise InterruptedByUser(_left_by(written, output)) from None
+
+
+def _refuse_misfits(config: TranslationConfig, file: str, *, format: OutputFormat, prefix_file: str | None) -> None:
+    if format is OutputFormat.TEXT and config.n_best > 1:
+        raise ConfigError(
+            f"n_best = {config.n_best} does not fit --format text, which holds one line for each line; "
+            "use --format jsonl or --format moses"
+        )
+    if prefix_file is not None and config.target_prefix:
+        raise ConfigError("target_prefix and --prefix-file are both given; give one of them")
+    if prefix_file == file == "-":
+        raise ConfigError("the text and --prefix-file are both standard input; name a file for one of them")
 
 
 def _left_by(written: int, output: Path | None) -> str:
@@ -132,21 +165,33 @@ def translate_lines(
     *,
     name: str,
     format: OutputFormat,
+    prefixes: PrefixLines | None = None,
     chunk_lines: int = CHUNK_LINES,
     progress: Callable[[int], None] = lambda done: None,
 ) -> FileOutcome:
-    """Translate lines, each of them text or why it is none; one that fails leaves an empty line and a problem."""
+    """Translate lines, each of them text or why it is none; one that fails leaves an empty line and a problem.
+
+    Raises:
+        DataError: there are more lines than prefixes, or fewer.
+    """
     unreadable: dict[int, str] = {}
     problems: list[str] = []
     flags: Counter[str] = Counter()
     count = ambiguous = 0
-    stream = translator.translate_stream(_readable(lines, unreadable), chunk=chunk_lines)
+    if prefixes is None:
+        stream = translator.translate_stream(_readable(lines, unreadable), chunk=chunk_lines)
+    else:
+        # Both sides are read together, a line each, so that what is wrong with either is the line's.
+        texts, begun = tee(_with_prefixes(lines, prefixes, name, unreadable))
+        stream = translator.translate_stream(
+            (text for text, _ in texts), chunk=chunk_lines, target_prefix=(prefix for _, prefix in begun)
+        )
     with HeldInterrupt() as interruption:
         for count, result in enumerate(stream, start=1):
             error = unreadable.pop(count, None) or result.error
             if error:
                 problems.append(f"{name}, line {count}: {error}")
-            flags.update(set(result.flags) & _WORTH_SAYING)
+            flags.update(result.flags)
             ambiguous += any(_BAR in hypothesis.text for hypothesis in result.alternatives)
             with interruption.held():
                 sink.write(_format(count - 1, result, error, format))
@@ -155,13 +200,12 @@ def translate_lines(
                 progress(count)
         with interruption.held():
             sink.flush()
-    notes = ", ".join(f"{n:,} {'line' if n == 1 else 'lines'} flagged {flag!r}" for flag, n in sorted(flags.items()))
-    if format is OutputFormat.MOSES and ambiguous:
-        notes = "\n".join(filter(None, (notes, _on_bars(ambiguous))))
+    notes = _on_bars(ambiguous) if format is OutputFormat.MOSES and ambiguous else ""
     if len(problems) > _REPORTED_PROBLEMS:
         left = len(problems) - _REPORTED_PROBLEMS
         problems = [*problems[:_REPORTED_PROBLEMS], f"... and {left:,} more lines failed"]
-    return FileOutcome(count, tuple(problems), notes)
+    counts = {flag: flags[flag] for flag in in_order(set(flags))}
+    return FileOutcome(count, tuple(problems), counts, notes)
 
 
 def _readable(lines: Iterable[str | ValueError], unreadable: dict[int, str]) -> Iterator[str | None]:
@@ -171,6 +215,26 @@ def _readable(lines: Iterable[str | ValueError], unreadable: dict[int, str]) -> 
             yield None
         else:
             yield line
+
+
+def _with_prefixes(
+    lines: Iterable[str | ValueError], prefixes: PrefixLines, name: str, unreadable: dict[int, str]
+) -> Iterator[tuple[str | None, str]]:
+    for number, (line, prefix) in enumerate(zip_longest(lines, prefixes.lines), start=1):
+        if line is None or prefix is None:
+            shorter, longer = (name, prefixes.name) if line is None else (prefixes.name, name)
+            raise DataError(
+                f"{shorter} has {number - 1:,} lines, and {longer} has more; "
+                "a file of prefixes has a line for each line of the text, an empty one for no prefix"
+            )
+        if isinstance(line, ValueError):
+            unreadable[number] = str(line)
+        elif isinstance(prefix, ValueError):
+            unreadable[number] = f"{prefixes.name}: {prefix}"
+        else:
+            yield line, prefix
+            continue
+        yield None, ""
 
 
 def _format(index: int, result: Translation, error: str | None, format: OutputFormat) -> str:

@@ -118,12 +118,21 @@ class PastMemory:
 
 
 class LayerCache:
-    """One decoder layer's attention for one new position, with the past of that layer."""
+    """One decoder layer's attention for one new position, with the past of that layer.
+
+    It knows the two memories and not the ``DecoderCache`` that holds it: objects that hold each other wait for
+    Python's garbage collector, and until that comes the buffers of many finished searches stay in memory.
+    """
 
     def __init__(
-        self, cache: DecoderCache, layer: int, attentions: tuple[MultiHeadAttention, MultiHeadAttention]
+        self,
+        past: PastMemory,
+        cross: CrossMemory,
+        layer: int,
+        attentions: tuple[MultiHeadAttention, MultiHeadAttention],
     ) -> None:
-        self._cache = cache
+        self._past = past
+        self._cross_memory = cross
         self._layer = layer
         self._self, self._cross = attentions
         # One product for all three: with few rows a step costs as much as it has kernels.
@@ -136,13 +145,13 @@ class LayerCache:
         rows, _, d_model = hidden.shape
         heads = self._self.num_heads
         projected = functional.linear(hidden, self._weight, self._bias).view(rows, 3, heads, d_model // heads)
-        keys, values = self._cache.past.write(self._layer, projected[:, 1:])
+        keys, values = self._past.write(self._layer, projected[:, 1:])
         context = fused_attention(projected[:, 0, :, None], keys, values, may_attend=None)
         return self._self.combine_heads(context)
 
     def cross_attention(self, hidden: Tensor) -> Tensor:
         """Attend from the new position, [rows, 1, d_model], to the encoder's output."""
-        cross = self._cache.cross
+        cross = self._cross_memory
         groups = hidden.shape[0] // cross.group_size
         queries = self._cross.queries(hidden).view(groups, cross.group_size, hidden.shape[-1])
         keys_values = cross.keys_values[:, self._layer]
@@ -168,7 +177,7 @@ class DecoderCache:
         ]
         self.cross = CrossMemory(torch.stack(keys_values, dim=1), may_attend)
         self.past = PastMemory(self.cross.keys_values)
-        self.layers = [LayerCache(self, layer, pair) for layer, pair in enumerate(attentions)]
+        self.layers = [LayerCache(self.past, self.cross, layer, pair) for layer, pair in enumerate(attentions)]
 
     @property
     def length(self) -> int:

@@ -236,6 +236,8 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
+        if self.source_embedding.weight.is_meta:
+            return  # shapes only; drawing numbers there imports all of torch's compiler, 90 MB (torch 2.13.0)
         deviation = self.config.d_model**-0.5
         for module in self.modules():
             if isinstance(module, nn.Linear):

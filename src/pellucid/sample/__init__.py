@@ -1,7 +1,8 @@
 """Write the embedded corpus: English-French pairs from a synchronous grammar of our own.
 
-`build_corpus` is the whole surface. To read on: `records.py` (what comes out), `corpus.py` (how the splits are made),
-`draft.py` and `templates_pronoun.py` (how a sentence is written), and docs/concepts/sample_grammar.md for the rules.
+Nothing here is taken from a corpus, and nothing trains; ``walkthrough/`` holds the model that ships. `build_corpus` is
+the whole surface. To read on: `records.py` (what comes out), `corpus.py` (how the splits are made), `draft.py` and
+`templates_pronoun.py` (how a sentence is written), and docs/concepts/sample_grammar.md for the rules.
 """
 
 from pellucid.sample.corpus import build_corpus

@@ -1,15 +1,16 @@
-"""The page over HTTP: every path of the page is answered by ``inspection``, and wrapped here. Read ``traces.py`` next.
+"""The page over HTTP: ``page`` answers every path, and the answers are wrapped here. Read ``traces.py`` next.
 
     GET  /                       the page
     GET  /web/...                its modules, styles and texts
-    GET  /api/models...          see inspection/answers_model.py
+    GET  /api/models...          see page/answers_model.py
     POST /api/traces             {model, source, target?, settings?}: the manifest of a new trace
-    GET  /api/traces/{id}...     see inspection/answers_trace.py
+    GET  /api/traces/{id}...     see page/answers_trace.py
     GET  /export/{id}.html, .npz   the page as one file, and the trace
 
 Answers have an ETag, errors are ``{"error": "a sentence"}``; of a trace that is not kept (any more) the status is 410,
-and the page makes it anew. The loop never computes: what takes the model waits in one
-queue, everything else is answered from other threads.
+and the page makes it anew. The loop never computes: what takes the model waits in one queue, everything else is
+answered by a few other threads. What a request may cost is in ``bounds.py``, what a connection may in
+``connections.py``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, TypeVar
 
+import anyio
 import anyio.from_thread
 import anyio.to_thread
 from starlette.applications import Starlette
@@ -33,21 +35,27 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pellucid.errors import ConfigError, PellucidError, RequestError
-from pellucid.inspection.answers import Answer
-from pellucid.inspection.answers_model import model_answer, models_answer
-from pellucid.inspection.answers_trace import TraceRecord, make_record, trace_answer
-from pellucid.inspection.archive import trace_bytes
-from pellucid.inspection.assembly import TEMPLATE, served_page, web_files
-from pellucid.inspection.opened import Catalogue, UnknownPathError
-from pellucid.inspection.single_file import single_file
-from pellucid.inspection.sites import Level
+from pellucid.page.answers import Answer
+from pellucid.page.answers_model import model_answer, models_answer
+from pellucid.page.answers_trace import TraceRecord, make_record, trace_answer
+from pellucid.page.assembly import TEMPLATE, served_page, web_files
+from pellucid.page.catalogue import Catalogue, UnknownPathError
+from pellucid.page.single_file import single_file
+from pellucid.serving.bounds import refuse_heavy, refuse_long
+from pellucid.serving.connections import Limits, PacedAnswers
 from pellucid.serving.gate import Gate, error_response
 from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceGoneError, TraceStore, new_id
+from pellucid.tracing.file import trace_bytes
+from pellucid.tracing.sites import Level
 
 __all__ = ["LARGEST_BODY_BYTES", "create_app"]
 
 LARGEST_BODY_BYTES: Final = 64 << 10
 _SMALLEST_COMPRESSED: Final = 512
+_THREADS: Final = 4
+"""That make answers without the model at once: each holds one answer until there is room to send it."""
+_WORK_TO_KEPT: Final = 2
+"""A trace may take so many times the memory for traces while it is made."""
 _LARGEST_COMPRESSED_OCTETS: Final = 1 << 20
 _FOR_EVER: Final = "private, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
@@ -60,15 +68,23 @@ _MEDIA_TYPES: Final = {
 }
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Result = TypeVar("Result")
 
 
-def create_app(catalogue: Catalogue, *, host: str = "127.0.0.1", trace_memory_bytes: int = 256 << 20) -> ASGIApp:
+def create_app(
+    catalogue: Catalogue,
+    *,
+    host: str = "127.0.0.1",
+    trace_memory_bytes: int = 256 << 20,
+    limits: Limits | None = None,
+) -> ASGIApp:
     """Make the application for some models.
 
     Args:
         catalogue: the models.
         host: what the server listens at; it answers to this name and to those of this machine.
         trace_memory_bytes: traces are kept up to this, the least recently used go first.
+        limits: of what clients may leave unread; the usual ones if unset.
     """
     server = _Server(catalogue, TraceStore(limit_bytes=trace_memory_bytes))
     routes = [
@@ -80,7 +96,8 @@ def create_app(catalogue: Catalogue, *, host: str = "127.0.0.1", trace_memory_by
         Route("/api/traces/{path:path}", _guarded(server.trace)),
         Route("/export/{name}", _guarded(server.export)),
     ]
-    return Gate(Starlette(routes=routes, exception_handlers={HTTPException: _told}), host=host)
+    gate = Gate(Starlette(routes=routes, exception_handlers={HTTPException: _told}), host=host)
+    return PacedAnswers(gate, limits=limits or Limits())
 
 
 class _Server:
@@ -90,6 +107,8 @@ class _Server:
         self._catalogue = catalogue
         self._traces = traces
         self._queue = ComputeQueue()
+        self._threads = anyio.CapacityLimiter(_THREADS)
+        self._opening = anyio.CapacityLimiter(1)
         self._files = {path: content for path, content in web_files().items() if path != TEMPLATE}
         self._page = served_page()
 
@@ -113,16 +132,27 @@ class _Server:
     async def model(self, request: Request) -> Response:
         model_id, _, rest = request.path_params["path"].partition("/")
         query = _query(request)
-        opened = await anyio.to_thread.run_sync(self._catalogue.get, model_id)
+        # A snapshot is read from the disk; those who ask for one wait for each other, and nobody else does.
+        limiter = self._opening if "@" in model_id else self._threads
+        opened = await _in_thread(request, lambda: self._catalogue.get(model_id), limiter)
         return await self._answered(request, lambda: model_answer(opened, rest, query))
 
     async def make_trace(self, request: Request) -> Response:
         wish = _wish(await _body(request))
+        refuse_long(wish.source, wish.target)
         largest = self._traces.limit_bytes // 4
 
         def work() -> TraceRecord:
+            opened = self._catalogue.get(wish.model)
+            refuse_heavy(
+                opened.translator,
+                wish.source,
+                target=wish.target,
+                settings=wish.settings or {},
+                largest_bytes=_WORK_TO_KEPT * self._traces.limit_bytes,
+            )
             record = make_record(
-                self._catalogue.get(wish.model),
+                opened,
                 wish.source,
                 trace_id=new_id(),
                 target=wish.target,
@@ -150,7 +180,7 @@ class _Server:
 
         if record.trace.level is not Level.FULL:  # what is not kept is computed again
             return await self._queue.run(work, is_gone=request.is_disconnected)
-        return await anyio.to_thread.run_sync(work)
+        return await _in_thread(request, work, self._threads)
 
     async def export(self, request: Request) -> Response:
         name, _, suffix = request.path_params["name"].rpartition(".")
@@ -173,7 +203,17 @@ class _Server:
             answer = make()
             return _respond(request, answer, etag=_digest(answer.body))
 
-        return await anyio.to_thread.run_sync(work)
+        return await _in_thread(request, work, self._threads)
+
+
+async def _in_thread(request: Request, work: Callable[[], Result], limiter: anyio.CapacityLimiter) -> Result:
+    """Work in one of the threads of a limiter, unless the client has left when its turn comes."""
+
+    def begin() -> Result:
+        _end_if_gone(request)
+        return work()
+
+    return await anyio.to_thread.run_sync(begin, limiter=limiter)
 
 
 def _file_of(record: TraceRecord) -> Answer:

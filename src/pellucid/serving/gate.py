@@ -17,18 +17,22 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["LOOPBACK_NAMES", "STRICT_POLICY", "Gate", "error_response", "is_loopback"]
+__all__ = ["LOOPBACK_NAMES", "SECURITY_HEADERS", "STRICT_POLICY", "Gate", "error_response", "is_loopback"]
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 STRICT_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """For answers that are no page: they load nothing and run nothing."""
 
-_HEADERS: Final = {
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": STRICT_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+"""Of every answer; a page has a policy of its own."""
+
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 
 def error_response(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
@@ -74,19 +78,18 @@ class Gate:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("Content-Security-Policy", STRICT_POLICY)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope["method"], headers)
+        refusal = self._refusal(scope["method"], scope.get("scheme", "http"), headers)
         if refusal is not None:
             await refusal(scope, receive, send_with_headers)
         else:
             await self._app(scope, receive, send_with_headers)
 
-    def _refusal(self, method: str, headers: Headers) -> Response | None:
+    def _refusal(self, method: str, scheme: str, headers: Headers) -> Response | None:
         host = headers.get("host", "")
         if not self._is_own(host):
             return error_response(
@@ -96,9 +99,12 @@ class Gate:
             )
         if method in {"GET", "HEAD"}:
             return None
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return error_response(403, f"a page of {origin[:100]!r} may not ask this server; use the page it serves")
+        own = _origin(f"{scheme}://{host}")
+        for origin in headers.getlist("origin"):  # a program sends none
+            if own is None or _origin(origin) != own:
+                return error_response(
+                    403, f"a page of {origin[:100]!r} may not ask this server; use the page it serves"
+                )
         return None
 
     def _is_own(self, host: str) -> bool:
@@ -107,6 +113,17 @@ class Gate:
         except ValueError:
             return False
         return name in self._hosts or (self._takes_numbers and _is_address(name))
+
+
+def _origin(text: str) -> tuple[str, str, int] | None:
+    """Return scheme, name and port of an origin; None of ``null`` and of what is malformed."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port or _USUAL_PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    has_more = parts.path or parts.query or parts.fragment or "@" in parts.netloc
+    return None if has_more or not parts.hostname else (parts.scheme, parts.hostname, port)
 
 
 def _is_address(name: str) -> bool:

@@ -12,8 +12,8 @@ import anyio
 import anyio.to_thread
 
 from pellucid.errors import RequestError
-from pellucid.inspection.answers_trace import TraceRecord
-from pellucid.inspection.opened import UnknownPathError
+from pellucid.page.answers_trace import TraceRecord
+from pellucid.page.catalogue import UnknownPathError
 
 __all__ = ["BusyError", "ClientGoneError", "ComputeQueue", "TraceGoneError", "TraceStore", "new_id"]
 

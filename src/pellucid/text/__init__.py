@@ -1,5 +1,6 @@
-"""From files to batches of token ids; numpy only.
+"""From files to batches of token ids.
 
-``lines`` → ``corpus`` → ``cleaning`` → ``normalisation`` → ``vocabulary`` → ``segmenter`` → ``tokenizer``
-→ ``store`` → ``batching``. Each file says which to read next.
+numpy only: nothing here imports torch or knows a model. Reading order: ``lines`` → ``corpus`` → ``cleaning`` →
+``normalisation`` → ``vocabulary`` → ``segmenter`` → ``tokenizer`` → ``tags`` → ``sentences`` → ``store`` →
+``batching``.
 """

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pellucid.config import CleaningConfig
 from pellucid.text.corpus import SentencePair
+from pellucid.text.normalisation import is_blank
 
 __all__ = ["FILTERS", "Cleaner", "CleaningReport"]
 
@@ -28,8 +29,8 @@ Filter = Callable[[SentencePair, CleaningConfig], bool]
 
 
 def is_empty(pair: SentencePair, config: CleaningConfig) -> bool:
-    """Tell whether a side holds nothing but white space."""
-    return config.drop_empty and not (pair.source.strip() and pair.target.strip())
+    """Tell whether a side shows nothing: white space and invisible characters alone."""
+    return config.drop_empty and (is_blank(pair.source) or is_blank(pair.target))
 
 
 def is_too_long(pair: SentencePair, config: CleaningConfig) -> bool:

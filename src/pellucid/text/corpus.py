@@ -3,7 +3,7 @@
 ``read_pairs`` reads one corpus. ``verify_corpora`` goes once over every file of a run and reports all
 problems together, so that nothing is found out after an hour of training. TSV has no quoting and no
 header: columns are what stands between tabs. A JSON line is an object with two strings.
-Read ``lines.py`` for what a line is, ``cleaning.py`` next.
+Read ``lines.py`` for what a line is, ``notices.py`` next.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -22,11 +22,13 @@ import numpy as np
 
 from pellucid.config import CorpusConfig, DataConfig, InvalidUtf8
 from pellucid.errors import DataError
-from pellucid.text.lines import LineReader, read_lines
+from pellucid.text.lines import TOO_LONG, LineReader, read_lines
+from pellucid.text.notices import SideNotices, notes_on
 
 __all__ = ["CorpusFacts", "FileFacts", "SentencePair", "read_lines", "read_pairs", "verify_corpora"]
 
 MAX_PROBLEMS_PER_FILE: Final = 5
+ROWS_AT_ONCE: Final = 4096
 BAD_JSON_TEXT: Final = "NUL character or lone surrogate"
 Report = Callable[[int | None, str], None]
 _UNWRITABLE: Final = re.compile("[\x00\ud800-\udfff]")
@@ -65,12 +67,14 @@ class CorpusFacts:
     pairs: int
     """Pairs that ``read_pairs`` will yield."""
     skipped: dict[str, int]
-    """Lines left out under the policy ``skip``, by reason; ``pairs`` and these add up to the lines."""
+    """Lines left out by the policy, by reason; ``pairs`` and these add up to the lines."""
     sha256: str
     """Of the only file, or of the two files' digests."""
     replaced: int
     """Lines changed under the policy ``replace``."""
     files: tuple[FileFacts, ...]
+    notes: tuple[str, ...]
+    """What is odd about the text though it is allowed, a sentence each."""
 
 
 def read_pairs(corpus: CorpusConfig, *, index: int, invalid_utf8: InvalidUtf8) -> Iterator[SentencePair]:
@@ -187,7 +191,7 @@ def verify_corpora(data: DataConfig) -> tuple[CorpusFacts, ...]:
     facts: list[CorpusFacts] = []
     for corpus in (*data.train, *((data.valid,) if data.valid else ())):
         found = _Problems()
-        verified = _verify(corpus, data.invalid_utf8, found)
+        verified = _verify(corpus, data, found)
         problems += found.lines()
         if verified is not None:
             facts.append(verified)
@@ -228,17 +232,17 @@ class _Problems:
         return found + self._plain
 
 
-def _verify(corpus: CorpusConfig, invalid_utf8: InvalidUtf8, problems: _Problems) -> CorpusFacts | None:
-    readers = [LineReader(p, invalid_utf8=invalid_utf8, report=problems.of_file(p)) for p in corpus.paths()]
+def _verify(corpus: CorpusConfig, data: DataConfig, problems: _Problems) -> CorpusFacts | None:
+    readers = [LineReader(p, invalid_utf8=data.invalid_utf8, report=problems.of_file(p)) for p in corpus.paths()]
+    notices = [SideNotices(name) for name in _side_names(corpus)]
     complete = True
-    for reader in readers:
+    for number, reader in enumerate(readers):
         try:
             if corpus.src is None:
-                for _ in _Rows(corpus, reader, problems.of_file(reader.path)).read():
-                    pass
+                _see_rows(_Rows(corpus, reader, problems.of_file(reader.path)), notices)
             else:
-                for _ in reader.blocks():
-                    pass
+                for block in reader.blocks():
+                    notices[number].see(block)
         except DataError as error:
             problems.add(str(error))
             complete = False
@@ -247,27 +251,51 @@ def _verify(corpus: CorpusConfig, invalid_utf8: InvalidUtf8, problems: _Problems
         problems.add(_unequal(readers[0].path, readers[1].path, *counts) + _drift(readers[0].path, readers[1].path))
     if problems:
         return None
-    return _facts(corpus, readers, problems)
+    return _facts(corpus, readers, problems, notes=notes_on(notices, languages=(data.src_lang, data.tgt_lang)))
 
 
-def _facts(corpus: CorpusConfig, readers: list[LineReader], problems: _Problems) -> CorpusFacts | None:
-    bad: dict[int, str] = {}
-    for reader in reversed(readers):
-        bad |= reader.bad_lines
+def _side_names(corpus: CorpusConfig) -> list[str]:
+    if corpus.tsv is not None:
+        return [f"{corpus.tsv}, column {column}" for column in (corpus.src_column, corpus.tgt_column)]
+    if corpus.jsonl is not None:
+        return [f"{corpus.jsonl}, key {key!r}" for key in (corpus.src_key, corpus.tgt_key)]
+    return [str(path) for path in corpus.paths()]
+
+
+def _see_rows(rows: _Rows, notices: Sequence[SideNotices]) -> None:
+    waiting = rows.read()
+    while some := [sides for _, sides in islice(waiting, ROWS_AT_ONCE)]:
+        pairs = [sides for sides in some if sides is not None]
+        for number, side in enumerate(notices):
+            side.see([pair[number] for pair in pairs])
+
+
+def _facts(
+    corpus: CorpusConfig, readers: list[LineReader], problems: _Problems, *, notes: tuple[str, ...]
+) -> CorpusFacts | None:
     skips = readers[0].invalid_utf8 is InvalidUtf8.SKIP
-    pairs = readers[0].num_lines - (len(bad) if skips else 0)
+    left_out: dict[int, str] = {}
+    replaced: set[int] = set()
+    for reader in reversed(readers):  # of two reasons, the source side's is told
+        for line, reason in reader.bad_lines.items():
+            if skips or reason == TOO_LONG:
+                left_out[line] = reason
+            else:
+                replaced.add(line)
+    pairs = readers[0].num_lines - len(left_out)
     if pairs == 0:
-        problems.add(f"{readers[0].path}: all {len(bad)} lines are skipped as bad; is the file UTF-8?")
+        problems.add(f"{readers[0].path}: all {len(left_out)} lines are skipped as bad; is the file UTF-8?")
         return None
     digests = [reader.sha256 for reader in readers]
     both = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
     return CorpusFacts(
         label=corpus.label(),
         pairs=pairs,
-        skipped=dict(Counter(bad.values())) if skips else {},
+        skipped=dict(Counter(left_out.values())),
         sha256=both,
-        replaced=0 if skips else len(bad),
+        replaced=len(replaced - left_out.keys()),
         files=tuple(FileFacts(r.path, r.num_lines, r.sha256, r.had_byte_order_mark, r.compression) for r in readers),
+        notes=notes,
     )
 
 

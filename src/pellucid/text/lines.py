@@ -1,32 +1,32 @@
-r"""Read the lines of one text file exactly: plain, gzip or xz; what was wrong is said with file and line.
+r"""Read the lines of one text file exactly, compressed or not; what was wrong is said with file and line.
 
 A line ends at the byte ``\n`` and nowhere else (``str.splitlines`` also breaks at U+2028, U+0085,
 ``\x0b`` and others, and would shift every later pair of a parallel corpus); one ``\r`` before it is
-stripped, and so is a byte order mark at the start of the file. The first bytes of a file decide
-whether it is compressed, not its name. Lines are counted from 0 in records and from 1 in messages.
-Read ``corpus.py`` next.
+stripped, and so is a byte order mark at the start of the file. A file without ``\n`` whose lines end in ``\r``
+alone is refused, and a line of more than ``MAX_LINE_BYTES`` is a bad line, so that memory stays bounded.
+Lines are counted from 0 in records and from 1 in messages. Read ``corpus.py`` next.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import lzma
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
 from pellucid.config import InvalidUtf8
 from pellucid.errors import DataError
+from pellucid.text.compression import NO_COMPRESSION, open_compressed, telling_damage
 
-__all__ = ["LineReader", "read_lines"]
+__all__ = ["BYTE_ORDER_MARK", "MAX_LINE_BYTES", "TOO_LONG", "LineReader", "read_lines", "refuse_other_text"]
 
+MAX_LINE_BYTES: Final = 1 << 24
+"""Most bytes of a line, its end aside; never below ``BLOCK_BYTES``."""
 BLOCK_BYTES: Final = 1 << 18
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 INVALID: Final = "invalid UTF-8"
 NUL: Final = "NUL character"
-_BY_SUFFIX: Final = {".gz": "gzip", ".xz": "xz"}
+TOO_LONG: Final = "line too long"
 Report = Callable[[int | None, str], None]
 
 
@@ -40,11 +40,27 @@ def read_lines(path: Path, *, invalid_utf8: InvalidUtf8) -> Iterator[str | None]
         yield from block
 
 
+def refuse_other_text(name: str | Path, first: bytes) -> None:
+    r"""Refuse text whose first bytes, a block or a line, say that it is no UTF-8 with lines that end in ``\n``.
+
+    Raises:
+        DataError: it is UTF-16, or its lines end in ``\r`` alone.
+    """
+    if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(f"{name}: the file is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
+    if b"\n" not in first and b"\r" in first[:-1]:  # the last byte may be the first half of \r\n
+        raise DataError(
+            f"{name}: its lines end in \\r alone, as old Macintosh programs write them, so that all of it would be one "
+            "line; convert it (tr '\\r' '\\n' < OLD > NEW)"
+        )
+
+
 class LineReader:
     """One pass over the lines of a file, and the facts of that pass.
 
-    A line with invalid UTF-8 or a NUL character is a bad line. ``strict``: an error. ``replace``: each
-    offending byte becomes U+FFFD. ``skip``: the line becomes ``None``, so that parallel files stay aligned.
+    A line with invalid UTF-8 or a NUL character, or of more than ``MAX_LINE_BYTES``, is a bad line. ``strict``: an
+    error. ``replace``: each offending byte becomes U+FFFD. ``skip``: the line becomes ``None``, so that parallel
+    files stay aligned; a line that is too long does so under ``replace``, too.
 
     Args:
         path: the file.
@@ -58,7 +74,7 @@ class LineReader:
         self.invalid_utf8 = invalid_utf8
         self.num_lines = 0
         self.had_byte_order_mark = False
-        self.compression = "none"
+        self.compression = NO_COMPRESSION
         self.bad_lines: dict[int, str] = {}
         """Reason of every bad line that ``replace`` or ``skip`` met, by line."""
         self._report = report or self._raise
@@ -76,44 +92,48 @@ class LineReader:
             DataError: the file cannot be read, is empty or damaged; or a bad line, see the class.
         """
         for raw in self._raw_blocks():
-            block = self._decode(raw)
+            block = self._too_long() if raw is None else self._decode(raw)
             self.num_lines += len(block)
             yield block
         if self.num_lines == 0:
             raise DataError(f"{self.path}: is empty; give a file with one sentence per line")
 
-    def _raw_blocks(self) -> Iterator[bytes]:
-        """Yield whole lines, some hundred kilobytes at a time; only the last block may lack its newline."""
-        pending: list[bytes] = []
-        try:
-            with self._open() as stream:
-                is_first = True
-                while chunk := stream.read(BLOCK_BYTES):
-                    self._hash.update(chunk)
-                    if is_first:
-                        chunk, is_first = self._without_mark(chunk), False
-                    head, newline, tail = chunk.rpartition(b"\n")
-                    if newline:
-                        pending.append(head + newline)
-                        yield b"".join(pending)
-                        pending = []
-                    if tail:
-                        pending.append(tail)  # joined once, so that a line of many megabytes stays linear
-        except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-            raise DataError(
-                f"{self.path}: the {self.compression} data is truncated or damaged after line "
-                f"{self.num_lines:,} ({error}); fetch or compress the file again"
-            ) from None
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be read: {error.strerror or error}") from None
-        if pending:
-            yield b"".join(pending)
+    def _raw_blocks(self) -> Iterator[bytes | None]:
+        """Yield whole lines, some hundred kilobytes at a time; only the last block may lack its newline.
 
-    def _without_mark(self, chunk: bytes) -> bytes:
-        self.had_byte_order_mark = chunk.startswith(BYTE_ORDER_MARK)
-        if chunk[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise DataError(f"{self.path}: the file is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
-        return chunk.removeprefix(BYTE_ORDER_MARK)
+        None stands for a line that is too long; no more of it than ``MAX_LINE_BYTES`` and a block is in memory.
+        """
+        pending: list[bytes] = []  # of a line that has begun; joined once, so that long lines stay linear
+        size = 0  # of that line, with what was thrown away of it
+        for chunk in self._chunks():
+            head, newline, tail = chunk.rpartition(b"\n")
+            if newline:
+                first, more, rest = head.partition(b"\n")
+                if size + len(first) > MAX_LINE_BYTES:
+                    yield None
+                    if more:
+                        yield rest + newline
+                else:
+                    yield b"".join((*pending, head, newline))
+                pending, size = [], 0
+            size += len(tail)
+            pending.append(tail)
+            if size > MAX_LINE_BYTES:
+                pending = []
+        if size:
+            yield None if size > MAX_LINE_BYTES else b"".join(pending)
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Yield the plain bytes of the file without its byte order mark."""
+        with telling_damage(self.path, lambda: self.compression, lines=lambda: self.num_lines), self._open() as stream:
+            is_first = True
+            while chunk := stream.read(BLOCK_BYTES):
+                self._hash.update(chunk)
+                if is_first:
+                    refuse_other_text(self.path, chunk)
+                    self.had_byte_order_mark = chunk.startswith(BYTE_ORDER_MARK)
+                    chunk, is_first = chunk.removeprefix(BYTE_ORDER_MARK), False
+                yield chunk
 
     def _open(self) -> BinaryIO:
         path = self.path
@@ -123,20 +143,17 @@ class LineReader:
             raise DataError(f"{path}: no such file; looked for it at {path.absolute()}")
         if not path.is_file():
             raise DataError(f"{path}: is not a regular file; corpora are read more than once, so write it to disk")
-        with path.open("rb") as stream:
-            magic = stream.read(6)
-        if magic.startswith(b"\x1f\x8b"):
-            self.compression = "gzip"
-            return cast(BinaryIO, gzip.open(path, "rb"))
-        if magic.startswith(b"\xfd7zXZ\x00"):
-            self.compression = "xz"
-            return cast(BinaryIO, lzma.open(path, "rb"))
-        if magic and (expected := _BY_SUFFIX.get(path.suffix)):
-            raise DataError(
-                f"{path}: is named {path.suffix} but its first bytes are not {expected} data; rename it if it is "
-                "plain text, or fetch it again"
-            )
-        return path.open("rb")
+        opened = open_compressed(path)
+        self.compression = opened.compression
+        return opened.stream
+
+    def _too_long(self) -> list[str | None]:
+        told = f"the line has more than {MAX_LINE_BYTES:,} bytes, which is no sentence; cut or remove it"
+        if self.invalid_utf8 is InvalidUtf8.STRICT:
+            self._report(self.num_lines, f"{told}, or for training set data.invalid_utf8 = 'skip'")
+        else:
+            self.bad_lines[self.num_lines] = TOO_LONG
+        return [None]
 
     def _decode(self, raw: bytes) -> list[str | None]:
         if b"\x00" in raw:

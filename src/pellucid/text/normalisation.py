@@ -1,28 +1,84 @@
-"""The one declared change made to text before it is cut into pieces.
+"""The one declared change made to text before it is cut into pieces: for training, translating, scoring and tracing.
 
-Unicode NFC writes "é" in one way only, so that the same word gives the same pieces whatever keyboard
-it was typed on; it changes nothing that a reader can see. SentencePiece's own default (NFKC with extras)
-would rewrite full-width punctuation and no-break spaces, which Chinese, Japanese and French need.
+Three steps, which change nothing that a reader of the text would miss:
+
+1. **Invisible characters go**: control characters (Unicode category Cc, white space aside), the soft hyphen
+   U+00AD, the zero-width space U+200B, the word joiner and invisible operators U+2060 to U+2064, the byte order
+   mark U+FEFF, the deprecated U+206A to U+206F, the annotation marks U+FFF9 to U+FFFB, and those below where their
+   script does not need them. What a script needs is decided by the characters around, so no setting is required:
+
+   - the joiners U+200C and U+200D (and U+180E) stay beside a letter of a script that joins or stacks its letters
+     (Arabic, Syriac, Mongolian, the Indic scripts ...); U+200D also stays between two emoji;
+   - the zero-width space stays between two letters of Thai, Lao, Tibetan, Myanmar or Khmer, which it parts into words;
+   - direction marks (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069) stay in a text that has a
+     right-to-left letter;
+   - tag characters (U+E0020 to U+E007F) stay behind the black flag U+1F3F4, whose region they spell.
+
+2. **Unicode NFC** writes "é" in one way only, so that the same word gives the same pieces whatever keyboard it was
+   typed on. SentencePiece's own default (NFKC with extras) would rewrite full-width punctuation and no-break
+   spaces, which Chinese, Japanese and French need.
+
+3. **White space is folded**: none at the ends, one space for every run of it, and for every single character of it
+   but these: a no-break space (U+00A0, U+202F) stays unless it stands between two letters, because French sets it
+   before « : » and many languages set it in "10 000", and an ideographic space (U+3000) stays beside a wide character.
+
 Read ``vocabulary.py`` next.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Final, Literal
 
 from pellucid.errors import RequestError
 
-__all__ = ["FORMS", "Form", "Normaliser"]
+__all__ = ["FORMS", "Form", "Normaliser", "is_blank", "refuse_surrogates", "tidy", "without_invisible"]
 
 Form = Literal["nfc", "none"]
 FORMS: Final[tuple[Form, ...]] = ("nfc", "none")
 
+_JOINERS: Final = frozenset("\u200c\u200d\u180e")
+_ZERO_WIDTH_JOINER: Final = "\u200d"
+_ZERO_WIDTH_SPACE: Final = "\u200b"
+_BLACK_FLAG: Final = "\U0001f3f4"
+_DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_FLAG_TAGS: Final = range(0xE0020, 0xE0080)
+# The control characters that are left out here (\t to \r, \x1c to \x1f, \x85) are white space.
+_INVISIBLE: Final = re.compile(
+    "[\\x00-\\x08\\x0e-\\x1b\\x7f-\\x84\\x86-\\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\U000e0001\U000e0020-\U000e007f]+"
+)
+_RIGHT_TO_LEFT: Final = re.compile(
+    "[\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
+_JOINING: Final = re.compile(
+    "[\u0600-\u061b\u061d-\u0dff\u1000-\u109f\u1780-\u180d\u180f-\u18af\u1a20-\u1c4f\u1cd0-\u1cff\ua800-\ua8ff"
+    "\ua980-\ua9ff\uaa60-\uaa7f\uabc0-\uabff\ufb50-\ufdff\ufe70-\ufefc\U00010d00-\U00010d3f\U00011000-\U00011fff"
+    "\U0001e900-\U0001e95f]"
+)
+_WORDS_RUN_ON: Final = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1980-\u19df\u1a20-\u1aaf\uaa60-\uaadf]")
+_EMOJI: Final = re.compile("[\u00a9\u00ae\u20e3\u2190-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]")
+
+_ODD_SPACE: Final = re.compile(r"\s{2,}|[^\S ]")
+_NO_BREAK: Final = frozenset("\u00a0\u202f")
+_IDEOGRAPHIC_SPACE: Final = "\u3000"
+_FIRST_WIDE: Final = "\u2e80"
+
+# Sorting marks into their order is quadratic in CPython (a second for 40,000 marks), so long runs are sorted here.
+# No mark is a letter or a digit; the pattern may find other symbols too, which does no harm.
+_LONG_RUN_OF_MARKS: Final = re.compile(r"[^\x00-\x7f\w\s]{32,}")
+
 
 @dataclass(frozen=True)
 class Normaliser:
-    """A function from text to text, written down by name in ``tokenizer.json``; idempotent."""
+    """A function from text to text, written down by name in ``tokenizer.json``; idempotent.
+
+    The form ``none`` leaves step 2 out, for models made elsewhere.
+    """
 
     form: Form = "nfc"
     lowercase: bool = False
@@ -31,30 +87,131 @@ class Normaliser:
         """Return the text as the segmenter sees it."""
         if self.lowercase:
             text = text.lower()
-        return unicodedata.normalize("NFC", text) if self.form == "nfc" else text
+        text = without_invisible(text)
+        return _folded(_nfc(text) if self.form == "nfc" else text)
 
-    def all(self, texts: list[str]) -> list[str]:
+    def all(self, texts: Sequence[str]) -> list[str]:
         """Return many texts normalised.
 
         Raises:
             RequestError: a text holds a lone surrogate, which is no character and has no UTF-8 form.
         """
-        normalised = [self(text) for text in texts]
-        try:
-            "".join(normalised).encode("utf-8")
-        except UnicodeEncodeError:
-            _raise_at_surrogate(texts)
-        return normalised
+        refuse_surrogates(texts)
+        return [self(text) for text in texts]
 
 
-def _raise_at_surrogate(texts: list[str]) -> None:
-    for index, text in enumerate(texts):
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise RequestError(
-                f"text {index}: character {error.start} is the lone surrogate U+{ord(text[error.start]):04X}, which is "
-                "no character; the text was decoded wrongly somewhere, so remove it (texts and characters from 0)"
-            ) from None
-    # Two halves at the seam of two texts would make a pair only in UTF-16; in a Python string they stay two.
-    raise RequestError("a text holds a lone surrogate, which is no character; remove it")
+def tidy(text: str) -> str:
+    """Return a text after steps 1 and 3: without what nobody sees, its white space folded."""
+    return _folded(without_invisible(text))
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text shows nothing: white space and invisible characters alone."""
+    return not without_invisible(text).strip()
+
+
+def without_invisible(text: str) -> str:
+    """Return a text after step 1, its white space as it was."""
+    if text.isprintable():  # nearly every text: nothing in it is invisible
+        return text
+    has_right_to_left = _RIGHT_TO_LEFT.search(text) is not None
+    return _INVISIBLE.sub(lambda found: _needed(found, has_right_to_left=has_right_to_left), text)
+
+
+def _needed(found: re.Match[str], *, has_right_to_left: bool) -> str:
+    """Return what a script needs of a run of invisible characters.
+
+    It depends on the run's ends and on the characters outside of it, which all stay; so a second time changes nothing.
+    """
+    run, text = found[0], found.string
+    before, after = text[max(found.start() - 1, 0) : found.start()], text[found.end() : found.end() + 1]
+    kept = _directions_and_tags(run, has_right_to_left=has_right_to_left, before=before)
+    if _ZERO_WIDTH_SPACE in run and _WORDS_RUN_ON.match(before) and _WORDS_RUN_ON.match(after):
+        kept.add(run.index(_ZERO_WIDTH_SPACE))
+    if run[0] in _JOINERS and _JOINING.match(before):
+        kept.add(0)
+    if run[-1] in _JOINERS and _JOINING.match(after):
+        kept.add(len(run) - 1)
+    if run == _ZERO_WIDTH_JOINER and _EMOJI.match(before) and _EMOJI.match(after):
+        kept.add(0)
+    return "".join(run[place] for place in sorted(kept))
+
+
+def _directions_and_tags(run: str, *, has_right_to_left: bool, before: str) -> set[int]:
+    """Return the places of the direction marks and flag tags that stay."""
+    is_flag = before == _BLACK_FLAG
+    if not has_right_to_left and not is_flag:
+        return set()
+    return {
+        place
+        for place, character in enumerate(run)
+        if (has_right_to_left and character in _DIRECTIONS) or (is_flag and ord(character) in _FLAG_TAGS)
+    }
+
+
+def _folded(text: str) -> str:
+    """Return a text after step 3."""
+    if text.isprintable() and "  " not in text:  # of all white space, only the space is printable
+        return text.strip(" ")
+    return _ODD_SPACE.sub(_space_for, text).strip()
+
+
+def _space_for(found: re.Match[str]) -> str:
+    space, text = found[0], found.string
+    before, after = text[max(found.start() - 1, 0) : found.start()], text[found.end() : found.end() + 1]
+    if space in _NO_BREAK and not (_is_of_a_word(before) and _is_of_a_word(after)):
+        return space
+    if space == _IDEOGRAPHIC_SPACE and max(before, after) >= _FIRST_WIDE:
+        return space
+    return " "
+
+
+def _is_of_a_word(character: str) -> bool:
+    return character.isalpha() or (character != "" and unicodedata.category(character)[0] == "M")
+
+
+def _nfc(text: str) -> str:
+    """Return a text in NFC, in a time that is linear in its length."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", _LONG_RUN_OF_MARKS.sub(_in_canonical_order, text))
+
+
+def _in_canonical_order(found: re.Match[str]) -> str:
+    """Return a run of marks, taken apart and in the order that NFC gives them.
+
+    Unicode Standard Annex 15, section 1.3: marks are sorted by their combining class, equal ones keep their order.
+    """
+    apart = chain.from_iterable(unicodedata.normalize("NFD", character) for character in found[0])
+    groups = groupby(apart, key=lambda character: unicodedata.combining(character) > 0)
+    return "".join(chain.from_iterable(_by_class(group) if are_marks else group for are_marks, group in groups))
+
+
+def _by_class(marks: Iterable[str]) -> Iterable[str]:
+    classes: dict[int, list[str]] = {}
+    for mark in marks:
+        classes.setdefault(unicodedata.combining(mark), []).append(mark)
+    return chain.from_iterable(classes[number] for number in sorted(classes))
+
+
+def refuse_surrogates(texts: Sequence[str]) -> None:
+    """Refuse texts that have no UTF-8 form.
+
+    Raises:
+        RequestError: a text holds a lone surrogate, with its place.
+    """
+    try:
+        "".join(texts).encode("utf-8")
+    except UnicodeEncodeError:
+        for index, text in enumerate(texts):
+            _refuse_surrogate(index, text)
+
+
+def _refuse_surrogate(index: int, text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            f"text {index}: character {error.start} is the lone surrogate U+{ord(text[error.start]):04X}, which is "
+            "no character; the text was decoded wrongly somewhere, so remove it (texts and characters from 0)"
+        ) from None

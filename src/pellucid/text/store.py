@@ -8,7 +8,6 @@ It is derived from the corpora: a store that does not match is written again. Re
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -22,18 +21,30 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.durable import DISK, sha256_of
+from pellucid.durable import DISK, sha256_of, shortage_of
 from pellucid.errors import DataError, StoppedError
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import Tokenizer
+from pellucid.text.unknown import UnknownCounter, UnknownPieces
+from pellucid.untrusted import parse_json, read_at_most, shown
 
 __all__ = ["TokenStore", "write_store"]
 
 FORMAT_VERSION: Final = 1
 INDEX_FILE: Final = "index.json"
 CHUNK_PAIRS: Final = 4096
+LARGEST_INDEX_BYTES: Final = 1 << 20
 IDS_BELOW_16_BITS: Final = 1 << 16
-_COLUMNS: Final = ("source.ids", "target.ids", "source.offsets", "target.offsets", "line", "corpus")
+_SIDES: Final = ("source", "target")
+_TYPES: Final = {
+    "source.ids": ("<u2", "<u4"),
+    "target.ids": ("<u2", "<u4"),
+    "source.offsets": ("<i8",),
+    "target.offsets": ("<i8",),
+    "line": ("<i8",),
+    "corpus": ("<u2",),
+}
+_COLUMNS: Final = tuple(_TYPES)
 
 
 class TokenStore:
@@ -57,26 +68,39 @@ class TokenStore:
         """Target pieces of each row, without specials; int64 [rows]."""
         self.left_out = _integer(index, "left_out")
         """Pairs left out for having more than ``max_length`` tokens on a side, end of sentence included."""
+        table = index.get("unknown")
+        counts = table if isinstance(table, dict) else {}
+        self.unknown = tuple(UnknownPieces.from_table(side, counts.get(side, {})) for side in _SIDES)
+        """The unknown pieces of source and target."""
         self.fingerprint = str(index.get("fingerprint", ""))
         """Digest of the contents."""
 
     @staticmethod
     def open(folder: Path) -> TokenStore:
-        """Open a store and check that its files have the sizes that its index states.
+        """Open a store; check that its files have the sizes that its index states and that its rows lie in them.
 
         Raises:
             DataError: no store, a damaged one, or one of another format; remove the folder to make it anew.
         """
         path = folder / INDEX_FILE
         try:
-            index = json.loads(path.read_text(encoding="utf-8"))
+            index = parse_json(read_at_most(path, LARGEST_INDEX_BYTES))
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror}); remove {folder} to make it anew") from None
-        except (ValueError, RecursionError):
+        except ValueError:
             raise DataError(f"{path}: is not JSON; remove {folder} to make it anew") from None
         if not isinstance(index, dict) or index.get("format_version") != FORMAT_VERSION or index.get("variants") != 1:
             raise DataError(f"{path}: is no token store of format {FORMAT_VERSION}; remove {folder} to make it anew")
-        return TokenStore(folder, index, {name: _map(folder, index, name) for name in _COLUMNS})
+        columns = {name: _map(folder, index, name) for name in _COLUMNS}
+        rows = len(columns["line"])
+        for side in ("source", "target"):
+            offsets = columns[f"{side}.offsets"]
+            ends = (int(offsets[0]), int(offsets[-1])) if len(offsets) else ()
+            if ends != (0, len(columns[f"{side}.ids"])) or len(offsets) != rows + 1 or (np.diff(offsets) < 0).any():
+                raise DataError(f"{folder}: its {side} rows lie outside of its ids; remove {folder} to make it anew")
+        if len(columns["corpus"]) != rows:
+            raise DataError(f"{folder}: not every row has a corpus; remove {folder} to make it anew")
+        return TokenStore(folder, index, columns)
 
     def __len__(self) -> int:
         return len(self.line)
@@ -89,17 +113,27 @@ class TokenStore:
         """Return the target piece ids of a row."""
         return self._target[self._target_offsets[row] : self._target_offsets[row + 1]]
 
-    def verify(self) -> None:
-        """Read every file and compare its digest with the index.
+    def verify(self, *, source_vocab_size: int, target_vocab_size: int) -> None:
+        """Read every file and compare its digest with the index, and its ids with the sizes of the vocabularies.
 
         Raises:
-            DataError: a file was changed or damaged.
+            DataError: a file was changed or damaged, or an id is no piece's.
         """
         table = self.index.get("columns")
         for name in _COLUMNS:
             stated = table[name]["sha256"] if isinstance(table, dict) else None
             if sha256_of(self.folder / name) != stated:
                 raise DataError(f"{self.folder / name}: is damaged; remove {self.folder} to make it anew")
+        for name, ids, size in (
+            ("source.ids", self._source, source_vocab_size),
+            ("target.ids", self._target, target_vocab_size),
+        ):
+            most = int(ids.max()) if len(ids) else -1
+            if most >= size:
+                raise DataError(
+                    f"{self.folder / name}: has the id {most}, and the vocabulary has {size} pieces; remove "
+                    f"{self.folder} to make it anew"
+                )
 
 
 def write_store(
@@ -136,8 +170,8 @@ def write_store(
             writer.finish()
         _put_in_place(beside, folder)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoppedError(f"{folder}: the disk is full; make room and give the same command again") from None
+        if shortage := shortage_of(error):
+            raise StoppedError(f"{folder}: {shortage}") from None
         raise DataError(f"{folder}: the token store cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -165,7 +199,12 @@ class _Writer:
         self.files = {name: (folder / name).open("wb") for name in _COLUMNS}
         self.digests = {name: hashlib.sha256() for name in _COLUMNS}
         self.counts = dict.fromkeys(_COLUMNS, 0)
-        for side in ("source", "target"):
+        encoders = (tokenizer.encode_source, tokenizer.encode_target)
+        self.unknown = [
+            UnknownCounter(side, encode, unk=tokenizer.specials.unk)
+            for side, encode in zip(_SIDES, encoders, strict=True)
+        ]
+        for side in _SIDES:
             self._write(f"{side}.offsets", [0])
 
     def add(self, pairs: Sequence[SentencePair]) -> None:
@@ -173,12 +212,14 @@ class _Writer:
         targets = self.tokenizer.encode_target([pair.target for pair in pairs])
         most = self.max_length - 1
         fits = [len(s) <= most and len(t) <= most for s, t in zip(sources, targets, strict=True)]
-        for side, rows in (("source", sources), ("target", targets)):
+        kept_pairs = [pair for pair, fit in zip(pairs, fits, strict=True) if fit]
+        texts = ([pair.source for pair in kept_pairs], [pair.target for pair in kept_pairs])
+        for side, rows, own, counter in zip(_SIDES, (sources, targets), texts, self.unknown, strict=True):
             kept = [row for row, fit in zip(rows, fits, strict=True) if fit]
+            counter.see(own, kept)
             ends = self.counts[f"{side}.ids"] + np.cumsum([len(row) for row in kept], dtype=np.int64)
             self._write(f"{side}.ids", [i for row in kept for i in row])
             self._write(f"{side}.offsets", ends)
-        kept_pairs = [pair for pair, fit in zip(pairs, fits, strict=True) if fit]
         self._write("line", [pair.line for pair in kept_pairs])
         self._write("corpus", [pair.corpus for pair in kept_pairs])
         self.rows += len(kept_pairs)
@@ -203,12 +244,13 @@ class _Writer:
             "left_out": self.left_out,
             "max_length": self.max_length,
             "variants": 1,
+            "unknown": {counter.result().side: counter.result().to_table() for counter in self.unknown},
             "tokenizer": self.tokenizer.fingerprint,
             "columns": columns,
             "fingerprint": hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest(),
         }
         DISK.write(self.folder / INDEX_FILE, json.dumps(index, indent=2).encode())
-        DISK.sync_folder(self.folder)
+        DISK.sync(self.folder)
 
     def close(self) -> None:
         for stream in self.files.values():
@@ -243,14 +285,16 @@ def _map(folder: Path, index: dict[str, object], name: str) -> NDArray[np.intege
     remedy = f"remove {folder} to make it anew"
     try:
         column = index["columns"][name]  # type: ignore[index]
-        kind, count = np.dtype(str(column["type"])), int(column["count"])
+        kind, count = column["type"], column["count"]
         size = path.stat().st_size
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError):
         raise DataError(f"{folder / INDEX_FILE}: does not describe {name}; {remedy}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
-    if kind.kind not in "iu" or size != count * kind.itemsize:
-        raise DataError(f"{path}: has {size} bytes and its index says {count} numbers of {kind}; {remedy}")
+    if kind not in _TYPES[name] or type(count) is not int or size != count * np.dtype(kind).itemsize:
+        raise DataError(
+            f"{path}: has {size} bytes and its index says {shown(count)} numbers of {shown(kind)}; {remedy}"
+        )
     if count == 0:
         return np.zeros(0, dtype=kind)  # an empty file cannot be mapped
     # A plain view of the map: slicing a memmap object itself costs several times as much.

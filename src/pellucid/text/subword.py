@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from pellucid.config import SpecialIds
+from pellucid.durable import DISK
 from pellucid.errors import RequestError
-from pellucid.text.normalisation import Normaliser
-from pellucid.text.segmenter import Segmenter
-from pellucid.text.segmenter_training import VocabularyChoice
+from pellucid.text.normalisation import Normaliser, refuse_surrogates, without_invisible
+from pellucid.text.sentencepiece.segmenter import Segmenter
+from pellucid.text.sentencepiece.training import VocabularyChoice
+from pellucid.text.spelling import Beginning, PieceIndex
 from pellucid.text.vocabulary import Vocabulary, byte_piece
 
 __all__ = ["DESCRIPTION_FILE", "FORMAT_NAME", "FORMAT_VERSION", "BytesTokenizer", "SentencePieceTokenizer", "Side"]
@@ -26,6 +30,8 @@ __all__ = ["DESCRIPTION_FILE", "FORMAT_NAME", "FORMAT_VERSION", "BytesTokenizer"
 FORMAT_NAME: Final = "pellucid tokenizer"
 FORMAT_VERSION: Final = 1
 DESCRIPTION_FILE: Final = "tokenizer.json"
+_LINE_BREAKS: Final = re.compile(r"[\r\n]+")
+_NO_BREAK_SPACES: Final = ("\u00a0", "\u202f")
 Ids = list[int]
 
 
@@ -55,10 +61,14 @@ class Side:
         self._ids = [specials.unk if i in forbidden else i for i in found]
         self._spelt = {p: i for p, i in vocabulary.ids.items() if i not in forbidden} if by_spelling else None
         self._strip_prefix = segmenter is not None and segmenter.file.dummy_prefix
+        longest_first = sorted(vocabulary.tags, key=len, reverse=True)
+        self._leading_tag = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Cut texts into ids."""
-        normalised = self.normaliser.all(list(texts))
+        return self._cut(self.normaliser.all(texts))
+
+    def _cut(self, normalised: list[str]) -> list[Ids]:
         table = self._ids
         if self.segmenter is None:
             return [[table[b] for b in text.encode("utf-8")] for text in normalised]
@@ -68,20 +78,48 @@ class Side:
         return [[table[i] for i in ids] for ids in self.segmenter.encode(normalised)]
 
     def encode_tagged(self, texts: Sequence[str]) -> list[Ids]:
-        """Cut texts into ids; a language tag at the start, and one space after it, becomes the tag's id.
-
-        Models made elsewhere have learnt that space as part of the text; for them it stays.
-        """
-        tags = self.vocabulary.tags
-        if not tags:
+        """Cut texts into ids; a language tag at the start, and white space around it, becomes the tag's id."""
+        if not self.vocabulary.tags:
             return self.encode(texts)
-        between = " " if self._spelt is None else ""
-        split = [_split_tag(text, tags, between) for text in texts]
-        bodies = self.encode([body for _, body in split])
+        refuse_surrogates(texts)
+        split = [self.split_tag(text) for text in texts]
+        bodies = self.normaliser.all([body for _, body in split])
+        if self._spelt is not None:
+            # Models made elsewhere have learnt the space after a tag as a part of the text.
+            bodies = [
+                f" {body}" if given[:1].isspace() else body for (_, given), body in zip(split, bodies, strict=True)
+            ]
         return [
-            ids if tag is None else [self.vocabulary.ids[tag], *ids]
-            for (tag, _), ids in zip(split, bodies, strict=True)
+            [self.vocabulary.ids[tag], *ids] if tag else ids
+            for (tag, _), ids in zip(split, self._cut(bodies), strict=True)
         ]
+
+    def split_tag(self, text: str) -> tuple[str, str]:
+        """Return the language tag that leads a text, or "", and the text behind it with its white space."""
+        if not self.vocabulary.tags:
+            return "", text
+        visible = without_invisible(text).lstrip()
+        found = self._leading_tag.match(visible)
+        return (found[0], visible[found.end() :]) if found else ("", text)
+
+    def begin(self, text: str) -> Beginning:
+        """Return how a text begins that begins with ``text``; see ``Tokenizer.begin_target``."""
+        (body,) = self.normaliser.all([_LINE_BREAKS.sub(" ", text)])
+        body = body.strip()
+        space = text[len(text.rstrip()) :]
+        if body and space:
+            body += space if space in _NO_BREAK_SPACES else " "
+        cut = max(body.rfind(" "), 0)
+        (ids,) = self.encode([body[:cut]]) if cut else ([],)
+        wanted = (" " if self._strip_prefix and body else "") + body
+        written = b"".join(self.vocabulary.surfaces[index] for index in ids)
+        if written.decode("utf-8", errors="replace") != wanted[: len(wanted) - len(body) + cut] or not cut:
+            ids, written = [], b""  # a segmenter that rewrites text; then no piece is certain
+        return Beginning(tuple(ids), wanted.encode("utf-8")[len(written) :], self._piece_index)
+
+    @cached_property
+    def _piece_index(self) -> PieceIndex:
+        return PieceIndex(self.vocabulary.surfaces, left_out={self.vocabulary.specials.unk})
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Join ids to texts."""
@@ -91,13 +129,6 @@ class Side:
                 wrong = next(i for i in row if not 0 <= i < size)
                 raise RequestError(f"piece id {wrong} is outside this vocabulary; ids are 0 to {size - 1}")
         return [self.vocabulary.text(row, strip_prefix=self._strip_prefix) for row in ids]
-
-
-def _split_tag(text: str, tags: Sequence[str], between: str) -> tuple[str | None, str]:
-    for tag in tags:
-        if text.startswith(tag):
-            return tag, text[len(tag) :].removeprefix(between)
-    return None, text
 
 
 class SentencePieceTokenizer:
@@ -161,6 +192,15 @@ class SentencePieceTokenizer:
             digest.update(hashlib.sha256(side.segmenter.model if side.segmenter else b"").digest())
         return digest.hexdigest()
 
+    @property
+    def source_tags(self) -> tuple[str, ...]:
+        """See ``Tokenizer``."""
+        return self.source.vocabulary.tags
+
+    def split_tag(self, text: str) -> tuple[str, str]:
+        """See ``Tokenizer``."""
+        return self.source.split_tag(text)
+
     def encode_source(self, texts: Sequence[str]) -> list[Ids]:
         """See ``Tokenizer``."""
         return self.source.encode_tagged(texts)
@@ -168,6 +208,10 @@ class SentencePieceTokenizer:
     def encode_target(self, texts: Sequence[str]) -> list[Ids]:
         """See ``Tokenizer``."""
         return self.target.encode(texts)
+
+    def begin_target(self, text: str) -> Beginning:
+        """See ``Tokenizer``."""
+        return self.target.begin(text)
 
     def decode_target(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """See ``Tokenizer``."""
@@ -222,7 +266,7 @@ class SentencePieceTokenizer:
         }
         contents[DESCRIPTION_FILE] = (json.dumps(description, ensure_ascii=False, indent=2) + "\n").encode()
         for name, raw in contents.items():
-            (folder / name).write_bytes(raw)
+            DISK.write_replacing(folder / name, raw)
         return list(contents)
 
 

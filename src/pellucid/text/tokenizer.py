@@ -8,7 +8,6 @@ it is made, ``store.py`` next.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
@@ -20,8 +19,10 @@ from pellucid.config import SpecialIds, TokenizerConfig
 from pellucid.errors import BundleError
 from pellucid.text.corpus import SentencePair
 from pellucid.text.normalisation import FORMS, Normaliser
-from pellucid.text.segmenter import Segmenter
-from pellucid.text.segmenter_training import VocabularyChoice, train_segmenter, trainer_options
+from pellucid.text.sentencepiece.foreign import foreign_segmenter
+from pellucid.text.sentencepiece.segmenter import Segmenter
+from pellucid.text.sentencepiece.training import VocabularyChoice, train_segmenter, trainer_options
+from pellucid.text.spelling import Beginning
 from pellucid.text.subword import (
     DESCRIPTION_FILE,
     FORMAT_NAME,
@@ -30,7 +31,8 @@ from pellucid.text.subword import (
     SentencePieceTokenizer,
     Side,
 )
-from pellucid.text.vocabulary import Vocabulary
+from pellucid.text.vocabulary import MOST_VALUES, Vocabulary
+from pellucid.untrusted import TooLargeError, parse_json, read_at_most, shown
 
 __all__ = [
     "BytesTokenizer",
@@ -69,6 +71,15 @@ class Tokenizer(Protocol):
         """Digest of everything that decides which ids a text gets."""
         ...
 
+    @property
+    def source_tags(self) -> tuple[str, ...]:
+        """Language tags that may lead a source text."""
+        ...
+
+    def split_tag(self, text: str) -> tuple[str, str]:
+        """Return the language tag that leads a source text, or "", and the text behind it."""
+        ...
+
     def encode_source(self, texts: Sequence[str]) -> list[Ids]:
         """Cut source texts into pieces; a language tag may lead.
 
@@ -82,6 +93,17 @@ class Tokenizer(Protocol):
 
         Raises:
             RequestError: a text holds a lone surrogate.
+        """
+        ...
+
+    def begin_target(self, text: str) -> Beginning:
+        """Return how a target text begins that begins with ``text``.
+
+        The text is normalised as in training. White space at its end says that its last word is complete, and is a
+        single space or no-break space.
+
+        Raises:
+            RequestError: the text holds a lone surrogate.
         """
         ...
 
@@ -172,7 +194,7 @@ def _texts(pairs: Iterable[SentencePair], side: str) -> Iterable[str]:
 
 
 def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
-    """Read a tokenizer from a model folder.
+    """Read a tokenizer from a model folder, which may be a stranger's.
 
     Raises:
         BundleError: a file is missing, damaged, of a newer format, or does not fit the others.
@@ -183,16 +205,17 @@ def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
     form = next((f for f in FORMS if f == table.get("normaliser")), None)
     if kind not in ("sentencepiece", "bytes") or form is None:
         raise BundleError(
-            f"{path}: kind = {kind!r} with normaliser = {table.get('normaliser')!r} is unknown; is the file damaged?"
+            f"{path}: kind = {shown(kind)} with normaliser = {shown(table.get('normaliser'))} is unknown; is the file "
+            "damaged?"
         )
     normaliser = Normaliser(form, lowercase=table.get("lowercase") is True)
     try:
         specials = SpecialIds.model_validate(table.get("specials"))
     except ValidationError as error:
-        raise BundleError(f"{path}: specials = {table.get('specials')!r}: {error.errors()[0]['msg']}") from None
+        raise BundleError(f"{path}: specials = {shown(table.get('specials'))}: {error.errors()[0]['msg']}") from None
     tags = table.get("tags")
     if not isinstance(tags, list) or not all(isinstance(t, str) and t for t in tags):
-        raise BundleError(f"{path}: tags = {tags!r} must be a list of pieces such as '>>fr<<'")
+        raise BundleError(f"{path}: tags = {shown(tags)} must be a list of pieces such as '>>fr<<'")
     if kind == "bytes":
         return BytesTokenizer(specials=specials, tags=tags, normaliser=normaliser)
     is_partial = table.get("partial_vocabulary") is True
@@ -202,7 +225,7 @@ def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
         place = str(files["vocabulary"][0])
         own_tags = _tags_within(files["vocabulary"][1], tags) if is_partial else tags
         vocabulary = Vocabulary.from_json(files["vocabulary"][1], place=place, specials=specials, tags=own_tags)
-        segmenter = Segmenter(files["segmenter"][1], place=str(files["segmenter"][0]))
+        segmenter = foreign_segmenter(files["segmenter"][1], place=str(files["segmenter"][0]))
         if not is_partial:
             _check_fit(segmenter, vocabulary, files["segmenter"][0], files["vocabulary"][0])
         sides.append(Side(normaliser, segmenter, vocabulary, by_spelling=is_partial))
@@ -219,24 +242,24 @@ def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
 def _tags_within(raw: bytes, tags: list[str]) -> list[str]:
     """Return the tags that this side's vocabulary has; where the sides are separate, one may lack them."""
     try:
-        table = json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError):
+        table = parse_json(raw, most_values=MOST_VALUES)
+    except ValueError:
         return tags
     return [tag for tag in tags if tag in table] if isinstance(table, dict) else tags
 
 
 def _description(path: Path) -> dict[str, object]:
     try:
-        table = json.loads(_read(path, MAX_DESCRIPTION_BYTES).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: is not JSON in UTF-8 ({error}); the file is damaged") from None
+        table = parse_json(_read(path, MAX_DESCRIPTION_BYTES))
+    except ValueError as error:
+        raise BundleError(f"{path}: is not JSON in UTF-8 ({str(error)[:200]}); the file is damaged") from None
     if not isinstance(table, dict) or table.get("format") != FORMAT_NAME:
         raise BundleError(f"{path}: is not the description of a tokenizer; is this a model folder of pellucid?")
     version = table.get("format_version")
     if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise BundleError(
-            f"{path}: format_version = {version!r}, and this release reads up to {FORMAT_VERSION}; install a newer "
-            "pellucid"
+            f"{path}: format_version = {shown(version)}, and this release reads up to {FORMAT_VERSION}; install a "
+            "newer pellucid"
         )
     return table
 
@@ -252,7 +275,9 @@ def _side_files(table: dict[str, object], side: str, folder: Path) -> dict[str, 
     for role in ("vocabulary", "segmenter"):
         name = own.get(role)
         if not isinstance(name, str) or not name or name != Path(name).name or name in (".", ".."):
-            raise BundleError(f"{place}: the {role} of the {side} side is {name!r}; it must be a file's plain name")
+            raise BundleError(
+                f"{place}: the {role} of the {side} side is {shown(name)}; it must be a file's plain name"
+            )
         raw = _read(folder / name, MAX_FILE_BYTES)
         if hashlib.sha256(raw).hexdigest() != digests.get(name):
             raise BundleError(
@@ -286,9 +311,9 @@ def _choices(table: dict[str, object]) -> list[VocabularyChoice]:
 
 def _read(path: Path, most: int) -> bytes:
     try:
-        if path.stat().st_size > most:
-            raise BundleError(f"{path}: {path.stat().st_size:,} bytes is more than the {most:,} such a file may have")
-        return path.read_bytes()
+        return read_at_most(path, most)
+    except TooLargeError as error:
+        raise BundleError(f"{path}: {error}") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}; the model folder is incomplete") from None
 

@@ -14,14 +14,18 @@ from typing import Final
 
 from pellucid.config import SpecialIds
 from pellucid.errors import BundleError
+from pellucid.untrusted import parse_json
 
-__all__ = ["UNKNOWN_SURFACE", "WORD_BOUNDARY", "Vocabulary", "byte_piece"]
+__all__ = ["MOST_VALUES", "UNKNOWN_SURFACE", "WORD_BOUNDARY", "Vocabulary", "byte_piece"]
 
 WORD_BOUNDARY: Final = "\u2581"
 """What SentencePiece writes for a space inside a piece (LOWER ONE EIGHTH BLOCK)."""
 
 UNKNOWN_SURFACE: Final = "\u2047"
 """What an unknown piece looks like in decoded text: a loss is shown, not hidden."""
+
+MOST_VALUES: Final = 1 << 22
+"""Commas of a ``vocabulary.json``: four for each piece that there can be, since pieces hold some, too."""
 
 _NAMES: Final[Mapping[str, str]] = {"pad": "<pad>", "unk": "<unk>", "bos": "<s>", "eos": "</s>"}
 _BYTE_PIECE: Final = re.compile(r"<0x([0-9A-F]{2})>")
@@ -110,6 +114,11 @@ class Vocabulary:
         text = joined.decode("utf-8", errors="replace")
         return text.removeprefix(" ") if strip_prefix else text
 
+    @property
+    def surfaces(self) -> Sequence[bytes]:
+        """What each id writes, in UTF-8; specials (but for the unknown piece) and tags write nothing."""
+        return self._bytes
+
     def to_json(self) -> bytes:
         """Return the contents of ``vocabulary.json``, one piece a line."""
         return (json.dumps(self.ids, ensure_ascii=False, indent=0) + "\n").encode("utf-8")
@@ -122,9 +131,9 @@ class Vocabulary:
             BundleError: not an object of pieces to ids, or ids that are not 0, 1, 2 ... each once.
         """
         try:
-            table = json.loads(raw.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"{place}: is not JSON in UTF-8 ({error}); the file is damaged") from None
+            table = parse_json(raw, most_values=MOST_VALUES)
+        except ValueError as error:
+            raise BundleError(f"{place}: is not JSON in UTF-8 ({str(error)[:200]}); the file is damaged") from None
         if not isinstance(table, dict) or not all(type(v) is int for v in table.values()):
             raise BundleError(f"{place}: must be an object that maps each piece to its id")
         if sorted(table.values()) != list(range(len(table))):

@@ -38,6 +38,7 @@ from pellucid.training.state import RunFacts, TrainingState, checkpoint_files, r
 __all__ = ["Archive"]
 
 _BAD_STEPS = "bad-steps.json"
+_LENGTHS = {"training.train_steps", "training.minutes", "training.max_epochs"}
 _RATE_AFTER_ROLLBACK = 0.5
 
 
@@ -69,6 +70,8 @@ class Archive:
         self._disk = disk
         self._bad_steps: list[dict[str, object]] = []
         self.saved_step: int | None = None
+        self.rate_of_another_length: float | None = None
+        """The rate of the last step, where the run is continued with another length than it had then."""
 
     def __enter__(self) -> Self:
         path = self._run_folder / "metrics.jsonl"
@@ -108,6 +111,9 @@ class Archive:
         if lost := self.journal.cut(state.journal_bytes):
             self._message(f"{self.journal.path}: its last {lost:,} bytes before step {state.step:,} are lost")
         self.saved_step = state.step
+        is_warm = state.step >= self._config.warmup_steps
+        if is_warm and self._has_new_length(facts) and (last := self.journal.last("step")):
+            self.rate_of_another_length = float(str(last["learning_rate"]))
         self._message(f"continuing from step {state.step:,} ({folder})")
         if changed := differences(facts.runtime, self._facts.runtime):
             self._message(
@@ -194,6 +200,10 @@ class Archive:
             rollback_step=before.step,
             rate_scale=rate_scale,
         )
+
+    def _has_new_length(self, old: RunFacts) -> bool:
+        found = differences(old.settings, self._facts.settings)
+        return any(line.split(":")[0] in _LENGTHS for line in found)
 
     def _find_newest(self, *, before_step: int | None = None) -> Path | None:
         """Return the newest valid checkpoint, as the first process sees it; an empty name means none."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -71,7 +72,10 @@ def average_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
         path = folder / "weights.safetensors"
         if not path.is_file():
             raise CheckpointError(f"{path}: no such file; {folder} is no checkpoint of a run")
-        weights = load_file(path)
+        try:
+            weights = load_file(path)
+        except SafetensorError as error:
+            raise CheckpointError(f"{path}: is no sound safetensors file: {str(error)[:200]}") from None
         shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
         if total and shapes != {name: tuple(tensor.shape) for name, tensor in total.items()}:
             raise IncompatibleModelError(

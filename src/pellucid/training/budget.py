@@ -89,12 +89,26 @@ class Budget:
             return f"the budget of {config.max_epochs:,} epochs is used up"
         if config.minutes is not None and self.seconds() + self._step_seconds >= self._usable_seconds():
             return f"the budget of {config.minutes:g} minutes is used up"
+        if self.seconds() < config.min_minutes * 60:
+            return None
+        if self._is_right(state):
+            return (
+                f"{state.best['exact_match']:.1%} of the validation sentences come out exactly right "
+                f"(the aim is {config.stop_at_exact_match:.1%})"
+            )
         if 0 < config.early_stopping <= state.without_better:
             return f"{state.without_better} validations in a row were not better than the best one"
         return None
 
+    def _is_right(self, state: TrainingState) -> bool:
+        """Return whether, after a validation, the best model is as good as was asked for."""
+        aim = self._config.stop_at_exact_match
+        return aim is not None and state.validated_step == state.step and state.best.get("exact_match", 0.0) >= aim
+
     def seconds_left(self, state: TrainingState) -> float | None:
-        """Return the time until the end, as well as it can be told."""
+        """Return the time until the end, as well as it can be told; nobody knows when a run will be right."""
+        if self._config.stop_at_exact_match is not None:
+            return None
         if self._config.minutes is not None:
             return max(0.0, self._config.minutes * 60 - self.seconds())
         if self.steps is None or not self._step_seconds:

@@ -119,7 +119,7 @@ def write_checkpoint(
             entries = {name: _write_file(beside / name, content, disk) for name, content in files.items()}
             manifest = {"format_version": FORMAT_VERSION, "step": step, "files": entries}
             disk.write(beside / _MANIFEST, json.dumps(manifest, indent=1).encode())
-            disk.sync_folder(beside)
+            disk.sync(beside)
             _commit(beside, final, disk)
         except OSError:
             with contextlib.suppress(OSError):

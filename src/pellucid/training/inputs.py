@@ -11,7 +11,7 @@ from pellucid.config import TrainingConfig
 from pellucid.durable import Disk
 from pellucid.runtime import Runtime
 from pellucid.training.distributed import Ranks
-from pellucid.training.records import Evaluator, NewBest, Reporter
+from pellucid.training.reporter import Evaluator, NewBest, Reporter
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer

@@ -15,11 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pellucid.durable import refuse_full_disk
+from pellucid.durable import open_to_append, refuse_full_disk
 
 __all__ = ["Journal", "NoJournal"]
 
 _FSYNC_SECONDS = 10.0
+_TAIL_BYTES = 1 << 16
 
 
 class Journal:
@@ -31,7 +32,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = path.open("ab")
+        self._file = open_to_append(path)
         self._waiting: list[bytes] | None = []
         self._last_fsync = time.monotonic()
 
@@ -62,6 +63,19 @@ class Journal:
             os.fsync(self._file.fileno())
         self._last_fsync = time.monotonic()
         return self._file.tell()
+
+    def last(self, kind: str) -> dict[str, object] | None:
+        """Return the last line of that kind that is on the disk, if it is one of the last few."""
+        self._file.flush()
+        with self.path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            lines = file.read().splitlines()
+        for line in reversed(lines):
+            # Only the first of these lines can be cut in two.
+            fields = json.loads(line) if line.startswith(b"{") else {}
+            if fields.get("kind") == kind:
+                return dict(fields)
+        return None
 
     def cut(self, keep_bytes: int) -> int:
         """Cut everything after ``keep_bytes`` off, and return how many of them were not there."""
@@ -105,6 +119,10 @@ class NoJournal(Journal):
     def flush(self) -> int:
         """Return 0."""
         return 0
+
+    def last(self, kind: str) -> dict[str, object] | None:
+        """Return None."""
+        return None
 
     def cut(self, keep_bytes: int) -> int:
         """Return 0."""

@@ -11,7 +11,10 @@ from typing import Final
 
 from pellucid.errors import IncompatibleModelError
 
-__all__ = ["FREE_SETTINGS", "differences", "refuse_changes"]
+__all__ = ["FREE_SETTINGS", "differences", "rate_jump", "refuse_changes"]
+
+_WORTH_SAYING: Final = 0.05
+"""A change of the rate, as a part of it; from one step to the next it changes less."""
 
 FREE_SETTINGS: Final = frozenset(
     {
@@ -24,6 +27,8 @@ FREE_SETTINGS: Final = frozenset(
         "training.valid_seconds",
         "training.valid_bleu_sentences",
         "training.early_stopping",
+        "training.stop_at_exact_match",
+        "training.min_minutes",
         "training.keep_checkpoint",
         "training.save_seconds",
         "training.save_steps",
@@ -61,6 +66,13 @@ def _compare(
         elif _normal(before) != _normal(now):
             found.append((key, before, now))
     return found
+
+
+def rate_jump(before: float | None, now: float) -> str:
+    """Say how the learning rate jumps where a run goes on longer or shorter than was planned; "" where it does not."""
+    if before is None or abs(now - before) <= _WORTH_SAYING * max(now, before):
+        return ""
+    return f"the length of this run has changed, so its learning rate goes from {before:.2e} to {now:.2e}"
 
 
 def _normal(value: object) -> object:

@@ -7,21 +7,24 @@ Read ``resuming.py`` next.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pellucid.errors import CheckpointError, IncompatibleModelError
 from pellucid.training.batches import DataPosition
 from pellucid.training.checkpoints import FileContent, json_content, tensor_content
+from pellucid.untrusted import parse_json, read_at_most, shown
+from pellucid.weights_file import told
 
 if TYPE_CHECKING:
     from pellucid.training.averaging import MovingAverage
@@ -30,11 +33,14 @@ __all__ = [
     "RunFacts",
     "TrainingState",
     "checkpoint_files",
+    "load_averages",
     "random_states",
     "read_state",
     "restore",
     "set_random_states",
 ]
+
+_LARGEST_BYTES: Final = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -104,14 +110,21 @@ def read_state(folder: Path) -> tuple[TrainingState, RunFacts]:
     """
     path = folder / "state.json"
     try:
-        table = json.loads(path.read_bytes())
-        values = dict(table["state"])
-        values["position"] = DataPosition(**values["position"])
-        if set(values) != {entry.name for entry in fields(TrainingState)}:
+        table = cast(dict[str, Any], parse_json(read_at_most(path, _LARGEST_BYTES)))
+        if set(table["state"]) != {entry.name for entry in fields(TrainingState)}:
             raise CheckpointError(f"{path}: was written by another version of pellucid; continue with that one")
-        return TrainingState(**values), RunFacts(table["settings"], table["data"], table["runtime"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{path}: is not the state of a run: {error!r}") from None
+        facts = {name: table[name] for name in ("settings", "data", "runtime")}
+        return TypeAdapter(TrainingState).validate_python(table["state"]), TypeAdapter(RunFacts).validate_python(facts)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"]))[:100]
+        raise CheckpointError(
+            f"{path}: is not the state of a run: {place} = {shown(first['input'])}: {first['msg']}"
+        ) from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{path}: is not the state of a run: {shown(error)}") from None
 
 
 def restore(
@@ -120,13 +133,28 @@ def restore(
     """Put the tensors of a verified checkpoint in place.
 
     Raises:
+        CheckpointError: a file is not what its checkpoint needs, though its checksum holds.
         IncompatibleModelError: the weights are those of another architecture.
     """
     _load_weights(model, folder / "weights.safetensors")
     _load_weights(average.model, folder / "averages.safetensors")
     _load_optimiser(model, optimiser, folder / "optimiser.safetensors")
     if with_random:
-        set_random_states(load_file(folder / "random.safetensors"))
+        path = folder / "random.safetensors"
+        try:
+            set_random_states(_read_tensors(path))
+        except (KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError) as error:
+            raise CheckpointError(f"{path}: holds no states of random generators: {shown(error)}") from None
+
+
+def load_averages(folder: Path, model: nn.Module) -> None:
+    """Put the averaged weights of a verified checkpoint into a model.
+
+    Raises:
+        CheckpointError: it is no sound safetensors file.
+        IncompatibleModelError: they are those of another architecture.
+    """
+    _load_weights(model, folder / "averages.safetensors")
 
 
 def random_states() -> dict[str, Tensor]:
@@ -171,18 +199,31 @@ def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> di
 
 
 def _load_optimiser(model: nn.Module, optimiser: torch.optim.Optimizer, path: Path) -> None:
-    tensors = load_file(path)
+    tensors = _read_tensors(path)
     optimiser.state.clear()
     for name, parameter in model.named_parameters():
         if f"step.{name}" not in tensors:
             continue
-        found = {moment: tensors[f"{moment}.{name}"] for moment in _MOMENTS}
+        found = {moment: tensors.get(f"{moment}.{name}", torch.empty(0)) for moment in _MOMENTS}
+        for moment, tensor in found.items():
+            needed = torch.Size() if moment == "step" else parameter.shape
+            if tensor.shape != needed or not tensor.is_floating_point():
+                raise CheckpointError(
+                    f"{path}: {moment}.{name} is {tensor.dtype} {list(tensor.shape)}, needed {list(needed)}"
+                )
         # ``clone`` gives memory of torch's own alignment: what is mapped from a file may round differently.
         optimiser.state[parameter] = {moment: tensor.to(parameter.device).clone() for moment, tensor in found.items()}
 
 
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: is no sound safetensors file: {str(error)[:200]}") from None
+
+
 def _load_weights(model: nn.Module, path: Path) -> None:
-    found = load_file(path)
+    found = _read_tensors(path)
     expected = model.state_dict()
     problems = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
     problems += [f"{name} is unknown" for name in sorted(found.keys() - expected.keys())]
@@ -191,10 +232,7 @@ def _load_weights(model: nn.Module, path: Path) -> None:
         if has != needs:
             problems.append(f"{name} is {has}, needed {needs}")
     if problems:
-        raise IncompatibleModelError(
-            f"{path}: its tensors are not those of this model: {'; '.join(problems[:5])}"
-            + (f" (and {len(problems) - 5} more)" if len(problems) > 5 else "")
-        )
+        raise IncompatibleModelError(f"{path}: its tensors are not those of this model: {told(problems)}")
     with torch.no_grad():
         for name, tensor in expected.items():
             tensor.copy_(found[name])

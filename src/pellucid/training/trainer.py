@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING
 from pellucid.config import DecayMethod, TrainingConfig
 from pellucid.durable import DISK, Disk
 from pellucid.errors import DataError, InterruptedByUser, StoppedError
-from pellucid.runtime import Runtime
+from pellucid.runtime import Runtime, keeping_memory
+from pellucid.signals import StopSignals
 from pellucid.training.archive import Archive
 from pellucid.training.averaging import MovingAverage
 from pellucid.training.batches import BatchStream, validation_batches
 from pellucid.training.budget import Budget
 from pellucid.training.distributed import ONE_PROCESS, Ranks
 from pellucid.training.inputs import RunInputs
-from pellucid.training.optimisation import LATEST_DECAY_START, learning_rate_at, make_optimiser
+from pellucid.training.optimisation import LATEST_DECAY_START, Progress, learning_rate_at, make_optimiser
 from pellucid.training.probes import SNAPSHOT_STEPS, Probes, write_snapshot
-from pellucid.training.records import (
+from pellucid.training.reporter import (
     Evaluator,
     NewBest,
     Reporter,
@@ -38,7 +39,7 @@ from pellucid.training.records import (
     TrainingResult,
     ValidationRecord,
 )
-from pellucid.training.signals import StopSignals
+from pellucid.training.resuming import rate_jump
 from pellucid.training.state import RunFacts, TrainingState
 from pellucid.training.update import StepOutcome, Updater
 from pellucid.training.validation import Scores, is_better, validate
@@ -165,7 +166,7 @@ class Trainer:
     def run(self) -> TrainingResult:
         """Train to the end of the budget, from the beginning or from the newest checkpoint."""
         inputs = self._inputs
-        with self._archive, StopSignals() as signals:
+        with keeping_memory(inputs.runtime.device), self._archive, StopSignals() as signals:
             self._begin()
             while (reason := self._budget.is_over(self._state)) is None:
                 if received := inputs.ranks.from_first(lambda: signals.received.name if signals.received else ""):
@@ -198,8 +199,11 @@ class Trainer:
                 batches_per_epoch=self._stream.batches_of_epoch(self._state.position.epoch),
                 train_steps=self._budget.steps,
                 minutes=self._config.minutes,
+                stop_at_exact_match=self._config.stop_at_exact_match,
             )
         )
+        if text := rate_jump(self._archive.rate_of_another_length, self._rate_at(self._budget.progress(self._state))):
+            self._say(text)
         if self._budget.is_decay_late():
             self._warn_of_warmup()
         if inputs.ranks.is_first:
@@ -221,7 +225,7 @@ class Trainer:
         ranks.seed_step(config.seed, before.step + 1)
         rows, position = self._stream.take(before.position, config.accum_count * ranks.count)
         progress = self._budget.progress(before)
-        rate = learning_rate_at(progress, config=config, d_model=self._model.config.d_model) * before.rate_scale
+        rate = self._rate_at(progress)
         outcome = self._updater.step(
             rows[ranks.rank :: ranks.count], learning_rate=rate, largest_batch=before.largest_batch
         )
@@ -252,6 +256,10 @@ class Trainer:
         elif self._state.step in SNAPSHOT_STEPS:
             self._take_pictures()
 
+    def _rate_at(self, progress: Progress) -> float:
+        rate = learning_rate_at(progress, config=self._config, d_model=self._model.config.d_model)
+        return rate * self._state.rate_scale
+
     def _tell_step(self, outcome: StepOutcome, rate: float, fraction: float) -> None:
         now = self._budget.seconds()
         took = max(now - self._step_mark, 1e-9)
@@ -280,7 +288,7 @@ class Trainer:
         model = self._average.refresh()
         scores = Scores.from_text(inputs.ranks.from_first(lambda: self._measure(model).to_text()))
         state, numbers = self._state, scores.numbers
-        better = is_better(numbers, state.best)
+        better = is_better(numbers, state.best, by_exact_match=self._config.stop_at_exact_match is not None)
         self._state = state = replace(
             state,
             validated_step=state.step,

@@ -19,7 +19,7 @@ from pellucid.errors import DataError
 from pellucid.runtime import Runtime
 from pellucid.training.batches import TensorBatch
 from pellucid.training.loss import batch_loss
-from pellucid.training.records import Evaluator
+from pellucid.training.reporter import Evaluator
 from pellucid.training.state import random_states, set_random_states
 
 if TYPE_CHECKING:
@@ -85,16 +85,19 @@ def measure_loss(
     return loss_sum / target_tokens, nll_sum / target_tokens
 
 
-def is_better(new: Mapping[str, float], best: Mapping[str, float]) -> bool:
+def is_better(new: Mapping[str, float], best: Mapping[str, float], *, by_exact_match: bool = False) -> bool:
     """Return whether a validation beats the best one: by BLEU where both have it, else by likelihood.
 
-    Likelihood decides, too, where BLEU is equal or both are below 1, which is noise. A likelihood that
-    is not finite beats nothing.
+    Where a run ends at a share of exact matches, that share decides first: the model that is kept has to be the
+    one that reached it. Likelihood decides, too, where BLEU is equal or both are below 1, which is noise. A
+    likelihood that is not finite beats nothing.
     """
     if not math.isfinite(new["nll"]):
         return False
     if not best:
         return True
+    if by_exact_match and new["exact_match"] != best.get("exact_match"):
+        return new["exact_match"] > best.get("exact_match", 0.0)
     one, other = new.get("bleu"), best.get("bleu")
     if one is not None and other is not None and one != other and max(one, other) >= LEAST_MEANINGFUL_BLEU:
         return one > other

@@ -11,14 +11,17 @@ A step, for sentences with ``width`` live rows each:
 5. Sentences that have to go no further leave; the stepper's rows are selected once.
 
 Equal candidates are ordered by parent row, then by token id. Finished hypotheses come before unfinished
-ones in the results, each sorted by score; the earlier found first where scores are equal. Read
-``scoring.py`` next.
+ones in the results, each sorted by score; the earlier found first where scores are equal.
+
+Several hypotheses may spell one text. Where a caller says which are the same (``key_of``), the best of
+them is kept, and what else the search sees fills the list up, in the order of scores: the ends that rule 3 drops, and,
+if these are too few, what a search that rule ``full`` would end comes to before the maximum length. Neither may come
+before the best hypothesis of the search itself, which is the same whatever ``n_best`` is. Read ``scoring.py`` next.
 """
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,6 +31,7 @@ from torch import Tensor
 from pellucid.config import TranslationConfig
 from pellucid.translation.candidates import best_of_rows, refuse_not_a_number
 from pellucid.translation.constraints import Constraints, max_length_of
+from pellucid.translation.found import Found
 from pellucid.translation.hypothesis import Hypothesis, length_divisor, make_hypothesis
 from pellucid.translation.observer import BeamObserver, Candidate, Expansion, Fate, LiveRow
 from pellucid.translation.stepper import Stepper
@@ -58,8 +62,18 @@ def beam_search(
     constraints: Constraints,
     stop: StopRule = StopRule.FULL,
     observer: BeamObserver | None = None,
+    key_of: Callable[[Sequence[int]], Hashable] | None = None,
 ) -> list[list[Hypothesis]]:
     """Search the ``n_best`` best hypotheses of each sentence.
+
+    Args:
+        stepper: the model.
+        source_ids: of each sentence, with its end.
+        config: of the search.
+        constraints: of what may come.
+        stop: when a sentence has been searched enough.
+        observer: sees every expansion.
+        key_of: of a hypothesis; those with equal keys count as one. None: all differ.
 
     Returns:
         For every sentence at least one hypothesis, at most ``n_best``, the best first.
@@ -68,28 +82,12 @@ def beam_search(
         RequestError: the stepper returns NaN.
     """
     with torch.inference_mode():
-        search = _Search(stepper, source_ids, config=config, constraints=constraints, stop=stop, observer=observer)
+        search = _Search(
+            stepper, source_ids, config=config, constraints=constraints, stop=stop, observer=observer, key_of=key_of
+        )
         while search.sentences.numel():
             search.advance()
     return [found.best(config.n_best) for found in search.found]
-
-
-class _Found:
-    """The hypotheses of one sentence so far, sorted as they will be returned."""
-
-    def __init__(self) -> None:
-        self._hypotheses: list[Hypothesis] = []
-        self.num_finished = 0
-
-    def add(self, hypothesis: Hypothesis) -> None:
-        bisect.insort_right(self._hypotheses, hypothesis, key=lambda h: (not h.is_finished, -h.score))
-        self.num_finished += hypothesis.is_finished
-
-    def best(self, count: int) -> list[Hypothesis]:
-        return self._hypotheses[:count]
-
-    def score_to_beat(self, count: int) -> float:
-        return self._hypotheses[count - 1].score if self.num_finished >= count else -torch.inf
 
 
 @dataclass(frozen=True)
@@ -103,6 +101,8 @@ class _Candidates:
     sums: Tensor
     """float64; minus infinity where there is no such candidate."""
     finishes: Tensor
+    late_ends: Tensor
+    """Ends of sentence that are ranked too low to finish a hypothesis."""
     continues: Tensor
 
 
@@ -118,13 +118,15 @@ class _Search:
         constraints: Constraints,
         stop: StopRule,
         observer: BeamObserver | None,
+        key_of: Callable[[Sequence[int]], Hashable] | None,
     ) -> None:
         self.stepper = stepper
         self.config = config
         self.constraints = constraints
         self.stop = stop
         self.observer = observer
-        self.found = [_Found() for _ in source_ids]
+        self.fills_up = key_of is not None
+        self.found = [Found(key_of) for _ in source_ids]
         stepper.start(source_ids)
         self.log_probabilities = stepper.step(None)
         device = self.log_probabilities.device
@@ -135,6 +137,7 @@ class _Search:
         self.largest_divisors = torch.tensor([self._divisor(limit) for limit in limits], device=device).double()
         self.scores_to_beat = torch.full((count,), -torch.inf, device=device).double()
         self.is_full = torch.zeros(count, dtype=torch.bool, device=device)
+        self.only_fills_up = torch.zeros(count, dtype=torch.bool, device=device)
         self.sums = torch.zeros((count, 1), dtype=torch.float64, device=device)
         self.history = torch.empty((count, 1, 0), dtype=torch.long, device=device)
         self.gains = torch.empty((count, 1, 0), dtype=self.log_probabilities.dtype, device=device)
@@ -143,6 +146,8 @@ class _Search:
         """Take one step and, where sentences are left, ask the stepper for the next log-probabilities."""
         candidates = self._candidates()
         self._finish(candidates, candidates.finishes, is_finished=True)
+        if self.fills_up:
+            self._finish(candidates, candidates.late_ends, is_finished=True, is_spare=True)
         at_limit = self.history.shape[2] + 1 >= self.limits
         if at_limit.any():
             self._finish(candidates, candidates.continues & at_limit[:, None], is_finished=False)
@@ -154,7 +159,9 @@ class _Search:
     def _candidates(self) -> _Candidates:
         beam_size = self.config.beam_size
         count, width = self.sums.shape
-        self.constraints.apply(self.log_probabilities, self.history.flatten(0, 1))
+        self.constraints.apply(
+            self.log_probabilities, self.history.flatten(0, 1), self.sentences.repeat_interleave(width)
+        )
         gains, tokens = best_of_rows(self.log_probabilities, 2 * beam_size)
         sums = self.sums[:, :, None] + gains.reshape(count, width, -1)
         sums, places = best_of_rows(sums.flatten(1), 2 * beam_size)
@@ -163,25 +170,28 @@ class _Search:
         is_possible = sums > -torch.inf
         is_end = tokens == self.stepper.eos_id
         continues = is_possible & ~is_end
-        finishes = is_possible & is_end
+        ends = is_possible & is_end
+        finishes, late_ends = ends.clone(), ends
         finishes[:, beam_size:] = False
+        late_ends[:, :beam_size] = False
         return _Candidates(
             parents=places // gains.shape[1],
             tokens=tokens,
             gains=gains.reshape(count, -1).gather(1, places),
             sums=sums,
             finishes=finishes,
+            late_ends=late_ends,
             continues=continues & (continues.cumsum(dim=1) <= beam_size),
         )
 
-    def _finish(self, candidates: _Candidates, which: Tensor, *, is_finished: bool) -> None:
+    def _finish(self, candidates: _Candidates, which: Tensor, *, is_finished: bool, is_spare: bool = False) -> None:
         rows, columns = which.nonzero(as_tuple=True)
         if not rows.numel():
             return
         parents = candidates.parents[rows, columns]
         ids = torch.cat([self.history[rows, parents], candidates.tokens[rows, columns, None]], dim=1)
         gains = torch.cat([self.gains[rows, parents], candidates.gains[rows, columns, None]], dim=1)
-        self._add(rows, ids, gains, is_finished=is_finished)
+        self._add(rows, ids, gains, is_finished=is_finished, is_spare=is_spare)
 
     def _keep_rows_without_continuation(self, candidates: _Candidates) -> None:
         """Of sentences where no row has any continuation, keep the rows themselves as they are."""
@@ -190,13 +200,17 @@ class _Search:
             rows, columns = (is_over[:, None] & (self.sums > -torch.inf)).nonzero(as_tuple=True)
             self._add(rows, self.history[rows, columns], self.gains[rows, columns], is_finished=False)
 
-    def _add(self, rows: Tensor, ids: Tensor, gains: Tensor, *, is_finished: bool) -> None:
+    def _add(self, rows: Tensor, ids: Tensor, gains: Tensor, *, is_finished: bool, is_spare: bool = False) -> None:
         for row, sentence, tokens, terms in zip(
             rows.tolist(), self.sentences[rows].tolist(), ids.tolist(), gains.tolist(), strict=True
         ):
             found = self.found[sentence]
             form, alpha = self.config.length_penalty, self.config.alpha
-            found.add(make_hypothesis(tokens, terms, is_finished=is_finished, form=form, alpha=alpha))
+            hypothesis = make_hypothesis(tokens, terms, is_finished=is_finished, form=form, alpha=alpha)
+            if is_spare or self.only_fills_up[row]:
+                found.add_spare(hypothesis)
+                continue
+            found.add(hypothesis)
             self.scores_to_beat[row] = found.score_to_beat(self.config.n_best)
             self.is_full[row] = found.num_finished >= self.config.beam_size
 
@@ -208,7 +222,7 @@ class _Search:
         sums = torch.where(candidates.continues.gather(1, places), sums, -torch.inf)
         is_over = at_limit | self._cannot_win(sums)
         if self.stop is StopRule.FULL:
-            is_over |= self.is_full
+            is_over |= self.is_full & self._has_enough()
         kept = (~is_over).nonzero().flatten()
         parents = candidates.parents.gather(1, places)[kept]
         tokens = candidates.tokens.gather(1, places)[kept]
@@ -222,11 +236,23 @@ class _Search:
             self.sentences, self.limits = self.sentences[kept], self.limits[kept]
             self.largest_divisors, self.scores_to_beat = self.largest_divisors[kept], self.scores_to_beat[kept]
             self.is_full = self.is_full[kept]
+        if self.stop is StopRule.FULL:
+            self.only_fills_up = self.is_full
         if kept.numel():
             rows = (kept[:, None] * old_width + parents).flatten()
             if rows.numel() != num_rows or not torch.equal(rows, torch.arange(num_rows, device=rows.device)):
                 self.stepper.select(rows)
             self.log_probabilities = self.stepper.step(tokens.flatten())
+
+    def _has_enough(self) -> Tensor:
+        """Tell of each sentence whether ``n_best`` different hypotheses are there to be returned."""
+        if not self.fills_up:
+            return torch.ones_like(self.is_full)
+        enough = [
+            not is_full or self.found[sentence].num_different() >= self.config.n_best
+            for sentence, is_full in zip(self.sentences.tolist(), self.is_full.tolist(), strict=True)
+        ]
+        return torch.tensor(enough, device=self.is_full.device)
 
     def _cannot_win(self, sums: Tensor) -> Tensor:
         """Tell of each sentence whether the best any live row can come to is no better than what it has."""

@@ -54,13 +54,15 @@ def _top_of_wide_rows(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def refuse_not_a_number(values: Tensor) -> None:
-    """Refuse log-probabilities that are NaN.
+    """Refuse log-probabilities that are NaN or plus infinity; minus infinity is a token that cannot come.
+
+    The largest of each row are enough: a NaN counts as the largest.
 
     Raises:
         RequestError: there is one.
     """
-    if torch.isnan(values).any():
+    if not bool((values < torch.inf).all()):
         raise RequestError(
-            "the model's log-probabilities are not numbers (NaN): its weights are damaged or its training "
+            "the model's log-probabilities are not numbers (NaN or infinite): its weights are damaged or its training "
             "diverged; use an earlier model"
         )

@@ -1,9 +1,9 @@
-"""What may come next, whatever the model thinks: forced prefix, bans, minimum and maximum length, n-grams.
+"""What may come next, whatever the model thinks: prefix, bans, minimum and maximum length, n-grams.
 
 The rules, in the order of their force:
 
-1. While the forced prefix lasts, its piece comes and nothing else, even a banned one. Its log-probability
-   counts in the score like any other.
+1. While the prefix of a sentence lasts, a piece comes that agrees with it, and nothing else; a banned one only where
+   the prefix cannot be written without. Its log-probability counts in the score like any other.
 2. ``pad`` and ``bos`` never come (unless bos is also the end of sentence, as in Hugging Face Marian), nor
    does a banned piece. ``unk`` is a piece like others: it comes unless it is banned.
 3. The end of sentence does not come before ``min_length`` pieces.
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import ConfigError, RequestError
+from pellucid.translation.prefixes import Prefix
 
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
@@ -53,38 +54,52 @@ def max_length_of(source_length: int, *, config: TranslationConfig, stepper_max_
 
 @dataclass(frozen=True)
 class Constraints:
-    """The constraints of a call; one value serves every sentence."""
+    """The constraints of a search."""
 
     eos_id: int
     forbidden_ids: tuple[int, ...] = ()
     min_length: int = 0
     no_repeat_ngram_size: int = 0
-    prefix: tuple[int, ...] = ()
+    prefixes: tuple[Prefix, ...] = ()
+    """None, one that every sentence begins with, or one for each sentence."""
 
     def __post_init__(self) -> None:
-        if self.eos_id in self.forbidden_ids or self.eos_id in self.prefix:
+        forced = [index for prefix in self.prefixes for index in prefix.ids]
+        if self.eos_id in self.forbidden_ids or self.eos_id in forced:
             raise ValueError(f"the end of sentence, id {self.eos_id}, cannot be forbidden or forced")
 
-    def apply(self, log_probabilities: Tensor, history: Tensor) -> Tensor:
+    def apply(self, log_probabilities: Tensor, history: Tensor, sentences: Tensor) -> Tensor:
         """Write minus infinity over every token that may not come, in place.
 
         Args:
             log_probabilities: [rows, vocab].
             history: [rows, step] int64, the tokens so far.
+            sentences: [rows] int64, the number of each row's sentence.
         """
+        begun = self._within_prefixes(history, sentences)
+        kept = {row: log_probabilities[row, ids].clone() for row, ids in begun.items()}
         step = history.shape[1]
-        if step < len(self.prefix):
-            forced = log_probabilities[:, self.prefix[step]].clone()
-            log_probabilities.fill_(-torch.inf)
-            log_probabilities[:, self.prefix[step]] = forced
-            return log_probabilities
         for token in self.forbidden_ids:
             log_probabilities[:, token] = -torch.inf
         if 0 < self.no_repeat_ngram_size <= step:
             self._block_ngrams(log_probabilities, history)
         if step < self.min_length:
             self._hold_back_the_end(log_probabilities)
+        for row, ids in begun.items():
+            log_probabilities[row] = -torch.inf
+            log_probabilities[row, ids] = kept[row]
         return log_probabilities
+
+    def _within_prefixes(self, history: Tensor, sentences: Tensor) -> dict[int, Tensor]:
+        """Return the tokens that may come in the rows whose prefix is not written yet."""
+        if history.shape[1] >= max((prefix.longest for prefix in self.prefixes), default=0):
+            return {}
+        found: dict[int, Tensor] = {}
+        for row, (sentence, ids) in enumerate(zip(sentences.tolist(), history.tolist(), strict=True)):
+            prefix = self.prefixes[sentence if len(self.prefixes) > 1 else 0]
+            if (allowed := prefix.next_ids(ids)) is not None:
+                found[row] = torch.tensor(allowed, dtype=torch.long, device=history.device)
+        return found
 
     def _block_ngrams(self, log_probabilities: Tensor, history: Tensor) -> None:
         size = self.no_repeat_ngram_size
@@ -103,11 +118,10 @@ class Constraints:
 
 
 def constraints_for(config: TranslationConfig, tokenizer: Tokenizer) -> Constraints:
-    """Turn the pieces and the prefix of the settings into ids.
+    """Turn the pieces of the settings into ids. Prefixes differ from text to text: see ``prefix_of``.
 
     Raises:
         ConfigError: a banned token is no piece, or is the end of sentence.
-        RequestError: the prefix cannot be tokenised.
     """
     specials = tokenizer.specials
     banned = []
@@ -126,11 +140,9 @@ def constraints_for(config: TranslationConfig, tokenizer: Tokenizer) -> Constrai
             )
         banned.append(found)
     never = {specials.pad, specials.bos, *banned} - {specials.eos}
-    prefix = tokenizer.encode_target([config.target_prefix])[0] if config.target_prefix else []
     return Constraints(
         eos_id=specials.eos,
         forbidden_ids=tuple(sorted(never)),
         min_length=config.min_length,
         no_repeat_ngram_size=config.no_repeat_ngram_size,
-        prefix=tuple(prefix),
     )

@@ -77,7 +77,7 @@ def walk(
     history = torch.empty((len(limits), 0), dtype=torch.long, device=device)
     gains = torch.empty((len(limits), 0), dtype=log_probabilities.dtype, device=device)
     while True:
-        constraints.apply(log_probabilities, history)
+        constraints.apply(log_probabilities, history, walks // walks_each)
         best = log_probabilities.amax(dim=1)
         refuse_not_a_number(best)
         is_stuck = best == -torch.inf

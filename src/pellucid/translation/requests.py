@@ -12,30 +12,49 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, cast
 
 from pellucid.config import TranslationConfig
-from pellucid.errors import PellucidError, RequestError
+from pellucid.errors import RequestError
+from pellucid.text.normalisation import refuse_surrogates, without_invisible
+from pellucid.text.sentences import sentences_of
 from pellucid.translation.constraints import max_length_of
-from pellucid.translation.flags import diagnose, in_order
+from pellucid.translation.flags import diagnose, in_order, is_omitted
 from pellucid.translation.hypothesis import Hypothesis, Translation, make_hypothesis
 from pellucid.translation.segments import Part, join_parts, split_text
 
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["Request", "assemble", "chunks_of", "prepare", "refused", "texts_of"]
+__all__ = ["Request", "assemble", "chunks_of", "prefixes_for", "prepare", "refused", "texts_of"]
 
-_LINE_BREAKS: Final = re.compile(r"[\r\n]+")
+_LINE_BREAKS: Final = re.compile("[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
+_WORD: Final = re.compile(r"[^\W_]")
+_LIKE_A_TAG: Final = re.compile(r">>[^\s<>]{1,64}<<")
 _NOT_DECODED: Final = "the text could not be read: invalid bytes or another defect of its line"
 
 
 @dataclass(frozen=True)
 class Request:
-    """One text, ready for the search. No parts: it is blank, or there is an ``error``."""
+    """One text, ready for the search. No parts: it is blank, is ``unchanged``, or there is an ``error``."""
 
     source: str
     parts: tuple[Part, ...] = ()
     part_ids: tuple[tuple[int, ...], ...] = ()
-    """Ids of each part, without the end of sentence."""
+    """Ids of each part, without the end of sentence; where a language tag leads the text, it leads each of them."""
     error: str | None = None
+    around: tuple[str, str] = ("", "")
+    """The white space before and after the text, which comes back around its translation."""
+    unchanged: str = ""
+    """The text itself where it has neither letter nor digit: it is its own translation."""
+    notes: frozenset[str] = frozenset()
+    """Flags of the text itself."""
+
+
+@dataclass(frozen=True)
+class _Sentences:
+    """A text taken apart: its tag with the space behind it, and its sentences with the white space behind each."""
+
+    request: Request
+    tag: str
+    sentences: tuple[str, ...]
 
 
 def prepare(
@@ -45,57 +64,96 @@ def prepare(
     limit: int,
     long_input: str,
     language: str,
+    splits_sentences: bool = False,
 ) -> list[Request]:
-    """Tokenise texts, and split or refuse those of more than ``limit`` pieces. None is a text that failed before."""
-    flat = [_LINE_BREAKS.sub(" ", text) if text is not None else "" for text in texts]
-    cut = _encode(flat, tokenizer)
+    """Tokenise texts: each whole or, where asked for, its sentences one by one; None is a text that failed before.
+
+    A stretch of more than ``limit`` pieces is cut further; or such a text is refused.
+    """
+    found = [_taken_apart(text, tokenizer, language if splits_sentences else None) for text in texts]
+    bare = [apart.tag + sentence.rstrip() for apart in found for sentence in apart.sentences]
+    every = iter(tokenizer.encode_source(bare))
     requests = []
-    for source, text, ids in zip(texts, flat, cut, strict=True):
-        if source is None:
-            requests.append(Request("", error=_NOT_DECODED))
-        elif isinstance(ids, str):
-            requests.append(Request(source, error=ids))
-        elif not ids:
-            requests.append(Request(source))
-        elif len(ids) <= limit:
-            requests.append(Request(source, (Part(text, ""),), (tuple(ids),)))
-        elif long_input == "refuse":
-            told = (
-                f"the text is {len(ids)} pieces, over max_input_length = {limit}; raise it or set long_input = 'split'"
-            )
-            requests.append(Request(source, error=told))
-        else:
-            requests.append(_split(source, text, tokenizer=tokenizer, limit=limit, language=language))
+    for apart in found:
+        ids = [*islice(every, len(apart.sentences))]
+        request = _in_parts(apart, ids, tokenizer=tokenizer, limit=limit, language=language)
+        if long_input == "refuse" and len(request.parts) > 1:
+            # What is refused is the text as it was given, so its pieces are those of the whole.
+            (whole,) = tokenizer.encode_source([apart.tag + "".join(apart.sentences)])
+            if len(whole) > limit:
+                request = replace(apart.request, error=_too_long(len(whole), limit))
+        requests.append(request)
     return requests
 
 
-def _encode(texts: Sequence[str], tokenizer: Tokenizer) -> list[list[int] | str]:
-    """Return each text's ids, none for a blank one, or the message of the error it raised."""
-    filled = [place for place, text in enumerate(texts) if text.strip()]
-    found: list[list[int] | str] = [[] for _ in texts]
+def _taken_apart(source: str | None, tokenizer: Tokenizer, language: str | None) -> _Sentences:
+    """Return what there is to translate in a text, and what is said of it; without a language it is one sentence."""
+    if source is None:
+        return _Sentences(Request("", error=_NOT_DECODED), "", ())
     try:
-        for place, ids in zip(filled, tokenizer.encode_source([texts[place] for place in filled]), strict=True):
-            found[place] = ids
-    except PellucidError:  # one of them is bad: find out which
-        for place in filled:
-            try:
-                found[place] = tokenizer.encode_source([texts[place]])[0]
-            except PellucidError as error:
-                found[place] = str(error).removeprefix("text 0: ")  # alone in its call, every text is number 0
-    return found
-
-
-def _split(source: str, text: str, *, tokenizer: Tokenizer, limit: int, language: str) -> Request:
-    def count(stretches: Sequence[str]) -> list[int]:
-        return [len(ids) for ids in tokenizer.encode_source(stretches)]
-
-    try:
-        parts = split_text(text, limit=limit, count=count, language=language)
+        refuse_surrogates([source])
     except RequestError as error:
-        return Request(source, error=str(error))
-    ids = tokenizer.encode_source([part.text for part in parts])
-    kept = [(part, tuple(row)) for part, row in zip(parts, ids, strict=True) if row]
-    return Request(source, tuple(part for part, _ in kept), tuple(row for _, row in kept))
+        alone = str(error).removeprefix("text 0: ")  # the caller's list has its own numbers
+        return _Sentences(Request(source, error=alone), "", ())
+    visible = without_invisible(source)
+    body = visible.strip()
+    tag, rest = tokenizer.split_tag(_LINE_BREAKS.sub(" ", body))
+    text = rest.lstrip()
+    is_translated = _WORD.search(text) is not None
+    request = Request(
+        source,
+        around=("", "") if body in (visible, "") else _around(body, visible),
+        unchanged="" if is_translated else text,
+        notes=_notes_on_tag(body, has_tag=bool(tag), number=len(tokenizer.source_tags)),
+    )
+    if not is_translated:
+        return _Sentences(request, "", ())
+    sentences = (text,) if language is None else tuple(sentences_of(text, language))
+    return _Sentences(request, f"{tag} " if tag and text != rest else tag, sentences)
+
+
+def _around(body: str, visible: str) -> tuple[str, str]:
+    """Return the white space before and after the body of a text, without line breaks: a result holds none."""
+    before, _, after = visible.partition(body)
+    return _LINE_BREAKS.sub("", before), _LINE_BREAKS.sub("", after)
+
+
+def _notes_on_tag(text: str, *, has_tag: bool, number: int) -> frozenset[str]:
+    if has_tag or not text:
+        return frozenset()
+    if _LIKE_A_TAG.match(text):
+        return frozenset({"unknown_tag"})
+    return frozenset({"missing_tag"}) if number > 1 else frozenset()
+
+
+def _too_long(length: int, limit: int) -> str:
+    return f"the text is {length} pieces, over max_input_length = {limit}; raise it or set long_input = 'split'"
+
+
+def _in_parts(
+    apart: _Sentences, ids: Sequence[Sequence[int]], *, tokenizer: Tokenizer, limit: int, language: str
+) -> Request:
+    """Return the request of a text with its parts, each of them below the limit."""
+
+    def count(stretches: Sequence[str]) -> list[int]:
+        return [len(row) for row in tokenizer.encode_source([apart.tag + stretch for stretch in stretches])]
+
+    parts: list[Part] = []
+    rows: list[Sequence[int]] = []
+    for sentence, row in zip(apart.sentences, ids, strict=True):
+        text = sentence.rstrip()
+        own = [Part(text, sentence[len(text) :])]
+        own_rows: Sequence[Sequence[int]] = [row]
+        if len(row) > limit:
+            try:
+                own = split_text(sentence, limit=limit, count=count, language=language)
+            except RequestError as error:
+                return replace(apart.request, error=str(error))
+            own_rows = tokenizer.encode_source([apart.tag + part.text for part in own])
+        parts += [Part(apart.tag + part.text, part.separator) for part in own]
+        rows += own_rows
+    kept = [(part, tuple(row)) for part, row in zip(parts, rows, strict=True) if row]
+    return replace(apart.request, parts=tuple(part for part, _ in kept), part_ids=tuple(row for _, row in kept))
 
 
 def refused(source: str, error: str) -> Translation:
@@ -137,6 +195,18 @@ def chunks_of(texts: object, size: int) -> Iterator[list[str]]:
     return (texts_of("texts", some, first=n * size, may_be_none=True) for n, some in enumerate(lists))
 
 
+def prefixes_for(texts: Sequence[str], prefixes: Iterator[str]) -> list[str]:
+    """Take the next prefix for each text.
+
+    Raises:
+        RequestError: there are too few, or one of them is no str.
+    """
+    found = list(islice(prefixes, len(texts)))
+    if len(found) < len(texts):
+        raise RequestError("there are fewer target prefixes than texts; give one for each text, empty for none")
+    return texts_of("target_prefix", found, wanted="a str, or a stream of str")
+
+
 def assemble(
     request: Request,
     found: Sequence[Sequence[Hypothesis]],
@@ -158,22 +228,24 @@ def assemble(
     """
     if request.error is not None:
         return refused(request.source, request.error)
+    if request.unchanged:
+        return _passed_through(request)
     if not request.parts:
         return Translation(request.source, text="", score=0.0, tokens=(), alternatives=(), flags=("blank",))
     spelled = [_spelled(hypotheses, tokenizer) for hypotheses in found]
-    count = max(len(hypotheses) for hypotheses in spelled)
-    alternatives = tuple(
-        _joined([one[min(k, len(one) - 1)] for one in spelled], request.parts, config=config, language=language)
-        for k in range(count)
-    )
+    alternatives = _alternatives(spelled, request.parts, config=config, language=language)
     winner = alternatives[0]
     limits = [max_length_of(len(ids) + 1, config=config, stepper_max_length=longest) for ids in request.part_ids]
-    flags = _flags_of_search([one[0] for one in found], limits)
-    one_line = tuple(replace(h, text=_LINE_BREAKS.sub(" ", h.text)) for h in alternatives)
+    flags = _flags_of_search([one[0] for one in found], limits) | request.notes
+    if len(alternatives) < config.n_best:
+        flags.add("fewer")
+    one_line = [replace(h, text=_LINE_BREAKS.sub(" ", h.text)) for h in alternatives]
     if one_line != alternatives:
         flags.add("line_break")
+    one_line = [replace(h, text=_surrounded(h.text, request.around)) for h in one_line]
     if len(request.parts) > 1:
         flags.add("split")
+        flags |= {"omission"} if _lacks_a_part(request, [one[0] for one in spelled], tokenizer) else set()
     specials = tokenizer.specials
     pieces = [(i, piece) for i, piece in zip(winner.ids, winner.pieces, strict=True) if i != specials.eos]
     flags |= diagnose(
@@ -182,15 +254,41 @@ def assemble(
         source_ids=[*chain.from_iterable(request.part_ids)],
         target_ids=[i for i, _ in pieces],
         unk_id=specials.unk,
+        pieces_of=lambda text: len(tokenizer.encode_source([text])[0]),
     )
     return Translation(
         source=request.source,
         text=one_line[0].text,
         score=winner.score,
         tokens=tuple(piece for _, piece in pieces),
-        alternatives=one_line,
+        alternatives=tuple(one_line),
         flags=in_order(flags),
     )
+
+
+def _alternatives(
+    spelled: Sequence[Sequence[Hypothesis]], parts: Sequence[Part], *, config: TranslationConfig, language: str
+) -> list[Hypothesis]:
+    """Join the k-th hypotheses of all parts, for every k; a part with fewer repeats its last."""
+    count = max(len(hypotheses) for hypotheses in spelled)
+    joined = [
+        _joined([one[min(k, len(one) - 1)] for one in spelled], parts, config=config, language=language)
+        for k in range(count)
+    ]
+    return joined if config.sampling else _different(joined)
+
+
+def _passed_through(request: Request) -> Translation:
+    """Return a text without letters and digits as its own translation, with the one alternative that it has."""
+    text = _surrounded(request.unchanged, request.around)
+    itself = Hypothesis(ids=(), score=0.0, log_probability=0.0, token_log_probabilities=(), is_finished=True, text=text)
+    flags = in_order({"passed_through", *request.notes})
+    return Translation(request.source, text=text, score=0.0, tokens=(), alternatives=(itself,), flags=flags)
+
+
+def _surrounded(text: str, around: tuple[str, str]) -> str:
+    """Return a translation with the white space that stood around its source, in the place of its own."""
+    return f"{around[0]}{text.strip()}{around[1]}"
 
 
 def _flags_of_search(winners: Sequence[Hypothesis], limits: Sequence[int]) -> set[str]:
@@ -201,12 +299,28 @@ def _flags_of_search(winners: Sequence[Hypothesis], limits: Sequence[int]) -> se
     }
 
 
+def _lacks_a_part(request: Request, winners: Sequence[Hypothesis], tokenizer: Tokenizer) -> bool:
+    eos = tokenizer.specials.eos
+    return any(
+        is_omitted(part.text, winner.text, source_ids=ids, target_ids=[i for i in winner.ids if i != eos])
+        for part, ids, winner in zip(request.parts, request.part_ids, winners, strict=True)
+    )
+
+
 def _spelled(hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> list[Hypothesis]:
     texts = tokenizer.decode_target([hypothesis.ids for hypothesis in hypotheses])
     return [
         replace(hypothesis, text=text, pieces=tuple(tokenizer.target_pieces(hypothesis.ids)))
         for hypothesis, text in zip(hypotheses, texts, strict=True)
     ]
+
+
+def _different(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Return the first hypothesis of each text; parts that differ may join to the same text."""
+    first: dict[str, Hypothesis] = {}
+    for hypothesis in hypotheses:
+        first.setdefault(" ".join(hypothesis.text.split()), hypothesis)
+    return list(first.values())
 
 
 def _joined(

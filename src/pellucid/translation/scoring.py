@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
+from pellucid.translation.candidates import refuse_not_a_number
 from pellucid.translation.stepper import Stepper
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def forced_log_probabilities(
 
     Raises:
         ValueError: a model is in training mode.
-        RequestError: a sentence is longer than a model's ``max_positions``.
+        RequestError: a sentence is longer than a model's ``max_positions``, or log-probabilities are no numbers.
     """
     if any(model.training for model in models):
         raise ValueError("a model is in training mode, where dropout changes every score; call model.eval()")
@@ -61,7 +62,9 @@ def _forced(model: Transformer, source_ids: Sequence[Sequence[int]], target_ids:
     for some, ids in zip(torch.split(hidden, _POSITIONS_AT_ONCE), torch.split(wanted, _POSITIONS_AT_ONCE), strict=True):
         logits = model.project(some)
         logits = logits if logits.dtype == torch.float64 else logits.float()
-        terms.append(torch.log_softmax(logits, dim=-1).gather(1, ids[:, None])[:, 0])
+        log_probabilities = torch.log_softmax(logits, dim=-1)
+        refuse_not_a_number(log_probabilities.amax(dim=1))
+        terms.append(log_probabilities.gather(1, ids[:, None])[:, 0])
     return torch.cat(terms)
 
 
@@ -76,7 +79,11 @@ def _padded(rows: Sequence[Sequence[int]], filler: int, device: torch.device) ->
 def forced_log_probabilities_by_steps(
     stepper: Stepper, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]
 ) -> list[list[float]]:
-    """Do the same over a stepper, a step at a time; the shorter targets leave as they end."""
+    """Do the same over a stepper, a step at a time; the shorter targets leave as they end.
+
+    Raises:
+        RequestError: log-probabilities are no numbers.
+    """
     found: list[list[float]] = [[] for _ in target_ids]
     with torch.inference_mode():
         stepper.start(source_ids)
@@ -93,6 +100,7 @@ def forced_log_probabilities_by_steps(
                 last = torch.tensor([target_ids[row][step - 1] for row in alive], device=log_probabilities.device)
                 log_probabilities = stepper.step(last)
             order = alive
+            refuse_not_a_number(log_probabilities.amax(dim=1))
             wanted = torch.tensor([target_ids[row][step] for row in alive], device=log_probabilities.device)
             for row, term in zip(alive, log_probabilities.gather(1, wanted[:, None])[:, 0].tolist(), strict=True):
                 found[row].append(term)

@@ -1,29 +1,39 @@
-"""Cut a text that is too long for the model into parts below the limit, and join their translations.
+"""Cut a text that is too long for the model into parts below the limit, and join the translations of parts.
 
-First into sentences (library sentencex). A sentence that is still too long is halved, as near to its
-middle as possible, after a punctuation mark, else at white space, else between two characters; and again
-until every part fits. Parts and separators together are the text: nothing is lost. Read ``flags.py`` next.
+First into sentences (``text/sentences.py``). A sentence that is still too long is cut into as many stretches of about
+equal length as it needs: after a punctuation mark, else at white space, else between two characters, else in the
+middle; and again where a stretch is still too long. Each round looks at every character a bounded number of times and
+at least halves what is left to cut, so the time is linear for text of even density, and never worse than n log n.
+Parts and separators together are the text: nothing is lost. Read ``flags.py`` next.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Final
 
-import sentencex
-
 from pellucid.errors import RequestError
+from pellucid.text.sentences import sentences_of
 
 __all__ = ["Part", "join_parts", "split_text"]
 
-_LANGUAGE_CODE: Final = re.compile(r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*$")
-_NO_CODE: Final = {"src", "tgt"}
 _WRITTEN_WITHOUT_SPACES: Final = frozenset({"zh", "yue", "wuu", "lzh", "ja", "th", "lo", "km", "my", "bo", "dz"})
-_AFTER_PUNCTUATION: Final = re.compile(r"[,;:.!?)\]»”…—–]+\s+(?=\S)|[，、；：。！？）」』】।؛،]+\s*(?=\S)")
-_AFTER_SPACE: Final = re.compile(r"\s+(?=\S)")
+# Each looks back at one character only, so that no run of marks or spaces is read again and again.
+_AFTER_PUNCTUATION: Final = re.compile(
+    r"(?<=[,;:.!?)\]»”…—–])\s+|(?<=[，、；：。！？）」』】।؛،])(?![，、；：。！？）」』】।؛،])\s*"
+)
+_AFTER_SPACE: Final = re.compile(r"(?<!\s)\s+")
+_NO_SPACE: Final = re.compile(r"\S")
+_ZERO_WIDTH_JOINER: Final = "\u200d"
+_LONGEST_CHARACTER: Final = 32
+"""As many code points may make one character of a text that people write (Unicode Standard Annex 15, section 13)."""
+
+Count = Callable[[Sequence[str]], list[int]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class Part:
     separator: str
 
 
-def split_text(text: str, *, limit: int, count: Callable[[Sequence[str]], list[int]], language: str) -> list[Part]:
+def split_text(text: str, *, limit: int, count: Count, language: str) -> list[Part]:
     """Cut a text into parts of at most ``limit`` pieces.
 
     Args:
@@ -47,52 +57,74 @@ def split_text(text: str, *, limit: int, count: Callable[[Sequence[str]], list[i
     Raises:
         RequestError: a single character is over the limit.
     """
-    waiting = _sentences(text.lstrip(), language)[::-1]
+    return _fitting(sentences_of(text.lstrip(), language), limit=limit, count=count)
+
+
+def _fitting(stretches: Sequence[str], *, limit: int, count: Count) -> list[Part]:
+    """Return stretches, which have white space at their ends only, as parts below the limit."""
+    bare = [stretch.rstrip() for stretch in stretches]
     parts: list[Part] = []
-    while waiting:
-        stretch = waiting.pop()  # has white space at its end only
-        bare = stretch.rstrip()
-        (length,) = count([bare])
+    for stretch, text, length in zip(stretches, bare, count(bare), strict=True):
+        separator = stretch[len(text) :]
         if length <= limit:
-            parts.append(Part(bare, stretch[len(bare) :]))
+            parts.append(Part(text, separator))
             continue
-        if len(bare) == 1:
+        if len(text) == 1:
             raise RequestError(
-                f"the character {bare!r} alone is {length} pieces, over max_input_length = {limit}; raise it"
+                f"the character {text!r} alone is {length} pieces, over max_input_length = {limit}; raise it"
             )
-        cut = _cut(bare)
-        waiting += [stretch[cut:], stretch[:cut]]
+        places = _cuts(text, _wanted_stretches(length, limit))
+        cut = [text[start:end] for start, end in pairwise([0, *places, len(text)])]
+        cut[-1] += separator
+        parts += _fitting(cut, limit=limit, count=count)
     return parts
 
 
-def _sentences(text: str, language: str) -> list[str]:
-    """Return the sentences, white space at their ends included, so that they join to ``text``."""
-    is_code = _LANGUAGE_CODE.match(language) and language not in _NO_CODE
-    sentences: list[str] = sentencex.segment(language.replace("_", "-") if is_code else "en", text)
-    if "".join(sentences) != text:
-        return [text]  # the splitter changed something: the cuts below lose nothing
-    whole: list[str] = []
-    for sentence in sentences:
-        body = sentence.lstrip()
-        if whole:
-            whole[-1] += sentence[: len(sentence) - len(body)]
-        if body:
-            whole.append(body)
-    return whole
+def _wanted_stretches(length: int, limit: int) -> int:
+    """Return into how many stretches to cut: two, or some more than are needed, since good places lie unevenly."""
+    return 2 if length <= 2 * limit else math.ceil(1.25 * length / limit)
 
 
-def _cut(text: str) -> int:
-    """Return where to halve a text of two characters or more, 0 < place < len(text)."""
+def _cuts(text: str, number: int) -> list[int]:
+    """Return where to cut a text of two characters or more into about ``number`` stretches: at least one place."""
+    spacing = max(len(text) / number, 1.0)
+    places: list[int] = []
+    last = 0
+    for index in range(1, number):
+        ideal = index * spacing
+        if ideal <= last:
+            continue  # the cut before had to go further
+        if ideal >= len(text) or last + 1 >= len(text):
+            break
+        low = max(ideal - 0.75 * spacing, last + spacing / 8)
+        high = min(ideal + 0.75 * spacing, len(text) - spacing / 8)
+        last = _best_cut(text, ideal, low=max(math.ceil(low), last + 1), high=min(math.floor(high), len(text) - 1))
+        places.append(last)
+    return places
+
+
+def _best_cut(text: str, ideal: float, *, low: int, high: int) -> int:
+    """Return the best place of ``low`` to ``high`` for a cut, or one behind them where all is white space there."""
     for pattern in (_AFTER_PUNCTUATION, _AFTER_SPACE):
-        places = [m.end() for m in pattern.finditer(text) if len(text) / 8 <= m.end() <= len(text) * 7 / 8]
+        # A match that ends at the window's end may go on behind it.
+        places = [m.end() for m in pattern.finditer(text, low - 1, high) if m.end() >= low]
+        places = [place for place in places if not text[place].isspace()]
         if places:
-            return min(places, key=lambda place: abs(place - len(text) / 2))
-    characters = [place for place in range(1, len(text)) if not _belongs_to_the_last(text[place])]
-    return min(characters or [1], key=lambda place: abs(place - len(text) / 2))
+            return min(places, key=lambda place: abs(place - ideal))
+    middle = max(low, min(int(ideal), high))
+    steps = chain.from_iterable((middle - step, middle + step) for step in range(_LONGEST_CHARACTER))
+    found = next((place for place in steps if low <= place <= high and _begins_a_character(text, place)), middle)
+    if not text[found].isspace():
+        return found
+    behind = _NO_SPACE.search(text, found)
+    return behind.start() if behind else len(text) - 1
 
 
-def _belongs_to_the_last(character: str) -> bool:
-    return character.isspace() or unicodedata.combining(character) != 0 or character in "\u200d\ufe0f"
+def _begins_a_character(text: str, place: int) -> bool:
+    """Return whether nothing binds the code point at ``place`` to the one before it."""
+    character = text[place]
+    is_bound = unicodedata.category(character)[0] == "M" or character.isspace() or character == _ZERO_WIDTH_JOINER
+    return not is_bound and text[place - 1] != _ZERO_WIDTH_JOINER
 
 
 def join_parts(texts: Sequence[str], parts: Sequence[Part], *, language: str) -> str:

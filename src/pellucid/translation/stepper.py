@@ -18,8 +18,9 @@ from pellucid.errors import IncompatibleModelError
 if TYPE_CHECKING:
     from pellucid.model.cache import DecoderCache
     from pellucid.model.transformer import Transformer
+    from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["EnsembleStepper", "ModelStepper", "Stepper"]
+__all__ = ["EnsembleStepper", "ModelStepper", "Stepper", "refuse_strangers"]
 
 
 class Stepper(Protocol):
@@ -143,3 +144,19 @@ class EnsembleStepper:
         """Select in every member."""
         for stepper in self._steppers:
             stepper.select(rows)
+
+
+def refuse_strangers(model: Transformer, tokenizer: Tokenizer) -> None:
+    """Refuse a tokenizer that numbers its pieces otherwise than the model does.
+
+    Raises:
+        IncompatibleModelError: sizes or special ids differ.
+    """
+    config = model.config
+    sizes = (config.source_vocab_size, config.target_vocab_size)
+    if sizes != (tokenizer.source_vocab_size, tokenizer.target_vocab_size) or config.specials != tokenizer.specials:
+        raise IncompatibleModelError(
+            f"the model has {sizes[0]} source and {sizes[1]} target pieces with special ids {config.specials}, "
+            f"the tokenizer {tokenizer.source_vocab_size} and {tokenizer.target_vocab_size} with "
+            f"{tokenizer.specials}; use the tokenizer of the model's own folder"
+        )

@@ -1,7 +1,8 @@
 """The translator: text in, text out. Splits, tokenises, batches, searches, detokenises.
 
 One text is one segment: line breaks inside it are white space, each run of them a space. A result never
-holds a line break, so output is parallel to the input line by line. A text that fails (a lone surrogate,
+holds a line break, so output is parallel to the input line by line. White space around a text comes back around its
+translation; invisible characters (``text/normalisation.py``) do not. A text that fails (a lone surrogate,
 too long where long_input = "refuse", ...) fails alone, in its place. Flags: ``flags.py``.
 """
 
@@ -10,22 +11,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import repeat
 from typing import TYPE_CHECKING, Final, overload
 
 from pellucid.config import TranslationConfig, validated
-from pellucid.errors import IncompatibleModelError, RequestError
+from pellucid.errors import RequestError
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import is_lack_of_memory
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints, constraints_for
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
-from pellucid.translation.observer import BeamObserver, Expansion
-from pellucid.translation.requests import Request, assemble, chunks_of, prepare, texts_of
+from pellucid.translation.observer import BeamObserver
+from pellucid.translation.requests import Request, assemble, chunks_of, prefixes_for, prepare, texts_of
 from pellucid.translation.sampling import sample
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
-from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper
+from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper, refuse_strangers
+from pellucid.translation.units import Renumbered, Unit, batches_of, units_of
 
 if TYPE_CHECKING:
     from pellucid.bundle import Bundle
@@ -44,15 +47,6 @@ def _nobody(done: int) -> None:
     pass
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """A part of a text as it is searched: ids with the end of sentence."""
-
-    request: int
-    part: int
-    ids: tuple[int, ...]
-
-
 class Translator:
     """A model (or an ensemble, or any stepper) with its tokenizer and the settings of its search.
 
@@ -63,8 +57,9 @@ class Translator:
         model: a Transformer; several of one tokenizer, as an ensemble; or a function that makes a stepper.
         tokenizer: of the model.
         config: settings of all calls; those of a call go on top.
-        source_language: code, for the splitting of long texts into sentences.
+        source_language: code, for the splitting of texts into sentences.
         target_language: code, for joining their translations.
+        single_sentences: whether the model was trained on single sentences, which ``split_sentences = "auto"`` asks.
         origin: the model folder that the model was read from; translation does not need it.
 
     Raises:
@@ -79,6 +74,7 @@ class Translator:
         config: TranslationConfig | None = None,
         source_language: str = "src",
         target_language: str = "tgt",
+        single_sentences: bool = True,
         origin: Bundle | None = None,
     ) -> None:
         self.tokenizer = tokenizer
@@ -86,6 +82,7 @@ class Translator:
         self.config = config or TranslationConfig()
         self.source_language = source_language
         self.target_language = target_language
+        self.single_sentences = single_sentences
         self.models: tuple[Transformer, ...] = ()
         if isinstance(model, Transformer):
             self.models = (model,)
@@ -93,7 +90,7 @@ class Translator:
             self.models = tuple(model)
         self._make_stepper: Callable[[], Stepper] = self._step_models if self.models else model  # type: ignore[assignment]
         for member in self.models:
-            _refuse_strangers(member, tokenizer)
+            refuse_strangers(member, tokenizer)
         self._longest = self._make_stepper().max_length
 
     @property
@@ -120,7 +117,13 @@ class Translator:
     # A str is a sequence of str to mypy too, but the first form that fits is the one that is meant.
     @overload
     def translate(  # type: ignore[overload-overlap]
-        self, texts: str, *, progress: Progress = ..., observer: BeamObserver | None = ..., **settings: object
+        self,
+        texts: str,
+        *,
+        target_prefix: str | Sequence[str] | None = ...,
+        progress: Progress = ...,
+        observer: BeamObserver | None = ...,
+        **settings: object,
     ) -> Translation: ...
 
     @overload
@@ -128,6 +131,7 @@ class Translator:
         self,
         texts: Sequence[str | None],
         *,
+        target_prefix: str | Sequence[str] | None = ...,
         progress: Progress = ...,
         observer: BeamObserver | None = ...,
         **settings: object,
@@ -137,6 +141,7 @@ class Translator:
         self,
         texts: str | Sequence[str | None],
         *,
+        target_prefix: str | Sequence[str] | None = None,
         progress: Progress = _nobody,
         observer: BeamObserver | None = None,
         **settings: object,
@@ -146,6 +151,8 @@ class Translator:
         Args:
             texts: a str gives a ``Translation``, a list of them a list. None in a list is a line that could
                 not be read; it comes back as a failed translation in its place.
+            target_prefix: what the translations begin with: a str for all, or one for each text; "" is none. White
+                space at its end says that its last word is complete; without it, the word may go on.
             progress: told how many texts are done, now and then.
             observer: sees the expansions of a beam search; a sentence's number counts the searched parts of
                 all texts, in order, from 0.
@@ -153,30 +160,47 @@ class Translator:
 
         Raises:
             ConfigError: a setting is unknown or wrong.
-            RequestError: ``texts`` is neither a text nor a list of them.
+            RequestError: ``texts`` is neither a text nor a list of them, or there are not as many prefixes.
         """
         config = self._configured(settings)
-        if isinstance(texts, str):
-            return self._translate([texts], config, progress, observer)[0]
-        given = texts_of("texts", texts, wanted="a str or a list of str", may_be_none=True)
-        return self._translate(given, config, progress, observer)
+        wanted = "a str or a list of str"
+        given = [texts] if isinstance(texts, str) else texts_of("texts", texts, wanted=wanted, may_be_none=True)
+        prefixes = [target_prefix if isinstance(target_prefix, str) else config.target_prefix] * len(given)
+        if target_prefix is not None and not isinstance(target_prefix, str):
+            prefixes = texts_of("target_prefix", target_prefix, wanted=wanted)
+        if len(prefixes) != len(given):
+            raise RequestError(
+                f"{len(given)} texts and {len(prefixes)} target prefixes; give as many, or one str for all"
+            )
+        found = self._translate(given, prefixes, config, progress, observer)
+        return found[0] if isinstance(texts, str) else found
 
     def translate_stream(
         self,
         texts: Iterable[str | None],
         *,
         chunk: int = _STREAM_CHUNK,
+        target_prefix: str | Iterable[str] | None = None,
         **settings: object,
     ) -> Iterator[Translation]:
         """Translate a stream in order, ``chunk`` texts at a time; no more of them are in memory together.
 
+        ``target_prefix`` is what the translations begin with: a str for all, or a stream of one for each text.
+
         Raises:
             ConfigError: a setting is unknown or wrong; at the call, not at the first result.
-            RequestError: ``texts`` is no stream of texts, or ``chunk`` is not positive.
+            RequestError: ``texts`` is no stream of texts, or ``chunk`` is not positive; or, when it is reached, the
+                stream of prefixes ends before that of texts.
         """
         config = self._configured(settings)
         chunks = chunks_of(texts, chunk)
-        return (done for some in chunks for done in self._translate(some, config, _nobody, None))
+        shared = config.target_prefix if target_prefix is None else target_prefix
+        prefixes = repeat(shared) if isinstance(shared, str) else iter(shared)
+        return (
+            done
+            for some in chunks
+            for done in self._translate(some, prefixes_for(some, prefixes), config, _nobody, None)
+        )
 
     def score(
         self, sources: Sequence[str], targets: Sequence[str], *, progress: Progress = _nobody
@@ -184,8 +208,8 @@ class Translator:
         """Score given translations with the model, in order; the end of sentence is scored too.
 
         Raises:
-            RequestError: a side is no list; the numbers of texts differ; or a text cannot be tokenised, or is too long
-                for the model or for the memory.
+            RequestError: a side is no list; the numbers of texts differ; or a text cannot be tokenised, is too long for
+                the model or for the memory, or has log-probabilities that are no numbers.
         """
         sources, targets = texts_of("sources", sources), texts_of("targets", targets)
         if len(sources) != len(targets):
@@ -197,7 +221,7 @@ class Translator:
             self._refuse_too_long(place, max(map(len, pair)))
         scored: dict[int, ScoredPair] = {}
         lengths = [max(len(source), len(target)) for source, target in zip(source_ids, target_ids, strict=True)]
-        for batch in _batches(lengths, self.config.batch_size):
+        for batch in batches_of(lengths, self.config.batch_size):
             for place, row in self._score_batch(batch, source_ids, target_ids):
                 ids = target_ids[place]
                 pieces = tuple(self.tokenizer.target_pieces(ids))
@@ -208,6 +232,7 @@ class Translator:
     def _translate(
         self,
         texts: Sequence[str | None],
+        prefixes: Sequence[str],
         config: TranslationConfig,
         progress: Progress,
         observer: BeamObserver | None,
@@ -218,8 +243,9 @@ class Translator:
             limit=min(config.max_input_length, self._longest - 1),
             long_input=config.long_input,
             language=self.source_language,
+            splits_sentences=config.split_sentences.acts_on(single_sentences=self.single_sentences),
         )
-        found, errors = self._search(requests, config, progress, observer)
+        found, errors = self._search(requests, prefixes, config, progress, observer)
         return [
             assemble(
                 replace(request, error=errors[index]) if index in errors else request,
@@ -235,41 +261,38 @@ class Translator:
     def _search(
         self,
         requests: Sequence[Request],
+        prefixes: Sequence[str],
         config: TranslationConfig,
         progress: Progress,
         observer: BeamObserver | None,
     ) -> tuple[dict[tuple[int, int], list[Hypothesis]], dict[int, str]]:
         """Search all parts; return hypotheses by text and part, and the errors of the texts that failed."""
-        eos = self.tokenizer.specials.eos
-        units = [
-            _Unit(index, part, (*ids, eos))
-            for index, request in enumerate(requests)
-            for part, ids in enumerate(request.part_ids)
-        ]
         constraints = constraints_for(config, self.tokenizer)
+        units, errors = units_of(
+            requests,
+            prefixes,
+            tokenizer=self.tokenizer,
+            config=config,
+            longest=self._longest,
+            forbidden_ids=constraints.forbidden_ids,
+        )
         left = Counter(unit.request for unit in units)
         found: dict[tuple[int, int], list[Hypothesis]] = {}
-        errors: dict[int, str] = {}
         progress(len(requests) - len(left))
-        # A forced prefix begins the text, and so its first part only.
-        for is_first in (True, False):
-            rules = constraints if is_first else replace(constraints, prefix=())
-            some = [place for place, unit in enumerate(units) if (unit.part == 0) is is_first]
-            for batch in _batches([len(units[place].ids) for place in some], config.batch_size):
-                places = [some[index] for index in batch]
-                for place, result in self._search_batch(units, places, config, rules, observer):
-                    unit = units[place]
-                    if isinstance(result, str):
-                        errors[unit.request] = result
-                    else:
-                        found[unit.request, unit.part] = result
-                    left[unit.request] -= 1
-                progress(len(requests) - sum(count > 0 for count in left.values()))
+        for places in batches_of([len(unit.ids) for unit in units], config.batch_size):
+            for place, result in self._search_batch(units, places, config, constraints, observer):
+                unit = units[place]
+                if isinstance(result, str):
+                    errors[unit.request] = result
+                else:
+                    found[unit.request, unit.part] = result
+                left[unit.request] -= 1
+            progress(len(requests) - sum(count > 0 for count in left.values()))
         return found, errors
 
     def _search_batch(
         self,
-        units: Sequence[_Unit],
+        units: Sequence[Unit],
         places: Sequence[int],
         config: TranslationConfig,
         constraints: Constraints,
@@ -277,6 +300,9 @@ class Translator:
     ) -> Iterator[tuple[int, list[Hypothesis] | str]]:
         """Search some units together; where that fails, in halves, until a unit that fails stands alone."""
         source_ids = [units[place].ids for place in places]
+        prefixes = tuple(units[place].prefix for place in places)
+        if any(prefix.longest for prefix in prefixes):
+            constraints = replace(constraints, prefixes=prefixes)
         results: Sequence[list[Hypothesis]] | None = None
         problem = ""
         try:
@@ -285,9 +311,14 @@ class Translator:
             elif config.beam_size == 1 and observer is None:
                 results = greedy_search(self._make_stepper(), source_ids, config=config, constraints=constraints)
             else:
-                seen_by = None if observer is None else _Renumbered(observer, places)
+                seen_by = None if observer is None else Renumbered(observer, places)
                 results = beam_search(
-                    self._make_stepper(), source_ids, config=config, constraints=constraints, observer=seen_by
+                    self._make_stepper(),
+                    source_ids,
+                    config=config,
+                    constraints=constraints,
+                    observer=seen_by,
+                    key_of=self._visible_text if config.n_best > 1 else None,
                 )
         except (RequestError, MemoryError, RuntimeError) as error:
             if not isinstance(error, RequestError) and not is_lack_of_memory(error):
@@ -302,6 +333,10 @@ class Translator:
             middle = len(places) // 2
             for half in (places[:middle], places[middle:]):
                 yield from self._search_batch(units, half, config, constraints, observer)
+
+    def _visible_text(self, ids: Sequence[int]) -> str:
+        """Return what a reader can tell apart: the text, runs of white space in it as one space."""
+        return " ".join(self.tokenizer.decode_target([ids])[0].split())
 
     def _step_models(self) -> Stepper:
         steppers = [ModelStepper(model) for model in self.models]
@@ -326,23 +361,25 @@ class Translator:
     def _score_batch(
         self, places: Sequence[int], source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]
     ) -> Iterator[tuple[int, list[float]]]:
-        """Score some pairs together; where memory is too small, in halves, until one that is too large stands alone."""
+        """Score some pairs together; where that fails, in halves, until a pair that fails stands alone."""
         terms: list[list[float]] | None = None
+        problem = ""
         try:
             terms = self._forced([source_ids[place] for place in places], [target_ids[place] for place in places])
-        except (MemoryError, RuntimeError) as error:
-            if not is_lack_of_memory(error):
+        except (RequestError, MemoryError, RuntimeError) as error:
+            if not isinstance(error, RequestError) and not is_lack_of_memory(error):
                 raise
+            problem = str(error) if isinstance(error, RequestError) else ""
         # Outside of the except clause, whose error keeps the tensors of the failed pass alive.
         if terms is not None:
             yield from zip(places, terms, strict=True)
             return
         if len(places) == 1:
             sides = len(source_ids[places[0]]), len(target_ids[places[0]])
-            raise RequestError(
-                f"pair {places[0] + 1}: there is not enough memory for its {sides[0]} and {sides[1]} tokens; "
-                "score its sentences one by one"
+            no_memory = (
+                f"there is not enough memory for its {sides[0]} and {sides[1]} tokens; score its sentences one by one"
             )
+            raise RequestError(f"pair {places[0] + 1}: {problem or no_memory}")
         middle = len(places) // 2
         for half in (places[:middle], places[middle:]):
             yield from self._score_batch(half, source_ids, target_ids)
@@ -353,37 +390,3 @@ class Translator:
                 f"pair {place + 1} has a side of {length} tokens, and the model has "
                 f"{self._longest} positions; score its sentences one by one"
             )
-
-
-@dataclass(frozen=True)
-class _Renumbered:
-    """An observer of a batch that tells the numbers of the whole call."""
-
-    observer: BeamObserver
-    places: Sequence[int]
-
-    def expanded(self, expansion: Expansion) -> None:
-        self.observer.expanded(replace(expansion, sentence=self.places[expansion.sentence]))
-
-
-def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Group places by falling length, so that places * longest is within the budget; one place always goes."""
-    batch: list[int] = []
-    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
-        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch
-
-
-def _refuse_strangers(model: Transformer, tokenizer: Tokenizer) -> None:
-    config = model.config
-    sizes = (config.source_vocab_size, config.target_vocab_size)
-    if sizes != (tokenizer.source_vocab_size, tokenizer.target_vocab_size) or config.specials != tokenizer.specials:
-        raise IncompatibleModelError(
-            f"the model has {sizes[0]} source and {sizes[1]} target pieces with special ids {config.specials}, "
-            f"the tokenizer {tokenizer.source_vocab_size} and {tokenizer.target_vocab_size} with "
-            f"{tokenizer.specials}; use the tokenizer of the model's own folder"
-        )

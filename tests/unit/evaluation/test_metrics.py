@@ -9,13 +9,8 @@ import pytest
 from sacrebleu.metrics import BLEU, CHRF, TER
 
 from pellucid.errors import ConfigError, DataError
-from pellucid.evaluation.metrics import (
-    MetricName,
-    TokenizerChoice,
-    bleu_tokenizer,
-    corpus_score,
-    sentence_statistics,
-)
+from pellucid.evaluation.bleu_words import TokenizerChoice, bleu_tokenizer
+from pellucid.evaluation.metrics import MetricName, corpus_score, sentence_statistics
 
 HYPOTHESES = ["The Dog runs across the street .", "A cat sleeps on the old sofa", "no", "", "Two birds sing in a tree."]
 REFERENCES = [

@@ -9,7 +9,8 @@ from sacrebleu.significance import PairedTest
 
 from pellucid.errors import DataError
 from pellucid.evaluation import significance
-from pellucid.evaluation.metrics import MetricName, SentenceStatistics, bleu_tokenizer, sentence_statistics
+from pellucid.evaluation.bleu_words import bleu_tokenizer
+from pellucid.evaluation.metrics import MetricName, SentenceStatistics, sentence_statistics
 from pellucid.evaluation.significance import bootstrap_interval, compare
 
 WORDS = ["the", "a", "dog", "cat", "bird", "runs", "sleeps", "sings", "in", "tree", "house", "street", "old", "red"]

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.interop import formats, samples, verification
+from pellucid.interop import formats
+from pellucid.interop.verification import comparison as verification
+from pellucid.interop.verification import samples
 
 from .kit import TAGS, make_folder
 

@@ -8,7 +8,7 @@ import torch
 
 from pellucid.bundle import Bundle, load_bundle, save_bundle
 from pellucid.config import ModelConfig
-from pellucid.interop.onnx_writing import write_onnx
+from pellucid.interop.onnx.writing import write_onnx
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer, SentencePieceTokenizer
 

@@ -16,8 +16,10 @@ from safetensors.torch import load_file
 from pellucid.bundle import load_bundle, save_bundle
 from pellucid.config import ModelConfig, SpecialIds, TokenizerConfig
 from pellucid.errors import ConfigError, ConversionError, DataError, IncompatibleModelError
-from pellucid.interop import marian_config, marian_reading, marian_writing
 from pellucid.interop.formats import FORMATS
+from pellucid.interop.huggingface import config as marian_config
+from pellucid.interop.huggingface import reading as marian_reading
+from pellucid.interop.huggingface import writing as marian_writing
 from pellucid.jobs import exchange
 from pellucid.jobs.exchange import export_model, import_model
 from pellucid.model.transformer import Transformer
@@ -64,7 +66,7 @@ def our_model(
 def test_there_and_back_is_bit_equal(kind: str, tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "theirs", **KINDS[kind])  # type: ignore[arg-type]
     outcome = import_model(folder, tmp_path / "ours", threads=1)
-    assert all(comparison.is_equal for comparison in outcome.comparisons)
+    assert all(comparison.is_equal for comparison in outcome.verdicts)
     export_model(tmp_path / "ours", tmp_path / "again", threads=1)
     before, after = (load_file(f / "model.safetensors") for f in (folder, tmp_path / "again"))
     assert before.keys() == after.keys()
@@ -84,7 +86,7 @@ def test_of_two_exports_to_one_output_one_is_kept_whole_and_the_other_is_refused
     both_written, compared = Barrier(2), exchange._export_compared
 
     def together(*arguments: object, **options: object) -> object:
-        both_written.wait(timeout=60)
+        both_written.wait(timeout=600)
         return compared(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(exchange, "_export_compared", together)
@@ -95,7 +97,7 @@ def test_of_two_exports_to_one_output_one_is_kept_whole_and_the_other_is_refused
     assert "out: was made by another command while this one was at work" in str(refusal)
     kept = models[0] if running[1].exception() else models[1]
     monkeypatch.undo()
-    assert export_model(kept, tmp_path / "out", verify_only=True, threads=1).comparisons
+    assert export_model(kept, tmp_path / "out", verify_only=True, threads=1).verdicts
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model-5", "model-7", "out"]
 
 
@@ -185,7 +187,7 @@ def test_a_zero_vector_is_the_padding_piece(tokenizers: dict[bool, SentencePiece
 def test_an_export_is_checked_again(marian: Path, tmp_path: Path) -> None:
     import_model(marian, tmp_path / "ours", threads=1)
     export_model(tmp_path / "ours", tmp_path / "out", threads=1)
-    assert export_model(tmp_path / "ours", tmp_path / "out", verify_only=True, threads=1).comparisons
+    assert export_model(tmp_path / "ours", tmp_path / "out", verify_only=True, threads=1).verdicts
     path = tmp_path / "out" / "config.json"
     path.write_text(path.read_text().replace('"swish"', '"gelu"'))
     with pytest.raises(ConversionError, match="NOT the same model"):
@@ -197,7 +199,7 @@ def test_given_sentences_are_compared(marian: Path, tmp_path: Path) -> None:
     sample = tmp_path / "sample.txt"
     sample.write_text("Bata gune.\n\n>>fra<< Dépo lira !\n", encoding="utf-8")
     outcome = import_model(marian, tmp_path / "ours", sample=sample, threads=1)
-    assert [comparison.num_sentences for comparison in outcome.comparisons] == [2]
+    assert [comparison.num_sentences for comparison in outcome.verdicts] == [2]
     sample.write_text("\n \n", encoding="utf-8")
     with pytest.raises(DataError, match="holds no sentence"):
         import_model(marian, tmp_path / "other", sample=sample, threads=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import shutil
 import zipfile
@@ -12,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from pellucid.errors import BundleError, PellucidError
-from pellucid.interop import foreign_segmenter
-from pellucid.interop.marian_npz_reading import read_marian_npz
-from pellucid.interop.marian_reading import read_marian
-from pellucid.interop.records import ForeignModel
+from pellucid.interop.foreign_model import ForeignModel
+from pellucid.interop.huggingface.reading import read_marian
+from pellucid.interop.marian.reading import read_marian_npz
+from pellucid.text.sentencepiece import foreign as foreign_segmenter
+from pellucid.text.sentencepiece import sound_files
 
 from .kit import segmenter
 from .npz_kit import make_npz_folder
@@ -51,6 +51,7 @@ def _opened_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the child, which has a test of its own below: a thousand processes would take minutes."""
     monkeypatch.setattr(foreign_segmenter, "_ask_child", lambda model, *, place: {})
     monkeypatch.setattr(foreign_segmenter, "_compare", lambda told, file, *, place: None)
+    monkeypatch.setattr(foreign_segmenter, "remember_sound", lambda model: None)
 
 
 def largest_memory_bytes() -> int:
@@ -128,8 +129,9 @@ def test_damage_inside_a_sound_archive_is_refused_or_harmless(tmp_path: Path) ->
     assert all(str(whole) in refusal for refusal in refusals)
 
 
-def test_damaged_segmenters_are_opened_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign_segmenter, "_found_sound", {})
+def test_damaged_segmenters_are_opened_in_a_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sound_files, "_in_memory", {})
+    monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "cache"))
     whole, opened, refusals = segmenter(1), 0, []
     for seed in range(150):
         model = mutate(whole, random.Random(seed))
@@ -137,7 +139,7 @@ def test_damaged_segmenters_are_opened_in_a_child(monkeypatch: pytest.MonkeyPatc
             foreign_segmenter.foreign_segmenter(model, place="source.spm").encode(["Bata gune, ｄépo ½ \u2603."])
         except BundleError as error:
             refusals.append(str(error))
-        opened += hashlib.sha256(model).hexdigest() in foreign_segmenter._found_sound
+        opened += sound_files.is_known_sound(model)
         if opened == 7:  # each is a process
             break
     assert opened == 7

@@ -10,9 +10,9 @@ import unicodedata
 import pytest
 import sentencepiece
 
-from pellucid.interop.foreign_segmenter import foreign_segmenter
 from pellucid.interop.sentencepiece_nfc import nfc_rules, with_nfc
-from pellucid.text.sentencepiece_file import fields
+from pellucid.text.sentencepiece.file import fields
+from pellucid.text.sentencepiece.foreign import foreign_segmenter
 
 from .kit import segmenter, sentences
 

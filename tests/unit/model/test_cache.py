@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import Tensor
@@ -152,3 +155,19 @@ def test_a_cache_works_under_autocast() -> None:
     target = torch.tensor([[2, 4], [2, 5], [2, 6]])
     whole = model(source, target, source_mask=source_mask)
     torch.testing.assert_close(torch.stack([first, second], 1).float(), whole, rtol=0.1, atol=0.15)
+
+
+@torch.no_grad()
+def test_buffers_go_with_their_search_and_do_not_wait_for_the_garbage_collector() -> None:
+    model = make()
+    source, source_mask = sentences()
+    gc.disable()
+    try:
+        cache = model.start_cache(model.encode(source, source_mask=source_mask), source_mask=source_mask)
+        model.decode_step(torch.full((SENTENCES,), model.start_id), cache)
+        past, cross = weakref.ref(cache.past), weakref.ref(cache.cross)
+        del cache
+        assert past() is None
+        assert cross() is None
+    finally:
+        gc.enable()

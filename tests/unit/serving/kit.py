@@ -8,8 +8,8 @@ import torch
 from starlette.testclient import TestClient
 
 from pellucid.config import ModelConfig, TranslationConfig
-from pellucid.inspection.opened import Catalogue, OpenedModel, open_model
 from pellucid.model.transformer import Transformer
+from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
 from pellucid.serving.app import create_app
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.translation.translator import Translator

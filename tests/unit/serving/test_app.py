@@ -11,11 +11,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from pellucid.inspection import answers_trace
-from pellucid.inspection.answers_model import model_answer
-from pellucid.inspection.answers_trace import make_record, trace_answer
-from pellucid.inspection.assembly import TEMPLATE, web_files
-from pellucid.inspection.trace import Trace
+from pellucid.jobs.surface import Trace
+from pellucid.page import answers_trace
+from pellucid.page.answers_model import model_answer
+from pellucid.page.answers_trace import make_record, trace_answer
+from pellucid.page.assembly import TEMPLATE, web_files
 from pellucid.serving import app
 
 from .kit import ask, client, opened_model
@@ -229,7 +229,7 @@ def test_others_are_answered_while_one_computes(
 
     def slow(*args: object, **options: object) -> object:
         begun.set()
-        assert goes_on.wait(60)
+        assert goes_on.wait(600)
         return work(*args, **options)
 
     monkeypatch.setattr(module, name, slow)
@@ -239,14 +239,14 @@ def test_others_are_answered_while_one_computes(
             target=lambda: statuses.append((ask(server) if path == "/api/traces" else server.get(path)).status_code)
         )
         thread.start()
-        assert begun.wait(60)
-        patience = threading.Timer(20, goes_on.set)  # where it does block, it is told and does not hang
+        assert begun.wait(600)
+        patience = threading.Timer(300, goes_on.set)  # where it does block, it is told and does not hang
         patience.start()
         assert server.get("/api/models").status_code == 200
         assert not goes_on.is_set()
         patience.cancel()
         goes_on.set()
-        thread.join(60)
+        thread.join(600)
     assert statuses == [201 if path == "/api/traces" else 200]
 
 

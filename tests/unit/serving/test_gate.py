@@ -61,11 +61,54 @@ def test_a_server_of_every_address_answers_to_numbers_only() -> None:
     assert server.get("/api/models", headers={"Host": "evil.example"}).status_code == 421
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:9999", "http://127.0.0.1:8642.x"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1:9999",
+        "http://127.0.0.1:8642.x",
+        "https://127.0.0.1:8642",
+        "ftp://127.0.0.1:8642",
+        "//127.0.0.1:8642",
+        "127.0.0.1:8642",
+        "http://127.0.0.1",
+        "http://user@127.0.0.1:8642",
+        "http://127.0.0.1:8642/page",
+        "http://[",
+        "http://[::1",
+        "http://127.0.0.1:99999999",
+        "http://127.0.0.1:port",
+        "http://\u2100.example",
+        "http://",
+        "",
+    ],
+)
 def test_pages_of_others_cannot_ask_for_work(origin: str) -> None:
-    answer = SERVER.post("/api/traces", json={"model": "toy", "source": "a"}, headers={"Origin": origin})
+    headers = {"Origin": origin.encode("utf-8")}
+    answer = SERVER.post("/api/traces", json={"model": "toy", "source": "a"}, headers=headers)
     assert answer.status_code == 403
     assert "may not ask" in answer.json()["error"]
+
+
+def test_a_second_origin_does_not_hide_behind_the_first() -> None:
+    headers = [("Origin", HERE), ("Origin", "https://evil.example")]
+    assert SERVER.post("/api/traces", json={"model": "toy", "source": "a"}, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("base_url", "origin"),
+    [
+        ("http://localhost", "http://localhost:80"),
+        ("http://localhost:80", "http://LOCALHOST"),
+        ("https://localhost", "https://localhost:443"),
+        ("http://[::1]:8642", "http://[::1]:8642"),
+    ],
+)
+def test_an_origin_has_several_spellings(base_url: str, origin: str) -> None:
+    server = client(OPENED, base_url=base_url)
+    answer = server.post("/api/traces", json={"model": "toy", "source": "a"}, headers={"Origin": origin})
+    assert answer.status_code == 201
 
 
 def test_the_page_itself_and_programs_can() -> None:

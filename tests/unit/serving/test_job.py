@@ -22,10 +22,13 @@ def test_a_free_port_is_taken_where_the_usual_one_is_not_free(monkeypatch: pytes
 
 
 def test_the_usual_port_is_taken_where_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
+    # A socket that is bound and does not listen keeps the port from other programs, and lets this one listen.
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    port = kept.getsockname()[1]
     monkeypatch.setattr(serve, "USUAL_PORT", port)
-    with serve.listen("127.0.0.1") as taken:
+    with kept, serve.listen("127.0.0.1") as taken:
         assert serve.address_of(taken, "127.0.0.1") == f"http://127.0.0.1:{port}/"
         assert serve.address_of(taken, "::1") == f"http://[::1]:{port}/"
         assert serve.address_of(taken, "0.0.0.0") == f"http://127.0.0.1:{port}/"

@@ -10,10 +10,12 @@ import anyio
 import pytest
 from starlette.types import ASGIApp, Message
 
-from pellucid.inspection import answers_trace
-from pellucid.inspection.opened import Catalogue
-from pellucid.inspection.tracing import trace as make_trace
+from pellucid.analysis import checks
+from pellucid.page import answers_trace
+from pellucid.page.catalogue import Catalogue
 from pellucid.serving.app import create_app
+from pellucid.tracing import making
+from pellucid.tracing.making import trace as make_trace
 from pellucid.translation.stepper import ModelStepper
 
 from .kit import opened_model
@@ -89,10 +91,33 @@ def test_nothing_is_checked_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     def traced(*arguments: object, **options: object) -> object:
         made = whole(*arguments, **options)  # type: ignore[arg-type]
         leaves.set()
-        monkeypatch.setattr(type(made), "check", lambda trace: pytest.fail("checked"))
+        monkeypatch.setattr(answers_trace, "check", lambda trace: pytest.fail("checked"))
         return made
 
     monkeypatch.setattr(answers_trace, "make_trace", traced)
+
+    async def main() -> None:
+        assert await status_of(slow_app(), leaves=leaves) == 499
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("leaves_in", ["preparation", "the check"])
+def test_work_ends_where_its_client_left(monkeypatch: pytest.MonkeyPatch, leaves_in: str) -> None:
+    leaves = threading.Event()
+    owner, name = {"preparation": (making, "prepare"), "the check": (checks._Checker, "attentions")}[leaves_in]
+    after, what = {
+        "preparation": (ModelStepper, "step"),
+        "the check": (checks._Checker, "hypothesis"),
+    }[leaves_in]
+    work = getattr(owner, name)
+
+    def left(*arguments: object, **options: object) -> object:
+        leaves.set()
+        return work(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, left)
+    monkeypatch.setattr(after, what, lambda *arguments: pytest.fail("it went on"))
 
     async def main() -> None:
         assert await status_of(slow_app(), leaves=leaves) == 499
@@ -104,7 +129,7 @@ def test_eight_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on, statuses = threading.Event(), []
 
     def held(*arguments: object, **options: object) -> object:
-        assert goes_on.wait(60)
+        assert goes_on.wait(600)
         return make_trace(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(answers_trace, "make_trace", held)

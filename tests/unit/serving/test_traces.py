@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from pellucid.errors import RequestError
-from pellucid.inspection.answers_trace import make_record
+from pellucid.page.answers_trace import make_record
 from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceGoneError, TraceStore, new_id
 
 from .kit import ask, client, opened_model

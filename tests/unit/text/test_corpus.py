@@ -11,6 +11,7 @@ import pytest
 
 from pellucid.config import CorpusConfig, DataConfig, InvalidUtf8
 from pellucid.errors import DataError
+from pellucid.text import lines
 from pellucid.text.corpus import CorpusFacts, SentencePair, read_pairs, verify_corpora
 
 STRICT, REPLACE, SKIP = InvalidUtf8.STRICT, InvalidUtf8.REPLACE, InvalidUtf8.SKIP
@@ -178,3 +179,27 @@ def test_reading_takes_the_same_memory_for_any_length(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10e6, f"{peak:,}: the lines of both files would be 15 MB as strings"
+
+
+@pytest.mark.parametrize("policy", [SKIP, REPLACE])
+def test_a_line_that_is_too_long_is_left_out_and_counted(
+    policy: InvalidUtf8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 8)
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 10)
+    corpus = parallel(tmp_path, b"a\n" + b"x" * 30 + b"\n\xff\nd\n", b"A\nB\nC\n" + b"y" * 30)
+    assert sides(corpus, policy) == [("a", "A"), *([("\ufffd", "C")] if policy is REPLACE else [])]
+    facts = verified(corpus, policy)
+    assert facts.skipped["line too long"] == 2
+    assert facts.pairs + sum(facts.skipped.values()) == facts.files[0].lines == 4
+    assert facts.replaced == (policy is REPLACE)
+
+
+def test_a_line_that_is_too_long_is_an_error_by_default_and_the_rest_is_still_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 8)
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 10)
+    corpus = parallel(tmp_path, b"a\n" + b"x" * 30 + b"\n\xff\n", b"A\nB\nC\n")
+    with pytest.raises(DataError, match=r"(?s)s, line 2: the line has more than 10 bytes.*s, line 3: byte 1"):
+        verified(corpus)

@@ -13,8 +13,8 @@ import sentencepiece
 from pellucid.config import SpecialIds
 from pellucid.errors import BundleError
 from pellucid.text.normalisation import Normaliser
-from pellucid.text.segmenter import Segmenter
-from pellucid.text.sentencepiece_file import inspect
+from pellucid.text.sentencepiece.file import inspect
+from pellucid.text.sentencepiece.segmenter import Segmenter
 from pellucid.text.subword import SentencePieceTokenizer, Side
 from pellucid.text.tokenizer import load_tokenizer
 from pellucid.text.vocabulary import Vocabulary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import tracemalloc
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def test_rows_come_back_as_they_were_encoded(
     assert store.line.tolist() == [pair.line for pair in pairs]
     assert set(store.corpus.tolist()) == {0}
     assert store.source(0).dtype == np.uint16
-    store.verify()
+    store.verify(source_vocab_size=tokenizer.source_vocab_size, target_vocab_size=tokenizer.target_vocab_size)
 
 
 def test_long_pairs_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -129,7 +130,64 @@ def test_opening_checks_what_is_there(tmp_path: Path) -> None:
     renewed()
     (folder / "target.ids").write_bytes(b"wxyz")
     with pytest.raises(DataError, match=r"target\.ids: is damaged"):
-        TokenStore.open(folder).verify()
+        TokenStore.open(folder).verify(source_vocab_size=260, target_vocab_size=260)
+
+
+def change(folder: Path, name: str, values: list[int], kind: str) -> None:
+    """Put other numbers in the place of a column, and the index right, as a stranger can."""
+    raw = np.array(values, dtype=kind).tobytes()
+    (folder / name).write_bytes(raw)
+    index = json.loads((folder / "index.json").read_text())
+    index["columns"][name] = {"type": kind, "count": len(values), "sha256": hashlib.sha256(raw).hexdigest()}
+    (folder / "index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("source.offsets", [0, 1, 1 << 40]),
+        ("source.offsets", [0, -5, 2]),
+        ("source.offsets", [1, 1, 2]),
+        ("target.offsets", [0, 2]),
+        ("target.offsets", []),
+        ("target.ids", [100, 101, 102]),
+        ("line", [0]),
+    ],
+)
+def test_rows_outside_of_the_ids_are_refused(name: str, values: list[int], tmp_path: Path) -> None:
+    write_store(tmp_path / "data", [SentencePair("a", "b", 0, 0), SentencePair("c", "d", 1, 0)], BYTES, max_length=9)
+    change(tmp_path / "data", name, values, "<u2" if name.endswith("ids") else "<i8")
+    with pytest.raises(DataError, match=r"remove .* to make it anew"):
+        TokenStore.open(tmp_path / "data")
+
+
+def test_ids_outside_of_the_vocabulary_are_refused(tmp_path: Path) -> None:
+    write_store(tmp_path / "data", [SentencePair("a", "b", 0, 0), SentencePair("c", "d", 1, 0)], BYTES, max_length=9)
+    change(tmp_path / "data", "target.ids", [100, 60_000], "<u2")
+    store = TokenStore.open(tmp_path / "data")
+    with pytest.raises(DataError, match=r"target\.ids: has the id 60000, and the vocabulary has 260 pieces"):
+        store.verify(source_vocab_size=260, target_vocab_size=260)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        5,
+        {},
+        {"type": "O", "count": 1},
+        {"type": "(99999,99999)i4", "count": 1},
+        {"type": "<u2", "count": "2"},
+        {"type": "<u2", "count": float("inf")},
+        {"type": ["<u2"], "count": 2},
+    ],
+)
+def test_an_index_of_other_kinds_is_refused(column: object, tmp_path: Path) -> None:
+    write_store(tmp_path / "data", [SentencePair("a", "b", 0, 0), SentencePair("c", "d", 1, 0)], BYTES, max_length=9)
+    index = json.loads((tmp_path / "data" / "index.json").read_text())
+    index["columns"]["source.ids"] = column
+    (tmp_path / "data" / "index.json").write_text(json.dumps(index))
+    with pytest.raises(DataError, match=r"remove .* to make it anew"):
+        TokenStore.open(tmp_path / "data")
 
 
 def test_writing_holds_one_chunk_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from pellucid.config import ModelConfig, SpecialIds, TrainingConfig
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Precision, Runtime
-from pellucid.training.records import SavedRecord, StartRecord, StepRecord, TrainingResult, ValidationRecord
+from pellucid.training.reporter import SavedRecord, StartRecord, StepRecord, TrainingResult, ValidationRecord
 from pellucid.training.trainer import train
 
 RUNTIME = Runtime("cpu", Precision.FP32, 1, "as the tests ask")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pellucid.errors import ConfigError, StoppedError
 from pellucid.training.budget import Budget
-from pellucid.training.records import StepRecord
+from pellucid.training.reporter import StepRecord
 from pellucid.training.state import TrainingState
 
-from .kit import Listener, run_training, training_config
+from .kit import Listener, equal_weights, run_training, training_config
 
 
 class Clock:
@@ -149,3 +150,128 @@ def test_preparing_brings_no_validation_forward(tmp_path: Path) -> None:
     listener = SlowSteps(clock, 1.0)
     run_training(tmp_path, reporter=listener, clock=clock, config_minutes=2.0, seconds_before=30.0)
     assert listener.validations[0].seconds >= 42
+
+
+AIM = {
+    "config_minutes": 60.0,
+    "config_valid_steps": 4,
+    "config_stop_at_exact_match": 0.9,
+    "config_decay_method": "inverse_sqrt",
+    "config_valid_bleu_sentences": 5,
+}
+"""A run that ends when it is right, and after an hour at the latest."""
+
+
+def shares(*values: float) -> Callable[[object], dict[str, float]]:
+    """Return an evaluator that finds these shares exactly right, one a validation, and a BLEU that always falls."""
+    left = list(values)
+    return lambda model: {"exact_match": left.pop(0), "bleu": 50.0 + len(left)}
+
+
+@pytest.mark.parametrize("seconds", [0.001, 1.0, 60.0])
+def test_a_run_that_ends_when_it_is_right_is_the_same_however_slow_the_machine_is(
+    tmp_path: Path, seconds: float
+) -> None:
+    results = []
+    for name, slowness in (("one", seconds), ("other", 2.0)):
+        clock = Clock()
+        listener = SlowSteps(clock, slowness)
+        evaluate = shares(0.0, 0.5, 0.95, 1.0)
+        results.append(run_training(tmp_path / name, reporter=listener, clock=clock, evaluator=evaluate, **AIM))
+        assert listener.steps[-1].seconds_left is None
+    (result, model, _), (_, same, _) = results
+    assert (result.steps, result.best_step) == (12, 12)
+    assert result.reason == "95.0% of the validation sentences come out exactly right (the aim is 90.0%)"
+    assert equal_weights(model.state_dict(), same.state_dict())
+
+
+def test_the_model_that_reached_the_aim_is_kept_whatever_its_bleu(tmp_path: Path) -> None:
+    kept: list[object] = []
+    run_training(
+        tmp_path,
+        evaluator=shares(0.0, 0.5, 0.4, 0.9),
+        on_new_best=lambda model, facts: kept.append(facts["step"]),
+        **AIM,
+    )
+    assert kept == [4, 8, 16]
+
+
+def test_no_run_ends_before_its_least_minutes(tmp_path: Path) -> None:
+    clock = Clock()
+    listener = SlowSteps(clock, 1.0)
+    values = shares(0.95, 0.2, 0.3, 0.1, 0.0, 0.0)
+    result, _, _ = run_training(
+        tmp_path, reporter=listener, clock=clock, evaluator=values, config_min_minutes=0.3, **AIM
+    )
+    assert (result.steps, result.best_step) == (20, 4), "the model of the fourth step is kept and counts"
+    assert result.best["exact_match"] == 0.95
+
+
+def test_the_limit_of_minutes_ends_a_run_that_is_not_right(tmp_path: Path) -> None:
+    clock = Clock()
+    result, _, _ = run_training(
+        tmp_path,
+        reporter=SlowSteps(clock, 1.0),
+        clock=clock,
+        evaluator=lambda model: {"exact_match": 0.5, "bleu": 1.0},
+        **AIM | {"config_minutes": 0.5},
+    )
+    assert "0.5 minutes is used up" in result.reason
+
+
+def test_a_run_that_was_right_is_over_when_it_is_continued(tmp_path: Path) -> None:
+    first, _, _ = run_training(tmp_path, evaluator=shares(0.5, 0.9), **AIM)
+    again, _, listener = run_training(tmp_path, evaluator=shares(), **AIM)
+    assert (again.steps, again.reason, listener.steps) == (first.steps, first.reason, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stop_at_exact_match": 0.9}, "valid_bleu_sentences, which is 0"),
+        ({"stop_at_exact_match": 97.0}, "less than or equal to 1"),
+        ({"minutes": 2.0, "min_minutes": 3.0}, "min_minutes = 3 is more than minutes = 2"),
+    ],
+)
+def test_an_aim_that_cannot_be_measured_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        training_config(**changes)
+
+
+def jumps(listener: Listener) -> list[str]:
+    return [text for text in listener.messages if "learning rate goes from" in text]
+
+
+def test_the_jump_of_the_rate_is_told_when_a_budget_of_steps_is_extended(tmp_path: Path) -> None:
+    _, _, before = run_training(tmp_path, config_train_steps=20)
+    _, _, after = run_training(tmp_path, config_train_steps=40)
+    last, first = before.steps[-1].learning_rate, after.steps[0].learning_rate
+    assert jumps(after) == [
+        f"the length of this run has changed, so its learning rate goes from {last:.2e} to {first:.2e}"
+    ]
+    assert first > 5 * last
+
+
+def test_the_jump_of_the_rate_is_told_when_a_budget_of_minutes_is_extended(tmp_path: Path) -> None:
+    clock = Clock()
+    run_training(tmp_path, reporter=SlowSteps(clock, 1.0), clock=clock, config_minutes=0.5)
+    listener = SlowSteps(clock, 1.0)
+    run_training(tmp_path, reporter=listener, clock=clock, config_minutes=1.0)
+    (said,) = jumps(listener)
+    assert said.endswith(f"to {listener.steps[0].learning_rate:.2e}")
+
+
+@pytest.mark.parametrize(
+    "longer",
+    [
+        {"config_train_steps": 20},
+        {"config_train_steps": 40, "config_decay_method": "inverse_sqrt"},
+        {"config_train_steps": 40, "config_decay_method": "constant"},
+    ],
+    ids=["not extended", "no end in its schedule", "no schedule"],
+)
+def test_a_rate_that_does_not_jump_is_not_mentioned(tmp_path: Path, longer: dict[str, object]) -> None:
+    run_training(tmp_path, **longer | {"config_train_steps": 20})
+    _, _, listener = run_training(tmp_path, **longer)
+    assert listener.messages
+    assert not jumps(listener)

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from pellucid.training.probes import SNAPSHOT_STEPS, choose_probe_rows
-from pellucid.training.records import StepRecord
+from pellucid.training.reporter import StepRecord
 
 from .kit import ArrayStore, Listener, equal_weights, reversal_store, run_training, tiny_model
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from pellucid.errors import IncompatibleModelError, InterruptedByUser, StoppedError
-from pellucid.training.records import StepRecord
+from pellucid.training.reporter import StepRecord
 
 from .kit import Listener, equal_weights, reversal_store, run_training, tiny_model
 

@@ -9,8 +9,8 @@ import pytest
 
 from pellucid.config import TrainingConfig
 from pellucid.errors import IncompatibleModelError, InterruptedByUser
+from pellucid.signals import StopSignals
 from pellucid.training.resuming import FREE_SETTINGS, differences, refuse_changes
-from pellucid.training.signals import StopSignals
 
 
 def test_differences_name_the_place_and_both_values() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from pellucid.config import LengthPenalty, TranslationConfig
 from pellucid.translation.constraints import Constraints
 from pellucid.translation.hypothesis import Hypothesis, make_hypothesis
+from pellucid.translation.prefixes import Prefix
 
 EOS = 0
 EXACT_MAX_LENGTH = 1e-9  # a factor that adds nothing to max_length_constant
@@ -65,8 +66,8 @@ def settings(max_length: int, **changes: object) -> TranslationConfig:
     return TranslationConfig.model_validate(table | changes)
 
 
-def free(**rules: object) -> Constraints:
-    return Constraints(eos_id=EOS, **rules)  # type: ignore[arg-type]
+def free(prefix: tuple[int, ...] = (), **rules: object) -> Constraints:
+    return Constraints(eos_id=EOS, prefixes=(Prefix(prefix),) if prefix else (), **rules)  # type: ignore[arg-type]
 
 
 def every_sequence(vocab: int, max_length: int) -> Iterator[tuple[int, ...]]:

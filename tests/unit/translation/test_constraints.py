@@ -134,11 +134,10 @@ class TestFromSettings:
         assert constraints_for(TranslationConfig(), tokenizer).forbidden_ids == (7,)
 
     def test_pieces_become_ids(self) -> None:
-        config = TranslationConfig(banned_tokens=("<unk>", "<0x41>"), target_prefix="AB")
+        config = TranslationConfig(banned_tokens=("<unk>", "<0x41>"))
         rules = constraints_for(config, self.tokenizer)
         assert self.tokenizer.specials.unk in rules.forbidden_ids
         assert self.tokenizer.target_id("<0x41>") in rules.forbidden_ids
-        assert list(rules.prefix) == self.tokenizer.encode_target(["AB"])[0]
 
     def test_what_is_no_piece_is_told_with_its_pieces(self) -> None:
         with pytest.raises(ConfigError, match=r"'AB' is no piece .* '<0x41>', '<0x42>'"):

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from pellucid.translation.flags import FLAGS, diagnose, in_order, most_repeats
+from pellucid.translation.flags import FLAGS, diagnose, in_order, is_omitted, most_repeats
 
 UNK = 1
 
 
 def flags(source: list[int], target: list[int], *, texts: tuple[str, str] = ("ab", "cd")) -> set[str]:
-    return diagnose(*texts, source_ids=source, target_ids=target, unk_id=UNK)
+    return diagnose(*texts, source_ids=source, target_ids=target, unk_id=UNK, pieces_of=len)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,86 @@ def test_odd_lengths() -> None:
     assert "length" not in flags([*range(2, 6)], [*range(2, 14)])  # exactly three times
     assert "length" not in flags([2], [*range(2, 11)])  # too short to tell
     assert "length" in flags([*range(2, 12)], [])
+
+
+def of_texts(source: str, text: str, *, pieces_of: Callable[[str], int] = len) -> set[str]:
+    """Return the flags of texts whose pieces are their characters, none of them the unknown one."""
+    ids = [[2 + ord(character) for character in side] for side in (source, text)]
+    return diagnose(source, text, source_ids=ids[0], target_ids=ids[1], unk_id=UNK, pieces_of=pieces_of)
+
+
+def test_an_unknown_piece_of_the_translation_is_flagged() -> None:
+    assert "unknown_output" in flags([5, 6], [5, UNK], texts=("ab", "c\u2047"))
+    assert "unknown_output" not in flags([5, UNK], [5, 6])
+    assert "unknown_output" not in flags([5, 6], [5, 6], texts=("a\u2047", "c\u2047"))  # copied, not unknown
+
+
+class TestOmission:
+    two = "The cat is very tired. The dog is happy."
+
+    @pytest.mark.parametrize(
+        ("source", "text"),
+        [
+            (two, "Le chat est tr\u00e8s fatigu\u00e9."),
+            ("Is it late? It is not. We can stay.", "Il est tard ? Non."),
+            (
+                "\u732b\u5f88\u7d2f\u3002\u72d7\u5f88\u9ad8\u5174\u3002\u9a6c\u5728\u8dd1\u3002",
+                "\u732b\u5f88\u7d2f\u3002",
+            ),
+            ("Yes.", ""),
+            ("A dog", " ...!"),
+        ],
+    )
+    def test_of_a_sentence_or_of_everything(self, source: str, text: str) -> None:
+        assert "omission" in of_texts(source, text)
+
+    @pytest.mark.parametrize(
+        ("source", "text"),
+        [
+            (two, "Le chat est tr\u00e8s fatigu\u00e9. Le chien est heureux."),
+            (two, "Le chat est tr\u00e8s fatigu\u00e9, et le chien est heureux."),  # two sentences as one
+            ("Mr. Smith is here.", "Herr Schmidt ist da."),
+            ("...", ""),
+            ("\u3010\u732b\u3002\u3011", "The cat."),
+        ],
+    )
+    def test_is_not_seen_where_nothing_is_missing(self, source: str, text: str) -> None:
+        assert "omission" not in of_texts(source, text)
+
+    def test_of_a_part(self) -> None:
+        part = {"source_ids": [*range(2, 14)], "target_ids": [*range(2, 6)]}
+        assert not is_omitted("a part of a text", "une partie", **part)
+        assert is_omitted("a part of a text", "une", **part | {"target_ids": [2, 3]})
+        assert is_omitted("a", "", source_ids=[2], target_ids=[])
+        assert not is_omitted("-", "", source_ids=[2], target_ids=[])
+
+
+class TestCapitals:
+    @staticmethod
+    def by_letter(text: str) -> int:
+        """Count pieces as a model does that knows small words and spells capitals."""
+        return sum(1 if word.islower() else len(word) for word in text.split())
+
+    @pytest.mark.parametrize(
+        "text", ["THE CAT IS VERY TIRED.", "HELLO", "DER HUND L\u00c4UFT \u2014 3 KM", "THE LAZY CAT (no)"]
+    )
+    def test_that_the_model_spells_are_flagged(self, text: str) -> None:
+        found = diagnose(
+            text, "x", source_ids=[*range(self.by_letter(text))], target_ids=[7], unk_id=-1, pieces_of=self.by_letter
+        )
+        assert "capitals" in found
+
+    @pytest.mark.parametrize(
+        "text", ["The cat is very tired.", "NASA", "The NATO and the UNESCO", "\u732b\u5f88\u7d2f", "12345"]
+    )
+    def test_that_stand_alone_are_not(self, text: str) -> None:
+        found = diagnose(
+            text, "x", source_ids=[*range(self.by_letter(text))], target_ids=[7], unk_id=-1, pieces_of=self.by_letter
+        )
+        assert "capitals" not in found
+
+    def test_that_the_model_knows_are_not(self) -> None:
+        assert "capitals" not in of_texts("THE CAT IS VERY TIRED.", "LE CHAT EST FATIGU\u00c9.")
 
 
 def test_order_is_that_of_the_table() -> None:

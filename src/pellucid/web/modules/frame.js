@@ -1,4 +1,4 @@
-// Inside a frame of a notebook: tell the page around it how high this one is. The other end is inspection/notebook.py.
+// Inside a frame of a notebook: tell the page around it how high this one is. The other end is page/notebook.py.
 
 let told = 0;
 

@@ -2,7 +2,7 @@
 import {html, render} from "pellucid/ui";
 import {App} from "pellucid/app";
 import {get, site} from "pellucid/data";
-import {colourOf, sequential, diverging} from "pellucid/palette";
+import {colourOf, sequential, diverging} from "pellucid/pictures/palette";
 import {getState} from "pellucid/state";
 import {loadTexts, t} from "pellucid/texts";
 import {startTheme} from "pellucid/theme";

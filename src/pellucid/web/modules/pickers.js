@@ -2,7 +2,7 @@
 import {html} from "pellucid/ui";
 import {setState} from "pellucid/state";
 import {KINDS, depthOf} from "pellucid/sites";
-import {headColour, inkOn} from "pellucid/palette";
+import {headColour, inkOn} from "pellucid/pictures/palette";
 import {t} from "pellucid/texts";
 
 /** A row of buttons of which one is pressed: options [[value, label]]. */

@@ -1,6 +1,6 @@
 // Light or dark: the system's choice, or the reader's own, kept in this browser. Pictures are painted anew.
 import {useEffect, useState} from "pellucid/ui";
-import {isDark} from "pellucid/palette";
+import {isDark} from "pellucid/pictures/palette";
 
 const KEY = "pellucid-theme";
 const listeners = new Set();

@@ -1,10 +1,10 @@
-// View 19, the curves of training: a point opens the model as it was then, in every other view.
+// The curves of training: a point opens the model as it was then, in every other view.
 import {html} from "pellucid/ui";
 import {ofModel, useData} from "pellucid/data";
-import {LineChart} from "pellucid/chart";
-import {Figure, Waiting} from "pellucid/figure";
+import {LineChart} from "pellucid/pictures/chart";
+import {Figure, Waiting} from "pellucid/pictures/figure";
 import {short} from "pellucid/numbers";
-import {headColour, headDash} from "pellucid/palette";
+import {headColour, headDash} from "pellucid/pictures/palette";
 import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";

@@ -1,8 +1,8 @@
-// View 11, the decoder step by step: what it has written, where it looks, what it may write next, what it chooses.
+// The decoder step by step: what it has written, where it looks, what it may write next, what it chooses.
 import {html, useEffect, useState} from "pellucid/ui";
 import {site, useData} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
-import {Matrix} from "pellucid/matrix";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Matrix} from "pellucid/pictures/matrix";
 import {percent, ranking, short} from "pellucid/numbers";
 import {LayerPicker, StepSlider} from "pellucid/pickers";
 import {setState} from "pellucid/state";

@@ -1,8 +1,8 @@
-// View 3, words become vectors: the pieces, their ids, and the three vectors that each one is before the first layer.
+// Words become vectors: the pieces, their ids, and the three vectors that each one is before the first layer.
 import {html} from "pellucid/ui";
 import {ofModel, site, useData} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
-import {Matrix} from "pellucid/matrix";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Matrix} from "pellucid/pictures/matrix";
 import {largest, short} from "pellucid/numbers";
 import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";

@@ -1,6 +1,6 @@
-// View 21, health: signs that something went wrong in this translation, each with its number and its threshold.
+// Health: signs that something went wrong in this translation, each with its number and its threshold.
 import {html} from "pellucid/ui";
-import {Figure} from "pellucid/figure";
+import {Figure} from "pellucid/pictures/figure";
 import {short} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";

@@ -1,11 +1,11 @@
-// View 4, position encodings: the table that tells the model where a piece stands, in every layout that is in use.
+// Position encodings: the table that tells the model where a piece stands, in every layout that is in use.
 import {html, useMemo} from "pellucid/ui";
-import {LineChart} from "pellucid/chart";
+import {LineChart} from "pellucid/pictures/chart";
 import {ofModel, useData} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
-import {Matrix} from "pellucid/matrix";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Matrix} from "pellucid/pictures/matrix";
 import {dot, largest, short} from "pellucid/numbers";
-import {headColour} from "pellucid/palette";
+import {headColour} from "pellucid/pictures/palette";
 import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";

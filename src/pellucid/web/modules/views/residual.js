@@ -1,8 +1,8 @@
-// View 10, residual and normalisation: what a sub-layer adds to its input, and how the sum is brought back to size.
+// Residual and normalisation: what a sub-layer adds to its input, and how the sum is brought back to size.
 import {html} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
-import {Strip} from "pellucid/matrix";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Strip} from "pellucid/pictures/matrix";
 import {cosine, largest, layerNorm, norm, short} from "pellucid/numbers";
 import {Choice} from "pellucid/pickers";
 import {sublayers} from "pellucid/sites";

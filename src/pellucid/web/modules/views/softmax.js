@@ -1,8 +1,8 @@
-// View 12, the final linear layer and softmax: one vector becomes a number, then a probability, for every piece there is.
+// The final linear layer and softmax: one vector becomes a number, then a probability, for every piece there is.
 import {html, useMemo, useState} from "pellucid/ui";
 import {ofModel, site, useData} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
-import {Strip} from "pellucid/matrix";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Strip} from "pellucid/pictures/matrix";
 import {dot, percent, ranking, short, softmax} from "pellucid/numbers";
 import {StepSlider} from "pellucid/pickers";
 import {setState} from "pellucid/state";

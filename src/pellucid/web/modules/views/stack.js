@@ -1,14 +1,14 @@
-// View 2, the box opened: the stacks of encoders and decoders, drawn from the model's own configuration.
+// The box opened: the stacks of encoders and decoders, drawn from the model's own configuration.
 import {html, useMemo, useState} from "pellucid/ui";
 import {ofTrace, useData} from "pellucid/data";
-import {Figure} from "pellucid/figure";
+import {Figure} from "pellucid/pictures/figure";
 import {short} from "pellucid/numbers";
-import {css, inkOn, sequential} from "pellucid/palette";
+import {css, inkOn, sequential} from "pellucid/pictures/palette";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
 import {cut} from "pellucid/tokens";
-import {useWidth} from "pellucid/width";
+import {useWidth} from "pellucid/pictures/width";
 
 const [BOX, PAD, GAP, STEM] = [30, 12, 16, 20];
 

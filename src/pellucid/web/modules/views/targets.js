@@ -1,8 +1,8 @@
-// View 18, target and output: the rows that training asks for beside the rows that the model gives, from untrained to trained.
+// Target and output: the rows that training asks for beside the rows that the model gives, from untrained to trained.
 import {html, useMemo} from "pellucid/ui";
 import {ofModel, useData} from "pellucid/data";
-import {Figure, Waiting} from "pellucid/figure";
-import {Matrix} from "pellucid/matrix";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Matrix} from "pellucid/pictures/matrix";
 import {percent, short} from "pellucid/numbers";
 import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";

@@ -1,6 +1,6 @@
-// View 1, the black box: a sentence in, a sentence out, and what is known of it from outside.
+// The black box: a sentence in, a sentence out, and what is known of it from outside.
 import {html} from "pellucid/ui";
-import {Figure} from "pellucid/figure";
+import {Figure} from "pellucid/pictures/figure";
 import {percent, short} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";

@@ -1,0 +1,204 @@
+"""Signs that something went wrong, each with its number and the threshold it is held to.
+
+    repetition   a block of 1 to 8 pieces comes this often in a row; told from 4 times on, if more often than any
+                 block in the source (the rule of ``translation/flags.py``)
+    coverage     source words that all target rows together, over all layers and heads of cross-attention on
+                 average, look at with less than 0.2 of a row's attention: perhaps left out of the translation
+    entropy      steps where the model was in doubt: the entropy of the next piece is over 2 nats, as if it chose
+                 among 7 pieces that are equally probable
+    unknown      pieces of the source or the target that are the unknown piece
+    bytes        pieces of the source or the target that are a single byte: spelt, as no piece is known
+    truncation   the translation was cut before it had ended (flags max_length, dead_end)
+    end          steps before the last where the end of sentence had a probability over 0.2; one whose last step
+                 gave the end under 0.2 is told too
+    score        the mean log-probability of a piece, under -1: each piece was, on average, less probable than 0.37
+
+Thresholds are rules of thumb, not measured on a corpus. A sign is not an error. Read ``page/answers_trace.py`` next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from pellucid.analysis.atlas import is_special
+from pellucid.tracing.predictions import Array
+from pellucid.tracing.record import Trace
+from pellucid.tracing.sites import AttentionKind
+from pellucid.translation.flags import most_repeats
+
+__all__ = ["THRESHOLDS", "HealthSign", "end_probabilities", "health_of"]
+
+THRESHOLDS: Final = {
+    "repetition": 4.0,
+    "coverage": 0.2,
+    "entropy": 2.0,
+    "unknown": 1.0,
+    "bytes": 1.0,
+    "truncation": 1.0,
+    "end": 0.2,
+    "score": -1.0,
+}
+_BYTE: Final = re.compile(r"<0x[0-9A-F]{2}>")
+
+
+@dataclass(frozen=True)
+class HealthSign:
+    """One sign: whether it is raised, the number it rests on, and where.
+
+    ``values`` has the number for each word, step or piece where there is one for each; ``source`` and
+    ``target`` are the positions that raised it.
+    """
+
+    name: str
+    is_raised: bool
+    value: float
+    threshold: float
+    text: str
+    values: tuple[float, ...] = ()
+    source: tuple[int, ...] = ()
+    target: tuple[int, ...] = ()
+
+
+def health_of(trace: Trace) -> tuple[HealthSign, ...]:
+    """Return every sign that this trace has the numbers for, raised or not."""
+    return tuple(sign for sign in _signs(trace) if sign is not None)
+
+
+def _signs(trace: Trace) -> Iterator[HealthSign | None]:
+    yield _repetition(trace)
+    yield _coverage(trace)
+    yield _doubt(trace)
+    configuration = trace.provenance.configuration
+    if configuration is not None:
+        unk = configuration.specials.unk
+        yield _pieces(
+            "unknown",
+            [i == unk for i in trace.tokens.source_ids],
+            [i == unk for i in trace.tokens.predicted_ids],
+            "unknown to the model",
+        )
+    yield _pieces(
+        "bytes",
+        [bool(_BYTE.fullmatch(piece)) for piece in trace.tokens.source_pieces],
+        [bool(_BYTE.fullmatch(piece)) for piece in trace.tokens.predicted_pieces],
+        "spelt as a single byte",
+    )
+    yield _truncation(trace)
+    yield _end(trace)
+    yield _score(trace)
+
+
+def _repetition(trace: Trace) -> HealthSign:
+    tokens = trace.tokens
+    source, target = (
+        list(ids or _numbered(pieces))
+        for ids, pieces in (
+            (tokens.source_ids, tokens.source_pieces),
+            (tokens.predicted_ids, tokens.predicted_pieces),
+        )
+    )
+    most, least = most_repeats(target), THRESHOLDS["repetition"]
+    raised = most >= max(least, most_repeats(source) + 1)
+    return HealthSign("repetition", raised, most, least, f"a block of pieces comes {most} times in a row at most")
+
+
+def _numbered(pieces: Sequence[str]) -> list[int]:
+    first = {piece: number for number, piece in reversed(list(enumerate(pieces)))}
+    return [first[piece] for piece in pieces]
+
+
+def _coverage(trace: Trace) -> HealthSign | None:
+    sites = [s for s in trace.sites if AttentionKind.of(s) is AttentionKind.CROSS and s.endswith(".weights")]
+    if not sites or (trace.model is None and not all(site in trace.arrays for site in sites)):
+        return None
+    # [heads, target, source] summed over the rows that write the translation, averaged over layers and heads.
+    totals = np.mean([trace[site].astype(np.float64).sum(1).mean(0) for site in sites], axis=0)
+    special = is_special(trace.tokens.source_pieces, trace.tokens.source_ids, trace)
+    words = [word for word in trace.tokens.source_words if not special[word.start]]
+    sums = [float(totals[word.start : word.end].sum()) for word in words]
+    least = THRESHOLDS["coverage"]
+    few = [word for word, total in zip(words, sums, strict=True) if total < least]
+    named = ", ".join(f"“{word.text}”" for word in few)
+    text = f"little attention for {named}" if few else "every source word is looked at"
+    return HealthSign(
+        "coverage",
+        bool(few),
+        min(sums, default=0.0),
+        least,
+        text,
+        values=tuple(sums),
+        source=tuple(place for word in few for place in range(word.start, word.end)),
+    )
+
+
+def _doubt(trace: Trace) -> HealthSign | None:
+    if trace.predictions is None:
+        return None
+    values, most = trace.predictions.entropy.astype(np.float64), THRESHOLDS["entropy"]
+    steps = tuple(np.flatnonzero(values > most).tolist())
+    text = f"in doubt at {len(steps)} of {len(values)} steps; at most {values.max():.2f} nats"
+    return HealthSign("entropy", bool(steps), float(values.max()), most, text, target=steps)
+
+
+def _pieces(name: str, source: Sequence[bool], target: Sequence[bool], what: str) -> HealthSign:
+    on_source, on_target = ([i for i, is_one in enumerate(side) if is_one] for side in (source, target))
+    count = len(on_source) + len(on_target)
+    text = f"{len(on_source)} source and {len(on_target)} target pieces are {what}"
+    return HealthSign(name, count > 0, count, THRESHOLDS[name], text, source=tuple(on_source), target=tuple(on_target))
+
+
+def _truncation(trace: Trace) -> HealthSign:
+    flags = [flag for flag in trace.flags if flag in ("max_length", "dead_end")]
+    unfinished = trace.hypothesis is not None and not trace.hypothesis.is_finished
+    raised = bool(flags) or unfinished
+    text = f"cut: {', '.join(flags) or 'no end of sentence'}" if raised else "the translation came to its end"
+    return HealthSign("truncation", raised, float(raised), THRESHOLDS["truncation"], text)
+
+
+def end_probabilities(trace: Trace) -> Array | None:
+    """Return the probability of the end of sentence at each step; None where the trace cannot tell.
+
+    Where the distribution is not stored and the end is not among the best 50, it is 0 to within what is left to
+    the others, and given as 0.
+    """
+    configuration, made = trace.provenance.configuration, trace.predictions
+    if configuration is None or made is None:
+        return None
+    eos = configuration.specials.eos
+    if "log_probabilities" in trace.arrays:
+        found: Array = np.exp(trace.arrays["log_probabilities"][:, eos].astype(np.float64))
+        return found
+    top: Array = np.where(made.top_ids == eos, np.exp(made.top_log_probabilities.astype(np.float64)), 0.0).sum(-1)
+    return top
+
+
+def _end(trace: Trace) -> HealthSign | None:
+    values, most = end_probabilities(trace), THRESHOLDS["end"]
+    if values is None:
+        return None
+    early = np.flatnonzero(values[:-1] > most).tolist()
+    late = [len(values) - 1] if values[-1] < most else []
+    told = []
+    if early:
+        told.append(f"might have ended at {len(early)} earlier steps")
+    if late:
+        told.append(f"ended with a probability of {values[-1]:.2f} only")
+    text = "; ".join(told) or "ends where it should, and nowhere else"
+    largest = float(values[:-1].max()) if len(values) > 1 else 0.0
+    return HealthSign(
+        "end", bool(early or late), largest, most, text, values=tuple(values.tolist()), target=(*early, *late)
+    )
+
+
+def _score(trace: Trace) -> HealthSign | None:
+    if trace.predictions is None:
+        return None
+    terms = trace.predictions.target_log_probability.astype(np.float64)
+    mean, least = float(terms.mean()), THRESHOLDS["score"]
+    sides = f"{trace.tokens.source_length} source and {trace.tokens.target_length} target pieces"
+    return HealthSign("score", mean < least, mean, least, f"{mean:.3f} a piece on average; {sides}")

@@ -1,0 +1,139 @@
+"""What CTranslate2 can hold of a model, in which number formats, and what a person should know of the result.
+
+CTranslate2 computes every variant of ``ModelConfig``: both orders of norm, every activation, every table of
+positions (it is stored), every start of the decoder, tied and untied tables. Read ``writing.py`` next.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from enum import StrEnum
+from typing import Any, Final
+
+from pellucid.bundle import Bundle
+from pellucid.config import ModelConfig, PositionLayout
+from pellucid.errors import ConfigError
+from pellucid.interop.foreign_model import Refusal
+from pellucid.text.subword import SentencePieceTokenizer
+
+__all__ = [
+    "SOURCE_SEGMENTER",
+    "TARGET_SEGMENTER",
+    "Quantization",
+    "ctranslate2_library",
+    "ctranslate2_notes",
+    "ctranslate2_refusals",
+    "has_ctranslate2",
+    "quantization_named",
+    "table_length",
+]
+
+SOURCE_SEGMENTER: Final = "source.spm"
+TARGET_SEGMENTER: Final = "target.spm"
+
+_READ_BY_DEFAULT: Final = 1024
+"""``max_input_length`` of ``translate_batch``; two more rows are for the end of sentence and the start."""
+
+
+class Quantization(StrEnum):
+    """How weights are stored. The names are CTranslate2's."""
+
+    FLOAT32 = "float32"
+    """As they are."""
+    FLOAT16 = "float16"
+    """11 significant bits: half the size."""
+    BFLOAT16 = "bfloat16"
+    """8 significant bits: half the size."""
+    INT16 = "int16"
+    """Matrices in steps of 1/1024 of their largest number: half the size."""
+    INT8 = "int8"
+    """Matrices in steps of 1/127 of the largest number of each row: a quarter of the size."""
+    INT8_FLOAT32 = "int8_float32"
+    """As int8, the rest in float32."""
+    INT8_FLOAT16 = "int8_float16"
+    """As int8, the rest in float16."""
+    INT8_BFLOAT16 = "int8_bfloat16"
+    """As int8, the rest in bfloat16."""
+
+
+def quantization_named(name: str) -> Quantization:
+    """Return the quantisation of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in set(Quantization):
+        raise ConfigError(f"--quantization {name!r} is unknown; use {', '.join(Quantization)}")
+    return Quantization(name)
+
+
+def has_ctranslate2() -> bool:
+    """Tell whether ``ctranslate2`` is installed here."""
+    return importlib.util.find_spec("ctranslate2") is not None
+
+
+def ctranslate2_library(name: str = "ctranslate2") -> Any:
+    """Import CTranslate2 or a part of it.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    if not has_ctranslate2():
+        raise ConfigError(
+            "ctranslate2 is not installed, and it writes and checks its own format: pip install 'pellucid[ctranslate2]'"
+        )
+    return importlib.import_module(name)
+
+
+def ctranslate2_refusals(bundle: Bundle) -> list[Refusal]:
+    """Return every reason why a model does not fit; none, and it can be written."""
+    tokenizer = bundle.tokenizer
+    if not isinstance(tokenizer, SentencePieceTokenizer):
+        return [Refusal("its tokenizer is not one of SentencePiece", "tokenizer.kind=sentencepiece")]
+    found = []
+    if tokenizer.source.segmenter is None or tokenizer.target.segmenter is None:
+        found.append(
+            Refusal("its tokenizer spells bytes, and no SentencePiece file does that", "tokenizer.kind=sentencepiece")
+        )
+    source, target = tokenizer.source.vocabulary, tokenizer.target.vocabulary
+    for role in ("unk", "bos", "eos"):
+        number = getattr(target.specials, role)
+        if source.piece(number) != target.piece(number):
+            found.append(
+                Refusal(
+                    f"{role} is {source.piece(number)!r} in its source vocabulary and {target.piece(number)!r} in its "
+                    "target vocabulary, and the format has one name for both"
+                )
+            )
+    return found
+
+
+def table_length(config: ModelConfig) -> int:
+    """Return how many rows of positions are stored."""
+    if config.position_layout is PositionLayout.LEARNED:
+        return config.max_positions
+    return max(config.max_positions, _READ_BY_DEFAULT + 2)
+
+
+def ctranslate2_notes(
+    config: ModelConfig, tokenizer: SentencePieceTokenizer, quantization: Quantization
+) -> tuple[str, ...]:
+    """Return what a person should know who runs the result."""
+    notes = []
+    normaliser = tokenizer.source.normaliser
+    if normaliser.form == "nfc":
+        notes.append("this model brings text into Unicode NFC first; its SentencePiece files do so there")
+    if normaliser.lowercase:
+        notes.append("this model lowercases text first, and CTranslate2 does not: give it lowercased text")
+    if tokenizer.source.vocabulary.tags:
+        notes.append("a language tag is a piece of its own, the first: ['>>xx<<', *pieces]")
+    if config.position_layout is PositionLayout.LEARNED and config.max_positions < _READ_BY_DEFAULT + 2:
+        notes.append(
+            f"its table of positions is learned and ends after {config.max_positions} pieces: pass max_input_length="
+            f"{config.max_positions - 1} and max_decoding_length={config.max_positions - 1}, or CTranslate2 ends a "
+            "longer sentence's whole batch with an error"
+        )
+    if quantization is not Quantization.FLOAT32:
+        notes.append(f"its weights are rounded to {quantization.value}: scores differ a little from this model's")
+    return tuple(notes)

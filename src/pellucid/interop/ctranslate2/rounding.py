@@ -1,0 +1,89 @@
+"""What a model is once its weights have been rounded as CTranslate2 stores them.
+
+Rounding changes a model; a mistake of the conversion could hide behind it. So the file is compared twice: with
+this, the same model rounded the same way, where only the last bits may differ, and with the model itself, which
+tells what the rounding costs. Read ``engine.py`` next.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from pellucid.interop.ctranslate2.config import Quantization
+from pellucid.model.transformer import Transformer
+
+__all__ = ["rounded"]
+
+_HALF: Final = {
+    Quantization.FLOAT16: torch.float16,
+    Quantization.BFLOAT16: torch.bfloat16,
+    Quantization.INT8_FLOAT16: torch.float16,
+    Quantization.INT8_BFLOAT16: torch.bfloat16,
+}
+_INT8: Final = frozenset(
+    {Quantization.INT8, Quantization.INT8_FLOAT32, Quantization.INT8_FLOAT16, Quantization.INT8_BFLOAT16}
+)
+_FUSED: Final = {"self_attention": ("queries", "keys", "values"), "cross_attention": ("keys", "values")}
+
+
+@torch.no_grad()
+def rounded(model: Transformer, quantization: Quantization) -> Transformer:
+    """Return a copy in float64 whose weights are those that the file holds."""
+    found = copy.deepcopy(model).cpu().float().eval()
+    matrices = {id(matrix) for group in _matrices(found) for matrix in group}
+    for group in _matrices(found):
+        _round_matrices(group, quantization)
+    half = _HALF.get(quantization)
+    for parameter in found.parameters():
+        if half is not None and id(parameter) not in matrices:
+            parameter.copy_(parameter.to(half))
+    found = found.double()
+    for stack in (found.encoder, found.decoder):
+        # Computed tables were computed again in float64; the file's are of its own format.
+        table = stack.input.positions.table
+        table.copy_(table.float().to(half or torch.float32))
+    return found
+
+
+def _matrices(model: Transformer) -> Iterator[list[Tensor]]:
+    """Give the matrices that are stored in steps, those together that are stored as one."""
+    state: dict[str, Tensor] = dict(model.named_parameters())
+    done: set[str] = set()
+    for name in state:
+        if name in done or not _is_matrix(name):
+            continue
+        at, _, part = name.removesuffix(".weight").rpartition(".")
+        fused = _FUSED.get(at.rpartition(".")[2], ())
+        group = [f"{at}.{other}.weight" for other in fused] if part in fused else [name]
+        done.update(group)
+        yield [state[other] for other in group]
+
+
+def _is_matrix(name: str) -> bool:
+    return name.endswith(".weight") and "norm" not in name
+
+
+def _round_matrices(group: list[Tensor], quantization: Quantization) -> None:
+    if quantization in _INT8:
+        for matrix in group:
+            scale = _row_scale(matrix)
+            matrix.copy_((matrix * scale).round() / scale)
+    elif quantization is Quantization.INT16:
+        scale = torch.tensor(2.0**10) / torch.stack([matrix.abs().max() for matrix in group]).max()
+        for matrix in group:
+            matrix.copy_((matrix * scale).round() / scale)
+    elif (half := _HALF.get(quantization)) is not None:
+        for matrix in group:
+            matrix.copy_(matrix.to(half))
+
+
+def _row_scale(matrix: Tensor) -> Tensor:
+    largest = matrix.abs().amax(dim=1, keepdim=True)
+    steps = torch.tensor(127.0)
+    # A number divided by a tensor is the tensor's reciprocal times the number, which rounds twice; this rounds once.
+    return steps / torch.where(largest == 0, steps, largest)

@@ -1,0 +1,120 @@
+"""A third opinion where it can be had: the folder as ``transformers`` itself computes it.
+
+``transformers`` is no dependency; where it cannot be imported, conversions are proved without it, and the screen
+says so. Nothing is fetched: the folder's own files are all that is opened. Read ``formats.py`` next.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from pellucid.errors import ConversionError
+from pellucid.interop.huggingface.reference import MarianReference, PrefixStepper
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+__all__ = ["TransformersMarian", "has_transformers"]
+
+
+def has_transformers() -> bool:
+    """Tell whether ``transformers`` is installed here."""
+    return importlib.util.find_spec("transformers") is not None
+
+
+class TransformersMarian(MarianReference):
+    """A MarianMT folder as an engine of the comparison, computed by ``transformers`` in float64.
+
+    Only the pieces' order is read by ``MarianReference``; model and tokenizer are theirs.
+
+    Raises:
+        ConversionError: ``transformers`` cannot open the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        with _quiet():
+            library = importlib.import_module("transformers")
+            self.name = f"transformers {library.__version__}"
+            library.utils.logging.disable_progress_bar()
+            try:
+                self._model: nn.Module = library.MarianMTModel.from_pretrained(
+                    folder, local_files_only=True, use_safetensors=True, attn_implementation="eager"
+                )
+                self._tokenizer = library.MarianTokenizer.from_pretrained(folder, local_files_only=True)
+            except Exception as error:  # of any kind: it is another project's code
+                raise ConversionError(f"{folder}: {self.name} cannot open it: {error}") from error
+        self._model = self._model.double().eval()
+        # Where sacremoses is installed it would rewrite punctuation, which no model of ours was trained with.
+        self._tokenizer.punc_normalizer = lambda text: text
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Cut source texts; the end of sentence comes last."""
+        with _quiet():
+            return [list(ids) for ids in self._tokenizer(list(texts))["input_ids"]]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Join target ids to text."""
+        with _quiet():
+            return str(self._tokenizer.decode(list(ids))).strip()
+
+    @torch.inference_mode()
+    def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
+        """Return the log-probabilities along a forced target of one sentence, [target, vocab]."""
+        shifted = [int(self.settings["decoder_start_token_id"]), *target_ids[:-1]]
+        found = self._model(
+            input_ids=torch.tensor([list(source_ids)]), decoder_input_ids=torch.tensor([shifted]), use_cache=False
+        )
+        return cast(Tensor, found.logits)[0].log_softmax(-1)
+
+    @torch.inference_mode()
+    def _encoded(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        encoder = cast("Callable[[], nn.Module]", self._model.get_encoder)()
+        return cast(Tensor, encoder(input_ids=ids, attention_mask=_as_theirs(mask)).last_hidden_state)
+
+    @torch.inference_mode()
+    def _decoded(self, ids: Tensor, memory: Tensor, memory_mask: Tensor | None) -> Tensor:
+        found = self._model(
+            encoder_outputs=(memory,),
+            attention_mask=_as_theirs(memory_mask),
+            decoder_input_ids=ids,
+            use_cache=False,
+        )
+        return cast(Tensor, found.logits)
+
+    def stepper(self) -> PrefixStepper:
+        """Return this model as the search sees it."""
+        return PrefixStepper(self)
+
+
+def _as_theirs(added: Tensor | None) -> Tensor | None:
+    """Turn zeros and minus infinities [rows, 1, 1, source] into ones and zeros [rows, source]."""
+    return None if added is None else (added[:, 0, 0] == 0).long()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library's advice and its progress bars off the screen, and it off the network."""
+    kept = {name: os.environ.get(name) for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_VERBOSITY")}
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, value in kept.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,210 @@
+"""A model of Marian's own (.npz with its YAML and vocabularies), read as one of ours.
+
+The files are a stranger's: the options are read first, then each array's head is compared with them, and only
+then numbers are made. Marian has no padding piece, since its batches mark what is filler; here one is added after
+the others, with a row of zeros and a logit of -100, which no search ever takes. Read ``reference.py``
+next.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pellucid.config import ModelConfig, SpecialIds, TranslationConfig
+from pellucid.errors import BundleError, IncompatibleModelError
+from pellucid.interop.foreign_model import ForeignModel
+from pellucid.interop.marian.folder import NpzFolder, find_npz_folder, read_text
+from pellucid.interop.marian.names import CONFIG_NAME, OUTPUT_BIAS, Place, tensor_places
+from pellucid.interop.marian.options import MarianOptions, read_options
+from pellucid.interop.marian.shapes import NUMBER_FORMATS, shape_problems
+from pellucid.interop.marian.yaml_file import Settings, read_settings, read_vocabulary
+from pellucid.interop.untrusted.files import plain_file, read_bytes
+from pellucid.model.transformer import Transformer
+from pellucid.npz_file import NpzFile, open_npz
+from pellucid.text.normalisation import Normaliser
+from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
+from pellucid.text.sentencepiece.foreign import foreign_segmenter
+from pellucid.text.subword import SentencePieceTokenizer, Side
+from pellucid.text.vocabulary import Vocabulary
+from pellucid.weights_file import told
+
+__all__ = ["PADDING_LOGIT", "read_marian_npz"]
+
+PADDING_LOGIT: Final = -100.0
+"""Of the piece that is added: low enough for no share of any probability, and harmless in training."""
+
+_PAD, _UNK, _EOS = "<pad>", "<unk>", "</s>"
+_MAX_CONFIG_BYTES: Final = 1 << 20
+_LARGEST_PACKING: Final = 50
+_LARGEST_BYTES: Final = 64 << 30
+_LARGEST_RATIO: Final = 200
+_TABLES: Final = ("source_embedding.weight", "target_embedding.weight", "projection.weight")
+_TAG: Final = re.compile(r">>[^<>\s]+<<")
+
+
+def read_marian_npz(path: Path) -> ForeignModel:
+    """Read an .npz, or the one of a folder, with its vocabularies and segmenters.
+
+    Raises:
+        BundleError: a file is missing, damaged, too large or a link.
+        IncompatibleModelError: a model that cannot be had here, all reasons at once, or files that do not fit.
+    """
+    files = find_npz_folder(path)
+    with open_npz(plain_file(files.weights), most_bytes=_LARGEST_BYTES, most_ratio=_LARGEST_RATIO) as archive:
+        options = _options(archive)
+        vocabularies = _vocabularies(files, options)
+        config = _config(files, options, vocabularies)
+        weights = _weights(archive, config, options)
+    config = _add_padding(config, options, weights)
+    model = Transformer(config)
+    model.load_state_dict(weights)
+    return ForeignModel(
+        config=config,
+        model=model.eval(),
+        tokenizer=_tokenizer(files, config.specials, vocabularies),
+        source_language="src",
+        target_language="tgt",
+        translation=_translation(files.decoder),
+        notes=(*options.notes, *_notes(files)),
+    )
+
+
+def _options(archive: NpzFile) -> MarianOptions:
+    place = f"{archive.path} ({CONFIG_NAME})"
+    if CONFIG_NAME not in archive.names:
+        raise BundleError(
+            f"{archive.path}: holds no {CONFIG_NAME!r}, so it is no model of Marian's; name its model .npz"
+        )
+    raw = archive.small_bytes(CONFIG_NAME, most=_MAX_CONFIG_BYTES).rstrip(b"\0")
+    try:
+        table = read_settings(raw.decode("utf-8"), place=place)
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{place}: is not valid UTF-8 at byte {error.start}; fetch the file again") from None
+    return read_options(table, has_output_bias=OUTPUT_BIAS in archive.names, place=place)
+
+
+def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, int], dict[str, int]]:
+    tables: dict[Path, dict[str, int]] = {}
+    for path in files.vocabularies:
+        if path not in tables:
+            if path.suffix == ".spm":
+                pieces = foreign_segmenter(read_bytes(path, most=MAX_MODEL_BYTES), place=str(path)).pieces
+                tables[path] = {piece: number for number, piece in enumerate(pieces)}
+            else:
+                tables[path] = read_vocabulary(read_text(path), place=str(path))
+    source, target = (tables[path] for path in files.vocabularies)
+    problems = []
+    for path, own, size in zip(files.vocabularies, (source, target), options.vocab_sizes, strict=True):
+        if len(own) != size:
+            problems.append(f"{path.name} has {len(own):,} pieces, and dim-vocabs says {size:,}")
+        problems += [f"{path.name} has no piece {piece!r}" for piece in (_UNK, _EOS) if piece not in own]
+    for piece in (_UNK, _EOS, _PAD):
+        if source.get(piece) != target.get(piece) and not problems:
+            problems.append(f"{piece!r} has the ids {source.get(piece)} and {target.get(piece)}, and needs one")
+    if problems:
+        raise IncompatibleModelError(f"{files.weights}: the files do not fit each other: {told(problems)}")
+    return source, target
+
+
+def _config(files: NpzFolder, options: MarianOptions, tables: tuple[dict[str, int], dict[str, int]]) -> ModelConfig:
+    source, target = tables
+    added = int(_PAD not in source)
+    pad = _padding_id(source, target)
+    specials = {"pad": pad, "unk": source[_UNK], "bos": source[_EOS], "eos": source[_EOS]}
+    sizes = len(source) + added, len(target) + added
+    return options.model_config(sizes=sizes, specials=specials, place=str(files.weights))
+
+
+def _padding_id(source: dict[str, int], target: dict[str, int]) -> int:
+    """Return the one number that pads both sides: after the last piece, of the smaller vocabulary if they differ."""
+    return source.get(_PAD, min(len(source), len(target)))
+
+
+def _weights(archive: NpzFile, config: ModelConfig, options: MarianOptions) -> dict[str, Tensor]:
+    """Return the tensors by our names, in float32, for the pieces that Marian has.
+
+    Raises:
+        IncompatibleModelError: not the tensors of the options.
+    """
+    path = archive.path
+    places = tensor_places(config, options)
+    numbers = sum(math.prod(place.shape) for place in places.values())
+    least = min(np.dtype(name).itemsize for name in NUMBER_FORMATS)
+    if numbers * least > _LARGEST_PACKING * path.stat().st_size:
+        raise IncompatibleModelError(
+            f"{path}: {path.stat().st_size:,} bytes cannot hold the {numbers:,} numbers of its options"
+        )
+    found = archive.shapes(without=frozenset({CONFIG_NAME}))
+    if problems := shape_problems(found, {name: place.shape for name, place in places.items()}):
+        raise IncompatibleModelError(f"{path}: the weights are not those that its options describe: {told(problems)}")
+    weights = {}
+    for name, place in places.items():
+        tensor = _turned(torch.from_numpy(np.array(archive.array(name), dtype=np.float32, order="C")), place)
+        if not tensor.isfinite().all():
+            raise IncompatibleModelError(f"{path}: {name} holds numbers that are not finite")
+        for ours in place.ours:
+            weights[ours] = tensor.clone()
+    return weights
+
+
+def _turned(tensor: Tensor, place: Place) -> Tensor:
+    tensor = tensor.reshape(place.shape)
+    return tensor.T.contiguous() if place.is_turned else tensor
+
+
+def _add_padding(config: ModelConfig, options: MarianOptions, weights: dict[str, Tensor]) -> ModelConfig:
+    """Insert the padding piece in tables and bias where Marian has none; return what the row makes of the settings."""
+    pad = config.specials.pad
+    bias = weights.get("projection.bias", torch.zeros(options.vocab_sizes[1]))
+    rows = {"projection.bias": bias} | {name: weights[name] for name in _TABLES if name in weights}
+    has_own = config.target_vocab_size == options.vocab_sizes[1]
+    for name, table in rows.items():
+        row = torch.full((1, *table.shape[1:]), PADDING_LOGIT if name == "projection.bias" else 0.0)
+        weights[name] = table if has_own else torch.cat([table[:pad], row, table[pad:]])
+    is_zero = not any(weights[name][pad].any() for name in _TABLES[:2] if name in weights)
+    return ModelConfig.model_validate(config.model_dump() | {"zero_padding_row": is_zero})
+
+
+def _tokenizer(
+    files: NpzFolder, specials: SpecialIds, tables: tuple[dict[str, int], dict[str, int]]
+) -> SentencePieceTokenizer:
+    models = [read_bytes(path, most=MAX_MODEL_BYTES) for path in files.segmenters]
+    # The segmenter's own normalisation acts inside it; ours would change the ids that the model learnt.
+    normaliser = Normaliser("none")
+    sides = []
+    for path, model, table in zip(files.segmenters, models, tables, strict=True):
+        pieces = sorted(table, key=table.__getitem__)
+        if _PAD not in table:
+            pieces.insert(specials.pad, _PAD)
+        tags = [piece for piece in pieces if _TAG.fullmatch(piece)]
+        vocabulary = Vocabulary(pieces, specials=specials, tags=tags)
+        sides.append(Side(normaliser, foreign_segmenter(model, place=str(path)), vocabulary, by_spelling=True))
+    is_joint = models[0] == models[1] and tables[0] == tables[1]
+    return SentencePieceTokenizer(sides[0], sides[0] if is_joint else sides[1], partial_vocabulary=True)
+
+
+def _translation(decoder: Settings) -> TranslationConfig:
+    """Take from ``decoder.yml`` what our search has too; the rest is ours."""
+    given: dict[str, object] = {}
+    beams, alpha = decoder.get("beam-size"), decoder.get("normalize")
+    if isinstance(beams, str) and re.fullmatch(r"[1-9][0-9]?", beams) and int(beams) <= 64:
+        given["beam_size"] = int(beams)
+    if isinstance(alpha, str) and re.fullmatch(r"[0-7](\.[0-9]{1,6})?", alpha):
+        given["alpha"] = float(alpha)
+    return TranslationConfig.model_validate(given)
+
+
+def _notes(files: NpzFolder) -> tuple[str, ...]:
+    notes = [
+        f"Marian has no padding piece; one is added ({_PAD}), with a row of zeros and a logit of {PADDING_LOGIT:g}"
+    ]
+    if (files.weights.parent / "preprocess.sh").exists():
+        notes.append("preprocess.sh is not run: what it does to text before SentencePiece is not done here")
+    return tuple(notes)

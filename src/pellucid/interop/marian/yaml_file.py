@@ -1,0 +1,133 @@
+"""Read the two kinds of YAML that Marian writes: flat settings, and a vocabulary of one piece a line.
+
+PyYAML cuts the text into events and nothing more, so ``no``, ``~`` and ``1e3`` stay the texts they are and no object
+is made. Of the events only one flat table is taken: names, and for each a text or a list of texts. Aliases, tags,
+deeper tables, a name twice and a second document are refused, each with its line. Read ``options.py`` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, cast
+
+import yaml
+
+from pellucid.errors import BundleError
+from pellucid.untrusted import parse_json
+
+__all__ = ["Settings", "read_settings", "read_vocabulary"]
+
+Settings = dict[str, str | list[str]]
+"""What a file of settings holds: texts as they stand there, or lists of them."""
+
+_MOST_VALUES: Final = 1 << 22
+_Entry = tuple[int, str, str | list[str]]
+# YAML 1.1, which PyYAML reads, ends a line at these; YAML 1.2, which Marian writes, has them inside a piece. While a
+# text is read, characters that Unicode keeps for such internal use stand for them.
+_STAND_INS: Final = {"\x85": "\ufdd0", "\u2028": "\ufdd1", "\u2029": "\ufdd2"}
+_INWARD: Final = str.maketrans(_STAND_INS)
+_OUTWARD: Final = str.maketrans({stand_in: character for character, stand_in in _STAND_INS.items()})
+
+
+def read_settings(text: str, *, place: str) -> Settings:
+    """Return the settings of ``special:model.yml`` or ``decoder.yml``.
+
+    Raises:
+        BundleError: no YAML, no flat table of texts and lists of texts, or a name twice.
+    """
+    settings: Settings = {}
+    for line, name, value in _entries(text, place):
+        if name in settings:
+            raise BundleError(f"{place}: line {line}: {name[:60]!r} stands in it twice; is it a file of Marian's?")
+        settings[name] = value
+    return settings
+
+
+def read_vocabulary(text: str, *, place: str) -> dict[str, int]:
+    """Return the ids of a vocabulary, by piece; a JSON object does as well.
+
+    Raises:
+        BundleError: no table of ids by piece, a piece twice, or ids that are not 0, 1, 2 ... each once.
+    """
+    pairs = _json_pairs(text, place) if text.lstrip().startswith("{") else list(_pairs(text, place))
+    ids = dict(pairs)
+    if len(ids) != len(pairs):
+        raise BundleError(f"{place}: a piece stands in it twice; {len(pairs) - len(ids)} in all")
+    if not ids or sorted(ids.values()) != list(range(len(ids))):
+        raise BundleError(f"{place}: the ids of {len(ids):,} pieces must be 0 to {len(ids) - 1:,}, each once")
+    try:
+        "".join(ids).encode("utf-8")
+    except UnicodeEncodeError:
+        raise BundleError(f"{place}: a piece holds half a character (a lone surrogate); the file is damaged") from None
+    return ids
+
+
+def _json_pairs(text: str, place: str) -> list[tuple[str, int]]:
+    try:
+        raw = text.encode("utf-8", "surrogatepass")
+        pairs = cast(list[tuple[str, int]], parse_json(raw, most_values=_MOST_VALUES, pairs=list))
+    except ValueError as error:
+        raise BundleError(f"{place}: begins like JSON but is not JSON ({str(error)[:100]})") from None
+    if not all(type(number) is int for _, number in pairs):
+        raise BundleError(f"{place}: must map each piece to its id")
+    return pairs
+
+
+def _pairs(text: str, place: str) -> Iterator[tuple[str, int]]:
+    for line, piece, number in _entries(text, place):
+        if isinstance(number, list) or not (number.isascii() and number.isdecimal()) or len(number) > 9:
+            raise BundleError(f"{place}: line {line}: {piece[:60]!r} must have a whole number, its id")
+        yield piece, int(number)
+
+
+def _entries(text: str, place: str) -> Iterator[_Entry]:
+    """Yield each entry of a flat table with its line."""
+    if any(stand_in in text for stand_in in _STAND_INS.values()):
+        raise BundleError(f"{place}: holds a code point that Unicode keeps for internal use (U+FDD0 to U+FDD2)")
+    events = yaml.parse(text.removeprefix("\ufeff").translate(_INWARD), Loader=yaml.BaseLoader)
+    try:
+        yield from _flat(events)
+    except yaml.MarkedYAMLError as error:
+        mark = error.context_mark or error.problem_mark  # where the construct begins that goes wrong
+        raise BundleError(f"{place}: line {mark.line + 1}: {error.problem}; is it a file of Marian's?") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: an escape beyond the last code point
+        raise BundleError(f"{place}: is no YAML ({' '.join(str(error).split())[:100]})") from None
+
+
+def _flat(events: Iterator[yaml.Event]) -> Iterator[_Entry]:
+    next(events)  # the stream starts
+    event = next(events)
+    if isinstance(event, yaml.StreamEndEvent):
+        return
+    _need(next(events), yaml.MappingStartEvent, "is no table of names and values")
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        name, line = _text(event), event.start_mark.line + 1
+        event = next(events)
+        value: str | list[str]
+        if isinstance(event, yaml.SequenceStartEvent):
+            _refuse_anchor(event)
+            value = []
+            while not isinstance(event := next(events), yaml.SequenceEndEvent):
+                value.append(_text(event))
+        else:
+            value = _text(event)
+        yield line, name, value
+    next(events)  # the document ends
+    _need(next(events), yaml.StreamEndEvent, "a second document begins")
+
+
+def _text(event: yaml.Event) -> str:
+    _need(event, yaml.ScalarEvent, "is no text: only a flat table of texts and lists of texts is read")
+    _refuse_anchor(event)
+    return str(event.value).translate(_OUTWARD)
+
+
+def _refuse_anchor(event: yaml.Event) -> None:
+    if event.anchor is not None or event.tag is not None:
+        problem = "has an anchor or a tag, which Marian does not write"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+
+
+def _need(event: yaml.Event, kind: type[yaml.Event], problem: str) -> None:
+    if not isinstance(event, kind):
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)

@@ -1,0 +1,136 @@
+"""Who is asked whether an ONNX folder is the same model: onnx's own evaluator, and onnxruntime as it will be used.
+
+    onnx's evaluator   the definition of every operator in NumPy, in float64: one sentence alone, the whole target in
+                       one pass. Rounding cannot hide a mistake there.
+    onnxruntime        in float32, padded beside a longer sentence, step by step with a past: as a search does it.
+
+Read ``formats.py`` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pellucid.errors import ConversionError
+from pellucid.interop.onnx.graph import refuse_without
+from pellucid.interop.onnx.reading import OnnxFolder, read_onnx
+from pellucid.interop.onnx.stepper import Arrays, OnnxStepper, Run
+
+if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
+
+
+__all__ = ["OnnxEvaluator", "OnnxRuntime", "evaluated"]
+
+_PIECES_LONGER = 3
+
+
+class _Engine:
+    """What both have in common (``verification.Engine``); the tokenizer is the folder's."""
+
+    name: str
+
+    def __init__(self, folder: Path, make_stepper: Callable[[OnnxFolder], Callable[[], OnnxStepper]]) -> None:
+        self.folder = read_onnx(folder)
+        tokenizer = self.folder.tokenizer
+        self.eos_id = tokenizer.specials.eos
+        self.source_pieces = tokenizer.source.vocabulary.pieces
+        self.target_pieces = tokenizer.target.vocabulary.pieces
+        self.start_id = self.folder.description.start_id
+        self.stepper = make_stepper(self.folder)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Cut source texts; the end of sentence comes last."""
+        return [[*ids, self.eos_id] for ids in self.folder.tokenizer.encode_source(texts)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Join target ids to text."""
+        return self.folder.tokenizer.decode_target([ids])[0].strip()
+
+
+class OnnxEvaluator(_Engine):
+    """The graphs as onnx itself defines them, in float64.
+
+    Raises:
+        ConversionError: a graph cannot be computed, or knows fewer positions than the model; sentences of a
+            comparison are short, and would not tell.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        def make_stepper(opened: OnnxFolder) -> Callable[[], OnnxStepper]:
+            runs = [evaluated(opened.folder / f"{name}.onnx") for name in ("encoder", "decoder")]
+            config, start_id = opened.description.model, opened.description.start_id
+            return lambda: OnnxStepper(*runs, config=config, start_id=start_id, dtype=np.float64)
+
+        super().__init__(folder, make_stepper)
+        import onnx
+
+        _refuse_short_tables(self.folder)
+        self.name = f"the graphs by the definition of onnx {onnx.__version__}"
+
+    def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
+        """Return the log-probabilities along a forced target: alone, and all of it in one pass."""
+        stepper = self.stepper()
+        stepper.start([source_ids])
+        return stepper.read(np.array([[self.start_id, *target_ids[:-1]]]))[0]
+
+
+class OnnxRuntime(_Engine):
+    """The graphs by onnxruntime, as a search uses them."""
+
+    is_single_precision = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, lambda opened: opened.open(threads=torch.get_num_threads()).stepper)
+        import onnxruntime
+
+        self.name = f"onnxruntime {onnxruntime.__version__}"
+
+    def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
+        """Return the log-probabilities along a forced target: padded beside a longer sentence, step by step."""
+        stepper = self.stepper()
+        longer = [*[source_ids[0]] * _PIECES_LONGER, *source_ids][: stepper.max_length]
+        stepper.start([source_ids, longer])
+        rows = [stepper.step(None)]
+        rows += [stepper.step(torch.tensor([last, last])) for last in target_ids[:-1]]
+        return torch.stack([row[0] for row in rows]).double()
+
+
+def evaluated(path: Path) -> Run:
+    """Return a graph as a function in float64, computed by the operators' definitions in onnx."""
+    refuse_without("onnx")
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            wide = onnx.numpy_helper.to_array(tensor).astype(np.float64)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(wide, tensor.name))
+    return partial(_evaluate, ReferenceEvaluator(model))
+
+
+def _refuse_short_tables(folder: OnnxFolder) -> None:
+    import onnx
+
+    expected = [folder.description.model.max_positions, folder.description.model.d_model]
+    for name in ("encoder", "decoder"):
+        graph = onnx.load(folder.folder / f"{name}.onnx", load_external_data=False).graph
+        tables = [list(tensor.dims) for tensor in graph.initializer if tensor.name.endswith(".positions")]
+        if tables != [expected]:
+            raise ConversionError(f"{name}.onnx: has tables of positions of {tables}; one of {expected} is needed")
+
+
+def _evaluate(evaluator: ReferenceEvaluator, outputs: Sequence[str], inputs: Arrays) -> Sequence[NDArray[np.generic]]:
+    try:
+        return cast(Sequence[NDArray[np.generic]], evaluator.run(list(outputs), inputs))
+    except Exception as error:  # of any kind: it is another project's code
+        raise ConversionError(f"onnx cannot compute the graph: {str(error)[:300]}") from error

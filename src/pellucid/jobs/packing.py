@@ -1,0 +1,82 @@
+"""Compress an output file as its name says.
+
+Read ``line_files.py`` next.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import importlib
+import io
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+from pellucid.errors import ConfigError
+
+__all__ = ["Packer", "packed", "packer_of"]
+
+Packer = Callable[[BinaryIO], BinaryIO]
+"""From the stream of a file to one that compresses what is written to it. Closing it leaves the file open."""
+
+_REFUSED: Final = frozenset({".7z", ".br", ".lz", ".lz4", ".lzma", ".rar", ".tar", ".tgz", ".z", ".zip"})
+_WRITTEN: Final = ".gz, .xz, .bz2 and .zst"
+
+
+def packer_of(output: Path) -> Packer | None:
+    """Return what compresses a file of this name, or None where the name says plain text.
+
+    Raises:
+        ConfigError: the name says a compression or an archive that is not written, or whose library is missing.
+    """
+    suffix = output.suffix.lower()
+    if suffix == ".zst":
+        return _zstandard(output)
+    if suffix in _REFUSED:
+        raise ConfigError(
+            f"{output}: {suffix} files are not written; name a file of plain text, or one that ends with {_WRITTEN}"
+        )
+    return {".gz": _gzip, ".xz": _xz, ".bz2": _bzip2}.get(suffix)
+
+
+def packed(output: Path, content: bytes) -> bytes:
+    """Return the bytes of a file of this name that holds ``content``.
+
+    Raises:
+        ConfigError: see ``packer_of``.
+    """
+    pack = packer_of(output)
+    if pack is None:
+        return content
+    file = io.BytesIO()
+    with pack(file) as stream:
+        stream.write(content)
+    return file.getvalue()
+
+
+def _gzip(file: BinaryIO) -> BinaryIO:
+    # Without the time and the name of the file, the same text gives the same bytes.
+    return cast(BinaryIO, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
+
+
+def _xz(file: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, lzma.LZMAFile(file, "wb"))
+
+
+def _bzip2(file: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, bz2.BZ2File(file, "wb"))
+
+
+def _zstandard(output: Path) -> Packer:
+    for name in ("compression.zstd", "zstandard"):  # of Python 3.14, and the package of earlier ones
+        try:
+            library: Any = importlib.import_module(name)
+        except ImportError:
+            continue
+        return lambda file: cast(BinaryIO, library.open(file, "wb"))
+    raise ConfigError(
+        f"{output}: .zst needs the package zstandard before Python 3.14 (pip install zstandard); "
+        "install it, or name a file that ends with .gz, .xz or .bz2"
+    )

@@ -1,0 +1,128 @@
+"""What a run folder must be before a run writes into it, and what it must hold before the run names it.
+
+A folder may come from somebody else: links in it are refused, and its settings are those that its checkpoints were
+made with. The model of a run is verified as ``translate`` verifies it, and written again from a checkpoint where it is
+damaged. Read ``train.py`` next.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from pellucid.bundle import load_bundle
+from pellucid.durable import DISK, refuse_links
+from pellucid.errors import CheckpointError, IncompatibleModelError, PellucidError
+from pellucid.model.transformer import Transformer
+from pellucid.training.checkpoints import list_checkpoints, step_of, verify_checkpoint
+from pellucid.training.reporter import NewBest
+from pellucid.training.state import RunFacts, TrainingState, load_averages, read_state
+
+__all__ = ["mend_model", "recorded_facts", "refuse_links_in_run"]
+
+_WRITTEN: Final = (
+    ".lock",
+    "bad-steps.json",
+    "checkpoints",
+    "data",
+    "demo.json",
+    "metrics.jsonl",
+    "model",
+    "probes",
+    "recipe.toml",
+    "snapshots",
+    "text",
+    "text.json",
+)
+"""All that ``train`` and ``demo`` write in a run folder."""
+
+
+def refuse_links_in_run(output: Path) -> None:
+    """Refuse a run folder in which something would be written, cut or removed through a link.
+
+    The folder itself may be reached through links: whoever gave its name meant them.
+
+    Raises:
+        DataError: there is a link; the message names it.
+    """
+    refuse_links(output / name for name in _WRITTEN)
+
+
+def recorded_facts(output: Path) -> RunFacts | None:
+    """Return what the newest readable checkpoint was made of, its settings among it; None where there is none.
+
+    ``recipe.toml`` is for people and is written again whenever a run goes on, so a damaged one decides nothing.
+    """
+    found = _newest_state(output)
+    return found[1] if found else None
+
+
+def mend_model(
+    output: Path, model: Transformer, *, keep: NewBest, is_finished: bool, say: Callable[[str], None]
+) -> None:
+    """Verify ``model/`` of a run; where it is missing or damaged, write it again from a checkpoint.
+
+    Args:
+        output: the run folder.
+        model: of the run's architecture; left as it is.
+        keep: writes the model folder.
+        is_finished: whether there must be a model; before the first validation there is none yet.
+        say: receives what was wrong and what was done.
+
+    Raises:
+        CheckpointError: the model is missing or damaged, and no checkpoint is whole.
+    """
+    folder, found = output / "model", _newest_state(output)
+    state = found[0] if found else TrainingState()
+    if not is_finished and state.best_step is None and not folder.exists():
+        return
+    if (problem := _problem(folder)) is None:
+        return
+    twin = copy.deepcopy(model)
+    step = _load_best(output / "checkpoints", twin, best_step=state.best_step, problem=problem)
+    # Only what a model folder is read from; notes that somebody put there stay.
+    for name in ("model.toml", "tokenizer") if folder.is_dir() else ("",):
+        DISK.remove(folder / name)
+    is_best = step == state.best_step
+    keep(twin.eval(), {"step": step, **(state.best if is_best else {})})
+    load_bundle(folder)
+    which = "the best of this run" if is_best else f"since that of the best step, {state.best_step}, is not whole"
+    say(f"{problem}; the model is written again from the checkpoint of step {step:,}, {which}")
+
+
+def _problem(folder: Path) -> str | None:
+    try:
+        load_bundle(folder)
+    except PellucidError as error:
+        return str(error)
+    return None
+
+
+def _newest_state(output: Path) -> tuple[TrainingState, RunFacts] | None:
+    for folder in reversed(list_checkpoints(output / "checkpoints")):
+        try:
+            return read_state(folder)
+        except CheckpointError:
+            continue
+    return None
+
+
+def _load_best(parent: Path, model: Transformer, *, best_step: int | None, problem: str) -> int:
+    """Put the averages of the best checkpoint in place, or of the newest one that is whole; return its step."""
+    newest_first = list_checkpoints(parent)[::-1]
+    problems = [problem]
+    for folder in sorted(newest_first, key=lambda folder: step_of(folder) != best_step):
+        try:
+            verify_checkpoint(folder)
+            load_averages(folder, model)
+        except (CheckpointError, IncompatibleModelError) as error:
+            problems.append(str(error))
+        else:
+            return step_of(folder)
+    raise CheckpointError(
+        "\n".join(problems)
+        + "\nso there is no whole model in this run, and no checkpoint to write it again from; begin a new run with "
+        "another --output"
+    )

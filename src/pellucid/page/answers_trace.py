@@ -1,0 +1,275 @@
+"""Answers about a trace, the paths below ``api/traces/{id}``.
+
+    (nothing)                    the manifest: all that the first picture needs
+    sites/{site}?head=&row=      a site as octets; ``head`` takes axis 0 of one with three axes, ``row`` the next
+    heads                        by kind: ``side`` of the small pictures and ``heads`` [layer][head], see atlas.py
+    atlas                        the small pictures, see ``analysis/atlas.py``
+    shares/{place}?row=          what each head of an attention adds: lengths [heads, time]; of one row the
+                                 vectors [heads + 1, d_model], the bias last
+    changes                      for each sub-layer, how much it changed each position: |out - in| / |in|
+
+Read ``serving/app.py`` next.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from pellucid.analysis.atlas import atlas, head_table, is_special
+from pellucid.analysis.checks import CheckReport, check
+from pellucid.analysis.heads import head_shares
+from pellucid.analysis.health import health_of
+from pellucid.config import NormOrder, TranslationConfig
+from pellucid.errors import RequestError
+from pellucid.page.answers import Answer, Query, json_answer, octets_answer, refuse_unknown, whole_number
+from pellucid.page.answers_model import short_provenance
+from pellucid.page.catalogue import OpenedModel, UnknownPathError
+from pellucid.tracing.file import content_sha256
+from pellucid.tracing.making import trace as make_trace
+from pellucid.tracing.predictions import Array
+from pellucid.tracing.record import Trace
+from pellucid.tracing.sites import AttentionKind, Level
+
+__all__ = ["TraceRecord", "make_record", "refuse_settings", "relative_changes", "trace_answer"]
+
+_NUM_TOP: Final = 10
+_MOST_FAILURES: Final = 20
+_LARGEST_BEAM: Final = 50
+_BYTES_OF_SMALL: Final = 500
+"""Of a record of a few numbers and texts, as Python keeps it."""
+_BYTES_OF_ID: Final = 36
+
+
+@dataclass(frozen=True, eq=False)
+class TraceRecord:
+    """A trace as the page is told of it: with its address, the model it is of, and the time that it took."""
+
+    id: str
+    trace: Trace
+    opened: OpenedModel | None = None
+    seconds: float = 0.0
+    report: CheckReport | None = None
+    """The check of the whole trace, where a part of it is kept only."""
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes: the arrays, and an allowance for each small record and id beside them."""
+        report, tokens = self.report, self.trace.tokens
+        records = sum(len(expansion.candidates) + len(expansion.rows) for expansion in self.trace.search)
+        ids = sum(len(row.ids) for expansion in self.trace.search for row in expansion.rows)
+        records += len(report.identities) + len(report.skipped) if report else 0
+        records += 100 + tokens.source_length + tokens.target_length
+        return self.trace.nbytes + _BYTES_OF_SMALL * records + _BYTES_OF_ID * ids
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of everything in the trace."""
+        return content_sha256(self.trace)
+
+    @cached_property
+    def manifest(self) -> Answer:
+        """The first answer."""
+        return json_answer(_manifest(self))
+
+    @cached_property
+    def changes(self) -> Answer:
+        """Made once, since it takes every layer."""
+        return json_answer(relative_changes(self.trace))
+
+
+def make_record(
+    opened: OpenedModel,
+    source: str,
+    *,
+    trace_id: str,
+    target: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    largest_bytes: int | None = None,
+    between_steps: Callable[[], None] = lambda: None,
+) -> TraceRecord:
+    """Translate a sentence, trace it and check the trace.
+
+    Args:
+        opened: the model.
+        source: one sentence.
+        trace_id: the address it gets.
+        target: a translation to look at instead of the model's own.
+        settings: of the search, over those of the model.
+        largest_bytes: a trace that is larger keeps its attention weights only; the rest is computed again when asked.
+        between_steps: as for ``tracing.trace``, and called before and throughout the check too.
+
+    Raises:
+        RequestError: the text or a setting is wrong.
+        ConfigError: a setting is.
+    """
+    translator = opened.translator
+    if settings:
+        refuse_settings(settings)
+        translator = translator.with_settings(**settings)
+    start = time.perf_counter()
+    made = make_trace(translator, source, target=target, between_steps=between_steps)
+    seconds = time.perf_counter() - start
+    between_steps()
+    report = check(made, between_steps=between_steps)
+    if largest_bytes is not None and made.nbytes > largest_bytes:
+        made = made.at_level("attention")
+    return TraceRecord(id=trace_id, trace=made, opened=opened, seconds=seconds, report=report)
+
+
+def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
+    """Answer a path below ``api/traces/{id}/``; ``rest`` is what follows, empty for the manifest.
+
+    Raises:
+        UnknownPathError: nothing answers to the path.
+        RequestError: a parameter is wrong, or the numbers take a model that is not at hand.
+    """
+    kind, _, name = rest.partition("/")
+    if kind == "sites" and name:
+        return octets_answer(_site(record.trace, name, query))
+    if kind == "shares" and name:
+        return octets_answer(_shares(record.trace, name, query))
+    if kind not in ("", "heads", "atlas", "changes") or name:
+        raise UnknownPathError(
+            f"{rest!r} is nothing a trace is asked for; allowed are sites/..., heads, atlas, shares/... and changes"
+        )
+    refuse_unknown(query)
+    if kind == "heads":
+        return json_answer(head_table(record.trace))
+    if kind == "atlas":
+        return octets_answer(atlas(record.trace))
+    return record.changes if kind else record.manifest
+
+
+def relative_changes(trace: Trace) -> dict[str, Array]:
+    """Return for each sub-layer |out - in| / |in| of each position; ``out`` is after residual and norm.
+
+    With pre-norm, the norm stands before the sub-layer and ``out`` is the residual sum.
+
+    Raises:
+        RequestError: the trace has attention weights only, and no model is at hand.
+    """
+    configuration = trace.provenance.configuration
+    if configuration is None:
+        raise RequestError("nothing but attention weights is known of this trace, so no sub-layer can be compared")
+    whole = trace if trace.level is Level.FULL else trace.at_level("full")
+    end = "residual" if configuration.norm_order is NormOrder.PRE else "norm"
+    changes: dict[str, Array] = {}
+    entry = ""
+    for site in whole.sites:
+        if re.fullmatch(r"(encoder|decoder)\.\d+\.input", site):
+            entry = site
+        elif re.fullmatch(rf"(encoder|decoder)\.\d+\.\w+_{end}", site):
+            before, after = whole[entry].astype(np.float64), whole[site].astype(np.float64)
+            lengths = np.linalg.norm(before, axis=-1)
+            moved = np.linalg.norm(after - before, axis=-1)
+            changes[site.removesuffix(f"_{end}")] = moved / np.where(lengths > 0, lengths, 1.0)
+            entry = site
+    return changes
+
+
+def refuse_settings(settings: Mapping[str, object]) -> None:
+    """Refuse settings that do not act on one sentence, and beams that would keep everybody waiting.
+
+    Raises:
+        RequestError: there is one.
+    """
+    allowed = TranslationConfig.model_fields.keys() - {"batch_size", "long_input", "max_input_length", "n_best"}
+    if unknown := sorted(settings.keys() - allowed):
+        raise RequestError(f"settings.{unknown[0]} is unknown here; allowed are {', '.join(sorted(allowed))}")
+    beam = settings.get("beam_size", 1)
+    if isinstance(beam, int) and beam > _LARGEST_BEAM:
+        raise RequestError(f"settings.beam_size = {beam}; on this page {_LARGEST_BEAM} at most")
+
+
+def _manifest(record: TraceRecord) -> dict[str, Any]:
+    trace = record.trace
+    tokens, provenance = trace.tokens, trace.provenance
+    configuration = provenance.configuration
+    report = record.report or check(trace)
+    return {
+        "id": record.id,
+        "model": record.opened.id if record.opened else None,
+        "source": trace.source,
+        "text": trace.text,
+        "score": trace.hypothesis.score if trace.hypothesis else None,
+        "log_probability": trace.hypothesis.log_probability if trace.hypothesis else None,
+        "is_searched": provenance.search is not None,
+        "flags": trace.flags,
+        "level": str(trace.level),
+        "tokens": asdict(tokens),
+        "special": {
+            "source": is_special(tokens.source_pieces, tokens.source_ids, trace),
+            "target": is_special(tokens.predicted_pieces, tokens.predicted_ids, trace),
+        },
+        "predictions": _predictions(record),
+        "config": configuration.model_dump(mode="json") if configuration else None,
+        "provenance": short_provenance(provenance),
+        "seconds": round(record.seconds, 4),
+        "health": [asdict(sign) for sign in health_of(trace)],
+        "check": {
+            "passed": report.passed,
+            "tested": len(report.identities),
+            "skipped": len(report.skipped),
+            "failures": [asdict(identity) for identity in report.failures[:_MOST_FAILURES]],
+        },
+        "sha256": record.sha256,
+    }
+
+
+def _predictions(record: TraceRecord) -> dict[str, Any] | None:
+    made = record.trace.predictions
+    if made is None:
+        return None
+    top = made.top_ids[:, :_NUM_TOP]
+    tokenizer = record.opened.translator.tokenizer if record.opened else None
+    return {
+        "top_ids": top,
+        "top_pieces": [tokenizer.target_pieces(row) for row in top.tolist()] if tokenizer else None,
+        "top_log_probabilities": made.top_log_probabilities[:, :_NUM_TOP],
+        "target_log_probability": made.target_log_probability,
+        "target_rank": made.target_rank,
+        "entropy": made.entropy,
+        "log_sum_exp": made.log_sum_exp,
+    }
+
+
+def _site(trace: Trace, site: str, query: Query) -> Array:
+    refuse_unknown(query, "head", "row")
+    if site not in trace:
+        raise UnknownPathError(_no_site(trace, site))
+    array = trace[site]
+    head = whole_number(query, "head", below=len(array))
+    if head is not None:
+        if array.ndim != 3:
+            raise RequestError(f"{site} has no heads, its shape is {list(array.shape)}; ask for it without head")
+        array = array[head]
+    axis = 1 if array.ndim == 3 else 0
+    row = whole_number(query, "row", below=array.shape[axis])
+    return array if row is None else array[:, row] if axis else array[row]
+
+
+def _no_site(trace: Trace, site: str) -> str:
+    try:
+        trace[site]
+    except RequestError as error:
+        return str(error)
+    return f"{site!r} is no site of this trace"
+
+
+def _shares(trace: Trace, place: str, query: Query) -> Array:
+    refuse_unknown(query, "row")
+    if AttentionKind.of(place) is None or f"{place}.context" not in trace:
+        raise UnknownPathError(f"{place!r} is no attention of this trace; name one like decoder.0.cross_attention")
+    shares = head_shares(trace, place)
+    row = whole_number(query, "row", below=shares.vectors.shape[1])
+    if row is None:
+        return shares.norms
+    whole: Array = np.concatenate([shares.vectors[:, row], shares.bias[None]])
+    return whole

@@ -1,0 +1,241 @@
+"""Models opened to be looked into: a translator, and what a run kept beside it, under ids for addresses.
+
+A snapshot of a run has the id of its model, @ and its step. Read ``answers.py`` next.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from torch import Tensor
+
+from pellucid.bundle import Bundle, load_snapshot
+from pellucid.errors import BundleError, RequestError
+from pellucid.text.tokenizer import Tokenizer
+from pellucid.text.vocabulary import WORD_BOUNDARY
+from pellucid.translation.translator import Translator
+from pellucid.untrusted import parse_json, read_at_most
+
+__all__ = [
+    "WALKTHROUGH_EXAMPLES",
+    "Catalogue",
+    "OpenedModel",
+    "UnknownPathError",
+    "open_model",
+    "probe_pairs",
+    "source_text",
+    "steps_in",
+]
+
+WALKTHROUGH_EXAMPLES: Final = (
+    "The animal didn't cross the street because it was too tired.",
+    "The animal didn't cross the street because it was too wide.",
+    "I am a student.",
+)
+"""Sentences of the classic walkthrough that the embedded corpus is about; only the last word tells what "it" is."""
+
+_MOST_EXAMPLES: Final = 4
+_SNAPSHOTS_IN_MEMORY: Final = 3
+_LARGEST_INDEX_BYTES: Final = 4 << 20
+
+
+class UnknownPathError(RequestError):
+    """Nothing answers to a path: a model, a trace, a step or a name that is not there."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """A translator with a name and, where it comes of a run, the folder of that run."""
+
+    id: str
+    name: str
+    translator: Translator
+    run_folder: Path | None = None
+    """Where ``metrics.jsonl``, ``probes/`` and ``snapshots/`` are."""
+    step: int | None = None
+    examples: tuple[str, ...] = ()
+    is_walkthrough: bool = False
+    is_snapshot: bool = False
+
+    @cached_property
+    def parameters(self) -> dict[str, Tensor]:
+        """The model's parameters by name; kept, since walking the modules takes longer than a single answer."""
+        return dict(self.translator.model.named_parameters())
+
+    @property
+    def snapshot_steps(self) -> tuple[int, ...]:
+        """Steps that the run keeps weights of."""
+        return steps_in(self.run_folder, "snapshots", ".safetensors")
+
+    @property
+    def probe_steps(self) -> tuple[int, ...]:
+        """Steps that the run keeps guesses of."""
+        return steps_in(self.run_folder, "probes", ".npz")
+
+    @property
+    def has_training(self) -> bool:
+        """Whether anything of its training can be shown."""
+        return self.run_folder is not None and (
+            (self.run_folder / "metrics.jsonl").is_file() or bool(self.probe_steps or self.snapshot_steps)
+        )
+
+
+def steps_in(run_folder: Path | None, folder: str, suffix: str) -> tuple[int, ...]:
+    """Return the steps of the files ``step-00000100<suffix>`` in a folder of a run, rising."""
+    if run_folder is None:
+        return ()
+    found = [re.fullmatch(r"step-(\d+)", path.name.removesuffix(suffix)) for path in (run_folder / folder).glob("*")]
+    return tuple(
+        sorted(int(match[1]) for match in found if match and _is_plain(run_folder / folder, match[0] + suffix))
+    )
+
+
+def open_model(
+    translator: Translator, path: Path | None = None, *, name: str = "", is_walkthrough: bool = False
+) -> OpenedModel:
+    """Name a translator, and find the run it belongs to: ``path`` itself, or the folder around ``model/``."""
+    origin = translator.origin
+    folder = path or (origin.folder if origin else None)
+    run = _run_of(folder) if folder else None
+    name = name or (_name_of(folder) if folder else "model")
+    step = origin.description.facts.get("step") if origin else None
+    examples = WALKTHROUGH_EXAMPLES if is_walkthrough else _examples(run, translator)
+    return OpenedModel(
+        id=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model",
+        name=name,
+        translator=translator,
+        run_folder=run,
+        step=step if isinstance(step, int) else None,
+        examples=examples,
+        is_walkthrough=is_walkthrough,
+    )
+
+
+class Catalogue:
+    """The models of a page, and their snapshots, which are opened when they are asked for.
+
+    A few snapshots stay in memory, the rest of them is read again. Calls may come from several threads.
+
+    Args:
+        models: at least one; ids that are equal get numbers.
+        make_translator: from a model folder in memory, for snapshots.
+    """
+
+    def __init__(self, models: Sequence[OpenedModel], *, make_translator: Callable[[Bundle], Translator]) -> None:
+        self.models: tuple[OpenedModel, ...] = tuple(_with_different_ids(models))
+        self._make_translator = make_translator
+        self._snapshots: OrderedDict[str, OpenedModel] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, model_id: str) -> OpenedModel:
+        """Return a model, or the snapshot ``<id>@<step>`` of one.
+
+        Raises:
+            UnknownPathError: there is none of that id.
+            BundleError: the snapshot is damaged.
+        """
+        base, at, step = model_id.partition("@")
+        model = next((model for model in self.models if model.id == base), None)
+        if model is None:
+            known = ", ".join(model.id for model in self.models)
+            raise UnknownPathError(f"no model is called {base!r} here; there are {known}")
+        if not at:
+            return model
+        # An id has one spelling: the page waits for the model that it asked for, and would not know "@010" again.
+        if step not in map(str, model.snapshot_steps):
+            known = ", ".join(map(str, model.snapshot_steps)) or "none"
+            raise UnknownPathError(f"{base!r} has no weights of step {step!r}; there are {known}")
+        with self._lock:
+            return self._snapshot(model, int(step))
+
+    def _snapshot(self, model: OpenedModel, step: int) -> OpenedModel:
+        name = f"{model.id}@{step}"
+        if name not in self._snapshots:
+            origin, run = model.translator.origin, model.run_folder
+            if origin is None or run is None:
+                raise UnknownPathError(f"{model.id!r} was not read from a folder, so it has no snapshots")
+            bundle = load_snapshot(origin, run / "snapshots" / f"step-{step:08d}.safetensors", step=step)
+            translator = self._make_translator(bundle)
+            self._snapshots[name] = replace(model, id=name, translator=translator, step=step, is_snapshot=True)
+        self._snapshots.move_to_end(name)
+        while len(self._snapshots) > _SNAPSHOTS_IN_MEMORY:
+            self._snapshots.popitem(last=False)
+        return self._snapshots[name]
+
+
+def probe_pairs(run: Path) -> list[dict[str, list[int]]]:
+    """Return the sentence pairs that a run probes.
+
+    Raises:
+        RequestError: the file is missing or damaged.
+    """
+    path = run / "probes" / "index.json"
+    try:
+        table: Any = parse_json(read_at_most(path, _LARGEST_INDEX_BYTES))
+        pairs = table["pairs"]
+        return [{name: [int(i) for i in pair[name]] for name in ("source_ids", "target_ids")} for pair in pairs]
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise RequestError(f"{path}: is damaged: {str(error)[:200]}") from None
+
+
+def source_text(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """Return source ids as text."""
+    decode = getattr(tokenizer, "decode_source", None)
+    if decode is not None:
+        return str(decode([list(ids)])[0])
+    return "".join(tokenizer.source_pieces(ids)).replace(WORD_BOUNDARY, " ").strip()
+
+
+def _with_different_ids(models: Sequence[OpenedModel]) -> list[OpenedModel]:
+    named: list[OpenedModel] = []
+    for model in models:
+        taken = {other.id for other in named}
+        own, number = model.id, 2
+        while own in taken:
+            own, number = f"{model.id}-{number}", number + 1
+        named.append(replace(model, id=own))
+    if not named:
+        raise BundleError("no model was given; name a model folder or a run folder")
+    return named
+
+
+def _is_plain(folder: Path, name: str) -> bool:
+    path = folder / name
+    return path.is_file() and not path.is_symlink()
+
+
+def _run_of(folder: Path) -> Path | None:
+    for place in (folder, folder.parent if folder.name == "model" else folder):
+        if (place / "metrics.jsonl").is_file() or (place / "probes").is_dir() or (place / "snapshots").is_dir():
+            return place
+    return None
+
+
+def _name_of(folder: Path) -> str:
+    folder = folder.resolve()
+    return folder.parent.name if folder.name == "model" else folder.name
+
+
+def _examples(run: Path | None, translator: Translator) -> tuple[str, ...]:
+    """Return sentences to begin with: those of the demo, or the first of the validation set that are probed."""
+    if run is None:
+        return ()
+    try:
+        demo: Any = parse_json(read_at_most(run / "demo.json", _LARGEST_INDEX_BYTES))
+        return tuple(str(row[0]) for row in demo["walkthrough"])[:_MOST_EXAMPLES]
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        pass  # this run was no demo
+    try:
+        pairs = probe_pairs(run)
+    except RequestError:
+        return ()  # the page tells it where it shows the probes
+    return tuple(source_text(translator.tokenizer, pair["source_ids"]) for pair in pairs)[:_MOST_EXAMPLES]

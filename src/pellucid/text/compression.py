@@ -1,0 +1,173 @@
+"""Open text files that may be compressed: gzip, bzip2, xz or Zstandard, told by the first bytes, never by the name.
+
+Every file of text that pellucid reads comes through here, so that all inputs take the same formats and say the
+same of a damaged one. Read ``lines.py`` next.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import importlib
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+from pellucid.errors import DataError
+
+__all__ = ["NO_COMPRESSION", "Opened", "open_compressed", "refuse_packed_stream", "telling_damage"]
+
+NO_COMPRESSION: Final = "none"
+_MAGIC_BYTES: Final = 10
+_ZSTANDARD: Final = "zstd"
+_TO_INSTALL: Final = "pip install backports.zstd"
+
+
+@dataclass(frozen=True)
+class _Format:
+    """A way to compress a file. ``open`` is None where pellucid cannot read it and only knows its name."""
+
+    name: str
+    magic: re.Pattern[bytes]
+    unpack: str
+    """The command that writes the plain text to standard output."""
+    suffix: str = ""
+    open: Callable[[Path], Any] | None = None
+
+
+def _open_zstandard(path: Path) -> Any:
+    module = _zstandard()
+    if module is None:
+        raise DataError(
+            f"{path}: is compressed with {_ZSTANDARD}, which this Python cannot read; {_TO_INSTALL}, or unpack the "
+            "file first (zstd -d)"
+        )
+    return module.ZstdFile(path)
+
+
+def _zstandard() -> Any:
+    """Return the module of Python 3.14, or its backport, or None."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
+def _magic(pattern: bytes) -> re.Pattern[bytes]:
+    return re.compile(pattern, re.DOTALL)
+
+
+_FORMATS: Final = (
+    _Format("gzip", _magic(rb"\x1f\x8b"), "gunzip -c", ".gz", gzip.GzipFile),
+    # The digits are those of pi, or of its square root in an empty file: a text may begin with "BZh".
+    _Format(
+        "bzip2",
+        _magic(rb"BZh[1-9](?:\x31\x41\x59\x26\x53\x59|\x17\x72\x45\x38\x50\x90)"),
+        "bunzip2 -c",
+        ".bz2",
+        bz2.BZ2File,
+    ),
+    _Format("xz", _magic(rb"\xfd7zXZ\x00"), "unxz -c", ".xz", lzma.LZMAFile),
+    # The second form is a frame to be skipped, with which parallel compressors begin.
+    _Format(_ZSTANDARD, _magic(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), "zstd -dc", ".zst", _open_zstandard),
+    _Format("ZIP", _magic(rb"PK\x03\x04"), "unzip -p"),
+    _Format("7-Zip", _magic(rb"7z\xbc\xaf\x27\x1c"), "7z x -so"),
+    _Format("LZ4", _magic(rb"\x04\x22\x4d\x18"), "lz4 -dc"),
+    _Format("lzip", _magic(rb"LZIP[\x00\x01]"), "lzip -dc"),
+    _Format("compress", _magic(rb"\x1f\x9d"), "uncompress -c"),
+)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A stream of plain bytes, and how the file is compressed; ``NO_COMPRESSION`` where it is not."""
+
+    stream: BinaryIO
+    compression: str
+
+
+def open_compressed(path: Path) -> Opened:
+    """Open a file for reading its plain bytes; what is not a regular file is taken to be plain.
+
+    Raises:
+        DataError: it is compressed in a way that cannot be read here, or is not what its name says.
+        OSError: it cannot be opened.
+    """
+    found, magic = None, b""
+    if path.is_file():  # the first bytes of a pipe can be read only once
+        with path.open("rb") as stream:
+            magic = stream.read(_MAGIC_BYTES)
+        found = _format_of(magic)
+    if found is None:
+        _refuse_misnamed(path, magic)
+        return Opened(path.open("rb"), NO_COMPRESSION)
+    if found.open is None:
+        raise DataError(f"{path}: is compressed with {found.name}, which is not read; unpack it ({found.unpack})")
+    return Opened(cast(BinaryIO, found.open(path)), found.name)
+
+
+def refuse_packed_stream(name: str, first: bytes) -> None:
+    """Refuse a stream, such as standard input, whose first bytes say that it is compressed.
+
+    Raises:
+        DataError: it is; says how to unpack it.
+    """
+    if (found := _format_of(first)) is not None:
+        raise DataError(
+            f"{name}: is compressed with {found.name}; unpack it first ({found.unpack}), or name a regular file"
+        )
+
+
+@contextmanager
+def telling_damage(name: str | Path, compression: Callable[[], str], *, lines: Callable[[], int]) -> Iterator[None]:
+    """Turn what reading may raise into a message.
+
+    Args:
+        name: what is read.
+        compression: called for that of ``Opened``, which is known only once the file is open.
+        lines: called for the number of lines before the damage.
+
+    Raises:
+        DataError: the compressed data ends too early or is damaged, or the file cannot be read.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        if (kind := compression()) != NO_COMPRESSION and _is_damage(error):
+            raise DataError(
+                f"{name}: the {kind} data is truncated or damaged after line {lines():,} ({error}); fetch or "
+                "compress the file again"
+            ) from None
+        if isinstance(error, OSError):
+            raise DataError(f"{name}: cannot be read: {error.strerror or error}") from None
+        raise
+
+
+def _is_damage(error: Exception) -> bool:
+    if isinstance(error, OSError):  # bzip2 and gzip raise it without the number that one of the system has
+        return error.errno is None
+    zstandard = _zstandard()
+    errors: tuple[type[Exception], ...] = (EOFError, zlib.error, lzma.LZMAError)
+    return isinstance(error, errors if zstandard is None else (*errors, zstandard.ZstdError))
+
+
+def _format_of(first: bytes) -> _Format | None:
+    return next((one for one in _FORMATS if one.magic.match(first)), None)
+
+
+def _refuse_misnamed(path: Path, magic: bytes) -> None:
+    promised = next((one for one in _FORMATS if one.suffix and path.suffix == one.suffix), None)
+    if magic and promised is not None:
+        raise DataError(
+            f"{path}: is named {promised.suffix} but its first bytes are not {promised.name} data; rename it if it is "
+            "plain text, or fetch it again"
+        )

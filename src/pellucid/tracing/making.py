@@ -1,0 +1,201 @@
+"""Make a trace: search, then one watched pass over what was found. Read ``analysis/equations.py`` next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from pellucid.config import SentenceSplitting
+from pellucid.errors import RequestError
+from pellucid.model.transformer import ZERO_VECTOR_ID, Transformer
+from pellucid.text.tokenizer import Tokenizer
+from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
+from pellucid.tracing.forced_pass import forced_pass
+from pellucid.tracing.predictions import predictions_of
+from pellucid.tracing.provenance import provenance_of
+from pellucid.tracing.record import Trace, level_named
+from pellucid.tracing.sites import is_kept
+from pellucid.tracing.tokens import ZERO_VECTOR_PIECE, Tokens, make_tokens
+from pellucid.translation.flags import diagnose, in_order
+from pellucid.translation.hypothesis import Hypothesis, make_hypothesis
+from pellucid.translation.observer import BeamTree, Expansion
+from pellucid.translation.requests import Request, prepare
+from pellucid.translation.translator import Translator
+
+__all__ = ["trace"]
+
+
+def _nothing() -> None:
+    pass
+
+
+def trace(
+    translator: Translator,
+    text: str,
+    *,
+    edits: Sequence[Edit] = (),
+    level: str = "full",
+    target: str | None = None,
+    between_steps: Callable[[], None] = _nothing,
+) -> Trace:
+    """Record what a translator's model does with one sentence.
+
+    Args:
+        translator: of one Transformer; its settings are those of the search.
+        text: one sentence, short enough to be translated in one part.
+        edits: changes to the watched pass. The search is not edited: the target is what the model writes
+            without them, so that a trace with and one without can be compared piece by piece.
+        level: how much to keep: ``tokens``, ``attention`` or ``full``.
+        target: a translation to look at instead of the translator's own best.
+        between_steps: called before and after the text is prepared, after each step of a beam search, and before the
+            watched pass; what it raises ends the work, so that nothing is computed for somebody who has left.
+
+    Raises:
+        RequestError: the text is blank, too long or cannot be tokenised; an edit does not fit; the translator is
+            an ensemble or has no Transformer.
+    """
+    kept = level_named(level)
+    model = _only_model(translator)
+    between_steps()
+    request = _request(translator, text, limit=None if target is None else model.config.max_positions - 1)
+    source_ids = (*request.part_ids[0], translator.tokenizer.specials.eos)
+    search: tuple[Expansion, ...] = ()
+    between_steps()
+    if target is None:
+        hypothesis, search, flags = _searched(translator, text, between_steps)
+    else:
+        hypothesis, flags = _given(translator, request, target)
+    between_steps()
+    edits = _fitting(edits, model, source=len(source_ids), target=len(hypothesis.ids))
+    fed_ids = (model.start_id, *hypothesis.ids[:-1])
+    arrays = forced_pass(
+        model, source_ids, fed_ids, edits=edits, is_wanted=lambda site: is_kept(site, kept) or site in _LAST
+    )
+    return Trace(
+        source=text,
+        text=hypothesis.text,
+        tokens=_tokens(translator.tokenizer, source_ids, fed_ids, hypothesis.ids),
+        level=kept,
+        arrays={site: array for site, array in arrays.items() if is_kept(site, kept)},
+        predictions=predictions_of(arrays["logits"], arrays["log_probabilities"], hypothesis.ids),
+        hypothesis=hypothesis,
+        search=search,
+        flags=flags,
+        provenance=provenance_of(translator, edits=edits, is_searched=target is None),
+        model=model,
+        translator=translator,
+    )
+
+
+_LAST = ("logits", "log_probabilities")
+
+
+def _only_model(translator: Translator) -> Transformer:
+    if len(translator.models) > 1:
+        raise RequestError(
+            f"a trace shows one model, and this translator is an ensemble of {len(translator.models)}; make a "
+            "Translator of each"
+        )
+    return translator.model
+
+
+def _request(translator: Translator, text: str, *, limit: int | None) -> Request:
+    """Return the text in ids, as the translator itself would cut it."""
+    if not isinstance(text, str):
+        raise RequestError(f"text is of type {type(text).__name__}; give one str")
+    longest = translator.model.config.max_positions - 1
+    limit = min(translator.config.max_input_length, longest) if limit is None else limit
+    (request,) = prepare(
+        [text], tokenizer=translator.tokenizer, limit=limit, long_input="split", language=translator.source_language
+    )
+    if request.error is not None:
+        raise RequestError(request.error)
+    if request.unchanged:
+        raise RequestError("the text has no letter and no digit, so no model is asked to translate it; give a sentence")
+    if not request.parts:
+        raise RequestError("the text is blank, and there is nothing to trace; give a sentence")
+    if len(request.parts) > 1:
+        more = (
+            f"; 'pellucid inspect MODEL TEXT --set max_input_length={longest} --output page.html' takes up to {longest}"
+            if limit < longest
+            else ""
+        )
+        raise RequestError(
+            f"the text is over {limit} pieces and would be translated in {len(request.parts)} parts, and a trace shows "
+            f"one; make it shorter, or give its sentences one by one{more}"
+        )
+    return request
+
+
+@dataclass
+class _Steps(BeamTree):
+    """The tree of the search, and somebody who is told of every step of it."""
+
+    between_steps: Callable[[], None] = _nothing
+
+    def expanded(self, expansion: Expansion) -> None:
+        self.between_steps()
+        super().expanded(expansion)
+
+
+def _searched(
+    translator: Translator, text: str, between_steps: Callable[[], None]
+) -> tuple[Hypothesis, tuple[Expansion, ...], tuple[str, ...]]:
+    tree = _Steps(between_steps=between_steps)
+    # One trace is of one sequence: a text of several sentences is shown as the model would read it whole.
+    translation = translator.translate(text, observer=tree, split_sentences=SentenceSplitting.NEVER)
+    if translation.error is not None:
+        raise RequestError(translation.error)
+    return translation.alternatives[0], tuple(tree.expansions.get(0, ())), translation.flags
+
+
+def _given(translator: Translator, request: Request, target: str) -> tuple[Hypothesis, tuple[str, ...]]:
+    if not isinstance(target, str):
+        raise RequestError(f"target is of type {type(target).__name__}; give one str, or None")
+    source = request.parts[0].text
+    (scored,) = translator.score([source], [target])
+    config = translator.config
+    hypothesis = make_hypothesis(
+        scored.ids,
+        scored.token_log_probabilities,
+        is_finished=True,
+        form=config.length_penalty,
+        alpha=config.alpha,
+    )
+    flags = diagnose(
+        source,
+        target,
+        source_ids=request.part_ids[0],
+        target_ids=scored.ids[:-1],
+        unk_id=translator.tokenizer.specials.unk,
+        pieces_of=lambda text: len(translator.tokenizer.encode_source([text])[0]),
+    )
+    return replace(hypothesis, pieces=scored.pieces, text=target), in_order(flags)
+
+
+def _fitting(edits: Sequence[Edit], model: Transformer, *, source: int, target: int) -> tuple[Edit, ...]:
+    for number, edit in enumerate(edits):
+        if not isinstance(edit, AblateHead | SetAttention | ZeroValue):
+            raise RequestError(
+                f"edits[{number}] is of type {type(edit).__name__}; give AblateHead, SetAttention or ZeroValue"
+            )
+        edit.refuse_misfit(model.config, source=source, target=target)
+    return tuple(edits)
+
+
+def _tokens(
+    tokenizer: Tokenizer, source_ids: Sequence[int], fed_ids: Sequence[int], predicted_ids: Sequence[int]
+) -> Tokens:
+    start, *fed = fed_ids
+    first = [ZERO_VECTOR_PIECE] if start == ZERO_VECTOR_ID else tokenizer.target_pieces([start])
+    special = {tokenizer.specials.pad, tokenizer.specials.bos, tokenizer.specials.eos}
+    return make_tokens(
+        tokenizer.source_pieces(source_ids),
+        [*first, *tokenizer.target_pieces(fed)],
+        tokenizer.target_pieces(predicted_ids),
+        source_is_special=[index in special for index in source_ids],
+        predicted_is_special=[index in special for index in predicted_ids],
+        source_ids=source_ids,
+        fed_ids=fed_ids,
+        predicted_ids=predicted_ids,
+    )

@@ -1,0 +1,134 @@
+"""Where a trace comes from, exactly enough to make it again. Read ``file.py`` next."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from safetensors.torch import save
+
+from pellucid.config import ModelConfig, TranslationConfig
+from pellucid.model.transformer import Transformer
+from pellucid.tracing.edits import Edit, edit_from, edit_to_table
+from pellucid.translation.translator import Translator
+from pellucid.version import __version__
+
+__all__ = ["Provenance", "provenance_of", "weights_sha256"]
+
+_SHA256: WeakKeyDictionary[Transformer, tuple[object, str]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made a trace. Of a trace of arrays made elsewhere nothing is known, and all is None or empty."""
+
+    model_folder: str | None = None
+    """Where the model was read, as it was given; None if it was made in memory."""
+    weights_sha256: str | None = None
+    """Of the weights in memory as a safetensors file: that of the model folder's, unless they were changed, or are
+    stored there in another number format."""
+    weights_dtype: str | None = None
+    """Number format of the weights in the model folder, where it is not float32: they were rounded to it."""
+    step: int | None = None
+    """Of training, where the model folder tells; of averaged weights, the last step that went in."""
+    configuration: ModelConfig | None = None
+    tokenizer_fingerprint: str | None = None
+    source_language: str | None = None
+    target_language: str | None = None
+    dtype: str | None = None
+    """Of the computation; bfloat16 and float16 are stored as float32."""
+    device: str | None = None
+    search: TranslationConfig | None = None
+    """Settings of the search; None where the target was given."""
+    edits: tuple[Edit, ...] = ()
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+    def to_table(self) -> dict[str, object]:
+        """Return all of it as JSON can hold it."""
+        return {
+            "model_folder": self.model_folder,
+            "weights_sha256": self.weights_sha256,
+            "weights_dtype": self.weights_dtype,
+            "step": self.step,
+            "configuration": self.configuration.model_dump(mode="json") if self.configuration else None,
+            "tokenizer_fingerprint": self.tokenizer_fingerprint,
+            "source_language": self.source_language,
+            "target_language": self.target_language,
+            "dtype": self.dtype,
+            "device": self.device,
+            "search": _search_table(self.search) if self.search else None,
+            "edits": [edit_to_table(edit) for edit in self.edits],
+            "libraries": dict(self.libraries),
+        }
+
+    @staticmethod
+    def from_table(table: Mapping[str, object]) -> Provenance:
+        """Read what ``to_table`` made.
+
+        Raises:
+            TypeError: a field is unknown.
+            ValueError: a field is wrong.
+            RequestError: an edit is.
+        """
+        fields = dict(table)
+        for name, kind in (("configuration", ModelConfig), ("search", TranslationConfig)):
+            if fields.get(name) is not None:
+                fields[name] = kind.model_validate(fields[name])
+        edits = fields.get("edits", ())
+        if not isinstance(edits, list | tuple) or not all(isinstance(edit, Mapping) for edit in edits):
+            raise ValueError(f"edits = {edits!r} is no list of edits")
+        fields["edits"] = tuple(edit_from(edit) for edit in edits)
+        return Provenance(**fields)  # type: ignore[arg-type]
+
+
+def provenance_of(translator: Translator, *, edits: tuple[Edit, ...], is_searched: bool) -> Provenance:
+    """Describe a translator of one model and what was asked of it."""
+    model, origin = translator.model, translator.origin
+    step = origin.description.facts.get("step") if origin else None
+    parameter = next(model.parameters())
+    return Provenance(
+        model_folder=str(origin.folder) if origin else None,
+        weights_sha256=weights_sha256(model),
+        weights_dtype=origin.description.weights_dtype if origin else None,
+        step=step if isinstance(step, int) else None,
+        configuration=ModelConfig.model_validate(model.config.model_dump(mode="json")),
+        tokenizer_fingerprint=translator.tokenizer.fingerprint,
+        source_language=translator.source_language,
+        target_language=translator.target_language,
+        dtype=str(parameter.dtype).removeprefix("torch."),
+        device=str(parameter.device),
+        search=TranslationConfig.model_validate(_search_table(translator.config)) if is_searched else None,
+        edits=edits,
+        libraries={
+            "pellucid": __version__,
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    )
+
+
+def weights_sha256(model: Transformer) -> str:
+    """Return the SHA-256 of the weights as the file of a model folder; computed again only after a change."""
+    state = model.state_dict()
+    stamp = tuple((t.data_ptr(), t.dtype, 0 if t.is_inference() else t._version) for t in state.values())
+    known = _SHA256.get(model)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+    digest = hashlib.sha256(content).hexdigest()
+    _SHA256[model] = (stamp, digest)
+    return digest
+
+
+def _search_table(config: TranslationConfig) -> dict[str, object]:
+    """Return all settings, spelt out; with ``sampling`` a beam size would be refused when read."""
+    table = config.model_dump(mode="json")
+    if config.sampling:
+        del table["beam_size"]
+    return table

@@ -1,0 +1,88 @@
+"""The parts of texts as they are searched, and the batches that share a search. Read ``translator.py`` next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pellucid.config import TranslationConfig
+from pellucid.errors import RequestError
+from pellucid.translation.constraints import max_length_of
+from pellucid.translation.observer import BeamObserver, Expansion
+from pellucid.translation.prefixes import Prefix, prefix_of
+from pellucid.translation.requests import Request
+
+if TYPE_CHECKING:
+    from pellucid.text.tokenizer import Tokenizer
+
+__all__ = ["Renumbered", "Unit", "batches_of", "units_of"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A part of a text as it is searched: ids with the end of sentence."""
+
+    request: int
+    part: int
+    ids: tuple[int, ...]
+    prefix: Prefix = field(default_factory=Prefix)
+
+
+def units_of(
+    requests: Sequence[Request],
+    prefixes: Sequence[str],
+    *,
+    tokenizer: Tokenizer,
+    config: TranslationConfig,
+    longest: int,
+    forbidden_ids: Collection[int],
+) -> tuple[list[Unit], dict[int, str]]:
+    """Return the parts of texts, and by the text's number why its translation cannot begin as it should.
+
+    Args:
+        requests: the texts.
+        prefixes: what the translation of each text begins with; its first part's does.
+        tokenizer: of the model.
+        config: of the search.
+        longest: most steps of the stepper.
+        forbidden_ids: never come outside of a prefix.
+    """
+    units: list[Unit] = []
+    errors: dict[int, str] = {}
+    for number, (request, text) in enumerate(zip(requests, prefixes, strict=True)):
+        own = [Unit(number, part, (*ids, tokenizer.specials.eos)) for part, ids in enumerate(request.part_ids)]
+        if text and own:
+            try:
+                limit = max_length_of(len(own[0].ids), config=config, stepper_max_length=longest)
+                prefix = prefix_of(text, tokenizer, most=limit - 1, avoided=forbidden_ids)
+            except RequestError as error:
+                errors[number] = str(error)
+                continue
+            own[0] = replace(own[0], prefix=prefix)
+        units += own
+    return units, errors
+
+
+def batches_of(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Group places by falling length, so that places * longest is within the budget; one place always goes."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+@dataclass(frozen=True)
+class Renumbered:
+    """An observer of a batch that tells the numbers of the whole call."""
+
+    observer: BeamObserver
+    places: Sequence[int]
+
+    def expanded(self, expansion: Expansion) -> None:
+        """See ``BeamObserver``."""
+        self.observer.expanded(replace(expansion, sentence=self.places[expansion.sentence]))

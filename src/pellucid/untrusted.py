@@ -1,0 +1,179 @@
+"""Read TOML, JSON and lists of zip archives that anybody may have made, within limits that hold beforehand.
+
+A parser takes memory and time for what a text describes, not for its length: one dotted key of 200 KB made TOML's
+take 11 GB. So bytes, depth and number of values are bounded first, in time that is linear in the length. What is shown
+of such a text in a message is cut. Read ``config/recipe.py`` next.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+import zipfile
+from collections.abc import Callable, Iterable
+from itertools import accumulate, islice
+from pathlib import Path
+from typing import Final
+
+__all__ = [
+    "MAX_TOML_BYTES",
+    "MAX_TOML_DEPTH",
+    "TooLargeError",
+    "first_of",
+    "parse_json",
+    "parse_toml",
+    "read_at_most",
+    "refuse_zip",
+    "shown",
+]
+
+MAX_TOML_BYTES: Final = 1 << 20
+MAX_TOML_DEPTH: Final = 8
+"""Of brackets within brackets, and of parts in a dotted key; recipes and model folders need three."""
+MAX_TOML_VALUES: Final = 10_000
+MAX_JSON_VALUES: Final = 100_000
+
+_CHUNK_BYTES: Final = 1 << 20
+_ZIP_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ZIP_ENCRYPTED: Final = 0x1
+_ZIP_SMALL_BYTES: Final = 1 << 20
+_LONGEST_SHOWN: Final = 200
+_MOST_SHOWN: Final = 20
+
+# Comments and strings, in which brackets and dots mean nothing. Possessive, so that no text makes it go back. A
+# quotation mark that closes nowhere ends the parsing with an error, so what follows it does not count.
+_OPAQUE: Final = re.compile(
+    r'#[^\n]*+|"""(?:[^"\\]++|\\.|"(?!""))*+"{3,5}|' + r"'''(?:[^']++|'(?!''))*+'{3,5}|"
+    r'"(?:[^"\\\n]++|\\[^\n])*+"|' + r"'[^'\n]*+'|[\"'].*+",
+    re.DOTALL,
+)
+_BETWEEN_MARKS: Final = re.compile(r"([^=,\[\]{}\n]*+)([=,\[\]{}\n]|\Z)")
+_BRACKETS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+class TooLargeError(ValueError):
+    """A text goes beyond a limit of this file."""
+
+
+def parse_toml(text: str) -> dict[str, object]:
+    """Parse TOML whose size, depth and number of values are bounded.
+
+    Raises:
+        TooLargeError: a limit is passed; nothing was parsed.
+        tomllib.TOMLDecodeError: it is no TOML.
+        ValueError: it has a number of thousands of digits.
+    """
+    if len(text) > MAX_TOML_BYTES:
+        raise TooLargeError(f"{len(text):,} characters are more than the {MAX_TOML_BYTES:,} that are read")
+    bare = _OPAQUE.sub('"', text)
+    values = sum(bare.count(mark) for mark in "=,[{")
+    if values > MAX_TOML_VALUES:
+        raise TooLargeError(f"{values:,} keys and values are more than the {MAX_TOML_VALUES:,} that are read")
+    depth = max(accumulate((_BRACKETS[mark] for mark in re.findall(r"[][{}]", bare)), initial=0))
+    if depth > MAX_TOML_DEPTH:
+        raise TooLargeError(f"brackets are nested {depth:,} deep, and {MAX_TOML_DEPTH} is the limit")
+    if (parts := _longest_key(bare)) > MAX_TOML_DEPTH:
+        raise TooLargeError(f"a key has {parts:,} parts with dots between them, and {MAX_TOML_DEPTH} is the limit")
+    return tomllib.loads(text)
+
+
+def _longest_key(bare: str) -> int:
+    """Return how many parts the longest dotted key has; whatever stands behind no ``=`` may be one."""
+    longest, before = 0, ""
+    for stretch, mark in _BETWEEN_MARKS.findall(bare):
+        if before != "=":
+            longest = max(longest, stretch.count(".") + 1)
+        before = mark
+    return longest
+
+
+def parse_json(
+    raw: bytes,
+    *,
+    most_values: int = MAX_JSON_VALUES,
+    pairs: Callable[[list[tuple[str, object]]], object] | None = None,
+) -> object:
+    """Parse JSON in UTF-8 whose number of values is bounded; a comma within a text counts as one between values.
+
+    Args:
+        raw: the whole file, of bounded size.
+        most_values: the limit.
+        pairs: makes an object of its names and values, as ``object_pairs_hook`` of ``json.loads``.
+
+    Raises:
+        ValueError: the limit is passed, or it is no JSON, no UTF-8, or nested too deep.
+    """
+    values = sum(raw.count(mark) for mark in (b",", b"[", b"{"))
+    if values > most_values:
+        raise TooLargeError(f"{values:,} values are more than the {most_values:,} that are read")
+    try:
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=pairs)
+    except RecursionError:
+        raise TooLargeError("it is nested thousands of levels deep") from None
+
+
+def read_at_most(path: Path, most: int) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        TooLargeError: there are more than ``most``; no more than that were read.
+        OSError: it cannot be read.
+    """
+    raw = bytearray()
+    with path.open("rb") as file:
+        # In pieces: a single read takes memory for all that it may read, whatever the file has.
+        while chunk := file.read(min(_CHUNK_BYTES, most + 1 - len(raw))):
+            raw += chunk
+    if len(raw) > most:
+        raise TooLargeError(f"it has more than the {most:,} bytes that such a file may have")
+    return bytes(raw)
+
+
+def refuse_zip(
+    members: list[zipfile.ZipInfo], size: int, *, most_members: int, most_bytes: int, most_ratio: int
+) -> None:
+    """Refuse an archive by its list: what it promises goes beyond a limit, or is packed in a way that few need.
+
+    Args:
+        members: the list.
+        size: of the file, in bytes.
+        most_members: how many there may be.
+        most_bytes: that all of them together may have.
+        most_ratio: how many times as large as the file they may be; an archive of a megabyte may be anything.
+
+    Raises:
+        ValueError: it is such an archive.
+    """
+    if not 1 <= len(members) <= most_members:
+        raise TooLargeError(f"it has {len(members):,} members, and 1 to {most_members:,} are allowed")
+    for member in members:
+        if member.flag_bits & _ZIP_ENCRYPTED:
+            raise ValueError(f"its member {member.filename[:80]!r} is encrypted")
+        if member.compress_type not in _ZIP_METHODS:
+            method = f"is compressed by method {member.compress_type}, and only deflate is read"
+            raise ValueError(f"its member {member.filename[:80]!r} {method}")
+    total = sum(member.file_size for member in members)
+    if total > most_bytes:
+        raise TooLargeError(f"it unpacks to {total:,} bytes, and the limit is {most_bytes:,}")
+    if total > max(most_ratio * size, _ZIP_SMALL_BYTES):
+        raise TooLargeError(
+            f"it unpacks to {total // max(size, 1):,} times its size, and the limit is {most_ratio} times"
+        )
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: on one line, without control characters, and cut."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"
+    except RecursionError:
+        return "a value nested thousands of levels deep"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def first_of(problems: Iterable[str], *, count: int) -> list[str]:
+    """Return the first of ``count`` lines, and a last one that says how many more there are; the rest is not made."""
+    more = [f"and {count - _MOST_SHOWN:,} more"] if count > _MOST_SHOWN else []
+    return [*islice(problems, _MOST_SHOWN), *more]

@@ -1,0 +1,109 @@
+// The frame of every picture: its title, what it says in a sentence, the picture, and what can be done with it:
+// see it as a table, recompute a number by hand, take it away as SVG, PNG or CSV. Read export.js next.
+import {html, useEffect, useRef, useState} from "pellucid/ui";
+import {csvOf, download, pngOf, svgOf} from "pellucid/pictures/export";
+import {exact, plain, short} from "pellucid/numbers";
+import {t} from "pellucid/texts";
+
+const ROWS_AT_ONCE = 50;
+
+/**
+ * name: of files and for tests; title, says: a heading and one sentence that sums the picture up
+ * table: () => {columns: [..], rows: [[..]]}, or a promise of it: all the numbers of the picture
+ * recompute: () => {lines: [{text, value}], computed, shown}, or a promise of it; null where nothing is computed
+ * provenance: what goes into exported files
+ * frame: a ref that is put on the picture, for useWidth
+ * subject: what the numbers are of, as a string; when it changes, an open table or computation is made anew
+ */
+export function Figure({name, title, says, caption, table, recompute, provenance, subject, frame, children}) {
+  const own = useRef(null);
+  const body = frame ?? own;
+  const [open, setOpen] = useState(null);
+  const [given, setGiven] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const guard = (work) => async () => {
+    setProblem(null);
+    try {
+      await work();
+    } catch (error) {
+      setProblem(error.message);
+    }
+  };
+  const toggle = (kind, load) => guard(async () => {
+    if (open === kind) return setOpen(null);
+    setGiven(await load());
+    setOpen(kind);
+  });
+  useEffect(() => {
+    const load = {table, recompute}[open];
+    if (load) guard(async () => setGiven(await load()))();
+  }, [subject]);
+  const about = {title, provenance};
+  return html`
+    <section class="figure" data-figure=${name} aria-label=${title} onCopy=${copyPlain}>
+      <header>
+        <h3>${title}</h3>
+        <div class="tools" role="toolbar" aria-label=${t("figure.tools")}>
+          ${table && html`<button aria-pressed=${open === "table"} onClick=${toggle("table", table)}>${t("figure.table")}</button>`}
+          ${recompute && html`<button aria-pressed=${open === "recompute"} onClick=${toggle("recompute", recompute)}>${t("figure.recompute")}</button>`}
+          <button onClick=${guard(async () => download(`${name}.svg`, "image/svg+xml", svgOf(body.current, about)))}>SVG</button>
+          <button onClick=${guard(async () => download(`${name}.png`, "image/png", await pngOf(body.current, about)))}>PNG</button>
+          ${table && html`<button onClick=${guard(async () => download(`${name}.csv`, "text/csv", csvOf(await table())))}>CSV</button>`}
+        </div>
+      </header>
+      ${says && html`<p class="says">${says}</p>`}
+      <div class="picture" ref=${body}>${children}</div>
+      ${caption && html`<p class="caption">${caption}</p>`}
+      ${problem && html`<p class="problem" role="alert">${problem}</p>`}
+      ${open === "table" && given && html`<${Table} ...${given} />`}
+      ${open === "recompute" && given && html`<${Recomputed} ...${given} />`}
+    </section>`;
+}
+
+/** What is copied out of a picture has numbers as programs write them. */
+function copyPlain(event) {
+  const text = String(getSelection());
+  if (plain(text) === text) return;
+  event.clipboardData.setData("text/plain", plain(text));
+  event.preventDefault();
+}
+
+const cellText = (value) => (typeof value === "number" ? short(value) : String(value ?? ""));
+
+/** A window of the table; the whole of it is in the CSV. */
+export function Table({columns, rows}) {
+  const [first, setFirst] = useState(0);
+  const shown = rows.slice(first, first + ROWS_AT_ONCE);
+  return html`
+    <div class="table-window" tabindex="0" role="region" aria-label=${t("figure.table")}>
+      <table>
+        <thead><tr>${columns.map((column, i) => html`<th key=${i} scope="col"><bdi>${column}</bdi></th>`)}</tr></thead>
+        <tbody>${shown.map((row, i) => html`<tr key=${first + i}>${row.map((value, j) => html`
+          <td key=${j} class=${typeof value === "number" ? "number" : ""} title=${typeof value === "number" ? exact(value) : undefined}><bdi>${cellText(value)}</bdi></td>`)}</tr>`)}</tbody>
+      </table>
+    </div>
+    ${rows.length > ROWS_AT_ONCE && html`
+      <p class="paging">
+        <button disabled=${first === 0} onClick=${() => setFirst(first - ROWS_AT_ONCE)}>${t("table.back")}</button>
+        ${t("table.window", {first: first + 1, last: Math.min(first + ROWS_AT_ONCE, rows.length), all: rows.length})}
+        <button disabled=${first + ROWS_AT_ONCE >= rows.length} onClick=${() => setFirst(first + ROWS_AT_ONCE)}>${t("table.forth")}</button>
+      </p>`}`;
+}
+
+/** The steps of a computation by this page itself, in double precision, and how far it is from the model's number. */
+function Recomputed({lines, computed, shown}) {
+  return html`
+    <div class="recomputed">
+      <ol>${lines.map(({text, value}, i) => html`<li key=${i}><span>${text}</span> <b class="number">${value === undefined ? "" : short(value, 6)}</b></li>`)}</ol>
+      <p class=${Math.abs(computed - shown) <= 1e-4 * Math.max(1, Math.abs(shown)) ? "agrees" : "differs"}>
+        ${t("recompute.verdict", {computed: short(computed, 8), shown: exact(shown), difference: short(Math.abs(computed - shown), 2)})}
+      </p>
+    </div>`;
+}
+
+/** What stands in a picture's place while its numbers are on the way, or cannot be had. */
+export function Waiting({data, children}) {
+  const message = data.value === undefined && html`<p class="waiting" role="status">${t("figure.waiting")}</p>`;
+  return html`<div aria-busy=${data.isLoading ? "true" : "false"}>${
+    data.error ? html`<p class="problem" role="alert">${data.error.message}</p>` : message || children(data.value)}</div>`;
+}
