@@ -84,7 +84,9 @@ def random_request(generator: np.random.Generator, workers: Workers) -> int:
     )
     limits = [int(generator.integers(6, 60)) for _ in sources]
     prefixes = [
-        generator.integers(4, config.target_vocab_size, generator.integers(0, 5)).tolist() if generator.integers(3) else []
+        generator.integers(4, config.target_vocab_size, generator.integers(0, 5)).tolist()
+        if generator.integers(3)
+        else []
         for _ in sources
     ]
     found = run_search(

@@ -80,7 +80,12 @@ def settings_of(config: TranslationConfig, *, seen_head: tuple[int, int] | None 
 
 
 def native(
-    workers: Workers, sources: list[list[int]], config: TranslationConfig, *, prefix: tuple[int, ...] = (), threads: int = 1
+    workers: Workers,
+    sources: list[list[int]],
+    config: TranslationConfig,
+    *,
+    prefix: tuple[int, ...] = (),
+    threads: int = 1,
 ) -> list[list[Found]]:
     limits = [max_length_of(len(ids), config=config, stepper_max_length=61) for ids in sources]
     found = run_search(
@@ -211,7 +216,12 @@ def test_a_number_that_is_not_finite_fails_its_sentence_alone(library: Library, 
     workers = workers_of(model, library, tmp_path)
     limits = [20, 20, 20]
     found = run_search(
-        workers, sources, prefixes=[()] * 3, limits=limits, settings=settings_of(TranslationConfig(beam_size=2)), threads=1
+        workers,
+        sources,
+        prefixes=[()] * 3,
+        limits=limits,
+        settings=settings_of(TranslationConfig(beam_size=2)),
+        threads=1,
     )
     assert [isinstance(one, int) for one in found] == [False, True, False]
 

@@ -19,16 +19,15 @@ from pellucid.config import TranslationConfig, validated
 from pellucid.errors import RequestError
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import is_lack_of_memory
-from pellucid.translation.beam import beam_search
-from pellucid.translation.constraints import Constraints, constraints_for
-from pellucid.translation.greedy import greedy_search
+from pellucid.translation.constraints import constraints_for
+from pellucid.translation.engines.engine import Engine, SearchRequest
+from pellucid.translation.engines.torch_engine import TorchEngine
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
 from pellucid.translation.observer import BeamObserver
 from pellucid.translation.requests import Request, assemble, chunks_of, prefixes_for, prepare, texts_of
-from pellucid.translation.sampling import sample
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
 from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper, refuse_strangers
-from pellucid.translation.units import Renumbered, Unit, batches_of, units_of
+from pellucid.translation.units import batches_of, units_of
 
 if TYPE_CHECKING:
     from pellucid.bundle import Bundle
@@ -40,7 +39,6 @@ Progress = Callable[[int], None]
 """Told the number of texts that are done so far."""
 
 _STREAM_CHUNK: Final = 1024
-_NO_MEMORY: Final = "there is not enough memory for this text; lower beam_size or n_best, or split the text"
 
 
 def _nobody(done: int) -> None:
@@ -61,6 +59,8 @@ class Translator:
         target_language: code, for joining their translations.
         single_sentences: whether the model was trained on single sentences, which ``split_sentences = "auto"`` asks.
         origin: the model folder that the model was read from; translation does not need it.
+        engine: is preferred for searches that it can do; the others are done by torch.
+        say: called with a sentence when a search needs another engine than the preferred one, once for each reason.
 
     Raises:
         IncompatibleModelError: tokenizer and model, or the models, do not fit each other.
@@ -76,6 +76,8 @@ class Translator:
         target_language: str = "tgt",
         single_sentences: bool = True,
         origin: Bundle | None = None,
+        engine: Engine | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.tokenizer = tokenizer
         self.origin = origin
@@ -92,6 +94,10 @@ class Translator:
         for member in self.models:
             refuse_strangers(member, tokenizer)
         self._longest = self._make_stepper().max_length
+        self._reference: Engine = TorchEngine(self._make_stepper)
+        self._preferred = engine
+        self._say = say
+        self._said: set[str] = set()
 
     @property
     def model(self) -> Transformer:
@@ -278,61 +284,32 @@ class Translator:
         )
         left = Counter(unit.request for unit in units)
         found: dict[tuple[int, int], list[Hypothesis]] = {}
-        progress(len(requests) - len(left))
-        for places in batches_of([len(unit.ids) for unit in units], config.batch_size):
-            for place, result in self._search_batch(units, places, config, constraints, observer):
-                unit = units[place]
-                if isinstance(result, str):
-                    errors[unit.request] = result
-                else:
-                    found[unit.request, unit.part] = result
-                left[unit.request] -= 1
-            progress(len(requests) - sum(count > 0 for count in left.values()))
+        done = len(requests) - len(left)
+        progress(done)
+        request = SearchRequest(units, config, constraints, key_of=self._visible_text, observer=observer)
+        for place, result in self._engine_for(request).search(request):
+            unit = units[place]
+            if isinstance(result, str):
+                errors[unit.request] = result
+            else:
+                found[unit.request, unit.part] = result
+            left[unit.request] -= 1
+            if not left[unit.request]:
+                done += 1
+                progress(done)
         return found, errors
 
-    def _search_batch(
-        self,
-        units: Sequence[Unit],
-        places: Sequence[int],
-        config: TranslationConfig,
-        constraints: Constraints,
-        observer: BeamObserver | None,
-    ) -> Iterator[tuple[int, list[Hypothesis] | str]]:
-        """Search some units together; where that fails, in halves, until a unit that fails stands alone."""
-        source_ids = [units[place].ids for place in places]
-        prefixes = tuple(units[place].prefix for place in places)
-        if any(prefix.longest for prefix in prefixes):
-            constraints = replace(constraints, prefixes=prefixes)
-        results: Sequence[list[Hypothesis]] | None = None
-        problem = ""
-        try:
-            if config.sampling:
-                results = sample(self._make_stepper(), source_ids, config=config, constraints=constraints)
-            elif config.beam_size == 1 and observer is None:
-                results = greedy_search(self._make_stepper(), source_ids, config=config, constraints=constraints)
-            else:
-                seen_by = None if observer is None else Renumbered(observer, places)
-                results = beam_search(
-                    self._make_stepper(),
-                    source_ids,
-                    config=config,
-                    constraints=constraints,
-                    observer=seen_by,
-                    key_of=self._visible_text if config.n_best > 1 else None,
-                )
-        except (RequestError, MemoryError, RuntimeError) as error:
-            if not isinstance(error, RequestError) and not is_lack_of_memory(error):
-                raise
-            problem = str(error) if isinstance(error, RequestError) else _NO_MEMORY
-        # Outside of the except clause, whose error keeps the tensors of the failed search alive.
-        if results is not None:
-            yield from zip(places, results, strict=True)
-        elif len(places) == 1:
-            yield places[0], problem
-        else:
-            middle = len(places) // 2
-            for half in (places[:middle], places[middle:]):
-                yield from self._search_batch(units, half, config, constraints, observer)
+    def _engine_for(self, request: SearchRequest) -> Engine:
+        """Return the preferred engine, or the one that lacks nothing; say so, once for each reason."""
+        if self._preferred is None:
+            return self._reference
+        lacking = self._preferred.lacks(request)
+        if lacking is None:
+            return self._preferred
+        if lacking not in self._said:
+            self._said.add(lacking)
+            self._say(f"engine: {self._reference.name}, because {self._preferred.name} does not support {lacking}")
+        return self._reference
 
     def _visible_text(self, ids: Sequence[int]) -> str:
         """Return what a reader can tell apart: the text, runs of white space in it as one space."""

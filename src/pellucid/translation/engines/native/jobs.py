@@ -21,7 +21,7 @@ from pellucid.translation.engines.native import layout
 from pellucid.translation.engines.native.library import Library
 from pellucid.translation.engines.native.preparation import Prepared
 
-__all__ = ["Found", "Workers", "SearchSettings", "run_search"]
+__all__ = ["Found", "SearchSettings", "Workers", "run_search"]
 
 ROWS_AT_ONCE: Final = 160
 """Rows of a step, over all its sentences: enough for full speed, few enough for the second-level cache."""
@@ -151,9 +151,7 @@ def run_search(
     return job.results()
 
 
-def _run_in_threads(
-    run: Callable[[], None], threads: int, record: layout.Job, progress: Callable[[int], None]
-) -> None:
+def _run_in_threads(run: Callable[[], None], threads: int, record: layout.Job, progress: Callable[[int], None]) -> None:
     """Run in threads, so that this one hears of Ctrl-C; a search that is interrupted stops at its next step."""
     running = [threading.Thread(target=run, daemon=True) for _ in range(threads)]
     for thread in running:

@@ -7,11 +7,13 @@ Read ``layout.py`` next.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import hashlib
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -19,11 +21,11 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from pellucid.cache_folder import cache_folder
+from pellucid.durable import cache_folder
 from pellucid.errors import EngineUnavailableError
 from pellucid.translation.engines.native import layout
 
-__all__ = ["SOURCE", "Library", "load_library"]
+__all__ = ["SOURCE", "Library", "load_library", "private_cache"]
 
 SOURCE: Final = Path(__file__).with_name("engine.c")
 _OPTIONS: Final = ("-std=gnu11", "-O3", "-fno-math-errno", "-shared", "-fPIC")
@@ -77,11 +79,36 @@ def load_library() -> Library:
     source = SOURCE.read_bytes()
     facts = [source, *map(str.encode, _OPTIONS), _identity(compiler).encode(), _processor().encode()]
     name = f"engine-{hashlib.sha256(b'|'.join(facts)).hexdigest()[:16]}.so"
-    folder = cache_folder()
-    path = folder / name
+    path = private_cache() / name
     if not path.is_file():
         _compile(compiler, path)
     return Library(path)
+
+
+def private_cache() -> Path:
+    """Return the user's cache folder, made if it is missing; or one for this process alone.
+
+    What is compiled into it is executed, and what is prepared in it is believed, so a folder that other users may write
+    to is not used.
+    """
+    folder = cache_folder()
+    if folder is not None:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = folder.stat()
+        except OSError:
+            return _folder_of_this_process()
+        is_own = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+        if is_own and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and os.access(folder, os.W_OK):
+            return folder
+    return _folder_of_this_process()
+
+
+@cache
+def _folder_of_this_process() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="pellucid-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _compiler() -> Path:
@@ -89,7 +116,9 @@ def _compiler() -> Path:
     for name in (*wanted[:1], *_COMPILERS):
         if found := shutil.which(name):
             return Path(found)
-    raise EngineUnavailableError("there is no C compiler (cc, gcc or clang) on the path; install one for the native engine")
+    raise EngineUnavailableError(
+        "there is no C compiler (cc, gcc or clang) on the path; install one for the native engine"
+    )
 
 
 def _compile(compiler: Path, path: Path) -> None:

@@ -224,8 +224,7 @@ def open_prepared(path: Path, *, columns: int, is_int8: bool) -> Prepared | None
 def _opened(header: dict[str, Any], memory: mmap.mmap, start: int) -> Prepared:
     whole = np.frombuffer(memory, np.uint8)
     arrays: dict[str, tuple[int, tuple[int, ...]]] = {
-        name: (whole.ctypes.data + start + place, tuple(shape))
-        for name, (_, shape, place) in header["arrays"].items()
+        name: (whole.ctypes.data + start + place, tuple(shape)) for name, (_, shape, place) in header["arrays"].items()
     }
     config = ModelConfig.model_validate(header["config"])
     builder = _Builder(arrays, header["columns"], header["is_int8"])
