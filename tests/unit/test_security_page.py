@@ -13,8 +13,9 @@ from pellucid.config.model import ModelConfig
 from pellucid.interop.marian import reading as marian_npz_reading
 from pellucid.interop.untrusted import zip_files as archives
 from pellucid.page import answers_training
-from pellucid.text.sentencepiece import foreign as foreign_segmenter
-from pellucid.text.sentencepiece import sentencepiece_child, sentencepiece_file, tokenizer, vocabulary
+from pellucid.text import tokenizer, vocabulary
+from pellucid.text.sentencepiece import child as sentencepiece_child
+from pellucid.text.sentencepiece import file as sentencepiece_file
 from pellucid.tracing import file as archive
 
 ROOT = Path(__file__).resolve().parents[2]
