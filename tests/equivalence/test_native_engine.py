@@ -1,7 +1,7 @@
 """The native engine finds what the search in torch finds: the same ids, and log-probabilities within 1e-4.
 
-The reference runs in float64. Sizes are odd on purpose: no row is a whole number of vectors, and no map a whole number of
-blocks, so that every tail of every loop is passed.
+The reference runs in float64. Sizes are odd on purpose: no row is a whole number of vectors, and no map a whole number
+of blocks, so that every tail of every loop is passed.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ def translate(
     no_split: Annotated[
         bool, typer.Option("--no-split", help="Do not split a line into sentences, which are translated one by one.")
     ] = False,
+    engine: Annotated[str, typer.Option(help="torch, or native: a C file compiled for this machine.")] = "torch",
+    weights: Annotated[str, typer.Option(help="Of the native engine: int8 (rounded) or fp32 (exact).")] = "int8",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
     chunk_lines: Annotated[
@@ -56,6 +58,9 @@ def translate(
             device=device,
             threads=threads,
             chunk_lines=chunk_lines,
+            engine=engine,
+            weights=weights,
+            say=say,
             progress=progress,
         )
     for problem in outcome.problems:

@@ -5,8 +5,10 @@ A folder that ``export --format onnx`` wrote is opened too, and run by onnxrunti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
+from typing import Final, TypeVar
 
 from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import TranslationConfig, validated
@@ -15,26 +17,101 @@ from pellucid.errors import ConfigError
 from pellucid.interop.onnx.reading import is_onnx_folder, read_onnx
 from pellucid.runtime import Runtime
 from pellucid.text.sentences import has_single_sentences
+from pellucid.translation.engines.engine import Engine
+from pellucid.translation.engines.native.engine import open_native
 from pellucid.translation.translator import Translator
 
-__all__ = ["open_translator", "translator_of"]
+__all__ = ["EngineName", "WeightFormat", "open_translator", "translator_of"]
 
 
-def open_translator(path: Path, *, settings: Sequence[str] = (), device: str = "auto", threads: int = 0) -> Translator:
+_Name = TypeVar("_Name", bound=StrEnum)
+
+
+class EngineName(StrEnum):
+    """What computes a translation."""
+
+    TORCH = "torch"
+    """The model itself; every setting."""
+    NATIVE = "native"
+    """One C file, compiled for this machine at its first use; greedy and beam search on the processor."""
+
+
+class WeightFormat(StrEnum):
+    """How the native engine holds weights."""
+
+    INT8 = "int8"
+    FP32 = "fp32"
+
+
+def _unheard(text: str) -> None:
+    pass
+
+
+def open_translator(
+    path: Path,
+    *,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    threads: int = 0,
+    engine: str = EngineName.TORCH,
+    weights: str = WeightFormat.INT8,
+    say: Callable[[str], None] = _unheard,
+) -> Translator:
     """Load a model folder, a run folder or an exported ONNX folder, and make it ready to translate.
+
+    Args:
+        path: the folder.
+        settings: ``key=value`` settings of ``[translation]``.
+        device: where torch computes.
+        threads: of the processor; 0 is what torch would use.
+        engine: an ``EngineName``.
+        weights: a ``WeightFormat``, for the native engine.
+        say: called with a sentence that names the engine, and again when a search needs another one.
 
     Raises:
         BundleError: there is no usable model there.
-        ConfigError: a setting is unknown or out of range.
+        ConfigError: a setting or an engine is unknown, or does not go with the others.
+        EngineUnavailableError: the native engine cannot be compiled here.
     """
+    chosen, held = _named(EngineName, "--engine", engine), _named(WeightFormat, "--weights", weights)
+    if chosen is EngineName.NATIVE and (is_onnx_folder(path) or device not in ("auto", "cpu")):
+        raise ConfigError(
+            f"--engine native translates with a model folder on the processor, not with device = {device!r} or an ONNX "
+            "folder; leave out --device, or use --engine torch"
+        )
     if is_onnx_folder(path):
         return _onnx_translator(path, settings=settings, device=device, threads=threads)
-    runtime = Runtime.detect(device=device, threads=threads)
+    runtime = Runtime.detect(device="cpu" if chosen is EngineName.NATIVE else device, threads=threads)
     runtime.apply()
-    return translator_of(load_bundle(path, device=runtime.device), settings=settings)
+    bundle = load_bundle(path, device=runtime.device)
+    if chosen is EngineName.TORCH:
+        return translator_of(bundle, settings=settings)
+    native = open_native(
+        bundle.model,
+        weights_sha256=bundle.description.files[bundle.description.weights],
+        is_int8=held is WeightFormat.INT8,
+        threads=runtime.threads,
+    )
+    say(f"engine: {native.name}, {runtime.threads} thread{'s' if runtime.threads > 1 else ''}{_ROUNDING[held]}")
+    return translator_of(bundle, settings=settings, engine=native, say=say)
 
 
-def translator_of(bundle: Bundle, *, settings: Sequence[str] = ()) -> Translator:
+_ROUNDING: Final = {
+    WeightFormat.INT8: "; weights are rounded to 8 bits, and --weights fp32 keeps them exact",
+    WeightFormat.FP32: "",
+}
+
+
+def _named(kind: type[_Name], option: str, name: str) -> _Name:
+    try:
+        return kind(name)
+    except ValueError:
+        raise ConfigError(f"{option} {name!r} is unknown; use {' or '.join(kind)}") from None
+
+
+def translator_of(
+    bundle: Bundle, *, settings: Sequence[str] = (), engine: Engine | None = None, say: Callable[[str], None] = _unheard
+) -> Translator:
     """Make a translator of a loaded model, with ``key=value`` settings of ``[translation]``.
 
     Raises:
@@ -49,6 +126,8 @@ def translator_of(bundle: Bundle, *, settings: Sequence[str] = ()) -> Translator
         target_language=description.target_language,
         single_sentences=description.single_sentences,
         origin=bundle,
+        engine=engine,
+        say=say,
     )
 
 

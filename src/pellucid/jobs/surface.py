@@ -20,7 +20,7 @@ from pellucid.config import Recipe
 from pellucid.config import load_recipe as read_recipe
 from pellucid.errors import RequestError
 from pellucid.figures.plots import Plots
-from pellucid.jobs.models import open_translator
+from pellucid.jobs.models import EngineName, WeightFormat, open_translator
 from pellucid.jobs.train import QuietReporter, TrainOutcome
 from pellucid.jobs.train import train as train_job
 from pellucid.page.notebook import mime_bundle
@@ -80,9 +80,19 @@ def _in_words(kinds: type | tuple[type, ...]) -> str:
     return told + "".join(makers)
 
 
-@_takes(path=_PATH, device=str, threads=int)
-def load(path: str | Path, *, device: str = "auto", threads: int = 0) -> Translator:
+@_takes(path=_PATH, device=str, threads=int, engine=str, weights=str)
+def load(
+    path: str | Path,
+    *,
+    device: str = "auto",
+    threads: int = 0,
+    engine: str = EngineName.TORCH,
+    weights: str = WeightFormat.INT8,
+) -> Translator:
     """Load a model folder, a run folder, or a folder that was exported to ONNX.
+
+    ``engine="native"`` translates with a C file that is compiled for this machine at its first use, with ``weights`` in
+    ``"int8"`` or ``"fp32"``; searches that it lacks are done by torch.
 
     0 threads leaves the number of this process alone: what ``torch.set_num_threads``, OMP_NUM_THREADS or
     MKL_NUM_THREADS set, and where nothing did, torch's own, the physical cores that the process may use. A process
@@ -90,9 +100,10 @@ def load(path: str | Path, *, device: str = "auto", threads: int = 0) -> Transla
 
     Raises:
         BundleError: there is no usable model there; the message says why.
+        EngineUnavailableError: the native engine cannot be compiled here.
         RequestError: an argument is of another type.
     """
-    return open_translator(Path(path), device=device, threads=threads)
+    return open_translator(Path(path), device=device, threads=threads, engine=engine, weights=weights)
 
 
 @_takes(recipe=Recipe, output=_PATH, init_from=(*_PATH, _NONE), say=Callable)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from typing import Final, TextIO
 from pellucid.config import TranslationConfig
 from pellucid.errors import ConfigError, DataError, InterruptedByUser
 from pellucid.jobs.line_files import is_stream, reading, writing
-from pellucid.jobs.models import open_translator
+from pellucid.jobs.models import EngineName, WeightFormat, open_translator
 from pellucid.signals import HeldInterrupt
 from pellucid.translation.flags import in_order
 from pellucid.translation.hypothesis import Translation
@@ -85,23 +85,29 @@ def translate_file(
     settings: Sequence[str] = (),
     device: str = "auto",
     threads: int = 0,
+    engine: str = EngineName.TORCH,
+    weights: str = WeightFormat.INT8,
     chunk_lines: int = CHUNK_LINES,
+    say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> FileOutcome:
     """Translate a file, or standard input for ``-``, to a file or standard output.
 
     An output file appears whole at the end; until then one that was there before stays as it is. ``prefix_file`` has
-    a line for each line of the input, which its translation begins with.
+    a line for each line of the input, which its translation begins with. ``say`` is told which engine computes.
 
     Raises:
         BundleError: the model cannot be used.
+        EngineUnavailableError: the native engine cannot be compiled here.
         DataError: the input or the prefixes cannot be read, or have different numbers of lines.
         ConfigError: a setting is wrong, the format cannot hold what was asked for, or the output cannot be written.
         InterruptedByUser: Ctrl-C; says how many lines are out.
     """
     if chunk_lines < 1:
         raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
-    translator = open_translator(model, settings=settings, device=device, threads=threads)
+    translator = open_translator(
+        model, settings=settings, device=device, threads=threads, engine=engine, weights=weights, say=say
+    )
     _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file)
     written = 0
 

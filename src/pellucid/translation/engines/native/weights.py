@@ -1,4 +1,4 @@
-"""Take the weights out of a Transformer, in the form that ``preparation.py`` packs. The only module here that sees torch."""
+"""Take the weights out of a Transformer for ``preparation.py``; the only module of the native engine with torch."""
 
 from __future__ import annotations
 
