@@ -178,7 +178,12 @@ export function useData(key, load) {
   }, [key]);
   const isOwn = state.key === key;
   const isKept = key !== null && ownerOf(state.key) === ownerOf(key);
-  return {value: isKept ? state.value : undefined, error: isOwn ? state.error : null, isLoading: !isOwn, isStale: !isOwn};
+  return {
+    value: isKept ? state.value : undefined,
+    error: isOwn ? state.error : null,
+    isLoading: !isOwn,
+    isStale: !isOwn,
+  };
 }
 
 const ownerOf = (key) => key?.split(" ", 1)[0];
