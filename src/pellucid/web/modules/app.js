@@ -16,7 +16,8 @@ export function App() {
   const models = useData(`models ${attempt}`, () => get("api/models"));
   const modelId = state.model || models.value?.models[0]?.id;
   const model = useData(modelId ? `model ${modelId} ${attempt}` : null, () => get(`api/models/${modelId}`));
-  const source = (!isFile && state.source) || model.value?.examples[0]; // a file has one sentence, whatever its address says
+  // A file has one sentence, whatever its address says.
+  const source = (!isFile && state.source) || model.value?.examples[0];
   const isReady = modelId && source && model.value?.id === modelId;
   const trace = useData(isReady ? `trace ${modelId}\n${source}\n${state.target}\n${attempt}` : null, () =>
     makeTrace({model: modelId, source, target: state.target}),
@@ -31,7 +32,8 @@ export function App() {
   const [isAlone, setAlone] = useState(false); // the server does not answer
   const main = useRef(null);
   const again = () => {
-    main.current.style.minHeight = `${main.current.offsetHeight}px`; // so that the reader's place stays while all is drawn anew
+    // The reader's place stays while the view is drawn again.
+    main.current.style.minHeight = `${main.current.offsetHeight}px`;
     forget();
     setAlone(false);
     setAttempt((number) => number + 1);
@@ -106,7 +108,8 @@ function Head({state, models, modelId}) {
       [id, name],
       ...(steps ?? []).map((step) => [`${id}@${step}`, t("page.snapshot", {name, step})]),
     ]) ?? [];
-  const ids = !models || known.some(([id]) => id === modelId) ? known : [[modelId, modelId], ...known]; // of a link, or of a server before this one
+  // A link, or a server before this one, may name a model that is not in the list.
+  const ids = !models || known.some(([id]) => id === modelId) ? known : [[modelId, modelId], ...known];
   return html`
     <header class="page-head">
       <h1>
@@ -276,7 +279,7 @@ function within(state, trace, model) {
   };
 }
 
-/** A view that breaks says so in its place; the rest of the page goes on, and so does the view with the next sentence. */
+/** A view that breaks says so in its place; the rest of the page works on, and the view returns with the next sentence. */
 class Fenced extends Component {
   componentDidCatch(error) {
     this.setState({error});

@@ -1,4 +1,4 @@
-// The names of what a trace holds, as the Python side and docs/concepts/model.md name them. Read pictures/matrix.js next.
+// The names of what a trace holds, as in the Python code and docs/concepts/model.md. Read pictures/matrix.js next.
 
 /** The three uses of attention (Vaswani et al. 2017, section 3.2.3), by their short names in the address. */
 export const KINDS = ["encoder", "decoder", "cross"];

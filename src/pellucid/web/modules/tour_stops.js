@@ -9,9 +9,11 @@ const find = (pieces, piece) => Math.max(pieces?.indexOf(piece) ?? 0, 0);
 /** The position of "it" in what the encoder reads. */
 const it = (trace) => find(trace?.tokens.source_pieces, "▁it");
 
-/** The step that writes the French pronoun: "il" or "elle". */
+const PRONOUNS = ["il", "elle", "▁il", "▁elle"];
+
+/** The step that writes the French pronoun. */
 const pronoun = (trace) =>
-  Math.max(trace?.tokens.predicted_pieces.findIndex((piece) => ["il", "elle", "▁il", "▁elle"].includes(piece)) ?? 0, 0);
+  Math.max(trace?.tokens.predicted_pieces.findIndex((piece) => PRONOUNS.includes(piece)) ?? 0, 0);
 
 /** The sentence, for a model that reads English; others keep theirs. */
 const about = (source, model) => (model?.languages[0] === "en" ? {source, target: ""} : {});

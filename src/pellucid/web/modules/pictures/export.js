@@ -1,4 +1,4 @@
-// A picture taken away: what stands on the page as SVG (canvases as images, text as text), as PNG, or its numbers as CSV.
+// Export a picture: as SVG (canvases as images, text as text), as PNG, or its numbers as CSV.
 import {full} from "pellucid/numbers";
 
 const NS = "http://www.w3.org/2000/svg";

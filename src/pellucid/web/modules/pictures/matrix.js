@@ -47,7 +47,10 @@ export function Matrix({
   );
   const say =
     describe ??
-    ((row, column) => `${rows?.[row] ?? row} → ${columns?.[column] ?? column}: ${short(values[row * width + column])}`);
+    ((row, column) => {
+      const value = short(values[row * width + column]);
+      return `${rows?.[row] ?? row} → ${columns?.[column] ?? column}: ${value}`;
+    });
   const place = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     const column = Math.floor(((event.clientX - box.left) / box.width) * width);
@@ -237,7 +240,7 @@ export function Strip({values, most, name, height = 18, width = 512, selected = 
   />`;
 }
 
-/** A small picture without labels or words of its own, `size` wide, its cells square unless `height` is given: for many side by side. */
+/** A small picture without labels, for many side by side: `size` wide, cells square unless `height` is given. */
 export function Thumbnail({values, shape, scale, hidden, size, height, label}) {
   const canvas = useRef(null);
   const theme = useTheme();

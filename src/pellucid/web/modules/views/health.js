@@ -9,7 +9,7 @@ import {Chips} from "pellucid/tokens";
 // The signs whose number should not be small; of the others it should not be large.
 const LEAST = new Set(["coverage", "score"]);
 
-/** What a sign says of this translation, in the language of the page; `text` of the sign itself is for other readers. */
+/** What a sign says of this translation, in the language of the page; the sign's `text` is for other readers. */
 function says(sign, {tokens}) {
   const {name, value, threshold, source, target, is_raised: isRaised} = sign;
   const all = tokens.predicted_pieces.length;

@@ -34,7 +34,7 @@ export function PositionsView({trace, model, state}) {
     <div class="controls">
       <${Choice}
         label=${t("positions.layout")} value=${layout}
-        options=${layouts.map((name) => [name, name === own ? `${t(`positions.${name}`)} ★` : t(`positions.${name}`)])}
+        options=${layouts.map((name) => [name, t(`positions.${name}`) + (name === own ? " ★" : "")])}
         onChange=${(name) => setState({"positions.layout": name === own ? "" : name})}
       />
       <span class="hint">★ ${t("positions.own")}</span>

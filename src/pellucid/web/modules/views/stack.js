@@ -202,8 +202,10 @@ function Memory({layout, config}) {
     {length: decoder.depth},
     (_, layer) => layout.bottom - layer * (decoder.tall + GAP) - PAD - (at + 1) * (BOX + 4) + 4 + BOX / 2,
   );
+  const across = `M${encoder.x + encoder.wide / 2} ${top} H${between} `;
+  const down = `M${between} ${Math.min(top, ...targets)} V${Math.max(top, ...targets)}`;
   return html`<g class="memory">
-    <path d=${`M${encoder.x + encoder.wide / 2} ${top} H${between} M${between} ${Math.min(top, ...targets)} V${Math.max(top, ...targets)}`} />
+    <path d=${across + down} />
     ${targets.map(
       (y) => html`
         <line key=${y} x1=${between} x2=${decoder.x + PAD - 2} y1=${y} y2=${y} marker-end="url(#arrowhead)" />

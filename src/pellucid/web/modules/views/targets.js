@@ -99,7 +99,7 @@ function rowsOf(pair, probe, model, smoothing) {
   };
 }
 
-/** What the pictures show of it: the right pieces, those with a share of LEAST in some row, and the sum of all others. */
+/** What the pictures show: the right pieces, those with a share of LEAST in some row, and the sum of all others. */
 function drawnOf({target, output, width, columns}, targets) {
   const height = output.length / width;
   const own = [];

@@ -32,7 +32,7 @@ export function HeadsView({trace, model, state}) {
   </div>`;
 }
 
-/** The attention of every head of a layer, [heads, rows, columns], and what each does; of long sentences the small pictures. */
+/** The attention of every head of a layer, [heads, rows, columns], and its facts; small pictures for long sentences. */
 async function loadPictures({trace, model, kind, layer}) {
   const {rows, columns} = labelsOf(kind, trace.tokens);
   const facts = await ofTrace(trace, "heads");
@@ -120,12 +120,13 @@ function Pictures({own, state, trace, query}) {
     };
   };
   const sharpest = ranking(facts.map(({entropy}) => -entropy))[0];
+  const pooled = isWhole ? "" : t("heads.pooled", {rows: shape[0], columns: shape[1]});
   return html`
     <${Figure}
       frame=${frame} name="heads-attention" title=${t("heads.attention", {layer: own.layer})}
       provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${kind} ${own.layer}`}
       says=${t("heads.attention_says", {n: heads.length, head: sharpest, entropy: short(facts[sharpest].entropy, 3)})}
-      caption=${`${t("heads.attention_caption")} ${isWhole ? "" : t("heads.pooled", {rows: shape[0], columns: shape[1]})}`}
+      caption=${`${t("heads.attention_caption")} ${pooled}`}
     >
       <div class="small-multiples" style=${{gridTemplateColumns: `repeat(${across}, ${size + AROUND}px)`}}>
         ${heads.map(
@@ -157,9 +158,10 @@ function Pictures({own, state, trace, query}) {
   `;
 }
 
-const [AROUND, BETWEEN, SMALLEST, LARGEST] = [22, 13, 120, 180]; // pixels: padding and border of a button, the gap, the pictures
+// In pixels: padding and border of a button, the gap, the pictures.
+const [AROUND, BETWEEN, SMALLEST, LARGEST] = [22, 13, 120, 180];
 
-/** How many stand in a line, and how wide each picture is: lines as long as fit and all of one length, where that is not half empty. */
+/** Pictures per line and their width: the longest lines that fit, equally long unless that leaves them half empty. */
 function gridOf(n, room) {
   const sizeOf = (across) => Math.floor((room - (across - 1) * BETWEEN) / across) - AROUND;
   const all = Array.from({length: n}, (_, i) => n - i);
@@ -268,7 +270,7 @@ function Concatenated({one, model, state}) {
   `;
 }
 
-/** W_O as x W_O has it: a row for each number that comes in, head by head, and under each column a number of the output. */
+/** W_O as in x W_O: one row for each input number, head by head, and one column for each number of the output. */
 function OutputMap({weight, numHeads, head, at, room}) {
   const [width] = weight.shape;
   const turned = useMemo(() => transpose(weight.data, weight.shape), [weight]);

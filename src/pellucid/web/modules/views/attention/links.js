@@ -112,12 +112,14 @@ function Links({trace, state, at, weights, facts}) {
       }),
     ),
   });
+  const capped = hiddenLines ? t("links.capped", {n: MOST_LINES, hidden: hiddenLines}) : "";
+  const isHovered = (index) => isOver(hover, sides.rows, units.position(index));
   const choose = (index) => setState({query: row === index ? null : units.position(index)});
   return html`
     <${Figure}
       name="links" title=${t("links.figure")} provenance=${trace.provenance} table=${table}
       recompute=${row === null || state.merge ? null : () => sumOfRow(units)} says=${saysOf(units, mean)}
-      caption=${`${t("links.drawn", {share: percent(mass)})} ${hiddenLines ? t("links.capped", {n: MOST_LINES, hidden: hiddenLines}) : ""} ${state.merge ? t("links.merged") : ""}`}
+      caption=${`${t("links.drawn", {share: percent(mass)})} ${capped} ${state.merge ? t("links.merged") : ""}`}
     >
       <div ref=${frame}>
         <svg
@@ -143,7 +145,7 @@ function Links({trace, state, at, weights, facts}) {
             (label, index) => html`
               <g
                 key=${index}
-                class=${`unit ${row === index ? "pinned" : ""} ${isOver(hover, sides.rows, units.position(index)) ? "hovered" : ""}`}
+                class=${`unit ${row === index ? "pinned" : ""} ${isHovered(index) ? "hovered" : ""}`}
                 role="button" tabindex="0" aria-pressed=${row === index} onClick=${() => choose(index)}
                 onKeyDown=${(event) =>
                   (event.key === "Enter" || event.key === " ") && (event.preventDefault(), choose(index))}

@@ -200,7 +200,9 @@ function Projections({one, maps, at, size, state, trace}) {
         d: one.q.shape[1],
         head: one.head,
       })}
-      caption=${`${t("matrices.projections_caption", {letter: letter.toUpperCase(), row, d: at.d})} ${isCross ? t("matrices.cross_caption") : ""}`}
+      caption=${`${t("matrices.projections_caption", {letter: letter.toUpperCase(), row, d: at.d})} ${
+        isCross ? t("matrices.cross_caption") : ""
+      }`}
       recompute=${() =>
         projection(
           input.part(row).data,

@@ -75,7 +75,7 @@ export const Pickers = ({state, config, single = true, children}) => html`
   </div>
 `;
 
-/** The sentence whose rows ask, as chips; a decoder's say what they predict. `label`: what a choice means, if not who looks. */
+/** The sentence whose rows ask, as chips; a decoder's chips say what they predict. `label` names the choice. */
 export function WordPicker({trace, state, query, label}) {
   const {rows, predicts} = labelsOf(state.kind, trace.tokens);
   const side = sidesOf(state.kind).rows;
@@ -96,7 +96,7 @@ export function WordPicker({trace, state, query, label}) {
   </div>`;
 }
 
-/** How wide a strip of n numbers is drawn where `room` is there: cells of 12 pixels at most, and a margin for its frame. */
+/** The width of a strip of n numbers within `room`: cells of at most 12 pixels, and a margin for the frame. */
 export const stripWidth = (n, room) => Math.min(n * 12, room - 4);
 
 /** A formula as text, with what follows "_" set lower: "x W_q + b_q". */

@@ -12,7 +12,7 @@ import {rowsOf, scaleOf, total, weight} from "pellucid/views/attention/sums";
 
 const MOST_ROWS = 40;
 
-/** What stands in the columns, in double precision from the model's own scaled scores; masked positions count as nothing. */
+/** The columns in double precision, from the model's own scaled scores; masked positions count as nothing. */
 function columnsOf({scaled, mayAttend}) {
   const may = (j) => mayAttend[j] === 1;
   const most = Math.max(...Array.from(scaled).filter((_, j) => may(j)));

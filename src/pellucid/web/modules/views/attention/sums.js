@@ -3,7 +3,7 @@
 import {dot, largest, short} from "pellucid/numbers";
 import {t} from "pellucid/texts";
 
-/** The terms of a sum as lines: those that weigh most one by one, all others together. `name(i)` says what term i is. */
+/** The terms of a sum as lines: the largest one by one, all others together. `name(i)` says what term i is. */
 export function linesOf(terms, name, most = 6) {
   const order = bySize(terms);
   const rest = order.slice(most);
@@ -48,7 +48,7 @@ export function score(query, key, shown) {
   };
 }
 
-/** One weight, from the queries and keys on: product, division, exp, division by the sum over all that may be looked at. */
+/** One weight from queries and keys: product, division, exp, division by the sum over all allowed positions. */
 export function weight(query, keys, mayAttend, key, shown) {
   const root = Math.sqrt(query.length);
   const scaled = rowsOf(keys).map((one) => dot(query, one) / root);

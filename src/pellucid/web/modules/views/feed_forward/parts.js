@@ -22,7 +22,7 @@ export function erf(x) {
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
 }
 
-/** The activations that a model can have: `formula` of p for the eye, `of` for the arithmetic, `isCut` where 0 is exact. */
+/** The activations of a model: `formula` of p for the eye, `of` for the arithmetic, `isCut` where 0 is exact. */
 export const ACTIVATIONS = {
   relu: {formula: (p) => `max(0, ${p})`, of: (p) => Math.max(0, p), isCut: true},
   gelu: {formula: (p) => `${p} · Φ(${p})`, of: (p) => (p / 2) * (1 + erf(p / Math.SQRT2)), isCut: false},

@@ -47,10 +47,13 @@ export function UnitEverywhere({one, unit}) {
       h[word],
     ]),
   });
+  const classOf = (word) => {
+    const isHovered = hover?.side === side && hover.position === word;
+    return `${isHovered ? "hovered" : ""} ${word === query ? "pinned" : ""} ${isAwake(p[word]) ? "" : "masked"}`;
+  };
   const row = (word) => html`
     <tr
-      key=${word}
-      class=${`${hover?.side === side && hover.position === word ? "hovered" : ""} ${word === query ? "pinned" : ""} ${isAwake(p[word]) ? "" : "masked"}`}
+      key=${word} class=${classOf(word)}
       onPointerEnter=${() => setHover({side, position: word})} onPointerLeave=${() => setHover(null)}
     >
       <th scope="row">
@@ -72,11 +75,13 @@ export function UnitEverywhere({one, unit}) {
       <td><${Bar} value=${h[word]} most=${most} isCut=${one.activation.isCut} /></td>
     </tr>
   `;
+  const count = {unit, awake, n: words, name: rowName(one, top), h: short(h[top])};
+  const says = t(awake ? "feed_forward.words_says" : "feed_forward.words_none", count);
   return html`
     <${Figure}
       frame=${frame} name="feed-forward-words" title=${t("feed_forward.words", {unit})} provenance=${trace.provenance}
       table=${table} subject=${`${trace.id} ${one.at} ${unit}`} caption=${t("feed_forward.words_caption")}
-      says=${`${t(awake ? "feed_forward.words_says" : "feed_forward.words_none", {unit, awake, n: words, name: rowName(one, top), h: short(h[top])})} ${t("feed_forward.words_same")}`}
+      says=${`${says} ${t("feed_forward.words_same")}`}
     >
       <div class="side-by-side">
         <div
