@@ -63,7 +63,7 @@ export function App() {
   const told = isAlone ? t("error.gone") : problem?.message;
   return html`
     <a class="skip" href="#view" onClick=${skip}>${t("page.skip")}</a>
-    <${Head} ...${{state, models: models.value, modelId}} />
+    <${Head} ...${{models: models.value, modelId}} />
     <div class="columns">
       <${Chapters} state=${state} />
       <main id="view" tabindex="-1" aria-busy=${isBusy} ref=${main}>
@@ -101,7 +101,7 @@ function skip(event) {
   document.getElementById("view").focus();
 }
 
-function Head({state, models, modelId}) {
+function Head({models, modelId}) {
   const theme = useTheme();
   const known =
     models?.models.flatMap(({id, name, steps}) => [
@@ -279,7 +279,7 @@ function within(state, trace, model) {
   };
 }
 
-/** A view that breaks says so in its place; the rest of the page works on, and the view returns with the next sentence. */
+/** A view that breaks says so in its place; the rest works on, and the view returns with the next sentence. */
 class Fenced extends Component {
   componentDidCatch(error) {
     this.setState({error});

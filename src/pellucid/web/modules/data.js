@@ -52,7 +52,7 @@ async function ask(path, options) {
   } catch (error) {
     if (options.signal?.aborted) throw error; // by this page, which asks for something else
     whenLost({});
-    throw new Error(t("error.silent"));
+    throw new Error(t("error.silent"), {cause: error});
   }
 }
 

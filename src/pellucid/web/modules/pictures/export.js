@@ -61,6 +61,7 @@ export function svgOf(element, {title, provenance}) {
 
 /** A text without what no XML file may hold: control characters and halves of characters. */
 const writable = (text) =>
+  // oxlint-disable-next-line no-control-regex -- removing them is the purpose
   text.toWellFormed().replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd");
 
 /** The colour that an element stands on. */

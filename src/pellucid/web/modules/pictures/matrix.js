@@ -41,10 +41,7 @@ export function Matrix({
   const [height, width] = shape;
   const [cellWidth, cellHeight] = Array.isArray(cell) ? cell : [cell ?? 20, cell ?? 20];
   const [active, setActive] = useState(null);
-  const own = useMemo(
-    () => margins(rows, predicts, columns, cellWidth, cellHeight),
-    [rows, predicts, columns, cellWidth, cellHeight],
-  );
+  const own = useMemo(() => margins(rows, predicts, columns), [rows, predicts, columns]);
   const say =
     describe ??
     ((row, column) => {
@@ -222,7 +219,7 @@ function widthOf(label) {
   return Math.min(ruler.measureText(cut(label, LONGEST_LABEL)).width + 4, WIDEST_LABEL);
 }
 
-function margins(rows, predicts, columns, cellWidth, cellHeight) {
+function margins(rows, predicts, columns) {
   const widest = (labels) => (labels ? Math.max(0, ...labels.map(widthOf)) : 0);
   const second = predicts ? widest(predicts) + 14 : 0;
   const tall = columns ? widest(columns) * 0.87 + 14 : 0;

@@ -42,7 +42,7 @@ export function ResidualView({trace, model, state}) {
   const sites = sitesOf(list, index, model.config);
   const data = useData(`${trace.id} ${sites.sum} ${position}`, async () => {
     const [x, added, sum, normed, gain, bias] = await Promise.all([
-      ...[sites.entry, sites.output, sites.sum, sites.norm].map((name) => site(trace, name, {row: position})),
+      ...[sites.entry, sites.output, sites.sum, sites.norm].map((one) => site(trace, one, {row: position})),
       weights(model, `${sites.parameters}.weight`),
       weights(model, `${sites.parameters}.bias`),
     ]);

@@ -1,5 +1,5 @@
 // The atlas: every head of every layer at a glance, for the three uses of attention.
-import {html, useEffect, useLayoutEffect, useMemo, useRef, useState} from "pellucid/ui";
+import {html, useLayoutEffect, useMemo, useRef, useState} from "pellucid/ui";
 import {ofTrace, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {short} from "pellucid/numbers";

@@ -31,7 +31,7 @@ export function LinksView({trace, model, state}) {
       <${Least} state=${state} />
     </div>
     <${Waiting} data=${data}>
-      ${(weights) => html`<${Links} ...${{trace, state, at, weights, facts: facts.value}} />`}
+      ${(weights) => html`<${Links} ...${{trace, state, weights, facts: facts.value}} />`}
     <//>
   `;
 }
@@ -78,11 +78,11 @@ function unitsOf(trace, state, weights) {
     matrices: heads.map(
       (head) => mergeWeights(weights.part(head).data, weights.shape.slice(1), rowWords, columnWords).values,
     ),
-    position: (row) => rowWords[row].start,
+    position: (word) => rowWords[word].start,
   };
 }
 
-function Links({trace, state, at, weights, facts}) {
+function Links({trace, state, weights, facts}) {
   const units = useMemo(
     () => unitsOf(trace, state, weights),
     [weights, state.kind, state.merge, state.heads.join(), state.query],

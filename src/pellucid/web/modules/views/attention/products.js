@@ -8,7 +8,7 @@ import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
 import {Symbol, numbers, quoted, rowKey, rowName, stripWidth} from "pellucid/views/attention/parts";
-import {bySize, context, productsOf, rowsOf, scaleOf, score, total} from "pellucid/views/attention/sums";
+import {bySize, context, productsOf, rowsOf, score, total} from "pellucid/views/attention/sums";
 import {useWidth} from "pellucid/pictures/width";
 
 const MOST_LISTED = 128;

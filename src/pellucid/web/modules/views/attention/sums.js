@@ -21,9 +21,9 @@ export const total = (terms) => terms.reduce((sum, value) => sum + value, 0);
 /** The products of two vectors, number by number. */
 export const productsOf = (left, right) => Float64Array.from(left, (value, i) => value * right[i]);
 
-/** One number of x W + b; `weight` [out, in] and `bias` [out] as torch stores them. names: {input, weight, bias} */
-export function projection(x, weight, bias, index, names, shown) {
-  const row = weight.subarray(index * x.length, (index + 1) * x.length);
+/** One number of x W + b; `matrix` [out, in] and `bias` [out] as torch stores them. names: {input, weight, bias} */
+export function projection(x, matrix, bias, index, names, shown) {
+  const row = matrix.subarray(index * x.length, (index + 1) * x.length);
   const terms = productsOf(x, row);
   return {
     lines: [
