@@ -72,7 +72,7 @@ lint: $(VENV)/.check-installed
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/oxfmt --check $(JAVASCRIPT)
-	$(BIN)/oxlint $(JAVASCRIPT)
+	$(BIN)/oxlint --config .oxlintrc.json --deny-warnings $(JAVASCRIPT)
 
 check: lint
 	$(MAKE) --no-print-directory test

@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -32,7 +33,7 @@ def time_every_step(stopwatch: Stopwatch) -> None:
     before = {"target": 0, "padded": 0}
 
     @functools.wraps(step)
-    def timed(manager, batch):
+    def timed(manager: Any, batch: Any) -> Any:
         stopwatch.mark(before["target"], before["padded"])
         before["target"] = int(batch.ntokens)
         before["padded"] = batch.nseqs * max(batch.src.size(1), batch.trg.size(1))
@@ -59,7 +60,7 @@ def leave_the_papers_dropout(model: torch.nn.Module) -> int:
     return places
 
 
-def tokens_of(data) -> dict[str, int]:
+def tokens_of(data: Any) -> dict[str, int]:
     """Count the pieces of a dataset on each side, end of sentence included, to compare them with the other side's."""
     sides = {"source": data.src_lang, "target": data.trg_lang}
     return {side: sum(len(row) + 1 for row in data.get_list(lang, tokenized=True)) for side, lang in sides.items()}
@@ -84,7 +85,7 @@ def main() -> None:
     manager = joeynmt.training.TrainManager
     run_loop = manager.train_and_validate
 
-    def with_facts(self, *args, **kwargs):
+    def with_facts(self: Any, *args: Any, **kwargs: Any) -> Any:
         facts["parameters"] = sum(p.numel() for p in self.model.parameters())
         facts["places without dropout"] = leave_the_papers_dropout(self.model) if options.dropout == "paper" else 0
         facts["train pairs"] = len(kwargs["train_data"])

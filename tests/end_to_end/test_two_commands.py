@@ -76,7 +76,8 @@ def test_a_model_that_is_replaced_while_it_is_read_is_read_again(
         return written.weights
 
     save(bundle.model)
-    real, calls = Path.is_symlink, []
+    real = Path.is_symlink
+    calls: list[Path] = []
 
     def replaced_meanwhile(path: Path) -> bool:
         if path.name.startswith("weights-") and not calls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,14 +43,13 @@ def translator(**shape: object) -> Translator:
 TRANSLATOR = translator()
 HOSTILE = [
     "</script><script>alert(1)</script>",
-    "<!-- --> ]]> \u2028\u2029",
+    "<!-- a --> ]]> b",
     "\u202eabc\u202c\u2066אבג\u2069",
-    "👩‍👩‍👧‍👦 🏳️‍🌈",
+    "a 👩‍👩‍👧‍👦 🏳️‍🌈",
     "Z͑ͫaͮlgo",
     "</s> <pad> <s> ▁",
-    "\x00\x1b[31m",
 ]
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=14).filter(str.strip)
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=14).filter(re.compile(r"[^\W_]").search)
 
 
 def back(made: Trace) -> Trace:

@@ -16,6 +16,7 @@ from pellucid.page import answers_training
 from pellucid.text import tokenizer, vocabulary
 from pellucid.text.sentencepiece import child as sentencepiece_child
 from pellucid.text.sentencepiece import file as sentencepiece_file
+from pellucid.text.sentencepiece import foreign as foreign_segmenter
 from pellucid.tracing import file as archive
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,11 +21,12 @@ def written(columns: list[object], rows: list[list[object]], folder: Path) -> li
     """Return the cells of the CSV that the page writes, as a reader of CSV finds them."""
     package = folder / "node_modules" / "pellucid"
     package.mkdir(parents=True, exist_ok=True)
-    for name in ("export", "numbers"):
-        shutil.copy(MODULES / f"{name}.js", package)
+    for name in ("pictures/export", "numbers"):
+        (package / name).parent.mkdir(exist_ok=True)
+        shutil.copy(MODULES / f"{name}.js", package / f"{name}.js")
     (package / "package.json").write_text('{"type": "module", "exports": {"./*": "./*.js"}}')
     (folder / "run.mjs").write_text(
-        'import {csvOf} from "pellucid/export"; import {readFileSync, writeFileSync} from "node:fs";'
+        'import {csvOf} from "pellucid/pictures/export"; import {readFileSync, writeFileSync} from "node:fs";'
         'writeFileSync("out.csv", csvOf(JSON.parse(readFileSync("in.json", "utf8"))));'
     )
     (folder / "in.json").write_text(json.dumps({"columns": columns, "rows": rows}))

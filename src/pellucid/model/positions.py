@@ -37,12 +37,12 @@ def sinusoids(layout: PositionLayout, *, num_positions: int, d_model: int) -> Te
     if layout is PositionLayout.LEARNED:
         raise ValueError("learned positions are weights; only sinusoids are computed")
     num_pairs = d_model // 2
-    # On the processor, whatever the default device is: on "meta", where a model folder is checked first, ``arange``
-    # imports all of torch's compiler, 90 MB (torch 2.13.0).
-    pairs = torch.arange(num_pairs, dtype=torch.float64, device="cpu")
-    exponents = pairs / (num_pairs - 1) if layout is PositionLayout.HALF_SPLIT_T2T else pairs * 2 / d_model
+    if layout is PositionLayout.HALF_SPLIT_T2T:
+        exponents = torch.arange(num_pairs, dtype=torch.float64) / (num_pairs - 1)
+    else:
+        exponents = torch.arange(num_pairs, dtype=torch.float64) * 2 / d_model
     frequencies = torch.exp(-math.log(10_000) * exponents)
-    angles = torch.arange(num_positions, dtype=torch.float64, device="cpu")[:, None] * frequencies
+    angles = torch.arange(num_positions, dtype=torch.float64)[:, None] * frequencies
     sines, cosines = angles.sin(), angles.cos()
     if layout is PositionLayout.INTERLEAVED:
         return torch.stack([sines, cosines], dim=-1).flatten(1)
@@ -86,7 +86,10 @@ class Positions(nn.Module):
         return self.table[first : first + count]
 
     def _computed(self) -> Tensor:
-        return sinusoids(self.layout, num_positions=self.offset + self.max_positions, d_model=self.d_model)
+        # On the processor, whatever the default device is: on "meta", where a model folder is checked first,
+        # ``arange`` imports all of torch's compiler, 90 MB (torch 2.13.0).
+        with torch.device("cpu"):
+            return sinusoids(self.layout, num_positions=self.offset + self.max_positions, d_model=self.d_model)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # nn.Module moves and converts buffers here. From float32 to float64 it would keep the

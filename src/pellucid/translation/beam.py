@@ -237,7 +237,7 @@ class _Search:
             self.largest_divisors, self.scores_to_beat = self.largest_divisors[kept], self.scores_to_beat[kept]
             self.is_full = self.is_full[kept]
         if self.stop is StopRule.FULL:
-            self.only_fills_up = self.is_full
+            self.only_fills_up = self.is_full.clone()  # as it is before the next step, which may fill a sentence
         if kept.numel():
             rows = (kept[:, None] * old_width + parents).flatten()
             if rows.numel() != num_rows or not torch.equal(rows, torch.arange(num_rows, device=rows.device)):

@@ -7,6 +7,7 @@ import json
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,7 +116,7 @@ def test_each_label_of_a_link_is_a_text_by_itself() -> None:
         attention={"decoder.0.cross_attention.weights": np.ones((5, 2, 1))},
     )
     figure = trace.plot.links()
-    places = {}
+    places: dict[Any, Any] = {}
     for text in figure.axes[0].texts:
         places.setdefault(text.get_text(), []).append(text.get_position())
     assert {"fed", "predicts", "is looked at", "→", "<s>", "▁שלום", "</s>", "▁a"} == places.keys()

@@ -105,7 +105,7 @@ def test_every_key_is_asked_for() -> None:
 
 def test_views_stops_signs_and_labels_have_their_texts() -> None:
     views = exported("views.js", r'\{name: "(\w+)", Component')
-    stops = exported("tour_stops.js", r'\{name: "(\w+)", state')
+    stops = exported("tour_stops.js", r'\{\s*name: "(\w+)",\s+state')
     assert views
     assert stops
     wanted = {f"{name}.{part}" for name in views for part in ("name", "title", "lede")}
@@ -120,7 +120,7 @@ def test_views_stops_signs_and_labels_have_their_texts() -> None:
 def test_every_chapter_has_words_and_every_word_a_chapter_and_a_sentence() -> None:
     views = exported("views.js", r'\{name: "(\w+)", Component')
     chapters = dict(
-        re.findall(r"^  (\w+): \[(.*)\],$", (WEB / "modules/glossary.js").read_text(encoding="utf-8"), re.M)
+        re.findall(r"^  (\w+): \[([^\]]*)\],$", (WEB / "modules/glossary.js").read_text(encoding="utf-8"), re.M)
     )
     assert list(chapters) == views
     shown = {name: re.findall(r'"(\w+)"', words) for name, words in chapters.items()}

@@ -116,7 +116,7 @@ def test_an_endless_child_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_processor_time_is_limited() -> None:
     resource = pytest.importorskip("resource")
-    from pellucid.text import sentencepiece_child as child
+    from pellucid.text.sentencepiece import child
 
     program = "from pellucid.text.sentencepiece.child import limit; limit(); import resource, json; print(json.dumps("
     program += "[resource.getrlimit(k) for k in (resource.RLIMIT_CPU, resource.RLIMIT_AS, resource.RLIMIT_CORE)]))"
@@ -142,7 +142,7 @@ def test_the_child_answers_a_file_that_is_none(monkeypatch: pytest.MonkeyPatch) 
 def test_the_child_is_a_plain_program(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    from pellucid.text import sentencepiece_child as child
+    from pellucid.text.sentencepiece import child
 
     monkeypatch.setattr(child, "limit", lambda: None)  # this is our own process
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(segmenter(1))))

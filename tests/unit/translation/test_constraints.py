@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -69,7 +70,7 @@ def test_the_prefix_is_stronger_than_a_ban_and_counts_for_ngrams() -> None:
 
 
 @pytest.mark.parametrize("search", [beam_search, greedy_search, sample])
-def test_the_end_comes_early_rather_than_a_repetition(search: Callable[..., list[list]]) -> None:
+def test_the_end_comes_early_rather_than_a_repetition(search: Callable[..., list[list[Any]]]) -> None:
     # Four pieces, none twice, and at least six wanted: after the fourth only the end is left.
     changes = {"sampling": True} if search is sample else {"beam_size": 3}
     rules = free(no_repeat_ngram_size=1, min_length=6)

@@ -16,19 +16,24 @@ export function App() {
   const models = useData(`models ${attempt}`, () => get("api/models"));
   const modelId = state.model || models.value?.models[0]?.id;
   const model = useData(modelId ? `model ${modelId} ${attempt}` : null, () => get(`api/models/${modelId}`));
-  const source = (!isFile && state.source) || model.value?.examples[0]; // a file has one sentence, whatever its address says
+  // A file has one sentence, whatever its address says.
+  const source = (!isFile && state.source) || model.value?.examples[0];
   const isReady = modelId && source && model.value?.id === modelId;
-  const trace = useData(isReady ? `trace ${modelId}\n${source}\n${state.target}\n${attempt}` : null, () => makeTrace({model: modelId, source, target: state.target}));
+  const trace = useData(isReady ? `trace ${modelId}\n${source}\n${state.target}\n${attempt}` : null, () =>
+    makeTrace({model: modelId, source, target: state.target}),
+  );
   // A model and a trace of it: while others come, those that belong together stay.
   const pair = useRef({});
-  if (!trace.isStale && trace.value && model.value && [model.value.id, null].includes(trace.value.model)) pair.current = {trace: trace.value, model: model.value, attempt};
+  if (!trace.isStale && trace.value && model.value && [model.value.id, null].includes(trace.value.model))
+    pair.current = {trace: trace.value, model: model.value, attempt};
   const shown = source ? pair.current : {};
   window.__inspect.trace = trace.isStale ? null : trace.value;
   useKeys();
   const [isAlone, setAlone] = useState(false); // the server does not answer
   const main = useRef(null);
   const again = () => {
-    main.current.style.minHeight = `${main.current.offsetHeight}px`; // so that the reader's place stays while all is drawn anew
+    // The reader's place stays while the view is drawn again.
+    main.current.style.minHeight = `${main.current.offsetHeight}px`;
     forget();
     setAlone(false);
     setAttempt((number) => number + 1);
@@ -47,25 +52,48 @@ export function App() {
     if (trace.value) setAlone(false);
   }, [trace.value]);
   useEffect(() => {
-    if (state.lang) loadTexts(state.lang).then(() => redraw((n) => n + 1), () => setAlone(true)); // chosen here, or by a link or "back"
+    if (state.lang)
+      loadTexts(state.lang).then(
+        () => redraw((n) => n + 1),
+        () => setAlone(true),
+      ); // chosen here, or by a link or "back"
   }, [state.lang, attempt]);
   const problem = models.error ?? model.error ?? trace.error;
   const isBusy = Boolean(source) && trace.isLoading && !problem;
   const told = isAlone ? t("error.gone") : problem?.message;
   return html`
     <a class="skip" href="#view" onClick=${skip}>${t("page.skip")}</a>
-    <${Head} ...${{state, models: models.value, modelId}} />
+    <${Head} ...${{models: models.value, modelId}} />
     <div class="columns">
       <${Chapters} state=${state} />
       <main id="view" tabindex="-1" aria-busy=${isBusy} ref=${main}>
-        <${Sentence} ...${{source, target: state.target, trace: problem ? null : shown.trace, isBusy, isBroken: Boolean(told), again}} />
-        ${told && html`<p class="problem notice" role="alert">${told} ${!problem?.isRefusal && html`<button onClick=${again}>${t("sentence.again")}</button>`}</p>`}
+        <${Sentence} ...${{
+          source,
+          target: state.target,
+          trace: problem ? null : shown.trace,
+          isBusy,
+          isBroken: Boolean(told),
+          again,
+        }} />
+        ${
+          told &&
+          html`<p class="problem notice" role="alert">
+            ${told} ${!problem?.isRefusal && html`<button onClick=${again}>${t("sentence.again")}</button>`}
+          </p>`
+        }
         ${!source && !problem && model.value && html`<${Welcome} model=${model.value} />`}
         ${shown.trace && !problem && html`<${Banner} trace=${shown.trace} />`}
-        ${shown.trace && !problem && html`<${Fenced} key=${`${state.view} ${shown.attempt}`} subject=${shown.trace}><${Chapter} ...${{state, ...shown}} /><//>`}
+        ${
+          shown.trace &&
+          !problem &&
+          html`<${Fenced} key=${`${state.view} ${shown.attempt}`} subject=${shown.trace}>
+            <${Chapter} ...${{state, ...shown}} />
+          <//>`
+        }
       </main>
     </div>
-    <${Tour} ...${shown} isWaiting=${trace.isStale || Boolean(problem)} />`;
+    <${Tour} ...${shown} isWaiting=${trace.isStale || Boolean(problem)} />
+  `;
 }
 
 function skip(event) {
@@ -73,22 +101,45 @@ function skip(event) {
   document.getElementById("view").focus();
 }
 
-function Head({state, models, modelId}) {
+function Head({models, modelId}) {
   const theme = useTheme();
-  const known = models?.models.flatMap(({id, name, steps}) => [[id, name], ...(steps ?? []).map((step) => [`${id}@${step}`, t("page.snapshot", {name, step})])]) ?? [];
-  const ids = !models || known.some(([id]) => id === modelId) ? known : [[modelId, modelId], ...known]; // of a link, or of a server before this one
+  const known =
+    models?.models.flatMap(({id, name, steps}) => [
+      [id, name],
+      ...(steps ?? []).map((step) => [`${id}@${step}`, t("page.snapshot", {name, step})]),
+    ]) ?? [];
+  // A link, or a server before this one, may name a model that is not in the list.
+  const ids = !models || known.some(([id]) => id === modelId) ? known : [[modelId, modelId], ...known];
   return html`
     <header class="page-head">
-      <h1><button class="brand" onClick=${() => setState({view: "translate"})}>pellucid</button> <small>${t("page.subtitle")}</small></h1>
+      <h1>
+        <button class="brand" onClick=${() => setState({view: "translate"})}>pellucid</button> <small>
+          ${t("page.subtitle")}
+        </small>
+      </h1>
       <div class="page-tools">
-        ${ids.length > 1 && html`<label>${t("page.model")} <select value=${modelId} onChange=${(event) => setState({model: event.currentTarget.value})}>
-          ${ids.map(([id, label]) => html`<option key=${id} value=${id}>${label}</option>`)}</select></label>`}
-        <label>${t("page.language")} <select value=${currentLanguage()} onChange=${(event) => setState({lang: event.currentTarget.value})}>
-          ${LANGUAGES.map(([name, label]) => html`<option key=${name} value=${name} lang=${name}>${label}</option>`)}</select></label>
+        ${
+          ids.length > 1 &&
+          html`<label>
+            ${t("page.model")} <select
+              value=${modelId} onChange=${(event) => setState({model: event.currentTarget.value})}
+            >
+              ${ids.map(([id, label]) => html`<option key=${id} value=${id}>${label}</option>`)}
+            </select>
+          </label>`
+        }
+        <label>
+          ${t("page.language")} <select
+            value=${currentLanguage()} onChange=${(event) => setState({lang: event.currentTarget.value})}
+          >
+            ${LANGUAGES.map(([name, label]) => html`<option key=${name} value=${name} lang=${name}>${label}</option>`)}
+          </select>
+        </label>
         <button onClick=${toggleTheme}>${t(theme === "dark" ? "page.light" : "page.dark")}</button>
         <${TourButton} />
       </div>
-    </header>`;
+    </header>
+  `;
 }
 
 function Chapters({state}) {
@@ -100,9 +151,19 @@ function Chapters({state}) {
   }, [own]);
   return html`
     <nav class="chapters" aria-label=${t("page.chapters")} ref=${list}>
-      <ol>${VIEWS.map(({name}, i) => html`<li key=${name}>
-        <button aria-current=${name === own ? "page" : undefined} onClick=${() => setState({view: name})}><span class="count">${i + 1}</span> ${t(`${name}.name`)}</button></li>`)}</ol>
-    </nav>`;
+      <ol>
+        ${VIEWS.map(
+          ({name}, i) => html`
+            <li key=${name}>
+              <button aria-current=${name === own ? "page" : undefined} onClick=${() => setState({view: name})}>
+                <span class="count">${i + 1}</span> ${t(`${name}.name`)}
+              </button>
+            </li>
+          `,
+        )}
+      </ol>
+    </nav>
+  `;
 }
 
 /** The sentence that everything is about, and its translation; Enter translates another. */
@@ -118,12 +179,25 @@ function Sentence({source, target, trace, isBusy, isBroken, again}) {
   };
   return html`
     <form class="sentence" onSubmit=${submit}>
-      <input ref=${box} key=${source} defaultValue=${source} placeholder=${t("sentence.type")} disabled=${isFile} dir="auto" aria-label=${t("sentence.source")} autocomplete="off" spellcheck=${false} enterkeyhint="go" />
+      <input
+        ref=${box} key=${source} defaultValue=${source} placeholder=${t("sentence.type")} disabled=${isFile} dir="auto"
+        aria-label=${t("sentence.source")} autocomplete="off" spellcheck=${false} enterkeyhint="go"
+      />
       <button disabled=${isFile}>${t("sentence.go")}</button>
-      <p class="translation" role="status">${isBusy ? t("sentence.busy") : html`<bdi dir="auto">${trace?.text ?? ""}</bdi>`}</p>
+      <p class="translation" role="status">
+        ${isBusy ? t("sentence.busy") : html`<bdi dir="auto">${trace?.text ?? ""}</bdi>`}
+      </p>
       ${isFile && html`<p class="hint">${t("file.fixed")}</p>`}
-      ${target && html`<p class="hint">${t("sentence.given")} <button type="button" onClick=${() => setState({target: ""})}>${t("sentence.search")}</button></p>`}
-    </form>`;
+      ${
+        target &&
+        html`<p class="hint">
+          ${t("sentence.given")} <button type="button" onClick=${() => setState({target: ""})}>
+            ${t("sentence.search")}
+          </button>
+        </p>`
+      }
+    </form>
+  `;
 }
 
 /** What stands where a model has no sentence to begin with. */
@@ -134,7 +208,8 @@ function Welcome({model}) {
       <h2>${t("welcome.title")}</h2>
       <p class="lede">${t("welcome.model", {name: model.name, from, to})}</p>
       <p>${t("welcome.text")}</p>
-    </article>`;
+    </article>
+  `;
 }
 
 /** The name of a language in the language of the page; a code that has none stands for itself. */
@@ -149,8 +224,14 @@ function languageName(code) {
 /** Numbers that do not add up are told above every picture, never hidden. */
 function Banner({trace}) {
   if (trace.check?.passed !== false) return null;
-  return html`<div class="banner" role="alert"><b>${t("check.failed", {n: trace.check.failures.length, tested: trace.check.tested})}</b>
-    <ul>${trace.check.failures.slice(0, 5).map(({site, equation, error}, i) => html`<li key=${i}><code>${site}</code> ${equation}: ${error}</li>`)}</ul></div>`;
+  return html`<div class="banner" role="alert">
+    <b>${t("check.failed", {n: trace.check.failures.length, tested: trace.check.tested})}</b>
+    <ul>
+      ${trace.check.failures
+        .slice(0, 5)
+        .map(({site, equation, error}, i) => html`<li key=${i}><code>${site}</code> ${equation}: ${error}</li>`)}
+    </ul>
+  </div>`;
 }
 
 function Chapter({state, trace, model}) {
@@ -164,14 +245,28 @@ function Chapter({state, trace, model}) {
       <p class="lede">${t(`${name}.lede`)}</p>
       <${View} ...${{trace, model, state: within(state, trace, model)}} />
       <${Glossary} view=${name} />
-      ${next && html`<p class="next"><button onClick=${() => { setState({view: next.name}); scrollTo({top: 0}); }}>${t("page.next")} ${t(`${next.name}.name`)} →</button></p>`}
-    </article>`;
+      ${
+        next &&
+        html`<p class="next">
+          <button onClick=${() => {
+            setState({view: next.name});
+            scrollTo({top: 0});
+          }}>
+            ${t("page.next")} ${t(`${next.name}.name`)} →
+          </button>
+        </p>`
+      }
+    </article>
+  `;
 }
 
 /** The state with what this model and sentence do not have brought back to what they have. */
 function within(state, trace, model) {
   const kind = KINDS.includes(state.kind) ? state.kind : "encoder";
-  const {source_pieces: {length: sources}, fed_pieces: {length: targets}} = trace.tokens;
+  const {
+    source_pieces: {length: sources},
+    fed_pieces: {length: targets},
+  } = trace.tokens;
   const inside = (index, length) => (index !== null && index < length ? index : null);
   return {
     ...state,
@@ -184,7 +279,7 @@ function within(state, trace, model) {
   };
 }
 
-/** A view that breaks says so in its place; the rest of the page goes on, and so does the view with the next sentence. */
+/** A view that breaks says so in its place; the rest works on, and the view returns with the next sentence. */
 class Fenced extends Component {
   componentDidCatch(error) {
     this.setState({error});
@@ -205,7 +300,12 @@ function useKeys() {
       if (event.target.closest?.("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
       const {layer, heads} = getState();
       const head = heads[0] ?? -1;
-      const change = {"[": {layer: Math.max(layer - 1, 0)}, "]": {layer: layer + 1}, "{": {heads: head > 0 ? [head - 1] : []}, "}": {heads: [head + 1]}}[event.key];
+      const change = {
+        "[": {layer: Math.max(layer - 1, 0)},
+        "]": {layer: layer + 1},
+        "{": {heads: head > 0 ? [head - 1] : []},
+        "}": {heads: [head + 1]},
+      }[event.key];
       if (change) setState(change);
     };
     addEventListener("keydown", onKey);

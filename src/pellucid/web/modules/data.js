@@ -40,7 +40,7 @@ function tensorOf(buffer, shape, dtype) {
 
 let whenLost = () => {};
 
-/** Tell the page, once it asks for that, what the server has lost: {trace: id}, or {} where it does not answer at all. */
+/** Tell the page what the server has lost: {trace: id}, or {} where the server does not answer at all. */
 export const onLost = (listener) => {
   whenLost = listener;
 };
@@ -52,7 +52,7 @@ async function ask(path, options) {
   } catch (error) {
     if (options.signal?.aborted) throw error; // by this page, which asks for something else
     whenLost({});
-    throw new Error(t("error.silent"));
+    throw new Error(t("error.silent"), {cause: error});
   }
 }
 
@@ -108,7 +108,7 @@ export const forget = () => answers.clear();
 
 let asked = null;
 
-/** Ask the server for a trace; in a file, the one that it carries. One at a time: the server stops searching for the last. */
+/** Ask the server for a trace; a file carries one. One at a time: the server abandons the search before. */
 export async function makeTrace({model, source, target}) {
   if (isFile) return get(document.documentElement.dataset.trace);
   asked?.abort();
@@ -178,7 +178,12 @@ export function useData(key, load) {
   }, [key]);
   const isOwn = state.key === key;
   const isKept = key !== null && ownerOf(state.key) === ownerOf(key);
-  return {value: isKept ? state.value : undefined, error: isOwn ? state.error : null, isLoading: !isOwn, isStale: !isOwn};
+  return {
+    value: isKept ? state.value : undefined,
+    error: isOwn ? state.error : null,
+    isLoading: !isOwn,
+    isStale: !isOwn,
+  };
 }
 
 const ownerOf = (key) => key?.split(" ", 1)[0];

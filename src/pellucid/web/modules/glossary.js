@@ -19,12 +19,30 @@ export const WORDS = {
   decoder: ["start", "search"],
   softmax: ["linear", "dot_product", "exp", "temperature", "entropy", "nat"],
   targets: ["one_hot", "ln", "perplexity"],
-  curves: ["batch", "snapshot", "validation", "nll", "nat", "logarithmic", "learning_rate", "gradient", "token", "padding", "reference", "run_folder"],
+  curves: [
+    "batch",
+    "snapshot",
+    "validation",
+    "nll",
+    "nat",
+    "logarithmic",
+    "learning_rate",
+    "gradient",
+    "token",
+    "padding",
+    "reference",
+    "run_folder",
+  ],
   health: ["threshold", "entropy", "nat", "byte", "log_probability", "trace"],
 };
 
 export const Glossary = ({view}) => html`
   <details class="glossary" key=${view}>
     <summary>${t("words.title")}</summary>
-    <dl>${WORDS[view].map((word) => html`<div key=${word}><dt>${t(`words.${word}.name`)}</dt><dd>${t(`words.${word}.text`)}</dd></div>`)}</dl>
-  </details>`;
+    <dl>
+      ${WORDS[view].map(
+        (word) => html`<div key=${word}><dt>${t(`words.${word}.name`)}</dt><dd>${t(`words.${word}.text`)}</dd></div>`,
+      )}
+    </dl>
+  </details>
+`;

@@ -10,7 +10,8 @@ export function short(value, digits = 4) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   let text = size < 1e-4 || size >= 1e7 ? size.toExponential(digits - 1) : String(Number(size.toPrecision(digits)));
-  if (text === "1" && Math.fround(size) < 1) text = String(Number(size.toPrecision(8))); // what is not all never reads 1
+  // A share that is not all never reads 1.
+  if (text === "1" && Math.fround(size) < 1) text = String(Number(size.toPrecision(8)));
   return (value < 0 ? MINUS : "") + text.replace("e-", `e${MINUS}`);
 }
 

@@ -7,18 +7,30 @@ import {t} from "pellucid/texts";
 
 /** A row of buttons of which one is pressed: options [[value, label]]. */
 export function Choice({label, options, value, onChange}) {
-  return html`<div class="choice" role="group" aria-label=${label}><span class="choice-label">${label}</span>
-    ${options.map(([own, text]) => html`<button key=${own} type="button" aria-pressed=${own === value} onClick=${() => onChange(own)}>${text}</button>`)}
+  return html`<div class="choice" role="group" aria-label=${label}>
+    <span class="choice-label">${label}</span>
+    ${options.map(
+      ([own, text]) => html`
+        <button key=${own} type="button" aria-pressed=${own === value} onClick=${() => onChange(own)}>${text}</button>
+      `,
+    )}
   </div>`;
 }
 
-export const KindPicker = ({state}) => html`<${Choice} label=${t("pick.kind")} value=${state.kind}
-  options=${KINDS.map((kind) => [kind, t(`kind.${kind}`)])} onChange=${(kind) => setState({kind, query: null, key: null})} />`;
+export const KindPicker = ({state}) => html`
+  <${Choice}
+    label=${t("pick.kind")} value=${state.kind} options=${KINDS.map((kind) => [kind, t(`kind.${kind}`)])}
+    onChange=${(kind) => setState({kind, query: null, key: null})}
+  />
+`;
 
 export function LayerPicker({state, config}) {
   const depth = depthOf(state.kind, config);
-  return html`<${Choice} label=${t("pick.layer")} value=${Math.min(state.layer, depth - 1)}
-    options=${Array.from({length: depth}, (_, layer) => [layer, String(layer)])} onChange=${(layer) => setState({layer})} />`;
+  return html`<${Choice}
+    label=${t("pick.layer")} value=${Math.min(state.layer, depth - 1)}
+    options=${Array.from({length: depth}, (_, layer) => [layer, String(layer)])}
+    onChange=${(layer) => setState({layer})}
+  />`;
 }
 
 /** The heads: any number of them, none meaning all; a second click on a lone head brings all back. */
@@ -30,25 +42,48 @@ export function HeadPicker({state, config, single = false}) {
     setState({heads: next});
   };
   const label = t(single ? "pick.head" : "pick.heads");
-  return html`<div class="choice heads" role="group" aria-label=${label}><span class="choice-label">${label}</span>
+  return html`<div class="choice heads" role="group" aria-label=${label}>
+    <span class="choice-label">${label}</span>
     ${Array.from({length: config.num_heads}, (_, head) => {
       const isOn = single ? (chosen[0] ?? 0) === head : chosen.includes(head);
       const colour = headColour(head);
       const rgb = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-      return html`<button key=${head} type="button" aria-pressed=${isOn} onClick=${() => toggle(head)} onDblClick=${() => setState({heads: [head]})}
-        style=${isOn ? {background: colour, borderColor: colour, color: inkOn(rgb)} : {borderColor: colour}}>${head}</button>`;
+      return html`<button
+        key=${head} type="button" aria-pressed=${isOn} onClick=${() => toggle(head)}
+        onDblClick=${() => setState({heads: [head]})}
+        style=${isOn ? {background: colour, borderColor: colour, color: inkOn(rgb)} : {borderColor: colour}}
+      >
+        ${head}
+      </button>`;
     })}
-    ${!single && html`<button type="button" aria-pressed=${chosen.length === 0} onClick=${() => setState({heads: []})}>${t("pick.all")}</button>`}
+    ${
+      !single &&
+      html`<button type="button" aria-pressed=${chosen.length === 0} onClick=${() => setState({heads: []})}>
+        ${t("pick.all")}
+      </button>`
+    }
   </div>`;
 }
 
 /** What a head does, as the server labels it ("previous token"), in the language of the page. */
 export const labelText = (label) => t(`heads.label.${label.replaceAll(" ", "_")}`);
 
-export const MergePicker = ({state}) => html`<label class="switch"><input type="checkbox" checked=${state.merge}
-  onChange=${(event) => setState({merge: event.currentTarget.checked})} /> ${t("pick.merge")}</label>`;
+export const MergePicker = ({state}) => html`
+  <label class="switch">
+    <input
+      type="checkbox" checked=${state.merge} onChange=${(event) => setState({merge: event.currentTarget.checked})}
+    /> ${t("pick.merge")}
+  </label>
+`;
 
 /** A step of the decoder, 0 to steps - 1. */
-export const StepSlider = ({state, steps, label}) => html`<label class="slider">${label ?? t("pick.step")}
-  <input type="range" min="0" max=${steps - 1} value=${Math.min(state.step, steps - 1)} onInput=${(event) => setState({step: Number(event.currentTarget.value)})} />
-  <output>${Math.min(state.step, steps - 1)}</output></label>`;
+export const StepSlider = ({state, steps, label}) => html`
+  <label class="slider">
+    ${label ?? t("pick.step")}
+    <input
+      type="range" min="0" max=${steps - 1} value=${Math.min(state.step, steps - 1)}
+      onInput=${(event) => setState({step: Number(event.currentTarget.value)})}
+    />
+    <output>${Math.min(state.step, steps - 1)}</output>
+  </label>
+`;

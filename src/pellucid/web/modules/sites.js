@@ -1,4 +1,4 @@
-// The names of what a trace holds, as the Python side and docs/concepts/model.md name them. Read pictures/matrix.js next.
+// The names of what a trace holds, as in the Python code and docs/concepts/model.md. Read pictures/matrix.js next.
 
 /** The three uses of attention (Vaswani et al. 2017, section 3.2.3), by their short names in the address. */
 export const KINDS = ["encoder", "decoder", "cross"];
@@ -19,15 +19,15 @@ export const parameters = (kind, layer) => place(kind, layer).replace(/^(\w+)\./
 
 export const stackOf = (kind) => (kind === "encoder" ? "encoder" : "decoder");
 
-export const depthOf = (kind, config) =>
-  kind === "encoder" ? config.num_encoder_layers : config.num_decoder_layers;
+export const depthOf = (kind, config) => (kind === "encoder" ? config.num_encoder_layers : config.num_decoder_layers);
 
 /** The vectors that become queries, and those that become keys and values: site names. */
 export function inputsOf(kind, layer, config) {
   const stack = stackOf(kind);
   const isPre = config.norm_order === "pre";
   const attention = kind === "cross" ? "cross_attention" : "self_attention";
-  const before = kind === "cross" ? `decoder.${layer}.self_attention_${isPre ? "residual" : "norm"}` : `${stack}.${layer}.input`;
+  const before =
+    kind === "cross" ? `decoder.${layer}.self_attention_${isPre ? "residual" : "norm"}` : `${stack}.${layer}.input`;
   const entry = isPre ? `${stack}.${layer}.${attention}_norm` : before;
   return {queries: entry, memory: kind === "cross" ? "encoder.output" : entry};
 }

@@ -24,7 +24,10 @@ export function parseState(fragment) {
   const state = {...DEFAULTS};
   for (const [name, text] of new URLSearchParams(fragment.replace(/^#/, ""))) {
     if (name === "heads") {
-      state.heads = text.split(",").map(Number).filter((head) => Number.isInteger(head) && head >= 0);
+      state.heads = text
+        .split(",")
+        .map(Number)
+        .filter((head) => Number.isInteger(head) && head >= 0);
     } else if (NUMBERS.has(name)) {
       const number = Number(text);
       if (text !== "" && Number.isInteger(number) && number >= 0) state[name] = number;

@@ -4,7 +4,10 @@ import {getState} from "pellucid/state";
 const texts = {};
 let language = "en";
 
-export const LANGUAGES = [["en", "English"], ["zh", "中文"]];
+export const LANGUAGES = [
+  ["en", "English"],
+  ["zh", "中文"],
+];
 
 async function load(name) {
   if (texts[name]) return;

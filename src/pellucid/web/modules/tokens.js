@@ -17,7 +17,8 @@ export function pieceText(piece) {
 export const pieceLabel = (piece) => (piece.startsWith("▁") && piece.length > 1 ? "·" : "") + pieceText(piece);
 
 /** The same in a sentence, where an apostrophe among quotation marks could not be read. */
-export const pieceName = (piece) => (/^▁?['’]$/.test(piece) ? t("word.apostrophe", {piece: pieceLabel(piece)}) : pieceLabel(piece));
+export const pieceName = (piece) =>
+  /^▁?['’]$/.test(piece) ? t("word.apostrophe", {piece: pieceLabel(piece)}) : pieceLabel(piece);
 
 /** A text cut to `most` characters as readers count them: an emoji of several parts stays whole. */
 export function cut(text, most) {
@@ -32,17 +33,23 @@ export function wordsOf(side, tokens) {
   if (side === "predicts") return tokens.target_words;
   const later = tokens.target_words.map(({text, start, end}) => ({text, start: start + 1, end: end + 1}));
   const last = tokens.fed_pieces.length;
-  return [{text: tokens.fed_pieces[0], start: 0, end: 1}, ...later.filter(({start}) => start < last).map((word) => ({...word, end: Math.min(word.end, last)}))];
+  return [
+    {text: tokens.fed_pieces[0], start: 0, end: 1},
+    ...later.filter(({start}) => start < last).map((word) => ({...word, end: Math.min(word.end, last)})),
+  ];
 }
 
 /** Weights [rows, columns] of pieces as those of words: mean over the pieces that look, sum over those looked at. */
 export function mergeWeights(values, [, columns], rowWords, columnWords) {
   const merged = new Float32Array(rowWords.length * columnWords.length);
-  rowWords.forEach((row, i) => columnWords.forEach((column, j) => {
-    let sum = 0;
-    for (let a = row.start; a < row.end; a += 1) for (let b = column.start; b < column.end; b += 1) sum += values[a * columns + b];
-    merged[i * columnWords.length + j] = sum / (row.end - row.start);
-  }));
+  rowWords.forEach((row, i) =>
+    columnWords.forEach((column, j) => {
+      let sum = 0;
+      for (let a = row.start; a < row.end; a += 1)
+        for (let b = column.start; b < column.end; b += 1) sum += values[a * columns + b];
+      merged[i * columnWords.length + j] = sum / (row.end - row.start);
+    }),
+  );
   return {values: merged, shape: [rowWords.length, columnWords.length]};
 }
 
@@ -56,13 +63,21 @@ export function Chips({pieces, words, side, selected = null, onSelect, notes = n
   const chip = (i) => {
     const isHovered = hover?.side === side && hover.position === i;
     return html`
-      <button key=${i} type="button" class=${`chip ${marks?.[i] ?? ""} ${isHovered ? "hovered" : ""}`} aria-pressed=${selected === i}
-        onClick=${() => onSelect?.(i)} onPointerEnter=${() => setHover({side, position: i})} onPointerLeave=${() => setHover(null)}
-        onFocus=${() => setHover({side, position: i})} onBlur=${() => setHover(null)}>
+      <button
+        key=${i} type="button" class=${`chip ${marks?.[i] ?? ""} ${isHovered ? "hovered" : ""}`}
+        aria-pressed=${selected === i} onClick=${() => onSelect?.(i)}
+        onPointerEnter=${() => setHover({side, position: i})} onPointerLeave=${() => setHover(null)}
+        onFocus=${() => setHover({side, position: i})} onBlur=${() => setHover(null)}
+      >
         <bdi dir="auto">${pieceText(pieces[i])}</bdi>${notes && html`<small>${notes[i]}</small>`}
-      </button>`;
+      </button>
+    `;
   };
   return html`<div class="chips" role="group" aria-label=${name}>
-    ${groups.map(({start, end}) => html`<span key=${start} class="chip-word">${Array.from({length: end - start}, (_, k) => chip(start + k))}</span>`)}
+    ${groups.map(
+      ({start, end}) => html`
+        <span key=${start} class="chip-word">${Array.from({length: end - start}, (_, k) => chip(start + k))}</span>
+      `,
+    )}
   </div>`;
 }

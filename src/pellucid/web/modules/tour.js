@@ -22,7 +22,10 @@ const DRAWN_WITHIN = 10_000; // milliseconds
  * has come and nothing above the picture grows any more, unless the reader has moved meanwhile. Gives what ends it.
  */
 function bringIntoView() {
-  const show = () => document.querySelector(matchMedia(NARROW).matches ? ".chapter .figure" : ".chapter .controls, .chapter .figure")?.scrollIntoView();
+  const show = () =>
+    document
+      .querySelector(matchMedia(NARROW).matches ? ".chapter .figure" : ".chapter .controls, .chapter .figure")
+      ?.scrollIntoView();
   const began = performance.now();
   const end = () => {
     clearInterval(timer);
@@ -75,14 +78,28 @@ export function Tour({trace, model, isWaiting}) {
   };
   return html`
     <aside class="tour" role="dialog" aria-label=${t("tour.name")} tabindex="-1" ref=${card} onKeyDown=${onKey}>
-      <header><span class="count">${t("tour.count", {n: stop + 1, all: STOPS.length})}</span><h3>${t(`tour.${STOPS[stop].name}.title`)}</h3>
-        <button class="fold" aria-expanded=${!isFolded} aria-label=${t(isFolded ? "tour.unfold" : "tour.fold")} onClick=${() => fold(!isFolded)}>${isFolded ? "▴" : "▾"}</button></header>
-      ${!isFolded && html`<div class="tour-text" tabindex="0" key=${stop}><p>${t(`tour.${STOPS[stop].name}.text`)}</p>
-      ${model && !model.is_walkthrough && html`<p class="hint">${t("tour.other")}</p>`}</div>`}
+      <header>
+        <span class="count">${t("tour.count", {n: stop + 1, all: STOPS.length})}</span>
+        <h3>${t(`tour.${STOPS[stop].name}.title`)}</h3>
+        <button
+          class="fold" aria-expanded=${!isFolded} aria-label=${t(isFolded ? "tour.unfold" : "tour.fold")}
+          onClick=${() => fold(!isFolded)}
+        >
+          ${isFolded ? "▴" : "▾"}
+        </button>
+      </header>
+      ${
+        !isFolded &&
+        html`<div class="tour-text" tabindex="0" key=${stop}>
+          <p>${t(`tour.${STOPS[stop].name}.text`)}</p>
+          ${model && !model.is_walkthrough && html`<p class="hint">${t("tour.other")}</p>`}
+        </div>`
+      }
       <p class="tour-buttons">
         <button disabled=${stop === 0} onClick=${() => go(stop - 1)}>${t("tour.back")}</button>
         <button disabled=${stop + 1 === STOPS.length} onClick=${() => go(stop + 1)}>${t("tour.next")}</button>
         <button onClick=${() => go(null)}>${t("tour.end")}</button>
       </p>
-    </aside>`;
+    </aside>
+  `;
 }

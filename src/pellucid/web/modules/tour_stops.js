@@ -9,8 +9,11 @@ const find = (pieces, piece) => Math.max(pieces?.indexOf(piece) ?? 0, 0);
 /** The position of "it" in what the encoder reads. */
 const it = (trace) => find(trace?.tokens.source_pieces, "▁it");
 
-/** The step that writes the French pronoun: "il" or "elle". */
-const pronoun = (trace) => Math.max(trace?.tokens.predicted_pieces.findIndex((piece) => ["il", "elle", "▁il", "▁elle"].includes(piece)) ?? 0, 0);
+const PRONOUNS = ["il", "elle", "▁il", "▁elle"];
+
+/** The step that writes the French pronoun. */
+const pronoun = (trace) =>
+  Math.max(trace?.tokens.predicted_pieces.findIndex((piece) => PRONOUNS.includes(piece)) ?? 0, 0);
 
 /** The sentence, for a model that reads English; others keep theirs. */
 const about = (source, model) => (model?.languages[0] === "en" ? {source, target: ""} : {});
@@ -18,19 +21,81 @@ const about = (source, model) => (model?.languages[0] === "en" ? {source, target
 export const STOPS = [
   {name: "translate", state: (trace, model) => ({view: "translate", ...about(SENTENCE, model)})},
   {name: "stack", state: () => ({view: "stack"})},
-  {name: "embeddings", state: (trace) => ({view: "embeddings", "embeddings.side": "", "embeddings.position": String(it(trace))})},
+  {
+    name: "embeddings",
+    state: (trace) => ({view: "embeddings", "embeddings.side": "", "embeddings.position": String(it(trace))}),
+  },
   {name: "positions", state: () => ({view: "positions", "positions.layout": ""})},
-  {name: "attention", state: (trace) => ({view: "attention", kind: "encoder", layer: 0, heads: [0], query: it(trace), key: null})},
-  {name: "matrices", state: (trace) => ({view: "matrices", kind: "encoder", layer: 0, heads: [0], query: it(trace), key: null})},
-  {name: "heads", state: (trace) => ({view: "heads", kind: "encoder", layer: 0, heads: [], query: it(trace), key: null})},
-  {name: "it", state: (trace) => ({view: "links", kind: "cross", layer: 4, heads: [5], query: pronoun(trace), key: null, merge: false})},
+  {
+    name: "attention",
+    state: (trace) => ({view: "attention", kind: "encoder", layer: 0, heads: [0], query: it(trace), key: null}),
+  },
+  {
+    name: "matrices",
+    state: (trace) => ({view: "matrices", kind: "encoder", layer: 0, heads: [0], query: it(trace), key: null}),
+  },
+  {
+    name: "heads",
+    state: (trace) => ({view: "heads", kind: "encoder", layer: 0, heads: [], query: it(trace), key: null}),
+  },
+  {
+    name: "it",
+    state: (trace) => ({
+      view: "links",
+      kind: "cross",
+      layer: 4,
+      heads: [5],
+      query: pronoun(trace),
+      key: null,
+      merge: false,
+    }),
+  },
   {name: "atlas", state: () => ({view: "atlas"})},
-  {name: "residual", state: (trace) => ({view: "residual", "residual.block": "encoder.0.self_attention", "residual.position": String(it(trace))})},
-  {name: "feed_forward", state: (trace) => ({view: "feed_forward", kind: "encoder", layer: 0, query: it(trace), key: null, "feed_forward.unit": "", "feed_forward.from": ""})},
+  {
+    name: "residual",
+    state: (trace) => ({
+      view: "residual",
+      "residual.block": "encoder.0.self_attention",
+      "residual.position": String(it(trace)),
+    }),
+  },
+  {
+    name: "feed_forward",
+    state: (trace) => ({
+      view: "feed_forward",
+      kind: "encoder",
+      layer: 0,
+      query: it(trace),
+      key: null,
+      "feed_forward.unit": "",
+      "feed_forward.from": "",
+    }),
+  },
   {name: "decoder", state: (trace) => ({view: "decoder", step: pronoun(trace), layer: 4})},
   {name: "softmax", state: (trace) => ({view: "softmax", step: pronoun(trace), "softmax.id": ""})},
   {name: "targets", state: () => ({view: "targets", "targets.step": "0"})},
   {name: "wide", state: (trace, model) => ({view: "translate", ...about(SENTENCE.replace("tired", "wide"), model)})},
-  {name: "wide_links", state: (trace) => ({view: "links", kind: "cross", layer: 4, heads: [5], query: pronoun(trace), key: null, merge: false})},
-  {name: "wide_adjective", state: (trace) => ({view: "links", kind: "encoder", layer: 3, heads: [1], query: find(trace?.tokens.source_pieces, "▁wide"), key: null})},
+  {
+    name: "wide_links",
+    state: (trace) => ({
+      view: "links",
+      kind: "cross",
+      layer: 4,
+      heads: [5],
+      query: pronoun(trace),
+      key: null,
+      merge: false,
+    }),
+  },
+  {
+    name: "wide_adjective",
+    state: (trace) => ({
+      view: "links",
+      kind: "encoder",
+      layer: 3,
+      heads: [1],
+      query: find(trace?.tokens.source_pieces, "▁wide"),
+      key: null,
+    }),
+  },
 ];

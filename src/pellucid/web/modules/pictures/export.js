@@ -1,9 +1,22 @@
-// A picture taken away: what stands on the page as SVG (canvases as images, text as text), as PNG, or its numbers as CSV.
+// Export a picture: as SVG (canvases as images, text as text), as PNG, or its numbers as CSV.
 import {full} from "pellucid/numbers";
 
 const NS = "http://www.w3.org/2000/svg";
 const SIDES = ["Top", "Right", "Bottom", "Left"];
-const PAINT = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-family", "font-size", "font-weight", "font-style", "text-anchor", "visibility"];
+const PAINT = [
+  "fill",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-linecap",
+  "opacity",
+  "font-family",
+  "font-size",
+  "font-weight",
+  "font-style",
+  "text-anchor",
+  "visibility",
+];
 
 /** Hand bytes or text to the reader as a file. */
 export function download(name, type, content) {
@@ -35,7 +48,10 @@ export function csvOf({columns, rows}) {
 /** The picture inside `element` as the text of an SVG file. */
 export function svgOf(element, {title, provenance}) {
   const box = element.getBoundingClientRect();
-  const [width, height] = [Math.ceil(Math.max(box.width, element.scrollWidth)), Math.ceil(Math.max(box.height, element.scrollHeight))];
+  const [width, height] = [
+    Math.ceil(Math.max(box.width, element.scrollWidth)),
+    Math.ceil(Math.max(box.height, element.scrollHeight)),
+  ];
   const root = make("svg", {xmlns: NS, width, height, viewBox: `0 0 ${width} ${height}`});
   root.append(make("title", {}, title), make("metadata", {}, JSON.stringify(provenance ?? {})));
   root.append(make("rect", {width, height, fill: backgroundOf(element)}));
@@ -44,7 +60,9 @@ export function svgOf(element, {title, provenance}) {
 }
 
 /** A text without what no XML file may hold: control characters and halves of characters. */
-const writable = (text) => text.toWellFormed().replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd");
+const writable = (text) =>
+  // oxlint-disable-next-line no-control-regex -- removing them is the purpose
+  text.toWellFormed().replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd");
 
 /** The colour that an element stands on. */
 function backgroundOf(element) {
@@ -85,22 +103,33 @@ function copy(element, into, origin) {
   }
 }
 
-const at = (box, origin) => ({x: box.left - origin.left, y: box.top - origin.top, width: box.width, height: box.height});
+const at = (box, origin) => ({
+  x: box.left - origin.left,
+  y: box.top - origin.top,
+  width: box.width,
+  height: box.height,
+});
 
 function copyBox(element, style, into, origin) {
   const hasFill = style.backgroundColor !== "rgba(0, 0, 0, 0)";
   const box = at(element.getBoundingClientRect(), origin);
-  const borders = SIDES.map((side) => ({side, width: parseFloat(style[`border${side}Width`]), colour: style[`border${side}Color`], isDrawn: style[`border${side}Style`] !== "none"}))
-    .filter(({width, isDrawn}) => isDrawn && width > 0);
+  const borders = SIDES.map((side) => ({
+    side,
+    width: parseFloat(style[`border${side}Width`]),
+    colour: style[`border${side}Color`],
+    isDrawn: style[`border${side}Style`] !== "none",
+  })).filter(({width, isDrawn}) => isDrawn && width > 0);
   const isFrame = borders.length === SIDES.length;
   if (hasFill || isFrame) {
-    into.append(make("rect", {
-      ...box,
-      rx: parseFloat(style.borderTopLeftRadius) || 0,
-      fill: hasFill ? style.backgroundColor : "none",
-      stroke: isFrame ? borders[0].colour : "none",
-      "stroke-width": isFrame ? borders[0].width : 0,
-    }));
+    into.append(
+      make("rect", {
+        ...box,
+        rx: parseFloat(style.borderTopLeftRadius) || 0,
+        fill: hasFill ? style.backgroundColor : "none",
+        stroke: isFrame ? borders[0].colour : "none",
+        "stroke-width": isFrame ? borders[0].width : 0,
+      }),
+    );
   }
   if (!isFrame) for (const border of borders) into.append(edge(box, border));
 }
@@ -108,7 +137,12 @@ function copyBox(element, style, into, origin) {
 /** A border of one side only, as the lines of a table have it. */
 function edge({x, y, width, height}, border) {
   const [right, bottom] = [x + width, y + height];
-  const [x1, y1, x2, y2] = {Top: [x, y, right, y], Right: [right, y, right, bottom], Bottom: [x, bottom, right, bottom], Left: [x, y, x, bottom]}[border.side];
+  const [x1, y1, x2, y2] = {
+    Top: [x, y, right, y],
+    Right: [right, y, right, bottom],
+    Bottom: [x, bottom, right, bottom],
+    Left: [x, y, x, bottom],
+  }[border.side];
   return make("line", {x1, y1, x2, y2, stroke: border.colour, "stroke-width": border.width});
 }
 
@@ -117,11 +151,18 @@ function copyText(node, into, origin) {
   const style = getComputedStyle(node.parentElement);
   const range = document.createRange();
   for (const [start, end, box] of lines(node, range)) {
-    const text = make("text", {
-      x: box.left - origin.left,
-      y: box.top - origin.top + box.height * 0.78,
-      fill: style.color, "font-family": style.fontFamily, "font-size": style.fontSize, "font-weight": style.fontWeight,
-    }, node.textContent.slice(start, end).trim());
+    const text = make(
+      "text",
+      {
+        x: box.left - origin.left,
+        y: box.top - origin.top + box.height * 0.78,
+        fill: style.color,
+        "font-family": style.fontFamily,
+        "font-size": style.fontSize,
+        "font-weight": style.fontWeight,
+      },
+      node.textContent.slice(start, end).trim(),
+    );
     into.append(text);
   }
 }
@@ -147,10 +188,14 @@ function* lines(node, range) {
 }
 
 function copyCanvas(canvas, into, origin) {
-  into.append(make("image", {
-    ...at(canvas.getBoundingClientRect(), origin),
-    href: canvas.toDataURL("image/png"), preserveAspectRatio: "none", "image-rendering": "pixelated",
-  }));
+  into.append(
+    make("image", {
+      ...at(canvas.getBoundingClientRect(), origin),
+      href: canvas.toDataURL("image/png"),
+      preserveAspectRatio: "none",
+      "image-rendering": "pixelated",
+    }),
+  );
 }
 
 function copySvg(svg, into, origin) {

@@ -29,11 +29,12 @@ export function Figure({name, title, says, caption, table, recompute, provenance
       setProblem(error.message);
     }
   };
-  const toggle = (kind, load) => guard(async () => {
-    if (open === kind) return setOpen(null);
-    setGiven(await load());
-    setOpen(kind);
-  });
+  const toggle = (kind, load) =>
+    guard(async () => {
+      if (open === kind) return setOpen(null);
+      setGiven(await load());
+      setOpen(kind);
+    });
   useEffect(() => {
     const load = {table, recompute}[open];
     if (load) guard(async () => setGiven(await load()))();
@@ -44,11 +45,30 @@ export function Figure({name, title, says, caption, table, recompute, provenance
       <header>
         <h3>${title}</h3>
         <div class="tools" role="toolbar" aria-label=${t("figure.tools")}>
-          ${table && html`<button aria-pressed=${open === "table"} onClick=${toggle("table", table)}>${t("figure.table")}</button>`}
-          ${recompute && html`<button aria-pressed=${open === "recompute"} onClick=${toggle("recompute", recompute)}>${t("figure.recompute")}</button>`}
-          <button onClick=${guard(async () => download(`${name}.svg`, "image/svg+xml", svgOf(body.current, about)))}>SVG</button>
-          <button onClick=${guard(async () => download(`${name}.png`, "image/png", await pngOf(body.current, about)))}>PNG</button>
-          ${table && html`<button onClick=${guard(async () => download(`${name}.csv`, "text/csv", csvOf(await table())))}>CSV</button>`}
+          ${
+            table &&
+            html`<button aria-pressed=${open === "table"} onClick=${toggle("table", table)}>
+              ${t("figure.table")}
+            </button>`
+          }
+          ${
+            recompute &&
+            html`<button aria-pressed=${open === "recompute"} onClick=${toggle("recompute", recompute)}>
+              ${t("figure.recompute")}
+            </button>`
+          }
+          <button onClick=${guard(async () => download(`${name}.svg`, "image/svg+xml", svgOf(body.current, about)))}>
+            SVG
+          </button>
+          <button onClick=${guard(async () => download(`${name}.png`, "image/png", await pngOf(body.current, about)))}>
+            PNG
+          </button>
+          ${
+            table &&
+            html`<button onClick=${guard(async () => download(`${name}.csv`, "text/csv", csvOf(await table())))}>
+              CSV
+            </button>`
+          }
         </div>
       </header>
       ${says && html`<p class="says">${says}</p>`}
@@ -57,7 +77,8 @@ export function Figure({name, title, says, caption, table, recompute, provenance
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
       ${open === "table" && given && html`<${Table} ...${given} />`}
       ${open === "recompute" && given && html`<${Recomputed} ...${given} />`}
-    </section>`;
+    </section>
+  `;
 }
 
 /** What is copied out of a picture has numbers as programs write them. */
@@ -78,32 +99,67 @@ export function Table({columns, rows}) {
     <div class="table-window" tabindex="0" role="region" aria-label=${t("figure.table")}>
       <table>
         <thead><tr>${columns.map((column, i) => html`<th key=${i} scope="col"><bdi>${column}</bdi></th>`)}</tr></thead>
-        <tbody>${shown.map((row, i) => html`<tr key=${first + i}>${row.map((value, j) => html`
-          <td key=${j} class=${typeof value === "number" ? "number" : ""} title=${typeof value === "number" ? exact(value) : undefined}><bdi>${cellText(value)}</bdi></td>`)}</tr>`)}</tbody>
+        <tbody>
+          ${shown.map(
+            (row, i) => html`
+              <tr key=${first + i}>
+                ${row.map(
+                  (value, j) => html`
+                    <td
+                      key=${j} class=${typeof value === "number" ? "number" : ""}
+                      title=${typeof value === "number" ? exact(value) : undefined}
+                    >
+                      <bdi>${cellText(value)}</bdi>
+                    </td>
+                  `,
+                )}
+              </tr>
+            `,
+          )}
+        </tbody>
       </table>
     </div>
-    ${rows.length > ROWS_AT_ONCE && html`
-      <p class="paging">
-        <button disabled=${first === 0} onClick=${() => setFirst(first - ROWS_AT_ONCE)}>${t("table.back")}</button>
-        ${t("table.window", {first: first + 1, last: Math.min(first + ROWS_AT_ONCE, rows.length), all: rows.length})}
-        <button disabled=${first + ROWS_AT_ONCE >= rows.length} onClick=${() => setFirst(first + ROWS_AT_ONCE)}>${t("table.forth")}</button>
-      </p>`}`;
+    ${
+      rows.length > ROWS_AT_ONCE &&
+      html`
+        <p class="paging">
+          <button disabled=${first === 0} onClick=${() => setFirst(first - ROWS_AT_ONCE)}>${t("table.back")}</button>
+          ${t("table.window", {first: first + 1, last: Math.min(first + ROWS_AT_ONCE, rows.length), all: rows.length})}
+          <button disabled=${first + ROWS_AT_ONCE >= rows.length} onClick=${() => setFirst(first + ROWS_AT_ONCE)}>
+            ${t("table.forth")}
+          </button>
+        </p>
+      `
+    }
+  `;
 }
 
 /** The steps of a computation by this page itself, in double precision, and how far it is from the model's number. */
 function Recomputed({lines, computed, shown}) {
   return html`
     <div class="recomputed">
-      <ol>${lines.map(({text, value}, i) => html`<li key=${i}><span>${text}</span> <b class="number">${value === undefined ? "" : short(value, 6)}</b></li>`)}</ol>
+      <ol>
+        ${lines.map(
+          ({text, value}, i) => html`
+            <li key=${i}><span>${text}</span> <b class="number">${value === undefined ? "" : short(value, 6)}</b></li>
+          `,
+        )}
+      </ol>
       <p class=${Math.abs(computed - shown) <= 1e-4 * Math.max(1, Math.abs(shown)) ? "agrees" : "differs"}>
-        ${t("recompute.verdict", {computed: short(computed, 8), shown: exact(shown), difference: short(Math.abs(computed - shown), 2)})}
+        ${t("recompute.verdict", {
+          computed: short(computed, 8),
+          shown: exact(shown),
+          difference: short(Math.abs(computed - shown), 2),
+        })}
       </p>
-    </div>`;
+    </div>
+  `;
 }
 
 /** What stands in a picture's place while its numbers are on the way, or cannot be had. */
 export function Waiting({data, children}) {
   const message = data.value === undefined && html`<p class="waiting" role="status">${t("figure.waiting")}</p>`;
-  return html`<div aria-busy=${data.isLoading ? "true" : "false"}>${
-    data.error ? html`<p class="problem" role="alert">${data.error.message}</p>` : message || children(data.value)}</div>`;
+  return html`<div aria-busy=${data.isLoading ? "true" : "false"}>
+    ${data.error ? html`<p class="problem" role="alert">${data.error.message}</p>` : message || children(data.value)}
+  </div>`;
 }

@@ -20,13 +20,34 @@ const WIDEST_LABEL = 110;
  * isQuiet: without the hint under it, where many stand together
  * onSelect(row, column), onHover(row, column) or onHover(null); describe(row, column): what is said of a cell
  */
-export function Matrix({values, shape, rows, columns, predicts, scale, hidden, cell, selected, onSelect, onHover,
-  describe, name, rowTitle, columnTitle, isQuiet = false}) {
+export function Matrix({
+  values,
+  shape,
+  rows,
+  columns,
+  predicts,
+  scale,
+  hidden,
+  cell,
+  selected,
+  onSelect,
+  onHover,
+  describe,
+  name,
+  rowTitle,
+  columnTitle,
+  isQuiet = false,
+}) {
   const [height, width] = shape;
   const [cellWidth, cellHeight] = Array.isArray(cell) ? cell : [cell ?? 20, cell ?? 20];
   const [active, setActive] = useState(null);
-  const own = useMemo(() => margins(rows, predicts, columns, cellWidth, cellHeight), [rows, predicts, columns, cellWidth, cellHeight]);
-  const say = describe ?? ((row, column) => `${rows?.[row] ?? row} → ${columns?.[column] ?? column}: ${short(values[row * width + column])}`);
+  const own = useMemo(() => margins(rows, predicts, columns), [rows, predicts, columns]);
+  const say =
+    describe ??
+    ((row, column) => {
+      const value = short(values[row * width + column]);
+      return `${rows?.[row] ?? row} → ${columns?.[column] ?? column}: ${value}`;
+    });
   const place = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     const column = Math.floor(((event.clientX - box.left) / box.width) * width);
@@ -54,26 +75,59 @@ export function Matrix({values, shape, rows, columns, predicts, scale, hidden, c
   const shown = active ?? (selected && selected[0] !== null && selected[1] !== null ? selected : null);
   return html`
     <div class="matrix" style=${{width: `${own.left + width * cellWidth + 2}px`}}>
-      <div class="matrix-picture" role="grid" tabindex="0" aria-label=${name} aria-rowcount=${height} aria-colcount=${width}
-        onKeyDown=${move} onBlur=${() => show(null)} style=${{paddingLeft: `${own.left}px`, paddingTop: `${own.top}px`}}>
-        <${Cells} ...${{values, shape, scale, hidden, cellWidth, cellHeight}} onPointerMove=${(event) => show(place(event))}
-          onPointerLeave=${() => show(null)} onClick=${(event) => onSelect?.(...place(event))} />
-        <${Axes} ...${{shape, rows, columns, predicts, cellWidth, cellHeight, own, active, selected, rowTitle, columnTitle}} />
+      <div
+        class="matrix-picture" role="grid" tabindex="0" aria-label=${name} aria-rowcount=${height}
+        aria-colcount=${width} onKeyDown=${move} onBlur=${() => show(null)}
+        style=${{paddingLeft: `${own.left}px`, paddingTop: `${own.top}px`}}
+      >
+        <${Cells}
+          ...${{values, shape, scale, hidden, cellWidth, cellHeight}} onPointerMove=${(event) => show(place(event))}
+          onPointerLeave=${() => show(null)} onClick=${(event) => onSelect?.(...place(event))}
+        />
+        <${Axes} ...${{
+          shape,
+          rows,
+          columns,
+          predicts,
+          cellWidth,
+          cellHeight,
+          own,
+          active,
+          selected,
+          rowTitle,
+          columnTitle,
+        }} />
         <div role="row" aria-rowindex=${(shown?.[0] ?? 0) + 1} class="unseen">
-          <span role="gridcell" aria-colindex=${(shown?.[1] ?? 0) + 1}>${shown ? say(...shown) : t("matrix.keys")}</span>
+          <span role="gridcell" aria-colindex=${(shown?.[1] ?? 0) + 1}>
+            ${shown ? say(...shown) : t("matrix.keys")}
+          </span>
         </div>
       </div>
-      <output class="matrix-says" aria-live="polite">${shown ? html`${say(...shown)} <span class="exact">${exact(values[shown[0] * width + shown[1]])}</span>` : !isQuiet && html`<span class="hint">${t("matrix.hint")}</span>`}</output>
-    </div>`;
+      <output class="matrix-says" aria-live="polite">
+        ${
+          shown
+            ? html`
+              ${say(...shown)} <span class="exact">${exact(values[shown[0] * width + shown[1]])}</span>
+            `
+            : !isQuiet && html`<span class="hint">${t("matrix.hint")}</span>`
+        }
+      </output>
+    </div>
+  `;
 }
 
 const firstActive = (selected) => [selected?.[0] ?? 0, selected?.[1] ?? 0];
 
 function stepOf(event, [row, column], [height, width]) {
   const moves = {
-    ArrowUp: [row - 1, column], ArrowDown: [row + 1, column], ArrowLeft: [row, column - 1], ArrowRight: [row, column + 1],
-    Home: [event.ctrlKey ? 0 : row, 0], End: [event.ctrlKey ? height - 1 : row, width - 1],
-    PageUp: [row - 10, column], PageDown: [row + 10, column],
+    ArrowUp: [row - 1, column],
+    ArrowDown: [row + 1, column],
+    ArrowLeft: [row, column - 1],
+    ArrowRight: [row, column + 1],
+    Home: [event.ctrlKey ? 0 : row, 0],
+    End: [event.ctrlKey ? height - 1 : row, width - 1],
+    PageUp: [row - 10, column],
+    PageDown: [row + 10, column],
   };
   const next = moves[event.key];
   return next && [Math.min(Math.max(next[0], 0), height - 1), Math.min(Math.max(next[1], 0), width - 1)];
@@ -82,9 +136,14 @@ function stepOf(event, [row, column], [height, width]) {
 function Cells({values, shape, scale, hidden, cellWidth, cellHeight, ...handlers}) {
   const canvas = useRef(null);
   const theme = useTheme();
-  useLayoutEffect(() => paint(canvas.current, {values, shape, scale, hidden}), [values, shape[0], shape[1], scale.kind, scale.most, hidden, theme]);
-  return html`<canvas ref=${canvas} width=${shape[1]} height=${shape[0]} aria-hidden="true" ...${handlers}
-    style=${{width: `${shape[1] * cellWidth}px`, height: `${shape[0] * cellHeight}px`}}></canvas>`;
+  useLayoutEffect(
+    () => paint(canvas.current, {values, shape, scale, hidden}),
+    [values, shape[0], shape[1], scale.kind, scale.most, hidden, theme],
+  );
+  return html`<canvas
+    ref=${canvas} width=${shape[1]} height=${shape[0]} aria-hidden="true" ...${handlers}
+    style=${{width: `${shape[1] * cellWidth}px`, height: `${shape[0] * cellHeight}px`}}
+  ></canvas>`;
 }
 
 /** Paint one pixel a cell; the browser enlarges it without smoothing. */
@@ -106,30 +165,51 @@ function Axes({shape, rows, columns, predicts, cellWidth, cellHeight, own, activ
   const [height, width] = shape;
   const [totalWidth, totalHeight] = [own.left + width * cellWidth + 2, own.top + height * cellHeight + 2];
   const isMarked = (axis, index) => active?.[axis] === index || selected?.[axis] === index;
-  const rowLabel = (label, row, x, kind) => (cellHeight >= LABEL_FROM || isMarked(0, row)) && html`
-    <text key=${`${kind}${row}`} x=${x} y=${own.top + (row + 0.5) * cellHeight} dy="0.35em" text-anchor="end"
-      class=${`label ${kind} ${isMarked(0, row) ? "marked" : ""}`}>${cut(label, LONGEST_LABEL)}</text>`;
+  const rowLabel = (label, row, x, kind) =>
+    (cellHeight >= LABEL_FROM || isMarked(0, row)) &&
+    html`
+      <text
+        key=${`${kind}${row}`} x=${x} y=${own.top + (row + 0.5) * cellHeight} dy="0.35em" text-anchor="end"
+        class=${`label ${kind} ${isMarked(0, row) ? "marked" : ""}`}
+      >
+        ${cut(label, LONGEST_LABEL)}
+      </text>
+    `;
   return html`
     <svg class="matrix-axes" width=${totalWidth} height=${totalHeight} aria-hidden="true">
-      ${rowTitle && html`<text class="axis-title" x=${own.left - 6} y=${own.top - 8} text-anchor="end">${rowTitle}</text>`}
+      ${
+        rowTitle &&
+        html`<text class="axis-title" x=${own.left - 6} y=${own.top - 8} text-anchor="end">${rowTitle}</text>`
+      }
       ${columnTitle && html`<text class="axis-title" x=${own.left} y="11">${columnTitle}</text>`}
       ${rows?.map((label, row) => rowLabel(label, row, predicts ? own.left - own.second - 10 : own.left - 6, "fed"))}
       ${predicts?.map((label, row) => rowLabel("→ " + label, row, own.left - 6, "predicts"))}
-      ${columns?.map((label, column) => (cellWidth >= LABEL_FROM || isMarked(1, column)) && html`
-        <text key=${column} class=${`label ${isMarked(1, column) ? "marked" : ""}`} text-anchor="start"
-          transform=${`translate(${own.left + (column + 0.5) * cellWidth + 4} ${own.top - 6}) rotate(-60)`}>${cut(label, LONGEST_LABEL)}</text>`)}
+      ${columns?.map(
+        (label, column) =>
+          (cellWidth >= LABEL_FROM || isMarked(1, column)) &&
+          html`
+            <text
+              key=${column} class=${`label ${isMarked(1, column) ? "marked" : ""}`} text-anchor="start"
+              transform=${`translate(${own.left + (column + 0.5) * cellWidth + 4} ${own.top - 6}) rotate(-60)`}
+            >
+              ${cut(label, LONGEST_LABEL)}
+            </text>
+          `,
+      )}
       <${Frame} at=${active} kind="hovered" ...${{own, shape, cellWidth, cellHeight}} />
       <${Frame} at=${selected} kind="pinned" ...${{own, shape, cellWidth, cellHeight}} />
-    </svg>`;
+    </svg>
+  `;
 }
 
 function Frame({at, kind, own, shape, cellWidth, cellHeight}) {
   if (!at || (at[0] === null && at[1] === null)) return null;
   const [row, column] = at;
-  return html`<rect class=${`frame ${kind}`}
-    x=${own.left + (column ?? 0) * cellWidth} y=${own.top + (row ?? 0) * cellHeight}
+  return html`<rect
+    class=${`frame ${kind}`} x=${own.left + (column ?? 0) * cellWidth} y=${own.top + (row ?? 0) * cellHeight}
     width=${column === null || column === undefined ? shape[1] * cellWidth : cellWidth}
-    height=${row === null || row === undefined ? shape[0] * cellHeight : cellHeight} />`;
+    height=${row === null || row === undefined ? shape[0] * cellHeight : cellHeight}
+  />`;
 }
 
 let ruler = null;
@@ -139,7 +219,7 @@ function widthOf(label) {
   return Math.min(ruler.measureText(cut(label, LONGEST_LABEL)).width + 4, WIDEST_LABEL);
 }
 
-function margins(rows, predicts, columns, cellWidth, cellHeight) {
+function margins(rows, predicts, columns) {
   const widest = (labels) => (labels ? Math.max(0, ...labels.map(widthOf)) : 0);
   const second = predicts ? widest(predicts) + 14 : 0;
   const tall = columns ? widest(columns) * 0.87 + 14 : 0;
@@ -150,16 +230,20 @@ function margins(rows, predicts, columns, cellWidth, cellHeight) {
 export function Strip({values, most, name, height = 18, width = 512, selected = null, onSelect, describe, scale}) {
   const own = scale ?? {kind: "diverging", most: most ?? Math.max(...Array.from(values, Math.abs), 1e-12)};
   const cell = [Math.max(width / values.length, 0.5), height];
-  return html`<${Matrix} values=${values} shape=${[1, values.length]} rows=${null} columns=${null} scale=${own} cell=${cell}
-    name=${name} isQuiet selected=${selected === null ? null : [0, selected]} onSelect=${(_, i) => onSelect?.(i)}
-    describe=${describe ? (_, i) => describe(i) : (_, i) => t("strip.says", {name, i, value: short(values[i])})} />`;
+  return html`<${Matrix}
+    values=${values} shape=${[1, values.length]} rows=${null} columns=${null} scale=${own} cell=${cell} name=${name}
+    isQuiet selected=${selected === null ? null : [0, selected]} onSelect=${(_, i) => onSelect?.(i)}
+    describe=${describe ? (_, i) => describe(i) : (_, i) => t("strip.says", {name, i, value: short(values[i])})}
+  />`;
 }
 
-/** A small picture without labels or words of its own, `size` wide, its cells square unless `height` is given: for many side by side. */
+/** A small picture without labels, for many side by side: `size` wide, cells square unless `height` is given. */
 export function Thumbnail({values, shape, scale, hidden, size, height, label}) {
   const canvas = useRef(null);
   const theme = useTheme();
   useEffect(() => paint(canvas.current, {values, shape, scale, hidden}), [values, scale.kind, scale.most, theme]);
-  return html`<canvas class="thumbnail" ref=${canvas} width=${shape[1]} height=${shape[0]} role="img" aria-label=${label}
-    style=${{width: `${size}px`, height: `${height ?? Math.round((size * shape[0]) / shape[1])}px`}}></canvas>`;
+  return html`<canvas
+    class="thumbnail" ref=${canvas} width=${shape[1]} height=${shape[0]} role="img" aria-label=${label}
+    style=${{width: `${size}px`, height: `${height ?? Math.round((size * shape[0]) / shape[1])}px`}}
+  ></canvas>`;
 }

@@ -4,8 +4,8 @@ import {useLayoutEffect, useRef, useState} from "pellucid/ui";
 const FIRST = 640; // until it is known
 
 /**
- * [ref, width]: put the ref on an element, or give it to a Figure as its `frame`; the width is that element's own in CSS
- * pixels, `most` at most. The element must take its width from what stands around it, never from what it holds.
+ * [ref, width]: put the ref on an element, or give it to a Figure as its `frame`; the width is that of the element in
+ * CSS pixels, `most` at most. The element must take its width from what surrounds it, never from what it holds.
  */
 export function useWidth(most = Infinity) {
   const ref = useRef(null);

@@ -12,11 +12,22 @@ import {floorOf} from "pellucid/views/targets";
 
 // What can be drawn: the keys of metrics.jsonl, by the kind of row that has them.
 const QUANTITIES = {
-  loss: [["step", "loss"], ["step", "nll"], ["validation", "loss"], ["validation", "nll"]],
-  quality: [["validation", "bleu"], ["validation", "chrf"]],
+  loss: [
+    ["step", "loss"],
+    ["step", "nll"],
+    ["validation", "loss"],
+    ["validation", "nll"],
+  ],
+  quality: [
+    ["validation", "bleu"],
+    ["validation", "chrf"],
+  ],
   rate: [["step", "learning_rate"]],
   gradient: [["step", "gradient_norm"]],
-  speed: [["step", "tokens_per_second"], ["step", "padded_tokens_per_second"]],
+  speed: [
+    ["step", "tokens_per_second"],
+    ["step", "padded_tokens_per_second"],
+  ],
 };
 
 export function CurvesView({trace, model, state}) {
@@ -26,14 +37,22 @@ export function CurvesView({trace, model, state}) {
 }
 
 /** Where targets are not smoothed, loss and negative log-likelihood are the same numbers: one line for both. */
-const isOneLine = (metrics, kind) => metrics.filter((row) => row.kind === kind && Number.isFinite(row.nll)).every(({loss, nll}) => Math.abs(loss - nll) <= 1e-6 * Math.abs(nll));
+const isOneLine = (metrics, kind) =>
+  metrics
+    .filter((row) => row.kind === kind && Number.isFinite(row.nll))
+    .every(({loss, nll}) => Math.abs(loss - nll) <= 1e-6 * Math.abs(nll));
 
 function seriesOf(metrics, quantity) {
   return QUANTITIES[quantity]
     .filter(([kind, key]) => key !== "nll" || !isOneLine(metrics, kind))
     .map(([kind, key], i) => ({
-      name: t(`curves.${kind}_${key === "loss" && isOneLine(metrics, kind) ? "both" : key}`), colour: headColour(i), dash: headDash(i),
-      points: metrics.filter((row) => row.kind === kind).map((row) => [row.step, row[key] ?? row.scores?.[key]]).filter(([, value]) => Number.isFinite(value)),
+      name: t(`curves.${kind}_${key === "loss" && isOneLine(metrics, kind) ? "both" : key}`),
+      colour: headColour(i),
+      dash: headDash(i),
+      points: metrics
+        .filter((row) => row.kind === kind)
+        .map((row) => [row.step, row[key] ?? row.scores?.[key]])
+        .filter(([, value]) => Number.isFinite(value)),
     }))
     .filter(({points}) => points.length > 0);
 }
@@ -46,20 +65,66 @@ function Curves({trace, model, state, training}) {
   const scale = state["curves.scale"] === "linear" ? "linear" : "log";
   const [base, , at] = model.id.match(/^(.*?)(@(\d+))?$/).slice(1);
   const open = (step) => setState({model: `${base}@${step}`});
-  const ends = series.map(({name, points}) => t("curves.end", {name, value: short(points.at(-1)[1]), step: points.at(-1)[0]}));
-  const table = () => ({columns: [t("curves.curve"), t("curves.step"), t("curves.value")], rows: series.flatMap(({name, points}) => points.map(([step, value]) => [name, step, value]))});
+  const ends = series.map(({name, points}) =>
+    t("curves.end", {name, value: short(points.at(-1)[1]), step: points.at(-1)[0]}),
+  );
+  const table = () => ({
+    columns: [t("curves.curve"), t("curves.step"), t("curves.value")],
+    rows: series.flatMap(({name, points}) => points.map(([step, value]) => [name, step, value])),
+  });
   return html`
     <div class="controls">
-      <${Choice} label=${t("curves.show")} value=${quantity} options=${available.map((name) => [name, t(`curves.${name}`)])} onChange=${(name) => setState({"curves.show": name})} />
-      <${Choice} label=${t("curves.steps")} value=${scale} options=${["log", "linear"].map((name) => [name, t(`curves.${name}`)])} onChange=${(name) => setState({"curves.scale": name === "log" ? "" : name})} />
+      <${Choice}
+        label=${t("curves.show")} value=${quantity} options=${available.map((name) => [name, t(`curves.${name}`)])}
+        onChange=${(name) => setState({"curves.show": name})}
+      />
+      <${Choice}
+        label=${t("curves.steps")} value=${scale}
+        options=${["log", "linear"].map((name) => [name, t(`curves.${name}`)])}
+        onChange=${(name) => setState({"curves.scale": name === "log" ? "" : name})}
+      />
     </div>
-    <${Figure} name="curves" title=${t("curves.figure")} provenance=${trace.provenance} table=${table} says=${t("curves.says", {ends: ends.reduce((before, next) => t("curves.and", {before, next}))})}
-      caption=${[t(training.snapshots.length ? "curves.caption" : "curves.no_snapshots"), ...(quantity === "loss" ? [t("curves.leap"), model.is_walkthrough && t("curves.grown"), floorOf(training.label_smoothing, model)] : [])].filter(Boolean).join(" ")}>
-      <${LineChart} series=${series} xScale=${scale} xTitle=${t("curves.step")} yTitle=${t(`curves.unit.${quantity}`)} name=${t("curves.figure")} marks=${training.snapshots} picked=${at === undefined ? null : Number(at)} onPick=${open}
-        describe=${(name, step, value) => t("curves.point", {name, step, value: short(value)})} />
-      <p class="legend">${series.map(({name, colour, dash}) => html`<span key=${name}><svg width="34" height="8" aria-hidden="true"><line x1="0" x2="34" y1="4" y2="4" stroke=${colour} stroke-width="3" stroke-dasharray=${dash} /></svg>${name}</span>`)}</p>
+    <${Figure}
+      name="curves" title=${t("curves.figure")} provenance=${trace.provenance} table=${table}
+      says=${t("curves.says", {ends: ends.reduce((before, next) => t("curves.and", {before, next}))})}
+      caption=${[
+        t(training.snapshots.length ? "curves.caption" : "curves.no_snapshots"),
+        ...(quantity === "loss"
+          ? [t("curves.leap"), model.is_walkthrough && t("curves.grown"), floorOf(training.label_smoothing, model)]
+          : []),
+      ]
+        .filter(Boolean)
+        .join(" ")}
+    >
+      <${LineChart}
+        series=${series} xScale=${scale} xTitle=${t("curves.step")} yTitle=${t(`curves.unit.${quantity}`)}
+        name=${t("curves.figure")} marks=${training.snapshots} picked=${at === undefined ? null : Number(at)}
+        onPick=${open} describe=${(name, step, value) => t("curves.point", {name, step, value: short(value)})}
+      />
+      <p class="legend">
+        ${series.map(
+          ({name, colour, dash}) => html`
+            <span key=${name}>
+              <svg width="34" height="8" aria-hidden="true">
+                <line x1="0" x2="34" y1="4" y2="4" stroke=${colour} stroke-width="3" stroke-dasharray=${dash} />
+              </svg>
+              ${name}
+            </span>
+          `,
+        )}
+      </p>
     <//>
-    ${training.snapshots.length > 0 && html`<div class="choice" role="group" aria-label=${t("curves.open")}><span class="choice-label">${t("curves.open")}</span>
-      ${training.snapshots.map((step) => html`<button key=${step} aria-pressed=${String(step) === at} onClick=${() => open(step)}>${step}</button>`)}
-      <button aria-pressed=${at === undefined} onClick=${() => setState({model: base})}>${t("curves.final")}</button></div>`}`;
+    ${
+      training.snapshots.length > 0 &&
+      html`<div class="choice" role="group" aria-label=${t("curves.open")}>
+        <span class="choice-label">${t("curves.open")}</span>
+        ${training.snapshots.map(
+          (step) => html`
+            <button key=${step} aria-pressed=${String(step) === at} onClick=${() => open(step)}>${step}</button>
+          `,
+        )}
+        <button aria-pressed=${at === undefined} onClick=${() => setState({model: base})}>${t("curves.final")}</button>
+      </div>`
+    }
+  `;
 }

@@ -18,19 +18,32 @@ export function DecoderView({trace, model, state}) {
   const inDecoder = {...state, kind: "cross"};
   const layer = Math.min(state.layer, model.config.num_decoder_layers - 1);
   const data = useData(`${trace.id} ${layer} ${step}`, () =>
-    Promise.all(["self", "cross"].map((kind) => site(trace, `decoder.${layer}.${kind}_attention.weights`, {row: step}))));
+    Promise.all(
+      ["self", "cross"].map((kind) => site(trace, `decoder.${layer}.${kind}_attention.weights`, {row: step})),
+    ),
+  );
   return html`
     <div class="controls">
       <${Play} step=${step} steps=${steps} /><${StepSlider} state=${state} steps=${steps} />
       <${LayerPicker} state=${inDecoder} config=${model.config} />
     </div>
     <${Written} ...${{trace, step}} />
-    <${Waiting} data=${data}>${([own, cross]) => html`
-      <div class="side-by-side">
-        <${Looks} name="decoder-self" trace=${trace} weights=${own} columns=${tokens.fed_pieces.slice(0, step + 1)} ...${{step, layer}} title=${t("decoder.self")} caption=${t("decoder.self_caption")} kind="decoder" />
-        <${Looks} name="decoder-cross" trace=${trace} weights=${cross} columns=${tokens.source_pieces} ...${{step, layer}} title=${t("decoder.cross")} caption=${t("decoder.cross_caption")} kind="cross" />
-      </div>`}<//>
-    <${Candidates} ...${{trace, step}} />`;
+    <${Waiting} data=${data}>
+      ${([own, cross]) => html`
+        <div class="side-by-side">
+          <${Looks}
+            name="decoder-self" trace=${trace} weights=${own} columns=${tokens.fed_pieces.slice(0, step + 1)}
+            ...${{step, layer}} title=${t("decoder.self")} caption=${t("decoder.self_caption")} kind="decoder"
+          />
+          <${Looks}
+            name="decoder-cross" trace=${trace} weights=${cross} columns=${tokens.source_pieces} ...${{step, layer}}
+            title=${t("decoder.cross")} caption=${t("decoder.cross_caption")} kind="cross"
+          />
+        </div>
+      `}
+    <//>
+    <${Candidates} ...${{trace, step}} />
+  `;
 }
 
 function Play({step, steps}) {
@@ -47,8 +60,13 @@ function Play({step, steps}) {
   };
   return html`<span class="choice">
     <button aria-pressed=${isPlaying} onClick=${start}>${t(isPlaying ? "decoder.pause" : "decoder.play")}</button>
-    <button disabled=${step === 0} onClick=${() => setState({step: step - 1})} aria-label=${t("decoder.back")}>←</button>
-    <button disabled=${step + 1 >= steps} onClick=${() => setState({step: step + 1})} aria-label=${t("decoder.forth")}>→</button></span>`;
+    <button disabled=${step === 0} onClick=${() => setState({step: step - 1})} aria-label=${t("decoder.back")}>
+      ←
+    </button>
+    <button disabled=${step + 1 >= steps} onClick=${() => setState({step: step + 1})} aria-label=${t("decoder.forth")}>
+      →
+    </button>
+  </span>`;
 }
 
 function Written({trace, step}) {
@@ -58,9 +76,17 @@ function Written({trace, step}) {
       <p class="choice-label">${t("decoder.read")}</p>
       <${Chips} pieces=${tokens.source_pieces} words=${tokens.source_words} side="source" name=${t("decoder.read")} />
       <p class="choice-label">${t("decoder.written")}</p>
-      <${Chips} pieces=${tokens.fed_pieces.slice(0, step + 1)} words=${null} side="target" name=${t("decoder.written")} selected=${step} onSelect=${(position) => setState({step: position})} />
-      <p class="writes">${t("decoder.writes")} <b><bdi>${pieceLabel(tokens.predicted_pieces[step])}</bdi></b> <span>${percent(Math.exp(trace.predictions.target_log_probability[step]))}</span></p>
-    </div>`;
+      <${Chips}
+        pieces=${tokens.fed_pieces.slice(0, step + 1)} words=${null} side="target" name=${t("decoder.written")}
+        selected=${step} onSelect=${(position) => setState({step: position})}
+      />
+      <p class="writes">
+        ${t("decoder.writes")} <b><bdi>${pieceLabel(tokens.predicted_pieces[step])}</bdi></b> <span>
+          ${percent(Math.exp(trace.predictions.target_log_probability[step]))}
+        </span>
+      </p>
+    </div>
+  `;
 }
 
 /** Where this step looks: one row a head. Later positions are not there yet. */
@@ -68,19 +94,41 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
   const heads = weights.shape[0];
   const width = columns.length;
   const full = weights.shape[1];
-  const values = Float32Array.from({length: heads * width}, (_, i) => weights.data[Math.floor(i / width) * full + (i % width)]);
-  const mean = columns.map((_, column) => Array.from({length: heads}, (_, head) => values[head * width + column]).reduce((sum, value) => sum + value, 0) / heads);
+  const values = Float32Array.from(
+    {length: heads * width},
+    (_, i) => weights.data[Math.floor(i / width) * full + (i % width)],
+  );
+  const mean = columns.map(
+    (_, column) =>
+      Array.from({length: heads}, (_, head) => values[head * width + column]).reduce((sum, value) => sum + value, 0) /
+      heads,
+  );
   const best = ranking(mean)[0];
   const labels = columns.map(pieceLabel);
   const headNames = Array.from({length: heads}, (_, head) => t("decoder.head", {head}));
-  const table = () => ({columns: [t("links.head"), ...labels], rows: headNames.map((_, head) => [head, ...values.subarray(head * width, (head + 1) * width)])});
+  const table = () => ({
+    columns: [t("links.head"), ...labels],
+    rows: headNames.map((_, head) => [head, ...values.subarray(head * width, (head + 1) * width)]),
+  });
   return html`
-    <${Figure} name=${name} title=${title} caption=${caption} table=${table} provenance=${trace.provenance}
-      says=${t("decoder.says", {fed: pieceName(trace.tokens.fed_pieces[step]), predicts: pieceName(trace.tokens.predicted_pieces[step]), best: labels[best], weight: short(mean[best], 3)})}>
-      <${Matrix} values=${values} shape=${[heads, width]} rows=${headNames} columns=${labels} scale=${{kind: "sequential", most: 1}} cell=${[width > 60 ? 10 : 24, 20]} name=${title}
-        describe=${(head, column) => t("decoder.cell", {head, column: labels[column], value: short(values[head * width + column])})}
-        onSelect=${(head) => setState({view: "links", kind, layer, heads: [head], query: step})} />
-    <//>`;
+    <${Figure}
+      name=${name} title=${title} caption=${caption} table=${table} provenance=${trace.provenance}
+      says=${t("decoder.says", {
+        fed: pieceName(trace.tokens.fed_pieces[step]),
+        predicts: pieceName(trace.tokens.predicted_pieces[step]),
+        best: labels[best],
+        weight: short(mean[best], 3),
+      })}
+    >
+      <${Matrix}
+        values=${values} shape=${[heads, width]} rows=${headNames} columns=${labels}
+        scale=${{kind: "sequential", most: 1}} cell=${[width > 60 ? 10 : 24, 20]} name=${title}
+        describe=${(head, column) =>
+          t("decoder.cell", {head, column: labels[column], value: short(values[head * width + column])})}
+        onSelect=${(head) => setState({view: "links", kind, layer, heads: [head], query: step})}
+      />
+    <//>
+  `;
 }
 
 /** The ten pieces it found most probable, the chosen one marked. */
@@ -88,14 +136,37 @@ function Candidates({trace, step}) {
   const {predictions, tokens} = trace;
   const chosen = tokens.predicted_ids[step];
   const rows = predictions.top_ids[step].map((id, rank) => ({
-    id, rank, piece: predictions.top_pieces[step][rank], probability: Math.exp(predictions.top_log_probabilities[step][rank]), isChosen: id === chosen,
+    id,
+    rank,
+    piece: predictions.top_pieces[step][rank],
+    probability: Math.exp(predictions.top_log_probabilities[step][rank]),
+    isChosen: id === chosen,
   }));
-  const table = () => ({columns: [t("word.rank"), t("word.id"), t("word.piece"), t("word.probability")], rows: rows.map(({rank, id, piece, probability}) => [rank, id, piece, probability])});
+  const table = () => ({
+    columns: [t("word.rank"), t("word.id"), t("word.piece"), t("word.probability")],
+    rows: rows.map(({rank, id, piece, probability}) => [rank, id, piece, probability]),
+  });
   return html`
-    <${Figure} name="candidates" title=${t("decoder.candidates")} table=${table} provenance=${trace.provenance} caption=${t("decoder.candidates_caption")}
-      says=${t("decoder.chosen", {piece: pieceLabel(tokens.predicted_pieces[step]), rank: predictions.target_rank[step], probability: percent(Math.exp(predictions.target_log_probability[step]))})}>
-      <div class="bars" role="list">${rows.map(({id, piece, probability, isChosen}) => html`
-        <div key=${id} role="listitem" class=${isChosen ? "chosen" : ""}><bdi>${pieceLabel(piece)}</bdi><span class="bar"><i style=${{width: `${probability * 100}%`}}></i></span><span class="number">${percent(probability)}</span></div>`)}</div>
+    <${Figure}
+      name="candidates" title=${t("decoder.candidates")} table=${table} provenance=${trace.provenance}
+      caption=${t("decoder.candidates_caption")}
+      says=${t("decoder.chosen", {
+        piece: pieceLabel(tokens.predicted_pieces[step]),
+        rank: predictions.target_rank[step],
+        probability: percent(Math.exp(predictions.target_log_probability[step])),
+      })}
+    >
+      <div class="bars" role="list">
+        ${rows.map(
+          ({id, piece, probability, isChosen}) => html`
+            <div key=${id} role="listitem" class=${isChosen ? "chosen" : ""}>
+              <bdi>${pieceLabel(piece)}</bdi><span class="bar"><i style=${{width: `${probability * 100}%`}}></i></span>
+              <span class="number">${percent(probability)}</span>
+            </div>
+          `,
+        )}
+      </div>
       <p class="next"><button onClick=${() => setState({view: "softmax"})}>${t("decoder.more")}</button></p>
-    <//>`;
+    <//>
+  `;
 }

@@ -17,18 +17,44 @@ export function EmbeddingsView({trace, model, state}) {
   const pieces = side === "source" ? tokens.source_pieces : tokens.fed_pieces;
   const ids = side === "source" ? tokens.source_ids : tokens.fed_ids;
   const chosen = Math.min(Number(state["embeddings.position"]) || 0, pieces.length - 1);
-  const data = useData(`${trace.id}/${side} embeddings`, () => Promise.all(STAGES.map((stage) => site(trace, `${side}.${stage}`))));
+  const data = useData(`${trace.id}/${side} embeddings`, () =>
+    Promise.all(STAGES.map((stage) => site(trace, `${side}.${stage}`))),
+  );
   const choose = (position) => setState({"embeddings.position": String(position)});
   return html`
-    <div class="controls"><${Choice} label=${t("embeddings.side")} value=${side} options=${[["source", t("embeddings.source")], ["target", t("embeddings.target")]]}
-      onChange=${(name) => setState({"embeddings.side": name, "embeddings.position": ""})} /></div>
-    <${Figure} name="pieces" title=${t("embeddings.pieces")} provenance=${trace.provenance} caption=${t("embeddings.pieces_caption")}
-      says=${t("embeddings.pieces_says", {n: pieces.length, size: side === "source" ? model.tokenizer.source_size : model.tokenizer.target_size})}
-      table=${() => ({columns: [t("word.position"), t("word.piece"), t("word.id")], rows: pieces.map((piece, i) => [i, piece, ids[i]])})}>
-      <${Chips} pieces=${pieces} words=${side === "source" ? tokens.source_words : null} side=${side} name=${t("embeddings.pieces")} notes=${ids.map((id) => (id < 0 ? "" : String(id)))} selected=${chosen} onSelect=${choose} />
+    <div class="controls">
+      <${Choice}
+        label=${t("embeddings.side")} value=${side}
+        options=${[
+          ["source", t("embeddings.source")],
+          ["target", t("embeddings.target")],
+        ]}
+        onChange=${(name) => setState({"embeddings.side": name, "embeddings.position": ""})}
+      />
+    </div>
+    <${Figure}
+      name="pieces" title=${t("embeddings.pieces")} provenance=${trace.provenance}
+      caption=${t("embeddings.pieces_caption")}
+      says=${t("embeddings.pieces_says", {
+        n: pieces.length,
+        size: side === "source" ? model.tokenizer.source_size : model.tokenizer.target_size,
+      })}
+      table=${() => ({
+        columns: [t("word.position"), t("word.piece"), t("word.id")],
+        rows: pieces.map((piece, i) => [i, piece, ids[i]]),
+      })}
+    >
+      <${Chips}
+        pieces=${pieces} words=${side === "source" ? tokens.source_words : null} side=${side}
+        name=${t("embeddings.pieces")} notes=${ids.map((id) => (id < 0 ? "" : String(id)))} selected=${chosen}
+        onSelect=${choose}
+      />
     <//>
-    <${Waiting} data=${data}>${(stages) => html`<${Strips} ...${{trace, model, side, pieces, stages, chosen, choose}} />`}<//>
-    <${Neighbours} ...${{trace, model, side, id: ids[chosen], piece: pieces[chosen]}} />`;
+    <${Waiting} data=${data}>
+      ${(stages) => html`<${Strips} ...${{trace, model, side, pieces, stages, chosen, choose}} />`}
+    <//>
+    <${Neighbours} ...${{trace, model, side, id: ids[chosen], piece: pieces[chosen]}} />
+  `;
 }
 
 function Strips({trace, model, side, pieces, stages, chosen, choose}) {
@@ -38,7 +64,13 @@ function Strips({trace, model, side, pieces, stages, chosen, choose}) {
   const factor = model.config.scale_embeddings ? Math.sqrt(width) : 1;
   const pictures = [
     ["embedding", embedding, t("embeddings.row_of_table")],
-    ["scaled_embedding", scaled, model.config.scale_embeddings ? t("embeddings.scaled", {d: width, factor: short(factor)}) : t("embeddings.not_scaled")],
+    [
+      "scaled_embedding",
+      scaled,
+      model.config.scale_embeddings
+        ? t("embeddings.scaled", {d: width, factor: short(factor)})
+        : t("embeddings.not_scaled"),
+    ],
     ["input", input, t("embeddings.plus_position")],
   ];
   // One scale for the two that are added up, so that their colours can be compared.
@@ -53,30 +85,70 @@ function Strips({trace, model, side, pieces, stages, chosen, choose}) {
         {text: t("embeddings.hand_scale", {e: short(e), factor: short(factor)}), value: e * factor},
         {text: t("embeddings.hand_position", {position: chosen + model.config.position_offset, dimension}), value: p},
       ],
-      computed: e * factor + p, shown: x,
+      computed: e * factor + p,
+      shown: x,
     };
   };
-  return pictures.map(([name, tensor, says]) => html`
-    <${Figure} key=${name} name=${`strips-${name}`} title=${t(`embeddings.${name}`)} says=${says} provenance=${trace.provenance} recompute=${name === "input" ? byHand : null}
-      table=${() => ({columns: [t("word.piece"), ...Array.from({length: width}, (_, i) => String(i))], rows: labels.map((label, i) => [label, ...tensor.part(i).data])})}>
-      <${Matrix} values=${tensor.data} shape=${tensor.shape} rows=${labels} columns=${null} scale=${{kind: "diverging", most: most[name]}} cell=${cell} name=${`${side}.${name}`}
-        selected=${[chosen, null]} onSelect=${(row) => choose(row)} describe=${(row, i) => t("strip.says", {name: labels[row], i, value: short(tensor.at(row, i))})} />
-    <//>`);
+  return pictures.map(
+    ([name, tensor, says]) => html`
+      <${Figure}
+        key=${name} name=${`strips-${name}`} title=${t(`embeddings.${name}`)} says=${says}
+        provenance=${trace.provenance} recompute=${name === "input" ? byHand : null}
+        table=${() => ({
+          columns: [t("word.piece"), ...Array.from({length: width}, (_, i) => String(i))],
+          rows: labels.map((label, i) => [label, ...tensor.part(i).data]),
+        })}
+      >
+        <${Matrix}
+          values=${tensor.data} shape=${tensor.shape} rows=${labels} columns=${null}
+          scale=${{kind: "diverging", most: most[name]}} cell=${cell} name=${`${side}.${name}`}
+          selected=${[chosen, null]} onSelect=${(row) => choose(row)}
+          describe=${(row, i) => t("strip.says", {name: labels[row], i, value: short(tensor.at(row, i))})}
+        />
+      <//>
+    `,
+  );
 }
 
 function strongest(values) {
   let best = 0;
-  values.forEach((value, i) => { if (Math.abs(value) > Math.abs(values[best])) best = i; });
+  values.forEach((value, i) => {
+    if (Math.abs(value) > Math.abs(values[best])) best = i;
+  });
   return best;
 }
 
 function Neighbours({trace, model, side, id, piece}) {
-  const data = useData(id < 0 ? null : `${model.id} ${side} near ${id}`, () => ofModel(model, `neighbours/${side}/${id}`));
+  const data = useData(id < 0 ? null : `${model.id} ${side} near ${id}`, () =>
+    ofModel(model, `neighbours/${side}/${id}`),
+  );
   if (id < 0) return null;
   const size = model.tokenizer[`${side}_size`]; // of n random directions in d dimensions the nearest is about this near
-  return html`<${Waiting} data=${data}>${(near) => html`
-    <${Figure} name="neighbours" title=${t("embeddings.near", {piece: pieceLabel(piece)})} provenance=${trace.provenance} says=${t("embeddings.near_says", {n: size, chance: short(Math.sqrt(1 - size ** (-2 / (model.config.d_model - 1))), 1)})}
-      table=${() => ({columns: [t("word.id"), t("word.piece"), t("embeddings.cosine")], rows: near.map((one) => [one.id, one.piece, one.cosine])})}>
-      <div class="bars" role="list">${near.map((one) => html`<div key=${one.id} role="listitem"><bdi>${pieceLabel(one.piece)}</bdi><span class="bar"><i style=${{width: `${Math.max(one.cosine, 0) * 100}%`}}></i></span><span class="number">${short(one.cosine, 3)}</span></div>`)}</div>
-    <//>`}<//>`;
+  return html`<${Waiting} data=${data}>
+    ${(near) => html`
+      <${Figure}
+        name="neighbours" title=${t("embeddings.near", {piece: pieceLabel(piece)})} provenance=${trace.provenance}
+        says=${t("embeddings.near_says", {
+          n: size,
+          chance: short(Math.sqrt(1 - size ** (-2 / (model.config.d_model - 1))), 1),
+        })}
+        table=${() => ({
+          columns: [t("word.id"), t("word.piece"), t("embeddings.cosine")],
+          rows: near.map((one) => [one.id, one.piece, one.cosine]),
+        })}
+      >
+        <div class="bars" role="list">
+          ${near.map(
+            (one) => html`
+              <div key=${one.id} role="listitem">
+                <bdi>${pieceLabel(one.piece)}</bdi>
+                <span class="bar"><i style=${{width: `${Math.max(one.cosine, 0) * 100}%`}}></i></span>
+                <span class="number">${short(one.cosine, 3)}</span>
+              </div>
+            `,
+          )}
+        </div>
+      <//>
+    `}
+  <//>`;
 }

@@ -9,7 +9,7 @@ import {Chips} from "pellucid/tokens";
 // The signs whose number should not be small; of the others it should not be large.
 const LEAST = new Set(["coverage", "score"]);
 
-/** What a sign says of this translation, in the language of the page; `text` of the sign itself is for other readers. */
+/** What a sign says of this translation, in the language of the page; the sign's `text` is for other readers. */
 function says(sign, {tokens}) {
   const {name, value, threshold, source, target, is_raised: isRaised} = sign;
   const all = tokens.predicted_pieces.length;
@@ -23,11 +23,14 @@ function says(sign, {tokens}) {
     unknown: () => t("health.says.unknown", pieces),
     bytes: () => t("health.says.bytes", pieces),
     truncation: () => t(isRaised ? "health.says.cut" : "health.says.not_cut"),
-    end: () => [
-      target.length > Number(late) && t("health.says.early", {n: target.length - Number(late)}),
-      late && t("health.says.late", {value: short(sign.values.at(-1), 3)}),
-      !isRaised && t("health.says.in_time"),
-    ].filter(Boolean).join(" "),
+    end: () =>
+      [
+        target.length > Number(late) && t("health.says.early", {n: target.length - Number(late)}),
+        late && t("health.says.late", {value: short(sign.values.at(-1), 3)}),
+        !isRaised && t("health.says.in_time"),
+      ]
+        .filter(Boolean)
+        .join(" "),
     score: () => t("health.says.score", {value: short(value), source: tokens.source_pieces.length, target: all}),
   };
   return sentences[name]?.() ?? sign.text;
@@ -42,22 +45,61 @@ export function HealthView({trace}) {
   };
   const {tokens, check} = trace;
   return html`
-    <${Figure} name="health" title=${t("health.figure")} provenance=${trace.provenance} says=${t(raised.length ? "health.some" : "health.none", {n: raised.length, all: signs.length})}
+    <${Figure}
+      name="health" title=${t("health.figure")} provenance=${trace.provenance}
+      says=${t(raised.length ? "health.some" : "health.none", {n: raised.length, all: signs.length})}
       caption=${t("health.caption")}
-      table=${() => ({columns: [t("health.sign"), t("health.raised"), t("health.value"), t("health.threshold"), t("health.means")], rows: signs.map((sign) => [t(`health.${sign.name}`), sign.is_raised ? t("health.yes") : "", sign.value, sign.threshold, says(sign, trace)])})}>
-      <ul class="signs">${signs.map((sign) => html`
-        <li key=${sign.name} class=${sign.is_raised ? "raised" : ""}>
-          <b>${sign.is_raised ? "▲" : "✓"} ${t(`health.${sign.name}`)}</b>
-          <span class="sign-says">${says(sign, trace)}</span>
-          <span class="number">${short(sign.value)} <small>${t(LEAST.has(sign.name) ? "health.at_least" : "health.limit", {value: short(sign.threshold)})}</small></span>
-          ${sign.target?.length > 0 && html`<button onClick=${() => setState({view: "decoder", step: sign.target[0]})}>${t("health.look")}</button>`}
-        </li>`)}</ul>
+      table=${() => ({
+        columns: [t("health.sign"), t("health.raised"), t("health.value"), t("health.threshold"), t("health.means")],
+        rows: signs.map((sign) => [
+          t(`health.${sign.name}`),
+          sign.is_raised ? t("health.yes") : "",
+          sign.value,
+          sign.threshold,
+          says(sign, trace),
+        ]),
+      })}
+    >
+      <ul class="signs">
+        ${signs.map(
+          (sign) => html`
+            <li key=${sign.name} class=${sign.is_raised ? "raised" : ""}>
+              <b>${sign.is_raised ? "▲" : "✓"} ${t(`health.${sign.name}`)}</b>
+              <span class="sign-says">${says(sign, trace)}</span>
+              <span class="number">
+                ${short(sign.value)} <small>
+                  ${t(LEAST.has(sign.name) ? "health.at_least" : "health.limit", {value: short(sign.threshold)})}
+                </small>
+              </span>
+              ${
+                sign.target?.length > 0 &&
+                html`<button onClick=${() => setState({view: "decoder", step: sign.target[0]})}>
+                  ${t("health.look")}
+                </button>`
+              }
+            </li>
+          `,
+        )}
+      </ul>
       <p class="choice-label">${t("sentence.source")}</p>
-      <${Chips} pieces=${tokens.source_pieces} words=${tokens.source_words} side="source" name=${t("sentence.source")} marks=${marks("source", tokens.source_pieces.length)} />
+      <${Chips}
+        pieces=${tokens.source_pieces} words=${tokens.source_words} side="source" name=${t("sentence.source")}
+        marks=${marks("source", tokens.source_pieces.length)}
+      />
       <p class="choice-label">${t("sentence.translation")}</p>
-      <${Chips} pieces=${tokens.predicted_pieces} words=${tokens.target_words} side="target" name=${t("sentence.translation")} marks=${marks("target", tokens.predicted_pieces.length)}
-        onSelect=${(step) => setState({view: "decoder", step})} />
+      <${Chips}
+        pieces=${tokens.predicted_pieces} words=${tokens.target_words} side="target" name=${t("sentence.translation")}
+        marks=${marks("target", tokens.predicted_pieces.length)} onSelect=${(step) => setState({view: "decoder", step})}
+      />
     <//>
-    <${Figure} name="check" title=${t("health.check")} provenance=${trace.provenance}
-      says=${t(check.passed ? "health.check_passed" : "health.check_failed", {n: check.tested, skipped: check.skipped, failed: check.failures.length})} caption=${t("health.check_caption")} />`;
+    <${Figure}
+      name="check" title=${t("health.check")} provenance=${trace.provenance}
+      says=${t(check.passed ? "health.check_passed" : "health.check_failed", {
+        n: check.tested,
+        skipped: check.skipped,
+        failed: check.failures.length,
+      })}
+      caption=${t("health.check_caption")}
+    />
+  `;
 }

@@ -31,9 +31,16 @@ export function PositionsView({trace, model, state}) {
   const length = Math.min(LENGTH, model.config.max_positions);
   const data = useData(`${model.id} ${layout} ${length}`, () => ofModel(model, "positions", {layout, length}));
   return html`
-    <div class="controls"><${Choice} label=${t("positions.layout")} value=${layout} options=${layouts.map((name) => [name, name === own ? `${t(`positions.${name}`)} ★` : t(`positions.${name}`)])}
-      onChange=${(name) => setState({"positions.layout": name === own ? "" : name})} /><span class="hint">★ ${t("positions.own")}</span></div>
-    <${Waiting} data=${data}>${(table) => html`<${Table} ...${{trace, model, state, layout, own, table}} />`}<//>`;
+    <div class="controls">
+      <${Choice}
+        label=${t("positions.layout")} value=${layout}
+        options=${layouts.map((name) => [name, t(`positions.${name}`) + (name === own ? " ★" : "")])}
+        onChange=${(name) => setState({"positions.layout": name === own ? "" : name})}
+      />
+      <span class="hint">★ ${t("positions.own")}</span>
+    </div>
+    <${Waiting} data=${data}>${(table) => html`<${Table} ...${{trace, model, state, layout, own, table}} />`}<//>
+  `;
 }
 
 function Table({trace, model, state, layout, own, table}) {
@@ -43,28 +50,63 @@ function Table({trace, model, state, layout, own, table}) {
   const column = Math.min(Number(state["positions.column"] ?? 0) || 0, width - 1);
   const isFormula = layout !== "learned";
   const made = isFormula ? sinusoid(layout, row + offset, column, width) : null;
-  const similar = useMemo(() => Array.from({length}, (_, i) => [i - row, dot(table.part(row).data, table.part(i).data)]), [table, row]);
+  const similar = useMemo(
+    () => Array.from({length}, (_, i) => [i - row, dot(table.part(row).data, table.part(i).data)]),
+    [table, row],
+  );
   const labels = Array.from({length}, (_, i) => String(i));
   const {length: pieces} = trace.tokens.source_pieces;
   return html`
-    <${Figure} name="positions" title=${t(`positions.${layout}`)} provenance=${trace.provenance} says=${t(layout === own ? "positions.says_own" : "positions.says_other")} caption=${t("positions.caption") + (length > pieces ? ` ${t("positions.beyond", {n: pieces})}` : "")}
-      table=${() => ({columns: [t("word.position"), ...Array.from({length: width}, (_, i) => String(i))], rows: labels.map((label, i) => [Number(label), ...table.part(i).data])})}
-      recompute=${isFormula ? () => ({
-        lines: [
-          {text: t("positions.exponent", {pair: made.pair, dimension: column}), value: made.exponent},
-          {text: t("positions.angle", {position: row + offset, exponent: short(made.exponent)}), value: made.angle},
-          {text: `${made.name}(${short(made.angle, 6)})`, value: made.value},
-        ],
-        computed: made.value, shown: table.at(row, column),
-      }) : null}>
-      <${Matrix} values=${table.data} shape=${[length, width]} rows=${labels.map((label, i) => (i % 4 ? "" : label))} columns=${null} scale=${{kind: "diverging", most: layout === "learned" ? largest(table.data) : 1}} cell=${[Math.max(Math.floor(768 / width), 2), 11]}
-        name=${t(`positions.${layout}`)} selected=${[row, column]} onSelect=${(r, c) => setState({"positions.row": String(r), "positions.column": String(c)})}
-        describe=${(r, c) => t("positions.cell", {position: r, dimension: c, formula: isFormula ? `${formulaText(layout, r + offset, c, width)} = ` : "", value: short(table.at(r, c))})} />
+    <${Figure}
+      name="positions" title=${t(`positions.${layout}`)} provenance=${trace.provenance}
+      says=${t(layout === own ? "positions.says_own" : "positions.says_other")}
+      caption=${t("positions.caption") + (length > pieces ? ` ${t("positions.beyond", {n: pieces})}` : "")}
+      table=${() => ({
+        columns: [t("word.position"), ...Array.from({length: width}, (_, i) => String(i))],
+        rows: labels.map((label, i) => [Number(label), ...table.part(i).data]),
+      })}
+      recompute=${
+        isFormula
+          ? () => ({
+              lines: [
+                {text: t("positions.exponent", {pair: made.pair, dimension: column}), value: made.exponent},
+                {
+                  text: t("positions.angle", {position: row + offset, exponent: short(made.exponent)}),
+                  value: made.angle,
+                },
+                {text: `${made.name}(${short(made.angle, 6)})`, value: made.value},
+              ],
+              computed: made.value,
+              shown: table.at(row, column),
+            })
+          : null
+      }
+    >
+      <${Matrix}
+        values=${table.data} shape=${[length, width]} rows=${labels.map((label, i) => (i % 4 ? "" : label))}
+        columns=${null} scale=${{kind: "diverging", most: layout === "learned" ? largest(table.data) : 1}}
+        cell=${[Math.max(Math.floor(768 / width), 2), 11]} name=${t(`positions.${layout}`)} selected=${[row, column]}
+        onSelect=${(r, c) => setState({"positions.row": String(r), "positions.column": String(c)})}
+        describe=${(r, c) =>
+          t("positions.cell", {
+            position: r,
+            dimension: c,
+            formula: isFormula ? `${formulaText(layout, r + offset, c, width)} = ` : "",
+            value: short(table.at(r, c)),
+          })}
+      />
     <//>
-    <${Figure} name="position-similarity" title=${t("positions.near")} provenance=${trace.provenance} says=${t("positions.near_says", {row})}
-      table=${() => ({columns: [t("positions.distance"), t("positions.product")], rows: similar})}>
-      <${LineChart} series=${[{name: t("positions.product"), colour: headColour(0), points: similar}]} xTitle=${t("positions.distance")} name=${t("positions.near")} height=${220} />
-    <//>`;
+    <${Figure}
+      name="position-similarity" title=${t("positions.near")} provenance=${trace.provenance}
+      says=${t("positions.near_says", {row})}
+      table=${() => ({columns: [t("positions.distance"), t("positions.product")], rows: similar})}
+    >
+      <${LineChart}
+        series=${[{name: t("positions.product"), colour: headColour(0), points: similar}]}
+        xTitle=${t("positions.distance")} name=${t("positions.near")} height=${220}
+      />
+    <//>
+  `;
 }
 
 function formulaText(layout, position, dimension, width) {

@@ -15,16 +15,38 @@ export function SoftmaxView({trace, model, state}) {
   const {step} = state;
   const vocabulary = useData(`${model.id} vocabulary`, () => ofModel(model, "vocabulary/target"));
   const data = useData(`${trace.id} ${step} softmax`, () =>
-    Promise.all([site(trace, "decoder.output", {row: step}), site(trace, "logits", {row: step})]));
+    Promise.all([site(trace, "decoder.output", {row: step}), site(trace, "logits", {row: step})]),
+  );
   return html`
-    <div class="controls"><${StepSlider} state=${state} steps=${trace.tokens.fed_pieces.length} />
-      <span class="hint">${t("softmax.row", {fed: pieceName(trace.tokens.fed_pieces[step]), predicts: pieceName(trace.tokens.predicted_pieces[step])})}</span></div>
-    <${Waiting} data=${data}>${([vector, logits]) => html`
-      <${Figure} name="softmax-vector" title=${t("softmax.vector")} provenance=${trace.provenance} says=${t("softmax.vector_says", {n: vector.data.length})}
-        table=${() => ({columns: [t("softmax.dimension"), t("softmax.value")], rows: Array.from(vector.data, (value, i) => [i, value])})}>
-        <${Strip} values=${vector.data} name="decoder.output" width=${Math.min(vector.data.length * 6, 768)} height=${26} />
-      <//>
-      <${Waiting} data=${vocabulary}>${(pieces) => html`<${Bars} ...${{trace, model, state, vector: vector.data, logits: logits.data, pieces}} />`}<//>`}<//>`;
+    <div class="controls">
+      <${StepSlider} state=${state} steps=${trace.tokens.fed_pieces.length} />
+      <span class="hint">
+        ${t("softmax.row", {
+          fed: pieceName(trace.tokens.fed_pieces[step]),
+          predicts: pieceName(trace.tokens.predicted_pieces[step]),
+        })}
+      </span>
+    </div>
+    <${Waiting} data=${data}>
+      ${([vector, logits]) => html`
+        <${Figure}
+          name="softmax-vector" title=${t("softmax.vector")} provenance=${trace.provenance}
+          says=${t("softmax.vector_says", {n: vector.data.length})}
+          table=${() => ({
+            columns: [t("softmax.dimension"), t("softmax.value")],
+            rows: Array.from(vector.data, (value, i) => [i, value]),
+          })}
+        >
+          <${Strip}
+            values=${vector.data} name="decoder.output" width=${Math.min(vector.data.length * 6, 768)} height=${26}
+          />
+        <//>
+        <${Waiting} data=${vocabulary}>
+          ${(pieces) => html`<${Bars} ...${{trace, model, state, vector: vector.data, logits: logits.data, pieces}} />`}
+        <//>
+      `}
+    <//>
+  `;
 }
 
 function Bars({trace, model, state, vector, logits, pieces}) {
@@ -33,7 +55,10 @@ function Bars({trace, model, state, vector, logits, pieces}) {
   const probabilities = useMemo(() => softmax(logits.map((value) => value / temperature)), [logits, temperature]);
   const order = useMemo(() => ranking(logits), [logits]);
   const chosen = trace.tokens.predicted_ids[step];
-  const picked = state["softmax.id"] === undefined || state["softmax.id"] === "" ? chosen : Math.min(Number(state["softmax.id"]) || 0, logits.length - 1);
+  const picked =
+    state["softmax.id"] === undefined || state["softmax.id"] === ""
+      ? chosen
+      : Math.min(Number(state["softmax.id"]) || 0, logits.length - 1);
   const rows = order.slice(0, SHOWN);
   if (!rows.includes(picked)) rows.push(picked);
   const rank = order.indexOf(picked);
@@ -43,25 +68,56 @@ function Bars({trace, model, state, vector, logits, pieces}) {
   });
   const entropy = probabilities.reduce((sum, p) => sum - (p > 0 ? p * Math.log(p) : 0), 0);
   return html`
-    <${Figure} name="softmax" title=${t("softmax.figure")} provenance=${trace.provenance} table=${table} recompute=${() => byHand({model, vector, logits, pieces, picked})}
+    <${Figure}
+      name="softmax" title=${t("softmax.figure")} provenance=${trace.provenance} table=${table}
+      recompute=${() => byHand({model, vector, logits, pieces, picked})}
       says=${t("softmax.says", {pieces: logits.length, entropy: short(entropy, 3), even: short(Math.exp(entropy), 3)})}
-      caption=${temperature === 1 ? `${t("softmax.caption")} ${taught(model)}` : t("softmax.heated", {temperature: temperature.toFixed(2)})}>
+      caption=${
+        temperature === 1
+          ? `${t("softmax.caption")} ${taught(model)}`
+          : t("softmax.heated", {temperature: temperature.toFixed(2)})
+      }
+    >
       <div class="controls">
         <${Search} ...${{pieces, picked}} />
-        <label class="slider">${t("softmax.temperature")} <input type="range" min="0.1" max="3" step="0.05" value=${temperature} onInput=${(event) => setTemperature(Number(event.currentTarget.value))} /> <output>${temperature.toFixed(2)}</output></label>
+        <label class="slider">
+          ${t("softmax.temperature")} <input
+            type="range" min="0.1" max="3" step="0.05" value=${temperature}
+            onInput=${(event) => setTemperature(Number(event.currentTarget.value))}
+          /> <output>${temperature.toFixed(2)}</output>
+        </label>
       </div>
-      <p>${t("softmax.picked", {piece: pieceLabel(pieces[picked]), rank, logit: short(logits[picked]), probability: percent(probabilities[picked])})}</p>
-      <div class="bars with-logits" role="list">${rows.map((id) => html`
-        <div key=${id} role="listitem" class=${`${id === chosen ? "chosen" : ""} ${id === picked ? "picked" : ""}`}>
-          <bdi>${pieceLabel(pieces[id])}</bdi><span class="number">${short(logits[id])}</span>
-          <span class="bar"><i style=${{width: `${probabilities[id] * 100}%`}}></i></span><span class="number">${percent(probabilities[id])}</span>
-        </div>`)}</div>
-    <//>`;
+      <p>
+        ${t("softmax.picked", {
+          piece: pieceLabel(pieces[picked]),
+          rank,
+          logit: short(logits[picked]),
+          probability: percent(probabilities[picked]),
+        })}
+      </p>
+      <div class="bars with-logits" role="list">
+        ${rows.map(
+          (id) => html`
+            <div key=${id} role="listitem" class=${`${id === chosen ? "chosen" : ""} ${id === picked ? "picked" : ""}`}>
+              <bdi>${pieceLabel(pieces[id])}</bdi><span class="number">${short(logits[id])}</span>
+              <span class="bar"><i style=${{width: `${probabilities[id] * 100}%`}}></i></span>
+              <span class="number">${percent(probabilities[id])}</span>
+            </div>
+          `,
+        )}
+      </div>
+    <//>
+  `;
 }
 
 /** How sure training asked the model to be, where its targets were smoothed. */
 function taught({label_smoothing: epsilon, tokenizer}) {
-  return epsilon ? t("softmax.smoothing", {epsilon: percent(epsilon, 2), sure: percent(1 - epsilon + epsilon / tokenizer.target_size, 2)}) : "";
+  return epsilon
+    ? t("softmax.smoothing", {
+        epsilon: percent(epsilon, 2),
+        sure: percent(1 - epsilon + epsilon / tokenizer.target_size, 2),
+      })
+    : "";
 }
 
 /** Any piece of the vocabulary, found by a part of it or by its id. */
@@ -70,14 +126,36 @@ function Search({pieces, picked}) {
   const found = useMemo(() => {
     const wanted = text.trim();
     if (!wanted) return [];
-    const exact = pieces.flatMap((piece, id) => (pieceLabel(piece).replace(/^·/, "") === wanted || String(id) === wanted ? [id] : []));
+    const exact = pieces.flatMap((piece, id) =>
+      pieceLabel(piece).replace(/^·/, "") === wanted || String(id) === wanted ? [id] : [],
+    );
     const partly = pieces.flatMap((piece, id) => (piece.includes(wanted) && !exact.includes(id) ? [id] : []));
     return [...exact, ...partly].slice(0, 12);
   }, [text, pieces]);
   return html`
-    <label class="switch">${t("softmax.search")} <input type="search" value=${text} autocomplete="off" spellcheck=${false} onInput=${(event) => setText(event.currentTarget.value)} /></label>
-    ${text.trim() && html`<span class="choice" role="group" aria-label=${t("softmax.found")}>${found.length ? found.map((id) => html`
-      <button key=${id} aria-pressed=${id === picked} onClick=${() => setState({"softmax.id": String(id)})}><bdi>${pieceLabel(pieces[id])}</bdi></button>`) : t("softmax.none")}</span>`}`;
+    <label class="switch">
+      ${t("softmax.search")} <input
+        type="search" value=${text} autocomplete="off" spellcheck=${false}
+        onInput=${(event) => setText(event.currentTarget.value)}
+      />
+    </label>
+    ${
+      text.trim() &&
+      html`<span class="choice" role="group" aria-label=${t("softmax.found")}>
+        ${
+          found.length
+            ? found.map(
+                (id) => html`
+                  <button key=${id} aria-pressed=${id === picked} onClick=${() => setState({"softmax.id": String(id)})}>
+                    <bdi>${pieceLabel(pieces[id])}</bdi>
+                  </button>
+                `,
+              )
+            : t("softmax.none")
+        }
+      </span>`
+    }
+  `;
 }
 
 /** logit = decoder.output · the piece's row of the output matrix (+ bias), then softmax over all logits. */
@@ -89,10 +167,14 @@ async function byHand({model, vector, logits, pieces, picked}) {
   const total = logits.reduce((sum, value) => sum + Math.exp(value - product), 0);
   return {
     lines: [
-      ...terms.map((i) => ({text: t("softmax.term", {i, x: short(vector[i]), w: short(row[i])}), value: vector[i] * row[i]})),
+      ...terms.map((i) => ({
+        text: t("softmax.term", {i, x: short(vector[i]), w: short(row[i])}),
+        value: vector[i] * row[i],
+      })),
       {text: t("softmax.all_terms", {n: vector.length, piece: pieceLabel(pieces[picked])}), value: product},
       {text: t("softmax.divide"), value: 1 / total},
     ],
-    computed: product, shown: logits[picked],
+    computed: product,
+    shown: logits[picked],
   };
 }

@@ -14,10 +14,17 @@ const [BOX, PAD, GAP, STEM] = [30, 12, 16, 20];
 
 /** The boxes of one layer from below: [{kind, site, name}], in the order that the norm stands in. */
 function boxesOf(stack, layer, config) {
-  const names = stack === "encoder" ? ["self_attention", "feed_forward"] : ["self_attention", "cross_attention", "feed_forward"];
+  const names =
+    stack === "encoder" ? ["self_attention", "feed_forward"] : ["self_attention", "cross_attention", "feed_forward"];
   return names.flatMap((name) => {
     const inner = {kind: name, name, layer, stack, block: `${stack}.${layer}.${name}`};
-    const norm = {kind: "norm", name, layer, stack, text: t(config.norm_order === "pre" ? "stack.norm_pre" : "stack.norm")};
+    const norm = {
+      kind: "norm",
+      name,
+      layer,
+      stack,
+      text: t(config.norm_order === "pre" ? "stack.norm_pre" : "stack.norm"),
+    };
     return config.norm_order === "pre" ? [norm, inner] : [inner, norm];
   });
 }
@@ -41,7 +48,9 @@ export function StackView({trace, model}) {
   const layout = useMemo(() => layoutOf(model.config, room), [model, room]);
   const [said, say] = useState(null);
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const change = Object.fromEntries(Object.entries(changes.value ?? {}).map(([block, values]) => [block, mean(values)]));
+  const change = Object.fromEntries(
+    Object.entries(changes.value ?? {}).map(([block, values]) => [block, mean(values)]),
+  );
   const most = Math.max(...Object.values(change), 1e-9);
   const {num_encoder_layers: encoders, num_decoder_layers: decoders, norm_order: order} = model.config;
   const table = () => {
@@ -53,15 +62,40 @@ export function StackView({trace, model}) {
     };
   };
   return html`
-    <${Figure} name="stack" title=${t("stack.figure")} provenance=${trace.provenance} table=${table} caption=${t("stack.caption") + (changes.value ? ` ${t("stack.scale", {most: short(most, 3), least: short(Math.min(...Object.values(change)), 3)})}` : "")}
-      says=${t(`stack.says_${order}`, {encoders, decoders})}>
-      <div ref=${frame}><svg class=${room < 560 ? "stack narrow" : "stack"} width=${layout.width} height=${layout.height} viewBox=${`0 0 ${layout.width} ${layout.height}`} role="group" aria-label=${t("stack.figure")}>
-        <defs><marker id="arrowhead" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 L8 4 L0 8 z" /></marker></defs>
-        ${layout.stacks.map((one) => html`<${Stack} key=${one.stack} ...${{one, layout, model, change, most, say, trace}} />`)}
-        <${Memory} ...${{layout, config: model.config}} />
-      </svg></div>
-      <output class="matrix-says" aria-live="polite">${said ?? html`<span class="hint">${t("stack.hint")}</span>`}</output>
-    <//>`;
+    <${Figure}
+      name="stack" title=${t("stack.figure")} provenance=${trace.provenance} table=${table}
+      caption=${
+        t("stack.caption") +
+        (changes.value
+          ? ` ${t("stack.scale", {most: short(most, 3), least: short(Math.min(...Object.values(change)), 3)})}`
+          : "")
+      }
+      says=${t(`stack.says_${order}`, {encoders, decoders})}
+    >
+      <div ref=${frame}>
+        <svg
+          class=${room < 560 ? "stack narrow" : "stack"} width=${layout.width} height=${layout.height}
+          viewBox=${`0 0 ${layout.width} ${layout.height}`} role="group" aria-label=${t("stack.figure")}
+        >
+          <defs>
+            <marker
+              id="arrowhead" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"
+              orient="auto-start-reverse"
+            >
+              <path d="M0 0 L8 4 L0 8 z" />
+            </marker>
+          </defs>
+          ${layout.stacks.map(
+            (one) => html`<${Stack} key=${one.stack} ...${{one, layout, model, change, most, say, trace}} />`,
+          )}
+          <${Memory} ...${{layout, config: model.config}} />
+        </svg>
+      </div>
+      <output class="matrix-says" aria-live="polite">
+        ${said ?? html`<span class="hint">${t("stack.hint")}</span>`}
+      </output>
+    <//>
+  `;
 }
 
 function Stack({one, layout, model, change, most, say, trace}) {
@@ -71,7 +105,13 @@ function Stack({one, layout, model, change, most, say, trace}) {
   const middle = x + wide / 2;
   const isPre = model.config.norm_order === "pre";
   const end = top - (isPre ? BOX + 8 : 0);
-  const words = stack === "encoder" ? trace.source : trace.tokens.fed_pieces.map((piece) => piece.replaceAll("▁", " ")).join("").trim();
+  const words =
+    stack === "encoder"
+      ? trace.source
+      : trace.tokens.fed_pieces
+          .map((piece) => piece.replaceAll("▁", " "))
+          .join("")
+          .trim();
   const input = {kind: "input", stack, text: t(`stack.input_${stack}`), go: {view: "embeddings"}};
   return html`
     <g>
@@ -80,16 +120,42 @@ function Stack({one, layout, model, change, most, say, trace}) {
         const y = bottom - (layer + 1) * (tall + GAP) + GAP;
         return html`<g key=${layer}>
           <rect class="layer" x=${x} y=${y} width=${wide} height=${tall} rx="10" />
-          <text class="layer-number" x=${stack === "encoder" ? x - 6 : x + wide + 6} y=${y + tall / 2} dy="0.35em" text-anchor=${stack === "encoder" ? "end" : "start"}>${layer}</text>
-          ${boxesOf(stack, layer, model.config).map((box, i) => html`<${Box} key=${i} ...${{box, x: x + PAD, y: y + tall - PAD - (i + 1) * (BOX + 4) + 4, wide, change, most, say}} />`)}
+          <text
+            class="layer-number" x=${stack === "encoder" ? x - 6 : x + wide + 6} y=${y + tall / 2} dy="0.35em"
+            text-anchor=${stack === "encoder" ? "end" : "start"}
+          >
+            ${layer}
+          </text>
+          ${boxesOf(stack, layer, model.config).map(
+            (box, i) => html`
+              <${Box}
+                key=${i} ...${{box, x: x + PAD, y: y + tall - PAD - (i + 1) * (BOX + 4) + 4, wide, change, most, say}}
+              />
+            `,
+          )}
         </g>`;
       })}
-      ${isPre && html`<${Box} box=${{kind: "final_norm", stack, name: "final_norm", layer: depth}} x=${x + PAD} y=${top - BOX - 2} ...${{wide, change, most, say}} />`}
+      ${
+        isPre &&
+        html`<${Box}
+          box=${{kind: "final_norm", stack, name: "final_norm", layer: depth}} x=${x + PAD} y=${top - BOX - 2}
+          ...${{wide, change, most, say}}
+        />`
+      }
       <${Box} box=${input} x=${x + PAD} y=${bottom + 8} ...${{wide, change, most, say}} />
       <text class="words" x=${middle} y=${bottom + 56} text-anchor="middle">${cut(words, Math.floor(wide / 7))}</text>
-      ${stack === "decoder" && html`<${Box} box=${{kind: "output", stack, text: t("stack.output"), go: {view: "softmax"}}} x=${x + PAD} y=${end - STEM - BOX - 6} ...${{wide, change, most, say}} />`}
-      <text class="stack-name" x=${middle} y=${end - STEM - (stack === "decoder" ? BOX + 18 : 12)} text-anchor="middle">${t(`stack.${stack}s`)}</text>
-    </g>`;
+      ${
+        stack === "decoder" &&
+        html`<${Box}
+          box=${{kind: "output", stack, text: t("stack.output"), go: {view: "softmax"}}} x=${x + PAD}
+          y=${end - STEM - BOX - 6} ...${{wide, change, most, say}}
+        />`
+      }
+      <text class="stack-name" x=${middle} y=${end - STEM - (stack === "decoder" ? BOX + 18 : 12)} text-anchor="middle">
+        ${t(`stack.${stack}s`)}
+      </text>
+    </g>
+  `;
 }
 
 function goOf({kind, stack, layer, name, go}) {
@@ -108,12 +174,22 @@ function Box({box, x, y, wide, change, most, say}) {
   const sentence = value === undefined ? label : t("stack.changed", {block: box.block, value: short(value, 3)});
   const open = () => setState({...goOf(box), query: null, key: null});
   return html`
-    <g class=${`block ${box.kind}`} role="button" tabindex="0" aria-label=${box.block ? `${box.block}: ${label}` : `${box.stack} ${box.layer ?? ""} ${label}`} onClick=${open}
+    <g
+      class=${`block ${box.kind}`} role="button" tabindex="0"
+      aria-label=${box.block ? `${box.block}: ${label}` : `${box.stack} ${box.layer ?? ""} ${label}`} onClick=${open}
       onKeyDown=${(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), open())}
-      onPointerEnter=${() => say(sentence)} onPointerLeave=${() => say(null)} onFocus=${() => say(sentence)} onBlur=${() => say(null)}>
+      onPointerEnter=${() => say(sentence)} onPointerLeave=${() => say(null)} onFocus=${() => say(sentence)}
+      onBlur=${() => say(null)}
+    >
       <rect x=${x} y=${y} width=${wide - 2 * PAD} height=${BOX} rx="6" style=${colour ? {fill: css(colour)} : {}} />
-      <text x=${x + wide / 2 - PAD} y=${y + BOX / 2} dy="0.35em" text-anchor="middle" style=${colour ? {fill: inkOn(colour)} : {}}>${label}</text>
-    </g>`;
+      <text
+        x=${x + wide / 2 - PAD} y=${y + BOX / 2} dy="0.35em" text-anchor="middle"
+        style=${colour ? {fill: inkOn(colour)} : {}}
+      >
+        ${label}
+      </text>
+    </g>
+  `;
 }
 
 /** The encoder's output, which every decoder's cross-attention looks at. */
@@ -122,7 +198,18 @@ function Memory({layout, config}) {
   const top = layout.bottom - encoder.depth * (encoder.tall + GAP) - (config.norm_order === "pre" ? BOX + 8 : 0) - STEM;
   const between = (encoder.x + encoder.wide + decoder.x) / 2;
   const at = boxesOf("decoder", 0, config).findIndex(({kind}) => kind === "cross_attention");
-  const targets = Array.from({length: decoder.depth}, (_, layer) => layout.bottom - layer * (decoder.tall + GAP) - PAD - (at + 1) * (BOX + 4) + 4 + BOX / 2);
-  return html`<g class="memory"><path d=${`M${encoder.x + encoder.wide / 2} ${top} H${between} M${between} ${Math.min(top, ...targets)} V${Math.max(top, ...targets)}`} />
-    ${targets.map((y) => html`<line key=${y} x1=${between} x2=${decoder.x + PAD - 2} y1=${y} y2=${y} marker-end="url(#arrowhead)" />`)}</g>`;
+  const targets = Array.from(
+    {length: decoder.depth},
+    (_, layer) => layout.bottom - layer * (decoder.tall + GAP) - PAD - (at + 1) * (BOX + 4) + 4 + BOX / 2,
+  );
+  const across = `M${encoder.x + encoder.wide / 2} ${top} H${between} `;
+  const down = `M${between} ${Math.min(top, ...targets)} V${Math.max(top, ...targets)}`;
+  return html`<g class="memory">
+    <path d=${across + down} />
+    ${targets.map(
+      (y) => html`
+        <line key=${y} x1=${between} x2=${decoder.x + PAD - 2} y1=${y} y2=${y} marker-end="url(#arrowhead)" />
+      `,
+    )}
+  </g>`;
 }

@@ -15,24 +15,56 @@ const LEAST = 0.01; // a piece below it in every row has no column of its own in
 export function TargetsView({trace, model, state}) {
   const data = useData(model.has_training ? `${model.id} training` : null, () => ofModel(model, "training"));
   if (!model.has_training) return html`<p class="hint">${t("targets.nothing")}</p>`;
-  return html`<${Waiting} data=${data}>${(training) => (training.steps.length ? html`<${Probed} ...${{trace, model, state, training}} />` : html`<p class="hint">${t("targets.nothing")}</p>`)}<//>`;
+  return html`<${Waiting} data=${data}>
+    ${(training) =>
+      training.steps.length
+        ? html`<${Probed} ...${{trace, model, state, training}} />`
+        : html`<p class="hint">${t("targets.nothing")}</p>`}
+  <//>`;
 }
 
 function Probed({trace, model, state, training}) {
   const {steps, sentences} = training;
-  const index = state["targets.step"] === undefined ? steps.length - 1 : Math.min(Number(state["targets.step"]) || 0, steps.length - 1);
+  const index =
+    state["targets.step"] === undefined
+      ? steps.length - 1
+      : Math.min(Number(state["targets.step"]) || 0, steps.length - 1);
   const sentence = Math.min(Number(state["targets.sentence"]) || 0, sentences.length - 1);
   const step = steps[index];
   const data = useData(`${model.id} probe ${step}`, () => ofModel(model, `probes/${step}`));
   return html`
     <div class="controls">
-      <label class="switch">${t("targets.sentence")} <select value=${sentence} onChange=${(event) => setState({"targets.sentence": event.currentTarget.value})}>
-        ${sentences.map(({source}, i) => html`<option key=${i} value=${i}>${source}</option>`)}</select></label>
-      <label class="slider">${t("targets.step")} <input type="range" min="0" max=${steps.length - 1} value=${index} onInput=${(event) => setState({"targets.step": event.currentTarget.value})} /> <output>${step}</output></label>
-      <${Choice} label=${t("targets.rows")} value=${state["targets.rows"] === "one_hot" || !training.label_smoothing ? "one_hot" : "smoothed"}
-        options=${[["one_hot", t("targets.one_hot")], ...(training.label_smoothing ? [["smoothed", t("targets.smoothed", {epsilon: training.label_smoothing})]] : [])]} onChange=${(name) => setState({"targets.rows": name})} />
+      <label class="switch">
+        ${t("targets.sentence")} <select
+          value=${sentence} onChange=${(event) => setState({"targets.sentence": event.currentTarget.value})}
+        >
+          ${sentences.map(({source}, i) => html`<option key=${i} value=${i}>${source}</option>`)}
+        </select>
+      </label>
+      <label class="slider">
+        ${t("targets.step")} <input
+          type="range" min="0" max=${steps.length - 1} value=${index}
+          onInput=${(event) => setState({"targets.step": event.currentTarget.value})}
+        /> <output>${step}</output>
+      </label>
+      <${Choice}
+        label=${t("targets.rows")}
+        value=${state["targets.rows"] === "one_hot" || !training.label_smoothing ? "one_hot" : "smoothed"}
+        options=${[
+          ["one_hot", t("targets.one_hot")],
+          ...(training.label_smoothing
+            ? [["smoothed", t("targets.smoothed", {epsilon: training.label_smoothing})]]
+            : []),
+        ]}
+        onChange=${(name) => setState({"targets.rows": name})}
+      />
     </div>
-    <${Waiting} data=${data}>${(probes) => html`<${Rows} ...${{trace, model, state, training, pair: sentences[sentence], probe: probes[sentence], step}} />`}<//>`;
+    <${Waiting} data=${data}>
+      ${(probes) => html`
+        <${Rows} ...${{trace, model, state, training, pair: sentences[sentence], probe: probes[sentence], step}} />
+      `}
+    <//>
+  `;
 }
 
 /** The columns: every target piece, the most probable ones of the rows, and all the rest of the vocabulary in one. */
@@ -42,7 +74,10 @@ function rowsOf(pair, probe, model, smoothing) {
   probe.top_ids.forEach((row, i) => row.forEach((id, j) => names.set(id, probe.top_pieces[i][j])));
   const width = ids.length + 1;
   const vocabulary = model.tokenizer.target_size;
-  const [target, output] = [new Float32Array(pair.target_ids.length * width), new Float32Array(pair.target_ids.length * width)];
+  const [target, output] = [
+    new Float32Array(pair.target_ids.length * width),
+    new Float32Array(pair.target_ids.length * width),
+  ];
   probe.target_ids.forEach((id, row) => {
     const known = new Map(probe.top_ids[row].map((own, j) => [own, Math.exp(probe.top_log_probabilities[row][j])]));
     known.set(id, Math.exp(probe.target_log_probability[row]));
@@ -56,10 +91,15 @@ function rowsOf(pair, probe, model, smoothing) {
     output[row * width + ids.length] = Math.max(rest, 0);
     target[row * width + ids.length] = (smoothing * (vocabulary - ids.length)) / vocabulary;
   });
-  return {target, output, width, columns: [...ids.map((id) => pieceLabel(names.get(id) ?? String(id))), t("targets.rest")]};
+  return {
+    target,
+    output,
+    width,
+    columns: [...ids.map((id) => pieceLabel(names.get(id) ?? String(id))), t("targets.rest")],
+  };
 }
 
-/** What the pictures show of it: the right pieces, those with a share of LEAST in some row, and the sum of all others. */
+/** What the pictures show: the right pieces, those with a share of LEAST in some row, and the sum of all others. */
 function drawnOf({target, output, width, columns}, targets) {
   const height = output.length / width;
   const own = [];
@@ -69,12 +109,20 @@ function drawnOf({target, output, width, columns}, targets) {
     if (most >= LEAST) own.push(column);
   }
   const kept = new Set(own);
-  const narrowed = (values) => Float32Array.from({length: height * (own.length + 1)}, (_, i) => {
-    const [row, at] = [Math.floor(i / (own.length + 1)), i % (own.length + 1)];
-    if (at < own.length) return values[row * width + own[at]];
-    return values.subarray(row * width, (row + 1) * width).reduce((sum, value, column) => (kept.has(column) ? sum : sum + value), 0);
-  });
-  return {target: narrowed(target), output: narrowed(output), width: own.length + 1, columns: [...own, width - 1].map((column) => columns[column])};
+  const narrowed = (values) =>
+    Float32Array.from({length: height * (own.length + 1)}, (_, i) => {
+      const [row, at] = [Math.floor(i / (own.length + 1)), i % (own.length + 1)];
+      if (at < own.length) return values[row * width + own[at]];
+      return values
+        .subarray(row * width, (row + 1) * width)
+        .reduce((sum, value, column) => (kept.has(column) ? sum : sum + value), 0);
+    });
+  return {
+    target: narrowed(target),
+    output: narrowed(output),
+    width: own.length + 1,
+    columns: [...own, width - 1].map((column) => columns[column]),
+  };
 }
 
 /** The likelihood loss that smoothed targets ask for: with them, 0 is not the aim. */
@@ -93,17 +141,63 @@ function Rows({trace, model, state, training, pair, probe, step}) {
   const mean = loss.reduce((sum, value) => sum + value, 0) / loss.length;
   const right = probe.target_ids.filter((id, row) => probe.top_ids[row][0] === id).length;
   const counts = {shown: width - 1, tabled: all.width - 1, all: model.tokenizer.target_size, rest: t("targets.rest")};
-  const pictures = [["target-rows", t("targets.target"), "target", t("targets.target_says", counts)], ["output-rows", t("targets.output"), "output", t("targets.output_says", {step, right, all: rows.length})]];
-  const table = (values) => () => ({columns: [t("targets.position"), ...all.columns], rows: rows.map((piece, row) => [piece, ...values.subarray(row * all.width, (row + 1) * all.width)])});
+  const pictures = [
+    ["target-rows", t("targets.target"), "target", t("targets.target_says", counts)],
+    ["output-rows", t("targets.output"), "output", t("targets.output_says", {step, right, all: rows.length})],
+  ];
+  const table = (values) => () => ({
+    columns: [t("targets.position"), ...all.columns],
+    rows: rows.map((piece, row) => [piece, ...values.subarray(row * all.width, (row + 1) * all.width)]),
+  });
   return html`
-    <div class="side-by-side">${pictures.map(([name, title, side, says]) => html`
-      <${Figure} key=${name} name=${name} title=${title} says=${says} provenance=${trace.provenance} table=${table(all[side])}>
-        <${Matrix} values=${drawn[side]} shape=${[rows.length, width]} rows=${rows} columns=${columns} scale=${{kind: "sequential", most: 1}} cell=${[18, 20]} name=${title}
-          describe=${(row, column) => t("targets.cell", {row: rows[row], column: columns[column], value: percent(drawn[side][row * width + column])})} />
-      <//>`)}</div>
-    <${Figure} name="target-loss" title=${t("targets.loss")} says=${t("targets.loss_says", {mean: short(mean), perplexity: short(Math.exp(mean), 3)})} caption=${floorOf(training.label_smoothing, model)} provenance=${trace.provenance}
-      table=${() => ({columns: [t("targets.position"), t("word.probability"), t("targets.loss")], rows: rows.map((piece, i) => [piece, Math.exp(-loss[i]), loss[i]])})}
-      recompute=${() => ({lines: loss.map((value, i) => ({text: `−ln ${short(Math.exp(-value))}  (${rows[i]})`, value})), computed: mean, shown: Math.fround(mean)})}>
-      <div class="bars" role="list">${rows.map((piece, i) => html`<div key=${i} role="listitem"><bdi>${piece}</bdi><span class="bar"><i style=${{width: `${Math.min(loss[i] / Math.log(model.tokenizer.target_size), 1) * 100}%`}}></i></span><span class="number">${short(loss[i], 3)}</span></div>`)}</div>
-    <//>`;
+    <div class="side-by-side">
+      ${pictures.map(
+        ([name, title, side, says]) => html`
+          <${Figure}
+            key=${name} name=${name} title=${title} says=${says} provenance=${trace.provenance}
+            table=${table(all[side])}
+          >
+            <${Matrix}
+              values=${drawn[side]} shape=${[rows.length, width]} rows=${rows} columns=${columns}
+              scale=${{kind: "sequential", most: 1}} cell=${[18, 20]} name=${title}
+              describe=${(row, column) =>
+                t("targets.cell", {
+                  row: rows[row],
+                  column: columns[column],
+                  value: percent(drawn[side][row * width + column]),
+                })}
+            />
+          <//>
+        `,
+      )}
+    </div>
+    <${Figure}
+      name="target-loss" title=${t("targets.loss")}
+      says=${t("targets.loss_says", {mean: short(mean), perplexity: short(Math.exp(mean), 3)})}
+      caption=${floorOf(training.label_smoothing, model)} provenance=${trace.provenance}
+      table=${() => ({
+        columns: [t("targets.position"), t("word.probability"), t("targets.loss")],
+        rows: rows.map((piece, i) => [piece, Math.exp(-loss[i]), loss[i]]),
+      })}
+      recompute=${() => ({
+        lines: loss.map((value, i) => ({text: `−ln ${short(Math.exp(-value))}  (${rows[i]})`, value})),
+        computed: mean,
+        shown: Math.fround(mean),
+      })}
+    >
+      <div class="bars" role="list">
+        ${rows.map(
+          (piece, i) => html`
+            <div key=${i} role="listitem">
+              <bdi>${piece}</bdi>
+              <span class="bar">
+                <i style=${{width: `${Math.min(loss[i] / Math.log(model.tokenizer.target_size), 1) * 100}%`}}></i>
+              </span>
+              <span class="number">${short(loss[i], 3)}</span>
+            </div>
+          `,
+        )}
+      </div>
+    <//>
+  `;
 }

@@ -14,15 +14,41 @@ export function TranslateView({trace, model}) {
     rows: tokens.predicted_pieces.map((piece, i) => [i, piece, tokens.predicted_ids[i], probabilities[i]]),
   });
   return html`
-    <${Figure} name="black-box" title=${t("translate.figure")} provenance=${trace.provenance} table=${table}
-      says=${t("translate.says", {sources: tokens.source_pieces.length, targets: tokens.predicted_pieces.length, score: short(predictions.target_log_probability.reduce((sum, one) => sum + one, 0))})}>
+    <${Figure}
+      name="black-box" title=${t("translate.figure")} provenance=${trace.provenance} table=${table}
+      says=${t("translate.says", {
+        sources: tokens.source_pieces.length,
+        targets: tokens.predicted_pieces.length,
+        score: short(predictions.target_log_probability.reduce((sum, one) => sum + one, 0)),
+      })}
+    >
       <div class="black-box">
-        <${Chips} pieces=${tokens.source_pieces} words=${tokens.source_words} side="source" name=${t("sentence.source")} />
-        <div class="box"><span>${model.name}</span><small>${t("translate.layers", {encoder: model.config.num_encoder_layers, decoder: model.config.num_decoder_layers})}</small></div>
-        <${Chips} pieces=${tokens.predicted_pieces} words=${tokens.target_words} side="target" name=${t("sentence.translation")}
-          notes=${probabilities.map((p) => percent(p))} onSelect=${(step) => setState({view: "decoder", step})} />
+        <${Chips}
+          pieces=${tokens.source_pieces} words=${tokens.source_words} side="source" name=${t("sentence.source")}
+        />
+        <div class="box">
+          <span>${model.name}</span>
+          <small>
+            ${t("translate.layers", {
+              encoder: model.config.num_encoder_layers,
+              decoder: model.config.num_decoder_layers,
+            })}
+          </small>
+        </div>
+        <${Chips}
+          pieces=${tokens.predicted_pieces} words=${tokens.target_words} side="target" name=${t("sentence.translation")}
+          notes=${probabilities.map((p) => percent(p))} onSelect=${(step) => setState({view: "decoder", step})}
+        />
       </div>
     <//>
-    <p class="examples"><span>${t("translate.examples")}</span> ${model.examples.map((text) => html`
-      <button key=${text} onClick=${() => setState({source: text, target: "", query: null, key: null, step: 0})}><bdi dir="auto">${text}</bdi></button>`)}</p>`;
+    <p class="examples">
+      <span>${t("translate.examples")}</span> ${model.examples.map(
+        (text) => html`
+          <button key=${text} onClick=${() => setState({source: text, target: "", query: null, key: null, step: 0})}>
+            <bdi dir="auto">${text}</bdi>
+          </button>
+        `,
+      )}
+    </p>
+  `;
 }

@@ -1,5 +1,5 @@
 // The atlas: every head of every layer at a glance, for the three uses of attention.
-import {html, useEffect, useLayoutEffect, useMemo, useRef, useState} from "pellucid/ui";
+import {html, useLayoutEffect, useMemo, useRef, useState} from "pellucid/ui";
 import {ofTrace, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {short} from "pellucid/numbers";
@@ -19,17 +19,32 @@ export function AtlasView({trace, state}) {
   const atlas = useData(`${trace.id} atlas`, () => ofTrace(trace, "atlas"));
   const order = ORDERS.includes(state["atlas.order"]) ? state["atlas.order"] : "place";
   return html`
-    <div class="controls"><${Choice} label=${t("atlas.order")} value=${order} options=${ORDERS.map((name) => [name, t(`atlas.${name}`)])}
-      onChange=${(value) => setState({"atlas.order": value === "place" ? "" : value})} /></div>
-    <${Waiting} data=${heads}>${(facts) => html`<${Waiting} data=${atlas}>${(octets) => html`
-      ${KINDS.map((kind) => html`<${Sheet} key=${kind} ...${{trace, state, kind, order, facts, octets}} />`)}`}<//>`}<//>`;
+    <div class="controls">
+      <${Choice}
+        label=${t("atlas.order")} value=${order} options=${ORDERS.map((name) => [name, t(`atlas.${name}`)])}
+        onChange=${(value) => setState({"atlas.order": value === "place" ? "" : value})}
+      />
+    </div>
+    <${Waiting} data=${heads}>
+      ${(facts) => html`
+        <${Waiting} data=${atlas}>
+          ${(octets) => html`
+            ${KINDS.map((kind) => html`<${Sheet} key=${kind} ...${{trace, state, kind, order, facts, octets}} />`)}
+          `}
+        <//>
+      `}
+    <//>
+  `;
 }
 
 /** Where the thumbnails of a kind begin in the octets of all of them. */
 function partOf(kind, facts, octets) {
   let start = 0;
   for (const name of KINDS) {
-    const {heads, side: [rows, columns]} = facts[longKind(name)];
+    const {
+      heads,
+      side: [rows, columns],
+    } = facts[longKind(name)];
     const size = heads.length * heads[0].length * rows * columns;
     if (name === kind) return {bytes: octets.data.subarray(start, start + size), rows, columns, heads};
     start += size;
@@ -41,7 +56,10 @@ function partOf(kind, facts, octets) {
 function arranged(heads, order) {
   const all = heads.flatMap((layer, l) => layer.map((facts, head) => ({layer: l, head, ...facts})));
   const across = heads[0].length;
-  const sorted = order === "place" ? all : [...all].sort((a, b) => (order === "entropy" ? a.entropy - b.entropy : b[order] - a[order]));
+  const sorted =
+    order === "place"
+      ? all
+      : [...all].sort((a, b) => (order === "entropy" ? a.entropy - b.entropy : b[order] - a[order]));
   return {across, cells: sorted.map((cell, i) => ({...cell, row: Math.floor(i / across), column: i % across}))};
 }
 
@@ -55,48 +73,129 @@ function Sheet({trace, state, kind, order, facts, octets}) {
   const width = Math.min(Math.max(Math.floor((room - LABEL - 4) / across) - GAP, SMALLEST), LARGEST);
   const height = Math.round(width * Math.min(Math.max(rows / columns, 0.5), 1.5));
   const size = {width: across * (width + GAP), height: Math.ceil(cells.length / across) * (height + GAP)};
-  useLayoutEffect(() => draw(canvas.current, {bytes, rows, columns, cells, across, width, height, heads}), [bytes, cells, theme, width, height]);
+  useLayoutEffect(
+    () => draw(canvas.current, {bytes, rows, columns, cells, across, width, height, heads}),
+    [bytes, cells, theme, width, height],
+  );
   const cellAt = (row, column) => cells.find((cell) => cell.row === row && cell.column === column);
-  const open = (cell) => cell && setState({view: "links", kind, layer: cell.layer, heads: [cell.head], query: null, key: null});
+  const open = (cell) =>
+    cell && setState({view: "links", kind, layer: cell.layer, heads: [cell.head], query: null, key: null});
   const fromPointer = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
-    return cellAt(Math.floor((event.clientY - box.top) / (height + GAP)), Math.floor((event.clientX - box.left) / (width + GAP)));
+    return cellAt(
+      Math.floor((event.clientY - box.top) / (height + GAP)),
+      Math.floor((event.clientX - box.left) / (width + GAP)),
+    );
   };
   const onKey = (event) => {
     const now = active ?? cells[0];
-    const [down, right] = {ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1]}[event.key] ?? [0, 0];
+    const [down, right] = {ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1]}[event.key] ?? [
+      0, 0,
+    ];
     if (down || right) setActive(cellAt(now.row + down, now.column + right) ?? now);
     else if (event.key === "Enter" || event.key === " ") open(now);
     else return;
     event.preventDefault();
   };
-  const say = (cell) => t("atlas.says", {kind: t(`kind.${kind}`), layer: cell.layer, head: cell.head, label: cell.label ? labelText(cell.label) : t("atlas.no_label"), entropy: short(cell.entropy, 3), diagonality: short(cell.diagonality, 3)});
+  const say = (cell) =>
+    t("atlas.says", {
+      kind: t(`kind.${kind}`),
+      layer: cell.layer,
+      head: cell.head,
+      label: cell.label ? labelText(cell.label) : t("atlas.no_label"),
+      entropy: short(cell.entropy, 3),
+      diagonality: short(cell.diagonality, 3),
+    });
   const table = () => ({
-    columns: [t("pick.layer"), t("links.head"), t("atlas.label"), t("atlas.entropy"), t("atlas.diagonality"), t("atlas.to_end")],
+    columns: [
+      t("pick.layer"),
+      t("links.head"),
+      t("atlas.label"),
+      t("atlas.entropy"),
+      t("atlas.diagonality"),
+      t("atlas.to_end"),
+    ],
     rows: cells.map((cell) => [cell.layer, cell.head, cell.label, cell.entropy, cell.diagonality, cell.to_end]),
   });
   const isByPlace = order === "place";
   return html`
-    <${Figure} frame=${frame} name=${`atlas-${kind}`} title=${t(`kind.${kind}`)} table=${table} provenance=${trace.provenance} says=${t("atlas.sheet", {layers: heads.length, heads: heads[0].length})}>
-      <div class="atlas" role="grid" tabindex="0" aria-label=${t(`kind.${kind}`)} aria-rowcount=${Math.ceil(cells.length / across)} aria-colcount=${across} onKeyDown=${onKey} onBlur=${() => setActive(null)}
-        style=${{paddingLeft: isByPlace ? `${LABEL}px` : 0, paddingTop: isByPlace ? `${LABEL}px` : 0, width: `${size.width + (isByPlace ? LABEL : 0)}px`}}>
-        <canvas ref=${canvas} aria-hidden="true" style=${{width: `${size.width}px`, height: `${size.height}px`}} onPointerMove=${(event) => setActive(fromPointer(event) ?? null)}
-          onPointerLeave=${() => setActive(null)} onClick=${(event) => open(fromPointer(event))}></canvas>
+    <${Figure}
+      frame=${frame} name=${`atlas-${kind}`} title=${t(`kind.${kind}`)} table=${table} provenance=${trace.provenance}
+      says=${t("atlas.sheet", {layers: heads.length, heads: heads[0].length})}
+    >
+      <div
+        class="atlas" role="grid" tabindex="0" aria-label=${t(`kind.${kind}`)}
+        aria-rowcount=${Math.ceil(cells.length / across)} aria-colcount=${across} onKeyDown=${onKey}
+        onBlur=${() => setActive(null)}
+        style=${{
+          paddingLeft: isByPlace ? `${LABEL}px` : 0,
+          paddingTop: isByPlace ? `${LABEL}px` : 0,
+          width: `${size.width + (isByPlace ? LABEL : 0)}px`,
+        }}
+      >
+        <canvas
+          ref=${canvas} aria-hidden="true" style=${{width: `${size.width}px`, height: `${size.height}px`}}
+          onPointerMove=${(event) => setActive(fromPointer(event) ?? null)} onPointerLeave=${() => setActive(null)}
+          onClick=${(event) => open(fromPointer(event))}
+        ></canvas>
         <svg class="matrix-axes" width=${size.width + LABEL} height=${size.height + LABEL} aria-hidden="true">
-          ${isByPlace && heads.map((_, layer) => html`<text class="label" x=${LABEL - 8} y=${LABEL + layer * (height + GAP) + height / 2} text-anchor="end" dy="0.35em">${layer}</text>`)}
-          ${isByPlace && heads[0].map((_, head) => html`<text class="label" x=${LABEL + head * (width + GAP) + width / 2} y=${LABEL - 8} text-anchor="middle">${head}</text>`)}
-          ${[active, cells.find((cell) => kind === state.kind && cell.layer === state.layer && state.heads[0] === cell.head)].map((cell, i) => cell && html`
-            <rect key=${i} class=${`frame ${i ? "pinned" : "hovered"}`} x=${(isByPlace ? LABEL : 0) + cell.column * (width + GAP) - 2} y=${(isByPlace ? LABEL : 0) + cell.row * (height + GAP) - 2} width=${width + 4} height=${height + 4} />`)}
+          ${
+            isByPlace &&
+            heads.map(
+              (_, layer) => html`
+                <text
+                  class="label" x=${LABEL - 8} y=${LABEL + layer * (height + GAP) + height / 2} text-anchor="end"
+                  dy="0.35em"
+                >
+                  ${layer}
+                </text>
+              `,
+            )
+          }
+          ${
+            isByPlace &&
+            heads[0].map(
+              (_, head) => html`
+                <text class="label" x=${LABEL + head * (width + GAP) + width / 2} y=${LABEL - 8} text-anchor="middle">
+                  ${head}
+                </text>
+              `,
+            )
+          }
+          ${[
+            active,
+            cells.find((cell) => kind === state.kind && cell.layer === state.layer && state.heads[0] === cell.head),
+          ].map(
+            (cell, i) =>
+              cell &&
+              html`
+                <rect
+                  key=${i} class=${`frame ${i ? "pinned" : "hovered"}`}
+                  x=${(isByPlace ? LABEL : 0) + cell.column * (width + GAP) - 2}
+                  y=${(isByPlace ? LABEL : 0) + cell.row * (height + GAP) - 2} width=${width + 4} height=${height + 4}
+                />
+              `,
+          )}
         </svg>
-        <div role="row" class="unseen" aria-rowindex=${(active?.row ?? 0) + 1}><span role="gridcell" aria-colindex=${(active?.column ?? 0) + 1}>${active ? say(active) : t("atlas.keys")}</span></div>
+        <div role="row" class="unseen" aria-rowindex=${(active?.row ?? 0) + 1}>
+          <span role="gridcell" aria-colindex=${(active?.column ?? 0) + 1}>
+            ${active ? say(active) : t("atlas.keys")}
+          </span>
+        </div>
       </div>
-      <output class="matrix-says" aria-live="polite">${active ? say(active) : html`<span class="hint">${t("atlas.hint")}</span>`}</output>
-    <//>`;
+      <output class="matrix-says" aria-live="polite">
+        ${active ? say(active) : html`<span class="hint">${t("atlas.hint")}</span>`}
+      </output>
+    <//>
+  `;
 }
 
 function draw(canvas, {bytes, rows, columns, cells, across, width, height}) {
   const scale = Math.max(globalThis.devicePixelRatio ?? 1, 1);
-  [canvas.width, canvas.height] = [across * (width + GAP) * scale, Math.ceil(cells.length / across) * (height + GAP) * scale];
+  [canvas.width, canvas.height] = [
+    across * (width + GAP) * scale,
+    Math.ceil(cells.length / across) * (height + GAP) * scale,
+  ];
   const context = canvas.getContext("2d");
   context.scale(scale, scale);
   context.imageSmoothingEnabled = false;

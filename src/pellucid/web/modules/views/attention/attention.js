@@ -8,7 +8,20 @@ import {ranking, short} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
-import {Formula, Pickers, Symbol, WordPicker, headOf, loadRow, numbers, quoted, rowKey, rowName, rowOf, stripWidth} from "pellucid/views/attention/parts";
+import {
+  Formula,
+  Pickers,
+  Symbol,
+  WordPicker,
+  headOf,
+  loadRow,
+  numbers,
+  quoted,
+  rowKey,
+  rowName,
+  rowOf,
+  stripWidth,
+} from "pellucid/views/attention/parts";
 import {Context, Products} from "pellucid/views/attention/products";
 import {Scores} from "pellucid/views/attention/scores";
 import {projection, scaleOf} from "pellucid/views/attention/sums";
@@ -35,8 +48,12 @@ function Steps({one, model, state}) {
     <${Scores} ...${{one, state, pinned, looked}} />
     ${pinned !== null && html`<${Products} key=${pinned} ...${{one, state, at: pinned}} />`}
     <${Context} ...${{one, state}} />
-    <p class="hint">${t("attention.on")} <button onClick=${() => setState({view: "matrices", query: one.query})}>${t("attention.as_matrices")}</button>
-      <button onClick=${() => setState({view: "heads", query: one.query})}>${t("attention.all_heads")}</button></p>
+    <p class="hint">
+      ${t("attention.on")} <button onClick=${() => setState({view: "matrices", query: one.query})}>
+        ${t("attention.as_matrices")}
+      </button>
+      <button onClick=${() => setState({view: "heads", query: one.query})}>${t("attention.all_heads")}</button>
+    </p>
   </div>`;
 }
 
@@ -53,7 +70,9 @@ function Vectors({one, model, state, other}) {
   const {kind, layer, head, query, labels, inputs, trace} = one;
   const [frame, room] = useWidth(460);
   const isSame = kind !== "cross" && other === query;
-  const memory = useData(isSame ? null : `${trace.id} ${inputs.memory} ${other}`, () => site(trace, inputs.memory, {row: other}));
+  const memory = useData(isSame ? null : `${trace.id} ${inputs.memory} ${other}`, () =>
+    site(trace, inputs.memory, {row: other}),
+  );
   const y = isSame ? one.x : memory.value?.data;
   const vectors = {q: one.q, k: one.keys.part(other).data, v: one.values.part(other).data};
   const [letter, index] = cellOf(state, one.q.length);
@@ -61,40 +80,94 @@ function Vectors({one, model, state, other}) {
   const looked = pieceText(labels.columns[other]);
   const recompute = async () => {
     const name = `${one.parameters}.${LETTERS[letter]}`;
-    const input = letter === "q" ? one.x : (isSame ? one.x : (await site(trace, inputs.memory, {row: other})).data);
-    const [matrix, bias] = await Promise.all(["weight", "bias"].map((part) => weights(model, `${name}.${part}`, {head})));
-    return projection(input, matrix.data, bias.data, index, {input: letter === "q" || isSame ? "x" : "y", weight: `W_${letter}`, bias: `b_${letter}`}, vectors[letter][index]);
+    const input = letter === "q" ? one.x : isSame ? one.x : (await site(trace, inputs.memory, {row: other})).data;
+    const [matrix, bias] = await Promise.all(
+      ["weight", "bias"].map((part) => weights(model, `${name}.${part}`, {head})),
+    );
+    return projection(
+      input,
+      matrix.data,
+      bias.data,
+      index,
+      {input: letter === "q" || isSame ? "x" : "y", weight: `W_${letter}`, bias: `b_${letter}`},
+      vectors[letter][index],
+    );
   };
   const table = async () => {
-    const inputOf = async (own) => (own === "y" ? (await site(trace, inputs.memory, {row: other})).data : own === "x" ? one.x : vectors[own]);
+    const inputOf = async (own) =>
+      own === "y" ? (await site(trace, inputs.memory, {row: other})).data : own === "x" ? one.x : vectors[own];
     const names = ["x", ...(isSame ? [] : ["y"]), "q", "k", "v"];
     const columns = await Promise.all(names.map(inputOf));
-    return {columns: [t("attention.dimension"), ...names], rows: Array.from(one.x, (_, i) => [i, ...columns.map((column) => column[i] ?? "")])};
+    return {
+      columns: [t("attention.dimension"), ...names],
+      rows: Array.from(one.x, (_, i) => [i, ...columns.map((column) => column[i] ?? "")]),
+    };
   };
   const {most} = scaleOf(...Object.values(vectors));
   const result = (name) => ({
-    letter: name, name, of: name === "q" ? asks : looked, values: vectors[name], formula: `${name === "q" || isSame ? "x" : "y"} W_${name} + b_${name}`,
-    selected: letter === name ? index : null, most, room,
+    letter: name,
+    name,
+    of: name === "q" ? asks : looked,
+    values: vectors[name],
+    formula: `${name === "q" || isSame ? "x" : "y"} W_${name} + b_${name}`,
+    selected: letter === name ? index : null,
+    most,
+    room,
   });
-  const says = t(isSame ? "attention.vectors_says_own" : "attention.vectors_says", {asks: rowName(one, query), looked: quoted(labels.columns[other]), width: one.x.length, head, d: one.q.length});
+  const says = t(isSame ? "attention.vectors_says_own" : "attention.vectors_says", {
+    asks: rowName(one, query),
+    looked: quoted(labels.columns[other]),
+    width: one.x.length,
+    head,
+    d: one.q.length,
+  });
   return html`
-    <${Figure} frame=${frame} name="attention-vectors" subject=${`${rowKey(trace, kind, layer, head, query)} ${other} ${letter}${index}`} title=${t("attention.vectors")} says=${says} provenance=${trace.provenance} table=${table} recompute=${recompute}
-      caption=${t("attention.vectors_caption", {letter, index, entry: inputs.queries, parameters: one.parameters})}>
+    <${Figure}
+      frame=${frame} name="attention-vectors"
+      subject=${`${rowKey(trace, kind, layer, head, query)} ${other} ${letter}${index}`} title=${t("attention.vectors")}
+      says=${says} provenance=${trace.provenance} table=${table} recompute=${recompute}
+      caption=${t("attention.vectors_caption", {letter, index, entry: inputs.queries, parameters: one.parameters})}
+    >
       <div class="asks-and-answers">
-        <div class="vectors"><p class="caption">${t("attention.asks", {piece: quoted(labels.rows[query])})}</p>
-          <${Vector} letter="x" of=${asks} values=${one.x} room=${room} /><${Vector} ...${result("q")} />${isSame && ["k", "v"].map((own) => html`<${Vector} key=${own} ...${result(own)} />`)}</div>
-        ${!isSame && html`<div class="vectors"><p class="caption">${t("attention.answers", {piece: quoted(labels.columns[other])})}</p>
-          ${y ? html`<${Vector} letter="y" of=${looked} values=${y} room=${room} />` : html`<${Waiting} data=${memory}>${() => null}<//>`}
-          ${["k", "v"].map((own) => html`<${Vector} key=${own} ...${result(own)} />`)}</div>`}
+        <div class="vectors">
+          <p class="caption">${t("attention.asks", {piece: quoted(labels.rows[query])})}</p>
+          <${Vector} letter="x" of=${asks} values=${one.x} room=${room} /><${Vector} ...${result("q")} />
+          ${isSame && ["k", "v"].map((own) => html`<${Vector} key=${own} ...${result(own)} />`)}
+        </div>
+        ${
+          !isSame &&
+          html`<div class="vectors">
+            <p class="caption">${t("attention.answers", {piece: quoted(labels.columns[other])})}</p>
+            ${
+              y
+                ? html`<${Vector} letter="y" of=${looked} values=${y} room=${room} />`
+                : html`<${Waiting} data=${memory}>${() => null}<//>`
+            }
+            ${["k", "v"].map((own) => html`<${Vector} key=${own} ...${result(own)} />`)}
+          </div>`
+        }
       </div>
-    <//>`;
+    <//>
+  `;
 }
 
 function Vector({letter, of, values, formula, name, selected, most, room}) {
   return html`<div class=${name ? "vector result" : "vector"}>
-    <p class="vector-name"><${Symbol} letter=${letter} of=${of} />${formula && html` <span class="formula">= <${Formula} text=${formula} /></span>`} <small>${numbers(values.length)}</small></p>
-    <${Strip} values=${values} most=${most} height=${name ? 24 : 18} width=${stripWidth(values.length, name ? room - 20 : room)} name=${`${letter} ${of}`} selected=${selected ?? null}
-      onSelect=${name && ((i) => setState({"attention.cell": `${name}${i}`}))} describe=${(i) => `${letter}[${i}] = ${short(values[i])}`} />
+    <p class="vector-name">
+      <${Symbol} letter=${letter} of=${of} />
+      ${
+        formula &&
+        html` <span class="formula">
+            = <${Formula} text=${formula} />
+          </span>
+        `
+      } <small>${numbers(values.length)}</small>
+    </p>
+    <${Strip}
+      values=${values} most=${most} height=${name ? 24 : 18} width=${stripWidth(values.length, name ? room - 20 : room)}
+      name=${`${letter} ${of}`} selected=${selected ?? null}
+      onSelect=${name && ((i) => setState({"attention.cell": `${name}${i}`}))}
+      describe=${(i) => `${letter}[${i}] = ${short(values[i])}`}
+    />
   </div>`;
 }
-

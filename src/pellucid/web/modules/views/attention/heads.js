@@ -32,18 +32,26 @@ export function HeadsView({trace, model, state}) {
   </div>`;
 }
 
-/** The attention of every head of a layer, [heads, rows, columns], and what each does; of long sentences the small pictures. */
+/** The attention of every head of a layer, [heads, rows, columns], and its facts; small pictures for long sentences. */
 async function loadPictures({trace, model, kind, layer}) {
   const {rows, columns} = labelsOf(kind, trace.tokens);
   const facts = await ofTrace(trace, "heads");
   const own = facts[longKind(kind)];
   const {num_heads: heads} = model.config;
   const isWhole = heads * rows.length * columns.length <= MOST_CELLS;
-  const values = isWhole ? (await site(trace, `${place(kind, layer)}.weights`)).data : await fromAtlas({trace, model, facts, kind, layer});
+  const values = isWhole
+    ? (await site(trace, `${place(kind, layer)}.weights`)).data
+    : await fromAtlas({trace, model, facts, kind, layer});
   const shape = isWhole ? [rows.length, columns.length] : own.side;
   const size = shape[0] * shape[1];
   return {
-    kind, layer, isWhole, shape, scale: {kind: "sequential", most: isWhole ? 1 : 255}, facts: own.heads[layer], labels: {rows, columns},
+    kind,
+    layer,
+    isWhole,
+    shape,
+    scale: {kind: "sequential", most: isWhole ? 1 : 255},
+    facts: own.heads[layer],
+    labels: {rows, columns},
     heads: Array.from({length: heads}, (_, head) => values.subarray(head * size, (head + 1) * size)),
   };
 }
@@ -60,16 +68,29 @@ async function fromAtlas({trace, model, facts, kind, layer}) {
 /** One row before and after W_O: the contexts of all heads side by side, and the output. */
 async function loadOutput({trace, model, kind, layer, query}) {
   const at = place(kind, layer);
-  const [concatenated, output] = await Promise.all(["concatenated", "output"].map((name) => site(trace, `${at}.${name}`, {row: query})));
+  const [concatenated, output] = await Promise.all(
+    ["concatenated", "output"].map((name) => site(trace, `${at}.${name}`, {row: query})),
+  );
   return {
-    trace, kind, layer, query, at, labels: labelsOf(kind, trace.tokens), numHeads: model.config.num_heads, parameters: parameters(kind, layer),
-    concatenated: concatenated.data, output: output.data,
+    trace,
+    kind,
+    layer,
+    query,
+    at,
+    labels: labelsOf(kind, trace.tokens),
+    numHeads: model.config.num_heads,
+    parameters: parameters(kind, layer),
+    concatenated: concatenated.data,
+    output: output.data,
   };
 }
 
 /** The same, and what each head and the bias add to the output. */
 async function loadShares(what) {
-  const [row, vectors] = await Promise.all([loadOutput(what), ofTrace(what.trace, `shares/${place(what.kind, what.layer)}`, {row: what.query})]);
+  const [row, vectors] = await Promise.all([
+    loadOutput(what),
+    ofTrace(what.trace, `shares/${place(what.kind, what.layer)}`, {row: what.query}),
+  ]);
   const parts = rowsOf(vectors);
   return {...row, shares: parts.slice(0, -1), bias: parts.at(-1)};
 }
@@ -84,7 +105,14 @@ function Pictures({own, state, trace, query}) {
     const [rows, columns] = [labels.rows.length, labels.columns.length];
     const all = await site(trace, `${place(kind, own.layer)}.weights`);
     return {
-      columns: [t("heads.head"), t("heads.row"), t("heads.row_piece"), t("heads.column"), t("heads.column_piece"), t("attention.weight")],
+      columns: [
+        t("heads.head"),
+        t("heads.row"),
+        t("heads.row_piece"),
+        t("heads.column"),
+        t("heads.column_piece"),
+        t("attention.weight"),
+      ],
       rows: Array.from(all.data, (value, i) => {
         const [row, column] = [Math.floor(i / columns) % rows, i % columns];
         return [Math.floor(i / (rows * columns)), row, labels.rows[row], column, labels.columns[column], value];
@@ -92,23 +120,48 @@ function Pictures({own, state, trace, query}) {
     };
   };
   const sharpest = ranking(facts.map(({entropy}) => -entropy))[0];
+  const pooled = isWhole ? "" : t("heads.pooled", {rows: shape[0], columns: shape[1]});
   return html`
-    <${Figure} frame=${frame} name="heads-attention" title=${t("heads.attention", {layer: own.layer})} provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${kind} ${own.layer}`}
+    <${Figure}
+      frame=${frame} name="heads-attention" title=${t("heads.attention", {layer: own.layer})}
+      provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${kind} ${own.layer}`}
       says=${t("heads.attention_says", {n: heads.length, head: sharpest, entropy: short(facts[sharpest].entropy, 3)})}
-      caption=${`${t("heads.attention_caption")} ${isWhole ? "" : t("heads.pooled", {rows: shape[0], columns: shape[1]})}`}>
-      <div class="small-multiples" style=${{gridTemplateColumns: `repeat(${across}, ${size + AROUND}px)`}}>${heads.map((values, one) => html`
-        <button key=${one} type="button" class="small-multiple" aria-pressed=${one === head} onClick=${() => setState({heads: [one]})} aria-label=${`${t("heads.head")} ${one}. ${label(facts[one])}`}>
-          <span class="head-mark" style=${{background: headColour(one)}}></span><b>${one}</b>
-          <span class="with-row"><${Thumbnail} values=${values} shape=${shape} scale=${scale} size=${size} height=${height} label=${`${t("heads.head")} ${one}`} />
-            <span class="row-mark" style=${{top: `${(query / labels.rows.length) * height}px`, height: `${Math.max(height / labels.rows.length, 2)}px`}}></span></span>
-          <small>${label(facts[one])}</small>
-        </button>`)}</div>
-    <//>`;
+      caption=${`${t("heads.attention_caption")} ${pooled}`}
+    >
+      <div class="small-multiples" style=${{gridTemplateColumns: `repeat(${across}, ${size + AROUND}px)`}}>
+        ${heads.map(
+          (values, one) => html`
+            <button
+              key=${one} type="button" class="small-multiple" aria-pressed=${one === head}
+              onClick=${() => setState({heads: [one]})} aria-label=${`${t("heads.head")} ${one}. ${label(facts[one])}`}
+            >
+              <span class="head-mark" style=${{background: headColour(one)}}></span><b>${one}</b>
+              <span class="with-row">
+                <${Thumbnail}
+                  values=${values} shape=${shape} scale=${scale} size=${size} height=${height}
+                  label=${`${t("heads.head")} ${one}`}
+                />
+                <span
+                  class="row-mark"
+                  style=${{
+                    top: `${(query / labels.rows.length) * height}px`,
+                    height: `${Math.max(height / labels.rows.length, 2)}px`,
+                  }}
+                ></span>
+              </span>
+              <small>${label(facts[one])}</small>
+            </button>
+          `,
+        )}
+      </div>
+    <//>
+  `;
 }
 
-const [AROUND, BETWEEN, SMALLEST, LARGEST] = [22, 13, 120, 180]; // pixels: padding and border of a button, the gap, the pictures
+// In pixels: padding and border of a button, the gap, the pictures.
+const [AROUND, BETWEEN, SMALLEST, LARGEST] = [22, 13, 120, 180];
 
-/** How many stand in a line, and how wide each picture is: lines as long as fit and all of one length, where that is not half empty. */
+/** Pictures per line and their width: the longest lines that fit, equally long unless that leaves them half empty. */
 function gridOf(n, room) {
   const sizeOf = (across) => Math.floor((room - (across - 1) * BETWEEN) / across) - AROUND;
   const all = Array.from({length: n}, (_, i) => n - i);
@@ -119,7 +172,8 @@ function gridOf(n, room) {
   return {across, size: Math.min(Math.max(sizeOf(across), 80), LARGEST)};
 }
 
-const label = ({label: name, entropy}) => (name ? t(`heads.label.${name.replaceAll(" ", "_")}`) : t("heads.entropy", {entropy: short(entropy, 2)}));
+const label = ({label: name, entropy}) =>
+  name ? t(`heads.label.${name.replaceAll(" ", "_")}`) : t("heads.entropy", {entropy: short(entropy, 2)});
 
 /** The contexts of all heads side by side, through W_O to the output. */
 function Concatenated({one, model, state}) {
@@ -129,13 +183,25 @@ function Concatenated({one, model, state}) {
   const head = headOf(state);
   const width = concatenated.length / numHeads;
   const at = dimensionOf(state, output.length);
-  const map = useData(output.length <= WIDEST_DRAWN ? `${model.id} ${one.parameters} output` : null, () => weights(model, `${one.parameters}.output.weight`));
+  const map = useData(output.length <= WIDEST_DRAWN ? `${model.id} ${one.parameters} output` : null, () =>
+    weights(model, `${one.parameters}.output.weight`),
+  );
   const recompute = async () => {
-    const [matrix, bias] = (await Promise.all(["weight", "bias"].map((part) => weights(model, `${one.parameters}.output.${part}`)))).map(({data}) => data);
+    const [matrix, bias] = (
+      await Promise.all(["weight", "bias"].map((part) => weights(model, `${one.parameters}.output.${part}`)))
+    ).map(({data}) => data);
     const products = productsOf(concatenated, matrix.subarray(at * output.length, (at + 1) * output.length));
-    const sums = Array.from({length: numHeads}, (_, h) => total(Array.from(products.subarray(h * width, (h + 1) * width))));
+    const sums = Array.from({length: numHeads}, (_, h) =>
+      total(Array.from(products.subarray(h * width, (h + 1) * width))),
+    );
     return {
-      lines: [...sums.map((value, h) => ({text: t("heads.part_line", {head: h, from: h * width, to: (h + 1) * width - 1, at}), value})), {text: `b_O[${at}]`, value: bias[at]}],
+      lines: [
+        ...sums.map((value, h) => ({
+          text: t("heads.part_line", {head: h, from: h * width, to: (h + 1) * width - 1, at}),
+          value,
+        })),
+        {text: `b_O[${at}]`, value: bias[at]},
+      ],
       computed: total(sums) + bias[at],
       shown: output[at],
     };
@@ -145,31 +211,83 @@ function Concatenated({one, model, state}) {
     rows: Array.from(concatenated, (value, i) => [i, Math.floor(i / width), value, output[i]]),
   });
   return html`
-    <${Figure} frame=${frame} name="heads-concatenated" title=${t("heads.concatenated")} provenance=${trace.provenance} table=${table} recompute=${recompute} subject=${`${one.at} ${query} ${at}`}
-      says=${t("heads.concatenated_says", {name: rowName(one, query), n: numHeads, d: width, width: output.length})} caption=${t("heads.concatenated_caption", {at, parameters: `${one.parameters}.output`})}>
+    <${Figure}
+      frame=${frame} name="heads-concatenated" title=${t("heads.concatenated")} provenance=${trace.provenance}
+      table=${table} recompute=${recompute} subject=${`${one.at} ${query} ${at}`}
+      says=${t("heads.concatenated_says", {name: rowName(one, query), n: numHeads, d: width, width: output.length})}
+      caption=${t("heads.concatenated_caption", {at, parameters: `${one.parameters}.output`})}
+    >
       <div class="vectors">
-        <div class="vector"><p class="vector-name"><${Symbol} letter="z" /> <small>${t("heads.side_by_side", {n: numHeads, d: width})}</small></p>
-          <div class="head-brackets" style=${{width: `${room}px`}}>${Array.from({length: numHeads}, (_, h) => html`<button key=${h} type="button" aria-pressed=${h === head} aria-label=${`${t("heads.head")} ${h}`} onClick=${() => setState({heads: [h]})}
-            style=${{borderColor: headColour(h)}}>${h}</button>`)}</div>
-          <${Strip} values=${concatenated} width=${room} height=${26} name="z" describe=${(i) => t("heads.cell", {head: Math.floor(i / width), i: i % width, value: short(concatenated[i])})} onSelect=${(i) => setState({heads: [Math.floor(i / width)]})} /></div>
-        <div class="vector"><p class="vector-name"><span class="formula">× <${Formula} text="W_O" /></span> <small>${t("heads.matrix", {d: output.length})}</small></p>
-          ${output.length <= WIDEST_DRAWN ? html`<${Waiting} data=${map}>${(weight) => html`<${OutputMap} ...${{weight, numHeads, head, at, room}} />`}<//>` : html`<p class="hint">${t("heads.too_wide")}</p>`}</div>
+        <div class="vector">
+          <p class="vector-name">
+            <${Symbol} letter="z" /> <small>${t("heads.side_by_side", {n: numHeads, d: width})}</small>
+          </p>
+          <div class="head-brackets" style=${{width: `${room}px`}}>
+            ${Array.from(
+              {length: numHeads},
+              (_, h) => html`
+                <button
+                  key=${h} type="button" aria-pressed=${h === head} aria-label=${`${t("heads.head")} ${h}`}
+                  onClick=${() => setState({heads: [h]})} style=${{borderColor: headColour(h)}}
+                >
+                  ${h}
+                </button>
+              `,
+            )}
+          </div>
+          <${Strip}
+            values=${concatenated} width=${room} height=${26} name="z"
+            describe=${(i) =>
+              t("heads.cell", {head: Math.floor(i / width), i: i % width, value: short(concatenated[i])})}
+            onSelect=${(i) => setState({heads: [Math.floor(i / width)]})}
+          />
+        </div>
+        <div class="vector">
+          <p class="vector-name">
+            <span class="formula">× <${Formula} text="W_O" /></span> <small>
+              ${t("heads.matrix", {d: output.length})}
+            </small>
+          </p>
+          ${
+            output.length <= WIDEST_DRAWN
+              ? html`<${Waiting} data=${map}>
+                ${(weight) => html`<${OutputMap} ...${{weight, numHeads, head, at, room}} />`}
+              <//>`
+              : html`<p class="hint">${t("heads.too_wide")}</p>`
+          }
+        </div>
         <p class="vector-name"><span class="formula">+ <${Formula} text="b_O" /> =</span></p>
-        <div class="vector"><p class="vector-name"><${Symbol} letter="output" /> <small>${numbers(output.length)}</small></p>
-          <${Strip} values=${output} width=${room} height=${22} name=${t("heads.output_column")} selected=${at} onSelect=${(i) => setState({"heads.dimension": String(i)})} describe=${(i) => `output[${i}] = ${short(output[i])}`} /></div>
+        <div class="vector">
+          <p class="vector-name"><${Symbol} letter="output" /> <small>${numbers(output.length)}</small></p>
+          <${Strip}
+            values=${output} width=${room} height=${22} name=${t("heads.output_column")} selected=${at}
+            onSelect=${(i) => setState({"heads.dimension": String(i)})}
+            describe=${(i) => `output[${i}] = ${short(output[i])}`}
+          />
+        </div>
       </div>
-    <//>`;
+    <//>
+  `;
 }
 
-/** W_O as x W_O has it: a row for each number that comes in, head by head, and under each column a number of the output. */
+/** W_O as in x W_O: one row for each input number, head by head, and one column for each number of the output. */
 function OutputMap({weight, numHeads, head, at, room}) {
   const [width] = weight.shape;
   const turned = useMemo(() => transpose(weight.data, weight.shape), [weight]);
   const height = Math.max(numHeads * 14, 180);
   return html`<div class="banded">
-    <${Matrix} values=${turned} shape=${[width, width]} rows=${null} columns=${null} scale=${{kind: "diverging", most: Math.max(largest(turned), 1e-12)}} cell=${[room / width, height / width]} isQuiet
-      name="W_O" selected=${[null, at]} onSelect=${(_, i) => setState({"heads.dimension": String(i)})} describe=${(i, j) => `W_O[${i}, ${j}] = ${short(turned[i * width + j])}`} />
-    <div class="bands" style=${{height: `${height}px`}} aria-hidden="true">${Array.from({length: numHeads}, (_, h) => html`<span key=${h} style=${{background: headColour(h), opacity: h === head ? 1 : 0.45}}></span>`)}</div>
+    <${Matrix}
+      values=${turned} shape=${[width, width]} rows=${null} columns=${null}
+      scale=${{kind: "diverging", most: Math.max(largest(turned), 1e-12)}} cell=${[room / width, height / width]}
+      isQuiet name="W_O" selected=${[null, at]} onSelect=${(_, i) => setState({"heads.dimension": String(i)})}
+      describe=${(i, j) => `W_O[${i}, ${j}] = ${short(turned[i * width + j])}`}
+    />
+    <div class="bands" style=${{height: `${height}px`}} aria-hidden="true">
+      ${Array.from(
+        {length: numHeads},
+        (_, h) => html`<span key=${h} style=${{background: headColour(h), opacity: h === head ? 1 : 0.45}}></span>`,
+      )}
+    </div>
   </div>`;
 }
 
@@ -192,24 +310,89 @@ function Shares({one, state}) {
   const difference = largest(summed.map((value, i) => value - output[i]));
   const table = () => ({
     columns: [t("heads.part"), t("heads.length"), t("heads.along"), ...Array.from(output, (_, i) => `[${i}]`)],
-    rows: [...parts.map((part, h) => [names[h], norms[h], along[h], ...part]), [t("attention.sum"), norm(summed), total(along), ...summed], [t("heads.output_column"), norm(output), norm(output), ...output]],
+    rows: [
+      ...parts.map((part, h) => [names[h], norms[h], along[h], ...part]),
+      [t("attention.sum"), norm(summed), total(along), ...summed],
+      [t("heads.output_column"), norm(output), norm(output), ...output],
+    ],
   });
   const rows = [...names, t("attention.sum")];
   return html`
-    <${Figure} frame=${frame} name="heads-shares" title=${t("heads.shares")} provenance=${trace.provenance} table=${table} subject=${`${one.at} ${query} ${at}`} caption=${t("heads.shares_caption")}
-      recompute=${() => ({lines: linesOf(Float64Array.from(parts, (part) => part[at]), (h) => `${names[h]}[${at}]`, parts.length), computed: total(parts.map((part) => part[at])), shown: output[at]})}
-      says=${t("heads.shares_says", {name: rowName(one, query), head: order[0], length: short(norms[order[0]]), share: percent(along[order[0]] / length), difference: short(difference, 2)})}>
+    <${Figure}
+      frame=${frame} name="heads-shares" title=${t("heads.shares")} provenance=${trace.provenance} table=${table}
+      subject=${`${one.at} ${query} ${at}`} caption=${t("heads.shares_caption")}
+      recompute=${() => ({
+        lines: linesOf(
+          Float64Array.from(parts, (part) => part[at]),
+          (h) => `${names[h]}[${at}]`,
+          parts.length,
+        ),
+        computed: total(parts.map((part) => part[at])),
+        shown: output[at],
+      })}
+      says=${t("heads.shares_says", {
+        name: rowName(one, query),
+        head: order[0],
+        length: short(norms[order[0]]),
+        share: percent(along[order[0]] / length),
+        difference: short(difference, 2),
+      })}
+    >
       <div class="side-by-side">
         <table class="steps">
-          <thead><tr><th scope="col">${t("heads.part")}</th><th scope="col">${t("heads.length")}</th><th></th><th scope="col">${t("heads.along")}</th><th></th></tr></thead>
-          <tbody>${parts.map((part, h) => html`<tr key=${h} class=${h === headOf(state) ? "pinned" : ""} onClick=${() => h < numHeads && setState({heads: [h]})}>
-            <th scope="row">${h < numHeads && html`<span class="head-mark" style=${{background: headColour(h)}}></span> `}${names[h]}</th>
-            <td class="number">${short(norms[h])}</td><td><span class="length-bar" style=${{width: `${(norms[h] / most) * 7}rem`, background: h < numHeads ? headColour(h) : "var(--soft)"}}></span></td>
-            <td class="number">${short(along[h])}</td><td><${SignedBar} value=${along[h]} most=${Math.max(...along.map(Math.abs), 1e-12)} colour=${h < numHeads ? headColour(h) : null} /></td></tr>`)}</tbody>
-          <tfoot><tr><th scope="row">${t("attention.sum")}</th><td></td><td></td><td class="number">${short(total(along))}</td><td>${t("heads.is_length")}</td></tr></tfoot>
+          <thead>
+            <tr>
+              <th scope="col">${t("heads.part")}</th><th scope="col">${t("heads.length")}</th><th></th>
+              <th scope="col">${t("heads.along")}</th><th></th>
+            </tr>
+          </thead>
+          <tbody>
+            ${parts.map(
+              (part, h) => html`
+                <tr
+                  key=${h} class=${h === headOf(state) ? "pinned" : ""}
+                  onClick=${() => h < numHeads && setState({heads: [h]})}
+                >
+                  <th scope="row">
+                    ${h < numHeads && html`<span class="head-mark" style=${{background: headColour(h)}}></span> `}
+                    ${names[h]}
+                  </th>
+                  <td class="number">${short(norms[h])}</td>
+                  <td>
+                    <span
+                      class="length-bar"
+                      style=${{
+                        width: `${(norms[h] / most) * 7}rem`,
+                        background: h < numHeads ? headColour(h) : "var(--soft)",
+                      }}
+                    ></span>
+                  </td>
+                  <td class="number">${short(along[h])}</td>
+                  <td>
+                    <${SignedBar}
+                      value=${along[h]} most=${Math.max(...along.map(Math.abs), 1e-12)}
+                      colour=${h < numHeads ? headColour(h) : null}
+                    />
+                  </td>
+                </tr>
+              `,
+            )}
+          </tbody>
+          <tfoot>
+            <tr>
+              <th scope="row">${t("attention.sum")}</th><td></td><td></td><td class="number">${short(total(along))}</td>
+              <td>${t("heads.is_length")}</td>
+            </tr>
+          </tfoot>
         </table>
-        <${Matrix} values=${stacked} shape=${[rows.length, output.length]} rows=${rows} columns=${null} scale=${{kind: "diverging", most: Math.max(largest(stacked), 1e-12)}} cell=${[Math.max((room - 90) / output.length, 0.5), 16]}
-          name=${t("heads.vectors")} rowTitle="" selected=${[null, at]} onSelect=${(_, i) => setState({"heads.dimension": String(i)})} describe=${(h, i) => `${rows[h]} [${i}] = ${short(stacked[h * output.length + i])}`} />
+        <${Matrix}
+          values=${stacked} shape=${[rows.length, output.length]} rows=${rows} columns=${null}
+          scale=${{kind: "diverging", most: Math.max(largest(stacked), 1e-12)}}
+          cell=${[Math.max((room - 90) / output.length, 0.5), 16]} name=${t("heads.vectors")} rowTitle=""
+          selected=${[null, at]} onSelect=${(_, i) => setState({"heads.dimension": String(i)})}
+          describe=${(h, i) => `${rows[h]} [${i}] = ${short(stacked[h * output.length + i])}`}
+        />
       </div>
-    <//>`;
+    <//>
+  `;
 }

@@ -27,16 +27,27 @@ export function LinksView({trace, model, state}) {
   return html`
     <div class="controls">
       <${KindPicker} state=${state} /><${LayerPicker} state=${state} config=${model.config} />
-      <${HeadPicker} state=${state} config=${model.config} /><${MergePicker} state=${state} /><${Least} state=${state} />
+      <${HeadPicker} state=${state} config=${model.config} /><${MergePicker} state=${state} />
+      <${Least} state=${state} />
     </div>
-    <${Waiting} data=${data}>${(weights) => html`<${Links} ...${{trace, state, at, weights, facts: facts.value}} />`}<//>`;
+    <${Waiting} data=${data}>
+      ${(weights) => html`<${Links} ...${{trace, state, weights, facts: facts.value}} />`}
+    <//>
+  `;
 }
 
 const leastOf = (state) => Math.min(Math.max(Number(state["links.least"] ?? 0.05) || 0, 0), 1);
 
-const Least = ({state}) => html`<label class="slider">${t("links.least")}
-  <input type="range" min="0" max="0.5" step="0.01" value=${leastOf(state)} onInput=${(event) => setState({"links.least": event.currentTarget.value})} />
-  <output>${leastOf(state).toFixed(2)}</output></label>`;
+const Least = ({state}) => html`
+  <label class="slider">
+    ${t("links.least")}
+    <input
+      type="range" min="0" max="0.5" step="0.01" value=${leastOf(state)}
+      onInput=${(event) => setState({"links.least": event.currentTarget.value})}
+    />
+    <output>${leastOf(state).toFixed(2)}</output>
+  </label>
+`;
 
 /** The two columns of units (pieces or words) and, for each chosen head, the weights between them. */
 function unitsOf(trace, state, weights) {
@@ -45,22 +56,37 @@ function unitsOf(trace, state, weights) {
   const heads = state.heads.length ? state.heads : Array.from({length: weights.shape[0]}, (_, head) => head);
   if (!merge) {
     return {
-      heads, rows: labels.rows.map(pieceLabel), columns: labels.columns.map(pieceLabel), predicts: labels.predicts?.map(pieceLabel),
-      matrices: heads.map((head) => weights.part(head).data), position: (row) => row, row: state.query,
+      heads,
+      rows: labels.rows.map(pieceLabel),
+      columns: labels.columns.map(pieceLabel),
+      predicts: labels.predicts?.map(pieceLabel),
+      matrices: heads.map((head) => weights.part(head).data),
+      position: (row) => row,
+      row: state.query,
     };
   }
   const rowWords = wordsOf(kind === "encoder" ? "source" : "fed", trace.tokens);
   const columnWords = wordsOf(kind === "decoder" ? "fed" : "source", trace.tokens);
-  const row = state.query === null ? null : rowWords.findIndex(({start, end}) => state.query >= start && state.query < end);
+  const row =
+    state.query === null ? null : rowWords.findIndex(({start, end}) => state.query >= start && state.query < end);
   return {
-    heads, rows: rowWords.map(({text}) => text), columns: columnWords.map(({text}) => text), predicts: null, row: row === -1 ? null : row,
-    matrices: heads.map((head) => mergeWeights(weights.part(head).data, weights.shape.slice(1), rowWords, columnWords).values),
-    position: (row) => rowWords[row].start,
+    heads,
+    rows: rowWords.map(({text}) => text),
+    columns: columnWords.map(({text}) => text),
+    predicts: null,
+    row: row === -1 ? null : row,
+    matrices: heads.map(
+      (head) => mergeWeights(weights.part(head).data, weights.shape.slice(1), rowWords, columnWords).values,
+    ),
+    position: (word) => rowWords[word].start,
   };
 }
 
-function Links({trace, state, at, weights, facts}) {
-  const units = useMemo(() => unitsOf(trace, state, weights), [weights, state.kind, state.merge, state.heads.join(), state.query]);
+function Links({trace, state, weights, facts}) {
+  const units = useMemo(
+    () => unitsOf(trace, state, weights),
+    [weights, state.kind, state.merge, state.heads.join(), state.query],
+  );
   const {heads, rows, columns, matrices, row} = units;
   const hover = useHover();
   const [frame, room] = useWidth();
@@ -68,38 +94,103 @@ function Links({trace, state, at, weights, facts}) {
   const sides = sidesOf(state.kind);
   const least = leastOf(state);
   const {lines, mass, hiddenLines} = useMemo(() => linesOf(units, least), [units, least]);
-  const mean = columns.map((_, column) => average(matrices.map((matrix) => (row === null ? 0 : matrix[row * columns.length + column]))));
+  const mean = columns.map((_, column) =>
+    average(matrices.map((matrix) => (row === null ? 0 : matrix[row * columns.length + column]))),
+  );
   const table = () => ({
-    columns: [t("links.head"), t("links.from"), ...(units.predicts ? [t("links.predicts")] : []), t("links.to"), t("links.weight")],
-    rows: matrices.flatMap((matrix, h) => Array.from(matrix, (value, i) => {
-      const [from, to] = [Math.floor(i / columns.length), i % columns.length];
-      return [heads[h], rows[from], ...(units.predicts ? [units.predicts[from]] : []), columns[to], value];
-    })),
+    columns: [
+      t("links.head"),
+      t("links.from"),
+      ...(units.predicts ? [t("links.predicts")] : []),
+      t("links.to"),
+      t("links.weight"),
+    ],
+    rows: matrices.flatMap((matrix, h) =>
+      Array.from(matrix, (value, i) => {
+        const [from, to] = [Math.floor(i / columns.length), i % columns.length];
+        return [heads[h], rows[from], ...(units.predicts ? [units.predicts[from]] : []), columns[to], value];
+      }),
+    ),
   });
+  const capped = hiddenLines ? t("links.capped", {n: MOST_LINES, hidden: hiddenLines}) : "";
+  const isHovered = (index) => isOver(hover, sides.rows, units.position(index));
   const choose = (index) => setState({query: row === index ? null : units.position(index)});
   return html`
-    <${Figure} name="links" title=${t("links.figure")} provenance=${trace.provenance} table=${table} recompute=${row === null || state.merge ? null : () => sumOfRow(units)}
-      says=${saysOf(units, mean)} caption=${`${t("links.drawn", {share: percent(mass)})} ${hiddenLines ? t("links.capped", {n: MOST_LINES, hidden: hiddenLines}) : ""} ${state.merge ? t("links.merged") : ""}`}>
-      <div ref=${frame}><svg class="links" width=${width} height=${Math.max(rows.length, columns.length) * ROW + 34} viewBox=${`0 0 ${width} ${Math.max(rows.length, columns.length) * ROW + 34}`} role="group" aria-label=${t("links.figure")}>
-        <text class="axis-title" x=${left} y="14" text-anchor="end">${t(`links.side.${state.kind}.rows`)}</text>
-        <text class="axis-title" x=${right} y="14">${t(`links.side.${state.kind}.columns`)}</text>
-        <g aria-hidden="true">${lines.map(({h, from, to, value}, i) => html`<line key=${i} x1=${left + 8} x2=${right - 8} y1=${34 + from * ROW + spread(h, heads)} y2=${34 + to * ROW + spread(h, heads)}
-          stroke=${headColour(heads[h])} stroke-dasharray=${heads.length > 1 ? headDash(heads[h]) : "none"} stroke-width=${0.6 + 3.4 * value} opacity=${row === null ? 0.08 + 0.82 * value : 0.3 + 0.7 * value} />`)}</g>
-        ${rows.map((label, index) => html`
-          <g key=${index} class=${`unit ${row === index ? "pinned" : ""} ${isOver(hover, sides.rows, units.position(index)) ? "hovered" : ""}`} role="button" tabindex="0" aria-pressed=${row === index}
-            onClick=${() => choose(index)} onKeyDown=${(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), choose(index))}
-            onPointerEnter=${() => setHover({side: sides.rows, position: units.position(index)})} onPointerLeave=${() => setHover(null)}>
-            <rect x="0" y=${34 + index * ROW - ROW / 2} width=${left + 4} height=${ROW - 2} rx="5" />
-            <text x=${left - 2} y=${34 + index * ROW} dy="0.32em" text-anchor="end" direction="ltr">${label}${units.predicts && html`<tspan class="second" dx="6">→ ${units.predicts[index]}</tspan>`}</text>
-          </g>`)}
-        ${columns.map((label, column) => html`
-          <g key=${column} class=${`unit target ${isOver(hover, sides.columns, column) ? "hovered" : ""}`}>
-            ${row !== null && html`<rect class="share" x=${right - 4} y=${34 + column * ROW - ROW / 2} width=${Math.max(mean[column], 0) * (width - right)} height=${ROW - 2} rx="5" />`}
-            <text x=${right + 2} y=${34 + column * ROW} dy="0.32em">${label}${row !== null && mean[column] >= 0.005 && html`<tspan class="second" dx="8">${short(mean[column], 2)}</tspan>`}</text>
-          </g>`)}
-      </svg></div>
+    <${Figure}
+      name="links" title=${t("links.figure")} provenance=${trace.provenance} table=${table}
+      recompute=${row === null || state.merge ? null : () => sumOfRow(units)} says=${saysOf(units, mean)}
+      caption=${`${t("links.drawn", {share: percent(mass)})} ${capped} ${state.merge ? t("links.merged") : ""}`}
+    >
+      <div ref=${frame}>
+        <svg
+          class="links" width=${width} height=${Math.max(rows.length, columns.length) * ROW + 34}
+          viewBox=${`0 0 ${width} ${Math.max(rows.length, columns.length) * ROW + 34}`} role="group"
+          aria-label=${t("links.figure")}
+        >
+          <text class="axis-title" x=${left} y="14" text-anchor="end">${t(`links.side.${state.kind}.rows`)}</text>
+          <text class="axis-title" x=${right} y="14">${t(`links.side.${state.kind}.columns`)}</text>
+          <g aria-hidden="true">
+            ${lines.map(
+              ({h, from, to, value}, i) => html`
+                <line
+                  key=${i} x1=${left + 8} x2=${right - 8} y1=${34 + from * ROW + spread(h, heads)}
+                  y2=${34 + to * ROW + spread(h, heads)} stroke=${headColour(heads[h])}
+                  stroke-dasharray=${heads.length > 1 ? headDash(heads[h]) : "none"} stroke-width=${0.6 + 3.4 * value}
+                  opacity=${row === null ? 0.08 + 0.82 * value : 0.3 + 0.7 * value}
+                />
+              `,
+            )}
+          </g>
+          ${rows.map(
+            (label, index) => html`
+              <g
+                key=${index}
+                class=${`unit ${row === index ? "pinned" : ""} ${isHovered(index) ? "hovered" : ""}`}
+                role="button" tabindex="0" aria-pressed=${row === index} onClick=${() => choose(index)}
+                onKeyDown=${(event) =>
+                  (event.key === "Enter" || event.key === " ") && (event.preventDefault(), choose(index))}
+                onPointerEnter=${() => setHover({side: sides.rows, position: units.position(index)})}
+                onPointerLeave=${() => setHover(null)}
+              >
+                <rect x="0" y=${34 + index * ROW - ROW / 2} width=${left + 4} height=${ROW - 2} rx="5" />
+                <text x=${left - 2} y=${34 + index * ROW} dy="0.32em" text-anchor="end" direction="ltr">
+                  ${label}
+                  ${
+                    units.predicts &&
+                    html`<tspan class="second" dx="6">
+                      → ${units.predicts[index]}
+                    </tspan>`
+                  }
+                </text>
+              </g>
+            `,
+          )}
+          ${columns.map(
+            (label, column) => html`
+              <g key=${column} class=${`unit target ${isOver(hover, sides.columns, column) ? "hovered" : ""}`}>
+                ${
+                  row !== null &&
+                  html`<rect
+                    class="share" x=${right - 4} y=${34 + column * ROW - ROW / 2}
+                    width=${Math.max(mean[column], 0) * (width - right)} height=${ROW - 2} rx="5"
+                  />`
+                }
+                <text x=${right + 2} y=${34 + column * ROW} dy="0.32em">
+                  ${label}
+                  ${
+                    row !== null &&
+                    mean[column] >= 0.005 &&
+                    html`<tspan class="second" dx="8">${short(mean[column], 2)}</tspan>`
+                  }
+                </text>
+              </g>
+            `,
+          )}
+        </svg>
+      </div>
     <//>
-    <${HeadFacts} ...${{facts, state, heads}} />`;
+    <${HeadFacts} ...${{facts, state, heads}} />
+  `;
 }
 
 const isOver = (hover, side, position) => hover?.side === side && hover.position === position;
@@ -110,15 +201,21 @@ const spread = (h, heads) => (heads.length > 1 ? (h / (heads.length - 1) - 0.5) 
 function linesOf({matrices, columns, row}, least) {
   const all = [];
   let total = 0;
-  matrices.forEach((matrix, h) => matrix.forEach((value, i) => {
-    const from = Math.floor(i / columns.length);
-    if (row !== null && from !== row) return;
-    total += value;
-    if (value >= least && value > 0) all.push({h, from, to: i % columns.length, value});
-  }));
+  matrices.forEach((matrix, h) =>
+    matrix.forEach((value, i) => {
+      const from = Math.floor(i / columns.length);
+      if (row !== null && from !== row) return;
+      total += value;
+      if (value >= least && value > 0) all.push({h, from, to: i % columns.length, value});
+    }),
+  );
   all.sort((a, b) => a.value - b.value);
   const lines = all.slice(-MOST_LINES);
-  return {lines, mass: total ? lines.reduce((sum, {value}) => sum + value, 0) / total : 0, hiddenLines: all.length - lines.length};
+  return {
+    lines,
+    mass: total ? lines.reduce((sum, {value}) => sum + value, 0) / total : 0,
+    hiddenLines: all.length - lines.length,
+  };
 }
 
 function saysOf({rows, predicts, columns, heads, matrices, row}, mean) {
@@ -126,25 +223,53 @@ function saysOf({rows, predicts, columns, heads, matrices, row}, mean) {
   const [first, second] = ranking(mean);
   const strongest = ranking(matrices.map((matrix) => matrix[row * columns.length + first]))[0];
   return t(heads.length === 1 || second === undefined ? "links.says_one" : "links.says", {
-    word: predicts ? `${rows[row]} → ${predicts[row]}` : rows[row], first: columns[first], weight: short(mean[first], 3), second: columns[second], other: short(mean[second] ?? 0, 3),
-    head: heads[strongest], own: short(matrices[strongest][row * columns.length + first], 3),
+    word: predicts ? `${rows[row]} → ${predicts[row]}` : rows[row],
+    first: columns[first],
+    weight: short(mean[first], 3),
+    second: columns[second],
+    other: short(mean[second] ?? 0, 3),
+    head: heads[strongest],
+    own: short(matrices[strongest][row * columns.length + first], 3),
   });
 }
 
 /** The weights of the pinned row add up to 1 in every head: add them up again. */
 function sumOfRow({matrices, heads, columns, row}) {
   const width = columns.length;
-  const sums = matrices.map((matrix) => matrix.subarray(row * width, (row + 1) * width).reduce((sum, value) => sum + value, 0));
+  const sums = matrices.map((matrix) =>
+    matrix.subarray(row * width, (row + 1) * width).reduce((sum, value) => sum + value, 0),
+  );
   return {
-    lines: heads.map((head, h) => ({text: t("links.sum", {head, terms: columns.map((label, j) => `${short(matrices[h][row * width + j], 3)}`).join(" + ")}), value: sums[h]})),
-    computed: average(sums), shown: 1,
+    lines: heads.map((head, h) => ({
+      text: t("links.sum", {
+        head,
+        terms: columns.map((label, j) => `${short(matrices[h][row * width + j], 3)}`).join(" + "),
+      }),
+      value: sums[h],
+    })),
+    computed: average(sums),
+    shown: 1,
   };
 }
 
 function HeadFacts({facts, state, heads}) {
   const own = facts?.[longKind(state.kind)]?.heads?.[state.layer];
   if (!own) return null;
-  return html`<div class="head-facts">${heads.map((head) => html`
-    <p key=${head}><svg width="34" height="10" aria-hidden="true"><line x1="0" x2="34" y1="5" y2="5" stroke=${headColour(head)} stroke-width="4" stroke-dasharray=${headDash(head)} /></svg>
-      <b>${t("links.head")} ${head}</b> ${own[head].label && html`<span class="badge">${labelText(own[head].label)}</span>`} <span>${t("links.entropy", {value: short(own[head].entropy, 3)})}</span></p>`)}</div>`;
+  return html`<div class="head-facts">
+    ${heads.map(
+      (head) => html`
+        <p key=${head}>
+          <svg width="34" height="10" aria-hidden="true">
+            <line
+              x1="0" x2="34" y1="5" y2="5" stroke=${headColour(head)} stroke-width="4"
+              stroke-dasharray=${headDash(head)}
+            />
+          </svg>
+          <b>${t("links.head")} ${head}</b> ${
+            own[head].label && html`<span class="badge">${labelText(own[head].label)}</span>`
+          } <span>${t("links.entropy", {value: short(own[head].entropy, 3)})}</span>
+        </p>
+      `,
+    )}
+  </div>`;
 }

@@ -36,41 +36,74 @@ export async function loadRow({trace, model, kind, layer, head, query}) {
   const inputs = inputsOf(kind, layer, model.config);
   const row = {head, row: query};
   const [x, q, keys, values, scores, scaled, mayAttend, weights, context] = await Promise.all([
-    site(trace, inputs.queries, {row: query}), site(trace, `${at}.queries`, row), site(trace, `${at}.keys`, {head}), site(trace, `${at}.values`, {head}),
+    site(trace, inputs.queries, {row: query}),
+    site(trace, `${at}.queries`, row),
+    site(trace, `${at}.keys`, {head}),
+    site(trace, `${at}.values`, {head}),
     ...["scores", "scaled", "may_attend", "weights", "context"].map((name) => site(trace, `${at}.${name}`, row)),
   ]);
   return {
-    trace, kind, layer, head, query, at, inputs, parameters: parameters(kind, layer), labels: labelsOf(kind, trace.tokens), sides: sidesOf(kind),
-    x: x.data, q: q.data, keys, values, scores: scores.data, scaled: scaled.data, mayAttend: mayAttend.data, weights: weights.data, context: context.data,
+    trace,
+    kind,
+    layer,
+    head,
+    query,
+    at,
+    inputs,
+    parameters: parameters(kind, layer),
+    labels: labelsOf(kind, trace.tokens),
+    sides: sidesOf(kind),
+    x: x.data,
+    q: q.data,
+    keys,
+    values,
+    scores: scores.data,
+    scaled: scaled.data,
+    mayAttend: mayAttend.data,
+    weights: weights.data,
+    context: context.data,
   };
 }
 
 /** What tells one row of one head from all others; for useData. */
 export const rowKey = (trace, kind, layer, head, query) => `${trace.id} ${place(kind, layer)} ${head} ${query}`;
 
-export const Pickers = ({state, config, single = true, children}) => html`<div class="controls">
-  <${KindPicker} state=${state} /><${LayerPicker} state=${state} config=${config} /><${HeadPicker} state=${state} config=${config} single=${single} />${children}</div>`;
+export const Pickers = ({state, config, single = true, children}) => html`
+  <div class="controls">
+    <${KindPicker} state=${state} /><${LayerPicker} state=${state} config=${config} />
+    <${HeadPicker} state=${state} config=${config} single=${single} />${children}
+  </div>
+`;
 
-/** The sentence whose rows ask, as chips; a decoder's say what they predict. `label`: what a choice means, if not who looks. */
+/** The sentence whose rows ask, as chips; a decoder's chips say what they predict. `label` names the choice. */
 export function WordPicker({trace, state, query, label}) {
   const {rows, predicts} = labelsOf(state.kind, trace.tokens);
   const side = sidesOf(state.kind).rows;
   const words = wordsOf(side === "source" ? "source" : "fed", trace.tokens);
   const picker = useRef(null);
-  useEffect(() => { // of a long sentence, the chosen word is brought into the window
+  useEffect(() => {
+    // of a long sentence, the chosen word is brought into the window
     const [list, chip] = [".chips", "[aria-pressed=true]"].map((selector) => picker.current.querySelector(selector));
     if (chip) list.scrollTop = chip.offsetTop - list.offsetTop - list.clientHeight / 2;
   }, [query, trace.id, state.kind]);
-  return html`<div class="word-picker" ref=${picker}><span class="choice-label">${label ?? t(predicts ? "attention.which_step" : "attention.which_word")}</span>
-    <${Chips} pieces=${rows} words=${words} side=${side} name=${label ?? t("attention.which_word")} selected=${query}
-      notes=${predicts?.map((piece) => `→ ${pieceText(piece)}`) ?? null} onSelect=${(position) => setState({query: position})} /></div>`;
+  return html`<div class="word-picker" ref=${picker}>
+    <span class="choice-label">${label ?? t(predicts ? "attention.which_step" : "attention.which_word")}</span>
+    <${Chips}
+      pieces=${rows} words=${words} side=${side} name=${label ?? t("attention.which_word")} selected=${query}
+      notes=${predicts?.map((piece) => `→ ${pieceText(piece)}`) ?? null}
+      onSelect=${(position) => setState({query: position})}
+    />
+  </div>`;
 }
 
-/** How wide a strip of n numbers is drawn where `room` is there: cells of 12 pixels at most, and a margin for its frame. */
+/** The width of a strip of n numbers within `room`: cells of at most 12 pixels, and a margin for the frame. */
 export const stripWidth = (n, room) => Math.min(n * 12, room - 4);
 
 /** A formula as text, with what follows "_" set lower: "x W_q + b_q". */
-export const Formula = ({text}) => html`${text.split(/(_\w+)/).map((part, i) => (part.startsWith("_") ? html`<sub key=${i}>${part.slice(1)}</sub>` : part))}`;
+export const Formula = ({text}) => html`
+  ${text.split(/(_\w+)/).map((part, i) => (part.startsWith("_") ? html`<sub key=${i}>${part.slice(1)}</sub>` : part))}
+`;
 
 /** A letter with an index, as formulas have it: q with a small "it". */
-export const Symbol = ({letter, of}) => html`<span class="symbol"><i>${letter}</i>${of !== undefined && html`<sub><bdi>${of}</bdi></sub>`}</span>`;
+export const Symbol = ({letter, of}) =>
+  html`<span class="symbol"><i>${letter}</i>${of !== undefined && html`<sub><bdi>${of}</bdi></sub>`}</span>`;

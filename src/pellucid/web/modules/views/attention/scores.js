@@ -12,7 +12,7 @@ import {rowsOf, scaleOf, total, weight} from "pellucid/views/attention/sums";
 
 const MOST_ROWS = 40;
 
-/** What stands in the columns, in double precision from the model's own scaled scores; masked positions count as nothing. */
+/** The columns in double precision, from the model's own scaled scores; masked positions count as nothing. */
 function columnsOf({scaled, mayAttend}) {
   const may = (j) => mayAttend[j] === 1;
   const most = Math.max(...Array.from(scaled).filter((_, j) => may(j)));
@@ -31,31 +31,128 @@ export function Scores({one, state, pinned, looked}) {
   const sumScale = scaleOf(...weighted, one.context);
   const at = pinned ?? looked;
   const table = () => ({
-    columns: [t("word.position"), t("word.piece"), "q · k", `q · k ÷ √${one.q.length}`, t("attention.may_column"), "exp", t("attention.weight"), ...Array.from(one.context, (_, i) => `${t("attention.weight")} × v[${i}]`)],
-    rows: Array.from(scores, (score, j) => [j, labels.columns[j], score, scaled[j], may(j) ? t("attention.yes") : t("attention.no"), raised[j], weights[j], ...weighted[j]]),
+    columns: [
+      t("word.position"),
+      t("word.piece"),
+      "q · k",
+      `q · k ÷ √${one.q.length}`,
+      t("attention.may_column"),
+      "exp",
+      t("attention.weight"),
+      ...Array.from(one.context, (_, i) => `${t("attention.weight")} × v[${i}]`),
+    ],
+    rows: Array.from(scores, (score, j) => [
+      j,
+      labels.columns[j],
+      score,
+      scaled[j],
+      may(j) ? t("attention.yes") : t("attention.no"),
+      raised[j],
+      weights[j],
+      ...weighted[j],
+    ]),
   });
   const [second] = ranking(weights).slice(1);
   return html`
-    <${Figure} name="attention-scores" subject=${`${rowKey(trace, kind, layer, head, query)} ${at}`} title=${t("attention.scores", {name: rowName(one, query)})} provenance=${trace.provenance} table=${table}
-      says=${t("attention.scores_says", {name: rowName(one, query), first: quoted(labels.columns[looked]), score: short(scores[looked]), d: one.q.length, root: short(root), scaled: short(scaled[looked]), share: percent(weights[looked])})
-        + (second === undefined ? "" : ` ${t("attention.scores_next", {next: quoted(labels.columns[second]), share: percent(weights[second])})}`)}
+    <${Figure}
+      name="attention-scores" subject=${`${rowKey(trace, kind, layer, head, query)} ${at}`}
+      title=${t("attention.scores", {name: rowName(one, query)})} provenance=${trace.provenance} table=${table}
+      says=${
+        t("attention.scores_says", {
+          name: rowName(one, query),
+          first: quoted(labels.columns[looked]),
+          score: short(scores[looked]),
+          d: one.q.length,
+          root: short(root),
+          scaled: short(scaled[looked]),
+          share: percent(weights[looked]),
+        }) +
+        (second === undefined
+          ? ""
+          : ` ${t("attention.scores_next", {next: quoted(labels.columns[second]), share: percent(weights[second])})}`)
+      }
       recompute=${() => weight(one.q, one.keys, Array.from(one.mayAttend), at, weights[at])}
-      caption=${t("attention.scores_caption", {most: short(most, 6), sum: short(sum, 6), piece: quoted(labels.columns[at])}) + (kind === "decoder" ? ` ${t("attention.masked_caption")}` : "")}>
-      ${scores.length > 8 && html`<div class="controls"><${Choice} label=${t("attention.rows")} value=${state["attention.rows"] === "weight" ? "weight" : "order"}
-        options=${[["order", t("attention.rows_order")], ["weight", t("attention.rows_weight")]]} onChange=${(rows) => setState({"attention.rows": rows === "weight" ? rows : ""})} /></div>`}
+      caption=${
+        t("attention.scores_caption", {most: short(most, 6), sum: short(sum, 6), piece: quoted(labels.columns[at])}) +
+        (kind === "decoder" ? ` ${t("attention.masked_caption")}` : "")
+      }
+    >
+      ${
+        scores.length > 8 &&
+        html`<div class="controls">
+          <${Choice}
+            label=${t("attention.rows")} value=${state["attention.rows"] === "weight" ? "weight" : "order"}
+            options=${[
+              ["order", t("attention.rows_order")],
+              ["weight", t("attention.rows_weight")],
+            ]}
+            onChange=${(rows) => setState({"attention.rows": rows === "weight" ? rows : ""})}
+          />
+        </div>`
+      }
       <table class="steps" onKeyDown=${(event) => event.key === "Escape" && setState({key: null})}>
-        <thead><tr>
-          <th scope="col">${t("attention.column_piece")}</th><th scope="col">q · k</th><th scope="col">÷ √${one.q.length}<small>= ÷ ${short(root)}</small></th>
-          <th scope="col">exp<small>${t("attention.column_exp", {most: short(most)})}</small></th><th scope="col">softmax<small>÷ ${short(sum)}</small></th><th></th>
-          <th scope="col">v<small>${t("attention.column_value")}</small></th><th scope="col">softmax × v<small>${t("attention.column_sum")}</small></th>
-        </tr></thead>
-        <tbody>${shown.map((j) => html`<${Row} key=${j} ...${{one, j, raised: raised[j], may: may(j), isPinned: pinned === j, value: one.values.part(j).data, weighted: weighted[j], scale, sumScale}} />`)}</tbody>
-        <tfoot><tr><th scope="row">${t("attention.sum")}</th><td></td><td></td><td class="number">${short(sum)}</td><td class="number">${short(Number(total(Array.from(weights)).toFixed(6)))}</td><td></td><td class="number"><i class="letter">z</i> =</td>
-          <td><${Thumbnail} values=${one.context} shape=${[1, one.context.length]} scale=${sumScale} size=${120} height=${18} label="z" /></td></tr></tfoot>
+        <thead>
+          <tr>
+            <th scope="col">${t("attention.column_piece")}</th><th scope="col">q · k</th>
+            <th scope="col">÷ √${one.q.length}<small>= ÷ ${short(root)}</small></th>
+            <th scope="col">exp<small>${t("attention.column_exp", {most: short(most)})}</small></th>
+            <th scope="col">softmax<small>÷ ${short(sum)}</small></th><th></th>
+            <th scope="col">v<small>${t("attention.column_value")}</small></th>
+            <th scope="col">softmax × v<small>${t("attention.column_sum")}</small></th>
+          </tr>
+        </thead>
+        <tbody>
+          ${shown.map(
+            (j) => html`
+              <${Row}
+                key=${j}
+                ...${{
+                  one,
+                  j,
+                  raised: raised[j],
+                  may: may(j),
+                  isPinned: pinned === j,
+                  value: one.values.part(j).data,
+                  weighted: weighted[j],
+                  scale,
+                  sumScale,
+                }}
+              />
+            `,
+          )}
+        </tbody>
+        <tfoot>
+          <tr>
+            <th scope="row">${t("attention.sum")}</th><td></td><td></td><td class="number">${short(sum)}</td>
+            <td class="number">${short(Number(total(Array.from(weights)).toFixed(6)))}</td><td></td>
+            <td class="number"><i class="letter">z</i> =</td>
+            <td>
+              <${Thumbnail}
+                values=${one.context} shape=${[1, one.context.length]} scale=${sumScale} size=${120} height=${18}
+                label="z"
+              />
+            </td>
+          </tr>
+        </tfoot>
       </table>
-      ${scores.length > MOST_ROWS && html`<p class="paging">${t(hiddenShare === null ? "attention.all_rows" : "attention.hidden_rows", {n: scores.length - shown.length, all: scores.length, share: percent(hiddenShare ?? 0)})}
-        <button onClick=${() => setState({"attention.whole": hiddenShare === null ? "" : "1"})}>${t(hiddenShare === null ? "attention.show_most" : "attention.show_all", {n: MOST_ROWS, all: scores.length})}</button></p>`}
-    <//>`;
+      ${
+        scores.length > MOST_ROWS &&
+        html`<p class="paging">
+          ${t(hiddenShare === null ? "attention.all_rows" : "attention.hidden_rows", {
+            n: scores.length - shown.length,
+            all: scores.length,
+            share: percent(hiddenShare ?? 0),
+          })}
+          <button onClick=${() => setState({"attention.whole": hiddenShare === null ? "" : "1"})}>
+            ${t(hiddenShare === null ? "attention.show_most" : "attention.show_all", {
+              n: MOST_ROWS,
+              all: scores.length,
+            })}
+          </button>
+        </p>`
+      }
+    <//>
+  `;
 }
 
 /** Of many rows those with the largest weights, in the order asked for, and what the others have together. */
@@ -63,7 +160,10 @@ function windowOf(order, weights, pinned, isWhole) {
   if (order.length <= MOST_ROWS || isWhole) return {shown: order, hiddenShare: null};
   const kept = new Set(ranking(weights).slice(0, MOST_ROWS));
   if (pinned !== null) kept.add(pinned);
-  return {shown: order.filter((j) => kept.has(j)), hiddenShare: total(Array.from(weights).filter((_, j) => !kept.has(j)))};
+  return {
+    shown: order.filter((j) => kept.has(j)),
+    hiddenShare: total(Array.from(weights).filter((_, j) => !kept.has(j))),
+  };
 }
 
 function Row({one, j, raised, may, isPinned, value, weighted, scale, sumScale}) {
@@ -76,17 +176,41 @@ function Row({one, j, raised, may, isPinned, value, weighted, scale, sumScale}) 
   const width = value.length;
   const choose = () => {
     setState({key: isPinned ? null : j});
-    if (!isPinned) requestAnimationFrame(() => document.querySelector('[data-figure="attention-products"]')?.scrollIntoView({block: "nearest"}));
+    if (!isPinned)
+      requestAnimationFrame(() =>
+        document.querySelector('[data-figure="attention-products"]')?.scrollIntoView({block: "nearest"}),
+      );
   };
   return html`
-    <tr ref=${line} class=${`${isHovered ? "hovered" : ""} ${isPinned ? "pinned" : ""} ${may ? "" : "masked"}`} onPointerEnter=${() => setHover({side, position: j})} onPointerLeave=${() => setHover(null)}>
+    <tr
+      ref=${line} class=${`${isHovered ? "hovered" : ""} ${isPinned ? "pinned" : ""} ${may ? "" : "masked"}`}
+      onPointerEnter=${() => setHover({side, position: j})} onPointerLeave=${() => setHover(null)}
+    >
       <th scope="row"><span class="count">${j}</span> <bdi dir="auto">${piece}</bdi></th>
-      <td class="number"><button type="button" class="product" aria-pressed=${isPinned} aria-label=${t("attention.open_product", {piece, value: short(scores[j])})} title=${exact(scores[j])} onClick=${choose}>${short(scores[j])}</button></td>
+      <td class="number">
+        <button
+          type="button" class="product" aria-pressed=${isPinned}
+          aria-label=${t("attention.open_product", {piece, value: short(scores[j])})} title=${exact(scores[j])}
+          onClick=${choose}
+        >
+          ${short(scores[j])}
+        </button>
+      </td>
       <td class="number" title=${exact(scaled[j])}>${short(scaled[j])}</td>
       <td class="number">${may ? short(raised) : html`<span class="masked-mark">${t("attention.masked")}</span>`}</td>
       <td class="number" title=${exact(weights[j])}>${may ? short(weights[j]) : "0"}</td>
       <td class="weight"><span class="bar" style=${{width: `${(weights[j] * 100).toFixed(2)}%`}}></span></td>
-      <td><${Thumbnail} values=${value} shape=${[1, width]} scale=${scale} size=${120} height=${16} label=${`v ${piece}`} /></td>
-      <td><${Thumbnail} values=${weighted} shape=${[1, width]} scale=${sumScale} size=${120} height=${16} label=${`${short(weights[j])} × v ${piece}`} /></td>
-    </tr>`;
+      <td>
+        <${Thumbnail}
+          values=${value} shape=${[1, width]} scale=${scale} size=${120} height=${16} label=${`v ${piece}`}
+        />
+      </td>
+      <td>
+        <${Thumbnail}
+          values=${weighted} shape=${[1, width]} scale=${sumScale} size=${120} height=${16}
+          label=${`${short(weights[j])} × v ${piece}`}
+        />
+      </td>
+    </tr>
+  `;
 }

@@ -3,7 +3,7 @@
 import {dot, largest, short} from "pellucid/numbers";
 import {t} from "pellucid/texts";
 
-/** The terms of a sum as lines: those that weigh most one by one, all others together. `name(i)` says what term i is. */
+/** The terms of a sum as lines: the largest one by one, all others together. `name(i)` says what term i is. */
 export function linesOf(terms, name, most = 6) {
   const order = bySize(terms);
   const rest = order.slice(most);
@@ -13,20 +13,24 @@ export function linesOf(terms, name, most = 6) {
 }
 
 /** Indices of the terms, the largest without regard to sign first. */
-export const bySize = (terms) => Array.from(terms.keys()).sort((a, b) => Math.abs(terms[b]) - Math.abs(terms[a]) || a - b);
+export const bySize = (terms) =>
+  Array.from(terms.keys()).sort((a, b) => Math.abs(terms[b]) - Math.abs(terms[a]) || a - b);
 
 export const total = (terms) => terms.reduce((sum, value) => sum + value, 0);
 
 /** The products of two vectors, number by number. */
 export const productsOf = (left, right) => Float64Array.from(left, (value, i) => value * right[i]);
 
-/** One number of x W + b; `weight` [out, in] and `bias` [out] as torch stores them. names: {input, weight, bias} */
-export function projection(x, weight, bias, index, names, shown) {
-  const row = weight.subarray(index * x.length, (index + 1) * x.length);
+/** One number of x W + b; `matrix` [out, in] and `bias` [out] as torch stores them. names: {input, weight, bias} */
+export function projection(x, matrix, bias, index, names, shown) {
+  const row = matrix.subarray(index * x.length, (index + 1) * x.length);
   const terms = productsOf(x, row);
   return {
     lines: [
-      ...linesOf(terms, (i) => `${names.input}[${i}] × ${names.weight}[${i}, ${index}] = ${short(x[i])} × ${short(row[i])}`),
+      ...linesOf(
+        terms,
+        (i) => `${names.input}[${i}] × ${names.weight}[${i}, ${index}] = ${short(x[i])} × ${short(row[i])}`,
+      ),
       {text: `${names.bias}[${index}]`, value: bias[index]},
     ],
     computed: total(terms) + bias[index],
@@ -37,10 +41,14 @@ export function projection(x, weight, bias, index, names, shown) {
 /** q · k as the sum of its products. */
 export function score(query, key, shown) {
   const terms = productsOf(query, key);
-  return {lines: linesOf(terms, (i) => `q[${i}] × k[${i}] = ${short(query[i])} × ${short(key[i])}`), computed: total(terms), shown};
+  return {
+    lines: linesOf(terms, (i) => `q[${i}] × k[${i}] = ${short(query[i])} × ${short(key[i])}`),
+    computed: total(terms),
+    shown,
+  };
 }
 
-/** One weight, from the queries and keys on: product, division, exp, division by the sum over all that may be looked at. */
+/** One weight from queries and keys: product, division, exp, division by the sum over all allowed positions. */
 export function weight(query, keys, mayAttend, key, shown) {
   const root = Math.sqrt(query.length);
   const scaled = rowsOf(keys).map((one) => dot(query, one) / root);
@@ -53,7 +61,9 @@ export function weight(query, keys, mayAttend, key, shown) {
       {text: "q · k", value: scaled[key] * root},
       {text: t("sum.divided", {d: query.length, root: short(root, 6)}), value: scaled[key]},
       {text: t("sum.most"), value: most},
-      mayAttend[key] ? {text: `exp(${short(scaled[key], 6)} − ${short(most, 6)})`, value: raised} : {text: t("sum.masked"), value: 0},
+      mayAttend[key]
+        ? {text: `exp(${short(scaled[key], 6)} − ${short(most, 6)})`, value: raised}
+        : {text: t("sum.masked"), value: 0},
       {text: t("sum.exponentials", {n: allowed.length}), value: sum},
       {text: `${short(raised, 6)} ÷ ${short(sum, 6)}`, value: raised / sum},
     ],
@@ -82,6 +92,7 @@ export const scaleOf = (...vectors) => ({kind: "diverging", most: Math.max(...ve
 /** A matrix [rows, columns] turned on its side. */
 export function transpose(values, [rows, columns]) {
   const turned = new Float32Array(values.length);
-  for (let row = 0; row < rows; row += 1) for (let column = 0; column < columns; column += 1) turned[column * rows + row] = values[row * columns + column];
+  for (let row = 0; row < rows; row += 1)
+    for (let column = 0; column < columns; column += 1) turned[column * rows + row] = values[row * columns + column];
   return turned;
 }

@@ -20,26 +20,46 @@ export function FeedForwardView({trace, model, state}) {
   const {kind, layer} = state;
   const query = rowOf(state, trace);
   const stack = stackOf(kind);
-  const data = useData(`${trace.id} ${stack} ${layer} ${query} feed_forward`, () => loadWord({trace, model, kind, layer, query}));
+  const data = useData(`${trace.id} ${stack} ${layer} ${query} feed_forward`, () =>
+    loadWord({trace, model, kind, layer, query}),
+  );
   return html`<div>
     <div class="controls">
-      <${Choice} label=${t("residual.stack")} value=${stack} options=${["encoder", "decoder"].map((own) => [own, t(`stack.${own}s`)])} onChange=${(own) => own !== stack && setState({kind: own, query: null, key: null})} />
+      <${Choice}
+        label=${t("residual.stack")} value=${stack}
+        options=${["encoder", "decoder"].map((own) => [own, t(`stack.${own}s`)])}
+        onChange=${(own) => own !== stack && setState({kind: own, query: null, key: null})}
+      />
       <${LayerPicker} state=${state} config=${model.config} />
     </div>
-    <${WordPicker} ...${{trace, state, query}} label=${t(stack === "encoder" ? "feed_forward.which_word" : "feed_forward.which_step")} />
+    <${WordPicker}
+      ...${{trace, state, query}}
+      label=${t(stack === "encoder" ? "feed_forward.which_word" : "feed_forward.which_step")}
+    />
     <${Waiting} data=${data}>${(one) => html`<${Parts} ...${{one, model, state}} />`}<//>
   </div>`;
 }
 
 function Parts({one, model, state}) {
   const ranked = useMemo(() => ranking(one.p), [one]);
-  const order = useMemo(() => (state["feed_forward.order"] === "strength" ? ranked : ranked.map((_, unit) => unit)), [ranked, state["feed_forward.order"]]);
+  const order = useMemo(
+    () => (state["feed_forward.order"] === "strength" ? ranked : ranked.map((_, unit) => unit)),
+    [ranked, state["feed_forward.order"]],
+  );
   const asked = /^\d+$/.test(state["feed_forward.unit"] ?? "") ? Number(state["feed_forward.unit"]) : null;
   const unit = asked !== null && asked < ranked.length ? asked : ranked[0];
   const shared = {one, model, state, ranked, order, unit};
   return html`<div>
-    <${Through} ...${shared} /><${Unit} ...${shared} /><${Sum} ...${shared} /><${UnitEverywhere} ...${shared} /><${AllWords} ...${shared} />
-    <p class="hint">${t("feed_forward.on")} <button type="button" onClick=${() => setState({view: "residual", "residual.block": one.at, "residual.position": String(one.query)})}>${t("residual.name")}</button></p>
+    <${Through} ...${shared} /><${Unit} ...${shared} /><${Sum} ...${shared} /><${UnitEverywhere} ...${shared} />
+    <${AllWords} ...${shared} />
+    <p class="hint">
+      ${t("feed_forward.on")} <button
+        type="button"
+        onClick=${() => setState({view: "residual", "residual.block": one.at, "residual.position": String(one.query)})}
+      >
+        ${t("residual.name")}
+      </button>
+    </p>
   </div>`;
 }
 
@@ -51,34 +71,103 @@ function Through({one, model, state, order, unit}) {
   const awake = countAwake(p);
   const most = Math.max(largest(p), 1e-12);
   const shown = pointed ?? unit;
-  const vector = (letter, values) => html`<div class="vector"><p class="vector-name">${letter} <small>${numbers(values.length)}</small></p>
-    <${Strip} values=${values} height=${20} width=${stripWidth(values.length, room)} name=${letter === "x" ? "x" : "FFN(x)"} /></div>`;
+  const vector = (letter, values) => html`
+    <div class="vector">
+      <p class="vector-name">${letter} <small>${numbers(values.length)}</small></p>
+      <${Strip}
+        values=${values} height=${20} width=${stripWidth(values.length, room)} name=${letter === "x" ? "x" : "FFN(x)"}
+      />
+    </div>
+  `;
   const table = () => ({
     columns: [t("feed_forward.index"), "x", "p", "h", "FFN(x)"],
-    rows: Array.from({length: Math.max(p.length, x.length)}, (_, i) => [i, x[i] ?? "", p[i] ?? "", h[i] ?? "", output[i] ?? ""]),
+    rows: Array.from({length: Math.max(p.length, x.length)}, (_, i) => [
+      i,
+      x[i] ?? "",
+      p[i] ?? "",
+      h[i] ?? "",
+      output[i] ?? "",
+    ]),
   });
   const recompute = () => ({
-    lines: [{text: `p[${unit}]`, value: p[unit]}, {text: `h[${unit}] = ${activation.formula(bracketed(p[unit]))}`, value: activation.of(p[unit])}],
-    computed: activation.of(p[unit]), shown: h[unit],
+    lines: [
+      {text: `p[${unit}]`, value: p[unit]},
+      {text: `h[${unit}] = ${activation.formula(bracketed(p[unit]))}`, value: activation.of(p[unit])},
+    ],
+    computed: activation.of(p[unit]),
+    shown: h[unit],
   });
   const block = {order, unit, room, most, point};
   return html`
-    <${Figure} frame=${frame} name="feed-forward" title=${t("feed_forward.one", {name: rowName(one, one.query)})} provenance=${trace.provenance} table=${table} recompute=${recompute} subject=${`${trace.id} ${one.at} ${one.query} ${unit}`}
-      says=${t(activation.isCut ? "feed_forward.one_says_cut" : "feed_forward.one_says_smooth", {width: x.length, units: p.length, awake, share: percent(awake / p.length), asleep: p.length - awake, formula: activation.formula("p")})}
-      caption=${t("feed_forward.one_caption", {entry: one.entry, parameters: one.parameters}) + (model.config.activation === "gelu" ? ` ${t("feed_forward.phi")}` : "")}>
-      <div class="controls"><${Choice} label=${t("feed_forward.order")} value=${state["feed_forward.order"] === "strength" ? "strength" : "place"} options=${["place", "strength"].map((own) => [own, t(`feed_forward.order_${own}`)])}
-        onChange=${(own) => setState({"feed_forward.order": own === "strength" ? own : "", "feed_forward.from": ""})} /></div>
+    <${Figure}
+      frame=${frame} name="feed-forward" title=${t("feed_forward.one", {name: rowName(one, one.query)})}
+      provenance=${trace.provenance} table=${table} recompute=${recompute}
+      subject=${`${trace.id} ${one.at} ${one.query} ${unit}`}
+      says=${t(activation.isCut ? "feed_forward.one_says_cut" : "feed_forward.one_says_smooth", {
+        width: x.length,
+        units: p.length,
+        awake,
+        share: percent(awake / p.length),
+        asleep: p.length - awake,
+        formula: activation.formula("p"),
+      })}
+      caption=${
+        t("feed_forward.one_caption", {entry: one.entry, parameters: one.parameters}) +
+        (model.config.activation === "gelu" ? ` ${t("feed_forward.phi")}` : "")
+      }
+    >
+      <div class="controls">
+        <${Choice}
+          label=${t("feed_forward.order")} value=${state["feed_forward.order"] === "strength" ? "strength" : "place"}
+          options=${["place", "strength"].map((own) => [own, t(`feed_forward.order_${own}`)])}
+          onChange=${(own) => setState({"feed_forward.order": own === "strength" ? own : "", "feed_forward.from": ""})}
+        />
+      </div>
       <div class="vectors through">
         ${vector(html`<${Symbol} letter="x" />`, x)}
-        <div class="side-by-side"><div class="vectors">
-          <${Units} ...${{...block, values: p}} name=${t("feed_forward.pre_activations")} letter=${html`<${Symbol} letter="p" /><span class="formula">= x <${Formula} text="W_1" /> + <${Formula} text="b_1" /></span>`} letterOf="p" />
-          <${Units} ...${{...block, values: h}} name=${t("feed_forward.activations")} letter=${html`<${Symbol} letter="h" /><span class="formula">= ${activation.formula("p")}</span>`} letterOf="h" />
-          <p class="block-says"><output>${t("feed_forward.cell", {unit: shown, p: short(p[shown]), h: short(h[shown])})}</output></p></div>
-          <${Curve} ...${{p, h, activation, awake, room}} at=${shown} label=${t("feed_forward.unit_is", {unit: shown})}
-            says=${t("feed_forward.curve_says", {formula: activation.formula("p"), awake, units: p.length, unit: shown, p: short(p[shown]), h: short(h[shown])})} /></div>
-        ${vector(html`<${Symbol} letter="FFN(x)" /><span class="formula">= h <${Formula} text="W_2" /> + <${Formula} text="b_2" /></span>`, output)}
+        <div class="side-by-side">
+          <div class="vectors">
+            <${Units}
+              ...${{...block, values: p}} name=${t("feed_forward.pre_activations")}
+              letter=${html`
+                <${Symbol} letter="p" />
+                <span class="formula">= x <${Formula} text="W_1" /> + <${Formula} text="b_1" /></span>
+              `}
+              letterOf="p"
+            />
+            <${Units}
+              ...${{...block, values: h}} name=${t("feed_forward.activations")}
+              letter=${html`
+                <${Symbol} letter="h" /><span class="formula">= ${activation.formula("p")}</span>
+              `}
+              letterOf="h"
+            />
+            <p class="block-says">
+              <output>${t("feed_forward.cell", {unit: shown, p: short(p[shown]), h: short(h[shown])})}</output>
+            </p>
+          </div>
+          <${Curve}
+            ...${{p, h, activation, awake, room}} at=${shown} label=${t("feed_forward.unit_is", {unit: shown})}
+            says=${t("feed_forward.curve_says", {
+              formula: activation.formula("p"),
+              awake,
+              units: p.length,
+              unit: shown,
+              p: short(p[shown]),
+              h: short(h[shown]),
+            })}
+          />
+        </div>
+        ${vector(
+          html`
+            <${Symbol} letter="FFN(x)" />
+            <span class="formula">= h <${Formula} text="W_2" /> + <${Formula} text="b_2" /></span>
+          `,
+          output,
+        )}
       </div>
-    <//>`;
+    <//>
+  `;
 }
 
 /** How units are laid out: so many columns that a cell can be pointed at. */
@@ -92,12 +181,32 @@ function gridOf(units, room) {
 /** All units as cells, in the order asked for; cells after the last one do not exist. */
 function Units({values, order, unit, room, most, point, name, letter, letterOf}) {
   const {cell, columns, rows} = gridOf(order.length, room);
-  const arranged = useMemo(() => Float32Array.from({length: rows * columns}, (_, place) => (place < order.length ? values[order[place]] : 0)), [values, order, columns]);
-  const hidden = useMemo(() => (rows * columns > order.length ? Uint8Array.from(arranged, (_, place) => (place < order.length ? 0 : 1)) : null), [arranged]);
+  const arranged = useMemo(
+    () => Float32Array.from({length: rows * columns}, (_, place) => (place < order.length ? values[order[place]] : 0)),
+    [values, order, columns],
+  );
+  const hidden = useMemo(
+    () =>
+      rows * columns > order.length ? Uint8Array.from(arranged, (_, place) => (place < order.length ? 0 : 1)) : null,
+    [arranged],
+  );
   const unitAt = (row, column) => order[row * columns + column];
   const at = order.indexOf(unit);
-  return html`<div class="vector block"><p class="vector-name">${letter} <small>${numbers(order.length)}</small></p>
-    <${Matrix} values=${arranged} shape=${[rows, columns]} rows=${null} columns=${null} scale=${{kind: "diverging", most}} hidden=${hidden} cell=${cell} name=${name} isQuiet selected=${[Math.floor(at / columns), at % columns]}
-      describe=${(row, column) => (unitAt(row, column) === undefined ? "" : t("feed_forward.unit_cell", {unit: unitAt(row, column), letter: letterOf, value: short(values[unitAt(row, column)])}))}
-      onHover=${(row, column) => point(row === null ? null : unitAt(row, column) ?? null)} onSelect=${(row, column) => unitAt(row, column) !== undefined && chooseUnit(unitAt(row, column))} /></div>`;
+  return html`<div class="vector block">
+    <p class="vector-name">${letter} <small>${numbers(order.length)}</small></p>
+    <${Matrix}
+      values=${arranged} shape=${[rows, columns]} rows=${null} columns=${null} scale=${{kind: "diverging", most}}
+      hidden=${hidden} cell=${cell} name=${name} isQuiet selected=${[Math.floor(at / columns), at % columns]}
+      describe=${(row, column) =>
+        unitAt(row, column) === undefined
+          ? ""
+          : t("feed_forward.unit_cell", {
+              unit: unitAt(row, column),
+              letter: letterOf,
+              value: short(values[unitAt(row, column)]),
+            })}
+      onHover=${(row, column) => point(row === null ? null : (unitAt(row, column) ?? null))}
+      onSelect=${(row, column) => unitAt(row, column) !== undefined && chooseUnit(unitAt(row, column))}
+    />
+  </div>`;
 }

@@ -22,7 +22,7 @@ export function erf(x) {
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
 }
 
-/** The activations that a model can have: `formula` of p for the eye, `of` for the arithmetic, `isCut` where 0 is exact. */
+/** The activations of a model: `formula` of p for the eye, `of` for the arithmetic, `isCut` where 0 is exact. */
 export const ACTIVATIONS = {
   relu: {formula: (p) => `max(0, ${p})`, of: (p) => Math.max(0, p), isCut: true},
   gelu: {formula: (p) => `${p} · Φ(${p})`, of: (p) => (p / 2) * (1 + erf(p / Math.SQRT2)), isCut: false},
@@ -47,25 +47,49 @@ export async function loadWord({trace, model, kind, layer, query}) {
   const at = `${stack}.${layer}.feed_forward`;
   const entry = entryOf(kind, layer, model.config);
   const [x, pre, hidden, output] = await Promise.all([
-    site(trace, entry, {row: query}), site(trace, `${at}.pre_activation`), site(trace, `${at}.hidden`), site(trace, `${at}.output`, {row: query}),
+    site(trace, entry, {row: query}),
+    site(trace, `${at}.pre_activation`),
+    site(trace, `${at}.hidden`),
+    site(trace, `${at}.output`, {row: query}),
   ]);
   return {
-    trace, stack, layer, query, at, entry, side: stack === "encoder" ? "source" : "target", labels: labelsOf(kind, trace.tokens), parameters: `${stack}.layers.${layer}.feed_forward`,
-    x: x.data, pre, hidden, output: output.data, p: pre.part(query).data, h: hidden.part(query).data, activation: ACTIVATIONS[model.config.activation],
+    trace,
+    stack,
+    layer,
+    query,
+    at,
+    entry,
+    side: stack === "encoder" ? "source" : "target",
+    labels: labelsOf(kind, trace.tokens),
+    parameters: `${stack}.layers.${layer}.feed_forward`,
+    x: x.data,
+    pre,
+    hidden,
+    output: output.data,
+    p: pre.part(query).data,
+    h: hidden.part(query).data,
+    activation: ACTIVATIONS[model.config.activation],
   };
 }
 
 /** The part of W_1 or W_2 ("inner", "outer") that belongs to one unit: as many numbers as x has. */
 async function ofUnit(model, name, unit) {
   if (!isFile) return (await ofModel(model, `weights/${name}`, {unit})).data;
-  const {data, shape: [rows, columns]} = await weights(model, name);
-  return name.endsWith("inner.weight") ? data.subarray(unit * columns, (unit + 1) * columns) : Float32Array.from({length: rows}, (_, i) => data[i * columns + unit]);
+  const {
+    data,
+    shape: [rows, columns],
+  } = await weights(model, name);
+  return name.endsWith("inner.weight")
+    ? data.subarray(unit * columns, (unit + 1) * columns)
+    : Float32Array.from({length: rows}, (_, i) => data[i * columns + unit]);
 }
 
 /** What one unit multiplies with, and what it writes: its column of W_1, its number of b_1, its row of W_2. */
 export async function loadUnit({model, parameters, unit}) {
   const [hears, biases, writes] = await Promise.all([
-    ofUnit(model, `${parameters}.inner.weight`, unit), weights(model, `${parameters}.inner.bias`), ofUnit(model, `${parameters}.outer.weight`, unit),
+    ofUnit(model, `${parameters}.inner.weight`, unit),
+    weights(model, `${parameters}.inner.bias`),
+    ofUnit(model, `${parameters}.outer.weight`, unit),
   ]);
   return {unit, hears, bias: biases.data[unit], writes};
 }
@@ -115,13 +139,21 @@ export function sumByHand({one, weight, bias, at}) {
 export function partsOf({one, weight, bias, most}) {
   const [width, units] = weight.shape;
   const squares = new Float64Array(units);
-  for (let i = 0; i < width; i += 1) for (let unit = 0; unit < units; unit += 1) squares[unit] += weight.data[i * units + unit] ** 2;
+  for (let i = 0; i < width; i += 1)
+    for (let unit = 0; unit < units; unit += 1) squares[unit] += weight.data[i * units + unit] ** 2;
   const lengths = squares.map((square, unit) => Math.sqrt(square) * Math.abs(one.h[unit]));
-  const strongest = Array.from(lengths.keys()).filter((unit) => lengths[unit] > 0).sort((a, b) => lengths[b] - lengths[a] || a - b).slice(0, most);
-  const vectors = strongest.map((unit) => Float64Array.from({length: width}, (_, i) => one.h[unit] * weight.data[i * units + unit]));
+  const strongest = Array.from(lengths.keys())
+    .filter((unit) => lengths[unit] > 0)
+    .sort((a, b) => lengths[b] - lengths[a] || a - b)
+    .slice(0, most);
+  const vectors = strongest.map((unit) =>
+    Float64Array.from({length: width}, (_, i) => one.h[unit] * weight.data[i * units + unit]),
+  );
   const chosen = new Set(strongest);
   const rest = new Float64Array(width);
-  for (let i = 0; i < width; i += 1) for (let unit = 0; unit < units; unit += 1) if (!chosen.has(unit)) rest[i] += one.h[unit] * weight.data[i * units + unit];
+  for (let i = 0; i < width; i += 1)
+    for (let unit = 0; unit < units; unit += 1)
+      if (!chosen.has(unit)) rest[i] += one.h[unit] * weight.data[i * units + unit];
   const few = Float64Array.from(rest, (_, i) => total(vectors.map((vector) => vector[i])));
   return {strongest, lengths, vectors, rest, few, sum: rest.map((value, i) => value + few[i] + bias[i])};
 }
