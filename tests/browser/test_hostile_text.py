@@ -25,7 +25,7 @@ SENTENCES = {
     "script": "a </script><script>alert(1)</script> b",
     "comment": "<!-- a --> ]]> &lt; &amp; {{x}} ${y}",
     "bidi": "a \u202eb\u202c \u2067c\u2069 \u0645\u0631\u062d\u0628\u0627",
-    "emoji": "\U0001f469\u200d\U0001f469\u200d\U0001f467 \U0001f1eb\U0001f1f7",
+    "emoji": "a \U0001f469\u200d\U0001f469\u200d\U0001f467 \U0001f1eb\U0001f1f7",
     "combining": "Zo\u0308e\u0301\u0323 a\u0300\u0301\u0302\u0303",
     "separators": "a\u2028b\u2029c",
     "quotes": "\"a\", 'b' `c` \\ =1+1",

@@ -20,6 +20,7 @@ from pellucid.translation.engines.native.jobs import Found, SearchSettings, Work
 from pellucid.translation.engines.native.library import Library, load_library
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
 from pellucid.translation.engines.native.weights import weights_of
+from pellucid.translation.prefixes import Prefix
 from pellucid.translation.stepper import ModelStepper
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -147,7 +148,7 @@ def compare(
         forbidden_ids=FORBIDDEN,
         min_length=config.min_length,
         no_repeat_ngram_size=config.no_repeat_ngram_size,
-        prefix=prefix,
+        prefixes=tuple(Prefix(prefix) for _ in sources) if prefix else (),
     )
     expected = beam_search(ModelStepper(model.double()), sources, config=config, constraints=rules)
     lengths = set()

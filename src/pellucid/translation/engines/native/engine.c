@@ -34,8 +34,10 @@
 
 #if defined(__AVX512F__)
 enum { LANES = 16, ROWS_AT_ONCE = 6 }; /* 6 rows x 4 vectors = 24 sums, with 32 registers */
-#else
+#elif defined(__AVX2__)
 enum { LANES = 8, ROWS_AT_ONCE = 2 }; /* 2 rows x 4 vectors = 8 sums, with 16 registers */
+#else
+enum { LANES = 4, ROWS_AT_ONCE = 2 };
 #endif
 enum { VECTORS = 4, COLUMNS = VECTORS * LANES };
 

@@ -141,8 +141,10 @@ def _run(command: Sequence[str]) -> str | None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
+    if done.returncode == 0:
+        return None
     lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-    return None if done.returncode == 0 else lines[0]
+    return next((line for line in lines if "error" in line), lines[0])
 
 
 def _identity(compiler: Path) -> str:

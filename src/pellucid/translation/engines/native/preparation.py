@@ -73,7 +73,7 @@ class _Map:
 
     def arrays(self, name: str, *, columns: int, is_int8: bool) -> Iterator[tuple[str, Array]]:
         """Yield the arrays that stand in the file."""
-        outputs, inputs = self.weight.shape
+        inputs = self.weight.shape[1]
         yield f"{name}.bias", self.bias
         if not is_int8:
             yield f"{name}.weight", self.weight.reshape(-1, columns, inputs).transpose(0, 2, 1)

@@ -1,0 +1,161 @@
+"""The native engine around its C file: compiling, preparing, refusing, and running under sanitizers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pellucid
+from pellucid.errors import ConfigError, EngineUnavailableError
+from pellucid.jobs.models import open_translator
+from pellucid.translation.engines.native import library
+from pellucid.translation.engines.native.library import SOURCE, load_library
+from pellucid.translation.engines.native.preparation import open_prepared
+
+MODEL = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"
+FUZZ = Path(__file__).parents[3] / "equivalence" / "native_fuzz.py"
+SENTENCES = ["The cat is very tired.", "The animal didn't cross the street because it was too wide.", "", "- ..."]
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc checks the C file")
+
+
+def test_the_translator_gives_the_texts_of_torch() -> None:
+    said: list[str] = []
+    native = open_translator(MODEL, engine="native", weights="fp32", threads=2, say=said.append)
+    expected = open_translator(MODEL).translate(SENTENCES)
+    found = native.translate(SENTENCES)
+    assert [one.text for one in found] == [one.text for one in expected]
+    assert [one.flags for one in found] == [one.flags for one in expected]
+    assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-4)
+    assert said == ["engine: native (fp32), 2 threads"]
+
+
+def test_what_the_engine_lacks_is_done_by_torch_and_said_once() -> None:
+    said: list[str] = []
+    native = open_translator(MODEL, engine="native", threads=1, say=said.append)
+    assert "rounded to 8 bits" in said.pop()
+    for _ in range(2):
+        (found,) = native.translate(["The cat is very tired."], n_best=3)
+        assert len(found.alternatives) == 3
+    assert said == ["engine: torch, because native (int8) does not support n_best over 1"]
+    native.translate("The cat is very tired.", target_prefix="Le ")
+    native.translate("The cat is very tired.", sampling=True)
+    assert [text.rpartition("support ")[2] for text in said[1:]] == ["a forced prefix", "sampling"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"engine": "fast"}, "--engine 'fast' is unknown; use torch or native"),
+        ({"engine": "native", "weights": "int4"}, "--weights 'int4' is unknown; use int8 or fp32"),
+        ({"engine": "native", "device": "cuda"}, "on the processor"),
+    ],
+)
+def test_wrong_choices_are_refused(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        open_translator(MODEL, **settings)
+
+
+def test_without_a_compiler_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    load_library.cache_clear()
+    with pytest.raises(EngineUnavailableError, match="no C compiler"):
+        load_library()
+    load_library.cache_clear()
+
+
+def test_a_source_that_does_not_compile_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wrong = tmp_path / "engine.c"
+    wrong.write_text("int engine_columns(void) { return nothing; }\n")
+    monkeypatch.setattr(library, "SOURCE", wrong)
+    monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "cache"))
+    load_library.cache_clear()
+    with pytest.raises(EngineUnavailableError, match=r"cannot compile the native engine.*nothing"):
+        load_library()
+    load_library.cache_clear()
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_cache_that_others_may_write_to_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    monkeypatch.setenv("PELLUCID_CACHE", str(shared))
+    assert library.private_cache() != shared
+    shared.chmod(0o700)
+    assert library.private_cache() == shared
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "longer"])
+def test_a_damaged_prepared_model_is_made_again(damage: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path))
+    expected = open_translator(MODEL, engine="native").translate(SENTENCES[0]).text
+    (path,) = tmp_path.glob("prepared-*")
+    content = path.read_bytes()
+    middle = len(content) // 2
+    flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    path.write_bytes({"flip": flipped, "cut": content[:-1], "empty": b"", "longer": content + b"x"}[damage])
+    columns = load_library().columns
+    assert open_prepared(path, columns=columns, is_int8=True) is None
+    assert open_translator(MODEL, engine="native").translate(SENTENCES[0]).text == expected
+    assert path.read_bytes() == content
+
+
+@needs_gcc
+def test_the_c_file_compiles_without_warnings(tmp_path: Path) -> None:
+    for options in ([], ["-march=native"], ["-mavx2", "-mfma"] if os.uname().machine == "x86_64" else []):
+        command = ["gcc", "-std=gnu11", "-O1", *options, "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+        subprocess.run([*command, "-o", str(tmp_path / "engine.so"), str(SOURCE), "-lm"], check=True, timeout=120)
+
+
+@needs_gcc
+@pytest.mark.parametrize("options", [[], ["-mavx2", "-mfma"]], ids=["portable", "avx2"])
+def test_other_instructions_find_the_same(options: list[str], tmp_path: Path) -> None:
+    """The code for other processors, on this one: random requests pass their own checks."""
+    if options and os.uname().machine != "x86_64":
+        pytest.skip("these instructions are x86's")
+    path = tmp_path / "engine.so"
+    command = [
+        "gcc",
+        "-std=gnu11",
+        "-O2",
+        "-fno-math-errno",
+        *options,
+        "-shared",
+        "-fPIC",
+        "-o",
+        str(path),
+        str(SOURCE),
+    ]
+    subprocess.run([*command, "-lm"], check=True, timeout=120)
+    assert fuzzed(path, requests=12, folder=tmp_path) > 0
+
+
+@pytest.mark.slow
+@needs_gcc
+def test_random_requests_under_sanitizers(tmp_path: Path) -> None:
+    path = tmp_path / "engine.so"
+    command = ["gcc", "-std=gnu11", "-O1", "-g", "-march=native", "-fno-math-errno", "-shared", "-fPIC"]
+    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    subprocess.run([*command, *checks, "-o", str(path), str(SOURCE), "-lm"], check=True, timeout=120)
+    libraries = [
+        subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    # What Python itself never frees is no fault of ours.
+    environment = {"LD_PRELOAD": " ".join(libraries), "ASAN_OPTIONS": "detect_leaks=0"}
+    assert fuzzed(path, requests=120, folder=tmp_path, **environment) > 0
+
+
+def fuzzed(path: Path, *, requests: int, folder: Path, **environment: str) -> int:
+    command = [sys.executable, str(FUZZ), str(path), str(requests), "1", str(folder)]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return int(done.stdout)
