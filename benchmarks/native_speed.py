@@ -2,8 +2,8 @@
 
     python benchmarks/native_speed.py --preset small --vocab 8000
 
-Every search ends at the wanted length, so the number of tokens is known. The figures are the processor time of one thread,
-the least of three rounds, so that other work on the machine counts little.
+Every search ends at the wanted length, so the number of tokens is known. The figures are processor time of one
+thread, the least of three rounds, so that other work on the machine counts little.
 """
 
 from __future__ import annotations
