@@ -87,6 +87,7 @@ def test_empty_lines_are_counted_on_every_side() -> None:
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared corpora are not beside this repository")
 def test_no_corpus_is_called_tokenised() -> None:
     for path in SHARED.glob("*/*.??"):
