@@ -33,7 +33,9 @@ def translate(
         bool, typer.Option("--no-split", help="Do not split a line into sentences, which are translated one by one.")
     ] = False,
     engine: Annotated[str, typer.Option(help="torch, or native: a C file compiled for this machine.")] = "torch",
-    weights: Annotated[str, typer.Option(help="Of the native engine: int8 (rounded) or fp32 (exact).")] = "int8",
+    weights: Annotated[
+        str | None, typer.Option(help="Of the native engine: int8 (rounded, its default) or fp32 (exact).")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
     chunk_lines: Annotated[

@@ -54,7 +54,7 @@ def open_translator(
     device: str = "auto",
     threads: int = 0,
     engine: str = EngineName.TORCH,
-    weights: str = WeightFormat.INT8,
+    weights: str | None = None,
     say: Callable[[str], None] = _unheard,
 ) -> Translator:
     """Load a model folder, a run folder or an exported ONNX folder, and make it ready to translate.
@@ -65,7 +65,7 @@ def open_translator(
         device: where torch computes.
         threads: of the processor; 0 is what torch would use.
         engine: an ``EngineName``.
-        weights: a ``WeightFormat``, for the native engine.
+        weights: a ``WeightFormat`` of the native engine; None is int8.
         say: called with a sentence that names the engine, and again when a search needs another one.
 
     Raises:
@@ -73,7 +73,10 @@ def open_translator(
         ConfigError: a setting or an engine is unknown, or does not go with the others.
         EngineUnavailableError: the native engine cannot be compiled here.
     """
-    chosen, held = _named(EngineName, "--engine", engine), _named(WeightFormat, "--weights", weights)
+    chosen = _named(EngineName, "--engine", engine)
+    held = WeightFormat.INT8 if weights is None else _named(WeightFormat, "--weights", weights)
+    if weights is not None and chosen is EngineName.TORCH:
+        raise ConfigError(f"--weights {weights} is for --engine native; torch uses the weights as they are stored")
     if chosen is EngineName.NATIVE and (is_onnx_folder(path) or device not in ("auto", "cpu")):
         raise ConfigError(
             f"--engine native translates with a model folder on the processor, not with device = {device!r} or an ONNX "
@@ -92,7 +95,10 @@ def open_translator(
         is_int8=held is WeightFormat.INT8,
         threads=runtime.threads,
     )
-    say(f"engine: {native.name}, {runtime.threads} thread{'s' if runtime.threads > 1 else ''}{_ROUNDING[held]}")
+    say(
+        f"engine: {native.name} where it supports the search, {runtime.threads} thread"
+        f"{'s' if runtime.threads > 1 else ''}{_ROUNDING[held]}"
+    )
     return translator_of(bundle, settings=settings, engine=native, say=say)
 
 

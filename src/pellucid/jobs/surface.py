@@ -20,7 +20,7 @@ from pellucid.config import Recipe
 from pellucid.config import load_recipe as read_recipe
 from pellucid.errors import RequestError
 from pellucid.figures.plots import Plots
-from pellucid.jobs.models import EngineName, WeightFormat, open_translator
+from pellucid.jobs.models import EngineName, open_translator
 from pellucid.jobs.train import QuietReporter, TrainOutcome
 from pellucid.jobs.train import train as train_job
 from pellucid.page.notebook import mime_bundle
@@ -80,19 +80,19 @@ def _in_words(kinds: type | tuple[type, ...]) -> str:
     return told + "".join(makers)
 
 
-@_takes(path=_PATH, device=str, threads=int, engine=str, weights=str)
+@_takes(path=_PATH, device=str, threads=int, engine=str, weights=(str, _NONE))
 def load(
     path: str | Path,
     *,
     device: str = "auto",
     threads: int = 0,
     engine: str = EngineName.TORCH,
-    weights: str = WeightFormat.INT8,
+    weights: str | None = None,
 ) -> Translator:
     """Load a model folder, a run folder, or a folder that was exported to ONNX.
 
     ``engine="native"`` translates with a C file that is compiled for this machine at its first use, with ``weights`` in
-    ``"int8"`` or ``"fp32"``; searches that it lacks are done by torch.
+    ``"int8"`` (the default) or ``"fp32"``; searches that it lacks are done by torch.
 
     0 threads leaves the number of this process alone: what ``torch.set_num_threads``, OMP_NUM_THREADS or
     MKL_NUM_THREADS set, and where nothing did, torch's own, the physical cores that the process may use. A process

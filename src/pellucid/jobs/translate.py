@@ -15,7 +15,7 @@ from typing import Final, TextIO
 from pellucid.config import TranslationConfig
 from pellucid.errors import ConfigError, DataError, InterruptedByUser
 from pellucid.jobs.line_files import is_stream, reading, writing
-from pellucid.jobs.models import EngineName, WeightFormat, open_translator
+from pellucid.jobs.models import EngineName, open_translator
 from pellucid.signals import HeldInterrupt
 from pellucid.translation.flags import in_order
 from pellucid.translation.hypothesis import Translation
@@ -86,7 +86,7 @@ def translate_file(
     device: str = "auto",
     threads: int = 0,
     engine: str = EngineName.TORCH,
-    weights: str = WeightFormat.INT8,
+    weights: str | None = None,
     chunk_lines: int = CHUNK_LINES,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int], None] = lambda done: None,

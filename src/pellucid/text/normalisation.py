@@ -4,7 +4,8 @@ Three steps, which change nothing that a reader of the text would miss:
 
 1. **Invisible characters go**: control characters (Unicode category Cc, white space aside), the soft hyphen
    U+00AD, the zero-width space U+200B, the word joiner and invisible operators U+2060 to U+2064, the byte order
-   mark U+FEFF, the deprecated U+206A to U+206F, the annotation marks U+FFF9 to U+FFFB, and those below where their
+   mark U+FEFF, the deprecated U+206A to U+206F, the annotation marks U+FFF9 to U+FFFB, the grapheme joiner U+034F, the
+   Khmer vowels U+17B4 and U+17B5, the noncharacters U+FDD0 to U+FDEF, U+FFFE and U+FFFF, and those below where their
    script does not need them. What a script needs is decided by the characters around, so no setting is required:
 
    - the joiners U+200C and U+200D (and U+180E) stay beside a letter of a script that joins or stacks its letters
@@ -12,7 +13,10 @@ Three steps, which change nothing that a reader of the text would miss:
    - the zero-width space stays between two letters of Thai, Lao, Tibetan, Myanmar or Khmer, which it parts into words;
    - direction marks (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069) stay in a text that has a
      right-to-left letter;
-   - tag characters (U+E0020 to U+E007F) stay behind the black flag U+1F3F4, whose region they spell.
+   - tag characters (U+E0020 to U+E007F) stay behind the black flag U+1F3F4, whose region they spell;
+   - the Hangul fillers (U+115F, U+1160, U+3164, U+FFA0) stay beside a conjoining jamo.
+
+   A zero-width space that follows the end of a sentence and precedes a letter becomes a space: it parts the two.
 
 2. **Unicode NFC** writes "é" in one way only, so that the same word gives the same pieces whatever keyboard it was
    typed on. SentencePiece's own default (NFKC with extras) would rewrite full-width punctuation and no-break
@@ -49,9 +53,14 @@ _DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e
 _FLAG_TAGS: Final = range(0xE0020, 0xE0080)
 # The control characters that are left out here (\t to \r, \x1c to \x1f, \x85) are white space.
 _INVISIBLE: Final = re.compile(
-    "[\\x00-\\x08\\x0e-\\x1b\\x7f-\\x84\\x86-\\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    "\ufeff\ufff9-\ufffb\U000e0001\U000e0020-\U000e007f]+"
+    "[\\x00-\\x08\\x0e-\\x1b\\x7f-\\x84\\x86-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufdd0-\ufdef\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\U000e0001\U000e0020-\U000e007f]+"
 )
+_INVISIBLE_BUT_PRINTABLE: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]")
+"""What ``str.isprintable`` takes for letters and marks."""
+_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+_JAMO: Final = re.compile("[\u1100-\u115e\u1161-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]")
+_ENDS_A_SENTENCE: Final = frozenset(".!?\u2026")
 _RIGHT_TO_LEFT: Final = re.compile(
     "[\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
@@ -112,7 +121,8 @@ def is_blank(text: str) -> bool:
 
 def without_invisible(text: str) -> str:
     """Return a text after step 1, its white space as it was."""
-    if text.isprintable():  # nearly every text: nothing in it is invisible
+    # Nearly every text: nothing in it is invisible.
+    if text.isprintable() and (text.isascii() or not _INVISIBLE_BUT_PRINTABLE.search(text)):
         return text
     has_right_to_left = _RIGHT_TO_LEFT.search(text) is not None
     return _INVISIBLE.sub(lambda found: _needed(found, has_right_to_left=has_right_to_left), text)
@@ -125,7 +135,11 @@ def _needed(found: re.Match[str], *, has_right_to_left: bool) -> str:
     """
     run, text = found[0], found.string
     before, after = text[max(found.start() - 1, 0) : found.start()], text[found.end() : found.end() + 1]
+    if _ZERO_WIDTH_SPACE in run and before in _ENDS_A_SENTENCE and after.isalpha():
+        return " "
     kept = _directions_and_tags(run, has_right_to_left=has_right_to_left, before=before)
+    if _JAMO.match(before) or _JAMO.match(after):
+        kept |= {place for place, character in enumerate(run) if character in _FILLERS}
     if _ZERO_WIDTH_SPACE in run and _WORDS_RUN_ON.match(before) and _WORDS_RUN_ON.match(after):
         kept.add(run.index(_ZERO_WIDTH_SPACE))
     if run[0] in _JOINERS and _JOINING.match(before):

@@ -72,8 +72,10 @@ _RATIO_MINIMUM_PIECES: Final = 10
 _MINIMUM_CAPITALS: Final = 5
 _CAPITALS_SHARE: Final = 0.8
 _CAPITALS_RATIO: Final = 1.5
-# The end of a sentence that another one follows: a mark, and the quotes and brackets that close.
+# The end of a sentence that another one follows: a mark, and the quotes and brackets that close. A missing space
+# ("tired.The dog") counts after a word and before a capital, so that "U.S.A." and "example.com" hold no end.
 _BETWEEN_SENTENCES: Final = re.compile(
+    r"(?<=[^\W\d_]{2})[.!?](?=[^\W\d_a-z][a-z])|"
     r"[.!?\u2026\u061f\u0964][\"'\u201d\u2019\u00bb)\]]{0,3}\s+(?=\S)"
     r"|[\u3002\uff01\uff1f][\u300d\u300f\u201d\u2019\uff09]{0,3}(?=\s*\S)"
 )

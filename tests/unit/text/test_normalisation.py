@@ -26,6 +26,7 @@ SENTENCE = "I am a student."
         "I am\u2028a student.", "I am\x85a student.\x0c", "I \u00a0 am a\u202fstudent.", "I am a\u200b student\u2060.",
         "I am a stu\x08dent\x1b.", f"\u200e{SENTENCE}\u200f", "I am a stu\u200ddent.", "I\u200c am a student.",
         "I am a student\U000e0041.", "\u180eI am a student.", f"\ufeff\ufeff \u00ad{SENTENCE}\u2069",
+        f"\u034f{SENTENCE}", "I\u115f am a\u3164 student.", f"\uffff {SENTENCE}\ufdd0", "I am a stu\uffa0dent.",
     ],
 )  # fmt: skip
 def test_what_nobody_sees_makes_no_difference(text: str) -> None:
@@ -45,10 +46,16 @@ def test_what_nobody_sees_makes_no_difference(text: str) -> None:
         "שלום \u200eabc\u200f \u2067עולם\u2069",
         "ភាសា\u200bខ្មែរ",  # Khmer: the zero-width space parts words
         "ᠠ\u180eᠠ",
+        "\u1112\u1160 \u115f\u1161",  # conjoining jamo with fillers
     ],
 )
 def test_what_a_script_needs_stays(text: str) -> None:
     assert normalise(text) == tidy(text) == text
+
+
+def test_a_zero_width_space_between_two_sentences_parts_them() -> None:
+    assert normalise("The cat is tired.\u200bThe dog is happy.") == "The cat is tired. The dog is happy."
+    assert normalise("3.\u200b5 and a\u200bb") == "3.5 and ab"
 
 
 def test_white_space_is_kept_where_only_the_invisible_goes() -> None:
@@ -56,7 +63,8 @@ def test_white_space_is_kept_where_only_the_invisible_goes() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "   ", "\t", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u00ad", "\u200d\u2060 \x00"]
+    "text",
+    ["", "   ", "\t", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u00ad", "\u200d\u2060 \x00", "\u3164", "\u115f\u034f"],
 )
 def test_blank_is_what_shows_nothing(text: str) -> None:
     assert is_blank(text)

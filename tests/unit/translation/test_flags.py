@@ -81,6 +81,7 @@ class TestOmission:
                 "\u732b\u5f88\u7d2f\u3002\u72d7\u5f88\u9ad8\u5174\u3002\u9a6c\u5728\u8dd1\u3002",
                 "\u732b\u5f88\u7d2f\u3002",
             ),
+            ("The cat is tired.The dog is happy.", "Le chat est fatigu\u00e9."),  # no space
             ("Yes.", ""),
             ("A dog", " ...!"),
         ],
@@ -94,6 +95,7 @@ class TestOmission:
             (two, "Le chat est tr\u00e8s fatigu\u00e9. Le chien est heureux."),
             (two, "Le chat est tr\u00e8s fatigu\u00e9, et le chien est heureux."),  # two sentences as one
             ("Mr. Smith is here.", "Herr Schmidt ist da."),
+            ("It is made in the U.S.A. and sold at example.com.", "Made in USA, auf example.com."),
             ("...", ""),
             ("\u3010\u732b\u3002\u3011", "The cat."),
         ],

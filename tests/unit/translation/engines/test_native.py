@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import pellucid
+from pellucid.bundle import load_bundle
 from pellucid.errors import ConfigError, EngineUnavailableError
 from pellucid.jobs.models import open_translator
 from pellucid.translation.engines.native import library
+from pellucid.translation.engines.native.engine import open_native
 from pellucid.translation.engines.native.library import SOURCE, load_library
 from pellucid.translation.engines.native.preparation import open_prepared
 
@@ -31,7 +34,7 @@ def test_the_translator_gives_the_texts_of_torch() -> None:
     assert [one.text for one in found] == [one.text for one in expected]
     assert [one.flags for one in found] == [one.flags for one in expected]
     assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-4)
-    assert said == ["engine: native (fp32), 2 threads"]
+    assert said == ["engine: native (fp32) where it supports the search, 2 threads"]
 
 
 def test_what_the_engine_lacks_is_done_by_torch_and_said_once() -> None:
@@ -53,11 +56,21 @@ def test_what_the_engine_lacks_is_done_by_torch_and_said_once() -> None:
         ({"engine": "fast"}, "--engine 'fast' is unknown; use torch or native"),
         ({"engine": "native", "weights": "int4"}, "--weights 'int4' is unknown; use int8 or fp32"),
         ({"engine": "native", "device": "cuda"}, "on the processor"),
+        ({"weights": "fp32"}, "--weights fp32 is for --engine native"),
     ],
 )
 def test_wrong_choices_are_refused(settings: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         open_translator(MODEL, **settings)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_damaged_weights_are_refused(number: float) -> None:
+    model = load_bundle(MODEL).model
+    with torch.no_grad():
+        model.source_embedding.weight[-1, 3] = number
+    with pytest.raises(EngineUnavailableError, match=r"source_embedding\.weight holds numbers that are not finite"):
+        open_native(model, weights_sha256="0" * 64, is_int8=True, threads=1)
 
 
 def test_without_a_compiler_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

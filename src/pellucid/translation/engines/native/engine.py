@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from pellucid.errors import EngineUnavailableError
 from pellucid.translation.constraints import max_length_of
 from pellucid.translation.engines.engine import Outcome, SearchRequest
@@ -110,8 +112,14 @@ def open_native(model: Transformer, *, weights_sha256: str, is_int8: bool, threa
     if prepared is None:
         from pellucid.translation.engines.native.weights import weights_of
 
+        source = weights_of(model)
+        if wrong := [name for name, tensor in source.tensors.items() if not np.isfinite(tensor).all()]:
+            raise EngineUnavailableError(
+                f"the native engine cannot use this model: {wrong[0]} holds numbers that are not finite, so the "
+                "weights are damaged; take the model from its source again"
+            )
         try:
-            prepare(path, weights_of(model), columns=library.columns, is_int8=is_int8)
+            prepare(path, source, columns=library.columns, is_int8=is_int8)
         except OSError as error:
             raise EngineUnavailableError(f"{path}: the prepared model cannot be written: {error}") from None
         prepared = open_prepared(path, columns=library.columns, is_int8=is_int8)
