@@ -95,7 +95,7 @@ class TestOmission:
             (two, "Le chat est tr\u00e8s fatigu\u00e9. Le chien est heureux."),
             (two, "Le chat est tr\u00e8s fatigu\u00e9, et le chien est heureux."),  # two sentences as one
             ("Mr. Smith is here.", "Herr Schmidt ist da."),
-            ("It is made in the U.S.A. and sold at example.com.", "Made in USA, auf example.com."),
+            ("It is sold at example.com and in the U.S.A today.", "Auf example.com und in den USA."),
             ("...", ""),
             ("\u3010\u732b\u3002\u3011", "The cat."),
         ],
