@@ -180,7 +180,7 @@ def test_a_refused_sentence_has_no_translation(shown: Shown, open_page: OpenPage
     assert window.page.locator(".chapter, [data-figure]").count() == 0
     assert window.page.evaluate("__inspect.trace") is None
     told = window.page.inner_text(".notice")
-    assert "make it shorter, or give its sentences one by one" in told
+    assert "give one sentence at a time" in told
     assert "translation.max_input_length" not in told
     assert window.page.locator(AGAIN).count() == 0, "which would be refused again"
     window.screenshot("refused")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pellucid.cli.console import show
+from pellucid.runtime import let_others_run_at_barriers
 
 __all__ = ["demo"]
 
@@ -32,6 +33,7 @@ def demo(
 
         serve_models(demo_folders(output))
         return
+    let_others_run_at_barriers()  # a newcomer's first run should not depend on the neighbours
     from pellucid.cli.training_screen import TrainingScreen
     from pellucid.jobs import demo as job
 
