@@ -140,9 +140,9 @@ def is_lack_of_memory(error: BaseException) -> bool:
 def let_others_run_at_barriers() -> None:
     """Let OpenMP's threads sleep while they wait for each other. Acts only before torch is imported.
 
-    A thread that spins at a barrier looks busy to the kernel and shares its core evenly with another program, so the others
-    wait for it at every product. Measured on two cores (docs/log.md, 2026-11-26), a step of preset tiny: 148 ms, and 400
-    beside one busy program; with sleeping threads 163 and 267. What the user set stays.
+    A thread that spins at a barrier looks busy to the kernel and shares its core evenly with another program, so the
+    others wait for it at every product. Measured on two cores (docs/log.md, 2026-11-26), a step of preset tiny: 148 ms,
+    and 400 beside one busy program; with sleeping threads 163 and 267. What the user set stays.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
