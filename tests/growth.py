@@ -16,8 +16,8 @@ def growth(step: Callable[[str], object], shape: Callable[[int], str], length: i
     """Return how many times as long a step takes on a text of twice the length: about 2 where it is linear, 4 where
     it is quadratic.
 
-    Where the answer is not clear, texts of twice the size are compared as well and the lesser growth counts: a step that
-    is quadratic is so at both sizes, while the steps of a processor's caches fall between two lengths once.
+    Where the answer is not clear, texts of twice the size are compared as well and the lesser growth counts: what is
+    quadratic is so at both sizes, while a text outgrows a cache of the processor once.
     """
     found = _growth(step, shape, length)
     return found if found <= CLEARLY_LINEAR else min(found, _growth(step, shape, 2 * length))

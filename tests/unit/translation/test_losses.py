@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
+from tests.growth import growth
 
 from pellucid.translation.losses import lost_or_changed
 
@@ -103,15 +103,7 @@ def test_emoji(emoji: str) -> None:
     "unit", ["1 ", "1,", "1.000,", "a@", "a@b.", "http://", "{", "{a", "%", "%1$", "<a ", "&a", "9" * 7 + ","]
 )
 def test_the_time_is_linear(unit: str) -> None:
-    def seconds(length: int) -> float:
-        text = unit * (length // len(unit))
-        begin = time.thread_time()
-        lost_or_changed(text, text[::-1])
-        return time.thread_time() - begin
-
-    times = [(seconds(20_000), seconds(40_000)) for _ in range(7)]
-    short, long = map(min, zip(*times, strict=True))
-    assert long < 2.5 * short + 0.002
+    assert growth(lambda text: lost_or_changed(text, text[::-1]), lambda n: unit * (n // len(unit)), 20_000) <= 2.5
 
 
 @pytest.mark.skipif(not MULTI30K.is_dir(), reason="the corpus Multi30k is not here")
