@@ -17,7 +17,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
-from pellucid.durable import draft_of
+from pellucid.durable import draft_of, naming
 from pellucid.errors import ConfigError, DataError
 from pellucid.jobs.packing import Packer, packer_of
 from pellucid.terminal import shown_on
@@ -125,7 +125,7 @@ def writing(output: Path | None, *, sources: Sequence[LineSource]) -> Iterator[T
     if output is None:
         if sys.stdout is None:
             raise ConfigError("standard output is closed; give --output FILE")
-        with _named("standard output"):
+        with naming("standard output"):
             yield shown_on(sys.stdout)
         return
     try:
@@ -143,7 +143,7 @@ def writing(output: Path | None, *, sources: Sequence[LineSource]) -> Iterator[T
         raise ConfigError(f"{output}: may not be written; check its permissions")
     pack = packer_of(output)
     with ExitStack() as stack:
-        stack.enter_context(_named(str(output)))
+        stack.enter_context(naming(str(output)))
         try:
             path = output if is_special else stack.enter_context(draft_of(target, may_replace=True))
             sink = _text_to(path, pack, stack)
@@ -165,16 +165,6 @@ def _text_to(path: Path, pack: Packer | None, stack: ExitStack) -> TextIO:
 def is_stream(output: Path) -> bool:
     """Return whether what is written there is out at once (a pipe, ``/dev/stdout``), not a file that is made whole."""
     return (output.exists() and not output.is_file()) or output.is_relative_to("/dev")
-
-
-@contextmanager
-def _named(place: str) -> Iterator[None]:
-    """Give an error of writing the name of what was written to; the system does not know it."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or place
-        raise
 
 
 def _status_of(stream: TextIO) -> os.stat_result | None:
