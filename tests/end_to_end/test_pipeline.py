@@ -154,7 +154,7 @@ def test_what_was_removed_from_a_finished_run_comes_back(run: Path, text: Path, 
     shutil.rmtree(run / "data" / "tokenizer")
     outcome = command(*train_arguments(text, run))
     assert outcome.status == 0, outcome.err
-    assert "made again" in outcome.err
+    assert "preparing the text again" in outcome.err
     new = weights(run / "model")
     assert all(np.array_equal(old[name], new[name]) for name in old)
     (run / "data" / "valid.jsonl").unlink()

@@ -21,7 +21,8 @@ from pellucid.errors import DataError
 from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.evaluate import translate_all
 from pellucid.jobs.models import translator_of
-from pellucid.jobs.train import JobReporter, refuse_occupied, train
+from pellucid.jobs.run_folder import refuse_occupied
+from pellucid.jobs.train import JobReporter, train
 from pellucid.sample.corpus import build_corpus
 from pellucid.sample.records import SampleCorpus, SamplePair
 from pellucid.training.reporter import TrainingResult

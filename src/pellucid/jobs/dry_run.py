@@ -16,18 +16,14 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import torch
-
-from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError
-from pellucid.jobs.prepare import cleaned_pairs
-from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
-from pellucid.jobs.train import refuse_incomplete, refuse_occupied
+from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import SentencePair, verify_corpora
+from pellucid.text.selection import cleaned_pairs
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
 from pellucid.text.unknown import refuse_unknown
@@ -62,14 +58,8 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
     Raises:
         PellucidError: whatever would stop the run, before it begins.
     """
-    refuse_incomplete(recipe)
-    refuse_occupied(recipe, output)
-    training = recipe.training
-    runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
-    runtime.apply()
-    initial = load_bundle(init_from) if init_from is not None else None
-    refuse_other_model(recipe, initial)
-    recipe, languages = with_languages(recipe, initial)
+    run = open_run(recipe, output, init_from=init_from)
+    recipe, runtime = run.recipe, run.runtime
     facts = verify_corpora(recipe.data)
     cleaner = Cleaner(recipe.data.cleaning)
     sample = list(_sample(cleaned_pairs(recipe.data, cleaner)))
@@ -79,18 +69,15 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
     pairs = sum(f.pairs for f in facts[: len(recipe.data.train)])
     # The rest of the corpus is taken to be like its beginning.
     kept = round(pairs * report.kept / report.read)
-    tokenizer, unlike = _tokenizer(
-        recipe, sample, initial=initial, is_whole=report.read == pairs, threads=runtime.threads
-    )
-    torch.manual_seed(training.seed)
-    model = build_model(recipe, tokenizer, initial=initial).to(runtime.torch_device())
+    tokenizer, difference = _tokenizer(run, sample, is_whole=report.read == pairs)
+    model = run.make_model(tokenizer)
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
         store = _stored(recipe, Path(scratch) / "sample", sample, tokenizer)
         with keeping_memory(runtime.device):
             seconds, tokens = _time_steps(recipe, model, store, runtime)
         batches = _stream(recipe, model, store, runtime).batches_of_epoch(0)
     weight = sum(f.pairs * corpus.weight for f, corpus in zip(facts, recipe.data.train, strict=False)) / pairs
-    steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / training.accum_count))
+    steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / recipe.training.accum_count))
     steps, minutes = _length(recipe, steps_per_epoch, seconds / 60)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return DryRun(
@@ -98,10 +85,10 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
             f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
             *(f"note: {note}" for f in facts for note in f.notes),
             f"pairs: {kept:,} to train on" + ("" if report.read == pairs else " (estimated from the first ones)"),
-            *languages,
+            *run.notes,
             f"machine: {runtime.to_text()}",
             f"model: {model.num_parameters():,} parameters, {tokenizer.source_vocab_size:,} source and "
-            f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs{unlike})",
+            f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs{difference})",
             *(f"pieces: {side}" for side in store.unknown if side.unknown),
             f"memory: {peak / 2**30:.1f} GiB while training, about {5 * 4 * model.num_parameters() / 2**20:,.0f} MiB "
             "for each checkpoint kept",
@@ -137,21 +124,19 @@ def _sample(pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
             return
 
 
-def _tokenizer(
-    recipe: Recipe, sample: Sequence[SentencePair], *, initial: Bundle | None, is_whole: bool, threads: int
-) -> tuple[Tokenizer, str]:
-    """Return a tokenizer as the run would have, and in what it may be unlike that one."""
-    if initial is not None:
-        return initial.tokenizer, ""
-    config, seed = recipe.tokenizer, recipe.training.seed
+def _tokenizer(run: OpenedRun, sample: Sequence[SentencePair], *, is_whole: bool) -> tuple[Tokenizer, str]:
+    """Return a tokenizer like that of the run, and how the two differ."""
+    if run.initial is not None:
+        return run.initial.tokenizer, ""
+    config, seed, threads = run.recipe.tokenizer, run.recipe.training.seed, run.runtime.threads
     try:
         return train_tokenizer(lambda: sample, config, seed=seed, threads=threads), ""
     except ConfigError:
         if is_whole or config.vocab_size == "auto":
             raise
     smaller = config.model_copy(update={"vocab_size": "auto"})
-    unlike = f"; tokenizer.vocab_size = {config.vocab_size} cannot be had from so little and was not tried"
-    return train_tokenizer(lambda: sample, smaller, seed=seed, threads=threads), unlike
+    difference = f"; the sample is too small to test tokenizer.vocab_size = {config.vocab_size}"
+    return train_tokenizer(lambda: sample, smaller, seed=seed, threads=threads), difference
 
 
 def _stored(recipe: Recipe, folder: Path, sample: Sequence[SentencePair], tokenizer: Tokenizer) -> TokenStore:

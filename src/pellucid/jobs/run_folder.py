@@ -1,8 +1,8 @@
-"""What a run folder must be before a run writes into it, and what it must hold before the run names it.
+"""Check a run folder before a run writes into it, and its model before the run reports it.
 
-A folder may come from somebody else: links in it are refused, and its settings are those that its checkpoints were
-made with. The model of a run is verified as ``translate`` verifies it, and written again from a checkpoint where it is
-damaged. Read ``train.py`` next.
+A folder may come from a stranger: links in it are refused, and its checkpoints say with which settings the run was
+made. The model of a run is verified as ``translate`` verifies it, and written again from a checkpoint if it is damaged.
+Read ``train.py`` next.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.bundle import load_bundle
+from pellucid.config import Recipe
 from pellucid.durable import DISK, refuse_links
-from pellucid.errors import CheckpointError, IncompatibleModelError, PellucidError
+from pellucid.errors import CheckpointError, DataError, IncompatibleModelError, PellucidError
 from pellucid.model.transformer import Transformer
 from pellucid.training.checkpoints import list_checkpoints, step_of, verify_checkpoint
 from pellucid.training.reporter import NewBest
+from pellucid.training.resuming import refuse_changes
 from pellucid.training.state import RunFacts, TrainingState, load_averages, read_state
 
-__all__ = ["mend_model", "recorded_facts", "refuse_links_in_run"]
+__all__ = ["mend_model", "recorded_facts", "refuse_occupied", "settings_of"]
 
 _WRITTEN: Final = (
     ".lock",
@@ -39,15 +41,31 @@ _WRITTEN: Final = (
 """All that ``train`` and ``demo`` write in a run folder."""
 
 
-def refuse_links_in_run(output: Path) -> None:
-    """Refuse a run folder in which something would be written, cut or removed through a link.
+def settings_of(recipe: Recipe) -> dict[str, object]:
+    """Return the settings that a checkpoint records; the text is recorded by its content instead."""
+    return recipe.model_dump(mode="json", exclude={"data"})
 
-    The folder itself may be reached through links: whoever gave its name meant them.
+
+def refuse_occupied(recipe: Recipe, output: Path) -> None:
+    """Refuse an output folder that a run with this recipe may not use, before anything in it changes.
+
+    The folder itself may be a link: the person who typed its name chose it.
 
     Raises:
-        DataError: there is a link; the message names it.
+        DataError: it is a file, contains links where a run writes, or contains a model without checkpoints.
+        IncompatibleModelError: the run in it has other settings.
     """
+    if output.exists() and not output.is_dir():
+        raise DataError(f"{output}: is a file; --output names the folder of a run")
     refuse_links(output / name for name in _WRITTEN)
+    has_begun = bool(list_checkpoints(output / "checkpoints"))
+    if not has_begun and any((output / name).exists() for name in ("model.toml", "model/model.toml")):
+        raise DataError(
+            f"{output}: holds a model but no checkpoints, so its run cannot be continued, and a new run would replace "
+            "the model; give another --output, or remove the model"
+        )
+    if (facts := recorded_facts(output)) is not None:
+        refuse_changes(output, old_settings=facts.settings, new_settings=settings_of(recipe), old_data={}, new_data={})
 
 
 def recorded_facts(output: Path) -> RunFacts | None:

@@ -18,36 +18,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
-from pellucid.bundle import Bundle, load_bundle, save_bundle
+from pellucid.bundle import save_bundle
 from pellucid.config import Recipe, to_toml
 from pellucid.durable import DISK
-from pellucid.errors import ConfigError, DataError, StoppedError
+from pellucid.errors import DataError, StoppedError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.card import write_card
+from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.prepare import PreparedData, prepare
-from pellucid.jobs.run_folder import mend_model, recorded_facts, refuse_links_in_run
-from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
+from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
-from pellucid.runtime import Runtime
 from pellucid.signals import raising_on_sigterm
 from pellucid.text.corpus import SentencePair
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
-from pellucid.training.checkpoints import list_checkpoints
 from pellucid.training.distributed import Ranks, ranks_of_environment
+from pellucid.training.inputs import RunInputs
 from pellucid.training.reporter import Reporter, SilentReporter, TrainingResult
-from pellucid.training.resuming import refuse_changes
 from pellucid.translation.translator import Translator
 
 __all__ = [
     "JobReporter",
     "QuietReporter",
     "TrainOutcome",
-    "refuse_incomplete",
-    "refuse_occupied",
     "train",
 ]
 
@@ -91,134 +85,73 @@ class TrainOutcome:
 
 
 def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, reporter: JobReporter) -> TrainOutcome:
-    """Train by a recipe into a run folder, or continue the run that is there.
+    """Train with a recipe into a run folder, or continue the run in that folder.
 
     Raises:
         DataError: the text is missing or wrong.
         ConfigError: a setting cannot be met.
-        IncompatibleModelError: the run that is there was made with other settings or other text; or the recipe's
-            model is not the one to start from.
-        StoppedError: stopped early; nothing is lost, and the same call continues.
+        IncompatibleModelError: the run in the folder has other settings or another text; or the recipe does not fit
+            the initial model.
+        StoppedError: training stopped early; nothing is lost, and the same call continues it.
     """
     with raising_on_sigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
-        return _train(recipe, output, init_from=init_from, reporter=reporter)
+        started = time.monotonic()
+        run = open_run(recipe, output, init_from=init_from)
+        output.mkdir(parents=True, exist_ok=True)
+        ranks = ranks_of_environment(run.runtime.torch_device())
+        with _one_at_a_time(output) if ranks.is_first else nullcontext():
+            outcome = _train(run, ranks=ranks, reporter=reporter if ranks.is_first else QuietReporter(), since=started)
+    return outcome
 
 
-def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: JobReporter) -> TrainOutcome:
-    started = time.monotonic()
-    refuse_incomplete(recipe)
-    refuse_occupied(recipe, output)
-    training = recipe.training
-    runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
-    runtime.apply()
-    initial = load_bundle(init_from) if init_from is not None else None
-    refuse_other_model(recipe, initial)
-    recipe, languages = with_languages(recipe, initial)
-    output.mkdir(parents=True, exist_ok=True)
-    ranks = ranks_of_environment(runtime.torch_device())
-    if not ranks.is_first:
-        reporter = QuietReporter()
-    with _one_at_a_time(output) if ranks.is_first else nullcontext():
-        reporter.message(runtime.to_text())
-        for line in languages:
-            reporter.message(line)
-        with raising_on_sigterm(lambda: StoppedError(_STOPPED_PREPARING)):
-            data = _prepare(recipe, output, runtime=runtime, initial=initial, reporter=reporter, ranks=ranks)
-        torch.manual_seed(training.seed)
-        model = build_model(recipe, data.tokenizer, initial=initial).to(runtime.torch_device())
-        if ranks.is_first:
-            DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())
-        evaluator = ValidationBleu(recipe, data, output / "model")
-        if recipe.training.valid_bleu_sentences:
-            reporter.message(evaluator.to_text())
-        facts = recorded_facts(output)
-        if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
-            mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
-        result = trainer.train(
-            model,
-            data.store,
-            config=training,
-            runtime=runtime,
-            run_folder=output,
-            valid_store=data.valid_store,
-            tokenizer=data.tokenizer,
-            reporter=reporter,
-            evaluator=evaluator,
-            on_new_best=evaluator.keep,
-            seconds_before=time.monotonic() - started,
-            settings=_settings_of(recipe),
-            corpus_weights=[corpus.weight for corpus in recipe.data.train],
-            ranks=ranks,
-        )
-        if ranks.is_first:
-            mend_model(output, model, keep=evaluator.keep, is_finished=True, say=reporter.message)
-    outcome = TrainOutcome(result, output / "model", time.monotonic() - started)
+def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float) -> TrainOutcome:
+    recipe, output = run.recipe, run.output
+    for line in (run.runtime.to_text(), *run.notes):
+        reporter.message(line)
+    with raising_on_sigterm(lambda: StoppedError(_STOPPED_PREPARING)):
+        data = _prepare(run, reporter=reporter, ranks=ranks)
+    model = run.make_model(data.tokenizer)
+    evaluator = ValidationBleu(recipe, data, output / "model")
+    if ranks.is_first:
+        DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())
+    if recipe.training.valid_bleu_sentences:
+        reporter.message(evaluator.to_text())
+    facts = recorded_facts(output)
+    if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
+        mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
+    inputs = RunInputs(
+        model=model,
+        store=data.store,
+        valid_store=data.valid_store,
+        tokenizer=data.tokenizer,
+        config=recipe.training,
+        runtime=run.runtime,
+        run_folder=output,
+        settings=settings_of(recipe),
+        reporter=reporter,
+        evaluator=evaluator,
+        on_new_best=evaluator.keep,
+        seconds_before=time.monotonic() - since,
+        corpus_weights=[corpus.weight for corpus in recipe.data.train],
+        ranks=ranks,
+    )
+    result = trainer.train(inputs)
+    if ranks.is_first:
+        mend_model(output, model, keep=evaluator.keep, is_finished=True, say=reporter.message)
+    outcome = TrainOutcome(result, output / "model", time.monotonic() - since)
     reporter.message(outcome.to_text())
     return outcome
 
 
-def refuse_occupied(recipe: Recipe, output: Path) -> None:
-    """Refuse an output that a run by this recipe may not use, before anything in it is touched.
-
-    Raises:
-        DataError: it is a file, holds links where a run writes, or holds a model whose checkpoints are gone.
-        IncompatibleModelError: the run that is there was made with other settings.
-    """
-    if output.exists() and not output.is_dir():
-        raise DataError(f"{output}: is a file; --output names the folder of a run")
-    refuse_links_in_run(output)
-    has_begun = bool(list_checkpoints(output / "checkpoints"))
-    if not has_begun and any((output / name).exists() for name in ("model.toml", "model/model.toml")):
-        raise DataError(
-            f"{output}: holds a model but no checkpoints, so its run cannot be continued, and a new run would replace "
-            "the model; give another --output, or remove the model"
-        )
-    if (facts := recorded_facts(output)) is not None:
-        refuse_changes(output, old_settings=facts.settings, new_settings=_settings_of(recipe), old_data={}, new_data={})
-
-
-def _settings_of(recipe: Recipe) -> dict[str, object]:
-    return recipe.model_dump(mode="json", exclude={"data"})
-
-
-def _prepare(
-    recipe: Recipe, output: Path, *, runtime: Runtime, initial: Bundle | None, reporter: JobReporter, ranks: Ranks
-) -> PreparedData:
-    """Prepare the text; under torchrun the first process does it, and the others find everything done."""
+def _prepare(run: OpenedRun, *, reporter: JobReporter, ranks: Ranks) -> PreparedData:
+    """Prepare the text; under torchrun the first process prepares it, and the others reuse the result."""
 
     def prepared() -> PreparedData:
-        return prepare(
-            recipe,
-            output / "data",
-            runtime=runtime,
-            initial=initial,
-            has_begun=bool(list_checkpoints(output / "checkpoints")),
-            say=reporter.message,
-            progress=reporter.counted,
-        )
+        return prepare(run, say=reporter.message, progress=reporter.counted)
 
     data = prepared() if ranks.is_first else None
     ranks.wait()
     return data or prepared()
-
-
-def refuse_incomplete(recipe: Recipe) -> None:
-    """Refuse a recipe that names no text, or does not say how long to train; both are said at once.
-
-    Raises:
-        ConfigError: something is missing.
-    """
-    training = recipe.training
-    problems = []
-    if not recipe.data.train:
-        problems.append("no training text: name it with --train-src and --train-tgt, or in a recipe as [[data.train]]")
-    if training.train_steps is None and training.minutes is None and training.max_epochs is None:
-        problems.append(
-            "how long to train is not said: give --minutes 20, --set training.train_steps=10000 "
-            "or --set training.max_epochs=10"
-        )
-    if problems:
-        raise ConfigError("\n".join(problems))
 
 
 class ValidationBleu:
