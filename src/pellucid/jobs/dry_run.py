@@ -1,7 +1,7 @@
-"""Check everything that a training run needs, and say what to expect, without training.
+"""Check everything that a training run needs, and report what to expect, without training.
 
-Every file is read and every setting checked. The tokenizer is learnt from a sample, and a few steps are
-timed on real batches of it, so that sizes and times are measured ones, not guesses.
+Every file is read and every setting is checked. The tokenizer is trained on a sample, and a few steps are timed on real
+batches of that sample, so sizes and times are measured, not guessed.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ __all__ = ["DryRun", "dry_run"]
 
 _SAMPLE_PAIRS = 20_000
 _SAMPLE_CHARACTERS = 3_000_000
-"""Of both sides; learning pieces from much more takes longer than a dry run may."""
+"""Of both sides together; with many more, the tokenizer would take too long for a dry run."""
 _TIMED_SECONDS = 6.0
 _MOST_TIMED_STEPS = 10
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run would be."""
+    """The report of a dry run."""
 
     lines: tuple[str, ...]
 
@@ -56,7 +56,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
     """Check files and settings; measure sizes, memory and speed on a sample.
 
     Raises:
-        PellucidError: whatever would stop the run, before it begins.
+        PellucidError: every error that would stop the run before its first step.
     """
     run = open_run(recipe, output, init_from=init_from)
     recipe, runtime = run.recipe, run.runtime
@@ -67,7 +67,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
         raise DataError("no training pair is left after cleaning")
     report = cleaner.report()
     pairs = sum(f.pairs for f in facts[: len(recipe.data.train)])
-    # The rest of the corpus is taken to be like its beginning.
+    # Assume that the rest of the corpus resembles its beginning.
     kept = round(pairs * report.kept / report.read)
     tokenizer, difference = _tokenizer(run, sample, is_whole=report.read == pairs)
     model = run.make_model(tokenizer)
@@ -96,13 +96,13 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
             f"({tokens / seconds:,.0f} tokens/s){_busy(runtime)}",
             f"run: about {steps:,} steps, {steps / steps_per_epoch:.1f} epochs, {minutes:.1f} minutes",
             f"output: {output}"
-            + (" (is there: the run would be continued)" if (output / "checkpoints").exists() else ""),
+            + (" (exists: training would continue its run)" if (output / "checkpoints").exists() else ""),
         )
     )
 
 
 def _length(recipe: Recipe, steps_per_epoch: int, minutes_per_step: float) -> tuple[int, float]:
-    """Return the steps and minutes of the run: of several budgets, those of the one that is used up first."""
+    """Return the steps and minutes of the run; of several budgets, the shortest decides."""
     training = recipe.training
     bounds: list[tuple[int, float]] = []
     if training.minutes is not None:
@@ -151,7 +151,7 @@ def _stored(recipe: Recipe, folder: Path, sample: Sequence[SentencePair], tokeni
 def _stream(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> BatchStream:
     return BatchStream(
         store,
-        config=recipe.training.model_copy(update={"max_epochs": None}),  # a short run would be over while it is timed
+        config=recipe.training.model_copy(update={"max_epochs": None}),  # a short run must not end while it is timed
         specials=model.config.specials,
         start_id=model.start_id,
         device=runtime.torch_device(),
@@ -159,17 +159,17 @@ def _stream(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runt
 
 
 def _busy(runtime: Runtime) -> str:
-    """Say that other programs slowed the timing down, where they did: the run itself may be faster."""
+    """Return a note if other programs slowed the timing down."""
     if runtime.device != "cpu" or not hasattr(os, "getloadavg"):
         return ""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    # A dry run alone keeps every core busy, and the system counts it in.
+    # The load includes the dry run itself, which keeps every core busy.
     is_busy = load > cores + 1
-    return f"; this machine is busy (load {load:.1f} on {cores} cores), alone it would be faster" if is_busy else ""
+    return f"; other programs slow this machine down (load {load:.1f} on {cores} cores)" if is_busy else ""
 
 
 def _time_steps(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> tuple[float, float]:
-    """Return the median seconds of a step, the first left out where there are more, and its mean target tokens."""
+    """Return the median seconds of a step, without the first if there are more, and its mean target tokens."""
     stream = _stream(recipe, model, store, runtime)
     updater = Updater(
         model.train(),

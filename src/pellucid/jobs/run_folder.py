@@ -38,7 +38,7 @@ _WRITTEN: Final = (
     "text",
     "text.json",
 )
-"""All that ``train`` and ``demo`` write in a run folder."""
+"""Everything that ``train`` and ``demo`` write in a run folder."""
 
 
 def settings_of(recipe: Recipe) -> dict[str, object]:
@@ -69,9 +69,9 @@ def refuse_occupied(recipe: Recipe, output: Path) -> None:
 
 
 def recorded_facts(output: Path) -> RunFacts | None:
-    """Return what the newest readable checkpoint was made of, its settings among it; None where there is none.
+    """Return the facts of the newest readable checkpoint, including its settings; None if there is none.
 
-    ``recipe.toml`` is for people and is written again whenever a run goes on, so a damaged one decides nothing.
+    ``recipe.toml`` is for people. Every continuation writes it again, so a damaged one does no harm.
     """
     found = _newest_state(output)
     return found[1] if found else None
@@ -80,17 +80,17 @@ def recorded_facts(output: Path) -> RunFacts | None:
 def mend_model(
     output: Path, model: Transformer, *, keep: NewBest, is_finished: bool, say: Callable[[str], None]
 ) -> None:
-    """Verify ``model/`` of a run; where it is missing or damaged, write it again from a checkpoint.
+    """Verify ``model/`` of a run; if it is missing or damaged, write it again from a checkpoint.
 
     Args:
         output: the run folder.
-        model: of the run's architecture; left as it is.
+        model: has the architecture of the run; it is not changed.
         keep: writes the model folder.
-        is_finished: whether there must be a model; before the first validation there is none yet.
-        say: receives what was wrong and what was done.
+        is_finished: whether a model is required; before the first validation there is none yet.
+        say: receives the fault and the repair.
 
     Raises:
-        CheckpointError: the model is missing or damaged, and no checkpoint is whole.
+        CheckpointError: the model is missing or damaged, and every checkpoint is damaged.
     """
     folder, found = output / "model", _newest_state(output)
     state = found[0] if found else TrainingState()
@@ -100,13 +100,15 @@ def mend_model(
         return
     twin = copy.deepcopy(model)
     step = _load_best(output / "checkpoints", twin, best_step=state.best_step, problem=problem)
-    # Only what a model folder is read from; notes that somebody put there stay.
+    # Remove only the files that make it a model folder; notes that somebody put there stay.
     for name in ("model.toml", "tokenizer") if folder.is_dir() else ("",):
         DISK.remove(folder / name)
     is_best = step == state.best_step
     keep(twin.eval(), {"step": step, **(state.best if is_best else {})})
     load_bundle(folder)
-    which = "the best of this run" if is_best else f"since that of the best step, {state.best_step}, is not whole"
+    which = (
+        "the best of this run" if is_best else f"because the checkpoint of the best step, {state.best_step}, is damaged"
+    )
     say(f"{problem}; the model is written again from the checkpoint of step {step:,}, {which}")
 
 
@@ -128,7 +130,7 @@ def _newest_state(output: Path) -> tuple[TrainingState, RunFacts] | None:
 
 
 def _load_best(parent: Path, model: Transformer, *, best_step: int | None, problem: str) -> int:
-    """Put the averages of the best checkpoint in place, or of the newest one that is whole; return its step."""
+    """Load the averages of the best checkpoint, or else of the newest sound one; return its step."""
     newest_first = list_checkpoints(parent)[::-1]
     problems = [problem]
     for folder in sorted(newest_first, key=lambda folder: step_of(folder) != best_step):
@@ -141,6 +143,6 @@ def _load_best(parent: Path, model: Transformer, *, best_step: int | None, probl
             return step_of(folder)
     raise CheckpointError(
         "\n".join(problems)
-        + "\nso there is no whole model in this run, and no checkpoint to write it again from; begin a new run with "
-        "another --output"
+        + "\nso this run has no sound model, and no checkpoint to restore it from; start a new run with another "
+        "--output"
     )

@@ -1,8 +1,8 @@
-"""Train a translator: prepare the text, build the model, run the trainer, keep the best model as a folder.
+"""Train a translator: prepare the text, build the model, run the trainer, save the best model as a folder.
 
-    RUN/recipe.toml    the settings, resolved        RUN/checkpoints/  RUN/snapshots/  RUN/probes/
+    RUN/recipe.toml    the complete settings         RUN/checkpoints/  RUN/snapshots/  RUN/probes/
     RUN/data/          token stores, tokenizer       RUN/metrics.jsonl
-    RUN/model/         the best model so far, whole at every instant
+    RUN/model/         the best model so far, complete at every instant
 
 Read ``pellucid.training.trainer`` for the loop itself.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,19 +46,28 @@ __all__ = [
 ]
 
 
-_STOPPED_PREPARING = "stopped by SIGTERM while the text was prepared; the same command begins with that again"
-_STOPPED_OUTSIDE = "stopped by SIGTERM outside of the steps; what was saved is intact, the same command continues"
+_STOPPED_PREPARING = "stopped by SIGTERM while the text was prepared; the same command starts the preparation again"
+_STOPPED_OUTSIDE = (
+    "stopped by SIGTERM outside the training steps; the checkpoints are intact, and the same command continues"
+)
 
 
 class JobReporter(Reporter, Protocol):
-    """The live view of a whole job: what the trainer tells, and how preparation goes on."""
+    """The live view of a whole job: the events of the trainer, and the progress of the preparation."""
 
     def counted(self, what: str, done: int) -> None:
-        """Receive how many of something are done."""
+        """Receive the number of ``what`` that are done."""
 
 
 class QuietReporter(SilentReporter):
-    """A live view that shows nothing of a job."""
+    """A live view that passes sentences on to ``say`` and shows nothing else."""
+
+    def __init__(self, say: Callable[[str], None] = lambda text: None) -> None:
+        self._say = say
+
+    def message(self, text: str) -> None:
+        """Pass a sentence on."""
+        self._say(text)
 
     def counted(self, what: str, done: int) -> None:
         """Ignore."""
@@ -66,7 +75,7 @@ class QuietReporter(SilentReporter):
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """How a run ended and where its model is."""
+    """The result of a run and the folder of its model."""
 
     result: TrainingResult
     model: Path
@@ -78,7 +87,7 @@ class TrainOutcome:
         best = "  ".join(f"{name} {value:.3f}" for name, value in result.best.items())
         return (
             f"{result.reason}: {result.steps:,} steps, {result.epochs:.1f} epochs, "
-            f"{result.target_tokens:,} target tokens, {self.seconds:.0f} s in all\n"
+            f"{result.target_tokens:,} target tokens, {self.seconds:.0f} s in total\n"
             f"best at step {result.best_step:,}: {best}\n"
             f"the model is in {self.model}"
         )
@@ -155,7 +164,7 @@ def _prepare(run: OpenedRun, *, reporter: JobReporter, ranks: Ranks) -> Prepared
 
 
 class ValidationBleu:
-    """The evaluator of a run: greedy BLEU, exact matches and a sample; keeps the best model as a folder."""
+    """The evaluator of a run: greedy BLEU, exact matches and a sample; saves the best model as a folder."""
 
     def __init__(self, recipe: Recipe, data: PreparedData, folder: Path) -> None:
         self._recipe = recipe
@@ -166,13 +175,13 @@ class ValidationBleu:
         self._score: Score | None = None
 
     def to_text(self) -> str:
-        """Return how BLEU will be counted, in a line for the screen."""
+        """Return the line for the screen about the tokenizer of BLEU."""
         choice = self._tokenizer_choice
         note = f"; note: {choice.note}" if choice.note else ""
         return f"BLEU of the validations: tokenizer {choice.name}, {choice.reason}{note}"
 
     def __call__(self, model: Transformer) -> Mapping[str, float | str]:
-        """Translate and score; without BLEU sentences there is a sample only. ``exact_match`` is a share, 0 to 1."""
+        """Translate and score; without BLEU sentences, return a sample only. ``exact_match`` is a share, 0 to 1."""
         recipe = self._recipe
         wanted = recipe.training.valid_bleu_sentences
         pairs: tuple[SentencePair, ...] = self._data.valid_pairs[: max(wanted, 1)]
@@ -200,7 +209,7 @@ class ValidationBleu:
         return found
 
     def keep(self, model: Transformer, facts: Mapping[str, float | str]) -> None:
-        """Write the model folder; the one that is there stays whole until the new one is."""
+        """Write the model folder; an earlier model stays complete until the new one is."""
         recipe = self._recipe
         save_bundle(
             self._folder,
@@ -217,14 +226,14 @@ class ValidationBleu:
 
 @contextmanager
 def _one_at_a_time(output: Path) -> Iterator[None]:
-    """Hold the run folder while it is trained in; the lock goes with the process, however it ends."""
-    # Neither followed nor cut: the file of a stranger's folder may be a link or have another name, too.
+    """Lock the run folder during the training; the lock ends with the process, even after a kill."""
+    # Neither follow nor truncate the file: in the folder of a stranger it may be a link, or a file with two names.
     with os.fdopen(os.open(output / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataError(
-                f"{output}: another process is training in this run folder; wait for it or end it. Translating with "
-                "the model works meanwhile"
+                f"{output}: another process is training in this run folder; wait for it or stop it. You can "
+                "translate with the model in the meantime"
             ) from None
         yield
