@@ -116,8 +116,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def prepare_inputs(options: argparse.Namespace, folder: Path) -> Inputs:
     """Train the pieces and write the token store once, with the code of ``pellucid train``."""
     from pellucid.config import recipe_from, to_toml
+    from pellucid.jobs.opening import open_run
     from pellucid.jobs.prepare import prepare
-    from pellucid.runtime import Runtime
 
     folder.mkdir(exist_ok=True)
     text = options.data_dir.resolve() if options.data_dir else write_embedded_corpus(folder / "text", options)
@@ -143,13 +143,13 @@ def prepare_inputs(options: argparse.Namespace, folder: Path) -> Inputs:
             "seed": options.seed,
             "threads": options.threads,
             "precision": options.precision,
+            "device": "cpu",
         },
     }
     recipe = recipe_from(table, place="the race")
     path = folder / "recipe.toml"
     path.write_text(to_toml(recipe), encoding="utf-8")
-    runtime = Runtime.detect(device="cpu", precision=options.precision, threads=options.threads)
-    prepared = prepare(recipe, folder / "data", runtime=runtime, say=lambda line: print(f"  {line}", flush=True))
+    prepared = prepare(open_run(recipe, folder), say=lambda line: print(f"  {line}", flush=True))
     vocabulary = folder / "vocabulary.txt"
     pieces = write_vocabulary(folder / "data" / "tokenizer", vocabulary)
     valid = prepared.valid_store

@@ -50,7 +50,7 @@ def test_text_of_others_is_not_written_over(command: Command, tmp_path: Path) ->
     (tmp_path / "text" / "test.fr").write_text("à moi\n")
     outcome = command("demo", "--output", ".")
     assert outcome.status == 1
-    assert "text/test.fr: is there already" in outcome.err
+    assert "text/test.fr: exists already" in outcome.err
     assert everything_in(tmp_path) == {"text/test.fr": "à moi\n".encode()}
 
 

@@ -86,7 +86,7 @@ def test_a_file_and_a_model_are_compared_in_either_order(command: Command, tiny_
         (("model", "--hyp", "ours", "--ref", "r1"), "name what to evaluate: either"),
         (("model", "--ref", "r1"), "--src is missing: model is a model"),
         (("--hyp", "ours", "--against", "folder", "--ref", "r1"), "--src is missing: folder is a model"),
-        (("--hyp", "ours", "--ref", "r1", "--set", "beam_size=1"), "--set acts on the search of a model"),
+        (("--hyp", "ours", "--ref", "r1", "--set", "beam_size=1"), "--set changes the search of a model"),
         (("--hyp", "nowhere", "--ref", "r1"), "nowhere: no such file"),
         (("--hyp", "ours", "--ref", "r1", "--ref", "short"), "ours has 3, r1 has 3, short has 2; line n of each"),
         (("--hyp", "ours", "--ref", "r1", "--src", "short"), "short has 2, ours has 3, r1 has 3"),

@@ -94,7 +94,7 @@ def test_of_two_exports_to_one_output_one_is_kept_whole_and_the_other_is_refused
         running = [pool.submit(export_model, model, tmp_path / "out", threads=1) for model in models]
         (refusal,) = (error for one in running if (error := one.exception()))
     assert isinstance(refusal, ConfigError)
-    assert "out: was made by another command while this one was at work" in str(refusal)
+    assert "out: another command created it in the meantime" in str(refusal)
     kept = models[0] if running[1].exception() else models[1]
     monkeypatch.undo()
     assert export_model(kept, tmp_path / "out", verify_only=True, threads=1).verdicts
@@ -207,7 +207,7 @@ def test_given_sentences_are_compared(marian: Path, tmp_path: Path) -> None:
 
 def test_nothing_is_written_over(marian: Path, tmp_path: Path) -> None:
     (tmp_path / "ours").mkdir()
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         import_model(marian, tmp_path / "ours", threads=1)
     with pytest.raises(ConfigError, match=r"'onnxx' is unknown; use .*marian"):
         import_model(marian, tmp_path / "new", format="onnxx", threads=1)

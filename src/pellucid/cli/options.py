@@ -1,0 +1,31 @@
+"""Options and arguments that several verbs share, each written once. Read ``main.py`` next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "DeviceOption",
+    "ModelArgument",
+    "NewModelOption",
+    "SampleOption",
+    "SettingsOption",
+    "ThreadsOption",
+]
+
+ModelArgument = Annotated[Path, typer.Argument(help="A model folder or a run folder.")]
+NewModelOption = Annotated[Path, typer.Option("--output", help="The new model folder.")]
+SampleOption = Annotated[
+    Path | None,
+    typer.Option("--sample", help="Source sentences for the comparison, one a line; generated if unset."),
+]
+SettingsOption = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of \\[translation], such as beam_size=1.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 ...")]
+ThreadsOption = Annotated[
+    int, typer.Option("--threads", min=0, help="CPU threads; 0 uses OMP_NUM_THREADS, or every core.")
+]
