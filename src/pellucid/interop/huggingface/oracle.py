@@ -7,7 +7,6 @@ says so. Nothing is fetched: the folder's own files are all that is opened. Read
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,12 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-__all__ = ["TransformersMarian", "has_transformers"]
-
-
-def has_transformers() -> bool:
-    """Tell whether ``transformers`` is installed here."""
-    return importlib.util.find_spec("transformers") is not None
+__all__ = ["TransformersMarian"]
 
 
 class TransformersMarian(MarianReference):
