@@ -54,6 +54,7 @@ ARROWS = {
     ("config", "errors"),
     ("config", "untrusted"),
     ("weights_file", "untrusted"),
+    ("untrusted", "errors"),
     ("npz_file", "errors"),
     ("npz_file", "untrusted"),
     ("runtime", "errors"),

@@ -13,12 +13,14 @@ before a tensor is made. Read ``training/`` or ``translation/`` next.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from pydantic import Field
 
@@ -28,7 +30,7 @@ from pellucid.config.section import Section
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK, Disk, refuse_full_disk, refuse_links, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
-from pellucid.untrusted import shown
+from pellucid.untrusted import plain_file, shown
 from pellucid.version import __version__
 from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, tensor_problems, told
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     import torch
 
     from pellucid.model.transformer import Transformer
+    from pellucid.text.subword import SentencePieceTokenizer
     from pellucid.text.tokenizer import Tokenizer
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "Bundle",
     "FolderDescription",
     "ModelDescription",
+    "described",
     "find_model_folder",
     "load_bundle",
     "load_snapshot",
@@ -71,6 +75,16 @@ class FolderDescription(Section):
     model: ModelConfig
     translation: TranslationConfig = TranslationConfig()
 
+    @property
+    def single_sentences(self) -> bool:
+        """Whether the model was trained on single sentences; so is one of unknown training."""
+        from pellucid.text.sentences import has_single_sentences
+
+        return has_single_sentences(self.share_of_several_sentences)
+
+
+Description = TypeVar("Description", bound=FolderDescription)
+
 
 class ModelDescription(FolderDescription):
     """The content of ``model.toml``."""
@@ -80,13 +94,6 @@ class ModelDescription(FolderDescription):
     """Number format of the weights on disk, where it is not float32; they are computed with in float32."""
     facts: dict[str, str | int | float] = Field(default_factory=dict)
 
-    @property
-    def single_sentences(self) -> bool:
-        """Whether the model was trained on single sentences; one of which it is not known counts as such."""
-        from pellucid.text.sentences import has_single_sentences
-
-        return has_single_sentences(self.share_of_several_sentences)
-
 
 @dataclass(frozen=True)
 class Bundle:
@@ -95,7 +102,7 @@ class Bundle:
     folder: Path
     description: ModelDescription
     model: Transformer
-    tokenizer: Tokenizer
+    tokenizer: SentencePieceTokenizer
 
 
 def find_model_folder(path: Path) -> Path:
@@ -153,7 +160,7 @@ def save_bundle(
     with refuse_full_disk(_existing_parent(folder), needed_bytes=len(weights) + (8 << 20)):
         folder.mkdir(parents=True, exist_ok=True)
         files = _save_tokenizer(folder, tokenizer, disk)
-        weights_hash = _sha256_of_bytes(weights)
+        weights_hash = hashlib.sha256(weights).hexdigest()
         name = f"weights-{weights_hash[:8]}.safetensors"
         disk.write_replacing(folder / name, weights)
         description = ModelDescription(
@@ -237,20 +244,27 @@ def read_description(folder: Path) -> ModelDescription:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
     except ConfigError as error:
         raise BundleError(str(error)) from None
+    return described(ModelDescription, table, place=path)
+
+
+def described(kind: type[Description], table: dict[str, object], *, place: Path) -> Description:
+    """Check what a folder says of itself.
+
+    Raises:
+        BundleError: it is of a newer format, or has unknown or wrong values.
+    """
     found = table.get("format_version")
-    if not isinstance(found, int) or isinstance(found, bool):
+    if type(found) is not int or found < 1:
         raise BundleError(
-            f"{path}: format_version = {shown(found)}; a whole number is needed, {FORMAT_VERSION} at most"
+            f"{place}: format_version = {shown(found)} is no version; versions up to {FORMAT_VERSION} are supported"
         )
-    if found < 1:
-        raise BundleError(f"{path}: format_version = {shown(found)}; the first version is 1")
     if found > FORMAT_VERSION:
         raise BundleError(
-            f"{path}: format_version = {shown(found)} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade "
+            f"{place}: format_version = {shown(found)} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade "
             "pellucid"
         )
     try:
-        return validated(ModelDescription, table, place=str(path))
+        return validated(kind, table, place=str(place))
     except ConfigError as error:
         raise BundleError(str(error)) from None
 
@@ -275,31 +289,24 @@ def _save_tokenizer(folder: Path, tokenizer: Tokenizer, disk: Disk) -> dict[str,
 
 
 def _verify_files(folder: Path, description: ModelDescription) -> None:
-    if description.weights not in description.files:
-        raise BundleError(f"{folder / _DESCRIPTION}: [files] does not list the weights {description.weights!r}")
     present = {f"{_TOKENIZER}/{path.name}" for path in (folder / _TOKENIZER).glob("*") if path.name[0] != "."}
     if unlisted := sorted(present - description.files.keys()):
         raise BundleError(f"{folder}: {told(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
-    verify_files(folder / _DESCRIPTION, description.files)
+    verify_files(folder / _DESCRIPTION, description.files, needed={description.weights})
 
 
-def verify_files(description: Path, files: Mapping[str, str]) -> None:
+def verify_files(description: Path, files: Mapping[str, str], *, needed: AbstractSet[str]) -> None:
     """Compare the files beside a description with the SHA-256 that it gives of each.
 
     Raises:
-        BundleError: a name leads elsewhere; a file is missing, a link, damaged or was changed.
+        BundleError: a needed file is not listed; a name leads elsewhere; a file is missing, a link or damaged.
     """
+    if missing := sorted(needed - files.keys()):
+        raise BundleError(f"{description}: 'files' does not list {', '.join(missing)}")
     for name, expected in sorted(files.items()):
         if not re.fullmatch(r"(tokenizer/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise BundleError(f"{description}: file name {shown(name)} is not one that a model folder may hold")
-        path = description.parent / name
-        if path.is_symlink():
-            raise BundleError(
-                f"{path}: is a symbolic link, not a plain file; copy the folder with its files in place of the links "
-                "(cp -rL FOLDER COPY) and name the copy"
-            )
-        if not path.is_file():
-            raise BundleError(f"{path}: is missing, or is not a plain file; copy the whole model folder again")
+        path = plain_file(description.parent / name)
         if sha256_of(path) != expected:
             raise BundleError(
                 f"{path}: does not have the SHA-256 that {description.name} gives; it is damaged or was changed"
@@ -371,12 +378,6 @@ def _verify_sizes(path: Path, config: ModelConfig) -> None:
             f"{path.parent / _DESCRIPTION}: max_positions = {config.max_positions} and position_offset = "
             f"{config.position_offset} make a table that is too large to build"
         )
-
-
-def _sha256_of_bytes(content: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(content).hexdigest()
 
 
 def _existing_parent(folder: Path) -> Path:

@@ -16,6 +16,8 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import Final
 
+from pellucid.errors import BundleError
+
 __all__ = [
     "MAX_TOML_BYTES",
     "MAX_TOML_DEPTH",
@@ -23,6 +25,7 @@ __all__ = [
     "first_of",
     "parse_json",
     "parse_toml",
+    "plain_file",
     "read_at_most",
     "refuse_zip",
     "shown",
@@ -111,6 +114,22 @@ def parse_json(
         return json.loads(raw.decode("utf-8"), object_pairs_hook=pairs)
     except RecursionError:
         raise TooLargeError("it is nested thousands of levels deep") from None
+
+
+def plain_file(path: Path) -> Path:
+    """Return a path that is a file in its own right, not a link to one.
+
+    Raises:
+        BundleError: it is missing, a folder or a symbolic link.
+    """
+    if path.is_symlink():
+        raise BundleError(
+            f"{path}: is a symbolic link, and links in a model folder are not followed; copy the folder with its files "
+            "in place of the links (cp -rL FOLDER COPY) and name the copy"
+        )
+    if not path.is_file():
+        raise BundleError(f"{path}: is missing, or is not a plain file; fetch the whole folder again")
+    return path
 
 
 def read_at_most(path: Path, most: int) -> bytes:

@@ -7,7 +7,7 @@ promises before anything of that size is made. Read ``bundle.py`` next.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,7 +65,7 @@ def tensor_problems(
     expected: Mapping[str, tuple[int, ...]],
     *,
     optional: Mapping[str, tuple[int, ...]] | None = None,
-    dtypes: Container[str] = DTYPE_BYTES,
+    dtypes: Collection[str] = DTYPE_BYTES,
 ) -> list[str]:
     """Compare what a file holds with what it must and may hold; return a sentence for each difference."""
     allowed = {**(optional or {}), **expected}
@@ -77,8 +77,7 @@ def tensor_problems(
             found = None if facts.shape is None else list(facts.shape)
             problems.append(f"{name} has shape {found}, needed {list(allowed[name])}")
         elif facts.dtype not in dtypes:
-            known = ", ".join(dtype for dtype in DTYPE_BYTES if dtype in dtypes)
-            problems.append(f"{name} has number format {facts.dtype!r}, allowed {known}")
+            problems.append(f"{name} has number format {facts.dtype!r}, allowed {', '.join(dtypes)}")
     return problems
 
 

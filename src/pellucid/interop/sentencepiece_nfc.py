@@ -23,8 +23,9 @@ from typing import Final, cast
 import sentencepiece
 
 from pellucid.text.sentencepiece.file import fields
+from pellucid.text.subword import Side
 
-__all__ = ["nfc_rules", "with_nfc"]
+__all__ = ["nfc_rules", "segmenter_file", "with_nfc"]
 
 _SURROGATES: Final = range(0xD800, 0xE000)
 _HANGUL: Final = range(0xAC00, 0xD7A4)
@@ -58,6 +59,12 @@ def with_nfc(model: bytes) -> bytes:
             value = b"".join(itertools.starmap(_field, named))
         changed.append(_field(number, wire, value))
     return b"".join(changed)
+
+
+def segmenter_file(side: Side) -> bytes:
+    """Return the SentencePiece file of a side; our NFC, of which other tools know nothing, goes into it."""
+    model = side.segmenter.model if side.segmenter else b""
+    return with_nfc(model) if side.normaliser.form == "nfc" else model
 
 
 def nfc_rules() -> dict[str, str]:

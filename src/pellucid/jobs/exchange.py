@@ -20,7 +20,7 @@ from pellucid.bundle import Bundle, load_bundle, save_bundle
 from pellucid.durable import draft_of, refuse_full_disk
 from pellucid.errors import ConfigError, ConversionError, IncompatibleModelError
 from pellucid.interop.foreign_model import ForeignModel, refusal_message
-from pellucid.interop.formats import FORMATS, Format, engine_of, format_named, format_of
+from pellucid.interop.formats import FORMATS, Format, format_named, format_of
 from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine, Verdict, compare
 from pellucid.interop.verification.samples import Sample, make_samples, read_sentences
 from pellucid.runtime import Runtime
@@ -81,11 +81,12 @@ def import_model(
     foreign = chosen.read(folder)
     with _beside(output, needed_bytes=8 * foreign.model.num_parameters()) as draft:
         _save(foreign, draft, chosen, folder)
-        ours = engine_of(load_bundle(draft), name="pellucid")
-        samples = make_samples(ours.tokenizer, max_positions=foreign.config.max_positions, sentences=sentences)
-        say(chosen.says())
+        bundle = load_bundle(draft)
+        ours = PellucidEngine(bundle.model, bundle.tokenizer)
+        samples = make_samples(ours.tokenizer, max_positions=foreign.model.config.max_positions, sentences=sentences)
+        say(f"compared with {chosen.proof}")
         verdicts = _compared(_pairs(ours, chosen.opinions(folder)), samples, say=say, progress=progress)
-        if chosen.refusals and (refusals := chosen.refusals(load_bundle(draft))):
+        if chosen.refusals and (refusals := chosen.refusals(bundle)):
             raise ConversionError(refusal_message(str(folder), chosen.name, refusals))
         _refuse_unequal(verdicts, output)
     return ExchangeOutcome(output, verdicts, foreign.notes)
@@ -123,9 +124,9 @@ def export_model(
     bundle = load_bundle(model)
     if chosen.refusals and (refusals := chosen.refusals(bundle)):
         raise IncompatibleModelError(refusal_message(str(bundle.folder), chosen.name, refusals))
-    ours = engine_of(bundle, name="pellucid")
+    ours = PellucidEngine(bundle.model, bundle.tokenizer)
     samples = make_samples(ours.tokenizer, max_positions=bundle.description.model.max_positions, sentences=sentences)
-    say(chosen.says())
+    say(f"compared with {chosen.proof}")
     if verify_only:
         verdicts = _export_compared(ours, bundle, chosen, output, samples, say=say, progress=progress)
         _refuse_unequal(verdicts, None)
@@ -152,7 +153,7 @@ def _export_compared(
     engines: list[Callable[[], Engine]] = []
     if chosen.read is not None:  # first, because our reader checks the most
         again = chosen.read(folder)
-        engines.append(lambda: engine_of(again, name="its re-import"))
+        engines.append(lambda: PellucidEngine(again.model, again.tokenizer, name="its re-import"))
     engines[:0] = chosen.opinions(folder)
     pairs = [*_pairs(ours, engines), *(chosen.pairs(bundle, folder) if chosen.pairs else ())]
     return _compared(pairs, samples, say=say, progress=progress)

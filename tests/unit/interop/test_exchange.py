@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from pellucid.bundle import load_bundle, save_bundle
 from pellucid.config import ModelConfig, SpecialIds, TokenizerConfig
 from pellucid.errors import ConfigError, ConversionError, DataError, IncompatibleModelError
+from pellucid.interop import foreign_model
 from pellucid.interop.formats import FORMATS
 from pellucid.interop.huggingface import config as marian_config
 from pellucid.interop.huggingface import reading as marian_reading
@@ -214,7 +215,7 @@ def test_nothing_is_written_over(marian: Path, tmp_path: Path) -> None:
 
 
 def wrong_epsilon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marian_config, "LAYER_NORM_EPSILON", 1e-3)
+    monkeypatch.setitem(marian_config._ALWAYS, "layer_norm_epsilon", 1e-3)
 
 
 def wrong_positions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,17 +249,17 @@ def lost_bias(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = marian_reading.Side
+    right = foreign_model.Side
 
     def wrong(*arguments: object, **_: object) -> object:
         return right(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(marian_reading, "Side", wrong)
+    monkeypatch.setattr(foreign_model, "Side", wrong)
     monkeypatch.setattr("pellucid.text.tokenizer.Side", wrong)
 
 
 def lost_tags(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marian_reading, "_TAG", marian_reading.re.compile("never"))
+    monkeypatch.setattr(foreign_model, "_TAG", foreign_model.re.compile("never"))
 
 
 @pytest.mark.parametrize("plant", [wrong_epsilon, wrong_positions, wrong_start, lost_bias, no_fallback, lost_tags])

@@ -23,21 +23,22 @@ from pellucid.bundle import Bundle
 from pellucid.config import LengthPenalty, TranslationConfig
 from pellucid.errors import BundleError, ConversionError
 from pellucid.interop.argos.package import METADATA, MODEL, SEGMENTER, SPLITTERS
-from pellucid.interop.argos.splitter import refuse_without_onnx, sentences_of
+from pellucid.interop.argos.splitter import sentences_of
 from pellucid.interop.ctranslate2.config import ctranslate2_library
 from pellucid.interop.ctranslate2.engine import CTranslate2Engine
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.ctranslate2.pairs import ctranslate2_pairs
 from pellucid.interop.ctranslate2.rounding import rounded
-from pellucid.interop.untrusted.files import plain_file, read_bytes, read_table
+from pellucid.interop.packages import refuse_without
+from pellucid.interop.untrusted.files import read_bytes, read_table
 from pellucid.interop.untrusted.zip_files import unpack
 from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine
 from pellucid.interop.verification.samples import make_samples
 from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
 from pellucid.text.sentencepiece.foreign import foreign_segmenter
-from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints
+from pellucid.untrusted import plain_file
 
 __all__ = ["ArgosPackage", "argos_pairs"]
 
@@ -63,7 +64,7 @@ class ArgosPackage:
     """
 
     def __init__(self, path: Path, *, compute_type: str = "float32") -> None:
-        refuse_without_onnx()
+        refuse_without("onnx", "onnxruntime", extra="argos")
         scratch = Path(tempfile.mkdtemp(prefix="pellucid-"))
         self._removal = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         self.root = _unpacked(path, scratch / "package")
@@ -142,8 +143,6 @@ def _run(bundle: Bundle, package: ArgosPackage) -> str:
         ConversionError: too many differ.
     """
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        raise ValueError("ask argos_refusals first")
     quantization = read_ctranslate2_file(package.root / MODEL / "model.bin").quantization
     engine = PellucidEngine(rounded(bundle.model, quantization), tokenizer)
     samples = make_samples(tokenizer, max_positions=bundle.description.model.max_positions, seed=11)

@@ -22,7 +22,7 @@ from pellucid.interop.argos.languages import LANGUAGE_NAMES
 from pellucid.interop.argos.splitter import splitter
 from pellucid.interop.ctranslate2.config import SOURCE_SEGMENTER, TARGET_SEGMENTER, Quantization, ctranslate2_refusals
 from pellucid.interop.ctranslate2.writing import write_ctranslate2
-from pellucid.interop.foreign_model import Refusal
+from pellucid.interop.foreign_model import Refusal, tokenizer_refusals
 from pellucid.interop.untrusted.zip_files import pack
 from pellucid.text.subword import SentencePieceTokenizer
 
@@ -41,8 +41,8 @@ _CODE: Final = re.compile(r"[a-z]{2,3}")
 
 def argos_refusals(bundle: Bundle) -> list[Refusal]:
     """Return every reason why a model does not fit; none, and it can be written."""
-    found = ctranslate2_refusals(bundle)
     tokenizer, description = bundle.tokenizer, bundle.description
+    found = list(dict.fromkeys([*ctranslate2_refusals(bundle), *tokenizer_refusals(tokenizer, lowercases=False)]))
     for side, option in (("source", "--src-lang"), ("target", "--tgt-lang")):
         code = getattr(description, f"{side}_language")
         if not _CODE.fullmatch(code) or code in ("src", "tgt"):
@@ -52,13 +52,9 @@ def argos_refusals(bundle: Bundle) -> list[Refusal]:
                     f"to {bundle.folder / 'model.toml'} as {side}_language, or train with {option}"
                 )
             )
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        return found
     source, target = tokenizer.source, tokenizer.target
     if source.segmenter and target.segmenter and source.segmenter.model != target.segmenter.model:
         found.append(Refusal("its languages have a segmenter each, and Argos has one for both", "tokenizer.joint=true"))
-    if source.normaliser.lowercase:
-        found.append(Refusal("its tokenizer lowercases text, and Argos does not", "tokenizer.lowercase=false"))
     if source.vocabulary.tags:
         found.append(
             Refusal(f"its source begins with a language tag ({source.vocabulary.tags[0]}), and Argos gives none")
@@ -73,8 +69,6 @@ def write_argos(bundle: Bundle, path: Path, *, quantization: str = Quantization.
         ConfigError: ctranslate2 or onnx is not installed, or there is no such quantisation.
     """
     tokenizer, description = bundle.tokenizer, bundle.description
-    if not isinstance(tokenizer, SentencePieceTokenizer) or tokenizer.source.segmenter is None:
-        raise ValueError("ask argos_refusals first")
     source, target = description.source_language, description.target_language
     contents: dict[str, Path | bytes] = {SPLITTERS + f"/{source}.onnx": splitter(source)}
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:

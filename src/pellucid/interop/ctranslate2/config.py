@@ -7,14 +7,14 @@ positions (it is stored), every start of the decoder, tied and untied tables. Re
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from enum import StrEnum
 from typing import Any, Final
 
 from pellucid.bundle import Bundle
 from pellucid.config import ModelConfig, PositionLayout
 from pellucid.errors import ConfigError
-from pellucid.interop.foreign_model import Refusal
+from pellucid.interop.foreign_model import Refusal, tokenizer_refusals
+from pellucid.interop.packages import refuse_without
 from pellucid.text.subword import SentencePieceTokenizer
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "ctranslate2_library",
     "ctranslate2_notes",
     "ctranslate2_refusals",
-    "has_ctranslate2",
     "quantization_named",
     "table_length",
 ]
@@ -68,34 +67,20 @@ def quantization_named(name: str) -> Quantization:
     return Quantization(name)
 
 
-def has_ctranslate2() -> bool:
-    """Tell whether ``ctranslate2`` is installed here."""
-    return importlib.util.find_spec("ctranslate2") is not None
-
-
 def ctranslate2_library(name: str = "ctranslate2") -> Any:
     """Import CTranslate2 or a part of it.
 
     Raises:
         ConfigError: it is not installed.
     """
-    if not has_ctranslate2():
-        raise ConfigError(
-            "ctranslate2 is not installed, and it writes and checks its own format: pip install 'pellucid[ctranslate2]'"
-        )
+    refuse_without("ctranslate2", extra="ctranslate2")
     return importlib.import_module(name)
 
 
 def ctranslate2_refusals(bundle: Bundle) -> list[Refusal]:
     """Return every reason why a model does not fit; none, and it can be written."""
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        return [Refusal("its tokenizer is not one of SentencePiece", "tokenizer.kind=sentencepiece")]
-    found = []
-    if tokenizer.source.segmenter is None or tokenizer.target.segmenter is None:
-        found.append(
-            Refusal("its tokenizer spells bytes, and no SentencePiece file does that", "tokenizer.kind=sentencepiece")
-        )
+    found = tokenizer_refusals(tokenizer, lowercases=True)
     source, target = tokenizer.source.vocabulary, tokenizer.target.vocabulary
     for role in ("unk", "bos", "eos"):
         number = getattr(target.specials, role)
@@ -110,7 +95,11 @@ def ctranslate2_refusals(bundle: Bundle) -> list[Refusal]:
 
 
 def table_length(config: ModelConfig) -> int:
-    """Return how many rows of positions are stored."""
+    """Return how many rows of positions are stored.
+
+    A sentence that reaches the end of the table ends CTranslate2's whole batch with an error, so sinusoids go on for as
+    long as CTranslate2 reads by default; a learned table cannot.
+    """
     if config.position_layout is PositionLayout.LEARNED:
         return config.max_positions
     return max(config.max_positions, _READ_BY_DEFAULT + 2)

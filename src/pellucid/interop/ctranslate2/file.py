@@ -15,11 +15,11 @@ from typing import BinaryIO, Final
 
 from pellucid.errors import BundleError
 from pellucid.interop.ctranslate2.config import Quantization
-from pellucid.interop.untrusted.files import plain_file
+from pellucid.untrusted import plain_file
 
 __all__ = ["CTranslate2File", "Variable", "read_ctranslate2_file"]
 
-_VERSIONS: Final = range(6, 7)
+_VERSION: Final = 6
 _FORMATS: Final = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
 _BYTES: Final = {"float32": 4, "int8": 1, "int16": 2, "int32": 4, "float16": 2, "bfloat16": 2}
 _MOST_VARIABLES: Final = 1 << 16
@@ -78,8 +78,8 @@ def read_ctranslate2_file(path: Path) -> CTranslate2File:
 
 
 def _walked(file: BinaryIO, size: int) -> CTranslate2File:
-    if (version := _number(file, "<I")) not in _VERSIONS:
-        raise ValueError(f"its version is {version}, and 6 is what can be looked into")
+    if (version := _number(file, "<I")) != _VERSION:
+        raise ValueError(f"its version is {version}; only version {_VERSION} is supported")
     if (name := _text(file)) != "TransformerSpec":
         raise ValueError(f"it is a {name[:40]!r}, and an encoder with a decoder is a 'TransformerSpec'")
     _number(file, "<I")

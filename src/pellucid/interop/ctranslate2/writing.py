@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pellucid.bundle import Bundle
-from pellucid.config import Activation, DecoderStart, ModelConfig, NormOrder, PositionLayout
+from pellucid.config import Activation, DecoderStart, ModelConfig, NormOrder
 from pellucid.durable import DISK
 from pellucid.interop.ctranslate2.config import (
     SOURCE_SEGMENTER,
@@ -31,13 +31,13 @@ from pellucid.interop.ctranslate2.config import (
     quantization_named,
     table_length,
 )
-from pellucid.interop.sentencepiece_nfc import with_nfc
-from pellucid.model.positions import sinusoids
+from pellucid.interop.position_rows import position_rows
+from pellucid.interop.sentencepiece_nfc import segmenter_file
 from pellucid.model.transformer import Transformer
-from pellucid.text.subword import SentencePieceTokenizer, Side
+from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.text.vocabulary import Vocabulary
 
-__all__ = ["position_table", "write_ctranslate2"]
+__all__ = ["write_ctranslate2"]
 
 _ACTIVATIONS: Final = {Activation.RELU: "RELU", Activation.GELU: "GELU", Activation.SWISH: "SWISH"}
 State = dict[str, Tensor]
@@ -57,36 +57,13 @@ def write_ctranslate2(
     """
     chosen = quantization_named(quantization)
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        raise ValueError("ask ctranslate2_refusals first")
     spec = _filled(bundle.model, tokenizer)
     spec.validate()
     spec.optimize(quantization=chosen.value)
     spec.save(str(folder))
     for name, side in ((SOURCE_SEGMENTER, tokenizer.source), (TARGET_SEGMENTER, tokenizer.target)):
-        DISK.write(folder / name, _segmenter(side))
+        DISK.write(folder / name, segmenter_file(side))
     return ctranslate2_notes(bundle.description.model, tokenizer, chosen)
-
-
-def _segmenter(side: Side) -> bytes:
-    """Return the SentencePiece file of a side; our NFC, of which CTranslate2 knows nothing, goes into it."""
-    model = side.segmenter.model if side.segmenter else b""
-    return with_nfc(model) if side.normaliser.form == "nfc" else model
-
-
-def position_table(model: Transformer, stack: str) -> Tensor:
-    """Return the rows that a stack adds to its input from its first token on, [positions, d_model].
-
-    Sinusoids go on for as long as CTranslate2 reads by default, since a sentence that reaches the end of the
-    table would end the whole batch with an error; a learned table is as long as it is.
-    """
-    config = model.config
-    if config.position_layout is PositionLayout.LEARNED:
-        table: Tensor = getattr(model, stack).input.positions.table
-        return table[config.position_offset :].detach().float().cpu()
-    length = config.position_offset + table_length(config)
-    table = sinusoids(config.position_layout, num_positions=length, d_model=config.d_model)
-    return table[config.position_offset :].float()
 
 
 def _filled(model: Transformer, tokenizer: SentencePieceTokenizer) -> Spec:
@@ -110,7 +87,7 @@ def _filled(model: Transformer, tokenizer: SentencePieceTokenizer) -> Spec:
     for stack in ("encoder", "decoder"):
         part = getattr(spec, stack)
         part.scale_embeddings = math.sqrt(config.d_model) if config.scale_embeddings else 1.0
-        part.position_encodings.encodings = position_table(model, stack)
+        part.position_encodings.encodings = position_rows(config, state, stack, count=table_length(config))
         if config.norm_order is NormOrder.PRE:
             _fill_norm(part.layer_norm, state, f"{stack}.final_norm")
         for index, layer in enumerate(part.layer):

@@ -18,14 +18,13 @@ from torch import Tensor
 from pellucid.bundle import Bundle
 from pellucid.config import LengthPenalty, SpecialIds
 from pellucid.durable import DISK
-from pellucid.interop.foreign_model import Refusal
+from pellucid.interop.foreign_model import Refusal, tokenizer_refusals
 from pellucid.interop.huggingface.config import config_refusals, config_table, generation_table
 from pellucid.interop.huggingface.names import FINAL_LOGITS_BIAS, tensor_names
 from pellucid.interop.huggingface.reading import CONFIG, GENERATION, SPECIAL_PIECES, WEIGHTS
-from pellucid.interop.sentencepiece_nfc import with_nfc
+from pellucid.interop.sentencepiece_nfc import segmenter_file
 from pellucid.interop.untrusted.files import Table
-from pellucid.text.subword import SentencePieceTokenizer, Side
-from pellucid.text.tokenizer import Tokenizer
+from pellucid.text.subword import SentencePieceTokenizer
 
 __all__ = ["Numbering", "marian_refusals", "numbering_of", "write_marian"]
 
@@ -48,16 +47,8 @@ class Numbering:
 
 def marian_refusals(bundle: Bundle) -> list[Refusal]:
     """Return every reason why a model does not fit; none, and it can be written."""
-    found = config_refusals(bundle.description.model)
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        return [*found, Refusal("its tokenizer is not one of SentencePiece", "tokenizer.kind=sentencepiece")]
-    if tokenizer.source.segmenter is None:
-        found.append(Refusal("its tokenizer spells bytes, without SentencePiece", "tokenizer.kind=sentencepiece"))
-    if tokenizer.source.normaliser.lowercase:
-        found.append(
-            Refusal("its tokenizer lowercases text, and MarianTokenizer does not", "tokenizer.lowercase=false")
-        )
+    found = [*config_refusals(bundle.description.model), *tokenizer_refusals(tokenizer, lowercases=False)]
     for side, vocabulary in (("source", tokenizer.source.vocabulary), ("target", tokenizer.target.vocabulary)):
         for role, piece in SPECIAL_PIECES.items():
             found_piece = vocabulary.piece(getattr(vocabulary.specials, role))
@@ -66,7 +57,7 @@ def marian_refusals(bundle: Bundle) -> list[Refusal]:
     return list(dict.fromkeys(found))
 
 
-def numbering_of(tokenizer: Tokenizer) -> Numbering:
+def numbering_of(tokenizer: SentencePieceTokenizer) -> Numbering:
     """Return the order that the format asks for; the order of all other pieces stays.
 
     Where two vocabularies have different sizes, padding is the last piece of the smaller one, since one number
@@ -90,10 +81,11 @@ def write_marian(bundle: Bundle, folder: Path) -> tuple[str, ...]:
     from safetensors.torch import save
 
     tokenizer, description = bundle.tokenizer, bundle.description
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        raise ValueError("ask marian_refusals first")
     numbering = numbering_of(tokenizer)
-    is_separate = not description.model.share_embeddings and _sides_differ(tokenizer)
+    is_separate = (
+        not description.model.share_embeddings
+        and tokenizer.source.vocabulary.pieces != tokenizer.target.vocabulary.pieces
+    )
     settings: dict[str, Table] = {
         CONFIG: config_table(description.model, numbering.specials),
         GENERATION: generation_table(description.model, numbering.specials, description.translation),
@@ -115,19 +107,9 @@ def write_marian(bundle: Bundle, folder: Path) -> tuple[str, ...]:
     for name, table in settings.items():
         DISK.write(folder / name, (json.dumps(table, ensure_ascii=False, indent=2) + "\n").encode())
     for name, side in (("source.spm", tokenizer.source), ("target.spm", tokenizer.target)):
-        DISK.write(folder / name, _segmenter(side))
+        DISK.write(folder / name, segmenter_file(side))
     DISK.write(folder / WEIGHTS, save(_tensors(bundle, numbering), metadata={"format": "pt"}))
     return _notes(bundle, tokenizer)
-
-
-def _segmenter(side: Side) -> bytes:
-    """Return the file of a side; our NFC, of which MarianTokenizer knows nothing, goes into it."""
-    model = side.segmenter.model if side.segmenter else b""
-    return with_nfc(model) if side.normaliser.form == "nfc" else model
-
-
-def _sides_differ(tokenizer: SentencePieceTokenizer) -> bool:
-    return tokenizer.source.vocabulary.pieces != tokenizer.target.vocabulary.pieces
 
 
 def _pieces(pieces: Sequence[str], order: Sequence[int]) -> Table:

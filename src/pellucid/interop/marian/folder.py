@@ -97,8 +97,8 @@ def _vocabularies(folder: Path, weights: Path, decoder: Settings) -> tuple[Path,
     found = {path for end in ("yml", "yaml", "json", "spm") for path in folder.glob(f"*vocab*.{end}")}
     sides = []
     for side in ("src", "trg"):
-        own = sorted(path for path in found if f".{side}." in path.name or path.name.startswith(f"{side}."))
-        sides.append(own or sorted(path for path in found if not _is_of_one_side(path)))
+        own = sorted(path for path in found if _is_of(path, side))
+        sides.append(own or sorted(path for path in found if not _is_of(path, "src") and not _is_of(path, "trg")))
     if all(len(side) == 1 for side in sides):
         return sides[0][0], sides[1][0]
     names = ", ".join(sorted(path.name for path in found)[:6]) or "none"
@@ -108,8 +108,8 @@ def _vocabularies(folder: Path, weights: Path, decoder: Settings) -> tuple[Path,
     )
 
 
-def _is_of_one_side(path: Path) -> bool:
-    return any(f".{side}." in path.name or path.name.startswith(f"{side}.") for side in ("src", "trg"))
+def _is_of(path: Path, side: str) -> bool:
+    return f".{side}." in path.name or path.name.startswith(f"{side}.")
 
 
 def _named(folder: Path, decoder: Settings, name: str, *, most: int) -> list[Path]:

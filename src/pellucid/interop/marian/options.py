@@ -24,10 +24,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import ValidationError
-
-from pellucid.config import Activation, DecoderStart, ModelConfig, NormOrder, PositionLayout
+from pellucid.config import Activation, DecoderStart, NormOrder, PositionLayout
 from pellucid.errors import IncompatibleModelError
+from pellucid.interop.foreign_model import listed
 from pellucid.interop.marian.yaml_file import Settings
 
 __all__ = ["LAYER_NORM_EPSILON", "MAX_POSITIONS", "MarianOptions", "read_options"]
@@ -91,19 +90,6 @@ class MarianOptions:
     vocab_sizes: tuple[int, int]
     notes: tuple[str, ...]
 
-    def model_config(self, *, sizes: tuple[int, int], specials: Mapping[str, int], place: str) -> ModelConfig:
-        """Return our configuration for vocabularies of these sizes.
-
-        Raises:
-            IncompatibleModelError: the options go together in no model, such as heads that do not divide the width.
-        """
-        given = {**self.settings, "specials": dict(specials)}
-        try:
-            return ModelConfig.model_validate({**given, "source_vocab_size": sizes[0], "target_vocab_size": sizes[1]})
-        except ValidationError as error:
-            reasons = [str(problem["msg"]) for problem in error.errors()]
-            raise IncompatibleModelError(f"{place}: describes no model that can be built:{_listed(reasons)}") from None
-
 
 class _Options:
     """The words of the file; collects what is wrong with them."""
@@ -128,11 +114,8 @@ class _Options:
             self.problems.append(f"{name} = {self.word(name)!r} must be true or false")
         return self.word(name, "false") == "true"
 
-    def integer(self, name: str, *, default: int = 0) -> int:
-        return self._integer(name, self.word(name, str(default) if default else ""))
-
-    def _integer(self, name: str, value: str) -> int:
-        most = _LARGEST[name]
+    def integer(self, name: str, value: str | None = None) -> int:
+        value, most = self.word(name) if value is None else value, _LARGEST[name]
         if not re.fullmatch(r"[0-9]{1,9}", value) or not 1 <= int(value) <= most:
             self.problems.append(f"{name} = {value!r} must be a whole number from 1 to {most:,}")
             return 1
@@ -143,7 +126,7 @@ class _Options:
         if not isinstance(value, list) or len(value) != 2:
             self.problems.append(f"dim-vocabs = {value!r} must be two sizes, of one source and one target vocabulary")
             return 4, 4
-        first, second = (self._integer("dim-vocabs", size) for size in value)
+        first, second = (self.integer("dim-vocabs", size) for size in value)
         return first, second
 
 
@@ -180,7 +163,7 @@ def read_options(table: Settings, *, has_output_bias: bool, place: str) -> Maria
     if shared and sizes[0] != sizes[1]:
         options.problems.append(f"dim-vocabs = {sizes[0]}, {sizes[1]} must be equal where embeddings are tied to -src")
     if options.problems:
-        raise IncompatibleModelError(f"{place}: is a model that cannot be had here:{_listed(options.problems)}")
+        raise IncompatibleModelError(f"{place}: is a model that cannot be had here:{listed(options.problems)}")
     settings |= {
         "share_embeddings": shared and tied,
         "share_decoder_embeddings": tied,
@@ -258,7 +241,3 @@ def _without_dropout(operations: str) -> str:
 
 def _shown(value: object) -> str:
     return repr(value)[:60]
-
-
-def _listed(problems: list[str]) -> str:
-    return "".join(f"\n  - {problem}" for problem in problems)

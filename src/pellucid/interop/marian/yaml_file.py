@@ -7,12 +7,14 @@ deeper tables, a name twice and a second document are refused, each with its lin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, cast
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar, cast
 
 import yaml
 
 from pellucid.errors import BundleError
+from pellucid.interop.foreign_model import piece_ids
+from pellucid.interop.untrusted.files import without_doubles
 from pellucid.untrusted import parse_json
 
 __all__ = ["Settings", "read_settings", "read_vocabulary"]
@@ -21,6 +23,7 @@ Settings = dict[str, str | list[str]]
 """What a file of settings holds: texts as they stand there, or lists of them."""
 
 _MOST_VALUES: Final = 1 << 22
+T = TypeVar("T")
 _Entry = tuple[int, str, str | list[str]]
 # YAML 1.1, which PyYAML reads, ends a line at these; YAML 1.2, which Marian writes, has them inside a piece. While a
 # text is read, characters that Unicode keeps for such internal use stand for them.
@@ -35,12 +38,7 @@ def read_settings(text: str, *, place: str) -> Settings:
     Raises:
         BundleError: no YAML, no flat table of texts and lists of texts, or a name twice.
     """
-    settings: Settings = {}
-    for line, name, value in _entries(text, place):
-        if name in settings:
-            raise BundleError(f"{place}: line {line}: {name[:60]!r} stands in it twice; is it a file of Marian's?")
-        settings[name] = value
-    return settings
+    return _table(text, place, lambda value: value)
 
 
 def read_vocabulary(text: str, *, place: str) -> dict[str, int]:
@@ -49,35 +47,31 @@ def read_vocabulary(text: str, *, place: str) -> dict[str, int]:
     Raises:
         BundleError: no table of ids by piece, a piece twice, or ids that are not 0, 1, 2 ... each once.
     """
-    pairs = _json_pairs(text, place) if text.lstrip().startswith("{") else list(_pairs(text, place))
-    ids = dict(pairs)
-    if len(ids) != len(pairs):
-        raise BundleError(f"{place}: a piece stands in it twice; {len(pairs) - len(ids)} in all")
-    if not ids or sorted(ids.values()) != list(range(len(ids))):
-        raise BundleError(f"{place}: the ids of {len(ids):,} pieces must be 0 to {len(ids) - 1:,}, each once")
+    if not text.lstrip().startswith("{"):
+        return piece_ids(_table(text, place, _id), place=place)
     try:
-        "".join(ids).encode("utf-8")
-    except UnicodeEncodeError:
-        raise BundleError(f"{place}: a piece holds half a character (a lone surrogate); the file is damaged") from None
-    return ids
-
-
-def _json_pairs(text: str, place: str) -> list[tuple[str, int]]:
-    try:
-        raw = text.encode("utf-8", "surrogatepass")
-        pairs = cast(list[tuple[str, int]], parse_json(raw, most_values=_MOST_VALUES, pairs=list))
+        table = parse_json(text.encode("utf-8", "surrogatepass"), most_values=_MOST_VALUES, pairs=without_doubles)
     except ValueError as error:
         raise BundleError(f"{place}: begins like JSON but is not JSON ({str(error)[:100]})") from None
-    if not all(type(number) is int for _, number in pairs):
-        raise BundleError(f"{place}: must map each piece to its id")
-    return pairs
+    return piece_ids(cast(dict[str, object], table), place=place)
 
 
-def _pairs(text: str, place: str) -> Iterator[tuple[str, int]]:
-    for line, piece, number in _entries(text, place):
-        if isinstance(number, list) or not (number.isascii() and number.isdecimal()) or len(number) > 9:
-            raise BundleError(f"{place}: line {line}: {piece[:60]!r} must have a whole number, its id")
-        yield piece, int(number)
+def _table(text: str, place: str, read: Callable[[str | list[str]], T]) -> dict[str, T]:
+    table: dict[str, T] = {}
+    for line, name, value in _entries(text, place):
+        if name in table:
+            raise BundleError(f"{place}: line {line}: {name[:60]!r} occurs twice; is it a file of Marian's?")
+        try:
+            table[name] = read(value)
+        except ValueError as error:
+            raise BundleError(f"{place}: line {line}: {name[:60]!r} {error}") from None
+    return table
+
+
+def _id(value: str | list[str]) -> int:
+    if isinstance(value, list) or not (value.isascii() and value.isdecimal()) or len(value) > 9:
+        raise ValueError("must have a whole number, its id")
+    return int(value)
 
 
 def _entries(text: str, place: str) -> Iterator[_Entry]:

@@ -9,7 +9,7 @@ Read ``formats.py`` next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pellucid.errors import ConversionError
-from pellucid.interop.onnx.graph import refuse_without
-from pellucid.interop.onnx.reading import OnnxFolder, read_onnx
-from pellucid.interop.onnx.stepper import Arrays, OnnxStepper, Run
+from pellucid.interop.onnx.reading import GRAPHS, OnnxFolder, read_onnx
+from pellucid.interop.onnx.stepper import Arrays, Run
+from pellucid.interop.packages import refuse_without
+from pellucid.interop.verification.comparison import TokenizerEngine
 
 if TYPE_CHECKING:
     from onnx.reference import ReferenceEvaluator
@@ -33,30 +34,7 @@ __all__ = ["OnnxEvaluator", "OnnxRuntime", "evaluated"]
 _PIECES_LONGER = 3
 
 
-class _Engine:
-    """What both have in common (``verification.Engine``); the tokenizer is the folder's."""
-
-    name: str
-
-    def __init__(self, folder: Path, make_stepper: Callable[[OnnxFolder], Callable[[], OnnxStepper]]) -> None:
-        self.folder = read_onnx(folder)
-        tokenizer = self.folder.tokenizer
-        self.eos_id = tokenizer.specials.eos
-        self.source_pieces = tokenizer.source.vocabulary.pieces
-        self.target_pieces = tokenizer.target.vocabulary.pieces
-        self.start_id = self.folder.description.start_id
-        self.stepper = make_stepper(self.folder)
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Cut source texts; the end of sentence comes last."""
-        return [[*ids, self.eos_id] for ids in self.folder.tokenizer.encode_source(texts)]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Join target ids to text."""
-        return self.folder.tokenizer.decode_target([ids])[0].strip()
-
-
-class OnnxEvaluator(_Engine):
+class OnnxEvaluator(TokenizerEngine):
     """The graphs as onnx itself defines them, in float64.
 
     Raises:
@@ -65,34 +43,33 @@ class OnnxEvaluator(_Engine):
     """
 
     def __init__(self, folder: Path) -> None:
-        def make_stepper(opened: OnnxFolder) -> Callable[[], OnnxStepper]:
-            runs = [evaluated(opened.folder / f"{name}.onnx") for name in ("encoder", "decoder")]
-            config, start_id = opened.description.model, opened.description.start_id
-            return lambda: OnnxStepper(*runs, config=config, start_id=start_id, dtype=np.float64)
-
-        super().__init__(folder, make_stepper)
+        opened = read_onnx(folder)
+        runs = [evaluated(folder / f"{name}.onnx") for name in GRAPHS]
         import onnx
 
-        _refuse_short_tables(self.folder)
-        self.name = f"the graphs by the definition of onnx {onnx.__version__}"
+        super().__init__(opened.tokenizer, name=f"the graphs by the definition of onnx {onnx.__version__}")
+        self.stepper = opened.steppers(*runs, dtype=np.float64)
+        self._start_id = opened.description.start_id
+        _refuse_short_tables(opened)
 
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
         """Return the log-probabilities along a forced target: alone, and all of it in one pass."""
         stepper = self.stepper()
         stepper.start([source_ids])
-        return stepper.read(np.array([[self.start_id, *target_ids[:-1]]]))[0]
+        return stepper.read(np.array([[self._start_id, *target_ids[:-1]]]))[0]
 
 
-class OnnxRuntime(_Engine):
+class OnnxRuntime(TokenizerEngine):
     """The graphs by onnxruntime, as a search uses them."""
 
     is_single_precision = True
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, lambda opened: opened.open(threads=torch.get_num_threads()).stepper)
+        opened = read_onnx(folder)
+        self.stepper = opened.open(threads=torch.get_num_threads())
         import onnxruntime
 
-        self.name = f"onnxruntime {onnxruntime.__version__}"
+        super().__init__(opened.tokenizer, name=f"onnxruntime {onnxruntime.__version__}")
 
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
         """Return the log-probabilities along a forced target: padded beside a longer sentence, step by step."""
@@ -106,7 +83,7 @@ class OnnxRuntime(_Engine):
 
 def evaluated(path: Path) -> Run:
     """Return a graph as a function in float64, computed by the operators' definitions in onnx."""
-    refuse_without("onnx")
+    refuse_without("onnx", extra="onnx")
     import onnx
     from onnx.reference import ReferenceEvaluator
 
@@ -122,7 +99,7 @@ def _refuse_short_tables(folder: OnnxFolder) -> None:
     import onnx
 
     expected = [folder.description.model.max_positions, folder.description.model.d_model]
-    for name in ("encoder", "decoder"):
+    for name in GRAPHS:
         graph = onnx.load(folder.folder / f"{name}.onnx", load_external_data=False).graph
         tables = [list(tensor.dims) for tensor in graph.initializer if tensor.name.endswith(".positions")]
         if tables != [expected]:

@@ -8,20 +8,19 @@ positions are there once for both graphs. Read ``layers.py`` next, which says wh
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.errors import ConfigError
+from pellucid.interop.packages import refuse_without
 
 if TYPE_CHECKING:
     import onnx
 
 
-__all__ = ["IR_VERSION", "OPSET", "Graph", "Shape", "WeightsFile", "refuse_without"]
+__all__ = ["IR_VERSION", "OPSET", "Graph", "Shape", "WeightsFile"]
 
 OPSET: Final = 17
 """The first that has LayerNormalization as one operator (2022); onnxruntime 1.12 and newer read it."""
@@ -32,16 +31,6 @@ _PAGE_BYTES: Final = 4096
 _LINE_BYTES: Final = 64
 Shape = Sequence[int | str]
 """Sizes of a value: a number, or a name where it is free."""
-
-
-def refuse_without(*packages: str) -> None:
-    """Refuse to go on where a package of the extra ``onnx`` is not installed.
-
-    Raises:
-        ConfigError: one is missing; says how it is installed.
-    """
-    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
-        raise ConfigError(f"this needs {' and '.join(missing)}, which is not installed: pip install 'pellucid[onnx]'")
 
 
 class WeightsFile:
@@ -72,7 +61,7 @@ class Graph:
     """
 
     def __init__(self, name: str, weights: WeightsFile) -> None:
-        refuse_without("onnx")
+        refuse_without("onnx", extra="onnx")
         self.name = name
         self._weights = weights
         self._nodes: list[onnx.NodeProto] = []

@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pellucid.config import Activation, DecoderStart, ModelConfig, NormOrder, PositionLayout
+from pellucid.config import Activation, DecoderStart, ModelConfig, NormOrder
 from pellucid.interop.onnx.graph import Graph, WeightsFile
-from pellucid.model.positions import sinusoids
+from pellucid.interop.position_rows import position_rows
 
 __all__ = ["cross_names", "decoder_graph", "encoder_graph", "past_names", "present_names"]
 
@@ -114,7 +114,9 @@ class _Parts:
         bounds = [graph.add("Squeeze", [size], f"{name}_place") for name, size in (("first", first), ("end", end))]
         places = graph.add("Range", [*bounds, graph.integer(1)], f"{side}.places")
         # Gather, not Slice: beyond the table it is an error, where a slice would only be shorter.
-        positions = graph.weight(f"{side}.positions", self._position_table(side))
+        stack = {"source": "encoder", "target": "decoder"}[side]
+        rows = position_rows(config, self._weights, stack, count=config.max_positions)
+        positions = graph.weight(f"{side}.positions", rows.numpy())
         position = graph.add("Gather", [positions, places], f"{side}.position")
         return graph.add("Add", [scaled, position], f"{side}.input")
 
@@ -129,16 +131,6 @@ class _Parts:
         is_start = graph.add("Less", [ids, graph.integer(0)], f"{side}.is_start")
         is_start = graph.add("Unsqueeze", [is_start, graph.integers(2)], f"{side}.is_start_vector")
         return graph.add("Where", [is_start, graph.number(0, "nothing"), found], f"{side}.embedding")
-
-    def _position_table(self, side: str) -> NDArray[np.float32]:
-        """Return the rows of tokens 0 to max_positions - 1, whatever the layout and its offset."""
-        config = self.config
-        if config.position_layout is PositionLayout.LEARNED:
-            stack = {"source": "encoder", "target": "decoder"}[side]
-            return self._array(f"{stack}.input.positions.table")[config.position_offset :]
-        count = config.position_offset + config.max_positions
-        table = sinusoids(config.position_layout, num_positions=count, d_model=config.d_model)
-        return table[config.position_offset :].to(torch.float32).numpy()
 
     def causal_may_attend(self) -> str:
         """Return the mask under which no position sees a later one, [target, past and target] (section 3.2.3)."""

@@ -7,7 +7,7 @@ another file of this machine. Read ``stepper.py`` next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,20 +16,18 @@ from typing import Any, Final, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.bundle import FolderDescription, verify_files, verify_tokenizer
-from pellucid.config import validated
-from pellucid.errors import BundleError, ConfigError
-from pellucid.interop.onnx.graph import refuse_without
+from pellucid.bundle import FolderDescription, described, verify_files, verify_tokenizer
+from pellucid.errors import BundleError
 from pellucid.interop.onnx.layers import cross_names, past_names, present_names
 from pellucid.interop.onnx.stepper import Arrays, OnnxStepper, Run
+from pellucid.interop.packages import refuse_without
 from pellucid.interop.untrusted.files import read_table
 from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.text.tokenizer import load_tokenizer
 
 __all__ = [
     "DESCRIPTION",
-    "FORMAT_NAME",
-    "FORMAT_VERSION",
+    "GRAPHS",
     "TOKENIZER",
     "WEIGHTS",
     "OnnxDescription",
@@ -42,10 +40,8 @@ __all__ = [
 DESCRIPTION: Final = "model.json"
 WEIGHTS: Final = "weights.bin"
 TOKENIZER: Final = "tokenizer"
-FORMAT_NAME: Final = "pellucid-onnx"
-FORMAT_VERSION: Final = 1
 _MAX_DESCRIPTION_BYTES: Final = 1 << 20
-_GRAPHS: Final = ("encoder", "decoder")
+GRAPHS: Final = ("encoder", "decoder")
 
 
 class OnnxDescription(FolderDescription):
@@ -66,29 +62,27 @@ class OnnxFolder:
     description: OnnxDescription
     tokenizer: SentencePieceTokenizer
 
-    def open(self, *, threads: int = 0) -> OnnxRuntimeModel:
-        """Make the graphs ready to run; 0 threads is as many as there are cores.
+    def open(self, *, threads: int = 0) -> Callable[[], OnnxStepper]:
+        """Open the graphs in onnxruntime, and return what makes a stepper for one search; 0 threads uses all cores.
+
+        Several threads may search at once, each with a stepper of its own.
 
         Raises:
             ConfigError: ``onnxruntime`` is not installed.
-            BundleError: a graph cannot be opened, or takes or gives something else than ``model.json`` says.
+            BundleError: onnxruntime cannot open a graph, or its inputs and outputs are not those of ``model.json``.
         """
-        return OnnxRuntimeModel(self, threads=threads)
+        refuse_without("onnxruntime", extra="onnx")
+        weights = (self.folder / WEIGHTS).read_bytes()
+        return self.steppers(*(_session(self, name, weights, threads) for name in GRAPHS))
 
-
-class OnnxRuntimeModel:
-    """The graphs of a folder in sessions of onnxruntime. Steppers of it may serve several threads."""
-
-    def __init__(self, folder: OnnxFolder, *, threads: int) -> None:
-        refuse_without("onnxruntime")
-        self.description = folder.description
-        weights = (folder.folder / WEIGHTS).read_bytes()
-        self._encoder, self._decoder = (_session(folder, name, weights, threads) for name in _GRAPHS)
-
-    def stepper(self) -> OnnxStepper:
-        """Return a stepper for one search."""
+    def steppers(
+        self, encoder: Run, decoder: Run, *, dtype: type[np.floating] = np.float32
+    ) -> Callable[[], OnnxStepper]:
+        """Return what makes a stepper, for whatever computes the two graphs."""
         description = self.description
-        return OnnxStepper(self._encoder, self._decoder, config=description.model, start_id=description.start_id)
+        return partial(
+            OnnxStepper, encoder, decoder, config=description.model, start_id=description.start_id, dtype=dtype
+        )
 
 
 def is_onnx_folder(path: Path) -> bool:
@@ -104,7 +98,8 @@ def read_onnx(folder: Path) -> OnnxFolder:
         IncompatibleModelError: the tokenizer is not the one of the graphs.
     """
     description = read_onnx_description(folder)
-    _verify_files(folder, description)
+    needed = {WEIGHTS, *(f"{name}.onnx" for name in GRAPHS)}
+    verify_files(folder / DESCRIPTION, description.files, needed=needed)
     tokenizer = load_tokenizer(folder / TOKENIZER)
     verify_tokenizer(folder, description.model, tokenizer)
     return OnnxFolder(folder, description, tokenizer)
@@ -117,24 +112,7 @@ def read_onnx_description(folder: Path) -> OnnxDescription:
         BundleError: ``model.json`` is missing, damaged, or of a newer format.
     """
     path = folder / DESCRIPTION
-    table = read_table(path, most=_MAX_DESCRIPTION_BYTES)
-    found = table.get("format_version")
-    if table.get("format") != FORMAT_NAME or type(found) is not int or not 1 <= found <= FORMAT_VERSION:
-        raise BundleError(
-            f"{path}: format = {table.get('format')!r}, format_version = {found!r}; this pellucid reads "
-            f"{FORMAT_NAME!r} up to version {FORMAT_VERSION}"
-        )
-    try:
-        return validated(OnnxDescription, table, place=str(path))
-    except ConfigError as error:
-        raise BundleError(str(error)) from None
-
-
-def _verify_files(folder: Path, description: OnnxDescription) -> None:
-    needed = {WEIGHTS, *(f"{name}.onnx" for name in _GRAPHS)}
-    if missing := sorted(needed - description.files.keys()):
-        raise BundleError(f"{folder / DESCRIPTION}: 'files' does not list {', '.join(missing)}")
-    verify_files(folder / DESCRIPTION, description.files)
+    return described(OnnxDescription, read_table(path, most=_MAX_DESCRIPTION_BYTES), place=path)
 
 
 def _session(folder: OnnxFolder, name: str, weights: bytes, threads: int) -> Run:

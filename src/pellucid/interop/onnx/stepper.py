@@ -42,7 +42,7 @@ class OnnxStepper:
     """
 
     def __init__(
-        self, encoder: Run, decoder: Run, *, config: ModelConfig, start_id: int, dtype: type[np.floating] = np.float32
+        self, encoder: Run, decoder: Run, *, config: ModelConfig, start_id: int, dtype: type[np.floating]
     ) -> None:
         self.vocab_size = config.target_vocab_size
         self.eos_id = config.specials.eos

@@ -19,8 +19,7 @@ from typing import Final
 
 from pellucid.durable import DISK
 from pellucid.errors import BundleError
-from pellucid.interop.untrusted.files import plain_file
-from pellucid.untrusted import refuse_zip
+from pellucid.untrusted import plain_file, refuse_zip
 
 __all__ = ["pack", "unpack"]
 

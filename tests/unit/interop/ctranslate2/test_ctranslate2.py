@@ -16,7 +16,7 @@ from tests.unit.interop.kit import make_folder, sentences
 from pellucid.bundle import Bundle, load_bundle, save_bundle
 from pellucid.config import ModelConfig, TokenizerConfig
 from pellucid.errors import BundleError, ConfigError, ConversionError, IncompatibleModelError
-from pellucid.interop.ctranslate2 import config as ctranslate2_config
+from pellucid.interop import packages
 from pellucid.interop.ctranslate2 import writing as ctranslate2_writing
 from pellucid.interop.ctranslate2.config import Quantization
 from pellucid.interop.ctranslate2.engine import CTranslate2Engine
@@ -98,7 +98,7 @@ def test_every_variant_goes_out(variant: str, tokenizers: dict[bool, SentencePie
     (comparison,) = outcome.verdicts
     assert comparison.is_equal
     assert comparison.largest_difference < 1e-5
-    assert comparison.own_greedy_identical == comparison.num_searched
+    assert comparison.identical["its own greedy"] == comparison.num_searched
     vocabularies = {path.name for path in (tmp_path / "out").glob("*vocabulary.json")}
     assert vocabularies == (
         {"source_vocabulary.json", "target_vocabulary.json"} if "separate" in variant else {"shared_vocabulary.json"}
@@ -297,7 +297,7 @@ def test_without_the_library_the_extra_is_named(
     tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = our_model(tmp_path / "ours", tokenizers[True])
-    monkeypatch.setattr(ctranslate2_config, "has_ctranslate2", lambda: False)
+    monkeypatch.setattr(packages, "is_installed", lambda name: False)
     with pytest.raises(ConfigError, match=r"pip install 'pellucid\[ctranslate2\]'"):
         export_model(folder, tmp_path / "out", format="ctranslate2", threads=1)
 

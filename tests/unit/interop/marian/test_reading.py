@@ -13,8 +13,9 @@ import torch
 from tests.unit.interop.npz_kit import OPTIONS, PRE_NORM, arrays_of, make_npz_folder, options_text, write_npz
 
 from pellucid.bundle import load_bundle
-from pellucid.config import DecoderStart, NormOrder, PositionLayout
+from pellucid.config import DecoderStart, ModelConfig, NormOrder, PositionLayout
 from pellucid.errors import BundleError, ConfigError, ConversionError, IncompatibleModelError
+from pellucid.interop import foreign_model
 from pellucid.interop.formats import format_of
 from pellucid.interop.marian import names as marian_npz_names
 from pellucid.interop.marian import options as marian_npz_options
@@ -53,7 +54,7 @@ def test_every_variant_comes_in(kind: str, tmp_path: Path) -> None:
 
 def test_the_numbers_are_marians_and_a_padding_piece_is_added(opus: Path) -> None:
     found = read_marian_npz(opus)
-    config = found.config
+    config = found.model.config
     assert (config.layer_norm_epsilon, config.position_layout) == (1e-9, PositionLayout.HALF_SPLIT_T2T)
     assert (config.decoder_start, config.norm_order) == (DecoderStart.ZERO_VECTOR, NormOrder.POST)
     state = found.model.state_dict()
@@ -72,7 +73,7 @@ def test_the_numbers_are_marians_and_a_padding_piece_is_added(opus: Path) -> Non
 
 def test_a_file_alone_is_enough_of_a_name(opus: Path) -> None:
     named, whole = read_marian_npz(opus / "model.npz"), read_marian_npz(opus)
-    assert named.config == whole.config
+    assert named.model.config == whole.model.config
     assert format_of(opus).name == format_of(opus / "model.npz").name == "marian-npz"
 
 
@@ -203,7 +204,7 @@ def test_files_that_are_missing_or_leave_a_choice(folder: Path) -> None:
 
 def test_a_name_does_not_lead_out_of_the_folder(folder: Path) -> None:
     (folder / "decoder.yml").write_text("models:\n  - ../../elsewhere/model.npz\nvocabs:\n  - /etc/opus.vocab.yml\n")
-    assert read_marian_npz(folder).config.d_model == 22
+    assert read_marian_npz(folder).model.config.d_model == 22
 
 
 def test_the_vocabulary_must_fit_the_options(folder: Path) -> None:
@@ -245,7 +246,7 @@ def padding_that_counts(patch: pytest.MonkeyPatch) -> None:
 
 
 def lost_tags(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(marian_npz_reading, "_TAG", marian_npz_reading.re.compile("never"))
+    patch.setattr(foreign_model, "_TAG", foreign_model.re.compile("never"))
 
 
 MISTAKES = [wrong_epsilon, wrong_positions, wrong_start, not_turned, swapped_names, padding_that_counts, lost_tags]
@@ -269,7 +270,7 @@ def test_the_kit_writes_what_the_reading_asks_for() -> None:
         options = OPTIONS | changes
         table = marian_npz_reading.read_settings(options_text(options, (13, 13)), place="x")
         read = marian_npz_options.read_options(table, has_output_bias=True, place="x")
-        config = read.model_config(sizes=(14, 14), specials={"pad": 13, "unk": 1, "bos": 0, "eos": 0}, place="x")
+        config = ModelConfig.model_validate(read.settings)
         places = marian_npz_names.tensor_places(config, read)
         written = {name: torch.Size(array.shape).numel() for name, array in arrays_of(options, (13, 13)).items()}
         assert written == {name: torch.Size(place.shape).numel() for name, place in places.items()}
