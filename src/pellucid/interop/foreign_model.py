@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pellucid.config import ModelConfig, TranslationConfig
 from pellucid.model.transformer import Transformer
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.tokenizer import Tokenizer
 
 __all__ = ["ForeignModel", "Refusal", "refusal_message"]
 
@@ -21,7 +21,7 @@ class ForeignModel:
 
     config: ModelConfig
     model: Transformer
-    tokenizer: SentencePieceTokenizer
+    tokenizer: Tokenizer
     source_language: str
     target_language: str
     translation: TranslationConfig

@@ -29,7 +29,6 @@ from pellucid.interop.marian.reference import MarianNpzReference
 from pellucid.interop.onnx.engines import OnnxEvaluator, OnnxRuntime
 from pellucid.interop.onnx.writing import write_onnx
 from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine
-from pellucid.text.subword import SentencePieceTokenizer
 
 __all__ = ["FORMATS", "Format", "engine_of", "format_named", "format_of"]
 
@@ -160,11 +159,5 @@ def format_of(path: Path) -> Format:
 
 
 def engine_of(model: ForeignModel | Bundle, *, name: str) -> PellucidEngine:
-    """Return one of our models as an engine.
-
-    Raises:
-        ConfigError: its tokenizer is of a kind that formats cannot hold.
-    """
-    if not isinstance(model.tokenizer, SentencePieceTokenizer):
-        raise ConfigError("only models with SentencePiece tokenizers are exchanged")
+    """Return one of our models as an engine."""
     return PellucidEngine(model.model, model.tokenizer, name=name)

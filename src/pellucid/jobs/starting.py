@@ -10,7 +10,6 @@ from pellucid.bundle import Bundle
 from pellucid.config import PRESETS, ModelConfig, Recipe
 from pellucid.errors import IncompatibleModelError
 from pellucid.model.transformer import Transformer
-from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.text.tokenizer import Tokenizer
 
 __all__ = ["build_model", "refuse_other_model", "with_languages"]
@@ -99,8 +98,6 @@ def _other_shape(recipe: Recipe, kept: ModelConfig) -> dict[str, tuple[object, o
 
 def _other_tokenizer(recipe: Recipe, tokenizer: Tokenizer) -> dict[str, tuple[object, object]]:
     """Return the settings that cannot act and are not what the tokenizer is, with what it is."""
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        return {}
     config = recipe.tokenizer
     facts: dict[str, object] = {
         "kind": tokenizer.kind,
@@ -120,7 +117,7 @@ def _other_tokenizer(recipe: Recipe, tokenizer: Tokenizer) -> dict[str, tuple[ob
     return found
 
 
-def _learnt_with(tokenizer: SentencePieceTokenizer) -> dict[str, object]:
+def _learnt_with(tokenizer: Tokenizer) -> dict[str, object]:
     """Return the settings that the tokenizer recorded of itself."""
     options = tokenizer.training.get("options")
     first = options[0] if isinstance(options, list) and options and isinstance(options[0], dict) else {}

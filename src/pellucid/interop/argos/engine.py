@@ -35,7 +35,6 @@ from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngin
 from pellucid.interop.verification.samples import make_samples
 from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
 from pellucid.text.sentencepiece.foreign import foreign_segmenter
-from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints
 
@@ -142,8 +141,6 @@ def _run(bundle: Bundle, package: ArgosPackage) -> str:
         ConversionError: too many differ.
     """
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        raise ValueError("ask argos_refusals first")
     quantization = read_ctranslate2_file(package.root / MODEL / "model.bin").quantization
     engine = PellucidEngine(rounded(bundle.model, quantization), tokenizer)
     samples = make_samples(tokenizer, max_positions=bundle.description.model.max_positions, seed=11)

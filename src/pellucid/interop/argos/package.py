@@ -24,7 +24,7 @@ from pellucid.interop.ctranslate2.config import SOURCE_SEGMENTER, TARGET_SEGMENT
 from pellucid.interop.ctranslate2.writing import write_ctranslate2
 from pellucid.interop.foreign_model import Refusal
 from pellucid.interop.untrusted.zip_files import pack
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.tokenizer import Tokenizer
 
 __all__ = ["ARGOS_VERSION", "METADATA", "MODEL", "SEGMENTER", "SPLITTERS", "argos_refusals", "write_argos"]
 
@@ -52,8 +52,6 @@ def argos_refusals(bundle: Bundle) -> list[Refusal]:
                     f"to {bundle.folder / 'model.toml'} as {side}_language, or train with {option}"
                 )
             )
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        return found
     source, target = tokenizer.source, tokenizer.target
     if source.segmenter and target.segmenter and source.segmenter.model != target.segmenter.model:
         found.append(Refusal("its languages have a segmenter each, and Argos has one for both", "tokenizer.joint=true"))
@@ -73,7 +71,7 @@ def write_argos(bundle: Bundle, path: Path, *, quantization: str = Quantization.
         ConfigError: ctranslate2 or onnx is not installed, or there is no such quantisation.
     """
     tokenizer, description = bundle.tokenizer, bundle.description
-    if not isinstance(tokenizer, SentencePieceTokenizer) or tokenizer.source.segmenter is None:
+    if tokenizer.source.segmenter is None:
         raise ValueError("ask argos_refusals first")
     source, target = description.source_language, description.target_language
     contents: dict[str, Path | bytes] = {SPLITTERS + f"/{source}.onnx": splitter(source)}
@@ -100,7 +98,7 @@ def write_argos(bundle: Bundle, path: Path, *, quantization: str = Quantization.
     return notes
 
 
-def _notes(tokenizer: SentencePieceTokenizer) -> tuple[str, ...]:
+def _notes(tokenizer: Tokenizer) -> tuple[str, ...]:
     notes = []
     if any("_" in piece for piece in tokenizer.target.vocabulary.pieces):
         notes.append("Argos writes a space for every underscore of a translation")

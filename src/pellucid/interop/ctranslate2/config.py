@@ -15,7 +15,7 @@ from pellucid.bundle import Bundle
 from pellucid.config import ModelConfig, PositionLayout
 from pellucid.errors import ConfigError
 from pellucid.interop.foreign_model import Refusal
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.tokenizer import Tokenizer
 
 __all__ = [
     "SOURCE_SEGMENTER",
@@ -89,8 +89,6 @@ def ctranslate2_library(name: str = "ctranslate2") -> Any:
 def ctranslate2_refusals(bundle: Bundle) -> list[Refusal]:
     """Return every reason why a model does not fit; none, and it can be written."""
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        return [Refusal("its tokenizer is not one of SentencePiece", "tokenizer.kind=sentencepiece")]
     found = []
     if tokenizer.source.segmenter is None or tokenizer.target.segmenter is None:
         found.append(
@@ -116,9 +114,7 @@ def table_length(config: ModelConfig) -> int:
     return max(config.max_positions, _READ_BY_DEFAULT + 2)
 
 
-def ctranslate2_notes(
-    config: ModelConfig, tokenizer: SentencePieceTokenizer, quantization: Quantization
-) -> tuple[str, ...]:
+def ctranslate2_notes(config: ModelConfig, tokenizer: Tokenizer, quantization: Quantization) -> tuple[str, ...]:
     """Return what a person should know who runs the result."""
     notes = []
     normaliser = tokenizer.source.normaliser

@@ -21,7 +21,6 @@ from pellucid.interop.ctranslate2.engine import CTranslate2Engine
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.ctranslate2.rounding import rounded
 from pellucid.interop.verification.comparison import EXACT, Bounds, Pair, PellucidEngine
-from pellucid.text.subword import SentencePieceTokenizer
 
 __all__ = ["COST", "ctranslate2_pairs"]
 
@@ -52,8 +51,6 @@ def ctranslate2_pairs(bundle: Bundle, folder: Path, *, segmenters: tuple[Path, P
         ConfigError: ctranslate2 is not installed.
     """
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        raise ValueError("ask ctranslate2_refusals first")
     library = ctranslate2_library()
     file = read_ctranslate2_file(folder / "model.bin")
     quantization = file.quantization

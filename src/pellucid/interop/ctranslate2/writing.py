@@ -34,7 +34,7 @@ from pellucid.interop.ctranslate2.config import (
 from pellucid.interop.sentencepiece_nfc import with_nfc
 from pellucid.model.positions import sinusoids
 from pellucid.model.transformer import Transformer
-from pellucid.text.subword import SentencePieceTokenizer, Side
+from pellucid.text.subword import Side, Tokenizer
 from pellucid.text.vocabulary import Vocabulary
 
 __all__ = ["position_table", "write_ctranslate2"]
@@ -57,8 +57,6 @@ def write_ctranslate2(
     """
     chosen = quantization_named(quantization)
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        raise ValueError("ask ctranslate2_refusals first")
     spec = _filled(bundle.model, tokenizer)
     spec.validate()
     spec.optimize(quantization=chosen.value)
@@ -89,7 +87,7 @@ def position_table(model: Transformer, stack: str) -> Tensor:
     return table[config.position_offset :].float()
 
 
-def _filled(model: Transformer, tokenizer: SentencePieceTokenizer) -> Spec:
+def _filled(model: Transformer, tokenizer: Tokenizer) -> Spec:
     config = model.config
     specs = ctranslate2_library("ctranslate2.specs")
     spec = specs.TransformerSpec.from_config(
@@ -142,7 +140,7 @@ def _fill_norm(norm: Spec, state: State, name: str) -> None:
     norm.gamma, norm.beta = state[f"{name}.weight"], state[f"{name}.bias"]
 
 
-def _fill_words(spec: Spec, config: ModelConfig, tokenizer: SentencePieceTokenizer) -> None:
+def _fill_words(spec: Spec, config: ModelConfig, tokenizer: Tokenizer) -> None:
     """Write the vocabularies and which pieces are special; the end of sentence is added to every source."""
     spec.register_source_vocabulary(list(tokenizer.source.vocabulary.pieces))
     spec.register_target_vocabulary(list(tokenizer.target.vocabulary.pieces))

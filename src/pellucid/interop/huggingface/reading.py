@@ -25,7 +25,7 @@ from pellucid.model.transformer import Transformer
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
 from pellucid.text.sentencepiece.foreign import foreign_segmenter
-from pellucid.text.subword import SentencePieceTokenizer, Side
+from pellucid.text.subword import Side, Tokenizer
 from pellucid.text.vocabulary import Vocabulary
 from pellucid.weights_file import DTYPE_BYTES, read_header, tensor_problems, told
 
@@ -207,7 +207,7 @@ def _padding_row(config: ModelConfig, weights: dict[str, Tensor]) -> tuple[Model
 
 def _read_tokenizer(
     folder: Path, specials: SpecialIds, source: dict[str, int], target: dict[str, int], is_separate: bool
-) -> SentencePieceTokenizer:
+) -> Tokenizer:
     models = [read_bytes(folder / name, most=MAX_MODEL_BYTES) for name in ("source.spm", "target.spm")]
     # The segmenter's own normalisation acts inside it; ours would change the ids that the model learnt.
     normaliser = Normaliser("none")
@@ -219,7 +219,7 @@ def _read_tokenizer(
         segmenter = foreign_segmenter(model, place=str(folder / f"{name}.spm"))
         sides.append(Side(normaliser, segmenter, vocabulary, by_spelling=True))
     is_joint = models[0] == models[1] and not is_separate
-    return SentencePieceTokenizer(sides[0], sides[0] if is_joint else sides[1], partial_vocabulary=True)
+    return Tokenizer(sides[0], sides[0] if is_joint else sides[1], partial_vocabulary=True)
 
 
 def _language(value: object, default: str) -> str:

@@ -24,8 +24,7 @@ from pellucid.interop.huggingface.names import FINAL_LOGITS_BIAS, tensor_names
 from pellucid.interop.huggingface.reading import CONFIG, GENERATION, SPECIAL_PIECES, WEIGHTS
 from pellucid.interop.sentencepiece_nfc import with_nfc
 from pellucid.interop.untrusted.files import Table
-from pellucid.text.subword import SentencePieceTokenizer, Side
-from pellucid.text.tokenizer import Tokenizer
+from pellucid.text.subword import Side, Tokenizer
 
 __all__ = ["Numbering", "marian_refusals", "numbering_of", "write_marian"]
 
@@ -50,8 +49,6 @@ def marian_refusals(bundle: Bundle) -> list[Refusal]:
     """Return every reason why a model does not fit; none, and it can be written."""
     found = config_refusals(bundle.description.model)
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        return [*found, Refusal("its tokenizer is not one of SentencePiece", "tokenizer.kind=sentencepiece")]
     if tokenizer.source.segmenter is None:
         found.append(Refusal("its tokenizer spells bytes, without SentencePiece", "tokenizer.kind=sentencepiece"))
     if tokenizer.source.normaliser.lowercase:
@@ -90,8 +87,6 @@ def write_marian(bundle: Bundle, folder: Path) -> tuple[str, ...]:
     from safetensors.torch import save
 
     tokenizer, description = bundle.tokenizer, bundle.description
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        raise ValueError("ask marian_refusals first")
     numbering = numbering_of(tokenizer)
     is_separate = not description.model.share_embeddings and _sides_differ(tokenizer)
     settings: dict[str, Table] = {
@@ -126,7 +121,7 @@ def _segmenter(side: Side) -> bytes:
     return with_nfc(model) if side.normaliser.form == "nfc" else model
 
 
-def _sides_differ(tokenizer: SentencePieceTokenizer) -> bool:
+def _sides_differ(tokenizer: Tokenizer) -> bool:
     return tokenizer.source.vocabulary.pieces != tokenizer.target.vocabulary.pieces
 
 
@@ -146,7 +141,7 @@ def _tensors(bundle: Bundle, numbering: Numbering) -> dict[str, Tensor]:
     return tensors
 
 
-def _notes(bundle: Bundle, tokenizer: SentencePieceTokenizer) -> tuple[str, ...]:
+def _notes(bundle: Bundle, tokenizer: Tokenizer) -> tuple[str, ...]:
     notes = []
     if tokenizer.source.normaliser.form == "nfc":
         notes.append("this model brings text into Unicode NFC first; source.spm and target.spm do so there")

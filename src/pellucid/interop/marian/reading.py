@@ -31,7 +31,7 @@ from pellucid.npz_file import NpzFile, open_npz
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
 from pellucid.text.sentencepiece.foreign import foreign_segmenter
-from pellucid.text.subword import SentencePieceTokenizer, Side
+from pellucid.text.subword import Side, Tokenizer
 from pellucid.text.vocabulary import Vocabulary
 from pellucid.weights_file import told
 
@@ -172,9 +172,7 @@ def _add_padding(config: ModelConfig, options: MarianOptions, weights: dict[str,
     return ModelConfig.model_validate(config.model_dump() | {"zero_padding_row": is_zero})
 
 
-def _tokenizer(
-    files: NpzFolder, specials: SpecialIds, tables: tuple[dict[str, int], dict[str, int]]
-) -> SentencePieceTokenizer:
+def _tokenizer(files: NpzFolder, specials: SpecialIds, tables: tuple[dict[str, int], dict[str, int]]) -> Tokenizer:
     models = [read_bytes(path, most=MAX_MODEL_BYTES) for path in files.segmenters]
     # The segmenter's own normalisation acts inside it; ours would change the ids that the model learnt.
     normaliser = Normaliser("none")
@@ -187,7 +185,7 @@ def _tokenizer(
         vocabulary = Vocabulary(pieces, specials=specials, tags=tags)
         sides.append(Side(normaliser, foreign_segmenter(model, place=str(path)), vocabulary, by_spelling=True))
     is_joint = models[0] == models[1] and tables[0] == tables[1]
-    return SentencePieceTokenizer(sides[0], sides[0] if is_joint else sides[1], partial_vocabulary=True)
+    return Tokenizer(sides[0], sides[0] if is_joint else sides[1], partial_vocabulary=True)
 
 
 def _translation(decoder: Settings) -> TranslationConfig:

@@ -23,8 +23,7 @@ from pellucid.interop.onnx.graph import refuse_without
 from pellucid.interop.onnx.layers import cross_names, past_names, present_names
 from pellucid.interop.onnx.stepper import Arrays, OnnxStepper, Run
 from pellucid.interop.untrusted.files import read_table
-from pellucid.text.subword import SentencePieceTokenizer
-from pellucid.text.tokenizer import load_tokenizer
+from pellucid.text.tokenizer import Tokenizer, load_tokenizer
 
 __all__ = [
     "DESCRIPTION",
@@ -64,7 +63,7 @@ class OnnxFolder:
 
     folder: Path
     description: OnnxDescription
-    tokenizer: SentencePieceTokenizer
+    tokenizer: Tokenizer
 
     def open(self, *, threads: int = 0) -> OnnxRuntimeModel:
         """Make the graphs ready to run; 0 threads is as many as there are cores.

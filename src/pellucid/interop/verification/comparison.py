@@ -21,7 +21,7 @@ from torch import Tensor
 from pellucid.config import TranslationConfig
 from pellucid.interop.verification.samples import Sample
 from pellucid.model.transformer import Transformer
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.tokenizer import Tokenizer
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints
 from pellucid.translation.greedy import greedy_search
@@ -110,7 +110,7 @@ class Pair:
 class PellucidEngine:
     """One of our models. The product's own code computes it, in float64."""
 
-    def __init__(self, model: Transformer, tokenizer: SentencePieceTokenizer, *, name: str = "pellucid") -> None:
+    def __init__(self, model: Transformer, tokenizer: Tokenizer, *, name: str = "pellucid") -> None:
         self.name = name
         self.model = copy.deepcopy(model).cpu().double().eval()
         self.tokenizer = tokenizer
