@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -58,11 +59,10 @@ class CTranslate2:
     """CTranslate2, called as its own documentation does: SentencePiece, ``translate_batch``, SentencePiece."""
 
     def __init__(self, options: Options) -> None:
-        import ctranslate2
         import sentencepiece
 
         folder = Path(options["model"])
-        self.translator = ctranslate2.Translator(
+        self.translator = importlib.import_module("ctranslate2").Translator(
             str(folder),
             compute_type=options["compute_type"],
             inter_threads=options["inter"],

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     import torch
 
     from pellucid.model.transformer import Transformer
-    from pellucid.text.subword import SentencePieceTokenizer
     from pellucid.text.tokenizer import Tokenizer
 
 __all__ = [
@@ -102,7 +101,7 @@ class Bundle:
     folder: Path
     description: ModelDescription
     model: Transformer
-    tokenizer: SentencePieceTokenizer
+    tokenizer: Tokenizer
 
 
 def find_model_folder(path: Path) -> Path:

@@ -15,7 +15,7 @@ from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import TokenizerConfig, TranslationConfig
 from pellucid.interop.ctranslate2.writing import write_ctranslate2
 from pellucid.text.corpus import SentencePair
-from pellucid.text.tokenizer import SentencePieceTokenizer, train_tokenizer
+from pellucid.text.tokenizer import Tokenizer, train_tokenizer
 from pellucid.translation.constraints import constraints_for
 from pellucid.translation.engines.ctranslate2.engine import CTranslate2Engine
 from pellucid.translation.engines.ctranslate2.process import WorkerSettings
@@ -42,7 +42,7 @@ SEARCHES: dict[str, dict[str, object]] = {
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     pairs = [SentencePair(a, b, n, 0) for n, (a, b) in enumerate(zip(sentences(1), sentences(2), strict=True))]
     tokenizer = train_tokenizer(lambda: pairs, TokenizerConfig(vocab_size="auto"), seed=1, threads=1)
-    assert isinstance(tokenizer, SentencePieceTokenizer)
+    assert isinstance(tokenizer, Tokenizer)
     return load_bundle(our_model(tmp_path_factory.mktemp("ours"), tokenizer, d_model=22, num_heads=11))
 
 
@@ -58,7 +58,7 @@ def engine(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def _sides(bundle: Bundle) -> dict[str, Any]:
     tokenizer = bundle.tokenizer
-    assert isinstance(tokenizer, SentencePieceTokenizer)
+    assert isinstance(tokenizer, Tokenizer)
     return {
         "source_pieces": tokenizer.source.vocabulary.pieces,
         "target_pieces": tokenizer.target.vocabulary.pieces,

@@ -18,7 +18,7 @@ from pellucid.text.corpus import SentencePair, read_pairs, verify_corpora
 from pellucid.text.lines import read_lines
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.store import write_store
-from pellucid.text.tokenizer import BytesTokenizer, SentencePieceTokenizer, train_tokenizer
+from pellucid.text.tokenizer import BytesTokenizer, Tokenizer, train_tokenizer
 
 ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
 # What text generators rarely draw: joined and composed characters, directions, spaces, marks of the tools.
@@ -33,7 +33,7 @@ TEXT = ANY_TEXT | st.lists(AWKWARD | ANY_TEXT, max_size=12).map("".join)
 
 
 @cache
-def tokenizer(kind: str) -> SentencePieceTokenizer:
+def tokenizer(kind: str) -> Tokenizer:
     generator = random.Random(7)
     words = ["satz", "haus", "Ärger", "été", "ein", "das", "Fußball", "7", "24", "，", "中文字"]
 

@@ -22,7 +22,7 @@ from pellucid.model.transformer import Transformer
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
 from pellucid.text.sentencepiece.foreign import foreign_segmenter
-from pellucid.text.subword import SentencePieceTokenizer, Side
+from pellucid.text.subword import Side, Tokenizer
 from pellucid.text.vocabulary import Vocabulary
 from pellucid.weights_file import told
 
@@ -46,7 +46,7 @@ class ForeignModel:
     """A model of another format, as ours: everything that a model folder needs."""
 
     model: Transformer
-    tokenizer: SentencePieceTokenizer
+    tokenizer: Tokenizer
     translation: TranslationConfig
     source_language: str = "src"
     target_language: str = "tgt"
@@ -63,7 +63,7 @@ class Refusal:
     """As on a command line, ``model.norm_order=post``; empty where no setting helps."""
 
 
-def tokenizer_refusals(tokenizer: SentencePieceTokenizer, *, lowercases: bool) -> list[Refusal]:
+def tokenizer_refusals(tokenizer: Tokenizer, *, lowercases: bool) -> list[Refusal]:
     """Return why another tool cannot cut text as a tokenizer does; ``lowercases``: the tool's user can lowercase it."""
     found = []
     if tokenizer.source.segmenter is None or tokenizer.target.segmenter is None:
@@ -136,9 +136,7 @@ def piece_ids(table: Mapping[str, object], *, place: str) -> dict[str, int]:
     return ids
 
 
-def tokenizer_of(
-    segmenters: Sequence[Path], vocabularies: Sequence[Sequence[str]], specials: SpecialIds
-) -> SentencePieceTokenizer:
+def tokenizer_of(segmenters: Sequence[Path], vocabularies: Sequence[Sequence[str]], specials: SpecialIds) -> Tokenizer:
     """Return the tokenizer of a foreign model.
 
     Args:
@@ -158,4 +156,4 @@ def tokenizer_of(
         vocabulary = Vocabulary(pieces, specials=specials, tags=tags)
         sides.append(Side(normaliser, foreign_segmenter(model, place=str(path)), vocabulary, by_spelling=True))
     is_joint = models[0] == models[1] and vocabularies[0] == vocabularies[1]
-    return SentencePieceTokenizer(sides[0], sides[0] if is_joint else sides[1], partial_vocabulary=True)
+    return Tokenizer(sides[0], sides[0] if is_joint else sides[1], partial_vocabulary=True)

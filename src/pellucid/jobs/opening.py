@@ -18,7 +18,6 @@ from pellucid.errors import ConfigError, IncompatibleModelError
 from pellucid.jobs.run_folder import refuse_occupied
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
-from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.text.tokenizer import Tokenizer
 
 __all__ = ["OpenedRun", "open_run"]
@@ -142,8 +141,6 @@ def _other_shape(recipe: Recipe, initial: Bundle) -> dict[str, tuple[object, obj
 
 def _other_tokenizer(recipe: Recipe, tokenizer: Tokenizer) -> dict[str, tuple[object, object]]:
     """Return the settings that the recipe requests and the tokenizer does not have, with those that it has."""
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        return {}
     config = recipe.tokenizer
     facts: dict[str, object] = {
         "kind": tokenizer.kind,
@@ -163,7 +160,7 @@ def _other_tokenizer(recipe: Recipe, tokenizer: Tokenizer) -> dict[str, tuple[ob
     return found
 
 
-def _recorded_settings(tokenizer: SentencePieceTokenizer) -> dict[str, object]:
+def _recorded_settings(tokenizer: Tokenizer) -> dict[str, object]:
     """Return the settings of its training that the tokenizer recorded."""
     options = tokenizer.training.get("options")
     first = options[0] if isinstance(options, list) and options and isinstance(options[0], dict) else {}

@@ -1,8 +1,8 @@
-"""The two halves of a tokenizer, the tokenizer made of them, and how it is written to files.
+"""From text to the ids of its pieces and back: one side of a tokenizer, the tokenizer, and its files.
 
-Files: ``tokenizer.json`` names and describes the others; ``sentencepiece.model`` and ``vocabulary.json``
-where both sides share one, or one of each for ``source.`` and ``target.``. ``tokenizer.py`` learns and
-loads; read it first.
+``tokenizer.json`` names and describes the other files: ``sentencepiece.model`` and ``vocabulary.json`` where both
+sides share them, otherwise one of each with the prefix ``source.`` or ``target.``. ``tokenizer.py`` learns and loads a
+tokenizer; read it next.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pellucid.text.sentencepiece.training import VocabularyChoice
 from pellucid.text.spelling import Beginning, PieceIndex
 from pellucid.text.vocabulary import Vocabulary, byte_piece
 
-__all__ = ["DESCRIPTION_FILE", "FORMAT_NAME", "FORMAT_VERSION", "BytesTokenizer", "SentencePieceTokenizer", "Side"]
+__all__ = ["DESCRIPTION_FILE", "FORMAT_NAME", "FORMAT_VERSION", "BytesTokenizer", "Side", "Tokenizer"]
 
 FORMAT_NAME: Final = "pellucid tokenizer"
 FORMAT_VERSION: Final = 1
@@ -131,15 +131,15 @@ class Side:
         return [self.vocabulary.text(row, strip_prefix=self._strip_prefix) for row in ids]
 
 
-class SentencePieceTokenizer:
-    """The tokenizer of real models: SentencePiece segmenters and a vocabulary of our own numbering.
+class Tokenizer:
+    """A segmenter and a vocabulary for each side. Ids are those of pieces only: no bos, no eos.
 
     Args:
         source: the source side.
         target: the target side; the same object as ``source`` if joint.
-        choices: how the sizes of the vocabularies came about.
-        training: what was recorded when it was learnt, for ``tokenizer.json``.
-        partial_vocabulary: the vocabulary may lack pieces of the segmenter (models made elsewhere); the sides
+        choices: the size of each vocabulary, and the reason for it.
+        training: the facts of its training, for ``tokenizer.json``.
+        partial_vocabulary: the vocabulary may lack pieces of the segmenter, as in models of other tools; the sides
             then look pieces up by their spelling.
     """
 
@@ -194,27 +194,42 @@ class SentencePieceTokenizer:
 
     @property
     def source_tags(self) -> tuple[str, ...]:
-        """See ``Tokenizer``."""
+        """Language tags that may lead a source text."""
         return self.source.vocabulary.tags
 
     def split_tag(self, text: str) -> tuple[str, str]:
-        """See ``Tokenizer``."""
+        """Return the language tag that leads a source text, or "", and the text behind it."""
         return self.source.split_tag(text)
 
     def encode_source(self, texts: Sequence[str]) -> list[Ids]:
-        """See ``Tokenizer``."""
+        """Cut source texts into pieces; a language tag may lead.
+
+        Raises:
+            RequestError: a text holds a lone surrogate.
+        """
         return self.source.encode_tagged(texts)
 
     def encode_target(self, texts: Sequence[str]) -> list[Ids]:
-        """See ``Tokenizer``."""
+        """Cut target texts into pieces.
+
+        Raises:
+            RequestError: a text holds a lone surrogate.
+        """
         return self.target.encode(texts)
 
     def begin_target(self, text: str) -> Beginning:
-        """See ``Tokenizer``."""
+        """Return how a target text begins that begins with ``text``.
+
+        The text is normalised as in training. White space at its end says that its last word is complete, and is a
+        single space or no-break space.
+
+        Raises:
+            RequestError: the text holds a lone surrogate.
+        """
         return self.target.begin(text)
 
     def decode_target(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """See ``Tokenizer``."""
+        """Join target pieces to text; specials are skipped, an unknown piece shows as U+2047."""
         return self.target.decode(ids)
 
     def decode_source(self, ids: Sequence[Sequence[int]]) -> list[str]:
@@ -222,23 +237,23 @@ class SentencePieceTokenizer:
         return self.source.decode(ids)
 
     def source_pieces(self, ids: Sequence[int]) -> list[str]:
-        """See ``Tokenizer``."""
+        """Name source ids; specials as ``<pad> <unk> <s> </s>``."""
         return [self.source.vocabulary.piece(i) for i in ids]
 
     def target_pieces(self, ids: Sequence[int]) -> list[str]:
-        """See ``Tokenizer``."""
+        """Name target ids; specials as ``<pad> <unk> <s> </s>``."""
         return [self.target.vocabulary.piece(i) for i in ids]
 
     def source_id(self, piece: str) -> int | None:
-        """See ``Tokenizer``."""
+        """Return the source id of a piece, or None."""
         return self.source.vocabulary.ids.get(piece)
 
     def target_id(self, piece: str) -> int | None:
-        """See ``Tokenizer``."""
+        """Return the target id of a piece, or None."""
         return self.target.vocabulary.ids.get(piece)
 
     def save(self, folder: Path) -> list[str]:
-        """See ``Tokenizer``."""
+        """Write the tokenizer's files into a folder that exists; return their names."""
         contents: dict[str, bytes] = {}
         files: dict[str, dict[str, str]] = {}
         for name, side in (("source", self.source), ("target", self.target)):
@@ -270,7 +285,7 @@ class SentencePieceTokenizer:
         return list(contents)
 
 
-class BytesTokenizer(SentencePieceTokenizer):
+class BytesTokenizer(Tokenizer):
     """Every UTF-8 byte is a piece: 256 and the specials. Needs no learning; for tests and odd alphabets."""
 
     kind: Final = "bytes"  # type: ignore[misc]

@@ -1,8 +1,7 @@
-"""From text to the ids of its pieces and back: the tokenizer of a model, and its files.
+"""Learn a tokenizer from text, and read one from the files of a model.
 
-A tokenizer is, for each side of a pair (one for both if joint), a normaliser, a segmenter and a
-vocabulary. Here: what others may ask of one, learning one, reading one back. Read ``subword.py`` for how
-it is made, ``store.py`` next.
+``subword.py`` holds the tokenizer itself: for each side of a pair (or once for both, if it is joint) a normaliser, a
+segmenter and a vocabulary. Read ``store.py`` next.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import sentencepiece
 from pydantic import ValidationError
@@ -22,114 +21,26 @@ from pellucid.text.normalisation import FORMS, Normaliser
 from pellucid.text.sentencepiece.foreign import foreign_segmenter
 from pellucid.text.sentencepiece.segmenter import Segmenter
 from pellucid.text.sentencepiece.training import VocabularyChoice, train_segmenter, trainer_options
-from pellucid.text.spelling import Beginning
 from pellucid.text.subword import (
     DESCRIPTION_FILE,
     FORMAT_NAME,
     FORMAT_VERSION,
     BytesTokenizer,
-    SentencePieceTokenizer,
     Side,
+    Tokenizer,
 )
 from pellucid.text.vocabulary import MOST_VALUES, Vocabulary
 from pellucid.untrusted import TooLargeError, parse_json, read_at_most, shown
 
 __all__ = [
     "BytesTokenizer",
-    "SentencePieceTokenizer",
     "Tokenizer",
     "load_tokenizer",
     "train_tokenizer",
-    "unknown_rate",
 ]
 
 MAX_DESCRIPTION_BYTES: Final = 16 << 20
 MAX_FILE_BYTES: Final = 128 << 20
-Ids = list[int]
-
-
-class Tokenizer(Protocol):
-    """What the rest of pellucid knows of a tokenizer. Ids are pieces only: no bos, no eos."""
-
-    @property
-    def specials(self) -> SpecialIds:
-        """Ids of the special pieces, on both sides."""
-        ...
-
-    @property
-    def source_vocab_size(self) -> int:
-        """Number of source ids."""
-        ...
-
-    @property
-    def target_vocab_size(self) -> int:
-        """Number of target ids."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of everything that decides which ids a text gets."""
-        ...
-
-    @property
-    def source_tags(self) -> tuple[str, ...]:
-        """Language tags that may lead a source text."""
-        ...
-
-    def split_tag(self, text: str) -> tuple[str, str]:
-        """Return the language tag that leads a source text, or "", and the text behind it."""
-        ...
-
-    def encode_source(self, texts: Sequence[str]) -> list[Ids]:
-        """Cut source texts into pieces; a language tag may lead.
-
-        Raises:
-            RequestError: a text holds a lone surrogate.
-        """
-        ...
-
-    def encode_target(self, texts: Sequence[str]) -> list[Ids]:
-        """Cut target texts into pieces.
-
-        Raises:
-            RequestError: a text holds a lone surrogate.
-        """
-        ...
-
-    def begin_target(self, text: str) -> Beginning:
-        """Return how a target text begins that begins with ``text``.
-
-        The text is normalised as in training. White space at its end says that its last word is complete, and is a
-        single space or no-break space.
-
-        Raises:
-            RequestError: the text holds a lone surrogate.
-        """
-        ...
-
-    def decode_target(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """Join target pieces to text; specials are skipped, an unknown piece shows as U+2047."""
-        ...
-
-    def source_pieces(self, ids: Sequence[int]) -> list[str]:
-        """Name source ids; specials as ``<pad> <unk> <s> </s>``."""
-        ...
-
-    def target_pieces(self, ids: Sequence[int]) -> list[str]:
-        """Name target ids; specials as ``<pad> <unk> <s> </s>``."""
-        ...
-
-    def source_id(self, piece: str) -> int | None:
-        """Return the source id of a piece, or None."""
-        ...
-
-    def target_id(self, piece: str) -> int | None:
-        """Return the target id of a piece, or None."""
-        ...
-
-    def save(self, folder: Path) -> list[str]:
-        """Write the tokenizer's files into a folder that exists; return their names."""
-        ...
 
 
 def train_tokenizer(
@@ -140,7 +51,7 @@ def train_tokenizer(
     threads: int,
     specials: SpecialIds | None = None,
     tags: Sequence[str] = (),
-) -> SentencePieceTokenizer:
+) -> Tokenizer:
     """Learn a tokenizer from sentence pairs; ``choices`` of the result says how large it became and why.
 
     The same pairs, settings, seed and number of threads give the same bytes.
@@ -182,7 +93,7 @@ def train_tokenizer(
             if side.segmenter
         ],
     }
-    return SentencePieceTokenizer(sides[0], sides[-1], choices=choices, training=training)
+    return Tokenizer(sides[0], sides[-1], choices=choices, training=training)
 
 
 def _texts(pairs: Iterable[SentencePair], side: str) -> Iterable[str]:
@@ -193,7 +104,7 @@ def _texts(pairs: Iterable[SentencePair], side: str) -> Iterable[str]:
             yield pair.target
 
 
-def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
+def load_tokenizer(folder: Path) -> Tokenizer:
     """Read a tokenizer from a model folder, which may be a stranger's.
 
     Raises:
@@ -230,7 +141,7 @@ def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
             _check_fit(segmenter, vocabulary, files["segmenter"][0], files["vocabulary"][0])
         sides.append(Side(normaliser, segmenter, vocabulary, by_spelling=is_partial))
     training = table.get("training")
-    return SentencePieceTokenizer(
+    return Tokenizer(
         sides[0],
         sides[-1],
         choices=_choices(table),
@@ -316,12 +227,3 @@ def _read(path: Path, most: int) -> bytes:
         raise BundleError(f"{path}: {error}") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}; the model folder is incomplete") from None
-
-
-def unknown_rate(ids: Iterable[Sequence[int]], *, unk: int) -> float:
-    """Return the share of unknown pieces among all pieces; 0 where there are none."""
-    pieces = unknown = 0
-    for row in ids:
-        pieces += len(row)
-        unknown += list(row).count(unk)
-    return unknown / pieces if pieces else 0.0

@@ -17,13 +17,13 @@ from pellucid.errors import DataError, StoppedError
 from pellucid.text import store as store_module
 from pellucid.text.corpus import SentencePair
 from pellucid.text.store import TokenStore, write_store
-from pellucid.text.tokenizer import BytesTokenizer, SentencePieceTokenizer
+from pellucid.text.tokenizer import BytesTokenizer, Tokenizer
 
 BYTES = BytesTokenizer()
 
 
 def test_rows_come_back_as_they_were_encoded(
-    tmp_path: Path, tokenizer: SentencePieceTokenizer, pairs: list[SentencePair], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tokenizer: Tokenizer, pairs: list[SentencePair], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "CHUNK_PAIRS", 101)
     done: list[int] = []

@@ -24,7 +24,7 @@ from pellucid.interop.ctranslate2.config import SOURCE_SEGMENTER, TARGET_SEGMENT
 from pellucid.interop.ctranslate2.writing import write_ctranslate2
 from pellucid.interop.foreign_model import Refusal, tokenizer_refusals
 from pellucid.interop.untrusted.zip_files import pack
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.subword import Tokenizer
 
 __all__ = ["ARGOS_VERSION", "METADATA", "MODEL", "SEGMENTER", "SPLITTERS", "argos_refusals", "write_argos"]
 
@@ -94,7 +94,7 @@ def write_argos(bundle: Bundle, path: Path, *, quantization: str = Quantization.
     return notes
 
 
-def _notes(tokenizer: SentencePieceTokenizer) -> tuple[str, ...]:
+def _notes(tokenizer: Tokenizer) -> tuple[str, ...]:
     notes = []
     if any("_" in piece for piece in tokenizer.target.vocabulary.pieces):
         notes.append("Argos writes a space for every underscore of a translation")

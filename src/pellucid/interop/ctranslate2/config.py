@@ -15,7 +15,7 @@ from pellucid.config import ModelConfig, PositionLayout
 from pellucid.errors import ConfigError
 from pellucid.interop.foreign_model import Refusal, tokenizer_refusals
 from pellucid.interop.packages import refuse_without
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.subword import Tokenizer
 
 __all__ = [
     "SOURCE_SEGMENTER",
@@ -105,9 +105,7 @@ def table_length(config: ModelConfig) -> int:
     return max(config.max_positions, _READ_BY_DEFAULT + 2)
 
 
-def ctranslate2_notes(
-    config: ModelConfig, tokenizer: SentencePieceTokenizer, quantization: Quantization
-) -> tuple[str, ...]:
+def ctranslate2_notes(config: ModelConfig, tokenizer: Tokenizer, quantization: Quantization) -> tuple[str, ...]:
     """Return what a person should know who runs the result."""
     notes = []
     normaliser = tokenizer.source.normaliser

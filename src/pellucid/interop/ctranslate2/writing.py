@@ -34,7 +34,7 @@ from pellucid.interop.ctranslate2.config import (
 from pellucid.interop.position_rows import position_rows
 from pellucid.interop.sentencepiece_nfc import segmenter_file
 from pellucid.model.transformer import Transformer
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.subword import Tokenizer
 from pellucid.text.vocabulary import Vocabulary
 
 __all__ = ["write_ctranslate2"]
@@ -66,7 +66,7 @@ def write_ctranslate2(
     return ctranslate2_notes(bundle.description.model, tokenizer, chosen)
 
 
-def _filled(model: Transformer, tokenizer: SentencePieceTokenizer) -> Spec:
+def _filled(model: Transformer, tokenizer: Tokenizer) -> Spec:
     config = model.config
     specs = ctranslate2_library("ctranslate2.specs")
     spec = specs.TransformerSpec.from_config(
@@ -119,7 +119,7 @@ def _fill_norm(norm: Spec, state: State, name: str) -> None:
     norm.gamma, norm.beta = state[f"{name}.weight"], state[f"{name}.bias"]
 
 
-def _fill_words(spec: Spec, config: ModelConfig, tokenizer: SentencePieceTokenizer) -> None:
+def _fill_words(spec: Spec, config: ModelConfig, tokenizer: Tokenizer) -> None:
     """Write the vocabularies and which pieces are special; the end of sentence is added to every source."""
     spec.register_source_vocabulary(list(tokenizer.source.vocabulary.pieces))
     spec.register_target_vocabulary(list(tokenizer.target.vocabulary.pieces))

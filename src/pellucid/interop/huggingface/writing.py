@@ -24,7 +24,7 @@ from pellucid.interop.huggingface.names import FINAL_LOGITS_BIAS, tensor_names
 from pellucid.interop.huggingface.reading import CONFIG, GENERATION, SPECIAL_PIECES, WEIGHTS
 from pellucid.interop.sentencepiece_nfc import segmenter_file
 from pellucid.interop.untrusted.files import Table
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.subword import Tokenizer
 
 __all__ = ["Numbering", "marian_refusals", "numbering_of", "write_marian"]
 
@@ -57,7 +57,7 @@ def marian_refusals(bundle: Bundle) -> list[Refusal]:
     return list(dict.fromkeys(found))
 
 
-def numbering_of(tokenizer: SentencePieceTokenizer) -> Numbering:
+def numbering_of(tokenizer: Tokenizer) -> Numbering:
     """Return the order that the format asks for; the order of all other pieces stays.
 
     Where two vocabularies have different sizes, padding is the last piece of the smaller one, since one number
@@ -128,7 +128,7 @@ def _tensors(bundle: Bundle, numbering: Numbering) -> dict[str, Tensor]:
     return tensors
 
 
-def _notes(bundle: Bundle, tokenizer: SentencePieceTokenizer) -> tuple[str, ...]:
+def _notes(bundle: Bundle, tokenizer: Tokenizer) -> tuple[str, ...]:
     notes = []
     if tokenizer.source.normaliser.form == "nfc":
         notes.append("this model brings text into Unicode NFC first; source.spm and target.spm do so there")

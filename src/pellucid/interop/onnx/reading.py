@@ -22,8 +22,7 @@ from pellucid.interop.onnx.layers import cross_names, past_names, present_names
 from pellucid.interop.onnx.stepper import Arrays, OnnxStepper, Run
 from pellucid.interop.packages import refuse_without
 from pellucid.interop.untrusted.files import read_table
-from pellucid.text.subword import SentencePieceTokenizer
-from pellucid.text.tokenizer import load_tokenizer
+from pellucid.text.tokenizer import Tokenizer, load_tokenizer
 
 __all__ = [
     "DESCRIPTION",
@@ -60,7 +59,7 @@ class OnnxFolder:
 
     folder: Path
     description: OnnxDescription
-    tokenizer: SentencePieceTokenizer
+    tokenizer: Tokenizer
 
     def open(self, *, threads: int = 0) -> Callable[[], OnnxStepper]:
         """Open the graphs in onnxruntime, and return what makes a stepper for one search; 0 threads uses all cores.

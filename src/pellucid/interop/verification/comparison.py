@@ -21,7 +21,7 @@ from torch import Tensor
 from pellucid.config import TranslationConfig
 from pellucid.interop.verification.samples import Sample
 from pellucid.model.transformer import Transformer
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.subword import Tokenizer
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints
 from pellucid.translation.greedy import greedy_search
@@ -123,7 +123,7 @@ class Pair:
 class TokenizerEngine:
     """The half of an engine that one of our tokenizers does."""
 
-    def __init__(self, tokenizer: SentencePieceTokenizer, *, name: str) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, name: str) -> None:
         self.name = name
         self.tokenizer = tokenizer
         self.eos_id = tokenizer.specials.eos
@@ -142,7 +142,7 @@ class TokenizerEngine:
 class PellucidEngine(TokenizerEngine):
     """One of our models, computed by the product's own code in float64."""
 
-    def __init__(self, model: Transformer, tokenizer: SentencePieceTokenizer, *, name: str = "pellucid") -> None:
+    def __init__(self, model: Transformer, tokenizer: Tokenizer, *, name: str = "pellucid") -> None:
         super().__init__(tokenizer, name=name)
         self.model = copy.deepcopy(model).cpu().double().eval()
 

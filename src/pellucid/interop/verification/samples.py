@@ -18,7 +18,7 @@ from typing import Final
 from pellucid.config import SpecialIds
 from pellucid.errors import DataError
 from pellucid.text.normalisation import tidy
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.tokenizer import Tokenizer
 from pellucid.text.vocabulary import Vocabulary
 
 __all__ = ["Sample", "make_samples", "read_sentences"]
@@ -59,7 +59,7 @@ def read_sentences(path: Path) -> list[str]:
 
 
 def make_samples(
-    tokenizer: SentencePieceTokenizer, *, max_positions: int, sentences: Sequence[str] = (), seed: int = 7
+    tokenizer: Tokenizer, *, max_positions: int, sentences: Sequence[str] = (), seed: int = 7
 ) -> list[Sample]:
     """Return samples for a model; without sentences they are made from its vocabulary. Always the same ones.
 
@@ -97,7 +97,7 @@ def make_samples(
     return [Sample(text, tuple(generator.choices(target, k=generator.randint(1, longest)))) for text in kept]
 
 
-def _other_sides_characters(tokenizer: SentencePieceTokenizer) -> list[str]:
+def _other_sides_characters(tokenizer: Tokenizer) -> list[str]:
     """Return characters that the vocabulary has and the source segmenter has not: a few."""
     segmenter = tokenizer.source.segmenter
     known = set(segmenter.pieces) if segmenter else set()
