@@ -22,4 +22,4 @@ def average(
     """Average the weights of checkpoints into a model folder."""
     from pellucid.jobs import average as job
 
-    say(job.average_run(run, output, last=last, best=best).to_text())
+    say(job.average_run(run, output, last=last, best=best))

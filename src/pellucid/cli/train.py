@@ -55,7 +55,7 @@ def train(
     if dry_run:
         from pellucid.jobs.dry_run import dry_run as check
 
-        say(check(chosen, output, init_from=init_from).to_text())
+        say(check(chosen, output, init_from=init_from))
         return
     with TrainingScreen() as screen:
         job.train(chosen, output, init_from=init_from, reporter=screen)

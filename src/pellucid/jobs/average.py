@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
 
@@ -15,23 +14,11 @@ from pellucid.training.checkpoints import list_checkpoints, step_of, verify_chec
 from pellucid.training.state import read_state
 from pellucid.training.validation import is_better
 
-__all__ = ["AverageOutcome", "average_run"]
+__all__ = ["average_run"]
 
 
-@dataclass(frozen=True)
-class AverageOutcome:
-    """The checkpoints that were averaged, and the new model."""
-
-    output: Path
-    steps: tuple[int, ...]
-
-    def to_text(self) -> str:
-        """Return the line for the screen."""
-        return f"{self.output}: the mean of the checkpoints at steps {', '.join(f'{step:,}' for step in self.steps)}"
-
-
-def average_run(run: Path, output: Path, *, last: int | None = None, best: int | None = None) -> AverageOutcome:
-    """Average the last or the best checkpoints of a run; all of them if no number is given.
+def average_run(run: Path, output: Path, *, last: int | None = None, best: int | None = None) -> str:
+    """Average the last or the best checkpoints of a run; all of them if no number is given; return a message.
 
     The best are those with the best validations; checkpoints that were saved between validations do not count.
 
@@ -83,7 +70,7 @@ def average_run(run: Path, output: Path, *, last: int | None = None, best: int |
         facts={"step": steps[-1], "averaged_steps": shown},
         share_of_several_sentences=its.share_of_several_sentences,
     )
-    return AverageOutcome(output, steps)
+    return f"{output}: the mean of the checkpoints at steps {shown}"
 
 
 def _best_first(folders: list[Path]) -> list[Path]:

@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from pellucid.training.distributed import Ranks
 from pellucid.training.optimisation import make_optimiser
 from pellucid.training.update import Updater
 
-__all__ = ["DryRun", "dry_run"]
+__all__ = ["dry_run"]
 
 _SAMPLE_PAIRS = 20_000
 _SAMPLE_CHARACTERS = 3_000_000
@@ -41,19 +40,8 @@ _TIMED_SECONDS = 6.0
 _MOST_TIMED_STEPS = 10
 
 
-@dataclass(frozen=True)
-class DryRun:
-    """The report of a dry run."""
-
-    lines: tuple[str, ...]
-
-    def to_text(self) -> str:
-        """Return the report for the screen."""
-        return "\n".join(self.lines)
-
-
-def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> DryRun:
-    """Check files and settings; measure sizes, memory and speed on a sample.
+def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> str:
+    """Check files and settings; measure sizes, memory and speed on a sample; return the report.
 
     Raises:
         PellucidError: every error that would stop the run before its first step.
@@ -80,7 +68,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
     steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / recipe.training.accum_count))
     steps, minutes = _length(recipe, steps_per_epoch, seconds / 60)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return DryRun(
+    return "\n".join(
         (
             f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
             *(f"note: {note}" for f in facts for note in f.notes),

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from pellucid.config import InvalidUtf8
-from pellucid.durable import DISK, refuse_full_disk, sha256_of
+from pellucid.durable import refuse_full_disk, sha256_of
 from pellucid.errors import ConfigError, DataError, RequestError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
 from pellucid.interop.onnx.reading import WEIGHTS, read_onnx_description
-from pellucid.jobs.line_files import is_stream
+from pellucid.jobs.line_files import is_stream, writing
 from pellucid.jobs.models import open_translator
-from pellucid.jobs.packing import packed, packer_of
+from pellucid.jobs.packing import packer_of
 from pellucid.text.lines import read_lines
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
@@ -183,23 +184,15 @@ def refuse_unwritable(path: Path, *, taken: Sequence[Path] = ()) -> None:
 
 
 def write_report(path: Path, text: str) -> None:
-    """Write a report in one step over an older one; a device or a pipe is written to directly.
-
-    The end of the name decides the compression.
+    """Write a report as ``writing`` does: in one step over an older one, or directly to a device or a pipe.
 
     Raises:
         StoppedError: the disk is full; the older report is unchanged.
         OSError: it cannot be written; the error has its name.
     """
-    content = packed(path, text.encode())
-    try:
-        if is_stream(path):
-            path.write_bytes(content)
-            return
-        with refuse_full_disk(path.parent, needed_bytes=len(content)):
-            DISK.write_replacing(path, content)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    fits = nullcontext() if is_stream(path) else refuse_full_disk(path.parent, needed_bytes=len(text.encode()))
+    with fits, writing(path, sources=()) as sink:
+        sink.write(text)
 
 
 def translate_all(

@@ -12,7 +12,7 @@ nothing stays on disk. ``import_model`` and ``export_model`` share these argumen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from pellucid.interop.foreign_model import ForeignModel, refusal_message
 from pellucid.interop.formats import FORMATS, Format, format_named, format_of
 from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine, Verdict, compare
 from pellucid.interop.verification.samples import Sample, make_samples, read_sentences
+from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
 
 __all__ = ["ExchangeOutcome", "export_model", "import_model"]
@@ -79,7 +80,7 @@ def import_model(
     if chosen.read is None:
         raise ConfigError(f"--format {chosen.name!r} cannot be imported")
     foreign = chosen.read(folder)
-    with _beside(output, needed_bytes=8 * foreign.model.num_parameters()) as draft:
+    with _beside(output, needed_bytes=_needed_bytes(foreign.model)) as draft:
         _save(foreign, draft, chosen, folder)
         bundle = load_bundle(draft)
         ours = PellucidEngine(bundle.model, bundle.tokenizer)
@@ -127,36 +128,24 @@ def export_model(
     ours = PellucidEngine(bundle.model, bundle.tokenizer)
     samples = make_samples(ours.tokenizer, max_positions=bundle.description.model.max_positions, sentences=sentences)
     say(f"compared with {chosen.proof}")
-    if verify_only:
-        verdicts = _export_compared(ours, bundle, chosen, output, samples, say=say, progress=progress)
-        _refuse_unequal(verdicts, None)
-        return ExchangeOutcome(output, verdicts, ())
-    with _beside(output, needed_bytes=8 * bundle.model.num_parameters()) as draft:
-        if not chosen.is_file:
-            draft.mkdir()
-        notes = chosen.write(bundle, draft, **wanted) if chosen.write else ()
-        verdicts = _export_compared(ours, bundle, chosen, draft, samples, say=say, progress=progress)
-        _refuse_unequal(verdicts, output)
+    notes: tuple[str, ...] = ()
+    with nullcontext(output) if verify_only else _beside(output, needed_bytes=_needed_bytes(bundle.model)) as folder:
+        if not verify_only and chosen.write is not None:
+            if not chosen.is_file:
+                folder.mkdir()
+            notes = chosen.write(bundle, folder, **wanted)
+        verdicts = _compared(_export_pairs(ours, bundle, chosen, folder), samples, say=say, progress=progress)
+        _refuse_unequal(verdicts, None if verify_only else output)
     return ExchangeOutcome(output, verdicts, notes)
 
 
-def _export_compared(
-    ours: PellucidEngine,
-    bundle: Bundle,
-    chosen: Format,
-    folder: Path,
-    samples: Sequence[Sample],
-    *,
-    say: Say,
-    progress: Progress,
-) -> tuple[Verdict, ...]:
+def _export_pairs(ours: PellucidEngine, bundle: Bundle, chosen: Format, folder: Path) -> list[Pair]:
     engines: list[Callable[[], Engine]] = []
     if chosen.read is not None:  # first, because our reader checks the most
         again = chosen.read(folder)
         engines.append(lambda: PellucidEngine(again.model, again.tokenizer, name="its re-import"))
     engines[:0] = chosen.opinions(folder)
-    pairs = [*_pairs(ours, engines), *(chosen.pairs(bundle, folder) if chosen.pairs else ())]
-    return _compared(pairs, samples, say=say, progress=progress)
+    return [*_pairs(ours, engines), *(chosen.pairs(bundle, folder) if chosen.pairs else ())]
 
 
 def _pairs(ours: Engine, theirs: Sequence[Callable[[], Engine]]) -> list[Pair]:
@@ -207,6 +196,10 @@ def _options_of(chosen: Format, options: Mapping[str, str], *, verify_only: bool
             f"--verify-only only reads an earlier export, so --{sorted(options)[0]} has no effect; leave it out"
         )
     return dict(options)
+
+
+def _needed_bytes(model: Transformer) -> int:
+    return 8 * model.num_parameters()
 
 
 def _refuse_existing(output: Path) -> None:

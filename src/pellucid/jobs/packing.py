@@ -8,7 +8,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import importlib
-import io
 import lzma
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from pellucid.errors import ConfigError
 
-__all__ = ["Packer", "packed", "packer_of"]
+__all__ = ["Packer", "packer_of"]
 
 Packer = Callable[[BinaryIO], BinaryIO]
 """Wrap the stream of a file in one that compresses; closing the wrapper leaves the file open."""
@@ -39,21 +38,6 @@ def packer_of(output: Path) -> Packer | None:
             f"{output}: cannot write {suffix} files; name a plain text file, or one that ends with {_WRITTEN}"
         )
     return {".gz": _gzip, ".xz": _xz, ".bz2": _bzip2}.get(suffix)
-
-
-def packed(output: Path, content: bytes) -> bytes:
-    """Return the bytes of a file of this name with the text ``content``.
-
-    Raises:
-        ConfigError: see ``packer_of``.
-    """
-    pack = packer_of(output)
-    if pack is None:
-        return content
-    file = io.BytesIO()
-    with pack(file) as stream:
-        stream.write(content)
-    return file.getvalue()
 
 
 def _gzip(file: BinaryIO) -> BinaryIO:

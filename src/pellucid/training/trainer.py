@@ -1,9 +1,8 @@
 """The training loop: steps until the budget is used up, with validations and checkpoints in between.
 
-``train`` is the whole of it for a caller. Between two steps a run is described by one
-``TrainingState`` and the tensors beside it, and everything that happens there is decided from them,
-so a run that was stopped anywhere goes on as if it had not been. Read ``update.py`` for a step,
-``archive.py`` for what is kept and how a run goes on.
+Callers use ``train``. Between two steps, one ``TrainingState`` and the tensors describe a run completely, and they
+alone decide what happens next; so a stopped run continues as if it had never stopped. Read ``update.py`` for a step,
+and ``archive.py`` for checkpoints and resumption.
 """
 
 from __future__ import annotations
@@ -181,7 +180,7 @@ class Trainer:
         )
         if not is_bad:
             self._average.update(self._state.updates)
-        self._tell_step(outcome, rate, progress.fraction)
+        self._report_step(outcome, rate, progress.fraction)
         if is_bad:
             self._archive.note_bad_step(self._state, before.position, outcome.skipped, rows)
         if self._state.bad_in_a_row >= config.max_bad_steps:
@@ -193,7 +192,7 @@ class Trainer:
         rate = learning_rate_at(progress, config=self._config, d_model=self._model.config.d_model)
         return rate * self._state.rate_scale
 
-    def _tell_step(self, outcome: StepOutcome, rate: float, fraction: float) -> None:
+    def _report_step(self, outcome: StepOutcome, rate: float, fraction: float) -> None:
         now = self._budget.seconds()
         took = max(now - self._step_mark, 1e-9)
         self._step_mark = now
@@ -292,7 +291,9 @@ class Trainer:
     def _stop(self, received: Signals) -> None:
         if self._state.step != self._archive.saved_step:
             self._save()
-        text = f"stopped by {received.name} after step {self._state.step:,}; all is saved, the same command continues"
+        text = (
+            f"stopped by {received.name} after step {self._state.step:,}; all is saved, and the same command continues"
+        )
         raise (InterruptedByUser if received is Signals.SIGINT else StoppedError)(text)
 
     def _end(self, reason: str) -> TrainingResult:
@@ -318,8 +319,8 @@ class Trainer:
         if self._config.decay_method is DecayMethod.LINEAR_TO_ZERO and not self._warned_of_warmup:
             self._warned_of_warmup = True
             self._say(
-                f"warmup_steps = {self._config.warmup_steps:,} is over half of this run: the rate now falls and "
-                "stays below its peak; set training.warmup_steps lower for so short a run"
+                f"warmup_steps = {self._config.warmup_steps:,} is over half of this run, so the learning rate "
+                "falls before it reaches its peak; set training.warmup_steps lower for such a short run"
             )
 
     def _say(self, text: str) -> None:

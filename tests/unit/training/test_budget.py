@@ -181,7 +181,7 @@ def test_a_run_that_ends_when_it_is_right_is_the_same_however_slow_the_machine_i
         assert listener.steps[-1].seconds_left is None
     (result, model, _), (_, same, _) = results
     assert (result.steps, result.best_step) == (12, 12)
-    assert result.reason == "95.0% of the validation sentences come out exactly right (the aim is 90.0%)"
+    assert result.reason == "95.0% of the validation sentences are translated exactly right (the aim is 90.0%)"
     assert equal_weights(model.state_dict(), same.state_dict())
 
 
