@@ -239,7 +239,7 @@ def test_an_aim_that_cannot_be_measured_is_refused(changes: dict[str, object], m
 
 
 def jumps(listener: Listener) -> list[str]:
-    return [text for text in listener.messages if "learning rate goes from" in text]
+    return [text for text in listener.messages if "learning rate changes from" in text]
 
 
 def test_the_jump_of_the_rate_is_told_when_a_budget_of_steps_is_extended(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_the_jump_of_the_rate_is_told_when_a_budget_of_steps_is_extended(tmp_pat
     _, _, after = run_training(tmp_path, config_train_steps=40)
     last, first = before.steps[-1].learning_rate, after.steps[0].learning_rate
     assert jumps(after) == [
-        f"the length of this run has changed, so its learning rate goes from {last:.2e} to {first:.2e}"
+        f"the length of this run has changed, so its learning rate changes from {last:.2e} to {first:.2e}"
     ]
     assert first > 5 * last
 

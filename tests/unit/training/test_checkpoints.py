@@ -203,6 +203,6 @@ def test_a_run_with_a_damaged_newest_checkpoint_goes_on_from_the_one_before(tmp_
     flip(newest / name)
     _, again, listener = run_training(tmp_path, config_train_steps=7, config_save_steps=2)
     assert listener.starts[0].first_step == 6
-    assert any(str(newest) in text and "falling back" in text for text in listener.messages)
+    assert any(str(newest) in text and "trying the checkpoint before it" in text for text in listener.messages)
     assert equal_weights(model.state_dict(), again.state_dict())
     verify_checkpoint(newest)
