@@ -1,7 +1,7 @@
-"""What CTranslate2 can hold of a model, in which number formats, and what a person should know of the result.
+"""Which models CTranslate2 supports, in which number formats, and the notes for users of the result.
 
 CTranslate2 computes every variant of ``ModelConfig``: both orders of norm, every activation, every table of
-positions (it is stored), every start of the decoder, tied and untied tables. Read ``writing.py`` next.
+positions (the file stores it), every start of the decoder, tied and untied tables. Read ``writing.py`` next.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def quantization_named(name: str) -> Quantization:
     """Return the quantisation of that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: it is unknown.
     """
     if name not in set(Quantization):
         raise ConfigError(f"--quantization {name!r} is unknown; use {', '.join(Quantization)}")
@@ -78,7 +78,7 @@ def ctranslate2_library(name: str = "ctranslate2") -> Any:
 
 
 def ctranslate2_refusals(bundle: Bundle) -> list[Refusal]:
-    """Return every reason why a model does not fit; none, and it can be written."""
+    """Return every reason why a model does not fit; an empty list if it does."""
     tokenizer = bundle.tokenizer
     found = tokenizer_refusals(tokenizer, lowercases=True)
     source, target = tokenizer.source.vocabulary, tokenizer.target.vocabulary
@@ -88,7 +88,7 @@ def ctranslate2_refusals(bundle: Bundle) -> list[Refusal]:
             found.append(
                 Refusal(
                     f"{role} is {source.piece(number)!r} in its source vocabulary and {target.piece(number)!r} in its "
-                    "target vocabulary, and the format has one name for both"
+                    "target vocabulary, and the format requires one name for both"
                 )
             )
     return found
@@ -108,15 +108,15 @@ def table_length(config: ModelConfig) -> int:
 def ctranslate2_notes(
     config: ModelConfig, tokenizer: SentencePieceTokenizer, quantization: Quantization
 ) -> tuple[str, ...]:
-    """Return what a person should know who runs the result."""
+    """Return notes for whoever runs the result."""
     notes = []
     normaliser = tokenizer.source.normaliser
     if normaliser.form == "nfc":
-        notes.append("this model brings text into Unicode NFC first; its SentencePiece files do so there")
+        notes.append("this model converts text to Unicode NFC first; the exported SentencePiece files do so too")
     if normaliser.lowercase:
-        notes.append("this model lowercases text first, and CTranslate2 does not: give it lowercased text")
+        notes.append("this model lowercases text first, and CTranslate2 does not: pass lowercased text")
     if tokenizer.source.vocabulary.tags:
-        notes.append("a language tag is a piece of its own, the first: ['>>xx<<', *pieces]")
+        notes.append("pass a language tag as the first piece: ['>>xx<<', *pieces]")
     if config.position_layout is PositionLayout.LEARNED and config.max_positions < _READ_BY_DEFAULT + 2:
         notes.append(
             f"its table of positions is learned and ends after {config.max_positions} pieces: pass max_input_length="

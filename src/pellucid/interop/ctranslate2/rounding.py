@@ -1,8 +1,8 @@
-"""What a model is once its weights have been rounded as CTranslate2 stores them.
+"""A model with its weights rounded as CTranslate2 stores them.
 
 Rounding changes a model; a mistake of the conversion could hide behind it. So the file is compared twice: with
-this, the same model rounded the same way, where only the last bits may differ, and with the model itself, which
-tells what the rounding costs. Read ``engine.py`` next.
+the model rounded in the same way, where only the last bits may differ, and with the model itself, which shows the
+cost of rounding. Read ``engine.py`` next.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FUSED: Final = {"self_attention": ("queries", "keys", "values"), "cross_attenti
 
 @torch.no_grad()
 def rounded(model: Transformer, quantization: Quantization) -> Transformer:
-    """Return a copy in float64 whose weights are those that the file holds."""
+    """Return a copy in float64 with the weights of the file."""
     found = copy.deepcopy(model).cpu().float().eval()
     matrices = {id(matrix) for group in _matrices(found) for matrix in group}
     for group in _matrices(found):
@@ -44,14 +44,14 @@ def rounded(model: Transformer, quantization: Quantization) -> Transformer:
             parameter.copy_(parameter.to(half))
     found = found.double()
     for stack in (found.encoder, found.decoder):
-        # Computed tables were computed again in float64; the file's are of its own format.
+        # ``double`` computes the sinusoids again in float64; the file holds them in its own format.
         table = stack.input.positions.table
         table.copy_(table.float().to(half or torch.float32))
     return found
 
 
 def _matrices(model: Transformer) -> Iterator[list[Tensor]]:
-    """Give the matrices that are stored in steps, those together that are stored as one."""
+    """Yield the matrices that are quantised; those that the file stores as one matrix come together."""
     state: dict[str, Tensor] = dict(model.named_parameters())
     done: set[str] = set()
     for name in state:

@@ -1,8 +1,8 @@
-"""``config.json`` of Hugging Face MarianMT and our configuration, each made from the other.
+"""Convert ``config.json`` of Hugging Face MarianMT to our configuration, and back.
 
 What the format fixes, and therefore does not write: post-norm; layer-norm epsilon 1e-5; half-split sinusoids
 with the paper's frequencies, from position 0; the decoder starts from the padding piece; biases everywhere.
-What a file leaves out has the library's defaults, not ours: it writes only what differs from them. Read
+A file holds only what differs from the library's defaults, which are not ours. Read
 ``names.py`` next.
 """
 
@@ -150,7 +150,7 @@ def model_config(table: Table, *, unk: int, place: str) -> ModelConfig:
     Args:
         table: the file's contents.
         unk: id of the unknown piece, which only the vocabulary knows.
-        place: how messages call the file.
+        place: name of the file in messages.
 
     Raises:
         IncompatibleModelError: it is no MarianMT model, or transformers itself would not compute what it says; the
@@ -199,7 +199,7 @@ def _settings(fields: _Fields, unk: int) -> Table:
 
 def config_refusals(config: ModelConfig) -> list[Refusal]:
     """Return every reason why ``config.json`` cannot describe a model of this shape."""
-    # A vector of zeros is what the padding piece embeds as, where its row is kept at zero.
+    # The padding piece embeds as a vector of zeros where its row is kept at zero.
     starts_alike = config.decoder_start is DecoderStart.ZERO_VECTOR and config.zero_padding_row
     return [
         Refusal(f"its {name} is {getattr(config, name)}, and MarianMT's is {value}", f"model.{name}={value}")
@@ -229,7 +229,7 @@ def config_table(config: ModelConfig, specials: SpecialIds) -> Table:
 
 
 def generation_table(config: ModelConfig, specials: SpecialIds, translation: TranslationConfig) -> Table:
-    """Return the contents of ``generation_config.json``: the same search, as far as ``generate`` has it."""
+    """Return the contents of ``generation_config.json``: the same search, as far as ``generate`` supports it."""
     never = sorted({specials.pad, specials.bos} - {specials.eos})
     table: Table = {
         "bad_words_ids": [[token] for token in never],
@@ -248,7 +248,7 @@ def generation_table(config: ModelConfig, specials: SpecialIds, translation: Tra
 
 
 def translation_config(generation: Table) -> TranslationConfig:
-    """Take from ``generation_config.json`` what our search has too; the rest is ours."""
+    """Take the settings that our search supports from ``generation_config.json``; the others are our defaults."""
     given: dict[str, object] = {}
     beams, alpha = generation.get("num_beams"), generation.get("length_penalty")
     if type(beams) is int and 1 <= beams <= 64:
