@@ -36,24 +36,32 @@ _READ_BY_DEFAULT: Final = 1024
 
 
 class Quantization(StrEnum):
-    """How weights are stored. The names are CTranslate2's."""
+    """How weights are stored; the names are CTranslate2's.
+
+    float16, bfloat16   11 or 8 significant bits: half the size
+    int16               matrices in steps of 1/1024 of their largest number: half the size
+    int8                matrices in steps of 1/127 of the largest number of each row: a quarter of the size
+    int8_...            as int8, and the rest in the second format
+    """
 
     FLOAT32 = "float32"
-    """As they are."""
     FLOAT16 = "float16"
-    """11 significant bits: half the size."""
     BFLOAT16 = "bfloat16"
-    """8 significant bits: half the size."""
     INT16 = "int16"
-    """Matrices in steps of 1/1024 of their largest number: half the size."""
     INT8 = "int8"
-    """Matrices in steps of 1/127 of the largest number of each row: a quarter of the size."""
     INT8_FLOAT32 = "int8_float32"
-    """As int8, the rest in float32."""
     INT8_FLOAT16 = "int8_float16"
-    """As int8, the rest in float16."""
     INT8_BFLOAT16 = "int8_bfloat16"
-    """As int8, the rest in bfloat16."""
+
+    @property
+    def matrices(self) -> str:
+        """The number format of matrices."""
+        return self.value.partition("_")[0]
+
+    @property
+    def rest(self) -> str:
+        """The number format of everything else."""
+        return self.value.partition("_")[2] or (self.value if "float" in self.value else "float32")
 
 
 def quantization_named(name: str) -> Quantization:

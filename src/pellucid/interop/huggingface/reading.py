@@ -54,7 +54,9 @@ def read_marian(folder: Path) -> ForeignModel:
     _verify_vocabularies(folder, config, pieces, target_pieces, is_separate)
     weights = _read_weights(folder / WEIGHTS, config)
     segmenters = [folder / "source.spm", folder / "target.spm"]
-    tokenizer = tokenizer_of(segmenters, [_in_order(pieces), _in_order(target_pieces)], config.specials)
+    tokenizer = tokenizer_of(
+        segmenters, [sorted(ids, key=ids.__getitem__) for ids in (pieces, target_pieces)], config.specials
+    )
     model = model_of(config, weights, place=str(folder / WEIGHTS))
     generation = folder / GENERATION
     has_own = generation.exists() or generation.is_symlink()
@@ -87,10 +89,6 @@ def _refuse_pickle(folder: Path) -> None:
 
 def _pieces(path: Path) -> dict[str, int]:
     return piece_ids(read_table(path), place=str(path))
-
-
-def _in_order(pieces: dict[str, int]) -> list[str]:
-    return sorted(pieces, key=pieces.__getitem__)
 
 
 def _unknown(pieces: dict[str, int], path: Path) -> int:

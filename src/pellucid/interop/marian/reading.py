@@ -106,16 +106,12 @@ def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, i
 def _config(files: NpzFolder, options: MarianOptions, tables: tuple[dict[str, int], dict[str, int]]) -> ModelConfig:
     source, target = tables
     added = int(_PAD not in source)
-    pad = _padding_id(source, target)
+    # One id pads both sides: the one after the last piece of the smaller vocabulary.
+    pad = source.get(_PAD, min(len(source), len(target)))
     specials = {"pad": pad, "unk": source[_UNK], "bos": source[_EOS], "eos": source[_EOS]}
     sizes = len(source) + added, len(target) + added
     settings = {"specials": specials, "source_vocab_size": sizes[0], "target_vocab_size": sizes[1]}
     return config_of(options.settings | settings, place=str(files.weights))
-
-
-def _padding_id(source: dict[str, int], target: dict[str, int]) -> int:
-    """Return the id that pads both sides: the one after the last piece of the smaller vocabulary."""
-    return source.get(_PAD, min(len(source), len(target)))
 
 
 def _weights(archive: NpzFile, config: ModelConfig, options: MarianOptions) -> dict[str, Tensor]:
