@@ -1,14 +1,14 @@
-"""A model folder on disk: everything that is needed to translate, and nothing that can execute.
+"""A model folder on disk: everything that translation requires, and nothing that can execute.
 
-    model.toml                    what the model is; names the weights and the SHA-256 of every file that is loaded
+    model.toml                    configuration and languages; names the weights, and the SHA-256 of every file
     weights-<sha8>.safetensors    the parameters
     tokenizer/                    the pieces and their ids
     card.md                       for people: data, recipe, scores; may be edited, so it carries no checksum
 
-Renaming ``model.toml`` into place is the commit of a save: before it the old model is whole, after
-it the new one is; weights that no ``model.toml`` names any more go afterwards. Files of others are
-untrusted: names, sizes, checksums, shapes and number formats are compared with the configuration
-before a tensor is made. Read ``training/`` or ``translation/`` next.
+A save commits when it renames ``model.toml`` into place: before that the old model is whole, and
+afterwards the new one; then it removes older weights. Files are untrusted: names, sizes, checksums,
+shapes and number formats are compared with the configuration before a tensor is loaded. Read
+``training/`` or ``translation/`` next.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _TOKENIZER: Final = "tokenizer"
 
 
 class FolderDescription(Section):
-    """What a folder with a model says of itself, whatever its format."""
+    """The description in a folder with a model, whatever its format."""
 
     format_version: int
     pellucid_version: str = ""
@@ -70,13 +70,13 @@ class FolderDescription(Section):
     files: dict[str, str]
     """SHA-256 of every file, by its path in the folder."""
     share_of_several_sentences: float | None = Field(None, ge=0, le=1)
-    """Share of the training sources that hold more than one sentence; None where it is not known."""
+    """Share of the training sources that hold more than one sentence; None if unknown."""
     model: ModelConfig
     translation: TranslationConfig = TranslationConfig()
 
     @property
     def single_sentences(self) -> bool:
-        """Whether the model was trained on single sentences; so is one of unknown training."""
+        """Whether the model was trained on single sentences; assumed if the share is unknown."""
         from pellucid.text.sentences import has_single_sentences
 
         return has_single_sentences(self.share_of_several_sentences)
@@ -90,7 +90,7 @@ class ModelDescription(FolderDescription):
 
     weights: str = Field(pattern=r"^weights-[0-9a-f]{8}\.safetensors$")
     weights_dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = None
-    """Number format of the weights on disk, where it is not float32; they are computed with in float32."""
+    """Number format of the weights on disk, if not float32; the model computes in float32."""
     facts: dict[str, str | int | float] = Field(default_factory=dict)
 
 
@@ -105,7 +105,7 @@ class Bundle:
 
 
 def find_model_folder(path: Path) -> Path:
-    """Return the model folder that a path means: itself, or ``model/`` of a run folder.
+    """Return the model folder at a path: the path itself, or ``model/`` of a run folder.
 
     Raises:
         BundleError: there is no model there.
@@ -139,7 +139,7 @@ def save_bundle(
     dtype: torch.dtype | None = None,
     disk: Disk = DISK,
 ) -> ModelDescription:
-    """Write a model folder, or put a new model in the place of the one that is there.
+    """Write a model folder, or replace the model in it.
 
     ``dtype`` is the number format on disk; None is the model's own. float16 halves the folder and rounds every
     weight to 11 significant bits; ``model.toml`` says so. ``share_of_several_sentences`` is that of the training text.
@@ -177,7 +177,7 @@ def save_bundle(
         )
         disk.write_replacing(folder / _DESCRIPTION, to_toml(description).encode())
         disk.write_replacing(folder / "card.md", card.encode())
-        # Older weights, and those that a killed process did not finish under a name that does not come again.
+        # Older weights, and unfinished ones that a killed process left.
         for old in sorted([*folder.glob("weights-*.safetensors"), *folder.glob(".weights-*.safetensors.new")]):
             if old.name != name:
                 disk.remove(old)
@@ -197,7 +197,7 @@ def load_bundle(path: Path, *, device: torch.device | str = "cpu") -> Bundle:
         try:
             return _load(folder, description, device)
         except (BundleError, FileNotFoundError):
-            # Whoever trains here may have put a better model in place meanwhile, and removed these weights.
+            # A training run may have replaced the model meanwhile, and removed these weights.
             if read_description(folder).weights == description.weights:
                 raise
 
@@ -213,16 +213,16 @@ def _load(folder: Path, description: ModelDescription, device: torch.device | st
 
 
 def load_snapshot(bundle: Bundle, path: Path, *, step: int) -> Bundle:
-    """Read the weights that a run kept of an earlier step, with everything else of its model folder.
+    """Read the weights of an earlier step of a run, with everything else of its model folder.
 
-    The description of the result names the step and no other facts: scores are those of the model, not of this.
+    The facts of the result hold the step alone, since the scores are those of the final model.
 
     Raises:
         BundleError: the file is missing or damaged.
-        IncompatibleModelError: the weights are not those of such a model.
+        IncompatibleModelError: the weights are not those of this model.
     """
     if path.is_symlink() or not path.is_file():
-        raise BundleError(f"{path}: is missing, or is not a plain file; the run keeps no weights of step {step}")
+        raise BundleError(f"{path}: is missing, or is not a plain file; the run has no weights of step {step}")
     config = bundle.description.model
     model = _load_weights(path, config, stored=None)
     description = bundle.description.model_copy(update={"facts": {"step": step}, "weights_dtype": None})
@@ -247,7 +247,7 @@ def read_description(folder: Path) -> ModelDescription:
 
 
 def described(kind: type[Description], table: dict[str, object], *, place: Path) -> Description:
-    """Check what a folder says of itself.
+    """Check the description of a folder.
 
     Raises:
         BundleError: it is of a newer format, or has unknown or wrong values.
@@ -329,7 +329,7 @@ def verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) ->
 
 
 def _load_weights(path: Path, config: ModelConfig, *, stored: str | None) -> Transformer:
-    """Return the model in float32, whatever the number format on disk; that is checked where it is told."""
+    """Return the model in float32, whatever the number format on disk, which must be ``stored`` if that is given."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -363,7 +363,7 @@ def _rounded(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, to
 
 
 def _verify_sizes(path: Path, config: ModelConfig) -> None:
-    """Refuse a configuration that promises far more numbers than the file can hold, before building it."""
+    """Refuse a configuration with far more numbers than the file can hold, before the model is built."""
     layers = config.num_encoder_layers + config.num_decoder_layers
     least = layers * (4 * config.d_model**2 + 2 * config.d_model * config.d_feedforward)
     least += config.d_model * config.target_vocab_size

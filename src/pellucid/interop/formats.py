@@ -1,7 +1,7 @@
-"""The formats that models go out to and come in from, by name. A new one is a new entry here.
+"""The formats that models are exported to and imported from. A new format is a new entry here.
 
-A format that can be written says what does not fit it and writes what does; one that can be read reads; each
-opens what is on disk as engines that a comparison can ask. Read ``huggingface/config.py`` next, for the first of them.
+A format writes models, after it has listed why one does not fit, or reads them; and it opens what is on disk as
+engines that a comparison can run. Read ``huggingface/config.py`` next, for the first of them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MakeEngine = Callable[[], Engine]
 
 @dataclass(frozen=True)
 class Format:
-    """What can be done with a format; what is None cannot be done with it."""
+    """What a format can do; None where it cannot."""
 
     name: str
     title: str
@@ -49,17 +49,17 @@ class Format:
     refusals: Callable[[Bundle], list[Refusal]] | None = None
     """Every reason why a model cannot be written; asked before ``write``."""
     write: Callable[..., tuple[str, ...]] | None = None
-    """Write a model (Bundle) into an empty folder (Path), or to a file; return what a person should know."""
+    """Write a model (Bundle) into an empty folder (Path), or to a file; return notes for the user."""
     options: frozenset[str] = frozenset()
-    """Names of what ``write`` takes besides, by keyword and as text."""
+    """Names of the other keyword arguments of ``write``; their values are texts."""
     is_file: bool = False
-    """Whether ``write`` makes one file and no folder."""
+    """Whether ``write`` writes one file, not a folder."""
     pairs: Callable[[Bundle, Path], Sequence[Pair]] | None = None
-    """More comparisons of a model with what was written of it: with other bounds, or after rounding."""
+    """More comparisons of a model with its export: with other bounds, or after rounding."""
     read: Callable[[Path], ForeignModel] | None = None
-    """Read a folder (or file) of strangers, with every check there is."""
+    """Read a stranger's folder or file, and check all of it."""
     recognises: Callable[[Path], bool] | None = None
-    """Tell by names alone whether a path holds this format; for ``read``."""
+    """Tell by file names alone whether a path holds this format."""
 
 
 def has_transformers() -> bool:
@@ -126,31 +126,31 @@ _DONE: Final = {"read": "imported", "write": "exported to"}
 
 
 def format_named(name: str, *, to: Literal["read", "write"]) -> Format:
-    """Return the format of that name, which can be read or written, as asked.
+    """Return the format of that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no format has this name, or it cannot be read or written, whichever is asked.
     """
     able = sorted(key for key, entry in FORMATS.items() if getattr(entry, to) is not None)
     if name in able:
         return FORMATS[name]
     if name in FORMATS:
-        raise ConfigError(f"--format {name!r} cannot be {_DONE[to]}; what can: {', '.join(able)}")
+        raise ConfigError(f"--format {name!r} cannot be {_DONE[to]}; formats that can: {', '.join(able)}")
     raise ConfigError(f"--format {name!r} is unknown; use {', '.join(able)}")
 
 
 def format_of(path: Path) -> Format:
-    """Return the format that a stranger's folder or file has, by the names that are there.
+    """Return the format of a stranger's folder or file, by the names of its files.
 
     Raises:
-        BundleError: nothing is there, or no format can be told by it, or several.
+        BundleError: the path does not exist, or its files fit no format, or several.
     """
     if not path.exists():
-        raise BundleError(f"{path}: is no folder and no file; name the folder of a model")
+        raise BundleError(f"{path}: does not exist; name the folder of a model")
     readable = [entry for entry in FORMATS.values() if entry.read is not None]
     found = [entry for entry in readable if entry.recognises is not None and entry.recognises(path)]
     if len(found) == 1:
         return found[0]
-    told = ", ".join(f"{entry.name} ({entry.title})" for entry in found or readable)
-    what = "looks like several formats" if found else "looks like no format that can be read"
-    raise BundleError(f"{path}: {what}; say with --format which it is: {told}")
+    names = ", ".join(f"{entry.name} ({entry.title})" for entry in found or readable)
+    what = "fits several formats" if found else "fits no format that can be imported"
+    raise BundleError(f"{path}: {what}; choose with --format: {names}")

@@ -1,4 +1,4 @@
-"""Packages that one format needs and pellucid itself does not: an extra of the installation names them.
+"""Optional packages that one format requires; extras of the installation name them.
 
 Read ``formats.py`` next.
 """

@@ -1,4 +1,4 @@
-"""An Argos package (``.argosmodel``): one zip with everything that Argos Translate needs, without a network.
+"""An Argos package (``.argosmodel``): one zip with everything that Argos Translate needs offline.
 
     translate-de_en-1_0/metadata.json          languages, versions
                         model/                 the model as CTranslate2 has it
@@ -40,7 +40,7 @@ _CODE: Final = re.compile(r"[a-z]{2,3}")
 
 
 def argos_refusals(bundle: Bundle) -> list[Refusal]:
-    """Return every reason why a model does not fit; none, and it can be written."""
+    """Return every reason why a model does not fit; an empty list if it does."""
     tokenizer, description = bundle.tokenizer, bundle.description
     found = list(dict.fromkeys([*ctranslate2_refusals(bundle), *tokenizer_refusals(tokenizer, lowercases=False)]))
     for side, option in (("source", "--src-lang"), ("target", "--tgt-lang")):
@@ -48,25 +48,27 @@ def argos_refusals(bundle: Bundle) -> list[Refusal]:
         if not _CODE.fullmatch(code) or code in ("src", "tgt"):
             found.append(
                 Refusal(
-                    f"its {side} language is called {code!r}, and Argos wants a code of ISO 639 such as 'de': write it "
-                    f"to {bundle.folder / 'model.toml'} as {side}_language, or train with {option}"
+                    f"its {side} language is called {code!r}, and Argos requires a code of ISO 639 such as 'de': "
+                    f"write it to {bundle.folder / 'model.toml'} as {side}_language, or train with {option}"
                 )
             )
     source, target = tokenizer.source, tokenizer.target
     if source.segmenter and target.segmenter and source.segmenter.model != target.segmenter.model:
-        found.append(Refusal("its languages have a segmenter each, and Argos has one for both", "tokenizer.joint=true"))
+        found.append(
+            Refusal("its languages have a segmenter each, and Argos supports one for both", "tokenizer.joint=true")
+        )
     if source.vocabulary.tags:
         found.append(
-            Refusal(f"its source begins with a language tag ({source.vocabulary.tags[0]}), and Argos gives none")
+            Refusal(f"its source begins with a language tag ({source.vocabulary.tags[0]}), and Argos does not send one")
         )
     return found
 
 
 def write_argos(bundle: Bundle, path: Path, *, quantization: str = Quantization.FLOAT32.value) -> tuple[str, ...]:
-    """Write the package; return what a person should know. The model must have passed ``argos_refusals``.
+    """Write the package; return notes for the user. The model must have passed ``argos_refusals``.
 
     Raises:
-        ConfigError: ctranslate2 or onnx is not installed, or there is no such quantisation.
+        ConfigError: ctranslate2 or onnx is not installed, or the quantisation is unknown.
     """
     tokenizer, description = bundle.tokenizer, bundle.description
     source, target = description.source_language, description.target_language

@@ -1,10 +1,10 @@
-"""The sentence splitter of an Argos package: a small ONNX graph made of rules, in the form that MiniSBD reads.
+"""The sentence splitter of an Argos package: a small ONNX graph of rules, in the form that MiniSBD reads.
 
-Argos splits text into sentences before it translates. A package without a splitter makes it fetch one from the
-network at the first translation, so ours brings its own. Each character has a class; five characters in a row
+Argos splits text into sentences before it translates. Without a splitter in the package it
+downloads one at the first translation, so ours contains one. Each character has a class; five characters in a row
 decide whether a sentence ends at the middle one:
 
-    . ! ? and a space, nothing that cannot begin a sentence after it        "Ja. Nein."
+    . ! ? and a space, not followed by what cannot begin a sentence         "Ja. Nein."
     the same with a closing mark between                                    "(Ja.) Nein."
     a full-width mark, no closing mark after it; or with one                "はい。「いいえ。」はい。"
     not after an initial or a number                                        "J. Smith", "am 3. Mai"

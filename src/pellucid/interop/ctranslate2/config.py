@@ -1,7 +1,7 @@
-"""What CTranslate2 can hold of a model, in which number formats, and what a person should know of the result.
+"""Which models CTranslate2 supports, in which number formats, and the notes for users of the result.
 
 CTranslate2 computes every variant of ``ModelConfig``: both orders of norm, every activation, every table of
-positions (it is stored), every start of the decoder, tied and untied tables. Read ``writing.py`` next.
+positions (the file stores it), every start of the decoder, tied and untied tables. Read ``writing.py`` next.
 """
 
 from __future__ import annotations
@@ -36,31 +36,39 @@ _READ_BY_DEFAULT: Final = 1024
 
 
 class Quantization(StrEnum):
-    """How weights are stored. The names are CTranslate2's."""
+    """How weights are stored; the names are CTranslate2's.
+
+    float16, bfloat16   11 or 8 significant bits: half the size
+    int16               matrices in steps of 1/1024 of their largest number: half the size
+    int8                matrices in steps of 1/127 of the largest number of each row: a quarter of the size
+    int8_...            as int8, and the rest in the second format
+    """
 
     FLOAT32 = "float32"
-    """As they are."""
     FLOAT16 = "float16"
-    """11 significant bits: half the size."""
     BFLOAT16 = "bfloat16"
-    """8 significant bits: half the size."""
     INT16 = "int16"
-    """Matrices in steps of 1/1024 of their largest number: half the size."""
     INT8 = "int8"
-    """Matrices in steps of 1/127 of the largest number of each row: a quarter of the size."""
     INT8_FLOAT32 = "int8_float32"
-    """As int8, the rest in float32."""
     INT8_FLOAT16 = "int8_float16"
-    """As int8, the rest in float16."""
     INT8_BFLOAT16 = "int8_bfloat16"
-    """As int8, the rest in bfloat16."""
+
+    @property
+    def matrices(self) -> str:
+        """The number format of matrices."""
+        return self.value.partition("_")[0]
+
+    @property
+    def rest(self) -> str:
+        """The number format of everything else."""
+        return self.value.partition("_")[2] or (self.value if "float" in self.value else "float32")
 
 
 def quantization_named(name: str) -> Quantization:
     """Return the quantisation of that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: it is unknown.
     """
     if name not in set(Quantization):
         raise ConfigError(f"--quantization {name!r} is unknown; use {', '.join(Quantization)}")
@@ -78,7 +86,7 @@ def ctranslate2_library(name: str = "ctranslate2") -> Any:
 
 
 def ctranslate2_refusals(bundle: Bundle) -> list[Refusal]:
-    """Return every reason why a model does not fit; none, and it can be written."""
+    """Return every reason why a model does not fit; an empty list if it does."""
     tokenizer = bundle.tokenizer
     found = tokenizer_refusals(tokenizer, lowercases=True)
     source, target = tokenizer.source.vocabulary, tokenizer.target.vocabulary
@@ -88,7 +96,7 @@ def ctranslate2_refusals(bundle: Bundle) -> list[Refusal]:
             found.append(
                 Refusal(
                     f"{role} is {source.piece(number)!r} in its source vocabulary and {target.piece(number)!r} in its "
-                    "target vocabulary, and the format has one name for both"
+                    "target vocabulary, and the format requires one name for both"
                 )
             )
     return found
@@ -106,15 +114,15 @@ def table_length(config: ModelConfig) -> int:
 
 
 def ctranslate2_notes(config: ModelConfig, tokenizer: Tokenizer, quantization: Quantization) -> tuple[str, ...]:
-    """Return what a person should know who runs the result."""
+    """Return notes for whoever runs the result."""
     notes = []
     normaliser = tokenizer.source.normaliser
     if normaliser.form == "nfc":
-        notes.append("this model brings text into Unicode NFC first; its SentencePiece files do so there")
+        notes.append("this model converts text to Unicode NFC first; the exported SentencePiece files do so too")
     if normaliser.lowercase:
-        notes.append("this model lowercases text first, and CTranslate2 does not: give it lowercased text")
+        notes.append("this model lowercases text first, and CTranslate2 does not: pass lowercased text")
     if tokenizer.source.vocabulary.tags:
-        notes.append("a language tag is a piece of its own, the first: ['>>xx<<', *pieces]")
+        notes.append("pass a language tag as the first piece: ['>>xx<<', *pieces]")
     if config.position_layout is PositionLayout.LEARNED and config.max_positions < _READ_BY_DEFAULT + 2:
         notes.append(
             f"its table of positions is learned and ends after {config.max_positions} pieces: pass max_input_length="

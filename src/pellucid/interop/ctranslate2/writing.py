@@ -1,12 +1,12 @@
-"""One of our models, written as a CTranslate2 folder by CTranslate2's own specification of a Transformer.
+"""Write a model as a CTranslate2 folder, by CTranslate2's own specification of a Transformer.
 
     encoder/layer_0/self_attention/linear_0    queries, keys and values, one below the other
     encoder/layer_0/self_attention/linear_1    output
     decoder/layer_0/attention/linear_0, 1, 2   queries; keys and values; output
     encoder/position_encodings/encodings       the table of positions, whatever its layout
 
-CTranslate2 assumes what is left unset: an epsilon, a table of sinusoids of its own, a start token, no end of
-sentence. Everything is therefore set. Read ``engine.py`` next.
+CTranslate2 has defaults for epsilon, sinusoids, start token and end of sentence that differ from ours, so
+everything is set. Read ``engine.py`` next.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ Spec = Any
 def write_ctranslate2(
     bundle: Bundle, folder: Path, *, quantization: str = Quantization.FLOAT32.value
 ) -> tuple[str, ...]:
-    """Write the files into a folder that exists; return what a person should know.
+    """Write the files into an existing folder; return notes for the user.
 
     The model must have passed ``ctranslate2_refusals``.
 
     Raises:
-        ConfigError: ctranslate2 is not installed, or there is no such quantisation.
+        ConfigError: ctranslate2 is not installed, or the quantisation is unknown.
     """
     chosen = quantization_named(quantization)
     tokenizer = bundle.tokenizer
@@ -75,7 +75,7 @@ def _filled(model: Transformer, tokenizer: Tokenizer) -> Spec:
         pre_norm=config.norm_order is NormOrder.PRE,
         activation=specs.Activation[_ACTIVATIONS[config.activation]],
     )
-    # Copies: quantisation multiplies in place, and would multiply our own weights.
+    # These are copies, since quantisation works in place.
     state = {name: tensor.detach().float().cpu().clone() for name, tensor in model.state_dict().items()}
     decoder_table = "source_embedding.weight" if config.share_embeddings else "target_embedding.weight"
     spec.encoder.embeddings[0].weight = state["source_embedding.weight"]

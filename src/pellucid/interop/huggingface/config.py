@@ -1,15 +1,15 @@
-"""``config.json`` of Hugging Face MarianMT and our configuration, each made from the other.
+"""Convert ``config.json`` of Hugging Face MarianMT to our configuration, and back.
 
 What the format fixes, and therefore does not write: post-norm; layer-norm epsilon 1e-5; half-split sinusoids
 with the paper's frequencies, from position 0; the decoder starts from the padding piece; biases everywhere.
-What a file leaves out has the library's defaults, not ours: it writes only what differs from them. Read
+A file holds only what differs from the library's defaults, which are not ours. Read
 ``names.py`` next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from pellucid.config import (
     Activation,
@@ -35,58 +35,42 @@ _ALWAYS: Final[dict[str, object]] = {
     "layer_norm_epsilon": 1e-5,
     "decoder_start": DecoderStart.PAD,
 }
-# Our name of each setting that is the same number there, by the file's name.
-_NAMES: Final[Mapping[str, str]] = {
-    "d_model": "d_model",
-    "encoder_layers": "num_encoder_layers",
-    "decoder_layers": "num_decoder_layers",
-    "encoder_attention_heads": "num_heads",
-    "decoder_attention_heads": "num_heads",
-    "encoder_ffn_dim": "d_feedforward",
-    "decoder_ffn_dim": "d_feedforward",
-    "dropout": "dropout",
-    "attention_dropout": "attention_dropout",
-    "activation_dropout": "activation_dropout",
-    "max_position_embeddings": "max_positions",
-    "scale_embedding": "scale_embeddings",
-    "share_encoder_decoder_embeddings": "share_embeddings",
-    "tie_word_embeddings": "share_decoder_embeddings",
-    "vocab_size": "source_vocab_size",
-    "decoder_vocab_size": "target_vocab_size",
+
+
+class _Setting(NamedTuple):
+    """A setting that means the same there and here."""
+
+    ours: str
+    default: object
+    """What transformers assumes if the file does not give it (MarianConfig of transformers 5)."""
+    least: int = 0
+    most: int = 0
+
+
+_SETTINGS: Final[Mapping[str, _Setting]] = {
+    "d_model": _Setting("d_model", 1024, 2, 1 << 13),
+    "encoder_layers": _Setting("num_encoder_layers", 12, 1, 256),
+    "decoder_layers": _Setting("num_decoder_layers", 12, 1, 256),
+    "encoder_attention_heads": _Setting("num_heads", 16, 1, 1 << 10),
+    "decoder_attention_heads": _Setting("num_heads", 16, 1, 1 << 10),
+    "encoder_ffn_dim": _Setting("d_feedforward", 4096, 1, 1 << 16),
+    "decoder_ffn_dim": _Setting("d_feedforward", 4096, 1, 1 << 16),
+    "dropout": _Setting("dropout", 0.1),
+    "attention_dropout": _Setting("attention_dropout", 0.0),
+    "activation_dropout": _Setting("activation_dropout", 0.0),
+    "max_position_embeddings": _Setting("max_positions", 1024, 1, 1 << 16),
+    "scale_embedding": _Setting("scale_embeddings", False),
+    "share_encoder_decoder_embeddings": _Setting("share_embeddings", True),
+    "tie_word_embeddings": _Setting("share_decoder_embeddings", True),
+    "vocab_size": _Setting("source_vocab_size", 58101, 4, 1 << 20),
+    "decoder_vocab_size": _Setting("target_vocab_size", None, 4, 1 << 20),
 }
-# What transformers assumes of a name that the file does not give (MarianConfig of transformers 5).
-_DEFAULTS: Final[Mapping[str, object]] = {
-    "vocab_size": 58101,
-    "max_position_embeddings": 1024,
-    "encoder_layers": 12,
-    "encoder_ffn_dim": 4096,
-    "encoder_attention_heads": 16,
-    "decoder_layers": 12,
-    "decoder_ffn_dim": 4096,
-    "decoder_attention_heads": 16,
+"""By the file's name; read in both directions."""
+_OTHER_DEFAULTS: Final[Mapping[str, object]] = {
     "activation_function": "gelu",
-    "d_model": 1024,
-    "dropout": 0.1,
-    "attention_dropout": 0.0,
-    "activation_dropout": 0.0,
     "decoder_start_token_id": 58100,
-    "scale_embedding": False,
     "pad_token_id": 58100,
     "eos_token_id": 0,
-    "share_encoder_decoder_embeddings": True,
-    "tie_word_embeddings": True,
-}
-_RANGES: Final[Mapping[str, tuple[int, int]]] = {
-    "vocab_size": (4, 1 << 20),
-    "decoder_vocab_size": (4, 1 << 20),
-    "max_position_embeddings": (1, 1 << 16),
-    "d_model": (2, 1 << 13),
-    "encoder_layers": (1, 256),
-    "decoder_layers": (1, 256),
-    "encoder_ffn_dim": (1, 1 << 16),
-    "decoder_ffn_dim": (1, 1 << 16),
-    "encoder_attention_heads": (1, 1 << 10),
-    "decoder_attention_heads": (1, 1 << 10),
 }
 _ACTIVATIONS: Final[Mapping[str, Activation]] = {
     "relu": Activation.RELU,
@@ -113,17 +97,18 @@ class _Fields:
         self.problems: list[str] = []
 
     def get(self, name: str) -> object:
-        value = self.table.get(name)
-        return _DEFAULTS.get(name) if value is None else value
+        if (value := self.table.get(name)) is not None:
+            return value
+        return _SETTINGS[name].default if name in _SETTINGS else _OTHER_DEFAULTS.get(name)
 
     def setting(self, name: str) -> object:
         """Return a setting that has the same meaning here; ``None`` where it is wrong."""
         value, allowed = self.get(name), ""
-        if name in _RANGES:
-            least, most = _RANGES[name]
+        _, default, least, most = _SETTINGS[name]
+        if most:
             if type(value) is not int or not least <= value <= most:
                 allowed = f"a whole number from {least} to {most:,}"
-        elif isinstance(_DEFAULTS[name], bool):
+        elif isinstance(default, bool):
             if not isinstance(value, bool):
                 allowed = "true or false"
         elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
@@ -138,7 +123,7 @@ class _Fields:
             (value,) = value
         if value is None and default != _NO_ID:
             return default
-        if type(value) is not int or not 0 <= value < _RANGES["vocab_size"][1]:
+        if type(value) is not int or not 0 <= value < _SETTINGS["vocab_size"].most:
             self.problems.append(f"{name} = {value!r} must be the id of a piece")
             return _NO_ID
         return value
@@ -150,7 +135,7 @@ def model_config(table: Table, *, unk: int, place: str) -> ModelConfig:
     Args:
         table: the file's contents.
         unk: id of the unknown piece, which only the vocabulary knows.
-        place: how messages call the file.
+        place: name of the file in messages.
 
     Raises:
         IncompatibleModelError: it is no MarianMT model, or transformers itself would not compute what it says; the
@@ -175,7 +160,7 @@ def _settings(fields: _Fields, unk: int) -> Table:
     if fields.get("share_encoder_decoder_embeddings") is True or fields.get("decoder_vocab_size") is None:
         fields.table = fields.table | {"decoder_vocab_size": fields.get("vocab_size")}
     settings: Table = {}
-    for theirs, ours in _NAMES.items():
+    for theirs, (ours, *_) in _SETTINGS.items():
         value = fields.setting(theirs)
         if value is not None and settings.setdefault(ours, value) != value:
             both = f"{theirs.replace('decoder', 'encoder')} = {settings[ours]} and {theirs} = {value}"
@@ -199,7 +184,7 @@ def _settings(fields: _Fields, unk: int) -> Table:
 
 def config_refusals(config: ModelConfig) -> list[Refusal]:
     """Return every reason why ``config.json`` cannot describe a model of this shape."""
-    # A vector of zeros is what the padding piece embeds as, where its row is kept at zero.
+    # The padding piece embeds as a vector of zeros where its row is kept at zero.
     starts_alike = config.decoder_start is DecoderStart.ZERO_VECTOR and config.zero_padding_row
     return [
         Refusal(f"its {name} is {getattr(config, name)}, and MarianMT's is {value}", f"model.{name}={value}")
@@ -214,7 +199,7 @@ def config_table(config: ModelConfig, specials: SpecialIds) -> Table:
         "architectures": ["MarianMTModel"],
         "model_type": "marian",
         "is_encoder_decoder": True,
-        **{theirs: getattr(config, ours) for theirs, ours in _NAMES.items()},
+        **{theirs: getattr(config, setting.ours) for theirs, setting in _SETTINGS.items()},
         "num_hidden_layers": config.num_encoder_layers,
         "activation_function": next(name for name, value in _ACTIVATIONS.items() if value is config.activation),
         **_FIXED,
@@ -229,7 +214,7 @@ def config_table(config: ModelConfig, specials: SpecialIds) -> Table:
 
 
 def generation_table(config: ModelConfig, specials: SpecialIds, translation: TranslationConfig) -> Table:
-    """Return the contents of ``generation_config.json``: the same search, as far as ``generate`` has it."""
+    """Return the contents of ``generation_config.json``: the same search, as far as ``generate`` supports it."""
     never = sorted({specials.pad, specials.bos} - {specials.eos})
     table: Table = {
         "bad_words_ids": [[token] for token in never],
@@ -248,7 +233,7 @@ def generation_table(config: ModelConfig, specials: SpecialIds, translation: Tra
 
 
 def translation_config(generation: Table) -> TranslationConfig:
-    """Take from ``generation_config.json`` what our search has too; the rest is ours."""
+    """Take the settings that our search supports from ``generation_config.json``; the others are our defaults."""
     given: dict[str, object] = {}
     beams, alpha = generation.get("num_beams"), generation.get("length_penalty")
     if type(beams) is int and 1 <= beams <= 64:

@@ -1,4 +1,4 @@
-"""What the tensors of Hugging Face MarianMT are called here and there, and their shapes.
+"""Names of the tensors of Hugging Face MarianMT, there and here, and their shapes.
 
     model.shared.weight [vocab, d_model]                source_embedding.weight     encoder, decoder and output share it
     model.encoder.embed_tokens.weight                   source_embedding.weight     where they do not
@@ -8,7 +8,7 @@
     model.encoder.layers.0.self_attn.q_proj.weight      encoder.layers.0.self_attention.queries.weight
     ...
 
-Linear maps lie the same way round in both. Read ``reading.py`` next.
+Linear maps are [out, in] in both. Read ``reading.py`` next.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["FINAL_LOGITS_BIAS", "POSITION_TABLES", "copies_of_shared", "tensor_n
 FINAL_LOGITS_BIAS: Final = "final_logits_bias"
 
 POSITION_TABLES: Final = ("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight")
-"""Older files hold the computed table of positions; it is compared with the computed one, never used."""
+"""Older files hold the computed table of positions; it is checked and not used."""
 
 _ATTENTION: Final[Mapping[str, str]] = {
     "q_proj": "queries",
@@ -79,7 +79,7 @@ def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def copies_of_shared(config: ModelConfig) -> dict[str, str]:
-    """Return names that a file may hold a second time because its writer did not know of tying, with the first."""
+    """Return tied tensors that some writers store again, with the name of the first."""
     if config.share_embeddings:
         others = ("model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight")
         return dict.fromkeys(others, "model.shared.weight")

@@ -1,7 +1,7 @@
-"""A third opinion where it can be had: the folder as ``transformers`` itself computes it.
+"""A third opinion where ``transformers`` is installed: the folder as it computes it.
 
-``transformers`` is no dependency; where it cannot be imported, conversions are proved without it, and the screen
-says so. Nothing is fetched: the folder's own files are all that is opened. Read ``formats.py`` next.
+``transformers`` is not a dependency; conversions are also proved without it. Nothing is downloaded: only the
+folder's own files are opened. Read ``formats.py`` next.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["TransformersMarian"]
 class TransformersMarian(MarianReference):
     """A MarianMT folder as an engine of the comparison, computed by ``transformers`` in float64.
 
-    Only the pieces' order is read by ``MarianReference``; model and tokenizer are theirs.
+    ``MarianReference`` reads only the order of the pieces; model and tokenizer are theirs.
 
     Raises:
         ConversionError: ``transformers`` cannot open the folder.
@@ -50,7 +50,7 @@ class TransformersMarian(MarianReference):
             except Exception as error:  # of any kind: it is another project's code
                 raise ConversionError(f"{folder}: {self.name} cannot open it: {error}") from error
         self._model = self._model.double().eval()
-        # Where sacremoses is installed it would rewrite punctuation, which no model of ours was trained with.
+        # Where sacremoses is installed it would rewrite punctuation; our models were not trained on that.
         self._tokenizer.punc_normalizer = lambda text: text
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -88,7 +88,7 @@ def _as_theirs(added: Tensor | None) -> Tensor | None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the library's advice and its progress bars off the screen, and it off the network."""
+    """Hide the library's messages and progress bars, and keep it offline."""
     kept = {name: os.environ.get(name) for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_VERBOSITY")}
     os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
     try:

@@ -1,8 +1,8 @@
-"""A Hugging Face MarianMT folder, read as one of our models. No other library has a part in it.
+"""Read a Hugging Face MarianMT folder as one of our models, without ``transformers``.
 
-The folder is a stranger's: links are not followed, JSON has a largest size, the header of the weights is
-compared with ``config.json`` before a tensor is made, SentencePiece files are opened in a process of their own
-first, and nothing is unpickled. Read ``writing.py`` next.
+The folder is a stranger's: links are not followed, the size of JSON is limited, the header of the weights is
+compared with ``config.json`` before a tensor is loaded, SentencePiece files are tried in a child process first, and
+nothing is unpickled. Read ``writing.py`` next.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read_marian(folder: Path) -> ForeignModel:
     """Read a MarianMT folder: configuration, weights, vocabularies, segmenters, search settings.
 
     Raises:
-        BundleError: a file is missing, damaged, too large or a link, or there is only a pickle.
+        BundleError: a file is missing, damaged, too large or a link, or the weights are only there as a pickle.
         IncompatibleModelError: the files are sound but are no MarianMT, or do not fit each other.
     """
     _refuse_pickle(folder)
@@ -54,7 +54,9 @@ def read_marian(folder: Path) -> ForeignModel:
     _verify_vocabularies(folder, config, pieces, target_pieces, is_separate)
     weights = _read_weights(folder / WEIGHTS, config)
     segmenters = [folder / "source.spm", folder / "target.spm"]
-    tokenizer = tokenizer_of(segmenters, [_in_order(pieces), _in_order(target_pieces)], config.specials)
+    tokenizer = tokenizer_of(
+        segmenters, [sorted(ids, key=ids.__getitem__) for ids in (pieces, target_pieces)], config.specials
+    )
     model = model_of(config, weights, place=str(folder / WEIGHTS))
     generation = folder / GENERATION
     has_own = generation.exists() or generation.is_symlink()
@@ -63,7 +65,7 @@ def read_marian(folder: Path) -> ForeignModel:
         tokenizer=tokenizer,
         source_language=_language(words.get("source_lang"), "src"),
         target_language=_language(words.get("target_lang"), "tgt"),
-        # Before there was a file of its own, config.json held the settings of the search.
+        # Before generation_config.json existed, config.json held the settings of the search.
         translation=translation_config(read_table(generation, most=_MAX_SETTINGS_BYTES) if has_own else table),
         notes=_notes(model, table),
     )
@@ -71,31 +73,27 @@ def read_marian(folder: Path) -> ForeignModel:
 
 def _refuse_pickle(folder: Path) -> None:
     if not folder.is_dir():
-        raise BundleError(f"{folder}: is no folder; name the folder with {CONFIG} and {WEIGHTS} in it")
+        raise BundleError(f"{folder}: is not a folder; name the folder with {CONFIG} and {WEIGHTS} in it")
     path = folder / WEIGHTS
     if path.exists() or path.is_symlink():
         return
     if (folder / "pytorch_model.bin").exists():
         raise BundleError(
             f"{folder}: holds pytorch_model.bin and no {WEIGHTS}. A .bin is a pickle, which can run any program when "
-            "it is opened, so it is not. If you trust its maker, write the other form where transformers is "
+            "it is opened, so pellucid does not open it. If you trust its maker, convert it where transformers is "
             "installed: MarianMTModel.from_pretrained(FOLDER).save_pretrained(FOLDER)"
         )
     if (folder / f"{WEIGHTS}.index.json").exists():
-        raise BundleError(f"{folder}: its weights lie in several files; save them in one ({WEIGHTS})")
+        raise BundleError(f"{folder}: its weights are split into several files; save them as one file, {WEIGHTS}")
 
 
 def _pieces(path: Path) -> dict[str, int]:
     return piece_ids(read_table(path), place=str(path))
 
 
-def _in_order(pieces: dict[str, int]) -> list[str]:
-    return sorted(pieces, key=pieces.__getitem__)
-
-
 def _unknown(pieces: dict[str, int], path: Path) -> int:
     if (unk := pieces.get(SPECIAL_PIECES["unk"])) is None:
-        raise IncompatibleModelError(f"{path}: has no piece {SPECIAL_PIECES['unk']!r}, which the format needs")
+        raise IncompatibleModelError(f"{path}: has no piece {SPECIAL_PIECES['unk']!r}, which the format requires")
     return unk
 
 
@@ -159,7 +157,7 @@ def _read_weights(path: Path, config: ModelConfig) -> dict[str, Tensor]:
 
 
 def _verify_computed(path: Path, config: ModelConfig, tensors: dict[str, Tensor], copies: dict[str, str]) -> None:
-    """Compare what a file holds though it need not: copies of tied tables, and the table of positions."""
+    """Check what a file need not hold: copies of tied tables, and tables of positions."""
     problems = [
         f"{name} differs from {first}, which {CONFIG} ties it to"
         for name, first in copies.items()

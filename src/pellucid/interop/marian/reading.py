@@ -1,8 +1,8 @@
-"""A model of Marian's own (.npz with its YAML and vocabularies), read as one of ours.
+"""Read a model in Marian's own format (.npz with its YAML and vocabularies) as one of ours.
 
 The files are a stranger's: the options are read first, then each array's head is compared with them, and only
-then numbers are made. Marian has no padding piece, since its batches mark what is filler; here one is added after
-the others, with a row of zeros and a logit of -100, which no search ever takes. Read ``reference.py``
+then the numbers are read. Marian has no padding piece, since its batches carry masks; one is added after the others,
+with a row of zeros and a logit of -100, which no search chooses. Read ``reference.py``
 next.
 """
 
@@ -34,7 +34,7 @@ from pellucid.weights_file import TensorFacts, tensor_problems, told
 __all__ = ["PADDING_LOGIT", "read_marian_npz"]
 
 PADDING_LOGIT: Final = -100.0
-"""Of the piece that is added: low enough for no share of any probability, and harmless in training."""
+"""Of the added piece: low enough that its probability is 0 in float32, and harmless in training."""
 
 _PAD, _UNK, _EOS = "<pad>", "<unk>", "</s>"
 _MAX_CONFIG_BYTES: Final = 1 << 20
@@ -50,7 +50,7 @@ def read_marian_npz(path: Path) -> ForeignModel:
 
     Raises:
         BundleError: a file is missing, damaged, too large or a link.
-        IncompatibleModelError: a model that cannot be had here, all reasons at once, or files that do not fit.
+        IncompatibleModelError: the model is not supported, with all reasons, or its files do not fit each other.
     """
     files = find_npz_folder(path)
     with open_npz(plain_file(files.weights), most_bytes=_LARGEST_BYTES, most_ratio=_LARGEST_RATIO) as archive:
@@ -71,9 +71,7 @@ def read_marian_npz(path: Path) -> ForeignModel:
 def _options(archive: NpzFile) -> MarianOptions:
     place = f"{archive.path} ({CONFIG_NAME})"
     if CONFIG_NAME not in archive.names:
-        raise BundleError(
-            f"{archive.path}: holds no {CONFIG_NAME!r}, so it is no model of Marian's; name its model .npz"
-        )
+        raise BundleError(f"{archive.path}: holds no {CONFIG_NAME!r}, so it is not a Marian model; name the model .npz")
     raw = archive.small_bytes(CONFIG_NAME, most=_MAX_CONFIG_BYTES).rstrip(b"\0")
     try:
         table = read_settings(raw.decode("utf-8"), place=place)
@@ -99,7 +97,7 @@ def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, i
         problems += [f"{path.name} has no piece {piece!r}" for piece in (_UNK, _EOS) if piece not in own]
     for piece in (_UNK, _EOS, _PAD):
         if source.get(piece) != target.get(piece) and not problems:
-            problems.append(f"{piece!r} has the ids {source.get(piece)} and {target.get(piece)}, and needs one")
+            problems.append(f"{piece!r} has the ids {source.get(piece)} and {target.get(piece)}, and must have one")
     if problems:
         raise IncompatibleModelError(f"{files.weights}: the files do not fit each other: {told(problems)}")
     return source, target
@@ -108,23 +106,19 @@ def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, i
 def _config(files: NpzFolder, options: MarianOptions, tables: tuple[dict[str, int], dict[str, int]]) -> ModelConfig:
     source, target = tables
     added = int(_PAD not in source)
-    pad = _padding_id(source, target)
+    # One id pads both sides: the one after the last piece of the smaller vocabulary.
+    pad = source.get(_PAD, min(len(source), len(target)))
     specials = {"pad": pad, "unk": source[_UNK], "bos": source[_EOS], "eos": source[_EOS]}
     sizes = len(source) + added, len(target) + added
     settings = {"specials": specials, "source_vocab_size": sizes[0], "target_vocab_size": sizes[1]}
     return config_of(options.settings | settings, place=str(files.weights))
 
 
-def _padding_id(source: dict[str, int], target: dict[str, int]) -> int:
-    """Return the one number that pads both sides: after the last piece, of the smaller vocabulary if they differ."""
-    return source.get(_PAD, min(len(source), len(target)))
-
-
 def _weights(archive: NpzFile, config: ModelConfig, options: MarianOptions) -> dict[str, Tensor]:
-    """Return the tensors by our names, in float32, for the pieces that Marian has.
+    """Return the tensors by our names, in float32, without the padding piece.
 
     Raises:
-        IncompatibleModelError: not the tensors of the options.
+        IncompatibleModelError: the file does not hold the tensors that its options describe.
     """
     path = archive.path
     places = tensor_places(config, options)
@@ -150,7 +144,7 @@ def _weights(archive: NpzFile, config: ModelConfig, options: MarianOptions) -> d
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape without its leading axes of length 1, of which Marian writes some."""
+    """Return a shape without its leading axes of length 1; Marian writes some."""
     while len(shape) > 1 and shape[0] == 1:
         shape = shape[1:]
     return shape
@@ -180,7 +174,7 @@ def _in_order(ids: dict[str, int], specials: SpecialIds) -> list[str]:
 
 
 def _translation(decoder: Settings) -> TranslationConfig:
-    """Take from ``decoder.yml`` what our search has too; the rest is ours."""
+    """Take the settings that our search supports from ``decoder.yml``; the others are our defaults."""
     given: dict[str, object] = {}
     beams, alpha = decoder.get("beam-size"), decoder.get("normalize")
     if isinstance(beams, str) and re.fullmatch(r"[1-9][0-9]?", beams) and int(beams) <= 64:
@@ -195,5 +189,5 @@ def _notes(files: NpzFolder) -> tuple[str, ...]:
         f"Marian has no padding piece; one is added ({_PAD}), with a row of zeros and a logit of {PADDING_LOGIT:g}"
     ]
     if (files.weights.parent / "preprocess.sh").exists():
-        notes.append("preprocess.sh is not run: what it does to text before SentencePiece is not done here")
+        notes.append("preprocess.sh is not run, so its changes to text before SentencePiece are missing")
     return tuple(notes)

@@ -1,8 +1,8 @@
 """Read the two kinds of YAML that Marian writes: flat settings, and a vocabulary of one piece a line.
 
-PyYAML cuts the text into events and nothing more, so ``no``, ``~`` and ``1e3`` stay the texts they are and no object
-is made. Of the events only one flat table is taken: names, and for each a text or a list of texts. Aliases, tags,
-deeper tables, a name twice and a second document are refused, each with its line. Read ``options.py`` next.
+PyYAML only cuts the text into events, so ``no``, ``~`` and ``1e3`` stay texts and no object is built. The events must
+form one flat table: names, each with a text or a list of texts. Aliases, tags, deeper tables, repeated names and a
+second document are refused with the number of their line. Read ``options.py`` next.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pellucid.untrusted import parse_json
 __all__ = ["Settings", "read_settings", "read_vocabulary"]
 
 Settings = dict[str, str | list[str]]
-"""What a file of settings holds: texts as they stand there, or lists of them."""
+"""The contents of a file of settings: unchanged texts, or lists of them."""
 
 _MOST_VALUES: Final = 1 << 22
 T = TypeVar("T")
@@ -36,16 +36,16 @@ def read_settings(text: str, *, place: str) -> Settings:
     """Return the settings of ``special:model.yml`` or ``decoder.yml``.
 
     Raises:
-        BundleError: no YAML, no flat table of texts and lists of texts, or a name twice.
+        BundleError: it is not YAML, not a flat table of texts and lists of texts, or repeats a name.
     """
     return _table(text, place, lambda value: value)
 
 
 def read_vocabulary(text: str, *, place: str) -> dict[str, int]:
-    """Return the ids of a vocabulary, by piece; a JSON object does as well.
+    """Return the ids of a vocabulary, by piece, from YAML or JSON.
 
     Raises:
-        BundleError: no table of ids by piece, a piece twice, or ids that are not 0, 1, 2 ... each once.
+        BundleError: it is not a table of ids by piece, repeats a piece, or its ids are not 0, 1, 2 ... each once.
     """
     if not text.lstrip().startswith("{"):
         return piece_ids(_table(text, place, _id), place=place)
@@ -82,10 +82,10 @@ def _entries(text: str, place: str) -> Iterator[_Entry]:
     try:
         yield from _flat(events)
     except yaml.MarkedYAMLError as error:
-        mark = error.context_mark or error.problem_mark  # where the construct begins that goes wrong
+        mark = error.context_mark or error.problem_mark  # where the faulty construct begins
         raise BundleError(f"{place}: line {mark.line + 1}: {error.problem}; is it a file of Marian's?") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: an escape beyond the last code point
-        raise BundleError(f"{place}: is no YAML ({' '.join(str(error).split())[:100]})") from None
+        raise BundleError(f"{place}: is not YAML ({' '.join(str(error).split())[:100]})") from None
 
 
 def _flat(events: Iterator[yaml.Event]) -> Iterator[_Entry]:
@@ -93,7 +93,7 @@ def _flat(events: Iterator[yaml.Event]) -> Iterator[_Entry]:
     event = next(events)
     if isinstance(event, yaml.StreamEndEvent):
         return
-    _need(next(events), yaml.MappingStartEvent, "is no table of names and values")
+    _need(next(events), yaml.MappingStartEvent, "is not a table of names and values")
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         name, line = _text(event), event.start_mark.line + 1
         event = next(events)
@@ -111,7 +111,7 @@ def _flat(events: Iterator[yaml.Event]) -> Iterator[_Entry]:
 
 
 def _text(event: yaml.Event) -> str:
-    _need(event, yaml.ScalarEvent, "is no text: only a flat table of texts and lists of texts is read")
+    _need(event, yaml.ScalarEvent, "is not a text; only flat tables of texts and lists of texts are supported")
     _refuse_anchor(event)
     return str(event.value).translate(_OUTWARD)
 

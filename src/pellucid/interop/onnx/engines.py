@@ -1,8 +1,8 @@
-"""Who is asked whether an ONNX folder is the same model: onnx's own evaluator, and onnxruntime as it will be used.
+"""Run an ONNX folder for the comparison: by onnx's own evaluator, and by onnxruntime as in later use.
 
     onnx's evaluator   the definition of every operator in NumPy, in float64: one sentence alone, the whole target in
-                       one pass. Rounding cannot hide a mistake there.
-    onnxruntime        in float32, padded beside a longer sentence, step by step with a past: as a search does it.
+                       one pass. Rounding hides no mistake there.
+    onnxruntime        in float32, padded beside a longer sentence, step by step with a past, as in a search.
 
 Read ``formats.py`` next.
 """
@@ -38,8 +38,8 @@ class OnnxEvaluator(TokenizerEngine):
     """The graphs as onnx itself defines them, in float64.
 
     Raises:
-        ConversionError: a graph cannot be computed, or knows fewer positions than the model; sentences of a
-            comparison are short, and would not tell.
+        ConversionError: a graph cannot be computed, or has fewer positions than the model; the sentences of
+            a comparison are too short to show that.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -72,7 +72,7 @@ class OnnxRuntime(TokenizerEngine):
         super().__init__(opened.tokenizer, name=f"onnxruntime {onnxruntime.__version__}")
 
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
-        """Return the log-probabilities along a forced target: padded beside a longer sentence, step by step."""
+        """Return the log-probabilities along a forced target: beside a longer sentence and so padded, step by step."""
         stepper = self.stepper()
         longer = [*[source_ids[0]] * _PIECES_LONGER, *source_ids][: stepper.max_length]
         stepper.start([source_ids, longer])
@@ -103,7 +103,7 @@ def _refuse_short_tables(folder: OnnxFolder) -> None:
         graph = onnx.load(folder.folder / f"{name}.onnx", load_external_data=False).graph
         tables = [list(tensor.dims) for tensor in graph.initializer if tensor.name.endswith(".positions")]
         if tables != [expected]:
-            raise ConversionError(f"{name}.onnx: has tables of positions of {tables}; one of {expected} is needed")
+            raise ConversionError(f"{name}.onnx: has tables of positions of {tables}; it must have one of {expected}")
 
 
 def _evaluate(evaluator: ReferenceEvaluator, outputs: Sequence[str], inputs: Arrays) -> Sequence[NDArray[np.generic]]:

@@ -5,9 +5,9 @@
               → log_probabilities, and each layer's self_attention.keys, .values: the past of the next step
 
 One decoder serves the first step (a past of no positions), each further step (one new position), and a whole
-target at once: a graph for the first step alone would be one more to prove, and compute nothing else. Rows are
-hypotheses; ``rows / sentences`` that follow each other look at one sentence, so a beam shares its keys and values.
-Values are called as the sites of a trace (``model/__init__.py``) and have their shapes. Read ``writing.py``
+target at once, so there is no second decoder graph to prove. Rows are hypotheses; each ``rows / sentences`` of them
+in a row belong to one sentence, so a beam shares its keys and values. Values have the names and shapes of the sites
+of a trace (``model/__init__.py``). Read ``writing.py``
 next.
 """
 
@@ -33,12 +33,12 @@ _LOWEST: Final = float(np.finfo(np.float32).min)
 
 
 def cross_names(layers: int) -> list[str]:
-    """Return the names of what the decoder layers keep of the source, keys before values."""
+    """Return the names of the keys and values that the decoder layers keep of the source, keys first."""
     return [f"decoder.{layer}.cross_attention.{name}" for layer in range(layers) for name in ("keys", "values")]
 
 
 def past_names(layers: int) -> list[str]:
-    """Return the names by which the decoder is given keys and values of the positions before."""
+    """Return the names of the decoder's inputs for keys and values of earlier positions."""
     return [f"decoder.{layer}.self_attention.past_{name}" for layer in range(layers) for name in ("keys", "values")]
 
 
@@ -97,7 +97,7 @@ def decoder_graph(config: ModelConfig, weights: Weights, file: WeightsFile) -> G
 
 
 class _Parts:
-    """What both graphs are made of. Methods take and return names of values; ``at`` is the site of a part."""
+    """The parts of both graphs. Methods take and return names of values; ``at`` is the site of a part."""
 
     def __init__(self, graph: Graph, config: ModelConfig, weights: Weights) -> None:
         self.graph = graph
@@ -260,6 +260,6 @@ class _AskingTogether:
 
 
 def _module(at: str) -> str:
-    """Return where the weights of a site are, by our names: those of a layer lie under ``layers``."""
+    """Return the module of a site's weights, by our names: those of a layer are under ``layers``."""
     stack, rest = at.split(".", 1)
     return f"{stack}.layers.{rest}"

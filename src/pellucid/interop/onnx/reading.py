@@ -1,8 +1,8 @@
-"""An ONNX folder that ``writing.py`` wrote, opened again: checked, then run by onnxruntime.
+"""Open an ONNX folder that ``writing.py`` wrote: check it, then run it with onnxruntime.
 
-``model.json`` is read first; every file must be there with the SHA-256 that it gives, and the graphs must take and
-give what it says. The graphs themselves are opened by onnxruntime, in memory, so that a graph cannot point at
-another file of this machine. Read ``stepper.py`` next.
+``model.json`` is read first; every file must exist with the SHA-256 that it gives, and the graphs must have the inputs
+and outputs that it implies. onnxruntime opens the graphs in memory, so that a graph cannot refer to another file of
+this machine. Read ``stepper.py`` next.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class OnnxDescription(FolderDescription):
     opset: int
     ir_version: int
     start_id: int
-    """What the decoder is fed before its first piece; -1 is a vector of zeros."""
+    """The decoder's first input; -1 is a vector of zeros."""
 
 
 @dataclass(frozen=True)
 class OnnxFolder:
-    """A folder whose files are whole and fit each other."""
+    """A folder whose files are sound and fit each other."""
 
     folder: Path
     description: OnnxDescription
@@ -90,7 +90,7 @@ def is_onnx_folder(path: Path) -> bool:
 
 
 def read_onnx(folder: Path) -> OnnxFolder:
-    """Read a folder and check all of it, apart from what is inside the graphs.
+    """Read a folder and check all of it except the contents of the graphs.
 
     Raises:
         BundleError: a file is missing, damaged, a link, or of a newer format.
@@ -105,7 +105,7 @@ def read_onnx(folder: Path) -> OnnxFolder:
 
 
 def read_onnx_description(folder: Path) -> OnnxDescription:
-    """Read what a folder says of itself, and nothing else of it.
+    """Read ``model.json`` alone.
 
     Raises:
         BundleError: ``model.json`` is missing, damaged, or of a newer format.
@@ -124,7 +124,7 @@ def _session(folder: OnnxFolder, name: str, weights: bytes, threads: int) -> Run
     try:
         options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
         session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # of any kind: it is another project's code
+    except Exception as error:  # of any kind, since it is another project's code
         raise BundleError(f"{path}: onnxruntime cannot open it: {str(error)[:300]}") from error
     layers = folder.description.model.num_decoder_layers
     expected = {
@@ -137,7 +137,7 @@ def _session(folder: OnnxFolder, name: str, weights: bytes, threads: int) -> Run
     found = ({node.name for node in session.get_inputs()}, {node.name for node in session.get_outputs()})
     if found != expected:
         odd = sorted((found[0] ^ expected[0]) | (found[1] ^ expected[1]))
-        raise BundleError(f"{path}: takes and gives other values than {DESCRIPTION} says: {', '.join(odd[:5])}")
+        raise BundleError(f"{path}: has other inputs or outputs than {DESCRIPTION} implies: {', '.join(odd[:5])}")
     return partial(_run, session)
 
 

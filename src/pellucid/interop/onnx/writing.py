@@ -1,9 +1,9 @@
-"""One of our models, written as an ONNX folder: complete, every number once.
+"""Write one of our models as a complete ONNX folder that stores every number once.
 
     encoder.onnx, decoder.onnx   the graphs; they point into the weights
     weights.bin                  all numbers, float32, little-endian
     tokenizer/                   the pieces and their ids, as in a model folder
-    model.json                   what the model is: configuration, first id, languages, SHA-256 of every file
+    model.json                   configuration, first id, languages, SHA-256 of every file
 
 Read ``reading.py`` next.
 """
@@ -25,10 +25,10 @@ __all__ = ["write_onnx"]
 
 
 def write_onnx(bundle: Bundle, folder: Path) -> tuple[str, ...]:
-    """Write the files into a folder that exists; return what a person should know.
+    """Write the files into an existing folder; return notes for the user.
 
     Raises:
-        ConfigError: ``onnx`` or ``onnxruntime``, which proves it, is not installed.
+        ConfigError: ``onnx``, or ``onnxruntime`` for the proof, is not installed.
         ConversionError: ``onnx.checker`` finds a fault in a graph.
     """
     refuse_without("onnx", "onnxruntime", extra="onnx")

@@ -1,4 +1,4 @@
-"""Read files that somebody else made: plain files only, of a sensible size, JSON that is a table.
+"""Read a stranger's files: plain files only, of limited size, and JSON of the expected shape.
 
 Read ``huggingface/config.py`` next.
 """
@@ -14,7 +14,7 @@ from pellucid.untrusted import TooLargeError, parse_json, plain_file, read_at_mo
 __all__ = ["MAX_JSON_BYTES", "Table", "read_bytes", "read_pieces", "read_table", "without_doubles"]
 
 MAX_JSON_BYTES: Final = 64 << 20
-"""A vocabulary of a million pieces fits in it."""
+"""Enough for a vocabulary of a million pieces."""
 
 _MOST_VALUES: Final = 1 << 22
 
@@ -25,7 +25,7 @@ def read_bytes(path: Path, *, most: int) -> bytes:
     """Return a file's contents.
 
     Raises:
-        BundleError: no plain file, more than ``most`` bytes, or unreadable.
+        BundleError: it is not a plain file, has more than ``most`` bytes, or cannot be read.
     """
     try:
         return read_at_most(plain_file(path), most)
@@ -39,7 +39,7 @@ def read_pieces(path: Path) -> tuple[str, ...]:
     """Return the list of pieces that a JSON file holds.
 
     Raises:
-        BundleError: as ``read_bytes``, or it is not JSON in UTF-8, or no list of different texts.
+        BundleError: as ``read_bytes``, or it is not JSON in UTF-8, or not a list of different texts.
     """
     pieces = _read_json(path, most=MAX_JSON_BYTES)
     if not isinstance(pieces, list) or not pieces or not all(isinstance(piece, str) for piece in pieces):
@@ -53,7 +53,7 @@ def read_table(path: Path, *, most: int = MAX_JSON_BYTES) -> Table:
     """Return the object that a JSON file holds.
 
     Raises:
-        BundleError: as ``read_bytes``, or it is not JSON in UTF-8, or no object.
+        BundleError: as ``read_bytes``, or it is not JSON in UTF-8, or not an object.
     """
     table = _read_json(path, most=most)
     if not isinstance(table, dict):

@@ -1,11 +1,11 @@
-"""Is the copy the same model? Two engines, the same sentences: pieces, log-probabilities, translations.
+"""Is the copy the same model? Compare pieces, log-probabilities and translations of two engines.
 
 Both sides are computed in float64 where the engine can, so that rounding cannot hide a small mistake: equality of
-the greedy words proves little (a wrong epsilon or a wrong table of positions can leave them as they were),
-log-probabilities of the whole vocabulary along forced outputs prove much. An engine that computes in float32 has
-rounding of its own: a log-probability of -25 of a trained model is off by up to 2e-5 in our own float32 too. There
-the difference of improbable pieces counts as a share of the log-probability. The two engines may number their
-pieces differently; they are compared by their spelling. Read ``formats.py`` next.
+the greedy words proves little (they can survive a wrong epsilon or a wrong table of positions), equality of the
+log-probabilities of the whole vocabulary along forced outputs proves much. An engine that computes in float32 rounds:
+a log-probability of -25 of a trained model is off by up to 2e-5 in our own float32 too. There the difference of
+improbable pieces counts as a share of the log-probability. The two engines may number their pieces differently, so
+pieces are compared by their spelling. Read ``formats.py`` next.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 TOLERANCE: Final = 1e-5
-"""Largest difference of two log-probabilities that passes for rounding."""
+"""Largest difference of two log-probabilities that counts as rounding."""
 
 _SEARCHED: Final = 12
 _LONGEST_SEARCHED: Final = 24
@@ -54,12 +54,12 @@ _SEARCHES_PER_TIE: Final = 10
 
 @dataclass(frozen=True)
 class Bounds:
-    """What two engines may differ by and still be the same model."""
+    """How much two engines may differ and still be the same model."""
 
     tolerance: float = TOLERANCE
     """Largest difference of two log-probabilities."""
     same_words: bool = True
-    """Whether every search must find the same words; where a format rounds, they are counted, no more."""
+    """Whether every search must find the same words; where a format rounds, equal outputs are only counted."""
 
 
 EXACT: Final = Bounds()
@@ -67,14 +67,14 @@ EXACT: Final = Bounds()
 
 
 class Engine(Protocol):
-    """A model with its tokenizer, whatever computes it. Ids are the engine's own, with the end of sentence.
+    """A model with its tokenizer, whatever computes it. Ids are the engine's, and include the end of sentence.
 
-    An engine that computes in float32 says so by an attribute ``is_single_precision`` that is True.
+    An engine that computes in float32 has an attribute ``is_single_precision``, True.
     """
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Its name in the report."""
 
     @property
     def source_pieces(self) -> Sequence[str]:
@@ -92,7 +92,7 @@ class Engine(Protocol):
         """Cut source texts; the end of sentence comes last."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Join target ids, no specials among them, to text."""
+        """Join target ids to text; there are no special pieces among them."""
 
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
         """Return the log-probabilities of each next piece along a forced target, [target, vocab]."""
@@ -103,17 +103,17 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Searcher(Protocol):
-    """An engine with a search of its own, which its users will use."""
+    """An engine whose users search with its own code."""
 
     def search(
         self, source_ids: Sequence[Sequence[int]], *, beam_size: int, longest: int, never: Sequence[int]
     ) -> list[list[int]]:
-        """Return the best output of each source, without its end; no piece of ``never`` comes."""
+        """Return the best output of each source, without its end; ``never`` lists pieces that are forbidden."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two engines to compare, made when their turn comes, and what they may differ by."""
+    """Two engines to compare, each built when it is needed, and the bounds."""
 
     ours: Callable[[], Engine]
     theirs: Callable[[], Engine]
@@ -213,7 +213,7 @@ def compare(
     bounds: Bounds = EXACT,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Verdict:
-    """Compare two engines on sample sentences; ``progress`` is told how many are done."""
+    """Compare two engines on sample sentences; ``progress`` gets the number of compared sentences."""
     problems = [
         f"the {side} vocabularies differ: {len(own):,} and {len(other):,} pieces, for example {example!r}"
         for side, own, other in (
@@ -223,7 +223,7 @@ def compare(
         if (example := min(set(own) ^ set(other), default=None)) is not None or len(own) != len(other)
     ]
     if ours.target_pieces[ours.eos_id] != theirs.target_pieces[theirs.eos_id]:
-        problems.append("another piece ends a sentence")
+        problems.append("different pieces end a sentence")
     if problems:
         return _incomparable(ours, theirs, problems)
     texts = [sample.text for sample in samples]
@@ -262,7 +262,7 @@ def _compare_numbers(
             difference = float((differences / left.abs().clamp(min=1) if is_single else differences).max())
             largest = max(largest, difference if difference == difference else float("inf"))
             positions += len(ids)
-            # Specials and bytes are spelt <...>, tags >>...<<; every tool shows those in a way of its own.
+            # Specials and bytes are spelt <...>, tags >>...<<; each tool shows those differently.
             spelt = [i for i in ids if not ours.target_pieces[i].startswith(("<", ">>"))]
             texts = ours.decode(spelt), theirs.decode(order[spelt].tolist())
             if texts[0] != texts[1]:

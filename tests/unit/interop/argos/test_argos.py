@@ -90,7 +90,7 @@ def test_the_same_model_makes_the_same_bytes(model: Path, package: Path, tmp_pat
     assert (tmp_path / "again.argosmodel").read_bytes() == package.read_bytes()
     outcome = export_model(model, package, format="argos", verify_only=True, threads=1)
     assert all(comparison.is_equal for comparison in outcome.verdicts)
-    assert "texts the same" in outcome.verdicts[0].theirs
+    assert "texts are equal" in outcome.verdicts[0].theirs
 
 
 def test_every_reason_is_told_at_once(tokenizers: dict[str, Tokenizer], tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def point_elsewhere(folder: Path) -> None:
         (damage_weights, "weights.bin: does not have the SHA-256"),
         (link_weights, "is a symbolic link"),
         (cut_graph, "onnxruntime cannot open it"),
-        (swap_graphs, "takes and gives other values"),
+        (swap_graphs, "has other inputs or outputs"),
         (point_elsewhere, "onnxruntime cannot open it"),
         (lambda folder: (folder / "tokenizer" / "tokenizer.json").unlink(), "is missing"),
         (lambda folder: describe(folder, format_version=2), "is newer than this pellucid reads"),
