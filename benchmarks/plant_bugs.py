@@ -1,11 +1,11 @@
-"""Plant bugs of the usual kinds, one at a time, and report which test catches each.
+"""Plant typical bugs, one at a time, and report which test catches each.
 
     .venv/bin/python benchmarks/plant_bugs.py [NAME ...]
 
-The bugs are in ``planted_bugs.toml``: a file, the text in it, the wrong text, and the tests that must
-notice. The repository is copied to a temporary folder; nothing here is changed. Before any bug is
-planted the same tests must pass. The status is 1 if a bug gets through, or if the text that it
-replaces is no longer there, so that the list cannot rot.
+``planted_bugs.toml`` lists the bugs: a file, a text in it, the wrong text, and the tests that must fail.
+The bugs are planted in a copy of the repository in a temporary folder. Before any bug is planted, the same
+tests must pass. The exit status is 1 if no test catches a bug, or if the text that it replaces no longer
+exists, so that the list stays up to date.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NOT_COPIED = shutil.ignore_patterns(
 
 @dataclass(frozen=True)
 class Bug:
-    """A change that no test suite of a translator may let through."""
+    """A change that the tests of a translator must catch."""
 
     name: str
     file: str
@@ -50,16 +50,16 @@ def read_bugs(path: Path = LIST) -> tuple[Bug, ...]:
 
 
 def place_is_unique(bug: Bug, root: Path = ROOT) -> bool:
-    """Say whether the text to replace stands in its file exactly once, and the wrong text differs."""
+    """Return whether the text to replace occurs exactly once in its file, and the wrong text differs."""
     text = (root / bug.file).read_text(encoding="utf-8") if (root / bug.file).is_file() else ""
     return text.count(bug.old) == 1 and bug.old != bug.new
 
 
 def run_tests(root: Path, tests: Sequence[str], *, seconds: int = SECONDS_PER_BUG) -> tuple[str, str]:
-    """Run tests of a copy; return ``passed``, ``failed`` or ``broken``, and the test that failed or what went wrong."""
+    """Run tests of a copy; return ``passed``, ``failed`` or ``broken``, and the failed test or the error."""
     environment = os.environ | {
         "PYTHONPATH": str(root / "src"),
-        "PYTHONDONTWRITEBYTECODE": "1",  # a restored file of the same size and second would meet old bytecode
+        "PYTHONDONTWRITEBYTECODE": "1",  # a restored file with the same size and time would use the old bytecode
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", *tests]
@@ -68,14 +68,14 @@ def run_tests(root: Path, tests: Sequence[str], *, seconds: int = SECONDS_PER_BU
             command, cwd=root, env=environment, capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        return "broken", f"no end after {seconds} s"
+        return "broken", f"timed out after {seconds} s"
     outcome = {0: "passed", 1: "failed"}.get(done.returncode, "broken")
     first = re.search(r"^(?:FAILED|ERROR) (.*?)(?: - .*)?$", done.stdout, flags=re.M)
     return outcome, first[1] if first else (done.stdout + done.stderr).strip()[-300:]
 
 
 def plant(bug: Bug, root: Path) -> tuple[str, str]:
-    """Plant one bug in a copy, run its tests, and take it out again."""
+    """Plant one bug in a copy, run its tests, and restore the file."""
     path = root / bug.file
     original = path.read_text(encoding="utf-8")
     path.write_text(original.replace(bug.old, bug.new), encoding="utf-8")
@@ -86,19 +86,19 @@ def plant(bug: Bug, root: Path) -> tuple[str, str]:
 
 
 def check_copy(root: Path, bugs: Sequence[Bug]) -> str:
-    """Return why a copy is not fit to plant bugs in; empty when it is."""
+    """Return why bugs cannot be planted in a copy, or an empty string."""
     code = "import pellucid; print(pellucid.__file__)"
     environment = os.environ | {"PYTHONPATH": str(root / "src")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     if not done.stdout.startswith(str(root)):
-        return f"the copy is not what is imported: {done.stdout}{done.stderr}"
+        return f"Python does not import the copy: {done.stdout}{done.stderr}"
     every_test = sorted({test for bug in bugs for test in bug.tests})
     outcome, what = run_tests(root, every_test, seconds=SECONDS_FOR_ALL_TESTS)
     return "" if outcome == "passed" else f"the tests fail before any bug is planted: {what}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Plant the bugs that are named, or all; return the exit status."""
+    """Plant the named bugs, or all; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("names", nargs="*", metavar="NAME")
     names = parser.parse_args(arguments).names
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no such bug: {', '.join(sorted(unknown))}; the names are in {LIST.name}")
         return 1
     if lost := [bug.name for bug in bugs if not place_is_unique(bug)]:
-        print(f"the text to replace does not stand in its file exactly once: {', '.join(lost)}; mend {LIST.name}")
+        print(f"the text to replace does not occur exactly once in its file: {', '.join(lost)}; correct {LIST.name}")
         return 1
     started = time.monotonic()
     missed = 0
