@@ -1,9 +1,9 @@
-"""Measure the native engine alone: random weights of a preset's shape, sentences and translations of a given length.
+"""Measure the native engine alone, with random weights of a preset and sentences of a fixed length.
 
     python benchmarks/native_speed.py --preset small --vocab 8000
 
-Every search ends at the wanted length, so the number of tokens is known. The figures are processor time of one
-thread, the least of three rounds, so that other work on the machine counts little.
+Every search ends at the fixed length, so the number of tokens is known. The figures are the processor time of one
+thread, the minimum of three rounds, so that other work on the machine has little effect.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pellucid.translation.engines.native.weights import weights_of
 
 ROUNDS = 3
 SENTENCES = {1: 400, 5: 150}
-"""In a bulk measurement, by beam size."""
+"""The sentences of a bulk measurement, by beam size."""
 
 
 def workers_of(preset: str, vocab_size: int, folder: Path, *, is_int8: bool) -> Workers:

@@ -1,11 +1,11 @@
-"""Plant bugs of the usual kinds, one at a time, and report which test catches each.
+"""Plant typical bugs, one at a time, and report which test catches each.
 
     .venv/bin/python benchmarks/plant_bugs.py [NAME ...]
 
-The bugs are in ``planted_bugs.toml``: a file, the text in it, the wrong text, and the tests that must
-notice. The repository is copied to a temporary folder; nothing here is changed. Before any bug is
-planted the same tests must pass. The status is 1 if a bug gets through, or if the text that it
-replaces is no longer there, so that the list cannot rot.
+``planted_bugs.toml`` lists the bugs: a file, a text in it, the wrong text, and the tests that must fail.
+The bugs are planted in a copy of the repository in a temporary folder. Before any bug is planted, the same
+tests must pass. The exit status is 1 if no test catches a bug, or if the text that it replaces no longer
+exists, so that the list stays up to date.
 
 This process imports torch and the other libraries once, but nothing of pellucid. It forks a child for every
 bug, and the child imports the copy and runs the tests.
@@ -50,7 +50,7 @@ NOT_COPIED = shutil.ignore_patterns(
 
 @dataclass(frozen=True)
 class Bug:
-    """A change that no test suite of a translator may let through."""
+    """A change that the tests of a translator must catch."""
 
     name: str
     file: str
@@ -66,7 +66,7 @@ def read_bugs(path: Path = LIST) -> tuple[Bug, ...]:
 
 
 def place_is_unique(bug: Bug, root: Path = ROOT) -> bool:
-    """Say whether the text to replace stands in its file exactly once, and the wrong text differs."""
+    """Return whether the text to replace occurs exactly once in its file, and the wrong text differs."""
     text = (root / bug.file).read_text(encoding="utf-8") if (root / bug.file).is_file() else ""
     return text.count(bug.old) == 1 and bug.old != bug.new
 
@@ -125,7 +125,7 @@ def _run_pytest(root: Path, tests: Sequence[str], output: int) -> NoReturn:
 
 
 def plant(bug: Bug, root: Path) -> tuple[str, str]:
-    """Plant one bug in a copy, run its tests, and take it out again."""
+    """Plant one bug in a copy, run its tests, and restore the file."""
     path = root / bug.file
     original = path.read_text(encoding="utf-8")
     path.write_text(original.replace(bug.old, bug.new), encoding="utf-8")
@@ -143,7 +143,7 @@ def check_copy(root: Path, bugs: Sequence[Bug]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Plant the bugs that are named, or all; return the exit status."""
+    """Plant the named bugs, or all; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("names", nargs="*", metavar="NAME")
     names = parser.parse_args(arguments).names
@@ -152,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no such bug: {', '.join(sorted(unknown))}; the names are in {LIST.name}")
         return 1
     if lost := [bug.name for bug in bugs if not place_is_unique(bug)]:
-        print(f"the text to replace does not stand in its file exactly once: {', '.join(lost)}; mend {LIST.name}")
+        print(f"the text to replace does not occur exactly once in its file: {', '.join(lost)}; correct {LIST.name}")
         return 1
     started = time.monotonic()
     missed = 0
