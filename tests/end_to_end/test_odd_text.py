@@ -96,7 +96,7 @@ def test_a_model_of_two_targets_is_trained_and_asked_by_its_tags(command: Comman
     assert "unknown_tag 1" in said.err
     refused = command("train", "--init-from", "run", "--output", "other", *settings(*more, 'data.tag=">>2{tgt}<<"'))
     assert refused.status == 1
-    assert ">>2fra<<, >>2deu<< is no tag of the model to start from" in refused.err
+    assert ">>2fra<<, >>2deu<< is not a tag of the model to start from" in refused.err
 
 
 @pytest.mark.parametrize(

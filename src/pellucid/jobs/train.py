@@ -32,7 +32,7 @@ from pellucid.jobs.run_folder import mend_model, recorded_facts, refuse_links_in
 from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
-from pellucid.signals import raising_on_sigterm
+from pellucid.signals import RaiseOnSigterm
 from pellucid.text.corpus import SentencePair
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
@@ -100,7 +100,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
             model is not the one to start from.
         StoppedError: stopped early; nothing is lost, and the same call continues.
     """
-    with raising_on_sigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
+    with RaiseOnSigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
         return _train(recipe, output, init_from=init_from, reporter=reporter)
 
 
@@ -122,7 +122,7 @@ def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: Jo
         reporter.message(runtime.to_text())
         for line in languages:
             reporter.message(line)
-        with raising_on_sigterm(lambda: StoppedError(_STOPPED_PREPARING)):
+        with RaiseOnSigterm(lambda: StoppedError(_STOPPED_PREPARING)):
             data = _prepare(recipe, output, runtime=runtime, initial=initial, reporter=reporter, ranks=ranks)
         torch.manual_seed(training.seed)
         model = build_model(recipe, data.tokenizer, initial=initial).to(runtime.torch_device())
