@@ -105,7 +105,7 @@ def test_a_model_of_two_targets_is_trained_and_asked_by_its_tags(command: Comman
         (('data.tag="fra"',), "'fra' cannot be a tag"),
         (('data.tag=">>{target}<<"',), "cannot be a tag"),
         (('data.tag=">> {tgt} <<"',), "cannot be a tag"),
-        (('data.tag=">>{tgt}<<"',), "no code is given"),
+        (('data.tag=">>{tgt}<<"',), "needs the target language of fra"),
     ],
 )
 def test_a_tag_that_cannot_be_is_refused(more: tuple[str, ...], words: str, command: Command, tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ SENTENCES: dict[str, tuple[dict[str, bytes], tuple[str, ...], tuple[str, ...]]] 
     "a name that lies": (
         {"s.xz": lines(0), "t": lines(1)},
         ("--train-src", "s.xz", "--train-tgt", "t"),
-        ("not xz data",),
+        ("does not contain xz data",),
     ),
 }
 

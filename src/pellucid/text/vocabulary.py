@@ -84,13 +84,6 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.pieces)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Vocabulary):
-            return NotImplemented
-        return (self.pieces, self.specials, self.tags) == (other.pieces, other.specials, other.tags)
-
-    __hash__ = None  # type: ignore[assignment]
-
     def piece(self, index: int) -> str:
         """Return the piece of an id.
 
