@@ -127,7 +127,7 @@ def test_a_bad_line_is_failed_and_its_place_is_told(command: Command, tiny_model
         (("--output", "."), ".: is a folder"),
         (("--chunk-lines", "0"), "--chunk-lines 0"),
         (("--set", "beam_size="), "has no value"),
-        (("--set", 'banned_tokens=[""]'), "banned_tokens holds an empty text"),
+        (("--set", 'banned_tokens=[""]'), "banned_tokens contains an empty text"),
         (("--set", "beam_size=" + "9" * 5000), "the value cannot be read"),
         (("--set", "beam_size=0x" + "9" * 5000), "thousands of digits"),
         (("--set", "beam_size=" + "[" * 5000), "--set beam_size"),

@@ -57,7 +57,7 @@ def test_bombs_in_recipes_models_and_settings_are_told_shortly(name: str, tmp_pa
     (tmp_path / "model.toml").write_text(BOMBS[name])
     tracemalloc.start()
     try:
-        with pytest.raises(ConfigError, match=r"cannot be read as TOML: .*; no setting is so large or so deep") as one:
+        with pytest.raises(ConfigError, match=r"cannot be read as TOML: .*; no valid setting is so large") as one:
             load_recipe(tmp_path / "model.toml")
         with pytest.raises(BundleError, match=r"model\.toml: cannot be read as TOML") as two:
             read_description(tmp_path)

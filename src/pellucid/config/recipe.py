@@ -1,7 +1,6 @@
-"""A whole recipe: sections put together, read from TOML, changed by ``--set``, written back resolved.
+"""A whole recipe: combine the sections, read them from TOML, apply ``--set``, and write them with all defaults.
 
-Every problem is reported at once, with the place and, for a misspelt name, the nearest right one.
-This package is the only home of defaults. It imports neither torch nor any other room.
+All problems are reported at once, each with its place and, for a misspelt name, the most similar valid one.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 class Recipe(Section):
-    """Everything that decides a training run. ``preset`` fills in what ``model`` leaves open."""
+    """Everything that decides a training run. ``preset`` gives the settings that ``model`` does not set."""
 
     preset: Literal["tiny", "small", "base", "big"] = "base"
     """Sizes and dropout: ``tiny`` and ``small`` for a laptop, ``base`` and ``big`` are the paper's, table 3."""
     data: DataConfig = DataConfig()
-    """Where the text comes from."""
+    """The text."""
     tokenizer: TokenizerConfig = TokenizerConfig()
     """How text is cut into pieces."""
     model: ModelConfig = ModelConfig()
     """The shape of the model."""
     training: TrainingConfig = TrainingConfig()
-    """How it is trained."""
+    """How the model is trained."""
     translation: TranslationConfig = TranslationConfig()
-    """How it searches; the settings that the trained model uses unless a call has others."""
+    """How the trained model searches by default."""
     description: str = ""
-    """A line for the model's card."""
+    """A line for the model card."""
 
     @model_validator(mode="before")
     @classmethod
@@ -86,7 +85,7 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     """Read a recipe file and apply ``key=value`` settings on top.
 
     Raises:
-        ConfigError: the file is missing, is no TOML, or any value in it is wrong; all problems at once.
+        ConfigError: the file is missing, is not TOML, or has wrong values; the message has all problems.
     """
     try:
         table = read_toml(path)
@@ -100,11 +99,11 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
 
 
 def read_toml(path: Path) -> Table:
-    """Return the tables of a TOML file that anybody may have made.
+    """Return the tables of an untrusted TOML file.
 
     Raises:
-        ConfigError: it is no UTF-8, no TOML, or larger or deeper than any file of ours; the message names it.
-        OSError: it cannot be read.
+        ConfigError: the file is not UTF-8 or TOML, or exceeds a limit of size or depth.
+        OSError: the file cannot be read.
     """
     try:
         return parse_toml(read_at_most(path, MAX_TOML_BYTES).decode("utf-8"))
@@ -112,9 +111,9 @@ def read_toml(path: Path) -> Table:
         raise ConfigError(f"{path}: is not valid UTF-8 (byte {error.start}); save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {str(error)[:200]}") from None
-    except (ValueError, RecursionError) as error:  # beyond the limits, or a number of 5,000 digits
+    except (ValueError, RecursionError) as error:  # over a limit, or a number of 5,000 digits
         raise ConfigError(
-            f"{path}: cannot be read as TOML: {str(error)[:200]}; no setting is so large or so deep"
+            f"{path}: cannot be read as TOML: {str(error)[:200]}; no valid setting is so large or deep"
         ) from None
 
 
@@ -122,7 +121,7 @@ def recipe_from(table: Mapping[str, object], settings: Sequence[str] = (), *, pl
     """Build a recipe from nested tables and ``key=value`` settings.
 
     Raises:
-        ConfigError: anything is wrong; the message has a line per problem, each naming ``place``.
+        ConfigError: a setting is wrong; the message has a line for each problem, with ``place``.
     """
     merged: Table = _merge({}, table)
     for keys, value in parse_settings(settings):
@@ -137,7 +136,7 @@ def validated(kind: type[Record], table: Mapping[str, object], *, place: str) ->
     """Check a table against a record type and turn every problem into one ``ConfigError``.
 
     Raises:
-        ConfigError: a line per problem: place, key, value, what is allowed; the first ones of very many.
+        ConfigError: a value is wrong; the message has a line for each of the first problems.
     """
     try:
         return kind.model_validate(table)
@@ -147,7 +146,7 @@ def validated(kind: type[Record], table: Mapping[str, object], *, place: str) ->
 
 
 def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], object]]:
-    """Read ``section.key=value`` settings; a value is TOML, and bare words are strings.
+    """Read ``section.key=value`` settings; a value is TOML or a string without quotes.
 
     Raises:
         ConfigError: a setting has no ``=`` or no key, or its value is too large or too deep for TOML.
@@ -160,7 +159,7 @@ def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], objec
             raise ConfigError(f"--set {shown(setting)} is not of the form section.key=value, as in training.seed=7")
         if len(keys) > MAX_TOML_DEPTH:
             raise ConfigError(
-                f"--set {shown(key)}: a setting has at most {MAX_TOML_DEPTH} parts, and this {len(keys):,}"
+                f"--set {shown(key)}: has {len(keys):,} parts between dots, and the limit is {MAX_TOML_DEPTH}"
             )
         try:
             table = parse_toml(f"value = {text}")
@@ -170,13 +169,13 @@ def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], objec
             raise ConfigError(
                 f"--set {key}: the value cannot be read: {str(error)[:200]}; give a shorter one"
             ) from None
-        value: object = table["value"] if len(table) == 1 else text  # a line break could smuggle in more keys
+        value: object = table["value"] if len(table) == 1 else text  # text with a line break could contain more keys
         parsed.append((keys, value))
     return parsed
 
 
 def to_toml(record: BaseModel) -> str:
-    """Write a record as TOML, every default spelled out; unset optional values are left out."""
+    """Return a record as TOML with every default; optional values that are not set are omitted."""
     return tomlkit.dumps(record.model_dump(mode="json", exclude_none=True))
 
 
@@ -189,7 +188,7 @@ def _merge(base: Mapping[str, object], change: Mapping[str, object]) -> Table:
 
 
 _REASONS: Final[dict[str, str]] = {
-    "tuple_type": 'is not a list; a list stands in square brackets, as in ["a", "b"]',
+    "tuple_type": 'is not a list; write it in square brackets, as in ["a", "b"]',
     "missing": "is missing",
     "model_type": "is not a table of settings",
 }
@@ -200,7 +199,7 @@ _LONGEST_NAME: Final = 80
 
 
 def _plain(name: str) -> str:
-    """Return a name as it is, or what a message can show of one that nobody would give."""
+    """Return a name for a message; a very long or unprintable one is shortened or escaped."""
     return name if name.isprintable() and len(name) <= _LONGEST_NAME else shown(name)
 
 

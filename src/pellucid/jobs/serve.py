@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 from pellucid.errors import BundleError, ConfigError
 from pellucid.jobs.models import open_translator, translator_of
 from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
-from pellucid.signals import raising_on_sigterm
+from pellucid.signals import RaiseOnSigterm
 
 if TYPE_CHECKING:
     import uvicorn
@@ -159,7 +159,7 @@ def serve(
     limits = Limits.for_descriptors(most_open_files())
     server = server_of(catalogue, host=host, trace_memory_mb=trace_memory_mb, limits=limits)
     # uvicorn raises SIGTERM again after it has closed.
-    with taken, raising_on_sigterm(lambda: SystemExit(0)):
+    with taken, RaiseOnSigterm(lambda: SystemExit(0)):
         when_ready()
         server.run(sockets=[taken])
 
