@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from pellucid.jobs.surface import Trace, load, load_recipe, trace, train
     from pellucid.model.transformer import Transformer
     from pellucid.translation.hypothesis import Translation
+    from pellucid.translation.terms.glossary import Term
     from pellucid.translation.translator import Translator
 
 __all__ = [
     "PellucidError",
     "Recipe",
+    "Term",
     "Trace",
     "Transformer",
     "Translation",
@@ -39,6 +41,7 @@ __all__ = [
 _HOMES = {
     "PellucidError": "pellucid.errors",
     "Recipe": "pellucid.config",
+    "Term": "pellucid.translation.terms.glossary",
     "Trace": "pellucid.jobs.surface",
     "Transformer": "pellucid.model.transformer",
     "Translation": "pellucid.translation.hypothesis",

@@ -11,6 +11,14 @@ from pellucid.cli.console import counting, say, say_error
 
 __all__ = ["translate"]
 
+PrefixOption = Annotated[
+    str | None, typer.Option(help="A file with what each translation begins with, a line for each line of the text.")
+]
+TermsOption = Annotated[
+    str | None,
+    typer.Option(help="A file of terms: source form, target forms and forms to avoid, with tabs between them."),
+]
+
 
 def translate(
     model: Annotated[Path, typer.Argument(help="A model folder or a run folder.")],
@@ -21,10 +29,8 @@ def translate(
     n_best: Annotated[int | None, typer.Option(help="Translations given for each line (jsonl and moses).")] = None,
     length_penalty: Annotated[str | None, typer.Option(help="none, average (|y|^alpha) or gnmt.")] = None,
     alpha: Annotated[float | None, typer.Option(help="Exponent of the length penalty.")] = None,
-    prefix_file: Annotated[
-        str | None,
-        typer.Option(help="A file with what each translation begins with, a line for each line of the text."),
-    ] = None,
+    prefix_file: PrefixOption = None,
+    terms: TermsOption = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any other setting of \\[translation], as in no_repeat_ngram_size=3."),
@@ -56,6 +62,7 @@ def translate(
             output=output,
             format=job.OutputFormat.named(format_),
             prefix_file=prefix_file,
+            terms_file=terms,
             settings=settings,
             device=device,
             threads=threads,

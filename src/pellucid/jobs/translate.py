@@ -19,6 +19,7 @@ from pellucid.jobs.models import EngineName, open_translator
 from pellucid.signals import HeldInterrupt
 from pellucid.translation.flags import in_order
 from pellucid.translation.hypothesis import Translation
+from pellucid.translation.terms.glossary import Glossary, read_terms
 from pellucid.translation.translator import Translator
 
 __all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "PrefixLines", "translate_file", "translate_lines"]
@@ -82,6 +83,7 @@ def translate_file(
     output: Path | None,
     format: OutputFormat,
     prefix_file: str | None = None,
+    terms_file: str | None = None,
     settings: Sequence[str] = (),
     device: str = "auto",
     threads: int = 0,
@@ -94,7 +96,7 @@ def translate_file(
     """Translate a file, or standard input for ``-``, to a file or standard output.
 
     An output file appears whole at the end; until then one that was there before stays as it is. ``prefix_file`` has
-    a line for each line of the input, which its translation begins with. ``say`` is told which engine computes.
+    a line for each line, which its translation begins with. ``say`` is told which engine computes.
 
     Raises:
         BundleError: the model cannot be used.
@@ -103,13 +105,12 @@ def translate_file(
         ConfigError: a setting is wrong, the format cannot hold what was asked for, or the output cannot be written.
         InterruptedByUser: Ctrl-C; says how many lines are out.
     """
-    if chunk_lines < 1:
-        raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
+    _refuse_chunk(chunk_lines)
     translator = open_translator(
         model, settings=settings, device=device, threads=threads, engine=engine, weights=weights, say=say
     )
-    _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file)
-    written = 0
+    _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file, terms_file=terms_file)
+    glossary, written = _read_glossary(terms_file, translator.config), 0
 
     def advance(done: int) -> None:
         nonlocal written
@@ -119,15 +120,15 @@ def translate_file(
     with ExitStack() as opened:
         source = opened.enter_context(reading(file))
         prefixes = None if prefix_file is None else opened.enter_context(reading(prefix_file))
-        sources = [source] if prefixes is None else [source, prefixes]
-        sink = opened.enter_context(writing(output, sources=sources))
+        sink = opened.enter_context(writing(output, sources=[one for one in (source, prefixes) if one is not None]))
         try:
             return translate_lines(
                 translator,
                 source.lines(),
                 sink,
                 name=source.name,
-                prefixes=None if prefixes is None else PrefixLines(prefixes.lines(), prefixes.name),
+                prefixes=prefixes and PrefixLines(prefixes.lines(), prefixes.name),
+                glossary=glossary,
                 format=format,
                 chunk_lines=chunk_lines,
                 progress=advance,
@@ -137,7 +138,23 @@ def translate_file(
             raise InterruptedByUser(_left_by(written, output)) from None
 
 
-def _refuse_misfits(config: TranslationConfig, file: str, *, format: OutputFormat, prefix_file: str | None) -> None:
+def _refuse_chunk(chunk_lines: int) -> None:
+    if chunk_lines < 1:
+        raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
+
+
+def _read_glossary(file: str | None, config: TranslationConfig) -> Glossary:
+    if file is None:
+        return Glossary(())
+    with reading(file) as opened:
+        glossary = read_terms(opened.lines(), name=opened.name)
+    glossary.refuse_with(config)
+    return glossary
+
+
+def _refuse_misfits(
+    config: TranslationConfig, file: str, *, format: OutputFormat, prefix_file: str | None, terms_file: str | None
+) -> None:
     if format is OutputFormat.TEXT and config.n_best > 1:
         raise ConfigError(
             f"n_best = {config.n_best} does not fit --format text, which holds one line for each line; "
@@ -145,8 +162,9 @@ def _refuse_misfits(config: TranslationConfig, file: str, *, format: OutputForma
         )
     if prefix_file is not None and config.target_prefix:
         raise ConfigError("target_prefix and --prefix-file are both given; give one of them")
-    if prefix_file == file == "-":
-        raise ConfigError("the text and --prefix-file are both standard input; name a file for one of them")
+    inputs = {"the text": file, "--prefix-file": prefix_file, "--terms": terms_file}
+    if len(piped := [name for name, one in inputs.items() if one == "-"]) > 1:
+        raise ConfigError(f"{piped[0]} and {piped[1]} are both standard input; name a file for one of them")
 
 
 def _left_by(written: int, output: Path | None) -> str:
@@ -172,6 +190,7 @@ def translate_lines(
     name: str,
     format: OutputFormat,
     prefixes: PrefixLines | None = None,
+    glossary: Glossary | None = None,
     chunk_lines: int = CHUNK_LINES,
     progress: Callable[[int], None] = lambda done: None,
 ) -> FileOutcome:
@@ -184,13 +203,17 @@ def translate_lines(
     problems: list[str] = []
     flags: Counter[str] = Counter()
     count = ambiguous = 0
+    terms = glossary or ()
     if prefixes is None:
-        stream = translator.translate_stream(_readable(lines, unreadable), chunk=chunk_lines)
+        stream = translator.translate_stream(_readable(lines, unreadable), chunk=chunk_lines, terms=terms)
     else:
         # Both sides are read together, a line each, so that what is wrong with either is the line's.
         texts, begun = tee(_with_prefixes(lines, prefixes, name, unreadable))
         stream = translator.translate_stream(
-            (text for text, _ in texts), chunk=chunk_lines, target_prefix=(prefix for _, prefix in begun)
+            (text for text, _ in texts),
+            chunk=chunk_lines,
+            target_prefix=(prefix for _, prefix in begun),
+            terms=terms,
         )
     with HeldInterrupt() as interruption:
         for count, result in enumerate(stream, start=1):
@@ -252,6 +275,8 @@ def _format(index: int, result: Translation, error: str | None, format: OutputFo
     record: dict[str, object] = {"line": index, "source": result.source, "text": result.text, "score": result.score}
     record["tokens"] = list(result.tokens)
     record["flags"] = list(result.flags)
+    if result.broken_terms:
+        record["broken_terms"] = list(result.broken_terms)
     record["alternatives"] = [
         {"text": h.text, "score": h.score, "log_probability": h.log_probability, "tokens": list(h.pieces)}
         for h in result.alternatives

@@ -16,12 +16,14 @@ ones in the results, each sorted by score; the earlier found first where scores 
 Several hypotheses may spell one text. Where a caller says which are the same (``key_of``), the best of
 them is kept, and what else the search sees fills the list up, in the order of scores: the ends that rule 3 drops, and,
 if these are too few, what a search that rule ``full`` would end comes to before the maximum length. Neither may come
-before the best hypothesis of the search itself, which is the same whatever ``n_best`` is. Read ``scoring.py`` next.
+before the best hypothesis of the search itself, which is the same whatever ``n_best`` is.
+
+The candidates of a sentence that has terms are chosen by ``terms/banks.py``. Read ``scoring.py`` next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,6 +37,8 @@ from pellucid.translation.found import Found
 from pellucid.translation.hypothesis import Hypothesis, length_divisor, make_hypothesis
 from pellucid.translation.observer import BeamObserver, Candidate, Expansion, Fate, LiveRow
 from pellucid.translation.stepper import Stepper
+from pellucid.translation.terms.banks import Banks, Choice, Live
+from pellucid.translation.terms.watch import Watch
 
 __all__ = ["StopRule", "beam_search"]
 
@@ -63,6 +67,7 @@ def beam_search(
     stop: StopRule = StopRule.FULL,
     observer: BeamObserver | None = None,
     key_of: Callable[[Sequence[int]], Hashable] | None = None,
+    watches: Sequence[Watch | None] = (),
 ) -> list[list[Hypothesis]]:
     """Search the ``n_best`` best hypotheses of each sentence.
 
@@ -74,6 +79,7 @@ def beam_search(
         stop: when a sentence has been searched enough.
         observer: sees every expansion.
         key_of: of a hypothesis; those with equal keys count as one. None: all differ.
+        watches: the terms of each sentence, or none for all; ``terms/banks.py`` has the rules of their search.
 
     Returns:
         For every sentence at least one hypothesis, at most ``n_best``, the best first.
@@ -85,6 +91,8 @@ def beam_search(
         search = _Search(
             stepper, source_ids, config=config, constraints=constraints, stop=stop, observer=observer, key_of=key_of
         )
+        if any(watch is not None for watch in watches):
+            search.banks = Banks(watches, eos_id=stepper.eos_id, beam_size=config.beam_size)
         while search.sentences.numel():
             search.advance()
     return [found.best(config.n_best) for found in search.found]
@@ -104,6 +112,30 @@ class _Candidates:
     late_ends: Tensor
     """Ends of sentence that are ranked too low to finish a hypothesis."""
     continues: Tensor
+
+    def with_choices(self, chosen: Mapping[int, Sequence[Choice]]) -> _Candidates:
+        """Return these candidates, those of some sentences replaced."""
+        if not chosen:
+            return self
+        width = max(self.tokens.shape[1], *map(len, chosen.values()))
+
+        def replaced(values: Tensor, empty: float, of: Callable[[Choice], float]) -> Tensor:
+            wide = values.new_full((values.shape[0], width), empty)
+            wide[:, : values.shape[1]] = values
+            for index, choices in chosen.items():
+                row = [of(choice) for choice in choices]
+                wide[index] = values.new_tensor([*row, *[empty] * (width - len(row))])
+            return wide
+
+        return _Candidates(
+            parents=replaced(self.parents, 0, lambda choice: choice.parent),
+            tokens=replaced(self.tokens, 0, lambda choice: choice.token),
+            gains=replaced(self.gains, -torch.inf, lambda choice: choice.gain),
+            sums=replaced(self.sums, -torch.inf, lambda choice: choice.total),
+            finishes=replaced(self.finishes, False, lambda choice: choice.finishes),
+            late_ends=replaced(self.late_ends, False, lambda choice: choice.is_late_end),
+            continues=replaced(self.continues, False, lambda choice: choice.continues),
+        )
 
 
 class _Search:
@@ -126,6 +158,7 @@ class _Search:
         self.stop = stop
         self.observer = observer
         self.fills_up = key_of is not None
+        self.banks: Banks | None = None
         self.found = [Found(key_of) for _ in source_ids]
         stepper.start(source_ids)
         self.log_probabilities = stepper.step(None)
@@ -162,7 +195,10 @@ class _Search:
         self.constraints.apply(
             self.log_probabilities, self.history.flatten(0, 1), self.sentences.repeat_interleave(width)
         )
+        if self.banks is not None:
+            self.banks.ban(self.log_probabilities, self.history.flatten(0, 1), self.sentences.repeat_interleave(width))
         gains, tokens = best_of_rows(self.log_probabilities, 2 * beam_size)
+        best_of_each = tokens[:, : max(beam_size, 2)]
         sums = self.sums[:, :, None] + gains.reshape(count, width, -1)
         sums, places = best_of_rows(sums.flatten(1), 2 * beam_size)
         refuse_not_a_number(sums[:, 0])
@@ -174,7 +210,7 @@ class _Search:
         finishes, late_ends = ends.clone(), ends
         finishes[:, beam_size:] = False
         late_ends[:, :beam_size] = False
-        return _Candidates(
+        found = _Candidates(
             parents=places // gains.shape[1],
             tokens=tokens,
             gains=gains.reshape(count, -1).gather(1, places),
@@ -183,6 +219,27 @@ class _Search:
             late_ends=late_ends,
             continues=continues & (continues.cumsum(dim=1) <= beam_size),
         )
+        return found if self.banks is None else self._with_terms(self.banks, found, best_of_each.tolist())
+
+    def _with_terms(self, banks: Banks, candidates: _Candidates, best: list[list[int]]) -> _Candidates:
+        """Return the candidates with those of sentences that have terms chosen by their banks."""
+        width = self.sums.shape[1]
+        chosen: dict[int, list[Choice]] = {}
+        for index, sentence in enumerate(self.sentences.tolist()):
+            if not banks.has_demands(sentence):
+                continue
+            rows = slice(index * width, (index + 1) * width)
+            live = Live(
+                sentence,
+                limit=int(self.limits[index]),
+                ids=self.history[index].tolist(),
+                totals=self.sums[index].tolist(),
+                best=best[rows],
+                log_probabilities=self.log_probabilities[rows],
+            )
+            if (choices := banks.choose(live)) is not None:
+                chosen[index] = choices
+        return candidates.with_choices(chosen)
 
     def _finish(self, candidates: _Candidates, which: Tensor, *, is_finished: bool, is_spare: bool = False) -> None:
         rows, columns = which.nonzero(as_tuple=True)
@@ -221,6 +278,8 @@ class _Search:
         sums = candidates.sums.gather(1, places)
         sums = torch.where(candidates.continues.gather(1, places), sums, -torch.inf)
         is_over = at_limit | self._cannot_win(sums)
+        if self.banks is not None:
+            self._look_for_leaders(self.banks, sums)
         if self.stop is StopRule.FULL:
             is_over |= self.is_full & self._has_enough()
         kept = (~is_over).nonzero().flatten()
@@ -243,6 +302,18 @@ class _Search:
             if rows.numel() != num_rows or not torch.equal(rows, torch.arange(num_rows, device=rows.device)):
                 self.stepper.select(rows)
             self.log_probabilities = self.stepper.step(tokens.flatten())
+
+    def _look_for_leaders(self, banks: Banks, sums: Tensor) -> None:
+        """Call a sentence with terms full only where no live row, as it is, scores better than what has finished.
+
+        Rows that write a term too early finish early, before those that write it in its place.
+        """
+        if not sums.shape[1]:
+            return
+        leads = sums.amax(dim=1) / self._divisor(self.history.shape[2] + 1) > self.scores_to_beat
+        for index, sentence in enumerate(self.sentences.tolist()):
+            if banks.has_demands(sentence):
+                self.is_full[index] = self.found[sentence].num_finished >= self.config.beam_size and not leads[index]
 
     def _has_enough(self) -> Tensor:
         """Tell of each sentence whether ``n_best`` different hypotheses are there to be returned."""

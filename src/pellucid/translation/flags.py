@@ -26,6 +26,8 @@
     unknown_output  a piece of the translation is the unknown one, which shows as U+2047
     length          source and target differ by more than the factor 3 in pieces, the longer having 10 or more
     line_break      the model wrote a line break; it became a space, so that output stays line by line
+    terms           a target form of a term is not in the translation (it did not fit in the maximum length, or other
+                    settings forbid it), or a form to avoid is; ``broken_terms`` says which
     fewer           fewer than n_best different translations were found
 
 Read ``translator.py`` next.
@@ -64,6 +66,7 @@ FLAGS: Final = (
     "unknown_output",
     "length",
     "line_break",
+    "terms",
     "fewer",
 )
 

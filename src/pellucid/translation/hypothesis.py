@@ -54,6 +54,8 @@ class Translation:
     error: str | None = None
     alignment: None = None
     """Not computed yet."""
+    broken_terms: tuple[str, ...] = ()
+    """A sentence for each term that the translation does not keep to."""
 
 
 @dataclass(frozen=True)

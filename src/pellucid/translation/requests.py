@@ -19,11 +19,13 @@ from pellucid.translation.constraints import max_length_of
 from pellucid.translation.flags import diagnose, in_order, is_omitted
 from pellucid.translation.hypothesis import Hypothesis, Translation, make_hypothesis
 from pellucid.translation.segments import Part, join_parts, split_text
+from pellucid.translation.terms.watch import Pen, Watch
 
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
+    from pellucid.translation.terms.glossary import Glossary
 
-__all__ = ["Request", "assemble", "chunks_of", "prefixes_for", "prepare", "refused", "texts_of"]
+__all__ = ["Request", "assemble", "chunks_of", "prefixes_for", "prepare", "refused", "texts_of", "with_terms"]
 
 _LINE_BREAKS: Final = re.compile("[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 _WORD: Final = re.compile(r"[^\W_]")
@@ -46,6 +48,8 @@ class Request:
     """The text itself where it has neither letter nor digit: it is its own translation."""
     notes: frozenset[str] = frozenset()
     """Flags of the text itself."""
+    watches: tuple[Watch | None, ...] = ()
+    """The terms of each part; none at all where the call has no terms."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,15 @@ def _in_parts(
     return replace(apart.request, parts=tuple(part for part, _ in kept), part_ids=tuple(row for _, row in kept))
 
 
+def with_terms(request: Request, glossary: Glossary, pen: Pen) -> Request:
+    """Return a request that knows the terms of each of its parts, or why one of them cannot be written."""
+    try:
+        watches = tuple(Watch.of(glossary.within(part.text), pen) for part in request.parts)
+    except RequestError as error:
+        return replace(request, parts=(), part_ids=(), error=str(error))
+    return replace(request, watches=watches)
+
+
 def refused(source: str, error: str) -> Translation:
     """Return the translation of a text that failed."""
     return Translation(source=source, text="", score=0.0, tokens=(), alternatives=(), flags=("failed",), error=error)
@@ -244,8 +257,9 @@ def assemble(
         flags.add("line_break")
     texts = [_surrounded(text, request.around) for text in texts]
     if len(request.parts) > 1:
-        flags.add("split")
-        flags |= {"omission"} if _lacks_a_part(request, [one[0] for one in spelled], tokenizer) else set()
+        flags |= {"split", "omission"} if _lacks_a_part(request, [one[0] for one in spelled], tokenizer) else {"split"}
+    if broken := _broken_terms(request, [one[0].text for one in spelled]):
+        flags.add("terms")
     specials = tokenizer.specials
     pieces = [(i, piece) for i, piece in zip(winner.ids, winner.pieces, strict=True) if i != specials.eos]
     one_line = [h if h.text == text else replace(h, text=text) for text, h in zip(texts, alternatives, strict=True)]
@@ -264,7 +278,17 @@ def assemble(
         tokens=tuple(piece for _, piece in pieces),
         alternatives=tuple(one_line),
         flags=in_order(flags),
+        broken_terms=broken,
     )
+
+
+def _broken_terms(request: Request, texts: Sequence[str]) -> tuple[str, ...]:
+    """Say which terms the translations of the parts do not keep to."""
+    broken: dict[str, None] = {}
+    for watch, text in zip(request.watches, texts, strict=False):
+        if watch is not None:
+            broken |= dict.fromkeys(watch.broken(text))
+    return tuple(broken)
 
 
 def _alternatives(

@@ -24,9 +24,11 @@ from pellucid.translation.engines.engine import Engine, SearchRequest
 from pellucid.translation.engines.torch_engine import TorchEngine
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
 from pellucid.translation.observer import BeamObserver
-from pellucid.translation.requests import Request, assemble, chunks_of, prefixes_for, prepare, texts_of
+from pellucid.translation.requests import Request, assemble, chunks_of, prefixes_for, prepare, texts_of, with_terms
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
 from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper, refuse_strangers
+from pellucid.translation.terms.glossary import Glossary, Term, glossary_of
+from pellucid.translation.terms.watch import Pen
 from pellucid.translation.units import batches_of, units_of
 
 if TYPE_CHECKING:
@@ -127,6 +129,7 @@ class Translator:
         texts: str,
         *,
         target_prefix: str | Sequence[str] | None = ...,
+        terms: Glossary | Sequence[Term] = ...,
         progress: Progress = ...,
         observer: BeamObserver | None = ...,
         **settings: object,
@@ -138,6 +141,7 @@ class Translator:
         texts: Sequence[str | None],
         *,
         target_prefix: str | Sequence[str] | None = ...,
+        terms: Glossary | Sequence[Term] = ...,
         progress: Progress = ...,
         observer: BeamObserver | None = ...,
         **settings: object,
@@ -148,6 +152,7 @@ class Translator:
         texts: str | Sequence[str | None],
         *,
         target_prefix: str | Sequence[str] | None = None,
+        terms: Glossary | Sequence[Term] = (),
         progress: Progress = _nobody,
         observer: BeamObserver | None = None,
         **settings: object,
@@ -159,6 +164,7 @@ class Translator:
                 not be read; it comes back as a failed translation in its place.
             target_prefix: what the translations begin with: a str for all, or one for each text; "" is none. White
                 space at its end says that its last word is complete; without it, the word may go on.
+            terms: what translations must contain, and must not, where their source has a term's source form.
             progress: told how many texts are done, now and then.
             observer: sees the expansions of a beam search; a sentence's number counts the searched parts of
                 all texts, in order, from 0.
@@ -178,7 +184,7 @@ class Translator:
             raise RequestError(
                 f"{len(given)} texts and {len(prefixes)} target prefixes; give as many, or one str for all"
             )
-        found = self._translate(given, prefixes, config, progress, observer)
+        found = self._translate(given, prefixes, config, progress, observer, glossary_of(terms))
         return found[0] if isinstance(texts, str) else found
 
     def translate_stream(
@@ -187,11 +193,13 @@ class Translator:
         *,
         chunk: int = _STREAM_CHUNK,
         target_prefix: str | Iterable[str] | None = None,
+        terms: Glossary | Sequence[Term] = (),
         **settings: object,
     ) -> Iterator[Translation]:
         """Translate a stream in order, ``chunk`` texts at a time; no more of them are in memory together.
 
         ``target_prefix`` is what the translations begin with: a str for all, or a stream of one for each text.
+        ``terms`` are those of ``translate``.
 
         Raises:
             ConfigError: a setting is unknown or wrong; at the call, not at the first result.
@@ -200,12 +208,13 @@ class Translator:
         """
         config = self._configured(settings)
         chunks = chunks_of(texts, chunk)
+        glossary = glossary_of(terms)
         shared = config.target_prefix if target_prefix is None else target_prefix
         prefixes = repeat(shared) if isinstance(shared, str) else iter(shared)
         return (
             done
             for some in chunks
-            for done in self._translate(some, prefixes_for(some, prefixes), config, _nobody, None)
+            for done in self._translate(some, prefixes_for(some, prefixes), config, _nobody, None, glossary)
         )
 
     def score(
@@ -242,6 +251,7 @@ class Translator:
         config: TranslationConfig,
         progress: Progress,
         observer: BeamObserver | None,
+        glossary: Glossary,
     ) -> list[Translation]:
         requests = prepare(
             texts,
@@ -251,6 +261,10 @@ class Translator:
             language=self.source_language,
             splits_sentences=config.split_sentences.acts_on(single_sentences=self.single_sentences),
         )
+        if glossary.terms:
+            glossary.refuse_with(config)
+            pen = Pen(self.tokenizer, avoided=constraints_for(config, self.tokenizer).forbidden_ids)
+            requests = [with_terms(request, glossary, pen) for request in requests]
         found, errors = self._search(requests, prefixes, config, progress, observer)
         return [
             assemble(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pellucid.config import TranslationConfig
@@ -12,6 +13,7 @@ from pellucid.translation.constraints import max_length_of
 from pellucid.translation.observer import BeamObserver, Expansion
 from pellucid.translation.prefixes import Prefix, prefix_of
 from pellucid.translation.requests import Request
+from pellucid.translation.terms.watch import Watch
 
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
@@ -27,6 +29,8 @@ class Unit:
     part: int
     ids: tuple[int, ...]
     prefix: Prefix = field(default_factory=Prefix)
+    watch: Watch | None = None
+    """The terms of this part; None where it has none."""
 
 
 def units_of(
@@ -51,7 +55,10 @@ def units_of(
     units: list[Unit] = []
     errors: dict[int, str] = {}
     for number, (request, text) in enumerate(zip(requests, prefixes, strict=True)):
-        own = [Unit(number, part, (*ids, tokenizer.specials.eos)) for part, ids in enumerate(request.part_ids)]
+        own = [
+            Unit(number, part, (*ids, tokenizer.specials.eos), watch=watch)
+            for part, (ids, watch) in enumerate(zip_longest(request.part_ids, request.watches))
+        ]
         if text and own:
             try:
                 limit = max_length_of(len(own[0].ids), config=config, stepper_max_length=longest)

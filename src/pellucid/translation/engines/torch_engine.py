@@ -68,7 +68,9 @@ class TorchEngine:
             constraints = replace(constraints, prefixes=prefixes)
         if config.sampling:
             return sample(self.make_stepper(), source_ids, config=config, constraints=constraints)
-        if config.beam_size == 1 and request.observer is None:
+        watches = [request.units[place].watch for place in places]
+        has_terms = any(watch is not None for watch in watches)
+        if config.beam_size == 1 and request.observer is None and not has_terms:
             return greedy_search(self.make_stepper(), source_ids, config=config, constraints=constraints)
         return beam_search(
             self.make_stepper(),
@@ -77,4 +79,5 @@ class TorchEngine:
             constraints=constraints,
             observer=None if request.observer is None else Renumbered(request.observer, places),
             key_of=request.key_of if config.n_best > 1 else None,
+            watches=watches if has_terms else (),
         )

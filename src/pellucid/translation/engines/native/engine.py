@@ -50,6 +50,7 @@ class NativeEngine:
             "n_best over 1": config.n_best > 1,
             "a forced prefix": any(unit.prefix.longest for unit in request.units),
             "a record of the search": request.observer is not None,
+            "terms": any(unit.watch is not None for unit in request.units),
             f"a beam over {_WIDEST_BEAM}": config.beam_size > _WIDEST_BEAM,
         }
         return next((what for what, is_wanted in lacking.items() if is_wanted), None)
