@@ -80,6 +80,8 @@ class TranslationConfig(Section):
     seed: int = Field(1, ge=0, le=2**63 - 1)
     """With ``sampling``: the same seed and text give the same draws."""
 
+    placeholders: Literal["translate", "keep"] = "translate"
+    """``translate`` treats placeholders, tags and character entities as text; ``keep`` puts each back once, in order."""
     batch_size: int = Field(4096, ge=1)
     """Limit of padded source tokens in a batch; a longer text is a batch alone."""
     split_sentences: SentenceSplitting = SentenceSplitting.AUTO

@@ -127,7 +127,7 @@ def translate_file(
                 source.lines(),
                 sink,
                 name=source.name,
-                prefixes=prefixes and PrefixLines(prefixes.lines(), prefixes.name),
+                prefixes=None if prefixes is None else PrefixLines(prefixes.lines(), prefixes.name),
                 glossary=glossary,
                 format=format,
                 chunk_lines=chunk_lines,

@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from typing import Final
 
-__all__ = ["lost_or_changed"]
+__all__ = ["PLACEHOLDER", "lost_or_changed"]
 
 _MAY_HOLD_ANY: Final = re.compile(r"[\d@%${<&\u200d\u2300-\u2bff\U0001f000-\U0001faff]|://|www\.", re.IGNORECASE)
 
@@ -20,12 +20,13 @@ _ADDRESS: Final = re.compile(
     re.IGNORECASE,
 )
 _AFTER_AN_ADDRESS: Final = ".,;:!?)]}'\"»”’…。，"
-_PLACEHOLDER: Final = re.compile(
+PLACEHOLDER: Final = re.compile(
     r"\{\{[^{}\s]{0,64}\}\}|[$#]?\{[^{}\s]{0,64}\}"  # {{name}}, ${name}, #{name}, {name}, {0}, {0:.2f}, {}
     r"|(?<![\d%])%(?:\(\w{1,64}\)|\d\$)?[#0+-]{0,3}\d{0,3}(?:\.\d{1,3})?(?:hh?|ll?)?[sdifuxXeEgGc@](?!\w)"  # %s, %1$s
     r"|&(?:[A-Za-z]\w{1,31}|#\d{1,7}|#x[0-9A-Fa-f]{1,6});"
     r"|</?[A-Za-z][\w:-]{0,63}(?=[\s/>])[^<>]{0,500}>"
 )
+"""Placeholders of formats, character entities, and tags."""
 _TAG_NAME: Final = re.compile(r"</?[A-Za-z][\w:-]*")
 _EMOJI: Final = re.compile(
     "[\u231a-\u231b\u23e9-\u23fa\u2600-\u27bf\u2b50-\u2b55\U0001f000-\U0001f3fa\U0001f400-\U0001faff]"
@@ -46,8 +47,8 @@ def lost_or_changed(source: str, text: str) -> set[str]:
     text, theirs = _without(_ADDRESS, text)
     if Counter(a.rstrip(_AFTER_AN_ADDRESS) for a in own) - Counter(a.rstrip(_AFTER_AN_ADDRESS) for a in theirs):
         found.add("addresses")
-    source, own = _without(_PLACEHOLDER, source)
-    text, theirs = _without(_PLACEHOLDER, text)
+    source, own = _without(PLACEHOLDER, source)
+    text, theirs = _without(PLACEHOLDER, text)
     if Counter(map(_kind, own)) != Counter(map(_kind, theirs)):
         found.add("placeholders")
     if set(_EMOJI.findall(source)) - set(_EMOJI.findall(text)):

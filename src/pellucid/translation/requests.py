@@ -18,6 +18,9 @@ from pellucid.text.sentences import sentences_of
 from pellucid.translation.constraints import max_length_of
 from pellucid.translation.flags import diagnose, in_order, is_omitted
 from pellucid.translation.hypothesis import Hypothesis, Translation, make_hypothesis
+from pellucid.translation.placeholders.attention import Attend, evenly
+from pellucid.translation.placeholders.markers import Marker, markers_of, taken_out
+from pellucid.translation.placeholders.parts import put_back
 from pellucid.translation.segments import Part, join_parts, split_text
 from pellucid.translation.terms.watch import Pen, Watch
 
@@ -50,6 +53,8 @@ class Request:
     """Flags of the text itself."""
     watches: tuple[Watch | None, ...] = ()
     """The terms of each part; none at all where the call has no terms."""
+    markers: tuple[Marker, ...] = ()
+    """The placeholders and tags that were taken out of the text, by their places in all its parts together."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,15 @@ def prepare(
     long_input: str,
     language: str,
     splits_sentences: bool = False,
+    keeps_placeholders: bool = False,
 ) -> list[Request]:
     """Tokenise texts: each whole or, where asked for, its sentences one by one; None is a text that failed before.
 
-    A stretch of more than ``limit`` pieces is cut further; or such a text is refused.
+    A stretch of more than ``limit`` pieces is cut further; or such a text is refused. Placeholders are taken out where
+    they are to be kept, to be put back by ``assemble``.
     """
-    found = [_taken_apart(text, tokenizer, language if splits_sentences else None) for text in texts]
+    cut = language if splits_sentences else None
+    found = [_taken_apart(text, tokenizer, cut, keeps_placeholders=keeps_placeholders) for text in texts]
     bare = [apart.tag + sentence.rstrip() for apart in found for sentence in apart.sentences]
     every = iter(tokenizer.encode_source(bare))
     requests = []
@@ -90,7 +98,9 @@ def prepare(
     return requests
 
 
-def _taken_apart(source: str | None, tokenizer: Tokenizer, language: str | None) -> _Sentences:
+def _taken_apart(
+    source: str | None, tokenizer: Tokenizer, language: str | None, *, keeps_placeholders: bool
+) -> _Sentences:
     """Return what there is to translate in a text, and what is said of it; without a language it is one sentence."""
     if source is None:
         return _Sentences(Request("", error=_NOT_DECODED), "", ())
@@ -102,18 +112,20 @@ def _taken_apart(source: str | None, tokenizer: Tokenizer, language: str | None)
     visible = without_invisible(source)
     body = visible.strip()
     tag, rest = tokenizer.split_tag(_LINE_BREAKS.sub(" ", body))
-    text = rest.lstrip()
+    whole = rest.lstrip()
+    text, markers = taken_out(whole) if keeps_placeholders else (whole, ())
     is_translated = _WORD.search(text) is not None
     request = Request(
         source,
         around=("", "") if body in (visible, "") else _around(body, visible),
-        unchanged="" if is_translated else text,
+        unchanged="" if is_translated else whole,
         notes=_notes_on_tag(body, has_tag=bool(tag), number=len(tokenizer.source_tags)),
+        markers=markers,
     )
     if not is_translated:
         return _Sentences(request, "", ())
     sentences = (text,) if language is None else tuple(sentences_of(text, language))
-    return _Sentences(request, f"{tag} " if tag and text != rest else tag, sentences)
+    return _Sentences(request, f"{tag} " if tag and whole != rest else tag, sentences)
 
 
 def _around(body: str, visible: str) -> tuple[str, str]:
@@ -228,6 +240,7 @@ def assemble(
     config: TranslationConfig,
     longest: int,
     language: str,
+    attend: Attend = evenly,
 ) -> Translation:
     """Put the hypotheses of the parts together as one translation.
 
@@ -238,6 +251,7 @@ def assemble(
         config: of the search.
         longest: most steps of the stepper.
         language: code of the target language.
+        attend: says where placeholders go.
     """
     if request.error is not None:
         return refused(request.source, request.error)
@@ -246,6 +260,7 @@ def assemble(
     if not request.parts:
         return Translation(request.source, text="", score=0.0, tokens=(), alternatives=(), flags=("blank",))
     spelled = [_spelled(hypotheses, tokenizer) for hypotheses in found]
+    spelled = put_back(request.markers, spelled, request.parts, request.part_ids, tokenizer=tokenizer, attend=attend)
     alternatives = _alternatives(spelled, request.parts, config=config, language=language)
     winner = alternatives[0]
     limits = [max_length_of(len(ids) + 1, config=config, stepper_max_length=longest) for ids in request.part_ids]
@@ -260,26 +275,32 @@ def assemble(
         flags |= {"split", "omission"} if _lacks_a_part(request, [one[0] for one in spelled], tokenizer) else {"split"}
     if broken := _broken_terms(request, [one[0].text for one in spelled]):
         flags.add("terms")
-    specials = tokenizer.specials
-    pieces = [(i, piece) for i, piece in zip(winner.ids, winner.pieces, strict=True) if i != specials.eos]
     one_line = [h if h.text == text else replace(h, text=text) for text, h in zip(texts, alternatives, strict=True)]
-    flags |= diagnose(
-        request.source,
-        one_line[0].text,
-        source_ids=[*chain.from_iterable(request.part_ids)],
-        target_ids=[i for i, _ in pieces],
-        unk_id=specials.unk,
-        pieces_of=lambda text: len(tokenizer.encode_source([text])[0]),
-    )
+    flags |= _diagnosed(request, one_line[0], tokenizer)
+    eos = tokenizer.specials.eos
     return Translation(
         source=request.source,
         text=one_line[0].text,
         score=winner.score,
-        tokens=tuple(piece for _, piece in pieces),
+        tokens=tuple(piece for i, piece in zip(winner.ids, winner.pieces, strict=True) if i != eos),
         alternatives=tuple(one_line),
         flags=in_order(flags),
         broken_terms=broken,
     )
+
+
+def _diagnosed(request: Request, winner: Hypothesis, tokenizer: Tokenizer) -> set[str]:
+    flags = diagnose(
+        request.source,
+        winner.text,
+        source_ids=[*chain.from_iterable(request.part_ids)],
+        target_ids=[i for i in winner.ids if i != tokenizer.specials.eos],
+        unk_id=tokenizer.specials.unk,
+        pieces_of=lambda text: len(tokenizer.encode_source([text])[0]),
+    )
+    if request.markers and markers_of(winner.text) != [marker.text for marker in request.markers]:
+        flags.add("placeholders")
+    return flags
 
 
 def _broken_terms(request: Request, texts: Sequence[str]) -> tuple[str, ...]:

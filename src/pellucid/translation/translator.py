@@ -24,6 +24,7 @@ from pellucid.translation.engines.engine import Engine, SearchRequest
 from pellucid.translation.engines.torch_engine import TorchEngine
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
 from pellucid.translation.observer import BeamObserver
+from pellucid.translation.placeholders.attention import attention_of, evenly
 from pellucid.translation.requests import Request, assemble, chunks_of, prefixes_for, prepare, texts_of, with_terms
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
 from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper, refuse_strangers
@@ -260,6 +261,7 @@ class Translator:
             long_input=config.long_input,
             language=self.source_language,
             splits_sentences=config.split_sentences.acts_on(single_sentences=self.single_sentences),
+            keeps_placeholders=config.placeholders == "keep",
         )
         if glossary.terms:
             glossary.refuse_with(config)
@@ -274,6 +276,7 @@ class Translator:
                 config=config,
                 longest=self._longest,
                 language=self.target_language,
+                attend=attention_of(self.model) if request.markers and self.models else evenly,
             )
             for index, request in enumerate(requests)
         ]

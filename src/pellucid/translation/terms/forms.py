@@ -22,8 +22,12 @@ _UNSPACED: Final = re.compile(
 
 @lru_cache(maxsize=65536)
 def is_spaced(character: str) -> bool:
-    """Return whether a character is part of a word in a script that puts spaces between words."""
-    return (unicodedata.category(character)[0] in "LMN" or character == "_") and not _UNSPACED.match(character)
+    """Return whether a character is part of a word in a script that puts spaces between words; "" is not."""
+    return (
+        bool(character)
+        and (unicodedata.category(character)[0] in "LMN" or character == "_")
+        and not _UNSPACED.match(character)
+    )
 
 
 def is_boundary(text: str, place: int) -> bool:
