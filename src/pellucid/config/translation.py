@@ -81,7 +81,7 @@ class TranslationConfig(Section):
     """With ``sampling``: the same seed and text give the same draws."""
 
     placeholders: Literal["translate", "keep"] = "translate"
-    """``translate`` treats placeholders, tags and character entities as text; ``keep`` puts each back once, in order."""
+    """Placeholders, tags and entities: ``translate`` treats them as text, ``keep`` puts each back once and in order."""
     batch_size: int = Field(4096, ge=1)
     """Limit of padded source tokens in a batch; a longer text is a batch alone."""
     split_sentences: SentenceSplitting = SentenceSplitting.AUTO
