@@ -84,6 +84,7 @@ def test_what_is_taken_out(text: str, rest: str, places: list[int]) -> None:
         ("a <b>red cow</b>", "une <b>vache rouge</b>"),
         ("<p>a red cow</p>", "<p>une vache rouge</p>"),
         ("a {0} red cow", "une {0} vache rouge"),
+        ("a {0}red cow", "une {0}vache rouge"),
         ("a <i>red</i> <b>cow</b>", "une <i>vache</i> <b>rouge</b>"),  # in the order of the source
     ],
 )
@@ -111,6 +112,12 @@ def test_a_text_of_nothing_else_is_its_own_translation(text: str) -> None:
 def test_texts_without_placeholders_are_translated_as_ever() -> None:
     texts = ["a horse", "", "an ox, 5 % off"]
     assert shouter().translate(texts, n_best=3) == shouter(placeholders="translate").translate(texts, n_best=3)
+
+
+def test_a_placeholder_before_a_sign_does_not_run_into_a_word() -> None:
+    _, markers = taken_out("a {0}, cow")
+    source, target = Side("a, cow", [b" a", b",", b" cow"]), Side("une vache", [b" une", b" vache"])
+    assert with_markers(source, target, markers, [[0.9, 0.05, 0.05], [0.0, 0.1, 0.9]]) == "une {0} vache"
 
 
 def test_what_the_model_makes_up_does_not_come_twice() -> None:

@@ -24,6 +24,9 @@ class Marker:
     space_before: bool
     """White space, or the start of the text, is before it; likewise for ``space_after``."""
     space_after: bool
+    word_before: bool = False
+    """A word that it touches is before it; likewise for ``word_after``."""
+    word_after: bool = False
 
     @property
     def closes(self) -> bool:
@@ -51,7 +54,8 @@ def taken_out(text: str) -> tuple[str, tuple[Marker, ...]]:
         end = found.end()
         before = found.start() == 0 or text[found.start() - 1].isspace()
         after = end == len(text) or text[end].isspace()
-        markers.append(Marker(found[0], len(rest), before, after))
+        words = is_spaced(text[: found.start()][-1:]), is_spaced(text[end : end + 1])
+        markers.append(Marker(found[0], len(rest), before, after, *words))
     rest = _joined(rest, text[end:]).rstrip()
     return rest, tuple(replace(marker, place=min(marker.place, len(rest))) for marker in markers)
 

@@ -155,8 +155,14 @@ def _written(text: str, markers: Sequence[Marker], slots: Sequence[_Slot]) -> st
 def _spaced(group: Sequence[Marker], *, has_space: bool, at_start: bool, after: str) -> str:
     """Return markers with the white space around them: that of the source, and some between words in any case."""
     inside = "".join(one.text + (" " if one.space_after else "") for one in group[:-1]) + group[-1].text
-    left = group[0].space_before and not at_start and (has_space or not group[0].is_tag)
-    right = group[-1].space_after and bool(after) and (has_space or not (group[-1].is_tag or after[0] in _CLOSES))
+    first, last = group[0], group[-1]
+    if has_space:
+        left = first.space_before or not (first.is_tag or first.word_before)
+        right = last.space_after or not (last.is_tag or last.word_after or after[:1] in _CLOSES)
+    else:
+        left = first.space_before and not first.is_tag
+        right = last.space_after and not last.is_tag and after[:1] not in _CLOSES
+    left, right = left and not at_start, right and bool(after)
     is_apart = left or right or any(one.space_after for one in group[:-1])
     if has_space and not is_apart and after and not at_start:
         left, right = not group[-1].closes, group[-1].closes
