@@ -1,6 +1,6 @@
 // Light or dark: the system's choice, or the reader's own, kept in this browser. Pictures are painted anew.
-import {useEffect, useState} from "pellucid/ui";
 import {isDark} from "pellucid/pictures/palette";
+import {useListened} from "pellucid/state";
 
 const KEY = "pellucid-theme";
 const listeners = new Set();
@@ -30,12 +30,4 @@ export function toggleTheme() {
 }
 
 /** "light" or "dark", and a new drawing when it changes. */
-export function useTheme() {
-  const [theme, setTheme] = useState(() => (isDark() ? "dark" : "light"));
-  useEffect(() => {
-    const listener = () => setTheme(isDark() ? "dark" : "light");
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  }, []);
-  return theme;
-}
+export const useTheme = () => useListened(listeners, () => (isDark() ? "dark" : "light"));

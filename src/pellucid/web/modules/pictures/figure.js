@@ -3,6 +3,7 @@
 import {html, useEffect, useRef, useState} from "pellucid/ui";
 import {csvOf, download, pngOf, svgOf} from "pellucid/pictures/export";
 import {exact, plain, short} from "pellucid/numbers";
+import {Paging} from "pellucid/pickers";
 import {t} from "pellucid/texts";
 
 const ROWS_AT_ONCE = 50;
@@ -121,15 +122,9 @@ export function Table({columns, rows}) {
     </div>
     ${
       rows.length > ROWS_AT_ONCE &&
-      html`
-        <p class="paging">
-          <button disabled=${first === 0} onClick=${() => setFirst(first - ROWS_AT_ONCE)}>${t("table.back")}</button>
-          ${t("table.window", {first: first + 1, last: Math.min(first + ROWS_AT_ONCE, rows.length), all: rows.length})}
-          <button disabled=${first + ROWS_AT_ONCE >= rows.length} onClick=${() => setFirst(first + ROWS_AT_ONCE)}>
-            ${t("table.forth")}
-          </button>
-        </p>
-      `
+      html`<${Paging}
+        ...${{first, size: ROWS_AT_ONCE, all: rows.length, go: setFirst}} says=${(part) => t("table.window", part)}
+      />`
     }
   `;
 }
