@@ -1,4 +1,4 @@
-// What every view lets its reader choose: the kind of attention, the layer, the heads, a step, pieces or words.
+// The choices that views share: the kind of attention, the layer, the heads, a step, pieces or words.
 import {html} from "pellucid/ui";
 import {setState} from "pellucid/state";
 import {KINDS, STACKS, depthOf} from "pellucid/sites";

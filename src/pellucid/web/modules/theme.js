@@ -7,7 +7,7 @@ const listeners = new Set();
 
 const tell = () => [...listeners].forEach((listener) => listener());
 
-/** Take the kept choice, if this page may keep anything. */
+/** Apply the stored choice, if this page may store anything. */
 export function startTheme() {
   try {
     const kept = localStorage.getItem(KEY);

@@ -1,4 +1,4 @@
-// The black box: a sentence in, a sentence out, and what is known of it from outside.
+// The black box: a sentence in, a sentence out, and what can be seen from outside.
 import {html} from "pellucid/ui";
 import {Figure} from "pellucid/pictures/figure";
 import {percent, short, total} from "pellucid/numbers";
