@@ -81,7 +81,7 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
             1,
             "layer = 5; allowed are the whole numbers 0 to 1",
         ),
-        (("a dog", "--figure", "softmax", "--output", "fig.pdf"), 1, "takes a step of the decoder"),
+        (("a dog", "--figure", "softmax", "--output", "fig.pdf"), 1, "requires a step of the decoder"),
         (("a dog", "--output", "page.html", "--step", "-1"), 1, "--step -1: a translation of this sentence can have"),
         (("a dog", "--output", "page.html", "--step", "97"), 1, "--step 97: a translation of this sentence can have"),
         (("a dog", "--output", "page.html", "--target", "un", "--step", "3"), 1, "--step 3: a translation of this"),
