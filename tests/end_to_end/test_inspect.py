@@ -63,8 +63,8 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (("a dog", "--output", "page.pdf"), 1, ".html is the page, .npz the numbers"),
-        (("a dog", "--output", "missing/page.html"), 1, "missing is no folder"),
+        (("a dog", "--output", "page.pdf"), 1, ".html for the page or .npz for the numbers"),
+        (("a dog", "--output", "missing/page.html"), 1, "missing is not a folder"),
         (("a dog", "--output", "page.html", "--view", "nowhere"), 1, "view = 'nowhere'; allowed are translate"),
         (
             ("a dog", "--output", "page.html", "--layer", "7"),
