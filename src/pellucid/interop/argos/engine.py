@@ -30,12 +30,10 @@ from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.ctranslate2.pairs import ctranslate2_pairs
 from pellucid.interop.ctranslate2.rounding import rounded
 from pellucid.interop.packages import refuse_without
-from pellucid.interop.untrusted.files import read_bytes, read_table
+from pellucid.interop.untrusted.files import read_bytes, read_segmenter, read_table
 from pellucid.interop.untrusted.zip_files import unpack
 from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine
 from pellucid.interop.verification.samples import make_samples
-from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
-from pellucid.text.sentencepiece.foreign import foreign_segmenter
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints
 from pellucid.untrusted import plain_file
@@ -79,8 +77,7 @@ class ArgosPackage:
                 f"{path}: holds {len(splitters)} sentence splitters in {SPLITTERS}/, and one is needed: without it "
                 "Argos fetches one from the network"
             )
-        raw = read_bytes(self.root / SEGMENTER, most=MAX_MODEL_BYTES)
-        sound = foreign_segmenter(raw, place=str(self.root / SEGMENTER)).model
+        sound = read_segmenter(self.root / SEGMENTER).model
         self._segmenter = sentencepiece.SentencePieceProcessor(model_proto=sound)
         onnxruntime: Any = importlib.import_module("onnxruntime")
         try:

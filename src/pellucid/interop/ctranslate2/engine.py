@@ -20,9 +20,7 @@ from torch import Tensor
 from pellucid.errors import ConversionError
 from pellucid.interop.ctranslate2.config import SOURCE_SEGMENTER, TARGET_SEGMENTER, ctranslate2_library
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
-from pellucid.interop.untrusted.files import read_bytes, read_pieces, read_table
-from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
-from pellucid.text.sentencepiece.foreign import foreign_segmenter
+from pellucid.interop.untrusted.files import read_pieces, read_segmenter, read_table
 
 __all__ = ["CTranslate2Engine"]
 
@@ -70,9 +68,7 @@ class CTranslate2Engine:
             raise ConversionError(f"{folder}: config.json names special pieces that the vocabulary does not have")
         self._unknown, self.eos_id = self._ids[unknown], target_ids[self._eos]
         self._segmenters = [
-            sentencepiece.SentencePieceProcessor(
-                model_proto=foreign_segmenter(read_bytes(path, most=MAX_MODEL_BYTES), place=str(path)).model
-            )
+            sentencepiece.SentencePieceProcessor(model_proto=read_segmenter(path).model)
             for path in segmenters or (folder / SOURCE_SEGMENTER, folder / TARGET_SEGMENTER)
         ]
         self._tags, self._lowercase = tuple(tags), lowercase

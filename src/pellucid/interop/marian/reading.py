@@ -24,10 +24,8 @@ from pellucid.interop.marian.folder import NpzFolder, find_npz_folder, read_text
 from pellucid.interop.marian.names import CONFIG_NAME, OUTPUT_BIAS, Place, tensor_places
 from pellucid.interop.marian.options import MarianOptions, read_options
 from pellucid.interop.marian.yaml_file import Settings, read_settings, read_vocabulary
-from pellucid.interop.untrusted.files import read_bytes
+from pellucid.interop.untrusted.files import read_segmenter
 from pellucid.npz_file import NpzFile, open_npz
-from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
-from pellucid.text.sentencepiece.foreign import foreign_segmenter
 from pellucid.untrusted import plain_file
 from pellucid.weights_file import TensorFacts, tensor_problems, told
 
@@ -85,7 +83,7 @@ def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, i
     for path in files.vocabularies:
         if path not in tables:
             if path.suffix == ".spm":
-                pieces = foreign_segmenter(read_bytes(path, most=MAX_MODEL_BYTES), place=str(path)).pieces
+                pieces = read_segmenter(path).pieces
                 tables[path] = {piece: number for number, piece in enumerate(pieces)}
             else:
                 tables[path] = read_vocabulary(read_text(path), place=str(path))
