@@ -22,7 +22,7 @@ from pellucid.model.transformer import Transformer
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.subword import SentencePieceTokenizer, Side
 from pellucid.text.vocabulary import Vocabulary
-from pellucid.weights_file import told
+from pellucid.weights_file import summary
 
 __all__ = [
     "ForeignModel",
@@ -108,7 +108,7 @@ def model_of(config: ModelConfig, weights: Mapping[str, Tensor], *, place: str) 
         IncompatibleModelError: a weight is not finite.
     """
     if bad := sorted(name for name, tensor in weights.items() if not tensor.isfinite().all()):
-        raise IncompatibleModelError(f"{place}: holds numbers that are not finite: {told(bad)}")
+        raise IncompatibleModelError(f"{place}: holds numbers that are not finite: {summary(bad)}")
     tables = (weights.get(f"{side}_embedding.weight") for side in ("source", "target"))
     is_zero = not any(table is not None and table[config.specials.pad].any() for table in tables)
     model = Transformer(ModelConfig.model_validate(config.model_dump() | {"zero_padding_row": is_zero}))

@@ -120,13 +120,13 @@ def argos_pairs(bundle: Bundle, path: Path) -> Sequence[Pair]:
         ConversionError: Argos's steps give other translations than the model.
     """
     package = ArgosPackage(path)
-    told = _run(bundle, package)
+    summary = _run(bundle, package)
     segmenter = package.root / SEGMENTER
 
     def named(make: Callable[[], Engine], *, kept: ArgosPackage) -> Engine:
         # ``kept`` holds the unpacked package for as long as its engine may be built.
         engine = cast(CTranslate2Engine, make())
-        engine.name = f"{engine.name} ({told})"
+        engine.name = f"{engine.name} ({summary})"
         return engine
 
     pairs = ctranslate2_pairs(bundle, package.root / MODEL, segmenters=(segmenter, segmenter))
@@ -149,11 +149,11 @@ def _run(bundle: Bundle, package: ArgosPackage) -> str:
     found = [package.translate(text, longest=_LONGEST_TRIED) for text in texts[:_TRIED]]
     comparable = [(own, other) for own, other in zip(wanted, found, strict=True) if own is not None]
     same = sum(own == other for own, other in comparable)
-    told = f"run as Argos runs it: {same} of {len(comparable)} texts are equal"
+    summary = f"run as Argos runs it: {same} of {len(comparable)} texts are equal"
     if same < len(comparable) - len(comparable) // _TEXTS_PER_TIE:
         own, other = next(pair for pair in comparable if pair[0] != pair[1])
-        raise ConversionError(f"{told}; for example {own[:80]!r} by the model and {other[:80]!r} by the package")
-    return told
+        raise ConversionError(f"{summary}; for example {own[:80]!r} by the model and {other[:80]!r} by the package")
+    return summary
 
 
 def _as_the_model_says(engine: PellucidEngine, package: ArgosPackage, text: str) -> str | None:

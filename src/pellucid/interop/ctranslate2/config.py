@@ -116,7 +116,7 @@ def table_length(config: ModelConfig) -> int:
 def ctranslate2_notes(
     config: ModelConfig, tokenizer: SentencePieceTokenizer, quantization: Quantization
 ) -> tuple[str, ...]:
-    """Return notes for whoever runs the result."""
+    """Return notes for users of the exported model."""
     notes = []
     normaliser = tokenizer.source.normaliser
     if normaliser.form == "nfc":

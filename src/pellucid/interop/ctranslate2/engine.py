@@ -115,7 +115,7 @@ class CTranslate2Engine:
     ) -> list[list[int]]:
         """Translate with CTranslate2's own search; ids without the end of sentence."""
         sources = [self._source(ids) for ids in source_ids]
-        found = self._asked(
+        found = self._call(
             "translate_batch",
             sources,
             beam_size=beam_size,
@@ -134,7 +134,7 @@ class CTranslate2Engine:
     def _source(self, ids: Sequence[int]) -> list[str]:
         return [self.source_pieces[i] for i in ids[:-1]]
 
-    def _asked(self, method: str, *arguments: object, **settings: object) -> Any:
+    def _call(self, method: str, *arguments: object, **settings: object) -> Any:
         try:
             return getattr(self._translator, method)(*arguments, **settings)
         except (RuntimeError, ValueError) as error:
@@ -145,7 +145,7 @@ class CTranslate2Engine:
     ) -> list[Tensor]:
         """Return the log-probabilities of each next piece along prefixes of one length, from place ``first`` on."""
         length = len(prefixes[0])
-        found = self._asked(
+        found = self._call(
             "translate_batch",
             [list(source) for source in sources],
             target_prefix=[list(prefix) for prefix in prefixes] if length else None,
@@ -163,7 +163,7 @@ class CTranslate2Engine:
         beside = [[*pieces, *pieces[:1] * _PIECES_LONGER] for pieces in (source, target)]
         if max(len(pieces) + 1 for pieces in beside) > self._longest:
             beside = [source, target]
-        found = self._asked("score_batch", [source, beside[0]], [target, beside[1]], max_input_length=0)
+        found = self._call("score_batch", [source, beside[0]], [target, beside[1]], max_input_length=0)
         return torch.tensor(found[0].log_probs, dtype=torch.float64)
 
 

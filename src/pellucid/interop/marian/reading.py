@@ -27,7 +27,7 @@ from pellucid.interop.marian.yaml_file import Settings, read_settings, read_voca
 from pellucid.interop.untrusted.files import read_segmenter
 from pellucid.npz_file import NpzFile, open_npz
 from pellucid.untrusted import plain_file
-from pellucid.weights_file import TensorFacts, tensor_problems, told
+from pellucid.weights_file import TensorFacts, summary, tensor_problems
 
 __all__ = ["PADDING_LOGIT", "read_marian_npz"]
 
@@ -97,7 +97,7 @@ def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, i
         if source.get(piece) != target.get(piece) and not problems:
             problems.append(f"{piece!r} has the ids {source.get(piece)} and {target.get(piece)}, and must have one")
     if problems:
-        raise IncompatibleModelError(f"{files.weights}: the files do not fit each other: {told(problems)}")
+        raise IncompatibleModelError(f"{files.weights}: the files do not fit each other: {summary(problems)}")
     return source, target
 
 
@@ -132,7 +132,9 @@ def _weights(archive: NpzFile, config: ModelConfig, options: MarianOptions) -> d
     }
     expected = {name: _squeezed(place.shape) for name, place in places.items()}
     if problems := tensor_problems(found, expected, dtypes=_NUMBER_FORMATS):
-        raise IncompatibleModelError(f"{path}: the weights are not those that its options describe: {told(problems)}")
+        raise IncompatibleModelError(
+            f"{path}: the weights are not those that its options describe: {summary(problems)}"
+        )
     weights = {}
     for name, place in places.items():
         tensor = _turned(torch.from_numpy(np.array(archive.array(name), dtype=np.float32, order="C")), place)
