@@ -32,7 +32,7 @@ from pellucid.durable import DISK, Disk, refuse_full_disk, refuse_links, sha256_
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
 from pellucid.untrusted import plain_file, shown
 from pellucid.version import __version__
-from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, tensor_problems, told
+from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, summary, tensor_problems
 
 if TYPE_CHECKING:
     import torch
@@ -290,7 +290,7 @@ def _save_tokenizer(folder: Path, tokenizer: Tokenizer, disk: Disk) -> dict[str,
 def _verify_files(folder: Path, description: ModelDescription) -> None:
     present = {f"{_TOKENIZER}/{path.name}" for path in (folder / _TOKENIZER).glob("*") if path.name[0] != "."}
     if unlisted := sorted(present - description.files.keys()):
-        raise BundleError(f"{folder}: {told(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
+        raise BundleError(f"{folder}: {summary(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
     verify_files(folder / _DESCRIPTION, description.files, needed={description.weights})
 
 
@@ -344,7 +344,7 @@ def _load_weights(path: Path, config: ModelConfig, *, stored: str | None) -> Tra
     formats = {DTYPE_NAMES[stored]} if stored else DTYPE_BYTES
     if problems := tensor_problems(read_header(path), expected, dtypes=formats):
         raise IncompatibleModelError(
-            f"{path}: the weights are not those of the model that {_DESCRIPTION} describes: {told(problems)}"
+            f"{path}: the weights are not those of the model that {_DESCRIPTION} describes: {summary(problems)}"
         )
     model = Transformer(config)
     try:
