@@ -15,22 +15,23 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from pydantic import Field
 
 from pellucid.config.model import ModelConfig
-from pellucid.config.recipe import read_toml, to_toml, validated
 from pellucid.config.section import Section
+from pellucid.config.tables import read_toml, to_toml, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK, Disk, refuse_full_disk, refuse_links, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
+from pellucid.model_weights import load_weights, rounded
 from pellucid.untrusted import shown
 from pellucid.version import __version__
-from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, tensor_problems, told
+from pellucid.weights_file import told
 
 if TYPE_CHECKING:
     import torch
@@ -43,10 +44,13 @@ __all__ = [
     "Bundle",
     "FolderDescription",
     "ModelDescription",
+    "ModelFolder",
     "find_model_folder",
     "load_bundle",
     "load_snapshot",
+    "open_model_folder",
     "read_description",
+    "read_model",
     "save_bundle",
     "verify_files",
     "verify_tokenizer",
@@ -81,6 +85,11 @@ class ModelDescription(FolderDescription):
     facts: dict[str, str | int | float] = Field(default_factory=dict)
 
     @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the file with the weights."""
+        return self.files[self.weights]
+
+    @property
     def single_sentences(self) -> bool:
         """Whether the model was trained on single sentences; one of which it is not known counts as such."""
         from pellucid.text.sentences import has_single_sentences
@@ -89,13 +98,19 @@ class ModelDescription(FolderDescription):
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """A model folder in memory. ``model`` is in evaluation mode."""
+class ModelFolder:
+    """A model folder whose description and tokenizer are read and checked; its weights may not be read yet."""
 
     folder: Path
     description: ModelDescription
-    model: Transformer
     tokenizer: Tokenizer
+
+
+@dataclass(frozen=True)
+class Bundle(ModelFolder):
+    """A model folder in memory. ``model`` is in evaluation mode."""
+
+    model: Transformer
 
 
 def find_model_folder(path: Path) -> Path:
@@ -147,7 +162,7 @@ def save_bundle(
     from safetensors.torch import save
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    state = state if dtype is None else _rounded(state, dtype)
+    state = state if dtype is None else rounded(state, dtype)
     formats = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()})
     weights = save(state)
     with refuse_full_disk(_existing_parent(folder), needed_bytes=len(weights) + (8 << 20)):
@@ -185,28 +200,66 @@ def load_bundle(path: Path, *, device: torch.device | str = "cpu") -> Bundle:
         BundleError: something is missing, damaged, unknown, too large or of a newer format.
         IncompatibleModelError: the parts are sound but do not fit each other.
     """
+    return _unless_replaced(path, lambda opened: read_model(opened, device=device))
+
+
+def open_model_folder(path: Path) -> ModelFolder:
+    """Read a model folder, or the model of a run folder, and check all of it but the content of the weights.
+
+    Of the weights it checks that ``model.toml`` lists them and that the file is there. ``read_model`` reads them.
+
+    Raises:
+        BundleError: something is missing, damaged, unknown, too large or of a newer format.
+        IncompatibleModelError: the tokenizer is not the one of the model.
+    """
+    return _unless_replaced(path, lambda opened: opened)
+
+
+_Opened = TypeVar("_Opened", bound=ModelFolder)
+
+
+def _unless_replaced(path: Path, read: Callable[[ModelFolder], _Opened]) -> _Opened:
+    """Open and read a model folder; start again where another process puts a new model in its place meanwhile."""
     folder = find_model_folder(path)
     while True:
         description = read_description(folder)
         try:
-            return _load(folder, description, device)
+            return read(_open(folder, description))
         except (BundleError, FileNotFoundError):
             # Whoever trains here may have put a better model in place meanwhile, and removed these weights.
             if read_description(folder).weights == description.weights:
                 raise
 
 
-def _load(folder: Path, description: ModelDescription, device: torch.device | str) -> Bundle:
+def _open(folder: Path, description: ModelDescription) -> ModelFolder:
     from pellucid.text.tokenizer import load_tokenizer
 
-    _verify_files(folder, description)
+    _verify_but_weights(folder, description)
     tokenizer = load_tokenizer(folder / _TOKENIZER)
     verify_tokenizer(folder, description.model, tokenizer)
-    model = _load_weights(folder / description.weights, description.model, stored=description.weights_dtype)
-    return Bundle(folder, description, model.to(device).eval(), tokenizer)
+    return ModelFolder(folder, description, tokenizer)
 
 
-def load_snapshot(bundle: Bundle, path: Path, *, step: int) -> Bundle:
+def read_model(opened: ModelFolder, *, device: torch.device | str = "cpu") -> Bundle:
+    """Read the weights of a model folder, and compare them with the SHA-256 and the configuration first.
+
+    Raises:
+        BundleError: they are missing, damaged or too large; or another model took their place since the folder was
+            opened.
+        IncompatibleModelError: they are not the weights of such a model.
+    """
+    folder, description = opened.folder, opened.description
+    path = folder / description.weights
+    if not path.exists() and (now := read_description(folder).weights) != description.weights:
+        raise BundleError(
+            f"{path}: this model was replaced by {now} since its folder was opened; open the folder again"
+        )
+    verify_files(folder / _DESCRIPTION, {description.weights: description.weights_sha256})
+    model = load_weights(path, description.model, stored=description.weights_dtype)
+    return Bundle(folder, description, opened.tokenizer, model.to(device).eval())
+
+
+def load_snapshot(opened: ModelFolder, path: Path, *, step: int) -> Bundle:
     """Read the weights that a run kept of an earlier step, with everything else of its model folder.
 
     The description of the result names the step and no other facts: scores are those of the model, not of this.
@@ -217,11 +270,10 @@ def load_snapshot(bundle: Bundle, path: Path, *, step: int) -> Bundle:
     """
     if path.is_symlink() or not path.is_file():
         raise BundleError(f"{path}: is missing, or is not a plain file; the run keeps no weights of step {step}")
-    config = bundle.description.model
-    model = _load_weights(path, config, stored=None)
-    description = bundle.description.model_copy(update={"facts": {"step": step}, "weights_dtype": None})
-    device = next(bundle.model.parameters()).device
-    return Bundle(path, description, model.to(device).eval(), bundle.tokenizer)
+    model = load_weights(path, opened.description.model, stored=None)
+    description = opened.description.model_copy(update={"facts": {"step": step}, "weights_dtype": None})
+    device = next(opened.model.parameters()).device if isinstance(opened, Bundle) else "cpu"
+    return Bundle(path, description, opened.tokenizer, model.to(device).eval())
 
 
 def read_description(folder: Path) -> ModelDescription:
@@ -274,13 +326,15 @@ def _save_tokenizer(folder: Path, tokenizer: Tokenizer, disk: Disk) -> dict[str,
     return hashes
 
 
-def _verify_files(folder: Path, description: ModelDescription) -> None:
+def _verify_but_weights(folder: Path, description: ModelDescription) -> None:
     if description.weights not in description.files:
         raise BundleError(f"{folder / _DESCRIPTION}: [files] does not list the weights {description.weights!r}")
     present = {f"{_TOKENIZER}/{path.name}" for path in (folder / _TOKENIZER).glob("*") if path.name[0] != "."}
     if unlisted := sorted(present - description.files.keys()):
         raise BundleError(f"{folder}: {told(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
-    verify_files(folder / _DESCRIPTION, description.files)
+    others = {name: sha256 for name, sha256 in description.files.items() if name != description.weights}
+    verify_files(folder / _DESCRIPTION, others)
+    _plain_file(folder / description.weights)
 
 
 def verify_files(description: Path, files: Mapping[str, str]) -> None:
@@ -293,17 +347,21 @@ def verify_files(description: Path, files: Mapping[str, str]) -> None:
         if not re.fullmatch(r"(tokenizer/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise BundleError(f"{description}: file name {shown(name)} is not one that a model folder may hold")
         path = description.parent / name
-        if path.is_symlink():
-            raise BundleError(
-                f"{path}: is a symbolic link, not a plain file; copy the folder with its files in place of the links "
-                "(cp -rL FOLDER COPY) and name the copy"
-            )
-        if not path.is_file():
-            raise BundleError(f"{path}: is missing, or is not a plain file; copy the whole model folder again")
-        if sha256_of(path) != expected:
+        if sha256_of(_plain_file(path)) != expected:
             raise BundleError(
                 f"{path}: does not have the SHA-256 that {description.name} gives; it is damaged or was changed"
             )
+
+
+def _plain_file(path: Path) -> Path:
+    if path.is_symlink():
+        raise BundleError(
+            f"{path}: is a symbolic link, not a plain file; copy the folder with its files in place of the links "
+            "(cp -rL FOLDER COPY) and name the copy"
+        )
+    if not path.is_file():
+        raise BundleError(f"{path}: is missing, or is not a plain file; copy the whole model folder again")
+    return path
 
 
 def verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
@@ -320,57 +378,6 @@ def verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) ->
     wrong = [f"{what}: tokenizer {a}, weights {b}" for what, (a, b) in facts.items() if a != b]
     if wrong:
         raise IncompatibleModelError(f"{folder}: the tokenizer is not the one of these weights: {'; '.join(wrong)}")
-
-
-def _load_weights(path: Path, config: ModelConfig, *, stored: str | None) -> Transformer:
-    """Return the model in float32, whatever the number format on disk; that is checked where it is told."""
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from pellucid.model.transformer import Transformer
-
-    if not config.source_vocab_size or not config.target_vocab_size:
-        raise BundleError(f"{path.parent / _DESCRIPTION}: source_vocab_size and target_vocab_size must be given")
-    _verify_sizes(path, config)
-    with torch.device("meta"):
-        expected = {name: tuple(t.shape) for name, t in Transformer(config).state_dict().items()}
-    formats = {DTYPE_NAMES[stored]} if stored else DTYPE_BYTES
-    if problems := tensor_problems(read_header(path), expected, dtypes=formats):
-        raise IncompatibleModelError(
-            f"{path}: the weights are not those of the model that {_DESCRIPTION} describes: {told(problems)}"
-        )
-    model = Transformer(config)
-    try:
-        model.load_state_dict(load_file(path), strict=True, assign=False)
-    except SafetensorError as error:
-        raise BundleError(f"{path}: is not a sound safetensors file ({error}); copy the model folder again") from None
-    return model
-
-
-def _rounded(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    rounded = {name: tensor.to(dtype) for name, tensor in state.items()}
-    for name, tensor in rounded.items():
-        if not tensor.isfinite().all() and state[name].isfinite().all():
-            raise BundleError(f"{name}: holds a number too large for {dtype}; save the model in float32")
-    return rounded
-
-
-def _verify_sizes(path: Path, config: ModelConfig) -> None:
-    """Refuse a configuration that promises far more numbers than the file can hold, before building it."""
-    layers = config.num_encoder_layers + config.num_decoder_layers
-    least = layers * (4 * config.d_model**2 + 2 * config.d_model * config.d_feedforward)
-    least += config.d_model * config.target_vocab_size
-    if least * min(DTYPE_BYTES.values()) > path.stat().st_size:
-        raise BundleError(
-            f"{path}: {path.stat().st_size:,} bytes cannot hold the model that {_DESCRIPTION} describes "
-            f"(at least {least:,} numbers)"
-        )
-    if (config.max_positions + config.position_offset) * config.d_model > 1 << 28:
-        raise BundleError(
-            f"{path.parent / _DESCRIPTION}: max_positions = {config.max_positions} and position_offset = "
-            f"{config.position_offset} make a table that is too large to build"
-        )
 
 
 def _sha256_of_bytes(content: bytes) -> str:

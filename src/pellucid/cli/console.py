@@ -1,37 +1,28 @@
 """The one place that writes to the terminal: messages and progress to standard error, results to standard output.
 
 Whatever it writes has its control characters spelt out, since names and sentences in it come from other people; see
-``terminal.py``. Progress bars are drawn in a terminal; elsewhere there are plain lines, one at a time and seldom.
-Read ``main.py`` next.
+``terminal.py``. Progress bars are drawn in a terminal; elsewhere there are plain lines, one at a time and seldom. Only
+what draws or colours imports rich, since that takes longer than many a verb. Read ``main.py`` next.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+from typing import TYPE_CHECKING, Final
 
 from pellucid.durable import naming
 from pellucid.errors import ConfigError
 from pellucid.terminal import visible
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 __all__ = [
-    "BAR_TEXT",
     "Bar",
     "counting",
     "draws_bars",
@@ -44,7 +35,8 @@ __all__ = [
     "show_picture",
 ]
 
-BAR_TEXT: Final = TextColumn("{task.description}", markup=False)
+_TERMINALS_BY_DECREE: Final = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+"""Variables by which rich takes for a terminal what is none."""
 _SECONDS_BETWEEN_PLAIN_LINES: Final = 10.0
 _LOG_WINDOW_SECONDS: Final = 10.0
 _MOST_LOG_RECORDS: Final = 10
@@ -64,12 +56,19 @@ def need_standard_output() -> None:
 
 def say(text: str) -> None:
     """Write a message for the person who watches."""
-    _error_console().print(Text(visible(text)))
+    if sys.stderr is not None:
+        sys.stderr.write(visible(text) + "\n")
+        sys.stderr.flush()
 
 
 def say_error(text: str) -> None:
     """Write why the command ends; further lines are indented, so that no name can pass for a message of ours."""
     indented = visible(text).replace("\n", "\n  ")
+    if not draws_bars():
+        say(f"error: {indented}")
+        return
+    from rich.text import Text
+
     _error_console().print(Text.assemble(("error:", "bold red"), " ", indented))
 
 
@@ -96,6 +95,8 @@ def is_terminal() -> bool:
 
 def draws_bars() -> bool:
     """Return whether standard error is a terminal, where progress is drawn as a bar."""
+    if sys.stderr is None or not (sys.stderr.isatty() or any(map(os.environ.get, _TERMINALS_BY_DECREE))):
+        return False
     return _error_console().is_terminal
 
 
@@ -103,13 +104,24 @@ class Bar:
     """A bar in the terminal that shows how far something is; it is drawn from now on, until ``stop``.
 
     Args:
-        columns: what is drawn, from left to right; ``BAR_TEXT`` is the text that ``update`` is given.
         total: what ``update`` counts up to; None is unknown.
-        transient: whether the bar disappears at the end.
+        counts: whether the numbers and the times stand after the bar, and the bar disappears at the end.
     """
 
-    def __init__(self, *columns: ProgressColumn, total: float | None, transient: bool = False) -> None:
-        self._progress = Progress(*columns, console=_error_console(), transient=transient)
+    def __init__(self, *, total: float | None, counts: bool = False) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        text = TextColumn("{task.description}", markup=False)
+        numbers = (text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = numbers if counts else (BarColumn(24), text)
+        self._progress = Progress(*columns, console=_error_console(), transient=counts)
         self._task = self._progress.add_task("", total=total)
         self._progress.start()
 
@@ -119,6 +131,8 @@ class Bar:
 
     def say(self, text: str) -> None:
         """Write a message above the bar."""
+        from rich.text import Text
+
         self._progress.console.print(Text(visible(text)))
 
     def stop(self) -> None:
@@ -132,8 +146,7 @@ def counting(what: str, *, total: int | None = None) -> Iterator[Callable[[int],
     if not draws_bars():
         yield _plain_lines(what, total)
         return
-    columns = (BAR_TEXT, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    bar = Bar(*columns, total=total, transient=True)
+    bar = Bar(total=total, counts=True)
     bar.update(0, what)
     try:
         yield lambda done: bar.update(done, what)
@@ -192,6 +205,8 @@ class _ConsoleHandler(logging.Handler):
 
 def _error_console() -> Console:
     """Return a console on today's standard error."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 

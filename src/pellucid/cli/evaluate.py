@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pellucid.cli.console import counting, need_standard_output, say, show
+from pellucid.cli.options import Engine, Precision
 
 __all__ = ["evaluate"]
 
@@ -24,11 +25,13 @@ def evaluate(
     json_: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON here.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown here.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of \\[translation], as in beam_size=1.")
+        list[str] | None, typer.Option("--set", help="A setting of [translation], as in beam_size=1.")
     ] = None,
     tokenizer: Annotated[
         str, typer.Option(help="How BLEU finds words; auto follows the target language, char needs no package.")
     ] = "auto",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
 ) -> None:
@@ -53,6 +56,9 @@ def evaluate(
             settings=set_ or [],
             device=device,
             threads=threads,
+            engine=engine,
+            precision=precision,
+            say=say,
             progress=progress,
         )
     show(report.to_text())

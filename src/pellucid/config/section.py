@@ -23,7 +23,6 @@ class Section(BaseModel):
         extra="forbid",
         frozen=True,
         validate_default=True,
-        use_attribute_docstrings=True,
         # "protected namespaces" would warn about a field called model_type, a name that
         # SentencePiece gave us.
         protected_namespaces=(),

@@ -37,6 +37,8 @@ class EvaluatedSystem:
     """Names of the settings that a reader has to see: the rest is at its default, or acts on no translation."""
     version: str = ""
     """Of pellucid."""
+    engine: str = ""
+    """What computed, and how it held the weights."""
     kind: str = "pellucid"
     """Whose format the folder has: ours, or ``ONNX``."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.config import CorpusConfig, InvalidUtf8
-from pellucid.jobs.models import open_translator
+from pellucid.jobs.models import EngineName, open_translator
 from pellucid.text.corpus import read_pairs
 
 __all__ = ["PairScore", "ScoreOutcome", "score_files"]
@@ -57,6 +57,7 @@ def score_files(
         DataError: the files cannot be read or are not parallel.
     """
     pairs = list(read_pairs(CorpusConfig(src=src, tgt=tgt), index=0, invalid_utf8=InvalidUtf8.STRICT))
-    translator = open_translator(model, device=device, threads=threads)
+    # The native engine searches and does not score; scores are the exact model's.
+    translator = open_translator(model, device=device, threads=threads, engine=EngineName.TORCH)
     scored = translator.score([p.source for p in pairs], [p.target for p in pairs], progress=progress)
     return ScoreOutcome(tuple(PairScore(s.log_probability, len(s.token_log_probabilities)) for s in scored))

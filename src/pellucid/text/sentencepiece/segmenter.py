@@ -28,14 +28,15 @@ class Segmenter:
     Args:
         model: the bytes of the model file.
         place: how messages call it.
+        file: what ``inspect`` says of these bytes, where somebody asked already.
 
     Raises:
         BundleError: the bytes are no SentencePiece model, or one that could harm.
     """
 
-    def __init__(self, model: bytes, *, place: str) -> None:
+    def __init__(self, model: bytes, *, place: str, file: SentencePieceFile | None = None) -> None:
         self.model = model
-        self.file: SentencePieceFile = inspect(model, place=place)
+        self.file: SentencePieceFile = inspect(model, place=place) if file is None else file
         try:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except (RuntimeError, ValueError, OSError) as error:
