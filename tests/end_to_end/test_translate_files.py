@@ -322,7 +322,7 @@ def test_small_memory_is_told_by_score_and_evaluate(
     for side in "st":
         (tmp_path / side).write_text(TEXT)
     score = ("score", tiny_model, "--src", "s", "--tgt", "t")
-    evaluate = ("evaluate", tiny_model, "--src", "s", "--ref", "t", "--set", "beam_size=1")
+    evaluate = ("evaluate", tiny_model, "--src", "s", "--ref", "t", "--set", "beam_size=1", "--engine", "torch")
     wanted = command(*score).out
     monkeypatch.setattr(Transformer, "encode", encode)
     scored, evaluated = command(*score), command(*evaluate)
@@ -365,8 +365,23 @@ def test_every_flag_of_the_run_is_counted_on_the_screen(command: Command, tiny_m
     }
 
 
-def test_a_run_without_flags_says_nothing(command: Command, tiny_model: Path) -> None:
-    assert command("translate", tiny_model, *FAST, stdin=b"").err == ""
+def test_a_run_without_flags_names_its_engine_and_says_nothing_else(command: Command, tiny_model: Path) -> None:
+    (line,) = [
+        text for text in command("translate", tiny_model, *FAST, stdin=b"").err.splitlines() if "once" not in text
+    ]
+    assert line.startswith("engine: ")
+    assert command("translate", tiny_model, *FAST, "--engine", "torch", stdin=b"").err == ""
+
+
+@pytest.mark.parametrize("engine", ["torch", "native"])
+def test_a_line_that_no_setting_fits_fails_alone(engine: str, command: Command, tiny_model: Path) -> None:
+    settings = ("--set", "min_length=6", "--set", "max_length_constant=1", "--set", "max_length_factor=1.0")
+    outcome = command("translate", tiny_model, *settings, "--engine", engine, stdin=b"a\nabcdefgh abcdefgh\n")
+    assert outcome.status == 1
+    assert "line 1: min_length = 6, but a translation of this text has at most" in outcome.err
+    first, second = outcome.out.split("\n")[:2]
+    assert not first
+    assert second
 
 
 WALKTHROUGH = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"
