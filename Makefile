@@ -58,13 +58,14 @@ demo: $(VENV)/.test-installed
 	@echo "training an English-French translator on sentences that pellucid writes itself; no data is needed"
 	$(BIN)/pellucid demo $(DEMO)
 
-# Two processes of one thread each: as fast as two cores go, and the threads do not fight.
+# Two processes of one thread each: as fast as two cores go, and the threads do not fight. Each process takes one half of
+# the tests, then what the other has left, so that few fixtures of a module are set up twice.
 test: $(VENV)/.test-installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
-# One at a time, with all the cores: several of these measure minutes and speed.
+# The same, test by test, but the tests of an xdist_group stay in one process: they share a browser, for example.
 test-slow: $(VENV)/.browser-installed
-	$(BIN)/python -m pytest -q -m slow --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist loadgroup --durations=15
 
 # Ruff formats code only: it would also lay out the quotations in docs/, which are compared with the source.
 lint: $(VENV)/.check-installed

@@ -1,12 +1,12 @@
-"""Make a deeper model out of a shallow one: its layers, one copy after the other, to be trained further.
+"""Build a deeper model from copies of the layers of a shallow one, for further training.
 
     python benchmarks/grow_model.py runs/shallow --layers 6 --output runs/grown
     pellucid train ... --init-from runs/grown
 
-Trained from nothing, six post-norm layers a side learn for half an hour to write the target language before they learn
-to look at the source (docs/log.md, 2026-11-22). Two layers a side find the source within a minute. So the shallow model
-is trained first, and its layers are stacked: layers 0 1 become 0 1 0 1 0 1 (progressive stacking, Gong et al. 2019,
-"Efficient Training of BERT by Progressively Stacking"), with ``--repeat each`` 0 0 0 1 1 1.
+With random initial weights, a model with six post-norm layers on each side learns the target language for half an hour
+before it starts to use the source (docs/log.md, 2026-11-22). With two layers on each side it uses the source within a
+minute. So the shallow model is trained first, and its layers are stacked: layers 0 1 become 0 1 0 1 0 1 (progressive
+stacking, Gong et al. 2019, "Efficient Training of BERT by Progressively Stacking"), with ``--repeat each`` 0 0 0 1 1 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pellucid.model.transformer import Transformer
 
 
 def grown(model: Transformer, layers: int, *, repeat: str) -> Transformer:
-    """Return a model of so many layers a side, each a copy of one of ``model``'s."""
+    """Return a model with ``layers`` layers on each side, each a copy of a layer of ``model``."""
     config = model.config.model_copy(update={"num_encoder_layers": layers, "num_decoder_layers": layers})
     old = model.state_dict()
     shallow = {"encoder": model.config.num_encoder_layers, "decoder": model.config.num_decoder_layers}
@@ -39,7 +39,7 @@ def grown(model: Transformer, layers: int, *, repeat: str) -> Transformer:
 
 
 def main() -> None:
-    """Read, grow, write."""
+    """Read a model, build the deeper one and write it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--layers", type=int, required=True)
@@ -51,12 +51,12 @@ def main() -> None:
         given.output,
         grown(bundle.model, given.layers, repeat=given.repeat).eval(),
         tokenizer=bundle.tokenizer,
-        card=f"# A start for training\n\nThe layers of {given.model}, copied until there are {given.layers} a side.\n",
+        card=f"# Initial weights for training\n\nCopies of the layers of {given.model}, {given.layers} on each side.\n",
         source_language=bundle.description.source_language,
         target_language=bundle.description.target_language,
         translation=bundle.description.translation,
     )
-    print(f"{given.output}: {given.layers} layers a side; train it further with --init-from")
+    print(f"{given.output}: {given.layers} layers on each side; continue training with --init-from")
 
 
 if __name__ == "__main__":

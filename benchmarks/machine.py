@@ -1,4 +1,4 @@
-"""The machine of a measurement: what it is, and how much of it others took meanwhile.
+"""Describe the machine of a measurement, and measure the load of other processes during it.
 
 Read ``train_cpu.py`` next.
 """
@@ -16,21 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_TOLD_FLAGS = (
-    "avx2",
-    "avx512f",
-    "avx512_bf16",
-    "avx512_fp16",
-    "amx_tile",
-    "amx_bf16",
-    "asimd",
-    "sve",
-    "bf16",
-)
+_REPORTED_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "asimd", "sve", "bf16")
 
 
 def machine_facts() -> dict[str, object]:
-    """Return processor, instruction sets that matter to matrix products, cores, memory, system, Python."""
+    """Return the processor, the instruction sets for matrix products, cores, memory, system and Python version."""
     text = _read("/proc/cpuinfo")
     name = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.M)
@@ -38,7 +28,7 @@ def machine_facts() -> dict[str, object]:
     memory = re.search(r"MemTotal:\s+(\d+)", _read("/proc/meminfo"))
     return {
         "processor": name[1] if name else platform.processor() or platform.machine(),
-        "instructions": [flag for flag in _TOLD_FLAGS if flag in known],
+        "instructions": [flag for flag in _REPORTED_FLAGS if flag in known],
         "cores": available_cores(),
         "memory_gib": round(int(memory[1]) / 2**20, 1) if memory else None,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -48,13 +38,13 @@ def machine_facts() -> dict[str, object]:
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process can use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class Watched:
-    """How a command ran: wall seconds, and the share of all cores that other processes took (None: unknown)."""
+    """The wall time of a command, and the share of all cores that other processes used (None if unknown)."""
 
     seconds: float
     others_share: float | None
@@ -65,7 +55,7 @@ def run_watched(command: Sequence[str | Path], *, log: Path, environment: dict[s
     """Run a command with its output in a log file.
 
     Raises:
-        SystemExit: it failed or took too long; the end of its log is shown.
+        SystemExit: the command failed or exceeded ``timeout``; the message contains the end of its log.
     """
     load_before = os.getloadavg()[0]
     busy, children, began = _busy_seconds(), _child_seconds(), time.perf_counter()
@@ -93,7 +83,7 @@ def run_watched(command: Sequence[str | Path], *, log: Path, environment: dict[s
 
 
 def _busy_seconds() -> float | None:
-    """Return the seconds that all cores together have worked, time stolen by the host included."""
+    """Return the busy seconds of all cores together, including time stolen by the host."""
     fields = _read("/proc/stat").splitlines()[:1]
     if not fields:
         return None

@@ -2,15 +2,16 @@
 
     python benchmarks/model_step.py [--preset small] [--length 16] [--profile] [--json before.json]
 
-Ours only, on made-up ids, for a look before and after a change: no reading, no batching, no journal. The parts
-are timed in one process, step by step, and the median of each is shown, so a hiccup of the machine does not
-count. For the whole loop against another tool see ``train_cpu.py``.
+It measures only pellucid, on random ids without reading, batching or a journal, to compare before and after a change.
+All parts are timed in one process, and the median of each is shown, so that a short disturbance has no effect.
+``train_cpu.py`` compares the whole loop with another tool.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -36,21 +37,25 @@ PARTS = ("encode", "decode", "project", "loss", "backward", "clip", "adam", "ave
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--preset", action="append", choices=list(PRESETS), help="may be repeated (default: tiny, small, base)")
+    add("--preset", action="append", choices=list(PRESETS), help="can be repeated (default: tiny, small, base)")
     add("--batch-size", type=int, default=2048, help="padded tokens of the longer side")
-    add("--length", type=int, default=16, help="tokens of the longest sentence; the shortest has three quarters")
+    add(
+        "--length", type=int, default=16, help="tokens of the longest sentence; the shortest has three quarters of that"
+    )
     add("--vocab-size", type=int, default=8000)
-    add("--steps", type=int, default=30, help="timed steps, after five that are not")
+    add("--steps", type=int, default=30, help="timed steps, after five steps that are not timed")
     add("--threads", type=int, default=2)
     add("--precision", choices=["auto", "fp32", "bf16"], default="auto")
-    add("--profile", action="store_true", help="also show the operations that took longest")
+    add("--profile", action="store_true", help="also show the slowest operations")
     add("--json", type=Path, default=None, help="write the figures here")
     options = parser.parse_args(arguments)
     if options.threads > available_cores():
-        parser.error(f"--threads {options.threads}, but this machine lends {available_cores()} cores")
+        parser.error(f"--threads {options.threads}, but only {available_cores()} cores are available")
     runtime = Runtime.detect(device="cpu", precision=options.precision, threads=options.threads)
     runtime.apply()
-    print(f"{runtime.threads} threads, {runtime.precision}: {runtime.reason}; load {load()} before the start")
+    print(
+        f"{runtime.threads} threads, {runtime.precision}: {runtime.reason}; load {os.getloadavg()[0]} before the start"
+    )
     print("milliseconds, medians\n" + row(["preset", *PARTS, "step", "tokens/s", "GFLOP/s"]))
     figures = {}
     for preset in options.preset or ["tiny", "small", "base"]:
@@ -71,14 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def row(cells: Sequence[str]) -> str:
-    """Return cells in columns."""
+    """Return cells as columns."""
     return "".join(f"{cell:>10}" for cell in cells)
-
-
-def load() -> str:
-    """Return the load of the last minute."""
-    text = Path("/proc/loadavg")
-    return text.read_text().split()[0] if text.exists() else "unknown"
 
 
 class Step:
@@ -96,7 +95,7 @@ class Step:
         self.updates = 0
 
     def run(self, note: Callable[[str], None]) -> None:
-        """Take one step, as ``training.update`` does, and say when each part is over."""
+        """Perform one step, as ``training.update`` does, and call ``note`` after each part."""
         batch, model = self.batch, self.model
         with precision_context(self.runtime):
             memory = model.encode(batch.source_ids, source_mask=batch.source_mask)
@@ -121,7 +120,7 @@ class Step:
         note("average")
 
     def measure(self, steps: int) -> dict[str, float]:
-        """Return the median milliseconds of each part and of whole steps, and speeds made of them."""
+        """Return the median milliseconds of each part and of whole steps, and the resulting speeds."""
         for _ in range(5):
             self.run(lambda part: None)
         times: dict[str, list[float]] = {part: [] for part in (*PARTS, "step")}
@@ -151,7 +150,7 @@ class Step:
         return int(counter.get_total_flops())
 
     def profile(self) -> str:
-        """Return torch's table of the operations of three steps, the longest first."""
+        """Return torch's table of the operations of three steps, the slowest first."""
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
             for _ in range(3):
                 self.run(lambda part: None)
@@ -159,7 +158,7 @@ class Step:
 
 
 def made_up_batch(batch_size: int, length: int, model: Transformer) -> TensorBatch:
-    """Return a batch of random ids in one length bucket, end of sentence and padding where they belong."""
+    """Return a batch of random ids of similar lengths, with end of sentence and padding."""
     generator = np.random.default_rng(1)
     specials, count = model.config.specials, max(1, batch_size // length)
     lengths = generator.integers(max(2, length * 3 // 4), length + 1, size=(2, count))

@@ -1,9 +1,9 @@
-"""Measure the native engine alone: random weights of a preset's shape, sentences and translations of a given length.
+"""Measure the native engine alone, with random weights of a preset and sentences of a fixed length.
 
     python benchmarks/native_speed.py --preset small --vocab 8000
 
-Every search ends at the wanted length, so the number of tokens is known. The figures are processor time of one
-thread, the least of three rounds, so that other work on the machine counts little.
+Every search ends at the fixed length, so the number of tokens is known. The figures are the processor time of one
+thread, the minimum of three rounds, so that other work on the machine has little effect.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pellucid.config import LengthPenalty, ModelConfig, SpecialIds
+from pellucid.config import ModelConfig, SpecialIds
 from pellucid.config.model import PRESETS
 from pellucid.model.transformer import Transformer
-from pellucid.translation.engines.native.jobs import SearchSettings, Workers, run_search
+from pellucid.translation.engines.native.jobs import Workers, run_search
 from pellucid.translation.engines.native.library import load_library
+from pellucid.translation.engines.native.memory import SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
 from pellucid.translation.engines.native.weights import weights_of
 
 ROUNDS = 3
 SENTENCES = {1: 400, 5: 150}
-"""In a bulk measurement, by beam size."""
+"""The sentences of a bulk measurement, by beam size."""
 
 
 def workers_of(preset: str, vocab_size: int, folder: Path, *, is_int8: bool) -> Workers:
@@ -46,23 +47,12 @@ def seconds_of(workers: Workers, *, sentences: int, length: int, beam_size: int)
     """Return the processor time of a search whose translations all have ``length`` tokens."""
     vocab_size = workers.prepared.config.target_vocab_size
     generator = np.random.default_rng(1)
-    sources = [[*generator.integers(4, vocab_size, length).tolist(), 3] for _ in range(sentences)]
-    settings = SearchSettings(
-        beam_size=beam_size,
-        n_best=1,
-        length_penalty=LengthPenalty.AVERAGE,
-        alpha=1.0,
-        min_length=length - 1,
-        no_repeat_ngram_size=0,
-        end_id=3,
-        forbidden_ids=(0, 2),
-    )
+    wanted = [Sentence([*generator.integers(4, vocab_size, length).tolist(), 3], length) for _ in range(sentences)]
+    settings = SearchSettings(beam_size=beam_size, min_length=length - 1, end_id=3, forbidden_ids=(0, 2))
     least = float("inf")
     for _ in range(ROUNDS):
         start = time.process_time()
-        run_search(
-            workers, sources, prefixes=[()] * sentences, limits=[length] * sentences, settings=settings, threads=1
-        )
+        run_search(workers, wanted, settings=settings, threads=1)
         least = min(least, time.process_time() - start)
     return least
 

@@ -1,9 +1,9 @@
-"""The baseline that any translator must beat: give the translation of the nearest training sentence.
+"""Measure a baseline for translators: return the translation of the nearest training sentence.
 
     python benchmarks/nearest_sentence.py --data-dir DATA --src zh --tgt en
 
-Nearest is by the cosine of idf-weighted character n-grams (1 to 3) between source sentences, those left
-out that over a tenth of the sentences hold; the files are DATA/train.SRC, DATA/train.TGT, DATA/test.SRC, DATA/test.TGT.
+The distance is the cosine of idf-weighted character n-grams (1 to 3) of the source sentences, without n-grams that
+occur in more than a tenth of the sentences. The files are DATA/train.SRC, DATA/train.TGT, DATA/test.SRC, DATA/test.TGT.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def grams(text: str) -> Counter[str]:
 
 
 def nearest(sources: Sequence[str], queries: Sequence[str]) -> list[int]:
-    """Return, for each query, the row of the nearest source; the first one where several are equally near."""
+    """Return, for each query, the row of the nearest source; the first one if several are equally near."""
     counted = [grams(text) for text in sources]
     holders: dict[str, list[int]] = defaultdict(list)
     for row, found in enumerate(counted):

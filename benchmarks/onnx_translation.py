@@ -1,10 +1,10 @@
-"""Race onnxruntime against our own stepper: one model, one search, the same sentences.
+"""Compare the speed of onnxruntime with that of pellucid's stepper: one model, one search, the same sentences.
 
     pellucid export runs/de-en --format onnx --output de-en-onnx
     python benchmarks/onnx_translation.py runs/de-en de-en-onnx test.de [--beam 1 --beam 5] [--json result.json]
 
-Everything around the steps is the same code on both sides: tokenizer, batches, search. The sides take turns, so
-that a busy machine slows both; the best round of each counts, by the wall clock and by processor time.
+Both sides use the same tokenizer, batches and search. They run alternately, so that a busy machine slows both;
+the best round of each counts, by wall time and by processor time.
 """
 
 from __future__ import annotations
@@ -28,15 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add = parser.add_argument
     add("model", type=Path, help="a model folder or a run folder")
     add("onnx", type=Path, help="its export")
-    add("sentences", type=Path, help="source sentences, one a line")
-    add("--count", type=int, default=200, help="sentences that are translated; the first ones")
-    add("--beam", type=int, action="append", help="may be repeated (default: 1 and 5)")
-    add(
-        "--batch",
-        type=int,
-        action="append",
-        help="source tokens of a batch; 1 is one sentence at a time (may be repeated)",
-    )
+    add("sentences", type=Path, help="source sentences, one per line")
+    add("--count", type=int, default=200, help="number of sentences from the start of the file")
+    add("--beam", type=int, action="append", help="can be repeated (default: 1 and 5)")
+    add("--batch", type=int, action="append", help="source tokens of a batch; 1: one sentence (can be repeated)")
     add("--rounds", type=int, default=3)
     add("--threads", type=int, default=available_cores())
     add("--json", type=Path, default=None, help="write the figures here")
@@ -46,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "pellucid": open_translator(options.model, device="cpu", threads=options.threads),
         "onnxruntime": open_translator(options.onnx, device="cpu", threads=options.threads),
     }
-    print(f"{len(texts)} sentences, {options.threads} threads; target tokens a second, with the end of sentence")
+    print(f"{len(texts)} sentences, {options.threads} threads; target tokens per second, including the end of sentence")
     races = []
     for beam_size in options.beam or [1, 5]:
         for batch_size in options.batch or [sides["pellucid"].config.batch_size]:
             races.append(race(sides, texts, options.rounds, beam_size=beam_size, batch_size=batch_size))
-            print(told(races[-1]))
+            print(line_of(races[-1]))
     if options.json:
         versions = {"pellucid": __version__, **{name: version(name) for name in ("torch", "onnxruntime")}}
         settings = {name: str(value) for name, value in vars(options).items() if name != "json"}
@@ -60,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def race(sides: dict[str, Translator], texts: Sequence[str], rounds: int, **settings: int) -> dict[str, object]:
-    """Let the sides take turns; return the best round of each, and how many translations are the same."""
+    """Run the sides alternately; return the best round of each, and the number of equal translations."""
     best: dict[str, dict[str, float]] = {name: {"seconds": float("inf"), "cpu_seconds": float("inf")} for name in sides}
     found: dict[str, list[str]] = {}
     tokens = 0
@@ -78,14 +73,14 @@ def race(sides: dict[str, Translator], texts: Sequence[str], rounds: int, **sett
     return {**settings, "tokens": tokens, "same_translations": same, "sentences": len(texts), "best": best}
 
 
-def told(result: dict[str, object]) -> str:
+def line_of(result: dict[str, object]) -> str:
     """Return a line for the screen."""
     best, tokens = result["best"], result["tokens"]
     parts = [
-        f"{name} {tokens / times['seconds']:,.0f} ({tokens / times['cpu_seconds']:,.0f} a processor second)"
+        f"{name} {tokens / times['seconds']:,.0f} ({tokens / times['cpu_seconds']:,.0f} per processor second)"
         for name, times in best.items()  # type: ignore[attr-defined]
     ]
-    same = f"{result['same_translations']} of {result['sentences']} the same"
+    same = f"{result['same_translations']} of {result['sentences']} translations are equal"
     return f"beam {result['beam_size']}, batches of {result['batch_size']} tokens: {'; '.join(parts)}; {same}"
 
 

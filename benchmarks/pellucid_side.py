@@ -1,6 +1,6 @@
-"""pellucid's side of the race: the job behind ``pellucid train``, its live view included, under the stopwatch.
+"""Run pellucid's side of the comparison: the job of ``pellucid train`` with its screen, timed by the stopwatch.
 
-Started by ``train_cpu.py``; read that next.
+``train_cpu.py`` starts it; read that next.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TimedScreen(TrainingScreen):
         self._stopwatch.mark(0, 0)
 
     def stepped(self, record: StepRecord) -> None:
-        """Mark a step; its padded tokens stand in the record as a speed."""
+        """Mark a step; the record gives its padded tokens only as a speed."""
         super().stepped(record)
         padding = record.padded_tokens_per_second / record.tokens_per_second if record.tokens_per_second else 0.0
         self._stopwatch.mark(record.target_tokens, round(record.target_tokens * padding))

@@ -1,12 +1,12 @@
-"""What the recorder costs while nobody looks: the model as it is, against one without the recorder's argument.
+"""Measure the cost of an unused recorder: the model against a copy without the recorder's arguments.
 
     python benchmarks/recorder_cost.py MODEL [--pairs 40]
 
-The other side of the race is the same source with every trace of the recorder taken out: its parameters, what is handed
-on, and the calls of ``visit``, which become the value itself. Both are copies, for weights as they were loaded lie
-elsewhere in memory, which alone was worth a percent. They translate the same sentences in turns, one then the other
-and the other way round; what is told is the median of the paired ratios with its interval.
-tests/equivalence/test_nobody_looks.py holds their results and their lists of operators equal.
+The copy is the same source without the recorder: its parameters and arguments are removed, and each call of ``visit``
+is replaced by its value. Both models have copied weights, since loaded weights lie elsewhere in memory, which alone
+makes a difference of one percent. They translate the same sentences alternately, in changing order; the result is the
+median of the paired ratios with its interval. tests/equivalence/test_nobody_looks.py checks that their results and
+their lists of operators are equal.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SENTENCES = (
 
 
 class TakeOut(ast.NodeTransformer):
-    """Take the recorder out of a module: what is left computes the same and has nobody to show it to."""
+    """Remove the recorder from a module; the result computes the same values."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         """Drop the parameters."""
@@ -59,7 +59,7 @@ class TakeOut(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        """Put the value in the place of ``visit``, and hand nothing on."""
+        """Replace a call of ``visit`` by its value, and remove the arguments of other calls."""
         if isinstance(node.func, ast.Name) and node.func.id == "visit":
             return self.visit(node.args[2])  # type: ignore[no-any-return]
         node.args = [one for one in node.args if not (isinstance(one, ast.Name) and one.id in NAMES)]
@@ -68,7 +68,7 @@ class TakeOut(ast.NodeTransformer):
         return node
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        """Decide ``scope is None``: it is."""
+        """Replace ``scope is None`` by True."""
         if isinstance(node.left, ast.Name) and node.left.id in NAMES:
             return ast.copy_location(ast.Constant(isinstance(node.ops[0], ast.Is)), node)  # "scope is None" holds
         self.generic_visit(node)
@@ -82,7 +82,7 @@ class TakeOut(ast.NodeTransformer):
         return node
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
-        """Read the twin's own modules."""
+        """Import the modules of the copy."""
         if node.module == "pellucid.model.recorder":
             return None
         if node.module and node.module.startswith("pellucid.model"):
@@ -94,7 +94,7 @@ def without_recorder(folder: Path) -> ModuleType:
     """Write the model's source without the recorder into a folder, and import its ``transformer``.
 
     Raises:
-        RuntimeError: something of the recorder is left.
+        RuntimeError: a part of the recorder is left.
     """
     package = folder / BARE
     package.mkdir()
@@ -105,9 +105,7 @@ def without_recorder(folder: Path) -> ModuleType:
         tree = TakeOut().visit(ast.parse(path.read_text(encoding="utf-8")))
         left = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & {*NAMES, "visit", "below"}
         if left:
-            raise RuntimeError(
-                f"{path.name}: {', '.join(sorted(left))} is still there; TakeOut does not know this form"
-            )
+            raise RuntimeError(f"{path.name}: {', '.join(sorted(left))} is left; TakeOut does not support this form")
         (package / path.name).write_text(ast.unparse(ast.fix_missing_locations(tree)), encoding="utf-8")
     sys.path.insert(0, str(folder))
     try:
@@ -117,7 +115,7 @@ def without_recorder(folder: Path) -> ModuleType:
 
 
 def twin(model: Transformer, module: ModuleType) -> torch.nn.Module:
-    """Return the same model as ``without_recorder`` has it, with the same weights."""
+    """Return the model of ``module`` with the same weights."""
     bare: torch.nn.Module = module.Transformer(model.config)
     bare.load_state_dict(model.state_dict())
     return bare.train(model.training)
@@ -135,13 +133,13 @@ def translator_with(translator: Translator, model: torch.nn.Module) -> Translato
 
 
 def race(ours: Callable[[], object], bare: Callable[[], object], *, pairs: int) -> list[float]:
-    """Return log(seconds of ours / seconds of the bare one) of each pair; who goes first alternates."""
+    """Return log(seconds of ours / seconds of the bare one) for each pair; the order alternates."""
     ours(), bare()
     found = []
     for pair in range(pairs):
         seconds: dict[int, float] = {}
         for side in (0, 1) if pair % 2 == 0 else (1, 0):
-            began = time.process_time()  # of the processor: there is one thread, and other work may share its core
+            began = time.process_time()  # not wall time: other work can share the core of this one thread
             (ours, bare)[side]()
             seconds[side] = time.process_time() - began
         found.append(math.log(seconds[0] / seconds[1]))
@@ -149,7 +147,7 @@ def race(ours: Callable[[], object], bare: Callable[[], object], *, pairs: int) 
 
 
 def interval(values: list[float]) -> tuple[float, float, float]:
-    """Return the median and the bounds of its interval of at least 95 %, from the order of the values alone."""
+    """Return the median and the bounds of its interval of at least 95 %, from order statistics."""
     ordered = sorted(values)
     n = len(ordered)
     below, rank = 0.0, 0
@@ -181,7 +179,7 @@ def main() -> None:
         )
     median, low, high = interval(ratios)
     print(
-        f"with the recorder's argument and nobody looking, against without it: {percent(median)} "
+        f"with an unused recorder argument, against without it: {percent(median)} "
         f"[{percent(low)}, {percent(high)}] (median of {len(ratios)} paired ratios, 95 % interval)"
     )
 

@@ -1,12 +1,12 @@
-"""Make the walkthrough model that ships from the runs that trained it, and say how good what ships is.
+"""Build the shipped folder of the walkthrough model from its training runs, and measure its quality.
 
     python benchmarks/ship_walkthrough.py runs/walkthrough runs/walkthrough-2 --output src/pellucid/sample/walkthrough
 
-The runs are given in order, each started from the one before with ``--init-from``; their steps are counted on. The
-weights of the last go to float16, and with them go the journals, the probes and the recipe, without the paths of the
-machine that ran it. The folder has at most 8 MB, so snapshots stay behind, and of the journal every tenth step and of
-the probes those of the snapshots go along. Then the shipped folder is opened and
-translates the held-out sentences of the embedded corpus and its minimal pairs.
+List the runs in order, each started from the one before with ``--init-from``; their steps are added up. The folder
+contains the weights of the last run in float16, the journals, the probes and the recipe, without the paths of the
+machine. Its limit is 8 MB, so it contains no snapshots, only every tenth step of the journal, and only the probes at
+the steps of the snapshots. Then the script opens the folder and translates the held-out sentences of the embedded
+corpus and its minimal pairs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def ship(runs: Sequence[Path], output: Path) -> int:
         kept = [row for row in rows if row.get("kind") != "step" or row["step"] % KEPT_STEPS == 1]
         journal += [json.dumps(row | counted_on(row, steps, seconds), ensure_ascii=False) for row in kept]
         for step in probes_of(run):
-            if step or not steps:  # before its first step, a later run is the one before it
+            if step or not steps:  # step 0 of a later run equals the last step of the one before
                 with np.load(run / "probes" / f"step-{step:08d}.npz", allow_pickle=False) as probe:
                     np.savez_compressed(output / "probes" / f"step-{steps + step:08d}.npz", **probe)
         shutil.copyfile(run / "probes" / "index.json", output / "probes" / "index.json")
@@ -69,14 +69,14 @@ def ship(runs: Sequence[Path], output: Path) -> int:
 
 
 def probes_of(run: Path) -> list[int]:
-    """Return the steps whose probes go along: those of the snapshots, and the last."""
+    """Return the steps of the included probes: those of the snapshots, and the last."""
     probes = sorted(int(path.stem.removeprefix("step-")) for path in (run / "probes").glob("step-*.npz"))
     snapshots = {int(path.stem.removeprefix("step-")) for path in (run / "snapshots").glob("step-*.safetensors")}
     return [step for step in probes if step in snapshots or step == probes[-1]]
 
 
 def counted_on(row: Mapping[str, object], steps: int, seconds: float) -> dict[str, object]:
-    """Return step and time of a row of a journal, counted from the first run on."""
+    """Return the step and the time of a row of a journal, counted from the start of the first run."""
     counted: dict[str, object] = {}
     if isinstance(step := row.get("step"), int):
         counted["step"] = step + steps
@@ -86,7 +86,7 @@ def counted_on(row: Mapping[str, object], steps: int, seconds: float) -> dict[st
 
 
 def without_paths(text: str, runs: Sequence[Path]) -> str:
-    """Replace absolute paths by the names of their files."""
+    """Replace absolute paths by file names."""
     for number, run in enumerate(runs, start=1):
         text = text.replace(f"{run.resolve()}/", f"runs/walkthrough-{number}/")
     return re.sub(r"/(?:[\w.-]+/)+([\w.-]+)", r"\1", text)
@@ -116,7 +116,7 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Ship, measure, print."""
+    """Write the folder, measure it and print the result."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--output", type=Path, required=True)
@@ -124,7 +124,7 @@ def main() -> None:
     size = ship(given.runs, given.output)
     print(f"{given.output}: {size:,} bytes")
     if size > LARGEST_BYTES:
-        raise SystemExit(f"that is more than the {LARGEST_BYTES:,} bytes that it may have")
+        raise SystemExit(f"the folder is too large; limit {LARGEST_BYTES:,} bytes")
     print(json.dumps(measure(given.output), indent=1))
 
 

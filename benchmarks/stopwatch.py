@@ -1,7 +1,7 @@
-"""One stopwatch for both sides of a race: what each step saw, by the wall clock.
+"""Time the steps of both sides of a comparison by wall time.
 
-Standard library only, since each side runs it in its own environment. A mark is made at one and the
-same point of every step, so the time between two marks holds everything the training loop does:
+This module uses only the standard library, since each side runs it in a separate environment. Each step is
+marked at the same point, so the time between two marks includes everything that the training loop does:
 reading and padding batches, the step itself, the optimiser, logging. Read ``train_cpu.py`` next.
 """
 
@@ -16,11 +16,11 @@ from pathlib import Path
 
 
 class Stopwatch:
-    """Count target tokens between marks, and stop the run by Ctrl-C's own signal when enough was seen.
+    """Count target tokens between marks, and stop the run with SIGINT after enough steps.
 
-    The first ``warmup_steps`` marks are not counted. Then either ``steps`` more are, or as many as begin
-    within ``seconds``. Tokens of a step are the real target tokens with end of sentence; padded tokens
-    are rows times the longer of the two padded sides.
+    The first ``warmup_steps`` marks are not counted. After them, ``steps`` marks are counted, or those
+    within ``seconds``. The tokens of a step are target tokens with end of sentence, without padding;
+    padded tokens are rows times the longer of the two padded sides.
     """
 
     def __init__(self, *, warmup_steps: int, steps: int | None, seconds: float | None) -> None:
@@ -29,11 +29,11 @@ class Stopwatch:
         self.seconds = seconds
         self.marks: list[tuple[float, int, int]] = []
         self.is_over = False
-        # Shells start background jobs with this signal ignored, and a child inherits that.
+        # Shells ignore this signal in background jobs, and child processes inherit that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def mark(self, target_tokens: int, padded_tokens: int) -> None:
-        """Note the clock and the tokens of the step that has just ended."""
+        """Record the time and the tokens of the step that has just ended."""
         if self.is_over:
             return
         self.marks.append((time.perf_counter(), target_tokens, padded_tokens))
@@ -46,10 +46,10 @@ class Stopwatch:
             os.kill(os.getpid(), signal.SIGINT)
 
     def result(self) -> dict[str, float]:
-        """Return what was counted after the warm-up; times in seconds.
+        """Return the counts after the warm-up; times are in seconds.
 
         Raises:
-            RuntimeError: the run ended before a step could be counted.
+            RuntimeError: the run ended within the warm-up.
         """
         counted = self.marks[self.warmup_steps + 1 :]
         if not counted:
@@ -71,5 +71,5 @@ class Stopwatch:
         }
 
     def write(self, path: Path, facts: dict[str, object]) -> None:
-        """Write the result and what the side knows of itself."""
+        """Write the result and the facts of this side."""
         path.write_text(json.dumps({**self.result(), "facts": facts}, indent=1), encoding="utf-8")

@@ -1,11 +1,11 @@
-"""Race JoeyNMT 2.3 against pellucid: target tokens per second of training, on this machine's processor.
+"""Compare the training speed of JoeyNMT 2.3 and pellucid on the CPU, in target tokens per second.
 
     python benchmarks/train_cpu.py --data-dir DIR [--src-lang de --tgt-lang en]
 
 Same text, same SentencePiece pieces, same shape (preset small), same batch size in padded tokens, same number
-of threads, one process at a time, in turn. Each side trains through its own loop as its users do; both are
-timed by one stopwatch (``stopwatch.py``), marked once a step. ``README.md`` beside this file says what is equal,
-what is not, and how to read the result.
+of threads, one process at a time, alternately. Each side uses its normal training loop; one stopwatch
+(``stopwatch.py``), marked once per step, times both. ``README.md`` in this folder says what is equal, what is
+not, and how to read the result.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from pellucid.version import __version__
 
 HERE = Path(__file__).resolve().parent
 SIDES = ("JoeyNMT", "pellucid")
-START_SECONDS = 600.0  # for what stands around the timed steps: imports, reading text, building a vocabulary
+START_SECONDS = 600.0  # for everything except the timed steps: imports, reading text, building a vocabulary
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What both sides are given."""
+    """The inputs of both sides."""
 
     recipe: Path
     data: Path
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     inputs = prepare_inputs(options, work / "race")
     rounds = []
     for number in range(1, options.rounds + 1):
-        # Who goes first changes, so that a machine that slows down or warms up harms both alike.
+        # The order alternates, so that a machine that slows down or warms up affects both equally.
         order = SIDES if number % 2 else SIDES[::-1]
         rounds.append({side: run_side(side, number, options, inputs, work / "race", python) for side in order})
         if number == 1:
@@ -68,44 +68,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add(
-        "--data-dir",
-        type=Path,
-        help="holds train.SRC train.TGT valid.SRC valid.TGT; else the embedded corpus",
-    )
-    add("--src-lang", default=None, help="end of the source files' names (default: de; embedded corpus: en)")
-    add("--tgt-lang", default=None, help="end of the target files' names (default: en; embedded corpus: fr)")
-    add("--rounds", type=int, default=3, help="runs of each side, in turn")
+    add("--data-dir", type=Path, help="folder of {train,valid}.{SRC,TGT} (default: the embedded corpus)")
+    add("--src-lang", default=None, help="suffix of the source files (default: de; embedded corpus: en)")
+    add("--tgt-lang", default=None, help="suffix of the target files (default: en; embedded corpus: fr)")
+    add("--rounds", type=int, default=3, help="runs of each side")
     add("--steps", type=int, default=None, help="timed steps of a run (default: 100)")
-    add(
-        "--seconds",
-        type=float,
-        default=None,
-        help="time each run for so many seconds instead of a number of steps",
-    )
+    add("--seconds", type=float, default=None, help="time each run for this time instead of a number of steps")
     add("--warmup-steps", type=int, default=10, help="steps before the clock starts")
     add("--batch-size", type=int, default=2048, help="padded tokens of the longer side")
     add("--threads", type=int, default=2)
-    add(
-        "--precision",
-        choices=["auto", "fp32", "bf16"],
-        default="auto",
-        help="pellucid's; JoeyNMT has only fp32",
-    )
-    add(
-        "--joeynmt-dropout",
-        choices=["paper", "own"],
-        default="paper",
-        help="its own has two more places a layer",
-    )
+    add("--precision", choices=["auto", "fp32", "bf16"], default="auto", help="of pellucid; JoeyNMT has only fp32")
+    add("--joeynmt-dropout", choices=["paper", "own"], default="paper", help="own: JoeyNMT's two more per layer")
     add("--seed", type=int, default=1)
-    add("--work", type=Path, default=HERE / ".environments", help="environments and runs; may be deleted")
-    add("--results", type=Path, default=HERE / "results", help="where the result is written")
+    add("--work", type=Path, default=HERE / ".environments", help="environments and runs; can be deleted")
+    add("--results", type=Path, default=HERE / "results", help="folder of the result")
     options = parser.parse_args(arguments)
     if options.steps and options.seconds:
-        parser.error("--steps and --seconds are two ways to end a run; give one")
+        parser.error("--steps and --seconds exclude each other; use one of them")
     if options.threads > available_cores():
-        parser.error(f"--threads {options.threads}, but this machine lends {available_cores()} cores")
+        parser.error(f"--threads {options.threads}, but only {available_cores()} cores are available")
     if not options.seconds:
         options.steps = options.steps or 100
     options.src_lang = options.src_lang or ("de" if options.data_dir else "en")
@@ -116,8 +97,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def prepare_inputs(options: argparse.Namespace, folder: Path) -> Inputs:
     """Train the pieces and write the token store once, with the code of ``pellucid train``."""
     from pellucid.config import recipe_from, to_toml
+    from pellucid.jobs.opening import open_run
     from pellucid.jobs.prepare import prepare
-    from pellucid.runtime import Runtime
 
     folder.mkdir(exist_ok=True)
     text = options.data_dir.resolve() if options.data_dir else write_embedded_corpus(folder / "text", options)
@@ -134,7 +115,7 @@ def prepare_inputs(options: argparse.Namespace, folder: Path) -> Inputs:
         "model": {"dropout": 0.1},  # as in joeynmt/recipe.yaml
         "data": {"train": [files["train"]], "valid": files["valid"]}
         | {"src_lang": options.src_lang, "tgt_lang": options.tgt_lang},
-        # No validation and no timed save within the race; JoeyNMT has none there either.
+        # Neither side validates or saves during the timed steps.
         "training": {
             "batch_size": options.batch_size,
             "train_steps": 10_000_000,
@@ -143,13 +124,13 @@ def prepare_inputs(options: argparse.Namespace, folder: Path) -> Inputs:
             "seed": options.seed,
             "threads": options.threads,
             "precision": options.precision,
+            "device": "cpu",
         },
     }
     recipe = recipe_from(table, place="the race")
     path = folder / "recipe.toml"
     path.write_text(to_toml(recipe), encoding="utf-8")
-    runtime = Runtime.detect(device="cpu", precision=options.precision, threads=options.threads)
-    prepared = prepare(recipe, folder / "data", runtime=runtime, say=lambda line: print(f"  {line}", flush=True))
+    prepared = prepare(open_run(recipe, folder), say=lambda line: print(f"  {line}", flush=True))
     vocabulary = folder / "vocabulary.txt"
     pieces = write_vocabulary(folder / "data" / "tokenizer", vocabulary)
     valid = prepared.valid_store
@@ -161,10 +142,10 @@ def prepare_inputs(options: argparse.Namespace, folder: Path) -> Inputs:
 
 
 def write_embedded_corpus(folder: Path, options: argparse.Namespace) -> Path:
-    """Write the corpus that pellucid brings along, for a race without any data."""
+    """Write the embedded corpus, for a comparison without data files."""
     from pellucid.sample.corpus import build_corpus
 
-    print("no --data-dir: racing on the embedded English-French corpus", flush=True)
+    print("no --data-dir: using the embedded English-French corpus", flush=True)
     folder.mkdir(exist_ok=True)
     corpus = build_corpus(seed=options.seed)
     for split, pairs in (("train", corpus.train), ("valid", corpus.valid)):
@@ -178,7 +159,7 @@ def write_embedded_corpus(folder: Path, options: argparse.Namespace) -> Path:
 def run_side(
     side: str, number: int, options: argparse.Namespace, inputs: Inputs, folder: Path, python: Path
 ) -> dict[str, object]:
-    """Train one side until the stopwatch ends it; return what the stopwatch and the machine say."""
+    """Train one side until the stopwatch stops it; return the results of the stopwatch and the machine."""
     run = folder / f"{side.lower()}-run"
     result = folder / f"{side.lower()}-{number}.json"
     log = folder / f"{side.lower()}-{number}.log"
@@ -201,7 +182,7 @@ def run_side(
 
 
 def write_joeynmt_config(path: Path, run: Path, options: argparse.Namespace, inputs: Inputs) -> None:
-    """Say the same run in JoeyNMT's words."""
+    """Write the configuration of the same run for JoeyNMT."""
     from pellucid.config import load_recipe
 
     write_config(
@@ -220,21 +201,21 @@ def write_joeynmt_config(path: Path, run: Path, options: argparse.Namespace, inp
 
 
 def check_same_pieces(joeynmt: Mapping[str, object], inputs: Inputs) -> None:
-    """Hold the number of pieces of the whole validation text against each other.
+    """Compare the number of pieces of the whole validation text.
 
     Raises:
-        SystemExit: they differ by more than a thousandth, so the sides do not read the same text.
+        SystemExit: the numbers differ by more than a thousandth, so the sides do not read the same text.
     """
     facts = joeynmt["facts"]
     assert isinstance(facts, dict)
     theirs, ours = facts["validation tokens"], inputs.validation_tokens
     print(f"pieces of the validation text: JoeyNMT {theirs}, pellucid {ours}", flush=True)
     if any(abs(theirs[side] - ours[side]) > 0.001 * ours[side] for side in ours):
-        raise SystemExit("the two sides cut the validation text differently; the race would mean nothing")
+        raise SystemExit("the two sides tokenize the validation text differently, so their speeds are not comparable")
 
 
 def collect(options: argparse.Namespace, rounds: Sequence[Mapping[str, Mapping[str, object]]]) -> dict[str, object]:
-    """Put speeds, ratios, settings and versions together."""
+    """Collect speeds, ratios, settings and versions."""
     speeds = {side: [float(r[side]["target_tokens_per_second"]) for r in rounds] for side in SIDES}
     padded = {side: [float(r[side]["padded_tokens_per_second"]) for r in rounds] for side in SIDES}
     ratios = [ours / theirs for theirs, ours in zip(speeds["JoeyNMT"], speeds["pellucid"], strict=True)]
@@ -257,7 +238,7 @@ def collect(options: argparse.Namespace, rounds: Sequence[Mapping[str, Mapping[s
 
 
 def commit() -> str:
-    """Return the commit of this checkout, with a plus where files differ from it."""
+    """Return the commit of this checkout, with a plus if files differ from it."""
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty=+"], cwd=HERE, capture_output=True, text=True, check=False
     )
@@ -265,11 +246,11 @@ def commit() -> str:
 
 
 def round_line(number: int, sides: Mapping[str, Mapping[str, object]]) -> str:
-    """Return a round for the screen."""
+    """Return the line of a round for the screen."""
     speed = {side: float(sides[side]["target_tokens_per_second"]) for side in SIDES}
     shares = [sides[side]["machine"]["others_share"] for side in SIDES]
     busy = max((share for share in shares if share is not None), default=0.0)
-    warning = f"   (others took {busy:.0%} of the cores: not for the record)" if busy > 0.05 else ""
+    warning = f"   (other processes used {busy:.0%} of the cores: do not record this result)" if busy > 0.05 else ""
     return (
         f"round {number}: JoeyNMT {speed['JoeyNMT']:,.0f}   pellucid {speed['pellucid']:,.0f} target tokens/s   "
         f"ratio {speed['pellucid'] / speed['JoeyNMT']:.2f}{warning}"
@@ -283,7 +264,7 @@ def as_table(result: Mapping[str, object]) -> str:
         f"JoeyNMT against pellucid, training on {machine['processor']} ({', '.join(machine['instructions'])}), "
         f"{settings['threads']} threads, {machine['date'][:10]}",
         "",
-        "| round | side | target tokens/s | padded tokens/s | real share | s/step (median) | steps | taken by others |",
+        "| round | side | target tokens/s | padded tokens/s | real share | s/step (median) | steps | used by others |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for number, sides in enumerate(rounds, start=1):
@@ -319,7 +300,7 @@ def as_table(result: Mapping[str, object]) -> str:
 
 
 def write_result(folder: Path, result: Mapping[str, object], table: str) -> list[Path]:
-    """Write JSON and Markdown under a name with the date; nothing is overwritten."""
+    """Write JSON and Markdown under a new name with the date."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{datetime.date.today().isoformat()}-train-cpu"
     count = 1

@@ -1,18 +1,17 @@
-"""Which heads look from the pronoun, and from the last adjective, at the noun that they speak of; and what matters.
+"""Find the heads that attend from the pronoun or the last adjective to the right noun, and measure their effect.
 
     python benchmarks/walkthrough_heads.py [--model RUN] [--pairs 100] [--ablations 10] [--json FILE]
 
-Over the minimal pairs of the embedded corpus with their gold referents: the two sentences of a pair differ in the last
-adjective alone, and so in which of their two nouns "it" stands for. For every head of the encoder this measures, at the
-pieces of "it" and at those of the last adjective, the weight that goes to the referent and the weight that goes to the
-other noun; for the decoder, where the step that writes the French pronoun looks in the English sentence.
+It uses the minimal pairs of the embedded corpus with their gold referents: the two sentences of a pair differ only in
+the last adjective, and therefore in which of their two nouns "it" means. For every head of the encoder it measures, at
+the pieces of "it" and of the last adjective, the attention weight of the referent and of the other noun. For the
+cross-attention of the decoder it measures the same at the step that predicts the French pronoun.
 
-A head that merely looks at nouns, or always at the first noun, is told from one that knows the referent by the
-*choice*: the share of sentences in which the referent gets more weight than the other noun. Since each pair has one
-sentence of each kind, a head that does not know the referent has a choice of 50 %.
+The *choice* of a head is the share of sentences in which the referent gets more weight than the other noun. Since each
+pair has one sentence of each kind, a head that attends to both nouns, or always to the first, has a choice of 50 %.
 
-Looking is not using. So every head is also switched off (its context set to zero), one at a time, and what that costs
-the log-probability of the right pronoun is measured, in nats.
+Attention does not prove an effect. So each head is also switched off (its context set to zero), one at a time, and the
+loss of log-probability of the right pronoun is measured, in nats.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ Array = np.ndarray
 
 
 class Measured(NamedTuple):
-    """One entry a sentence."""
+    """One entry per sentence."""
 
     looks: list[dict[str, dict[str, Array]]]
     losses: list[dict[str, Array]]
@@ -51,7 +50,7 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Spots:
-    """Spans of pieces: rows that look, in the source or the translation, and columns looked at, in the source."""
+    """Spans of pieces: attending rows, in the source or the translation, and attended columns, in the source."""
 
     rows: Mapping[str, Span]
     columns: Mapping[str, Span]
@@ -74,7 +73,7 @@ def spans(words: Sequence[Word], texts: Sequence[str]) -> list[Span]:
 
 
 def spots_of(trace: Trace, pair: SamplePair, twin: SamplePair) -> Spots:
-    """Find pronoun, adjective, referent and the other noun, which is the referent of the pair's other sentence."""
+    """Find the pronoun, the adjective, the referent and the other noun: the referent of the other sentence."""
     own, other = pair.referents[0], twin.referents[0]
     texts = split_words(pair.source)
     source = spans(trace.tokens.source_words, texts)
@@ -93,7 +92,7 @@ def spots_of(trace: Trace, pair: SamplePair, twin: SamplePair) -> Spots:
 
 
 def looked(weights: Array, rows: Span, columns: Span) -> Array:
-    """Return for each head the weight [heads] from ``rows``, on average, to ``columns`` together."""
+    """Return the mean weight [heads] from a piece of ``rows`` to all of ``columns``."""
     total: Array = weights[:, rows[0] : rows[1], columns[0] : columns[1]].sum(-1).mean(-1)
     return total
 
@@ -112,7 +111,7 @@ def looks(trace: Trace, spots: Spots, depth: Mapping[str, int]) -> dict[str, dic
 
 
 def losses(translator: Translator, pair: SamplePair, row: int, depth: Mapping[str, int]) -> dict[str, Array]:
-    """Return by kind what switching a head off costs the piece that ``row`` predicts, in nats, [layers, heads]."""
+    """Return by kind the loss of the piece that ``row`` predicts without each head, in nats, [layers, heads]."""
 
     def chance(*edits: AblateHead) -> float:
         trace = pellucid.trace(translator, pair.source, target=pair.target, edits=edits, level="tokens")
@@ -127,7 +126,7 @@ def losses(translator: Translator, pair: SamplePair, row: int, depth: Mapping[st
 
 
 def measure(translator: Translator, pairs: Sequence[MinimalPair], *, ablations: int) -> Measured:
-    """Look at every sentence that is translated right; switch heads off in those of the first ``ablations`` pairs."""
+    """Measure all correctly translated sentences; switch heads off in those of the first ``ablations`` pairs."""
     members = [(own, twin) for pair in pairs for own, twin in ((pair.first, pair.second), (pair.second, pair.first))]
     found = translator.translate([own.source for own, _ in members])
     config = translator.model.config
@@ -149,7 +148,7 @@ def measure(translator: Translator, pairs: Sequence[MinimalPair], *, ablations: 
 
 
 def told_looks(rows: Sequence[Mapping[str, Mapping[str, Array]]]) -> dict[str, list[dict[str, float]]]:
-    """Return for each place every head with its mean weights and its choice, the most telling first."""
+    """Return for each place every head with its mean weights and its choice, those farthest from 50 % first."""
     told: dict[str, list[dict[str, float]]] = {}
     for place in PLACES:
         weights = {name: np.stack([row[place][name] for row in rows]) for name in COLUMNS}
@@ -165,7 +164,7 @@ def told_looks(rows: Sequence[Mapping[str, Mapping[str, Array]]]) -> dict[str, l
 
 
 def told_losses(rows: Sequence[Mapping[str, Array]]) -> list[dict[str, float | str]]:
-    """Return every head with what it costs the pronoun to lose it, the dearest first."""
+    """Return the effect of each head on the pronoun, the largest first."""
     told: list[dict[str, float | str]] = []
     for kind in rows[0] if rows else ():
         values = np.stack([row[kind] for row in rows])
@@ -179,7 +178,7 @@ def told_losses(rows: Sequence[Mapping[str, Array]]) -> list[dict[str, float | s
 
 
 def main() -> None:
-    """Measure and print the heads that tell the most."""
+    """Measure the heads and print those with the largest values."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", type=Path, default=Path(pellucid.__file__).parent / "sample" / "walkthrough")
     parser.add_argument("--pairs", type=int, default=100)
@@ -189,9 +188,9 @@ def main() -> None:
     translator = pellucid.load(given.model)
     found = measure(translator, build_corpus(seed=1).minimal_pairs[: given.pairs], ablations=given.ablations)
     told, lost = told_looks(found.looks), told_losses(found.losses)
-    print(f"{len(found.looks)} of {2 * given.pairs} sentences are translated exactly right, and measured")
+    print(f"{len(found.looks)} of {2 * given.pairs} sentences are translated correctly and measured")
     for place, heads in told.items():
-        print(f"\nfrom {place}: how often the referent gets more than the other noun, and the mean weights")
+        print(f"\nfrom {place}: share of sentences in which the referent gets the larger weight, and mean weights")
         for row in heads[:8]:
             weights = "  ".join(f"{name} {row[name]:.3f}" for name in COLUMNS)
             print(f"  layer {row['layer']:.0f} head {row['head']:.0f}  choice {row['choice']:.0%}  {weights}")

@@ -55,6 +55,7 @@ ARROWS = {
     ("config", "errors"),
     ("config", "untrusted"),
     ("weights_file", "untrusted"),
+    ("untrusted", "errors"),
     ("npz_file", "errors"),
     ("npz_file", "untrusted"),
     ("runtime", "errors"),
@@ -275,6 +276,7 @@ HANDLES_A_STREAM = {
     "cli/main.py": "sets the encoding, flushes, and lets go of a pipe whose reader has left",
     "jobs/line_files.py": "hands out the stream for translations, through terminal.shown_on",
     "text/sentencepiece/child.py": "answers its parent process through a pipe",
+    "translation/engines/ctranslate2/worker.py": "answers its parent process through a pipe",
     "config/reference.py": "writes a page of the documents when it is run by itself",
 }
 WRITERS = {"print", "rich.print", "rich.print_json", "typer.echo", "typer.secho", "click.echo", "click.secho", "input"}

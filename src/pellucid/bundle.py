@@ -1,21 +1,23 @@
-"""A model folder on disk: everything that is needed to translate, and nothing that can execute.
+"""A model folder on disk: everything that translation requires, and nothing that can execute.
 
-    model.toml                    what the model is; names the weights and the SHA-256 of every file that is loaded
+    model.toml                    configuration and languages; names the weights, and the SHA-256 of every file
     weights-<sha8>.safetensors    the parameters
     tokenizer/                    the pieces and their ids
     card.md                       for people: data, recipe, scores; may be edited, so it carries no checksum
 
-Renaming ``model.toml`` into place is the commit of a save: before it the old model is whole, after
-it the new one is; weights that no ``model.toml`` names any more go afterwards. Files of others are
-untrusted: names, sizes, checksums, shapes and number formats are compared with the configuration
-before a tensor is made. Read ``training/`` or ``translation/`` next.
+A save commits when it renames ``model.toml`` into place: before that the old model is whole, and
+afterwards the new one; then it removes older weights. Files are untrusted: names, sizes, checksums,
+shapes and number formats are compared with the configuration before a tensor is loaded. Read
+``training/`` or ``translation/`` next.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
@@ -29,7 +31,7 @@ from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK, Disk, refuse_full_disk, refuse_links, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
 from pellucid.model_weights import load_weights, rounded
-from pellucid.untrusted import shown
+from pellucid.untrusted import plain_file, shown
 from pellucid.version import __version__
 from pellucid.weights_file import told
 
@@ -45,6 +47,7 @@ __all__ = [
     "FolderDescription",
     "ModelDescription",
     "ModelFolder",
+    "described",
     "find_model_folder",
     "load_bundle",
     "load_snapshot",
@@ -62,7 +65,7 @@ _TOKENIZER: Final = "tokenizer"
 
 
 class FolderDescription(Section):
-    """What a folder with a model says of itself, whatever its format."""
+    """The description in a folder with a model, whatever its format."""
 
     format_version: int
     pellucid_version: str = ""
@@ -71,9 +74,19 @@ class FolderDescription(Section):
     files: dict[str, str]
     """SHA-256 of every file, by its path in the folder."""
     share_of_several_sentences: float | None = Field(None, ge=0, le=1)
-    """Share of the training sources that hold more than one sentence; None where it is not known."""
+    """Share of the training sources that hold more than one sentence; None if unknown."""
     model: ModelConfig
     translation: TranslationConfig = TranslationConfig()
+
+    @property
+    def single_sentences(self) -> bool:
+        """Whether the model was trained on single sentences; assumed if the share is unknown."""
+        from pellucid.text.sentences import has_single_sentences
+
+        return has_single_sentences(self.share_of_several_sentences)
+
+
+Description = TypeVar("Description", bound=FolderDescription)
 
 
 class ModelDescription(FolderDescription):
@@ -81,20 +94,13 @@ class ModelDescription(FolderDescription):
 
     weights: str = Field(pattern=r"^weights-[0-9a-f]{8}\.safetensors$")
     weights_dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = None
-    """Number format of the weights on disk, where it is not float32; they are computed with in float32."""
+    """Number format of the weights on disk, if not float32; the model computes in float32."""
     facts: dict[str, str | int | float] = Field(default_factory=dict)
 
     @property
     def weights_sha256(self) -> str:
         """SHA-256 of the file with the weights."""
         return self.files[self.weights]
-
-    @property
-    def single_sentences(self) -> bool:
-        """Whether the model was trained on single sentences; one of which it is not known counts as such."""
-        from pellucid.text.sentences import has_single_sentences
-
-        return has_single_sentences(self.share_of_several_sentences)
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ class Bundle(ModelFolder):
 
 
 def find_model_folder(path: Path) -> Path:
-    """Return the model folder that a path means: itself, or ``model/`` of a run folder.
+    """Return the model folder at a path: the path itself, or ``model/`` of a run folder.
 
     Raises:
         BundleError: there is no model there.
@@ -148,7 +154,7 @@ def save_bundle(
     dtype: torch.dtype | None = None,
     disk: Disk = DISK,
 ) -> ModelDescription:
-    """Write a model folder, or put a new model in the place of the one that is there.
+    """Write a model folder, or replace the model in it.
 
     ``dtype`` is the number format on disk; None is the model's own. float16 halves the folder and rounds every
     weight to 11 significant bits; ``model.toml`` says so. ``share_of_several_sentences`` is that of the training text.
@@ -168,7 +174,7 @@ def save_bundle(
     with refuse_full_disk(_existing_parent(folder), needed_bytes=len(weights) + (8 << 20)):
         folder.mkdir(parents=True, exist_ok=True)
         files = _save_tokenizer(folder, tokenizer, disk)
-        weights_hash = _sha256_of_bytes(weights)
+        weights_hash = hashlib.sha256(weights).hexdigest()
         name = f"weights-{weights_hash[:8]}.safetensors"
         disk.write_replacing(folder / name, weights)
         description = ModelDescription(
@@ -186,7 +192,7 @@ def save_bundle(
         )
         disk.write_replacing(folder / _DESCRIPTION, to_toml(description).encode())
         disk.write_replacing(folder / "card.md", card.encode())
-        # Older weights, and those that a killed process did not finish under a name that does not come again.
+        # Older weights, and unfinished ones that a killed process left.
         for old in sorted([*folder.glob("weights-*.safetensors"), *folder.glob(".weights-*.safetensors.new")]):
             if old.name != name:
                 disk.remove(old)
@@ -226,7 +232,7 @@ def _unless_replaced(path: Path, read: Callable[[ModelFolder], _Opened]) -> _Ope
         try:
             return read(_open(folder, description))
         except (BundleError, FileNotFoundError):
-            # Whoever trains here may have put a better model in place meanwhile, and removed these weights.
+            # A training run may have replaced the model meanwhile, and removed these weights.
             if read_description(folder).weights == description.weights:
                 raise
 
@@ -254,22 +260,23 @@ def read_model(opened: ModelFolder, *, device: torch.device | str = "cpu") -> Bu
         raise BundleError(
             f"{path}: this model was replaced by {now} since its folder was opened; open the folder again"
         )
-    verify_files(folder / _DESCRIPTION, {description.weights: description.weights_sha256})
+    weights = {description.weights: description.weights_sha256}
+    verify_files(folder / _DESCRIPTION, weights, needed=weights.keys())
     model = load_weights(path, description.model, stored=description.weights_dtype)
     return Bundle(folder, description, opened.tokenizer, model.to(device).eval())
 
 
 def load_snapshot(opened: ModelFolder, path: Path, *, step: int) -> Bundle:
-    """Read the weights that a run kept of an earlier step, with everything else of its model folder.
+    """Read the weights of an earlier step of a run, with everything else of its model folder.
 
-    The description of the result names the step and no other facts: scores are those of the model, not of this.
+    The facts of the result hold the step alone, since the scores are those of the final model.
 
     Raises:
         BundleError: the file is missing or damaged.
-        IncompatibleModelError: the weights are not those of such a model.
+        IncompatibleModelError: the weights are not those of this model.
     """
     if path.is_symlink() or not path.is_file():
-        raise BundleError(f"{path}: is missing, or is not a plain file; the run keeps no weights of step {step}")
+        raise BundleError(f"{path}: is missing, or is not a plain file; the run has no weights of step {step}")
     model = load_weights(path, opened.description.model, stored=None)
     description = opened.description.model_copy(update={"facts": {"step": step}, "weights_dtype": None})
     device = next(opened.model.parameters()).device if isinstance(opened, Bundle) else "cpu"
@@ -289,20 +296,27 @@ def read_description(folder: Path) -> ModelDescription:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
     except ConfigError as error:
         raise BundleError(str(error)) from None
+    return described(ModelDescription, table, place=path)
+
+
+def described(kind: type[Description], table: dict[str, object], *, place: Path) -> Description:
+    """Check the description of a folder.
+
+    Raises:
+        BundleError: it is of a newer format, or has unknown or wrong values.
+    """
     found = table.get("format_version")
-    if not isinstance(found, int) or isinstance(found, bool):
+    if type(found) is not int or found < 1:
         raise BundleError(
-            f"{path}: format_version = {shown(found)}; a whole number is needed, {FORMAT_VERSION} at most"
+            f"{place}: format_version = {shown(found)} is no version; versions up to {FORMAT_VERSION} are supported"
         )
-    if found < 1:
-        raise BundleError(f"{path}: format_version = {shown(found)}; the first version is 1")
     if found > FORMAT_VERSION:
         raise BundleError(
-            f"{path}: format_version = {shown(found)} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade "
+            f"{place}: format_version = {shown(found)} is newer than this pellucid reads ({FORMAT_VERSION}); upgrade "
             "pellucid"
         )
     try:
-        return validated(ModelDescription, table, place=str(path))
+        return validated(kind, table, place=str(place))
     except ConfigError as error:
         raise BundleError(str(error)) from None
 
@@ -327,41 +341,30 @@ def _save_tokenizer(folder: Path, tokenizer: Tokenizer, disk: Disk) -> dict[str,
 
 
 def _verify_but_weights(folder: Path, description: ModelDescription) -> None:
-    if description.weights not in description.files:
-        raise BundleError(f"{folder / _DESCRIPTION}: [files] does not list the weights {description.weights!r}")
     present = {f"{_TOKENIZER}/{path.name}" for path in (folder / _TOKENIZER).glob("*") if path.name[0] != "."}
     if unlisted := sorted(present - description.files.keys()):
         raise BundleError(f"{folder}: {told(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
     others = {name: sha256 for name, sha256 in description.files.items() if name != description.weights}
-    verify_files(folder / _DESCRIPTION, others)
-    _plain_file(folder / description.weights)
+    verify_files(folder / _DESCRIPTION, others, needed={description.weights} - description.files.keys())
+    plain_file(folder / description.weights)
 
 
-def verify_files(description: Path, files: Mapping[str, str]) -> None:
+def verify_files(description: Path, files: Mapping[str, str], *, needed: AbstractSet[str]) -> None:
     """Compare the files beside a description with the SHA-256 that it gives of each.
 
     Raises:
-        BundleError: a name leads elsewhere; a file is missing, a link, damaged or was changed.
+        BundleError: a needed file is not listed; a name leads elsewhere; a file is missing, a link or damaged.
     """
+    if missing := sorted(needed - files.keys()):
+        raise BundleError(f"{description}: 'files' does not list {', '.join(missing)}")
     for name, expected in sorted(files.items()):
         if not re.fullmatch(r"(tokenizer/)?[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise BundleError(f"{description}: file name {shown(name)} is not one that a model folder may hold")
-        path = description.parent / name
-        if sha256_of(_plain_file(path)) != expected:
+        path = plain_file(description.parent / name)
+        if sha256_of(path) != expected:
             raise BundleError(
                 f"{path}: does not have the SHA-256 that {description.name} gives; it is damaged or was changed"
             )
-
-
-def _plain_file(path: Path) -> Path:
-    if path.is_symlink():
-        raise BundleError(
-            f"{path}: is a symbolic link, not a plain file; copy the folder with its files in place of the links "
-            "(cp -rL FOLDER COPY) and name the copy"
-        )
-    if not path.is_file():
-        raise BundleError(f"{path}: is missing, or is not a plain file; copy the whole model folder again")
-    return path
 
 
 def verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
@@ -378,12 +381,6 @@ def verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) ->
     wrong = [f"{what}: tokenizer {a}, weights {b}" for what, (a, b) in facts.items() if a != b]
     if wrong:
         raise IncompatibleModelError(f"{folder}: the tokenizer is not the one of these weights: {'; '.join(wrong)}")
-
-
-def _sha256_of_bytes(content: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(content).hexdigest()
 
 
 def _existing_parent(folder: Path) -> Path:

@@ -1,13 +1,12 @@
-"""Read the arrays of a stranger's .npz one at a time: nothing is unpickled, nothing is larger than was asked for.
+"""Read the arrays of a stranger's .npz one at a time, within bounds and without unpickling.
 
-An .npz is a zip archive of .npy files; each begins with its shape and number format. What the archive's list says is
-bounded, and each array's head is compared with it, before memory is taken for a number. Read ``bundle.py`` next.
+An .npz is a zip archive of .npy files; each begins with its shape and number format. The sizes in the archive's list
+are bounded, and each array's head is compared with them, before memory is allocated. Read ``bundle.py`` next.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,10 +24,7 @@ __all__ = ["NpzFile", "open_npz"]
 
 _MOST_ENTRIES: Final = 1 << 14
 _LARGEST_HEAD: Final = 1 << 12
-_HEAD: Final = re.compile(
-    rb"\s*\{'descr': '([<>|=][a-zA-Z][0-9]{1,3})', 'fortran_order': (True|False), "
-    rb"'shape': \(((?:[0-9]{1,18}(?:, ?|(?=\))))*)\),? ?\}\s*"
-)
+_READ_HEAD: Final = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _DAMAGE: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -37,7 +33,7 @@ _DAMAGE: Final = (
     RuntimeError,  # an entry with a password
     NotImplementedError,
     ValueError,
-    TypeError,  # a number format that there is not
+    TypeError,  # an unknown number format
     OverflowError,
     MemoryError,
 )
@@ -56,17 +52,19 @@ class NpzFile:
         """Return an array of single bytes, such as a text, as bytes.
 
         Raises:
-            BundleError: there is none of that name, or it is larger or of another format.
+            BundleError: no array has this name, or it is larger or of another format.
         """
         if name not in self._entries:
             raise BundleError(f"{self.path}: holds no array {name!r}; name another .npz")
         with self._entry(name) as (file, shape, dtype, _):
             if dtype.itemsize != 1 or dtype.kind not in "iuS" or math.prod(shape) > most:
-                raise BundleError(f"{self.path}: {name} is {dtype} {list(shape)}, and must be a text of {most:,} bytes")
+                raise BundleError(
+                    f"{self.path}: {name} is {dtype} {list(shape)}, and must be a text of at most {most:,} bytes"
+                )
             return _exactly(file, math.prod(shape))
 
     def shapes(self, *, without: frozenset[str] = frozenset()) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Return the shape and number format that each array's head tells."""
+        """Return the shape and number format in each array's head."""
         found = {}
         for name in self.names:
             if name not in without:
@@ -78,7 +76,7 @@ class NpzFile:
         """Return an array as it is stored; it cannot be written to.
 
         Raises:
-            BundleError: there is none of that name, it is damaged, or memory does not suffice for it.
+            BundleError: no array has this name, it is damaged, or there is not enough memory for it.
         """
         if name not in self._entries:
             raise BundleError(f"{self.path}: holds no array {name!r}")
@@ -88,7 +86,7 @@ class NpzFile:
 
     @contextmanager
     def _entry(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[np.generic], bool]]:
-        """Open an array after its head; damage of any kind is told by the array's name."""
+        """Open an array after its head; errors of any kind name the array."""
         entry = self._entries[name]
         try:
             with self._archive.open(entry) as file:
@@ -104,7 +102,7 @@ class NpzFile:
                 f"{self.path}: there is not enough memory for {name}, which has {entry.file_size:,} bytes"
             ) from None
         except _DAMAGE as error:
-            raise BundleError(f"{self.path}: {name} cannot be read ({_told(error)}); fetch the file again") from None
+            raise BundleError(f"{self.path}: {name} cannot be read ({_message(error)}); fetch the file again") from None
 
 
 @contextmanager
@@ -113,18 +111,18 @@ def open_npz(path: Path, *, most_bytes: int, most_ratio: int) -> Iterator[NpzFil
 
     Args:
         path: of the file.
-        most_bytes: that all arrays together may have.
-        most_ratio: how many times as large as the file they may be.
+        most_bytes: limit on the bytes of all arrays together.
+        most_ratio: limit on the same as a multiple of the file's bytes.
 
     Raises:
-        BundleError: no sound zip archive, more bytes than that, or entries that no .npz has.
+        BundleError: it is not a sound zip archive, exceeds a limit, or has entries that no .npz has.
     """
     try:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError:
         raise BundleError(f"{path}: cannot be read: No such file or directory") from None
     except _DAMAGE as error:
-        raise BundleError(f"{path}: is no .npz file ({_told(error)}); fetch it again") from None
+        raise BundleError(f"{path}: is not an .npz file ({_message(error)}); fetch it again") from None
     with archive:
         entries = archive.infolist()
         try:
@@ -137,40 +135,33 @@ def open_npz(path: Path, *, most_bytes: int, most_ratio: int) -> Iterator[NpzFil
             )
             _refuse_names(entries)
         except ValueError as error:
-            raise BundleError(f"{path}: is no .npz file that may be read: {error}") from None
+            raise BundleError(f"{path}: is not a supported .npz file: {error}") from None
         yield NpzFile(path, archive, entries)
 
 
 def _refuse_names(entries: list[zipfile.ZipInfo]) -> None:
     for entry in entries:
         if not entry.filename.endswith(".npy"):
-            raise ValueError(f"{entry.filename[:60]!r} is no .npy file")
+            raise ValueError(f"{entry.filename[:60]!r} is not an .npy file")
     if len({entry.filename for entry in entries}) != len(entries):
-        raise ValueError("it has a name twice")
+        raise ValueError("it repeats a name")
 
 
 def _head(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
-    """Read the head of a .npy: magic, version, length, and a table that is matched and never evaluated."""
-    start = file.read(8)
-    if start[:6] != b"\x93NUMPY" or start[6:7] not in (b"\1", b"\2", b"\3"):
-        raise ValueError("it is no .npy")
-    length = int.from_bytes(file.read(2 if start[6] == 1 else 4), "little")
-    if length > _LARGEST_HEAD:
-        raise ValueError(f"its head has {length:,} bytes")
-    match = _HEAD.fullmatch(file.read(length))
-    if match is None:
-        raise ValueError("its head is not what NumPy writes")
-    shape = tuple(int(size) for size in match[3].replace(b",", b" ").split())
-    return shape, match[2] == b"True", np.dtype(match[1].decode("ascii"))
+    """Read the head of a .npy, of bounded length: shape, whether columns come first, number format."""
+    version = np.lib.format.read_magic(file)
+    if version not in _READ_HEAD:
+        raise ValueError(f"its head is of version {version}, and 1 and 2 are supported")
+    return _READ_HEAD[version](file, max_header_size=_LARGEST_HEAD)
 
 
 def _exactly(file: IO[bytes], count: int) -> bytes:
     raw = file.read(count)
     # The checksum is compared when the last byte has been read.
     if len(raw) != count or file.read(1):
-        raise EOFError("it is cut short, or goes on")
+        raise EOFError("it is too short or too long")
     return raw
 
 
-def _told(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     return (str(error).strip().partition("\n")[0] or type(error).__name__)[:120]

@@ -1,8 +1,8 @@
-"""Read TOML, JSON and lists of zip archives that anybody may have made, within limits that hold beforehand.
+"""Read a stranger's TOML, JSON and zip listings within limits that are checked before parsing.
 
-A parser takes memory and time for what a text describes, not for its length: one dotted key of 200 KB made TOML's
-take 11 GB. So bytes, depth and number of values are bounded first, in time that is linear in the length. What is shown
-of such a text in a message is cut. Read ``config/recipe.py`` next.
+The memory and time of a parser depend on what a text describes, not on its length: one dotted key of 200 KB cost
+TOML's 11 GB. So bytes, depth and number of values are bounded first, in time linear in the length. Messages show
+only the beginning of such a text. Read ``config/recipe.py`` next.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import Final
 
+from pellucid.errors import BundleError
+
 __all__ = [
     "MAX_TOML_BYTES",
     "MAX_TOML_DEPTH",
@@ -23,6 +25,7 @@ __all__ = [
     "first_of",
     "parse_json",
     "parse_toml",
+    "plain_file",
     "read_at_most",
     "refuse_zip",
     "shown",
@@ -30,7 +33,7 @@ __all__ = [
 
 MAX_TOML_BYTES: Final = 1 << 20
 MAX_TOML_DEPTH: Final = 8
-"""Of brackets within brackets, and of parts in a dotted key; recipes and model folders need three."""
+"""Of nested brackets, and of parts in a dotted key; recipes and model folders need three."""
 MAX_TOML_VALUES: Final = 10_000
 MAX_JSON_VALUES: Final = 100_000
 
@@ -53,33 +56,33 @@ _BRACKETS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 class TooLargeError(ValueError):
-    """A text goes beyond a limit of this file."""
+    """A text exceeds a limit of this file."""
 
 
 def parse_toml(text: str) -> dict[str, object]:
     """Parse TOML whose size, depth and number of values are bounded.
 
     Raises:
-        TooLargeError: a limit is passed; nothing was parsed.
-        tomllib.TOMLDecodeError: it is no TOML.
+        TooLargeError: it exceeds a limit; nothing was parsed.
+        tomllib.TOMLDecodeError: it is not TOML.
         ValueError: it has a number of thousands of digits.
     """
     if len(text) > MAX_TOML_BYTES:
-        raise TooLargeError(f"{len(text):,} characters are more than the {MAX_TOML_BYTES:,} that are read")
+        raise TooLargeError(f"{len(text):,} characters exceed the limit of {MAX_TOML_BYTES:,}")
     bare = _OPAQUE.sub('"', text)
     values = sum(bare.count(mark) for mark in "=,[{")
     if values > MAX_TOML_VALUES:
-        raise TooLargeError(f"{values:,} keys and values are more than the {MAX_TOML_VALUES:,} that are read")
+        raise TooLargeError(f"{values:,} keys and values exceed the limit of {MAX_TOML_VALUES:,}")
     depth = max(accumulate((_BRACKETS[mark] for mark in re.findall(r"[][{}]", bare)), initial=0))
     if depth > MAX_TOML_DEPTH:
-        raise TooLargeError(f"brackets are nested {depth:,} deep, and {MAX_TOML_DEPTH} is the limit")
+        raise TooLargeError(f"brackets are nested {depth:,} deep, limit {MAX_TOML_DEPTH}")
     if (parts := _longest_key(bare)) > MAX_TOML_DEPTH:
-        raise TooLargeError(f"a key has {parts:,} parts with dots between them, and {MAX_TOML_DEPTH} is the limit")
+        raise TooLargeError(f"a key has {parts:,} parts with dots between them, limit {MAX_TOML_DEPTH}")
     return tomllib.loads(text)
 
 
 def _longest_key(bare: str) -> int:
-    """Return how many parts the longest dotted key has; whatever stands behind no ``=`` may be one."""
+    """Return the number of parts of the longest dotted key; any text that does not follow ``=`` may be a key."""
     longest, before = 0, ""
     for stretch, mark in _BETWEEN_MARKS.findall(bare):
         if before != "=":
@@ -102,68 +105,82 @@ def parse_json(
         pairs: makes an object of its names and values, as ``object_pairs_hook`` of ``json.loads``.
 
     Raises:
-        ValueError: the limit is passed, or it is no JSON, no UTF-8, or nested too deep.
+        ValueError: it exceeds the limit, is not JSON, not UTF-8, or nested too deep.
     """
     values = sum(raw.count(mark) for mark in (b",", b"[", b"{"))
     if values > most_values:
-        raise TooLargeError(f"{values:,} values are more than the {most_values:,} that are read")
+        raise TooLargeError(f"{values:,} values exceed the limit of {most_values:,}")
     try:
         return json.loads(raw.decode("utf-8"), object_pairs_hook=pairs)
     except RecursionError:
         raise TooLargeError("it is nested thousands of levels deep") from None
 
 
+def plain_file(path: Path) -> Path:
+    """Return a path that is a file in its own right, not a link to one.
+
+    Raises:
+        BundleError: it is missing, a folder or a symbolic link.
+    """
+    if path.is_symlink():
+        raise BundleError(
+            f"{path}: is a symbolic link, and links in a model folder are not followed; copy the folder with its files "
+            "in place of the links (cp -rL FOLDER COPY) and name the copy"
+        )
+    if not path.is_file():
+        raise BundleError(f"{path}: is missing, or is not a plain file; fetch the whole folder again")
+    return path
+
+
 def read_at_most(path: Path, most: int) -> bytes:
     """Return a file's bytes.
 
     Raises:
-        TooLargeError: there are more than ``most``; no more than that were read.
+        TooLargeError: there are more than ``most``; the rest was not read.
         OSError: it cannot be read.
     """
     raw = bytearray()
     with path.open("rb") as file:
-        # In pieces: a single read takes memory for all that it may read, whatever the file has.
+        # In pieces, since a single read allocates its maximum whatever the file has.
         while chunk := file.read(min(_CHUNK_BYTES, most + 1 - len(raw))):
             raw += chunk
     if len(raw) > most:
-        raise TooLargeError(f"it has more than the {most:,} bytes that such a file may have")
+        raise TooLargeError(f"it has more than {most:,} bytes, the limit")
     return bytes(raw)
 
 
 def refuse_zip(
     members: list[zipfile.ZipInfo], size: int, *, most_members: int, most_bytes: int, most_ratio: int
 ) -> None:
-    """Refuse an archive by its list: what it promises goes beyond a limit, or is packed in a way that few need.
+    """Refuse an archive whose list exceeds a limit, or has a rare way of packing.
 
     Args:
         members: the list.
         size: of the file, in bytes.
-        most_members: how many there may be.
-        most_bytes: that all of them together may have.
-        most_ratio: how many times as large as the file they may be; an archive of a megabyte may be anything.
+        most_members: limit on their number.
+        most_bytes: limit on their bytes together.
+        most_ratio: limit on the bytes as a multiple of the file's; an unpacked megabyte is always allowed.
 
     Raises:
-        ValueError: it is such an archive.
+        ValueError: the archive is refused.
     """
     if not 1 <= len(members) <= most_members:
-        raise TooLargeError(f"it has {len(members):,} members, and 1 to {most_members:,} are allowed")
+        raise TooLargeError(f"it has {len(members):,} members; 1 to {most_members:,} are supported")
     for member in members:
         if member.flag_bits & _ZIP_ENCRYPTED:
             raise ValueError(f"its member {member.filename[:80]!r} is encrypted")
         if member.compress_type not in _ZIP_METHODS:
-            method = f"is compressed by method {member.compress_type}, and only deflate is read"
+            method = f"is compressed by method {member.compress_type}, and only deflate is supported"
             raise ValueError(f"its member {member.filename[:80]!r} {method}")
     total = sum(member.file_size for member in members)
     if total > most_bytes:
-        raise TooLargeError(f"it unpacks to {total:,} bytes, and the limit is {most_bytes:,}")
+        raise TooLargeError(f"it unpacks to {total:,} bytes, limit {most_bytes:,}")
     if total > max(most_ratio * size, _ZIP_SMALL_BYTES):
-        raise TooLargeError(
-            f"it unpacks to {total // max(size, 1):,} times its size, and the limit is {most_ratio} times"
-        )
+        raise TooLargeError(f"it unpacks to {total // max(size, 1):,} times its size, limit {most_ratio} times")
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it: on one line, without control characters, and cut."""
+    """Return a value for a message: on one line, without control characters, shortened."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no integer of more than 4,300 digits
@@ -174,6 +191,6 @@ def shown(value: object) -> str:
 
 
 def first_of(problems: Iterable[str], *, count: int) -> list[str]:
-    """Return the first of ``count`` lines, and a last one that says how many more there are; the rest is not made."""
+    """Return the first of ``count`` lines, and a last one with the number of the others, which are not built."""
     more = [f"and {count - _MOST_SHOWN:,} more"] if count > _MOST_SHOWN else []
     return [*islice(problems, _MOST_SHOWN), *more]

@@ -1,13 +1,13 @@
-"""Look into a safetensors file before a byte of a tensor is read: names, shapes, number formats.
+"""Read names, shapes and number formats of a safetensors file before any tensor.
 
 The file begins with the length of a JSON header (8 bytes, little-endian), then the header: for each
-tensor its shape, number format and place. A file of others is compared with what a configuration
-promises before anything of that size is made. Read ``bundle.py`` next.
+tensor its shape, number format and place. A stranger's file is compared with the configuration
+before anything of that size is allocated. Read ``bundle.py`` next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,10 +18,10 @@ from pellucid.untrusted import parse_json
 __all__ = ["DTYPE_BYTES", "DTYPE_NAMES", "TensorFacts", "read_header", "tensor_problems", "told"]
 
 DTYPE_BYTES: Final[Mapping[str, int]] = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-"""The number formats that weights may have, and the bytes of a number in each."""
+"""The supported number formats of weights, and the bytes of a number in each."""
 
 DTYPE_NAMES: Final[Mapping[str, str]] = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
-"""What the file calls the number formats of torch."""
+"""The file's names for number formats, by those of torch."""
 
 _LARGEST_HEADER_BYTES: Final = 16 << 20
 _MOST_VALUES: Final = 1 << 20
@@ -31,17 +31,17 @@ _LONGEST_TOLD: Final = 300
 
 @dataclass(frozen=True)
 class TensorFacts:
-    """What the header says of one tensor; ``shape`` is None where it says nothing sensible."""
+    """One tensor of the header; ``shape`` is None where the header has no valid one."""
 
     shape: tuple[int, ...] | None
     dtype: str
 
 
 def read_header(path: Path) -> dict[str, TensorFacts]:
-    """Return what the file says it holds, by name.
+    """Return the tensors that the header lists, by name.
 
     Raises:
-        BundleError: it is no safetensors file, or its header is absurdly long.
+        BundleError: it is not a safetensors file, or its header is too long.
         OSError: it cannot be read.
     """
     size = path.stat().st_size
@@ -53,10 +53,10 @@ def read_header(path: Path) -> dict[str, TensorFacts]:
             header = parse_json(file.read(length), most_values=_MOST_VALUES)
         except ValueError as error:
             raise BundleError(
-                f"{path}: is not a safetensors file (its header is no JSON: {str(error)[:100]})"
+                f"{path}: is not a safetensors file (its header is not JSON: {str(error)[:100]})"
             ) from None
     if not isinstance(header, dict) or not all(isinstance(entry, dict) for entry in header.values()):
-        raise BundleError(f"{path}: is not a safetensors file (its header is no table of tensors)")
+        raise BundleError(f"{path}: is not a safetensors file (its header is not a table of tensors)")
     return {name: _facts(entry) for name, entry in header.items() if name != "__metadata__"}
 
 
@@ -65,9 +65,9 @@ def tensor_problems(
     expected: Mapping[str, tuple[int, ...]],
     *,
     optional: Mapping[str, tuple[int, ...]] | None = None,
-    dtypes: Container[str] = DTYPE_BYTES,
+    dtypes: Collection[str] = DTYPE_BYTES,
 ) -> list[str]:
-    """Compare what a file holds with what it must and may hold; return a sentence for each difference."""
+    """Compare the tensors of a file with required and optional ones; return a sentence for each difference."""
     allowed = {**(optional or {}), **expected}
     problems = [f"{name} is missing" for name in sorted(expected.keys() - header.keys())]
     problems += [f"{name} is unknown" for name in sorted(header.keys() - allowed.keys())]
@@ -75,15 +75,14 @@ def tensor_problems(
         facts = header[name]
         if facts.shape != allowed[name]:
             found = None if facts.shape is None else list(facts.shape)
-            problems.append(f"{name} has shape {found}, needed {list(allowed[name])}")
+            problems.append(f"{name} has shape {found}, required {list(allowed[name])}")
         elif facts.dtype not in dtypes:
-            known = ", ".join(dtype for dtype in DTYPE_BYTES if dtype in dtypes)
-            problems.append(f"{name} has number format {facts.dtype!r}, allowed {known}")
+            problems.append(f"{name} has number format {facts.dtype!r}, allowed {', '.join(dtypes)}")
     return problems
 
 
 def told(problems: list[str]) -> str:
-    """Join problems to a sentence, the first few of very many; names in them may be of any length, so they are cut."""
+    """Join the first few problems to a sentence; each is cut, since names in it may have any length."""
     more = f" (and {len(problems) - _MOST_TOLD} more)" if len(problems) > _MOST_TOLD else ""
     return "; ".join(problem[:_LONGEST_TOLD] for problem in problems[:_MOST_TOLD]) + more
 

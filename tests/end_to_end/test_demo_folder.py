@@ -50,7 +50,7 @@ def test_text_of_others_is_not_written_over(command: Command, tmp_path: Path) ->
     (tmp_path / "text" / "test.fr").write_text("à moi\n")
     outcome = command("demo", "--output", ".")
     assert outcome.status == 1
-    assert "text/test.fr: is there already" in outcome.err
+    assert "text/test.fr: exists already" in outcome.err
     assert everything_in(tmp_path) == {"text/test.fr": "à moi\n".encode()}
 
 
@@ -87,7 +87,7 @@ def test_it_ends_when_it_is_right(command: Command, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(job, "_LEAST_MINUTES", 0.001)
     ended = command("demo", "--minutes", "10")
     assert ended.status == 0, ended.err
-    assert "100.0% of the validation sentences come out exactly right (the aim is 97.0%)" in ended.out
+    assert "100.0% of the validation sentences are translated exactly right (the aim is 97.0%)" in ended.out
     assert "slow" not in ended.out
     record = json.loads((tmp_path / "runs" / "demo" / "demo.json").read_text(encoding="utf-8"))
     assert record["exact_match"] == 1

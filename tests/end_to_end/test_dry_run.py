@@ -32,7 +32,7 @@ def test_pieces_are_learnt_from_a_bounded_sample(
     part = command(*arguments)
     assert part.status == 0, part.err
     assert "estimated from the first ones" in part.err
-    assert "vocab_size = 700 cannot be had from so little" in part.err
+    assert "the sample is too small to test tokenizer.vocab_size = 700" in part.err
 
 
 def test_a_slow_step_is_timed_once_and_a_busy_machine_is_told(
@@ -56,7 +56,7 @@ def test_a_slow_step_is_timed_once_and_a_busy_machine_is_told(
             *settings("training.train_steps=5", "tokenizer.kind=bytes"),
         )  # fmt: skip
         assert outcome.status == 0, outcome.err
-        assert ("this machine is busy" in outcome.err) is is_told
+        assert ("other programs slow this machine down" in outcome.err) is is_told
     assert len(steps) == 2
 
 

@@ -50,7 +50,7 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
     assert "all hold" in page.err
     assert 'data-start="view=links&amp;heads=0,2"' in (tmp_path / "page.html").read_text(encoding="utf-8")
     less = command("inspect", model, "a dog", "--output", "less.html", "--weights", "none", *more)
-    assert "left out, and to be seen with 'pellucid serve': the weights of" in less.err
+    assert "left out; 'pellucid serve' shows them: the weights of" in less.err
     numbers = command("inspect", model, "a dog", "--output", "trace.npz", *more)
     assert numbers.status == 0, numbers.err
     assert pellucid.Trace.load(tmp_path / "trace.npz").text == "un"
@@ -86,9 +86,9 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
         (("a dog", "--output", "page.html", "--step", "97"), 1, "--step 97: a translation of this sentence can have"),
         (("a dog", "--output", "page.html", "--target", "un", "--step", "3"), 1, "--step 3: a translation of this"),
         (("a dog", "--output", "page.html", "--heads", "two"), 1, "--heads 'two'"),
-        (("a dog", "--weights", "all"), 2, "acts on the page"),
+        (("a dog", "--weights", "all"), 2, "has an effect on the page"),
         (("a dog", "--figure", "attention"), 2, "a figure needs a file"),
-        (("a dog", "--output", "page.html", "--numbers"), 2, "acts on the terminal"),
+        (("a dog", "--output", "page.html", "--numbers"), 2, "has an effect on the terminal"),
         (("a dog", "and a cat"), 2, "3 arguments"),
         ((), 2, "is a folder, and no sentence was given"),
     ],

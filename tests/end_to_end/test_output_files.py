@@ -106,11 +106,11 @@ def test_the_same_text_gives_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.zip", "x.7z", "x.TGZ", "x.lz4"])
 def test_a_name_that_cannot_be_kept_is_refused_first(name: str, command: Command, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"files are not written; name a file of plain text"):
+    with pytest.raises(ConfigError, match=r"cannot write .* files; name a plain text file"):
         packer_of(tmp_path / name)
     outcome = command("evaluate", "no-model", "--src", "s", "--ref", "t", "--json", name)
     assert outcome.status == 1
-    assert f"{name}: {Path(name).suffix.lower()} files are not written" in outcome.err
+    assert f"{name}: cannot write {Path(name).suffix.lower()} files" in outcome.err
 
 
 def test_zstandard_is_written_where_a_library_is_there_and_refused_in_words_elsewhere(
@@ -193,4 +193,4 @@ class TestPrefixFile:
         arguments = ("translate", tiny_model, "p", "--prefix-file")
         assert "give one of them" in command(*arguments, "p", "--set", "target_prefix=A").err
         assert "both standard input" in command("translate", tiny_model, "-", "--prefix-file", "-").err
-        assert "is the file that is read" in command(*arguments, "p", "--output", "p").err
+        assert "is also the input" in command(*arguments, "p", "--output", "p").err

@@ -154,7 +154,7 @@ def test_what_was_removed_from_a_finished_run_comes_back(run: Path, text: Path, 
     shutil.rmtree(run / "data" / "tokenizer")
     outcome = command(*train_arguments(text, run))
     assert outcome.status == 0, outcome.err
-    assert "made again" in outcome.err
+    assert "preparing the text again" in outcome.err
     new = weights(run / "model")
     assert all(np.array_equal(old[name], new[name]) for name in old)
     (run / "data" / "valid.jsonl").unlink()
@@ -171,7 +171,7 @@ def test_a_model_without_its_checkpoints_is_not_replaced(run: Path, text: Path, 
     assert next((run / "model").glob("weights-*")).name == before
 
 
-@pytest.mark.parametrize("moment", ["prepare.verify_corpora", "train.build_model", "train.ValidationBleu"])
+@pytest.mark.parametrize("moment", ["prepare.verify_corpora", "opening.OpenedRun.make_model", "train.ValidationBleu"])
 def test_sigterm_before_the_first_step(
     moment: str, text: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,7 +240,7 @@ def test_an_average_is_the_mean_of_checkpoints(run: Path, tmp_path: Path, comman
     for taken in (run, run / "model", tmp_path / "mean"):
         refused = command("average", run, "--output", taken)
         assert refused.status == 1
-        assert "is there already" in refused.err
+        assert "exists already" in refused.err
     too_many = command("average", run, "--output", tmp_path / "none", "--last", "9")
     assert too_many.status == 1
     assert "keep_checkpoint" in too_many.err
@@ -299,7 +299,7 @@ def test_a_report_that_does_not_fit_leaves_the_older_one(tmp_path: Path, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoppedError, match=r"too little space for this save: 5 bytes"):
+    with pytest.raises(StoppedError, match=r"this save needs 5 bytes .* the disk is full"):
         write_report(report, "newer")
     assert report.read_text(encoding="utf-8") == "older"
     assert list(tmp_path.iterdir()) == [report]

@@ -85,7 +85,7 @@ def fetched(address: str, body: object = None) -> tuple[int, bytes]:
 )
 def test_the_command_serves_and_ends(model_folder: Path, number: int, status: int, host: str) -> None:
     with served(str(model_folder), "--port", "0", "--threads", "1", "--host", host) as (address, process, said):
-        assert ("can be reached from other machines" in "".join(said)) is (host == "0.0.0.0")
+        assert ("other machines can reach" in "".join(said)) is (host == "0.0.0.0")
         assert address.startswith("http://127.0.0.1:")
         assert "toy: de → en" in "".join(said)
         assert fetched(address)[1].startswith(b"<!doctype html>")

@@ -1,4 +1,4 @@
-"""``--init-from``: what the model to start from is not, the recipe may not ask for; nothing is written before that."""
+"""``--init-from``: a recipe that does not fit the initial model is refused before anything is written."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def start(model: str | Path, *more: str, output: str = "tuned") -> tuple[str | P
         ("tokenizer.kind=sentencepiece", ("tokenizer.kind = sentencepiece (it has bytes)",)),
         ("tokenizer.vocab_size=500", ("tokenizer.vocab_size = 500 (it has 260)",)),
         ("tokenizer.lowercase=true", ("tokenizer.lowercase = true (it has false)", "[tokenizer] out")),
-        ("tokenizer.model_type=bpe", ("tokenizer.model_type = bpe (it has none that is known)",)),
+        ("tokenizer.model_type=bpe", ("tokenizer.model_type = bpe (it has no recorded value)",)),
         ("model.d_model=24", ("model.d_model = 24 (it has 12)", "[model]")),
         ("model.norm_order=pre", ("model.norm_order = pre (it has post)",)),
         ("preset='big'", ("model.d_model = 1024 (it has 12)", "model.num_encoder_layers = 6 (it has 2)")),
     ],
 )
-def test_what_the_model_is_not_is_refused_before_anything_is_written(
+def test_settings_that_differ_from_the_model_are_refused_before_anything_is_written(
     setting: str, words: tuple[str, ...], command: Command, tiny_model: Path, tmp_path: Path
 ) -> None:
     for more in ((), ("--dry-run",)):
@@ -49,20 +49,20 @@ def test_what_the_model_is_not_is_refused_before_anything_is_written(
         assert not (tmp_path / "tuned").exists()
 
 
-def test_shape_and_tokenizer_are_told_together(command: Command, tiny_model: Path) -> None:
+def test_shape_and_tokenizer_are_reported_together(command: Command, tiny_model: Path) -> None:
     outcome = command(*start(tiny_model, "model.d_feedforward=23", "tokenizer.kind=sentencepiece"))
     assert "model.d_feedforward = 23" in outcome.err
     assert "tokenizer.kind = sentencepiece" in outcome.err
 
 
-def test_what_the_model_is_may_be_said(command: Command, tiny_model: Path) -> None:
+def test_settings_equal_to_the_models_are_accepted(command: Command, tiny_model: Path) -> None:
     outcome = command(
         *start(tiny_model, "model.d_model=12", "model.num_heads=3", "tokenizer.kind=bytes", "model.dropout=0.25")
     )
     assert outcome.status == 0, outcome.err
 
 
-def test_a_run_of_separate_vocabularies_is_a_start(command: Command, tmp_path: Path) -> None:
+def test_a_run_can_start_from_separate_vocabularies(command: Command, tmp_path: Path) -> None:
     made = command(
         "train", "--train-src", "s", "--train-tgt", "t", "--preset", "tiny", "--output", "first",
         *settings("training.train_steps=1", "tokenizer.joint=false", "model.share_embeddings=false"),
@@ -88,21 +88,21 @@ def test_a_run_without_a_model_yet_says_so(command: Command, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("given", "languages", "said"),
     [
-        ((), ("de", "en"), ["languages: src_lang = de, tgt_lang = en, those of the model to start from"]),
+        ((), ("de", "en"), ["languages: src_lang = de, tgt_lang = en, from the initial model"]),
         (("--src-lang", "de", "--tgt-lang", "en"), ("de", "en"), []),
         (
             ("--tgt-lang", "fr"),
             ("de", "fr"),
             [
-                "warning: tgt_lang = fr, and the model to start from, ",
-                "is of tgt_lang = en; ",
+                "warning: tgt_lang = fr, but the initial model ",
+                "has tgt_lang = en; ",
                 "languages: src_lang = de,",
             ],
         ),
-        (("--src-lang", "src"), ("src", "en"), ["warning: src_lang = src, and", "languages: tgt_lang = en,"]),
+        (("--src-lang", "src"), ("src", "en"), ["warning: src_lang = src, but", "languages: tgt_lang = en,"]),
     ],
 )
-def test_languages_are_those_of_the_model_unless_others_are_given(
+def test_the_model_decides_the_languages_unless_the_recipe_does(
     given: tuple[str, ...],
     languages: tuple[str, str],
     said: list[str],

@@ -247,7 +247,7 @@ def test_without_its_best_checkpoint_the_newest_whole_one_gives_the_model(run: P
     flip(weights_of(run))
     outcome = train(command, run, "training.keep_checkpoint=5", steps=8)
     assert outcome.status == 0, outcome.err
-    assert f"since that of the best step, {best}, is not whole" in outcome.err
+    assert f"because the checkpoint of the best step, {best}, is damaged" in outcome.err
     assert command("translate", run, stdin=b"wort\n").status == 0
 
 

@@ -95,7 +95,7 @@ def test_notes_on_the_text_are_in_the_summary_and_in_the_dry_run(command: Comman
         assert outcome.status == 0, outcome.err
         notes = [line for line in outcome.err.splitlines() if line.startswith("note: ")]
         assert len(notes) == 3, outcome.err
-        for note, words in zip(notes, ("begin a new line", "double quotes", "looks like a header"), strict=True):
+        for note, words in zip(notes, ("break lines", "double quotes", "looks like a header"), strict=True):
             assert words in note
             assert "x.tsv" in note
     summary = json.loads((tmp_path / "run/data/prepared.json").read_text())["summary"]

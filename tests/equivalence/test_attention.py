@@ -160,7 +160,7 @@ def test_attention_dropout_keeps_the_mean() -> None:
 
 def test_a_mask_of_another_shape_or_type_is_refused() -> None:
     like = torch.zeros(BATCH, TIME, D_MODEL)
-    with pytest.raises(ValueError, match=r"this one is torch\.bool and \[3, 7\]"):
+    with pytest.raises(ValueError, match=r"dtype torch\.bool and shape \[3, 7\]"):
         padding_may_attend(torch.ones(BATCH, MEMORY, dtype=torch.bool), like=like)
-    with pytest.raises(ValueError, match=r"this one is torch\.float32 and \[3, 5\]"):
+    with pytest.raises(ValueError, match=r"dtype torch\.float32 and shape \[3, 5\]"):
         padding_may_attend(torch.ones(BATCH, TIME), like=like)

@@ -16,7 +16,7 @@ from pellucid.interop.ctranslate2.engine import CTranslate2Engine
 from pellucid.interop.ctranslate2.writing import write_ctranslate2
 from pellucid.interop.verification.comparison import PellucidEngine
 from pellucid.text.corpus import SentencePair
-from pellucid.text.tokenizer import SentencePieceTokenizer, train_tokenizer
+from pellucid.text.tokenizer import Tokenizer, train_tokenizer
 
 ctranslate2 = pytest.importorskip("ctranslate2", reason="the extra ctranslate2 is not installed")
 
@@ -25,7 +25,7 @@ PAIRS = 200
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> SentencePieceTokenizer:
+def tokenizer() -> Tokenizer:
     pairs = [SentencePair(a, b, n, 0) for n, (a, b) in enumerate(zip(sentences(1), sentences(2), strict=True))]
     return train_tokenizer(lambda: pairs, TokenizerConfig(vocab_size="auto"), seed=1, threads=1)
 
@@ -34,7 +34,7 @@ def tokenizer() -> SentencePieceTokenizer:
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 @pytest.mark.parametrize("norm_order", ["post", "pre"])
 def test_forced_pairs_padded_and_alone(
-    norm_order: str, tied: bool, depth: tuple[int, int], tokenizer: SentencePieceTokenizer, tmp_path: Path
+    norm_order: str, tied: bool, depth: tuple[int, int], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     changes = {"share_embeddings": tied, "share_decoder_embeddings": tied, "norm_order": norm_order}
     sizes = {"num_encoder_layers": depth[0], "num_decoder_layers": depth[1], "d_model": 22, "num_heads": 11}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,8 @@ from tests.unit.interop.onnx_kit import VARIANTS, onnx_folder, random_bundle
 from pellucid.bundle import Bundle
 from pellucid.config import DecoderStart, TranslationConfig
 from pellucid.interop.onnx.engines import evaluated
-from pellucid.interop.onnx.reading import OnnxRuntimeModel, read_onnx
+from pellucid.interop.onnx.reading import read_onnx
+from pellucid.interop.onnx.stepper import OnnxStepper
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
@@ -33,7 +35,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def opened(exported: tuple[Bundle, Path]) -> OnnxRuntimeModel:
+def opened(exported: tuple[Bundle, Path]) -> Callable[[], OnnxStepper]:
     return read_onnx(exported[1]).open(threads=1)
 
 
@@ -50,7 +52,7 @@ def test_the_checker_of_onnx_passes(exported: tuple[Bundle, Path]) -> None:
         onnx.checker.check_model(exported[1] / f"{name}.onnx", full_check=True)
 
 
-def test_two_hundred_forced_pairs(exported: tuple[Bundle, Path], opened: OnnxRuntimeModel) -> None:
+def test_two_hundred_forced_pairs(exported: tuple[Bundle, Path], opened: Callable[[], OnnxStepper]) -> None:
     pairs = sentence_pairs(200)
     model = exported[0].model
     ours = [
@@ -62,14 +64,12 @@ def test_two_hundred_forced_pairs(exported: tuple[Bundle, Path], opened: OnnxRun
     by_steps = [
         row
         for start in range(0, 200, 25)
-        for row in forced_log_probabilities_by_steps(
-            opened.stepper(), *map(list, zip(*pairs[start : start + 25], strict=True))
-        )
+        for row in forced_log_probabilities_by_steps(opened(), *map(list, zip(*pairs[start : start + 25], strict=True)))
     ]
     # Alone, and the whole target in one pass.
     at_once = []
     for source, target in pairs:
-        stepper = opened.stepper()
+        stepper = opened()
         stepper.start([source])
         found = stepper.read(np.array([[model.start_id, *target[:-1]]]))[0]
         at_once.append(found[range(len(target)), target].tolist())
@@ -78,8 +78,8 @@ def test_two_hundred_forced_pairs(exported: tuple[Bundle, Path], opened: OnnxRun
         assert max(abs(a - b) for x, y in zip(ours, theirs, strict=True) for a, b in zip(x, y, strict=True)) < 1e-5
 
 
-def test_rows_come_and_go(exported: tuple[Bundle, Path], opened: OnnxRuntimeModel) -> None:
-    ours, theirs = ModelStepper(exported[0].model), opened.stepper()
+def test_rows_come_and_go(exported: tuple[Bundle, Path], opened: Callable[[], OnnxStepper]) -> None:
+    ours, theirs = ModelStepper(exported[0].model), opened()
     with torch.inference_mode():
         for stepper in (ours, theirs):
             stepper.start([[5, 6, 7, EOS], [9, EOS], [11, 12, 13, 14, 15, EOS]])
@@ -92,12 +92,14 @@ def test_rows_come_and_go(exported: tuple[Bundle, Path], opened: OnnxRuntimeMode
 
 
 @pytest.mark.parametrize("beam_size", [1, 5])
-def test_our_beam_finds_the_same(exported: tuple[Bundle, Path], opened: OnnxRuntimeModel, beam_size: int) -> None:
+def test_our_beam_finds_the_same(
+    exported: tuple[Bundle, Path], opened: Callable[[], OnnxStepper], beam_size: int
+) -> None:
     sources = [source for source, _ in sentence_pairs(11, seed=4)]
     config = TranslationConfig(beam_size=beam_size, n_best=beam_size, max_length_constant=5, max_length_factor=1.0)
     search = partial(beam_search, config=config, constraints=Constraints(eos_id=EOS, forbidden_ids=(0, 2)))
     ours = search(ModelStepper(exported[0].model), sources)
-    theirs = search(opened.stepper(), sources)
+    theirs = search(opened(), sources)
     assert [[h.ids for h in row] for row in ours] == [[h.ids for h in row] for row in theirs]
     for own, other in zip(ours, theirs, strict=True):
         assert [h.score for h in own] == pytest.approx([h.score for h in other], abs=1e-5)

@@ -6,6 +6,8 @@ of blocks, so that every tail of every loop is passed.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,16 @@ import torch
 
 from pellucid.config import LengthPenalty, ModelConfig, SpecialIds, TranslationConfig
 from pellucid.model.transformer import Transformer
+from pellucid.text.spelling import PieceIndex
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints, max_length_of
-from pellucid.translation.engines.native.jobs import Found, SearchSettings, Workers, run_search
+from pellucid.translation.engines.native.jobs import Workers, run_search
 from pellucid.translation.engines.native.library import Library, load_library
+from pellucid.translation.engines.native.memory import SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
 from pellucid.translation.engines.native.weights import weights_of
-from pellucid.translation.prefixes import Prefix
+from pellucid.translation.hypothesis import AlignedHypothesis, Hypothesis
+from pellucid.translation.prefixes import Prefix, Spelling
 from pellucid.translation.stepper import ModelStepper
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -66,7 +71,7 @@ def workers_of(model: Transformer, library: Library, folder: Path, *, is_int8: b
     return Workers(library, prepared)
 
 
-def settings_of(config: TranslationConfig, *, seen_head: tuple[int, int] | None = None) -> SearchSettings:
+def settings_of(config: TranslationConfig, *, head: tuple[int, int] | None = None) -> SearchSettings:
     return SearchSettings(
         beam_size=config.beam_size,
         n_best=config.n_best,
@@ -76,7 +81,7 @@ def settings_of(config: TranslationConfig, *, seen_head: tuple[int, int] | None 
         no_repeat_ngram_size=config.no_repeat_ngram_size,
         end_id=EOS,
         forbidden_ids=FORBIDDEN,
-        seen_head=seen_head,
+        head=head,
     )
 
 
@@ -85,12 +90,19 @@ def native(
     sources: list[list[int]],
     config: TranslationConfig,
     *,
-    prefix: tuple[int, ...] = (),
+    prefixes: Sequence[Prefix] = (Prefix(),),
+    key_of: Callable[[Sequence[int]], Hashable] | None = None,
+    head: tuple[int, int] | None = None,
     threads: int = 1,
-) -> list[list[Found]]:
+) -> list[list[Hypothesis]]:
+    """Search with one prefix for all, or one for each."""
     limits = [max_length_of(len(ids), config=config, stepper_max_length=61) for ids in sources]
     found = run_search(
-        workers, sources, prefixes=[prefix] * len(sources), limits=limits, settings=settings_of(config), threads=threads
+        workers,
+        [Sentence(*facts) for facts in zip(sources, limits, cycle(prefixes), strict=False)],
+        settings=settings_of(config, head=head),
+        threads=threads,
+        key_of=key_of,
     )
     assert not [one for one in found if isinstance(one, int)]
     return found  # type: ignore[return-value]
@@ -133,30 +145,80 @@ def test_every_setting_gives_the_hypotheses_of_torch(search: str, library: Libra
     compare(random_model(), SEARCHES[search], library, tmp_path)
 
 
-def test_a_forced_prefix_gives_the_hypotheses_of_torch(library: Library, tmp_path: Path) -> None:
-    compare(random_model(), {"beam_size": 4, "n_best": 2}, library, tmp_path, prefix=(9, 5, 5, 77))
+def letters_of(index: int) -> bytes:
+    """Return what a piece of the random models writes: nothing, or one to three letters of "a" and "b"."""
+    return b"" if index < 4 else bytes(b"ab"[index >> bit & 1] for bit in range(1 + index % 3))
+
+
+INDEX = PieceIndex([letters_of(index) for index in range(VOCAB)], left_out={UNK})
+PREFIXES: dict[str, list[Prefix]] = {
+    "certain pieces": [Prefix((9, 5, 5, 77))],
+    "a text": [Prefix((), Spelling(b"abbab", INDEX))],
+    "pieces, then a text": [Prefix((8, 30), Spelling(b"bab", INDEX, avoided=range(50)))],
+    "a text in few pieces": [Prefix((8,), Spelling(b"abbabaabb", INDEX), most=5)],
+    "one for each": [Prefix(), *(Prefix((4,) * (n % 3), Spelling(b"aabab"[: n % 5], INDEX)) for n in range(1, 23))],
+}
+
+
+@pytest.mark.parametrize("prefixes", PREFIXES)
+@pytest.mark.parametrize("search", ["greedy", "beam 4", "no piece twice"])
+def test_every_beginning_gives_the_hypotheses_of_torch(
+    prefixes: str, search: str, library: Library, tmp_path: Path
+) -> None:
+    compare(random_model(), SEARCHES[search], library, tmp_path, prefixes=PREFIXES[prefixes])
+
+
+def visible(ids: Sequence[int]) -> Hashable:
+    """Return what a reader sees of a translation where many pieces look alike, so that lists have to be filled up."""
+    return tuple(index % 7 for index in ids if index % 3)
+
+
+@pytest.mark.parametrize("n_best", [2, 4, 6])
+@pytest.mark.parametrize("search", ["beam 4", "beam 10", "gnmt", "minimum length", "no piece twice", "short limit"])
+def test_a_list_holds_each_text_once_as_in_torch(search: str, n_best: int, library: Library, tmp_path: Path) -> None:
+    changed = {"n_best": n_best, "beam_size": max(n_best, int(str(SEARCHES[search]["beam_size"])))}
+    compare(random_model(), SEARCHES[search] | changed, library, tmp_path, key_of=visible)
+
+
+def test_an_error_in_a_key_ends_the_search(library: Library, tmp_path: Path) -> None:
+    def broken(ids: Sequence[int]) -> Hashable:
+        raise KeyError(len(ids))
+
+    workers = workers_of(random_model(), library, tmp_path)
+    config = TranslationConfig(beam_size=4, n_best=2)
+    for threads in (1, 2):
+        with pytest.raises(KeyError):
+            native(workers, sentences(50), config, key_of=broken, threads=threads)
+    assert native(workers, sentences(50), config)
 
 
 def compare(
-    model: Transformer, search: dict[str, object], library: Library, folder: Path, *, prefix: tuple[int, ...] = ()
+    model: Transformer,
+    search: dict[str, object],
+    library: Library,
+    folder: Path,
+    *,
+    prefixes: Sequence[Prefix] = (),
+    key_of: Callable[[Sequence[int]], Hashable] | None = None,
 ) -> None:
     config = TranslationConfig.model_validate(search)
     sources = sentences(23)
-    found = native(workers_of(model, library, folder), sources, config, prefix=prefix)
+    found = native(workers_of(model, library, folder), sources, config, prefixes=prefixes or (Prefix(),), key_of=key_of)
     rules = Constraints(
         eos_id=EOS,
         forbidden_ids=FORBIDDEN,
         min_length=config.min_length,
         no_repeat_ngram_size=config.no_repeat_ngram_size,
-        prefixes=tuple(Prefix(prefix) for _ in sources) if prefix else (),
+        prefixes=tuple(prefixes),
     )
-    expected = beam_search(ModelStepper(model.double()), sources, config=config, constraints=rules)
+    expected = beam_search(ModelStepper(model.double()), sources, config=config, constraints=rules, key_of=key_of)
     lengths = set()
     for ours, theirs in zip(found, expected, strict=True):
         assert [one.ids for one in ours] == [one.ids for one in theirs]
         assert [one.is_finished for one in ours] == [one.is_finished for one in theirs]
         for one, other in zip(ours, theirs, strict=True):
-            assert one.gains == pytest.approx(other.token_log_probabilities, abs=1e-4)
+            assert one.token_log_probabilities == pytest.approx(other.token_log_probabilities, abs=1e-4)
+            assert one.score == pytest.approx(other.score, abs=1e-4)
         lengths |= {len(one.ids) for one in ours}
     assert len(lengths) > 1 or "max_length_factor" in search, "sentences of one length would test little"
 
@@ -178,7 +240,11 @@ def test_int8_keeps_the_log_probabilities_near(library: Library, tmp_path: Path)
     sources = sentences(150)
     exact = native(workers_of(model, library, tmp_path), sources, config)
     rounded = native(workers_of(model, library, tmp_path, is_int8=True), sources, config)
-    firsts = [(a[0].gains[0], b[0].gains[0]) for a, b in zip(exact, rounded, strict=True) if a[0].ids[0] == b[0].ids[0]]
+    firsts = [
+        (a[0].token_log_probabilities[0], b[0].token_log_probabilities[0])
+        for a, b in zip(exact, rounded, strict=True)
+        if a[0].ids[0] == b[0].ids[0]
+    ]
     assert len(firsts) > 0.8 * len(sources)
     assert np.mean([abs(a - b) for a, b in firsts]) < 0.1
 
@@ -196,17 +262,13 @@ def test_the_wanted_head_is_the_recorders(library: Library, tmp_path: Path) -> N
     source = sentences(1)[0]
     workers = workers_of(model, library, tmp_path)
     config = TranslationConfig(beam_size=4, n_best=3)
-    limit = max_length_of(len(source), config=config, stepper_max_length=61)
-    (found,) = run_search(
-        workers, [source], prefixes=[()], limits=[limit], settings=settings_of(config, seen_head=(1, 1)), threads=1
-    )
-    assert isinstance(found, list)
+    (found,) = native(workers, [source], config, head=(1, 1))
     for hypothesis in found:
         recorder = Seen()
         target = torch.tensor([[BOS, *hypothesis.ids[:-1]]])
         model(torch.tensor([source]), target, recorder=recorder)
-        assert hypothesis.seen is not None
-        assert hypothesis.seen == pytest.approx(recorder.weights[0, 1].detach().numpy(), abs=1e-5)
+        assert isinstance(hypothesis, AlignedHypothesis)
+        assert hypothesis.attention == pytest.approx(recorder.weights[0, 1].detach().numpy(), abs=1e-5)
 
 
 def test_a_number_that_is_not_finite_fails_its_sentence_alone(library: Library, tmp_path: Path) -> None:
@@ -215,12 +277,9 @@ def test_a_number_that_is_not_finite_fails_its_sentence_alone(library: Library, 
         model.source_embedding.weight[7] = torch.inf
     sources = [[5, EOS], [7, EOS], [6, EOS]]
     workers = workers_of(model, library, tmp_path)
-    limits = [20, 20, 20]
     found = run_search(
         workers,
-        sources,
-        prefixes=[()] * 3,
-        limits=limits,
+        [Sentence(ids, 20) for ids in sources],
         settings=settings_of(TranslationConfig(beam_size=2)),
         threads=1,
     )

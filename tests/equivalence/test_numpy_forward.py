@@ -224,7 +224,7 @@ def test_edited_log_probabilities_are_returned_as_logits_of_the_same_distributio
 
 
 def test_an_edit_that_changes_the_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"encoder\.0\.input.*an edit keeps the shape"):
+    with pytest.raises(ValueError, match=r"encoder\.0\.input.*an edit must keep the shape"):
         both(make({}), {"encoder.0.input": lambda value: value[:, :2]})
 
 

@@ -36,7 +36,7 @@ from pellucid.model.transformer import Transformer
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import read_pairs, verify_corpora
 from pellucid.text.lines import read_lines
-from pellucid.text.tokenizer import BytesTokenizer, SentencePieceTokenizer, load_tokenizer
+from pellucid.text.tokenizer import BytesTokenizer, Tokenizer, load_tokenizer
 from pellucid.translation.translator import Translator
 
 __all__ = ["TARGETS"]
@@ -46,11 +46,11 @@ TEXT = "I am a student.\nThe animal didn't cross the street.  It was too tired!\
 SHORT = TranslationConfig(beam_size=1, max_length_factor=1e-9, max_length_constant=4)
 
 
-def _tokenizer() -> SentencePieceTokenizer:
+def _tokenizer() -> Tokenizer:
     return load_tokenizer(walkthrough_folder() / "model" / "tokenizer")
 
 
-def _tiny(tokenizer: BytesTokenizer | SentencePieceTokenizer, **changes: object) -> Transformer:
+def _tiny(tokenizer: BytesTokenizer | Tokenizer, **changes: object) -> Transformer:
     """A model with random weights that takes no time."""
     shape = {"d_model": 12, "num_heads": 3, "d_feedforward": 17, "num_encoder_layers": 1, "num_decoder_layers": 1}
     torch.manual_seed(3)

@@ -8,19 +8,18 @@ from typing import Annotated
 import typer
 
 from pellucid.cli.console import say
+from pellucid.cli.options import NewModelOption
 
 __all__ = ["average"]
 
 
 def average(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    output: Annotated[Path, typer.Option(help="The new model folder.")],
-    last: Annotated[
-        int | None, typer.Option(help="Average the last so many checkpoints; all that are kept if unset.")
-    ] = None,
-    best: Annotated[int | None, typer.Option(help="Average the best so many by validation score instead.")] = None,
+    output: NewModelOption,
+    last: Annotated[int | None, typer.Option(help="Average this many of the last checkpoints; if unset, all.")] = None,
+    best: Annotated[int | None, typer.Option(help="Average this many checkpoints with the best validations.")] = None,
 ) -> None:
     """Average the weights of checkpoints into a model folder."""
     from pellucid.jobs import average as job
 
-    say(job.average_run(run, output, last=last, best=best).to_text())
+    say(job.average_run(run, output, last=last, best=best))

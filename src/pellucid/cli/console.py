@@ -1,8 +1,8 @@
-"""The one place that writes to the terminal: messages and progress to standard error, results to standard output.
+"""The only file that writes to the terminal: messages and progress to standard error, results to standard output.
 
-Whatever it writes has its control characters spelt out, since names and sentences in it come from other people; see
-``terminal.py``. Progress bars are drawn in a terminal; elsewhere there are plain lines, one at a time and seldom. Only
-what draws or colours imports rich, since that takes longer than many a verb. Read ``main.py`` next.
+Control characters are spelt out in everything that it writes, because names and sentences come from strangers; see
+``terminal.py``. Progress is a bar in a terminal, and a plain line every ten seconds elsewhere. Only a bar or a colour
+imports rich, which takes longer than many verbs. Read ``main.py`` next.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = [
+    "SECONDS_BETWEEN_PLAIN_LINES",
     "Bar",
     "counting",
     "draws_bars",
@@ -35,17 +36,17 @@ __all__ = [
     "show_picture",
 ]
 
-_TERMINALS_BY_DECREE: Final = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
-"""Variables by which rich takes for a terminal what is none."""
-_SECONDS_BETWEEN_PLAIN_LINES: Final = 10.0
+_TERMINAL_VARIABLES: Final = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+"""With one of these, rich may treat another stream as a terminal."""
+SECONDS_BETWEEN_PLAIN_LINES: Final = 10.0
 _LOG_WINDOW_SECONDS: Final = 10.0
 _MOST_LOG_RECORDS: Final = 10
-"""Of a window; whoever provokes records cannot fill a disk with them."""
+"""Limit for each window, so that an attacker who provokes records cannot fill a disk with them."""
 _LONGEST_LOG_RECORD: Final = 4000
 
 
 def need_standard_output() -> None:
-    """Refuse a verb whose result is text where there is nowhere to write it.
+    """Refuse a verb whose result is text if standard output is closed.
 
     Raises:
         ConfigError: standard output is closed.
@@ -55,14 +56,14 @@ def need_standard_output() -> None:
 
 
 def say(text: str) -> None:
-    """Write a message for the person who watches."""
+    """Write a message for the user."""
     if sys.stderr is not None:
         sys.stderr.write(visible(text) + "\n")
         sys.stderr.flush()
 
 
 def say_error(text: str) -> None:
-    """Write why the command ends; further lines are indented, so that no name can pass for a message of ours."""
+    """Write why the command fails; further lines are indented, so that no file name can imitate our messages."""
     indented = visible(text).replace("\n", "\n  ")
     if not draws_bars():
         say(f"error: {indented}")
@@ -73,14 +74,14 @@ def say_error(text: str) -> None:
 
 
 def show(text: str) -> None:
-    """Write a result to standard output, and end its line."""
+    """Write a result and a line feed to standard output."""
     show_picture(visible(text) + "\n")
 
 
 def show_picture(text: str) -> None:
-    """Write to standard output what has colours of its own; whoever drew it has spelt out the names in it.
+    """Write text with colours to standard output; the caller must have spelt out the control characters of names.
 
-    An error of writing carries the name "standard output".
+    An error of writing has the file name "standard output".
     """
     if sys.stdout is not None:
         with naming("standard output"):
@@ -94,18 +95,18 @@ def is_terminal() -> bool:
 
 
 def draws_bars() -> bool:
-    """Return whether standard error is a terminal, where progress is drawn as a bar."""
-    if sys.stderr is None or not (sys.stderr.isatty() or any(map(os.environ.get, _TERMINALS_BY_DECREE))):
+    """Return whether progress is drawn as a bar, because standard error is a terminal."""
+    if sys.stderr is None or not (sys.stderr.isatty() or any(map(os.environ.get, _TERMINAL_VARIABLES))):
         return False
     return _error_console().is_terminal
 
 
 class Bar:
-    """A bar in the terminal that shows how far something is; it is drawn from now on, until ``stop``.
+    """A progress bar in the terminal; it is drawn until ``stop``.
 
     Args:
-        total: what ``update`` counts up to; None is unknown.
-        counts: whether the numbers and the times stand after the bar, and the bar disappears at the end.
+        total: the final number of ``update``; None if it is unknown.
+        counts: whether numbers and times follow the bar, and the bar disappears at the end.
     """
 
     def __init__(self, *, total: float | None, counts: bool = False) -> None:
@@ -126,7 +127,7 @@ class Bar:
         self._progress.start()
 
     def update(self, done: float, text: str) -> None:
-        """Show how much is done."""
+        """Show the number that is done, and a text."""
         self._progress.update(self._task, completed=done, description=visible(text))
 
     def say(self, text: str) -> None:
@@ -136,13 +137,13 @@ class Bar:
         self._progress.console.print(Text(visible(text)))
 
     def stop(self) -> None:
-        """Draw the bar no more."""
+        """Stop drawing the bar."""
         self._progress.stop()
 
 
 @contextmanager
 def counting(what: str, *, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show how many of something are done: the value is a function that takes the number done so far."""
+    """Show the progress of a task; yield a function that receives the number that is done."""
     if not draws_bars():
         yield _plain_lines(what, total)
         return
@@ -156,7 +157,7 @@ def counting(what: str, *, total: int | None = None) -> Iterator[Callable[[int],
 
 @contextmanager
 def logging_to_console() -> Iterator[None]:
-    """Show the log and warnings of libraries as messages: at most ten in ten seconds, and how many were left out."""
+    """Show the log and the warnings of libraries as messages: at most ten in ten seconds, and the count of the rest."""
     handler = _ConsoleHandler(level=logging.WARNING)
     root = logging.getLogger()
     root.addHandler(handler)
@@ -170,7 +171,7 @@ def logging_to_console() -> Iterator[None]:
 
 
 class _ConsoleHandler(logging.Handler):
-    """Write records of the log as messages, at most so many in a window of time."""
+    """Write records of the log as messages, with a limit for each window of time."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
@@ -184,27 +185,27 @@ class _ConsoleHandler(logging.Handler):
             return
         try:
             if now >= self._window_ends:
-                self._tell_left_out()
+                self._report_left_out()
                 self._window_ends, self._written = now + _LOG_WINDOW_SECONDS, 0
             self._written += 1
             text = self.format(record)
             cut = len(text) - _LONGEST_LOG_RECORD
             say(text if cut <= 0 else f"{text[:_LONGEST_LOG_RECORD]} ... and {cut:,} more characters")
-        except Exception:  # the record is malformed, or standard error cannot be written
+        except Exception:  # a malformed record, or a standard error that cannot be written
             self._left_out += 1
 
     def close(self) -> None:
-        self._tell_left_out()
+        self._report_left_out()
         super().close()
 
-    def _tell_left_out(self) -> None:
+    def _report_left_out(self) -> None:
         if self._left_out:
             say(f"{self._left_out:,} more messages of the log were left out")
         self._left_out = 0
 
 
 def _error_console() -> Console:
-    """Return a console on today's standard error."""
+    """Return a console on the present standard error."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
@@ -216,7 +217,7 @@ def _plain_lines(what: str, total: int | None) -> Callable[[int], None]:
     def advance(done: int) -> None:
         nonlocal last
         now = time.monotonic()
-        if sys.stderr is not None and now - last >= _SECONDS_BETWEEN_PLAIN_LINES:
+        if sys.stderr is not None and now - last >= SECONDS_BETWEEN_PLAIN_LINES:
             last = now
             of = f" of {total:,}" if total is not None else ""
             say(f"{what}: {done:,}{of}")

@@ -15,25 +15,23 @@ __all__ = ["demo"]
 
 def demo(
     minutes: Annotated[
-        float, typer.Option(help="Most minutes of training; it ends earlier, as soon as the translator is right.")
+        float, typer.Option(help="Limit of the training time; training ends earlier when the translations are right.")
     ] = 7.0,
     seed: Annotated[int, typer.Option(help="Decides the corpus, the first weights and the order of the batches.")] = 1,
     output: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
     serve: Annotated[
         bool,
-        typer.Option(
-            "--serve", help="Train nothing: open the walkthrough model, and the run if there is one, to look inside."
-        ),
+        typer.Option("--serve", help="Do not train; open the page for the walkthrough model, and for the run if any."),
     ] = False,
 ) -> None:
     """Train a translator on sentences that ship with pellucid, translate with it and score it."""
     if serve:
-        from pellucid.cli.serve import serve_models
+        from pellucid.cli.serve import serve as serve_models
         from pellucid.jobs.serve import demo_folders
 
         serve_models(demo_folders(output))
         return
-    let_others_run_at_barriers()  # a newcomer's first run should not depend on the neighbours
+    let_others_run_at_barriers()  # other programs should not slow down the first run of a newcomer
     from pellucid.cli.training_screen import TrainingScreen
     from pellucid.jobs import demo as job
 

@@ -8,34 +8,32 @@ from typing import Annotated
 import typer
 
 from pellucid.cli.console import counting, need_standard_output, say, show
-from pellucid.cli.options import Engine, Precision
+from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, SettingsOption, ThreadsOption
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    ref: Annotated[list[Path], typer.Option(help="Reference translations, line by line; give it again for more.")],
+    ref: Annotated[list[Path], typer.Option(help="Reference translations, line by line; repeat it for several.")],
     model: Annotated[Path | None, typer.Argument(help="A model folder or a run folder.")] = None,
-    src: Annotated[Path | None, typer.Option(help="Source sentences, one a line; a model needs them.")] = None,
+    src: Annotated[Path | None, typer.Option(help="Source sentences, one a line; required with a model.")] = None,
     hyp: Annotated[Path | None, typer.Option(help="Score the translations in this file, instead of a model.")] = None,
     against: Annotated[
-        Path | None, typer.Option(help="A second model or file of translations; the difference is tested in pairs.")
+        Path | None, typer.Option(help="Another model or file of translations, compared by a paired test.")
     ] = None,
-    tgt_lang: Annotated[str | None, typer.Option(help="Code of the target language; as a rule the model's.")] = None,
-    json_: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON here.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown here.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of [translation], as in beam_size=1.")
-    ] = None,
+    tgt_lang: Annotated[str | None, typer.Option(help="Code of the target language; if unset, the model's.")] = None,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON to this file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown to this file.")] = None,
+    set_: SettingsOption = None,
     tokenizer: Annotated[
-        str, typer.Option(help="How BLEU finds words; auto follows the target language, char needs no package.")
+        str, typer.Option(help="Tokenizer of BLEU; auto follows the target language, char needs no package.")
     ] = "auto",
-    engine: Engine = "auto",
-    precision: Precision = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = 0,
 ) -> None:
-    """Translate a test set, or take translations that are there, and score them against references."""
+    """Score the translations of a model, or those in a file, against reference translations."""
     from pellucid.jobs import evaluate as job
 
     need_standard_output()

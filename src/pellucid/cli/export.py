@@ -1,4 +1,4 @@
-"""The verb ``export``: a model folder becomes another tool's model."""
+"""The verb ``export``: convert a model folder into a model of another tool."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from pellucid.cli.console import counting, say
+from pellucid.cli.options import ModelArgument, SampleOption, ThreadsOption
 
 __all__ = ["export"]
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A model folder or a run folder.")],
+    model: ModelArgument,
     output: Annotated[
-        Path, typer.Option(help="The new folder, or file for argos; with --verify-only, the one to check.")
+        Path, typer.Option(help="The new folder (for argos, the new file); with --verify-only, the one to check.")
     ],
     format_: Annotated[
         str, typer.Option("--format", help="What to write: argos, ctranslate2, marian (Hugging Face MarianMT), onnx.")
@@ -27,12 +28,10 @@ def export(
     verify_only: Annotated[
         bool, typer.Option("--verify-only", help="Write nothing; compare an earlier export with the model.")
     ] = False,
-    sample: Annotated[
-        Path | None, typer.Option(help="Source sentences to compare on, one a line; made up if not given.")
-    ] = None,
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
+    sample: SampleOption = None,
+    threads: ThreadsOption = 0,
 ) -> None:
-    """Bring a model out to another tool's format, and prove that it is the same model there."""
+    """Export a model to the format of another tool, and prove that it computes the same there."""
     from pellucid.jobs import exchange as job
 
     options = {} if quantization is None else {"quantization": quantization}

@@ -1,4 +1,4 @@
-"""The verb ``import``: another tool's model becomes a model folder."""
+"""The verb ``import``: convert a model of another tool into a model folder."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from typing import Annotated
 import typer
 
 from pellucid.cli.console import counting, say
+from pellucid.cli.options import NewModelOption, SampleOption, ThreadsOption
 
 __all__ = ["import_"]
 
 
 def import_(
-    folder: Annotated[Path, typer.Argument(help="Another tool's model: its folder, or its file.")],
-    output: Annotated[Path, typer.Option(help="The new model folder.")],
+    folder: Annotated[Path, typer.Argument(help="The model of another tool: its folder or its file.")],
+    output: NewModelOption,
     format_: Annotated[
-        str | None, typer.Option("--format", help="What it is: marian, marian-npz; told by its files if not given.")
+        str | None, typer.Option("--format", help="marian or marian-npz; recognised by its files if unset.")
     ] = None,
-    sample: Annotated[
-        Path | None, typer.Option(help="Source sentences to compare on, one a line; made up if not given.")
-    ] = None,
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
+    sample: SampleOption = None,
+    threads: ThreadsOption = 0,
 ) -> None:
-    """Bring a model in from another tool, and prove that it is the same model here."""
+    """Import a model of another tool, and prove that it computes the same here."""
     from pellucid.jobs import exchange as job
 
     with counting("compared sentences") as progress:

@@ -1,13 +1,14 @@
-"""The verb ``inspect``: look inside one translation, as a page in one file, a figure, or in the terminal."""
+"""The verb ``inspect``: look inside one translation: as the page in one file, as a figure, or in the terminal."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pellucid.cli.console import say
+from pellucid.cli.options import DeviceOption, SettingsOption, ThreadsOption
 from pellucid.cli.pictures import (
     FigureOption,
     FontOption,
@@ -21,7 +22,6 @@ from pellucid.cli.pictures import (
     WordsOption,
     draw_figure,
     heads_of,
-    refuse_figure,
     show_in_terminal,
 )
 
@@ -39,11 +39,13 @@ ModelAndText = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option(help="page.html is the page in one file, trace.npz the numbers; of a figure, its file."),
+    typer.Option(help="page.html for the page in one file, trace.npz for the numbers; with --figure, its file."),
 ]
 WeightsOption = Annotated[
     str | None,
-    typer.Option(help="Weights in the page: none, those of the layer it opens with, or all; unset: what fits."),
+    typer.Option(
+        help="Attention weights in the page: none, layer (the one it opens with) or all; if unset, what fits."
+    ),
 ]
 
 
@@ -52,20 +54,20 @@ def inspect(
     output: OutputOption = None,
     figure: FigureOption = None,
     show: ShowOption = None,
-    view: Annotated[str | None, typer.Option(help="What the page opens with: attention, heads, softmax ...")] = None,
+    view: Annotated[str | None, typer.Option(help="First view of the page: attention, heads, softmax ...")] = None,
     kind: KindOption = None,
     layer: LayerOption = None,
     heads: HeadsOption = None,
     step: StepOption = None,
     words: WordsOption = False,
     weights: WeightsOption = None,
-    target: Annotated[str | None, typer.Option(help="Look at this translation instead of the model's own.")] = None,
+    target: Annotated[str | None, typer.Option(help="Inspect this translation instead of the model's.")] = None,
     font: FontOption = None,
     plain: PlainOption = False,
     numbers: NumbersOption = False,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="A setting of the search: beam_size=1.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
+    set_: SettingsOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = 0,
 ) -> None:
     """Look inside one translation: the page in one file, a figure, the numbers, or a picture in the terminal."""
     model, text = _model_and_text(model_and_text)
@@ -74,37 +76,37 @@ def inspect(
         if figure is not None:
             raise typer.BadParameter("a figure needs a file: --output fig.pdf", param_hint="--figure")
         show = show or "attention"
-    _refuse_idle({"--view": view, "--weights": weights}, acts=page, on="the page (--output page.html)")
-    _refuse_idle({"--font": font}, acts=figure is not None, on="figures (--figure)")
-    _refuse_idle({"--plain": plain, "--numbers": numbers}, acts=show is not None, on="the terminal (--show attention)")
-    _refuse_idle({"--step": step}, acts=page or figure is not None, on="the page and figures")
+    _refuse_idle({"--view": view, "--weights": weights}, used=page, on="the page (--output page.html)")
+    _refuse_idle({"--font": font}, used=figure is not None, on="figures (--figure)")
+    _refuse_idle({"--plain": plain, "--numbers": numbers}, used=show is not None, on="the terminal (--show attention)")
+    _refuse_idle({"--step": step}, used=page or figure is not None, on="the page and figures")
 
+    from pellucid.figures.plots import refuse_misfit
     from pellucid.jobs import inspect as job
 
-    if output is not None and figure is None:
-        job.refuse_name(output)
+    choices: dict[str, Any] = {"kind": kind, "layer": layer, "heads": heads_of(heads), "words": words}
     if figure is not None:
-        refuse_figure(figure, kind=kind, layer=layer, heads=heads, words=words, step=step)
-    start = _start(view, kind=kind, layer=layer, heads=heads, step=step, words=words) if page else None
-    draws = show is not None or figure is not None
+        refuse_misfit(figure, **choices, step=step)
+    elif output is not None:
+        job.refuse_name(output)
+    start = _start_view(view, step=step, **choices) if page else None
+    picture = job.Picture(kind, layer, choices["heads"])
     inspected = job.inspect_text(
         model,
         text,
         target=target,
         settings=set_ or (),
-        picture=job.Picture(kind, layer, heads_of(heads)) if draws else None,
+        picture=picture if show is not None or figure is not None else None,
         start=start,
         step=step,
         device=device,
         threads=threads,
     )
     say(inspected.to_text())
-    trace = inspected.trace
     if show is not None:
-        show_in_terminal(trace, show, kind=kind, layer=layer, heads=heads, words=words, plain=plain, numbers=numbers)
+        show_in_terminal(inspected.trace, show, plain=plain, numbers=numbers, **choices)
     if output is not None and figure is not None:
-        draw_figure(trace, figure, output, kind=kind, layer=layer, heads=heads, words=words, step=step, font=font)
-        say(f"wrote {output}")
+        draw_figure(inspected.trace, figure, output, font=font, step=step, **choices)
     elif output is not None:
         say(job.write_inspected(inspected, output, start=start, weights=weights))
 
@@ -117,16 +119,22 @@ def _model_and_text(given: list[str]) -> tuple[Path | None, str]:
     return (Path(given[0]) if len(given) == 2 else None), given[-1]
 
 
-def _refuse_idle(options: dict[str, object], *, acts: bool, on: str) -> None:
-    """Refuse options that would be ignored."""
-    if not acts and (idle := [name for name, value in options.items() if value not in (None, False)]):
-        raise typer.BadParameter(f"acts on {on} only", param_hint=idle[0])
+def _refuse_idle(options: dict[str, object], *, used: bool, on: str) -> None:
+    """Refuse options that would have no effect."""
+    if not used and (idle := [name for name, value in options.items() if value not in (None, False)]):
+        raise typer.BadParameter(f"has an effect on {on} only", param_hint=idle[0])
 
 
-def _start(
-    view: str | None, *, kind: str | None, layer: int | None, heads: str | None, step: int | None, words: bool
+def _start_view(
+    view: str | None,
+    *,
+    kind: str | None,
+    layer: int | None,
+    heads: tuple[int, ...] | None,
+    words: bool,
+    step: int | None,
 ) -> StartView:
     from pellucid.page.single_file import StartView
 
     more = ({} if step is None else {"step": str(step)}) | ({"merge": "1"} if words else {})
-    return StartView(view=view, kind=kind, layer=layer, heads=heads_of(heads) or (), more=more)
+    return StartView(view=view, kind=kind, layer=layer, heads=heads or (), more=more)

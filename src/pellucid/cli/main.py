@@ -1,7 +1,7 @@
-"""The command ``pellucid``: one verb a file, each of which parses, calls a job and prints.
+"""The command ``pellucid``: each verb has a file that parses its options, calls a job and prints the result.
 
-Text goes to standard output, everything else to standard error. Exit status: 0; 1 bad input or
-settings; 2 usage; 75 stopped and resumable; 130 Ctrl-C.
+Results go to standard output, everything else to standard error. Exit status: 0; 1 bad input or settings; 2 usage;
+75 stopped and resumable; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pellucid.version import __version__
 __all__ = ["app", "run"]
 
 _UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
-"""Of all mistakes in the command line; Typer exports only some of them."""
+"""Base class of all errors in the command line; Typer does not export it."""
 
 app = typer.Typer(
     name="pellucid",
@@ -62,16 +62,16 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _common(
     _: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Hold the options that stand before every verb."""
+    """Define the options before the verb."""
 
 
 def run() -> None:
-    """Run the command line and leave the process with its exit status."""
+    """Run the command line and exit with its status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Translations are UTF-8 with one \n a line, whatever the locale says.
+        # Translations are UTF-8 with one \n a line in every locale.
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     with logging_to_console():
         try:
@@ -83,25 +83,25 @@ def run() -> None:
             say_error("interrupted")
             sys.exit(130)
         except MemoryError:
-            say_error("there is not enough memory; give less text at once, or use a machine with more")
+            say_error("not enough memory; give less text at once, or use a machine with more memory")
             sys.exit(1)
         except BrokenPipeError:
-            # The reader of our output has left (as in "| head"); what it wanted it has.
-            _let_go_of_standard_output()
+            # The reader of our output has closed it, as in "| head", so it has all that it wanted.
+            _discard_standard_output()
             sys.exit(0)
         except OSError as error:
-            _leave_with(error)
-        except Exception:  # a fault of ours; Python itself would write the names in it as they are
+            _exit_with(error)
+        except Exception:  # a bug of ours; say() spells out control characters of names, and Python would not
             say(traceback.format_exc().rstrip())
             sys.exit(1)
 
 
-def _leave_with(error: OSError) -> NoReturn:
-    """Say what the system refused, and leave."""
+def _exit_with(error: OSError) -> NoReturn:
+    """Report an error of the system, and exit."""
     try:
         _flush()
     except OSError:
-        _let_go_of_standard_output()
+        _discard_standard_output()
     place = f"{error.filename}: " if error.filename else ""
     shortage = shortage_of(error)
     say_error(f"{place}{error.strerror or error}" + (f": {shortage}" if shortage else ""))
@@ -109,27 +109,27 @@ def _leave_with(error: OSError) -> NoReturn:
 
 
 def _call() -> None:
-    """Run the verb, and write out what stands in buffers, where an error can still be told."""
+    """Run the verb, and flush standard output while an error can still be reported."""
     try:
-        status = app(standalone_mode=False)  # so that what Typer finds wrong is written here, and not by Typer
+        status = app(standalone_mode=False)  # so that Typer raises its errors instead of printing them
     except _UsageError as error:
-        _leave_with_usage(error)
+        _exit_with_usage(error)
     except SystemExit as leaving:
-        # Typer turns a broken pipe into status 1 on its way out; its cause stays known as the context.
+        # Typer turns a broken pipe into status 1, but keeps the cause as the context.
         if isinstance(leaving.__context__, BrokenPipeError):
             raise leaving.__context__ from None
         _flush()
         raise
     _flush()
-    if status == 130:  # Typer makes a status of Ctrl-C; somebody has to say what happened
+    if status == 130:  # Typer turns Ctrl-C into a status without a message
         raise KeyboardInterrupt
     sys.exit(status or 0)
 
 
-def _leave_with_usage(error: Exception) -> NoReturn:
-    """Say what is wrong with the command line, and leave."""
+def _exit_with_usage(error: Exception) -> NoReturn:
+    """Report what is wrong with the command line, and exit."""
     context, message = getattr(error, "ctx", None), error.format_message()  # type: ignore[attr-defined]
-    if context and message == context.get_help():  # there was no argument at all
+    if context and message == context.get_help():  # without any argument
         show(message)
     else:
         say_error(f"{message}\n{context.get_usage()}\n{context.command_path} --help says more" if context else message)
@@ -143,11 +143,11 @@ def _flush() -> None:
         sys.stdout.flush()
 
 
-def _let_go_of_standard_output() -> None:
-    """Point it at nothing, so that Python's own flush at the end does not fail a second time."""
+def _discard_standard_output() -> None:
+    """Redirect it to the null device, so that the flush at the end of Python does not fail again."""
     if sys.stdout is None:
         return
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):  # not a stream of the system
+    except (OSError, ValueError):  # not a real file
         return

@@ -1,16 +1,41 @@
-"""Options that several verbs have, each with its help. Read ``main.py`` next."""
+"""Options and arguments that several verbs share, each written once. Read ``main.py`` next."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["Engine", "Precision"]
-
-Engine = Annotated[
-    str, typer.Option(help="auto, native (a C file compiled for this machine; auto on a processor), or torch.")
+__all__ = [
+    "DeviceOption",
+    "EngineOption",
+    "ModelArgument",
+    "NewModelOption",
+    "PrecisionOption",
+    "SampleOption",
+    "SettingsOption",
+    "ThreadsOption",
 ]
-Precision = Annotated[
-    str, typer.Option(help="auto, int8 (weights rounded to 8 bits; auto of native), or fp32 (exact).")
+
+ModelArgument = Annotated[Path, typer.Argument(help="A model folder or a run folder.")]
+NewModelOption = Annotated[Path, typer.Option("--output", help="The new model folder.")]
+SampleOption = Annotated[
+    Path | None,
+    typer.Option("--sample", help="Source sentences for the comparison, one a line; generated if unset."),
+]
+SettingsOption = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of [translation], such as beam_size=1.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 ...")]
+EngineOption = Annotated[
+    str,
+    typer.Option("--engine", help="auto, native (a C file compiled for this machine; auto on a CPU), or torch."),
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option("--precision", help="auto, int8 (weights rounded to 8 bits; auto of native), or fp32 (exact)."),
+]
+ThreadsOption = Annotated[
+    int, typer.Option("--threads", min=0, help="CPU threads; 0 uses OMP_NUM_THREADS, or every core.")
 ]

@@ -1,4 +1,4 @@
-"""Options of the verb ``inspect`` for pictures outside the page: figures for papers, heat maps in the terminal.
+"""Pictures of the verb ``inspect`` outside the page, and their options: figures for papers, heat maps in the terminal.
 
 Read ``console.py`` next.
 """
@@ -9,11 +9,11 @@ import locale
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pellucid.cli.console import is_terminal, need_standard_output, show_picture
+from pellucid.cli.console import is_terminal, need_standard_output, say, show_picture
 from pellucid.errors import RequestError
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ __all__ = [
     "WordsOption",
     "draw_figure",
     "heads_of",
-    "refuse_figure",
     "show_in_terminal",
 ]
 
@@ -42,85 +41,56 @@ FigureOption = Annotated[
 ]
 ShowOption = Annotated[str | None, typer.Option("--show", help="Print a picture in the terminal: attention.")]
 KindOption = Annotated[
-    str | None, typer.Option("--kind", help="Whose attention: encoder, decoder, or cross, which is taken if unset.")
+    str | None, typer.Option("--kind", help="Whose attention: encoder, decoder or cross; if unset, cross.")
 ]
 LayerOption = Annotated[
-    int | None, typer.Option("--layer", help="Counted from 0; if unset the last, and in the page the first.")
+    int | None, typer.Option("--layer", help="Counted from 0; if unset, the last one, on the page the first one.")
 ]
 HeadsOption = Annotated[
-    str | None, typer.Option("--heads", help="Heads counted from 0, with commas between; all if unset.")
+    str | None, typer.Option("--heads", help="Counted from 0 and separated by commas; if unset, all.")
 ]
-StepOption = Annotated[int | None, typer.Option("--step", help="Of the decoder, counted from 0, for softmax.")]
-WordsOption = Annotated[bool, typer.Option("--words", help="Words instead of pieces.")]
-FontOption = Annotated[str | None, typer.Option("--font", help="A font file, or an installed family, for a figure.")]
+StepOption = Annotated[int | None, typer.Option("--step", help="Step of the decoder, counted from 0, for softmax.")]
+WordsOption = Annotated[bool, typer.Option("--words", help="Show words instead of pieces.")]
+FontOption = Annotated[
+    str | None, typer.Option("--font", help="Font of a figure: a file, or the name of an installed family.")
+]
 PlainOption = Annotated[bool, typer.Option("--plain", help="ASCII only, without colour.")]
-NumbersOption = Annotated[bool, typer.Option("--numbers", help="Weights in hundredths in the cells.")]
+NumbersOption = Annotated[bool, typer.Option("--numbers", help="Print the weights in hundredths in the cells.")]
 
 
 def heads_of(text: str | None) -> tuple[int, ...] | None:
-    """Read heads such as ``2,4``; None is all of them.
+    """Read numbers of heads such as ``2,4``; None means all heads.
 
     Raises:
-        RequestError: it is no list of whole numbers.
+        RequestError: the text is not a list of whole numbers.
     """
     if text is None:
         return None
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise RequestError(f"--heads {text!r}; give whole numbers with commas between, such as 2,4") from None
+        raise RequestError(f"--heads {text!r}: give whole numbers separated by commas, such as 2,4") from None
 
 
-def refuse_figure(
-    name: str, *, kind: str | None, layer: int | None, heads: str | None, words: bool, step: int | None
-) -> None:
-    """Refuse a figure that does not exist, or what does not go with it, before any work.
-
-    Raises:
-        RequestError: it is such a figure.
-        ConfigError: matplotlib is not installed.
-    """
-    from pellucid.figures.plots import refuse_misfit
-
-    refuse_misfit(name, kind=kind, layer=layer, heads=heads, words=words, step=step)
-
-
-def draw_figure(
-    trace: Trace,
-    name: str,
-    output: Path,
-    *,
-    kind: str | None = None,
-    layer: int | None = None,
-    heads: str | None = None,
-    words: bool = False,
-    step: int | None = None,
-    font: str | None = None,
-) -> None:
-    """Write a figure of a trace to a .pdf, .svg or .png file."""
+def draw_figure(trace: Trace, name: str, output: Path, *, font: str | None = None, **choices: Any) -> None:
+    """Write a figure of a trace to a .pdf, .svg or .png file; ``choices`` are those of ``figure_named``."""
     from pellucid.figures.plots import figure_named, save_figure
 
-    chosen = heads_of(heads)
-    figure = figure_named(trace, name, font=font, kind=kind, layer=layer, heads=chosen, words=words, step=step)
-    save_figure(figure, output)
+    save_figure(figure_named(trace, name, font=font, **choices), output)
+    say(f"wrote {output}")
 
 
 def show_in_terminal(
-    trace: Trace,
-    what: str,
-    *,
-    kind: str | None = None,
-    layer: int | None = None,
-    heads: str | None = None,
-    words: bool = False,
-    plain: bool = False,
-    numbers: bool = False,
+    trace: Trace, what: str, *, kind: str | None = None, plain: bool = False, numbers: bool = False, **choices: Any
 ) -> None:
-    """Print a picture of a trace on standard output, as wide as the terminal."""
+    """Print a picture of a trace on standard output, as wide as the terminal.
+
+    ``choices`` are those of ``attention_text``.
+    """
     from pellucid.figures.terminal import attention_text, style_for
 
     if what != "attention":
-        raise RequestError(f"--show {what!r}; what the terminal can show is attention")
+        raise RequestError(f"--show {what!r} is unknown; the terminal can show attention")
     need_standard_output()
     style = style_for(
         os.environ,
@@ -130,5 +100,4 @@ def show_in_terminal(
         plain=plain,
         numbers=numbers,
     )
-    shown = attention_text(trace, kind=kind or "cross", layer=layer, heads=heads_of(heads), words=words, style=style)
-    show_picture(shown)
+    show_picture(attention_text(trace, kind=kind or "cross", style=style, **choices))

@@ -8,16 +8,17 @@ from typing import Annotated
 import typer
 
 from pellucid.cli.console import counting, need_standard_output, say, show
+from pellucid.cli.options import DeviceOption, ModelArgument, ThreadsOption
 
 __all__ = ["score"]
 
 
 def score(
-    model: Annotated[Path, typer.Argument(help="A model folder or a run folder.")],
+    model: ModelArgument,
     src: Annotated[Path, typer.Option(help="Source sentences, one a line.")],
     tgt: Annotated[Path, typer.Option(help="Their translations, line by line.")],
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = 0,
 ) -> None:
     """Print the log-probability and the number of tokens of each pair, tab-separated; the perplexity at the end."""
     from pellucid.jobs import score as job
@@ -25,5 +26,5 @@ def score(
     need_standard_output()
     with counting("scored pairs") as progress:
         outcome = job.score_files(model, src, tgt, device=device, threads=threads, progress=progress)
-    show("\n".join(f"{row.log_probability:.6f}\t{row.num_tokens}" for row in outcome.rows))
+    show("\n".join(f"{pair.log_probability:.6f}\t{len(pair.ids)}" for pair in outcome.pairs))
     say(outcome.to_text())

@@ -1,4 +1,4 @@
-"""The live view of a training run: one moving line in a terminal, plain lines elsewhere."""
+"""The live view of a training run: a bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import time
 from types import TracebackType
 from typing import Self
 
-from pellucid.cli.console import Bar, draws_bars, say
+from pellucid.cli.console import SECONDS_BETWEEN_PLAIN_LINES, Bar, draws_bars, say
 from pellucid.terminal import line_of
 from pellucid.training.reporter import SavedRecord, StartRecord, StepRecord, ValidationRecord
 
 __all__ = ["TrainingScreen"]
 
-_SECONDS_BETWEEN_PLAIN_LINES = 10.0
 _STEPS_OF_THE_BAR = 1000
 
 
 class TrainingScreen:
-    """Show a run while it goes on; use it as a context."""
+    """Show the progress of a run; use it as a context manager."""
 
     def __init__(self) -> None:
         self._bar: Bar | None = None
@@ -42,7 +41,7 @@ class TrainingScreen:
             say(text)
 
     def counted(self, what: str, done: int) -> None:
-        """Show that preparation goes on: how many of something are done."""
+        """Show the progress of the preparation."""
         now = time.monotonic()
         if now - self._last_count_time >= 2 or (what != self._last_count and self._last_count):
             self._last_count_time = now
@@ -51,9 +50,9 @@ class TrainingScreen:
         self._last_count_time = self._last_count_time or now
 
     def started(self, record: StartRecord) -> None:
-        """Show what begins."""
+        """Show the size and the budget of the run."""
         begin = f"continuing at step {record.first_step:,}" if record.first_step else "training"
-        budget = f"{record.train_steps:,} steps" if record.train_steps else f"{record.minutes:g} minutes in all"
+        budget = f"{record.train_steps:,} steps" if record.train_steps else f"{record.minutes:g} minutes in total"
         if not record.train_steps and not record.minutes:
             budget = "until stopped"
         if record.stop_at_exact_match is not None:
@@ -66,7 +65,7 @@ class TrainingScreen:
             self._bar = Bar(total=_STEPS_OF_THE_BAR)
 
     def stepped(self, record: StepRecord) -> None:
-        """Show a step, if the last one shown is long enough ago."""
+        """Show a step on the bar, or as a line if the last line is ten seconds old."""
         if record.skipped:
             self.message(f"step {record.step:,} skipped: {record.skipped}")
         line = _step_line(record)
@@ -74,7 +73,7 @@ class TrainingScreen:
             self._bar.update(int(record.fraction * _STEPS_OF_THE_BAR), line)
             return
         now = time.monotonic()
-        if now - self._last_line >= _SECONDS_BETWEEN_PLAIN_LINES:
+        if now - self._last_line >= SECONDS_BETWEEN_PLAIN_LINES:
             self._last_line = now
             self.message(line)
 
@@ -90,7 +89,7 @@ class TrainingScreen:
             self.message(f"    {name:<10} {line_of(text)}")
 
     def saved(self, record: SavedRecord) -> None:
-        """Say nothing: saves are frequent and meant to go unnoticed."""
+        """Show nothing, because saves are frequent."""
 
 
 def _score(name: str, value: float) -> str:

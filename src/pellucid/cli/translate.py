@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pellucid.cli.console import counting, say, say_error
-from pellucid.cli.options import Engine, Precision
+from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, ThreadsOption
 
 __all__ = ["translate"]
 
@@ -33,10 +33,10 @@ def translate(
     no_split: Annotated[
         bool, typer.Option("--no-split", help="Do not split a line into sentences, which are translated one by one.")
     ] = False,
-    engine: Engine = "auto",
-    precision: Precision = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = 0,
     chunk_lines: Annotated[
         int, typer.Option(help="Lines read before their translations are written; 1 answers each at once.")
     ] = 1024,

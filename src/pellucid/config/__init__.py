@@ -1,4 +1,4 @@
-"""Settings as frozen records, one file a section; the only home of defaults.
+"""Settings as frozen records, with one file for each section; all defaults are here.
 
 Nothing here imports torch, opens a model or acts on a setting. Names are looked up when they are first used, since the
 records of a recipe take longer to make than a sentence to translate. Reading order: ``section`` → ``data``, ``model``,

@@ -1,7 +1,4 @@
-"""A whole recipe: sections put together, read from TOML, changed by ``--set``.
-
-Every problem is reported at once; see ``tables.py``. This package is the only home of defaults.
-"""
+"""A whole recipe: combine the sections, read them from TOML, and apply ``--set``. Read ``tables.py`` for the errors."""
 
 from __future__ import annotations
 
@@ -23,22 +20,22 @@ __all__ = ["Recipe", "load_recipe", "recipe_from"]
 
 
 class Recipe(Section):
-    """Everything that decides a training run. ``preset`` fills in what ``model`` leaves open."""
+    """Everything that decides a training run. ``preset`` gives the settings that ``model`` does not set."""
 
     preset: Literal["tiny", "small", "base", "big"] = "base"
     """Sizes and dropout: ``tiny`` and ``small`` for a laptop, ``base`` and ``big`` are the paper's, table 3."""
     data: DataConfig = DataConfig()
-    """Where the text comes from."""
+    """The text."""
     tokenizer: TokenizerConfig = TokenizerConfig()
     """How text is cut into pieces."""
     model: ModelConfig = ModelConfig()
     """The shape of the model."""
     training: TrainingConfig = TrainingConfig()
-    """How it is trained."""
+    """How the model is trained."""
     translation: TranslationConfig = TranslationConfig()
-    """How it searches; the settings that the trained model uses unless a call has others."""
+    """How the trained model searches by default."""
     description: str = ""
-    """A line for the model's card."""
+    """A line for the model card."""
 
     @model_validator(mode="before")
     @classmethod
@@ -78,7 +75,7 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     """Read a recipe file and apply ``key=value`` settings on top.
 
     Raises:
-        ConfigError: the file is missing, is no TOML, or any value in it is wrong; all problems at once.
+        ConfigError: the file is missing, is not TOML, or has wrong values; the message has all problems.
     """
     try:
         table = read_toml(path)
@@ -95,7 +92,7 @@ def recipe_from(table: Mapping[str, object], settings: Sequence[str] = (), *, pl
     """Build a recipe from nested tables and ``key=value`` settings.
 
     Raises:
-        ConfigError: anything is wrong; the message has a line per problem, each naming ``place``.
+        ConfigError: a setting is wrong; the message has a line for each problem, with ``place``.
     """
     merged: Table = _merge({}, table)
     for keys, value in parse_settings(settings):

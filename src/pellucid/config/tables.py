@@ -1,7 +1,7 @@
 """Tables of settings into records and back: read from TOML, changed by ``--set``, checked, written.
 
-Every problem is reported at once, with the place and, for a misspelt name, the nearest right one. Read ``recipe.py``
-next.
+All problems are reported at once, each with its place and, for a misspelt name, the most similar valid one. Read
+``recipe.py`` next.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 def read_toml(path: Path) -> Table:
-    """Return the tables of a TOML file that anybody may have made.
+    """Return the tables of an untrusted TOML file.
 
     Raises:
-        ConfigError: it is no UTF-8, no TOML, or larger or deeper than any file of ours; the message names it.
-        OSError: it cannot be read.
+        ConfigError: the file is not UTF-8 or TOML, or exceeds a limit of size or depth.
+        OSError: the file cannot be read.
     """
     try:
         return parse_toml(read_at_most(path, MAX_TOML_BYTES).decode("utf-8"))
@@ -37,9 +37,9 @@ def read_toml(path: Path) -> Table:
         raise ConfigError(f"{path}: is not valid UTF-8 (byte {error.start}); save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {str(error)[:200]}") from None
-    except (ValueError, RecursionError) as error:  # beyond the limits, or a number of 5,000 digits
+    except (ValueError, RecursionError) as error:  # over a limit, or a number of 5,000 digits
         raise ConfigError(
-            f"{path}: cannot be read as TOML: {str(error)[:200]}; no setting is so large or so deep"
+            f"{path}: cannot be read as TOML: {str(error)[:200]}; no valid setting is so large or deep"
         ) from None
 
 
@@ -47,7 +47,7 @@ def validated(kind: type[Record], table: Mapping[str, object], *, place: str) ->
     """Check a table against a record type and turn every problem into one ``ConfigError``.
 
     Raises:
-        ConfigError: a line per problem: place, key, value, what is allowed; the first ones of very many.
+        ConfigError: a value is wrong; the message has a line for each of the first problems.
     """
     try:
         return kind.model_validate(table)
@@ -57,7 +57,7 @@ def validated(kind: type[Record], table: Mapping[str, object], *, place: str) ->
 
 
 def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], object]]:
-    """Read ``section.key=value`` settings; a value is TOML, and bare words are strings.
+    """Read ``section.key=value`` settings; a value is TOML or a string without quotes.
 
     Raises:
         ConfigError: a setting has no ``=`` or no key, or its value is too large or too deep for TOML.
@@ -70,7 +70,7 @@ def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], objec
             raise ConfigError(f"--set {shown(setting)} is not of the form section.key=value, as in training.seed=7")
         if len(keys) > MAX_TOML_DEPTH:
             raise ConfigError(
-                f"--set {shown(key)}: a setting has at most {MAX_TOML_DEPTH} parts, and this {len(keys):,}"
+                f"--set {shown(key)}: has {len(keys):,} parts between dots, and the limit is {MAX_TOML_DEPTH}"
             )
         try:
             table = parse_toml(f"value = {text}")
@@ -80,20 +80,20 @@ def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], objec
             raise ConfigError(
                 f"--set {key}: the value cannot be read: {str(error)[:200]}; give a shorter one"
             ) from None
-        value: object = table["value"] if len(table) == 1 else text  # a line break could smuggle in more keys
+        value: object = table["value"] if len(table) == 1 else text  # text with a line break could contain more keys
         parsed.append((keys, value))
     return parsed
 
 
 def to_toml(record: BaseModel) -> str:
-    """Write a record as TOML, every default spelled out; unset optional values are left out."""
-    import tomlkit  # takes longer to import than most tables to read
+    """Return a record as TOML with every default; optional values that are not set are omitted."""
+    import tomlkit  # its import takes longer than many a verb
 
     return tomlkit.dumps(record.model_dump(mode="json", exclude_none=True))
 
 
 _REASONS: Final[dict[str, str]] = {
-    "tuple_type": 'is not a list; a list stands in square brackets, as in ["a", "b"]',
+    "tuple_type": 'is not a list; write it in square brackets, as in ["a", "b"]',
     "missing": "is missing",
     "model_type": "is not a table of settings",
 }
@@ -104,7 +104,7 @@ _LONGEST_NAME: Final = 80
 
 
 def _plain(name: str) -> str:
-    """Return a name as it is, or what a message can show of one that nobody would give."""
+    """Return a name for a message; a very long or unprintable one is shortened or escaped."""
     return name if name.isprintable() and len(name) <= _LONGEST_NAME else shown(name)
 
 

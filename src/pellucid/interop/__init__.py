@@ -1,5 +1,5 @@
-"""Models of other tools, in and out; each conversion compares both sides before anything stays on disk.
+"""Import from and export to the formats of other tools; a conversion is kept only if both sides compute the same.
 
-One folder a format; what a format calls things is renamed there and nowhere else. ``verification`` compares two
-engines and knows no format; ``untrusted`` opens what strangers made. Read ``formats.py`` first, the list of formats.
+Each format has a folder, and its names for things are used nowhere else. ``verification`` compares two
+engines and knows no format; ``untrusted`` opens files that strangers made. Read ``formats.py`` first.
 """

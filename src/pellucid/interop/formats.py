@@ -1,7 +1,7 @@
-"""The formats that models go out to and come in from, by name. A new one is a new entry here.
+"""The formats that models are exported to and imported from. A new format is a new entry here.
 
-A format that can be written says what does not fit it and writes what does; one that can be read reads; each
-opens what is on disk as engines that a comparison can ask. Read ``huggingface/config.py`` next, for the first of them.
+A format writes models, after it has listed why one does not fit, or reads them; and it opens what is on disk as
+engines that a comparison can run. Read ``huggingface/config.py`` next, for the first of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pellucid.interop.ctranslate2.config import ctranslate2_refusals
 from pellucid.interop.ctranslate2.pairs import ctranslate2_pairs
 from pellucid.interop.ctranslate2.writing import write_ctranslate2
 from pellucid.interop.foreign_model import ForeignModel, Refusal
-from pellucid.interop.huggingface.oracle import TransformersMarian, has_transformers
+from pellucid.interop.huggingface.oracle import TransformersMarian
 from pellucid.interop.huggingface.reading import CONFIG, read_marian
 from pellucid.interop.huggingface.reference import MarianReference
 from pellucid.interop.huggingface.writing import marian_refusals, write_marian
@@ -28,51 +28,48 @@ from pellucid.interop.marian.reading import read_marian_npz
 from pellucid.interop.marian.reference import MarianNpzReference
 from pellucid.interop.onnx.engines import OnnxEvaluator, OnnxRuntime
 from pellucid.interop.onnx.writing import write_onnx
-from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.interop.packages import is_installed
+from pellucid.interop.verification.comparison import Engine, Pair
 
-__all__ = ["FORMATS", "Format", "engine_of", "format_named", "format_of"]
+__all__ = ["FORMATS", "Format", "format_named", "format_of"]
 
 MakeEngine = Callable[[], Engine]
 
 
 @dataclass(frozen=True)
 class Format:
-    """What can be done with a format; what is None cannot be done with it."""
+    """What a format can do; None where it cannot."""
 
     name: str
     title: str
     opinions: Callable[[Path], Sequence[MakeEngine]]
     """Ways to compute what is on disk in this format, none of which is our own model."""
-    says: Callable[[], str]
-    """What the screen is told about who checks."""
+    proof: str
+    """What computes the written model again, for the screen."""
     refusals: Callable[[Bundle], list[Refusal]] | None = None
     """Every reason why a model cannot be written; asked before ``write``."""
     write: Callable[..., tuple[str, ...]] | None = None
-    """Write a model (Bundle) into an empty folder (Path), or to a file; return what a person should know."""
+    """Write a model (Bundle) into an empty folder (Path), or to a file; return notes for the user."""
     options: frozenset[str] = frozenset()
-    """Names of what ``write`` takes besides, by keyword and as text."""
+    """Names of the other keyword arguments of ``write``; their values are texts."""
     is_file: bool = False
-    """Whether ``write`` makes one file and no folder."""
+    """Whether ``write`` writes one file, not a folder."""
     pairs: Callable[[Bundle, Path], Sequence[Pair]] | None = None
-    """More comparisons of a model with what was written of it: with other bounds, or after rounding."""
+    """More comparisons of a model with its export: with other bounds, or after rounding."""
     read: Callable[[Path], ForeignModel] | None = None
-    """Read a folder (or file) of strangers, with every check there is."""
+    """Read a stranger's folder or file, and check all of it."""
     recognises: Callable[[Path], bool] | None = None
-    """Tell by names alone whether a path holds this format; for ``read``."""
+    """Tell by file names alone whether a path holds this format."""
+
+
+def has_transformers() -> bool:
+    """Tell whether ``transformers`` is installed, a third opinion on MarianMT."""
+    return is_installed("transformers")
 
 
 def _marian_opinions(folder: Path) -> Sequence[MakeEngine]:
-    makers: list[MakeEngine] = [lambda: MarianReference(folder)]
-    if has_transformers():
-        makers.append(lambda: TransformersMarian(folder))
-    return makers
-
-
-def _marian_says() -> str:
-    if has_transformers():
-        return "transformers is installed, so it is asked too"
-    return "transformers is not installed; the check is an independent pass over the files, and reading them again"
+    theirs: list[MakeEngine] = [lambda: TransformersMarian(folder)] if has_transformers() else []
+    return [lambda: MarianReference(folder), *theirs]
 
 
 FORMATS: Final[Mapping[str, Format]] = {
@@ -85,7 +82,7 @@ FORMATS: Final[Mapping[str, Format]] = {
         is_file=True,
         opinions=lambda path: (),
         pairs=argos_pairs,
-        says=lambda: "the package is unpacked and run as Argos Translate 1.11 runs it, which is not needed for that",
+        proof="ctranslate2, with the package unpacked and run as Argos Translate 1.11 runs it",
     ),
     "marian": Format(
         name="marian",
@@ -95,7 +92,7 @@ FORMATS: Final[Mapping[str, Format]] = {
         read=read_marian,
         recognises=lambda path: (path / CONFIG).exists(),
         opinions=_marian_opinions,
-        says=_marian_says,
+        proof="an independent pass over the files in float64, and transformers where it is installed",
     ),
     "marian-npz": Format(
         name="marian-npz",
@@ -103,7 +100,7 @@ FORMATS: Final[Mapping[str, Format]] = {
         read=read_marian_npz,
         recognises=looks_like_npz,
         opinions=lambda path: [lambda: MarianNpzReference(path)],
-        says=lambda: "the check is an independent pass over the .npz, as Marian computes it",
+        proof="an independent pass over the .npz in float64, as Marian computes it",
     ),
     "ctranslate2": Format(
         name="ctranslate2",
@@ -113,14 +110,14 @@ FORMATS: Final[Mapping[str, Format]] = {
         options=frozenset({"quantization"}),
         opinions=lambda path: (),
         pairs=ctranslate2_pairs,
-        says=lambda: "ctranslate2 itself is asked, step by step, in one pass beside a longer sentence, and to search",
+        proof="ctranslate2: step by step, in one pass beside a longer sentence, and by its search",
     ),
     "onnx": Format(
         name="onnx",
         title="ONNX",
         write=write_onnx,
         opinions=lambda path: [lambda: OnnxEvaluator(path), lambda: OnnxRuntime(path)],
-        says=lambda: "onnx's own evaluator is asked in float64, and onnxruntime in float32, as it will be used",
+        proof="the operators' definitions in onnx, in float64, and onnxruntime in float32",
     ),
 }
 """Every format, by the name that the command line takes."""
@@ -129,42 +126,31 @@ _DONE: Final = {"read": "imported", "write": "exported to"}
 
 
 def format_named(name: str, *, to: Literal["read", "write"]) -> Format:
-    """Return the format of that name, which can be read or written, as asked.
+    """Return the format of that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no format has this name, or it cannot be read or written, whichever is asked.
     """
     able = sorted(key for key, entry in FORMATS.items() if getattr(entry, to) is not None)
     if name in able:
         return FORMATS[name]
     if name in FORMATS:
-        raise ConfigError(f"--format {name!r} cannot be {_DONE[to]}; what can: {', '.join(able)}")
+        raise ConfigError(f"--format {name!r} cannot be {_DONE[to]}; formats that can: {', '.join(able)}")
     raise ConfigError(f"--format {name!r} is unknown; use {', '.join(able)}")
 
 
 def format_of(path: Path) -> Format:
-    """Return the format that a stranger's folder or file has, by the names that are there.
+    """Return the format of a stranger's folder or file, by the names of its files.
 
     Raises:
-        BundleError: nothing is there, or no format can be told by it, or several.
+        BundleError: the path does not exist, or its files fit no format, or several.
     """
     if not path.exists():
-        raise BundleError(f"{path}: is no folder and no file; name the folder of a model")
+        raise BundleError(f"{path}: does not exist; name the folder of a model")
     readable = [entry for entry in FORMATS.values() if entry.read is not None]
     found = [entry for entry in readable if entry.recognises is not None and entry.recognises(path)]
     if len(found) == 1:
         return found[0]
-    told = ", ".join(f"{entry.name} ({entry.title})" for entry in found or readable)
-    what = "looks like several formats" if found else "looks like no format that can be read"
-    raise BundleError(f"{path}: {what}; say with --format which it is: {told}")
-
-
-def engine_of(model: ForeignModel | Bundle, *, name: str) -> PellucidEngine:
-    """Return one of our models as an engine.
-
-    Raises:
-        ConfigError: its tokenizer is of a kind that formats cannot hold.
-    """
-    if not isinstance(model.tokenizer, SentencePieceTokenizer):
-        raise ConfigError("only models with SentencePiece tokenizers are exchanged")
-    return PellucidEngine(model.model, model.tokenizer, name=name)
+    names = ", ".join(f"{entry.name} ({entry.title})" for entry in found or readable)
+    what = "fits several formats" if found else "fits no format that can be imported"
+    raise BundleError(f"{path}: {what}; choose with --format: {names}")

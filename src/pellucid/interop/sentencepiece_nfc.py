@@ -1,11 +1,11 @@
-"""Put our NFC into a SentencePiece file, so that a program which knows of no NFC cuts text as we do.
+"""Put our NFC into a SentencePiece file, so that a program without NFC cuts text as we do.
 
 A file can carry a table of characters: each text of the table becomes another one, the longest first, once, from
 left to right. Unicode NFC is more than that (marks of any number are sorted), so the table holds what real text
-has: each single character, each way of writing it with marks of its own in any order, all Hangul syllables, two
+has: each single character, each spelling of it with its marks in any order, all Hangul syllables, two
 marks of one script in the wrong order, three in Hebrew and Arabic, and outside Latin, Greek and Cyrillic a mark
-that joins its letter across another one. What is left is told in ``docs/``: longer sequences of marks in an unusual
-order stay as they are. SentencePiece itself compiles the table.
+that joins its letter across another one. Longer sequences of marks in an unusual order stay unchanged, as ``docs/``
+says. SentencePiece itself compiles the table.
 Read ``huggingface/writing.py`` next.
 """
 
@@ -23,8 +23,9 @@ from typing import Final, cast
 import sentencepiece
 
 from pellucid.text.sentencepiece.file import fields
+from pellucid.text.subword import Side
 
-__all__ = ["nfc_rules", "with_nfc"]
+__all__ = ["nfc_rules", "segmenter_file", "with_nfc"]
 
 _SURROGATES: Final = range(0xD800, 0xE000)
 _HANGUL: Final = range(0xAC00, 0xD7A4)
@@ -35,17 +36,17 @@ _NORMALIZER: Final = 3
 _NAME, _TABLE = 1, 2
 _VARINT, _BYTES = 0, 2
 _USER_DEFINED: Final = b"user_defined"
-"""What SentencePiece itself calls a table that is not one of its own."""
+"""The name that SentencePiece gives to a table which is not built in."""
 
 
 def with_nfc(model: bytes) -> bytes:
-    """Return a model file that brings text into NFC before it cuts it; all else in it stays.
+    """Return a model file that brings text into NFC before it cuts it; the rest is unchanged.
 
     Args:
         model: a file without a table of characters, as our own are.
 
     Raises:
-        ValueError: it has a table already.
+        ValueError: the file has a table already.
     """
     changed = []
     for number, wire, value in fields(model):
@@ -60,8 +61,14 @@ def with_nfc(model: bytes) -> bytes:
     return b"".join(changed)
 
 
+def segmenter_file(side: Side) -> bytes:
+    """Return the SentencePiece file of a side; our NFC, of which other tools know nothing, goes into it."""
+    model = side.segmenter.model if side.segmenter else b""
+    return with_nfc(model) if side.normaliser.form == "nfc" else model
+
+
 def nfc_rules() -> dict[str, str]:
-    """Return what the table rewrites, and into what."""
+    """Return the texts that the table rewrites, and their NFC."""
     rules: dict[str, str] = {}
     for code in range(0x110000):
         if code in _SURROGATES:
@@ -96,7 +103,7 @@ def _spellings(parts: str) -> Iterator[str]:
 
 @functools.cache
 def _marks() -> dict[int, list[str]]:
-    """Return the combining marks that are none of several, by page: a page holds a script, or a part of one."""
+    """Return the combining marks that do not decompose, by page: a page holds a script, or a part of one."""
     pages: dict[int, list[str]] = {}
     for code in range(0x110000):
         mark = chr(code)
@@ -114,7 +121,7 @@ def _unsorted_marks() -> Iterator[str]:
 
 
 def _joined_across() -> Iterator[str]:
-    """Yield characters whose mark stands behind another one, as a vowel before a hamza in Arabic."""
+    """Yield letters whose mark follows another mark, such as a hamza after a vowel in Arabic."""
     for code in range(0x110000):
         base, *marks = list(unicodedata.normalize("NFD", chr(code)) if code not in _SURROGATES else " ")
         if len(marks) == 1 and (page := ord(marks[0]) >> 8) != _LATIN_MARKS:
@@ -123,7 +130,7 @@ def _joined_across() -> Iterator[str]:
 
 @functools.cache
 def _compiled() -> bytes:
-    """Return the table as SentencePiece writes it, by training a model that nobody uses."""
+    """Return the table as SentencePiece writes it; it is taken from a throwaway model."""
     lines = [f"{_codes(written)}\t{_codes(meant)}\n" for written, meant in sorted(nfc_rules().items())]
     model = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,5 @@
-"""What a person asks for, each in one function: the only place where the rooms meet.
+"""The tasks of a user, each in one function; only here do the other rooms meet.
 
-The command line and the library call the same jobs; nothing here prints or reads options. ``prepare`` → ``train``
-→ ``translate``, ``score``, ``evaluate``, ``average``; ``demo`` strings them together.
+The command line and the library call the same jobs; nothing here prints or reads options. The usual order is ``train``
+(``opening`` → ``prepare`` → the trainer), then ``translate``, ``score``, ``evaluate``, ``average``; ``demo`` does all.
 """

@@ -1,4 +1,4 @@
-"""The card of a model: what it was trained on, how, and how good it is, in a page for people."""
+"""Write the card of a model: a page for people that describes its data, its training and its scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_card(
     score: Score | None,
     num_parameters: int,
 ) -> str:
-    """Return the card as Markdown. It may be edited afterwards: nothing reads it."""
+    """Return the card as Markdown. Nothing reads it, so people may edit it."""
     languages = f"{recipe.data.src_lang} → {recipe.data.tgt_lang}"
     lines = [f"# A translator, {languages}", ""]
     if recipe.description:

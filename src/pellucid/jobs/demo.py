@@ -1,8 +1,8 @@
-"""Train a small translator on the embedded corpus, translate held-out sentences with it, and say how it went.
+"""Train a small translator on the embedded corpus, translate held-out sentences with it, and report the scores.
 
-The demo ends when its translator is right, not when some minutes are over: how far a minute leads depends on the
-machine and its other work, and how far a step leads does not. The same seed gives the same model on the same machine,
-however busy that is, as long as the most minutes are enough. Read ``train.py`` next.
+The demo ends when the translator is right, not after a fixed time: the progress of a minute depends on the machine and
+its load, the progress of a step does not. The same seed gives the same model on the same machine under any load, unless
+the limit of minutes is reached first. Read ``train.py`` next.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from pellucid.errors import DataError
 from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.evaluate import translate_all
 from pellucid.jobs.models import translator_of
-from pellucid.jobs.train import JobReporter, refuse_occupied, train
+from pellucid.jobs.run_folder import refuse_occupied
+from pellucid.jobs.train import JobReporter, train
 from pellucid.sample.corpus import build_corpus
 from pellucid.sample.records import SampleCorpus, SamplePair
 from pellucid.training.reporter import TrainingResult
@@ -30,7 +31,7 @@ __all__ = ["DemoOutcome", "demo", "demo_recipe"]
 
 _LEAST_MINUTES: Final = 1.0
 _AIM: Final = 0.97
-"""Share of the validation sentences that come out exactly right."""
+"""Share of the validation sentences that must be translated exactly right."""
 _VALIDATION_PAIRS: Final = 1_000
 _SHOWN_ERRORS: Final = 3
 _TRAINING_PAIRS: Final = 80_000
@@ -38,23 +39,23 @@ _TRAINING_PAIRS: Final = 80_000
 
 @dataclass(frozen=True)
 class DemoOutcome:
-    """What the demo's translator can do on sentences that it never saw."""
+    """The scores of the demo's translator on sentences that it never saw."""
 
     run: Path
     steps: int
     ended: str
     """Why training ended, a sentence."""
     continued_by: str
-    """The command that goes on, where the minutes were over before the translator was right; else empty."""
+    """The command that continues, if the limit of minutes was reached before the translator was right; else empty."""
     sentences: int
     exact_matches: int
     minimal_pairs: int
     minimal_pairs_right: int
     bleu: Score
     walkthrough: tuple[tuple[str, str, bool], ...]
-    """English, the French it was given, and whether that is right."""
+    """English, its French translation, and whether that is right."""
     errors: tuple[tuple[str, str, str], ...]
-    """A few of the sentences it got wrong: English, its French, the right French."""
+    """A few wrong translations: English, the wrong French, the right French."""
 
     @property
     def exact_match(self) -> float:
@@ -71,15 +72,15 @@ class DemoOutcome:
         lines = ["", f"Training ended after {self.steps:,} steps: {self.ended}."]
         if self.continued_by:
             lines += [
-                "That was too early: this machine is slow, or busy with other work, and the translator can still get",
-                "better. Nothing is lost, and this goes on from here:",
+                "That was too early: this machine is slow or busy, and the translator can still improve.",
+                "Nothing is lost; this command continues:",
                 f"  {self.continued_by}",
             ]
-        lines += ["", "Three sentences it never saw (only the last word tells what 'it' is):"]
+        lines += ["", "Three sentences it never saw (only the last word decides what 'it' means):"]
         for source, french, is_right in self.walkthrough:
             lines += [f"  {source}", f"    {'=' if is_right else '!'} {french}"]
         if self.errors:
-            lines.append("Some that it got wrong:")
+            lines.append("Some wrong translations:")
             for source, french, right in self.errors:
                 lines += [f"  {source}", f"    ! {french}", f"    = {right}"]
         lines += [
@@ -111,9 +112,9 @@ def demo_recipe(folder: Path, *, minutes: float, seed: int) -> Recipe:
             "preset": "tiny",
             "description": "English to French, trained on the sentences that pellucid writes itself",
             "data": {"src_lang": "en", "tgt_lang": "fr", "train": [corpus("train")], "valid": corpus("valid")},
-            # The grammar's French is a function of its English and the text is not repeated often enough to be
-            # learnt by heart, so there is nothing to regularise: without dropout and smoothing, a third of
-            # the steps does (docs/log.md, 2026-11-22).
+            # The grammar's French is a function of its English, and the model does not see the text often enough to
+            # memorise it, so there is nothing to regularise: without dropout and smoothing a third of the steps is
+            # enough (docs/log.md, 2026-11-22).
             "model": {"dropout": 0.0},
             "training": {
                 "minutes": minutes,
@@ -122,11 +123,11 @@ def demo_recipe(folder: Path, *, minutes: float, seed: int) -> Recipe:
                 "seed": seed,
                 "label_smoothing": 0.0,
                 "learning_rate": 3e-3,
-                # A schedule that knows no end: nobody knows at which step the translator will be right.
+                # A schedule without an end: nobody knows at which step the translator will be right.
                 "decay_method": "inverse_sqrt",
                 "warmup_steps": 200,
-                # By steps, so that they do not depend on the load. Translating 1,000 sentences greedily takes as
-                # long as some ten steps.
+                # By steps, so that validations do not depend on the load. Translating 1,000 sentences greedily takes
+                # as long as about ten steps.
                 "valid_steps": 100,
                 "valid_bleu_sentences": _VALIDATION_PAIRS,
             },
@@ -139,8 +140,8 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
     """Write the corpus, train until the translator is right or ``minutes`` are over, and test on held-out sentences.
 
     Raises:
-        DataError: the output is a file, or holds other text than the demo's; nothing is touched.
-        IncompatibleModelError: the output holds a run of other settings, as another seed; nothing is touched.
+        DataError: the output is a file, or contains another text; nothing is changed.
+        IncompatibleModelError: the output contains a run with other settings, such as another seed; nothing is changed.
         StoppedError: stopped early; the same call continues.
     """
     texts = output / "text"
@@ -152,8 +153,8 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
         f"{len(corpus.train):,} sentence pairs written by pellucid's own grammar, {len(corpus.test):,} held out"
     )
     reporter.message(
-        f"training until {_AIM:.0%} of {_VALIDATION_PAIRS:,} validation sentences, which it does not train on, are "
-        f"translated exactly: at least {recipe.training.min_minutes:g} and at most {minutes:g} minutes"
+        f"training until {_AIM:.0%} of {_VALIDATION_PAIRS:,} validation sentences, which are not trained on, are "
+        f"translated exactly right: at least {recipe.training.min_minutes:g} and at most {minutes:g} minutes"
     )
     result = train(recipe, output, reporter=reporter).result
     is_right = result.best["exact_match"] >= _AIM
@@ -172,7 +173,7 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
         run=output,
         steps=result.steps,
         ended=result.reason if is_right else _at_the_limit(result, minutes),
-        continued_by="" if is_right else _with_more(output, minutes=2 * minutes, seed=seed),
+        continued_by="" if is_right else _longer_demo(output, minutes=2 * minutes, seed=seed),
         sentences=len(found),
         exact_matches=len(found) - len(wrong),
         minimal_pairs=len(corpus.minimal_pairs),
@@ -193,7 +194,7 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
     return outcome
 
 
-def _with_more(output: Path, *, minutes: float, seed: int) -> str:
+def _longer_demo(output: Path, *, minutes: float, seed: int) -> str:
     return f"pellucid demo --minutes {minutes:g} --seed {seed} --output {shlex.quote(str(output))}"
 
 
@@ -206,7 +207,7 @@ def write_corpus(corpus: SampleCorpus, folder: Path) -> None:
     """Write train, valid and test as parallel text files, English in ``.en`` and French in ``.fr``.
 
     Raises:
-        DataError: a file of one of these names holds other text; none is written then.
+        DataError: a file with one of these names contains another text; no file is written.
     """
     contents = {
         folder / f"{name}.{suffix}": "".join(getattr(pair, side) + "\n" for pair in pairs).encode()
@@ -216,8 +217,8 @@ def write_corpus(corpus: SampleCorpus, folder: Path) -> None:
     there = [path for path in contents if path.exists() or path.is_symlink()]
     if foreign := [path for path in there if not path.is_file() or path.read_bytes() != contents[path]]:
         raise DataError(
-            f"{foreign[0]}: is there already and is not the text that this demo writes (another seed writes "
-            "another); give another --output, or remove it"
+            f"{foreign[0]}: exists already with another text than this demo writes (each seed writes its own text); "
+            "give another --output, or remove the file"
         )
     folder.mkdir(parents=True, exist_ok=True)
     for path in contents.keys() - set(there):

@@ -1,7 +1,7 @@
-"""Check everything that a training run needs, and say what to expect, without training.
+"""Check everything that a training run needs, and report what to expect, without training.
 
-Every file is read and every setting checked. The tokenizer is learnt from a sample, and a few steps are
-timed on real batches of it, so that sizes and times are measured ones, not guesses.
+Every file is read and every setting is checked. The tokenizer is trained on a sample, and a few steps are timed on real
+batches of that sample, so sizes and times are measured, not guessed.
 """
 
 from __future__ import annotations
@@ -12,22 +12,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import torch
-
-from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError
-from pellucid.jobs.prepare import cleaned_pairs
-from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
-from pellucid.jobs.train import refuse_incomplete, refuse_occupied
+from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import SentencePair, verify_corpora
+from pellucid.text.selection import cleaned_pairs
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
 from pellucid.text.unknown import refuse_unknown
@@ -36,40 +31,23 @@ from pellucid.training.distributed import Ranks
 from pellucid.training.optimisation import make_optimiser
 from pellucid.training.update import Updater
 
-__all__ = ["DryRun", "dry_run"]
+__all__ = ["dry_run"]
 
 _SAMPLE_PAIRS = 20_000
 _SAMPLE_CHARACTERS = 3_000_000
-"""Of both sides; learning pieces from much more takes longer than a dry run may."""
+"""Of both sides together; with many more, the tokenizer would take too long for a dry run."""
 _TIMED_SECONDS = 6.0
 _MOST_TIMED_STEPS = 10
 
 
-@dataclass(frozen=True)
-class DryRun:
-    """What a run would be."""
-
-    lines: tuple[str, ...]
-
-    def to_text(self) -> str:
-        """Return the report for the screen."""
-        return "\n".join(self.lines)
-
-
-def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> DryRun:
-    """Check files and settings; measure sizes, memory and speed on a sample.
+def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> str:
+    """Check files and settings; measure sizes, memory and speed on a sample; return the report.
 
     Raises:
-        PellucidError: whatever would stop the run, before it begins.
+        PellucidError: every error that would stop the run before its first step.
     """
-    refuse_incomplete(recipe)
-    refuse_occupied(recipe, output)
-    training = recipe.training
-    runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
-    runtime.apply()
-    initial = load_bundle(init_from) if init_from is not None else None
-    refuse_other_model(recipe, initial)
-    recipe, languages = with_languages(recipe, initial)
+    run = open_run(recipe, output, init_from=init_from)
+    recipe, runtime = run.recipe, run.runtime
     facts = verify_corpora(recipe.data)
     cleaner = Cleaner(recipe.data.cleaning)
     sample = list(_sample(cleaned_pairs(recipe.data, cleaner)))
@@ -77,31 +55,28 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
         raise DataError("no training pair is left after cleaning")
     report = cleaner.report()
     pairs = sum(f.pairs for f in facts[: len(recipe.data.train)])
-    # The rest of the corpus is taken to be like its beginning.
+    # Assume that the rest of the corpus resembles its beginning.
     kept = round(pairs * report.kept / report.read)
-    tokenizer, unlike = _tokenizer(
-        recipe, sample, initial=initial, is_whole=report.read == pairs, threads=runtime.threads
-    )
-    torch.manual_seed(training.seed)
-    model = build_model(recipe, tokenizer, initial=initial).to(runtime.torch_device())
+    tokenizer, difference = _tokenizer(run, sample, is_whole=report.read == pairs)
+    model = run.make_model(tokenizer)
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
         store = _stored(recipe, Path(scratch) / "sample", sample, tokenizer)
         with keeping_memory(runtime.device):
             seconds, tokens = _time_steps(recipe, model, store, runtime)
         batches = _stream(recipe, model, store, runtime).batches_of_epoch(0)
     weight = sum(f.pairs * corpus.weight for f, corpus in zip(facts, recipe.data.train, strict=False)) / pairs
-    steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / training.accum_count))
+    steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / recipe.training.accum_count))
     steps, minutes = _length(recipe, steps_per_epoch, seconds / 60)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return DryRun(
+    return "\n".join(
         (
             f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
             *(f"note: {note}" for f in facts for note in f.notes),
             f"pairs: {kept:,} to train on" + ("" if report.read == pairs else " (estimated from the first ones)"),
-            *languages,
+            *run.notes,
             f"machine: {runtime.to_text()}",
             f"model: {model.num_parameters():,} parameters, {tokenizer.source_vocab_size:,} source and "
-            f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs{unlike})",
+            f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs{difference})",
             *(f"pieces: {side}" for side in store.unknown if side.unknown),
             f"memory: {peak / 2**30:.1f} GiB while training, about {5 * 4 * model.num_parameters() / 2**20:,.0f} MiB "
             "for each checkpoint kept",
@@ -109,13 +84,13 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> D
             f"({tokens / seconds:,.0f} tokens/s){_busy(runtime)}",
             f"run: about {steps:,} steps, {steps / steps_per_epoch:.1f} epochs, {minutes:.1f} minutes",
             f"output: {output}"
-            + (" (is there: the run would be continued)" if (output / "checkpoints").exists() else ""),
+            + (" (exists: training would continue its run)" if (output / "checkpoints").exists() else ""),
         )
     )
 
 
 def _length(recipe: Recipe, steps_per_epoch: int, minutes_per_step: float) -> tuple[int, float]:
-    """Return the steps and minutes of the run: of several budgets, those of the one that is used up first."""
+    """Return the steps and minutes of the run; of several budgets, the shortest decides."""
     training = recipe.training
     bounds: list[tuple[int, float]] = []
     if training.minutes is not None:
@@ -137,21 +112,19 @@ def _sample(pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
             return
 
 
-def _tokenizer(
-    recipe: Recipe, sample: Sequence[SentencePair], *, initial: Bundle | None, is_whole: bool, threads: int
-) -> tuple[Tokenizer, str]:
-    """Return a tokenizer as the run would have, and in what it may be unlike that one."""
-    if initial is not None:
-        return initial.tokenizer, ""
-    config, seed = recipe.tokenizer, recipe.training.seed
+def _tokenizer(run: OpenedRun, sample: Sequence[SentencePair], *, is_whole: bool) -> tuple[Tokenizer, str]:
+    """Return a tokenizer like that of the run, and how the two differ."""
+    if run.initial is not None:
+        return run.initial.tokenizer, ""
+    config, seed, threads = run.recipe.tokenizer, run.recipe.training.seed, run.runtime.threads
     try:
         return train_tokenizer(lambda: sample, config, seed=seed, threads=threads), ""
     except ConfigError:
         if is_whole or config.vocab_size == "auto":
             raise
     smaller = config.model_copy(update={"vocab_size": "auto"})
-    unlike = f"; tokenizer.vocab_size = {config.vocab_size} cannot be had from so little and was not tried"
-    return train_tokenizer(lambda: sample, smaller, seed=seed, threads=threads), unlike
+    difference = f"; the sample is too small to test tokenizer.vocab_size = {config.vocab_size}"
+    return train_tokenizer(lambda: sample, smaller, seed=seed, threads=threads), difference
 
 
 def _stored(recipe: Recipe, folder: Path, sample: Sequence[SentencePair], tokenizer: Tokenizer) -> TokenStore:
@@ -166,7 +139,7 @@ def _stored(recipe: Recipe, folder: Path, sample: Sequence[SentencePair], tokeni
 def _stream(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> BatchStream:
     return BatchStream(
         store,
-        config=recipe.training.model_copy(update={"max_epochs": None}),  # a short run would be over while it is timed
+        config=recipe.training.model_copy(update={"max_epochs": None}),  # a short run must not end while it is timed
         specials=model.config.specials,
         start_id=model.start_id,
         device=runtime.torch_device(),
@@ -174,17 +147,17 @@ def _stream(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runt
 
 
 def _busy(runtime: Runtime) -> str:
-    """Say that other programs slowed the timing down, where they did: the run itself may be faster."""
+    """Return a note if other programs slowed the timing down."""
     if runtime.device != "cpu" or not hasattr(os, "getloadavg"):
         return ""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    # A dry run alone keeps every core busy, and the system counts it in.
+    # The load includes the dry run itself, which keeps every core busy.
     is_busy = load > cores + 1
-    return f"; this machine is busy (load {load:.1f} on {cores} cores), alone it would be faster" if is_busy else ""
+    return f"; other programs slow this machine down (load {load:.1f} on {cores} cores)" if is_busy else ""
 
 
 def _time_steps(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> tuple[float, float]:
-    """Return the median seconds of a step, the first left out where there are more, and its mean target tokens."""
+    """Return the median seconds of a step, without the first if there are more, and its mean target tokens."""
     stream = _stream(recipe, model, store, runtime)
     updater = Updater(
         model.train(),

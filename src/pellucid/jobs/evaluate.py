@@ -1,23 +1,24 @@
-"""Score translations of a test set, a model's or those in a file, alone or against others of the same sentences."""
+"""Score the translations of a test set, of a model or from a file, alone or against a baseline."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from pellucid.config import InvalidUtf8
-from pellucid.durable import DISK, refuse_full_disk, sha256_of
+from pellucid.durable import refuse_full_disk, sha256_of
 from pellucid.errors import ConfigError, DataError, RequestError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
-from pellucid.jobs.line_files import is_stream
+from pellucid.jobs.line_files import is_stream, writing
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
-from pellucid.jobs.packing import packed, packer_of
+from pellucid.jobs.packing import packer_of
 from pellucid.text.lines import read_lines
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
@@ -26,7 +27,7 @@ __all__ = ["describe_system", "evaluate_files", "refuse_unwritable", "translate_
 
 UNKNOWN_LANGUAGE: Final = "tgt"
 _OURS, _THEIRS = "translations", "baseline"
-"""What is evaluated, and what it is compared with; each is a model or a file."""
+"""The evaluated side and the side that it is compared with; each is a model or a file."""
 
 
 def evaluate_files(
@@ -46,17 +47,18 @@ def evaluate_files(
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> EvaluationReport:
-    """Compare the translations of a model, or those in a file of whatever tool, with references line by line.
+    """Compare the translations of a model, or those in a file, with references line by line.
 
-    ``model`` translates ``src``; or ``hypotheses`` names the translations. ``against`` is another model (a folder),
-    or other translations (a file). ``target_language`` is the model's where it is not given. ``say`` is told which
-    engine computes; the report names it, too.
+    ``model`` translates ``src``; or ``hypotheses`` names the translations. ``against`` is another model (a folder)
+    or other translations (a file). ``target_language`` defaults to that of the model. ``say`` receives the
+    name of the engine, which is in the report, too.
 
     Raises:
         BundleError: a model cannot be used.
-        ConfigError: what is to be evaluated is not clear; or the tokenizer of BLEU is unknown or not installed.
+        ConfigError: neither or both of model and translations are given; or the tokenizer of BLEU is unknown or not
+            installed.
         DataError: the files cannot be read or are not parallel.
-        RequestError: a line could not be translated; a score over the others would not be one.
+        RequestError: a line could not be translated, and a score of the other lines would be misleading.
     """
     second = None if against is None or against.is_file() else against
     models = {side: path for side, path in ((_OURS, model), (_THEIRS, second)) if path is not None}
@@ -72,7 +74,7 @@ def evaluate_files(
         for side, path in models.items()
     }
     language = target_language or next((t.target_language for t in translators.values()), UNKNOWN_LANGUAGE)
-    # Chosen before the work: a tokenizer that is not installed must not cost a translated test set.
+    # Before the translation: a tokenizer that is not installed must not cost the work on a whole test set.
     choice = bleu_tokenizer(language, tokenizer, references=chain(*sets))
     for side, translator in translators.items():
         texts[side] = translate_all(translator, texts["source"], progress=progress)
@@ -107,14 +109,16 @@ def _with_sources(
 def _refuse_unclear(
     models: Mapping[str, Path], *, src: Path | None, hypotheses: Path | None, of_search: Sequence[str]
 ) -> None:
-    """Refuse arguments of which it is not clear what they evaluate, or of which one would do nothing."""
+    """Refuse arguments that leave open what to evaluate, or that would have no effect."""
     if (_OURS in models) == (hypotheses is not None):
         raise ConfigError("name what to evaluate: either a model, or a file of translations with --hyp")
     if src is None and models:
-        raise ConfigError(f"--src is missing: {next(iter(models.values()))} is a model, and translates the source")
+        raise ConfigError(
+            f"--src is missing: {next(iter(models.values()))} is a model and needs sentences to translate"
+        )
     if of_search and not models:
         raise ConfigError(
-            f"{of_search[0]} acts on the search of a model, and here are translations alone; leave it out"
+            f"{of_search[0]} changes the search of a model, but only translations are evaluated here; leave it out"
         )
 
 
@@ -133,15 +137,15 @@ def _read_parallel(files: Mapping[str, Path]) -> dict[str, list[str]]:
         side: [line or "" for line in read_lines(path, invalid_utf8=InvalidUtf8.STRICT)] for side, path in files.items()
     }
     if len({len(lines) for lines in texts.values()}) > 1:
-        told = ", ".join(f"{path} has {len(texts[side]):,}" for side, path in files.items())
+        counts = ", ".join(f"{path} has {len(texts[side]):,}" for side, path in files.items())
         raise DataError(
-            f"the files have different numbers of lines: {told}; line n of each belongs to line n of the others"
+            f"the files have different numbers of lines: {counts}; line n of each belongs to line n of the others"
         )
     return texts
 
 
 def _notes_on_languages(translators: Sequence[Translator]) -> list[str]:
-    """Return a note where a model says of itself that it has other languages than the one it is compared with."""
+    """Return a note if the two models state different languages."""
     if len(translators) < 2:
         return []
     own, other = ((t.source_language, t.target_language) for t in translators)
@@ -151,16 +155,16 @@ def _notes_on_languages(translators: Sequence[Translator]) -> list[str]:
 
 
 def describe_system(translator: Translator, path: Path) -> EvaluatedSystem:
-    """Return which model a translator that was opened from ``path`` is, and how it searches.
+    """Describe the model that a translator opened from ``path``, and its search.
 
     Raises:
-        BundleError: the ONNX folder is not there any more.
+        BundleError: the ONNX folder has been removed.
     """
     config = translator.config
     search = config.model_dump(mode="json")
     always = ["sampling", "seed"] if config.sampling else ["beam_size", "length_penalty", "alpha"]
     changed = [name for name, field in type(config).model_fields.items() if getattr(config, name) != field.default]
-    # Of the n best of a text the first alone is scored, and texts are batched without a trace in the result.
+    # Only the best translation of a text is scored, and the batch size does not change the result.
     decisive = dict.fromkeys(name for name in (*always, *changed) if name not in {"n_best", "batch_size"})
     described = replace(_model_of(translator, path), search=search, decisive=tuple(decisive), version=__version__)
     names = ("onnxruntime",) if translator.origin is None else translator.engines_used
@@ -184,54 +188,46 @@ def _model_of(translator: Translator, path: Path) -> EvaluatedSystem:
 
 
 def refuse_unwritable(path: Path, *, taken: Sequence[Path] = ()) -> None:
-    """Find out before a test set is translated that its report could not be written.
+    """Refuse a report file that cannot be written, before the test set is translated.
 
     Raises:
-        ConfigError: it is one of the files that are ``taken``; or the folder is missing, or the folder or the file
-            may not be written.
+        ConfigError: it is one of the ``taken`` files; or the folder is missing, or the folder or the file is not
+            writable.
     """
     if any(path.resolve() == other.resolve() for other in taken):
-        raise ConfigError(f"{path}: is named twice, and the report would replace what is there; name another file")
+        raise ConfigError(f"{path}: is named twice, and the report would replace its content; name another file")
     folder = path.parent
     if path.is_dir():
         raise ConfigError(f"{path}: is a folder; name a file for the report")
     if not folder.is_dir():
-        raise ConfigError(f"{path}: there is no folder {folder}; make it first, or name another file")
+        raise ConfigError(f"{path}: there is no folder {folder}; create it, or name another file")
     if not os.access(path if path.exists() else folder, os.W_OK):
-        raise ConfigError(f"{path}: may not be written; check the permissions, or name another file")
+        raise ConfigError(f"{path}: is not writable; check its permissions, or name another file")
     packer_of(path)
 
 
 def write_report(path: Path, text: str) -> None:
-    """Write a report whole, in the place of the one that is there; a device or a pipe is written to directly.
-
-    The file is compressed as its name says.
+    """Write a report as ``writing`` does: in one step over an older one, or directly to a device or a pipe.
 
     Raises:
-        StoppedError: the disk is full; the older report is as it was.
-        OSError: it cannot be written, with its name.
+        StoppedError: the disk is full; the older report is unchanged.
+        OSError: it cannot be written; the error has its name.
     """
-    content = packed(path, text.encode())
-    try:
-        if is_stream(path):
-            path.write_bytes(content)
-            return
-        with refuse_full_disk(path.parent, needed_bytes=len(content)):
-            DISK.write_replacing(path, content)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    fits = nullcontext() if is_stream(path) else refuse_full_disk(path.parent, needed_bytes=len(text.encode()))
+    with fits, writing(path, sources=()) as sink:
+        sink.write(text)
 
 
 def translate_all(
     translator: Translator, sources: Sequence[str], *, progress: Callable[[int], None] = lambda done: None
 ) -> list[str]:
-    """Translate sentences that must all succeed.
+    """Translate sentences, all of which must succeed.
 
     Raises:
-        RequestError: one of them failed; says which.
+        RequestError: a sentence failed; the message has its line.
     """
     results = translator.translate(sources, progress=progress)
     for number, result in enumerate(results, start=1):
         if result.error:
-            raise RequestError(f"line {number}: {result.error}; mend or remove it, a score needs every line")
+            raise RequestError(f"line {number}: {result.error}; correct or remove it, because a score needs every line")
     return [result.text for result in results]

@@ -1,13 +1,18 @@
-"""Bring a model in from another tool's format, or out to it: convert, compare both sides, keep only what is equal.
+"""Import a model from the format of another tool, or export it: convert, then compare both sides.
 
-A conversion is written beside its destination and renamed into place after the comparison; one that is not
-the same model leaves nothing on disk.
+A conversion is written beside its destination and renamed into place only if both sides compute the same; otherwise
+nothing stays on disk. ``import_model`` and ``export_model`` share these arguments:
+
+    sample      source sentences for the comparison, one a line; generated from the vocabulary if None
+    threads     CPU threads; 0 uses as many as torch uses in this process
+    say         receives the result of each comparison
+    progress    receives the number of compared sentences
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +20,10 @@ from pellucid.bundle import Bundle, load_bundle, save_bundle
 from pellucid.durable import draft_of, refuse_full_disk
 from pellucid.errors import ConfigError, ConversionError, IncompatibleModelError
 from pellucid.interop.foreign_model import ForeignModel, refusal_message
-from pellucid.interop.formats import FORMATS, Format, engine_of, format_named, format_of
+from pellucid.interop.formats import FORMATS, Format, format_named, format_of
 from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine, Verdict, compare
 from pellucid.interop.verification.samples import Sample, make_samples, read_sentences
+from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
 
 __all__ = ["ExchangeOutcome", "export_model", "import_model"]
@@ -32,7 +38,7 @@ def _nobody(_: object) -> None:
 
 @dataclass(frozen=True)
 class ExchangeOutcome:
-    """A conversion that is proved, where it is, and what there is to know about it."""
+    """A proved conversion: its place, the comparisons, and notes for the user."""
 
     output: Path
     verdicts: tuple[Verdict, ...]
@@ -57,20 +63,14 @@ def import_model(
     say: Say = _nobody,
     progress: Progress = _nobody,
 ) -> ExchangeOutcome:
-    """Read a foreign model folder and write it as a model folder of ours, if both compute the same.
+    """Read the model of another tool and write it as a model folder, if both compute the same.
 
-    Args:
-        folder: the foreign folder or file; what is in it is not trusted.
-        output: the new model folder; it must not exist yet.
-        format: name of the foreign format; told by the names of the files if None.
-        sample: source sentences to compare on, one a line; made from the vocabulary if None.
-        threads: of the processor; 0 is as many as torch uses in this process.
-        say: told each comparison as it is done.
-        progress: told how many sentences of a comparison are done.
+    ``folder`` is the folder or the file of the other tool; its content is untrusted. ``format`` is recognised by the
+    names of the files if it is None. ``output`` must not exist yet.
 
     Raises:
-        BundleError: the folder cannot be read; the message says all that is wrong.
-        ConversionError: what was read computes something else; nothing is left on disk.
+        BundleError: the folder cannot be read; the message lists every reason.
+        ConversionError: the imported model computes something else; nothing stays on disk.
         ConfigError: the format is unknown, or the output exists.
     """
     chosen = format_named(format, to="read") if format else format_of(folder)
@@ -80,13 +80,14 @@ def import_model(
     if chosen.read is None:
         raise ConfigError(f"--format {chosen.name!r} cannot be imported")
     foreign = chosen.read(folder)
-    with _beside(output, needed_bytes=8 * foreign.model.num_parameters()) as draft:
+    with _beside(output, needed_bytes=_needed_bytes(foreign.model)) as draft:
         _save(foreign, draft, chosen, folder)
-        ours = engine_of(load_bundle(draft), name="pellucid")
-        samples = make_samples(ours.tokenizer, max_positions=foreign.config.max_positions, sentences=sentences)
-        say(chosen.says())
+        bundle = load_bundle(draft)
+        ours = PellucidEngine(bundle.model, bundle.tokenizer)
+        samples = make_samples(ours.tokenizer, max_positions=foreign.model.config.max_positions, sentences=sentences)
+        say(f"compared with {chosen.proof}")
         verdicts = _compared(_pairs(ours, chosen.opinions(folder)), samples, say=say, progress=progress)
-        if chosen.refusals and (refusals := chosen.refusals(load_bundle(draft))):
+        if chosen.refusals and (refusals := chosen.refusals(bundle)):
             raise ConversionError(refusal_message(str(folder), chosen.name, refusals))
         _refuse_unequal(verdicts, output)
     return ExchangeOutcome(output, verdicts, foreign.notes)
@@ -104,22 +105,14 @@ def export_model(
     say: Say = _nobody,
     progress: Progress = _nobody,
 ) -> ExchangeOutcome:
-    """Write a model in another tool's format, if it computes the same there; or check what was written before.
+    """Write a model in the format of another tool, if it computes the same there; or check an earlier export.
 
-    Args:
-        model: a model folder or a run folder.
-        output: the new folder (a file where the format is one); with ``verify_only`` the one to check.
-        format: name of the format.
-        options: what the format is asked for besides, such as ``{"quantization": "int8"}``.
-        verify_only: write nothing, compare only.
-        sample: source sentences to compare on, one a line; made from the vocabulary if None.
-        threads: of the processor; 0 is as many as torch uses in this process.
-        say: told each comparison as it is done.
-        progress: told how many sentences of a comparison are done.
+    ``model`` is a model folder or a run folder; ``options`` are those of the format, such as
+    ``{"quantization": "int8"}``. ``output`` must not exist yet, but with ``verify_only`` it is the export to check.
 
     Raises:
-        IncompatibleModelError: the format cannot hold this model; all reasons, and the settings that would fit.
-        ConversionError: what was written computes something else; nothing is left on disk.
+        IncompatibleModelError: the format cannot hold this model; the message has all reasons, and settings that fit.
+        ConversionError: the exported model computes something else; nothing stays on disk.
         BundleError: the model, or with ``verify_only`` the folder, cannot be read.
         ConfigError: the format is unknown, or the output exists.
     """
@@ -132,43 +125,31 @@ def export_model(
     bundle = load_bundle(model)
     if chosen.refusals and (refusals := chosen.refusals(bundle)):
         raise IncompatibleModelError(refusal_message(str(bundle.folder), chosen.name, refusals))
-    ours = engine_of(bundle, name="pellucid")
+    ours = PellucidEngine(bundle.model, bundle.tokenizer)
     samples = make_samples(ours.tokenizer, max_positions=bundle.description.model.max_positions, sentences=sentences)
-    say(chosen.says())
-    if verify_only:
-        verdicts = _export_compared(ours, bundle, chosen, output, samples, say=say, progress=progress)
-        _refuse_unequal(verdicts, None)
-        return ExchangeOutcome(output, verdicts, ())
-    with _beside(output, needed_bytes=8 * bundle.model.num_parameters()) as draft:
-        if not chosen.is_file:
-            draft.mkdir()
-        notes = chosen.write(bundle, draft, **wanted) if chosen.write else ()
-        verdicts = _export_compared(ours, bundle, chosen, draft, samples, say=say, progress=progress)
-        _refuse_unequal(verdicts, output)
+    say(f"compared with {chosen.proof}")
+    notes: tuple[str, ...] = ()
+    with nullcontext(output) if verify_only else _beside(output, needed_bytes=_needed_bytes(bundle.model)) as folder:
+        if not verify_only and chosen.write is not None:
+            if not chosen.is_file:
+                folder.mkdir()
+            notes = chosen.write(bundle, folder, **wanted)
+        verdicts = _compared(_export_pairs(ours, bundle, chosen, folder), samples, say=say, progress=progress)
+        _refuse_unequal(verdicts, None if verify_only else output)
     return ExchangeOutcome(output, verdicts, notes)
 
 
-def _export_compared(
-    ours: PellucidEngine,
-    bundle: Bundle,
-    chosen: Format,
-    folder: Path,
-    samples: Sequence[Sample],
-    *,
-    say: Say,
-    progress: Progress,
-) -> tuple[Verdict, ...]:
-    makers: list[Callable[[], Engine]] = []
-    if chosen.read is not None:  # before anybody else opens it, with every check there is
+def _export_pairs(ours: PellucidEngine, bundle: Bundle, chosen: Format, folder: Path) -> list[Pair]:
+    engines: list[Callable[[], Engine]] = []
+    if chosen.read is not None:  # first, because our reader checks the most
         again = chosen.read(folder)
-        makers.append(lambda: engine_of(again, name="its re-import"))
-    makers[:0] = chosen.opinions(folder)
-    pairs = [*_pairs(ours, makers), *(chosen.pairs(bundle, folder) if chosen.pairs else ())]
-    return _compared(pairs, samples, say=say, progress=progress)
+        engines.append(lambda: PellucidEngine(again.model, again.tokenizer, name="its re-import"))
+    engines[:0] = chosen.opinions(folder)
+    return [*_pairs(ours, engines), *(chosen.pairs(bundle, folder) if chosen.pairs else ())]
 
 
-def _pairs(ours: Engine, makers: Sequence[Callable[[], Engine]]) -> list[Pair]:
-    return [Pair(lambda: ours, make) for make in makers]
+def _pairs(ours: Engine, theirs: Sequence[Callable[[], Engine]]) -> list[Pair]:
+    return [Pair(lambda: ours, engine) for engine in theirs]
 
 
 def _compared(pairs: Sequence[Pair], samples: Sequence[Sample], *, say: Say, progress: Progress) -> tuple[Verdict, ...]:
@@ -183,8 +164,8 @@ def _compared(pairs: Sequence[Pair], samples: Sequence[Sample], *, say: Say, pro
 def _refuse_unequal(verdicts: Sequence[Verdict], output: Path | None) -> None:
     if unequal := [c for c in verdicts if not c.is_equal]:
         left = f"; nothing was written to {output}" if output else ""
-        told = "\n".join(comparison.to_text() for comparison in unequal)
-        raise ConversionError(f"both sides do not compute the same{left}:\n{told}")
+        shown = "\n".join(comparison.to_text() for comparison in unequal)
+        raise ConversionError(f"the two models do not compute the same{left}:\n{shown}")
 
 
 def _save(foreign: ForeignModel, folder: Path, chosen: Format, origin: Path) -> None:
@@ -205,26 +186,30 @@ def _save(foreign: ForeignModel, folder: Path, chosen: Format, origin: Path) -> 
 
 def _options_of(chosen: Format, options: Mapping[str, str], *, verify_only: bool) -> dict[str, str]:
     if unknown := sorted(options.keys() - chosen.options):
-        takers = sorted(name for name, entry in FORMATS.items() if unknown[0] in entry.options)
+        formats = sorted(name for name, entry in FORMATS.items() if unknown[0] in entry.options)
         raise ConfigError(
             f"--{unknown[0]} {options[unknown[0]]!r}: the format {chosen.name!r} has no such option; "
-            f"formats that have it: {', '.join(takers) or 'none'}"
+            f"formats that have it: {', '.join(formats) or 'none'}"
         )
     if options and verify_only:
         raise ConfigError(
-            f"--verify-only reads what was written and takes no other option (--{sorted(options)[0]}); leave it out"
+            f"--verify-only only reads an earlier export, so --{sorted(options)[0]} has no effect; leave it out"
         )
     return dict(options)
 
 
+def _needed_bytes(model: Transformer) -> int:
+    return 8 * model.num_parameters()
+
+
 def _refuse_existing(output: Path) -> None:
     if output.exists() or output.is_symlink():
-        raise ConfigError(f"--output {output}: is there already; name a new folder")
+        raise ConfigError(f"--output {output}: exists already; name a new folder")
 
 
 @contextmanager
 def _beside(output: Path, *, needed_bytes: int) -> Iterator[Path]:
-    """Give a draft that becomes the output at the end, and goes away if anything fails."""
+    """Yield a draft that becomes the output at the end, and is removed if anything fails."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with refuse_full_disk(output.parent, needed_bytes=needed_bytes), draft_of(output) as draft:
@@ -233,6 +218,6 @@ def _beside(output: Path, *, needed_bytes: int) -> Iterator[Path]:
         if error.filename != str(output):
             raise
         raise ConfigError(
-            f"--output {output}: was made by another command while this one was at work; it stays as it is, and "
-            "nothing of this one is kept; name a new folder"
+            f"--output {output}: another command created it in the meantime; it is unchanged, and the result of this "
+            "command is discarded; name a new folder"
         ) from None

@@ -1,4 +1,4 @@
-"""Look inside from the command line: one sentence becomes a trace, and the trace a file."""
+"""Look inside from the command line: trace one sentence, and write the trace to a file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NUMBERS = ".npz"
 
 @dataclass(frozen=True)
 class Inspected:
-    """A traced sentence, the model it is of, and whether its numbers add up."""
+    """The trace of a sentence, its model, and the report whether its numbers add up."""
 
     trace: Trace
     opened: OpenedModel
@@ -44,24 +44,24 @@ class Inspected:
         if self.report.passed:
             lines.append(f"{tested}, all hold")
         else:
-            lines.append(f"warning: {tested}, {len(self.report.failures):,} do not hold; do not trust its numbers")
+            lines.append(f"warning: {tested}, {len(self.report.failures):,} do not hold; its numbers are unreliable")
             lines += [f"  {failed.site}: {failed.equation}" for failed in self.report.failures[:5]]
         return "\n".join(lines)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Whose attention a figure, or the terminal, is to show; None is left to the picture."""
+    """Whose attention a figure or the terminal shows; None leaves the choice to the picture."""
 
     kind: str | None = None
     layer: int | None = None
     heads: tuple[int, ...] | None = None
 
     def refuse_misfit(self, config: ModelConfig) -> None:
-        """Refuse what a model does not have, before anything is computed.
+        """Refuse a kind, layer or head that a model does not have, before anything is computed.
 
         Raises:
-            RequestError: there is no such kind, layer or head, or a head is named twice.
+            RequestError: there is none, or a head is named twice.
         """
         kind = AttentionKind.named(self.kind or "cross")
         if self.layer is not None:
@@ -82,30 +82,30 @@ def inspect_text(
     device: str = "auto",
     threads: int = 0,
 ) -> Inspected:
-    """Translate one sentence and trace it; what is asked for and does not exist is refused before that.
+    """Translate one sentence and trace it; refuse a picture, view or step that does not exist before that.
 
     Args:
         model: a model folder or a run folder; None is the walkthrough model.
         text: the sentence.
-        target: a translation to look at instead of the model's own.
+        target: a translation to inspect instead of the model's.
         settings: ``key=value`` of ``[translation]``.
-        picture: what a figure or the terminal will show.
-        start: what the page will open with.
-        step: of the decoder, that will be shown. How many there are is known when the translation is; what no
+        picture: the picture that a figure or the terminal will show.
+        start: the first view of the page.
+        step: the decoder step that will be shown. The translation decides how many steps there are; a step that no
             translation of this sentence can have is refused before it.
-        device: what computes.
-        threads: of the processor; 0 is as many as torch uses in this process.
+        device: the device of torch.
+        threads: CPU threads; 0 uses as many as torch uses in this process.
 
     Raises:
-        BundleError: there is no usable model there.
+        BundleError: the folder has no usable model.
         ConfigError: a setting is unknown or out of range.
-        RequestError: the text cannot be traced; or ``picture``, ``start`` or ``step`` is of what is not there.
+        RequestError: the text cannot be traced; or ``picture``, ``start`` or ``step`` does not exist.
     """
     opened = open_catalogue([model] if model else [], device=device, threads=threads).models[0]
     if settings:
         origin = opened.translator.origin
         if not isinstance(origin, Bundle):
-            raise BundleError(f"{model}: was not read as a model folder, so --set has nothing to act on")
+            raise BundleError(f"{model}: is not a model folder, so --set has no effect; leave it out")
         opened = replace(opened, translator=translator_of(origin, settings=settings))
     config = opened.translator.model.config
     if start is not None:
@@ -128,7 +128,7 @@ def _refuse_step(step: int, count: int, *, whose: str) -> None:
 
 
 def _most_steps(translator: Translator, text: str, target: str | None) -> int:
-    """Return how many steps the translation of a text has; of one that is still to be searched, the most."""
+    """Return the number of steps of a given translation, or the largest number that a search can return."""
     if target is not None:
         return len(translator.tokenizer.encode_target([target])[0]) + 1
     length = len(translator.tokenizer.encode_source([text])[0]) + 1
@@ -137,27 +137,27 @@ def _most_steps(translator: Translator, text: str, target: str | None) -> int:
 
 
 def refuse_name(output: Path) -> None:
-    """Refuse a file whose name does not say what to write, and a folder that is not there, before any work.
+    """Refuse an output file with an unknown ending or in a missing folder, before any work.
 
     Raises:
-        RequestError: it is such a name.
+        RequestError: it has one of these faults.
     """
     if output.suffix.lower() not in (*_PAGES, _NUMBERS):
         raise RequestError(
-            f"--output {output}: what is written follows the end of the name: .html is the page, .npz the numbers; "
-            "with --figure it may be .pdf, .svg or .png"
+            f"--output {output}: the ending must be .html for the page or .npz for the numbers; with --figure, .pdf, "
+            ".svg or .png"
         )
     if not output.parent.is_dir():
-        raise RequestError(f"--output {output}: {output.parent} is no folder; make it, or name another")
+        raise RequestError(f"--output {output}: {output.parent} is not a folder; create it, or name another")
 
 
 def write_inspected(
     inspected: Inspected, output: Path, *, start: StartView | None = None, weights: str | None = None
 ) -> str:
-    """Write a trace as the page in one file (.html), or for other programs (.npz); return what to tell of it.
+    """Write a trace as the page in one file (.html), or for other programs (.npz); return a message about it.
 
     Raises:
-        RequestError: the name ends in something else; or a view, layer, head or ``weights`` does not exist.
+        RequestError: the ending is unknown; or a view, layer, head or ``weights`` does not exist.
         DataError: the file cannot be written there.
         StoppedError: the disk is full.
     """
@@ -166,5 +166,5 @@ def write_inspected(
         save_trace(inspected.trace, output)
         return f"wrote {output}; pellucid.Trace.load reads it"
     left_out = write_page(inspected.trace, output, opened=inspected.opened, start=start, weights=weights)
-    missing = f"\nleft out, and to be seen with 'pellucid serve': {'; '.join(left_out)}" if left_out else ""
+    missing = f"\nleft out; 'pellucid serve' shows them: {'; '.join(left_out)}" if left_out else ""
     return f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB); open it in a browser, no server is needed{missing}"

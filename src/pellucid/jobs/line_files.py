@@ -1,8 +1,8 @@
-r"""Read lines as they come, from a file or standard input; write a file so that it is there whole or not at all.
+r"""Read lines one by one from a file or standard input; write an output file that appears complete or not at all.
 
-Only the byte ``\n`` ends a line, as in ``text/lines.py``, which reads corpora: those are read more than once
-and block by block, and a bad line ends the work; here a line is read once, alone, and fails alone. Many lines
-wait together for their translation, so that they may be less long here. Read ``translate.py`` next.
+Only the byte ``\n`` ends a line, as in ``text/lines.py``. That file reads corpora in blocks, more than once, and stops
+at a bad line; here each line is read once, and a bad line does not stop the others. The limit on the length of a line
+is lower here, because many lines wait in memory for their translation. Read ``translate.py`` next.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pellucid.text.lines import BYTE_ORDER_MARK, refuse_other_text
 __all__ = ["MAX_LINE_BYTES", "LineSource", "is_stream", "reading", "writing"]
 
 MAX_LINE_BYTES: Final = 1 << 20
-"""Most bytes of a line, its end aside."""
+"""Limit on the bytes of a line, without its end."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class LineSource:
     stream: BinaryIO
     name: str
     status: os.stat_result | None
-    """Of the file behind the stream, where there is one."""
+    """Status of the file behind the stream; None without a file."""
     compression: str = NO_COMPRESSION
 
     def lines(self) -> Iterator[str | ValueError]:
-        r"""Yield each line as text, or an error that says why it is none.
+        r"""Yield each line as text, or an error that says what is wrong with it.
 
         Raises:
-            DataError: the stream is not UTF-8 with lines that end in ``\n``, is compressed and no regular file, is
-                damaged, or cannot be read.
+            DataError: the stream is in another encoding, is compressed but not a regular file, is damaged, or cannot
+                be read.
         """
         number = 0
         with telling_damage(self.name, lambda: self.compression, lines=lambda: number):
@@ -63,12 +63,12 @@ class LineSource:
         return raw.removeprefix(BYTE_ORDER_MARK)
 
     def _too_long(self, length: int) -> ValueError:
-        """Read on to the end of a line of which ``length`` bytes are read, and keep nothing of it."""
+        """Skip the rest of a line whose first ``length`` bytes are read, and return the error."""
         while rest := self.stream.readline(MAX_LINE_BYTES):
             length += len(rest.removesuffix(b"\n"))
             if rest.endswith(b"\n"):
                 break
-        return ValueError(f"the line has {length:,} bytes, and {MAX_LINE_BYTES:,} are allowed; cut it into sentences")
+        return ValueError(f"the line has {length:,} bytes, limit {MAX_LINE_BYTES:,}; split it into sentences")
 
 
 def _decoded(line: bytes) -> str | ValueError:
@@ -76,7 +76,7 @@ def _decoded(line: bytes) -> str | ValueError:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         place = f"byte {error.start + 1} (0x{line[error.start]:02x})"
-        return ValueError(f"{place} is not valid UTF-8; mend the line, or save the file as UTF-8")
+        return ValueError(f"{place} is not valid UTF-8; correct the line, or save the file as UTF-8")
     if "\x00" in text:
         return ValueError(f"character {text.index(chr(0)) + 1} is a NUL character; remove it")
     return text
@@ -87,7 +87,7 @@ def reading(file: str) -> Iterator[LineSource]:
     """Open a text file, compressed or not, or standard input for ``-``.
 
     Raises:
-        DataError: there is nothing to read from, or it is compressed in a way that cannot be read here.
+        DataError: the file cannot be opened, or its compression is not supported.
     """
     if file == "-":
         if sys.stdin is None:
@@ -103,7 +103,7 @@ def reading(file: str) -> Iterator[LineSource]:
     except IsADirectoryError:
         raise DataError(f"{file}: is a folder; name a text file, or - for standard input") from None
     except PermissionError:
-        raise DataError(f"{file}: may not be read; check its permissions") from None
+        raise DataError(f"{file}: is not readable; check its permissions") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: cannot be read: {error}") from None
     with opened.stream as stream:
@@ -112,14 +112,13 @@ def reading(file: str) -> Iterator[LineSource]:
 
 @contextmanager
 def writing(output: Path | None, *, sources: Sequence[LineSource]) -> Iterator[TextIO]:
-    """Open standard output, or a file that takes its name only when all of it is written.
+    """Open standard output, or a file that gets its name only when it is complete.
 
-    The file is compressed as its name says. A special file (a pipe, ``/dev/stdout``) is written to directly; a terminal
-    gets control characters spelt out.
+    The end of the name decides the compression. A special file (a pipe, ``/dev/stdout``) is written to directly; on a
+    terminal, control characters are spelt out.
 
     Raises:
-        ConfigError: it cannot be written, is a file that is read, or has the name of a compression that is not
-            written.
+        ConfigError: the file cannot be written, is also an input, or has the ending of an unsupported compression.
         OSError: writing fails, as on a full disk; ``filename`` is set.
     """
     if output is None:
@@ -138,9 +137,9 @@ def writing(output: Path | None, *, sources: Sequence[LineSource]) -> Iterator[T
     is_special = is_stream(output)
     read = [source.status for source in sources if source.status is not None]
     if status is not None and not is_special and any(os.path.samestat(status, other) for other in read):
-        raise ConfigError(f"--output {output} is the file that is read; name another file")
+        raise ConfigError(f"--output {output} is also the input; name another file")
     if not is_special and status is not None and not os.access(target, os.W_OK):
-        raise ConfigError(f"{output}: may not be written; check its permissions")
+        raise ConfigError(f"{output}: is not writable; check its permissions")
     pack = packer_of(output)
     with ExitStack() as stack:
         stack.enter_context(naming(str(output)))
@@ -155,7 +154,7 @@ def writing(output: Path | None, *, sources: Sequence[LineSource]) -> Iterator[T
 
 
 def _text_to(path: Path, pack: Packer | None, stack: ExitStack) -> TextIO:
-    """Open a file for text; the stack closes what was opened, the innermost last."""
+    """Open a file for text; the stack closes the file after the streams that wrap it."""
     file = stack.enter_context(path.open("wb"))
     stream = stack.enter_context(pack(file)) if pack is not None else file
     # newline="": a line ends with one \n on every system.
@@ -163,7 +162,7 @@ def _text_to(path: Path, pack: Packer | None, stack: ExitStack) -> TextIO:
 
 
 def is_stream(output: Path) -> bool:
-    """Return whether what is written there is out at once (a pipe, ``/dev/stdout``), not a file that is made whole."""
+    """Return whether output goes there directly (a pipe, ``/dev/stdout``) instead of to a draft of the file."""
     return (output.exists() and not output.is_file()) or output.is_relative_to("/dev")
 
 

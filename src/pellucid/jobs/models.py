@@ -15,7 +15,6 @@ from pellucid.config.tables import parse_settings, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.errors import ConfigError, EngineUnavailableError
 from pellucid.runtime import Runtime, has_gpu, is_forked_from_torch, threads_for
-from pellucid.text.sentences import has_single_sentences
 from pellucid.translation.engines.engine import Engine
 from pellucid.translation.engines.native.engine import open_native
 from pellucid.translation.translator import LaterModel, Translator
@@ -215,12 +214,12 @@ def _onnx_translator(folder: Path, *, settings: Sequence[str], device: str, thre
     runtime.apply()
     found = read_onnx(folder)
     return Translator(
-        found.open(threads=runtime.threads).stepper,
+        found.open(threads=runtime.threads),
         found.tokenizer,
         config=_configured(found.description.translation, settings),
         source_language=found.description.source_language,
         target_language=found.description.target_language,
-        single_sentences=has_single_sentences(found.description.share_of_several_sentences),
+        single_sentences=found.description.single_sentences,
     )
 
 

@@ -1,4 +1,4 @@
-"""Compress an output file as its name says.
+"""Compress an output file; the end of its name decides how.
 
 Read ``line_files.py`` next.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import importlib
-import io
 import lzma
 from collections.abc import Callable
 from pathlib import Path
@@ -16,48 +15,33 @@ from typing import Any, BinaryIO, Final, cast
 
 from pellucid.errors import ConfigError
 
-__all__ = ["Packer", "packed", "packer_of"]
+__all__ = ["Packer", "packer_of"]
 
 Packer = Callable[[BinaryIO], BinaryIO]
-"""From the stream of a file to one that compresses what is written to it. Closing it leaves the file open."""
+"""Wrap the stream of a file in one that compresses; closing the wrapper leaves the file open."""
 
 _REFUSED: Final = frozenset({".7z", ".br", ".lz", ".lz4", ".lzma", ".rar", ".tar", ".tgz", ".z", ".zip"})
 _WRITTEN: Final = ".gz, .xz, .bz2 and .zst"
 
 
 def packer_of(output: Path) -> Packer | None:
-    """Return what compresses a file of this name, or None where the name says plain text.
+    """Return the function that compresses a file of this name, or None for plain text.
 
     Raises:
-        ConfigError: the name says a compression or an archive that is not written, or whose library is missing.
+        ConfigError: the ending names a compression or an archive that is not supported, or its library is missing.
     """
     suffix = output.suffix.lower()
     if suffix == ".zst":
         return _zstandard(output)
     if suffix in _REFUSED:
         raise ConfigError(
-            f"{output}: {suffix} files are not written; name a file of plain text, or one that ends with {_WRITTEN}"
+            f"{output}: cannot write {suffix} files; name a plain text file, or one that ends with {_WRITTEN}"
         )
     return {".gz": _gzip, ".xz": _xz, ".bz2": _bzip2}.get(suffix)
 
 
-def packed(output: Path, content: bytes) -> bytes:
-    """Return the bytes of a file of this name that holds ``content``.
-
-    Raises:
-        ConfigError: see ``packer_of``.
-    """
-    pack = packer_of(output)
-    if pack is None:
-        return content
-    file = io.BytesIO()
-    with pack(file) as stream:
-        stream.write(content)
-    return file.getvalue()
-
-
 def _gzip(file: BinaryIO) -> BinaryIO:
-    # Without the time and the name of the file, the same text gives the same bytes.
+    # No time and no file name in the header, so that the same text gives the same bytes.
     return cast(BinaryIO, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
 
 
@@ -70,7 +54,7 @@ def _bzip2(file: BinaryIO) -> BinaryIO:
 
 
 def _zstandard(output: Path) -> Packer:
-    for name in ("compression.zstd", "zstandard"):  # of Python 3.14, and the package of earlier ones
+    for name in ("compression.zstd", "zstandard"):  # in Python 3.14, and the package for earlier versions
         try:
             library: Any = importlib.import_module(name)
         except ImportError:

@@ -1,8 +1,8 @@
-"""What a run folder must be before a run writes into it, and what it must hold before the run names it.
+"""Check a run folder before a run writes into it, and its model before the run reports it.
 
-A folder may come from somebody else: links in it are refused, and its settings are those that its checkpoints were
-made with. The model of a run is verified as ``translate`` verifies it, and written again from a checkpoint where it is
-damaged. Read ``train.py`` next.
+A folder may come from a stranger: links in it are refused, and its checkpoints say with which settings the run was
+made. The model of a run is verified as ``translate`` verifies it, and written again from a checkpoint if it is damaged.
+Read ``train.py`` next.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.bundle import load_bundle
+from pellucid.config import Recipe
 from pellucid.durable import DISK, refuse_links
-from pellucid.errors import CheckpointError, IncompatibleModelError, PellucidError
+from pellucid.errors import CheckpointError, DataError, IncompatibleModelError, PellucidError
 from pellucid.model.transformer import Transformer
 from pellucid.training.checkpoints import list_checkpoints, step_of, verify_checkpoint
 from pellucid.training.reporter import NewBest
+from pellucid.training.resuming import refuse_changes
 from pellucid.training.state import RunFacts, TrainingState, load_averages, read_state
 
-__all__ = ["mend_model", "recorded_facts", "refuse_links_in_run"]
+__all__ = ["mend_model", "recorded_facts", "refuse_occupied", "settings_of"]
 
 _WRITTEN: Final = (
     ".lock",
@@ -36,24 +38,40 @@ _WRITTEN: Final = (
     "text",
     "text.json",
 )
-"""All that ``train`` and ``demo`` write in a run folder."""
+"""Everything that ``train`` and ``demo`` write in a run folder."""
 
 
-def refuse_links_in_run(output: Path) -> None:
-    """Refuse a run folder in which something would be written, cut or removed through a link.
+def settings_of(recipe: Recipe) -> dict[str, object]:
+    """Return the settings that a checkpoint records; the text is recorded by its content instead."""
+    return recipe.model_dump(mode="json", exclude={"data"})
 
-    The folder itself may be reached through links: whoever gave its name meant them.
+
+def refuse_occupied(recipe: Recipe, output: Path) -> None:
+    """Refuse an output folder that a run with this recipe may not use, before anything in it changes.
+
+    The folder itself may be a link: the person who typed its name chose it.
 
     Raises:
-        DataError: there is a link; the message names it.
+        DataError: it is a file, contains links where a run writes, or contains a model without checkpoints.
+        IncompatibleModelError: the run in it has other settings.
     """
+    if output.exists() and not output.is_dir():
+        raise DataError(f"{output}: is a file; --output names the folder of a run")
     refuse_links(output / name for name in _WRITTEN)
+    has_begun = bool(list_checkpoints(output / "checkpoints"))
+    if not has_begun and any((output / name).exists() for name in ("model.toml", "model/model.toml")):
+        raise DataError(
+            f"{output}: holds a model but no checkpoints, so its run cannot be continued, and a new run would replace "
+            "the model; give another --output, or remove the model"
+        )
+    if (facts := recorded_facts(output)) is not None:
+        refuse_changes(output, old_settings=facts.settings, new_settings=settings_of(recipe), old_data={}, new_data={})
 
 
 def recorded_facts(output: Path) -> RunFacts | None:
-    """Return what the newest readable checkpoint was made of, its settings among it; None where there is none.
+    """Return the facts of the newest readable checkpoint, including its settings; None if there is none.
 
-    ``recipe.toml`` is for people and is written again whenever a run goes on, so a damaged one decides nothing.
+    ``recipe.toml`` is for people. Every continuation writes it again, so a damaged one does no harm.
     """
     found = _newest_state(output)
     return found[1] if found else None
@@ -62,17 +80,17 @@ def recorded_facts(output: Path) -> RunFacts | None:
 def mend_model(
     output: Path, model: Transformer, *, keep: NewBest, is_finished: bool, say: Callable[[str], None]
 ) -> None:
-    """Verify ``model/`` of a run; where it is missing or damaged, write it again from a checkpoint.
+    """Verify ``model/`` of a run; if it is missing or damaged, write it again from a checkpoint.
 
     Args:
         output: the run folder.
-        model: of the run's architecture; left as it is.
+        model: has the architecture of the run; it is not changed.
         keep: writes the model folder.
-        is_finished: whether there must be a model; before the first validation there is none yet.
-        say: receives what was wrong and what was done.
+        is_finished: whether a model is required; before the first validation there is none yet.
+        say: receives the fault and the repair.
 
     Raises:
-        CheckpointError: the model is missing or damaged, and no checkpoint is whole.
+        CheckpointError: the model is missing or damaged, and every checkpoint is damaged.
     """
     folder, found = output / "model", _newest_state(output)
     state = found[0] if found else TrainingState()
@@ -82,13 +100,15 @@ def mend_model(
         return
     twin = copy.deepcopy(model)
     step = _load_best(output / "checkpoints", twin, best_step=state.best_step, problem=problem)
-    # Only what a model folder is read from; notes that somebody put there stay.
+    # Remove only the files that make it a model folder; notes that somebody put there stay.
     for name in ("model.toml", "tokenizer") if folder.is_dir() else ("",):
         DISK.remove(folder / name)
     is_best = step == state.best_step
     keep(twin.eval(), {"step": step, **(state.best if is_best else {})})
     load_bundle(folder)
-    which = "the best of this run" if is_best else f"since that of the best step, {state.best_step}, is not whole"
+    which = (
+        "the best of this run" if is_best else f"because the checkpoint of the best step, {state.best_step}, is damaged"
+    )
     say(f"{problem}; the model is written again from the checkpoint of step {step:,}, {which}")
 
 
@@ -110,7 +130,7 @@ def _newest_state(output: Path) -> tuple[TrainingState, RunFacts] | None:
 
 
 def _load_best(parent: Path, model: Transformer, *, best_step: int | None, problem: str) -> int:
-    """Put the averages of the best checkpoint in place, or of the newest one that is whole; return its step."""
+    """Load the averages of the best checkpoint, or else of the newest sound one; return its step."""
     newest_first = list_checkpoints(parent)[::-1]
     problems = [problem]
     for folder in sorted(newest_first, key=lambda folder: step_of(folder) != best_step):
@@ -123,6 +143,6 @@ def _load_best(parent: Path, model: Transformer, *, best_step: int | None, probl
             return step_of(folder)
     raise CheckpointError(
         "\n".join(problems)
-        + "\nso there is no whole model in this run, and no checkpoint to write it again from; begin a new run with "
-        "another --output"
+        + "\nso this run has no sound model, and no checkpoint to restore it from; start a new run with another "
+        "--output"
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 from pellucid.errors import BundleError, ConfigError
 from pellucid.jobs.models import EngineName, open_translator, translator_of
 from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
-from pellucid.signals import raising_on_sigterm
+from pellucid.signals import RaiseOnSigterm
 
 if TYPE_CHECKING:
     import uvicorn
@@ -35,11 +35,11 @@ __all__ = [
 USUAL_PORT: Final = 8642
 _WALKTHROUGH: Final = Path(__file__).parents[1] / "sample" / "walkthrough"
 _SECONDS_BETWEEN_REQUESTS: Final = 5
-"""A connection without a request is closed then."""
+"""An idle connection is closed after this time."""
 _SECONDS_FOR_THE_LAST_ANSWERS: Final = 3
 _MOST_NOT_ACCEPTED: Final = 128
 _LARGEST_HEAD_BYTES: Final = 16 << 10
-"""Of the headers of a request."""
+"""Limit on the headers of a request."""
 _USUAL_OPEN_FILES: Final = 512
 
 
@@ -47,7 +47,7 @@ def walkthrough_folder() -> Path:
     """Return the folder of the model that comes with pellucid.
 
     Raises:
-        BundleError: this installation has none.
+        BundleError: this installation has no such model.
     """
     if not _has_walkthrough():
         raise BundleError(
@@ -58,20 +58,20 @@ def walkthrough_folder() -> Path:
 
 
 def demo_folders(run: Path) -> list[Path]:
-    """Return what ``pellucid demo --serve`` opens: the walkthrough model, and the demo's run where there is one.
+    """Return the folders that ``pellucid demo --serve`` opens: the walkthrough model, and the run of the demo if any.
 
     Raises:
-        BundleError: there is neither.
+        BundleError: both are missing.
     """
     has_run = (run / "model" / "model.toml").is_file()
     return [walkthrough_folder(), run] if has_run and _has_walkthrough() else [run if has_run else walkthrough_folder()]
 
 
 def open_catalogue(paths: Sequence[Path], *, device: str = "auto", threads: int = 0) -> Catalogue:
-    """Open model folders and run folders; without any, the walkthrough model.
+    """Open model folders and run folders, or the walkthrough model if none is given.
 
     Raises:
-        BundleError: one of them holds no usable model.
+        BundleError: one of them has no usable model.
     """
     own = _WALKTHROUGH.resolve()
     models: list[OpenedModel] = []
@@ -90,10 +90,11 @@ def _has_walkthrough() -> bool:
 
 
 class _Listener(socket.socket):
-    """A socket for which the system keeps a fair number of connections until they are accepted.
+    """A socket with a long queue of connections that are not accepted yet.
 
-    asyncio has one number for that and for how many it accepts at a stroke. The latter has to be small, since each
-    takes a descriptor before it can be refused; with so small a queue, clients would wait a second to try again.
+    asyncio uses one number for the length of this queue and for the connections that it accepts at once. The second
+    must be small, because each accepted connection takes a descriptor before it can be refused; but with such a short
+    queue, clients would wait a second before they try again.
     """
 
     def listen(self, backlog: int = _MOST_NOT_ACCEPTED, /) -> None:
@@ -101,15 +102,15 @@ class _Listener(socket.socket):
 
 
 def listen(host: str, port: int | None = None) -> socket.socket:
-    """Take a port: the one that is given; else the usual one, or a free one where that is taken.
+    """Listen on a given port; without one, on the usual port, or on a free one if that is in use.
 
     Raises:
-        ConfigError: the host is unknown, or the port is taken or not allowed.
+        ConfigError: the host is unknown, or the port is in use or not allowed.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
-        raise ConfigError(f"--host {host}: is no address of this machine ({error}); use 127.0.0.1") from None
+        raise ConfigError(f"--host {host}: is not an address of this machine ({error}); use 127.0.0.1") from None
     ports = [port] if port is not None else [USUAL_PORT, 0]
     for number in ports:
         taken = _Listener(family, socket.SOCK_STREAM)
@@ -121,14 +122,14 @@ def listen(host: str, port: int | None = None) -> socket.socket:
             taken.close()
             if getattr(error, "errno", None) == errno.EADDRINUSE and number != ports[-1]:
                 continue
-            told = getattr(error, "strerror", None) or str(error)
-            raise ConfigError(f"--host {host} --port {number}: {told}; leave --port out for one that is free") from None
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ConfigError(f"--host {host} --port {number}: {reason}; leave --port out to use a free one") from None
         return taken
     raise ConfigError(f"--host {host}: no port is free")
 
 
 def address_of(taken: socket.socket, host: str) -> str:
-    """Return the address of the page, as a browser takes it."""
+    """Return the address of the page for a browser."""
     port = taken.getsockname()[1]
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
@@ -142,30 +143,30 @@ def serve(
     trace_memory_mb: int = 256,
     when_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve the page until a signal comes; SIGTERM ends it as a matter of course.
+    """Serve the page until a signal arrives; SIGTERM is a normal end.
 
     Args:
         catalogue: the models.
-        taken: the port, which is given back at the end.
-        host: what it listens at.
-        trace_memory_mb: for traces; the least recently used go first.
-        when_ready: called when everything is there and requests can come.
+        taken: the listening socket, which is closed at the end.
+        host: the address of the socket.
+        trace_memory_mb: memory for traces; the least recently used are dropped first.
+        when_ready: called when the server can answer requests.
 
     Raises:
-        KeyboardInterrupt: on Ctrl-C, after the answers under way were given.
+        KeyboardInterrupt: on Ctrl-C, after the answers in progress are sent.
     """
     from pellucid.serving.connections import Limits
 
     limits = Limits.for_descriptors(most_open_files())
     server = server_of(catalogue, host=host, trace_memory_mb=trace_memory_mb, limits=limits)
-    # uvicorn gives SIGTERM on when it has closed.
-    with taken, raising_on_sigterm(lambda: SystemExit(0)):
+    # uvicorn raises SIGTERM again after it has closed.
+    with taken, RaiseOnSigterm(lambda: SystemExit(0)):
         when_ready()
         server.run(sockets=[taken])
 
 
 def server_of(catalogue: Catalogue, *, host: str, limits: Limits, trace_memory_mb: int = 256) -> uvicorn.Server:
-    """Make the server of some models, whose clients are bounded by ``limits``."""
+    """Return the server of some models; ``limits`` bounds its clients."""
     import uvicorn
 
     from pellucid.serving.app import create_app
@@ -190,7 +191,7 @@ def server_of(catalogue: Catalogue, *, host: str, limits: Limits, trace_memory_m
 
 
 def most_open_files() -> int:
-    """Return how many files and connections this process may have open at once."""
+    """Return the limit on the open files and connections of this process."""
     try:
         import resource
     except ImportError:  # not on Windows

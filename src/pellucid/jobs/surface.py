@@ -1,7 +1,7 @@
-"""What ``import pellucid`` offers besides its classes: the same jobs as the command line's, without a screen.
+"""The functions of ``import pellucid``: the same jobs as those of the command line, without a screen.
 
-One rule holds for all of it: an argument of another type than is meant is refused in a sentence, here, and not by
-whatever happens to trip over it further in.
+Every function checks the types of its arguments first, so that a wrong type causes a clear message here, not an obscure
+error deep in the library.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _MAKERS: Final = {Recipe: "pellucid.load_recipe", Translator: "pellucid.load"}
 def _takes(
     **kinds: type | tuple[type, ...],
 ) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
-    """Refuse a call that lacks an argument, or has one of another type than these."""
+    """Refuse a call with a missing argument, or with an argument of another type than these."""
 
     def refusing(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
         signature = inspect.signature(function)
@@ -77,9 +77,9 @@ def _shown(value: object) -> str:
 def _in_words(kinds: type | tuple[type, ...]) -> str:
     words = {_NONE: "None", os.PathLike: "Path"}
     several = kinds if isinstance(kinds, tuple) else (kinds,)
-    told = " or ".join(words.get(kind, kind.__name__) for kind in several)
-    makers = [f", which {maker} makes" for kind, maker in _MAKERS.items() if kind in several]
-    return told + "".join(makers)
+    names = " or ".join(words.get(kind, kind.__name__) for kind in several)
+    makers = [f", which {maker} returns" for kind, maker in _MAKERS.items() if kind in several]
+    return names + "".join(makers)
 
 
 @_takes(path=_PATH, device=str, threads=int, engine=str, precision=str)
@@ -91,20 +91,20 @@ def load(
     engine: str = EngineName.AUTO,
     precision: str = EnginePrecision.AUTO,
 ) -> Translator:
-    """Load a model folder, a run folder, or a folder that was exported to ONNX.
+    """Load a model folder, a run folder, or an ONNX folder that pellucid exported.
 
     On a processor the native engine translates, a C file that is compiled for this machine at its first use, with
     weights rounded to 8 bits; ``precision="fp32"`` keeps them exact, and ``engine="torch"`` computes with the model
     itself, as everything does that looks into it. The logger ``pellucid`` says at level INFO which engine was taken.
 
-    0 threads leaves the number of this process alone: what ``torch.set_num_threads``, OMP_NUM_THREADS or
-    MKL_NUM_THREADS set, and where nothing did, torch's own, the physical cores that the process may use. A process
-    that is forked afterwards translates with the loaded model on one thread.
+    ``threads=0`` keeps the number of threads of this process: the one that ``torch.set_num_threads``, OMP_NUM_THREADS
+    or MKL_NUM_THREADS set, or else torch's default, the physical cores that the process may use. A process that is
+    forked afterwards translates with the loaded model on one thread.
 
     Raises:
-        BundleError: there is no usable model there; the message says why.
+        BundleError: the folder has no usable model; the message says why.
         EngineUnavailableError: the native engine is asked for and cannot be compiled here.
-        RequestError: an argument is of another type.
+        RequestError: an argument has the wrong type.
     """
     return open_translator(
         Path(path), device=device, threads=threads, engine=engine, precision=precision, say=_LOG.info
@@ -119,15 +119,15 @@ def train(
     init_from: str | Path | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> TrainOutcome:
-    """Train by a recipe into a run folder, or continue the run that is there.
+    """Train with a recipe into a run folder, or continue the run in that folder.
 
     ``say`` receives sentences about the progress.
 
     Raises:
         PellucidError: the text, a setting or the run folder is wrong; the class says which.
-        StoppedError: stopped early; the same call continues.
+        StoppedError: training stopped early; the same call continues it.
     """
-    reporter = _SayingReporter(say)
+    reporter = QuietReporter(say)
     return train_job(recipe, Path(output), init_from=Path(init_from) if init_from else None, reporter=reporter)
 
 
@@ -136,17 +136,17 @@ def load_recipe(path: str | Path, settings: list[str] | tuple[str, ...] = ()) ->
     """Read a recipe file and apply ``key=value`` settings on top.
 
     Raises:
-        ConfigError: the file is missing, is no TOML, or any value in it is wrong; all problems at once.
-        RequestError: an argument is of another type.
+        ConfigError: the file is missing, is not TOML, or has wrong values; the message lists all problems.
+        RequestError: an argument has the wrong type.
     """
     return read_recipe(Path(path), settings)
 
 
 class Trace(record.Trace):
-    """What a model did with a sentence; ``trace["decoder.3.cross_attention.weights"]`` is an array.
+    """Everything that a model did with a sentence; ``trace["decoder.3.cross_attention.weights"]`` is an array.
 
-    The record itself knows no room above its own. Here every method is one call to the room that does the work, so
-    this class is also the list of what can be done with a trace from Python.
+    The record itself does not import the rooms that use traces. Each method here is one call to such a room, so this
+    class also lists what Python code can do with a trace.
     """
 
     @classmethod
@@ -160,32 +160,32 @@ class Trace(record.Trace):
         return Plots(self)
 
     def check(self) -> CheckReport:
-        """Test every identity that must hold between the stored numbers; never raises for one that does not."""
+        """Test every identity that must hold between the stored numbers; a failure is reported, not raised."""
         return check(self)
 
     def head_shares(self, place: str) -> HeadShares:
-        """Return what each head of an attention, such as ``decoder.3.cross_attention``, adds to its output.
+        """Return the part that each head of an attention, such as ``decoder.3.cross_attention``, adds to its output.
 
         Raises:
-            RequestError: there is no such attention, or the model is not at hand.
+            RequestError: there is no such attention, or no model is attached.
         """
         return head_shares(self, place)
 
     def save(self, path: str | Path) -> None:
-        """Write it all but the model to one file, .npz, that holds numbers and JSON and nothing executable.
+        """Write everything except the model to one .npz file, which contains numbers and JSON but no code.
 
         Raises:
-            DataError: the file cannot be written there.
+            DataError: the file cannot be written.
             StoppedError: the disk is full.
         """
         save_trace(self, Path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what ``save`` wrote; the model is not at hand until ``attach``.
+        """Read a file that ``save`` wrote; ``attach`` gives the trace its model again.
 
         Raises:
-            DataError: the file is missing, damaged or no trace.
+            DataError: the file is missing, damaged or not a trace.
         """
         return cls.of(load_trace(Path(path)))
 
@@ -199,45 +199,37 @@ class Trace(record.Trace):
         heads: Sequence[int] = (),
         weights: str | None = None,
     ) -> tuple[str, ...]:
-        """Write the page of this trace as one file that needs no server and no network; return what it leaves out.
+        """Write the page of this trace as one file that needs no server and no network; return the omitted parts.
 
         Args:
-            path: of the HTML file.
-            view: what it opens with, such as ``attention``.
+            path: the HTML file.
+            view: the first view, such as ``attention``.
             kind: ``encoder``, ``decoder`` or ``cross``.
             layer: counted from 0.
             heads: counted from 0.
-            weights: of the attention: ``none``, of the ``layer`` it opens with, or ``all``; None is as many as fit.
+            weights: attention weights: ``none``, ``layer`` (of the first view) or ``all``; None includes what fits.
 
         Raises:
-            RequestError: the view, kind, layer, head or weights do not exist, or the model is not at hand.
+            RequestError: the view, kind, layer, head or weights do not exist, or no model is attached.
         """
         start = StartView(view=view, kind=kind, layer=layer, heads=heads)
         return write_page(self, Path(path), start=start, weights=weights)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
-        """Show it in a notebook: the page in a frame, and a text and a picture for what shows no frames."""
+        """Show the trace in a notebook: the page in a frame, and a text and a picture where frames are not shown."""
         return mime_bundle(self)
 
 
 def _on_the_surface(make: Callable[_Parameters, record.Trace]) -> Callable[_Parameters, Trace]:
-    """Give what a maker of traces returns the methods of ``pellucid.Trace``."""
+    """Wrap a function that returns a trace so that it returns a ``pellucid.Trace``."""
 
     @wraps(make)
-    def made(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> Trace:
+    def wrapped(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> Trace:
         return Trace.of(make(*args, **kwargs))
 
-    return made
+    return wrapped
 
 
 trace = _takes(translator=Translator, text=str, edits=(list, tuple), level=str, target=(str, _NONE))(
     _on_the_surface(make_trace)
 )
-
-
-class _SayingReporter(QuietReporter):
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-
-    def message(self, text: str) -> None:
-        self._say(text)

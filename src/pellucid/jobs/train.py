@@ -1,8 +1,8 @@
-"""Train a translator: prepare the text, build the model, run the trainer, keep the best model as a folder.
+"""Train a translator: prepare the text, build the model, run the trainer, save the best model as a folder.
 
-    RUN/recipe.toml    the settings, resolved        RUN/checkpoints/  RUN/snapshots/  RUN/probes/
+    RUN/recipe.toml    the complete settings         RUN/checkpoints/  RUN/snapshots/  RUN/probes/
     RUN/data/          token stores, tokenizer       RUN/metrics.jsonl
-    RUN/model/         the best model so far, whole at every instant
+    RUN/model/         the best model so far, complete at every instant
 
 Read ``pellucid.training.trainer`` for the loop itself.
 """
@@ -12,59 +12,62 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
-from pellucid.bundle import Bundle, load_bundle, save_bundle
+from pellucid.bundle import save_bundle
 from pellucid.config import Recipe, to_toml
 from pellucid.durable import DISK
-from pellucid.errors import ConfigError, DataError, StoppedError
+from pellucid.errors import DataError, StoppedError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.card import write_card
+from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.prepare import PreparedData, prepare
-from pellucid.jobs.run_folder import mend_model, recorded_facts, refuse_links_in_run
-from pellucid.jobs.starting import build_model, refuse_other_model, with_languages
+from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
-from pellucid.runtime import Runtime
-from pellucid.signals import raising_on_sigterm
+from pellucid.signals import RaiseOnSigterm
 from pellucid.text.corpus import SentencePair
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
-from pellucid.training.checkpoints import list_checkpoints
 from pellucid.training.distributed import Ranks, ranks_of_environment
+from pellucid.training.inputs import RunInputs
 from pellucid.training.reporter import Reporter, SilentReporter, TrainingResult
-from pellucid.training.resuming import refuse_changes
 from pellucid.translation.translator import Translator
 
 __all__ = [
     "JobReporter",
     "QuietReporter",
     "TrainOutcome",
-    "refuse_incomplete",
-    "refuse_occupied",
     "train",
 ]
 
 
-_STOPPED_PREPARING = "stopped by SIGTERM while the text was prepared; the same command begins with that again"
-_STOPPED_OUTSIDE = "stopped by SIGTERM outside of the steps; what was saved is intact, the same command continues"
+_STOPPED_PREPARING = "stopped by SIGTERM while the text was prepared; the same command starts the preparation again"
+_STOPPED_OUTSIDE = (
+    "stopped by SIGTERM outside the training steps; the checkpoints are intact, and the same command continues"
+)
 
 
 class JobReporter(Reporter, Protocol):
-    """The live view of a whole job: what the trainer tells, and how preparation goes on."""
+    """The live view of a whole job: the events of the trainer, and the progress of the preparation."""
 
     def counted(self, what: str, done: int) -> None:
-        """Receive how many of something are done."""
+        """Receive the number of ``what`` that are done."""
 
 
 class QuietReporter(SilentReporter):
-    """A live view that shows nothing of a job."""
+    """A live view that passes sentences on to ``say`` and shows nothing else."""
+
+    def __init__(self, say: Callable[[str], None] = lambda text: None) -> None:
+        self._say = say
+
+    def message(self, text: str) -> None:
+        """Pass a sentence on."""
+        self._say(text)
 
     def counted(self, what: str, done: int) -> None:
         """Ignore."""
@@ -72,7 +75,7 @@ class QuietReporter(SilentReporter):
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """How a run ended and where its model is."""
+    """The result of a run and the folder of its model."""
 
     result: TrainingResult
     model: Path
@@ -84,145 +87,84 @@ class TrainOutcome:
         best = "  ".join(f"{name} {value:.3f}" for name, value in result.best.items())
         return (
             f"{result.reason}: {result.steps:,} steps, {result.epochs:.1f} epochs, "
-            f"{result.target_tokens:,} target tokens, {self.seconds:.0f} s in all\n"
+            f"{result.target_tokens:,} target tokens, {self.seconds:.0f} s in total\n"
             f"best at step {result.best_step:,}: {best}\n"
             f"the model is in {self.model}"
         )
 
 
 def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, reporter: JobReporter) -> TrainOutcome:
-    """Train by a recipe into a run folder, or continue the run that is there.
+    """Train with a recipe into a run folder, or continue the run in that folder.
 
     Raises:
         DataError: the text is missing or wrong.
         ConfigError: a setting cannot be met.
-        IncompatibleModelError: the run that is there was made with other settings or other text; or the recipe's
-            model is not the one to start from.
-        StoppedError: stopped early; nothing is lost, and the same call continues.
+        IncompatibleModelError: the run in the folder has other settings or another text; or the recipe does not fit
+            the initial model.
+        StoppedError: training stopped early; nothing is lost, and the same call continues it.
     """
-    with raising_on_sigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
-        return _train(recipe, output, init_from=init_from, reporter=reporter)
+    with RaiseOnSigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
+        started = time.monotonic()
+        run = open_run(recipe, output, init_from=init_from)
+        output.mkdir(parents=True, exist_ok=True)
+        ranks = ranks_of_environment(run.runtime.torch_device())
+        with _one_at_a_time(output) if ranks.is_first else nullcontext():
+            outcome = _train(run, ranks=ranks, reporter=reporter if ranks.is_first else QuietReporter(), since=started)
+    return outcome
 
 
-def _train(recipe: Recipe, output: Path, *, init_from: Path | None, reporter: JobReporter) -> TrainOutcome:
-    started = time.monotonic()
-    refuse_incomplete(recipe)
-    refuse_occupied(recipe, output)
-    training = recipe.training
-    runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
-    runtime.apply()
-    initial = load_bundle(init_from) if init_from is not None else None
-    refuse_other_model(recipe, initial)
-    recipe, languages = with_languages(recipe, initial)
-    output.mkdir(parents=True, exist_ok=True)
-    ranks = ranks_of_environment(runtime.torch_device())
-    if not ranks.is_first:
-        reporter = QuietReporter()
-    with _one_at_a_time(output) if ranks.is_first else nullcontext():
-        reporter.message(runtime.to_text())
-        for line in languages:
-            reporter.message(line)
-        with raising_on_sigterm(lambda: StoppedError(_STOPPED_PREPARING)):
-            data = _prepare(recipe, output, runtime=runtime, initial=initial, reporter=reporter, ranks=ranks)
-        torch.manual_seed(training.seed)
-        model = build_model(recipe, data.tokenizer, initial=initial).to(runtime.torch_device())
-        if ranks.is_first:
-            DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())
-        evaluator = ValidationBleu(recipe, data, output / "model")
-        if recipe.training.valid_bleu_sentences:
-            reporter.message(evaluator.to_text())
-        facts = recorded_facts(output)
-        if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
-            mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
-        result = trainer.train(
-            model,
-            data.store,
-            config=training,
-            runtime=runtime,
-            run_folder=output,
-            valid_store=data.valid_store,
-            tokenizer=data.tokenizer,
-            reporter=reporter,
-            evaluator=evaluator,
-            on_new_best=evaluator.keep,
-            seconds_before=time.monotonic() - started,
-            settings=_settings_of(recipe),
-            corpus_weights=[corpus.weight for corpus in recipe.data.train],
-            ranks=ranks,
-        )
-        if ranks.is_first:
-            mend_model(output, model, keep=evaluator.keep, is_finished=True, say=reporter.message)
-    outcome = TrainOutcome(result, output / "model", time.monotonic() - started)
+def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float) -> TrainOutcome:
+    recipe, output = run.recipe, run.output
+    for line in (run.runtime.to_text(), *run.notes):
+        reporter.message(line)
+    with RaiseOnSigterm(lambda: StoppedError(_STOPPED_PREPARING)):
+        data = _prepare(run, reporter=reporter, ranks=ranks)
+    model = run.make_model(data.tokenizer)
+    evaluator = ValidationBleu(recipe, data, output / "model")
+    if ranks.is_first:
+        DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())
+    if recipe.training.valid_bleu_sentences:
+        reporter.message(evaluator.to_text())
+    facts = recorded_facts(output)
+    if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
+        mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
+    inputs = RunInputs(
+        model=model,
+        store=data.store,
+        valid_store=data.valid_store,
+        tokenizer=data.tokenizer,
+        config=recipe.training,
+        runtime=run.runtime,
+        run_folder=output,
+        settings=settings_of(recipe),
+        reporter=reporter,
+        evaluator=evaluator,
+        on_new_best=evaluator.keep,
+        seconds_before=time.monotonic() - since,
+        corpus_weights=[corpus.weight for corpus in recipe.data.train],
+        ranks=ranks,
+    )
+    result = trainer.train(inputs)
+    if ranks.is_first:
+        mend_model(output, model, keep=evaluator.keep, is_finished=True, say=reporter.message)
+    outcome = TrainOutcome(result, output / "model", time.monotonic() - since)
     reporter.message(outcome.to_text())
     return outcome
 
 
-def refuse_occupied(recipe: Recipe, output: Path) -> None:
-    """Refuse an output that a run by this recipe may not use, before anything in it is touched.
-
-    Raises:
-        DataError: it is a file, holds links where a run writes, or holds a model whose checkpoints are gone.
-        IncompatibleModelError: the run that is there was made with other settings.
-    """
-    if output.exists() and not output.is_dir():
-        raise DataError(f"{output}: is a file; --output names the folder of a run")
-    refuse_links_in_run(output)
-    has_begun = bool(list_checkpoints(output / "checkpoints"))
-    if not has_begun and any((output / name).exists() for name in ("model.toml", "model/model.toml")):
-        raise DataError(
-            f"{output}: holds a model but no checkpoints, so its run cannot be continued, and a new run would replace "
-            "the model; give another --output, or remove the model"
-        )
-    if (facts := recorded_facts(output)) is not None:
-        refuse_changes(output, old_settings=facts.settings, new_settings=_settings_of(recipe), old_data={}, new_data={})
-
-
-def _settings_of(recipe: Recipe) -> dict[str, object]:
-    return recipe.model_dump(mode="json", exclude={"data"})
-
-
-def _prepare(
-    recipe: Recipe, output: Path, *, runtime: Runtime, initial: Bundle | None, reporter: JobReporter, ranks: Ranks
-) -> PreparedData:
-    """Prepare the text; under torchrun the first process does it, and the others find everything done."""
+def _prepare(run: OpenedRun, *, reporter: JobReporter, ranks: Ranks) -> PreparedData:
+    """Prepare the text; under torchrun the first process prepares it, and the others reuse the result."""
 
     def prepared() -> PreparedData:
-        return prepare(
-            recipe,
-            output / "data",
-            runtime=runtime,
-            initial=initial,
-            has_begun=bool(list_checkpoints(output / "checkpoints")),
-            say=reporter.message,
-            progress=reporter.counted,
-        )
+        return prepare(run, say=reporter.message, progress=reporter.counted)
 
     data = prepared() if ranks.is_first else None
     ranks.wait()
     return data or prepared()
 
 
-def refuse_incomplete(recipe: Recipe) -> None:
-    """Refuse a recipe that names no text, or does not say how long to train; both are said at once.
-
-    Raises:
-        ConfigError: something is missing.
-    """
-    training = recipe.training
-    problems = []
-    if not recipe.data.train:
-        problems.append("no training text: name it with --train-src and --train-tgt, or in a recipe as [[data.train]]")
-    if training.train_steps is None and training.minutes is None and training.max_epochs is None:
-        problems.append(
-            "how long to train is not said: give --minutes 20, --set training.train_steps=10000 "
-            "or --set training.max_epochs=10"
-        )
-    if problems:
-        raise ConfigError("\n".join(problems))
-
-
 class ValidationBleu:
-    """The evaluator of a run: greedy BLEU, exact matches and a sample; keeps the best model as a folder."""
+    """The evaluator of a run: greedy BLEU, exact matches and a sample; saves the best model as a folder."""
 
     def __init__(self, recipe: Recipe, data: PreparedData, folder: Path) -> None:
         self._recipe = recipe
@@ -233,13 +175,13 @@ class ValidationBleu:
         self._score: Score | None = None
 
     def to_text(self) -> str:
-        """Return how BLEU will be counted, in a line for the screen."""
+        """Return the line for the screen about the tokenizer of BLEU."""
         choice = self._tokenizer_choice
         note = f"; note: {choice.note}" if choice.note else ""
         return f"BLEU of the validations: tokenizer {choice.name}, {choice.reason}{note}"
 
     def __call__(self, model: Transformer) -> Mapping[str, float | str]:
-        """Translate and score; without BLEU sentences there is a sample only. ``exact_match`` is a share, 0 to 1."""
+        """Translate and score; without BLEU sentences, return a sample only. ``exact_match`` is a share, 0 to 1."""
         recipe = self._recipe
         wanted = recipe.training.valid_bleu_sentences
         pairs: tuple[SentencePair, ...] = self._data.valid_pairs[: max(wanted, 1)]
@@ -267,7 +209,7 @@ class ValidationBleu:
         return found
 
     def keep(self, model: Transformer, facts: Mapping[str, float | str]) -> None:
-        """Write the model folder; the one that is there stays whole until the new one is."""
+        """Write the model folder; an earlier model stays complete until the new one is."""
         recipe = self._recipe
         save_bundle(
             self._folder,
@@ -284,14 +226,14 @@ class ValidationBleu:
 
 @contextmanager
 def _one_at_a_time(output: Path) -> Iterator[None]:
-    """Hold the run folder while it is trained in; the lock goes with the process, however it ends."""
-    # Neither followed nor cut: the file of a stranger's folder may be a link or have another name, too.
+    """Lock the run folder during the training; the lock ends with the process, even after a kill."""
+    # Neither follow nor truncate the file: in the folder of a stranger it may be a link, or a file with two names.
     with os.fdopen(os.open(output / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataError(
-                f"{output}: another process is training in this run folder; wait for it or end it. Translating with "
-                "the model works meanwhile"
+                f"{output}: another process is training in this run folder; wait for it or stop it. You can "
+                "translate with the model in the meantime"
             ) from None
         yield

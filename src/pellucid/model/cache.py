@@ -1,11 +1,11 @@
-"""What a decoder remembers between steps, so that each step computes one position only.
+"""Cache the keys and values of a decoder between steps, so that each step computes only one position.
 
     self-attention    keys and values of all positions so far, written in place into a buffer
-    cross-attention   keys and values of the encoder's output, computed once a sentence
+    cross-attention   keys and values of the encoder's output, computed once per sentence
 
-A row is one hypothesis. Search keeps, reorders, duplicates and drops rows with ``select``. Rows of
-one sentence that stand together (a beam) share that sentence's cross-attention keys and values,
-and look at them in one product. Read ``transformer.py`` next.
+A row is one hypothesis. The search keeps, reorders, duplicates and drops rows with ``select``. Adjacent
+rows of the same sentence (a beam) share the cross-attention keys and values of that sentence,
+and attend to them in one product. Read ``transformer.py`` next.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from pellucid.model.attention import MultiHeadAttention, fused_attention
 
 __all__ = ["CrossMemory", "DecoderCache", "LayerCache", "PastMemory"]
 
-_FIRST_CAPACITY = 16  # positions; doubled whenever it is full
+_FIRST_CAPACITY = 16  # positions; doubled when the buffer is full
 
 
 class CrossMemory:
-    """Keys and values of the encoder's output for all layers, stored once a sentence, seen by rows.
+    """Keys and values of the encoder's output for all layers, stored once per sentence and shared by rows.
 
-    ``keys_values`` is [groups, layers, 2, heads, source, d_head]; row r looks at group
-    r // ``group_size``. Groups are as large as the order of rows allows: a whole beam in a beam
-    search, one row when hypotheses are dropped one by one.
+    ``keys_values`` is [groups, layers, 2, heads, source, d_head]; row r attends to group
+    r // ``group_size``. Groups are as large as the order of the rows allows: a whole beam in a beam
+    search, one row after single hypotheses are dropped.
     """
 
     def __init__(self, keys_values: Tensor, may_attend: Tensor | None) -> None:
@@ -40,7 +40,7 @@ class CrossMemory:
         self.may_attend = may_attend
 
     def select(self, rows: Tensor) -> None:
-        """Let row i of the new order look at what row ``rows[i]`` looked at."""
+        """Let row i of the new order attend to the sentence of row ``rows[i]``."""
         chosen = self._sentence_of_row[rows]
         if torch.equal(chosen, self._sentence_of_row):
             return
@@ -64,12 +64,11 @@ class CrossMemory:
 
 
 class PastMemory:
-    """Keys and values of all positions so far, for all layers, seen by one row each.
+    """Keys and values of all positions so far, for all layers, separate for each row.
 
-    The buffer is [capacity, rows, layers, 2, heads, d_head]: time first, so that what is in use
-    is one block whatever the capacity, and a reordering of rows copies long runs of it. It does so
-    into a second buffer, and the two change places: asking the system for fresh memory each step
-    took three times as long as the copy.
+    The buffer is [capacity, rows, layers, 2, heads, d_head]. Time comes first, so that the used part is one
+    block for any capacity, and reordering rows copies long runs of it. The copy goes into a second buffer,
+    and the two are swapped: allocating new memory in each step took three times as long as the copy.
     """
 
     def __init__(self, like: Tensor) -> None:
@@ -81,7 +80,7 @@ class PastMemory:
         self._spare = like.new_empty(0)
 
     def select(self, rows: Tensor) -> None:
-        """Make row i of the new order what row ``rows[i]`` was."""
+        """Move row ``rows[i]`` to row i of the new order."""
         if self._spare.numel() < self._size(len(rows)):
             self._spare = self._spare.new_empty(self._size(len(rows)))
         new = self._view(self._spare, len(rows))[: self.length]
@@ -90,9 +89,9 @@ class PastMemory:
         self.num_rows = len(rows)
 
     def write(self, layer: int, keys_values: Tensor) -> tuple[Tensor, Tensor]:
-        """Write the new position's keys and values, [rows, 2, heads, d_head], of one layer.
+        """Write the keys and values of the new position, [rows, 2, heads, d_head], for one layer.
 
-        Returns the keys and the values of that layer for all positions up to it, each
+        Returns the keys and the values of that layer for all positions so far, each
         [rows, heads, length + 1, d_head].
         """
         buffer = self._view(self._current, self.num_rows)
@@ -101,7 +100,7 @@ class PastMemory:
         return keys, values
 
     def make_room(self) -> None:
-        """Double the buffer if the next position does not fit. Called once a step, before all layers."""
+        """Double the buffer if the next position does not fit. It is called once per step, before all layers."""
         if self.length < self._capacity:
             return
         self._capacity *= 2
@@ -118,10 +117,10 @@ class PastMemory:
 
 
 class LayerCache:
-    """One decoder layer's attention for one new position, with the past of that layer.
+    """The attentions of one decoder layer for one new position.
 
-    It knows the two memories and not the ``DecoderCache`` that holds it: objects that hold each other wait for
-    Python's garbage collector, and until that comes the buffers of many finished searches stay in memory.
+    It refers to the two memories, but not to the ``DecoderCache`` that contains it. A reference cycle would keep the
+    buffers of finished searches in memory until Python's garbage collector runs.
     """
 
     def __init__(
@@ -135,13 +134,13 @@ class LayerCache:
         self._cross_memory = cross
         self._layer = layer
         self._self, self._cross = attentions
-        # One product for all three: with few rows a step costs as much as it has kernels.
+        # One product for all three: with few rows, the time of a step depends on the number of kernels.
         maps = (self._self.queries, self._self.keys, self._self.values)
         self._weight = torch.cat([linear.weight for linear in maps])
         self._bias = torch.cat([linear.bias for linear in maps])
 
     def self_attention(self, hidden: Tensor) -> Tensor:
-        """Attend from the new position, [rows, 1, d_model], to itself and all before it."""
+        """Attend from the new position, [rows, 1, d_model], to itself and all earlier positions."""
         rows, _, d_model = hidden.shape
         heads = self._self.num_heads
         projected = functional.linear(hidden, self._weight, self._bias).view(rows, 3, heads, d_model // heads)
@@ -162,7 +161,7 @@ class LayerCache:
 
 
 class DecoderCache:
-    """The state of a decoder between two steps, for all layers; made by ``Transformer.start_cache``."""
+    """The state of a decoder between two steps, for all layers; ``Transformer.start_cache`` creates it."""
 
     def __init__(
         self,
@@ -181,7 +180,7 @@ class DecoderCache:
 
     @property
     def length(self) -> int:
-        """Number of positions read so far."""
+        """Number of positions decoded so far."""
         return self.past.length
 
     @property
@@ -190,7 +189,7 @@ class DecoderCache:
         return self.past.num_rows
 
     def select(self, rows: Tensor) -> None:
-        """Make row i of the new order what row ``rows[i]`` was; ``rows`` may repeat and leave out.
+        """Move row ``rows[i]`` to row i of the new order; rows can be repeated or dropped.
 
         ``rows`` is a tensor of integers [new_rows] on the device of the model.
         """

@@ -1,4 +1,4 @@
-"""Token ids to vectors, and vectors back to a score for each piece (section 3.4).
+"""Embed token ids as vectors, and project vectors to a score for each piece (section 3.4).
 
 Read ``dropout.py`` next.
 """
@@ -19,7 +19,7 @@ from pellucid.model.recorder import Scope, visit
 __all__ = ["ZERO_VECTOR_ID", "InputSum", "OutputProjection", "TokenEmbedding"]
 
 ZERO_VECTOR_ID = -1
-"""The decoder's first input under ``decoder_start = "zero_vector"``: an id that embeds as the zero vector."""
+"""The first input of the decoder with ``decoder_start = "zero_vector"``: an id whose embedding is the zero vector."""
 
 
 class _FreezeRow(torch.autograd.Function):
@@ -32,7 +32,7 @@ class _FreezeRow(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
-        # In place, to save a copy of the whole table: the product that made this gradient has no other reader.
+        # In place, to save a copy of the whole table: nothing else reads this gradient.
         (gradient,) = gradients
         gradient[ctx.row] = 0  # type: ignore[attr-defined]
         return gradient, None
@@ -48,9 +48,9 @@ class TokenEmbedding(nn.Module):
         self.starts_with_zero_vector = config.decoder_start is DecoderStart.ZERO_VECTOR
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Return the rows of ``ids`` [batch, time], [batch, time, d_model]; the zero vector for ZERO_VECTOR_ID.
+        """Embed ``ids`` [batch, time] as [batch, time, d_model]; ZERO_VECTOR_ID becomes the zero vector.
 
-        Where the padding row is kept at zero it gets no gradient.
+        If the padding row is fixed at zero, it gets no gradient.
         """
         if not self.starts_with_zero_vector:
             return functional.embedding(ids, self.weight, padding_idx=self.pad)
@@ -58,7 +58,7 @@ class TokenEmbedding(nn.Module):
         return embedded.masked_fill((ids == ZERO_VECTOR_ID)[..., None], 0)
 
     def as_output_weight(self) -> Tensor:
-        """Return the table as the weight of the output projection; a frozen padding row is frozen here too."""
+        """Return the table as the weight of the output projection; a fixed padding row gets no gradient here either."""
         if self.pad is None or not torch.is_grad_enabled():
             return self.weight
         frozen: Tensor = _FreezeRow.apply(self.weight, self.pad)  # type: ignore[no-untyped-call]
@@ -75,7 +75,7 @@ class InputSum(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, embedded: Tensor, *, start: int = 0, scope: Scope | None = None) -> Tensor:
-        """Return the sum for ``embedded`` [batch, time, d_model], whose first token stands at ``start``."""
+        """Return the sum for ``embedded`` [batch, time, d_model], whose first token has position ``start``."""
         embedded = visit(scope, "embedding", embedded)
         scaled = visit(scope, "scaled_embedding", embedded * self.scale if self.scale != 1 else embedded)
         position = self.positions(embedded.shape[1], start=start)
@@ -85,7 +85,7 @@ class InputSum(nn.Module):
 
 
 class OutputProjection(nn.Module):
-    """The last linear map, to one score a piece; ``weight`` is None when it is the target embedding (section 3.4)."""
+    """The last linear map, to one score per piece; ``weight`` is None if the target embedding is used (section 3.4)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Feed-forward networks and the layers of encoder and decoder (sections 3.1, 3.3).
+"""Define feed-forward networks and the layers of encoder and decoder (sections 3.1, 3.3).
 
     post-norm, the paper's:   x = norm(x + dropout(sublayer(x)))
     pre-norm:                 x = x + dropout(sublayer(norm(x)))
@@ -30,7 +30,7 @@ _ACTIVATIONS: Final[dict[Activation, Callable[[Tensor], Tensor]]] = {
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with a non-linearity between, the same at every position (section 3.3, equation 2)."""
+    """Two linear maps with a non-linearity between them, the same at every position (section 3.3, equation 2)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -40,14 +40,14 @@ class FeedForward(nn.Module):
         self.dropout = Dropout(config.activation_dropout)
 
     def forward(self, hidden: Tensor, *, scope: Scope | None = None) -> Tensor:
-        """Map ``hidden`` [..., d_model] to the same shape, by way of [..., d_feedforward]."""
+        """Map ``hidden`` [..., d_model] to the same shape, through [..., d_feedforward]."""
         pre_activation = visit(scope, "pre_activation", self.inner(hidden))
         activated = visit(scope, "hidden", _ACTIVATIONS[self.activation](pre_activation))
         return visit(scope, "output", self.outer(self.dropout(activated)))
 
 
 class _Sites(NamedTuple):
-    """The two sites around a sub-layer, spelt out once: no name is put together while nobody looks."""
+    """The names of the two sites around a sub-layer, as constants: without a recorder no names are built."""
 
     residual: str
     norm: str
@@ -59,7 +59,10 @@ _FEED_FORWARD: Final = _Sites("feed_forward_residual", "feed_forward_norm")
 
 
 class _Layer(nn.Module):
-    """What both kinds of layer share: a residual connection and a norm around each sub-layer."""
+    """The shared part of both kinds of layer: a residual connection and a norm around each sub-layer."""
+
+    feed_forward: FeedForward
+    feed_forward_norm: nn.LayerNorm
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -82,9 +85,19 @@ class _Layer(nn.Module):
         residual = visit(scope, sites.residual, hidden + self.dropout(sublayer(hidden)))
         return visit(scope, sites.norm, norm(residual))
 
+    def feed_forward_sublayer(self, hidden: Tensor, *, scope: Scope | None) -> Tensor:
+        """Apply the last sub-layer."""
+        return self.around(
+            hidden,
+            lambda x: self.feed_forward(x, scope=below(scope, "feed_forward")),
+            norm=self.feed_forward_norm,
+            sites=_FEED_FORWARD,
+            scope=scope,
+        )
+
 
 class EncoderLayer(_Layer):
-    """Self-attention over the source, then a feed-forward network (section 3.1)."""
+    """Self-attention over the source and a feed-forward network (section 3.1)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -103,17 +116,11 @@ class EncoderLayer(_Layer):
             sites=_SELF_ATTENTION,
             scope=scope,
         )
-        return self.around(
-            hidden,
-            lambda x: self.feed_forward(x, scope=below(scope, "feed_forward")),
-            norm=self.feed_forward_norm,
-            sites=_FEED_FORWARD,
-            scope=scope,
-        )
+        return self.feed_forward_sublayer(hidden, scope=scope)
 
 
 class DecoderLayer(_Layer):
-    """Self-attention over the target so far, attention to the encoder's output, feed-forward (section 3.1)."""
+    """Self-attention over the target, attention to the encoder's output, a feed-forward network (section 3.1)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -133,7 +140,7 @@ class DecoderLayer(_Layer):
         memory_may_attend: Tensor | None = None,
         scope: Scope | None = None,
     ) -> Tensor:
-        """Map ``hidden`` [batch, target, d_model] to the same shape, looking at ``memory`` [batch, source, d_model]."""
+        """Map ``hidden`` [batch, target, d_model] to the same shape, using ``memory`` [batch, source, d_model]."""
         return self._sublayers(
             hidden,
             lambda x: self.self_attention(x, x, may_attend=may_attend, scope=below(scope, "self_attention")),
@@ -144,7 +151,7 @@ class DecoderLayer(_Layer):
         )
 
     def step(self, hidden: Tensor, cache: LayerCache) -> Tensor:
-        """Map one new position, [rows, 1, d_model], to the same shape; its keys and values join the cache."""
+        """Map one new position, [rows, 1, d_model], to the same shape; add its keys and values to the cache."""
         return self._sublayers(hidden, cache.self_attention, cache.cross_attention, scope=None)
 
     def _sublayers(
@@ -160,10 +167,4 @@ class DecoderLayer(_Layer):
         hidden = self.around(
             hidden, cross_attention, norm=self.cross_attention_norm, sites=_CROSS_ATTENTION, scope=scope
         )
-        return self.around(
-            hidden,
-            lambda x: self.feed_forward(x, scope=below(scope, "feed_forward")),
-            norm=self.feed_forward_norm,
-            sites=_FEED_FORWARD,
-            scope=scope,
-        )
+        return self.feed_forward_sublayer(hidden, scope=scope)

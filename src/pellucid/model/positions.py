@@ -1,4 +1,4 @@
-"""Where a word stands: sinusoids in every layout in use, and learned positions (section 3.5).
+"""Encode positions: sinusoids in all supported layouts, and learned positions (section 3.5).
 
     angle(t, i) = t * frequency(i)          i = 0 ... d_model / 2 - 1
 
@@ -7,7 +7,7 @@
     half_split_t2t                all sines, all cosines     frequency 10000^(-i / (d_model/2-1))  T2T, fairseq
     learned                       a trained table            -
 
-The three sinusoid tables are not interchangeable: weights trained with one give nonsense with
+The three sinusoid tables are not interchangeable: a model trained with one produces nonsense with
 another. Read ``embedding.py`` next.
 """
 
@@ -29,13 +29,13 @@ __all__ = ["Positions", "sinusoids"]
 def sinusoids(layout: PositionLayout, *, num_positions: int, d_model: int) -> Tensor:
     """Compute the table of a sinusoid layout in float64, [num_positions, d_model], from position 0.
 
-    Vaswani et al. 2017, section 3.5; the other layouts as drawn at the top of this file.
+    Vaswani et al. 2017, section 3.5; the top of this file lists the other layouts.
 
     Raises:
-        ValueError: ``layout`` is the learned one, which has no formula.
+        ValueError: ``layout`` is LEARNED, which has no formula.
     """
     if layout is PositionLayout.LEARNED:
-        raise ValueError("learned positions are weights; only sinusoids are computed")
+        raise ValueError("learned positions are weights and cannot be computed")
     num_pairs = d_model // 2
     if layout is PositionLayout.HALF_SPLIT_T2T:
         exponents = torch.arange(num_pairs, dtype=torch.float64) / (num_pairs - 1)
@@ -50,11 +50,11 @@ def sinusoids(layout: PositionLayout, *, num_positions: int, d_model: int) -> Te
 
 
 class Positions(nn.Module):
-    """The table of positions of one side: row ``position_offset + t`` belongs to token t.
+    """The position table of one side: row ``position_offset + t`` belongs to token t.
 
-    ``table`` is [position_offset + max_positions, d_model]: a weight when learned, and otherwise
-    computed, so that it is not stored with the weights. A computed table is rounded once, from
-    float64 to the type of the model, whenever that type changes.
+    ``table`` is [position_offset + max_positions, d_model]. Learned positions are a weight; sinusoids are
+    computed and not stored with the weights. A computed table is rounded once, from float64 to the type of
+    the model, whenever that type changes.
     """
 
     table: Tensor
@@ -74,8 +74,8 @@ class Positions(nn.Module):
         """Return the rows of tokens ``start`` to ``start + count - 1``, [count, d_model].
 
         Raises:
-            RequestError: the sequence is longer than the table. A sinusoid could be computed
-                further, but a model never trained there translates badly and says nothing.
+            RequestError: the sequence is longer than the table. More sinusoids could be computed, but
+                a model translates badly at positions that it was not trained on.
         """
         if start + count > self.max_positions:
             raise RequestError(
@@ -86,13 +86,13 @@ class Positions(nn.Module):
         return self.table[first : first + count]
 
     def _computed(self) -> Tensor:
-        # On the processor, whatever the default device is: on "meta", where a model folder is checked first,
+        # On the CPU, for any default device: on "meta", which the check of a model folder uses,
         # ``arange`` imports all of torch's compiler, 90 MB (torch 2.13.0).
         with torch.device("cpu"):
             return sinusoids(self.layout, num_positions=self.offset + self.max_positions, d_model=self.d_model)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # nn.Module moves and converts buffers here. From float32 to float64 it would keep the
+        # nn.Module moves and converts buffers here. A conversion from float32 to float64 would keep the
         # rounding error of float32.
         before = self.table.dtype
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]

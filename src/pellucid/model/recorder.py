@@ -1,10 +1,9 @@
-"""The optional observer: sees, and may replace, every intermediate value of a forward pass.
+"""Observe, and optionally replace, every intermediate value of a forward pass.
 
-A ``Recorder`` is handed to ``Transformer.forward``. On its way down each module adds its own name,
-so that the site of the second encoder layer's attention weights is
-``encoder.1.self_attention.weights``. Without a recorder the scope is ``None``, and a call that
-returns at once is all that is paid: names are put together here, never before. The list of sites
-stands in ``model/__init__.py``. Read ``positions.py`` next.
+``Transformer.forward`` takes an optional ``Recorder``. Each module adds its name to the place, so the site of
+the second encoder layer's attention weights is ``encoder.1.self_attention.weights``. Without a recorder
+the scope is ``None``, and each site costs only a call that returns immediately, since names are built
+here. ``model/__init__.py`` lists the sites. Read ``positions.py`` next.
 """
 
 from __future__ import annotations
@@ -18,44 +17,44 @@ __all__ = ["Recorder", "Scope", "below", "scope_of", "visit"]
 
 
 class Recorder(Protocol):
-    """Anything that wants to see values, or to put others in their place."""
+    """An object that observes or replaces values."""
 
     def visit(self, site: str, value: Tensor) -> Tensor:
-        """Return the value that the forward pass goes on with: ``value`` itself, or another of its shape.
+        """Return the value with which the forward pass continues: ``value``, or another tensor of its shape.
 
-        The first axis is the batch, so an edit can act on some rows only. ``value`` may share
-        memory with others: return a new tensor for an edit, never write into it.
+        The first axis is the batch, so an edit can change only some rows. ``value`` can share memory with
+        other tensors: an edit must return a new tensor and not write into ``value``.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Scope:
-    """A recorder together with the place in the model where it is now."""
+    """A recorder and its current place in the model."""
 
     recorder: Recorder
     place: str = ""
 
     def site(self, name: str) -> str:
-        """Return the full name of a site here."""
+        """Return the full name of a site at this place."""
         return f"{self.place}.{name}" if self.place else name
 
 
 def scope_of(recorder: Recorder | None, place: str = "") -> Scope | None:
-    """Return the scope of a recorder, or ``None`` where there is none."""
+    """Return the scope of a recorder, or ``None`` without a recorder."""
     return None if recorder is None else Scope(recorder, place)
 
 
 def below(scope: Scope | None, name: str | int) -> Scope | None:
-    """Return the scope of a part of the module at hand, by its name or its number."""
+    """Return the scope of a submodule, by its name or its number."""
     return None if scope is None else Scope(scope.recorder, scope.site(str(name)))
 
 
 def visit(scope: Scope | None, name: str, value: Tensor) -> Tensor:
-    """Show ``value`` to the recorder, if there is one, and return what to go on with.
+    """Pass ``value`` to the recorder, if there is one, and return its result.
 
     Raises:
-        ValueError: an edit changed the shape.
+        ValueError: the recorder changed the shape.
     """
     if scope is None:
         return value
@@ -63,7 +62,7 @@ def visit(scope: Scope | None, name: str, value: Tensor) -> Tensor:
     seen = scope.recorder.visit(site, value)
     if seen.shape != value.shape:
         raise ValueError(
-            f"{site}: the recorder returned shape {list(seen.shape)} in place of {list(value.shape)}; "
-            "an edit keeps the shape"
+            f"{site}: the recorder returned shape {list(seen.shape)} instead of {list(value.shape)}; "
+            "an edit must keep the shape"
         )
     return seen

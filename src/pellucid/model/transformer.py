@@ -1,14 +1,15 @@
-"""Encoder, decoder and the whole Transformer (Vaswani et al. 2017, section 3, figure 1).
+"""Define the encoder, the decoder and the whole Transformer (Vaswani et al. 2017, section 3, figure 1).
 
     source ids ─ embedding + position ─ encoder layers ─ memory ──────┐
-    target ids ─ embedding + position ─ decoder layers (look at memory) ─ projection ─ logits
+    target ids ─ embedding + position ─ decoder layers (attend to memory) ─ projection ─ logits
 
-Everything is batch first, masks are boolean and True means "may attend". The file that says
-what the shapes are called is ``__init__.py``; the parts are in ``layers.py`` and ``attention.py``.
+All tensors are batch first; masks are boolean, and True means "may attend". ``__init__.py`` defines the names of
+the shapes; the parts are in ``layers.py`` and ``attention.py``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import torch
@@ -26,32 +27,39 @@ from pellucid.model.recorder import Recorder, Scope, below, scope_of, visit
 __all__ = ["ZERO_VECTOR_ID", "Decoder", "Encoder", "Transformer"]
 
 
-class Encoder(nn.Module):
-    """A stack of layers over the source (section 3.1); with pre-norm, a last norm after it."""
+class _Stack(nn.Module):
+    """A stack of layers after an input sum; with pre-norm, a norm follows the last layer."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layers: Iterable[nn.Module]) -> None:
         super().__init__()
         self.input = InputSum(config)
-        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_encoder_layers))
+        self.layers = nn.ModuleList(layers)
         self.final_norm = _final_norm(config)
 
-    def forward(self, hidden: Tensor, *, may_attend: Tensor | None = None, scope: Scope | None = None) -> Tensor:
-        """Map ``hidden`` [batch, source, d_model], the input sum, to the memory of the same shape."""
-        for index, layer in enumerate(self.layers):
-            hidden = layer(hidden, may_attend=may_attend, scope=below(scope, index))
+    def _finish(self, hidden: Tensor, *, scope: Scope | None) -> Tensor:
         if self.final_norm is not None:
             hidden = visit(scope, "final_norm", self.final_norm(hidden))
         return visit(scope, "output", hidden)
 
 
-class Decoder(nn.Module):
-    """A stack of layers over the target so far (section 3.1); with pre-norm, a last norm after it."""
+class Encoder(_Stack):
+    """The layers over the source (section 3.1)."""
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.input = InputSum(config)
-        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_decoder_layers))
-        self.final_norm = _final_norm(config)
+        super().__init__(config, (EncoderLayer(config) for _ in range(config.num_encoder_layers)))
+
+    def forward(self, hidden: Tensor, *, may_attend: Tensor | None = None, scope: Scope | None = None) -> Tensor:
+        """Map ``hidden`` [batch, source, d_model], the input sum, to the memory of the same shape."""
+        for index, layer in enumerate(self.layers):
+            hidden = layer(hidden, may_attend=may_attend, scope=below(scope, index))
+        return self._finish(hidden, scope=scope)
+
+
+class Decoder(_Stack):
+    """The layers over the target (section 3.1)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config, (DecoderLayer(config) for _ in range(config.num_decoder_layers)))
 
     def forward(
         self,
@@ -62,7 +70,7 @@ class Decoder(nn.Module):
         memory_may_attend: Tensor | None = None,
         scope: Scope | None = None,
     ) -> Tensor:
-        """Map ``hidden`` [batch, target, d_model], the input sum, to the same shape, no position seeing a later one."""
+        """Map the input sum ``hidden`` [batch, target, d_model] to the same shape, under the causal mask."""
         may_attend = causal_may_attend(hidden.shape[1], device=hidden.device)
         real = padding_may_attend(target_mask, like=hidden)
         if real is not None:
@@ -78,7 +86,7 @@ class Decoder(nn.Module):
         return self._finish(hidden, scope=scope)
 
     def step(self, hidden: Tensor, cache: DecoderCache) -> Tensor:
-        """Map one new position's input sum, [rows, 1, d_model], to the same shape."""
+        """Map the input sum of one new position, [rows, 1, d_model], to the same shape."""
         cache.past.make_room()
         for layer, layer_cache in zip(self._decoder_layers(), cache.layers, strict=True):
             hidden = layer.step(hidden, layer_cache)
@@ -92,22 +100,17 @@ class Decoder(nn.Module):
     def _decoder_layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.layers))
 
-    def _finish(self, hidden: Tensor, *, scope: Scope | None) -> Tensor:
-        if self.final_norm is not None:
-            hidden = visit(scope, "final_norm", self.final_norm(hidden))
-        return visit(scope, "output", hidden)
-
 
 class Transformer(nn.Module):
-    """The encoder-decoder model of "Attention Is All You Need", and the variants that ``ModelConfig`` names.
+    """The encoder-decoder model of "Attention Is All You Need", and the variants of ``ModelConfig``.
 
-    Masks of None mean that everything may be attended to; padding is never inferred from ids.
+    A mask of None allows attention to every position; padding is never inferred from ids.
     Weights are drawn from torch's default generator: Xavier uniform for linear maps, the last of each
     sub-layer divided by the root of the number of sub-layers in its stack; normal with standard
     deviation d_model^-0.5 for tables; zero for biases.
 
     Raises:
-        ConfigError: the configuration leaves the vocabulary sizes open.
+        ConfigError: the configuration has no vocabulary sizes.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -115,7 +118,7 @@ class Transformer(nn.Module):
         if not (config.source_vocab_size and config.target_vocab_size):
             raise ConfigError(
                 f"model.source_vocab_size = {config.source_vocab_size} and model.target_vocab_size = "
-                f"{config.target_vocab_size}: a model needs both; take them from the tokenizer with "
+                f"{config.target_vocab_size}: a model requires both; set them from the tokenizer with "
                 "ModelConfig.with_vocabulary"
             )
         self.config = config
@@ -125,7 +128,7 @@ class Transformer(nn.Module):
             DecoderStart.ZERO_VECTOR: ZERO_VECTOR_ID,
         }[config.decoder_start]
         self.source_embedding = TokenEmbedding(config.source_vocab_size, config)
-        # A table that is shared is registered, and so stored, once.
+        # A shared table is registered, and therefore stored, once.
         self.target_embedding = None if config.share_embeddings else TokenEmbedding(config.target_vocab_size, config)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
@@ -134,13 +137,13 @@ class Transformer(nn.Module):
 
     @property
     def decoder_embedding(self) -> TokenEmbedding:
-        """The table of the decoder's input and, when tied, of the projection: the source's when all are shared."""
+        """The embedding of the decoder's input and, if tied, of the projection; it can be the source embedding."""
         return self.source_embedding if self.target_embedding is None else self.target_embedding
 
     def encode(
         self, source_ids: Tensor, *, source_mask: Tensor | None = None, recorder: Recorder | None = None
     ) -> Tensor:
-        """Read the source: ids [batch, source] to the memory, [batch, source, d_model].
+        """Encode the source: ids [batch, source] to the memory, [batch, source, d_model].
 
         Raises:
             RequestError: the source is longer than ``max_positions``.
@@ -160,10 +163,10 @@ class Transformer(nn.Module):
         target_mask: Tensor | None = None,
         recorder: Recorder | None = None,
     ) -> Tensor:
-        """Read the target as far as it goes: ids [batch, target] to hidden states, [batch, target, d_model].
+        """Decode the target: ids [batch, target] to hidden states, [batch, target, d_model].
 
-        The state at position t depends on ids 0 to t only. So padding at the end of a row cannot
-        reach its real positions, and ``target_mask`` is needed only for padding elsewhere.
+        The state at position t depends only on ids 0 to t. So padding at the end of a row cannot
+        affect its tokens, and ``target_mask`` is needed only for padding elsewhere.
 
         Raises:
             RequestError: the target is longer than ``max_positions``.
@@ -182,9 +185,9 @@ class Transformer(nn.Module):
     def project(self, hidden: Tensor, *, recorder: Recorder | None = None) -> Tensor:
         """Return logits [..., target_vocab_size] for ``hidden`` [..., d_model].
 
-        It is the dearest product of a small model; ``project(hidden[target_mask])`` leaves padding out.
-        A recorder also sees their log-softmax; if it edits that, the edit is returned, being
-        logits of the same distribution.
+        It is the most expensive product of a small model; ``project(hidden[target_mask])`` skips padding.
+        A recorder also visits the log-softmax of the logits. If it edits that, the edit is returned: it is
+        a valid set of logits for the edited distribution.
         """
         scope = scope_of(recorder)
         logits = visit(scope, "logits", self.projection(hidden, self.decoder_embedding))
@@ -203,9 +206,9 @@ class Transformer(nn.Module):
         target_mask: Tensor | None = None,
         recorder: Recorder | None = None,
     ) -> Tensor:
-        """Score every next piece: ids [batch, source] and [batch, target] to logits [batch, target, target_vocab_size].
+        """Map ids [batch, source] and [batch, target] to logits [batch, target, target_vocab_size].
 
-        ``target_ids`` begin with ``start_id``; the logits at position t are for the piece after id t.
+        ``target_ids`` start with ``start_id``; the logits at position t score the piece after id t.
         """
         memory = self.encode(source_ids, source_mask=source_mask, recorder=recorder)
         hidden = self.decode(target_ids, memory, source_mask=source_mask, target_mask=target_mask, recorder=recorder)
@@ -213,18 +216,18 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def start_cache(self, memory: Tensor, *, source_mask: Tensor | None = None) -> DecoderCache:
-        """Begin a step-by-step decoding of ``memory`` [rows, source, d_model], one row a sentence."""
+        """Start step-by-step decoding of ``memory`` [rows, source, d_model], one row per sentence."""
         may_attend = padding_may_attend(source_mask, like=memory)
         return DecoderCache(memory, self.decoder.attentions(), may_attend=may_attend)
 
     @torch.no_grad()
     def decode_step(self, last_ids: Tensor, cache: DecoderCache) -> Tensor:
-        """Read one more id in each row, [rows], and return the logits after it, [rows, target_vocab_size].
+        """Append one id to each row, [rows], and return the next logits, [rows, target_vocab_size].
 
-        The first ids are ``start_id``. Nothing can be recorded here: a recorder goes with whole passes.
+        The first ids are ``start_id``. Recorders are supported only by ``forward`` and its parts.
 
         Raises:
-            RequestError: the target would be longer than ``max_positions``.
+            RequestError: the target is longer than ``max_positions``.
         """
         embedded = self.decoder_embedding(last_ids[:, None])
         hidden = self.decoder.step(self.decoder.input(embedded, start=cache.length), cache)
@@ -237,7 +240,7 @@ class Transformer(nn.Module):
     @torch.no_grad()
     def _initialise(self) -> None:
         if self.source_embedding.weight.is_meta:
-            return  # shapes only; drawing numbers there imports all of torch's compiler, 90 MB (torch 2.13.0)
+            return  # shapes only; random numbers on "meta" import all of torch's compiler, 90 MB (torch 2.13.0)
         deviation = self.config.d_model**-0.5
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -251,9 +254,9 @@ class Transformer(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
             elif isinstance(module, Positions) and isinstance(module.table, nn.Parameter):
                 nn.init.normal_(module.table, std=deviation)
-        # The sums of residual connections begin near their input, however many there are (Radford et al. 2019,
-        # section 2.3). Without this, six post-norm layers a side learn the target by heart before they find the
-        # source: docs/log.md, 2026-11-22, "the first weights".
+        # The residual sums start near their input for any number of layers (Radford et al. 2019, section 2.3).
+        # Without this, six post-norm layers on each side memorise the target before they use the source:
+        # docs/log.md, 2026-11-22, "the first weights".
         for stack in (self.encoder, self.decoder):
             last_maps = _last_maps(stack)
             for linear in last_maps:
@@ -261,13 +264,13 @@ class Transformer(nn.Module):
 
 
 def _last_maps(stack: nn.Module) -> list[nn.Linear]:
-    """Return the linear map of each sub-layer whose output is added to the residual sum."""
+    """Return the last linear map of each sub-layer, whose output is added to the residual sum."""
     attentions = [module.output for module in stack.modules() if isinstance(module, MultiHeadAttention)]
     return attentions + [module.outer for module in stack.modules() if isinstance(module, FeedForward)]
 
 
 def _final_norm(config: ModelConfig) -> nn.LayerNorm | None:
-    """Pre-norm leaves the last residual sum without a norm, so the stack ends with one."""
+    """Return the norm after a pre-norm stack, whose last residual sum has none yet; None for post-norm."""
     if config.norm_order is not NormOrder.PRE:
         return None
     return nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)

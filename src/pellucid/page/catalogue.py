@@ -19,7 +19,6 @@ from torch import Tensor
 from pellucid.bundle import Bundle, load_snapshot
 from pellucid.errors import BundleError, RequestError
 from pellucid.text.tokenizer import Tokenizer
-from pellucid.text.vocabulary import WORD_BOUNDARY
 from pellucid.translation.translator import Translator
 from pellucid.untrusted import parse_json, read_at_most
 
@@ -189,10 +188,7 @@ def probe_pairs(run: Path) -> list[dict[str, list[int]]]:
 
 def source_text(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
     """Return source ids as text."""
-    decode = getattr(tokenizer, "decode_source", None)
-    if decode is not None:
-        return str(decode([list(ids)])[0])
-    return "".join(tokenizer.source_pieces(ids)).replace(WORD_BOUNDARY, " ").strip()
+    return tokenizer.decode_source([ids])[0]
 
 
 def _with_different_ids(models: Sequence[OpenedModel]) -> list[OpenedModel]:

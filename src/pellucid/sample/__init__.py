@@ -1,8 +1,8 @@
-"""Write the embedded corpus: English-French pairs from a synchronous grammar of our own.
+"""Write the embedded corpus: English-French pairs from a synchronous grammar.
 
-Nothing here is taken from a corpus, and nothing trains; ``walkthrough/`` holds the model that ships. `build_corpus` is
-the whole surface. To read on: `records.py` (what comes out), `corpus.py` (how the splits are made), `draft.py` and
-`templates_pronoun.py` (how a sentence is written), and docs/concepts/sample_grammar.md for the rules.
+Every sentence is generated, and nothing here trains; ``walkthrough/`` holds the model that ships. `build_corpus` is the
+only entry point. Read next: `records.py` (the result), `corpus.py` (the splits), `draft.py` and `templates_pronoun.py`
+(how a sentence is written), and docs/concepts/sample_grammar.md for the rules.
 """
 
 from pellucid.sample.corpus import build_corpus

@@ -1,12 +1,12 @@
-"""Build the embedded corpus: draw sentences, keep them apart, and make the minimal pairs.
+"""Build the embedded corpus: draw sentences, split them, and write the minimal pairs.
 
-What decides the split is a stable hash of the combination of template and content words, never the draw, so a
-combination belongs to one split under every seed. Read next: `templates_pronoun.py`.
+A stable hash of the template and the content words decides the split. It does not depend on the draw, so a
+combination belongs to the same split under every seed. Read next: `templates_pronoun.py`.
 """
 
 import random
 from bisect import bisect
-from collections.abc import Container
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from zlib import crc32
@@ -38,8 +38,8 @@ _WALKTHROUGH = (("animal", "street", "tired"), ("animal", "street", "wide"))
 def split_of(template: str, content: tuple[str, ...]) -> str:
     """Return the split that a combination belongs to: train, valid, test or walkthrough.
 
-    The pronoun family is split by its two nouns alone, so no (noun, noun, adjective) triple of valid, test or the
-    minimal pairs is ever trained on, whatever the sentence around it.
+    For the pronoun family only the two nouns count, so no (noun, noun, adjective) triple of valid, test or the
+    minimal pairs is in train, in any sentence.
     """
     words = set(content)
     if any(words.issuperset(triple) for triple in _WALKTHROUGH) or (template, content) == ("profession", ("student",)):
@@ -56,76 +56,62 @@ def split_of(template: str, content: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """Hold a finished pair with its split and the words of both sides as `split_words` finds them."""
+    """A new pair with its split and the words of both sides."""
 
     split: str
     pair: SamplePair
-    source_words: list[str]
-    target_words: list[str]
+    words: set[tuple[str, str]]
 
 
-def _finish(draft: Draft, template: str, source: str) -> SamplePair:
-    return SamplePair(source, draft.target(), template, tuple(draft.content), draft.links(), draft.referents())
+def _words(source: Iterable[str], target: Iterable[str]) -> set[tuple[str, str]]:
+    """Return the words of a pair, each with its side."""
+    return {("source", word) for word in source} | {("target", word) for word in target}
 
 
-class _Vocabulary:
-    """Hold the words that the training pairs show, each side apart."""
-
-    def __init__(self) -> None:
-        self._source: set[str] = set()
-        self._target: set[str] = set()
-
-    def learn(self, drawn: _Drawn) -> None:
-        self._source.update(drawn.source_words)
-        self._target.update(drawn.target_words)
-
-    def knows(self, source_words: list[str], target_words: list[str]) -> bool:
-        return self._source.issuperset(source_words) and self._target.issuperset(target_words)
+def _finish(draft: Draft, template: str, mark: str = ".") -> SamplePair:
+    draft.both(mark, mark)
+    return SamplePair(
+        draft.source(), draft.target(), template, tuple(draft.content), draft.links(), draft.referents()
+    )  # fmt: skip
 
 
-class _Drawer:
-    """Draw new sentences without end, each English sentence once."""
-
-    def __init__(self, lexicon: Lexicon, seed: int) -> None:
-        self._lexicon = lexicon
-        self._random = random.Random(seed)
-        self._bounds = list(accumulate(template.weight for template in ALL_TEMPLATES))
-        self._seen: set[str] = set()
-
-    def draw(self, wanted: Container[str]) -> _Drawn | None:
-        """Return a new pair, or None if the draw is a repetition or belongs to a split that nobody waits for."""
-        index = bisect(self._bounds, self._random.random() * self._bounds[-1])
-        template = ALL_TEMPLATES[index]
-        draft = Draft(self._lexicon, self._random)
+def _draws(lexicon: Lexicon, seed: int, wanted: Container[str]) -> Iterator[_Drawn | None]:
+    """Draw sentences without end; None stands for a repeated sentence, or one of a split that is not in `wanted`."""
+    generator = random.Random(seed)
+    bounds = list(accumulate(template.weight for template in ALL_TEMPLATES))
+    seen: set[str] = set()
+    while True:
+        template = ALL_TEMPLATES[bisect(bounds, generator.random() * bounds[-1])]
+        draft = Draft(lexicon, generator)
         template.write(draft)
         split = split_of(template.name, tuple(draft.content))
-        if split not in wanted:
-            return None
-        source = draft.source()
-        if source in self._seen:
-            return None
-        self._seen.add(source)
-        return _Drawn(split, _finish(draft, template.name, source), draft.english, draft.french)
+        drawn = None
+        if split in wanted:
+            pair = _finish(draft, template.name, template.mark)
+            if pair.source not in seen:
+                seen.add(pair.source)
+                drawn = _Drawn(split, pair, _words(draft.english, draft.french))
+        yield drawn
 
 
 def build_corpus(
     *, seed: int, train_size: int = 40_000, valid_size: int = 1_000, test_size: int = 2_000
 ) -> SampleCorpus:
-    """Write the corpus of a seed; the same seed and sizes give the same corpus on every machine.
+    """Return the corpus of a seed; the same seed and sizes give the same corpus on every machine.
 
-    No (template, content words) combination is in two of train, valid and test; every word of valid and test, on both
-    sides, is in train (which a train set of less than some 20,000 pairs cannot always promise: then it is an error).
+    No (template, content words) combination is in two of train, valid and test. Every word of valid and test, on both
+    sides, is in train; with fewer than 20,000 training pairs this can be impossible, and the function fails.
 
     Raises:
-        DataError: a size is negative, or the grammar cannot fill the sizes asked for.
+        DataError: a size is negative, or the grammar cannot write so many pairs.
     """
     sizes = {"train": train_size, "valid": valid_size, "test": test_size}
     for split, size in sizes.items():
         if size < 0:
             raise DataError(f"build_corpus: {split}_size = {size}; use 0 or more")
     lexicon = load_lexicon()
-    known = _Vocabulary()
-    found = _draw_splits(_Drawer(lexicon, seed), sizes, known)
+    known: set[tuple[str, str]] = set()
+    found = _draw_splits(lexicon, seed, sizes, known)
     return SampleCorpus(
         train=tuple(found["train"]),
         valid=tuple(found["valid"]),
@@ -135,36 +121,42 @@ def build_corpus(
     )
 
 
-def _draw_splits(drawer: _Drawer, sizes: dict[str, int], known: _Vocabulary) -> dict[str, list[SamplePair]]:
-    """Draw until each split has its size; valid and test take only pairs whose every word is in train."""
+def _draw_splits(
+    lexicon: Lexicon, seed: int, sizes: dict[str, int], known: set[tuple[str, str]]
+) -> dict[str, list[SamplePair]]:
+    """Draw until each split has its size; valid and test accept only pairs whose words are all in train.
+
+    The words of train are added to `known`.
+    """
     missing = dict(sizes)
     held_out: list[_Drawn] = []
     found: dict[str, list[SamplePair]] = {split: [] for split in sizes}
     attempts = _ATTEMPTS_PER_PAIR * (sum(sizes.values()) + 200)
     wanted = {split for split, size in sizes.items() if size}
+    draws = _draws(lexicon, seed, wanted)
     while wanted:
         attempts -= 1
         if attempts < 0:
             raise DataError(
                 f"build_corpus: the grammar cannot write {sizes} new pairs for this seed; still missing {missing}. "
-                "Ask for fewer pairs, or for a larger train_size (20,000 or more shows every word)"
+                "Request fewer pairs, or a larger train_size (20,000 pairs contain every word)"
             )
-        drawn = drawer.draw(wanted)
+        drawn = next(draws)
         if drawn is None:
             continue
         if drawn.split == "train":
             found["train"].append(drawn.pair)
-            known.learn(drawn)
+            known |= drawn.words
             missing["train"] -= 1
         else:
             held_out.append(drawn)
         if not missing["train"]:  # only now is the vocabulary of train complete
             for drawn in held_out:
-                if missing[drawn.split] and (not sizes["train"] or known.knows(drawn.source_words, drawn.target_words)):
+                if missing[drawn.split] and (not sizes["train"] or drawn.words <= known):
                     found[drawn.split].append(drawn.pair)
                     missing[drawn.split] -= 1
             held_out.clear()
-            wanted = {split for split, size in missing.items() if size}
+            wanted &= {split for split, size in missing.items() if size}
     return found
 
 
@@ -176,11 +168,11 @@ def _write_scene(lexicon: Lexicon, frame: FamilyFrame, words: tuple[str, str, st
     scene = Scene(frame.verb, lexicon.nouns[subject], lexicon.nouns[thing], described, described in frame.subject_too)
     draft.content += [subject, frame.verb.lemma, thing, adjective]
     write_because_too(draft, scene)
-    return _finish(draft, "because_too", draft.source())
+    return _finish(draft, "because_too")
 
 
-def _minimal_pairs(lexicon: Lexicon, generator: random.Random, known: _Vocabulary) -> tuple[MinimalPair, ...]:
-    """Return pairs of held-out noun pairs: one adjective means the subject, the other the object."""
+def _minimal_pairs(lexicon: Lexicon, generator: random.Random, known: set[tuple[str, str]]) -> tuple[MinimalPair, ...]:
+    """Return pairs with noun pairs of the test split: one adjective means the subject, the other the object."""
     choices = [
         (frame, subject.lemma, thing.lemma, first.lemma, second.lemma)
         for frame in lexicon.family
@@ -196,24 +188,23 @@ def _minimal_pairs(lexicon: Lexicon, generator: random.Random, known: _Vocabular
     for frame, subject, thing, first, second in choices:
         if len(pairs) == _MINIMAL_PAIRS:
             break
-        pair = MinimalPair(
-            _write_scene(lexicon, frame, (subject, thing, first)),
-            _write_scene(lexicon, frame, (subject, thing, second)),
-        )
-        if "walkthrough" in (split_of(member.template, member.content) for member in (pair.first, pair.second)):
-            continue
-        if all(known.knows(split_words(one.source), split_words(one.target)) for one in (pair.first, pair.second)):
-            pairs.append(pair)
+        both = [_write_scene(lexicon, frame, (subject, thing, adjective)) for adjective in (first, second)]
+        if all(
+            split_of(pair.template, pair.content) != "walkthrough"
+            and known.issuperset(_words(split_words(pair.source), split_words(pair.target)))
+            for pair in both
+        ):
+            pairs.append(MinimalPair(*both))
     return tuple(pairs)
 
 
 def _walkthrough(lexicon: Lexicon) -> tuple[SamplePair, ...]:
-    """Return the three sentences in which this model is explained everywhere."""
+    """Return the three sentences with which the Transformer is often explained."""
     frame = next(frame for frame in lexicon.family if frame.verb.lemma == "cross")
     student = Draft(lexicon, random.Random(0))
     student.content.append("student")
     write_profession(student, "I", lexicon.nouns["student"])
     return (
         *(_write_scene(lexicon, frame, triple) for triple in _WALKTHROUGH),
-        _finish(student, "profession", student.source()),
+        _finish(student, "profession"),
     )

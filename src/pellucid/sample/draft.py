@@ -1,4 +1,4 @@
-"""Draw words at random and write them into a sentence: what every template works with.
+"""Draw words at random and write them into a sentence. Every template uses this class.
 
 Read next: the `templates_*.py`, then `corpus.py`.
 """
@@ -26,19 +26,23 @@ from pellucid.sample.sentence import Agreement, Fragment, Sentence
 from pellucid.sample.vocabulary import DEGREES, FAULTS, Phrase
 
 _Item = TypeVar("_Item")
+_Entry = TypeVar("_Entry", Noun, Verb, Adjective)
 
 ANYBODY = ("I", "I", "you", "you", "he", "she", "we", "they")
-# Persons for the rarer tenses: few, so that every form is met often enough to be learned.
+# Persons for the rarer tenses. There are few, so that each form occurs often enough in training.
 FEW = ("I", "I", "you", "he", "she")
 FEWER = ("I", "he", "she")
 _SINGLE = frozenset(["mother", "father", "transport", "settlement", "town", "home", "sight", "way", "indoor"])
 _CHILDREN = frozenset({"boy", "girl", "child"})
 POSSESSIVES = ("my", "my", "your", "his", "her", "our", "their")
-_OF_PERSON = {"I": "my", "you": "your", "he": "his", "she": "her", "we": "our", "they": "their"}
+POSSESSIVE_OF = {"I": "my", "you": "your", "he": "his", "she": "her", "we": "our", "they": "their"}
 
 
 class Draft(Sentence):
-    """Write one sentence at random: draw entries, note them as content, and append their phrases."""
+    """Write one sentence at random: draw lexicon entries, record them as content, and append their phrases.
+
+    `possessive` is the possessive of the last person written as a subject.
+    """
 
     __slots__ = ("_random", "_speaker", "_verb_mask", "content", "lexicon", "possessive")
 
@@ -61,25 +65,41 @@ class Draft(Sentence):
         """Return one of the items."""
         return items[int(self._random() * len(items))]
 
+    def record(self, entry: _Entry) -> _Entry:
+        """Append the entry to the content of the sentence and return it."""
+        self.content.append(entry.lemma)
+        return entry
+
     def noun(self, tag: str) -> Noun:
-        """Draw a noun with the tag, one not yet in the sentence where there is a choice, and note it."""
+        """Draw and record a noun with the tag; see `new`."""
         return self.new(self.lexicon.nouns_by_tag[tag])
 
+    def named_noun(self, *lemmas: str) -> Noun:
+        """Draw and record one of the nouns."""
+        return self.record(self.lexicon.nouns[self.choose(lemmas)])
+
     def object_of(self, verb: Verb) -> Noun:
-        """Draw a noun that the verb takes, one not yet in the sentence where there is a choice, and note it."""
+        """Draw and record a noun that the verb can take as its object; see `new`."""
         return self.new(self.lexicon.objects_of[verb.lemma])
 
     def new(self, choices: Sequence[Noun]) -> Noun:
-        """Draw and note a noun that is new to the sentence; children have no daughters and sons."""
+        """Draw and record a noun that the sentence does not contain yet; children have no daughters and sons."""
         young = bool(_CHILDREN.intersection(self.content))
         noun = self.choose(choices)
         while len(choices) > 1 and (noun.lemma in self.content or (young and "offspring" in noun.tags)):
             noun = self.choose(choices)
-        self.content.append(noun.lemma)
+        return self.record(noun)
+
+    def several(self, verb: Verb) -> Noun:
+        """Draw and record an object of the verb that can be counted, but no relatives."""
+        noun = self.object_of(verb)
+        while not self.countable(noun) or "kin" in noun.tags:
+            self.content.pop()
+            noun = self.object_of(verb)
         return noun
 
     def clothes(self, wearer: Agreement) -> Noun:
-        """Draw and note what the wearer may have on: dresses and skirts are for women here."""
+        """Draw and record clothes for the wearer: only women wear dresses and skirts here."""
         noun = self.noun("clothes")
         while "ladies" in noun.tags and not wearer.feminine:
             self.content.pop()
@@ -87,24 +107,31 @@ class Draft(Sentence):
         return noun
 
     def verb(self, *lemmas: str) -> Verb:
-        """Draw one of the verbs and note it."""
-        verb = self.lexicon.verbs[self.choose(lemmas)]
-        self.content.append(verb.lemma)
-        return verb
+        """Draw and record one of the verbs."""
+        return self.record(self.lexicon.verbs[self.choose(lemmas)])
 
-    def adjective_of(self, noun: Noun, *, predicative: bool = False) -> Adjective | None:
-        """Draw and note an adjective that can stand beside the noun (or behind "be"), or None if there is none."""
-        choices = (self.lexicon.adjectives_of if predicative else self.lexicon.attributes_of)[noun.lemma]
+    def adjective(self, *lemmas: str) -> Adjective:
+        """Draw and record one of the adjectives."""
+        return self.record(self.lexicon.adjectives[self.choose(lemmas)])
+
+    def attribute(self, noun: Noun, share: float) -> Adjective | None:
+        """Draw and record, in this share of the calls, an adjective beside the noun; None if none fits."""
+        return self._fitting(self.lexicon.attributes_of[noun.lemma]) if self.chance(share) else None
+
+    def quality(self, noun: Noun) -> Adjective | None:
+        """Draw and record an adjective that says something about the noun after "be"; None if none fits."""
+        return self._fitting(self.lexicon.adjectives_of[noun.lemma])
+
+    def _fitting(self, choices: Sequence[Adjective]) -> Adjective | None:
         if not choices:
             return None
         adjective = self.choose(choices)
         if adjective.lemma in self.content or (adjective.lemma == "clean" and "wash" in self.content):
             return None  # not "clean the clean garage"
-        self.content.append(adjective.lemma)
-        return adjective
+        return self.record(adjective)
 
     def countable(self, noun: Noun) -> bool:
-        """Say whether the plural of the noun is everyday language: not for places, and nobody has two mothers."""
+        """Return whether the plural of the noun is everyday language: not for places, and nobody has two mothers."""
         return bool(noun.plural) and not noun.tags & _SINGLE
 
     # -- writing -----------------------------------------------------------------------------------------
@@ -113,7 +140,7 @@ class Draft(Sentence):
         self, noun: Noun, determiner: str = "the", plural: bool = False, adjective: Adjective | None = None,
         number: str = "", prepositions: tuple[str, str] = ("", ""),
     ) -> Agreement:  # fmt: skip
-        """Write a noun phrase and return what agrees with it.
+        """Write a noun phrase and return its agreement.
 
         A French preposition without an English one ("enter" -> "entrer dans") is linked to the verb before it.
         """
@@ -125,21 +152,21 @@ class Draft(Sentence):
                     self.french_masks[index] |= self._verb_mask
         return Agreement(5 if plural else 2, noun.feminine, plural, NOUN << shift)
 
-    def owned(self, owner: Noun, determiner: str, noun: Noun, plural: bool = False) -> Agreement:
-        """Write "my brother's car" and return what agrees with the car."""
-        shift = self.add(owned_phrase(owner, determiner, noun, plural))
-        return Agreement(5 if plural else 2, noun.feminine, plural, NOUN << shift)
+    def owned(self, owner: Noun, determiner: str, noun: Noun) -> Agreement:
+        """Write "my brother's car" and return the agreement of the car."""
+        shift = self.add(owned_phrase(owner, determiner, noun))
+        return Agreement(2, noun.feminine, False, NOUN << shift)
 
     def pronoun(self, name: str) -> Agreement:
-        """Write a personal pronoun of the first, second or third person that has no antecedent in the sentence."""
+        """Write a personal pronoun that has no antecedent in the sentence."""
         english, french, agreement = PRONOUNS[name]
         self.both(english, french)
-        self.possessive = _OF_PERSON[name]
+        self.possessive = POSSESSIVE_OF[name]
         self._speaker = name
         return agreement
 
     def refer_back(self, antecedent: Agreement, english: str = "") -> Agreement:
-        """Write the pronoun that stands for `antecedent` as a subject: it, he, she, they."""
+        """Write the subject pronoun that refers to `antecedent`: it, he, she, they."""
         if not english:
             english = "they" if antecedent.plural else "it"
         french = ("elle" if antecedent.feminine else "il") + ("s" if antecedent.plural else "")
@@ -147,30 +174,26 @@ class Draft(Sentence):
         return antecedent
 
     def again(self, subject: Agreement) -> Agreement:
-        """Write the subject a second time: the same pronoun, or the one that stands for the person named."""
+        """Write the subject a second time: the same pronoun, or one that refers to the person."""
         if self._speaker:
             return self.pronoun(self._speaker)
         english = "they" if subject.plural else "she" if subject.feminine else "he"
         return self.refer_back(subject, english)
 
     def someone(self, plural_share: float = 0.2, pronouns: Sequence[str] = ANYBODY) -> Agreement:
-        """Write a person as a subject: one of the pronouns, a relative or somebody else; sets `possessive`."""
+        """Write a person as the subject: a pronoun, a relative or another person; set `possessive`."""
         drawn = self._random()
         if drawn < 0.35:
             return self.pronoun(self.choose(pronouns))
         return self.named_person("kin" if drawn < 0.7 else "someone", plural_share)
 
     def named_person(self, tag: str, plural_share: float = 0.2) -> Agreement:
-        """Write "my sister", "the young doctor", "the children"; sets `possessive` to match the person."""
+        """Write "my sister", "the young doctor", "the children"; set `possessive` to match the person."""
         noun = self.noun(tag)
         plural = self.chance(plural_share) and self.countable(noun)
-        adjective = None
-        if "kin" in noun.tags:
-            determiner = self.choose(POSSESSIVES)
-        else:
-            determiner = "the"
-            if self.chance(0.25):
-                adjective = self.adjective_of(noun)
+        is_relative = "kin" in noun.tags
+        determiner = self.choose(POSSESSIVES) if is_relative else "the"
+        adjective = None if is_relative else self.attribute(noun, 0.25)
         self._speaker = ""
         self.possessive = "their" if plural else "her" if noun.feminine else "his"
         return self.phrase(noun, determiner, plural, adjective)
@@ -179,8 +202,8 @@ class Draft(Sentence):
         self, verb: Verb, tense: str, subject: Agreement, negation: str = "", adverb: tuple[str, str] = ("", ""),
         clitic: str = "", earlier_object: Agreement | None = None,
     ) -> int:  # fmt: skip
-        """Write a verb group in agreement with its subject and return the mask of its object pronoun."""
-        plain = Agreement(subject.person, subject.feminine, subject.plural)
+        """Write a verb group that agrees with its subject and return the mask of its object pronoun."""
+        plain = subject._replace(mask=0)
         earlier = earlier_object and Agreement(2, earlier_object.feminine, earlier_object.plural)
         group = verb_group(verb, tense, plain, negation, adverb, clitic, earlier)
         shift = self.begin(4)
@@ -188,48 +211,52 @@ class Draft(Sentence):
         return CLITIC << shift
 
     def write_verb(self, shift: int, fragment: Fragment) -> None:
-        """Write (part of) a verb group; its meaning is what a preposition behind it will be linked to."""
+        """Write (part of) a verb group; a preposition after it will be linked to this verb."""
         self.write_at(shift, fragment)
         self._verb_mask = LEXICAL << shift
 
     def infinitive(self, verb: Verb, subject: Agreement) -> None:
-        """Write a bare infinitive with the subject's reflexive pronoun, if it needs one."""
+        """Write a bare infinitive, with the reflexive pronoun of the subject if the verb needs one."""
         self.write_verb(self.begin(4), infinitive(verb, subject.person))
 
     def is_(self, tense: str, subject: Agreement, negation: str = "") -> None:
-        """Write "be" in agreement with its subject."""
+        """Write "be" so that it agrees with its subject."""
         self.add(to_be(tense, subject.person, negation).whole)
 
-    def predicate(self, adjective: Adjective, subject: Agreement, degree: tuple[str, str] = ("", "")) -> int:
-        """Write an adjective behind "be" and return the mask of the adjective."""
-        return 1 << self.add(predicate(adjective, subject.feminine, subject.plural, degree))
+    def predicate(self, adjective: Adjective, subject: Agreement, degree: Phrase = ("", "")) -> None:
+        """Write an adjective after "be"."""
+        self.add(predicate(adjective, subject.feminine, subject.plural, degree))
+
+    def describe(
+        self, subject: Agreement, tense: str, adjective: Adjective, degree: Phrase = ("", ""), *, negation: str = ""
+    ) -> None:
+        """Write "is very wide", "weren't tired" after its subject."""
+        self.is_(tense, subject, negation)
+        self.predicate(adjective, subject, degree)
 
     def word_for(self, english: str, mask: int) -> None:
-        """Write an English word alone that is linked to the French words with `mask`, already written."""
+        """Write an English word and link it to the French words with `mask`, which are already written."""
         self.english.append(english)
         self.english_masks.append(mask)
 
     def french_word(self, french: str, mask: int) -> None:
-        """Write a French word alone that is linked to the English words with `mask`."""
+        """Write a French word and link it to the English words with `mask`."""
         self.french.append(french)
         self.french_masks.append(mask)
 
     def degree(self, adjective: Adjective) -> Phrase:
-        """Draw an adverb of degree that suits the adjective: "too" only for what can be a fault."""
+        """Draw an adverb of degree for the adjective: "too" only for those in `FAULTS`."""
         if not adjective.comparative:
             return ("", "")
         degree = self.choose(DEGREES)
         return degree if degree[0] != "too" or adjective.lemma in FAULTS else DEGREES[0]
 
-    def stop(self, mark: str = ".") -> None:
-        """Write the final mark of both sides."""
-        self.both(mark, mark)
-
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Name a sentence pattern, say how often it is drawn, and how it is written."""
+    """A sentence pattern; `weight` says how often it is drawn, `write` writes all of it but the final `mark`."""
 
     name: str
     weight: float
     write: Callable[[Draft], None]
+    mark: str = "."

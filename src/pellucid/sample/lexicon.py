@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from types import MappingProxyType
+from typing import Any
 
 from pellucid.errors import DataError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Noun:
-    """One noun in both languages; `plural` is empty for a mass noun, `tags` say what sense it makes where."""
+    """One noun in both languages; `plural` is empty for a mass noun, `tags` say which words it fits."""
 
     lemma: str
     plural: str
@@ -47,7 +47,7 @@ class Adjective:
 class Verb:
     """One verb in both languages with the tags of the objects it takes; `particle` follows it in English.
 
-    A star at the end of a lemma tells two verbs of one spelling apart (leave a place, leave*: go away).
+    A star at the end of a lemma distinguishes two verbs with the same spelling (leave a place, leave*: go away).
     """
 
     lemma: str
@@ -65,7 +65,7 @@ class Verb:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FamilyFrame:
-    """One verb of the pronoun family: who does it, to what, and the adjectives that fit only one of the two."""
+    """One verb of the pronoun family: its subjects, its objects, and the adjectives that fit only one of the two."""
 
     verb: Verb
     subjects: tuple[Noun, ...]
@@ -77,9 +77,10 @@ class FamilyFrame:
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """The whole lexicon, with the look-ups that templates ask for computed once.
+    """The whole lexicon, with indexes for the templates.
 
-    `adjectives_of` holds what can be said of a noun, `attributes_of` what can stand beside it.
+    `adjectives_of` lists the adjectives that can follow "be" after a noun, `attributes_of` those that can stand beside
+    it. `habits` holds the determiners and objects of each verb that can be a habit. `verb_groups` holds lemmas.
     """
 
     nouns: Mapping[str, Noun]
@@ -91,14 +92,14 @@ class Lexicon:
     adjectives_of: Mapping[str, tuple[Adjective, ...]]
     attributes_of: Mapping[str, tuple[Adjective, ...]]
     objects_of: Mapping[str, tuple[Noun, ...]]
-    habits: tuple[tuple[Verb, tuple[str, ...], tuple[Noun, ...]], ...]
-    verb_groups: Mapping[str, tuple[Verb, ...]]
+    habits: Mapping[str, tuple[tuple[str, ...], tuple[Noun, ...]]]
+    verb_groups: Mapping[str, tuple[str, ...]]
     family: tuple[FamilyFrame, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FrenchTables:
-    """What French spelling and conjugation cannot get from a rule."""
+    """French forms and spellings that follow no rule."""
 
     irregular: Mapping[str, tuple[str, str, str]]
     strong_stems: Mapping[str, tuple[str, bool]]
@@ -112,8 +113,7 @@ def french_tables() -> FrenchTables:
     document = _document()
     return FrenchTables(
         irregular={
-            verb: (present, future, participle)
-            for verb, (present, future, participle) in document["french_irregular"].items()
+            verb: (present, future, form) for verb, (present, future, form) in document["french_irregular"].items()
         },
         strong_stems={verb: (stem, bool(future)) for verb, (stem, future) in document["french_strong_stems"].items()},
         with_etre=frozenset(document["french"]["with_etre"]),
@@ -122,8 +122,8 @@ def french_tables() -> FrenchTables:
 
 
 @cache
-def _document() -> dict[str, dict[str, list[str]]]:
-    """Parse the data file once. Its tables are not alike; each reader below knows its own."""
+def _document() -> dict[str, Any]:
+    """Parse the data file once. Its tables have different formats; each reader below knows one of them."""
     text = resources.files("pellucid.sample").joinpath("lexicon.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
@@ -156,21 +156,18 @@ def _verb(lemma: str, row: list[str]) -> Verb:
 
 
 def _family(
-    document: Mapping[str, Mapping[str, object]], lexicon: tuple[dict[str, Noun], dict[str, Adjective], dict[str, Verb]]
+    document: Mapping[str, Any], nouns: dict[str, Noun], adjectives: dict[str, Adjective], verbs: dict[str, Verb]
 ) -> tuple[FamilyFrame, ...]:
-    nouns, adjectives, verbs = lexicon
+    def adjective_list(text: str) -> tuple[Adjective, ...]:
+        return tuple(adjectives[word] for word in text.split())
 
-    def adjective_list(text: object) -> tuple[Adjective, ...]:
-        return tuple(adjectives[word] for word in str(text).split())
-
-    def objects(table: object) -> tuple[tuple[Noun, tuple[Adjective, ...]], ...]:
-        rows = table if isinstance(table, dict) else {}
-        return tuple((nouns[lemma], adjective_list(text)) for lemma, text in rows.items())
+    def objects(table: Mapping[str, str]) -> tuple[tuple[Noun, tuple[Adjective, ...]], ...]:
+        return tuple((nouns[lemma], adjective_list(text)) for lemma, text in table.items())
 
     return tuple(
         FamilyFrame(
             verbs[lemma],
-            tuple(noun for noun in nouns.values() if str(table["subjects"]) in noun.tags),
+            tuple(noun for noun in nouns.values() if table["subjects"] in noun.tags),
             adjective_list(table["subject_too"]),
             adjective_list(table["subject_very"]),
             objects(table["too"]),
@@ -185,10 +182,10 @@ def load_lexicon() -> Lexicon:
     """Read and check the lexicon once.
 
     Raises:
-        DataError: an entry has a wrong number of fields or a value outside what the file's comments allow.
+        DataError: an entry has a wrong number of fields, or a value that the comments of the file do not allow.
     """
     document = _document()
-    prevocalic: Mapping[str, str] = document["prevocalic"]  # type: ignore[assignment]
+    prevocalic = document["prevocalic"]
     try:
         nouns = {lemma: _noun(lemma, row) for lemma, row in document["nouns"].items()}
         adjectives = {lemma: _adjective(lemma, row, prevocalic) for lemma, row in document["adjectives"].items()}
@@ -200,11 +197,11 @@ def load_lexicon() -> Lexicon:
             raise DataError(f"lexicon.toml: no noun has a tag of {lemma!r}: {sorted(verb.tags)}; write '-' for none")
     tags = sorted({tag for noun in nouns.values() for tag in noun.tags})
     return Lexicon(
-        nouns=MappingProxyType(nouns),
-        adjectives=MappingProxyType(adjectives),
-        verbs=MappingProxyType(verbs),
-        feminine=MappingProxyType(document["feminine"]),  # type: ignore[arg-type]
-        masculine=MappingProxyType(document["masculine"]),  # type: ignore[arg-type]
+        nouns=nouns,
+        adjectives=adjectives,
+        verbs=verbs,
+        feminine=document["feminine"],
+        masculine=document["masculine"],
         nouns_by_tag={tag: tuple(noun for noun in nouns.values() if tag in noun.tags) for tag in tags},
         adjectives_of={
             lemma: tuple(
@@ -223,26 +220,22 @@ def load_lexicon() -> Lexicon:
         objects_of={
             lemma: tuple(noun for noun in nouns.values() if verb.tags & noun.tags) for lemma, verb in verbs.items()
         },
-        habits=tuple(
-            (
-                verbs[lemma],
+        habits={
+            lemma: (
                 tuple(determiners.split()),
                 tuple(noun for noun in nouns.values() if noun.tags & frozenset(tags.split())),
             )
             for lemma, (determiners, tags) in document["habits"].items()
-        ),
-        verb_groups={
-            name: tuple(verbs[lemma] for lemma in _lemmas(str(text), verbs))
-            for name, text in document["verb_groups"].items()
         },
-        family=_family(document["pronoun_family"], (nouns, adjectives, verbs)),  # type: ignore[arg-type]
+        verb_groups={name: _lemmas(text, verbs) for name, text in document["verb_groups"].items()},
+        family=_family(document["pronoun_family"], nouns, adjectives, verbs),
     )
 
 
-def _lemmas(text: str, verbs: Mapping[str, Verb]) -> list[str]:
-    """Split a list of verbs, refusing those that the lexicon does not know."""
-    lemmas = text.split()
+def _lemmas(text: str, verbs: Mapping[str, Verb]) -> tuple[str, ...]:
+    """Split a list of verbs, all of which must be in the lexicon."""
+    lemmas = tuple(text.split())
     unknown = [lemma for lemma in lemmas if lemma not in verbs]
     if unknown:
-        raise DataError(f"lexicon.toml: verb_groups names {unknown}, which [verbs] does not hold")
+        raise DataError(f"lexicon.toml: verb_groups contains {unknown}; add these verbs to [verbs], or remove them")
     return lemmas

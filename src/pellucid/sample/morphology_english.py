@@ -1,6 +1,6 @@
 """Inflect English: the verb with its auxiliaries, and the indefinite article.
 
-Persons are numbered as in `morphology_french.py`: 0 to 5 for I, (thou), he/she/it, we, you, they.
+Persons are numbered as in `morphology_french.py`, 0 to 5: I, (thou), he/she/it, we, you, they.
 Read next: `phrases.py`.
 """
 
@@ -29,17 +29,17 @@ def be(tense: str, person: int) -> str:
 
 @cache
 def article(next_word: str) -> str:
-    """Return "a" or "an", by the sound with which the next word begins."""
+    """Return "a" or "an", according to the first sound of the next word."""
     vowel = (next_word[0] in "aeiou" and not next_word.startswith(("uni", "use", "euro"))) or next_word == "honest"
     return "an" if vowel else "a"
 
 
 @cache
 def verb_words(verb: Verb, tense: str, person: int, support: bool) -> tuple[str, str]:
-    """Return (auxiliary, main word); the auxiliary is empty where English has none.
+    """Return (auxiliary, main verb); the auxiliary is empty in the simple tenses without `support`.
 
-    `support` asks for an auxiliary even in the simple tenses, as negations and questions do.
-    `tense` is present, past, future, progressive, past_progressive, perfect, pluperfect, conditional or going_to.
+    `support` adds do, does or did in the simple tenses, as negations and questions require.
+    `tense` is present, past, future, progressive, past_progressive, perfect, pluperfect or conditional.
     """
     if tense == "present":
         third = person == 2

@@ -17,17 +17,17 @@ _ELIDED = {
 _ENDINGS_PRESENT_ER = ("e", "es", "e", "ons", "ez", "ent")
 _ENDINGS_IMPERFECT = ("ais", "ais", "ait", "ions", "iez", "aient")
 _ENDINGS_FUTURE = ("ai", "as", "a", "ons", "ez", "ont")
-_REFLEXIVE = ("me", "te", "se", "nous", "vous", "se")
+REFLEXIVE = ("me", "te", "se", "nous", "vous", "se")
 
 
 @cache
 def begins_with_vowel(word: str) -> bool:
-    """Say whether `word` asks for elision: a vowel or a mute h, not an aspirated one."""
+    """Return whether `word` requires elision: it begins with a vowel or a mute h, not an aspirated one."""
     return word[0] in VOWELS and word.lower() not in french_tables().aspirate
 
 
 def elide(words: list[str]) -> None:
-    """Shorten in place the little words (le, de, que, ne, je ...) that stand before a vowel sound."""
+    """Elide in place the short words (le, de, que, ne, je ...) before a vowel sound."""
     for index in range(len(words) - 1):
         short = _ELIDED.get(words[index])
         if short is not None:
@@ -78,7 +78,7 @@ def conjugate(infinitive: str, tense: str, person: int) -> str:
 
 @cache
 def participle(infinitive: str, feminine: bool, plural: bool) -> str:
-    """Return the past participle in agreement."""
+    """Return the past participle that agrees in gender and number."""
     form = _stems(infinitive)[2]
     if infinitive == "devoir" and (feminine or plural):
         form = "du"
@@ -92,13 +92,8 @@ def auxiliary(infinitive: str, pronominal: bool) -> str:
     return "être" if pronominal or infinitive in french_tables().with_etre else "avoir"
 
 
-def reflexive(person: int) -> str:
-    """Return the reflexive pronoun of a person, before elision."""
-    return _REFLEXIVE[person]
-
-
 def agree(adjective: Adjective, feminine: bool, plural: bool) -> str:
-    """Return the adjective in agreement, as it stands after its noun or alone."""
+    """Return the adjective that agrees in gender and number, as it stands after its noun."""
     return adjective.french[2 * plural + feminine]
 
 
@@ -111,10 +106,10 @@ _DEMONSTRATIVES = frozenset({"this", "that", "these", "those"})
 
 @cache
 def determiner(english: str, preposition: str, feminine: bool, plural: bool, vowel: bool) -> tuple[str, ...]:
-    """Return the French determiner for an English one, fused with `preposition` ("de", "à", another, or none).
+    """Return the French determiner for an English one, fused with `preposition` ("de", "à", another, or empty).
 
-    `english` is the, a, some, any (after a negation: de), this, a possessive, or empty (none). `vowel` says whether
-    the word that follows begins with a vowel sound.
+    `english` is the, a, some, any (after a negation: de), this, a possessive, or empty. `vowel` says whether the next
+    word begins with a vowel sound.
     """
     before = (preposition,) if preposition else ()
     if english == "the":

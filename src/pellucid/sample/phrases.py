@@ -1,7 +1,7 @@
-"""Make the phrases of both languages: noun phrases, verb groups, pronouns, predicates.
+"""Build the phrases of both languages: noun phrases, verb groups, pronouns, predicates.
 
-Each function returns a cached `Fragment`; the bits of its masks are named at the top. Read next: `draft.py`, which
-draws the words, and the `templates_*.py`, which put the phrases together.
+Each function returns a cached `Fragment`; the constants at the top name the bits of its masks. Read next: `draft.py`,
+which draws the words, and the `templates_*.py`, which combine the phrases into sentences.
 """
 
 from functools import cache, lru_cache
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pellucid.sample import morphology_english as english
 from pellucid.sample import morphology_french as french
 from pellucid.sample.lexicon import Adjective, Noun, Verb
-from pellucid.sample.sentence import Agreement, Fragment
+from pellucid.sample.sentence import Agreement, Fragment, Words
 
 # Bits of a noun phrase.
 NOUN, DETERMINER, ADJECTIVE, NUMBER, PREPOSITION = 1, 2, 4, 8, 16
@@ -63,9 +63,9 @@ def noun_phrase(
     noun: Noun, determiner: str = "the", plural: bool = False, adjective: Adjective | None = None,
     number: str = "", prepositions: tuple[str, str] = ("", ""),
 ) -> Fragment:  # fmt: skip
-    """Make a noun phrase, with an English and a French preposition if given ("of", "de" fuses: du, des).
+    """Return a noun phrase, with an optional preposition in English, French or both ("de" fuses: du, des).
 
-    `determiner` is the, a, this, some, a possessive, or one of the kinds that differ between the languages.
+    `determiner` is the, a, this, some, a possessive, or a key of `_DETERMINERS`.
     """
     english_determiner, french_determiner = _DETERMINERS.get(determiner, (determiner, determiner))
     noun_words = tuple((noun.french_plural if plural else noun.french).split())
@@ -89,15 +89,15 @@ def noun_phrase(
         french_determiner = "any"  # de belles fleurs, not des
     mark = DETERMINER if english_determiner else NOUN
     vowel = french.begins_with_vowel(french_words[0][0])
-    before, after = [], _french_head(french_determiner, prepositions[1], mark, (noun.feminine, plural, vowel))
-    before += [(word, PREPOSITION) for word in prepositions[0].split()]
+    french_head = _french_head(french_determiner, prepositions[1], mark, (noun.feminine, plural, vowel))
+    english_head = [(word, PREPOSITION) for word in prepositions[0].split()]
     if english_determiner:
-        before.append((english_determiner, DETERMINER))
-    return _fragment(before + following, after + french_words, 5)
+        english_head.append((english_determiner, DETERMINER))
+    return Fragment((*english_head, *following), (*french_head, *french_words), 5)
 
 
 def _french_head(determiner: str, preposition: str, mark: int, shape: tuple[bool, bool, bool]) -> list[tuple[str, int]]:
-    """Return preposition and determiner; only the last word of the preposition can fuse."""
+    """Return the French preposition and determiner; only the last word of the preposition can fuse."""
     *lead, last = preposition.split() or [""]
     words = french.determiner(determiner, last, *shape)
     marked = [(word, PREPOSITION) for word in lead]
@@ -108,47 +108,29 @@ def _french_head(determiner: str, preposition: str, mark: int, shape: tuple[bool
     return [*marked, *((word, mark) for word in words)]
 
 
-def _fragment(left: list[tuple[str, int]], right: list[tuple[str, int]], width: int) -> Fragment:
-    return Fragment(
-        tuple(word for word, _ in left), tuple(mask for _, mask in left),
-        tuple(word for word, _ in right), tuple(mask for _, mask in right), width,
-    )  # fmt: skip
-
-
 @lru_cache(maxsize=100_000)
-def owned_phrase(
-    owner: Noun, determiner: str, noun: Noun, plural: bool = False, prepositions: tuple[str, str] = ("", "")
-) -> Fragment:
-    """Make "my brother's car" -> "la voiture de mon frère"; the bits of the owner lie five above those of the noun."""
+def owned_phrase(owner: Noun, determiner: str, noun: Noun) -> Fragment:
+    """Return "my brother's car" -> "la voiture de mon frère"; the owner's bits are those of a noun phrase times 32."""
     possessor = noun_phrase(owner, determiner, prepositions=("", "de"))
-    thing = noun_phrase(noun, "the", plural, prepositions=prepositions)
-    leading = len(prepositions[0].split())
-    # The English article of the thing is gone: "'s" stands for it and for "de".
-    left = [*zip(thing.english[:leading], thing.english_masks[:leading], strict=True)]
-    left += [(word, mask << 5) for word, mask in zip(possessor.english, possessor.english_masks, strict=True)]
-    left.append(("'s", (PREPOSITION << 5) | DETERMINER))
-    left += [*zip(thing.english[leading + 1 :], thing.english_masks[leading + 1 :], strict=True)]
-    right = [*zip(thing.french, thing.french_masks, strict=True)]
-    right += [(word, mask << 5) for word, mask in zip(possessor.french, possessor.french_masks, strict=True)]
-    return _fragment(left, right, 10)
+    thing = noun_phrase(noun, "the")
+    english_owner, french_owner = (
+        tuple((word, mask << 5) for word, mask in words) for words in (possessor.english, possessor.french)
+    )
+    # "'s" translates "de" and replaces the article of the thing.
+    possessive = ("'s", (PREPOSITION << 5) | DETERMINER)
+    return Fragment((*english_owner, possessive, *thing.english[1:]), thing.french + french_owner, 10)
 
 
 class VerbGroup(NamedTuple):
-    """Hold a verb group cut at the place where an English question puts its subject."""
+    """Hold a verb group in two parts: an English question puts its subject between them."""
 
     auxiliary: Fragment
     rest: Fragment
 
     @property
     def whole(self) -> Fragment:
-        """Return the group in one piece, as statements have it."""
-        return Fragment(
-            self.auxiliary.english + self.rest.english,
-            self.auxiliary.english_masks + self.rest.english_masks,
-            self.rest.french,
-            self.rest.french_masks,
-            self.rest.width,
-        )
+        """Return the group in one part, for a statement."""
+        return Fragment(self.auxiliary.english + self.rest.english, self.rest.french, self.rest.width)
 
 
 @lru_cache(maxsize=100_000)
@@ -156,11 +138,11 @@ def verb_group(
     verb: Verb, tense: str, subject: Agreement, negation: str = "", adverb: tuple[str, str] = ("", ""),
     clitic: str = "", earlier_object: Agreement | None = None, question: bool = False,
 ) -> VerbGroup:  # fmt: skip
-    """Make a verb group; call it with the mask of `subject` cleared so that the cache can help.
+    """Return a verb group; clear the masks of `subject` and `earlier_object`, so that the cache can be used.
 
-    `negation` is "", "not" (ne ... pas) or "never" (ne ... jamais); `adverb` stands before the English main word and
-    behind the French finite verb; `clitic` is a French object pronoun; `earlier_object` is what a participle with
-    avoir agrees with, when that object comes first.
+    `negation` is "", "not" (ne ... pas) or "never" (ne ... jamais). `adverb` comes before the English main verb and
+    after the French finite verb. `clitic` is a French object pronoun. `earlier_object` is an object that precedes the
+    verb: a participle with avoir agrees with it.
     """
     english_tense = {"past_state": "past", "still_going_on": "perfect"}.get(tense, tense)
     support = question or negation == "not"
@@ -174,9 +156,9 @@ def verb_group(
     rest.append((main, main_mask))
     if verb.particle:
         rest.append((verb.particle, LEXICAL))
-    auxiliary = [(word, AUXILIARY) for word in helper.split()]
+    auxiliary = tuple((word, AUXILIARY) for word in helper.split())
     words = _french_verb(verb, tense, subject, negation, adverb[1], clitic, earlier_object, tensed or not helper)
-    return VerbGroup(_fragment(auxiliary, [], 4), _fragment(rest, words, 4))
+    return VerbGroup(Fragment(auxiliary, (), 4), Fragment(tuple(rest), tuple(words), 4))
 
 
 def _french_verb(
@@ -187,7 +169,7 @@ def _french_verb(
     french_tense, compound = _TENSES[tense]
     words = [("ne", AUXILIARY)] if negation else []
     if verb.pronominal:
-        words.append((french.reflexive(subject.person), LEXICAL))
+        words.append((french.REFLEXIVE[subject.person], LEXICAL))
     if clitic:
         words.append((clitic, CLITIC))
     helper = french.auxiliary(verb.french, verb.pronominal)
@@ -205,92 +187,77 @@ def _french_verb(
     return words
 
 
+def _not(negation: str, finite: str) -> Words:
+    """Return a French finite verb, between ne and pas if it is negated."""
+    return (("ne", AUXILIARY), (finite, LEXICAL), ("pas", AUXILIARY)) if negation else ((finite, LEXICAL),)
+
+
 @cache
-def to_be(tense: str, person: int, negation: str = "", question: bool = False) -> VerbGroup:
-    """Make "be" -> être: present, past (imperfect) or future."""
-    helper, rest = ("will", [("be", LEXICAL)]) if tense == "future" else (english.be(tense, person), [])
-    if negation == "not":
-        helper = english.negated(helper)
-    words = [("ne", AUXILIARY)] if negation else []
-    french_tense = "imperfect" if tense == "past" else tense
-    words.append((french.conjugate("être", french_tense, person), LEXICAL))
-    if negation:
-        words.append(("pas", AUXILIARY))
-    auxiliary = [(word, LEXICAL | AUXILIARY) for word in helper.split()]
-    return VerbGroup(_fragment(auxiliary, [], 2), _fragment(rest, words, 2))
+def to_be(tense: str, person: int, negation: str = "") -> VerbGroup:
+    """Return "be" -> être in the present or the past (imperfect)."""
+    form = english.be(tense, person)
+    helper = english.negated(form) if negation else form
+    words = _not(negation, french.conjugate("être", "imperfect" if tense == "past" else tense, person))
+    auxiliary = tuple((word, LEXICAL | AUXILIARY) for word in helper.split())
+    return VerbGroup(Fragment(auxiliary, (), 2), Fragment((), words, 2))
 
 
 @cache
 def predicate(adjective: Adjective, feminine: bool, plural: bool, degree: tuple[str, str] = ("", "")) -> Fragment:
-    """Make a predicative adjective with an optional adverb of degree ("too", "trop")."""
+    """Return a predicative adjective with an optional adverb of degree ("too", "trop")."""
     left = [(word, 2) for word in degree[0].split()] + [(adjective.lemma, 1)]
     right = [(word, 2) for word in degree[1].split()] + [(french.agree(adjective, feminine, plural), 1)]
-    return _fragment(left, right, 2)
+    return Fragment(tuple(left), tuple(right), 2)
 
 
 @cache
-def infinitive(verb: Verb, person: int = 2, clitic: str = "") -> Fragment:
-    """Make a bare infinitive ("cross" -> "traverser"); the reflexive pronoun follows the person."""
-    left = [(verb.base, LEXICAL)] + ([(verb.particle, LEXICAL)] if verb.particle else [])
-    right = [(french.reflexive(person), LEXICAL)] if verb.pronominal else []
-    if clitic:
-        right.append((clitic, CLITIC))
-    right.append((verb.french, LEXICAL))
-    return _fragment(left, right, 4)
+def infinitive(verb: Verb, person: int) -> Fragment:
+    """Return a bare infinitive ("cross" -> "traverser"); the reflexive pronoun agrees with the person."""
+    left = [(word, LEXICAL) for word in (verb.base, verb.particle) if word]
+    right = [(french.REFLEXIVE[person], LEXICAL)] if verb.pronominal else []
+    return Fragment(tuple(left), (*right, (verb.french, LEXICAL)), 4)
 
 
 @cache
 def modal(name: str, person: int, negation: str = "") -> VerbGroup:
-    """Make can, could (imperfect) or must -> pouvoir, devoir."""
-    verb, tense = {"can": ("pouvoir", "present"), "could": ("pouvoir", "imperfect"), "must": ("devoir", "present")}[
-        name
-    ]
-    words = [("ne", AUXILIARY)] if negation else []
-    words.append((french.conjugate(verb, tense, person), LEXICAL))
-    if negation:
-        words.append(("pas", AUXILIARY))
+    """Return can, could (imperfect) or must -> pouvoir, devoir."""
+    verb, tense = "devoir" if name == "must" else "pouvoir", "imperfect" if name == "could" else "present"
+    words = _not(negation, french.conjugate(verb, tense, person))
     helper = english.negated(name) if negation else name
-    return VerbGroup(_fragment([(helper, LEXICAL | AUXILIARY)], [], 2), _fragment([], words, 2))
+    return VerbGroup(Fragment(((helper, LEXICAL | AUXILIARY),), (), 2), Fragment((), words, 2))
 
 
 @cache
 def going_to(verb: Verb, person: int) -> Fragment:
-    """Make "is going to cross" -> "va traverser"."""
-    left = [(english.be("present", person), 16), ("going", 16), ("to", 16)]
-    right = [(french.conjugate("aller", "present", person), 16)]
+    """Return "is going to cross" -> "va traverser"."""
+    left = ((english.be("present", person), 16), ("going", 16), ("to", 16))
+    right = ((french.conjugate("aller", "present", person), 16),)
     bare = infinitive(verb, person)
-    left += zip(bare.english, bare.english_masks, strict=True)
-    right += zip(bare.french, bare.french_masks, strict=True)
-    return _fragment(left, right, 5)
+    return Fragment(left + bare.english, right + bare.french, 5)
 
 
 @cache
 def request(verb: Verb, negation: str = "") -> Fragment:
-    """Make the imperative, polite: "close" -> "fermez", "don't forget" -> "n'oubliez pas"."""
-    left = [("don't", AUXILIARY)] if negation else []
-    left.append((verb.base, LEXICAL))
-    if verb.particle:
-        left.append((verb.particle, LEXICAL))
-    words = [("ne", AUXILIARY)] if negation else []
-    words.append((french.conjugate(verb.french, "present", 4), LEXICAL))
-    if negation:
-        words.append(("pas", AUXILIARY))
-    return _fragment(left, words, 4)
+    """Return the polite imperative: "close" -> "fermez", "don't forget" -> "n'oubliez pas"."""
+    left = (("don't", AUXILIARY),) if negation else ()
+    words = _not(negation, french.conjugate(verb.french, "present", 4))
+    return Fragment(left + infinitive(verb, 4).english, words, 4)
 
 
 @cache
 def superlative_phrase(noun: Noun, adjective: Adjective) -> Fragment:
-    """Make "the most expensive dress" -> "la robe la plus chère", "the biggest bed" -> "le plus grand lit"."""
+    """Return "the most expensive dress" -> "la robe la plus chère", "the biggest bed" -> "le plus grand lit"."""
     comparative = adjective.comparative
     if comparative.startswith("more "):
-        left = [("the", DETERMINER), ("most", NUMBER), (comparative[5:], ADJECTIVE), (noun.lemma, NOUN)]
+        superlative = [("most", NUMBER), (comparative[5:], ADJECTIVE)]
     else:
-        left = [("the", DETERMINER), (comparative[:-1] + "st", NUMBER | ADJECTIVE), (noun.lemma, NOUN)]
+        superlative = [(comparative[:-1] + "st", NUMBER | ADJECTIVE)]
+    left = (("the", DETERMINER), *superlative, (noun.lemma, NOUN))
     article = "la" if noun.feminine else "le"
     nouns = [(word, NOUN) for word in noun.french.split()]
     most = [(article, DETERMINER), ("plus", NUMBER), (french.agree(adjective, noun.feminine, False), ADJECTIVE)]
     if adjective.precedes:
         if not noun.feminine and french.begins_with_vowel(noun.french):
             most[-1] = (adjective.prevocalic, ADJECTIVE)
-        return _fragment(left, most + nouns, 5)
-    return _fragment(left, [(article, DETERMINER), *nouns, *most], 5)
+        return Fragment(left, (*most, *nouns), 5)
+    return Fragment(left, ((article, DETERMINER), *nouns, *most), 5)

@@ -1,4 +1,4 @@
-"""Records of the embedded corpus: a sentence pair with its gold links, and the splits.
+"""Define the records of the embedded corpus: a sentence pair with its gold links, and the splits.
 
 Read next: `corpus.py`, which fills these records; `sentence.py`, which writes one pair.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Referent:
-    """Say which noun a pronoun stands for, in word indices of `split_words`, on both sides."""
+    """A pronoun and the noun that it refers to, as word indices of `split_words`, on both sides."""
 
     source_pronoun: int
     source_antecedent: int
@@ -18,11 +18,11 @@ class Referent:
 
 @dataclass(frozen=True)
 class SamplePair:
-    """Hold one English sentence, its French, and what is known about both.
+    """An English sentence, its French translation, and the analysis of both.
 
-    `template` names the sentence pattern, `content` the English dictionary forms of the nouns, verbs and
-    adjectives in it, in the order in which the pattern draws them. `links` are (source word, target word) pairs,
-    sorted, counted in `split_words`.
+    `template` names the sentence pattern. `content` lists the English dictionary forms of its nouns, verbs and
+    adjectives, in the order in which the pattern draws them. `links` are sorted (source word, target word) indices of
+    `split_words`.
     """
 
     source: str
@@ -35,9 +35,9 @@ class SamplePair:
 
 @dataclass(frozen=True)
 class MinimalPair:
-    """Hold two sentences that differ in the last adjective only, and so in what "it" means.
+    """Two sentences that differ only in the last adjective, and therefore in what "it" means.
 
-    In `first` the pronoun is the subject noun, in `second` the object noun; their genders differ.
+    In `first` the pronoun refers to the subject, in `second` to the object; their genders differ.
     """
 
     first: SamplePair
@@ -46,7 +46,7 @@ class MinimalPair:
 
 @dataclass(frozen=True)
 class SampleCorpus:
-    """Hold the splits of one corpus; see `build_corpus` for what keeps them apart."""
+    """The splits of one corpus; `build_corpus` says how they differ."""
 
     train: tuple[SamplePair, ...]
     valid: tuple[SamplePair, ...]

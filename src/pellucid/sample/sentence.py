@@ -1,10 +1,10 @@
 """Write one sentence in two languages at once, with its word links.
 
-A `Fragment` is a piece of both sides. Each of its words carries a mask: a bit for every meaning it expresses. An
-English and a French word are linked when their masks share a bit, so "du" (de + le) is linked to both "of" and
+A `Fragment` is a piece of both sides. Each of its words has a mask with one bit for every meaning that it expresses.
+An English and a French word are linked when their masks share a bit, so "du" (de + le) is linked to both "of" and
 "the". Fragments are immutable and cached; a `Sentence` appends them and shifts their masks so that bits never clash.
 
-Read next: `phrases.py`, which makes the fragments.
+Read next: `phrases.py`, which builds the fragments.
 """
 
 from functools import cache
@@ -13,19 +13,19 @@ from typing import NamedTuple
 from pellucid.sample.morphology_french import elide
 from pellucid.sample.records import Referent
 
+Words = tuple[tuple[str, int], ...]  # each word with its mask
+
 
 class Fragment(NamedTuple):
-    """Hold words of both sides, a mask for each, and `width`, the number of bits that the masks use."""
+    """Hold the words of both sides; `width` is the number of bits that their masks use."""
 
-    english: tuple[str, ...]
-    english_masks: tuple[int, ...]
-    french: tuple[str, ...]
-    french_masks: tuple[int, ...]
+    english: Words
+    french: Words
     width: int
 
 
 class Agreement(NamedTuple):
-    """Say what a verb, an adjective or a pronoun agrees with; `mask` finds the head word in the sentence."""
+    """Describe what a verb, an adjective or a pronoun agrees with; `mask` identifies its head word in the sentence."""
 
     person: int
     feminine: bool
@@ -35,16 +35,15 @@ class Agreement(NamedTuple):
 
 @cache
 def pair(english: str, french: str) -> Fragment:
-    """Make a fragment in which every English word means every French word; words stand between spaces."""
-    left, right = tuple(english.split()), tuple(french.split())
-    return Fragment(left, (1,) * len(left), right, (1,) * len(right), 1)
+    """Return a fragment that links every English word to every French word; spaces separate the words."""
+    return Fragment(tuple((word, 1) for word in english.split()), tuple((word, 1) for word in french.split()), 1)
 
 
 class Sentence:
     """Collect the words of both sides from left to right.
 
-    Words are written in lower case and without elision; `source` and `target` make the surface, and leave in
-    `english` and `french` the words that `split_words` would find in it.
+    Words are appended in lower case and without elision. `source` and `target` return the final text; after them,
+    `english` and `french` hold the words into which `split_words` splits it.
     """
 
     __slots__ = ("_referents", "_shift", "english", "english_masks", "french", "french_masks")
@@ -64,45 +63,45 @@ class Sentence:
         return shift
 
     def begin(self, width: int) -> int:
-        """Set `width` bits aside for fragments whose parts stand apart, and return the shift to write them with."""
+        """Reserve `width` bits for fragments whose parts are not adjacent, and return the shift for `write_at`."""
         shift = self._shift
         self._shift = shift + width
         return shift
 
     def write_at(self, shift: int, fragment: Fragment) -> None:
         """Append both sides of a fragment with its masks moved by `shift`."""
-        self.english += fragment.english
-        self.french += fragment.french
-        self.english_masks += [mask << shift for mask in fragment.english_masks]
-        self.french_masks += [mask << shift for mask in fragment.french_masks]
+        self.english += [word for word, _ in fragment.english]
+        self.french += [word for word, _ in fragment.french]
+        self.english_masks += [mask << shift for _, mask in fragment.english]
+        self.french_masks += [mask << shift for _, mask in fragment.french]
 
     def both(self, english: str, french: str) -> int:
         """Append words that mean each other and return their mask; one side may be empty."""
         return 1 << self.add(pair(english, french))
 
     def refer(self, pronoun: int, antecedent: int) -> None:
-        """Note that the words with mask `pronoun` stand for the noun with mask `antecedent`."""
+        """Record that the words with mask `pronoun` refer to the noun with mask `antecedent`."""
         self._referents.append((pronoun, antecedent))
 
     def source(self) -> str:
-        """Return the English sentence; call it once, when every word is written."""
+        """Return the English sentence; call it once, after the last word."""
         self.english[0] = self.english[0][0].upper() + self.english[0][1:]
         text = " ".join(self.english)
         return text.replace(" .", ".").replace(" ,", ",").replace(" ?", "?").replace(" 's", "'s")
 
     def target(self) -> str:
-        """Return the French sentence, an ordinary space before a question mark; call it once, at the end."""
+        """Return the French sentence, with a space before a question mark; call it once, after the last word."""
         elide(self.french)
         self.french[0] = self.french[0][0].upper() + self.french[0][1:]
         return " ".join(self.french).replace("' ", "'").replace(" .", ".").replace(" ,", ",")
 
     def links(self) -> tuple[tuple[int, int], ...]:
-        """Return the linked (English, French) word indices in order."""
+        """Return the pairs of linked (English, French) word indices, sorted."""
         right = list(enumerate(self.french_masks))
         return tuple((i, j) for i, left in enumerate(self.english_masks) for j, mask in right if left & mask)
 
     def referents(self) -> tuple[Referent, ...]:
-        """Return for each pronoun where it stands and where its noun stands, on both sides."""
+        """Return the word indices of each pronoun and its noun on both sides."""
         return tuple(
             Referent(
                 _first(self.english_masks, pronoun),

@@ -1,15 +1,15 @@
-"""Write sentences of two clauses: relatives, reasons, conditions, reported thoughts, times.
+"""Write sentences with two clauses: relatives, reasons, conditions, reported thoughts, times.
 
-Each function's docstring is one sentence that it can write. Read next: `templates_questions.py`.
+The docstring of each template function is a sentence that it can write. Read next: `templates_questions.py`.
 """
 
 from pellucid.sample.draft import FEW, FEWER, POSSESSIVES, Draft, Template
 from pellucid.sample.lexicon import Adjective, FamilyFrame, Noun
-from pellucid.sample.objects import definite, draw_object, when, write_habit, write_place
+from pellucid.sample.morphology_french import conjugate
+from pellucid.sample.objects import any_object, definite, habitual_object, is_wearing, when, write_place
 from pellucid.sample.sentence import Agreement
-from pellucid.sample.vocabulary import AGO, PAST_DAYS, SOON
+from pellucid.sample.vocabulary import AGO, AND, BECAUSE, PAST_DAYS, SOON, TOO, VERY
 
-_BECAUSE = ("because", "parce que")
 _WOMEN = ("mother", "sister", "daughter", "aunt", "grandmother")
 _MEN = ("father", "brother", "son", "uncle", "grandfather", "cousin", "neighbour", "friend", "colleague")
 _TOO_PERSON = ("tired", "lazy", "sick", "busy", "impatient", "nervous")
@@ -40,17 +40,14 @@ def _person_because(draft: Draft) -> None:
     draft.content += [verb.lemma, noun.lemma]
     draft.act(verb, "past", subject, "not")
     thing = draft.phrase(noun, "the", prepositions=("", verb.preposition))
-    draft.both(*_BECAUSE)
+    draft.both(*BECAUSE)
     if draft.chance(0.5):
-        adjective = draft.choose(moods)
+        adjective = draft.record(draft.choose(moods))
         referent = draft.again(subject)
     else:
-        adjective = draft.choose(about)
+        adjective = draft.record(draft.choose(about))
         referent = draft.refer_back(thing)
-    draft.content.append(adjective.lemma)
-    draft.is_("past", referent)
-    draft.predicate(adjective, referent, ("too", "trop"))
-    draft.stop()
+    draft.describe(referent, "past", adjective, TOO)
 
 
 def _two_because(draft: Draft) -> None:
@@ -58,7 +55,7 @@ def _two_because(draft: Draft) -> None:
     first, second = draft.noun("someone"), draft.noun("someone")
     feminine = first.feminine and second.feminine
     draft.phrase(first)
-    draft.both("and", "et")
+    draft.both(*AND)
     draft.phrase(second)
     both = Agreement(5, feminine, True)
     frame: FamilyFrame = draft.choose(draft.lexicon.family)
@@ -66,35 +63,26 @@ def _two_because(draft: Draft) -> None:
     draft.content += [frame.verb.lemma, noun.lemma]
     draft.act(frame.verb, "past", both, "not")
     draft.phrase(noun, "the", prepositions=("", frame.verb.preposition))
-    draft.both(*_BECAUSE)
+    draft.both(*BECAUSE)
     draft.both("they", "elles" if feminine else "ils")
-    adjective = draft.choose(frame.subject_too)
-    draft.content.append(adjective.lemma)
-    draft.is_("past", both)
-    draft.predicate(adjective, both, ("too", "trop"))
-    draft.stop()
+    draft.describe(both, "past", draft.record(draft.choose(frame.subject_too)), TOO)
 
 
 def _relative_subject(draft: Draft) -> None:
     """The woman who is washing the car is my aunt."""
     head = draft.lexicon.nouns[draft.choose(("woman", "man", "lady", "woman", "man"))]
-    subject = draft.phrase(head, "the", False, draft.adjective_of(head) if draft.chance(0.2) else None)
+    subject = draft.phrase(head, "the", False, draft.attribute(head, 0.2))
     draft.possessive = "her" if head.feminine else "his"
     draft.both("who", "qui")
     if draft.chance(0.3):
-        draft.act(draft.verb("wear"), "progressive", subject)
-        clothes = draft.clothes(subject)
-        draft.phrase(clothes, "a", False, draft.adjective_of(clothes) if draft.chance(0.9) else None)
+        is_wearing(draft, subject)
     else:
-        verb = draft.choose(draft.lexicon.verb_groups["progressive"])
-        draft.content.append(verb.lemma)
+        verb = draft.verb(*draft.lexicon.verb_groups["progressive"])
         draft.act(verb, "progressive", subject)
-        definite(draft, draft.object_of(verb), verb)
+        definite(draft, verb)
     draft.is_("present", subject)
-    relative = draft.lexicon.nouns[draft.choose(_WOMEN if head.feminine else _MEN)]
-    draft.content += [head.lemma, relative.lemma]
-    draft.phrase(relative, draft.choose(POSSESSIVES))
-    draft.stop()
+    draft.record(head)
+    draft.phrase(draft.named_noun(*(_WOMEN if head.feminine else _MEN)), draft.choose(POSSESSIVES))
 
 
 def _lives(draft: Draft) -> None:
@@ -105,8 +93,7 @@ def _lives(draft: Draft) -> None:
     draft.phrase(draft.noun(draft.choose(("settlement", "house"))), "this", prepositions=("in", "dans"))
     draft.act(draft.verb("have"), "present", subject)
     owned = draft.noun(draft.choose(("pet", "vehicle", "machine", "garden")))
-    draft.phrase(owned, "a", False, draft.adjective_of(owned) if draft.chance(0.8) else None)
-    draft.stop()
+    draft.phrase(owned, "a", False, draft.attribute(owned, 0.8))
 
 
 def _describable(draft: Draft, *lemmas: str) -> tuple[Noun, Adjective, str]:
@@ -131,9 +118,7 @@ def _relative_object(draft: Draft) -> None:
     verb = draft.lexicon.verbs[lemma]
     draft.act(verb, "past", subject, earlier_object=thing)
     when(draft, verb, AGO)
-    draft.is_("present", thing)
-    draft.predicate(adjective, thing, draft.degree(adjective))
-    draft.stop()
+    draft.describe(thing, "present", adjective, draft.degree(adjective))
 
 
 def _think(draft: Draft) -> None:
@@ -144,9 +129,7 @@ def _think(draft: Draft) -> None:
     noun, adjective, _ = _describable(draft, "love", "buy", "understand", "read", "visit", "clean", "prepare")
     plural = draft.countable(noun) and draft.chance(0.25)
     thing = draft.phrase(noun, draft.choose(("the", "this")), plural)
-    draft.is_("present", thing)
-    draft.predicate(adjective, thing, draft.degree(adjective))
-    draft.stop()
+    draft.describe(thing, "present", adjective, draft.degree(adjective))
 
 
 def _said(draft: Draft) -> None:
@@ -156,11 +139,9 @@ def _said(draft: Draft) -> None:
     draft.both(*draft.choose(PAST_DAYS))
     draft.both("that", "que")
     who = draft.again(subject)
-    draft.is_("past", who, "not" if draft.chance(0.2) else "")
-    adjective = draft.lexicon.adjectives[draft.choose(_SAID)]
-    draft.content.append(adjective.lemma)
-    draft.predicate(adjective, who, ("very", "très") if draft.chance(0.6) else ("", ""))
-    draft.stop()
+    negation = "not" if draft.chance(0.2) else ""
+    adjective = draft.adjective(*_SAID)
+    draft.describe(who, "past", adjective, VERY if draft.chance(0.6) else ("", ""), negation=negation)
 
 
 def _hope(draft: Draft) -> None:
@@ -172,18 +153,16 @@ def _hope(draft: Draft) -> None:
     draft.possessive = "her" if other.feminine else "his"
     verb = draft.verb("win", "find", "finish", "sell", "visit", "repair", "bring", "call")
     draft.act(verb, "future", other)
-    definite(draft, draft.object_of(verb), verb, adjective_share=0.15)
+    definite(draft, verb, adjective_share=0.15)
     when(draft, verb, SOON)
-    draft.stop()
 
 
 def _when_young(draft: Draft) -> None:
     """When my grandmother was young, she lived in this village."""
     draft.both("when", "quand")
     subject = draft.named_person("kin", 0.15) if draft.chance(0.7) else draft.pronoun(draft.choose(FEWER))
-    draft.is_("past", subject)
-    draft.predicate(draft.lexicon.adjectives[draft.choose(("young", "young", "rich", "famous"))], subject)
-    draft.stop(",")
+    draft.describe(subject, "past", draft.lexicon.adjectives[draft.choose(("young", "young", "rich", "famous"))])
+    draft.both(",", ",")
     who = draft.again(subject)
     if draft.chance(0.4):
         draft.act(draft.verb("live"), "past_state", who)
@@ -196,8 +175,7 @@ def _when_young(draft: Draft) -> None:
     else:
         verb = draft.verb("eat", "drink", "read", "write", "watch", "feed", "prepare")
         draft.act(verb, "past_state", who, "", ("often", "souvent"))
-        write_habit(draft, verb, "")
-    draft.stop()
+        habitual_object(draft, verb)
 
 
 def _if_will(draft: Draft) -> None:
@@ -206,75 +184,61 @@ def _if_will(draft: Draft) -> None:
     subject = draft.someone(0.15, FEW)
     verb = draft.verb("sell", "finish", "find", "win", "lose")
     draft.act(verb, "present", subject, "not" if draft.chance(0.2) else "")
-    definite(draft, draft.object_of(verb), verb, adjective_share=0.1)
-    draft.stop(",")
+    definite(draft, verb, adjective_share=0.1)
+    draft.both(",", ",")
     who = draft.again(subject)
     second = draft.verb("buy", "visit", "invite", "call", "help", "choose")
     draft.act(second, "future", who)
-    draw_object(draft, second, indefinite_share=0.8)
-    draft.stop()
+    any_object(draft, second, indefinite_share=0.8)
 
 
 def _if_would(draft: Draft) -> None:
     """If I were rich, I would buy a castle."""
     draft.both("if", "si")
     subject = draft.pronoun(draft.choose(FEW))
-    adjective = draft.lexicon.adjectives[draft.choose(("rich", "famous", "young", "brave", "patient"))]
-    draft.content.append(adjective.lemma)
-    draft.both("were", _ETAIT[subject.person])
-    draft.predicate(adjective, subject, ("very", "très") if draft.chance(0.2) else ("", ""))
-    draft.stop(",")
+    adjective = draft.adjective("rich", "famous", "young", "brave", "patient")
+    draft.both("were", conjugate("être", "imperfect", subject.person))
+    draft.predicate(adjective, subject, VERY if draft.chance(0.2) else ("", ""))
+    draft.both(",", ",")
     who = draft.again(subject)
     verb = draft.verb("buy", "visit", "invite", "help", "choose")
     draft.act(verb, "conditional", who)
-    draw_object(draft, verb, indefinite_share=0.8)
-    draft.stop()
-
-
-_ETAIT = ("étais", "étais", "était", "étions", "étiez", "étaient")
+    any_object(draft, verb, indefinite_share=0.8)
 
 
 def _when_rang(draft: Draft) -> None:
     """My father was reading a newspaper when the phone rang."""
     subject = draft.someone(pronouns=FEWER)
-    verb = draft.choose(draft.lexicon.verb_groups["progressive"])
-    draft.content.append(verb.lemma)
+    verb = draft.verb(*draft.lexicon.verb_groups["progressive"])
     draft.act(verb, "past_progressive", subject)
-    definite(draft, draft.object_of(verb), verb, adjective_share=0.2)
+    definite(draft, verb, adjective_share=0.2)
     draft.both("when", "quand")
     if draft.chance(0.3):
-        phone = draft.phrase(draft.lexicon.nouns["phone"])
-        draft.act(draft.verb("ring"), "past", phone)
+        draft.act(draft.verb("ring"), "past", draft.phrase(draft.lexicon.nouns["phone"]))
     else:
-        guest = draft.noun("someone")
-        arrival = draft.phrase(guest, "the", draft.chance(0.2))
-        draft.act(draft.verb("arrive"), "past", arrival)
-    draft.stop()
+        guest = draft.phrase(draft.noun("someone"), "the", draft.chance(0.2))
+        draft.act(draft.verb("arrive"), "past", guest)
 
 
 def _while(draft: Draft) -> None:
     """My mother was preparing the soup while my father was washing the car."""
     for last in (False, True):
         subject = draft.named_person(draft.choose(("kin", "someone")), 0.2)
-        verb = draft.choose(draft.lexicon.verb_groups["progressive"])
-        draft.content.append(verb.lemma)
+        verb = draft.verb(*draft.lexicon.verb_groups["progressive"])
         draft.act(verb, "past_progressive", subject)
-        definite(draft, draft.object_of(verb), verb, adjective_share=0.1)
+        definite(draft, verb, adjective_share=0.1)
         if not last:
             draft.both("while", "pendant que")
-    draft.stop()
 
 
 def _had_left(draft: Draft) -> None:
     """The train had already left when we arrived at the station."""
-    vehicle = draft.noun("transport")
-    subject = draft.phrase(vehicle)
+    subject = draft.phrase(draft.noun("transport"))
     draft.act(draft.verb("leave*"), "pluperfect", subject, "", ("already", "déjà"))
     draft.both("when", "quand")
     traveller = draft.someone(0.3)
     draft.act(draft.verb("arrive"), "past", traveller)
     draft.phrase(draft.noun("town"), "the", prepositions=("at", "à"))
-    draft.stop()
 
 
 def _where_are(draft: Draft) -> None:
@@ -286,10 +250,9 @@ def _where_are(draft: Draft) -> None:
     noun = draft.clothes(subject) if tag == "clothes" else draft.noun(tag)
     plural = draft.chance(0.4)
     verb = draft.both("", "sont" if plural else "est")
-    adjective = draft.adjective_of(noun) if draft.chance(0.5) else None
+    adjective = draft.attribute(noun, 0.5)
     draft.phrase(noun, draft.possessive, plural, adjective)
     draft.word_for("are" if plural else "is", verb)
-    draft.stop()
 
 
 def _why_crying(draft: Draft) -> None:
@@ -301,7 +264,6 @@ def _why_crying(draft: Draft) -> None:
     verb = draft.verb("laugh", "cry", "sing", "dance", "sleep")
     draft.act(verb, "progressive", other)
     write_place(draft, verb)
-    draft.stop()
 
 
 CLAUSE_TEMPLATES = (

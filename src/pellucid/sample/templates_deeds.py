@@ -1,13 +1,15 @@
 """Write what people do, did and will do: habits, deeds, journeys, gifts, plans.
 
-Each function's docstring is one sentence that it can write. Read next: `templates_statements.py`.
+The docstring of each template function is a sentence that it can write. Read next: `templates_statements.py`.
 """
 
 from pellucid.sample.draft import ANYBODY, FEW, FEWER, Draft, Template
-from pellucid.sample.objects import definite, draw_object, indefinite, when, write_habit, write_place
+from pellucid.sample.objects import any_object, definite, habitual_object, indefinite, is_wearing, when, write_place
 from pellucid.sample.phrases import NUMBERS, going_to, modal
 from pellucid.sample.vocabulary import (
     AGO,
+    AT_PRESENT,
+    BUT,
     DEEDS,
     EVERY,
     FOUND_AGAIN,
@@ -17,6 +19,7 @@ from pellucid.sample.vocabulary import (
     PAST_DAYS,
     PLAN_VERBS,
     SOON,
+    TODAY,
     TRAVEL,
     YET_VERBS,
 )  # fmt: skip
@@ -25,25 +28,21 @@ from pellucid.sample.vocabulary import (
 def _habit(draft: Draft) -> None:
     """My brother often reads a newspaper in the evening."""
     subject = draft.someone()
-    verb = draft.choose(draft.lexicon.habits)[0]
-    draft.content.append(verb.lemma)
+    verb = draft.verb(*draft.lexicon.habits)
     adverb = draft.choose(OFTEN) if draft.chance(0.3) else ("", "")
     negation = "never" if not adverb[0] and draft.chance(0.2) else ""
     draft.act(verb, "present", subject, negation, adverb)
-    write_habit(draft, verb, negation)
+    habitual_object(draft, verb, negation)
     draft.both(*draft.choose(EVERY[-4:] if adverb[0] or negation else EVERY))
-    draft.stop()
 
 
 def _no_habit(draft: Draft) -> None:
     """My brother doesn't drink coffee in the evening."""
     subject = draft.someone()
-    verb = draft.choose(draft.lexicon.habits)[0]
-    draft.content.append(verb.lemma)
+    verb = draft.verb(*draft.lexicon.habits)
     draft.act(verb, "present", subject, "not")
-    write_habit(draft, verb, "not")
+    habitual_object(draft, verb, "not")
     draft.both(*draft.choose(EVERY))
-    draft.stop()
 
 
 def _past_deed(draft: Draft) -> None:
@@ -51,9 +50,8 @@ def _past_deed(draft: Draft) -> None:
     subject = draft.someone()
     verb = draft.verb(*DEEDS)
     draft.act(verb, "past", subject)
-    draw_object(draft, verb)
+    any_object(draft, verb)
     when(draft, verb, AGO)
-    draft.stop()
 
 
 def _past_not(draft: Draft) -> None:
@@ -61,9 +59,8 @@ def _past_not(draft: Draft) -> None:
     subject = draft.someone()
     verb = draft.verb(*DEEDS)
     draft.act(verb, "past", subject, "not")
-    draw_object(draft, verb, negative=True)
+    any_object(draft, verb, negative=True)
     when(draft, verb, PAST_DAYS)
-    draft.stop()
 
 
 def _future_deed(draft: Draft) -> None:
@@ -71,9 +68,8 @@ def _future_deed(draft: Draft) -> None:
     subject = draft.someone(pronouns=FEW)
     verb = draft.verb(*FUTURE_VERBS)
     draft.act(verb, "future", subject, "not" if draft.chance(0.2) else "")
-    definite(draft, draft.object_of(verb), verb)
+    definite(draft, verb)
     when(draft, verb, SOON)
-    draft.stop()
 
 
 def _going_to(draft: Draft) -> None:
@@ -81,30 +77,24 @@ def _going_to(draft: Draft) -> None:
     subject = draft.someone()
     verb = draft.verb(*PLAN_VERBS)
     draft.write_verb(draft.begin(5), going_to(verb, subject.person))
-    definite(draft, draft.object_of(verb), verb)
+    definite(draft, verb)
     when(draft, verb, SOON)
-    draft.stop()
 
 
 def _progressive(draft: Draft) -> None:
     """The children are cleaning the kitchen at the moment."""
     subject = draft.someone(pronouns=FEW)
-    verb = draft.choose(draft.lexicon.verb_groups["progressive"])
-    draft.content.append(verb.lemma)
+    verb = draft.verb(*draft.lexicon.verb_groups["progressive"])
     draft.act(verb, "progressive", subject, "not" if draft.chance(0.15) else "")
-    definite(draft, draft.object_of(verb), verb)
-    draft.both(*draft.choose((("at the moment", "en ce moment"), ("now", "maintenant"))))
-    draft.stop()
+    definite(draft, verb)
+    draft.both(*draft.choose(AT_PRESENT))
 
 
 def _wearing(draft: Draft) -> None:
     """The young singer is wearing a yellow dress today."""
     subject = draft.someone()
-    draft.act(draft.verb("wear"), "progressive", subject)
-    clothes = draft.clothes(subject)
-    draft.phrase(clothes, "a", False, draft.adjective_of(clothes) if draft.chance(0.9) else None)
-    draft.both("today", "aujourd'hui")
-    draft.stop()
+    is_wearing(draft, subject)
+    draft.both(*TODAY)
 
 
 def _already(draft: Draft) -> None:
@@ -112,8 +102,7 @@ def _already(draft: Draft) -> None:
     subject = draft.someone()
     verb = draft.verb(*YET_VERBS)
     draft.act(verb, "perfect", subject, "", ("already", "déjà"))
-    definite(draft, draft.object_of(verb), verb, adjective_share=0.6)
-    draft.stop()
+    definite(draft, verb, adjective_share=0.6)
 
 
 def _not_yet(draft: Draft) -> None:
@@ -121,9 +110,8 @@ def _not_yet(draft: Draft) -> None:
     subject = draft.someone()
     verb = draft.verb(*YET_VERBS)
     yet = draft.act(verb, "perfect", subject, "not", ("", "encore")) >> 1
-    definite(draft, draft.object_of(verb), verb, adjective_share=0.5)
+    definite(draft, verb, adjective_share=0.5)
     draft.word_for("yet", yet)
-    draft.stop()
 
 
 def _never_done(draft: Draft) -> None:
@@ -131,8 +119,7 @@ def _never_done(draft: Draft) -> None:
     subject = draft.someone()
     verb = draft.verb("visit", "see", "drive", "repair", "meet", "read", "watch", "photograph", "use")
     draft.act(verb, "perfect", subject, "never")
-    definite(draft, draft.object_of(verb), verb, adjective_share=0.6)
-    draft.stop()
+    definite(draft, verb, adjective_share=0.6)
 
 
 def _several(draft: Draft) -> None:
@@ -140,29 +127,23 @@ def _several(draft: Draft) -> None:
     subject = draft.someone()
     verb = draft.verb("buy", "sell", "see", "read", "write", "receive", "photograph", "plant", "draw", "paint", "find")
     draft.act(verb, "past", subject)
-    noun = draft.object_of(verb)
-    while not draft.countable(noun) or "kin" in noun.tags:
-        draft.content.pop()
-        noun = draft.object_of(verb)
-    adjective = draft.adjective_of(noun) if draft.chance(0.6) else None
+    noun = draft.several(verb)
+    adjective = draft.attribute(noun, 0.6)
     draft.phrase(noun, "none", True, adjective, draft.choose(NUMBERS)[0])
     when(draft, verb, AGO)
-    draft.stop()
 
 
 def _giving(draft: Draft) -> None:
     """My aunt gave a beautiful ring to the actress yesterday."""
     tense = draft.choose(("past", "past", "past", "future"))
     subject = draft.someone(pronouns=FEWER if tense == "future" else ANYBODY)
-    verb = draft.choose(draft.lexicon.verb_groups["giving"])
-    draft.content.append(verb.lemma)
+    verb = draft.verb(*draft.lexicon.verb_groups["giving"])
     draft.act(verb, tense, subject)
     indefinite(draft, draft.object_of(verb))
     receiver = draft.noun(draft.choose(("someone", "sibling")))
     determiner = draft.possessive if "kin" in receiver.tags else "the"
     draft.phrase(receiver, determiner, draft.chance(0.2), prepositions=("to", "à"))
     when(draft, verb, AGO if tense == "past" else SOON)
-    draft.stop()
 
 
 def _journey(draft: Draft) -> None:
@@ -171,11 +152,9 @@ def _journey(draft: Draft) -> None:
     subject = draft.someone(0.3, FEWER if tense == "future" else ANYBODY)
     verb = draft.verb("go", "return", "come")
     draft.act(verb, tense, subject)
-    goal = draft.noun("goal")
-    draft.phrase(goal, "the", prepositions=("to", "à"))
+    draft.phrase(draft.noun("goal"), "the", prepositions=("to", "à"))
     draft.both(*draft.choose(TRAVEL))
     when(draft, verb, AGO if tense == "past" else SOON)
-    draft.stop()
 
 
 def _arrival(draft: Draft) -> None:
@@ -185,7 +164,6 @@ def _arrival(draft: Draft) -> None:
     draft.act(verb, "past", subject, "not" if draft.chance(0.15) else "")
     draft.phrase(draft.noun("town"), "the", prepositions=("at", "à"))
     when(draft, verb, PAST_DAYS)
-    draft.stop()
 
 
 def _wake(draft: Draft) -> None:
@@ -193,33 +171,26 @@ def _wake(draft: Draft) -> None:
     subject = draft.someone(0.3, FEW)
     verb = draft.verb("get up", "wake up")
     tense = draft.choose(("present", "past"))
-    negation = "not" if draft.chance(0.2) else ""
-    draft.act(verb, tense, subject, negation)
+    draft.act(verb, tense, subject, "not" if draft.chance(0.2) else "")
     draft.both("at", "à")
     draft.both(*draft.choose(HOURS))
-    times = {"present": EVERY[:6], "past": PAST_DAYS[:4]}
-    draft.both(
-        *draft.choose(tuple(time for time in times[tense] if "evening" not in time[0] and "week" not in time[0]))
-    )
-    draft.stop()
+    times = EVERY[:6] if tense == "present" else PAST_DAYS[:4]
+    draft.both(*draft.choose([time for time in times if "evening" not in time[0] and "week" not in time[0]]))
 
 
 def _playing(draft: Draft) -> None:
     """The children are playing in the garden with their dog."""
-    tag = draft.choose(("someone", "kin"))
-    subject = draft.named_person(tag, 0.4)
+    subject = draft.named_person(draft.choose(("someone", "kin")), 0.4)
     verb = draft.verb("play", "walk", "run", "sing", "dance", "rest", "laugh", "cry", "sleep")
     draft.act(verb, draft.choose(("progressive", "past_progressive")), subject)
     write_place(draft, verb)
-    pet = draft.noun("pet")
-    draft.phrase(pet, draft.possessive, prepositions=("with", "avec"))
-    draft.stop()
+    draft.phrase(draft.noun("pet"), draft.possessive, prepositions=("with", "avec"))
 
 
 def _its(draft: Draft) -> None:
     """The young bear is playing with its big ball in the garden."""
     animal = draft.noun("animal")
-    subject = draft.phrase(animal, "the", False, draft.adjective_of(animal) if draft.chance(0.4) else None)
+    subject = draft.phrase(animal, "the", False, draft.attribute(animal, 0.4))
     tense = draft.choose(("progressive", "past_progressive"))
     if draft.chance(0.5):
         verb = draft.verb("play")
@@ -228,19 +199,16 @@ def _its(draft: Draft) -> None:
         verb = draft.verb("sleep", "rest")
         toy, preposition = draft.lexicon.nouns[draft.choose(("basket", "cage", "box", "shed"))], ("in", "dans")
     draft.act(verb, tense, subject)
-    draft.content.append(toy.lemma)
+    draft.record(toy)
     fitting = [adjective for adjective in draft.lexicon.attributes_of[toy.lemma] if adjective.lemma in _TOYS]
-    adjective = draft.choose(fitting) if fitting and draft.chance(0.5) else None
-    if adjective:
-        draft.content.append(adjective.lemma)
+    adjective = draft.record(draft.choose(fitting)) if fitting and draft.chance(0.5) else None
     draft.phrase(toy, "its", False, adjective, prepositions=preposition)
     if verb.lemma == "play":
         write_place(draft, verb)
     elif tense == "progressive":
-        draft.both(*draft.choose((("at the moment", "en ce moment"), ("now", "maintenant"))))
+        draft.both(*draft.choose(AT_PRESENT))
     else:
         draft.both(*draft.choose(PAST_DAYS[:3]))
-    draft.stop()
 
 
 _TOYS = frozenset({"big", "small", "old", "new", "red", "blue", "yellow", "green", "pretty"})
@@ -258,7 +226,6 @@ def _working(draft: Draft) -> None:
     draft.both("for", "depuis")
     draft.both(*draft.choose(NUMBERS))
     draft.both(*draft.choose((("years", "ans"), ("months", "mois"))))
-    draft.stop()
 
 
 def _modal(draft: Draft) -> None:
@@ -269,12 +236,11 @@ def _modal(draft: Draft) -> None:
     draft.add(modal(name, subject.person, negation).whole)
     verb = draft.verb(*PLAN_VERBS)
     draft.infinitive(verb, subject)
-    definite(draft, draft.object_of(verb), verb)
+    definite(draft, verb)
     if name == "could":
         draft.both(*draft.choose(PAST_DAYS))
     else:
-        draft.both(*draft.choose((*SOON[:6], ("today", "aujourd'hui"), ("before Monday", "avant lundi"))))
-    draft.stop()
+        draft.both(*draft.choose((*SOON[:6], TODAY, ("before Monday", "avant lundi"))))
 
 
 def _want(draft: Draft) -> None:
@@ -284,9 +250,8 @@ def _want(draft: Draft) -> None:
     draft.both("to", "")
     verb = draft.verb(*PLAN_VERBS)
     draft.infinitive(verb, subject)
-    definite(draft, draft.object_of(verb), verb)
-    draft.both(*draft.choose((("today", "aujourd'hui"), ("this week", "cette semaine"), *SOON[:4])))
-    draft.stop()
+    definite(draft, verb)
+    draft.both(*draft.choose((TODAY, ("this week", "cette semaine"), *SOON[:4])))
 
 
 def _taste(draft: Draft) -> None:
@@ -295,35 +260,29 @@ def _taste(draft: Draft) -> None:
     verbs = draft.lexicon.verb_groups["taste"]
     tag = draft.choose(("food", "food", "sound", "show", "readable", "drink"))
     first, second = draft.noun(tag), draft.noun(tag)
-    if first is second:
-        draft.content.pop()
-        second = next(noun for noun in draft.lexicon.nouns_by_tag[tag] if noun is not first)
-        draft.content.append(second.lemma)
-    for verb, noun in ((draft.choose(verbs[:2]), first), (draft.choose(verbs[2:]), second)):
+    for verb, noun in ((draft.verb(*verbs[:2]), first), (draft.verb(*verbs[2:]), second)):
         if noun is second:
-            draft.stop(",")
-            draft.both("but", "mais")
+            draft.both(",", ",")
+            draft.both(*BUT)
             subject = draft.again(subject)
-        draft.content.append(verb.lemma)
         draft.act(verb, "present", subject)
         draft.phrase(noun, "generic", bool(noun.plural))
-    draft.stop()
 
 
 def _found_again(draft: Draft) -> None:
     """My sister lost her keys yesterday, but she found them this morning."""
     subject = draft.someone()
-    first, second, tags, link, late = draft.choose(FOUND_AGAIN)
+    first, second, tags, link = draft.choose(FOUND_AGAIN)
     verb = draft.verb(first)
     draft.act(verb, "past", subject)
     noun = draft.noun(draft.choose(tags))
     own = first in ("lose", "break") or "kin" in noun.tags
     plural = bool(noun.plural) and draft.chance(0.3)
     determiner = draft.possessive if own else "the"
-    thing = draft.phrase(noun, determiner, plural, draft.adjective_of(noun) if draft.chance(0.2) else None)
+    thing = draft.phrase(noun, determiner, plural, draft.attribute(noun, 0.2))
     draft.both(*draft.choose((AGO[0], AGO[6])))
-    if link[0] == "but":
-        draft.stop(",")
+    if link is BUT:
+        draft.both(",", ",")
     draft.both(*link)
     subject = draft.again(subject)
     clitic = "les" if plural else "la" if noun.feminine else "le"
@@ -331,8 +290,7 @@ def _found_again(draft: Draft) -> None:
     singular = ("her" if noun.feminine else "him") if "person" in noun.tags else "it"
     draft.word_for("them" if plural else singular, pronoun)
     draft.refer(pronoun, thing.mask)
-    draft.both(*draft.choose(late))
-    draft.stop()
+    draft.both(*draft.choose((PAST_DAYS[2], TODAY)))
 
 
 DEED_TEMPLATES = (

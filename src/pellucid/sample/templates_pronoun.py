@@ -1,8 +1,8 @@
-"""Write the pronoun family: what "it" or "they" means is told by the last adjective alone.
+"""Write the pronoun family: only the last adjective decides what "it" or "they" means.
 
-An animal did not do something to a thing "because it was too ADJECTIVE". The lexicon keeps the adjectives of animals
-and of things apart, so the adjective decides which noun "it" stands for, and the gender of that noun decides between
-il and elle. Read next: `templates_statements.py`.
+An animal did not do something to a thing "because it was too ADJECTIVE". In the lexicon, no adjective fits both the
+animals and the things of this family. So the adjective decides which noun "it" means, and the gender of that noun
+decides between il and elle. Read next: `templates_statements.py`.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pellucid.sample.draft import Draft, Template
 from pellucid.sample.lexicon import Adjective, Noun, Verb
 from pellucid.sample.sentence import Agreement
-
-_BECAUSE = ("because", "parce que")
-_SINCE = ("since", "puisque")
+from pellucid.sample.vocabulary import BECAUSE, TOO, VERY, Phrase
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Say what one sentence of the family is about; `of_subject` tells that the adjective means the animal."""
+    """The words of one sentence of the family; `of_subject` is True if the adjective describes the subject."""
 
     verb: Verb
     subject: Noun
@@ -27,10 +25,10 @@ class Scene:
 
 
 def _draw_scene(draft: Draft, degree: str = "too", *, plural: bool = False, direct: bool = False) -> Scene:
-    """Draw and note a scene.
+    """Draw and record a scene.
 
-    `degree` "too" takes the adjectives that hinder, "very" those that help; `plural` wants a thing that can be
-    counted; `direct` wants a verb without preposition and an adjective that means the thing.
+    `degree` "too" draws an adjective that hinders the animal, "very" one that helps it. `plural` requires a thing that
+    can be counted. `direct` requires a verb without a preposition and an adjective that describes the thing.
     """
     while True:
         frame = draft.choose(draft.lexicon.family)
@@ -48,50 +46,34 @@ def _draw_scene(draft: Draft, degree: str = "too", *, plural: bool = False, dire
         return Scene(frame.verb, subject, thing, adjective, of_subject)
 
 
-_TOO = ("too", "trop")
-_VERY = ("very", "très")
+def _because(
+    draft: Draft, scene: Scene, subject: Agreement, word: Phrase = BECAUSE, tense: str = "past", degree: Phrase = TOO
+) -> None:
+    """Write the object of the verb and "because it was too wide", about the subject or the object."""
+    thing = draft.phrase(scene.thing, "the", subject.plural, prepositions=("", scene.verb.preposition))
+    draft.both(*word)
+    draft.describe(draft.refer_back(subject if scene.of_subject else thing), tense, scene.adjective, degree)
 
 
-def _reason(
-    draft: Draft, scene: Scene, nouns: tuple[Agreement, Agreement], words: tuple[str, str], *, tense: str = "past",
-    degree: tuple[str, str] = _TOO,
-) -> None:  # fmt: skip
-    """Write "because it was too wide." about the subject or the object noun."""
-    draft.both(*words)
-    about = draft.refer_back(nouns[0] if scene.of_subject else nouns[1])
-    draft.is_(tense, about)
-    draft.predicate(scene.adjective, about, degree)
-    draft.stop()
-
-
-def _object(draft: Draft, scene: Scene, plural: bool = False) -> Agreement:
-    """Write the object noun phrase with the French preposition that the verb asks for."""
-    plural = plural and bool(scene.thing.plural)
-    return draft.phrase(scene.thing, "the", plural, prepositions=("", scene.verb.preposition))
+def _did_not(draft: Draft, scene: Scene, word: Phrase = BECAUSE, *, plural: bool = False) -> None:
+    subject = draft.phrase(scene.subject, "the", plural)
+    draft.act(scene.verb, "past", subject, "not")
+    _because(draft, scene, subject, word)
 
 
 def write_because_too(draft: Draft, scene: Scene | None = None) -> None:
     """The animal didn't cross the street because it was too tired."""
-    scene = scene or _draw_scene(draft)
-    subject = draft.phrase(scene.subject)
-    draft.act(scene.verb, "past", subject, "not")
-    _reason(draft, scene, (subject, _object(draft, scene)), _BECAUSE)
+    _did_not(draft, scene or _draw_scene(draft))
 
 
 def _since_too(draft: Draft) -> None:
     """The goat didn't enter the barn since it was too dark."""
-    scene = _draw_scene(draft)
-    subject = draft.phrase(scene.subject)
-    draft.act(scene.verb, "past", subject, "not")
-    _reason(draft, scene, (subject, _object(draft, scene)), _SINCE)
+    _did_not(draft, _draw_scene(draft), ("since", "puisque"))
 
 
 def _they_too(draft: Draft) -> None:
     """The mules didn't cross the rivers because they were too deep."""
-    scene = _draw_scene(draft, plural=True)
-    subject = draft.phrase(scene.subject, "the", True)
-    draft.act(scene.verb, "past", subject, "not")
-    _reason(draft, scene, (subject, _object(draft, scene, True)), _BECAUSE)
+    _did_not(draft, _draw_scene(draft, plural=True), plural=True)
 
 
 def _because_very(draft: Draft) -> None:
@@ -99,7 +81,7 @@ def _because_very(draft: Draft) -> None:
     scene = _draw_scene(draft, "very")
     subject = draft.phrase(scene.subject)
     draft.act(scene.verb, "past", subject)
-    _reason(draft, scene, (subject, _object(draft, scene)), _BECAUSE, degree=_VERY)
+    _because(draft, scene, subject, degree=VERY)
 
 
 def _does_not_want(draft: Draft) -> None:
@@ -109,7 +91,7 @@ def _does_not_want(draft: Draft) -> None:
     draft.act(draft.lexicon.verbs["want"], "present", subject, "not")
     draft.both("to", "")
     draft.infinitive(scene.verb, subject)
-    _reason(draft, scene, (subject, _object(draft, scene)), _BECAUSE, tense="present")
+    _because(draft, scene, subject, tense="present")
 
 
 def _will_not(draft: Draft) -> None:
@@ -117,23 +99,21 @@ def _will_not(draft: Draft) -> None:
     scene = _draw_scene(draft)
     subject = draft.phrase(scene.subject)
     draft.act(scene.verb, "future", subject, "not")
-    _reason(draft, scene, (subject, _object(draft, scene)), _BECAUSE, tense="present")
+    _because(draft, scene, subject, tense="present")
 
 
 def _so_it(draft: Draft) -> None:
     """The street was too wide, so the animal didn't cross it."""
     scene = _draw_scene(draft, direct=True)
     thing = draft.phrase(scene.thing)
-    draft.is_("past", thing)
-    draft.predicate(scene.adjective, thing, _TOO)
-    draft.stop(",")
+    draft.describe(thing, "past", scene.adjective, TOO)
+    draft.both(",", ",")
     draft.both("so", "alors")
     subject = draft.phrase(scene.subject)
     pronoun = draft.act(scene.verb, "past", subject, "not", clitic="la" if thing.feminine else "le",
                         earlier_object=thing)  # fmt: skip
     draft.word_for("it", pronoun)
     draft.refer(pronoun, thing.mask)
-    draft.stop()
 
 
 PRONOUN_TEMPLATES = (

@@ -1,14 +1,15 @@
 """Write statements with be and have: trades, places, qualities, comparisons, ages, prices.
 
-Each function's docstring is one sentence that it can write. Read next: `templates_clauses.py`.
+The docstring of each template function is a sentence that it can write. Read next: `templates_clauses.py`.
 """
 
 from pellucid.sample.draft import POSSESSIVES, Draft, Template
 from pellucid.sample.lexicon import Adjective, Noun
+from pellucid.sample.morphology_english import article, be, negated
 from pellucid.sample.morphology_french import agree
-from pellucid.sample.phrases import NUMBERS, superlative_phrase, to_be
+from pellucid.sample.phrases import NUMBERS, superlative_phrase
 from pellucid.sample.sentence import Agreement
-from pellucid.sample.vocabulary import WEEKDAYS, Phrase
+from pellucid.sample.vocabulary import AND, BUT, TODAY, WEEKDAYS, Phrase
 
 _ON_FURNITURE: tuple[Phrase, ...] = (
     ("on", "sur"), ("under", "sous"), ("behind", "derrière"), ("next to", "à côté de"), ("near", "près de"),
@@ -35,16 +36,15 @@ _LATELY: tuple[Phrase, ...] = (
     ("yesterday", "hier"), ("this morning", "ce matin"), ("yesterday evening", "hier soir"),
     ("last week", "la semaine dernière"),
 )  # fmt: skip
-_NOW: tuple[Phrase, ...] = (("today", "aujourd'hui"), ("this morning", "ce matin"))
+_NOW: tuple[Phrase, ...] = (TODAY, ("this morning", "ce matin"))
 _PRICES = (*NUMBERS[8:], ("thirty", "trente"), ("forty", "quarante"), ("fifty", "cinquante"), ("a hundred", "cent"))
 
 
 def _trade(draft: Draft, noun: Noun, subject: Agreement) -> None:
-    """Write a trade behind "be": no article in French, and the gender of the subject."""
+    """Write a trade after "be": no article in French, and the gender of the subject."""
     lexicon = draft.lexicon
     form = lexicon.feminine[noun.lemma] if subject.feminine else lexicon.masculine.get(noun.lemma, noun.french)
-    article = "an" if noun.lemma[0] in "aeiou" else "a"
-    draft.both(article, "")
+    draft.both(article(noun.lemma), "")
     draft.both(noun.lemma, form)
 
 
@@ -53,7 +53,6 @@ def write_profession(draft: Draft, person: str, noun: Noun) -> None:
     subject = draft.pronoun(person)
     draft.is_("present", subject)
     _trade(draft, noun, subject)
-    draft.stop()
 
 
 def _profession(draft: Draft) -> None:
@@ -66,12 +65,11 @@ def _family_trades(draft: Draft) -> None:
     subject = draft.named_person("kin", 0)
     draft.is_(tense, subject)
     _trade(draft, draft.noun("worker"), subject)
-    draft.stop(",")
-    draft.both(*draft.choose((("and", "et"), ("but", "mais"))))
+    draft.both(",", ",")
+    draft.both(*draft.choose((AND, BUT)))
     other = draft.phrase(draft.noun("kin"), draft.possessive)
     draft.is_(tense, other)
     _trade(draft, draft.noun("worker"), other)
-    draft.stop()
 
 
 def _become(draft: Draft) -> None:
@@ -81,11 +79,10 @@ def _become(draft: Draft) -> None:
     draft.act(draft.verb("become"), tense, subject)
     _trade(draft, draft.noun("worker"), subject)
     draft.both(*(("last year", "la année dernière") if tense == "past" else ("next year", "la année prochaine")))
-    draft.stop()
 
 
 def _thing_and_place(draft: Draft) -> tuple[Noun, Noun, Phrase]:
-    """Draw something, a place for it, and the preposition between them."""
+    """Draw a thing, a place for it, and the preposition between them."""
     if draft.chance(0.6):
         thing = draft.noun(draft.choose(("small", "thing", "pet", "portable")))
         return thing, draft.noun("surface"), draft.choose(_ON_FURNITURE)
@@ -95,50 +92,42 @@ def _thing_and_place(draft: Draft) -> tuple[Noun, Noun, Phrase]:
 
 def _exists(draft: Draft, tense: str, person: int) -> None:
     """Write "there is" -> "il y a", in the present or the past; French keeps the singular."""
-    verb = to_be(tense, person).auxiliary.english[0]
-    draft.both("there " + verb, "il y a" if tense == "present" else "il y avait")
+    draft.both("there " + be(tense, person), "il y a" if tense == "present" else "il y avait")
 
 
 def _there_is(draft: Draft) -> None:
     """There is a black cat under the table."""
     _exists(draft, draft.choose(("present", "past")), 2)
     thing, place, preposition = _thing_and_place(draft)
-    draft.phrase(thing, "a", False, draft.adjective_of(thing) if draft.chance(0.6) else None)
+    draft.phrase(thing, "a", False, draft.attribute(thing, 0.6))
     draft.phrase(place, "the", prepositions=preposition)
-    draft.stop()
 
 
 def _there_are(draft: Draft) -> None:
     """There were three old bicycles in front of the station."""
     _exists(draft, draft.choose(("present", "past")), 5)
     thing, place, preposition = _thing_and_place(draft)
-    adjective = draft.adjective_of(thing) if draft.chance(0.5) else None
+    adjective = draft.attribute(thing, 0.5)
     if draft.chance(0.7):
         draft.phrase(thing, "none", True, adjective, draft.choose(NUMBERS)[0])
     else:
         draft.phrase(thing, "some", True, adjective)
     draft.phrase(place, "the", prepositions=preposition)
-    draft.stop()
 
 
 def _there_is_no(draft: Draft) -> None:
     """There isn't any fresh milk in the kitchen today."""
     tense = draft.choose(("present", "past"))
     if draft.chance(0.5):
-        noun = draft.noun(draft.choose(("groceries", "drink")))
-        plural = False
+        noun, plural = draft.noun(draft.choose(("groceries", "drink"))), False
     else:
-        noun = draft.noun(draft.choose(("fruit", "furniture", "flower")))
-        plural = True
-    group = to_be(tense, 5 if plural else 2, "not")
+        noun, plural = draft.noun(draft.choose(("fruit", "furniture", "flower"))), True
     french = "il ne y a pas" if tense == "present" else "il ne y avait pas"
-    draft.both("there " + group.auxiliary.english[0], french)
-    draft.phrase(noun, "any", plural, draft.adjective_of(noun) if draft.chance(0.3) else None)
-    place = draft.lexicon.nouns[draft.choose(("kitchen", "house", "room", "cellar", "shop", "restaurant"))]
-    draft.content.append(place.lemma)
+    draft.both("there " + negated(be(tense, 5 if plural else 2)), french)
+    draft.phrase(noun, "any", plural, draft.attribute(noun, 0.3))
+    place = draft.named_noun("kitchen", "house", "room", "cellar", "shop", "restaurant")
     draft.phrase(place, "the", prepositions=("in", "dans"))
-    draft.both(*(("today", "aujourd'hui") if tense == "present" else ("yesterday", "hier")))
-    draft.stop()
+    draft.both(*(TODAY if tense == "present" else ("yesterday", "hier")))
 
 
 def _owned_place(draft: Draft) -> None:
@@ -152,14 +141,13 @@ def _owned_place(draft: Draft) -> None:
         preposition, place = draft.choose(_ON_FURNITURE), draft.noun("surface")
     draft.is_(draft.choose(("present", "past")), thing)
     draft.phrase(place, "the", prepositions=preposition)
-    draft.stop()
 
 
 def _described(draft: Draft, tags: tuple[str, ...]) -> tuple[Noun, Adjective]:
     """Draw a noun and an adjective that fits it."""
     while True:
         noun = draft.noun(draft.choose(tags))
-        adjective = draft.adjective_of(noun, predicative=True)
+        adjective = draft.quality(noun)
         if adjective is not None:
             return noun, adjective
         draft.content.pop()
@@ -174,10 +162,8 @@ def _owned_quality(draft: Draft) -> None:
         owner = draft.lexicon.nouns["aunt"] if tag == "kin" else draft.lexicon.nouns["lady"]
         draft.content[0] = owner.lemma
     thing = draft.owned(owner, determiner, noun)
-    tense = draft.choose(("present", "past"))
-    draft.is_(tense, thing, "not" if draft.chance(0.2) else "")
-    draft.predicate(adjective, thing, draft.degree(adjective))
-    draft.stop()
+    tense, negation = draft.choose(("present", "past")), "not" if draft.chance(0.2) else ""
+    draft.describe(thing, tense, adjective, draft.degree(adjective), negation=negation)
 
 
 def _quality(draft: Draft) -> None:
@@ -188,15 +174,13 @@ def _quality(draft: Draft) -> None:
         if fitting:
             break
         draft.content.pop()
-    adjective = draft.choose(fitting)
-    draft.content.append(adjective.lemma)
+    adjective = draft.record(draft.choose(fitting))
     plural = draft.countable(noun) and draft.chance(0.25)
     tense = draft.choose(("present", "past"))
     thing = draft.phrase(noun, draft.choose(POSSESSIVES) if "kin" in noun.tags else "the", plural)
-    draft.is_(tense, thing, "not" if draft.chance(0.2) else "")
-    draft.predicate(adjective, thing, draft.degree(adjective))
+    negation = "not" if draft.chance(0.2) else ""
+    draft.describe(thing, tense, adjective, draft.degree(adjective), negation=negation)
     draft.both(*draft.choose(_LATELY if tense == "past" else _NOW))
-    draft.stop()
 
 
 def _compared(draft: Draft) -> tuple[Noun, Noun, Adjective]:
@@ -238,7 +222,6 @@ def _comparative(draft: Draft) -> None:
         draft.both(word, "plus " + french)
     draft.both("than", "que")
     _side(draft, second)
-    draft.stop()
 
 
 def _as_as(draft: Draft) -> None:
@@ -250,7 +233,6 @@ def _as_as(draft: Draft) -> None:
     draft.both(adjective.lemma, agree(adjective, subject.feminine, False))
     draft.both("as", "que")
     _side(draft, second)
-    draft.stop()
 
 
 def _superlative(draft: Draft) -> None:
@@ -265,48 +247,40 @@ def _superlative(draft: Draft) -> None:
     draft.both("is", "est")
     draft.add(superlative_phrase(noun, adjective))
     draft.phrase(draft.lexicon.nouns[where], "the", prepositions=("in", "de"))
-    draft.stop()
 
 
 def _age(draft: Draft) -> None:
     """My daughter is twelve years old, and her brother is seven years old."""
     draft.named_person("sibling", 0)
-    draft.both("is", "a")
-    draft.both(*draft.choose(NUMBERS))
-    draft.both("years old", "ans")
-    draft.stop(",")
-    draft.both("and", "et")
+    _years_old(draft)
+    draft.both(",", ",")
+    draft.both(*AND)
     draft.phrase(draft.noun("sibling"), draft.possessive)
+    _years_old(draft)
+
+
+def _years_old(draft: Draft) -> None:
     draft.both("is", "a")
     draft.both(*draft.choose(NUMBERS))
     draft.both("years old", "ans")
-    draft.stop()
 
 
 def _price(draft: Draft) -> None:
     """This red coat costs fifty euros in the new shop."""
     noun = draft.noun(draft.choose(("clothes", "furniture", "thing")))
-    adjective = draft.adjective_of(noun) if draft.chance(0.6) else None
-    plural = draft.chance(0.2)
-    subject = draft.phrase(noun, "this", plural, adjective)
+    adjective = draft.attribute(noun, 0.6)
+    subject = draft.phrase(noun, "this", draft.chance(0.2), adjective)
     draft.act(draft.verb("cost"), "present", subject, "not" if draft.chance(0.15) else "")
     draft.both(*draft.choose(_PRICES))
     draft.both("euros", "euros")
     draft.phrase(draft.lexicon.nouns["shop"], "this", prepositions=("in", "dans"))
-    draft.stop()
 
 
 def _opening(draft: Draft) -> None:
     """The library is closed on Sundays."""
-    noun = draft.choose(
-        [noun for noun in draft.lexicon.nouns_by_tag["town"] if noun.lemma not in ("station", "hospital")]
-    )
-    draft.content.append(noun.lemma)
-    subject = draft.phrase(noun)
-    state = draft.lexicon.adjectives[draft.choose(("open", "closed"))]
-    draft.content.append(state.lemma)
-    draft.is_("present", subject)
-    draft.predicate(state, subject)
+    buildings = [noun for noun in draft.lexicon.nouns_by_tag["town"] if noun.lemma not in ("station", "hospital")]
+    subject = draft.phrase(draft.record(draft.choose(buildings)))
+    draft.describe(subject, "present", draft.adjective("open", "closed"))
     days = draft.choose(WEEKDAYS)
     if draft.chance(0.5):
         draft.both("every day", "tous les jours")
@@ -314,7 +288,6 @@ def _opening(draft: Draft) -> None:
         draft.both(*days)
     else:
         draft.both("on " + days[0], days[1])
-    draft.stop()
 
 
 STATEMENT_TEMPLATES = (

@@ -1,6 +1,6 @@
 """List the fixed phrases that templates share: times, places, and which verbs fit which kind of sentence.
 
-Times and the like are (English, French) pairs; words stand between spaces, French before elision ("la année").
+Phrases are (English, French) pairs; spaces separate the words, and the French is not elided yet ("la année").
 """
 
 Phrase = tuple[str, str]
@@ -27,6 +27,7 @@ SOON: tuple[Phrase, ...] = (
     ("after lunch", "après le déjeuner"), ("next Saturday", "samedi prochain"), ("in two days", "dans deux jours"),
     ("next week", "la semaine prochaine"), ("next month", "le mois prochain"), ("next summer", "le été prochain"),
 )  # fmt: skip
+AT_PRESENT: tuple[Phrase, ...] = (("at the moment", "en ce moment"), ("now", "maintenant"))
 OFTEN: tuple[Phrase, ...] = (("often", "souvent"), ("always", "toujours"), ("sometimes", "parfois"))
 TRAVEL: tuple[Phrase, ...] = (
     ("by train", "en train"), ("by bus", "en bus"), ("by car", "en voiture"), ("by bicycle", "à vélo"),
@@ -42,8 +43,9 @@ WEEKDAYS: tuple[Phrase, ...] = (
     ("Mondays", "le lundi"), ("Tuesdays", "le mardi"), ("Wednesdays", "le mercredi"), ("Thursdays", "le jeudi"),
     ("Fridays", "le vendredi"), ("Saturdays", "le samedi"), ("Sundays", "le dimanche"),
 )  # fmt: skip
-DEGREES: tuple[Phrase, ...] = (("very", "très"), ("too", "trop"), ("really", "vraiment"))
-# What can be too much.
+VERY, TOO, BECAUSE, TODAY = ("very", "très"), ("too", "trop"), ("because", "parce que"), ("today", "aujourd'hui")
+DEGREES: tuple[Phrase, ...] = (VERY, TOO, ("really", "vraiment"))
+# Adjectives that "too" can stand before.
 FAULTS: frozenset[str] = frozenset({
     "long", "boring", "difficult", "expensive", "noisy", "dirty", "spicy", "slow", "full", "small", "big", "heavy",
     "bulky", "dark", "lazy", "nervous", "impatient", "stubborn", "clumsy", "cautious", "old", "narrow", "wide", "shy",
@@ -58,7 +60,7 @@ PLACES: dict[str, Phrase] = {
 }  # fmt: skip
 _OUTDOORS = ("garden", "park", "forest", "meadow", "beach")
 _STREETS = ("street", "square", "field")
-# Where one does what.
+# The places where people do something.
 PLAYGROUNDS: dict[str, tuple[str, ...]] = {
     "walk": _OUTDOORS + _STREETS, "run": _OUTDOORS + _STREETS,
     "sleep": (*_OUTDOORS, "bedroom"), "rest": (*_OUTDOORS, "bedroom"),
@@ -66,7 +68,7 @@ PLAYGROUNDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("play", "sing", "dance", "laugh", "cry"), (*_OUTDOORS, *_STREETS, "kitchen", "bedroom")),
 }  # fmt: skip
 
-# What one does once, at a moment in the past.
+# Actions that people do once, at a moment in the past.
 DEEDS: tuple[str, ...] = (
     "buy", "sell", "choose", "open", "close", "clean", "wash", "paint", "repair", "break", "read", "find", "lose",
     "look for", "forget", "see", "visit", "take", "bring", "send", "receive", "borrow", "build", "prepare", "order",
@@ -75,50 +77,48 @@ DEEDS: tuple[str, ...] = (
     "cut", "listen to", "watch", "eat", "write", "drive", "understand", "learn", "explain", "hear", "drink",
     "enter", "climb", "push", "pull",
 )  # fmt: skip
-# What one plans to do.
+# Actions that people plan.
 PLAN_VERBS: tuple[str, ...] = (
     "buy", "sell", "choose", "open", "close", "clean", "wash", "paint", "repair", "read", "look for", "visit", "take",
     "bring", "send", "borrow", "prepare", "meet", "help", "call", "thank", "wait for", "invite", "use", "finish",
     "start", "plant", "draw", "answer", "feed", "photograph", "cross", "leave", "listen to", "watch", "write", "drive",
     "learn", "explain", "climb", "follow", "carry", "see", "hide", "enter", "receive",
 )  # fmt: skip
-# The same in the future tense: fewer, so that each form is met often.
+# Verbs for the future tense. There are few, so that each form occurs often enough in training.
 FUTURE_VERBS: tuple[str, ...] = (
     "buy", "sell", "choose", "clean", "repair", "read", "visit", "bring", "send", "prepare", "meet", "help", "call",
     "invite", "finish", "write", "watch", "paint",
 )  # fmt: skip
-# What can be done already or not yet.
+# Verbs for "already" and "not yet".
 YET_VERBS: tuple[str, ...] = (
     "finish", "read", "see", "visit", "repair", "clean", "wash", "write", "sell", "find", "meet", "call", "answer",
     "paint", "send", "receive", "feed", "choose", "start", "prepare",
 )  # fmt: skip
-# Verbs whose object is naturally one's own.
+# Verbs whose object usually belongs to the subject.
 OWN: frozenset[str] = frozenset({
     "open", "close", "clean", "wash", "paint", "repair", "break", "find", "lose", "look for", "forget", "sell",
     "bring", "hide", "use", "park", "drive", "feed", "photograph", "lend", "push", "carry", "wait for", "call",
 })  # fmt: skip
 
-# What takes a moment. The first five of each table of times above name a day.
+# Actions that take a moment. The first five entries of each table of times above name a day.
 MOMENTARY: frozenset[str] = frozenset({
     "enter", "open", "close", "push", "pull", "carry", "wait for", "cross", "follow", "look for", "call",
     "hear", "throw", "catch", "cut", "eat", "drink", "break", "answer", "thank", "park", "wash", "feed", "order",
     "prepare", "clean",
     "jump over", "leave", "bring", "hide", "take", "listen to", "watch", "help", "read", "arrive",
 })  # fmt: skip
-_LATER: tuple[Phrase, ...] = (("this morning", "ce matin"), ("today", "aujourd'hui"))
-_AFTERWARDS: tuple[Phrase, ...] = (("this morning", "ce matin"), ("today", "aujourd'hui"))
-_BUT, _AND = ("but", "mais"), ("and", "et")
-# First deed, second deed, what it is done to, the word between, and when the second one happens.
-FOUND_AGAIN: tuple[tuple[str, str, tuple[str, ...], Phrase, tuple[Phrase, ...]], ...] = (
-    ("lose", "find", ("small", "thing"), _BUT, _LATER),
-    ("buy", "sell", ("vehicle", "furniture", "machine"), _BUT, _LATER),
-    ("break", "repair", ("machine",), _BUT, _LATER),
-    ("open", "close", ("door", "window", "gate", "drawer"), _BUT, _LATER),
-    ("write", "send", ("letter",), _AND, _AFTERWARDS),
-    ("choose", "buy", ("clothes", "furniture"), _AND, _AFTERWARDS),
-    ("receive", "read", ("letter",), _AND, _AFTERWARDS),
-    ("find", "lose", ("ring", "key", "ball", "umbrella"), _BUT, _LATER),
-    ("meet", "invite", ("sibling", "someone"), _AND, _AFTERWARDS),
-    ("call", "meet", ("sibling", "someone"), _AND, _AFTERWARDS),
-    ("borrow", "forget", ("book", "umbrella", "computer"), _BUT, _LATER),
+BUT, AND = ("but", "mais"), ("and", "et")
+# First action, second action, the tags of their object, and the conjunction.
+FOUND_AGAIN: tuple[tuple[str, str, tuple[str, ...], Phrase], ...] = (
+    ("lose", "find", ("small", "thing"), BUT),
+    ("buy", "sell", ("vehicle", "furniture", "machine"), BUT),
+    ("break", "repair", ("machine",), BUT),
+    ("open", "close", ("door", "window", "gate", "drawer"), BUT),
+    ("write", "send", ("letter",), AND),
+    ("choose", "buy", ("clothes", "furniture"), AND),
+    ("receive", "read", ("letter",), AND),
+    ("find", "lose", ("ring", "key", "ball", "umbrella"), BUT),
+    ("meet", "invite", ("sibling", "someone"), AND),
+    ("call", "meet", ("sibling", "someone"), AND),
+    ("borrow", "forget", ("book", "umbrella", "computer"), BUT),
 )

@@ -1,8 +1,8 @@
-"""Split text into the words that links and referents count in.
+"""Split text into the words that links and referents index.
 
-One rule for both languages: a French elided word ends at its apostrophe (`l'` `animal`), an English possessive `'s`
-is a word of its own, and everything else between spaces or punctuation marks is one word, hyphens and inner
-apostrophes included (`didn't`, `grand-père`, `est-ce`, `aujourd'hui`). Every punctuation mark is a word.
+The rule is the same for both languages: a French elided word ends at its apostrophe (`l'` `animal`), the English
+possessive `'s` is a separate word, and each punctuation mark is a word. Everything else between spaces is one word,
+including hyphens and inner apostrophes (`didn't`, `grand-père`, `est-ce`, `aujourd'hui`).
 """
 
 import re
@@ -16,5 +16,5 @@ _WORD = re.compile(
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words of an English or French sentence of this corpus, in order, from index 0."""
+    """Return the words of an English or French sentence of this corpus, in order."""
     return _WORD.findall(text)

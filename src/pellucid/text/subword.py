@@ -1,8 +1,8 @@
-"""The two halves of a tokenizer, the tokenizer made of them, and how it is written to files.
+"""From text to the ids of its pieces and back: one side of a tokenizer, the tokenizer, and its files.
 
-Files: ``tokenizer.json`` names and describes the others; ``sentencepiece.model`` and ``vocabulary.json``
-where both sides share one, or one of each for ``source.`` and ``target.``. ``tokenizer.py`` learns and
-loads; read it first.
+``tokenizer.json`` names and describes the other files: ``sentencepiece.model`` and ``vocabulary.json`` where both
+sides share them, otherwise one of each with the prefix ``source.`` or ``target.``. ``tokenizer.py`` learns and loads a
+tokenizer; read it next.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pellucid.text.sentencepiece.training import VocabularyChoice
 from pellucid.text.spelling import Beginning, PieceIndex
 from pellucid.text.vocabulary import Vocabulary, byte_piece
 
-__all__ = ["DESCRIPTION_FILE", "FORMAT_NAME", "FORMAT_VERSION", "BytesTokenizer", "SentencePieceTokenizer", "Side"]
+__all__ = ["DESCRIPTION_FILE", "FORMAT_NAME", "FORMAT_VERSION", "BytesTokenizer", "Side", "Tokenizer"]
 
 FORMAT_NAME: Final = "pellucid tokenizer"
 FORMAT_VERSION: Final = 1
@@ -36,10 +36,10 @@ Ids = list[int]
 
 
 class Side:
-    """One language's half: a normaliser, a segmenter (None spells bytes) and a vocabulary.
+    """One side of a tokenizer: a normaliser, a segmenter (None: each byte is a piece) and a vocabulary.
 
-    ``by_spelling`` is for models made elsewhere: what the segmenter does not know goes to the vocabulary as it
-    is spelt, which may know it from the other language's segmenter.
+    ``by_spelling`` is for models of other tools: pieces are looked up by their text, so the vocabulary can know a piece
+    that this side's segmenter lacks.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Side:
         specials = vocabulary.specials
         forbidden = {specials.pad, specials.bos, specials.eos, *(vocabulary.ids[t] for t in vocabulary.tags)}
         found = [vocabulary.ids.get(piece, specials.unk) for piece in pieces]
-        # Text never becomes a special id, not even where a foreign segmenter knows the word "</s>".
+        # Text never becomes a special id, even if a foreign segmenter has the word "</s>".
         self._ids = [specials.unk if i in forbidden else i for i in found]
         self._spelt = {p: i for p, i in vocabulary.ids.items() if i not in forbidden} if by_spelling else None
         self._strip_prefix = segmenter is not None and segmenter.file.dummy_prefix
@@ -85,7 +85,7 @@ class Side:
         split = [self.split_tag(text) for text in texts]
         bodies = self.normaliser.all([body for _, body in split])
         if self._spelt is not None:
-            # Models made elsewhere have learnt the space after a tag as a part of the text.
+            # Models of other tools were trained with the space after a tag as part of the text.
             bodies = [
                 f" {body}" if given[:1].isspace() else body for (_, given), body in zip(split, bodies, strict=True)
             ]
@@ -95,7 +95,7 @@ class Side:
         ]
 
     def split_tag(self, text: str) -> tuple[str, str]:
-        """Return the language tag that leads a text, or "", and the text behind it with its white space."""
+        """Return the language tag at the start of a text, or "", and the rest of the text with its white space."""
         if not self.vocabulary.tags:
             return "", text
         visible = without_invisible(text).lstrip()
@@ -103,7 +103,7 @@ class Side:
         return (found[0], visible[found.end() :]) if found else ("", text)
 
     def begin(self, text: str) -> Beginning:
-        """Return how a text begins that begins with ``text``; see ``Tokenizer.begin_target``."""
+        """Return the pieces that a text starting with ``text`` can start with; see ``Tokenizer.begin_target``."""
         (body,) = self.normaliser.all([_LINE_BREAKS.sub(" ", text)])
         body = body.strip()
         space = text[len(text.rstrip()) :]
@@ -114,7 +114,7 @@ class Side:
         wanted = (" " if self._strip_prefix and body else "") + body
         written = b"".join(self.vocabulary.surfaces[index] for index in ids)
         if written.decode("utf-8", errors="replace") != wanted[: len(wanted) - len(body) + cut] or not cut:
-            ids, written = [], b""  # a segmenter that rewrites text; then no piece is certain
+            ids, written = [], b""  # the segmenter rewrites text, so no piece is certain
         return Beginning(tuple(ids), wanted.encode("utf-8")[len(written) :], self._piece_index)
 
     @cached_property
@@ -131,15 +131,15 @@ class Side:
         return [self.vocabulary.text(row, strip_prefix=self._strip_prefix) for row in ids]
 
 
-class SentencePieceTokenizer:
-    """The tokenizer of real models: SentencePiece segmenters and a vocabulary of our own numbering.
+class Tokenizer:
+    """A segmenter and a vocabulary for each side. Ids are those of pieces only: no bos, no eos.
 
     Args:
         source: the source side.
         target: the target side; the same object as ``source`` if joint.
-        choices: how the sizes of the vocabularies came about.
-        training: what was recorded when it was learnt, for ``tokenizer.json``.
-        partial_vocabulary: the vocabulary may lack pieces of the segmenter (models made elsewhere); the sides
+        choices: the size of each vocabulary, and the reason for it.
+        training: the facts of its training, for ``tokenizer.json``.
+        partial_vocabulary: the vocabulary may lack pieces of the segmenter, as in models of other tools; the sides
             then look pieces up by their spelling.
     """
 
@@ -194,27 +194,42 @@ class SentencePieceTokenizer:
 
     @property
     def source_tags(self) -> tuple[str, ...]:
-        """See ``Tokenizer``."""
+        """Language tags that can start a source text."""
         return self.source.vocabulary.tags
 
     def split_tag(self, text: str) -> tuple[str, str]:
-        """See ``Tokenizer``."""
+        """Return the language tag at the start of a source text, or "", and the rest of the text."""
         return self.source.split_tag(text)
 
     def encode_source(self, texts: Sequence[str]) -> list[Ids]:
-        """See ``Tokenizer``."""
+        """Cut source texts into pieces; a language tag at the start becomes its own piece.
+
+        Raises:
+            RequestError: a text holds a lone surrogate.
+        """
         return self.source.encode_tagged(texts)
 
     def encode_target(self, texts: Sequence[str]) -> list[Ids]:
-        """See ``Tokenizer``."""
+        """Cut target texts into pieces.
+
+        Raises:
+            RequestError: a text holds a lone surrogate.
+        """
         return self.target.encode(texts)
 
     def begin_target(self, text: str) -> Beginning:
-        """See ``Tokenizer``."""
+        """Return the pieces that a target text starting with ``text`` can start with.
+
+        The text is normalised as in training. White space at the end means that the last word is complete; it becomes a
+        single space or no-break space.
+
+        Raises:
+            RequestError: the text holds a lone surrogate.
+        """
         return self.target.begin(text)
 
     def decode_target(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """See ``Tokenizer``."""
+        """Join target pieces to text; specials are skipped, an unknown piece becomes U+2047."""
         return self.target.decode(ids)
 
     def decode_source(self, ids: Sequence[Sequence[int]]) -> list[str]:
@@ -222,23 +237,23 @@ class SentencePieceTokenizer:
         return self.source.decode(ids)
 
     def source_pieces(self, ids: Sequence[int]) -> list[str]:
-        """See ``Tokenizer``."""
+        """Return the pieces of source ids; specials are ``<pad> <unk> <s> </s>``."""
         return [self.source.vocabulary.piece(i) for i in ids]
 
     def target_pieces(self, ids: Sequence[int]) -> list[str]:
-        """See ``Tokenizer``."""
+        """Return the pieces of target ids; specials are ``<pad> <unk> <s> </s>``."""
         return [self.target.vocabulary.piece(i) for i in ids]
 
     def source_id(self, piece: str) -> int | None:
-        """See ``Tokenizer``."""
+        """Return the source id of a piece, or None."""
         return self.source.vocabulary.ids.get(piece)
 
     def target_id(self, piece: str) -> int | None:
-        """See ``Tokenizer``."""
+        """Return the target id of a piece, or None."""
         return self.target.vocabulary.ids.get(piece)
 
     def save(self, folder: Path) -> list[str]:
-        """See ``Tokenizer``."""
+        """Write the tokenizer's files into a folder that exists; return their names."""
         contents: dict[str, bytes] = {}
         files: dict[str, dict[str, str]] = {}
         for name, side in (("source", self.source), ("target", self.target)):
@@ -270,8 +285,8 @@ class SentencePieceTokenizer:
         return list(contents)
 
 
-class BytesTokenizer(SentencePieceTokenizer):
-    """Every UTF-8 byte is a piece: 256 and the specials. Needs no learning; for tests and odd alphabets."""
+class BytesTokenizer(Tokenizer):
+    """Every UTF-8 byte is a piece: 256 pieces and the specials. Needs no training; for tests and rare alphabets."""
 
     kind: Final = "bytes"  # type: ignore[misc]
 

@@ -1,8 +1,7 @@
-"""From text to the ids of its pieces and back: the tokenizer of a model, and its files.
+"""Learn a tokenizer from text, and read one from the files of a model.
 
-A tokenizer is, for each side of a pair (one for both if joint), a normaliser, a segmenter and a
-vocabulary. Here: what others may ask of one, learning one, reading one back. Read ``subword.py`` for how
-it is made, ``store.py`` next.
+``subword.py`` holds the tokenizer itself: for each side of a pair (or once for both, if it is joint) a normaliser, a
+segmenter and a vocabulary. Read ``store.py`` next.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import sentencepiece
 from pydantic import ValidationError
@@ -22,114 +21,26 @@ from pellucid.text.normalisation import FORMS, Normaliser
 from pellucid.text.sentencepiece.foreign import foreign_segmenter
 from pellucid.text.sentencepiece.segmenter import Segmenter
 from pellucid.text.sentencepiece.training import VocabularyChoice, train_segmenter, trainer_options
-from pellucid.text.spelling import Beginning
 from pellucid.text.subword import (
     DESCRIPTION_FILE,
     FORMAT_NAME,
     FORMAT_VERSION,
     BytesTokenizer,
-    SentencePieceTokenizer,
     Side,
+    Tokenizer,
 )
 from pellucid.text.vocabulary import MOST_VALUES, Vocabulary
 from pellucid.untrusted import TooLargeError, parse_json, read_at_most, shown
 
 __all__ = [
     "BytesTokenizer",
-    "SentencePieceTokenizer",
     "Tokenizer",
     "load_tokenizer",
     "train_tokenizer",
-    "unknown_rate",
 ]
 
 MAX_DESCRIPTION_BYTES: Final = 16 << 20
 MAX_FILE_BYTES: Final = 128 << 20
-Ids = list[int]
-
-
-class Tokenizer(Protocol):
-    """What the rest of pellucid knows of a tokenizer. Ids are pieces only: no bos, no eos."""
-
-    @property
-    def specials(self) -> SpecialIds:
-        """Ids of the special pieces, on both sides."""
-        ...
-
-    @property
-    def source_vocab_size(self) -> int:
-        """Number of source ids."""
-        ...
-
-    @property
-    def target_vocab_size(self) -> int:
-        """Number of target ids."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of everything that decides which ids a text gets."""
-        ...
-
-    @property
-    def source_tags(self) -> tuple[str, ...]:
-        """Language tags that may lead a source text."""
-        ...
-
-    def split_tag(self, text: str) -> tuple[str, str]:
-        """Return the language tag that leads a source text, or "", and the text behind it."""
-        ...
-
-    def encode_source(self, texts: Sequence[str]) -> list[Ids]:
-        """Cut source texts into pieces; a language tag may lead.
-
-        Raises:
-            RequestError: a text holds a lone surrogate.
-        """
-        ...
-
-    def encode_target(self, texts: Sequence[str]) -> list[Ids]:
-        """Cut target texts into pieces.
-
-        Raises:
-            RequestError: a text holds a lone surrogate.
-        """
-        ...
-
-    def begin_target(self, text: str) -> Beginning:
-        """Return how a target text begins that begins with ``text``.
-
-        The text is normalised as in training. White space at its end says that its last word is complete, and is a
-        single space or no-break space.
-
-        Raises:
-            RequestError: the text holds a lone surrogate.
-        """
-        ...
-
-    def decode_target(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """Join target pieces to text; specials are skipped, an unknown piece shows as U+2047."""
-        ...
-
-    def source_pieces(self, ids: Sequence[int]) -> list[str]:
-        """Name source ids; specials as ``<pad> <unk> <s> </s>``."""
-        ...
-
-    def target_pieces(self, ids: Sequence[int]) -> list[str]:
-        """Name target ids; specials as ``<pad> <unk> <s> </s>``."""
-        ...
-
-    def source_id(self, piece: str) -> int | None:
-        """Return the source id of a piece, or None."""
-        ...
-
-    def target_id(self, piece: str) -> int | None:
-        """Return the target id of a piece, or None."""
-        ...
-
-    def save(self, folder: Path) -> list[str]:
-        """Write the tokenizer's files into a folder that exists; return their names."""
-        ...
 
 
 def train_tokenizer(
@@ -140,22 +51,22 @@ def train_tokenizer(
     threads: int,
     specials: SpecialIds | None = None,
     tags: Sequence[str] = (),
-) -> SentencePieceTokenizer:
-    """Learn a tokenizer from sentence pairs; ``choices`` of the result says how large it became and why.
+) -> Tokenizer:
+    """Learn a tokenizer from sentence pairs; ``choices`` of the result gives its sizes and the reasons for them.
 
     The same pairs, settings, seed and number of threads give the same bytes.
 
     Args:
         pairs: called once (joint) or twice (separate) for the sentences.
         config: see ``TokenizerConfig``.
-        seed: of the sample, where there is more text than ``input_sentence_size``.
+        seed: of the sample, if there are more sentences than ``input_sentence_size``.
         threads: for SentencePiece.
-        specials: ids of the special pieces; 0 to 3 if not given.
+        specials: ids of the special pieces; 0 to 3 by default.
         tags: language tags to reserve ids for, such as ``>>fr<<``.
 
     Raises:
-        DataError: no text to learn from.
-        ConfigError: a vocabulary size that cannot be had.
+        DataError: there is no text.
+        ConfigError: the vocabulary size is impossible for this text.
     """
     specials = specials or SpecialIds()
     normaliser = Normaliser(lowercase=config.lowercase)
@@ -182,7 +93,7 @@ def train_tokenizer(
             if side.segmenter
         ],
     }
-    return SentencePieceTokenizer(sides[0], sides[-1], choices=choices, training=training)
+    return Tokenizer(sides[0], sides[-1], choices=choices, training=training)
 
 
 def _texts(pairs: Iterable[SentencePair], side: str) -> Iterable[str]:
@@ -193,8 +104,8 @@ def _texts(pairs: Iterable[SentencePair], side: str) -> Iterable[str]:
             yield pair.target
 
 
-def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
-    """Read a tokenizer from a model folder, which may be a stranger's.
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Read a tokenizer from a model folder, which may be untrusted.
 
     Raises:
         BundleError: a file is missing, damaged, of a newer format, or does not fit the others.
@@ -205,8 +116,8 @@ def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
     form = next((f for f in FORMS if f == table.get("normaliser")), None)
     if kind not in ("sentencepiece", "bytes") or form is None:
         raise BundleError(
-            f"{path}: kind = {shown(kind)} with normaliser = {shown(table.get('normaliser'))} is unknown; is the file "
-            "damaged?"
+            f"{path}: kind = {shown(kind)} with normaliser = {shown(table.get('normaliser'))} is not supported; the "
+            "file may be damaged"
         )
     normaliser = Normaliser(form, lowercase=table.get("lowercase") is True)
     try:
@@ -230,7 +141,7 @@ def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
             _check_fit(segmenter, vocabulary, files["segmenter"][0], files["vocabulary"][0])
         sides.append(Side(normaliser, segmenter, vocabulary, by_spelling=is_partial))
     training = table.get("training")
-    return SentencePieceTokenizer(
+    return Tokenizer(
         sides[0],
         sides[-1],
         choices=_choices(table),
@@ -240,7 +151,7 @@ def load_tokenizer(folder: Path) -> SentencePieceTokenizer:
 
 
 def _tags_within(raw: bytes, tags: list[str]) -> list[str]:
-    """Return the tags that this side's vocabulary has; where the sides are separate, one may lack them."""
+    """Return the tags that this side's vocabulary has; with separate sides, one of them may lack some."""
     try:
         table = parse_json(raw, most_values=MOST_VALUES)
     except ValueError:
@@ -254,35 +165,34 @@ def _description(path: Path) -> dict[str, object]:
     except ValueError as error:
         raise BundleError(f"{path}: is not JSON in UTF-8 ({str(error)[:200]}); the file is damaged") from None
     if not isinstance(table, dict) or table.get("format") != FORMAT_NAME:
-        raise BundleError(f"{path}: is not the description of a tokenizer; is this a model folder of pellucid?")
+        raise BundleError(f"{path}: is not a pellucid tokenizer; name a model folder of pellucid")
     version = table.get("format_version")
     if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise BundleError(
-            f"{path}: format_version = {shown(version)}, and this release reads up to {FORMAT_VERSION}; install a "
-            "newer pellucid"
+            f"{path}: format_version = {shown(version)} is not supported (1 to {FORMAT_VERSION}); install a newer "
+            "pellucid"
         )
     return table
 
 
 def _side_files(table: dict[str, object], side: str, folder: Path) -> dict[str, tuple[Path, bytes]]:
-    """Read the files of a side: plain names inside the folder, with the digests of the description."""
+    """Read the files of a side; check that their names are plain and their digests are those of the description."""
     place = folder / DESCRIPTION_FILE
     files, digests = table.get("files"), table.get("sha256")
     own = files.get(side) if isinstance(files, dict) else None
     if not isinstance(own, dict) or not isinstance(digests, dict):
-        raise BundleError(f"{place}: names no files for the {side} side; the file is damaged")
+        raise BundleError(f"{place}: lists no files for the {side} side; the file is damaged")
     found: dict[str, tuple[Path, bytes]] = {}
     for role in ("vocabulary", "segmenter"):
         name = own.get(role)
         if not isinstance(name, str) or not name or name != Path(name).name or name in (".", ".."):
             raise BundleError(
-                f"{place}: the {role} of the {side} side is {shown(name)}; it must be a file's plain name"
+                f"{place}: the {role} of the {side} side is {shown(name)}; it must be a file name without a folder"
             )
         raw = _read(folder / name, MAX_FILE_BYTES)
         if hashlib.sha256(raw).hexdigest() != digests.get(name):
             raise BundleError(
-                f"{folder / name}: is not the file this tokenizer was saved with (its sha256 differs from "
-                f"{DESCRIPTION_FILE}); take all files from one model"
+                f"{folder / name}: has another SHA-256 than {DESCRIPTION_FILE} records; take all files from one model"
             )
         found[role] = (folder / name, raw)
     return found
@@ -296,7 +206,7 @@ def _check_fit(segmenter: Segmenter, vocabulary: Vocabulary, segmenter_path: Pat
     if missing or len(vocabulary) != expected:
         example = f", for example {missing[0]!r}" if missing else ""
         raise BundleError(
-            f"{vocabulary_path} has {len(vocabulary)} pieces and {segmenter_path} needs {expected} with specials and "
+            f"{vocabulary_path} has {len(vocabulary)} pieces, but {segmenter_path} needs {expected} with specials and "
             f"tags; {len(missing)} of its pieces have no id{example}; take both files from one model"
         )
 
@@ -316,12 +226,3 @@ def _read(path: Path, most: int) -> bytes:
         raise BundleError(f"{path}: {error}") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}; the model folder is incomplete") from None
-
-
-def unknown_rate(ids: Iterable[Sequence[int]], *, unk: int) -> float:
-    """Return the share of unknown pieces among all pieces; 0 where there are none."""
-    pieces = unknown = 0
-    for row in ids:
-        pieces += len(row)
-        unknown += list(row).count(unk)
-    return unknown / pieces if pieces else 0.0

@@ -1,7 +1,7 @@
-"""From a model and a token store to trained weights, through any stop.
+"""Train a model on a token store, and continue after any interruption.
 
-Nothing here searches or translates: scores of translations come in as functions. Read in this order: ``loss`` and
-``optimisation`` (the paper's section 5), ``averaging``, ``batches``, ``update`` (one step), ``validation``, ``budget``,
-``trainer`` (the loop). What a run keeps is in ``journal``, ``probes``, ``checkpoints`` (files), ``state`` (their
-content), ``archive`` (saves, continuing, going back) and ``resuming``.
+Nothing here searches or translates: the caller passes a function that scores translations. Read in this order:
+``loss`` and ``optimisation`` (the paper's section 5), ``averaging``, ``batches``, ``update`` (one step),
+``validation``, ``budget``, ``trainer`` (the loop). A run writes its files in ``journal``, ``probes``, ``checkpoints``
+(the files), ``state`` (their content), ``archive`` (saving, resuming, rolling back) and ``resuming``.
 """

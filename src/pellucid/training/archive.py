@@ -1,6 +1,6 @@
-"""What a run keeps in its folder, and how it goes on from there: journal, checkpoints, rollbacks.
+"""Manage the run folder: journal, checkpoints, resuming, rollbacks.
 
-Read ``checkpoints.py`` for the files, ``state.py`` for what is in them.
+Read ``checkpoints.py`` for the files, ``state.py`` for their content.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _RATE_AFTER_ROLLBACK = 0.5
 
 
 class Archive:
-    """The run folder of one run. ``saved_step`` is the step of the checkpoint that holds the present state."""
+    """The run folder of one run. ``saved_step`` is the step of the newest checkpoint."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Archive:
         self._bad_steps: list[dict[str, object]] = []
         self.saved_step: int | None = None
         self.rate_of_another_length: float | None = None
-        """The rate of the last step, where the run is continued with another length than it had then."""
+        """The learning rate of the last step, if the length of the run has changed since then."""
 
     def __enter__(self) -> Self:
         path = self._run_folder / "metrics.jsonl"
@@ -84,7 +84,7 @@ class Archive:
         self.journal.close()
 
     def resume(self, *, seed: int) -> TrainingState | None:
-        """Put the newest valid checkpoint in place and return its state; None, and seeded generators, for a new run.
+        """Restore the newest valid checkpoint and return its state; for a new run, seed the generators and return None.
 
         Raises:
             IncompatibleModelError: settings, data or architecture changed.
@@ -109,7 +109,7 @@ class Archive:
         )
         restore(folder, model=self._model, average=self._average, optimiser=self._optimiser, with_random=True)
         if lost := self.journal.cut(state.journal_bytes):
-            self._message(f"{self.journal.path}: its last {lost:,} bytes before step {state.step:,} are lost")
+            self._message(f"{self.journal.path}: the last {lost:,} bytes before step {state.step:,} are missing")
         self.saved_step = state.step
         is_warm = state.step >= self._config.warmup_steps
         if is_warm and self._has_new_length(facts) and (last := self.journal.last("step")):
@@ -117,16 +117,16 @@ class Archive:
         self._message(f"continuing from step {state.step:,} ({folder})")
         if changed := differences(facts.runtime, self._facts.runtime):
             self._message(
-                "the machine is used differently than before, so the result will not be equal bit for bit to that "
-                f"of an uninterrupted run: {'; '.join(changed)}"
+                "the hardware or software settings differ from the interrupted run, so the result will not be "
+                f"bit-identical to an uninterrupted run: {'; '.join(changed)}"
             )
         return state
 
     def save(self, state: TrainingState) -> tuple[Path, int]:
-        """Commit a checkpoint, then remove what is too old; return its folder and size in bytes.
+        """Write a checkpoint, then remove the old ones; return its folder and its size in bytes.
 
         Raises:
-            StoppedError: the disk is full; the checkpoints before are intact.
+            StoppedError: the disk is full; the earlier checkpoints are intact.
         """
         self.saved_step = state.step
         if not self._ranks.is_first:
@@ -142,7 +142,7 @@ class Archive:
     def note_bad_step(
         self, state: TrainingState, position: DataPosition, reason: str, rows: Sequence[np.ndarray]
     ) -> None:
-        """Remember a step that was skipped, for the report."""
+        """Record a skipped step for the report."""
         if state.bad_in_a_row == 1:
             self._bad_steps.clear()
         self._bad_steps.append(
@@ -156,12 +156,12 @@ class Archive:
         )
 
     def roll_back(self, state: TrainingState) -> TrainingState:
-        """Go back to a checkpoint from before the bad steps, with the data after them and half the rate.
+        """Restore a checkpoint from before the bad steps; continue with the data after them and half the learning rate.
 
-        A second time without progress goes further back, where there is an older checkpoint.
+        If training fails again without progress, an older checkpoint is restored, if there is one.
 
         Raises:
-            TrainingError: it was done ``max_rollbacks`` times already, or there is nothing to go back to.
+            TrainingError: ``max_rollbacks`` is reached, or no earlier checkpoint exists.
         """
         report = self._run_folder / _BAD_STEPS
         if self._ranks.is_first:
@@ -189,7 +189,8 @@ class Archive:
         )
         self._message(
             f"{state.bad_in_a_row} steps in a row were not finite (steps {first_bad:,} to {state.step:,}; batches in "
-            f"{report}): back to step {before.step:,}, on with the data after them and {rate_scale:g} times the rate"
+            f"{report}): returned to step {before.step:,}; training continues with the data after the bad steps and "
+            f"{rate_scale:g} times the learning rate"
         )
         return replace(
             before,
@@ -202,15 +203,14 @@ class Archive:
         )
 
     def _has_new_length(self, old: RunFacts) -> bool:
-        found = differences(old.settings, self._facts.settings)
-        return any(line.split(":")[0] in _LENGTHS for line in found)
+        return any(line.split(":")[0] in _LENGTHS for line in differences(old.settings, self._facts.settings))
 
     def _find_newest(self, *, before_step: int | None = None) -> Path | None:
-        """Return the newest valid checkpoint, as the first process sees it; an empty name means none."""
+        """Return the newest valid checkpoint that the first process finds."""
 
         def find() -> str:
-            found = find_newest_valid(self._parent, message=self._message, before_step=before_step)
-            return found.name if found else ""
+            folder = find_newest_valid(self._parent, message=self._message, before_step=before_step)
+            return folder.name if folder else ""  # an empty text means that there is none
 
         name = self._ranks.from_first(find)
         return self._parent / name if name else None
@@ -225,9 +225,9 @@ class Archive:
     def _report(self, state: TrainingState, report: Path) -> str:
         lines = [f"  step {bad['step']}: {bad['reason']}" for bad in self._bad_steps[-5:]]
         return (
-            f"training cannot go on: {state.bad_in_a_row} steps in a row had a loss or a gradient that is not finite, "
-            f"after {state.rollbacks} returns to an earlier checkpoint. The last of them:\n"
+            f"training cannot continue: {state.bad_in_a_row} steps in a row had a loss or a gradient that is not "
+            f"finite, after {state.rollbacks} returns to an earlier checkpoint. The last of these steps:\n"
             + "\n".join(lines)
-            + f"\nTheir batches (rows of the token store) are listed in {report}. A lower training.learning_rate, a "
-            "longer training.warmup_steps or training.max_grad_norm usually mends this; so does removing broken text"
+            + f"\n{report} lists their batches (rows of the token store). Usually a lower training.learning_rate, "
+            "more training.warmup_steps, or setting training.max_grad_norm helps; so does removing broken text"
         )

@@ -1,7 +1,7 @@
-"""The endless stream of training batches: position in, tensors out; the whole state is two integers.
+"""Produce training batches without end: from a position in the data to tensors.
 
-The order of an epoch is a pure function of the seed and the epoch (``text.batching``), so a position
-says everything about what comes next. Read ``update.py`` next, which uses the batches.
+The order of an epoch is a pure function of the seed and the epoch (``text.batching``), so two integers, epoch
+and batch, are the whole state of the stream. Read ``update.py`` next, which uses the batches.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ class DataPosition:
 
 @dataclass(frozen=True)
 class TensorBatch:
-    """A batch on the device. ``target_positions`` are the real positions of the flattened target grid.
+    """A batch on the device.
 
-    ``source_ids``, ``target_input_ids`` are ``[batch, time]``, ``source_mask`` ``[batch, source]`` with
-    True where real, ``target_ids`` and ``target_positions`` ``[tokens]``; ``rows`` are rows of the store.
+    ``source_ids`` and ``target_input_ids`` are ``[batch, time]``; ``source_mask`` is ``[batch, source]``, True for a
+    token and False for padding. ``target_ids`` and ``target_positions`` are ``[tokens]``: the target tokens without
+    padding, and their indices in the flattened ``[batch, time]``. ``rows`` are rows of the store.
     """
 
     source_ids: Tensor
@@ -76,7 +77,7 @@ class BatchStream:
     def take(self, position: DataPosition, count: int) -> tuple[list[np.ndarray], DataPosition]:
         """Return the rows of the next ``count`` batches and the position after them.
 
-        Fewer come, or none, when ``max_epochs`` ends within them.
+        There are fewer, or none, if ``max_epochs`` is reached.
         """
         taken: list[np.ndarray] = []
         epoch, batch = position.epoch, position.batch
@@ -89,7 +90,7 @@ class BatchStream:
         return taken, DataPosition(epoch, batch)
 
     def is_over(self, position: DataPosition) -> bool:
-        """Return whether ``max_epochs`` epochs lie before a position."""
+        """Return whether ``max_epochs`` epochs are complete at a position."""
         return self._config.max_epochs is not None and position.epoch >= self._config.max_epochs
 
     def batches_of_epoch(self, epoch: int) -> int:
@@ -118,7 +119,7 @@ class BatchStream:
 
 
 def to_tensors(batch: Batch, *, device: torch.device) -> TensorBatch:
-    """Put a batch on the device, real target positions listed."""
+    """Put a batch on the device."""
     positions = np.flatnonzero(batch.target_mask)
     return TensorBatch(
         source_ids=torch.from_numpy(batch.source_ids).to(device),
@@ -133,7 +134,7 @@ def to_tensors(batch: Batch, *, device: torch.device) -> TensorBatch:
 
 
 def split_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the two halves of a batch's rows; needs two rows at least."""
+    """Return the two halves of a batch's rows, which must be at least two."""
     middle = (len(rows) + 1) // 2
     return rows[:middle], rows[middle:]
 
@@ -141,7 +142,7 @@ def split_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def validation_batches(
     store: TokenStore, *, config: TrainingConfig, specials: SpecialIds, start_id: int, device: torch.device
 ) -> Iterator[TensorBatch]:
-    """Yield every pair of a store once, in an order that never changes."""
+    """Yield every pair of a store once, always in the same order."""
     order = epoch_batches(
         store.source_lengths,
         store.target_lengths,

@@ -1,8 +1,8 @@
-"""How long a run may last: steps, epochs or minutes, and what is due when.
+"""The length of a run in steps, epochs or minutes, and the times of its validations and saves.
 
-A budget of minutes counts the seconds that a run has been worked on, preparation, validations and
-saves included, through every stop and continuation; a reserve is left for the last validation and
-the last save, as long as the ones before took. Read ``update.py`` next.
+A budget of minutes counts the working time of a run over all its continuations, including preparation, validations and
+saves. It includes a reserve for the last validation and the last save; earlier ones decide its size. Read ``update.py``
+next.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from pellucid.training.state import TrainingState
 __all__ = ["Budget"]
 
 _FIRST_RESERVE_FRACTION = 0.04
-_VALIDATION_SHARE = 10.0  # a validation costs at most a tenth of the time between validations
-_SAVE_SHARE = 20.0  # and a save a twentieth
+_VALIDATION_SHARE = 10.0  # a validation takes at most a tenth of the time between validations
+_SAVE_SHARE = 20.0  # a save takes at most a twentieth of the time between saves
 
 
 class Budget:
-    """The length of one run, and the clock that it is measured with.
+    """The length of one run, and its clock.
 
-    ``seconds_before`` is what was spent before this object was made; ``clock`` returns seconds that
-    never go back.
+    ``seconds_before`` is the working time before this object was made; ``clock`` returns seconds and never goes back.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Budget:
 
     @property
     def steps(self) -> int | None:
-        """The number of steps after which the run ends, as far as it is known beforehand."""
+        """The number of steps after which the run ends; None if only time or a score ends it."""
         bounds = []
         if self._config.train_steps is not None:
             bounds.append(self._config.train_steps)
@@ -67,21 +66,21 @@ class Budget:
         return min(bounds) if bounds else None
 
     def progress(self, state: TrainingState) -> Progress:
-        """Return where the run stands before its next step."""
+        """Return the progress of the run before its next step."""
         start = state.warmup_end_fraction
         if self._config.minutes is None and self.steps:
             start = self._config.warmup_steps / self.steps
         return Progress(state.step + 1, fraction=self.fraction(state), warmup_end_fraction=start)
 
     def fraction(self, state: TrainingState) -> float:
-        """Return the part of the budget that is used up, 0 to 1: the largest where there are several bounds."""
+        """Return the used part of the budget, 0 to 1; with several limits, the largest part."""
         parts = [state.step / self.steps] if self.steps else []
         if self._config.minutes is not None:
             parts.append(self.seconds() / max(self._usable_seconds(), 1e-9))
         return min(1.0, max(parts))
 
     def is_over(self, state: TrainingState) -> str | None:
-        """Return why the run has to end now, or None."""
+        """Return why the run must end now, or None."""
         config = self._config
         if config.train_steps is not None and state.step >= config.train_steps:
             return f"the budget of {config.train_steps:,} steps is used up"
@@ -93,20 +92,20 @@ class Budget:
             return None
         if self._is_right(state):
             return (
-                f"{state.best['exact_match']:.1%} of the validation sentences come out exactly right "
+                f"{state.best['exact_match']:.1%} of the validation sentences are translated exactly right "
                 f"(the aim is {config.stop_at_exact_match:.1%})"
             )
         if 0 < config.early_stopping <= state.without_better:
-            return f"{state.without_better} validations in a row were not better than the best one"
+            return f"{state.without_better} validations in a row did not improve on the best one"
         return None
 
     def _is_right(self, state: TrainingState) -> bool:
-        """Return whether, after a validation, the best model is as good as was asked for."""
+        """Return whether the last step was validated and the best model reaches ``stop_at_exact_match``."""
         aim = self._config.stop_at_exact_match
         return aim is not None and state.validated_step == state.step and state.best.get("exact_match", 0.0) >= aim
 
     def seconds_left(self, state: TrainingState) -> float | None:
-        """Return the time until the end, as well as it can be told; nobody knows when a run will be right."""
+        """Return the estimated time until the end; None if a score decides it or no step is measured yet."""
         if self._config.stop_at_exact_match is not None:
             return None
         if self._config.minutes is not None:
@@ -116,27 +115,27 @@ class Budget:
         return max(0, self.steps - state.step) * self._step_seconds
 
     def is_validation_due(self, state: TrainingState) -> bool:
-        """Return whether it is time for a validation, apart from the one that ends every run."""
+        """Return whether a validation is due now; every run also ends with one."""
         if state.validated_step >= state.step or state.step == 0:
             return False
         if self._config.minutes is not None and self._config.valid_steps is None:
             interval = self.valid_seconds()
             left = self._usable_seconds() - self.seconds()
-            # Shortly before the end the last validation is near enough.
+            # Shortly before the end, the last validation comes soon enough.
             return self.seconds() - state.validated_seconds >= interval and left > interval / 3
         return state.step % self.valid_steps() == 0
 
     def valid_steps(self) -> int:
-        """Return the steps between validations: a tenth of the run if not set."""
+        """Return the steps between validations; if unset, a tenth of the run."""
         return self._config.valid_steps or max(1, (self.steps or 10_000) // 10)
 
     def valid_seconds(self) -> float:
-        """Return the seconds between validations: as set, or longer where a validation costs over a tenth of them."""
-        asked = self._config.valid_seconds or (self._config.minutes or 0.0) * 6
-        return max(asked, _VALIDATION_SHARE * (self._validation_seconds or 0.0))
+        """Return the seconds between validations; slow validations lengthen the interval."""
+        interval = self._config.valid_seconds or (self._config.minutes or 0.0) * 6
+        return max(interval, _VALIDATION_SHARE * (self._validation_seconds or 0.0))
 
     def is_save_due(self, state: TrainingState) -> bool:
-        """Return whether it is time for a checkpoint; one that is dear comes less often than asked for."""
+        """Return whether a checkpoint is due now; slow saves lengthen the interval."""
         if state.bad_in_a_row:
             return False
         if self._config.save_steps is not None:
@@ -145,20 +144,20 @@ class Budget:
         return self.seconds() - self.last_save >= interval
 
     def note_validation(self, seconds: float) -> None:
-        """Remember what a validation cost."""
+        """Remember the duration of a validation."""
         self._validation_seconds = seconds
 
     def note_save(self, seconds: float) -> None:
-        """Remember what a save cost, and that it is done."""
+        """Remember the duration and the time of a save."""
         self._save_seconds = seconds
         self.last_save = self.seconds()
 
     def note_step(self, seconds: float) -> None:
-        """Remember what a step cost, smoothed."""
+        """Remember the duration of a step, smoothed."""
         self._step_seconds = seconds if not self._step_seconds else 0.95 * self._step_seconds + 0.05 * seconds
 
     def is_decay_late(self) -> bool:
-        """Return whether the warm-up takes up so much of a known number of steps that the peak is not reached."""
+        """Return whether the warm-up is so long that a known number of steps ends before its peak."""
         return bool(self.steps) and self._config.warmup_steps > LATEST_DECAY_START * (self.steps or 0)
 
     def _usable_seconds(self) -> float:

@@ -1,12 +1,13 @@
-"""Checkpoints on disk: a fresh folder each, committed by one rename, trusted only when its checksums hold.
+"""Write and verify checkpoints: one folder each, committed by one rename, valid only if its checksums match.
 
     checkpoints/step-00000400/
         weights.safetensors  averages.safetensors  optimiser.safetensors  random.safetensors  state.json
         manifest.json        size and SHA-256 of every other file, written last
 
-A save writes and syncs everything under a hidden name, renames, and only then removes what is too
-old. So a kill at any instant leaves the checkpoints before it whole. There is no pickle: tensors are
-safetensors, the rest is JSON. This file knows files alone; what is in them is ``state.py``, the next to read.
+A save writes and syncs everything under a hidden name, renames the folder, and only then removes old
+checkpoints. So the earlier checkpoints stay valid if the process is killed at any moment. There is no pickle:
+tensors are safetensors, the rest is JSON. This module handles files; ``state.py``, the next to read, defines
+their content.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Final, cast
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from pellucid.durable import DISK, Disk, refuse_full_disk, sha256_of
@@ -33,6 +36,7 @@ __all__ = [
     "json_content",
     "list_checkpoints",
     "prune_checkpoints",
+    "read_tensors",
     "step_of",
     "tensor_content",
     "verify_checkpoint",
@@ -58,21 +62,21 @@ _DTYPE_NAMES: Final = {
 
 @dataclass(frozen=True)
 class FileContent:
-    """What a file will hold: its size, known before, and its bytes, made while it is written."""
+    """The content of a file: its size, and a function that produces its bytes when the file is written."""
 
     size_bytes: int
     chunks: Callable[[], Iterable[bytes]]
-    """Bytes, or anything that holds bytes in one piece."""
+    """Bytes or contiguous buffers."""
 
 
 def json_content(value: Mapping[str, object]) -> FileContent:
-    """Return a JSON file's content."""
+    """Return the content of a JSON file."""
     content = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).encode()
     return FileContent(len(content), lambda: (content,))
 
 
 def tensor_content(tensors: Mapping[str, Tensor]) -> FileContent:
-    """Return a safetensors file's content, written tensor by tensor so that memory holds one copy only.
+    """Return the content of a safetensors file; it is written tensor by tensor, so that memory needs no second copy.
 
     The format is 8 bytes of header length, a JSON header, the numbers (huggingface/safetensors, README).
     """
@@ -94,16 +98,28 @@ def tensor_content(tensors: Mapping[str, Tensor]) -> FileContent:
         for tensor in tensors.values():
             flat = tensor.detach().cpu().contiguous().reshape(-1)
             if flat.numel():
-                # A view of the tensor's own memory: bytes-like, and nothing is copied.
+                # A view of the tensor's memory, without a copy.
                 yield cast(bytes, memoryview(flat.view(torch.uint8).numpy()))  # type: ignore[arg-type]
 
     return FileContent(8 + len(text) + offset, chunks)
 
 
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file of a checkpoint.
+
+    Raises:
+        CheckpointError: the file does not exist, or is not valid.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: cannot be read as a safetensors file: {str(error)[:200]}") from None
+
+
 def write_checkpoint(
     parent: Path, *, step: int, files: Mapping[str, FileContent], disk: Disk = DISK
 ) -> tuple[Path, int]:
-    """Commit a checkpoint and return its folder and its size in bytes.
+    """Write a checkpoint and return its folder and its size in bytes.
 
     Raises:
         StoppedError: the disk is full; every earlier checkpoint is intact.
@@ -129,7 +145,7 @@ def write_checkpoint(
 
 
 def _commit(beside: Path, final: Path, disk: Disk) -> None:
-    """Rename into place. A folder of that name is there only if it was found damaged or is superseded."""
+    """Rename into place, and replace a damaged or superseded folder of that name."""
     replaced = final.with_name(f".{final.name}.replaced")
     if final.exists():
         disk.remove(replaced)
@@ -154,12 +170,12 @@ def step_of(folder: Path) -> int:
     """Return the step in a checkpoint's name."""
     match = _NAME.fullmatch(folder.name)
     if match is None:
-        raise CheckpointError(f"{folder}: is not named like a checkpoint (step-00000400)")
+        raise CheckpointError(f"{folder}: is not a checkpoint name; expected one like step-00000400")
     return int(match[1])
 
 
 def list_checkpoints(parent: Path) -> list[Path]:
-    """Return the committed checkpoint folders, oldest step first, without looking into them."""
+    """Return the checkpoint folders, oldest step first, without checking their content."""
     if not parent.is_dir():
         return []
     return sorted((path for path in parent.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()), key=step_of)
@@ -174,7 +190,9 @@ def verify_checkpoint(folder: Path) -> None:
     path = folder / _MANIFEST
     try:
         if path.stat().st_size > _LARGEST_MANIFEST_BYTES:
-            raise CheckpointError(f"{path}: {path.stat().st_size:,} bytes is no manifest")
+            raise CheckpointError(
+                f"{path}: {path.stat().st_size:,} bytes is too large for a manifest; limit {_LARGEST_MANIFEST_BYTES:,}"
+            )
         manifest = json.loads(path.read_bytes())
         version, entries = manifest["format_version"], manifest["files"]
         expected = {name: (int(entry["bytes"]), str(entry["sha256"])) for name, entry in entries.items()}
@@ -185,33 +203,33 @@ def verify_checkpoint(folder: Path) -> None:
         raise CheckpointError(f"{path}: is not a manifest; the checkpoint is damaged") from None
     if version != FORMAT_VERSION or not in_place:
         raise CheckpointError(
-            f"{path}: format_version = {version!r}, step = {manifest['step']!r}; this pellucid reads version "
-            f"{FORMAT_VERSION} in a folder named after its step"
+            f"{path}: format_version = {version!r}, step = {manifest['step']!r}; this version of pellucid requires "
+            f"format_version {FORMAT_VERSION} and a folder named after its step"
         )
     if "state.json" not in expected or not all(_FILE_NAME.fullmatch(name) for name in expected):
-        raise CheckpointError(f"{path}: does not list the files of a checkpoint; it is damaged")
+        raise CheckpointError(f"{path}: does not list the files of a checkpoint; the checkpoint is damaged")
     for name, (size, checksum) in expected.items():
         _verify_file(folder / name, size=size, checksum=checksum)
 
 
 def _verify_file(path: Path, *, size: int, checksum: str) -> None:
     try:
-        found = path.stat().st_size
-        if found != size:
-            raise CheckpointError(f"{path}: has {found:,} bytes, and {size:,} were written; it is damaged")
+        actual = path.stat().st_size
+        if actual != size:
+            raise CheckpointError(f"{path}: has {actual:,} bytes, expected {size:,}; the checkpoint is damaged")
         if sha256_of(path) != checksum:
-            raise CheckpointError(f"{path}: does not have the SHA-256 of what was written; it is damaged")
+            raise CheckpointError(f"{path}: its SHA-256 differs from the manifest; the checkpoint is damaged")
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def find_newest_valid(parent: Path, *, message: Callable[[str], None], before_step: int | None = None) -> Path | None:
-    """Return the newest checkpoint whose checksums hold, telling of every damaged one that is passed over.
+    """Return the newest checkpoint whose checksums match, and report every damaged one that is newer.
 
-    ``before_step`` leaves out checkpoints from that step on. None means that no checkpoint was ever written.
+    Only checkpoints before ``before_step`` count, if it is set. The result is None if there are none.
 
     Raises:
-        CheckpointError: there are checkpoints, and all of them are damaged.
+        CheckpointError: all checkpoints are damaged, and ``before_step`` is not set.
     """
     problems = []
     for folder in reversed(list_checkpoints(parent)):
@@ -221,22 +239,22 @@ def find_newest_valid(parent: Path, *, message: Callable[[str], None], before_st
             verify_checkpoint(folder)
         except CheckpointError as problem:
             problems.append(str(problem))
-            message(f"{problem}; falling back to the checkpoint before it")
+            message(f"{problem}; trying the checkpoint before it")
         else:
             return folder
     if problems and before_step is None:
         raise CheckpointError(
             f"{parent}: every checkpoint is damaged, so the run cannot be continued:\n"
             + "\n".join(problems)
-            + "\nstart again with another --output, or remove that folder to start this run from its beginning"
+            + "\nUse another --output, or remove this folder to start the run from the beginning"
         )
     return None
 
 
 def prune_checkpoints(parent: Path, *, keep: int, best_step: int | None, disk: Disk = DISK) -> None:
-    """Remove all but the newest ``keep`` checkpoints and that of the best step.
+    """Remove all checkpoints but the newest ``keep`` and that of the best step.
 
-    Called after a commit, so the newest is whole. A folder loses its name before its content goes.
+    It is called after a commit, so the newest one is valid. A folder is renamed before its content is removed.
     """
     folders = list_checkpoints(parent)
     for folder in folders[: max(0, len(folders) - max(1, keep))]:
@@ -245,14 +263,14 @@ def prune_checkpoints(parent: Path, *, keep: int, best_step: int | None, disk: D
 
 
 def remove_after(parent: Path, *, step: int, disk: Disk = DISK) -> None:
-    """Remove the checkpoints after a step, newest first: a run went back to before them."""
+    """Remove the checkpoints after a step, newest first, when a run has returned to that step."""
     for folder in reversed(list_checkpoints(parent)):
         if step_of(folder) > step:
             _discard(folder, disk)
 
 
 def clean_leftovers(parent: Path, *, disk: Disk = DISK) -> None:
-    """Remove what a killed save left under hidden names; a replaced checkpoint without successor comes back."""
+    """Remove the hidden folders of an interrupted save; restore a replaced checkpoint that has no successor."""
     if not parent.is_dir():
         return
     for path in sorted(parent.glob(".step-*")):

@@ -1,9 +1,8 @@
-"""Several processes as one, started by ``torchrun``: a step of N processes equals one of N times the batches.
+"""Train with several processes, started by ``torchrun``: a step of N processes equals one with N times the batches.
 
-Every process holds the whole model, takes every N-th batch of the order, and adds its gradients to
-those of the others before the one update that all make alike. What depends on the clock, on the disk or on
-an evaluator is found out by the first process and told to the others, so that all decide alike; only
-the first one writes. Read ``update.py`` next.
+Every process holds the whole model and takes every N-th batch. The gradients of all processes are added
+before all of them make the same update. If a decision depends on the clock, the disk or an evaluator, the first
+process makes it and sends it to the others; only the first process writes. Read ``update.py`` next.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ __all__ = ["ONE_PROCESS", "ProcessGroup", "Ranks", "ranks_of_environment"]
 
 
 class Ranks:
-    """The processes of a run. This class is a single one: nothing has to be added up or told."""
+    """The processes of a run. This base class is a single process, without any communication."""
 
     rank = 0
     count = 1
@@ -42,28 +41,27 @@ class Ranks:
         """Add gradients, and the sums of a step, over all processes, in place."""
 
     def from_first(self, make: Callable[[], str]) -> str:
-        """Return the text that the first process makes; the others wait for it."""
+        """Return the result of ``make`` in the first process; the others wait for it."""
         return make()
 
     def agreed_clock(self, clock: Callable[[], float]) -> Callable[[], float]:
-        """Return a clock that shows every process the time of the first; all must look at it equally often."""
+        """Return a clock with the time of the first process; all processes must read it equally often."""
         return clock
 
     def seed_step(self, seed: int, step: int) -> None:
         """Give every process its own random numbers in a step, as a function of seed and step."""
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait for all processes."""
 
 
 ONE_PROCESS: Final = Ranks()
-"""The common case."""
 
 
 class ProcessGroup(Ranks):
     """The processes of ``torch.distributed``, which must be initialised.
 
-    Every method that waits for the others raises StoppedError where one of them is gone or does not answer.
+    Every method that waits for the others raises StoppedError if one of them has ended or does not answer.
     """
 
     def __init__(self) -> None:
@@ -76,13 +74,13 @@ class ProcessGroup(Ranks):
         values = torch.tensor(list(numbers), dtype=torch.float64, device=self._device)
         with self._needing_others():
             torch.distributed.all_reduce(values)
-        found: list[float] = values.tolist()
-        return found
+        totals: list[float] = values.tolist()
+        return totals
 
     def add_gradients(self, parameters: Sequence[nn.Parameter], sums: Tensor) -> None:
         """Add gradients, and the sums of a step, over all processes, in place: one exchange of one flat vector."""
         for parameter in parameters:
-            if parameter.grad is None:  # no batch came to this process
+            if parameter.grad is None:  # this process had no batch
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
@@ -93,7 +91,7 @@ class ProcessGroup(Ranks):
         torch._foreach_copy_(gradients, [part.view_as(g) for part, g in zip(parts, gradients, strict=True)])
 
     def from_first(self, make: Callable[[], str]) -> str:
-        """Return the text that the first process makes; the others wait for it."""
+        """Return the result of ``make`` in the first process; the others wait for it."""
         content = make().encode() if self.is_first else b""
         size = int(self.total([len(content)])[0])
         if not size:
@@ -106,7 +104,7 @@ class ProcessGroup(Ranks):
             return bytes(values.cpu().numpy()).decode()
 
     def agreed_clock(self, clock: Callable[[], float]) -> Callable[[], float]:
-        """Return a clock that shows every process the time of the first; all must look at it equally often."""
+        """Return a clock with the time of the first process; all processes must read it equally often."""
 
         def read() -> float:
             now = torch.tensor([clock()], dtype=torch.float64, device=self._device)
@@ -121,13 +119,13 @@ class ProcessGroup(Ranks):
         torch.manual_seed((seed * 1_000_003 + step) * self.count + self.rank)
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait for all processes."""
         with self._needing_others():
             torch.distributed.barrier()
 
     @contextmanager
     def _needing_others(self) -> Iterator[None]:
-        """Say what it means when another process is gone; the library only knows of a connection."""
+        """Report that another process has ended; the library itself only reports a lost connection."""
         try:
             yield
         except RuntimeError as error:
@@ -136,22 +134,22 @@ class ProcessGroup(Ranks):
             reason = _first_line(error)
             is_late = "timed out" in reason.lower() or "timeout" in reason.lower()
             what = (
-                "has not answered in time; is it stopped, or is its machine away?"
+                "did not answer in time; check whether it is stopped and whether its machine is reachable."
                 if is_late
-                else "has ended, and a step needs all of them; its own message says why, or the system's log."
+                else "has ended; see its output or the system log for the reason."
             )
             raise StoppedError(
                 f"process {self.rank} of {self.count} (counted from 0): another process of this run {what} "
-                "What was saved is intact: mend the cause and give the same command again, and the run continues from "
-                f"its newest checkpoint ({reason})"
+                "The saved checkpoints are intact: fix the cause and run the same command again to continue from "
+                f"the newest one ({reason})"
             ) from None
 
 
 def ranks_of_environment(device: torch.device) -> Ranks:
-    """Return the processes that ``torchrun`` started together with this one, connected; one process without it.
+    """Connect to the other processes that ``torchrun`` started, if any.
 
     Raises:
-        ConfigError: they cannot be connected.
+        ConfigError: the processes cannot be connected.
     """
     if os.environ.get("WORLD_SIZE", "1") == "1":
         return ONE_PROCESS
@@ -160,9 +158,8 @@ def ranks_of_environment(device: torch.device) -> Ranks:
             torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         except (ValueError, RuntimeError) as error:
             raise ConfigError(
-                f"WORLD_SIZE = {os.environ['WORLD_SIZE']!r} says that several processes train together, but they "
-                f"cannot be connected ({_first_line(error)}); start them with torchrun, or unset "
-                "WORLD_SIZE for one process"
+                f"WORLD_SIZE = {os.environ['WORLD_SIZE']!r} requests several processes, but they cannot be connected "
+                f"({_first_line(error)}); start them with torchrun, or unset WORLD_SIZE to use one process"
             ) from None
     return ProcessGroup()
 

@@ -1,16 +1,17 @@
-"""Everything that a run is given, as one value. Read ``trainer.py`` next."""
+"""Everything that a run needs, as one record. Read ``trainer.py`` next."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.config import TrainingConfig
-from pellucid.durable import Disk
+from pellucid.durable import DISK, Disk
 from pellucid.runtime import Runtime
-from pellucid.training.distributed import Ranks
+from pellucid.training.distributed import ONE_PROCESS, Ranks
 from pellucid.training.reporter import Evaluator, NewBest, Reporter
 
 if TYPE_CHECKING:
@@ -21,23 +22,28 @@ if TYPE_CHECKING:
 __all__ = ["RunInputs"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunInputs:
-    """Everything that a run is given; the words are explained at ``trainer.train``."""
+    """Everything that a run needs."""
 
     model: Transformer
+    """Changed in place; at the end it has the last weights, not the averaged or the best ones."""
     store: TokenStore
     valid_store: TokenStore
     tokenizer: Tokenizer
     config: TrainingConfig
     runtime: Runtime
     run_folder: Path
-    evaluator: Evaluator | None
-    reporter: Reporter
-    on_new_best: NewBest | None
-    seconds_before: float
     settings: Mapping[str, object]
-    corpus_weights: Sequence[float] | None
-    disk: Disk
-    clock: Callable[[], float]
-    ranks: Ranks
+    """The complete recipe: a run continues only with the same one, except for ``resuming.FREE_SETTINGS``."""
+    reporter: Reporter
+    evaluator: Evaluator | None = None
+    on_new_best: NewBest | None = None
+    """Receives the averaged model whenever it is the best so far."""
+    seconds_before: float = 0.0
+    """Duration of the preparation, which counts towards a budget of minutes."""
+    corpus_weights: Sequence[float] | None = None
+    disk: Disk = DISK
+    clock: Callable[[], float] = time.monotonic
+    ranks: Ranks = ONE_PROCESS
+    """The processes that train together; only the first of them writes, reports and evaluates."""

@@ -1,8 +1,8 @@
-"""``metrics.jsonl``: one JSON object a line, appended while the run goes on.
+"""Write ``metrics.jsonl``: one JSON object per line, appended during the run.
 
-Every line has a ``kind``: ``step``, ``validation``, ``rollback`` or ``message``. A checkpoint
-remembers how long the file was; a run that continues from it cuts the rest off, so no step stands
-there twice. Read ``probes.py`` next.
+Every line has a ``kind``: ``step``, ``validation``, ``rollback`` or ``message``. A checkpoint stores the
+length of the file; a run that continues from it cuts off the rest, so no step occurs twice.
+Read ``probes.py`` next.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TAIL_BYTES = 1 << 16
 class Journal:
     """The metrics file of a run, open for appending.
 
-    Lines wait in memory until ``cut`` has said where the file goes on, and are written from then on.
+    Lines stay in memory until ``cut`` has set the end of the file; from then on they are written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,7 +37,7 @@ class Journal:
         self._last_fsync = time.monotonic()
 
     def append(self, kind: str, fields: Mapping[str, object]) -> None:
-        """Add a line. Numbers that are not finite become strings, since JSON has none.
+        """Append a line. Numbers that are not finite become strings, since JSON does not support them.
 
         Raises:
             StoppedError: the disk is full.
@@ -53,7 +53,7 @@ class Journal:
             self.flush()
 
     def flush(self) -> int:
-        """Wait until everything is on the disk and return the length in bytes.
+        """Write everything to the disk and return the length in bytes.
 
         Raises:
             StoppedError: the disk is full.
@@ -65,23 +65,23 @@ class Journal:
         return self._file.tell()
 
     def last(self, kind: str) -> dict[str, object] | None:
-        """Return the last line of that kind that is on the disk, if it is one of the last few."""
+        """Return the last line of this kind if it is within the last 64 KiB of the file."""
         self._file.flush()
         with self.path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = file.read().splitlines()
         for line in reversed(lines):
-            # Only the first of these lines can be cut in two.
+            # Only the first of these lines can be incomplete.
             fields = json.loads(line) if line.startswith(b"{") else {}
             if fields.get("kind") == kind:
                 return dict(fields)
         return None
 
     def cut(self, keep_bytes: int) -> int:
-        """Cut everything after ``keep_bytes`` off, and return how many of them were not there."""
+        """Cut the file to ``keep_bytes``, and return how many bytes it is shorter than that."""
         self._file.flush()
         size = self._file.seek(0, os.SEEK_END)
-        # In a file that is shorter than it was, the last line may be torn.
+        # If the file is shorter, its last line may be incomplete.
         keep = keep_bytes if size >= keep_bytes else self.path.read_bytes().rfind(b"\n") + 1
         self._file.truncate(keep)
         self._file.seek(0, os.SEEK_END)
@@ -108,13 +108,13 @@ class Journal:
 
 
 class NoJournal(Journal):
-    """The journal of a process that keeps none, because another one does."""
+    """The journal of a process that writes none, because the first process does."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def append(self, kind: str, fields: Mapping[str, object]) -> None:
-        """Ignore."""
+        """Do nothing."""
 
     def flush(self) -> int:
         """Return 0."""

@@ -1,9 +1,9 @@
-"""The loss: label-smoothed cross-entropy over real target tokens, cheap enough for a CPU.
+"""Compute the loss: label-smoothed cross-entropy over target tokens without padding, fast on a CPU.
 
 The one-hot target of the paper is mixed with the uniform distribution (Szegedy et al. 2016; Vaswani
 et al. 2017, section 5.4): with smoothing e and V pieces, the target distribution is
 ``(1 - e) * one_hot + e / V``, and the loss of a position is its cross-entropy with the model's
-distribution. Sums and token counts are kept apart, so that batches of any size can be added exactly.
+distribution. The functions return sums, not means, so that batches of any size can be added exactly.
 Read ``optimisation.py`` next.
 """
 
@@ -22,16 +22,25 @@ if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
     from pellucid.training.batches import TensorBatch
 
-__all__ = ["batch_loss", "precision_context", "smoothed_cross_entropy"]
+__all__ = ["batch_logits", "batch_loss", "precision_context", "smoothed_cross_entropy"]
 
-# Numbers of a block of rows: 2 MB of float32 stay in the second-level cache between the passes over them.
+# The numbers in a block of rows: 2 MB of float32 fit into the second-level cache.
 _BLOCK_NUMBERS = 1 << 19
 
 
 def precision_context(runtime: Runtime) -> AbstractContextManager[None]:
-    """Return the context in which a forward pass uses the runtime's number format."""
+    """Return the context in which a forward pass uses the precision of the runtime."""
     is_bf16 = runtime.precision is Precision.BF16
     return torch.autocast(runtime.torch_device().type, dtype=torch.bfloat16, enabled=is_bf16)
+
+
+def batch_logits(model: Transformer, batch: TensorBatch) -> Tensor:
+    """Return the logits of the target tokens, ``[num_target_tokens, vocabulary]``; padding is not projected."""
+    memory = model.encode(batch.source_ids, source_mask=batch.source_mask)
+    # No target mask: padding follows the tokens, and the causal mask already prevents a token from attending to it;
+    # without a mask, attention takes its fastest path.
+    hidden = model.decode(batch.target_input_ids, memory, source_mask=batch.source_mask)
+    return model.project(hidden.flatten(0, 1).index_select(0, batch.target_positions))
 
 
 def batch_loss(
@@ -39,16 +48,10 @@ def batch_loss(
 ) -> tuple[Tensor, Tensor]:
     """Run the model on a batch and return the summed loss and the summed negative log-likelihood.
 
-    Only real positions are projected to the vocabulary, so padding costs nothing there and no
-    smoothing can touch it. Both sums are scalars over ``batch.num_target_tokens`` tokens; the second
-    carries no gradient.
+    Both are scalars, summed over ``batch.num_target_tokens`` tokens; the second has no gradient.
     """
     with precision_context(runtime):
-        memory = model.encode(batch.source_ids, source_mask=batch.source_mask)
-        # No target mask: padding stands after the real positions, and the causal order already keeps
-        # every real position from looking there; without a mask attention takes its fastest path.
-        hidden = model.decode(batch.target_input_ids, memory, source_mask=batch.source_mask)
-        logits = model.project(hidden.flatten(0, 1).index_select(0, batch.target_positions))
+        logits = batch_logits(model, batch)
     return smoothed_cross_entropy(logits, batch.target_ids, label_smoothing=label_smoothing, may_overwrite_logits=True)
 
 
@@ -57,10 +60,10 @@ def smoothed_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """Return the summed label-smoothed cross-entropy and the summed negative log-likelihood.
 
-    ``logits`` is ``[tokens, vocabulary]``, ``target_ids`` ``[tokens]``; every row is a real token.
-    Computed in float32, or float64 for float64 logits. The gradient is made together with the value:
-    with ``may_overwrite_logits`` it is written over the logits, which saves a third of the time (fresh
-    memory of that size is page faults). Autograd refuses if anything else still needs those logits.
+    ``logits`` is ``[tokens, vocabulary]``, ``target_ids`` ``[tokens]``, both without padding. The computation
+    is in float32, or in float64 for float64 logits. The forward pass also computes the gradient. With
+    ``may_overwrite_logits`` the gradient overwrites the logits, which saves a third of the time (page faults
+    for new memory of that size); autograd raises an error if another operation still needs those logits.
     """
     loss, negative_log_likelihood = _SmoothedCrossEntropy.apply(  # type: ignore[no-untyped-call]
         logits, target_ids, label_smoothing, may_overwrite_logits
@@ -69,7 +72,7 @@ def smoothed_cross_entropy(
 
 
 class _SmoothedCrossEntropy(torch.autograd.Function):
-    """d loss / d logits = softmax - (1 - e) * one_hot - e / V, the same in every row."""
+    """d loss / d logits = softmax - (1 - e) * one_hot - e / V for every row."""
 
     @staticmethod
     def forward(
@@ -83,7 +86,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         values = logits.detach()
         gradient = values if may_overwrite else torch.empty_like(values)
         wide = torch.promote_types(logits.dtype, torch.float32)
-        # A GPU prefers one large block; a CPU wants blocks that stay in its cache.
+        # One large block is fastest on a GPU, blocks that fit into the cache on a CPU.
         block_rows = num_rows if logits.is_cuda else max(1, _BLOCK_NUMBERS // vocab_size)
         block = torch.empty(min(block_rows, num_rows), vocab_size, dtype=wide, device=logits.device)
         likelihood_parts, uniform_parts = [], []
@@ -92,8 +95,8 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
             targets = target_ids[start : start + block_rows, None]
             softmax = block[: len(rows)]
             torch.softmax(rows, -1, dtype=wide, out=softmax)
-            # The largest probability is at least 1 / V, so its logarithm never overflows; that of the
-            # target may be 0 in float32.
+            # The largest probability is at least 1 / V, so its logarithm is finite; that of the target can
+            # be 0 in float32.
             log_sum_exp = rows.amax(1).to(wide) - softmax.amax(1).log()
             likelihood_parts.append(log_sum_exp - rows.gather(1, targets)[:, 0].to(wide))
             uniform_parts.append(log_sum_exp - rows.sum(1, dtype=wide) / vocab_size)

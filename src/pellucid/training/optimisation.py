@@ -1,7 +1,7 @@
-"""Adam, the learning rate over time, and clipping.
+"""Adam, the learning rate schedules, and gradient clipping.
 
-Schedules are pure functions of where a run stands (``Progress``); nothing here counts. The paper's
-settings are in Vaswani et al. 2017, section 5.3. Read ``averaging.py`` next.
+Schedules are pure functions of the progress of a run (``Progress``). The paper's settings are in
+Vaswani et al. 2017, section 5.3. Read ``averaging.py`` next.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pellucid.config import DecayMethod, TrainingConfig
 __all__ = ["LATEST_DECAY_START", "Progress", "clip_gradients", "gradient_norm", "learning_rate_at", "make_optimiser"]
 
 LATEST_DECAY_START: Final = 0.5
-"""``linear_to_zero`` begins to fall at half the budget at the latest, however long the warm-up is."""
+"""``linear_to_zero`` starts to fall at half the budget at the latest, even if the warm-up is longer."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands before a step.
+    """The progress of a run before a step.
 
-    ``step`` is the number of the step to be taken, from 1. ``fraction`` is the part of the budget
-    that is used up, 0 to 1. ``warmup_end_fraction`` is what it was when the warm-up ended, None before.
+    ``step`` is the number of the next step, from 1. ``fraction`` is the used part of the budget, 0 to 1.
+    ``warmup_end_fraction`` is the value of ``fraction`` at the end of the warm-up, None before.
     """
 
     step: int
@@ -38,9 +38,9 @@ class Progress:
 def learning_rate_at(progress: Progress, *, config: TrainingConfig, d_model: int) -> float:
     """Return the learning rate of a step.
 
-    Every schedule rises in a straight line over ``warmup_steps``. ``linear_to_zero`` then falls in a
-    straight line that reaches 0 when the budget is used up; if the warm-up is not over at half the
-    budget, the rate stays under the line that starts there.
+    Every schedule rises linearly over ``warmup_steps``. ``linear_to_zero`` then falls linearly and
+    reaches 0 at the end of the budget; if the warm-up is longer than half the budget, the rate never
+    exceeds the line that falls from there.
     """
     step = max(progress.step, 1)
     warmup = max(config.warmup_steps, 1)
@@ -61,10 +61,10 @@ def learning_rate_at(progress: Progress, *, config: TrainingConfig, d_model: int
 
 
 def make_optimiser(parameters: Iterable[nn.Parameter], *, config: TrainingConfig) -> torch.optim.AdamW:
-    """Return Adam with decoupled weight decay on matrices only; the rate is set before every step.
+    """Return Adam with decoupled weight decay on matrices only; the caller sets the rate before every step.
 
-    The fused form: measured on two cores with 7.6 million weights, 5.7 ms a step against 17 ms
-    for the plain loop and 21 ms for ``foreach``.
+    The fused implementation takes 5.7 ms per step (two cores, 7.6 million weights), the plain loop 17 ms
+    and ``foreach`` 21 ms.
     """
     every = list(parameters)
     groups = [
@@ -87,6 +87,6 @@ def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
 
 
 def clip_gradients(gradients: Sequence[Tensor], norm: float, *, max_norm: float) -> None:
-    """Scale gradients of the given norm down to ``max_norm``, in place; 0 leaves them as they are."""
+    """Scale gradients of the given norm down to ``max_norm``, in place; 0 disables clipping."""
     if max_norm > 0 and norm > max_norm:
         torch._foreach_mul_(list(gradients), max_norm / norm)

@@ -1,11 +1,11 @@
-"""Pictures of learning that cannot be made afterwards: probes of the model's guesses, and snapshots of its weights.
+"""Record how the model learns: probes of its predictions, and snapshots of its weights.
 
-Both come from the averaged weights, those that validation and the saved model use.
+Both use the averaged weights, as validation and the saved model do.
 
 ``probes/index.json`` lists up to eight short sentence pairs of the validation set. ``probes/step-*.npz``
-holds, with one row per target position of all pairs together: ``pair`` (which of them), ``target_ids``,
+has one row per target position of all pairs together: ``pair`` (its number), ``target_ids``,
 ``target_log_probability``, ``top_ids`` and ``top_log_probabilities`` ``[positions, 50]`` best first,
-``log_sum_exp`` of the logits. ``snapshots/step-*.safetensors`` holds the weights alone.
+``log_sum_exp`` of the logits. ``snapshots/step-*.safetensors`` holds only the weights.
 Read ``checkpoints.py`` next.
 """
 
@@ -24,6 +24,7 @@ from safetensors.torch import save
 from pellucid.durable import DISK, Disk, refuse_full_disk
 from pellucid.text.batching import make_batch
 from pellucid.training.batches import TensorBatch, to_tensors
+from pellucid.training.loss import batch_logits
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -37,18 +38,18 @@ PROBE_TOKENS_BELOW: Final = 20
 NUM_TOP: Final = 50
 
 SNAPSHOT_STEPS: Final = (0, *(digit * 10**power for power in range(1, 6) for digit in (1, 2, 5)))
-"""The steps after which the weights are kept for ever: 0, 10, 20, 50, 100 ... 500,000; sixteen in all."""
+"""The steps whose weights are never removed: 0, 10, 20, 50, 100 ... 500,000; sixteen in total."""
 
 
 def choose_probe_rows(store: TokenStore) -> np.ndarray:
-    """Return the first eight rows with under 20 tokens on both sides; fewer where there are fewer."""
+    """Return the first eight rows, or fewer, with fewer than 20 tokens on both sides."""
     short = np.maximum(np.asarray(store.source_lengths), np.asarray(store.target_lengths)) < PROBE_TOKENS_BELOW
     return np.flatnonzero(short)[:NUM_PROBES]
 
 
 @dataclass(frozen=True)
 class Probes:
-    """The fixed sentence pairs and the folder that their probes go to."""
+    """The chosen sentence pairs, and the folder of their probes."""
 
     folder: Path
     batch: TensorBatch | None
@@ -96,9 +97,7 @@ class Probes:
 
 @torch.no_grad()
 def _measure(model: Transformer, batch: TensorBatch) -> dict[str, np.ndarray]:
-    memory = model.encode(batch.source_ids, source_mask=batch.source_mask)
-    hidden = model.decode(batch.target_input_ids, memory, source_mask=batch.source_mask)
-    logits = model.project(hidden.flatten(0, 1).index_select(0, batch.target_positions)).float()
+    logits = batch_logits(model, batch).float()
     log_sum_exp = logits.logsumexp(-1, keepdim=True)
     log_probabilities = logits - log_sum_exp
     top = log_probabilities.topk(min(NUM_TOP, logits.shape[-1]), dim=-1)
@@ -115,7 +114,7 @@ def _measure(model: Transformer, batch: TensorBatch) -> dict[str, np.ndarray]:
 
 
 def write_snapshot(folder: Path, model: Transformer, *, step: int, disk: Disk = DISK) -> None:
-    """Keep the weights of a step for ever.
+    """Save the weights of a step, which are never removed.
 
     Raises:
         StoppedError: the disk is full.

@@ -1,7 +1,6 @@
-"""What a run tells while it goes on: records, and the ``Reporter`` that receives them.
+"""Define the records that a run reports, and the ``Reporter`` that receives them.
 
-Jobs and the command line draw these on the screen; tests collect them in a list. Read ``journal.py``
-next, which keeps them on disk.
+Jobs and the command line show these records on the screen. Read ``journal.py`` next, which writes them to disk.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ __all__ = [
 ]
 
 Evaluator = Callable[["Transformer"], Mapping[str, float | str]]
-"""Scores and samples of a model: numbers are scores (``bleu`` chooses the best model), strings are shown."""
+"""Returns scores and samples of a model: numbers are scores (``bleu`` selects the best model), strings are samples."""
 
 NewBest = Callable[["Transformer", Mapping[str, float | str]], None]
-"""Called with the averaged model and its facts whenever it is the best so far."""
+"""Called with the averaged model and its facts after each validation that is the best so far."""
 
 
 @dataclass(frozen=True)
 class StartRecord:
-    """How a run begins. ``first_step`` is 0 for a new run, else the step it continues from."""
+    """The start of a run. ``first_step`` is 0 for a new run, or the step from which it continues."""
 
     first_step: int
     seconds: float
@@ -51,9 +50,9 @@ class StartRecord:
 class StepRecord:
     """One step. Loss and negative log-likelihood are means per target token, in nats.
 
-    ``seconds`` is training time since the run began; speeds are tokens per second over the whole loop
-    since the last record: real target tokens with end-of-sentence, and padded tokens of the longer side.
-    ``skipped`` says why the weights were left as they were; it is empty for a step that counted.
+    ``seconds`` is training time since the start of the run. The speeds are tokens per second since the last record:
+    target tokens with end of sentence, and padded tokens of the longer side. ``skipped`` says why the step
+    did not change the weights; it is empty if it did.
     """
 
     step: int
@@ -71,7 +70,7 @@ class StepRecord:
     skipped: str = ""
 
     def to_journal(self) -> dict[str, object]:
-        """Return what is worth keeping: no guess of the future, and no empty excuse."""
+        """Return the fields for the journal, without the estimated time and an empty ``skipped``."""
         fields = asdict(self)
         del fields["seconds_left"]
         if not self.skipped:
@@ -81,7 +80,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class ValidationRecord:
-    """One validation, of the averaged weights. ``took_seconds`` is what it cost."""
+    """One validation of the averaged weights; it took ``took_seconds``."""
 
     step: int
     seconds: float
@@ -106,7 +105,7 @@ class SavedRecord:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a run ended. ``best`` holds loss, nll and scores of the best validation; ``reason`` is a sentence."""
+    """The end of a run. ``best`` holds loss, nll and scores of the best validation; ``reason`` is a sentence."""
 
     steps: int
     seconds: float
@@ -120,10 +119,10 @@ class TrainingResult:
 
 
 class Reporter(Protocol):
-    """The live view of a run. Every method returns quickly and raises nothing."""
+    """Receives the records of a run. Every method returns quickly and raises nothing."""
 
     def started(self, record: StartRecord) -> None:
-        """Receive the facts of the beginning, once."""
+        """Receive the start of the run, once."""
 
     def stepped(self, record: StepRecord) -> None:
         """Receive every step."""
@@ -135,23 +134,23 @@ class Reporter(Protocol):
         """Receive every checkpoint."""
 
     def message(self, text: str) -> None:
-        """Receive a sentence for the person who watches."""
+        """Receive a sentence for the user."""
 
 
 class SilentReporter:
     """A reporter that shows nothing."""
 
     def started(self, record: StartRecord) -> None:
-        """Ignore."""
+        """Do nothing."""
 
     def stepped(self, record: StepRecord) -> None:
-        """Ignore."""
+        """Do nothing."""
 
     def validated(self, record: ValidationRecord) -> None:
-        """Ignore."""
+        """Do nothing."""
 
     def saved(self, record: SavedRecord) -> None:
-        """Ignore."""
+        """Do nothing."""
 
     def message(self, text: str) -> None:
-        """Ignore."""
+        """Do nothing."""

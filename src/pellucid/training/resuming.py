@@ -1,11 +1,11 @@
-"""May this run be continued with these settings? The comparison, and the words for what differs.
+"""Compare the settings of a run with those of its checkpoint, and describe the differences.
 
-Read ``trainer.py`` next, which asks.
+Read ``trainer.py`` next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +13,8 @@ from pellucid.errors import IncompatibleModelError
 
 __all__ = ["FREE_SETTINGS", "differences", "rate_jump", "refuse_changes"]
 
-_WORTH_SAYING: Final = 0.05
-"""A change of the rate, as a part of it; from one step to the next it changes less."""
+_REPORTED_JUMP: Final = 0.05
+"""The relative change of the learning rate that is reported; between two normal steps it is smaller."""
 
 FREE_SETTINGS: Final = frozenset(
     {
@@ -39,44 +39,40 @@ FREE_SETTINGS: Final = frozenset(
         "training.threads",
     }
 )
-"""Settings that may change when a run is continued, a whole section by its name."""
+"""Settings, or whole sections, that may change when a run is continued."""
 
 _ABSENT: Final = "(not set)"
 
 
-def differences(old: Mapping[str, object], new: Mapping[str, object], *, free: Iterable[str] = ()) -> list[str]:
-    """Return a line for every value that differs between two nested tables, keys joined by dots.
+def differences(
+    old: Mapping[str, object], new: Mapping[str, object], *, free: Container[str] = (), prefix: str = ""
+) -> list[str]:
+    """Return a line for every value that differs between two nested tables, with keys joined by dots after ``prefix``.
 
-    A name in ``free`` leaves that value, or that whole table, out of the comparison.
+    The values and tables named in ``free`` are not compared.
     """
-    return [f"{key}: was {before!r}, now {now!r}" for key, before, now in _compare(old, new, "", frozenset(free))]
-
-
-def _compare(
-    old: Mapping[str, object], new: Mapping[str, object], prefix: str, free: frozenset[str]
-) -> list[tuple[str, object, object]]:
-    found: list[tuple[str, object, object]] = []
+    lines: list[str] = []
     for name in sorted({*old, *new}):
         key = f"{prefix}{name}"
         before, now = old.get(name, _ABSENT), new.get(name, _ABSENT)
         if key in free:
             continue
         if isinstance(before, Mapping) and isinstance(now, Mapping):
-            found += _compare(before, now, f"{key}.", free)
+            lines += differences(before, now, free=free, prefix=f"{key}.")
         elif _normal(before) != _normal(now):
-            found.append((key, before, now))
-    return found
+            lines.append(f"{key}: was {before!r}, now {now!r}")
+    return lines
 
 
 def rate_jump(before: float | None, now: float) -> str:
-    """Say how the learning rate jumps where a run goes on longer or shorter than was planned; "" where it does not."""
-    if before is None or abs(now - before) <= _WORTH_SAYING * max(now, before):
+    """Describe a jump of the learning rate after a change of the run's length; return "" if there is none."""
+    if before is None or abs(now - before) <= _REPORTED_JUMP * max(now, before):
         return ""
-    return f"the length of this run has changed, so its learning rate goes from {before:.2e} to {now:.2e}"
+    return f"the length of this run has changed, so its learning rate changes from {before:.2e} to {now:.2e}"
 
 
 def _normal(value: object) -> object:
-    """Return lists for tuples, as JSON does, and treat an unset value like an absent one."""
+    """Convert tuples to lists, as JSON does, and treat an unset value like an absent one."""
     if isinstance(value, list | tuple):
         return [_normal(inner) for inner in value]
     return _ABSENT if value is None else value
@@ -90,17 +86,18 @@ def refuse_changes(
     old_data: Mapping[str, object],
     new_data: Mapping[str, object],
 ) -> None:
-    """Refuse to continue a run whose architecture, data or deciding settings changed.
+    """Check that architecture, data and settings are unchanged, except for ``FREE_SETTINGS``.
 
     Raises:
-        IncompatibleModelError: something changed; the message lists all of it, and what may change.
+        IncompatibleModelError: they changed; the message lists the changes and the settings that may change.
     """
     lines = differences(old_settings, new_settings, free=FREE_SETTINGS)
-    lines += [f"data.{line}" for line in differences(old_data, new_data)]
+    lines += differences(old_data, new_data, prefix="data.")
     if lines:
         free = ", ".join(sorted(name.removeprefix("training.") for name in FREE_SETTINGS))
         raise IncompatibleModelError(
-            f"{run_folder}: this run cannot be continued, because what decides its result has changed:\n  "
+            f"{run_folder}: this run cannot be continued, because settings or data that affect its result have "
+            "changed:\n  "
             + "\n  ".join(lines)
-            + f"\ngive the old values, or another --output for a new run. Free to change are: {free}"
+            + f"\nRestore the old values, or use another --output for a new run. These settings may change: {free}"
         )

@@ -1,7 +1,7 @@
-"""The whole state of a run as one value, and its way to a checkpoint and back.
+"""Define the state of a run, and convert it to the files of a checkpoint and back.
 
-``TrainingState`` holds everything small; weights, optimiser, averages and random states are tensors.
-Two runs with equal state go on equally, bit for bit, with the same threads and versions.
+``TrainingState`` holds the numbers; weights, optimiser, averages and random states are tensors.
+Two runs with equal state continue identically, bit for bit, with the same threads and versions.
 Read ``resuming.py`` next.
 """
 
@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pellucid.errors import CheckpointError, IncompatibleModelError
 from pellucid.training.batches import DataPosition
-from pellucid.training.checkpoints import FileContent, json_content, tensor_content
+from pellucid.training.checkpoints import FileContent, json_content, read_tensors, tensor_content
 from pellucid.untrusted import parse_json, read_at_most, shown
 from pellucid.weights_file import told
 
@@ -45,12 +43,12 @@ _LARGEST_BYTES: Final = 16 << 20
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where a run stands after a step.
+    """The state of a run after a step.
 
     ``step`` counts every step, ``updates`` those that changed the weights. ``best`` and ``validation``
-    hold loss, nll and scores of the best and the latest validation; ``rate_scale`` is halved by every
-    rollback, ``rollback_step`` is where the last one led to; ``largest_batch`` is the size in padded
-    tokens that memory was too small for, if any.
+    hold loss, nll and scores of the best and the latest validation. Every rollback halves ``rate_scale``;
+    ``rollback_step`` is the step to which the last one returned. ``largest_batch`` is the size in padded
+    tokens for which memory was too small, if any.
     """
 
     step: int = 0
@@ -76,7 +74,7 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run was made of: its settings, its data's fingerprints, the machine as it was used."""
+    """The settings of a run, the fingerprints of its data, and the hardware and software settings."""
 
     settings: Mapping[str, object]
     data: Mapping[str, object]
@@ -91,7 +89,7 @@ def checkpoint_files(
     average: MovingAverage,
     optimiser: torch.optim.Optimizer,
 ) -> dict[str, FileContent]:
-    """Return the files of a checkpoint; nothing is copied until they are written."""
+    """Return the files of a checkpoint; tensors are copied only when they are written."""
     table = {"format_version": 1, "state": asdict(state), **asdict(facts)}
     return {
         "weights.safetensors": tensor_content(model.state_dict()),
@@ -106,13 +104,13 @@ def read_state(folder: Path) -> tuple[TrainingState, RunFacts]:
     """Read a verified checkpoint's ``state.json``.
 
     Raises:
-        CheckpointError: it is not one of this version.
+        CheckpointError: it cannot be read, or another version wrote it.
     """
     path = folder / "state.json"
     try:
         table = cast(dict[str, Any], parse_json(read_at_most(path, _LARGEST_BYTES)))
         if set(table["state"]) != {entry.name for entry in fields(TrainingState)}:
-            raise CheckpointError(f"{path}: was written by another version of pellucid; continue with that one")
+            raise CheckpointError(f"{path}: was written by another version of pellucid; use that version to continue")
         facts = {name: table[name] for name in ("settings", "data", "runtime")}
         return TypeAdapter(TrainingState).validate_python(table["state"]), TypeAdapter(RunFacts).validate_python(facts)
     except OSError as error:
@@ -130,11 +128,11 @@ def read_state(folder: Path) -> tuple[TrainingState, RunFacts]:
 def restore(
     folder: Path, *, model: nn.Module, average: MovingAverage, optimiser: torch.optim.Optimizer, with_random: bool
 ) -> None:
-    """Put the tensors of a verified checkpoint in place.
+    """Restore the tensors of a verified checkpoint.
 
     Raises:
-        CheckpointError: a file is not what its checkpoint needs, though its checksum holds.
-        IncompatibleModelError: the weights are those of another architecture.
+        CheckpointError: a file has wrong content, although its checksum matches.
+        IncompatibleModelError: the weights belong to another architecture.
     """
     _load_weights(model, folder / "weights.safetensors")
     _load_weights(average.model, folder / "averages.safetensors")
@@ -142,23 +140,23 @@ def restore(
     if with_random:
         path = folder / "random.safetensors"
         try:
-            set_random_states(_read_tensors(path))
+            set_random_states(read_tensors(path))
         except (KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError) as error:
-            raise CheckpointError(f"{path}: holds no states of random generators: {shown(error)}") from None
+            raise CheckpointError(f"{path}: has no valid states of random generators: {shown(error)}") from None
 
 
 def load_averages(folder: Path, model: nn.Module) -> None:
-    """Put the averaged weights of a verified checkpoint into a model.
+    """Load the averaged weights of a verified checkpoint into a model.
 
     Raises:
-        CheckpointError: it is no sound safetensors file.
-        IncompatibleModelError: they are those of another architecture.
+        CheckpointError: the file is not a valid safetensors file.
+        IncompatibleModelError: the weights belong to another architecture.
     """
     _load_weights(model, folder / "averages.safetensors")
 
 
 def random_states() -> dict[str, Tensor]:
-    """Return the states of every random generator that a run may draw from."""
+    """Return the states of all random generators that a run can use."""
     _, keys, position, has_gauss, gauss = np.random.get_state()
     version, internal, gauss_next = random.getstate()
     states = {
@@ -174,7 +172,7 @@ def random_states() -> dict[str, Tensor]:
 
 
 def set_random_states(states: Mapping[str, Tensor]) -> None:
-    """Set every random generator to what ``random_states`` returned."""
+    """Restore the states that ``random_states`` returned."""
     torch.set_rng_state(states["torch"])
     position, has_gauss, gauss = states["numpy.rest"].tolist()
     keys = states["numpy.keys"].numpy().astype(np.uint32)
@@ -191,48 +189,41 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    tensors = {}
-    for name, parameter in model.named_parameters():
-        for moment, tensor in optimiser.state.get(parameter, {}).items():
-            tensors[f"{moment}.{name}"] = tensor
-    return tensors
+    return {
+        f"{moment}.{name}": tensor
+        for name, parameter in model.named_parameters()
+        for moment, tensor in optimiser.state.get(parameter, {}).items()
+    }
 
 
 def _load_optimiser(model: nn.Module, optimiser: torch.optim.Optimizer, path: Path) -> None:
-    tensors = _read_tensors(path)
+    tensors = read_tensors(path)
     optimiser.state.clear()
     for name, parameter in model.named_parameters():
         if f"step.{name}" not in tensors:
             continue
-        found = {moment: tensors.get(f"{moment}.{name}", torch.empty(0)) for moment in _MOMENTS}
-        for moment, tensor in found.items():
+        moments = {moment: tensors.get(f"{moment}.{name}", torch.empty(0)) for moment in _MOMENTS}
+        for moment, tensor in moments.items():
             needed = torch.Size() if moment == "step" else parameter.shape
             if tensor.shape != needed or not tensor.is_floating_point():
                 raise CheckpointError(
-                    f"{path}: {moment}.{name} is {tensor.dtype} {list(tensor.shape)}, needed {list(needed)}"
+                    f"{path}: {moment}.{name} is {tensor.dtype} {list(tensor.shape)}, expected {list(needed)}"
                 )
-        # ``clone`` gives memory of torch's own alignment: what is mapped from a file may round differently.
-        optimiser.state[parameter] = {moment: tensor.to(parameter.device).clone() for moment, tensor in found.items()}
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: is no sound safetensors file: {str(error)[:200]}") from None
+        # ``clone`` returns memory with torch's alignment; computing on memory mapped from a file can round differently.
+        optimiser.state[parameter] = {moment: tensor.to(parameter.device).clone() for moment, tensor in moments.items()}
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:
-    found = _read_tensors(path)
+    loaded = read_tensors(path)
     expected = model.state_dict()
-    problems = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
-    problems += [f"{name} is unknown" for name in sorted(found.keys() - expected.keys())]
-    for name in sorted(expected.keys() & found.keys()):
-        has, needs = (f"{t.dtype} {list(t.shape)}" for t in (found[name], expected[name]))
+    problems = [f"{name} is missing" for name in sorted(expected.keys() - loaded.keys())]
+    problems += [f"{name} is unknown" for name in sorted(loaded.keys() - expected.keys())]
+    for name in sorted(expected.keys() & loaded.keys()):
+        has, needs = (f"{t.dtype} {list(t.shape)}" for t in (loaded[name], expected[name]))
         if has != needs:
-            problems.append(f"{name} is {has}, needed {needs}")
+            problems.append(f"{name} is {has}, expected {needs}")
     if problems:
-        raise IncompatibleModelError(f"{path}: its tensors are not those of this model: {told(problems)}")
+        raise IncompatibleModelError(f"{path}: its tensors do not fit this model: {told(problems)}")
     with torch.no_grad():
         for name, tensor in expected.items():
-            tensor.copy_(found[name])
+            tensor.copy_(loaded[name])

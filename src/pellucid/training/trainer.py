@@ -1,39 +1,30 @@
 """The training loop: steps until the budget is used up, with validations and checkpoints in between.
 
-``train`` is the whole of it for a caller. Between two steps a run is described by one
-``TrainingState`` and the tensors beside it, and everything that happens there is decided from them,
-so a run that was stopped anywhere goes on as if it had not been. Read ``update.py`` for a step,
-``archive.py`` for what is kept and how a run goes on.
+Callers use ``train``. Between two steps, one ``TrainingState`` and the tensors describe a run completely, and they
+alone decide what happens next; so a stopped run continues as if it had never stopped. Read ``update.py`` for a step,
+and ``archive.py`` for checkpoints and resumption.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
-from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
 
-from pellucid.config import DecayMethod, TrainingConfig
-from pellucid.durable import DISK, Disk
+from pellucid.config import DecayMethod
 from pellucid.errors import DataError, InterruptedByUser, StoppedError
-from pellucid.runtime import Runtime, keeping_memory
+from pellucid.runtime import keeping_memory
 from pellucid.signals import StopSignals
 from pellucid.training.archive import Archive
 from pellucid.training.averaging import MovingAverage
 from pellucid.training.batches import BatchStream, validation_batches
 from pellucid.training.budget import Budget
-from pellucid.training.distributed import ONE_PROCESS, Ranks
 from pellucid.training.inputs import RunInputs
 from pellucid.training.optimisation import LATEST_DECAY_START, Progress, learning_rate_at, make_optimiser
 from pellucid.training.probes import SNAPSHOT_STEPS, Probes, write_snapshot
 from pellucid.training.reporter import (
-    Evaluator,
-    NewBest,
-    Reporter,
     SavedRecord,
-    SilentReporter,
     StartRecord,
     StepRecord,
     TrainingResult,
@@ -46,73 +37,30 @@ from pellucid.training.validation import Scores, is_better, validate
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
-    from pellucid.text.store import TokenStore
-    from pellucid.text.tokenizer import Tokenizer
 
 __all__ = ["Trainer", "train"]
 
 
-def train(
-    model: Transformer,
-    store: TokenStore,
-    *,
-    config: TrainingConfig,
-    runtime: Runtime,
-    run_folder: Path,
-    valid_store: TokenStore,
-    tokenizer: Tokenizer,
-    evaluator: Evaluator | None = None,
-    reporter: Reporter | None = None,
-    on_new_best: NewBest | None = None,
-    seconds_before: float = 0.0,
-    settings: Mapping[str, object] | None = None,
-    corpus_weights: Sequence[float] | None = None,
-    disk: Disk = DISK,
-    clock: Callable[[], float] = time.monotonic,
-    ranks: Ranks = ONE_PROCESS,
-) -> TrainingResult:
-    """Train a model, or continue the run whose checkpoints are in ``run_folder``.
-
-    ``model`` is changed in place; at the end it holds the last weights, not the averaged or the best ones.
-    ``seconds_before`` is what preparing took and counts towards a budget of minutes. ``settings`` is
-    the resolved recipe: a run is continued only with the same one, but for ``resuming.FREE_SETTINGS``.
-    ``on_new_best`` receives the averaged model whenever it is the best so far. ``ranks`` are the processes
-    that train together; only the first of them writes, reports and evaluates.
+def train(inputs: RunInputs) -> TrainingResult:
+    """Train a model, or continue the run whose checkpoints are in the run folder.
 
     Raises:
         ConfigError: no length of the run is set.
-        DataError: there is nothing to train or validate on.
-        IncompatibleModelError: the run in the folder was made with other settings or data.
+        DataError: there is no pair to train or to validate on.
+        IncompatibleModelError: the run in the folder has other settings or data.
         CheckpointError: the run in the folder has only damaged checkpoints.
         TrainingError: numbers stay non-finite, or memory is too small for one pair.
         StoppedError: SIGTERM, or a full disk; the same command continues.
         InterruptedByUser: Ctrl-C; the same command continues.
     """
-    inputs = RunInputs(
-        model=model,
-        store=store,
-        valid_store=valid_store,
-        tokenizer=tokenizer,
-        config=config,
-        runtime=runtime,
-        run_folder=run_folder,
-        evaluator=evaluator,
-        reporter=reporter if reporter is not None and ranks.is_first else SilentReporter(),
-        on_new_best=on_new_best,
-        seconds_before=seconds_before,
-        settings=settings or {"training": config.model_dump(mode="json")},
-        corpus_weights=corpus_weights,
-        disk=disk,
-        clock=clock,
-        ranks=ranks,
-    )
-    return Trainer(inputs).run()
+    with keeping_memory(inputs.runtime.device), ExitStack() as files, StopSignals() as signals:
+        return Trainer(inputs, files).run(signals)
 
 
 class Trainer:
-    """One run: its tensors, its state, and the loop."""
+    """One run: its tensors, its state, and the loop. ``files`` closes what the run keeps open."""
 
-    def __init__(self, inputs: RunInputs) -> None:
+    def __init__(self, inputs: RunInputs, files: ExitStack) -> None:
         config = inputs.config
         if not len(inputs.store):
             raise DataError("there is no sentence pair to train on; see training.max_length and the cleaning report")
@@ -139,63 +87,55 @@ class Trainer:
             ranks=inputs.ranks,
             message=self._say,
         )
-        facts = RunFacts(
-            settings=inputs.settings,
-            data={
-                "train": inputs.store.fingerprint,
-                "valid": inputs.valid_store.fingerprint,
-                "corpus_weights": None if inputs.corpus_weights is None else list(inputs.corpus_weights),
-            },
-            runtime={**inputs.runtime.describe(), "processes": inputs.ranks.count},
+        self._archive = files.enter_context(
+            Archive(
+                inputs.run_folder,
+                model=self._model,
+                average=self._average,
+                optimiser=self._optimiser,
+                facts=_facts_of(inputs),
+                config=config,
+                message=self._say,
+                ranks=inputs.ranks,
+                disk=inputs.disk,
+            )
         )
-        self._archive = Archive(
-            inputs.run_folder,
-            model=self._model,
-            average=self._average,
-            optimiser=self._optimiser,
-            facts=facts,
-            config=config,
-            message=self._say,
-            ranks=inputs.ranks,
-            disk=inputs.disk,
-        )
-        self._state = TrainingState()
-        self._step_mark = 0.0
-        self._warned_of_warmup = False
-
-    def run(self) -> TrainingResult:
-        """Train to the end of the budget, from the beginning or from the newest checkpoint."""
-        inputs = self._inputs
-        with keeping_memory(inputs.runtime.device), self._archive, StopSignals() as signals:
-            self._begin()
-            while (reason := self._budget.is_over(self._state)) is None:
-                if received := inputs.ranks.from_first(lambda: signals.received.name if signals.received else ""):
-                    self._stop(Signals[received])
-                if self._budget.is_validation_due(self._state):
-                    self._validate()
-                elif self._archive.saved_step != self._state.step and self._budget.is_save_due(self._state):
-                    self._save()
-                else:
-                    self._step()
-            return self._end(reason)
-
-    def _begin(self) -> None:
-        inputs, found = self._inputs, self._archive.resume(seed=self._config.seed)
+        found = self._archive.resume(seed=config.seed)
+        self._is_new = found is None
         self._state = found or TrainingState()
         self._budget = Budget(
-            self._config,
-            # The first epoch's, always: epochs differ by a batch or two, and the schedule of a continued run must not.
+            config,
+            # Always of the first epoch: epochs differ by a batch or two, and resumption must not change the schedule.
             batches_per_epoch=self._stream.batches_of_epoch(0),
             num_ranks=inputs.ranks.count,
             seconds_before=self._state.seconds + inputs.seconds_before,
             clock=inputs.ranks.agreed_clock(inputs.clock),
         )
-        inputs.reporter.started(
+        self._probes = _probes_of(inputs) if inputs.ranks.is_first else None
+        self._step_mark = self._budget.seconds()
+        self._warned_of_warmup = False
+
+    def run(self, signals: StopSignals) -> TrainingResult:
+        """Train to the end of the budget, from the beginning or from the newest checkpoint."""
+        self._begin()
+        while (reason := self._budget.is_over(self._state)) is None:
+            if received := self._inputs.ranks.from_first(lambda: signals.received.name if signals.received else ""):
+                self._stop(Signals[received])
+            if self._budget.is_validation_due(self._state):
+                self._validate()
+            elif self._archive.saved_step != self._state.step and self._budget.is_save_due(self._state):
+                self._save()
+            else:
+                self._step()
+        return self._end(reason)
+
+    def _begin(self) -> None:
+        self._inputs.reporter.started(
             StartRecord(
                 first_step=self._state.step,
                 seconds=self._budget.seconds(),
                 num_parameters=sum(parameter.numel() for parameter in self._model.parameters()),
-                num_pairs=len(inputs.store),
+                num_pairs=len(self._inputs.store),
                 batches_per_epoch=self._stream.batches_of_epoch(self._state.position.epoch),
                 train_steps=self._budget.steps,
                 minutes=self._config.minutes,
@@ -206,15 +146,7 @@ class Trainer:
             self._say(text)
         if self._budget.is_decay_late():
             self._warn_of_warmup()
-        if inputs.ranks.is_first:
-            self._probes = Probes.prepare(
-                inputs.run_folder / "probes",
-                store=inputs.valid_store,
-                tokenizer=inputs.tokenizer,
-                model=self._model,
-                disk=inputs.disk,
-            )
-        if found is None:
+        if self._is_new:
             self._state = replace(self._state, validated_seconds=self._budget.seconds())
             self._take_pictures()
             self._save()
@@ -248,7 +180,7 @@ class Trainer:
         )
         if not is_bad:
             self._average.update(self._state.updates)
-        self._tell_step(outcome, rate, progress.fraction)
+        self._report_step(outcome, rate, progress.fraction)
         if is_bad:
             self._archive.note_bad_step(self._state, before.position, outcome.skipped, rows)
         if self._state.bad_in_a_row >= config.max_bad_steps:
@@ -260,7 +192,7 @@ class Trainer:
         rate = learning_rate_at(progress, config=self._config, d_model=self._model.config.d_model)
         return rate * self._state.rate_scale
 
-    def _tell_step(self, outcome: StepOutcome, rate: float, fraction: float) -> None:
+    def _report_step(self, outcome: StepOutcome, rate: float, fraction: float) -> None:
         now = self._budget.seconds()
         took = max(now - self._step_mark, 1e-9)
         self._step_mark = now
@@ -297,7 +229,7 @@ class Trainer:
             best=numbers if better else state.best,
             without_better=0 if better else state.without_better + 1,
         )
-        if inputs.ranks.is_first:
+        if self._probes is not None:
             self._probes.write(model, step=state.step)
             if better and inputs.on_new_best is not None:
                 inputs.on_new_best(model, {"step": state.step, "seconds": started, **numbers})
@@ -339,8 +271,8 @@ class Trainer:
         )
 
     def _take_pictures(self) -> None:
-        """Keep a snapshot of the averaged weights, and what they think of the probes."""
-        if not self._inputs.ranks.is_first:
+        """Write a snapshot of the averaged weights, and their predictions for the probes."""
+        if self._probes is None:
             return
         model = self._average.refresh()
         folder = self._inputs.run_folder / "snapshots"
@@ -359,7 +291,9 @@ class Trainer:
     def _stop(self, received: Signals) -> None:
         if self._state.step != self._archive.saved_step:
             self._save()
-        text = f"stopped by {received.name} after step {self._state.step:,}; all is saved, the same command continues"
+        text = (
+            f"stopped by {received.name} after step {self._state.step:,}; all is saved, and the same command continues"
+        )
         raise (InterruptedByUser if received is Signals.SIGINT else StoppedError)(text)
 
     def _end(self, reason: str) -> TrainingResult:
@@ -385,10 +319,32 @@ class Trainer:
         if self._config.decay_method is DecayMethod.LINEAR_TO_ZERO and not self._warned_of_warmup:
             self._warned_of_warmup = True
             self._say(
-                f"warmup_steps = {self._config.warmup_steps:,} is over half of this run: the rate now falls and "
-                "stays below its peak; set training.warmup_steps lower for so short a run"
+                f"warmup_steps = {self._config.warmup_steps:,} is over half of this run, so the learning rate "
+                "falls before it reaches its peak; set training.warmup_steps lower for such a short run"
             )
 
     def _say(self, text: str) -> None:
         self._archive.journal.append("message", {"text": text})
         self._inputs.reporter.message(text)
+
+
+def _facts_of(inputs: RunInputs) -> RunFacts:
+    return RunFacts(
+        settings=inputs.settings,
+        data={
+            "train": inputs.store.fingerprint,
+            "valid": inputs.valid_store.fingerprint,
+            "corpus_weights": None if inputs.corpus_weights is None else list(inputs.corpus_weights),
+        },
+        runtime={**inputs.runtime.describe(), "processes": inputs.ranks.count},
+    )
+
+
+def _probes_of(inputs: RunInputs) -> Probes:
+    return Probes.prepare(
+        inputs.run_folder / "probes",
+        store=inputs.valid_store,
+        tokenizer=inputs.tokenizer,
+        model=inputs.model,
+        disk=inputs.disk,
+    )

@@ -1,8 +1,8 @@
-"""One update of the weights: batches in, gradients, clipping, Adam; bad numbers and small memory survived.
+"""Update the weights once: gradients of one or more batches, clipping, Adam.
 
-Gradients of ``accum_count`` batches are divided by the number of their target tokens together, so they
-equal those of one large batch. A step whose loss or gradient is not finite leaves the weights as they
-are. A batch that memory is too small for is cut in two. Read ``validation.py`` next.
+The gradients of ``accum_count`` batches are divided by the total number of their target tokens, so they
+equal those of one large batch. A step whose loss or gradient is not finite does not change the weights.
+If memory is too small for a batch, the batch is cut in two. Read ``validation.py`` next.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ __all__ = ["StepOutcome", "Updater"]
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """What a step did. Loss and negative log-likelihood are means per target token, in nats.
+    """The result of a step. Loss and negative log-likelihood are means per target token, in nats.
 
-    ``skipped`` says why the weights were left as they were, if they were.
+    ``skipped`` says why the step did not change the weights; it is empty if it did.
     """
 
     loss: float
@@ -55,7 +55,7 @@ class _OutOfMemory(Exception):
 
 
 class Updater:
-    """Takes steps with one model and one optimiser."""
+    """Performs steps with one model and one optimiser."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Updater:
     def step(
         self, rows: Sequence[np.ndarray], *, learning_rate: float, largest_batch: int | None = None
     ) -> StepOutcome:
-        """Train on the batches of one step; ``largest_batch`` is the size that memory was too small for.
+        """Train on the batches of one step; ``largest_batch`` is the size for which memory was too small.
 
         Raises:
             TrainingError: memory is too small for a single sentence pair.
@@ -92,7 +92,7 @@ class Updater:
         sums, largest_batch = self._gradients(batches, target_tokens, largest_batch)
         self._ranks.add_gradients(self._parameters, sums)
         gradients = [p.grad for p in self._parameters if p.grad is not None]
-        # One wait for the device a step: everything that the loop needs to know comes over together.
+        # One transfer from the device per step: all numbers that the loop needs are copied together.
         loss, nll, norm = torch.cat([sums, gradient_norm(gradients).to(sums.dtype)[None]]).tolist()
         skipped = self._reason_to_skip(loss, norm)
         if not skipped:
@@ -114,10 +114,9 @@ class Updater:
     def _gradients(
         self, batches: list[TensorBatch], target_tokens: float, largest_batch: int | None
     ) -> tuple[Tensor, int | None]:
-        """Return the sums of loss and negative log-likelihood; gradients of their mean are on the parameters.
+        """Return the sums of loss and negative log-likelihood, and compute the gradients of the mean loss.
 
-        When memory runs out, gradients are half added: all are dropped and the step begins again
-        with the batch cut in two.
+        If memory runs out, the incomplete gradients are removed, and the step starts again with the batch cut in two.
         """
         pieces = [piece for batch in batches for piece in self._cut(batch, largest_batch)]
         while True:
@@ -130,12 +129,12 @@ class Updater:
             if len(piece.rows) < 2:
                 raise TrainingError(
                     f"memory is too small for one sentence pair (row {piece.rows[0]} of the token store, "
-                    f"{piece.num_padded_tokens} tokens); set training.max_length lower or use a smaller model"
+                    f"{piece.num_padded_tokens} tokens); use a lower training.max_length or a smaller model"
                 )
             largest_batch = min(piece.num_padded_tokens, largest_batch or piece.num_padded_tokens)
             self._message(
                 f"memory is too small for a batch of {piece.num_padded_tokens:,} padded tokens; it is cut in two, "
-                "with the same gradient. A smaller training.batch_size avoids this"
+                "which gives the same gradient. A smaller training.batch_size avoids this"
             )
             pieces[index : index + 1] = [self._stream.load(half) for half in split_rows(piece.rows)]
 

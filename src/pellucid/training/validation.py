@@ -1,6 +1,6 @@
-"""Validation: loss, likelihood and scores of the averaged weights, and which model is the best so far.
+"""Validate the averaged weights: loss, likelihood and scores; decide whether they are the best so far.
 
-Nothing here changes a weight or a random state, so a run is the same however often it validates.
+Validation changes no weight and no random state, so its frequency does not affect the trained weights.
 Read ``trainer.py`` next.
 """
 
@@ -32,7 +32,7 @@ LEAST_MEANINGFUL_BLEU: Final = 1.0
 
 @dataclass(frozen=True)
 class Scores:
-    """One validation: ``numbers`` holds loss, nll and the evaluator's scores, ``samples`` its texts."""
+    """One validation: ``numbers`` holds loss, nll and the evaluator's scores, ``samples`` its strings."""
 
     numbers: Mapping[str, float]
     samples: Mapping[str, str]
@@ -43,7 +43,7 @@ class Scores:
 
     @staticmethod
     def from_text(text: str) -> Scores:
-        """Read what ``to_text`` wrote."""
+        """Parse the result of ``to_text``."""
         return Scores(**json.loads(text))
 
 
@@ -58,10 +58,10 @@ def validate(
     """Measure a model in evaluation mode."""
     with _unchanged_random_states(), torch.no_grad():
         loss, nll = measure_loss(model, batches, label_smoothing=label_smoothing, runtime=runtime)
-        found = dict(evaluator(model)) if evaluator is not None else {}
+        scores = dict(evaluator(model)) if evaluator is not None else {}
     numbers = {"loss": loss, "nll": nll}
-    numbers |= {name: float(value) for name, value in found.items() if not isinstance(value, str)}
-    return Scores(numbers, {name: value for name, value in found.items() if isinstance(value, str)})
+    numbers |= {name: float(value) for name, value in scores.items() if not isinstance(value, str)}
+    return Scores(numbers, {name: value for name, value in scores.items() if isinstance(value, str)})
 
 
 @torch.no_grad()
@@ -71,7 +71,7 @@ def measure_loss(
     """Return mean loss and mean negative log-likelihood per target token, in nats.
 
     Raises:
-        DataError: there is no pair to measure on.
+        DataError: there are no sentence pairs.
     """
     loss_sum = nll_sum = 0.0
     target_tokens = 0
@@ -81,16 +81,16 @@ def measure_loss(
         nll_sum += nll.item()
         target_tokens += batch.num_target_tokens
     if not target_tokens:
-        raise DataError("the validation set holds no sentence pair that is short enough; see training.max_length")
+        raise DataError("the validation set has no sentence pair within training.max_length; increase this limit")
     return loss_sum / target_tokens, nll_sum / target_tokens
 
 
 def is_better(new: Mapping[str, float], best: Mapping[str, float], *, by_exact_match: bool = False) -> bool:
-    """Return whether a validation beats the best one: by BLEU where both have it, else by likelihood.
+    """Return whether a validation is better than the best one: by BLEU if both have it, otherwise by likelihood.
 
-    Where a run ends at a share of exact matches, that share decides first: the model that is kept has to be the
-    one that reached it. Likelihood decides, too, where BLEU is equal or both are below 1, which is noise. A
-    likelihood that is not finite beats nothing.
+    With ``by_exact_match``, the share of exact matches decides first: a run that ends at such a share must keep the
+    model that reached it. Likelihood also decides if BLEU is equal, or if both are below 1, where BLEU is noise. A
+    validation with a likelihood that is not finite is never better.
     """
     if not math.isfinite(new["nll"]):
         return False

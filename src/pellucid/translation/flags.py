@@ -35,6 +35,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import eq
 from typing import Final
 
 from pellucid.translation.losses import lost_or_changed
@@ -150,10 +152,10 @@ def most_repeats(ids: Sequence[int]) -> int:
     """Return how often in a row some block of 1 to 8 ids comes at most; 1 where nothing repeats."""
     most = 1 if ids else 0
     for size in range(1, _LONGEST_BLOCK + 1):
-        equal = 0
-        for place in range(size, len(ids)):
-            equal = equal + 1 if ids[place] == ids[place - size] else 0
-            most = max(most, 1 + equal // size)
+        is_equal = [*map(eq, ids, ids[size:])]
+        if True in is_equal:
+            longest = max(sum(run) for _, run in groupby(is_equal))
+            most = max(most, 1 + longest // size)
     return most
 
 

@@ -239,15 +239,16 @@ def assemble(
     flags = _flags_of_search([one[0] for one in found], limits) | request.notes
     if len(alternatives) < config.n_best:
         flags.add("fewer")
-    one_line = [replace(h, text=_LINE_BREAKS.sub(" ", h.text)) for h in alternatives]
-    if one_line != alternatives:
+    texts = [_LINE_BREAKS.sub(" ", h.text) for h in alternatives]
+    if any(text != h.text for text, h in zip(texts, alternatives, strict=True)):
         flags.add("line_break")
-    one_line = [replace(h, text=_surrounded(h.text, request.around)) for h in one_line]
+    texts = [_surrounded(text, request.around) for text in texts]
     if len(request.parts) > 1:
         flags.add("split")
         flags |= {"omission"} if _lacks_a_part(request, [one[0] for one in spelled], tokenizer) else set()
     specials = tokenizer.specials
     pieces = [(i, piece) for i, piece in zip(winner.ids, winner.pieces, strict=True) if i != specials.eos]
+    one_line = [h if h.text == text else replace(h, text=text) for text, h in zip(texts, alternatives, strict=True)]
     flags |= diagnose(
         request.source,
         one_line[0].text,

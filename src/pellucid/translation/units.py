@@ -38,7 +38,7 @@ def units_of(
     longest: int,
     forbidden_ids: Collection[int],
 ) -> tuple[list[Unit], dict[int, str]]:
-    """Return the parts of texts, and by the text's number why it has no translation with these settings.
+    """Return the parts of texts, and by the text's number why its translation cannot begin as it should.
 
     Args:
         requests: the texts.
@@ -52,14 +52,14 @@ def units_of(
     errors: dict[int, str] = {}
     for number, (request, text) in enumerate(zip(requests, prefixes, strict=True)):
         own = [Unit(number, part, (*ids, tokenizer.specials.eos)) for part, ids in enumerate(request.part_ids)]
-        try:
-            limits = [max_length_of(len(unit.ids), config=config, stepper_max_length=longest) for unit in own]
-            if text and own:
-                prefix = prefix_of(text, tokenizer, most=limits[0] - 1, avoided=forbidden_ids)
-                own[0] = replace(own[0], prefix=prefix)
-        except RequestError as error:
-            errors[number] = str(error)
-            continue
+        if text and own:
+            try:
+                limit = max_length_of(len(own[0].ids), config=config, stepper_max_length=longest)
+                prefix = prefix_of(text, tokenizer, most=limit - 1, avoided=forbidden_ids)
+            except RequestError as error:
+                errors[number] = str(error)
+                continue
+            own[0] = replace(own[0], prefix=prefix)
         units += own
     return units, errors
 

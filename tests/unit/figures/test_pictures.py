@@ -29,7 +29,7 @@ def test_heads_are_numbers_with_commas() -> None:
 
 def test_the_terminal_shows_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "61")
-    show_in_terminal(TRACE, "attention", heads="2,0", plain=True, numbers=True)
+    show_in_terminal(TRACE, "attention", heads=(2, 0), plain=True, numbers=True)
     style = TerminalStyle(width=61, ascii_only=True, numbers=True)
     assert capsys.readouterr().out == attention_text(TRACE, heads=[2, 0], style=style)
     with pytest.raises(RequestError, match="--show 'softmax'"):
@@ -37,7 +37,7 @@ def test_the_terminal_shows_it(capsys: pytest.CaptureFixture[str], monkeypatch: 
 
 
 def test_a_figure_is_written(tmp_path: Path) -> None:
-    draw_figure(TRACE, "attention", tmp_path / "fig.svg", layer=0, heads="1", words=True)
+    draw_figure(TRACE, "attention", tmp_path / "fig.svg", layer=0, heads=(1,), words=True)
     page = (tmp_path / "fig.svg").read_text(encoding="utf-8")
     assert "head 1" in page
     assert "head 0" not in page

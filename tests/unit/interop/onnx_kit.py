@@ -10,7 +10,7 @@ from pellucid.bundle import Bundle, load_bundle, save_bundle
 from pellucid.config import ModelConfig
 from pellucid.interop.onnx.writing import write_onnx
 from pellucid.model.transformer import Transformer
-from pellucid.text.tokenizer import BytesTokenizer, SentencePieceTokenizer
+from pellucid.text.tokenizer import BytesTokenizer, Tokenizer
 
 VARIANTS: dict[str, dict[str, object]] = {
     "the paper's": {"num_encoder_layers": 1, "num_decoder_layers": 1},
@@ -49,7 +49,7 @@ VARIANTS: dict[str, dict[str, object]] = {
 }
 
 
-def random_bundle(folder: Path, tokenizer: SentencePieceTokenizer | None = None, **changes: object) -> Bundle:
+def random_bundle(folder: Path, tokenizer: Tokenizer | None = None, **changes: object) -> Bundle:
     tokenizer = tokenizer or BytesTokenizer()
     shape = {"d_model": 22, "num_heads": 11, "d_feedforward": 29, "max_positions": 61}
     layers = {"num_encoder_layers": 1, "num_decoder_layers": 2}

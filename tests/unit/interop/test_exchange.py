@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from pellucid.bundle import load_bundle, save_bundle
 from pellucid.config import ModelConfig, SpecialIds, TokenizerConfig
 from pellucid.errors import ConfigError, ConversionError, DataError, IncompatibleModelError
+from pellucid.interop import foreign_model
 from pellucid.interop.formats import FORMATS
 from pellucid.interop.huggingface import config as marian_config
 from pellucid.interop.huggingface import reading as marian_reading
@@ -24,7 +25,7 @@ from pellucid.jobs import exchange
 from pellucid.jobs.exchange import export_model, import_model
 from pellucid.model.transformer import Transformer
 from pellucid.text.corpus import SentencePair
-from pellucid.text.tokenizer import BytesTokenizer, SentencePieceTokenizer, train_tokenizer
+from pellucid.text.tokenizer import BytesTokenizer, Tokenizer, train_tokenizer
 
 from .kit import make_folder, sentences
 
@@ -39,7 +40,7 @@ KINDS: dict[str, dict[str, object]] = {
 
 
 @pytest.fixture(scope="module")
-def tokenizers() -> dict[bool, SentencePieceTokenizer]:
+def tokenizers() -> dict[bool, Tokenizer]:
     pairs = [SentencePair(a, b, n, 0) for n, (a, b) in enumerate(zip(sentences(1), sentences(2), strict=True))]
     return {
         joint: train_tokenizer(
@@ -49,9 +50,7 @@ def tokenizers() -> dict[bool, SentencePieceTokenizer]:
     }
 
 
-def our_model(
-    folder: Path, tokenizer: SentencePieceTokenizer, *, seed: int = 5, **changes: object
-) -> tuple[Path, Transformer]:
+def our_model(folder: Path, tokenizer: Tokenizer, *, seed: int = 5, **changes: object) -> tuple[Path, Transformer]:
     shape = {"d_model": 14, "num_heads": 7, "d_feedforward": 19, "num_encoder_layers": 1, "num_decoder_layers": 2}
     config = ModelConfig.model_validate({**shape, "max_positions": 67, **FITTING, **changes}).with_vocabulary(
         source_size=tokenizer.source_vocab_size, target_size=tokenizer.target_vocab_size, specials=tokenizer.specials
@@ -80,7 +79,7 @@ def test_there_and_back_is_bit_equal(kind: str, tmp_path: Path) -> None:
 
 
 def test_of_two_exports_to_one_output_one_is_kept_whole_and_the_other_is_refused(
-    tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenizers: dict[bool, Tokenizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = [our_model(tmp_path / f"model-{seed}", tokenizers[True], seed=seed)[0] for seed in (5, 7)]
     both_written, compared = Barrier(2), exchange._export_compared
@@ -94,7 +93,7 @@ def test_of_two_exports_to_one_output_one_is_kept_whole_and_the_other_is_refused
         running = [pool.submit(export_model, model, tmp_path / "out", threads=1) for model in models]
         (refusal,) = (error for one in running if (error := one.exception()))
     assert isinstance(refusal, ConfigError)
-    assert "out: was made by another command while this one was at work" in str(refusal)
+    assert "out: another command created it in the meantime" in str(refusal)
     kept = models[0] if running[1].exception() else models[1]
     monkeypatch.undo()
     assert export_model(kept, tmp_path / "out", verify_only=True, threads=1).verdicts
@@ -103,13 +102,13 @@ def test_of_two_exports_to_one_output_one_is_kept_whole_and_the_other_is_refused
 
 @pytest.mark.parametrize("joint", [True, False], ids=["joint", "separate"])
 def test_a_model_of_ours_goes_out_and_comes_back(
-    joint: bool, tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path
+    joint: bool, tokenizers: dict[bool, Tokenizer], tmp_path: Path
 ) -> None:
     folder, model = our_model(tmp_path / "ours", tokenizers[joint], share_embeddings=joint)
     export_model(folder, tmp_path / "marian", threads=1)
     import_model(tmp_path / "marian", tmp_path / "back", threads=1)
     back = load_bundle(tmp_path / "back")
-    assert isinstance(back.tokenizer, SentencePieceTokenizer)
+    assert isinstance(back.tokenizer, Tokenizer)
     # The numbers of the pieces are the format's now; by their spelling, every row is what it was.
     assert back.tokenizer.specials.model_dump().items() >= {"eos": 0, "unk": 1}.items()
     old, new = model.state_dict(), back.model.state_dict()
@@ -132,9 +131,7 @@ def test_a_model_of_ours_goes_out_and_comes_back(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_padding_is_last_and_zero_and_the_end_is_first(
-    tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path
-) -> None:
+def test_padding_is_last_and_zero_and_the_end_is_first(tokenizers: dict[bool, Tokenizer], tmp_path: Path) -> None:
     folder, _ = our_model(tmp_path / "ours", tokenizers[True])
     export_model(folder, tmp_path / "marian", threads=1)
     pieces = json.loads((tmp_path / "marian" / "vocab.json").read_text(encoding="utf-8"))
@@ -148,9 +145,7 @@ def test_padding_is_last_and_zero_and_the_end_is_first(
     assert [last] in generation["bad_words_ids"]
 
 
-def test_what_does_not_fit_is_told_at_once_with_what_would(
-    tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path
-) -> None:
+def test_what_does_not_fit_is_told_at_once_with_what_would(tokenizers: dict[bool, Tokenizer], tmp_path: Path) -> None:
     folder, _ = our_model(
         tmp_path / "ours",
         tokenizers[True],
@@ -178,7 +173,7 @@ def test_bytes_cannot_go_out(tmp_path: Path) -> None:
         export_model(our_model(tmp_path / "ours", BytesTokenizer())[0], tmp_path / "marian", threads=1)
 
 
-def test_a_zero_vector_is_the_padding_piece(tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path) -> None:
+def test_a_zero_vector_is_the_padding_piece(tokenizers: dict[bool, Tokenizer], tmp_path: Path) -> None:
     folder, _ = our_model(tmp_path / "ours", tokenizers[True], decoder_start="zero_vector")
     export_model(folder, tmp_path / "marian", threads=1)
     assert (tmp_path / "marian").is_dir()
@@ -207,14 +202,14 @@ def test_given_sentences_are_compared(marian: Path, tmp_path: Path) -> None:
 
 def test_nothing_is_written_over(marian: Path, tmp_path: Path) -> None:
     (tmp_path / "ours").mkdir()
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         import_model(marian, tmp_path / "ours", threads=1)
     with pytest.raises(ConfigError, match=r"'onnxx' is unknown; use .*marian"):
         import_model(marian, tmp_path / "new", format="onnxx", threads=1)
 
 
 def wrong_epsilon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marian_config, "LAYER_NORM_EPSILON", 1e-3)
+    monkeypatch.setitem(marian_config._ALWAYS, "layer_norm_epsilon", 1e-3)
 
 
 def wrong_positions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,17 +243,17 @@ def lost_bias(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = marian_reading.Side
+    right = foreign_model.Side
 
     def wrong(*arguments: object, **_: object) -> object:
         return right(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(marian_reading, "Side", wrong)
+    monkeypatch.setattr(foreign_model, "Side", wrong)
     monkeypatch.setattr("pellucid.text.tokenizer.Side", wrong)
 
 
 def lost_tags(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marian_reading, "_TAG", marian_reading.re.compile("never"))
+    monkeypatch.setattr(foreign_model, "_TAG", foreign_model.re.compile("never"))
 
 
 @pytest.mark.parametrize("plant", [wrong_epsilon, wrong_positions, wrong_start, lost_bias, no_fallback, lost_tags])
@@ -319,7 +314,7 @@ WRITING: dict[str, tuple[dict[str, object], Callable[[pytest.MonkeyPatch], None]
 
 @pytest.mark.parametrize("trap", WRITING)
 def test_a_mistake_in_writing_is_caught(
-    trap: str, tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trap: str, tokenizers: dict[bool, Tokenizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes, plant = WRITING[trap]
     folder, _ = our_model(tmp_path / "ours", tokenizers[True], **changes)

@@ -29,7 +29,7 @@ def test_a_line_over_the_limit_fails_alone(length: int, end: str, monkeypatch: p
         assert found[1] == "x" * length
     else:
         assert isinstance(found[1], ValueError)
-        assert str(found[1]) == f"the line has {length} bytes, and 10 are allowed; cut it into sentences"
+        assert str(found[1]) == f"the line has {length} bytes, limit 10; split it into sentences"
 
 
 def test_the_first_line_may_be_the_long_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.config import Recipe
+from pellucid.jobs.opening import OpenedRun
 from pellucid.jobs.prepare import PreparedData, prepare
 from pellucid.runtime import Runtime
 
@@ -19,7 +20,8 @@ def prepared(folder: Path, name: str, **data: object) -> PreparedData:
     recipe = Recipe.model_validate(
         {"data": {"train": [files], "valid": files} | data, "tokenizer": {"kind": "bytes"}, "training": {"seed": 3}}
     )
-    return prepare(recipe, folder / name / "data", runtime=Runtime.detect(device="cpu", threads=1))
+    runtime = Runtime.detect(device="cpu", threads=1)
+    return prepare(OpenedRun(recipe, folder / name, runtime, initial=None, notes=()))
 
 
 def sources(data: PreparedData) -> list[str]:

@@ -7,20 +7,20 @@ from pellucid.sample.lexicon import load_lexicon
 from pellucid.sample.morphology_english import article, verb_words
 from pellucid.sample.morphology_french import begins_with_vowel, conjugate, determiner, elide, participle
 from pellucid.sample.phrases import noun_phrase, owned_phrase, superlative_phrase, verb_group
-from pellucid.sample.sentence import Agreement
+from pellucid.sample.sentence import Agreement, Fragment
 
 LEXICON = load_lexicon()
 HE, SHE, THEY_F = Agreement(2, False, False), Agreement(2, True, False), Agreement(5, True, True)
 
 
-def french(fragment: object) -> str:
-    words = list(fragment.french)  # type: ignore[attr-defined]
+def french(fragment: Fragment) -> str:
+    words = [word for word, _ in fragment.french]
     elide(words)
     return " ".join(words).replace("' ", "'")
 
 
-def english(fragment: object) -> str:
-    return " ".join(fragment.english).replace(" 's", "'s")  # type: ignore[attr-defined]
+def english(fragment: Fragment) -> str:
+    return " ".join(word for word, _ in fragment.english).replace(" 's", "'s")
 
 
 def test_the_lexicon_is_as_large_as_promised() -> None:

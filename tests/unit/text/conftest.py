@@ -9,7 +9,7 @@ import pytest
 
 from pellucid.config import TokenizerConfig
 from pellucid.text.corpus import SentencePair
-from pellucid.text.tokenizer import SentencePieceTokenizer, train_tokenizer
+from pellucid.text.tokenizer import Tokenizer, train_tokenizer
 
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in ("a", "e", "i", "o", "u", "é", "ä")]
 
@@ -24,9 +24,7 @@ def made_up_pairs(count: int, *, seed: int = 11) -> list[SentencePair]:
     return [SentencePair(sentence(), sentence(), line, 0) for line in range(count)]
 
 
-def learn(
-    config: TokenizerConfig, pairs: list[SentencePair] | None = None, **options: object
-) -> SentencePieceTokenizer:
+def learn(config: TokenizerConfig, pairs: list[SentencePair] | None = None, **options: object) -> Tokenizer:
     chosen = PAIRS if pairs is None else pairs
     arguments: dict[str, object] = {"seed": 1, "threads": 1} | options
     return train_tokenizer(lambda: chosen, config, **arguments)  # type: ignore[arg-type]
@@ -41,10 +39,10 @@ def pairs() -> list[SentencePair]:
 
 
 @pytest.fixture(scope="session")
-def tokenizer() -> SentencePieceTokenizer:
+def tokenizer() -> Tokenizer:
     return learn(TokenizerConfig())
 
 
 @pytest.fixture(scope="session")
-def learnt() -> Callable[..., SentencePieceTokenizer]:
+def learnt() -> Callable[..., Tokenizer]:
     return learn

@@ -15,7 +15,7 @@ from pellucid.errors import BundleError
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.sentencepiece.file import inspect
 from pellucid.text.sentencepiece.segmenter import Segmenter
-from pellucid.text.subword import SentencePieceTokenizer, Side
+from pellucid.text.subword import Side, Tokenizer
 from pellucid.text.tokenizer import load_tokenizer
 from pellucid.text.vocabulary import Vocabulary
 
@@ -39,29 +39,29 @@ def model(rule: str) -> bytes:
 
 
 @pytest.fixture
-def tokenizer() -> SentencePieceTokenizer:
+def tokenizer() -> Tokenizer:
     segmenter = Segmenter(model("nmt_nfkc"), place="here")
     vocabulary = Vocabulary(PIECES, specials=SPECIALS, tags=(TAG,))
     side = Side(Normaliser("none"), segmenter, vocabulary, by_spelling=True)
-    return SentencePieceTokenizer(side, side, partial_vocabulary=True)
+    return Tokenizer(side, side, partial_vocabulary=True)
 
 
-def test_what_the_segmenter_does_not_know_the_vocabulary_may(tokenizer: SentencePieceTokenizer) -> None:
+def test_what_the_segmenter_does_not_know_the_vocabulary_may(tokenizer: Tokenizer) -> None:
     snowman = PIECES.index("\u2603")
     assert tokenizer.encode_source(["a \u2603"]) == [[3, 4, snowman]]
     assert tokenizer.encode_source(["a \u2604"]) == [[3, 4, SPECIALS.unk]]
 
 
-def test_a_piece_that_the_vocabulary_lacks_is_unknown(tokenizer: SentencePieceTokenizer) -> None:
+def test_a_piece_that_the_vocabulary_lacks_is_unknown(tokenizer: Tokenizer) -> None:
     assert tokenizer.encode_source(["b"]) == [[SPECIALS.unk]]
 
 
-def test_a_tag_leads_and_text_is_never_a_special_piece(tokenizer: SentencePieceTokenizer) -> None:
+def test_a_tag_leads_and_text_is_never_a_special_piece(tokenizer: Tokenizer) -> None:
     assert tokenizer.encode_source([f"{TAG} a"]) == [[2, 3]]
     assert not {SPECIALS.pad, SPECIALS.eos} & set(tokenizer.encode_source(["</s> <pad>"])[0])
 
 
-def test_it_is_the_same_after_saving(tokenizer: SentencePieceTokenizer, tmp_path: Path) -> None:
+def test_it_is_the_same_after_saving(tokenizer: Tokenizer, tmp_path: Path) -> None:
     tokenizer.save(tmp_path)
     again = load_tokenizer(tmp_path)
     texts = [f"{TAG}a \u2603 b", "a  a"]
@@ -82,7 +82,7 @@ def test_a_table_that_leads_out_of_itself_is_refused() -> None:
         place = start + 4 * random.Random(seed).randrange(256)
         damaged = bytearray(raw)
         damaged[place : place + 4] = (0x1FFFFF << 10 | 1 << 9 | 1 << 8).to_bytes(4, "little")
-        with pytest.raises(BundleError, match="table of characters leads out of itself"):
+        with pytest.raises(BundleError, match="table of characters has an offset beyond its end"):
             inspect(bytes(damaged), place="here")
         refused += 1
     assert refused == 29

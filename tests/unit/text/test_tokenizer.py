@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,7 @@ from pellucid.config import SpecialIds, TokenizerConfig
 from pellucid.errors import BundleError, ConfigError, DataError, RequestError
 from pellucid.text.corpus import SentencePair
 from pellucid.text.normalisation import Normaliser
-from pellucid.text.tokenizer import (
-    BytesTokenizer,
-    SentencePieceTokenizer,
-    Tokenizer,
-    load_tokenizer,
-    unknown_rate,
-)
+from pellucid.text.tokenizer import BytesTokenizer, Tokenizer, load_tokenizer
 
 from .conftest import PAIRS, learn
 
@@ -37,10 +32,6 @@ HOSTILE = [
     "👩‍👩‍👧‍👦🏳️‍🌈 \U0010ffff\ufffe\ufffd",
     "x" * 5000,
 ]
-
-
-def as_protocol(tokenizer: SentencePieceTokenizer) -> Tokenizer:
-    return tokenizer  # mypy proves that the classes keep the protocol
 
 
 @pytest.mark.parametrize(
@@ -60,10 +51,10 @@ def test_decoding_gives_back_the_normalised_text(config: TokenizerConfig) -> Non
     ids = tokenizer.encode_target(texts)
     assert tokenizer.decode_target(ids) == [normalise(text) for text in texts]
     assert tokenizer.decode_source(tokenizer.encode_source(texts)) == [normalise(text) for text in texts]
-    assert unknown_rate(ids, unk=tokenizer.specials.unk) == 0
+    assert tokenizer.specials.unk not in chain(*ids)
 
 
-def test_text_never_becomes_a_special_id(tokenizer: SentencePieceTokenizer) -> None:
+def test_text_never_becomes_a_special_id(tokenizer: Tokenizer) -> None:
     specials = set(tokenizer.specials.model_dump().values())
     literal = "<s></s><pad><unk> <s> </s> <pad> <unk> \u2047"
     for rows in (tokenizer.encode_source([literal, *HOSTILE]), tokenizer.encode_target([literal, *HOSTILE])):
@@ -78,12 +69,12 @@ def test_special_words_in_the_training_text_stay_words() -> None:
     assert tokenizer.decode_source(tokenizer.encode_source([text])) == [shown]
 
 
-def test_a_batch_is_its_rows_alone(tokenizer: SentencePieceTokenizer) -> None:
+def test_a_batch_is_its_rows_alone(tokenizer: Tokenizer) -> None:
     alone = [tokenizer.encode_source([text])[0] for text in HOSTILE]
     assert tokenizer.encode_source(HOSTILE) == alone
 
 
-def test_a_lone_surrogate_is_a_request_error(tokenizer: SentencePieceTokenizer) -> None:
+def test_a_lone_surrogate_is_a_request_error(tokenizer: Tokenizer) -> None:
     for encode in (tokenizer.encode_source, tokenizer.encode_target, BytesTokenizer().encode_source):
         with pytest.raises(RequestError, match="text 1: character 2 is the lone surrogate U\\+D800"):
             encode(["gut", "ab\ud800"])
@@ -110,7 +101,7 @@ def test_shared_special_ids_are_one_piece() -> None:
         BytesTokenizer(specials=SpecialIds(pad=9999))
 
 
-def test_ids_outside_the_vocabulary_and_broken_bytes(tokenizer: SentencePieceTokenizer) -> None:
+def test_ids_outside_the_vocabulary_and_broken_bytes(tokenizer: Tokenizer) -> None:
     for wrong in (-1, tokenizer.target_vocab_size):
         with pytest.raises(RequestError, match=f"piece id {wrong} is outside"):
             tokenizer.decode_target([[5, wrong]])
@@ -162,21 +153,21 @@ def test_a_large_enough_corpus_gives_the_size_that_is_asked_for() -> None:
     separate = learn(TokenizerConfig(vocab_size=401, joint=False))
     assert (separate.source_vocab_size, separate.target_vocab_size, separate.joint) == (401, 401, False)
     assert [(c.side, c.requested, c.used, c.reason) for c in separate.choices] == [
-        ("source", 401, 401, "as asked"),
-        ("target", 401, 401, "as asked"),
+        ("source", 401, 401, "as requested"),
+        ("target", 401, 401, "as requested"),
     ]
 
 
 @pytest.mark.parametrize("model_type", ["unigram", "bpe"])
 def test_an_impossible_size_names_the_largest_that_works(model_type: str) -> None:
-    with pytest.raises(ConfigError, match="the largest possible is") as caught:
+    with pytest.raises(ConfigError, match="is too large for") as caught:
         learn(TokenizerConfig(vocab_size=30_011, model_type=model_type))  # type: ignore[arg-type]
-    largest = int(str(caught.value).partition("largest possible is ")[2].partition(":")[0])
+    largest = int(str(caught.value).partition("use at most ")[2].partition(",")[0])
     assert learn(TokenizerConfig(vocab_size=largest, model_type=model_type)).source_vocab_size == largest  # type: ignore[arg-type]
 
 
 def test_an_absurd_size_is_refused_before_the_trainer_sees_it() -> None:
-    with pytest.raises(ConfigError, match="vocab_size = 2147483647 is more than"):
+    with pytest.raises(ConfigError, match="vocab_size = 2147483647 is over the limit"):
         learn(TokenizerConfig(vocab_size=2**31 - 1))
 
 
@@ -193,7 +184,7 @@ def test_auto_shrinks_and_says_so() -> None:
     (choice,) = learn(TokenizerConfig()).choices
     assert (choice.side, choice.requested, choice.num_sentences) == ("joint", "auto", 2 * len(PAIRS))
     assert choice.used < 8000
-    assert f"no more than {choice.used} pieces" in choice.reason
+    assert f"{choice.used} is the largest size" in choice.reason
 
 
 def test_auto_grows_for_a_large_alphabet_and_says_so() -> None:
@@ -210,7 +201,7 @@ def test_auto_grows_for_a_large_alphabet_and_says_so() -> None:
 )
 def test_no_text_is_said_before_the_trainer_sees_it(text: str | None) -> None:
     rows = [] if text is None else [SentencePair(text, text, 0, 0)]
-    with pytest.raises(DataError, match="no text to learn a tokenizer from"):
+    with pytest.raises(DataError, match="no text to train a tokenizer on"):
         learn(TokenizerConfig(), rows)
 
 
@@ -262,10 +253,10 @@ def test_a_tokenizer_comes_back_from_its_folder(tmp_path: Path) -> None:
             tokenizer.choices,
             tokenizer.training,
         )
-        assert back.target.vocabulary == tokenizer.target.vocabulary
+        assert vars(back.target.vocabulary) == vars(tokenizer.target.vocabulary)
 
 
-def test_every_trainer_option_is_written_down(tmp_path: Path, tokenizer: SentencePieceTokenizer) -> None:
+def test_every_trainer_option_is_written_down(tmp_path: Path, tokenizer: Tokenizer) -> None:
     tokenizer.save(tmp_path)
     training = json.loads((tmp_path / "tokenizer.json").read_text())["training"]
     assert {"seed", "threads", "sentencepiece"} <= set(training)
@@ -306,7 +297,7 @@ def vocabulary_change(folder: Path, change: str) -> None:
     [
         (lambda d: (d / "tokenizer.json").unlink(), "tokenizer.json: cannot be read"),
         (lambda d: (d / "tokenizer.json").write_text("{"), "tokenizer.json: is not JSON"),
-        (lambda d: (d / "tokenizer.json").write_text("[]"), "not the description of a tokenizer"),
+        (lambda d: (d / "tokenizer.json").write_text("[]"), "is not a pellucid tokenizer"),
         (lambda d: spoil(d, format_version=2), "format_version = 2"),
         (lambda d: spoil(d, kind="words"), "kind = 'words'"),
         (lambda d: spoil(d, normaliser="nfkd"), "normaliser = 'nfkd'"),
@@ -314,15 +305,18 @@ def vocabulary_change(folder: Path, change: str) -> None:
         (lambda d: spoil(d, specials={"pad": 0, "unk": 1, "bos": 2, "eos": 99_999}), "eos = 99999 is outside"),
         (lambda d: spoil(d, tags=[3]), "tags"),
         (lambda d: spoil(d, tags=[">>xx<<"]), ">>xx<<"),
-        (lambda d: spoil(d, files={}), "names no files"),
+        (lambda d: spoil(d, files={}), "lists no files"),
         (
             lambda d: spoil(d, files={"source": {"vocabulary": "../vocabulary.json", "segmenter": "x"}}),
-            "must be a file's plain name",
+            "must be a file name without a folder",
         ),
         (lambda d: (d / "sentencepiece.model").unlink(), "sentencepiece.model: cannot be read"),
-        (lambda d: (d / "sentencepiece.model").write_bytes(b"x"), "sha256 differs"),
-        (lambda d: ((d / "sentencepiece.model").write_bytes(b""), reseal(d)), "0 bytes cannot be"),
-        (lambda d: ((d / "sentencepiece.model").write_bytes(b"\x0a\xff"), reseal(d)), "no sound SentencePiece model"),
+        (lambda d: (d / "sentencepiece.model").write_bytes(b"x"), "has another SHA-256"),
+        (lambda d: ((d / "sentencepiece.model").write_bytes(b""), reseal(d)), "has 0 bytes"),
+        (
+            lambda d: ((d / "sentencepiece.model").write_bytes(b"\x0a\xff"), reseal(d)),
+            "not a valid SentencePiece model",
+        ),
         (lambda d: vocabulary_change(d, "missing"), "no id"),
         (lambda d: vocabulary_change(d, "renamed"), "have no id, for example"),
         (lambda d: vocabulary_change(d, "gap"), "each once"),
@@ -330,7 +324,7 @@ def vocabulary_change(folder: Path, change: str) -> None:
     ],
 )
 def test_a_damaged_folder_is_refused_with_a_sentence(
-    tmp_path: Path, tokenizer: SentencePieceTokenizer, damage: object, words: str
+    tmp_path: Path, tokenizer: Tokenizer, damage: object, words: str
 ) -> None:
     tokenizer.save(tmp_path)
     damage(tmp_path)  # type: ignore[operator]
@@ -338,18 +332,18 @@ def test_a_damaged_folder_is_refused_with_a_sentence(
         load_tokenizer(tmp_path)
 
 
-def test_a_segmenter_of_another_model_does_not_pass(tmp_path: Path, tokenizer: SentencePieceTokenizer) -> None:
+def test_a_segmenter_of_another_model_does_not_pass(tmp_path: Path, tokenizer: Tokenizer) -> None:
     tokenizer.save(tmp_path)
     other = tmp_path / "other"
     other.mkdir()
     learn(TokenizerConfig(vocab_size=503)).save(other)
     shutil.copy(other / "sentencepiece.model", tmp_path)
     reseal(tmp_path)
-    with pytest.raises(BundleError, match=r"vocabulary\.json has .* pieces and .*sentencepiece\.model needs"):
+    with pytest.raises(BundleError, match=r"vocabulary\.json has .* pieces, but .*sentencepiece\.model needs"):
         load_tokenizer(tmp_path)
 
 
-def test_mutated_model_files_give_clean_errors_or_a_working_segmenter(tokenizer: SentencePieceTokenizer) -> None:
+def test_mutated_model_files_give_clean_errors_or_a_working_segmenter(tokenizer: Tokenizer) -> None:
     # In a process of its own: what we guard against is a crash in C++.
     program = """
 import random, sys
@@ -381,8 +375,6 @@ assert refused > 100, refused
     assert done.returncode == 0, done.stderr.decode()[-2000:]
 
 
-def test_unknown_rate_is_a_share_of_all_pieces() -> None:
-    assert unknown_rate([[1, 5, 1], [], [5, 5]], unk=1) == pytest.approx(0.4)
-    assert unknown_rate([], unk=1) == 0
+def test_without_byte_fallback_a_new_character_is_unknown() -> None:
     tokenizer = learn(TokenizerConfig(byte_fallback=False))
-    assert unknown_rate(tokenizer.encode_source(["😀"]), unk=tokenizer.specials.unk) > 0
+    assert tokenizer.specials.unk in tokenizer.encode_source(["😀"])[0]

@@ -38,6 +38,8 @@ class WordTokenizer:
     def decode_target(self, ids: Sequence[Sequence[int]]) -> list[str]:
         return [" ".join(self.pieces[i].removeprefix("\u2581") for i in row if i > 3) for row in ids]
 
+    decode_source = decode_target
+
     def source_pieces(self, ids: Sequence[int]) -> list[str]:
         return [self.pieces[i] for i in ids]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from pellucid.config import ModelConfig, SpecialIds, TrainingConfig
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Precision, Runtime
+from pellucid.training.inputs import RunInputs
 from pellucid.training.reporter import SavedRecord, StartRecord, StepRecord, TrainingResult, ValidationRecord
 from pellucid.training.trainer import train
 
@@ -125,7 +126,7 @@ class Listener:
 
 
 def run_training(folder: Path, **changes: object) -> tuple[TrainingResult, Transformer, Listener]:
-    """Train the tiny model; ``config_*`` keys go to the training settings, the rest to ``train``."""
+    """Train the tiny model; ``config_*`` keys go to the training settings, the rest to ``RunInputs``."""
     config = training_config(**{k.removeprefix("config_"): v for k, v in changes.items() if k.startswith("config_")})
     rest = {k: v for k, v in changes.items() if not k.startswith("config_")}
     listener = rest.pop("reporter", None) or Listener()
@@ -136,10 +137,10 @@ def run_training(folder: Path, **changes: object) -> tuple[TrainingResult, Trans
         "runtime": RUNTIME,
         "tokenizer": NumberedPieces(),
         "run_folder": folder,
+        "settings": {"training": config.model_dump(mode="json")},
     }
     arguments |= rest
-    store = arguments.pop("store")
-    result = train(model, store, config=config, reporter=listener, **arguments)  # type: ignore[arg-type]
+    result = train(RunInputs(model=model, config=config, reporter=listener, **arguments))  # type: ignore[arg-type]
     return result, model, listener
 
 

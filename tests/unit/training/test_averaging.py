@@ -70,7 +70,7 @@ def test_the_mean_of_checkpoints(tmp_path: Path) -> None:
 def test_nothing_cannot_be_averaged(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="at least one"):
         average_weights([])
-    with pytest.raises(CheckpointError, match="no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors: cannot be read"):
         average_weights([tmp_path])
 
 
@@ -78,5 +78,5 @@ def test_checkpoints_of_two_architectures_are_not_averaged(tmp_path: Path) -> No
     run_training(tmp_path / "a", config_train_steps=1)
     run_training(tmp_path / "b", config_train_steps=1, model=tiny_model(d_feedforward=29))
     folders = [list_checkpoints(tmp_path / name / "checkpoints")[-1] for name in "ab"]
-    with pytest.raises(IncompatibleModelError, match="one architecture"):
+    with pytest.raises(IncompatibleModelError, match="the same architecture"):
         average_weights(folders)

@@ -181,7 +181,7 @@ def test_a_run_that_ends_when_it_is_right_is_the_same_however_slow_the_machine_i
         assert listener.steps[-1].seconds_left is None
     (result, model, _), (_, same, _) = results
     assert (result.steps, result.best_step) == (12, 12)
-    assert result.reason == "95.0% of the validation sentences come out exactly right (the aim is 90.0%)"
+    assert result.reason == "95.0% of the validation sentences are translated exactly right (the aim is 90.0%)"
     assert equal_weights(model.state_dict(), same.state_dict())
 
 
@@ -239,7 +239,7 @@ def test_an_aim_that_cannot_be_measured_is_refused(changes: dict[str, object], m
 
 
 def jumps(listener: Listener) -> list[str]:
-    return [text for text in listener.messages if "learning rate goes from" in text]
+    return [text for text in listener.messages if "learning rate changes from" in text]
 
 
 def test_the_jump_of_the_rate_is_told_when_a_budget_of_steps_is_extended(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_the_jump_of_the_rate_is_told_when_a_budget_of_steps_is_extended(tmp_pat
     _, _, after = run_training(tmp_path, config_train_steps=40)
     last, first = before.steps[-1].learning_rate, after.steps[0].learning_rate
     assert jumps(after) == [
-        f"the length of this run has changed, so its learning rate goes from {last:.2e} to {first:.2e}"
+        f"the length of this run has changed, so its learning rate changes from {last:.2e} to {first:.2e}"
     ]
     assert first > 5 * last
 

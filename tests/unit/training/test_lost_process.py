@@ -50,7 +50,7 @@ def test_a_lost_connection_means_that_a_process_ended(
 
 def test_silence_is_told_apart_from_an_end(ranks: ProcessGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, RuntimeError("Timed out waiting 1800000ms for recv operation to complete"))
-    with pytest.raises(StoppedError, match="has not answered in time"):
+    with pytest.raises(StoppedError, match="did not answer in time"):
         ranks.wait()
 
 

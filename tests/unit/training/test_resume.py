@@ -96,5 +96,5 @@ def test_changes_that_decide_the_result_are_refused_with_all_differences(tmp_pat
 
 def test_another_architecture_is_refused(tmp_path: Path) -> None:
     run_training(tmp_path, config_train_steps=3)
-    with pytest.raises(IncompatibleModelError, match="needed"):
+    with pytest.raises(IncompatibleModelError, match="expected"):
         run_training(tmp_path, model=tiny_model(d_feedforward=29))

@@ -124,8 +124,8 @@ def test_tensors_that_do_not_fit_are_refused(
 def test_files_that_hold_no_tensors_are_refused(name: str, content: bytes, run: Path, tmp_path: Path) -> None:
     folder, checkpoint = copied(run, tmp_path)
     change(checkpoint, f"{name}.safetensors", content)
-    with pytest.raises(CheckpointError, match=rf"{name}\.safetensors: is no sound safetensors file"):
+    with pytest.raises(CheckpointError, match=rf"{name}\.safetensors: cannot be read as a safetensors file"):
         run_training(folder, config_train_steps=4)
     if name == "weights":
-        with pytest.raises(CheckpointError, match="is no sound safetensors file"):
+        with pytest.raises(CheckpointError, match="cannot be read as a safetensors file"):
             average_weights([checkpoint])

@@ -11,7 +11,7 @@ from tests.growth import growth
 
 import pellucid
 from pellucid.config import TranslationConfig
-from pellucid.text.tokenizer import BytesTokenizer, SentencePieceTokenizer, load_tokenizer
+from pellucid.text.tokenizer import BytesTokenizer, Tokenizer, load_tokenizer
 from pellucid.translation.requests import prepare
 from pellucid.translation.translator import Translator
 
@@ -184,12 +184,12 @@ SHAPES: dict[str, Callable[[int], str]] = {
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> SentencePieceTokenizer:
+def tokenizer() -> Tokenizer:
     return load_tokenizer(Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model" / "tokenizer")
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_time_is_linear_in_the_length(shape: str, tokenizer: SentencePieceTokenizer) -> None:
+def test_the_time_is_linear_in_the_length(shape: str, tokenizer: Tokenizer) -> None:
     def step(text: str) -> None:
         (request,) = prepare(
             [text], tokenizer=tokenizer, limit=200, long_input="split", language="en", splits_sentences=True

@@ -1,8 +1,8 @@
-"""Run an Argos package as Argos Translate 1.11 does, without it: unpack, split, cut, translate, join.
+"""Run an Argos package as Argos Translate 1.11 does, without installing it: unpack, split, cut, translate, join.
 
-The path is that of ``apply_packaged_translation``: the package's own splitter, SentencePiece pieces as they are
-spelt, ``translate_batch`` with Argos's arguments, all sentences of a line joined and decoded at once, underscores
-and word boundaries to spaces, one leading space taken off. Read ``formats.py`` next.
+The steps are those of ``apply_packaged_translation``: split with the package's own splitter, cut with SentencePiece,
+call ``translate_batch`` with Argos's arguments, join and decode all sentences of a line at once, turn underscores and
+word boundaries into spaces, and remove one leading space. Read ``formats.py`` next.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from pellucid.bundle import Bundle
 from pellucid.config import LengthPenalty, TranslationConfig
 from pellucid.errors import BundleError, ConversionError
 from pellucid.interop.argos.package import METADATA, MODEL, SEGMENTER, SPLITTERS
-from pellucid.interop.argos.splitter import refuse_without_onnx, sentences_of
+from pellucid.interop.argos.splitter import sentences_of
 from pellucid.interop.ctranslate2.config import ctranslate2_library
 from pellucid.interop.ctranslate2.engine import CTranslate2Engine
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.ctranslate2.pairs import ctranslate2_pairs
 from pellucid.interop.ctranslate2.rounding import rounded
-from pellucid.interop.untrusted.files import plain_file, read_bytes, read_table
+from pellucid.interop.packages import refuse_without
+from pellucid.interop.untrusted.files import read_bytes, read_table
 from pellucid.interop.untrusted.zip_files import unpack
 from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine
 from pellucid.interop.verification.samples import make_samples
 from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
 from pellucid.text.sentencepiece.foreign import foreign_segmenter
-from pellucid.text.subword import SentencePieceTokenizer
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints
+from pellucid.untrusted import plain_file
 
 __all__ = ["ArgosPackage", "argos_pairs"]
 
@@ -48,7 +49,7 @@ _LONGEST: Final = 256
 _TRIED: Final = 8
 _LONGEST_TRIED: Final = 24
 _TEXTS_PER_TIE: Final = 4
-"""One text in so many may differ: two hypotheses may be equal but for the last bits, and beams end by other rules."""
+"""Allow one differing text in four: two hypotheses may differ in the last bits only, and beams end by other rules."""
 _MOST_SPLITTER_BYTES: Final = 256 << 20
 _NEEDED: Final = ("from_code", "from_name", "to_code", "to_name", "package_version", "argos_version")
 
@@ -57,21 +58,21 @@ class ArgosPackage:
     """A package, unpacked for as long as this object lives.
 
     Raises:
-        BundleError: the archive may not be unpacked, or a part is missing or damaged.
+        BundleError: the archive cannot be unpacked, or a part is missing or damaged.
         ConfigError: a library is not installed.
         ConversionError: the splitter or the model cannot be opened.
     """
 
     def __init__(self, path: Path, *, compute_type: str = "float32") -> None:
-        refuse_without_onnx()
+        refuse_without("onnx", "onnxruntime", extra="argos")
         scratch = Path(tempfile.mkdtemp(prefix="pellucid-"))
         self._removal = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         self.root = _unpacked(path, scratch / "package")
         metadata = read_table(self.root / METADATA)
         if missing := [name for name in _NEEDED if not isinstance(metadata.get(name), str)]:
-            raise BundleError(f"{path}: {METADATA} does not tell {', '.join(missing)}")
+            raise BundleError(f"{path}: {METADATA} does not give {', '.join(missing)}")
         if metadata.get("type", "translate") != "translate":
-            raise BundleError(f"{path}: is a package of type {metadata['type']!r}, and not one that translates")
+            raise BundleError(f"{path}: is a package of type {metadata['type']!r}; only 'translate' is supported")
         splitters = sorted((self.root / SPLITTERS).glob("*.onnx"))
         if len(splitters) != 1:
             raise BundleError(
@@ -88,10 +89,10 @@ class ArgosPackage:
                 str(self.root / MODEL), compute_type=compute_type, intra_threads=torch.get_num_threads()
             )
         except Exception as error:  # of any kind: it is other projects' code
-            raise ConversionError(f"{path}: Argos could not open it: {error}") from error
+            raise ConversionError(f"{path}: Argos cannot open it: {error}") from error
 
     def translate(self, text: str, *, longest: int = _LONGEST) -> str:
-        """Translate a text of one line; ``longest`` pieces a sentence are Argos's 256."""
+        """Translate a text of one line; Argos allows 256 pieces a sentence."""
         pieces = [self._segmenter.encode(sentence, out_type=str) for sentence in sentences_of(self._splitter, text)]
         found = self._translator.translate_batch(
             pieces,
@@ -119,14 +120,14 @@ def argos_pairs(bundle: Bundle, path: Path) -> Sequence[Pair]:
 
     Raises:
         BundleError: see ``ArgosPackage``.
-        ConversionError: what comes out as Argos runs it is not what the model says.
+        ConversionError: Argos's steps give other translations than the model.
     """
     package = ArgosPackage(path)
     told = _run(bundle, package)
     segmenter = package.root / SEGMENTER
 
     def named(make: Callable[[], Engine], *, kept: ArgosPackage) -> Engine:
-        # ``kept``: the package stays unpacked for as long as somebody may ask for its engine.
+        # ``kept`` holds the unpacked package for as long as its engine may be built.
         engine = cast(CTranslate2Engine, make())
         engine.name = f"{engine.name} ({told})"
         return engine
@@ -136,14 +137,12 @@ def argos_pairs(bundle: Bundle, path: Path) -> Sequence[Pair]:
 
 
 def _run(bundle: Bundle, package: ArgosPackage) -> str:
-    """Translate texts as Argos does and as the model says; return the share of equal ones.
+    """Translate texts as Argos does and with the model; return the share of equal ones.
 
     Raises:
         ConversionError: too many differ.
     """
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        raise ValueError("ask argos_refusals first")
     quantization = read_ctranslate2_file(package.root / MODEL / "model.bin").quantization
     engine = PellucidEngine(rounded(bundle.model, quantization), tokenizer)
     samples = make_samples(tokenizer, max_positions=bundle.description.model.max_positions, seed=11)
@@ -153,7 +152,7 @@ def _run(bundle: Bundle, package: ArgosPackage) -> str:
     found = [package.translate(text, longest=_LONGEST_TRIED) for text in texts[:_TRIED]]
     comparable = [(own, other) for own, other in zip(wanted, found, strict=True) if own is not None]
     same = sum(own == other for own, other in comparable)
-    told = f"run as Argos runs it: {same} of {len(comparable)} texts the same"
+    told = f"run as Argos runs it: {same} of {len(comparable)} texts are equal"
     if same < len(comparable) - len(comparable) // _TEXTS_PER_TIE:
         own, other = next(pair for pair in comparable if pair[0] != pair[1])
         raise ConversionError(f"{told}; for example {own[:80]!r} by the model and {other[:80]!r} by the package")
@@ -161,7 +160,7 @@ def _run(bundle: Bundle, package: ArgosPackage) -> str:
 
 
 def _as_the_model_says(engine: PellucidEngine, package: ArgosPackage, text: str) -> str | None:
-    """Translate with our own search and Argos's settings; None where a special piece comes, which Argos rewrites."""
+    """Translate with our own search and Argos's settings; None if a special piece occurs, which Argos rewrites."""
     config = TranslationConfig(
         beam_size=_BEAM_SIZE,
         length_penalty=LengthPenalty.AVERAGE,
@@ -181,12 +180,12 @@ def _unpacked(path: Path, folder: Path) -> Path:
     """Unpack a package; return its one folder.
 
     Raises:
-        BundleError: it may not be unpacked, or has not one folder with ``metadata.json`` in it.
+        BundleError: it cannot be unpacked, or does not consist of one folder with ``metadata.json`` in it.
     """
     names = unpack(path, folder)
     roots = {name.split("/")[0] for name in names if "/" in name}
     if len(roots) != 1 or any("/" not in name for name in names):
-        raise BundleError(f"{path}: must hold one folder with everything in it, which is where Argos looks")
+        raise BundleError(f"{path}: must consist of one folder with all files in it, where Argos looks for them")
     root = folder / roots.pop()
     for name in (METADATA, SEGMENTER):
         plain_file(root / name)

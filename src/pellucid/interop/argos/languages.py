@@ -24,4 +24,4 @@ uz Uzbek, vi Vietnamese, cy Welsh, wo Wolof, xh Xhosa, yi Yiddish, yo Yoruba, zu
 """
 
 LANGUAGE_NAMES: Final = dict(entry.split(maxsplit=1) for entry in _TABLE.replace("\n", " ").split(","))
-"""A language that is not here is shown by its code."""
+"""Argos shows the code of a language that is missing here."""

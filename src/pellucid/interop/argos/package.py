@@ -1,4 +1,4 @@
-"""An Argos package (``.argosmodel``): one zip with everything that Argos Translate needs, without a network.
+"""An Argos package (``.argosmodel``): one zip with everything that Argos Translate needs offline.
 
     translate-de_en-1_0/metadata.json          languages, versions
                         model/                 the model as CTranslate2 has it
@@ -22,9 +22,9 @@ from pellucid.interop.argos.languages import LANGUAGE_NAMES
 from pellucid.interop.argos.splitter import splitter
 from pellucid.interop.ctranslate2.config import SOURCE_SEGMENTER, TARGET_SEGMENTER, Quantization, ctranslate2_refusals
 from pellucid.interop.ctranslate2.writing import write_ctranslate2
-from pellucid.interop.foreign_model import Refusal
+from pellucid.interop.foreign_model import Refusal, tokenizer_refusals
 from pellucid.interop.untrusted.zip_files import pack
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.subword import Tokenizer
 
 __all__ = ["ARGOS_VERSION", "METADATA", "MODEL", "SEGMENTER", "SPLITTERS", "argos_refusals", "write_argos"]
 
@@ -40,41 +40,37 @@ _CODE: Final = re.compile(r"[a-z]{2,3}")
 
 
 def argos_refusals(bundle: Bundle) -> list[Refusal]:
-    """Return every reason why a model does not fit; none, and it can be written."""
-    found = ctranslate2_refusals(bundle)
+    """Return every reason why a model does not fit; an empty list if it does."""
     tokenizer, description = bundle.tokenizer, bundle.description
+    found = list(dict.fromkeys([*ctranslate2_refusals(bundle), *tokenizer_refusals(tokenizer, lowercases=False)]))
     for side, option in (("source", "--src-lang"), ("target", "--tgt-lang")):
         code = getattr(description, f"{side}_language")
         if not _CODE.fullmatch(code) or code in ("src", "tgt"):
             found.append(
                 Refusal(
-                    f"its {side} language is called {code!r}, and Argos wants a code of ISO 639 such as 'de': write it "
-                    f"to {bundle.folder / 'model.toml'} as {side}_language, or train with {option}"
+                    f"its {side} language is called {code!r}, and Argos requires a code of ISO 639 such as 'de': "
+                    f"write it to {bundle.folder / 'model.toml'} as {side}_language, or train with {option}"
                 )
             )
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        return found
     source, target = tokenizer.source, tokenizer.target
     if source.segmenter and target.segmenter and source.segmenter.model != target.segmenter.model:
-        found.append(Refusal("its languages have a segmenter each, and Argos has one for both", "tokenizer.joint=true"))
-    if source.normaliser.lowercase:
-        found.append(Refusal("its tokenizer lowercases text, and Argos does not", "tokenizer.lowercase=false"))
+        found.append(
+            Refusal("its languages have a segmenter each, and Argos supports one for both", "tokenizer.joint=true")
+        )
     if source.vocabulary.tags:
         found.append(
-            Refusal(f"its source begins with a language tag ({source.vocabulary.tags[0]}), and Argos gives none")
+            Refusal(f"its source begins with a language tag ({source.vocabulary.tags[0]}), and Argos does not send one")
         )
     return found
 
 
 def write_argos(bundle: Bundle, path: Path, *, quantization: str = Quantization.FLOAT32.value) -> tuple[str, ...]:
-    """Write the package; return what a person should know. The model must have passed ``argos_refusals``.
+    """Write the package; return notes for the user. The model must have passed ``argos_refusals``.
 
     Raises:
-        ConfigError: ctranslate2 or onnx is not installed, or there is no such quantisation.
+        ConfigError: ctranslate2 or onnx is not installed, or the quantisation is unknown.
     """
     tokenizer, description = bundle.tokenizer, bundle.description
-    if not isinstance(tokenizer, SentencePieceTokenizer) or tokenizer.source.segmenter is None:
-        raise ValueError("ask argos_refusals first")
     source, target = description.source_language, description.target_language
     contents: dict[str, Path | bytes] = {SPLITTERS + f"/{source}.onnx": splitter(source)}
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
@@ -100,7 +96,7 @@ def write_argos(bundle: Bundle, path: Path, *, quantization: str = Quantization.
     return notes
 
 
-def _notes(tokenizer: SentencePieceTokenizer) -> tuple[str, ...]:
+def _notes(tokenizer: Tokenizer) -> tuple[str, ...]:
     notes = []
     if any("_" in piece for piece in tokenizer.target.vocabulary.pieces):
         notes.append("Argos writes a space for every underscore of a translation")

@@ -1,10 +1,10 @@
-"""The sentence splitter of an Argos package: a small ONNX graph made of rules, in the form that MiniSBD reads.
+"""The sentence splitter of an Argos package: a small ONNX graph of rules, in the form that MiniSBD reads.
 
-Argos splits text into sentences before it translates. A package without a splitter makes it fetch one from the
-network at the first translation, so ours brings its own. Each character has a class; five characters in a row
+Argos splits text into sentences before it translates. Without a splitter in the package it
+downloads one at the first translation, so ours contains one. Each character has a class; five characters in a row
 decide whether a sentence ends at the middle one:
 
-    . ! ? and a space, nothing that cannot begin a sentence after it        "Ja. Nein."
+    . ! ? and a space, not followed by what cannot begin a sentence         "Ja. Nein."
     the same with a closing mark between                                    "(Ja.) Nein."
     a full-width mark, no closing mark after it; or with one                "はい。「いいえ。」はい。"
     not after an initial or a number                                        "J. Smith", "am 3. Mai"
@@ -17,7 +17,6 @@ and characters are JSON in the metadata. Read ``package.py`` next.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import itertools
 import json
 import unicodedata
@@ -26,9 +25,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.errors import ConfigError
+from pellucid.interop.packages import refuse_without
 
-__all__ = ["refuse_without_onnx", "sentences_of", "splitter"]
+__all__ = ["sentences_of", "splitter"]
 
 _MARKS: Final = "!?…‼⁇⁈⁉؟۔।॥։።፧၊။។៕"
 _CLOSING: Final = "\"'”’»›)]}」』）】"
@@ -54,26 +53,13 @@ _RULES: Final[tuple[tuple[dict[tuple[int, int], float], float, float], ...]] = (
 )
 
 
-def refuse_without_onnx() -> None:
-    """Refuse to go on where the splitter cannot be made and tried.
-
-    Raises:
-        ConfigError: onnx or onnxruntime is not installed.
-    """
-    if missing := [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]:
-        raise ConfigError(
-            f"{' and '.join(missing)} not installed, and the sentence splitter of an Argos package needs both: "
-            "pip install 'pellucid[argos]'"
-        )
-
-
 def splitter(language: str) -> bytes:
     """Return the ONNX file for a language code; the rules are the same for each.
 
     Raises:
         ConfigError: onnx is not installed.
     """
-    refuse_without_onnx()
+    refuse_without("onnx", "onnxruntime", extra="argos")
     onnx: Any = importlib.import_module("onnx")
     helper, numbers = onnx.helper, onnx.numpy_helper
     characters, table = _characters()

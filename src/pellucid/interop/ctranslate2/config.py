@@ -1,21 +1,21 @@
-"""What CTranslate2 can hold of a model, in which number formats, and what a person should know of the result.
+"""Which models CTranslate2 supports, in which number formats, and the notes for users of the result.
 
 CTranslate2 computes every variant of ``ModelConfig``: both orders of norm, every activation, every table of
-positions (it is stored), every start of the decoder, tied and untied tables. Read ``writing.py`` next.
+positions (the file stores it), every start of the decoder, tied and untied tables. Read ``writing.py`` next.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from enum import StrEnum
 from typing import Any, Final
 
 from pellucid.bundle import Bundle
 from pellucid.config import ModelConfig, PositionLayout
 from pellucid.errors import ConfigError
-from pellucid.interop.foreign_model import Refusal
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.interop.foreign_model import Refusal, tokenizer_refusals
+from pellucid.interop.packages import refuse_without
+from pellucid.text.subword import Tokenizer
 
 __all__ = [
     "SOURCE_SEGMENTER",
@@ -24,7 +24,6 @@ __all__ = [
     "ctranslate2_library",
     "ctranslate2_notes",
     "ctranslate2_refusals",
-    "has_ctranslate2",
     "quantization_named",
     "table_length",
 ]
@@ -37,40 +36,43 @@ _READ_BY_DEFAULT: Final = 1024
 
 
 class Quantization(StrEnum):
-    """How weights are stored. The names are CTranslate2's."""
+    """How weights are stored; the names are CTranslate2's.
+
+    float16, bfloat16   11 or 8 significant bits: half the size
+    int16               matrices in steps of 1/1024 of their largest number: half the size
+    int8                matrices in steps of 1/127 of the largest number of each row: a quarter of the size
+    int8_...            as int8, and the rest in the second format
+    """
 
     FLOAT32 = "float32"
-    """As they are."""
     FLOAT16 = "float16"
-    """11 significant bits: half the size."""
     BFLOAT16 = "bfloat16"
-    """8 significant bits: half the size."""
     INT16 = "int16"
-    """Matrices in steps of 1/1024 of their largest number: half the size."""
     INT8 = "int8"
-    """Matrices in steps of 1/127 of the largest number of each row: a quarter of the size."""
     INT8_FLOAT32 = "int8_float32"
-    """As int8, the rest in float32."""
     INT8_FLOAT16 = "int8_float16"
-    """As int8, the rest in float16."""
     INT8_BFLOAT16 = "int8_bfloat16"
-    """As int8, the rest in bfloat16."""
+
+    @property
+    def matrices(self) -> str:
+        """The number format of matrices."""
+        return self.value.partition("_")[0]
+
+    @property
+    def rest(self) -> str:
+        """The number format of everything else."""
+        return self.value.partition("_")[2] or (self.value if "float" in self.value else "float32")
 
 
 def quantization_named(name: str) -> Quantization:
     """Return the quantisation of that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: it is unknown.
     """
     if name not in set(Quantization):
         raise ConfigError(f"--quantization {name!r} is unknown; use {', '.join(Quantization)}")
     return Quantization(name)
-
-
-def has_ctranslate2() -> bool:
-    """Tell whether ``ctranslate2`` is installed here."""
-    return importlib.util.find_spec("ctranslate2") is not None
 
 
 def ctranslate2_library(name: str = "ctranslate2") -> Any:
@@ -79,23 +81,14 @@ def ctranslate2_library(name: str = "ctranslate2") -> Any:
     Raises:
         ConfigError: it is not installed.
     """
-    if not has_ctranslate2():
-        raise ConfigError(
-            "ctranslate2 is not installed, and it writes and checks its own format: pip install 'pellucid[ctranslate2]'"
-        )
+    refuse_without("ctranslate2", extra="ctranslate2")
     return importlib.import_module(name)
 
 
 def ctranslate2_refusals(bundle: Bundle) -> list[Refusal]:
-    """Return every reason why a model does not fit; none, and it can be written."""
+    """Return every reason why a model does not fit; an empty list if it does."""
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        return [Refusal("its tokenizer is not one of SentencePiece", "tokenizer.kind=sentencepiece")]
-    found = []
-    if tokenizer.source.segmenter is None or tokenizer.target.segmenter is None:
-        found.append(
-            Refusal("its tokenizer spells bytes, and no SentencePiece file does that", "tokenizer.kind=sentencepiece")
-        )
+    found = tokenizer_refusals(tokenizer, lowercases=True)
     source, target = tokenizer.source.vocabulary, tokenizer.target.vocabulary
     for role in ("unk", "bos", "eos"):
         number = getattr(target.specials, role)
@@ -103,31 +96,33 @@ def ctranslate2_refusals(bundle: Bundle) -> list[Refusal]:
             found.append(
                 Refusal(
                     f"{role} is {source.piece(number)!r} in its source vocabulary and {target.piece(number)!r} in its "
-                    "target vocabulary, and the format has one name for both"
+                    "target vocabulary, and the format requires one name for both"
                 )
             )
     return found
 
 
 def table_length(config: ModelConfig) -> int:
-    """Return how many rows of positions are stored."""
+    """Return how many rows of positions are stored.
+
+    A sentence that reaches the end of the table ends CTranslate2's whole batch with an error, so sinusoids go on for as
+    long as CTranslate2 reads by default; a learned table cannot.
+    """
     if config.position_layout is PositionLayout.LEARNED:
         return config.max_positions
     return max(config.max_positions, _READ_BY_DEFAULT + 2)
 
 
-def ctranslate2_notes(
-    config: ModelConfig, tokenizer: SentencePieceTokenizer, quantization: Quantization
-) -> tuple[str, ...]:
-    """Return what a person should know who runs the result."""
+def ctranslate2_notes(config: ModelConfig, tokenizer: Tokenizer, quantization: Quantization) -> tuple[str, ...]:
+    """Return notes for whoever runs the result."""
     notes = []
     normaliser = tokenizer.source.normaliser
     if normaliser.form == "nfc":
-        notes.append("this model brings text into Unicode NFC first; its SentencePiece files do so there")
+        notes.append("this model converts text to Unicode NFC first; the exported SentencePiece files do so too")
     if normaliser.lowercase:
-        notes.append("this model lowercases text first, and CTranslate2 does not: give it lowercased text")
+        notes.append("this model lowercases text first, and CTranslate2 does not: pass lowercased text")
     if tokenizer.source.vocabulary.tags:
-        notes.append("a language tag is a piece of its own, the first: ['>>xx<<', *pieces]")
+        notes.append("pass a language tag as the first piece: ['>>xx<<', *pieces]")
     if config.position_layout is PositionLayout.LEARNED and config.max_positions < _READ_BY_DEFAULT + 2:
         notes.append(
             f"its table of positions is learned and ends after {config.max_positions} pieces: pass max_input_length="

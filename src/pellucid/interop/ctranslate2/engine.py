@@ -1,4 +1,4 @@
-"""A CTranslate2 folder as an engine of the comparison: ``ctranslate2.Translator`` and the SentencePiece files beside.
+"""A CTranslate2 folder as an engine of the comparison: ``ctranslate2.Translator`` and its SentencePiece files.
 
 It runs as its users run it: pieces in, pieces out, the end of sentence added by CTranslate2 itself. Log-probabilities
 of the whole vocabulary come from its step-by-step decoder with its cache, with the sentence alone; those of the forced
@@ -34,8 +34,8 @@ class CTranslate2Engine:
 
     Args:
         folder: the folder.
-        segmenters: SentencePiece files of source and target; those beside the model if None.
-        tags: language tags, which become a piece of their own.
+        segmenters: SentencePiece files of source and target; those in the folder if None.
+        tags: language tags; each is one piece.
         lowercase: whether text is lowercased first.
         compute_type: what CTranslate2 computes in; ``float32`` adds no rounding to that of the weights.
 
@@ -89,7 +89,7 @@ class CTranslate2Engine:
         return [[*(self._ids.get(piece, self._unknown) for piece in self.cut(text)), end] for text in texts]
 
     def cut(self, text: str) -> list[str]:
-        """Cut a text into pieces, as the guide tells people to."""
+        """Cut a text into pieces, as the guide recommends."""
         text = text.lower() if self._lowercase else text
         for tag in self._tags:
             if text.startswith(tag):
@@ -97,9 +97,9 @@ class CTranslate2Engine:
         return list(self._segmenters[0].encode(text, out_type=str))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Join target pieces to text, as the guide tells people to; specials have been taken out.
+        """Join target pieces to text, as the guide recommends; the caller has removed special pieces.
 
-        A vocabulary of both languages has pieces that the target's segmenter does not know: it leaves them as they are.
+        A joint vocabulary has pieces that the target's segmenter does not know; it leaves them unchanged.
         """
         text = str(self._segmenters[1].decode_pieces([self.target_pieces[i] for i in ids]))
         return text.replace("\u2581", " ").strip()
@@ -172,7 +172,7 @@ class CTranslate2Engine:
 
 
 class CTranslate2Stepper:
-    """The folder as a stepper: the whole prefix again at every step."""
+    """The folder as a stepper; every step computes the whole prefix again."""
 
     def __init__(self, engine: CTranslate2Engine) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""Look into CTranslate2's ``model.bin`` without its C++: names, shapes and number formats, within bounds.
+"""Read names, shapes and number formats from CTranslate2's ``model.bin``, within bounds and without its C++.
 
 The file (version 6; numbers little-endian): version, name of the specification, its revision, number of variables;
 of each its name, the number of dimensions (1 byte), the dimensions (4 bytes each), the number format (1 byte), the
@@ -15,11 +15,11 @@ from typing import BinaryIO, Final
 
 from pellucid.errors import BundleError
 from pellucid.interop.ctranslate2.config import Quantization
-from pellucid.interop.untrusted.files import plain_file
+from pellucid.untrusted import plain_file
 
 __all__ = ["CTranslate2File", "Variable", "read_ctranslate2_file"]
 
-_VERSIONS: Final = range(6, 7)
+_VERSION: Final = 6
 _FORMATS: Final = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
 _BYTES: Final = {"float32": 4, "int8": 1, "int16": 2, "int32": 4, "float16": 2, "bfloat16": 2}
 _MOST_VARIABLES: Final = 1 << 16
@@ -37,13 +37,13 @@ class Variable:
 
 @dataclass(frozen=True)
 class CTranslate2File:
-    """What the file says of itself, aliases resolved."""
+    """The tensors of the file; aliases are resolved."""
 
     variables: dict[str, Variable]
 
     @property
     def num_positions(self) -> int:
-        """Rows of the tables of positions, of the shorter one."""
+        """Number of rows of the shorter table of positions."""
         return min(self.variables[name].shape[0] for name in _ENCODINGS)
 
     @property
@@ -51,7 +51,7 @@ class CTranslate2File:
         """How the weights are stored, by the formats of a matrix and of a norm.
 
         Raises:
-            BundleError: in a way that CTranslate2 itself does not write.
+            BundleError: in a combination that CTranslate2 does not write.
         """
         matrix = self.variables["decoder/embeddings/weight"].format
         rest = self.variables["decoder/layer_0/ffn/layer_norm/gamma"].format
@@ -62,7 +62,7 @@ class CTranslate2File:
 
 
 def read_ctranslate2_file(path: Path) -> CTranslate2File:
-    """Walk through the file; the numbers themselves are stepped over.
+    """Read the file; the weights themselves are skipped.
 
     Raises:
         BundleError: missing, no plain file, of another version or kind, or damaged.
@@ -72,14 +72,14 @@ def read_ctranslate2_file(path: Path) -> CTranslate2File:
         with path.open("rb") as file:
             return _walked(file, size)
     except (ValueError, struct.error) as error:
-        raise BundleError(f"{path}: is no sound CTranslate2 model ({error}); export or fetch it again") from None
+        raise BundleError(f"{path}: is not a sound CTranslate2 model ({error}); export or fetch it again") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _walked(file: BinaryIO, size: int) -> CTranslate2File:
-    if (version := _number(file, "<I")) not in _VERSIONS:
-        raise ValueError(f"its version is {version}, and 6 is what can be looked into")
+    if (version := _number(file, "<I")) != _VERSION:
+        raise ValueError(f"its version is {version}; only version {_VERSION} is supported")
     if (name := _text(file)) != "TransformerSpec":
         raise ValueError(f"it is a {name[:40]!r}, and an encoder with a decoder is a 'TransformerSpec'")
     _number(file, "<I")
@@ -87,14 +87,16 @@ def _walked(file: BinaryIO, size: int) -> CTranslate2File:
     for _ in range(_count(file)):
         variable_name, variable = _text(file), _variable(file, size)
         if variable_name in variables:
-            raise ValueError(f"{variable_name[:80]!r} stands in it twice")
+            raise ValueError(f"{variable_name[:80]!r} occurs twice in it")
         variables[variable_name] = variable
     aliases = [(_text(file), _text(file)) for _ in range(_count(file))]
     if file.tell() != size:
         raise ValueError(f"{size - file.tell():,} bytes follow its end")
     for alias, original in aliases:
         if original not in variables or alias in variables:
-            raise ValueError(f"{alias[:80]!r} stands for {original[:80]!r}, which cannot be")
+            raise ValueError(
+                f"{alias[:80]!r} is an alias of {original[:80]!r}, which does not exist or is an alias too"
+            )
         variables[alias] = variables[original]
     for needed in _NEEDED:
         if needed not in variables or not variables[needed].shape:
@@ -119,7 +121,7 @@ def _variable(file: BinaryIO, size: int) -> Variable:
 
 def _count(file: BinaryIO) -> int:
     if (count := _number(file, "<I")) > _MOST_VARIABLES:
-        raise ValueError(f"it promises {count:,} tensors")
+        raise ValueError(f"it promises {count:,} tensors, limit {_MOST_VARIABLES:,}")
     return count
 
 

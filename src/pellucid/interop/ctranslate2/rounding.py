@@ -1,8 +1,8 @@
-"""What a model is once its weights have been rounded as CTranslate2 stores them.
+"""A model with its weights rounded as CTranslate2 stores them.
 
 Rounding changes a model; a mistake of the conversion could hide behind it. So the file is compared twice: with
-this, the same model rounded the same way, where only the last bits may differ, and with the model itself, which
-tells what the rounding costs. Read ``engine.py`` next.
+the model rounded in the same way, where only the last bits may differ, and with the model itself, which shows the
+cost of rounding. Read ``engine.py`` next.
 """
 
 from __future__ import annotations
@@ -19,39 +19,30 @@ from pellucid.model.transformer import Transformer
 
 __all__ = ["rounded"]
 
-_HALF: Final = {
-    Quantization.FLOAT16: torch.float16,
-    Quantization.BFLOAT16: torch.bfloat16,
-    Quantization.INT8_FLOAT16: torch.float16,
-    Quantization.INT8_BFLOAT16: torch.bfloat16,
-}
-_INT8: Final = frozenset(
-    {Quantization.INT8, Quantization.INT8_FLOAT32, Quantization.INT8_FLOAT16, Quantization.INT8_BFLOAT16}
-)
 _FUSED: Final = {"self_attention": ("queries", "keys", "values"), "cross_attention": ("keys", "values")}
 
 
 @torch.no_grad()
 def rounded(model: Transformer, quantization: Quantization) -> Transformer:
-    """Return a copy in float64 whose weights are those that the file holds."""
+    """Return a copy in float64 with the weights of the file."""
     found = copy.deepcopy(model).cpu().float().eval()
     matrices = {id(matrix) for group in _matrices(found) for matrix in group}
     for group in _matrices(found):
         _round_matrices(group, quantization)
-    half = _HALF.get(quantization)
+    rest: torch.dtype = getattr(torch, quantization.rest)
     for parameter in found.parameters():
-        if half is not None and id(parameter) not in matrices:
-            parameter.copy_(parameter.to(half))
+        if id(parameter) not in matrices:
+            parameter.copy_(parameter.to(rest))
     found = found.double()
     for stack in (found.encoder, found.decoder):
-        # Computed tables were computed again in float64; the file's are of its own format.
+        # ``double`` computes the sinusoids again in float64; the file holds them in its own format.
         table = stack.input.positions.table
-        table.copy_(table.float().to(half or torch.float32))
+        table.copy_(table.float().to(rest))
     return found
 
 
 def _matrices(model: Transformer) -> Iterator[list[Tensor]]:
-    """Give the matrices that are stored in steps, those together that are stored as one."""
+    """Yield the matrices that are quantised; those that the file stores as one matrix come together."""
     state: dict[str, Tensor] = dict(model.named_parameters())
     done: set[str] = set()
     for name in state:
@@ -69,7 +60,7 @@ def _is_matrix(name: str) -> bool:
 
 
 def _round_matrices(group: list[Tensor], quantization: Quantization) -> None:
-    if quantization in _INT8:
+    if quantization.matrices == "int8":
         for matrix in group:
             scale = _row_scale(matrix)
             matrix.copy_((matrix * scale).round() / scale)
@@ -77,9 +68,9 @@ def _round_matrices(group: list[Tensor], quantization: Quantization) -> None:
         scale = torch.tensor(2.0**10) / torch.stack([matrix.abs().max() for matrix in group]).max()
         for matrix in group:
             matrix.copy_((matrix * scale).round() / scale)
-    elif (half := _HALF.get(quantization)) is not None:
+    else:
         for matrix in group:
-            matrix.copy_(matrix.to(half))
+            matrix.copy_(matrix.to(getattr(torch, quantization.matrices)))
 
 
 def _row_scale(matrix: Tensor) -> Tensor:

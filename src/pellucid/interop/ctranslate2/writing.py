@@ -1,12 +1,12 @@
-"""One of our models, written as a CTranslate2 folder by CTranslate2's own specification of a Transformer.
+"""Write a model as a CTranslate2 folder, by CTranslate2's own specification of a Transformer.
 
     encoder/layer_0/self_attention/linear_0    queries, keys and values, one below the other
     encoder/layer_0/self_attention/linear_1    output
     decoder/layer_0/attention/linear_0, 1, 2   queries; keys and values; output
     encoder/position_encodings/encodings       the table of positions, whatever its layout
 
-CTranslate2 assumes what is left unset: an epsilon, a table of sinusoids of its own, a start token, no end of
-sentence. Everything is therefore set. Read ``engine.py`` next.
+CTranslate2 has defaults for epsilon, sinusoids, start token and end of sentence that differ from ours, so
+everything is set. Read ``engine.py`` next.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pellucid.bundle import Bundle
-from pellucid.config import Activation, DecoderStart, ModelConfig, NormOrder, PositionLayout
+from pellucid.config import Activation, DecoderStart, ModelConfig, NormOrder
 from pellucid.durable import DISK
 from pellucid.interop.ctranslate2.config import (
     SOURCE_SEGMENTER,
@@ -31,13 +31,13 @@ from pellucid.interop.ctranslate2.config import (
     quantization_named,
     table_length,
 )
-from pellucid.interop.sentencepiece_nfc import with_nfc
-from pellucid.model.positions import sinusoids
+from pellucid.interop.position_rows import position_rows
+from pellucid.interop.sentencepiece_nfc import segmenter_file
 from pellucid.model.transformer import Transformer
-from pellucid.text.subword import SentencePieceTokenizer, Side
+from pellucid.text.subword import Tokenizer
 from pellucid.text.vocabulary import Vocabulary
 
-__all__ = ["position_table", "write_ctranslate2"]
+__all__ = ["write_ctranslate2"]
 
 _ACTIVATIONS: Final = {Activation.RELU: "RELU", Activation.GELU: "GELU", Activation.SWISH: "SWISH"}
 State = dict[str, Tensor]
@@ -48,48 +48,25 @@ Spec = Any
 def write_ctranslate2(
     bundle: Bundle, folder: Path, *, quantization: str = Quantization.FLOAT32.value
 ) -> tuple[str, ...]:
-    """Write the files into a folder that exists; return what a person should know.
+    """Write the files into an existing folder; return notes for the user.
 
     The model must have passed ``ctranslate2_refusals``.
 
     Raises:
-        ConfigError: ctranslate2 is not installed, or there is no such quantisation.
+        ConfigError: ctranslate2 is not installed, or the quantisation is unknown.
     """
     chosen = quantization_named(quantization)
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        raise ValueError("ask ctranslate2_refusals first")
     spec = _filled(bundle.model, tokenizer)
     spec.validate()
     spec.optimize(quantization=chosen.value)
     spec.save(str(folder))
     for name, side in ((SOURCE_SEGMENTER, tokenizer.source), (TARGET_SEGMENTER, tokenizer.target)):
-        DISK.write(folder / name, _segmenter(side))
+        DISK.write(folder / name, segmenter_file(side))
     return ctranslate2_notes(bundle.description.model, tokenizer, chosen)
 
 
-def _segmenter(side: Side) -> bytes:
-    """Return the SentencePiece file of a side; our NFC, of which CTranslate2 knows nothing, goes into it."""
-    model = side.segmenter.model if side.segmenter else b""
-    return with_nfc(model) if side.normaliser.form == "nfc" else model
-
-
-def position_table(model: Transformer, stack: str) -> Tensor:
-    """Return the rows that a stack adds to its input from its first token on, [positions, d_model].
-
-    Sinusoids go on for as long as CTranslate2 reads by default, since a sentence that reaches the end of the
-    table would end the whole batch with an error; a learned table is as long as it is.
-    """
-    config = model.config
-    if config.position_layout is PositionLayout.LEARNED:
-        table: Tensor = getattr(model, stack).input.positions.table
-        return table[config.position_offset :].detach().float().cpu()
-    length = config.position_offset + table_length(config)
-    table = sinusoids(config.position_layout, num_positions=length, d_model=config.d_model)
-    return table[config.position_offset :].float()
-
-
-def _filled(model: Transformer, tokenizer: SentencePieceTokenizer) -> Spec:
+def _filled(model: Transformer, tokenizer: Tokenizer) -> Spec:
     config = model.config
     specs = ctranslate2_library("ctranslate2.specs")
     spec = specs.TransformerSpec.from_config(
@@ -98,7 +75,7 @@ def _filled(model: Transformer, tokenizer: SentencePieceTokenizer) -> Spec:
         pre_norm=config.norm_order is NormOrder.PRE,
         activation=specs.Activation[_ACTIVATIONS[config.activation]],
     )
-    # Copies: quantisation multiplies in place, and would multiply our own weights.
+    # These are copies, since quantisation works in place.
     state = {name: tensor.detach().float().cpu().clone() for name, tensor in model.state_dict().items()}
     decoder_table = "source_embedding.weight" if config.share_embeddings else "target_embedding.weight"
     spec.encoder.embeddings[0].weight = state["source_embedding.weight"]
@@ -110,7 +87,7 @@ def _filled(model: Transformer, tokenizer: SentencePieceTokenizer) -> Spec:
     for stack in ("encoder", "decoder"):
         part = getattr(spec, stack)
         part.scale_embeddings = math.sqrt(config.d_model) if config.scale_embeddings else 1.0
-        part.position_encodings.encodings = position_table(model, stack)
+        part.position_encodings.encodings = position_rows(config, state, stack, count=table_length(config))
         if config.norm_order is NormOrder.PRE:
             _fill_norm(part.layer_norm, state, f"{stack}.final_norm")
         for index, layer in enumerate(part.layer):
@@ -142,7 +119,7 @@ def _fill_norm(norm: Spec, state: State, name: str) -> None:
     norm.gamma, norm.beta = state[f"{name}.weight"], state[f"{name}.bias"]
 
 
-def _fill_words(spec: Spec, config: ModelConfig, tokenizer: SentencePieceTokenizer) -> None:
+def _fill_words(spec: Spec, config: ModelConfig, tokenizer: Tokenizer) -> None:
     """Write the vocabularies and which pieces are special; the end of sentence is added to every source."""
     spec.register_source_vocabulary(list(tokenizer.source.vocabulary.pieces))
     spec.register_target_vocabulary(list(tokenizer.target.vocabulary.pieces))

@@ -1,4 +1,4 @@
-"""What the tensors of Hugging Face MarianMT are called here and there, and their shapes.
+"""Names of the tensors of Hugging Face MarianMT, there and here, and their shapes.
 
     model.shared.weight [vocab, d_model]                source_embedding.weight     encoder, decoder and output share it
     model.encoder.embed_tokens.weight                   source_embedding.weight     where they do not
@@ -8,22 +8,25 @@
     model.encoder.layers.0.self_attn.q_proj.weight      encoder.layers.0.self_attention.queries.weight
     ...
 
-Linear maps lie the same way round in both. Read ``reading.py`` next.
+Linear maps are [out, in] in both. Read ``reading.py`` next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
+import torch
+
 from pellucid.config import ModelConfig
+from pellucid.model.transformer import Transformer
 
 __all__ = ["FINAL_LOGITS_BIAS", "POSITION_TABLES", "copies_of_shared", "tensor_names", "tensor_shapes"]
 
 FINAL_LOGITS_BIAS: Final = "final_logits_bias"
 
 POSITION_TABLES: Final = ("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight")
-"""Older files hold the computed table of positions; it is compared with the computed one, never used."""
+"""Older files hold the computed table of positions; it is checked and not used."""
 
 _ATTENTION: Final[Mapping[str, str]] = {
     "q_proj": "queries",
@@ -56,51 +59,30 @@ def tensor_names(config: ModelConfig) -> dict[str, str]:
         if not config.share_decoder_embeddings:
             names["lm_head.weight"] = "projection.weight"
     names[FINAL_LOGITS_BIAS] = "projection.bias"
-    for stack, layer, part in _parts(config):
-        theirs = (_ENCODER_PARTS if stack == "encoder" else _DECODER_PARTS)[part]
-        for kind in ("weight", "bias"):
-            names[f"model.{stack}.layers.{layer}.{part}.{kind}"] = f"{stack}.layers.{layer}.{theirs}.{kind}"
+    for stack, count, parts in (
+        ("encoder", config.num_encoder_layers, _ENCODER_PARTS),
+        ("decoder", config.num_decoder_layers, _DECODER_PARTS),
+    ):
+        for layer in range(count):
+            for theirs, ours in parts.items():
+                for kind in ("weight", "bias"):
+                    names[f"model.{stack}.layers.{layer}.{theirs}.{kind}"] = f"{stack}.layers.{layer}.{ours}.{kind}"
     return names
 
 
 def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Return the shape of each tensor that a file must hold, by the file's name."""
-    width, inner = config.d_model, config.d_feedforward
-    tables = {
-        "model.shared.weight": (config.source_vocab_size, width),
-        "model.encoder.embed_tokens.weight": (config.source_vocab_size, width),
-        "model.decoder.embed_tokens.weight": (config.target_vocab_size, width),
-        "lm_head.weight": (config.target_vocab_size, width),
-        FINAL_LOGITS_BIAS: (1, config.target_vocab_size),
-    }
-    parts: dict[str, tuple[int, ...]] = {
-        "fc1.weight": (inner, width),
-        "fc1.bias": (inner,),
-        "fc2.weight": (width, inner),
-    }
-    shapes = {}
-    for name in tensor_names(config):
-        part = ".".join(name.split(".")[4:])
-        square = (width, width) if part.endswith("_proj.weight") else (width,)
-        shapes[name] = tables[name] if name in tables else parts.get(part, square)
-    return shapes
+    with torch.device("meta"):
+        state = Transformer(config).state_dict()
+    shapes = {theirs: tuple(state[ours].shape) for theirs, ours in tensor_names(config).items()}
+    return shapes | {FINAL_LOGITS_BIAS: (1, config.target_vocab_size)}
 
 
 def copies_of_shared(config: ModelConfig) -> dict[str, str]:
-    """Return names that a file may hold a second time because its writer did not know of tying, with the first."""
+    """Return tied tensors that some writers store again, with the name of the first."""
     if config.share_embeddings:
         others = ("model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight")
         return dict.fromkeys(others, "model.shared.weight")
     if config.share_decoder_embeddings:
         return {"lm_head.weight": "model.decoder.embed_tokens.weight"}
     return {}
-
-
-def _parts(config: ModelConfig) -> Iterator[tuple[str, int, str]]:
-    for stack, count, parts in (
-        ("encoder", config.num_encoder_layers, _ENCODER_PARTS),
-        ("decoder", config.num_decoder_layers, _DECODER_PARTS),
-    ):
-        for layer in range(count):
-            for part in parts:
-                yield stack, layer, part

@@ -1,13 +1,12 @@
-"""A third opinion where it can be had: the folder as ``transformers`` itself computes it.
+"""A third opinion where ``transformers`` is installed: the folder as it computes it.
 
-``transformers`` is no dependency; where it cannot be imported, conversions are proved without it, and the screen
-says so. Nothing is fetched: the folder's own files are all that is opened. Read ``formats.py`` next.
+``transformers`` is not a dependency; conversions are also proved without it. Nothing is downloaded: only the
+folder's own files are opened. Read ``formats.py`` next.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,24 +18,19 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import ConversionError
-from pellucid.interop.huggingface.reference import MarianReference, PrefixStepper
+from pellucid.interop.huggingface.reference import MarianReference
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-__all__ = ["TransformersMarian", "has_transformers"]
-
-
-def has_transformers() -> bool:
-    """Tell whether ``transformers`` is installed here."""
-    return importlib.util.find_spec("transformers") is not None
+__all__ = ["TransformersMarian"]
 
 
 class TransformersMarian(MarianReference):
     """A MarianMT folder as an engine of the comparison, computed by ``transformers`` in float64.
 
-    Only the pieces' order is read by ``MarianReference``; model and tokenizer are theirs.
+    ``MarianReference`` reads only the order of the pieces; model and tokenizer are theirs.
 
     Raises:
         ConversionError: ``transformers`` cannot open the folder.
@@ -56,7 +50,7 @@ class TransformersMarian(MarianReference):
             except Exception as error:  # of any kind: it is another project's code
                 raise ConversionError(f"{folder}: {self.name} cannot open it: {error}") from error
         self._model = self._model.double().eval()
-        # Where sacremoses is installed it would rewrite punctuation, which no model of ours was trained with.
+        # Where sacremoses is installed it would rewrite punctuation; our models were not trained on that.
         self._tokenizer.punc_normalizer = lambda text: text
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -70,21 +64,14 @@ class TransformersMarian(MarianReference):
             return str(self._tokenizer.decode(list(ids))).strip()
 
     @torch.inference_mode()
-    def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
-        """Return the log-probabilities along a forced target of one sentence, [target, vocab]."""
-        shifted = [int(self.settings["decoder_start_token_id"]), *target_ids[:-1]]
-        found = self._model(
-            input_ids=torch.tensor([list(source_ids)]), decoder_input_ids=torch.tensor([shifted]), use_cache=False
-        )
-        return cast(Tensor, found.logits)[0].log_softmax(-1)
-
-    @torch.inference_mode()
-    def _encoded(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+    def encoded(self, ids: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the memory as ``transformers`` computes it."""
         encoder = cast("Callable[[], nn.Module]", self._model.get_encoder)()
         return cast(Tensor, encoder(input_ids=ids, attention_mask=_as_theirs(mask)).last_hidden_state)
 
     @torch.inference_mode()
-    def _decoded(self, ids: Tensor, memory: Tensor, memory_mask: Tensor | None) -> Tensor:
+    def decoded(self, ids: Tensor, memory: Tensor, memory_mask: Tensor | None) -> Tensor:
+        """Return the logits as ``transformers`` computes them."""
         found = self._model(
             encoder_outputs=(memory,),
             attention_mask=_as_theirs(memory_mask),
@@ -92,10 +79,6 @@ class TransformersMarian(MarianReference):
             use_cache=False,
         )
         return cast(Tensor, found.logits)
-
-    def stepper(self) -> PrefixStepper:
-        """Return this model as the search sees it."""
-        return PrefixStepper(self)
 
 
 def _as_theirs(added: Tensor | None) -> Tensor | None:
@@ -105,7 +88,7 @@ def _as_theirs(added: Tensor | None) -> Tensor | None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the library's advice and its progress bars off the screen, and it off the network."""
+    """Hide the library's messages and progress bars, and keep it offline."""
     kept = {name: os.environ.get(name) for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_VERBOSITY")}
     os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
     try:

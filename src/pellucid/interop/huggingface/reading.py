@@ -1,8 +1,8 @@
-"""A Hugging Face MarianMT folder, read as one of our models. No other library has a part in it.
+"""Read a Hugging Face MarianMT folder as one of our models, without ``transformers``.
 
-The folder is a stranger's: links are not followed, JSON has a largest size, the header of the weights is
-compared with ``config.json`` before a tensor is made, SentencePiece files are opened in a process of their own
-first, and nothing is unpickled. Read ``writing.py`` next.
+The folder is a stranger's: links are not followed, the size of JSON is limited, the header of the weights is
+compared with ``config.json`` before a tensor is loaded, SentencePiece files are tried in a child process first, and
+nothing is unpickled. Read ``writing.py`` next.
 """
 
 from __future__ import annotations
@@ -14,19 +14,15 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from pellucid.config import ModelConfig, PositionLayout, SpecialIds
+from pellucid.config import ModelConfig, PositionLayout
 from pellucid.errors import BundleError, IncompatibleModelError
-from pellucid.interop.foreign_model import ForeignModel
+from pellucid.interop.foreign_model import ForeignModel, model_of, piece_ids, tokenizer_of
 from pellucid.interop.huggingface.config import model_config, translation_config
 from pellucid.interop.huggingface.names import POSITION_TABLES, copies_of_shared, tensor_names, tensor_shapes
-from pellucid.interop.untrusted.files import Table, plain_file, read_bytes, read_table
+from pellucid.interop.untrusted.files import Table, read_table
 from pellucid.model.positions import sinusoids
 from pellucid.model.transformer import Transformer
-from pellucid.text.normalisation import Normaliser
-from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
-from pellucid.text.sentencepiece.foreign import foreign_segmenter
-from pellucid.text.subword import SentencePieceTokenizer, Side
-from pellucid.text.vocabulary import Vocabulary
+from pellucid.untrusted import plain_file
 from pellucid.weights_file import DTYPE_BYTES, read_header, tensor_problems, told
 
 __all__ = ["CONFIG", "GENERATION", "SPECIAL_PIECES", "WEIGHTS", "read_marian"]
@@ -37,16 +33,15 @@ WEIGHTS: Final = "model.safetensors"
 SPECIAL_PIECES: Final = {"pad": "<pad>", "unk": "<unk>", "eos": "</s>"}
 _MAX_SETTINGS_BYTES: Final = 1 << 20
 _LARGEST_TABLE: Final = 1 << 26
-_DTYPES: Final = frozenset({"F32", "F16", "BF16"})
+_DTYPES: Final = ("F32", "F16", "BF16")
 _POSITION_TOLERANCE: Final = 1e-3  # a table of half precision is off by 5e-4 where it is near 1
-_TAG: Final = re.compile(r">>[^<>\s]+<<")
 
 
 def read_marian(folder: Path) -> ForeignModel:
     """Read a MarianMT folder: configuration, weights, vocabularies, segmenters, search settings.
 
     Raises:
-        BundleError: a file is missing, damaged, too large or a link, or there is only a pickle.
+        BundleError: a file is missing, damaged, too large or a link, or the weights are only there as a pickle.
         IncompatibleModelError: the files are sound but are no MarianMT, or do not fit each other.
     """
     _refuse_pickle(folder)
@@ -58,57 +53,47 @@ def read_marian(folder: Path) -> ForeignModel:
     target_pieces = _pieces(folder / "target_vocab.json") if is_separate else pieces
     _verify_vocabularies(folder, config, pieces, target_pieces, is_separate)
     weights = _read_weights(folder / WEIGHTS, config)
-    config, notes = _padding_row(config, weights)
-    tokenizer = _read_tokenizer(folder, config.specials, pieces, target_pieces, is_separate)
-    model = Transformer(config)
-    model.load_state_dict(weights)
+    segmenters = [folder / "source.spm", folder / "target.spm"]
+    tokenizer = tokenizer_of(
+        segmenters, [sorted(ids, key=ids.__getitem__) for ids in (pieces, target_pieces)], config.specials
+    )
+    model = model_of(config, weights, place=str(folder / WEIGHTS))
     generation = folder / GENERATION
     has_own = generation.exists() or generation.is_symlink()
     return ForeignModel(
-        config=config,
-        model=model.eval(),
+        model=model,
         tokenizer=tokenizer,
         source_language=_language(words.get("source_lang"), "src"),
         target_language=_language(words.get("target_lang"), "tgt"),
-        # Before there was a file of its own, config.json held the settings of the search.
+        # Before generation_config.json existed, config.json held the settings of the search.
         translation=translation_config(read_table(generation, most=_MAX_SETTINGS_BYTES) if has_own else table),
-        notes=(*notes, *_dropped(table)),
+        notes=_notes(model, table),
     )
 
 
 def _refuse_pickle(folder: Path) -> None:
     if not folder.is_dir():
-        raise BundleError(f"{folder}: is no folder; name the folder with {CONFIG} and {WEIGHTS} in it")
+        raise BundleError(f"{folder}: is not a folder; name the folder with {CONFIG} and {WEIGHTS} in it")
     path = folder / WEIGHTS
     if path.exists() or path.is_symlink():
         return
     if (folder / "pytorch_model.bin").exists():
         raise BundleError(
             f"{folder}: holds pytorch_model.bin and no {WEIGHTS}. A .bin is a pickle, which can run any program when "
-            "it is opened, so it is not. If you trust its maker, write the other form where transformers is "
+            "it is opened, so pellucid does not open it. If you trust its maker, convert it where transformers is "
             "installed: MarianMTModel.from_pretrained(FOLDER).save_pretrained(FOLDER)"
         )
     if (folder / f"{WEIGHTS}.index.json").exists():
-        raise BundleError(f"{folder}: its weights lie in several files; save them in one ({WEIGHTS})")
+        raise BundleError(f"{folder}: its weights are split into several files; save them as one file, {WEIGHTS}")
 
 
 def _pieces(path: Path) -> dict[str, int]:
-    table = read_table(path)
-    if not table or not all(type(number) is int for number in table.values()):
-        raise BundleError(f"{path}: must map each piece to its id")
-    pieces = {piece: number for piece, number in table.items() if isinstance(number, int)}
-    if sorted(pieces.values()) != list(range(len(pieces))):
-        raise BundleError(f"{path}: the ids of {len(pieces):,} pieces must be 0 to {len(pieces) - 1:,}, each once")
-    try:
-        "".join(pieces).encode("utf-8")
-    except UnicodeEncodeError:
-        raise BundleError(f"{path}: a piece holds half a character (a lone surrogate); the file is damaged") from None
-    return pieces
+    return piece_ids(read_table(path), place=str(path))
 
 
 def _unknown(pieces: dict[str, int], path: Path) -> int:
     if (unk := pieces.get(SPECIAL_PIECES["unk"])) is None:
-        raise IncompatibleModelError(f"{path}: has no piece {SPECIAL_PIECES['unk']!r}, which the format needs")
+        raise IncompatibleModelError(f"{path}: has no piece {SPECIAL_PIECES['unk']!r}, which the format requires")
     return unk
 
 
@@ -168,13 +153,11 @@ def _read_weights(path: Path, config: ModelConfig) -> dict[str, Tensor]:
     names = tensor_names(config)
     weights = {names[name]: tensor.float().contiguous() for name, tensor in tensors.items() if name in names}
     weights["projection.bias"] = weights["projection.bias"][0]
-    if bad := sorted(name for name, tensor in weights.items() if not tensor.isfinite().all()):
-        raise IncompatibleModelError(f"{path}: holds numbers that are not finite: {told(bad)}")
     return weights
 
 
 def _verify_computed(path: Path, config: ModelConfig, tensors: dict[str, Tensor], copies: dict[str, str]) -> None:
-    """Compare what a file holds though it need not: copies of tied tables, and the table of positions."""
+    """Check what a file need not hold: copies of tied tables, and tables of positions."""
     problems = [
         f"{name} differs from {first}, which {CONFIG} ties it to"
         for name, first in copies.items()
@@ -190,43 +173,18 @@ def _verify_computed(path: Path, config: ModelConfig, tensors: dict[str, Tensor]
         raise IncompatibleModelError(f"{path}: {told(problems)}")
 
 
-def _padding_row(config: ModelConfig, weights: dict[str, Tensor]) -> tuple[ModelConfig, tuple[str, ...]]:
-    tables = [
-        table
-        for name in ("source_embedding", "target_embedding")
-        if (table := weights.get(f"{name}.weight")) is not None
-    ]
-    if not any(table[config.specials.pad].any() for table in tables):
-        return config, ()
-    note = (
-        "the row of the padding piece is not zero (training with tied tables in transformers moves it); it is kept "
-        "as it is, since the decoder starts from it (zero_padding_row = false)"
-    )
-    return ModelConfig.model_validate(config.model_dump() | {"zero_padding_row": False}), (note,)
-
-
-def _read_tokenizer(
-    folder: Path, specials: SpecialIds, source: dict[str, int], target: dict[str, int], is_separate: bool
-) -> SentencePieceTokenizer:
-    models = [read_bytes(folder / name, most=MAX_MODEL_BYTES) for name in ("source.spm", "target.spm")]
-    # The segmenter's own normalisation acts inside it; ours would change the ids that the model learnt.
-    normaliser = Normaliser("none")
-    sides = []
-    for name, pieces, model in (("source", source, models[0]), ("target", target, models[1])):
-        in_order = sorted(pieces, key=pieces.__getitem__)
-        tags = [piece for piece in in_order if _TAG.fullmatch(piece)]
-        vocabulary = Vocabulary(in_order, specials=specials, tags=tags)
-        segmenter = foreign_segmenter(model, place=str(folder / f"{name}.spm"))
-        sides.append(Side(normaliser, segmenter, vocabulary, by_spelling=True))
-    is_joint = models[0] == models[1] and not is_separate
-    return SentencePieceTokenizer(sides[0], sides[0] if is_joint else sides[1], partial_vocabulary=True)
-
-
 def _language(value: object, default: str) -> str:
     return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,34}", value) else default
 
 
-def _dropped(table: Table) -> tuple[str, ...]:
-    """Name what acts in training there and has no like here."""
+def _notes(model: Transformer, table: Table) -> tuple[str, ...]:
+    notes = []
+    if not model.config.zero_padding_row:
+        notes.append(
+            "the row of the padding piece is not zero (training with tied tables in transformers moves it); it stays "
+            "as it is, since the decoder starts from it (zero_padding_row = false)"
+        )
     names = [name for name in ("encoder_layerdrop", "decoder_layerdrop", "classifier_dropout") if table.get(name)]
-    return (f"left out, since they only act in training elsewhere: {', '.join(names)}",) if names else ()
+    if names:
+        notes.append(f"left out, since pellucid does not train with them: {', '.join(names)}")
+    return tuple(notes)

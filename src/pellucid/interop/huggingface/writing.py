@@ -1,7 +1,7 @@
-"""One of our models, written as a Hugging Face MarianMT folder.
+"""Write one of our models as a Hugging Face MarianMT folder.
 
-The format's numbering is kept to: end of sentence 0, unknown 1, padding last; a model of ours has other ids, so
-the rows of its tables change places, all of them bit for bit what they were. Read ``reference.py`` next.
+The format numbers the end of sentence 0, unknown 1 and padding last. Our models have other ids, so the rows of
+their tables change places; no number changes. Read ``reference.py`` next.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from torch import Tensor
 from pellucid.bundle import Bundle
 from pellucid.config import LengthPenalty, SpecialIds
 from pellucid.durable import DISK
-from pellucid.interop.foreign_model import Refusal
+from pellucid.interop.foreign_model import Refusal, tokenizer_refusals
 from pellucid.interop.huggingface.config import config_refusals, config_table, generation_table
 from pellucid.interop.huggingface.names import FINAL_LOGITS_BIAS, tensor_names
 from pellucid.interop.huggingface.reading import CONFIG, GENERATION, SPECIAL_PIECES, WEIGHTS
-from pellucid.interop.sentencepiece_nfc import with_nfc
+from pellucid.interop.sentencepiece_nfc import segmenter_file
 from pellucid.interop.untrusted.files import Table
-from pellucid.text.subword import SentencePieceTokenizer, Side
-from pellucid.text.tokenizer import Tokenizer
+from pellucid.text.subword import Tokenizer
 
 __all__ = ["Numbering", "marian_refusals", "numbering_of", "write_marian"]
 
@@ -39,7 +38,7 @@ _PER_ROW: Final = {
 
 @dataclass(frozen=True)
 class Numbering:
-    """Which of our ids stands in each place of the format's vocabularies, and its special ids."""
+    """Our id in each place of the format's vocabularies, and the format's special ids."""
 
     source: tuple[int, ...]
     target: tuple[int, ...]
@@ -47,27 +46,21 @@ class Numbering:
 
 
 def marian_refusals(bundle: Bundle) -> list[Refusal]:
-    """Return every reason why a model does not fit; none, and it can be written."""
-    found = config_refusals(bundle.description.model)
+    """Return every reason why a model does not fit; an empty list if it does."""
     tokenizer = bundle.tokenizer
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        return [*found, Refusal("its tokenizer is not one of SentencePiece", "tokenizer.kind=sentencepiece")]
-    if tokenizer.source.segmenter is None:
-        found.append(Refusal("its tokenizer spells bytes, without SentencePiece", "tokenizer.kind=sentencepiece"))
-    if tokenizer.source.normaliser.lowercase:
-        found.append(
-            Refusal("its tokenizer lowercases text, and MarianTokenizer does not", "tokenizer.lowercase=false")
-        )
+    found = [*config_refusals(bundle.description.model), *tokenizer_refusals(tokenizer, lowercases=False)]
     for side, vocabulary in (("source", tokenizer.source.vocabulary), ("target", tokenizer.target.vocabulary)):
         for role, piece in SPECIAL_PIECES.items():
             found_piece = vocabulary.piece(getattr(vocabulary.specials, role))
             if found_piece != piece:
-                found.append(Refusal(f"its {side} vocabulary calls {role} {found_piece!r}, and the format {piece!r}"))
+                found.append(
+                    Refusal(f"its {side} vocabulary calls {role} {found_piece!r}; the format requires {piece!r}")
+                )
     return list(dict.fromkeys(found))
 
 
 def numbering_of(tokenizer: Tokenizer) -> Numbering:
-    """Return the order that the format asks for; the order of all other pieces stays.
+    """Return the order that the format requires; all other pieces keep their order.
 
     Where two vocabularies have different sizes, padding is the last piece of the smaller one, since one number
     must serve both.
@@ -83,17 +76,18 @@ def numbering_of(tokenizer: Tokenizer) -> Numbering:
 
 
 def write_marian(bundle: Bundle, folder: Path) -> tuple[str, ...]:
-    """Write the files into a folder that exists; return what a person should know.
+    """Write the files into an existing folder; return notes for the user.
 
     The model must have passed ``marian_refusals``.
     """
     from safetensors.torch import save
 
     tokenizer, description = bundle.tokenizer, bundle.description
-    if not isinstance(tokenizer, SentencePieceTokenizer):
-        raise ValueError("ask marian_refusals first")
     numbering = numbering_of(tokenizer)
-    is_separate = not description.model.share_embeddings and _sides_differ(tokenizer)
+    is_separate = (
+        not description.model.share_embeddings
+        and tokenizer.source.vocabulary.pieces != tokenizer.target.vocabulary.pieces
+    )
     settings: dict[str, Table] = {
         CONFIG: config_table(description.model, numbering.specials),
         GENERATION: generation_table(description.model, numbering.specials, description.translation),
@@ -115,19 +109,9 @@ def write_marian(bundle: Bundle, folder: Path) -> tuple[str, ...]:
     for name, table in settings.items():
         DISK.write(folder / name, (json.dumps(table, ensure_ascii=False, indent=2) + "\n").encode())
     for name, side in (("source.spm", tokenizer.source), ("target.spm", tokenizer.target)):
-        DISK.write(folder / name, _segmenter(side))
+        DISK.write(folder / name, segmenter_file(side))
     DISK.write(folder / WEIGHTS, save(_tensors(bundle, numbering), metadata={"format": "pt"}))
     return _notes(bundle, tokenizer)
-
-
-def _segmenter(side: Side) -> bytes:
-    """Return the file of a side; our NFC, of which MarianTokenizer knows nothing, goes into it."""
-    model = side.segmenter.model if side.segmenter else b""
-    return with_nfc(model) if side.normaliser.form == "nfc" else model
-
-
-def _sides_differ(tokenizer: SentencePieceTokenizer) -> bool:
-    return tokenizer.source.vocabulary.pieces != tokenizer.target.vocabulary.pieces
 
 
 def _pieces(pieces: Sequence[str], order: Sequence[int]) -> Table:
@@ -136,7 +120,7 @@ def _pieces(pieces: Sequence[str], order: Sequence[int]) -> Table:
 
 def _tensors(bundle: Bundle, numbering: Numbering) -> dict[str, Tensor]:
     state = {name: tensor.detach().float().cpu() for name, tensor in bundle.model.state_dict().items()}
-    # The format always has a bias; zeros are none.
+    # The format always has a bias; zeros change nothing.
     state.setdefault("projection.bias", torch.zeros(bundle.description.model.target_vocab_size))
     for name, side in _PER_ROW.items():
         if name in state:
@@ -146,22 +130,22 @@ def _tensors(bundle: Bundle, numbering: Numbering) -> dict[str, Tensor]:
     return tensors
 
 
-def _notes(bundle: Bundle, tokenizer: SentencePieceTokenizer) -> tuple[str, ...]:
+def _notes(bundle: Bundle, tokenizer: Tokenizer) -> tuple[str, ...]:
     notes = []
     if tokenizer.source.normaliser.form == "nfc":
-        notes.append("this model brings text into Unicode NFC first; source.spm and target.spm do so there")
+        notes.append("this model converts text to Unicode NFC first; source.spm and target.spm do so too")
     if tokenizer.source.vocabulary.tags and not tokenizer.partial_vocabulary:
-        notes.append("MarianTokenizer wants no space after a language tag: '>>xx<<Text'")
+        notes.append("MarianTokenizer requires that no space follows a language tag: '>>xx<<Text'")
     notes.append(
-        "where sacremoses is installed, MarianTokenizer rewrites punctuation first; this model was not trained so"
+        "where sacremoses is installed, MarianTokenizer rewrites punctuation first; this model was not trained on that"
     )
     pad = bundle.model.source_embedding.weight[bundle.description.model.specials.pad]
     if pad.any() or bundle.model.decoder_embedding.weight[bundle.description.model.specials.pad].any():
         notes.append(
-            "the row of the padding piece is not zero: transformers starts from it rightly, CTranslate2's own Marian "
-            "converter starts from zeros (model.zero_padding_row=true trains a model that fits both)"
+            "the row of the padding piece is not zero: transformers starts from it, which is right; CTranslate2's own "
+            "Marian converter starts from zeros (model.zero_padding_row=true trains a model that fits both)"
         )
     penalty = bundle.description.translation.length_penalty
     if penalty is LengthPenalty.GNMT:
-        notes.append("generate() of transformers has no length penalty 'gnmt'; generation_config.json has none instead")
+        notes.append("generate() of transformers has no length penalty 'gnmt'; generation_config.json sets none")
     return tuple(notes)

@@ -1,7 +1,7 @@
-"""Which files of a folder belong to a model of Marian's: the .npz, its vocabularies, its segmenters, its search.
+"""Find the files of a Marian model in a folder: the .npz, vocabularies, segmenters and search settings.
 
-``decoder.yml`` names them where there is one, as in the packages of OPUS-MT. Without it the names must leave no
-choice. Read ``yaml_file.py`` next.
+``decoder.yml`` names them where it exists, as in the packages of OPUS-MT. Without it the names of the files must be
+unambiguous. Read ``yaml_file.py`` next.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class NpzFolder:
     segmenters: tuple[Path, Path]
     """Source and target SentencePiece files."""
     decoder: Settings
-    """What ``decoder.yml`` says of the search; empty if there is none."""
+    """The search settings of ``decoder.yml``; empty without that file."""
 
 
 def looks_like_npz(path: Path) -> bool:
-    """Tell by names alone whether a path is an .npz or a folder with one."""
+    """Tell by file names alone whether a path is an .npz or a folder with one."""
     return path.suffix == ".npz" if path.is_file() else bool(path.is_dir() and _weights_in(path))
 
 
@@ -44,7 +44,7 @@ def find_npz_folder(path: Path) -> NpzFolder:
     """Return the files that belong to an .npz, or to the one of a folder.
 
     Raises:
-        BundleError: none, or several, and nothing says which.
+        BundleError: there are none, or the choice is ambiguous.
     """
     folder = path.parent if path.is_file() else path
     decoder: Settings = {}
@@ -58,7 +58,7 @@ def find_npz_folder(path: Path) -> NpzFolder:
     if missing := [segmenter.name for segmenter in segmenters if not segmenter.exists()]:
         raise BundleError(
             f"{folder}: its vocabulary {vocabularies[0].name} has pieces, and {' and '.join(missing)} to cut text into "
-            "them is missing. A model whose text is cut by another tool (BPE codes) cannot be had here; if it is "
+            "them is missing. Models with other segmenters (BPE codes) are not supported; if this one has "
             "SentencePiece, put its two files there under these names"
         )
     return NpzFolder(weights, vocabularies, segmenters, decoder)
@@ -86,7 +86,7 @@ def _weights(folder: Path, decoder: Settings) -> Path:
     if len(found) == 1:
         return found[0]
     if not folder.is_dir():
-        raise BundleError(f"{folder}: is no folder and no file; name a model .npz, or the folder with it")
+        raise BundleError(f"{folder}: does not exist; name a model .npz, or the folder with it")
     names = ", ".join(path.name for path in found[:5])
     raise BundleError(f"{folder}: holds {len(found)} .npz files ({names}); name one of them, with its folder")
 
@@ -97,27 +97,27 @@ def _vocabularies(folder: Path, weights: Path, decoder: Settings) -> tuple[Path,
     found = {path for end in ("yml", "yaml", "json", "spm") for path in folder.glob(f"*vocab*.{end}")}
     sides = []
     for side in ("src", "trg"):
-        own = sorted(path for path in found if f".{side}." in path.name or path.name.startswith(f"{side}."))
-        sides.append(own or sorted(path for path in found if not _is_of_one_side(path)))
+        own = sorted(path for path in found if _is_of(path, side))
+        sides.append(own or sorted(path for path in found if not _is_of(path, "src") and not _is_of(path, "trg")))
     if all(len(side) == 1 for side in sides):
         return sides[0][0], sides[1][0]
     names = ", ".join(sorted(path.name for path in found)[:6]) or "none"
     raise BundleError(
-        f"{folder}: which vocabulary goes with {weights.name} cannot be told (found: {names}); write a file "
+        f"{folder}: which vocabulary belongs to {weights.name} is ambiguous (candidates: {names}); write a file "
         f"{DECODER} there with the lines 'vocabs:', '  - SOURCE', '  - TARGET'"
     )
 
 
-def _is_of_one_side(path: Path) -> bool:
-    return any(f".{side}." in path.name or path.name.startswith(f"{side}.") for side in ("src", "trg"))
+def _is_of(path: Path, side: str) -> bool:
+    return f".{side}." in path.name or path.name.startswith(f"{side}.")
 
 
 def _named(folder: Path, decoder: Settings, name: str, *, most: int) -> list[Path]:
-    """Return the files that ``decoder.yml`` names; only the last part of a path counts, beside the others."""
+    """Return the files that ``decoder.yml`` names; only the last part of a path counts."""
     value = decoder.get(name, [])
     given = [value] if isinstance(value, str) else value
     if len(given) > most:
-        raise BundleError(f"{folder / DECODER}: {name} has {len(given)} files, and {most} can be had here")
+        raise BundleError(f"{folder / DECODER}: {name} has {len(given)} files, limit {most}")
     paths = []
     for entry in given:
         plain = entry.replace("\\", "/").rpartition("/")[2]

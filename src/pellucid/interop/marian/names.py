@@ -1,4 +1,4 @@
-"""What the tensors of Marian's .npz are called here and there, and their shapes.
+"""Names of the tensors of Marian's .npz, there and here, and their shapes.
 
     Wemb [vocab, d_model]                    source_embedding.weight      encoder, decoder and output share it
     encoder_Wemb, decoder_Wemb               source_embedding.weight, target_embedding.weight    where they do not
@@ -8,8 +8,8 @@
     encoder_l1_self_Wo_ln_scale [1, d_model] encoder.layers.0.self_attention_norm.weight
     ...
 
-Layers count from 1 there. Linear maps lie the other way round, [in, out]; tables lie as here. A norm that stands
-before its sub-layer has ``_pre`` at the end. Read ``reading.py`` next.
+Layers count from 1 there. Linear maps are transposed, [in, out]; tables are as here. The name of a norm
+before its sub-layer ends in ``_pre``. Read ``reading.py`` next.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Place:
     shape: tuple[int, ...]
     """Shape in the file."""
     is_turned: bool = False
-    """It lies the other way round there."""
+    """Whether the file has it transposed."""
 
 
 def tensor_places(config: ModelConfig, options: MarianOptions) -> dict[str, Place]:
     """Return where each tensor of a file goes, by the file's name.
 
     Args:
-        config: our configuration; of its vocabulary sizes only the options' are looked at.
+        config: our configuration; the vocabulary sizes are those of the options.
         options: which tables are tied there.
     """
     width, inner = config.d_model, config.d_feedforward
@@ -61,7 +61,7 @@ def tensor_places(config: ModelConfig, options: MarianOptions) -> dict[str, Plac
             places |= _linear(f"{theirs}_ffn", "2", f"{ours}.feed_forward.outer", inner, width)
             places |= _norm(f"{theirs}_ffn_ffn", f"{ours}.feed_forward_norm", config)
         if config.norm_order is NormOrder.PRE:
-            # Marian has it as the last step of post-processing, so without "_pre".
+            # In Marian it is part of post-processing, so its name has no "_pre".
             for kind, name in (("scale", "weight"), ("bias", "bias")):
                 places[f"{stack}_top_ln_{kind}"] = Place((f"{stack}.final_norm.{name}",), (width,))
     return places

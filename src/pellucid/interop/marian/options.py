@@ -1,19 +1,19 @@
-"""Which models of Marian's can be had here: its options (``special:model.yml``), and our configuration made of them.
+"""Convert Marian's options (``special:model.yml``) to our configuration, and refuse those that are not supported.
 
-The accepted set, as transformer.h of Marian 1.12 computes it:
+Supported options, with the meaning that transformer.h of Marian 1.12 gives them:
 
     type                              transformer
-    transformer-preprocess, -postprocess, -postprocess-top (d, dropout, left out of account)
+    transformer-preprocess, -postprocess, -postprocess-top (d, dropout, is ignored)
                                       "", an, ""   norm after each sub-layer      n, a, n   norm before each
     transformer-postprocess-emb       "" (or d)
     transformer-ffn-depth             2
     transformer-ffn-activation        relu, swish; gelu is another function there, x * logistic(1.702 x)
     tied-embeddings, -src, -all       in every combination
-    positions                         sinusoids; layers, heads and widths as they like
+    positions                         sinusoids; any layers, heads and widths
 
-What is fixed there and written nowhere: epsilon 1e-9 in layer normalisation; sinusoids of Tensor2Tensor, from
+Fixed in Marian and not in the file: epsilon 1e-9 in layer normalisation; sinusoids of Tensor2Tensor, from
 position 0; embeddings times sqrt(d_model); a decoder that starts from a vector of zeros. Hugging Face's converter
-takes other sinusoids and another epsilon for the same weights; here they are Marian's. Read
+uses other sinusoids and another epsilon for the same weights; pellucid uses Marian's. Read
 ``names.py`` next.
 """
 
@@ -24,17 +24,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import ValidationError
-
-from pellucid.config import Activation, DecoderStart, ModelConfig, NormOrder, PositionLayout
+from pellucid.config import Activation, DecoderStart, NormOrder, PositionLayout
 from pellucid.errors import IncompatibleModelError
+from pellucid.interop.foreign_model import listed
 from pellucid.interop.marian.yaml_file import Settings
 
 __all__ = ["LAYER_NORM_EPSILON", "MAX_POSITIONS", "MarianOptions", "read_options"]
 
 LAYER_NORM_EPSILON: Final = 1e-9
 MAX_POSITIONS: Final = 1024
-"""Marian computes positions without end; a model of ours has a table."""
+"""Marian computes any number of positions; our models have a table."""
 
 _ACTIVATIONS: Final[Mapping[str, Activation]] = {"relu": Activation.RELU, "swish": Activation.SWISH}
 _LARGEST: Final[Mapping[str, int]] = {
@@ -46,7 +45,7 @@ _LARGEST: Final[Mapping[str, int]] = {
     "dec-depth": 256,
 }
 _OFF: Final = ("", "false", "0", "none", "null", "~", "[]")
-# Options that change the arithmetic of a transformer, with the one value that is computed here. Absent is off.
+# Options that change the arithmetic, with the one value that is supported. An absent option is off.
 _ONE_VALUE: Final[Mapping[str, tuple[str, str]]] = {
     "transformer-decoder-autoreg": ("self-attention", "the decoder attends to itself"),
     "transformer-ffn-depth": ("2", "feed-forward is two linear maps, section 3.3 of the paper"),
@@ -69,8 +68,8 @@ _MUST_BE_OFF: Final[Mapping[str, str]] = {
     "factors-dim-emb": "words have no factors",
     "bert-train-type-embeddings-only": "there are no segment embeddings",
 }
-# They act in training or in recurrent models only, or say what the others say.
-_PASSED_OVER: Final = re.compile(
+# They act only in training or in recurrent models, or are read elsewhere.
+_IGNORED: Final = re.compile(
     r"version|type|original-type|tied-embeddings(-src|-all)?|transformer-guided-alignment-layer|guided-alignment.*"
     r"|transformer-aan-.*|transformer-dim-aan|transformer-depth-scaling|transformer-dropout.*|dec-cell.*|enc-cell.*"
     r"|enc-type|dim-rnn|skip|layer-normalization|ulr-.*|bert-.*|input-types|factors-combine|factor-weight"
@@ -81,7 +80,7 @@ _PASSED_OVER: Final = re.compile(
 
 @dataclass(frozen=True)
 class MarianOptions:
-    """What the options say, apart from the vocabulary's special ids."""
+    """The meaning of the options, without the vocabulary's special ids."""
 
     settings: dict[str, object]
     """The fields of ``ModelConfig``."""
@@ -90,19 +89,6 @@ class MarianOptions:
     has_output_bias: bool
     vocab_sizes: tuple[int, int]
     notes: tuple[str, ...]
-
-    def model_config(self, *, sizes: tuple[int, int], specials: Mapping[str, int], place: str) -> ModelConfig:
-        """Return our configuration for vocabularies of these sizes.
-
-        Raises:
-            IncompatibleModelError: the options go together in no model, such as heads that do not divide the width.
-        """
-        given = {**self.settings, "specials": dict(specials)}
-        try:
-            return ModelConfig.model_validate({**given, "source_vocab_size": sizes[0], "target_vocab_size": sizes[1]})
-        except ValidationError as error:
-            reasons = [str(problem["msg"]) for problem in error.errors()]
-            raise IncompatibleModelError(f"{place}: describes no model that can be built:{_listed(reasons)}") from None
 
 
 class _Options:
@@ -128,11 +114,8 @@ class _Options:
             self.problems.append(f"{name} = {self.word(name)!r} must be true or false")
         return self.word(name, "false") == "true"
 
-    def integer(self, name: str, *, default: int = 0) -> int:
-        return self._integer(name, self.word(name, str(default) if default else ""))
-
-    def _integer(self, name: str, value: str) -> int:
-        most = _LARGEST[name]
+    def integer(self, name: str, value: str | None = None) -> int:
+        value, most = self.word(name) if value is None else value, _LARGEST[name]
         if not re.fullmatch(r"[0-9]{1,9}", value) or not 1 <= int(value) <= most:
             self.problems.append(f"{name} = {value!r} must be a whole number from 1 to {most:,}")
             return 1
@@ -143,7 +126,7 @@ class _Options:
         if not isinstance(value, list) or len(value) != 2:
             self.problems.append(f"dim-vocabs = {value!r} must be two sizes, of one source and one target vocabulary")
             return 4, 4
-        first, second = (self._integer("dim-vocabs", size) for size in value)
+        first, second = (self.integer("dim-vocabs", size) for size in value)
         return first, second
 
 
@@ -151,18 +134,18 @@ def read_options(table: Settings, *, has_output_bias: bool, place: str) -> Maria
     """Turn Marian's options into settings of ours.
 
     Args:
-        table: as ``special:model.yml`` has them.
+        table: the contents of ``special:model.yml``.
         has_output_bias: whether the file has a bias of the logits.
-        place: how messages call the file.
+        place: name of the file in messages.
 
     Raises:
-        IncompatibleModelError: options that are computed otherwise there; all of them at once.
+        IncompatibleModelError: some options are not supported; the message lists all of them.
     """
     options = _Options(table)
     if (kind := options.word("type")) != "transformer":
         options.problems.append(f"type = {kind!r} must be 'transformer'")
     for name, (value, why) in _ONE_VALUE.items():
-        # 0 in an option of the decoder means: as in the encoder.
+        # 0 in an option of the decoder means the encoder's value.
         if options.is_on(name) and options.word(name) != value:
             options.problems.append(f"{name} = {options.word(name)!r} must be {value!r}: {why}")
     for name, why in _MUST_BE_OFF.items():
@@ -171,16 +154,16 @@ def read_options(table: Settings, *, has_output_bias: bool, place: str) -> Maria
     if options.is_on("input-types") and table["input-types"] != ["sequence", "sequence"]:
         options.problems.append(f"input-types = {_shown(table['input-types'])} must be two sequences")
     for name in table:
-        is_known = name in _ONE_VALUE or name in _MUST_BE_OFF or _PASSED_OVER.fullmatch(name)
+        is_known = name in _ONE_VALUE or name in _MUST_BE_OFF or _IGNORED.fullmatch(name)
         if not is_known and options.is_on(name):
-            options.problems.append(f"{name} = {_shown(table[name])} is an option that is not known here")
+            options.problems.append(f"{name} = {_shown(table[name])} is an unknown option")
     settings = _settings(options)
     shared, tied = _tying(options)
     sizes = options.vocab_sizes()
     if shared and sizes[0] != sizes[1]:
         options.problems.append(f"dim-vocabs = {sizes[0]}, {sizes[1]} must be equal where embeddings are tied to -src")
     if options.problems:
-        raise IncompatibleModelError(f"{place}: is a model that cannot be had here:{_listed(options.problems)}")
+        raise IncompatibleModelError(f"{place}: is not a supported Marian model:{listed(options.problems)}")
     settings |= {
         "share_embeddings": shared and tied,
         "share_decoder_embeddings": tied,
@@ -199,7 +182,7 @@ def _settings(options: _Options) -> dict[str, object]:
     inner = options.integer("transformer-dim-ffn")
     own = "transformer-decoder-dim-ffn"
     if options.is_on(own) and options.word(own) != options.word("transformer-dim-ffn"):
-        options.problems.append(f"{own} = {options.word(own)!r} must be that of the encoder, or 0")
+        options.problems.append(f"{own} = {options.word(own)!r} must be transformer-dim-ffn, or 0")
     return {
         "d_model": options.integer("dim-emb"),
         "num_heads": options.integer("transformer-heads"),
@@ -240,15 +223,15 @@ def _tying(options: _Options) -> tuple[bool, bool]:
 
 
 def _notes(options: _Options, shared: bool, tied: bool) -> tuple[str, ...]:
-    notes = [f"Marian computes positions without end; here a sentence has at most {MAX_POSITIONS} pieces"]
+    notes = [f"Marian sets no limit on positions; pellucid limits a sentence to {MAX_POSITIONS} pieces"]
     if shared and not tied:
         notes.append(
-            "Marian ties the source and target tables and not the output; here they are two equal tables, which "
-            "training would change apart"
+            "Marian ties the source and target tables but not the output; pellucid stores two equal tables, and "
+            "further training would make them differ"
         )
     for name in ("guided-alignment", "transformer-guided-alignment-layer"):
         if options.is_on(name) and options.word(name) != "last":
-            notes.append(f"{name} = {options.word(name)} was a teacher in training only; nothing is computed with it")
+            notes.append(f"{name} = {options.word(name)} acted in training only and is ignored")
     return tuple(notes)
 
 
@@ -258,7 +241,3 @@ def _without_dropout(operations: str) -> str:
 
 def _shown(value: object) -> str:
     return repr(value)[:60]
-
-
-def _listed(problems: list[str]) -> str:
-    return "".join(f"\n  - {problem}" for problem in problems)

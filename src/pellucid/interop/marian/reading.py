@@ -1,8 +1,8 @@
-"""A model of Marian's own (.npz with its YAML and vocabularies), read as one of ours.
+"""Read a model in Marian's own format (.npz with its YAML and vocabularies) as one of ours.
 
 The files are a stranger's: the options are read first, then each array's head is compared with them, and only
-then numbers are made. Marian has no padding piece, since its batches mark what is filler; here one is added after
-the others, with a row of zeros and a logit of -100, which no search ever takes. Read ``reference.py``
+then the numbers are read. Marian has no padding piece, since its batches carry masks; one is added after the others,
+with a row of zeros and a logit of -100, which no search chooses. Read ``reference.py``
 next.
 """
 
@@ -19,34 +19,30 @@ from torch import Tensor
 
 from pellucid.config import ModelConfig, SpecialIds, TranslationConfig
 from pellucid.errors import BundleError, IncompatibleModelError
-from pellucid.interop.foreign_model import ForeignModel
+from pellucid.interop.foreign_model import ForeignModel, config_of, model_of, tokenizer_of
 from pellucid.interop.marian.folder import NpzFolder, find_npz_folder, read_text
 from pellucid.interop.marian.names import CONFIG_NAME, OUTPUT_BIAS, Place, tensor_places
 from pellucid.interop.marian.options import MarianOptions, read_options
-from pellucid.interop.marian.shapes import NUMBER_FORMATS, shape_problems
 from pellucid.interop.marian.yaml_file import Settings, read_settings, read_vocabulary
-from pellucid.interop.untrusted.files import plain_file, read_bytes
-from pellucid.model.transformer import Transformer
+from pellucid.interop.untrusted.files import read_bytes
 from pellucid.npz_file import NpzFile, open_npz
-from pellucid.text.normalisation import Normaliser
 from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
 from pellucid.text.sentencepiece.foreign import foreign_segmenter
-from pellucid.text.subword import SentencePieceTokenizer, Side
-from pellucid.text.vocabulary import Vocabulary
-from pellucid.weights_file import told
+from pellucid.untrusted import plain_file
+from pellucid.weights_file import TensorFacts, tensor_problems, told
 
 __all__ = ["PADDING_LOGIT", "read_marian_npz"]
 
 PADDING_LOGIT: Final = -100.0
-"""Of the piece that is added: low enough for no share of any probability, and harmless in training."""
+"""Of the added piece: low enough that its probability is 0 in float32, and harmless in training."""
 
 _PAD, _UNK, _EOS = "<pad>", "<unk>", "</s>"
 _MAX_CONFIG_BYTES: Final = 1 << 20
 _LARGEST_PACKING: Final = 50
 _LARGEST_BYTES: Final = 64 << 30
 _LARGEST_RATIO: Final = 200
+_NUMBER_FORMATS: Final = ("<f4", "<f2", "<f8")
 _TABLES: Final = ("source_embedding.weight", "target_embedding.weight", "projection.weight")
-_TAG: Final = re.compile(r">>[^<>\s]+<<")
 
 
 def read_marian_npz(path: Path) -> ForeignModel:
@@ -54,7 +50,7 @@ def read_marian_npz(path: Path) -> ForeignModel:
 
     Raises:
         BundleError: a file is missing, damaged, too large or a link.
-        IncompatibleModelError: a model that cannot be had here, all reasons at once, or files that do not fit.
+        IncompatibleModelError: the model is not supported, with all reasons, or its files do not fit each other.
     """
     files = find_npz_folder(path)
     with open_npz(plain_file(files.weights), most_bytes=_LARGEST_BYTES, most_ratio=_LARGEST_RATIO) as archive:
@@ -62,15 +58,11 @@ def read_marian_npz(path: Path) -> ForeignModel:
         vocabularies = _vocabularies(files, options)
         config = _config(files, options, vocabularies)
         weights = _weights(archive, config, options)
-    config = _add_padding(config, options, weights)
-    model = Transformer(config)
-    model.load_state_dict(weights)
+    _add_padding(config, options, weights)
+    pieces = [_in_order(ids, config.specials) for ids in vocabularies]
     return ForeignModel(
-        config=config,
-        model=model.eval(),
-        tokenizer=_tokenizer(files, config.specials, vocabularies),
-        source_language="src",
-        target_language="tgt",
+        model=model_of(config, weights, place=str(files.weights)),
+        tokenizer=tokenizer_of(files.segmenters, pieces, config.specials),
         translation=_translation(files.decoder),
         notes=(*options.notes, *_notes(files)),
     )
@@ -79,9 +71,7 @@ def read_marian_npz(path: Path) -> ForeignModel:
 def _options(archive: NpzFile) -> MarianOptions:
     place = f"{archive.path} ({CONFIG_NAME})"
     if CONFIG_NAME not in archive.names:
-        raise BundleError(
-            f"{archive.path}: holds no {CONFIG_NAME!r}, so it is no model of Marian's; name its model .npz"
-        )
+        raise BundleError(f"{archive.path}: holds no {CONFIG_NAME!r}, so it is not a Marian model; name the model .npz")
     raw = archive.small_bytes(CONFIG_NAME, most=_MAX_CONFIG_BYTES).rstrip(b"\0")
     try:
         table = read_settings(raw.decode("utf-8"), place=place)
@@ -107,7 +97,7 @@ def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, i
         problems += [f"{path.name} has no piece {piece!r}" for piece in (_UNK, _EOS) if piece not in own]
     for piece in (_UNK, _EOS, _PAD):
         if source.get(piece) != target.get(piece) and not problems:
-            problems.append(f"{piece!r} has the ids {source.get(piece)} and {target.get(piece)}, and needs one")
+            problems.append(f"{piece!r} has the ids {source.get(piece)} and {target.get(piece)}, and must have one")
     if problems:
         raise IncompatibleModelError(f"{files.weights}: the files do not fit each other: {told(problems)}")
     return source, target
@@ -116,42 +106,48 @@ def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, i
 def _config(files: NpzFolder, options: MarianOptions, tables: tuple[dict[str, int], dict[str, int]]) -> ModelConfig:
     source, target = tables
     added = int(_PAD not in source)
-    pad = _padding_id(source, target)
+    # One id pads both sides: the one after the last piece of the smaller vocabulary.
+    pad = source.get(_PAD, min(len(source), len(target)))
     specials = {"pad": pad, "unk": source[_UNK], "bos": source[_EOS], "eos": source[_EOS]}
     sizes = len(source) + added, len(target) + added
-    return options.model_config(sizes=sizes, specials=specials, place=str(files.weights))
-
-
-def _padding_id(source: dict[str, int], target: dict[str, int]) -> int:
-    """Return the one number that pads both sides: after the last piece, of the smaller vocabulary if they differ."""
-    return source.get(_PAD, min(len(source), len(target)))
+    settings = {"specials": specials, "source_vocab_size": sizes[0], "target_vocab_size": sizes[1]}
+    return config_of(options.settings | settings, place=str(files.weights))
 
 
 def _weights(archive: NpzFile, config: ModelConfig, options: MarianOptions) -> dict[str, Tensor]:
-    """Return the tensors by our names, in float32, for the pieces that Marian has.
+    """Return the tensors by our names, in float32, without the padding piece.
 
     Raises:
-        IncompatibleModelError: not the tensors of the options.
+        IncompatibleModelError: the file does not hold the tensors that its options describe.
     """
     path = archive.path
     places = tensor_places(config, options)
     numbers = sum(math.prod(place.shape) for place in places.values())
-    least = min(np.dtype(name).itemsize for name in NUMBER_FORMATS)
+    least = min(np.dtype(name).itemsize for name in _NUMBER_FORMATS)
     if numbers * least > _LARGEST_PACKING * path.stat().st_size:
         raise IncompatibleModelError(
             f"{path}: {path.stat().st_size:,} bytes cannot hold the {numbers:,} numbers of its options"
         )
-    found = archive.shapes(without=frozenset({CONFIG_NAME}))
-    if problems := shape_problems(found, {name: place.shape for name, place in places.items()}):
+    found = {
+        name: TensorFacts(_squeezed(shape), dtype)
+        for name, (shape, dtype) in archive.shapes(without=frozenset({CONFIG_NAME})).items()
+    }
+    expected = {name: _squeezed(place.shape) for name, place in places.items()}
+    if problems := tensor_problems(found, expected, dtypes=_NUMBER_FORMATS):
         raise IncompatibleModelError(f"{path}: the weights are not those that its options describe: {told(problems)}")
     weights = {}
     for name, place in places.items():
         tensor = _turned(torch.from_numpy(np.array(archive.array(name), dtype=np.float32, order="C")), place)
-        if not tensor.isfinite().all():
-            raise IncompatibleModelError(f"{path}: {name} holds numbers that are not finite")
         for ours in place.ours:
             weights[ours] = tensor.clone()
     return weights
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without its leading axes of length 1; Marian writes some."""
+    while len(shape) > 1 and shape[0] == 1:
+        shape = shape[1:]
+    return shape
 
 
 def _turned(tensor: Tensor, place: Place) -> Tensor:
@@ -159,8 +155,8 @@ def _turned(tensor: Tensor, place: Place) -> Tensor:
     return tensor.T.contiguous() if place.is_turned else tensor
 
 
-def _add_padding(config: ModelConfig, options: MarianOptions, weights: dict[str, Tensor]) -> ModelConfig:
-    """Insert the padding piece in tables and bias where Marian has none; return what the row makes of the settings."""
+def _add_padding(config: ModelConfig, options: MarianOptions, weights: dict[str, Tensor]) -> None:
+    """Insert the padding piece in tables and bias where Marian has none."""
     pad = config.specials.pad
     bias = weights.get("projection.bias", torch.zeros(options.vocab_sizes[1]))
     rows = {"projection.bias": bias} | {name: weights[name] for name in _TABLES if name in weights}
@@ -168,30 +164,17 @@ def _add_padding(config: ModelConfig, options: MarianOptions, weights: dict[str,
     for name, table in rows.items():
         row = torch.full((1, *table.shape[1:]), PADDING_LOGIT if name == "projection.bias" else 0.0)
         weights[name] = table if has_own else torch.cat([table[:pad], row, table[pad:]])
-    is_zero = not any(weights[name][pad].any() for name in _TABLES[:2] if name in weights)
-    return ModelConfig.model_validate(config.model_dump() | {"zero_padding_row": is_zero})
 
 
-def _tokenizer(
-    files: NpzFolder, specials: SpecialIds, tables: tuple[dict[str, int], dict[str, int]]
-) -> SentencePieceTokenizer:
-    models = [read_bytes(path, most=MAX_MODEL_BYTES) for path in files.segmenters]
-    # The segmenter's own normalisation acts inside it; ours would change the ids that the model learnt.
-    normaliser = Normaliser("none")
-    sides = []
-    for path, model, table in zip(files.segmenters, models, tables, strict=True):
-        pieces = sorted(table, key=table.__getitem__)
-        if _PAD not in table:
-            pieces.insert(specials.pad, _PAD)
-        tags = [piece for piece in pieces if _TAG.fullmatch(piece)]
-        vocabulary = Vocabulary(pieces, specials=specials, tags=tags)
-        sides.append(Side(normaliser, foreign_segmenter(model, place=str(path)), vocabulary, by_spelling=True))
-    is_joint = models[0] == models[1] and tables[0] == tables[1]
-    return SentencePieceTokenizer(sides[0], sides[0] if is_joint else sides[1], partial_vocabulary=True)
+def _in_order(ids: dict[str, int], specials: SpecialIds) -> list[str]:
+    pieces = sorted(ids, key=ids.__getitem__)
+    if _PAD not in ids:
+        pieces.insert(specials.pad, _PAD)
+    return pieces
 
 
 def _translation(decoder: Settings) -> TranslationConfig:
-    """Take from ``decoder.yml`` what our search has too; the rest is ours."""
+    """Take the settings that our search supports from ``decoder.yml``; the others are our defaults."""
     given: dict[str, object] = {}
     beams, alpha = decoder.get("beam-size"), decoder.get("normalize")
     if isinstance(beams, str) and re.fullmatch(r"[1-9][0-9]?", beams) and int(beams) <= 64:
@@ -206,5 +189,5 @@ def _notes(files: NpzFolder) -> tuple[str, ...]:
         f"Marian has no padding piece; one is added ({_PAD}), with a row of zeros and a logit of {PADDING_LOGIT:g}"
     ]
     if (files.weights.parent / "preprocess.sh").exists():
-        notes.append("preprocess.sh is not run: what it does to text before SentencePiece is not done here")
+        notes.append("preprocess.sh is not run, so its changes to text before SentencePiece are missing")
     return tuple(notes)

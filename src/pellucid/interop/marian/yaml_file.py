@@ -1,26 +1,29 @@
 """Read the two kinds of YAML that Marian writes: flat settings, and a vocabulary of one piece a line.
 
-PyYAML cuts the text into events and nothing more, so ``no``, ``~`` and ``1e3`` stay the texts they are and no object
-is made. Of the events only one flat table is taken: names, and for each a text or a list of texts. Aliases, tags,
-deeper tables, a name twice and a second document are refused, each with its line. Read ``options.py`` next.
+PyYAML only cuts the text into events, so ``no``, ``~`` and ``1e3`` stay texts and no object is built. The events must
+form one flat table: names, each with a text or a list of texts. Aliases, tags, deeper tables, repeated names and a
+second document are refused with the number of their line. Read ``options.py`` next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, cast
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar, cast
 
 import yaml
 
 from pellucid.errors import BundleError
+from pellucid.interop.foreign_model import piece_ids
+from pellucid.interop.untrusted.files import without_doubles
 from pellucid.untrusted import parse_json
 
 __all__ = ["Settings", "read_settings", "read_vocabulary"]
 
 Settings = dict[str, str | list[str]]
-"""What a file of settings holds: texts as they stand there, or lists of them."""
+"""The contents of a file of settings: unchanged texts, or lists of them."""
 
 _MOST_VALUES: Final = 1 << 22
+T = TypeVar("T")
 _Entry = tuple[int, str, str | list[str]]
 # YAML 1.1, which PyYAML reads, ends a line at these; YAML 1.2, which Marian writes, has them inside a piece. While a
 # text is read, characters that Unicode keeps for such internal use stand for them.
@@ -33,51 +36,42 @@ def read_settings(text: str, *, place: str) -> Settings:
     """Return the settings of ``special:model.yml`` or ``decoder.yml``.
 
     Raises:
-        BundleError: no YAML, no flat table of texts and lists of texts, or a name twice.
+        BundleError: it is not YAML, not a flat table of texts and lists of texts, or repeats a name.
     """
-    settings: Settings = {}
-    for line, name, value in _entries(text, place):
-        if name in settings:
-            raise BundleError(f"{place}: line {line}: {name[:60]!r} stands in it twice; is it a file of Marian's?")
-        settings[name] = value
-    return settings
+    return _table(text, place, lambda value: value)
 
 
 def read_vocabulary(text: str, *, place: str) -> dict[str, int]:
-    """Return the ids of a vocabulary, by piece; a JSON object does as well.
+    """Return the ids of a vocabulary, by piece, from YAML or JSON.
 
     Raises:
-        BundleError: no table of ids by piece, a piece twice, or ids that are not 0, 1, 2 ... each once.
+        BundleError: it is not a table of ids by piece, repeats a piece, or its ids are not 0, 1, 2 ... each once.
     """
-    pairs = _json_pairs(text, place) if text.lstrip().startswith("{") else list(_pairs(text, place))
-    ids = dict(pairs)
-    if len(ids) != len(pairs):
-        raise BundleError(f"{place}: a piece stands in it twice; {len(pairs) - len(ids)} in all")
-    if not ids or sorted(ids.values()) != list(range(len(ids))):
-        raise BundleError(f"{place}: the ids of {len(ids):,} pieces must be 0 to {len(ids) - 1:,}, each once")
+    if not text.lstrip().startswith("{"):
+        return piece_ids(_table(text, place, _id), place=place)
     try:
-        "".join(ids).encode("utf-8")
-    except UnicodeEncodeError:
-        raise BundleError(f"{place}: a piece holds half a character (a lone surrogate); the file is damaged") from None
-    return ids
-
-
-def _json_pairs(text: str, place: str) -> list[tuple[str, int]]:
-    try:
-        raw = text.encode("utf-8", "surrogatepass")
-        pairs = cast(list[tuple[str, int]], parse_json(raw, most_values=_MOST_VALUES, pairs=list))
+        table = parse_json(text.encode("utf-8", "surrogatepass"), most_values=_MOST_VALUES, pairs=without_doubles)
     except ValueError as error:
         raise BundleError(f"{place}: begins like JSON but is not JSON ({str(error)[:100]})") from None
-    if not all(type(number) is int for _, number in pairs):
-        raise BundleError(f"{place}: must map each piece to its id")
-    return pairs
+    return piece_ids(cast(dict[str, object], table), place=place)
 
 
-def _pairs(text: str, place: str) -> Iterator[tuple[str, int]]:
-    for line, piece, number in _entries(text, place):
-        if isinstance(number, list) or not (number.isascii() and number.isdecimal()) or len(number) > 9:
-            raise BundleError(f"{place}: line {line}: {piece[:60]!r} must have a whole number, its id")
-        yield piece, int(number)
+def _table(text: str, place: str, read: Callable[[str | list[str]], T]) -> dict[str, T]:
+    table: dict[str, T] = {}
+    for line, name, value in _entries(text, place):
+        if name in table:
+            raise BundleError(f"{place}: line {line}: {name[:60]!r} occurs twice; is it a file of Marian's?")
+        try:
+            table[name] = read(value)
+        except ValueError as error:
+            raise BundleError(f"{place}: line {line}: {name[:60]!r} {error}") from None
+    return table
+
+
+def _id(value: str | list[str]) -> int:
+    if isinstance(value, list) or not (value.isascii() and value.isdecimal()) or len(value) > 9:
+        raise ValueError("must have a whole number, its id")
+    return int(value)
 
 
 def _entries(text: str, place: str) -> Iterator[_Entry]:
@@ -88,10 +82,10 @@ def _entries(text: str, place: str) -> Iterator[_Entry]:
     try:
         yield from _flat(events)
     except yaml.MarkedYAMLError as error:
-        mark = error.context_mark or error.problem_mark  # where the construct begins that goes wrong
+        mark = error.context_mark or error.problem_mark  # where the faulty construct begins
         raise BundleError(f"{place}: line {mark.line + 1}: {error.problem}; is it a file of Marian's?") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: an escape beyond the last code point
-        raise BundleError(f"{place}: is no YAML ({' '.join(str(error).split())[:100]})") from None
+        raise BundleError(f"{place}: is not YAML ({' '.join(str(error).split())[:100]})") from None
 
 
 def _flat(events: Iterator[yaml.Event]) -> Iterator[_Entry]:
@@ -99,7 +93,7 @@ def _flat(events: Iterator[yaml.Event]) -> Iterator[_Entry]:
     event = next(events)
     if isinstance(event, yaml.StreamEndEvent):
         return
-    _need(next(events), yaml.MappingStartEvent, "is no table of names and values")
+    _need(next(events), yaml.MappingStartEvent, "is not a table of names and values")
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         name, line = _text(event), event.start_mark.line + 1
         event = next(events)
@@ -117,7 +111,7 @@ def _flat(events: Iterator[yaml.Event]) -> Iterator[_Entry]:
 
 
 def _text(event: yaml.Event) -> str:
-    _need(event, yaml.ScalarEvent, "is no text: only a flat table of texts and lists of texts is read")
+    _need(event, yaml.ScalarEvent, "is not a text; only flat tables of texts and lists of texts are supported")
     _refuse_anchor(event)
     return str(event.value).translate(_OUTWARD)
 

@@ -1,15 +1,15 @@
-"""Who is asked whether an ONNX folder is the same model: onnx's own evaluator, and onnxruntime as it will be used.
+"""Run an ONNX folder for the comparison: by onnx's own evaluator, and by onnxruntime as in later use.
 
     onnx's evaluator   the definition of every operator in NumPy, in float64: one sentence alone, the whole target in
-                       one pass. Rounding cannot hide a mistake there.
-    onnxruntime        in float32, padded beside a longer sentence, step by step with a past: as a search does it.
+                       one pass. Rounding hides no mistake there.
+    onnxruntime        in float32, padded beside a longer sentence, step by step with a past, as in a search.
 
 Read ``formats.py`` next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pellucid.errors import ConversionError
-from pellucid.interop.onnx.graph import refuse_without
-from pellucid.interop.onnx.reading import OnnxFolder, read_onnx
-from pellucid.interop.onnx.stepper import Arrays, OnnxStepper, Run
+from pellucid.interop.onnx.reading import GRAPHS, OnnxFolder, read_onnx
+from pellucid.interop.onnx.stepper import Arrays, Run
+from pellucid.interop.packages import refuse_without
+from pellucid.interop.verification.comparison import TokenizerEngine
 
 if TYPE_CHECKING:
     from onnx.reference import ReferenceEvaluator
@@ -33,69 +34,45 @@ __all__ = ["OnnxEvaluator", "OnnxRuntime", "evaluated"]
 _PIECES_LONGER = 3
 
 
-class _Engine:
-    """What both have in common (``verification.Engine``); the tokenizer is the folder's."""
-
-    name: str
-
-    def __init__(self, folder: Path, make_stepper: Callable[[OnnxFolder], Callable[[], OnnxStepper]]) -> None:
-        self.folder = read_onnx(folder)
-        tokenizer = self.folder.tokenizer
-        self.eos_id = tokenizer.specials.eos
-        self.source_pieces = tokenizer.source.vocabulary.pieces
-        self.target_pieces = tokenizer.target.vocabulary.pieces
-        self.start_id = self.folder.description.start_id
-        self.stepper = make_stepper(self.folder)
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Cut source texts; the end of sentence comes last."""
-        return [[*ids, self.eos_id] for ids in self.folder.tokenizer.encode_source(texts)]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Join target ids to text."""
-        return self.folder.tokenizer.decode_target([ids])[0].strip()
-
-
-class OnnxEvaluator(_Engine):
+class OnnxEvaluator(TokenizerEngine):
     """The graphs as onnx itself defines them, in float64.
 
     Raises:
-        ConversionError: a graph cannot be computed, or knows fewer positions than the model; sentences of a
-            comparison are short, and would not tell.
+        ConversionError: a graph cannot be computed, or has fewer positions than the model; the sentences of
+            a comparison are too short to show that.
     """
 
     def __init__(self, folder: Path) -> None:
-        def make_stepper(opened: OnnxFolder) -> Callable[[], OnnxStepper]:
-            runs = [evaluated(opened.folder / f"{name}.onnx") for name in ("encoder", "decoder")]
-            config, start_id = opened.description.model, opened.description.start_id
-            return lambda: OnnxStepper(*runs, config=config, start_id=start_id, dtype=np.float64)
-
-        super().__init__(folder, make_stepper)
+        opened = read_onnx(folder)
+        runs = [evaluated(folder / f"{name}.onnx") for name in GRAPHS]
         import onnx
 
-        _refuse_short_tables(self.folder)
-        self.name = f"the graphs by the definition of onnx {onnx.__version__}"
+        super().__init__(opened.tokenizer, name=f"the graphs by the definition of onnx {onnx.__version__}")
+        self.stepper = opened.steppers(*runs, dtype=np.float64)
+        self._start_id = opened.description.start_id
+        _refuse_short_tables(opened)
 
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
         """Return the log-probabilities along a forced target: alone, and all of it in one pass."""
         stepper = self.stepper()
         stepper.start([source_ids])
-        return stepper.read(np.array([[self.start_id, *target_ids[:-1]]]))[0]
+        return stepper.read(np.array([[self._start_id, *target_ids[:-1]]]))[0]
 
 
-class OnnxRuntime(_Engine):
+class OnnxRuntime(TokenizerEngine):
     """The graphs by onnxruntime, as a search uses them."""
 
     is_single_precision = True
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, lambda opened: opened.open(threads=torch.get_num_threads()).stepper)
+        opened = read_onnx(folder)
+        self.stepper = opened.open(threads=torch.get_num_threads())
         import onnxruntime
 
-        self.name = f"onnxruntime {onnxruntime.__version__}"
+        super().__init__(opened.tokenizer, name=f"onnxruntime {onnxruntime.__version__}")
 
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
-        """Return the log-probabilities along a forced target: padded beside a longer sentence, step by step."""
+        """Return the log-probabilities along a forced target: beside a longer sentence and so padded, step by step."""
         stepper = self.stepper()
         longer = [*[source_ids[0]] * _PIECES_LONGER, *source_ids][: stepper.max_length]
         stepper.start([source_ids, longer])
@@ -106,7 +83,7 @@ class OnnxRuntime(_Engine):
 
 def evaluated(path: Path) -> Run:
     """Return a graph as a function in float64, computed by the operators' definitions in onnx."""
-    refuse_without("onnx")
+    refuse_without("onnx", extra="onnx")
     import onnx
     from onnx.reference import ReferenceEvaluator
 
@@ -122,11 +99,11 @@ def _refuse_short_tables(folder: OnnxFolder) -> None:
     import onnx
 
     expected = [folder.description.model.max_positions, folder.description.model.d_model]
-    for name in ("encoder", "decoder"):
+    for name in GRAPHS:
         graph = onnx.load(folder.folder / f"{name}.onnx", load_external_data=False).graph
         tables = [list(tensor.dims) for tensor in graph.initializer if tensor.name.endswith(".positions")]
         if tables != [expected]:
-            raise ConversionError(f"{name}.onnx: has tables of positions of {tables}; one of {expected} is needed")
+            raise ConversionError(f"{name}.onnx: has tables of positions of {tables}; it must have one of {expected}")
 
 
 def _evaluate(evaluator: ReferenceEvaluator, outputs: Sequence[str], inputs: Arrays) -> Sequence[NDArray[np.generic]]:

@@ -1,47 +1,36 @@
-"""An ONNX graph as it is built, node by node: every value has a name, and every weight lies in one file.
+"""Build an ONNX graph node by node: every value has a name, and all weights are in one file.
 
-Of ONNX this needs three things: nodes with names, weights whose numbers lie in a file beside the graph, and
-inputs and outputs with shapes. ``WeightsFile`` writes equal tables once, so tied tables and the tables of
-positions are there once for both graphs. Read ``layers.py`` next, which says what the graphs compute.
+This uses three things of ONNX: nodes with names, weights whose numbers are in a file beside the graph, and
+inputs and outputs with shapes. ``WeightsFile`` writes equal tables once, so both graphs share tied tables and the
+tables of positions. Read ``layers.py`` next, which says what the graphs compute.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.errors import ConfigError
+from pellucid.interop.packages import refuse_without
 
 if TYPE_CHECKING:
     import onnx
 
 
-__all__ = ["IR_VERSION", "OPSET", "Graph", "Shape", "WeightsFile", "refuse_without"]
+__all__ = ["IR_VERSION", "OPSET", "Graph", "Shape", "WeightsFile"]
 
 OPSET: Final = 17
 """The first that has LayerNormalization as one operator (2022); onnxruntime 1.12 and newer read it."""
 IR_VERSION: Final = 8
-"""Of the file itself; the one that goes with the opset."""
+"""Version of the file format that goes with the opset."""
 
 _PAGE_BYTES: Final = 4096
 _LINE_BYTES: Final = 64
 Shape = Sequence[int | str]
 """Sizes of a value: a number, or a name where it is free."""
-
-
-def refuse_without(*packages: str) -> None:
-    """Refuse to go on where a package of the extra ``onnx`` is not installed.
-
-    Raises:
-        ConfigError: one is missing; says how it is installed.
-    """
-    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
-        raise ConfigError(f"this needs {' and '.join(missing)}, which is not installed: pip install 'pellucid[onnx]'")
 
 
 class WeightsFile:
@@ -66,13 +55,13 @@ class WeightsFile:
 
 
 class Graph:
-    """A graph that grows. Each method adds one operator and returns the name of what it computes.
+    """A graph under construction. Each method adds one operator and returns the name of its output.
 
-    A node is called as its output is.
+    A node has the name of its output.
     """
 
     def __init__(self, name: str, weights: WeightsFile) -> None:
-        refuse_without("onnx")
+        refuse_without("onnx", extra="onnx")
         self.name = name
         self._weights = weights
         self._nodes: list[onnx.NodeProto] = []
@@ -86,7 +75,7 @@ class Graph:
         return name
 
     def output(self, name: str, dtype: str, shape: Shape) -> None:
-        """Declare that a value leaves the graph."""
+        """Declare a value as an output."""
         self._outputs.append(_value(name, dtype, shape))
 
     def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
@@ -97,7 +86,7 @@ class Graph:
         return output
 
     def weight(self, name: str, array: NDArray[np.float32]) -> str:
-        """Give a weight by name; its numbers go to the file of weights."""
+        """Add a weight; its numbers go to the file of weights."""
         from onnx import StringStringEntryProto, TensorProto
 
         offset, size = self._weights.place(array)
@@ -110,15 +99,15 @@ class Graph:
         return name
 
     def number(self, value: float, name: str) -> str:
-        """Give a float32 that stands in the graph itself."""
+        """Add a float32 to the graph itself."""
         return self._constant(np.array(value, dtype=np.float32), name)
 
     def integers(self, *values: int) -> str:
-        """Give a list of integers that stands in the graph itself."""
+        """Add a list of integers to the graph itself."""
         return self._constant(np.array(values, dtype=np.int64), f"integers_{'_'.join(map(str, values))}")
 
     def integer(self, value: int) -> str:
-        """Give one integer, without an axis, that stands in the graph itself."""
+        """Add one integer, without an axis, to the graph itself."""
         return self._constant(np.array(value, dtype=np.int64), f"integer_{value}")
 
     def size(self, value: str, axis: int, name: str) -> str:

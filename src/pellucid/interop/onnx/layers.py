@@ -5,9 +5,9 @@
               → log_probabilities, and each layer's self_attention.keys, .values: the past of the next step
 
 One decoder serves the first step (a past of no positions), each further step (one new position), and a whole
-target at once: a graph for the first step alone would be one more to prove, and compute nothing else. Rows are
-hypotheses; ``rows / sentences`` that follow each other look at one sentence, so a beam shares its keys and values.
-Values are called as the sites of a trace (``model/__init__.py``) and have their shapes. Read ``writing.py``
+target at once, so there is no second decoder graph to prove. Rows are hypotheses; each ``rows / sentences`` of them
+in a row belong to one sentence, so a beam shares its keys and values. Values have the names and shapes of the sites
+of a trace (``model/__init__.py``). Read ``writing.py``
 next.
 """
 
@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pellucid.config import Activation, DecoderStart, ModelConfig, NormOrder, PositionLayout
+from pellucid.config import Activation, DecoderStart, ModelConfig, NormOrder
 from pellucid.interop.onnx.graph import Graph, WeightsFile
-from pellucid.model.positions import sinusoids
+from pellucid.interop.position_rows import position_rows
 
 __all__ = ["cross_names", "decoder_graph", "encoder_graph", "past_names", "present_names"]
 
@@ -33,12 +33,12 @@ _LOWEST: Final = float(np.finfo(np.float32).min)
 
 
 def cross_names(layers: int) -> list[str]:
-    """Return the names of what the decoder layers keep of the source, keys before values."""
+    """Return the names of the keys and values that the decoder layers keep of the source, keys first."""
     return [f"decoder.{layer}.cross_attention.{name}" for layer in range(layers) for name in ("keys", "values")]
 
 
 def past_names(layers: int) -> list[str]:
-    """Return the names by which the decoder is given keys and values of the positions before."""
+    """Return the names of the decoder's inputs for keys and values of earlier positions."""
     return [f"decoder.{layer}.self_attention.past_{name}" for layer in range(layers) for name in ("keys", "values")]
 
 
@@ -97,7 +97,7 @@ def decoder_graph(config: ModelConfig, weights: Weights, file: WeightsFile) -> G
 
 
 class _Parts:
-    """What both graphs are made of. Methods take and return names of values; ``at`` is the site of a part."""
+    """The parts of both graphs. Methods take and return names of values; ``at`` is the site of a part."""
 
     def __init__(self, graph: Graph, config: ModelConfig, weights: Weights) -> None:
         self.graph = graph
@@ -114,7 +114,9 @@ class _Parts:
         bounds = [graph.add("Squeeze", [size], f"{name}_place") for name, size in (("first", first), ("end", end))]
         places = graph.add("Range", [*bounds, graph.integer(1)], f"{side}.places")
         # Gather, not Slice: beyond the table it is an error, where a slice would only be shorter.
-        positions = graph.weight(f"{side}.positions", self._position_table(side))
+        stack = {"source": "encoder", "target": "decoder"}[side]
+        rows = position_rows(config, self._weights, stack, count=config.max_positions)
+        positions = graph.weight(f"{side}.positions", rows.numpy())
         position = graph.add("Gather", [positions, places], f"{side}.position")
         return graph.add("Add", [scaled, position], f"{side}.input")
 
@@ -129,16 +131,6 @@ class _Parts:
         is_start = graph.add("Less", [ids, graph.integer(0)], f"{side}.is_start")
         is_start = graph.add("Unsqueeze", [is_start, graph.integers(2)], f"{side}.is_start_vector")
         return graph.add("Where", [is_start, graph.number(0, "nothing"), found], f"{side}.embedding")
-
-    def _position_table(self, side: str) -> NDArray[np.float32]:
-        """Return the rows of tokens 0 to max_positions - 1, whatever the layout and its offset."""
-        config = self.config
-        if config.position_layout is PositionLayout.LEARNED:
-            stack = {"source": "encoder", "target": "decoder"}[side]
-            return self._array(f"{stack}.input.positions.table")[config.position_offset :]
-        count = config.position_offset + config.max_positions
-        table = sinusoids(config.position_layout, num_positions=count, d_model=config.d_model)
-        return table[config.position_offset :].to(torch.float32).numpy()
 
     def causal_may_attend(self) -> str:
         """Return the mask under which no position sees a later one, [target, past and target] (section 3.2.3)."""
@@ -268,6 +260,6 @@ class _AskingTogether:
 
 
 def _module(at: str) -> str:
-    """Return where the weights of a site are, by our names: those of a layer lie under ``layers``."""
+    """Return the module of a site's weights, by our names: those of a layer are under ``layers``."""
     stack, rest = at.split(".", 1)
     return f"{stack}.layers.{rest}"

@@ -1,13 +1,13 @@
-"""An ONNX folder that ``writing.py`` wrote, opened again: checked, then run by onnxruntime.
+"""Open an ONNX folder that ``writing.py`` wrote: check it, then run it with onnxruntime.
 
-``model.json`` is read first; every file must be there with the SHA-256 that it gives, and the graphs must take and
-give what it says. The graphs themselves are opened by onnxruntime, in memory, so that a graph cannot point at
-another file of this machine. Read ``stepper.py`` next.
+``model.json`` is read first; every file must exist with the SHA-256 that it gives, and the graphs must have the inputs
+and outputs that it implies. onnxruntime opens the graphs in memory, so that a graph cannot refer to another file of
+this machine. Read ``stepper.py`` next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,20 +16,17 @@ from typing import Any, Final, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.bundle import FolderDescription, verify_files, verify_tokenizer
-from pellucid.config import validated
-from pellucid.errors import BundleError, ConfigError
-from pellucid.interop.onnx.graph import refuse_without
+from pellucid.bundle import FolderDescription, described, verify_files, verify_tokenizer
+from pellucid.errors import BundleError
 from pellucid.interop.onnx.layers import cross_names, past_names, present_names
 from pellucid.interop.onnx.stepper import Arrays, OnnxStepper, Run
+from pellucid.interop.packages import refuse_without
 from pellucid.interop.untrusted.files import read_table
-from pellucid.text.subword import SentencePieceTokenizer
-from pellucid.text.tokenizer import load_tokenizer
+from pellucid.text.tokenizer import Tokenizer, load_tokenizer
 
 __all__ = [
     "DESCRIPTION",
-    "FORMAT_NAME",
-    "FORMAT_VERSION",
+    "GRAPHS",
     "TOKENIZER",
     "WEIGHTS",
     "OnnxDescription",
@@ -42,10 +39,8 @@ __all__ = [
 DESCRIPTION: Final = "model.json"
 WEIGHTS: Final = "weights.bin"
 TOKENIZER: Final = "tokenizer"
-FORMAT_NAME: Final = "pellucid-onnx"
-FORMAT_VERSION: Final = 1
 _MAX_DESCRIPTION_BYTES: Final = 1 << 20
-_GRAPHS: Final = ("encoder", "decoder")
+GRAPHS: Final = ("encoder", "decoder")
 
 
 class OnnxDescription(FolderDescription):
@@ -55,40 +50,38 @@ class OnnxDescription(FolderDescription):
     opset: int
     ir_version: int
     start_id: int
-    """What the decoder is fed before its first piece; -1 is a vector of zeros."""
+    """The decoder's first input; -1 is a vector of zeros."""
 
 
 @dataclass(frozen=True)
 class OnnxFolder:
-    """A folder whose files are whole and fit each other."""
+    """A folder whose files are sound and fit each other."""
 
     folder: Path
     description: OnnxDescription
-    tokenizer: SentencePieceTokenizer
+    tokenizer: Tokenizer
 
-    def open(self, *, threads: int = 0) -> OnnxRuntimeModel:
-        """Make the graphs ready to run; 0 threads is as many as there are cores.
+    def open(self, *, threads: int = 0) -> Callable[[], OnnxStepper]:
+        """Open the graphs in onnxruntime, and return what makes a stepper for one search; 0 threads uses all cores.
+
+        Several threads may search at once, each with a stepper of its own.
 
         Raises:
             ConfigError: ``onnxruntime`` is not installed.
-            BundleError: a graph cannot be opened, or takes or gives something else than ``model.json`` says.
+            BundleError: onnxruntime cannot open a graph, or its inputs and outputs are not those of ``model.json``.
         """
-        return OnnxRuntimeModel(self, threads=threads)
+        refuse_without("onnxruntime", extra="onnx")
+        weights = (self.folder / WEIGHTS).read_bytes()
+        return self.steppers(*(_session(self, name, weights, threads) for name in GRAPHS))
 
-
-class OnnxRuntimeModel:
-    """The graphs of a folder in sessions of onnxruntime. Steppers of it may serve several threads."""
-
-    def __init__(self, folder: OnnxFolder, *, threads: int) -> None:
-        refuse_without("onnxruntime")
-        self.description = folder.description
-        weights = (folder.folder / WEIGHTS).read_bytes()
-        self._encoder, self._decoder = (_session(folder, name, weights, threads) for name in _GRAPHS)
-
-    def stepper(self) -> OnnxStepper:
-        """Return a stepper for one search."""
+    def steppers(
+        self, encoder: Run, decoder: Run, *, dtype: type[np.floating] = np.float32
+    ) -> Callable[[], OnnxStepper]:
+        """Return what makes a stepper, for whatever computes the two graphs."""
         description = self.description
-        return OnnxStepper(self._encoder, self._decoder, config=description.model, start_id=description.start_id)
+        return partial(
+            OnnxStepper, encoder, decoder, config=description.model, start_id=description.start_id, dtype=dtype
+        )
 
 
 def is_onnx_folder(path: Path) -> bool:
@@ -97,44 +90,28 @@ def is_onnx_folder(path: Path) -> bool:
 
 
 def read_onnx(folder: Path) -> OnnxFolder:
-    """Read a folder and check all of it, apart from what is inside the graphs.
+    """Read a folder and check all of it except the contents of the graphs.
 
     Raises:
         BundleError: a file is missing, damaged, a link, or of a newer format.
         IncompatibleModelError: the tokenizer is not the one of the graphs.
     """
     description = read_onnx_description(folder)
-    _verify_files(folder, description)
+    needed = {WEIGHTS, *(f"{name}.onnx" for name in GRAPHS)}
+    verify_files(folder / DESCRIPTION, description.files, needed=needed)
     tokenizer = load_tokenizer(folder / TOKENIZER)
     verify_tokenizer(folder, description.model, tokenizer)
     return OnnxFolder(folder, description, tokenizer)
 
 
 def read_onnx_description(folder: Path) -> OnnxDescription:
-    """Read what a folder says of itself, and nothing else of it.
+    """Read ``model.json`` alone.
 
     Raises:
         BundleError: ``model.json`` is missing, damaged, or of a newer format.
     """
     path = folder / DESCRIPTION
-    table = read_table(path, most=_MAX_DESCRIPTION_BYTES)
-    found = table.get("format_version")
-    if table.get("format") != FORMAT_NAME or type(found) is not int or not 1 <= found <= FORMAT_VERSION:
-        raise BundleError(
-            f"{path}: format = {table.get('format')!r}, format_version = {found!r}; this pellucid reads "
-            f"{FORMAT_NAME!r} up to version {FORMAT_VERSION}"
-        )
-    try:
-        return validated(OnnxDescription, table, place=str(path))
-    except ConfigError as error:
-        raise BundleError(str(error)) from None
-
-
-def _verify_files(folder: Path, description: OnnxDescription) -> None:
-    needed = {WEIGHTS, *(f"{name}.onnx" for name in _GRAPHS)}
-    if missing := sorted(needed - description.files.keys()):
-        raise BundleError(f"{folder / DESCRIPTION}: 'files' does not list {', '.join(missing)}")
-    verify_files(folder / DESCRIPTION, description.files)
+    return described(OnnxDescription, read_table(path, most=_MAX_DESCRIPTION_BYTES), place=path)
 
 
 def _session(folder: OnnxFolder, name: str, weights: bytes, threads: int) -> Run:
@@ -147,7 +124,7 @@ def _session(folder: OnnxFolder, name: str, weights: bytes, threads: int) -> Run
     try:
         options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
         session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # of any kind: it is another project's code
+    except Exception as error:  # of any kind, since it is another project's code
         raise BundleError(f"{path}: onnxruntime cannot open it: {str(error)[:300]}") from error
     layers = folder.description.model.num_decoder_layers
     expected = {
@@ -160,7 +137,7 @@ def _session(folder: OnnxFolder, name: str, weights: bytes, threads: int) -> Run
     found = ({node.name for node in session.get_inputs()}, {node.name for node in session.get_outputs()})
     if found != expected:
         odd = sorted((found[0] ^ expected[0]) | (found[1] ^ expected[1]))
-        raise BundleError(f"{path}: takes and gives other values than {DESCRIPTION} says: {', '.join(odd[:5])}")
+        raise BundleError(f"{path}: has other inputs or outputs than {DESCRIPTION} implies: {', '.join(odd[:5])}")
     return partial(_run, session)
 
 

@@ -1,4 +1,4 @@
-"""A search over ONNX graphs: start, step, select, by whatever runs the graphs.
+"""Search over ONNX graphs: start, step and select, whatever runs the graphs.
 
 Read ``engines.py`` next.
 """
@@ -24,7 +24,7 @@ Arrays = dict[str, NDArray[np.generic]]
 
 
 class Run(Protocol):
-    """A graph that can be computed: what a session of onnxruntime does, and what onnx's own evaluator does."""
+    """A graph as a function: a session of onnxruntime, or onnx's own evaluator."""
 
     def __call__(self, outputs: Sequence[str], inputs: Arrays) -> Sequence[NDArray[np.generic]]:
         """Return the named outputs."""
@@ -36,13 +36,13 @@ class OnnxStepper:
     Args:
         encoder: computes the encoder graph.
         decoder: computes the decoder graph.
-        config: of the model that the graphs were written from.
-        start_id: the id that the decoder is fed first.
-        dtype: of the numbers that the graphs take and give.
+        config: configuration of the exported model.
+        start_id: the decoder's first input.
+        dtype: number format of the graphs' inputs and outputs.
     """
 
     def __init__(
-        self, encoder: Run, decoder: Run, *, config: ModelConfig, start_id: int, dtype: type[np.floating] = np.float32
+        self, encoder: Run, decoder: Run, *, config: ModelConfig, start_id: int, dtype: type[np.floating]
     ) -> None:
         self.vocab_size = config.target_vocab_size
         self.eos_id = config.specials.eos
@@ -61,10 +61,10 @@ class OnnxStepper:
         self._sentence_of_group = self._sentence_of_row
 
     def start(self, source_ids: Sequence[Sequence[int]]) -> None:
-        """Encode the sentences together, the shorter ones filled up and masked.
+        """Encode the sentences together; the shorter ones are padded and masked.
 
         Raises:
-            RequestError: a sentence is longer than the model has positions.
+            RequestError: a sentence has more tokens than the model has positions.
         """
         lengths = np.array([len(ids) for ids in source_ids])
         width = int(lengths.max())
@@ -84,8 +84,8 @@ class OnnxStepper:
         """Read one more id in each row; log-probabilities [rows, vocab] of the next, in the type of the graphs.
 
         Raises:
-            RequestError: the target would be longer than the model has positions.
-            ValueError: nothing was started.
+            RequestError: the target would have more tokens than the model has positions.
+            ValueError: ``start`` was not called.
         """
         rows = len(self._sentence_of_row)
         first = np.full(rows, self._start_id, dtype=np.int64)

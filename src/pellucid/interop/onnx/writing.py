@@ -1,9 +1,9 @@
-"""One of our models, written as an ONNX folder: complete, every number once.
+"""Write one of our models as a complete ONNX folder that stores every number once.
 
     encoder.onnx, decoder.onnx   the graphs; they point into the weights
     weights.bin                  all numbers, float32, little-endian
     tokenizer/                   the pieces and their ids, as in a model folder
-    model.json                   what the model is: configuration, first id, languages, SHA-256 of every file
+    model.json                   configuration, first id, languages, SHA-256 of every file
 
 Read ``reading.py`` next.
 """
@@ -12,25 +12,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pellucid.bundle import Bundle
+from pellucid.bundle import Bundle, FolderDescription
 from pellucid.durable import DISK, sha256_of
 from pellucid.errors import ConversionError
-from pellucid.interop.onnx.graph import IR_VERSION, OPSET, WeightsFile, refuse_without
+from pellucid.interop.onnx.graph import IR_VERSION, OPSET, WeightsFile
 from pellucid.interop.onnx.layers import decoder_graph, encoder_graph
-from pellucid.interop.onnx.reading import DESCRIPTION, FORMAT_NAME, FORMAT_VERSION, TOKENIZER, WEIGHTS, OnnxDescription
+from pellucid.interop.onnx.reading import DESCRIPTION, TOKENIZER, WEIGHTS, OnnxDescription
+from pellucid.interop.packages import refuse_without
 from pellucid.version import __version__
 
 __all__ = ["write_onnx"]
 
 
 def write_onnx(bundle: Bundle, folder: Path) -> tuple[str, ...]:
-    """Write the files into a folder that exists; return what a person should know.
+    """Write the files into an existing folder; return notes for the user.
 
     Raises:
-        ConfigError: ``onnx`` or ``onnxruntime``, which proves it, is not installed.
+        ConfigError: ``onnx``, or ``onnxruntime`` for the proof, is not installed.
         ConversionError: ``onnx.checker`` finds a fault in a graph.
     """
-    refuse_without("onnx", "onnxruntime")
+    refuse_without("onnx", "onnxruntime", extra="onnx")
     import onnx
 
     config, weights = bundle.description.model, bundle.model.state_dict()
@@ -48,18 +49,13 @@ def write_onnx(bundle: Bundle, folder: Path) -> tuple[str, ...]:
     bundle.tokenizer.save(folder / TOKENIZER)
     names = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     description = OnnxDescription(
-        format=FORMAT_NAME,
-        format_version=FORMAT_VERSION,
+        **bundle.description.model_dump(include=FolderDescription.model_fields.keys() - {"files", "pellucid_version"}),
+        format="pellucid-onnx",
         pellucid_version=__version__,
         opset=OPSET,
         ir_version=IR_VERSION,
-        source_language=bundle.description.source_language,
-        target_language=bundle.description.target_language,
-        share_of_several_sentences=bundle.description.share_of_several_sentences,
         start_id=bundle.model.start_id,
         files={path.relative_to(folder).as_posix(): sha256_of(path) for path in names},
-        model=config,
-        translation=bundle.description.translation,
     )
     DISK.write(folder / DESCRIPTION, (description.model_dump_json(indent=2) + "\n").encode())
     return ()

@@ -1,8 +1,8 @@
-"""Unpack a zip that somebody else made: every member is looked at before the first byte is written.
+"""Unpack a stranger's zip: every member is checked before the first byte is written.
 
-Refused: names that lead out of the folder, links and devices, two members of one name, too many of them, too much
-in all, more than a sane packer can have squeezed, encryption, and methods of compression that few need. Sizes are
-counted while they are unpacked, since the ones in the archive are only what its maker says. Read
+Refused are names that lead out of the folder, links and devices, two members of one name, too many members, too many
+bytes, implausible compression ratios, encryption, and rare compression methods. Sizes are counted again during
+unpacking, since those in the archive are only claims. Read
 ``argos/package.py`` next.
 """
 
@@ -19,8 +19,7 @@ from typing import Final
 
 from pellucid.durable import DISK
 from pellucid.errors import BundleError
-from pellucid.interop.untrusted.files import plain_file
-from pellucid.untrusted import refuse_zip
+from pellucid.untrusted import plain_file, refuse_zip
 
 __all__ = ["pack", "unpack"]
 
@@ -34,9 +33,9 @@ _FIXED_DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(path: Path, contents: Mapping[str, Path | bytes]) -> None:
-    """Write a zip whose bytes depend on the contents alone: sorted names, one date, nothing compressed.
+    """Write a zip whose bytes depend on the contents alone: names are sorted, dates equal, and nothing is compressed.
 
-    Compressing would make them depend on the version of zlib, and weights hardly shrink.
+    Compression would make the bytes depend on the version of zlib, and weights hardly shrink.
     """
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(contents):
@@ -59,22 +58,22 @@ def unpack(path: Path, folder: Path, *, most_bytes: int = _MOST_BYTES) -> list[s
     """Unpack an archive into an empty folder; return the names of its files.
 
     Raises:
-        BundleError: no zip, damaged, or a member that could harm; nothing of it is left.
+        BundleError: it is not a zip, is damaged, or has a harmful member; no unpacked file is left.
     """
     plain_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            files = _looked_at(archive.infolist(), path.stat().st_size, most_bytes)
+            files = _checked(archive.infolist(), path.stat().st_size, most_bytes)
             left = most_bytes
             for member in files:
                 left -= _unpack_one(archive, member, folder / member.filename, most_bytes=left)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, zlib.error, RuntimeError) as error:
         DISK.remove(folder)
-        raise BundleError(f"{path}: is no archive that may be unpacked ({str(error)[:200]}); fetch it again") from None
+        raise BundleError(f"{path}: cannot be unpacked ({str(error)[:200]}); fetch it again") from None
     return [member.filename for member in files]
 
 
-def _looked_at(members: list[zipfile.ZipInfo], size: int, most_bytes: int) -> list[zipfile.ZipInfo]:
+def _checked(members: list[zipfile.ZipInfo], size: int, most_bytes: int) -> list[zipfile.ZipInfo]:
     refuse_zip(members, size, most_members=_MOST_MEMBERS, most_bytes=most_bytes, most_ratio=_MOST_RATIO)
     seen: set[str] = set()
     for member in members:
@@ -95,7 +94,7 @@ def _problem(member: zipfile.ZipInfo) -> str | None:
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
         return "leads out of the folder that it is unpacked to"
     if any(not character.isprintable() for character in name) or max(map(len, parts)) > _LONGEST_NAME:
-        return "has a name that no file should have"
+        return "has a control character or a part over 255 characters in its name"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device"
     return None
@@ -108,6 +107,6 @@ def _unpack_one(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path,
         while chunk := source.read(_CHUNK_BYTES):
             written += len(chunk)
             if written > min(member.file_size, most_bytes):
-                raise ValueError(f"its member {member.filename[:80]!r} is longer than it says")
+                raise ValueError(f"its member {member.filename[:80]!r} is longer than the archive says")
             file.write(chunk)
     return written

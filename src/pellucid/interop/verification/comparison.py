@@ -1,18 +1,18 @@
-"""Is the copy the same model? Two engines, the same sentences: pieces, log-probabilities, translations.
+"""Is the copy the same model? Compare pieces, log-probabilities and translations of two engines.
 
 Both sides are computed in float64 where the engine can, so that rounding cannot hide a small mistake: equality of
-the greedy words proves little (a wrong epsilon or a wrong table of positions can leave them as they were),
-log-probabilities of the whole vocabulary along forced outputs prove much. An engine that computes in float32 has
-rounding of its own: a log-probability of -25 of a trained model is off by up to 2e-5 in our own float32 too. There
-the difference of improbable pieces counts as a share of the log-probability. The two engines may number their
-pieces differently; they are compared by their spelling. Read ``formats.py`` next.
+the greedy words proves little (they can survive a wrong epsilon or a wrong table of positions), equality of the
+log-probabilities of the whole vocabulary along forced outputs proves much. An engine that computes in float32 rounds:
+a log-probability of -25 of a trained model is off by up to 2e-5 in our own float32 too. There the difference of
+improbable pieces counts as a share of the log-probability. The two engines may number their pieces differently, so
+pieces are compared by their spelling. Read ``formats.py`` next.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, runtime_checkable
 
 import torch
@@ -21,32 +21,45 @@ from torch import Tensor
 from pellucid.config import TranslationConfig
 from pellucid.interop.verification.samples import Sample
 from pellucid.model.transformer import Transformer
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.subword import Tokenizer
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.stepper import ModelStepper, Stepper
 
-__all__ = ["EXACT", "TOLERANCE", "Bounds", "Engine", "Pair", "PellucidEngine", "Searcher", "Verdict", "compare"]
+__all__ = [
+    "EXACT",
+    "TOLERANCE",
+    "Bounds",
+    "Engine",
+    "Pair",
+    "PellucidEngine",
+    "Searcher",
+    "TokenizerEngine",
+    "Verdict",
+    "compare",
+]
 
 TOLERANCE: Final = 1e-5
-"""Largest difference of two log-probabilities that passes for rounding."""
+"""Largest difference of two log-probabilities that counts as rounding."""
 
 _SEARCHED: Final = 12
 _LONGEST_SEARCHED: Final = 24
-_BEAM_SIZE: Final = 4
+_SEARCHES: Final = {"greedy": 1, "beam of 4": 4}
+"""Beam size by name; the widest search comes last."""
+_OWN_BEAM: Final = "its own beam of 4"
 _SEARCHES_PER_TIE: Final = 10
-"""In float32 two pieces may be as good as each other: of so many sentences one may have other words for it."""
+"""Allow one differing sentence in ten, for ties in float32."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What two engines may differ by and still be the same model."""
+    """How much two engines may differ and still be the same model."""
 
     tolerance: float = TOLERANCE
     """Largest difference of two log-probabilities."""
     same_words: bool = True
-    """Whether every search must find the same words; where a format rounds, they are counted, no more."""
+    """Whether every search must find the same words; where a format rounds, equal outputs are only counted."""
 
 
 EXACT: Final = Bounds()
@@ -54,14 +67,14 @@ EXACT: Final = Bounds()
 
 
 class Engine(Protocol):
-    """A model with its tokenizer, whatever computes it. Ids are the engine's own, with the end of sentence.
+    """A model with its tokenizer, whatever computes it. Ids are the engine's, and include the end of sentence.
 
-    An engine that computes in float32 says so by an attribute ``is_single_precision`` that is True.
+    An engine that computes in float32 has an attribute ``is_single_precision``, True.
     """
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Its name in the report."""
 
     @property
     def source_pieces(self) -> Sequence[str]:
@@ -79,7 +92,7 @@ class Engine(Protocol):
         """Cut source texts; the end of sentence comes last."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Join target ids, no specials among them, to text."""
+        """Join target ids to text; there are no special pieces among them."""
 
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
         """Return the log-probabilities of each next piece along a forced target, [target, vocab]."""
@@ -90,29 +103,28 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Searcher(Protocol):
-    """An engine with a search of its own, which its users will use."""
+    """An engine whose users search with its own code."""
 
     def search(
         self, source_ids: Sequence[Sequence[int]], *, beam_size: int, longest: int, never: Sequence[int]
     ) -> list[list[int]]:
-        """Return the best output of each source, without its end; no piece of ``never`` comes."""
+        """Return the best output of each source, without its end; ``never`` lists pieces that are forbidden."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two engines to compare, made when their turn comes, and what they may differ by."""
+    """Two engines to compare, each built when it is needed, and the bounds."""
 
     ours: Callable[[], Engine]
     theirs: Callable[[], Engine]
     bounds: Bounds = EXACT
 
 
-class PellucidEngine:
-    """One of our models. The product's own code computes it, in float64."""
+class TokenizerEngine:
+    """The half of an engine that one of our tokenizers does."""
 
-    def __init__(self, model: Transformer, tokenizer: SentencePieceTokenizer, *, name: str = "pellucid") -> None:
+    def __init__(self, tokenizer: Tokenizer, *, name: str) -> None:
         self.name = name
-        self.model = copy.deepcopy(model).cpu().double().eval()
         self.tokenizer = tokenizer
         self.eos_id = tokenizer.specials.eos
         self.source_pieces = tokenizer.source.vocabulary.pieces
@@ -125,6 +137,14 @@ class PellucidEngine:
     def decode(self, ids: Sequence[int]) -> str:
         """See ``Engine``."""
         return self.tokenizer.decode_target([ids])[0].strip()
+
+
+class PellucidEngine(TokenizerEngine):
+    """One of our models, computed by the product's own code in float64."""
+
+    def __init__(self, model: Transformer, tokenizer: Tokenizer, *, name: str = "pellucid") -> None:
+        super().__init__(tokenizer, name=name)
+        self.model = copy.deepcopy(model).cpu().double().eval()
 
     @torch.inference_mode()
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
@@ -140,57 +160,46 @@ class PellucidEngine:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What two engines made of the same sentences."""
+    """What two engines computed for the same sentences."""
 
     ours: str
     theirs: str
-    num_sentences: int
-    num_forced_tokens: int
-    largest_difference: float
+    num_sentences: int = 0
+    num_forced_tokens: int = 0
+    largest_difference: float = float("inf")
     """Of two log-probabilities, over all pieces of all forced positions; infinite where they cannot be compared.
 
     In float32 as a share of the log-probability, where that is beyond 1.
     """
-    num_searched: int
-    greedy_identical: int
-    beam_identical: int
+    num_searched: int = 0
+    identical: Mapping[str, int] = field(default_factory=dict)
+    """How many of the searched sentences have the same output, by search; ``its own`` are the engine's own searches."""
     problems: tuple[str, ...] = ()
-    """What is not the same apart from numbers: vocabularies, pieces of a sentence, text of a translation."""
+    """What differs apart from numbers: vocabularies, pieces of a sentence, text of a translation."""
     is_single_precision: bool = False
     """Whether the other engine computed in float32."""
     bounds: Bounds = EXACT
-    own_greedy_identical: int | None = None
-    """Of the engine's own greedy search, which must agree too; None if it has no search of its own."""
-    own_beam_identical: int | None = None
-    """Of the engine's own beam search; told only, since tools stop their beams by rules of their own."""
 
     @property
     def is_equal(self) -> bool:
         """Whether the two are the same model, within their bounds."""
         ties = self.num_searched // _SEARCHES_PER_TIE if self.is_single_precision else 0
-        counts = [self.greedy_identical, self.beam_identical]
-        counts += [] if self.own_greedy_identical is None else [self.own_greedy_identical]
-        same_words = min(counts) >= self.num_searched - ties or not self.bounds.same_words
+        # Tools stop their own beams by different rules, so that count is reported and decides nothing.
+        counts = [count for search, count in self.identical.items() if search != _OWN_BEAM]
+        same_words = min(counts, default=0) >= self.num_searched - ties or not self.bounds.same_words
         return not self.problems and self.largest_difference <= self.bounds.tolerance and same_words
 
     def to_text(self) -> str:
         """Return the lines for the screen."""
-        share, own_share = (
-            [f"{100 * (n or 0) / max(self.num_searched, 1):.0f} %" for n in counts]
-            for counts in (
-                (self.greedy_identical, self.beam_identical),
-                (self.own_greedy_identical, self.own_beam_identical),
-            )
-        )
-        own = f"; its own search: greedy {own_share[0]}, beam {own_share[1]}"
+        shares = [f"{name} {100 * n / max(self.num_searched, 1):.0f} %" for name, n in self.identical.items()]
         same = "the same model" if self.bounds.same_words else "the same model but for its rounding"
         lines = [
             f"{self.ours} against {self.theirs}: {self.num_sentences} sentences, "
             f"{self.num_forced_tokens:,} forced positions, largest difference of log-probabilities "
             f"{self.largest_difference:.1e}{' of their size in float32' if self.is_single_precision else ''} "
             f"(tolerance {self.bounds.tolerance:g})",
-            f"  identical translations: greedy {share[0]}, beam of {_BEAM_SIZE} {share[1]} of {self.num_searched} "
-            f"(first {_LONGEST_SEARCHED} pieces){own if self.own_greedy_identical is not None else ''}",
+            f"  identical translations: {', '.join(shares) or 'none'} of {self.num_searched} "
+            f"(first {_LONGEST_SEARCHED} pieces)",
             f"  verdict: {same if self.is_equal else 'NOT the same model'}",
         ]
         return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])
@@ -204,7 +213,7 @@ def compare(
     bounds: Bounds = EXACT,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Verdict:
-    """Compare two engines on sample sentences; ``progress`` is told how many are done."""
+    """Compare two engines on sample sentences; ``progress`` gets the number of compared sentences."""
     problems = [
         f"the {side} vocabularies differ: {len(own):,} and {len(other):,} pieces, for example {example!r}"
         for side, own, other in (
@@ -214,7 +223,7 @@ def compare(
         if (example := min(set(own) ^ set(other), default=None)) is not None or len(own) != len(other)
     ]
     if ours.target_pieces[ours.eos_id] != theirs.target_pieces[theirs.eos_id]:
-        problems.append("another piece ends a sentence")
+        problems.append("different pieces end a sentence")
     if problems:
         return _incomparable(ours, theirs, problems)
     texts = [sample.text for sample in samples]
@@ -225,33 +234,26 @@ def compare(
             problems.append(f"{text[:60]!r} is cut into {_some(pieces[0])} and {_some(pieces[1])}")
     if problems:
         return _incomparable(ours, theirs, [*problems[:3], *(["..."] if len(problems) > 3 else [])])
-    found = _compare_numbers(ours, theirs, samples, own_sources, other_sources, progress)
-    return replace(found, bounds=bounds)
+    sources = list(zip(own_sources, other_sources, strict=True))
+    return replace(_compare_numbers(ours, theirs, samples, sources, progress), bounds=bounds)
 
 
 def _compare_numbers(
     ours: Engine,
     theirs: Engine,
     samples: Sequence[Sample],
-    own_sources: list[list[int]],
-    other_sources: list[list[int]],
+    sources: Sequence[tuple[list[int], list[int]]],
     progress: Callable[[int], None],
 ) -> Verdict:
     other_id = {piece: number for number, piece in enumerate(theirs.target_pieces)}
     order = torch.tensor([other_id[piece] for piece in ours.target_pieces])
     own_id = {piece: number for number, piece in enumerate(ours.target_pieces)}
-    count = min(_SEARCHED, len(samples))
-    found = [_searched(engine, sources[:count]) for engine, sources in ((ours, own_sources), (theirs, other_sources))]
-    same = [
-        sum(order[list(own)].tolist() == list(other) for own, other in zip(found[0][kind], found[1][kind], strict=True))
-        for kind in (0, 1)
-    ]
-    own_same = _own_search(theirs, other_sources[:count], [[order[list(ids)].tolist() for ids in f] for f in found[0]])
+    searched = sources[:_SEARCHED]
+    identical, outputs = _compare_searches(ours, theirs, searched, order)
     largest, positions, problems = 0.0, 0, []
     is_single = getattr(theirs, "is_single_precision", False) is True
-    for place, (sample, own, other) in enumerate(zip(samples, own_sources, other_sources, strict=True)):
-        targets = [[own_id[piece] for piece in sample.target]]
-        targets += [list(found[0][1][place])] if place < count else []
+    for place, (sample, (own, other)) in enumerate(zip(samples, sources, strict=True)):
+        targets = [[own_id[piece] for piece in sample.target], *outputs[place : place + 1]]
         for target in targets:
             ids = [*[i for i in target if i != ours.eos_id], ours.eos_id]
             left = ours.log_probabilities(own, ids)
@@ -260,7 +262,7 @@ def _compare_numbers(
             difference = float((differences / left.abs().clamp(min=1) if is_single else differences).max())
             largest = max(largest, difference if difference == difference else float("inf"))
             positions += len(ids)
-            # Specials and bytes are spelt <...>, tags >>...<<; every tool shows those in a way of its own.
+            # Specials and bytes are spelt <...>, tags >>...<<; each tool shows those differently.
             spelt = [i for i in ids if not ours.target_pieces[i].startswith(("<", ">>"))]
             texts = ours.decode(spelt), theirs.decode(order[spelt].tolist())
             if texts[0] != texts[1]:
@@ -272,47 +274,50 @@ def _compare_numbers(
         num_sentences=len(samples),
         num_forced_tokens=positions,
         largest_difference=largest,
-        num_searched=count,
-        greedy_identical=same[0],
-        beam_identical=same[1],
+        num_searched=len(searched),
+        identical=identical,
         problems=tuple(problems[:3]),
         is_single_precision=is_single,
-        own_greedy_identical=own_same[0],
-        own_beam_identical=own_same[1],
     )
 
 
-def _own_search(
-    engine: Engine, sources: Sequence[Sequence[int]], wanted: Sequence[Sequence[Sequence[int]]]
-) -> tuple[int | None, int | None]:
-    """Count the outputs of an engine's own greedy and beam search that are as wanted; None if it has none."""
-    if not isinstance(engine, Searcher):
-        return None, None
-    counts = []
-    for beam_size, rows in zip((1, _BEAM_SIZE), wanted, strict=True):
-        found = engine.search(sources, beam_size=beam_size, longest=_LONGEST_SEARCHED, never=_never(engine))
-        ends = ([i for i in row if i != engine.eos_id] for row in rows)
-        counts.append(sum(list(own) == row for own, row in zip(found, ends, strict=True)))
-    return counts[0], counts[1]
+def _compare_searches(
+    ours: Engine, theirs: Engine, sources: Sequence[tuple[list[int], list[int]]], order: Tensor
+) -> tuple[dict[str, int], list[list[int]]]:
+    """Return how many outputs are identical, by search, and our outputs of the widest one."""
+    own_sources, other_sources = ([pair[side] for pair in sources] for side in (0, 1))
+    identical: dict[str, int] = {}
+    outputs: list[list[int]] = []
+    for name, beam_size in _SEARCHES.items():
+        outputs = _searched(ours, own_sources, beam_size)
+        expected = [order[row].tolist() for row in outputs]
+        identical[name] = _num_equal(expected, _searched(theirs, other_sources, beam_size))
+        if isinstance(theirs, Searcher):
+            found = theirs.search(other_sources, beam_size=beam_size, longest=_LONGEST_SEARCHED, never=_never(theirs))
+            identical[f"its own {name}"] = _num_equal(
+                [[i for i in row if i != theirs.eos_id] for row in expected], found
+            )
+    return identical, outputs
+
+
+def _num_equal(expected: Sequence[list[int]], found: Sequence[list[int]]) -> int:
+    return sum(left == right for left, right in zip(expected, found, strict=True))
+
+
+def _searched(engine: Engine, sources: list[list[int]], beam_size: int) -> list[list[int]]:
+    """Return the best output of each source; the same search for every engine."""
+    config = TranslationConfig(beam_size=beam_size, max_length_factor=1e-6, max_length_constant=_LONGEST_SEARCHED)
+    constraints = Constraints(eos_id=engine.eos_id, forbidden_ids=_never(engine))
+    search = greedy_search if beam_size == 1 else beam_search
+    return [list(row[0].ids) for row in search(engine.stepper(), sources, config=config, constraints=constraints)]
 
 
 def _never(engine: Engine) -> tuple[int, ...]:
     return tuple(i for i, piece in enumerate(engine.target_pieces) if piece in ("<pad>", "<s>"))
 
 
-def _searched(engine: Engine, sources: list[list[int]]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """Return the greedy and the beam outputs; the same search for every engine."""
-    constraints = Constraints(eos_id=engine.eos_id, forbidden_ids=_never(engine))
-    limits: dict[str, object] = {"max_length_factor": 1e-6, "max_length_constant": _LONGEST_SEARCHED}
-    greedy = TranslationConfig.model_validate({"beam_size": 1, **limits})
-    wide = TranslationConfig.model_validate({"beam_size": _BEAM_SIZE, **limits})
-    narrow = greedy_search(engine.stepper(), sources, config=greedy, constraints=constraints)
-    beams = beam_search(engine.stepper(), sources, config=wide, constraints=constraints)
-    return [row[0].ids for row in narrow], [row[0].ids for row in beams]
-
-
 def _incomparable(ours: Engine, theirs: Engine, problems: Sequence[str]) -> Verdict:
-    return Verdict(ours.name, theirs.name, 0, 0, float("inf"), 0, 0, 0, tuple(problems))
+    return Verdict(ours.name, theirs.name, problems=tuple(problems))
 
 
 def _some(pieces: Sequence[str]) -> str:

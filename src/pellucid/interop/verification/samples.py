@@ -1,7 +1,7 @@
-"""Sentences to compare two models on: given ones, or made from the pieces of the vocabulary.
+"""Sentences to compare two models on: given ones, or random ones from the pieces of the vocabulary.
 
-Made ones mean nothing and need not: every part of the arithmetic takes part for them too. Lengths differ, so
-that padding does; there are characters that no vocabulary holds, language tags, and pieces of the target side.
+Random ones need no meaning: they use every part of the arithmetic too. Lengths differ, so that padding does; there
+are characters that no vocabulary has, language tags, and pieces of the target side.
 Read ``comparison.py`` next.
 """
 
@@ -18,7 +18,7 @@ from typing import Final
 from pellucid.config import SpecialIds
 from pellucid.errors import DataError
 from pellucid.text.normalisation import tidy
-from pellucid.text.subword import SentencePieceTokenizer
+from pellucid.text.tokenizer import Tokenizer
 from pellucid.text.vocabulary import Vocabulary
 
 __all__ = ["Sample", "make_samples", "read_sentences"]
@@ -29,7 +29,7 @@ _MOST_LINES: Final = 200
 _TAG: Final = re.compile(r">>\S+<<")
 _LETTER: Final = re.compile(r"<0x(6[1-9A-F]|7[0-9A])>")
 _STRANGERS: Final = ("\u2603", "\U00010348\u2603", "\u4e2d\u2603x")
-"""Characters that a vocabulary seldom has: each way of falling back must be the same."""
+"""Characters that a vocabulary seldom has: both sides must fall back in the same way."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Sample:
 
 
 def read_sentences(path: Path) -> list[str]:
-    """Read source sentences, one a line, blank ones left out; the first 200.
+    """Read the first 200 source sentences, one a line; blank lines are skipped.
 
     Raises:
-        DataError: unreadable, not UTF-8, or nothing but blank lines.
+        DataError: the file cannot be read, is not UTF-8, or has only blank lines.
     """
     try:
         raw = path.read_bytes()
@@ -54,14 +54,14 @@ def read_sentences(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not valid UTF-8 at byte {error.start}; convert it") from None
     if not (sentences := [line for line in lines if line.strip()][:_MOST_LINES]):
-        raise DataError(f"{path}: holds no sentence; give one a line, as the model translates them")
+        raise DataError(f"{path}: holds no sentence; write one source sentence a line")
     return sentences
 
 
 def make_samples(
-    tokenizer: SentencePieceTokenizer, *, max_positions: int, sentences: Sequence[str] = (), seed: int = 7
+    tokenizer: Tokenizer, *, max_positions: int, sentences: Sequence[str] = (), seed: int = 7
 ) -> list[Sample]:
-    """Return samples for a model; without sentences they are made from its vocabulary. Always the same ones.
+    """Return samples for a model; without sentences they are drawn from its vocabulary. They depend on ``seed`` alone.
 
     Sentences that do not fit into ``max_positions`` are left out.
 
@@ -78,17 +78,17 @@ def make_samples(
         lengths = [1 + place * (longest - 1) // (_NUMBER - 1) for place in range(_NUMBER)]
         generator.shuffle(lengths)
         for place, length in enumerate(lengths):
-            # Every third is spelt with pieces of the other side, which this segmenter may not know.
+            # Every third uses pieces of the other side, which this segmenter may not know.
             pieces = generator.choices(target if place % 3 == 2 else source, k=length)
             texts.append(_spelt("".join(pieces)))
         texts += [f"{texts[place]} {stranger}" for place, stranger in enumerate(_STRANGERS)]
         # A model that brings text into NFC must do so in its copy too.
         texts += [unicodedata.normalize("NFD", text) for text in texts if not text.isascii()][:2]
         texts += [f"{texts[place]} {stranger}" for place, stranger in enumerate(_other_sides_characters(tokenizer))]
-        # As the vocabulary spells them: whether the tokenizer knows them for tags is to be found out.
+        # Taken from the vocabulary, since the comparison tests whether the tokenizer knows them as tags.
         tags = [piece for piece in tokenizer.source.vocabulary.pieces if _TAG.fullmatch(piece)]
         texts += [f"{tag}{texts[place]}" for place, tag in enumerate(tags[:3])]
-    # What pellucid leaves out of a text before it is cut, the other side must not be asked about.
+    # pellucid removes some characters before it cuts a text, and the other side must not see those either.
     texts = [tidy(text) for text in texts]
     lengths_in_pieces = [len(ids) for ids in tokenizer.encode_source(texts)]
     kept = [text for text, length in zip(texts, lengths_in_pieces, strict=True) if 0 < length < max_positions]
@@ -97,8 +97,8 @@ def make_samples(
     return [Sample(text, tuple(generator.choices(target, k=generator.randint(1, longest)))) for text in kept]
 
 
-def _other_sides_characters(tokenizer: SentencePieceTokenizer) -> list[str]:
-    """Return characters that the vocabulary has and the source segmenter has not: a few."""
+def _other_sides_characters(tokenizer: Tokenizer) -> list[str]:
+    """Return up to three characters that the vocabulary has and the source segmenter has not."""
     segmenter = tokenizer.source.segmenter
     known = set(segmenter.pieces) if segmenter else set()
     return [piece for piece in _plain(tokenizer.source.vocabulary) if len(piece) == 1 and piece not in known][:3]
@@ -107,7 +107,7 @@ def _other_sides_characters(tokenizer: SentencePieceTokenizer) -> list[str]:
 def _plain(vocabulary: Vocabulary) -> list[str]:
     specials: SpecialIds = vocabulary.specials
     taken = {*specials.model_dump().values(), *(vocabulary.ids[tag] for tag in vocabulary.tags)}
-    # Bytes alone rarely make a character, and a made sentence should be text.
+    # Bytes alone rarely form a character, and a sample should be text.
     found = [
         piece
         for number, piece in enumerate(vocabulary.pieces)

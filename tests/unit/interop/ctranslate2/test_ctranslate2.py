@@ -16,7 +16,7 @@ from tests.unit.interop.kit import make_folder, sentences
 from pellucid.bundle import Bundle, load_bundle, save_bundle
 from pellucid.config import ModelConfig, TokenizerConfig
 from pellucid.errors import BundleError, ConfigError, ConversionError, IncompatibleModelError
-from pellucid.interop.ctranslate2 import config as ctranslate2_config
+from pellucid.interop import packages
 from pellucid.interop.ctranslate2 import writing as ctranslate2_writing
 from pellucid.interop.ctranslate2.config import Quantization
 from pellucid.interop.ctranslate2.engine import CTranslate2Engine
@@ -26,13 +26,13 @@ from pellucid.interop.ctranslate2.writing import write_ctranslate2
 from pellucid.jobs.exchange import export_model, import_model
 from pellucid.model.transformer import Transformer
 from pellucid.text.corpus import SentencePair
-from pellucid.text.tokenizer import BytesTokenizer, SentencePieceTokenizer, train_tokenizer
+from pellucid.text.tokenizer import BytesTokenizer, Tokenizer, train_tokenizer
 
 ctranslate2 = pytest.importorskip("ctranslate2", reason="the extra ctranslate2 is not installed")
 
 
 @pytest.fixture(scope="module")
-def tokenizers() -> dict[bool, SentencePieceTokenizer]:
+def tokenizers() -> dict[bool, Tokenizer]:
     pairs = [SentencePair(a, b, n, 0) for n, (a, b) in enumerate(zip(sentences(1), sentences(2), strict=True))]
     return {
         joint: train_tokenizer(
@@ -91,14 +91,14 @@ VARIANTS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_goes_out(variant: str, tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path) -> None:
+def test_every_variant_goes_out(variant: str, tokenizers: dict[bool, Tokenizer], tmp_path: Path) -> None:
     changes = VARIANTS[variant]
     folder = our_model(tmp_path / "ours", tokenizers["separate" not in variant], **changes)
     outcome = export_model(folder, tmp_path / "out", format="ctranslate2", threads=1)
     (comparison,) = outcome.verdicts
     assert comparison.is_equal
     assert comparison.largest_difference < 1e-5
-    assert comparison.own_greedy_identical == comparison.num_searched
+    assert comparison.identical["its own greedy"] == comparison.num_searched
     vocabularies = {path.name for path in (tmp_path / "out").glob("*vocabulary.json")}
     assert vocabularies == (
         {"source_vocabulary.json", "target_vocabulary.json"} if "separate" in variant else {"shared_vocabulary.json"}
@@ -109,7 +109,7 @@ def test_every_variant_goes_out(variant: str, tokenizers: dict[bool, SentencePie
 
 @pytest.mark.parametrize("quantization", [q.value for q in Quantization if q is not Quantization.FLOAT32])
 def test_a_rounded_model_is_the_model_rounded(
-    quantization: str, tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path
+    quantization: str, tokenizers: dict[bool, Tokenizer], tmp_path: Path
 ) -> None:
     folder = our_model(tmp_path / "ours", tokenizers[True], d_model=28, output_bias=True)
     options = {"quantization": quantization}
@@ -122,7 +122,7 @@ def test_a_rounded_model_is_the_model_rounded(
     assert found.value == {"int8_float32": "int8"}.get(quantization, quantization)
 
 
-def test_export_leaves_our_own_weights_alone(tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path) -> None:
+def test_export_leaves_our_own_weights_alone(tokenizers: dict[bool, Tokenizer], tmp_path: Path) -> None:
     bundle = load_bundle(our_model(tmp_path / "ours", tokenizers[True]))
     before = {name: tensor.clone() for name, tensor in bundle.model.state_dict().items()}
     (tmp_path / "out").mkdir()
@@ -134,7 +134,7 @@ def test_export_leaves_our_own_weights_alone(tokenizers: dict[bool, SentencePiec
 
 
 def test_the_ten_lines_of_the_guide_run_it(
-    tokenizers: dict[bool, SentencePieceTokenizer],
+    tokenizers: dict[bool, Tokenizer],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -168,7 +168,7 @@ def test_pieces_of_the_other_language_become_text(tmp_path: Path) -> None:
     assert engine.decode(foreign) == " ".join(words)
 
 
-def test_the_end_of_a_learned_table_is_told(tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path) -> None:
+def test_the_end_of_a_learned_table_is_told(tokenizers: dict[bool, Tokenizer], tmp_path: Path) -> None:
     folder = our_model(tmp_path / "ours", tokenizers[True], position_layout="learned")
     outcome = export_model(folder, tmp_path / "out", format="ctranslate2", threads=1)
     assert any("max_input_length=66" in note for note in outcome.notes)
@@ -178,7 +178,7 @@ def test_the_end_of_a_learned_table_is_told(tokenizers: dict[bool, SentencePiece
 def change_words(patch: pytest.MonkeyPatch, **changes: object) -> None:
     right = ctranslate2_writing._fill_words
 
-    def wrong(spec: Any, config: ModelConfig, tokenizer: SentencePieceTokenizer) -> None:
+    def wrong(spec: Any, config: ModelConfig, tokenizer: Tokenizer) -> None:
         right(spec, config, tokenizer)
         for name, value in changes.items():
             setattr(spec.config, name, value)
@@ -189,7 +189,7 @@ def change_words(patch: pytest.MonkeyPatch, **changes: object) -> None:
 def change_spec(patch: pytest.MonkeyPatch, change: Callable[[Any], None]) -> None:
     right = ctranslate2_writing._fill_words
 
-    def wrong(spec: Any, config: ModelConfig, tokenizer: SentencePieceTokenizer) -> None:
+    def wrong(spec: Any, config: ModelConfig, tokenizer: Tokenizer) -> None:
         right(spec, config, tokenizer)
         change(spec)
 
@@ -250,7 +250,7 @@ ROUNDED = ("end of sentence", "a table from position 1", "order of the fused map
 def test_a_planted_trap_leaves_nothing(
     trap: str,
     quantization: str,
-    tokenizers: dict[bool, SentencePieceTokenizer],
+    tokenizers: dict[bool, Tokenizer],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -271,7 +271,7 @@ def test_bytes_cannot_go_out(tmp_path: Path) -> None:
         export_model(folder, tmp_path / "out", format="ctranslate2", threads=1)
 
 
-def test_options_that_are_not_there(tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path) -> None:
+def test_options_that_are_not_there(tokenizers: dict[bool, Tokenizer], tmp_path: Path) -> None:
     folder = our_model(tmp_path / "ours", tokenizers[True])
     for options, words in (
         ({"quantization": "int4"}, "'int4' is unknown; use float32, float16"),
@@ -294,16 +294,16 @@ def test_options_that_are_not_there(tokenizers: dict[bool, SentencePieceTokenize
 
 
 def test_without_the_library_the_extra_is_named(
-    tokenizers: dict[bool, SentencePieceTokenizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenizers: dict[bool, Tokenizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = our_model(tmp_path / "ours", tokenizers[True])
-    monkeypatch.setattr(ctranslate2_config, "has_ctranslate2", lambda: False)
+    monkeypatch.setattr(packages, "is_installed", lambda name: False)
     with pytest.raises(ConfigError, match=r"pip install 'pellucid\[ctranslate2\]'"):
         export_model(folder, tmp_path / "out", format="ctranslate2", threads=1)
 
 
 @pytest.fixture(scope="module")
-def written(tokenizers: dict[bool, SentencePieceTokenizer], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(tokenizers: dict[bool, Tokenizer], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("written")
     bundle: Bundle = load_bundle(our_model(folder / "ours", tokenizers[True]))
     (folder / "out").mkdir()

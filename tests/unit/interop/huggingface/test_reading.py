@@ -33,7 +33,7 @@ def change_tensors(folder: Path, change: Callable[[dict[str, Tensor]], dict[str,
 
 def test_everything_that_a_folder_says_is_taken(marian: Path) -> None:
     found = read_marian(marian)
-    config = found.config
+    config = found.model.config
     assert (config.d_model, config.num_heads, config.d_feedforward) == (22, 11, 29)
     assert (config.num_encoder_layers, config.num_decoder_layers, config.max_positions) == (2, 1, 61)
     assert config.activation is Activation.SWISH
@@ -179,9 +179,9 @@ def test_a_padding_row_that_training_moved_stays(folder: Path) -> None:
 
     change_tensors(folder, move)
     found = read_marian(folder)
-    assert not found.config.zero_padding_row
+    assert not found.model.config.zero_padding_row
     assert "padding piece is not zero" in found.notes[0]
-    pad = torch.tensor([[found.config.specials.pad]])
+    pad = torch.tensor([[found.model.config.specials.pad]])
     assert torch.equal(found.model.source_embedding(pad)[0, 0], torch.full((22,), 0.5))
 
 

@@ -1,4 +1,4 @@
-"""Models of Marian's own come in as Marian computes them; what cannot be had is refused, all reasons at once."""
+"""Marian's own models are imported as Marian computes them; an unsupported one is refused with all reasons."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import torch
 from tests.unit.interop.npz_kit import OPTIONS, PRE_NORM, arrays_of, make_npz_folder, options_text, write_npz
 
 from pellucid.bundle import load_bundle
-from pellucid.config import DecoderStart, NormOrder, PositionLayout
+from pellucid.config import DecoderStart, ModelConfig, NormOrder, PositionLayout
 from pellucid.errors import BundleError, ConfigError, ConversionError, IncompatibleModelError
+from pellucid.interop import foreign_model
 from pellucid.interop.formats import format_of
 from pellucid.interop.marian import names as marian_npz_names
 from pellucid.interop.marian import options as marian_npz_options
@@ -53,7 +54,7 @@ def test_every_variant_comes_in(kind: str, tmp_path: Path) -> None:
 
 def test_the_numbers_are_marians_and_a_padding_piece_is_added(opus: Path) -> None:
     found = read_marian_npz(opus)
-    config = found.config
+    config = found.model.config
     assert (config.layer_norm_epsilon, config.position_layout) == (1e-9, PositionLayout.HALF_SPLIT_T2T)
     assert (config.decoder_start, config.norm_order) == (DecoderStart.ZERO_VECTOR, NormOrder.POST)
     state = found.model.state_dict()
@@ -72,7 +73,7 @@ def test_the_numbers_are_marians_and_a_padding_piece_is_added(opus: Path) -> Non
 
 def test_a_file_alone_is_enough_of_a_name(opus: Path) -> None:
     named, whole = read_marian_npz(opus / "model.npz"), read_marian_npz(opus)
-    assert named.config == whole.config
+    assert named.model.config == whole.model.config
     assert format_of(opus).name == format_of(opus / "model.npz").name == "marian-npz"
 
 
@@ -86,7 +87,7 @@ def test_half_precision_is_widened_exactly(tmp_path: Path) -> None:
 
 def test_the_format_is_not_written_and_the_message_says_what_is(opus: Path, tmp_path: Path) -> None:
     import_model(opus, tmp_path / "ours", threads=1)
-    with pytest.raises(ConfigError, match=r"'marian-npz' cannot be exported to; what can: .*marian"):
+    with pytest.raises(ConfigError, match=r"'marian-npz' cannot be exported to; formats that can: .*marian"):
         export_model(tmp_path / "ours", tmp_path / "out", format="marian-npz")
     assert load_bundle(tmp_path / "ours").description.facts["imported_from"] == "marian-npz"
 
@@ -128,7 +129,7 @@ def test_all_options_that_cannot_be_had_are_told_at_once(folder: Path) -> None:
 def test_options_of_training_and_of_recurrent_models_are_passed_over(folder: Path) -> None:
     rewrite(folder, guided_alignment="corpus.align", transformer_depth_scaling="true", transformer_dropout="0.1")
     notes = read_marian_npz(folder).notes
-    assert any("guided-alignment = corpus.align was a teacher" in note for note in notes)
+    assert any("guided-alignment = corpus.align acted in training only" in note for note in notes)
 
 
 ARRAYS: dict[str, tuple[Callable[[dict[str, object]], object], str]] = {
@@ -165,9 +166,9 @@ def packed(path: Path, entries: dict[str, bytes], *, method: int = zipfile.ZIP_S
     ("entries", "method", "words"),
     [
         ({}, zipfile.ZIP_STORED, "0 members"),
-        ({"readme.txt": b"hello"}, zipfile.ZIP_STORED, "is no .npy file"),
+        ({"readme.txt": b"hello"}, zipfile.ZIP_STORED, "is not an .npy file"),
         ({"bomb.npy": bytes(64 << 20)}, zipfile.ZIP_DEFLATED, "times its size"),
-        ({"a.npy": b"x"}, zipfile.ZIP_LZMA, "only deflate is read"),
+        ({"a.npy": b"x"}, zipfile.ZIP_LZMA, "only deflate is supported"),
         ({"a.npy": b"\x93NUMPY\x01\x00"}, zipfile.ZIP_STORED, "holds no 'special:model.yml'"),
         ({"special:model.yml.npy": b"\x93NUMPY\x01\x00\xff\xff"}, zipfile.ZIP_STORED, "cannot be read"),
     ],
@@ -189,7 +190,7 @@ def test_links_are_not_followed(name: str, folder: Path) -> None:
 def test_files_that_are_missing_or_leave_a_choice(folder: Path) -> None:
     shutil.copy(folder / "opus.vocab.yml", folder / "other.vocab.yml")
     (folder / "decoder.yml").unlink()
-    with pytest.raises(BundleError, match=r"cannot be told.*decoder\.yml"):
+    with pytest.raises(BundleError, match=r"is ambiguous.*decoder\.yml"):
         read_marian_npz(folder)
     (folder / "other.vocab.yml").unlink()
     read_marian_npz(folder)
@@ -203,7 +204,7 @@ def test_files_that_are_missing_or_leave_a_choice(folder: Path) -> None:
 
 def test_a_name_does_not_lead_out_of_the_folder(folder: Path) -> None:
     (folder / "decoder.yml").write_text("models:\n  - ../../elsewhere/model.npz\nvocabs:\n  - /etc/opus.vocab.yml\n")
-    assert read_marian_npz(folder).config.d_model == 22
+    assert read_marian_npz(folder).model.config.d_model == 22
 
 
 def test_the_vocabulary_must_fit_the_options(folder: Path) -> None:
@@ -245,7 +246,7 @@ def padding_that_counts(patch: pytest.MonkeyPatch) -> None:
 
 
 def lost_tags(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(marian_npz_reading, "_TAG", marian_npz_reading.re.compile("never"))
+    patch.setattr(foreign_model, "_TAG", foreign_model.re.compile("never"))
 
 
 MISTAKES = [wrong_epsilon, wrong_positions, wrong_start, not_turned, swapped_names, padding_that_counts, lost_tags]
@@ -269,7 +270,7 @@ def test_the_kit_writes_what_the_reading_asks_for() -> None:
         options = OPTIONS | changes
         table = marian_npz_reading.read_settings(options_text(options, (13, 13)), place="x")
         read = marian_npz_options.read_options(table, has_output_bias=True, place="x")
-        config = read.model_config(sizes=(14, 14), specials={"pad": 13, "unk": 1, "bos": 0, "eos": 0}, place="x")
+        config = ModelConfig.model_validate(read.settings)
         places = marian_npz_names.tensor_places(config, read)
         written = {name: torch.Size(array.shape).numel() for name, array in arrays_of(options, (13, 13)).items()}
         assert written == {name: torch.Size(place.shape).numel() for name, place in places.items()}

@@ -69,7 +69,7 @@ def test_json_does_as_well() -> None:
         ("a: [0]\n", "line 1"),
         ("a: 0\nb: \u0661\n", "line 2"),
         ('"\\q": 0\n', "unknown escape"),
-        ('"\\U00110000": 0\n', "no YAML"),
+        ('"\\U00110000": 0\n', "not YAML"),
         ('"\\ud800": 0\n', "surrogate"),
         ('{"a": 0, "a": 1}', "twice"),
         ('{"a": true}', "each piece"),

@@ -54,7 +54,7 @@ BAD_NAMES = [
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_a_name_that_leads_out(name: str, tmp_path: Path) -> None:
     write(tmp_path / "bad.zip", (member("a/fine"), b"1"), (member(name), b"2"))
-    with pytest.raises(BundleError, match=r"bad\.zip.*(leads out|no file should have)"):
+    with pytest.raises(BundleError, match=r"bad\.zip.*(leads out|in its name)"):
         unpack(tmp_path / "bad.zip", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.zip"]
 
@@ -80,7 +80,7 @@ def test_bombs(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="times its size"):
         unpack(tmp_path / "bomb.zip", tmp_path / "out")
     write(tmp_path / "large.zip", (member("a/one"), bytes(600)), (member("a/two"), bytes(600)))
-    with pytest.raises(BundleError, match="unpacks to 1,200 bytes, and the limit is 1,000"):
+    with pytest.raises(BundleError, match="unpacks to 1,200 bytes, limit 1,000"):
         unpack(tmp_path / "large.zip", tmp_path / "out", most_bytes=1000)
     write(tmp_path / "many.zip", *((member(f"a/{n}"), b"") for n in range(4097)))
     with pytest.raises(BundleError, match="4,097 members"):
@@ -99,7 +99,7 @@ def test_a_size_that_is_a_lie(tmp_path: Path) -> None:
 
 def test_methods_that_few_need(tmp_path: Path) -> None:
     write(tmp_path / "odd.zip", (member("a/x"), b"1" * 97), method=zipfile.ZIP_LZMA)
-    with pytest.raises(BundleError, match="only deflate is read"):
+    with pytest.raises(BundleError, match="only deflate is supported"):
         unpack(tmp_path / "odd.zip", tmp_path / "out")
 
 

@@ -64,6 +64,16 @@ def test_what_is_asked_for_by_name_is_not_replaced(wanted: dict[str, str]) -> No
         open_translator(MODEL, device="cpu", **wanted)
 
 
+@pytest.mark.parametrize("engine", ["torch", "native"])
+def test_a_text_that_no_setting_fits_fails_alone(engine: str) -> None:
+    settings = {"min_length": 6, "max_length_constant": 1, "max_length_factor": 1.0}
+    short, long = open_translator(MODEL, device="cpu", engine=engine).translate(["cat", SENTENCE], **settings)
+    assert "min_length = 6, but a translation of this text has at most" in (short.error or "")
+    assert not short.text
+    assert long.error is None
+    assert long.text
+
+
 def test_on_torch_is_the_exact_model() -> None:
     translator = open_translator(MODEL, device="cpu")
     expected = open_translator(MODEL, engine="torch").translate(SENTENCE)

@@ -43,12 +43,31 @@ def test_what_the_engine_lacks_is_done_by_torch_and_said_once() -> None:
     assert "rounded to 8 bits" in said.pop()
     said.clear()
     for _ in range(2):
-        (found,) = native.translate(["The cat is very tired."], n_best=3)
-        assert len(found.alternatives) == 3
-    assert said == ["engine: torch, because native (int8) does not support n_best over 1"]
-    native.translate("The cat is very tired.", target_prefix="Le ")
-    native.translate("The cat is very tired.", sampling=True)
-    assert [text.rpartition("support ")[2] for text in said[1:]] == ["a forced prefix", "sampling"]
+        native.translate("The cat is very tired.", sampling=True)
+    assert said == ["engine: torch, because native (int8) does not support sampling"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"n_best": 5},
+        {"n_best": 3, "target_prefix": "L"},
+        {"target_prefix": "Le chat "},
+        {"target_prefix": "L'anim", "beam_size": 1},
+        {"target_prefix": "M", "n_best": 4, "no_repeat_ngram_size": 2, "min_length": 6, "banned_tokens": ["."]},
+    ],
+)
+def test_searches_give_the_translations_of_torch(settings: dict[str, object]) -> None:
+    said: list[str] = []
+    native = open_translator(MODEL, engine="native", precision="fp32", threads=2, say=said.append)
+    expected = open_translator(MODEL, engine="torch").translate(SENTENCES, **settings)
+    found = native.translate(SENTENCES, **settings)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert [one.ids for one in ours.alternatives] == [one.ids for one in theirs.alternatives]
+        scores = [one.score for one in theirs.alternatives]
+        assert [one.score for one in ours.alternatives] == pytest.approx(scores, abs=1e-4)
+        assert (ours.text, ours.flags) == (theirs.text, theirs.flags)
+    assert said[-1] == "engine: native (fp32), 2 threads, the fastest on a processor", "torch was asked"
 
 
 @pytest.mark.parametrize(

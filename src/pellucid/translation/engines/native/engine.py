@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pellucid.errors import EngineUnavailableError
+from pellucid.errors import EngineUnavailableError, RequestError
 from pellucid.translation.constraints import max_length_of
 from pellucid.translation.engines.engine import Outcome, SearchRequest
-from pellucid.translation.engines.native.jobs import NO_MEMORY, NOT_FINITE, Found, SearchSettings, Workers, run_search
+from pellucid.translation.engines.native.jobs import Workers, run_search
 from pellucid.translation.engines.native.library import alone, load_library, private_cache
+from pellucid.translation.engines.native.memory import NO_MEMORY, NOT_FINITE, SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
-from pellucid.translation.hypothesis import Hypothesis, make_hypothesis
 
 if TYPE_CHECKING:
     from pellucid.config import ModelConfig, TranslationConfig
     from pellucid.model.transformer import Transformer
+    from pellucid.translation.units import Unit
 
 __all__ = ["NativeEngine", "open_native"]
 
@@ -51,8 +52,6 @@ class NativeEngine:
         config = request.config
         lacking = {
             "sampling": config.sampling,
-            "n_best over 1": config.n_best > 1,
-            "a forced prefix": any(unit.prefix.longest for unit in request.units),
             "a record of the search": request.observer is not None,
             f"a beam over {_WIDEST_BEAM}": config.beam_size > _WIDEST_BEAM,
         }
@@ -60,22 +59,24 @@ class NativeEngine:
 
     def search(self, request: SearchRequest) -> Iterator[Outcome]:
         """Search all units at once; the C file takes them into its slots one by one."""
-        config = request.config
-        longest = self._workers.prepared.config.max_positions
-        units = request.units
-        found = run_search(
-            self._workers,
-            [unit.ids for unit in units],
-            prefixes=[()] * len(units),
-            limits=[max_length_of(len(unit.ids), config=config, stepper_max_length=longest) for unit in units],
-            settings=_settings(request),
-            threads=self._threads,
-        )
-        for place, hypotheses in enumerate(found):
-            if isinstance(hypotheses, int):
-                yield place, _FAILURES[hypotheses]
+        places, sentences = [], []
+        for place, unit in enumerate(request.units):
+            try:
+                sentences.append(self._sentence(unit, request.config))
+            except RequestError as error:
+                yield place, str(error)
             else:
-                yield place, [_hypothesis(one, config) for one in hypotheses]
+                places.append(place)
+        found = run_search(
+            self._workers, sentences, settings=_settings(request), threads=self._threads, key_of=request.key_of
+        )
+        for place, hypotheses in zip(places, found, strict=True):
+            yield place, _FAILURES[hypotheses] if isinstance(hypotheses, int) else hypotheses
+
+    def _sentence(self, unit: Unit, config: TranslationConfig) -> Sentence:
+        longest = self._workers.prepared.config.max_positions
+        limit = max_length_of(len(unit.ids), config=config, stepper_max_length=longest)
+        return Sentence(unit.ids, limit, unit.prefix)
 
 
 def _settings(request: SearchRequest) -> SearchSettings:
@@ -89,12 +90,6 @@ def _settings(request: SearchRequest) -> SearchSettings:
         no_repeat_ngram_size=constraints.no_repeat_ngram_size,
         end_id=constraints.eos_id,
         forbidden_ids=constraints.forbidden_ids,
-    )
-
-
-def _hypothesis(found: Found, config: TranslationConfig) -> Hypothesis:
-    return make_hypothesis(
-        found.ids, found.gains, is_finished=found.is_finished, form=config.length_penalty, alpha=config.alpha
     )
 
 

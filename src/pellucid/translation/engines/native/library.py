@@ -57,7 +57,7 @@ class Library:
                     f"{path}: the record {record.__name__} has {library.engine_sizes(number)} bytes in C and "
                     f"{ctypes.sizeof(record)} in Python; remove the file, and it is compiled again"
                 )
-        library.engine_new_worker.argtypes = [ctypes.c_void_p, *[ctypes.c_int32] * 4]
+        library.engine_new_worker.argtypes = [ctypes.c_void_p, *[ctypes.c_int32] * 3]
         library.engine_new_worker.restype = ctypes.c_void_p
         library.engine_end_worker.argtypes = [ctypes.c_void_p]
         library.engine_end_worker.restype = None

@@ -1,0 +1,113 @@
+"""Select from the corpora of a recipe the pairs that a run trains on and the pairs that validate it.
+
+Every pass over the text yields the same pairs in the same order, so nothing is kept in memory. Without validation
+files, a seeded part of the training text is held out. Read ``store.py`` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from pellucid.config import DataConfig
+from pellucid.errors import DataError
+from pellucid.text.capitals import with_capitals
+from pellucid.text.cleaning import Cleaner, CleaningReport
+from pellucid.text.corpus import SentencePair, read_pairs
+
+__all__ = ["Selection", "cleaned_pairs", "deciding_settings", "describe_cleaning", "select_pairs"]
+
+_LARGEST_HELD_OUT: Final = 1000
+_HELD_OUT_SHARE: Final = 100
+_PAIRS_BETWEEN_REPORTS: Final = 5000
+
+
+def cleaned_pairs(data: DataConfig, cleaner: Cleaner) -> Iterator[SentencePair]:
+    """Yield the training pairs of all corpora that the filters keep, in order."""
+    for index, corpus in enumerate(data.train):
+        yield from cleaner.clean(read_pairs(corpus, index=index, invalid_utf8=data.invalid_utf8))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of the cleaned pairs train and which validate."""
+
+    data: DataConfig
+    seed: int
+    report: CleaningReport
+    held_out: frozenset[int]
+    """Places among the cleaned pairs, from 0, that validate; empty where the recipe names validation files."""
+
+    def training_pairs(self) -> Iterator[SentencePair]:
+        """Yield the pairs to train on, with the copies in capitals."""
+        kept = self._rows(is_held_out=False)
+        return with_capitals(kept, share=self.data.capitals_share, seed=self.seed)
+
+    def validation_pairs(self) -> Iterator[SentencePair]:
+        """Yield the pairs of the validation files, which are not cleaned, or those that are held out."""
+        if self.data.valid is None:
+            return self._rows(is_held_out=True)
+        return read_pairs(self.data.valid, index=0, invalid_utf8=self.data.invalid_utf8)
+
+    def _rows(self, *, is_held_out: bool) -> Iterator[SentencePair]:
+        pairs = enumerate(cleaned_pairs(self.data, Cleaner(self.data.cleaning)))
+        return (pair for row, pair in pairs if (row in self.held_out) == is_held_out)
+
+
+def select_pairs(data: DataConfig, *, seed: int, progress: Callable[[int], None]) -> Selection:
+    """Read and clean the training text once, and choose the pairs to hold out where there are no validation files.
+
+    Raises:
+        DataError: a file is damaged, no pair is left, or the only pair would have to be held out.
+    """
+    cleaner = Cleaner(data.cleaning)
+    for number, _ in enumerate(cleaned_pairs(data, cleaner), start=1):
+        if number % _PAIRS_BETWEEN_REPORTS == 0:
+            progress(number)
+    report = cleaner.report()
+    if not report.kept:
+        raise DataError(f"no training pair is left; {describe_cleaning(report)}")
+    held_out: frozenset[int] = frozenset()
+    if data.valid is None:
+        if report.kept < 2:
+            raise DataError("one training pair and no validation text: give --valid-src and --valid-tgt, or more text")
+        count = min(_LARGEST_HELD_OUT, max(1, report.kept // _HELD_OUT_SHARE))
+        chosen = np.random.default_rng([seed, 0x5EED]).choice(report.kept, size=count, replace=False)
+        held_out = frozenset(chosen.tolist())
+    return Selection(data, seed, report, held_out)
+
+
+def describe_cleaning(report: CleaningReport) -> str:
+    """Return the line about the filters for the screen and the card."""
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items() if count)
+    return f"cleaning: {report.read:,} pairs read, {report.kept:,} kept" + (f"; dropped: {reasons}" if reasons else "")
+
+
+def deciding_settings(data: DataConfig) -> dict[str, object]:
+    """Return the settings that decide which pairs a run reads, for its record; names of files are not among them.
+
+    A setting that older releases lack is left out where it has no effect, so that their runs can be continued.
+    """
+    unused = set() if data.capitals_share else {"capitals_share"}
+    tags = [data.tag_of(corpus) for corpus in data.corpora()]
+    return {
+        "columns": _unusual_columns(data),
+        "data": data.model_dump(mode="json", exclude={"train", "valid", "tag", "max_unknown_share", *unused}),
+        **({"tags": tags} if any(tags) else {}),
+        "weights": [corpus.weight for corpus in data.train],
+        "has_valid": data.valid is not None,
+    }
+
+
+def _unusual_columns(data: DataConfig) -> dict[str, list[int | str]] | None:
+    """Return the columns or keys that are read where they are not the default; the bytes of a file do not show them."""
+    found: dict[str, list[int | str]] = {}
+    for number, corpus in enumerate(data.corpora()):
+        if corpus.tsv is not None and (corpus.src_column, corpus.tgt_column) != (0, 1):
+            found[str(number)] = [corpus.src_column, corpus.tgt_column]
+        if corpus.jsonl is not None and (corpus.src_key, corpus.tgt_key) != ("source", "target"):
+            found[str(number)] = [corpus.src_key, corpus.tgt_key]
+    return found or None
