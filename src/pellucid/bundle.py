@@ -33,7 +33,7 @@ from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
 from pellucid.model_weights import load_weights, rounded
 from pellucid.untrusted import plain_file, shown
 from pellucid.version import __version__
-from pellucid.weights_file import told
+from pellucid.weights_file import summary
 
 if TYPE_CHECKING:
     import torch
@@ -343,7 +343,7 @@ def _save_tokenizer(folder: Path, tokenizer: Tokenizer, disk: Disk) -> dict[str,
 def _verify_but_weights(folder: Path, description: ModelDescription) -> None:
     present = {f"{_TOKENIZER}/{path.name}" for path in (folder / _TOKENIZER).glob("*") if path.name[0] != "."}
     if unlisted := sorted(present - description.files.keys()):
-        raise BundleError(f"{folder}: {told(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
+        raise BundleError(f"{folder}: {summary(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
     others = {name: sha256 for name, sha256 in description.files.items() if name != description.weights}
     verify_files(folder / _DESCRIPTION, others, needed={description.weights} - description.files.keys())
     plain_file(folder / description.weights)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pellucid.config.model import ModelConfig
 from pellucid.errors import BundleError, IncompatibleModelError
-from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, tensor_problems, told
+from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, summary, tensor_problems
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +49,7 @@ def load_weights(path: Path, config: ModelConfig, *, stored: str | None) -> Tran
     formats = {DTYPE_NAMES[stored]} if stored else DTYPE_BYTES
     if problems := tensor_problems(read_header(path), expected, dtypes=formats):
         raise IncompatibleModelError(
-            f"{path}: the weights are not those of the model that {_DESCRIPTION} describes: {told(problems)}"
+            f"{path}: the weights are not those of the model that {_DESCRIPTION} describes: {summary(problems)}"
         )
     model = Transformer(config)
     try:

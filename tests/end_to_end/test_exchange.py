@@ -68,6 +68,6 @@ def test_a_refusal_names_every_reason_and_leaves_nothing(command: Command, tiny_
 def test_what_is_no_folder_of_a_model(command: Command, tmp_path: Path) -> None:
     done = command("import", "nowhere", "--output", "model")
     assert done.status == 1
-    assert "nowhere: is no folder" in done.err
+    assert "nowhere: does not exist" in done.err
     assert "Traceback" not in done.err
     assert list(tmp_path.iterdir()) == []

@@ -63,8 +63,8 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (("a dog", "--output", "page.pdf"), 1, ".html is the page, .npz the numbers"),
-        (("a dog", "--output", "missing/page.html"), 1, "missing is no folder"),
+        (("a dog", "--output", "page.pdf"), 1, ".html for the page or .npz for the numbers"),
+        (("a dog", "--output", "missing/page.html"), 1, "missing is not a folder"),
         (("a dog", "--output", "page.html", "--view", "nowhere"), 1, "view = 'nowhere'; allowed are translate"),
         (
             ("a dog", "--output", "page.html", "--layer", "7"),
@@ -81,7 +81,7 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
             1,
             "layer = 5; allowed are the whole numbers 0 to 1",
         ),
-        (("a dog", "--figure", "softmax", "--output", "fig.pdf"), 1, "takes a step of the decoder"),
+        (("a dog", "--figure", "softmax", "--output", "fig.pdf"), 1, "requires a step of the decoder"),
         (("a dog", "--output", "page.html", "--step", "-1"), 1, "--step -1: a translation of this sentence can have"),
         (("a dog", "--output", "page.html", "--step", "97"), 1, "--step 97: a translation of this sentence can have"),
         (("a dog", "--output", "page.html", "--target", "un", "--step", "3"), 1, "--step 3: a translation of this"),

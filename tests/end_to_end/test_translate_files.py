@@ -115,7 +115,7 @@ def test_a_bad_line_is_failed_and_its_place_is_told(command: Command, tiny_model
     rows = [json.loads(row) for row in outcome.out.splitlines()]
     assert outcome.status == 1
     assert [row["flags"] for row in rows[1:]] == [["failed"], ["failed"], ["blank"]]
-    assert "x, line 2: byte 3 (0xff) is not valid UTF-8; mend" in outcome.err
+    assert "x, line 2: byte 3 (0xff) is not valid UTF-8; correct" in outcome.err
     assert "x, line 3: character 2 is a NUL character; remove" in outcome.err
     assert "byte 3" in rows[1]["error"]
 

@@ -47,7 +47,7 @@ class Format:
     proof: str
     """What computes the written model again, for the screen."""
     refusals: Callable[[Bundle], list[Refusal]] | None = None
-    """Every reason why a model cannot be written; asked before ``write``."""
+    """Return every reason why a model cannot be written; called before ``write``."""
     write: Callable[..., tuple[str, ...]] | None = None
     """Write a model (Bundle) into an empty folder (Path), or to a file; return notes for the user."""
     options: frozenset[str] = frozenset()
@@ -129,7 +129,7 @@ def format_named(name: str, *, to: Literal["read", "write"]) -> Format:
     """Return the format of that name.
 
     Raises:
-        ConfigError: no format has this name, or it cannot be read or written, whichever is asked.
+        ConfigError: no format has this name, or the format does not support ``to``.
     """
     able = sorted(key for key, entry in FORMATS.items() if getattr(entry, to) is not None)
     if name in able:

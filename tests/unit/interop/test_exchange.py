@@ -82,13 +82,13 @@ def test_of_two_exports_to_one_output_one_is_kept_whole_and_the_other_is_refused
     tokenizers: dict[bool, Tokenizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = [our_model(tmp_path / f"model-{seed}", tokenizers[True], seed=seed)[0] for seed in (5, 7)]
-    both_written, compared = Barrier(2), exchange._export_compared
+    both_written, compared = Barrier(2), exchange._compared
 
     def together(*arguments: object, **options: object) -> object:
         both_written.wait(timeout=600)
         return compared(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(exchange, "_export_compared", together)
+    monkeypatch.setattr(exchange, "_compared", together)
     with ThreadPoolExecutor(2) as pool:
         running = [pool.submit(export_model, model, tmp_path / "out", threads=1) for model in models]
         (refusal,) = (error for one in running if (error := one.exception()))
