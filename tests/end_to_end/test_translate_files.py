@@ -322,7 +322,7 @@ def test_small_memory_is_told_by_score_and_evaluate(
     for side in "st":
         (tmp_path / side).write_text(TEXT)
     score = ("score", tiny_model, "--src", "s", "--tgt", "t")
-    evaluate = ("evaluate", tiny_model, "--src", "s", "--ref", "t", "--set", "beam_size=1")
+    evaluate = ("evaluate", tiny_model, "--src", "s", "--ref", "t", "--set", "beam_size=1", "--engine", "torch")
     wanted = command(*score).out
     monkeypatch.setattr(Transformer, "encode", encode)
     scored, evaluated = command(*score), command(*evaluate)
@@ -365,8 +365,12 @@ def test_every_flag_of_the_run_is_counted_on_the_screen(command: Command, tiny_m
     }
 
 
-def test_a_run_without_flags_says_nothing(command: Command, tiny_model: Path) -> None:
-    assert command("translate", tiny_model, *FAST, stdin=b"").err == ""
+def test_a_run_without_flags_names_its_engine_and_says_nothing_else(command: Command, tiny_model: Path) -> None:
+    (line,) = [
+        text for text in command("translate", tiny_model, *FAST, stdin=b"").err.splitlines() if "once" not in text
+    ]
+    assert line.startswith("engine: ")
+    assert command("translate", tiny_model, *FAST, "--engine", "torch", stdin=b"").err == ""
 
 
 WALKTHROUGH = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"

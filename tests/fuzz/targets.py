@@ -26,7 +26,8 @@ from tests.unit.interop.npz_kit import make_npz_folder
 import pellucid
 from pellucid.bundle import load_bundle, read_description, save_bundle
 from pellucid.config import CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, ModelConfig, TranslationConfig
-from pellucid.config.recipe import load_recipe, recipe_from, to_toml
+from pellucid.config.recipe import load_recipe, recipe_from
+from pellucid.config.tables import to_toml
 from pellucid.errors import PellucidError
 from pellucid.interop.marian.reading import read_marian_npz
 from pellucid.jobs.line_files import reading

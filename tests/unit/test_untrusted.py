@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pellucid.bundle import load_bundle, read_description
 from pellucid.config import load_recipe, recipe_from
-from pellucid.config.recipe import parse_settings
+from pellucid.config.tables import parse_settings
 from pellucid.errors import BundleError, ConfigError
 from pellucid.untrusted import TooLargeError, parse_json, parse_toml, read_at_most
 from pellucid.weights_file import read_header

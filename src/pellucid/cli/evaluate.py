@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pellucid.cli.console import counting, need_standard_output, say, show
-from pellucid.cli.options import DeviceOption, SettingsOption, ThreadsOption
+from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, SettingsOption, ThreadsOption
 
 __all__ = ["evaluate"]
 
@@ -28,6 +28,8 @@ def evaluate(
     tokenizer: Annotated[
         str, typer.Option(help="Tokenizer of BLEU; auto follows the target language, char needs no package.")
     ] = "auto",
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
 ) -> None:
@@ -52,6 +54,9 @@ def evaluate(
             settings=set_ or [],
             device=device,
             threads=threads,
+            engine=engine,
+            precision=precision,
+            say=say,
             progress=progress,
         )
     show(report.to_text())

@@ -12,10 +12,10 @@ from itertools import tee, zip_longest
 from pathlib import Path
 from typing import Final, TextIO
 
-from pellucid.config import TranslationConfig
+from pellucid.config.translation import TranslationConfig
 from pellucid.errors import ConfigError, DataError, InterruptedByUser
 from pellucid.jobs.line_files import is_stream, reading, writing
-from pellucid.jobs.models import EngineName, open_translator
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
 from pellucid.signals import HeldInterrupt
 from pellucid.translation.flags import in_order
 from pellucid.translation.hypothesis import Translation
@@ -85,8 +85,8 @@ def translate_file(
     settings: Sequence[str] = (),
     device: str = "auto",
     threads: int = 0,
-    engine: str = EngineName.TORCH,
-    weights: str | None = None,
+    engine: str = EngineName.AUTO,
+    precision: str = EnginePrecision.AUTO,
     chunk_lines: int = CHUNK_LINES,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int], None] = lambda done: None,
@@ -98,7 +98,7 @@ def translate_file(
 
     Raises:
         BundleError: the model cannot be used.
-        EngineUnavailableError: the native engine cannot be compiled here.
+        EngineUnavailableError: the native engine is asked for and cannot be compiled here.
         DataError: the input or the prefixes cannot be read, or have different numbers of lines.
         ConfigError: a setting is wrong, the format cannot hold what was asked for, or the output cannot be written.
         InterruptedByUser: Ctrl-C; says how many lines are out.
@@ -106,7 +106,7 @@ def translate_file(
     if chunk_lines < 1:
         raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
     translator = open_translator(
-        model, settings=settings, device=device, threads=threads, engine=engine, weights=weights, say=say
+        model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
     )
     _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file)
     written = 0

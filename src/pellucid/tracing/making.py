@@ -55,6 +55,7 @@ def trace(
             translator is an ensemble or has no Transformer.
     """
     kept = member(Level, level, "level")
+    translator = translator.on_torch()  # a trace shows what the model computes, whatever engine translates
     model = _only_model(translator)
     between_steps()
     request = _request(translator, text, limit=None if target is None else model.config.max_positions - 1)

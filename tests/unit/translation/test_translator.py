@@ -10,6 +10,7 @@ from pellucid.errors import ConfigError, IncompatibleModelError, RequestError
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.translation.observer import BeamTree, Fate
+from pellucid.translation.scoring import forced_log_probabilities
 from pellucid.translation.translator import Translator
 
 from .shouting import SPECIALS, TOKENIZER, ShoutingStepper
@@ -276,10 +277,9 @@ class TestScore:
         texts = ["one", "number two", "3"]
         for translation in translator.translate(texts, beam_size=3):
             hypothesis = translation.alternatives[0]
-            found = translator._forced(
-                [[*TOKENIZER.encode_source([translation.source])[0], SPECIALS.eos]], [hypothesis.ids]
-            )
-            assert hypothesis.token_log_probabilities == pytest.approx(found[0], abs=1e-5)
+            source_ids = [*TOKENIZER.encode_source([translation.source])[0], SPECIALS.eos]
+            (found,) = forced_log_probabilities([model], [source_ids], [hypothesis.ids])
+            assert hypothesis.token_log_probabilities == pytest.approx(found, abs=1e-5)
 
     def test_refusals(self) -> None:
         with pytest.raises(RequestError, match="2 sources and 1 targets"):

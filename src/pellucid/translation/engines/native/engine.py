@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,18 +14,20 @@ from pellucid.errors import EngineUnavailableError, RequestError
 from pellucid.translation.constraints import max_length_of
 from pellucid.translation.engines.engine import Outcome, SearchRequest
 from pellucid.translation.engines.native.jobs import Workers, run_search
-from pellucid.translation.engines.native.library import load_library, private_cache
+from pellucid.translation.engines.native.library import alone, load_library, private_cache
 from pellucid.translation.engines.native.memory import NO_MEMORY, NOT_FINITE, SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
 
 if TYPE_CHECKING:
-    from pellucid.config import TranslationConfig
+    from pellucid.config import ModelConfig, TranslationConfig
     from pellucid.model.transformer import Transformer
     from pellucid.translation.units import Unit
 
 __all__ = ["NativeEngine", "open_native"]
 
 _WIDEST_BEAM: Final = 1000
+_MOST_PREPARED: Final = 32
+"""Models in the cache folder."""
 _FAILURES: Final = {
     NO_MEMORY: "there is not enough memory for this text; lower beam_size, or split the text",
     NOT_FINITE: "the model computed a number that is not finite; its weights are damaged",
@@ -89,39 +93,71 @@ def _settings(request: SearchRequest) -> SearchSettings:
     )
 
 
-def open_native(model: Transformer, *, weights_sha256: str, is_int8: bool, threads: int) -> NativeEngine:
-    """Prepare a model for the native engine, or open what was prepared before.
+def open_native(
+    read_model: Callable[[], Transformer],
+    *,
+    config: ModelConfig,
+    weights_sha256: str,
+    is_int8: bool,
+    threads: int,
+    say: Callable[[str], None] = lambda text: None,
+) -> NativeEngine:
+    """Open what was prepared of a model before, or prepare it.
+
+    A prepared file is named by the SHA-256 of the weights and by the configuration, and has a checksum, which is
+    compared here; the weights themselves are not read again.
 
     Args:
-        model: the weights.
-        weights_sha256: names them in the cache folder.
+        read_model: reads the model; called only where it has to be prepared.
+        config: of the model.
+        weights_sha256: of the file with the weights.
         is_int8: round each weight to 8 bits; else float32.
         threads: that translate at once.
+        say: called with a sentence before something that takes seconds.
 
     Raises:
         EngineUnavailableError: there is no C compiler, or the model cannot be prepared.
+        BundleError: the model cannot be read.
     """
-    library = load_library()
-    path = _prepared_path(private_cache(), weights_sha256, library.columns, is_int8=is_int8)
+    library = load_library(say)
+    path = _prepared_path(private_cache(), weights_sha256, config, library.columns, is_int8=is_int8)
     prepared = open_prepared(path, columns=library.columns, is_int8=is_int8)
     if prepared is None:
-        from pellucid.translation.engines.native.weights import weights_of
-
-        source = weights_of(model)
-        if wrong := [name for name, tensor in source.tensors.items() if not np.isfinite(tensor).all()]:
-            raise EngineUnavailableError(
-                f"the native engine cannot use this model: {wrong[0]} holds numbers that are not finite, so the "
-                "weights are damaged; take the model from its source again"
-            )
-        try:
-            prepare(path, source, columns=library.columns, is_int8=is_int8)
-        except OSError as error:
-            raise EngineUnavailableError(f"{path}: the prepared model cannot be written: {error}") from None
-        prepared = open_prepared(path, columns=library.columns, is_int8=is_int8)
+        with alone(path):
+            prepared = open_prepared(path, columns=library.columns, is_int8=is_int8)
+            if prepared is None:
+                say("preparing the model for the native engine, once")
+                _prepare(path, read_model(), library.columns, is_int8=is_int8)
+                prepared = open_prepared(path, columns=library.columns, is_int8=is_int8)
     if prepared is None:
         raise EngineUnavailableError(f"{path}: the prepared model was changed while it was written")
     return NativeEngine(Workers(library, prepared), threads=threads)
 
 
-def _prepared_path(folder: Path, sha256: str, columns: int, *, is_int8: bool) -> Path:
-    return folder / f"prepared-{sha256[:32]}-{columns}-{'int8' if is_int8 else 'fp32'}.bin"
+def _prepare(path: Path, model: Transformer, columns: int, *, is_int8: bool) -> None:
+    from pellucid.translation.engines.native.weights import weights_of
+
+    source = weights_of(model)
+    if wrong := [name for name, tensor in source.tensors.items() if not np.isfinite(tensor).all()]:
+        raise EngineUnavailableError(
+            f"the native engine cannot use this model: {wrong[0]} holds numbers that are not finite, so the "
+            "weights are damaged; take the model from its source again"
+        )
+    try:
+        prepare(path, source, columns=columns, is_int8=is_int8)
+        _remove_oldest(path.parent)
+    except OSError as error:
+        raise EngineUnavailableError(f"{path}: the prepared model cannot be written: {error}") from None
+
+
+def _prepared_path(folder: Path, weights_sha256: str, config: ModelConfig, columns: int, *, is_int8: bool) -> Path:
+    made_of = hashlib.sha256(f"{weights_sha256} {config.model_dump_json()}".encode()).hexdigest()[:32]
+    return folder / f"prepared-{made_of}-{columns}-{'int8' if is_int8 else 'fp32'}.bin"
+
+
+def _remove_oldest(folder: Path) -> None:
+    """Keep the prepared models that were made last, so that whoever trains does not fill the disk with older ones."""
+    with suppress(OSError):  # another process does the same
+        made = sorted(folder.glob("prepared-*.bin"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in made[_MOST_PREPARED:]:
+            path.unlink(missing_ok=True)
