@@ -200,7 +200,7 @@ class _ConsoleHandler(logging.Handler):
 
     def _report_left_out(self) -> None:
         if self._left_out:
-            say(f"{self._left_out:,} more messages of the log were left out")
+            say(f"{self._left_out:,} more log messages were omitted")
         self._left_out = 0
 
 

@@ -47,9 +47,7 @@ class ExchangeOutcome:
     def to_text(self) -> str:
         """Return the lines for the screen."""
         witnesses = ", ".join(verdict.theirs for verdict in self.verdicts)
-        proof = (
-            f"the same model, by every comparison: pieces, log-probabilities and translations agree with {witnesses}"
-        )
+        proof = f"verified: pieces, log-probabilities and translations agree with {witnesses}"
         return "\n".join([*(f"note: {note}" for note in self.notes), f"{self.output}: {proof}"])
 
 

@@ -153,7 +153,7 @@ def _left_by(written: int, output: Path | None) -> str:
     """Say what an interruption leaves behind."""
     if output is not None and not is_stream(output):
         return (
-            f"interrupted after {written:,} lines; {output} is made whole or not at all, and is as it was before. "
+            f"interrupted after {written:,} lines; {output} is unchanged, because it is only written whole. "
             "Translate to standard output to keep what is done"
         )
     if not written:

@@ -219,7 +219,7 @@ class Translator:
             prefixes = texts_of("target_prefix", target_prefix, wanted=wanted)
         if len(prefixes) != len(given):
             raise RequestError(
-                f"{len(given)} texts and {len(prefixes)} target prefixes; give as many, or one str for all"
+                f"{len(given)} texts and {len(prefixes)} target prefixes; give one for each text, or one str for all"
             )
         found = self._translate(given, prefixes, config, progress, observer)
         return found[0] if isinstance(texts, str) else found
