@@ -221,7 +221,8 @@ def test_a_damaged_model_is_written_again(name: str, steps: int, run: Path, comm
     DAMAGE[name](run)
     if (run / "model").is_dir():
         (run / "model" / "notes.txt").write_text("mine\n")
-    assert command("translate", run, stdin=b"wort\n").status == 1
+    # Another engine may have prepared the weights earlier and not read the damaged file.
+    assert command("translate", run, "--engine", "torch", stdin=b"wort\n").status == 1
     outcome = train(command, run, steps=steps)
     assert outcome.status == 0, outcome.err
     assert "the model is written again from the checkpoint of step" in outcome.err

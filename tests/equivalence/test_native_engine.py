@@ -20,7 +20,7 @@ from pellucid.text.spelling import PieceIndex
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints, max_length_of
 from pellucid.translation.engines.native.jobs import Workers, run_search
-from pellucid.translation.engines.native.library import Library, load_library
+from pellucid.translation.engines.native.library import SOURCE, Library, load_library
 from pellucid.translation.engines.native.memory import SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
 from pellucid.translation.engines.native.weights import weights_of
@@ -287,7 +287,7 @@ def test_a_number_that_is_not_finite_fails_its_sentence_alone(library: Library, 
 
 
 def test_length_penalties_are_in_the_order_of_the_c_file() -> None:
-    source = Path(load_library.__wrapped__.__code__.co_filename).with_name("engine.c").read_text(encoding="utf-8")
+    source = SOURCE.read_text(encoding="utf-8")
     assert "enum { NO_PENALTY, AVERAGE, GNMT };" in source
     assert [form.value for form in LengthPenalty] == ["none", "average", "gnmt"]
     assert SpecialIds().eos == EOS
