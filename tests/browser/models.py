@@ -10,13 +10,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import torch
+from tests.models import random_model, save_model
 
 import pellucid
-from pellucid.bundle import save_bundle
-from pellucid.config import ModelConfig
-from pellucid.model.transformer import Transformer
 from pellucid.sample.corpus import build_corpus
-from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.tracing.record import Trace
 
 SHAPE = {
@@ -59,26 +56,13 @@ def save_random_model(folder: Path, *, bias_deviation: float = 0.0, **changes: o
 
     A new model has biases of zero, which would hide one that is forgotten; ``bias_deviation`` makes them random.
     """
-    tokenizer = BytesTokenizer()
-    shape: dict[str, object] = {
-        "d_model": 18,
-        "num_heads": 3,
-        "d_feedforward": 23,
-        "num_encoder_layers": 2,
-        "num_decoder_layers": 3,
-        "max_positions": 1031,
-        "source_vocab_size": tokenizer.source_vocab_size,
-        "target_vocab_size": tokenizer.target_vocab_size,
-        "specials": tokenizer.specials,
-    }
-    torch.manual_seed(3)
-    model = Transformer(ModelConfig.model_validate(shape | changes)).eval()
+    shape = {"num_encoder_layers": 2, "num_decoder_layers": 3, "max_positions": 1031} | changes
+    model = random_model(**shape)
     if bias_deviation:
         for name, parameter in model.named_parameters():
             if name.endswith(".bias"):
                 torch.nn.init.normal_(parameter, std=bias_deviation)
-    save_bundle(folder, model, tokenizer=tokenizer, card="random", source_language="en", target_language="fr")
-    return folder
+    return save_model(folder, model, card="random", source_language="en", target_language="fr")
 
 
 @dataclass(frozen=True)

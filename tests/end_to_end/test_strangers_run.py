@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tests.models import save_model
 
 from pellucid.bundle import load_bundle
 from pellucid.durable import DISK
@@ -165,21 +166,12 @@ def test_a_new_file_is_never_the_target_of_a_link(tmp_path: Path) -> None:
 
 
 def test_a_model_is_not_saved_through_a_link(run: Path, tmp_path: Path) -> None:
-    from pellucid.bundle import save_bundle
-
     bundle = load_bundle(run)
     (tmp_path / "new").mkdir()
     (tmp_path / "victim").mkdir()
     (tmp_path / "new" / "tokenizer").symlink_to(tmp_path / "victim")
     with pytest.raises(DataError, match="tokenizer: is a symbolic link"):
-        save_bundle(
-            tmp_path / "new",
-            bundle.model,
-            tokenizer=bundle.tokenizer,
-            card="",
-            source_language="a",
-            target_language="b",
-        )
+        save_model(tmp_path / "new", bundle.model, bundle.tokenizer)
     assert list((tmp_path / "victim").iterdir()) == []
 
 

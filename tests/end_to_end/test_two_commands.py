@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.models import save_model
 
-from pellucid.bundle import load_bundle, save_bundle
+from pellucid.bundle import load_bundle
 from pellucid.errors import BundleError
 from pellucid.model.transformer import Transformer
 
@@ -69,20 +70,14 @@ def test_a_model_that_is_replaced_while_it_is_read_is_read_again(
     folder = tmp_path / "model"
     newer = Transformer(bundle.model.config)
 
-    def save(model: Transformer) -> str:
-        written = save_bundle(
-            folder, model, tokenizer=bundle.tokenizer, card="", source_language="de", target_language="en"
-        )
-        return written.weights
-
-    save(bundle.model)
+    save_model(folder, bundle.model)
     real = Path.is_symlink
     calls: list[Path] = []
 
     def replaced_meanwhile(path: Path) -> bool:
         if path.name.startswith("weights-") and not calls:
             calls.append(path)
-            save(newer)
+            save_model(folder, newer)
         return real(path)
 
     monkeypatch.setattr(Path, "is_symlink", replaced_meanwhile)
