@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.models import random_model, save_model
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -79,6 +78,8 @@ def page_id(page: Path) -> str:
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the folder that the snippets run in."""
+    from tests.models import random_model, save_model  # here, because tests/test_lint.py copies this file alone
+
     folder = tmp_path_factory.mktemp("documents")
     model = random_model(seed=1, num_encoder_layers=2, max_positions=1024)
     for run, source, target in (("de-en", "de", "en"), ("demo", "en", "fr")):
