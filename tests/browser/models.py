@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import torch
+from tests.end_to_end.small_runs import write_corpus
 from tests.models import random_model, save_model
 
 import pellucid
-from pellucid.sample.corpus import build_corpus
 from pellucid.tracing.record import Trace
 
 SHAPE = {
@@ -39,10 +39,7 @@ def run_pellucid(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def train_small_run(folder: Path) -> Path:
     """Train six steps on the embedded corpus: English and French pieces, journal, probes and snapshots."""
-    corpus = build_corpus(seed=1, train_size=499, valid_size=23, test_size=2)
-    for name, pairs in (("train", corpus.train), ("valid", corpus.valid)):
-        (folder / f"{name}.en").write_text("".join(p.source + "\n" for p in pairs), encoding="utf-8")
-        (folder / f"{name}.fr").write_text("".join(p.target + "\n" for p in pairs), encoding="utf-8")
+    write_corpus(folder, train=499, valid=23, test=2)
     run_pellucid(
         "train", "--train-src", folder / "train.en", "--train-tgt", folder / "train.fr",
         "--valid-src", folder / "valid.en", "--valid-tgt", folder / "valid.fr", "--src-lang", "en", "--tgt-lang", "fr",

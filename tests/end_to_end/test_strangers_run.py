@@ -17,7 +17,7 @@ from pellucid.durable import DISK
 from pellucid.errors import DataError
 
 from .conftest import Command, Outcome
-from .small_runs import settings
+from .small_runs import numbered_lines, settings
 
 STEP = "checkpoints/step-00000004"
 
@@ -38,7 +38,7 @@ def finished() -> dict[str, Path]:
 @pytest.fixture
 def run(finished: dict[str, Path], command: Command, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a finished run of four steps, a copy for each test."""
-    (tmp_path / "s").write_text("".join(f"wort {i} und noch eins\n" for i in range(29)))
+    (tmp_path / "s").write_text(numbered_lines())
     (tmp_path / "t").write_text("".join(f"word {i} and one more\n" for i in range(29)))
     if "run" not in finished:
         made = tmp_path_factory.mktemp("runs") / "run"

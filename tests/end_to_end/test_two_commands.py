@@ -17,9 +17,7 @@ from pellucid.errors import BundleError
 from pellucid.model.transformer import Transformer
 
 from .conftest import Command
-from .small_runs import settings
-
-TEXT = "".join(f"wort {i} und noch eins\n" for i in range(29))
+from .small_runs import numbered_lines, settings
 
 
 def arguments(steps: int) -> list[str]:
@@ -32,7 +30,7 @@ def arguments(steps: int) -> list[str]:
 
 @pytest.mark.slow
 def test_one_trains_the_others_wait_or_read(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "s").write_text(TEXT)
+    (tmp_path / "s").write_text(numbered_lines())
     (tmp_path / "x").write_text("wort\n")
     first = subprocess.Popen(
         [sys.executable, "-m", "pellucid", *arguments(10**6)],
