@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.models import random_model
 
-from pellucid.config import LengthPenalty, ModelConfig, SpecialIds, TranslationConfig
+from pellucid.config import LengthPenalty, SpecialIds, TranslationConfig
 from pellucid.model.transformer import Transformer
 from pellucid.text.spelling import PieceIndex
 from pellucid.translation.beam import beam_search
@@ -38,24 +39,11 @@ def library() -> Library:
     return load_library()
 
 
-def random_model(**changes: object) -> Transformer:
+def clear_model(**changes: object) -> Transformer:
     """Make a model whose next pieces differ clearly, so that rounding to float32 decides nothing."""
-    torch.manual_seed(11)
-    shape: dict[str, object] = {
-        "d_model": 38,
-        "num_heads": 2,
-        "d_feedforward": 53,
-        "num_encoder_layers": 2,
-        "num_decoder_layers": 3,
-        "max_positions": 61,
-        "source_vocab_size": VOCAB,
-        "target_vocab_size": VOCAB,
-    }
-    model = Transformer(ModelConfig.model_validate(shape | changes)).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return model
+    shape = {"d_model": 38, "num_heads": 2, "d_feedforward": 53, "num_encoder_layers": 2, "num_decoder_layers": 3}
+    shape |= {"max_positions": 61} | changes
+    return random_model(vocabulary=VOCAB, seed=11, noise=0.2, **shape)
 
 
 def sentences(count: int, *, seed: int = 3) -> list[list[int]]:
@@ -137,12 +125,12 @@ SEARCHES: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("search", ["greedy", "beam 4"])
 def test_every_model_gives_the_hypotheses_of_torch(variant: str, search: str, library: Library, tmp_path: Path) -> None:
-    compare(random_model(**VARIANTS[variant]), SEARCHES[search], library, tmp_path)
+    compare(clear_model(**VARIANTS[variant]), SEARCHES[search], library, tmp_path)
 
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_every_setting_gives_the_hypotheses_of_torch(search: str, library: Library, tmp_path: Path) -> None:
-    compare(random_model(), SEARCHES[search], library, tmp_path)
+    compare(clear_model(), SEARCHES[search], library, tmp_path)
 
 
 def letters_of(index: int) -> bytes:
@@ -165,7 +153,7 @@ PREFIXES: dict[str, list[Prefix]] = {
 def test_every_beginning_gives_the_hypotheses_of_torch(
     prefixes: str, search: str, library: Library, tmp_path: Path
 ) -> None:
-    compare(random_model(), SEARCHES[search], library, tmp_path, prefixes=PREFIXES[prefixes])
+    compare(clear_model(), SEARCHES[search], library, tmp_path, prefixes=PREFIXES[prefixes])
 
 
 def visible(ids: Sequence[int]) -> Hashable:
@@ -177,14 +165,14 @@ def visible(ids: Sequence[int]) -> Hashable:
 @pytest.mark.parametrize("search", ["beam 4", "beam 10", "gnmt", "minimum length", "no piece twice", "short limit"])
 def test_a_list_holds_each_text_once_as_in_torch(search: str, n_best: int, library: Library, tmp_path: Path) -> None:
     changed = {"n_best": n_best, "beam_size": max(n_best, int(str(SEARCHES[search]["beam_size"])))}
-    compare(random_model(), SEARCHES[search] | changed, library, tmp_path, key_of=visible)
+    compare(clear_model(), SEARCHES[search] | changed, library, tmp_path, key_of=visible)
 
 
 def test_an_error_in_a_key_ends_the_search(library: Library, tmp_path: Path) -> None:
     def broken(ids: Sequence[int]) -> Hashable:
         raise KeyError(len(ids))
 
-    workers = workers_of(random_model(), library, tmp_path)
+    workers = workers_of(clear_model(), library, tmp_path)
     config = TranslationConfig(beam_size=4, n_best=2)
     for threads in (1, 2):
         with pytest.raises(KeyError):
@@ -227,7 +215,7 @@ def test_company_and_threads_change_nothing(library: Library, tmp_path: Path) ->
     config = TranslationConfig(beam_size=3, n_best=2)
     sources = sentences(150)
     for is_int8 in (False, True):
-        workers = workers_of(random_model(), library, tmp_path, is_int8=is_int8)
+        workers = workers_of(clear_model(), library, tmp_path, is_int8=is_int8)
         together = native(workers, sources, config)
         assert together == native(workers, sources, config, threads=2)
         assert together == native(workers, sources[::-1], config, threads=3)[::-1]
@@ -235,7 +223,7 @@ def test_company_and_threads_change_nothing(library: Library, tmp_path: Path) ->
 
 
 def test_int8_keeps_the_log_probabilities_near(library: Library, tmp_path: Path) -> None:
-    model = random_model()
+    model = clear_model()
     config = TranslationConfig(beam_size=1)
     sources = sentences(150)
     exact = native(workers_of(model, library, tmp_path), sources, config)
@@ -258,7 +246,7 @@ def test_the_wanted_head_is_the_recorders(library: Library, tmp_path: Path) -> N
                 self.weights = value
             return value
 
-    model = random_model()
+    model = clear_model()
     source = sentences(1)[0]
     workers = workers_of(model, library, tmp_path)
     config = TranslationConfig(beam_size=4, n_best=3)
@@ -272,7 +260,7 @@ def test_the_wanted_head_is_the_recorders(library: Library, tmp_path: Path) -> N
 
 
 def test_a_number_that_is_not_finite_fails_its_sentence_alone(library: Library, tmp_path: Path) -> None:
-    model = random_model(share_embeddings=False, share_decoder_embeddings=False)
+    model = clear_model(share_embeddings=False, share_decoder_embeddings=False)
     with torch.no_grad():
         model.source_embedding.weight[7] = torch.inf
     sources = [[5, EOS], [7, EOS], [6, EOS]]
