@@ -33,9 +33,9 @@ HERE = Path(__file__).resolve().parent
 LENGTHS = (12, 25, 60)
 VOCABULARY = 8000
 TRIAL_TEXTS = 200
-ISAS = ("", "AVX512", "AVX2")
-COMPUTE_TYPES = ("int8", "int8_bfloat16", "float32")
-CT2_BATCHES = (512, 1024, 4096)
+ISAS = ("", "AVX512")
+COMPUTE_TYPES = ("int8", "int8_bfloat16")
+CT2_BATCHES = (512, 2048)
 HF_BATCHES = (32, 128)
 
 
