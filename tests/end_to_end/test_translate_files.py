@@ -269,7 +269,7 @@ def test_ctrl_c_says_what_is_out(command: Command, tiny_model: Path, tmp_path: P
     (tmp_path / "out").write_text("old\n")
     outcome = command("translate", tiny_model, "--output", "out", *FAST, stdin=TEXT.encode() * 3)
     assert outcome.status == 130
-    assert "interrupted after 2 lines; out is made whole or not at all, and is as it was" in outcome.err
+    assert "interrupted after 2 lines; out is unchanged, because it is only written whole" in outcome.err
     assert (tmp_path / "out").read_text() == "old\n"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 

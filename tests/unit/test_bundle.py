@@ -119,7 +119,7 @@ def test_a_full_disk_is_said_and_the_old_model_stays(tmp_path: Path) -> None:
         if kind == "write" and path.name.startswith(".weights"):
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(StoppedError, match="too little space") as caught:
+    with pytest.raises(StoppedError, match="the disk is full") as caught:
         save(tmp_path / "m", small_model(2), disk=Disk(full))
     assert caught.value.exit_status == 75
     assert same_weights(load_bundle(tmp_path / "m").model, small_model(1))

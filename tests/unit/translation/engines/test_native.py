@@ -76,7 +76,7 @@ def test_searches_give_the_translations_of_torch(settings: dict[str, object]) ->
         ({"engine": "fast"}, "--engine 'fast' is unknown; use auto, torch, native"),
         ({"engine": "native", "precision": "int4"}, "--precision 'int4' is unknown; use auto, int8, fp32"),
         ({"engine": "native", "device": "cuda"}, "device = 'cuda' is not the processor"),
-        ({"engine": "torch", "precision": "int8"}, "--precision int8 is for --engine native"),
+        ({"engine": "torch", "precision": "int8"}, "--precision int8 is not for --engine torch"),
         ({"precision": "int8", "device": "cuda"}, "--precision int8 .* device = 'cuda' is not the processor"),
     ],
 )
