@@ -37,9 +37,9 @@ class OneStepper:
 
 @pytest.mark.parametrize(("sources", "targets"), [("ox", ["A", "B"]), (["a", "b"], "OX"), (b"ox", b"OX")])
 def test_one_text_is_not_taken_for_a_list_of_characters(sources: list[str], targets: list[str]) -> None:
-    with pytest.raises(RequestError, match="give a list (or a generator )?of str"):
+    with pytest.raises(RequestError, match=r"give a list (or a generator )?of str"):
         shouter().score(sources, targets)
-    with pytest.raises(RequestError, match="give a list (or a generator )?of str"):
+    with pytest.raises(RequestError, match=r"give a list (or a generator )?of str"):
         shouter().translate_stream("ox")
 
 
