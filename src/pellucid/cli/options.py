@@ -37,5 +37,5 @@ PrecisionOption = Annotated[
     typer.Option("--precision", help="auto, int8 (weights in 8 bits; auto, except for torch), or fp32 (exact)."),
 ]
 ThreadsOption = Annotated[
-    int, typer.Option("--threads", min=0, help="CPU threads; 0 uses OMP_NUM_THREADS, or every core.")
+    int, typer.Option("--threads", min=0, help="CPU threads; 0 uses OMP_NUM_THREADS, or the physical cores.")
 ]

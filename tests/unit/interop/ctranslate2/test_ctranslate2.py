@@ -20,7 +20,7 @@ from pellucid.errors import BundleError, ConfigError, ConversionError, Incompati
 from pellucid.interop import packages
 from pellucid.interop.ctranslate2 import writing as ctranslate2_writing
 from pellucid.interop.ctranslate2.config import Quantization
-from pellucid.interop.ctranslate2.engine import CTranslate2Engine
+from pellucid.interop.ctranslate2.engine import CTranslate2Model
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.ctranslate2.rounding import rounded
 from pellucid.interop.ctranslate2.writing import write_ctranslate2
@@ -141,7 +141,7 @@ def test_pieces_of_the_other_language_become_text(tmp_path: Path) -> None:
     make_folder(tmp_path / "opus")
     import_model(tmp_path / "opus", tmp_path / "model")
     export_model(tmp_path / "model", tmp_path / "out", format="ctranslate2")
-    engine = CTranslate2Engine(tmp_path / "out")
+    engine = CTranslate2Model(tmp_path / "out")
     known = {engine._segmenters[1].id_to_piece(i) for i in range(len(engine._segmenters[1]))}
     foreign = [i for i, piece in enumerate(engine.target_pieces) if piece.startswith("▁") and piece not in known][:2]
     words = [engine.target_pieces[i].removeprefix("▁") for i in foreign]
