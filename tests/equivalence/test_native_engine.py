@@ -7,6 +7,7 @@ of blocks, so that every tail of every loop is passed.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from pellucid.model.transformer import Transformer
 from pellucid.text.spelling import PieceIndex
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints, max_length_of
+from pellucid.translation.engines.engine import SearchRequest
+from pellucid.translation.engines.native.engine import NativeEngine
 from pellucid.translation.engines.native.jobs import Workers, run_search
 from pellucid.translation.engines.native.library import SOURCE, Library, load_library
 from pellucid.translation.engines.native.memory import SearchSettings, Sentence
@@ -27,7 +30,10 @@ from pellucid.translation.engines.native.preparation import open_prepared, prepa
 from pellucid.translation.engines.native.weights import weights_of
 from pellucid.translation.hypothesis import AlignedHypothesis, Hypothesis
 from pellucid.translation.prefixes import Prefix, Spelling
+from pellucid.translation.sampling import sample
+from pellucid.translation.scoring import forced_log_probabilities
 from pellucid.translation.stepper import ModelStepper
+from pellucid.translation.units import Unit
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 VOCAB = 151
@@ -209,6 +215,65 @@ def compare(
             assert one.score == pytest.approx(other.score, abs=1e-4)
         lengths |= {len(one.ids) for one in ours}
     assert len(lengths) > 1 or "max_length_factor" in search, "sentences of one length would test little"
+
+
+DRAWS: dict[str, dict[str, object]] = {
+    "all": {},
+    "warm": {"temperature": 2.5},
+    "cold": {"temperature": 0.01},
+    "top k": {"top_k": 5, "temperature": 3.0},
+    "top p": {"top_p": 0.7, "temperature": 3.0},
+    "both": {"top_k": 9, "top_p": 0.8, "temperature": 10.0},
+    "more than there are": {"top_k": 5000, "top_p": 0.9999},
+    "minimum length": {"min_length": 9, "temperature": 5.0},
+    "no piece twice": {"no_repeat_ngram_size": 1, "temperature": 2.0, "max_length_constant": 40},
+}
+
+
+@pytest.mark.parametrize("draws", DRAWS)
+@pytest.mark.parametrize("prefixes", [None, "one for each"])
+def test_the_draws_are_those_of_torch(draws: str, prefixes: str | None, library: Library, tmp_path: Path) -> None:
+    model = random_model()
+    engine = NativeEngine(workers_of(model, library, tmp_path), threads=2)
+    config = TranslationConfig.model_validate({"sampling": True, "n_best": 3, "seed": 8, **DRAWS[draws]})
+    sources = sentences(23)
+    beginnings = PREFIXES[prefixes] if prefixes else [Prefix()] * len(sources)
+    rules = Constraints(
+        eos_id=EOS,
+        forbidden_ids=FORBIDDEN,
+        min_length=config.min_length,
+        no_repeat_ngram_size=config.no_repeat_ngram_size,
+    )
+    units = [Unit(i, 0, tuple(ids), prefix) for i, (ids, prefix) in enumerate(zip(sources, beginnings, strict=True))]
+    found = dict(engine.search(SearchRequest(units, config, rules, key_of=tuple)))
+    drawn = sample(
+        ModelStepper(model.double()), sources, config=config, constraints=replace(rules, prefixes=tuple(beginnings))
+    )
+    for place, theirs in enumerate(drawn):
+        assert [one.ids for one in found[place]] == [one.ids for one in theirs]
+        for one, other in zip(found[place], theirs, strict=True):
+            assert one.token_log_probabilities == pytest.approx(other.token_log_probabilities, abs=1e-4)
+
+
+def test_forced_scores_are_those_of_torch(library: Library, tmp_path: Path) -> None:
+    model = random_model()
+    engine = NativeEngine(workers_of(model, library, tmp_path), threads=2)
+    sources, targets = sentences(40), sentences(40, seed=5)
+    targets[3] = [9, EOS, 9, EOS]  # no piece ends a target before its last
+    targets[4] = [EOS]
+    expected = forced_log_probabilities([model.double()], sources, targets)
+    for place, terms in engine.score(range(3, 40), sources, targets):
+        assert terms == pytest.approx(expected[place], abs=1e-4)
+
+
+def test_ids_that_the_model_lacks_are_refused(library: Library, tmp_path: Path) -> None:
+    workers = workers_of(random_model(), library, tmp_path)
+    settings = SearchSettings(beam_size=1, end_id=EOS)
+    long = [5] * 61 + [EOS]
+    wrong = [Sentence([VOCAB, EOS], 9), Sentence([-1, EOS], 9), Sentence([EOS], 9, Prefix((VOCAB,))), Sentence(long, 9)]
+    for sentence in [*wrong, Sentence([EOS], 62)]:
+        with pytest.raises(ValueError, match=r"151 pieces|61 positions"):
+            run_search(workers, [Sentence([5, EOS], 9), sentence], settings=settings, threads=1)
 
 
 def test_company_and_threads_change_nothing(library: Library, tmp_path: Path) -> None:
