@@ -233,7 +233,7 @@ DRAWS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("draws", DRAWS)
 @pytest.mark.parametrize("prefixes", [None, "one for each"])
 def test_the_draws_are_those_of_torch(draws: str, prefixes: str | None, library: Library, tmp_path: Path) -> None:
-    model = random_model()
+    model = clear_model()
     engine = NativeEngine(workers_of(model, library, tmp_path), threads=2)
     config = TranslationConfig.model_validate({"sampling": True, "n_best": 3, "seed": 8, **DRAWS[draws]})
     sources = sentences(23)
@@ -256,7 +256,7 @@ def test_the_draws_are_those_of_torch(draws: str, prefixes: str | None, library:
 
 
 def test_forced_scores_are_those_of_torch(library: Library, tmp_path: Path) -> None:
-    model = random_model()
+    model = clear_model()
     engine = NativeEngine(workers_of(model, library, tmp_path), threads=2)
     sources, targets = sentences(40), sentences(40, seed=5)
     targets[3] = [9, EOS, 9, EOS]  # no piece ends a target before its last
@@ -267,7 +267,7 @@ def test_forced_scores_are_those_of_torch(library: Library, tmp_path: Path) -> N
 
 
 def test_ids_that_the_model_lacks_are_refused(library: Library, tmp_path: Path) -> None:
-    workers = workers_of(random_model(), library, tmp_path)
+    workers = workers_of(clear_model(), library, tmp_path)
     settings = SearchSettings(beam_size=1, end_id=EOS)
     long = [5] * 61 + [EOS]
     wrong = [Sentence([VOCAB, EOS], 9), Sentence([-1, EOS], 9), Sentence([EOS], 9, Prefix((VOCAB,))), Sentence(long, 9)]
