@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Final, overload
 
@@ -20,20 +20,21 @@ from pellucid.errors import RequestError
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import is_lack_of_memory
 from pellucid.translation.constraints import constraints_for
-from pellucid.translation.engines.engine import Engine, SearchRequest
+from pellucid.translation.engines.engine import DivisibleEngine, Engine, SearchRequest
 from pellucid.translation.engines.torch_engine import TorchEngine
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
 from pellucid.translation.observer import BeamObserver
+from pellucid.translation.prefixes import Prefix
 from pellucid.translation.requests import Request, assemble, chunks_of, prefixes_for, prepare, texts_of
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
 from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper, refuse_strangers
-from pellucid.translation.units import batches_of, units_of
+from pellucid.translation.units import Unit, batches_of, units_of
 
 if TYPE_CHECKING:
     from pellucid.bundle import Bundle
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["Translator"]
+__all__ = ["DividedTranslator", "Translator"]
 
 Progress = Callable[[int], None]
 """Told the number of texts that are done so far."""
@@ -43,6 +44,17 @@ _STREAM_CHUNK: Final = 1024
 
 def _nobody(done: int) -> None:
     pass
+
+
+@dataclass(frozen=True)
+class DividedTranslator:
+    """A translator for calls from several threads at once."""
+
+    translator: Translator
+    calls: int
+    """How many calls at once use all threads."""
+    engine: str | None
+    """Name of the engine that gives each call one thread; None if each call uses all threads."""
 
 
 class Translator:
@@ -120,6 +132,23 @@ class Translator:
         other.config = self._configured(settings)
         return other
 
+    def divided(self, *, has_prefixes: bool) -> DividedTranslator:
+        """Return a translator for calls from several threads at once, each of which computes on one thread.
+
+        Where the engine uses several threads for each product, as torch does, it is this translator and one call.
+        """
+        # A piece at the beginning stands for whatever the prefixes may hold.
+        units = [Unit(0, 0, (self.tokenizer.specials.eos,), Prefix(ids=(0,)))] if has_prefixes else []
+        constraints = constraints_for(self.config, self.tokenizer)
+        preferred = self._preferred
+        if not isinstance(preferred, DivisibleEngine) or preferred.lacks(
+            SearchRequest(units, self.config, constraints, key_of=self._visible_text)
+        ):
+            return DividedTranslator(self, 1, None)
+        other = copy(self)
+        other._preferred, calls = preferred.divided()
+        return DividedTranslator(other, calls, other._preferred.name)
+
     # A str is a sequence of str to mypy too, but the first form that fits is the one that is meant.
     @overload
     def translate(  # type: ignore[overload-overlap]
@@ -187,11 +216,13 @@ class Translator:
         *,
         chunk: int = _STREAM_CHUNK,
         target_prefix: str | Iterable[str] | None = None,
+        progress: Progress = _nobody,
         **settings: object,
     ) -> Iterator[Translation]:
         """Translate a stream in order, ``chunk`` texts at a time; no more of them are in memory together.
 
         ``target_prefix`` is what the translations begin with: a str for all, or a stream of one for each text.
+        ``progress`` is told how many texts of the present chunk are done, now and then.
 
         Raises:
             ConfigError: a setting is unknown or wrong; at the call, not at the first result.
@@ -205,7 +236,7 @@ class Translator:
         return (
             done
             for some in chunks
-            for done in self._translate(some, prefixes_for(some, prefixes), config, _nobody, None)
+            for done in self._translate(some, prefixes_for(some, prefixes), config, progress, None)
         )
 
     def score(
