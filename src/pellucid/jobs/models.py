@@ -18,7 +18,8 @@ from pellucid.interop.packages import is_installed
 from pellucid.runtime import Runtime, has_gpu, is_forked_from_torch, threads_for
 from pellucid.translation.engines.engine import Engine
 from pellucid.translation.engines.native.engine import open_native
-from pellucid.translation.translator import LaterModel, Translator
+from pellucid.translation.engines.reference import LaterModel
+from pellucid.translation.translator import Translator
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer

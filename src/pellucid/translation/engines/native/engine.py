@@ -51,6 +51,10 @@ class NativeEngine:
         self._threads = threads
         self.name = f"native ({'int8' if workers.prepared.is_int8 else 'fp32'})"
 
+    def divided(self) -> tuple[NativeEngine, int]:
+        """Return an engine of the same weights with one thread, and the number of threads of this one."""
+        return NativeEngine(self._workers, threads=1), self._threads
+
     def lacks(self, request: SearchRequest) -> str | None:
         """Return what this engine cannot do yet, or None."""
         config = request.config
