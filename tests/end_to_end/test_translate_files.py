@@ -179,7 +179,15 @@ def test_streams_of_the_shell(tiny_model: Path, tmp_path: Path) -> None:
     score = ("score", tiny_model, "--src", few, "--tgt", few)
 
     left = in_a_process(
-        "translate", tiny_model, source, *FAST, "--chunk-lines", "1", shell='"$@" | head -1; exit ${PIPESTATUS[0]}'
+        "translate",
+        tiny_model,
+        source,
+        *FAST,
+        "--engine",
+        "torch",
+        "--chunk-lines",
+        "1",
+        shell='"$@" | head -1; exit ${PIPESTATUS[0]}',
     )
     assert (left.returncode, left.stdout.count(b"\n"), left.stderr) == (0, 1, b"")
 
