@@ -27,7 +27,8 @@ import sacrebleu
 
 import pellucid
 from pellucid.sample import SamplePair, build_corpus, split_words
-from pellucid.translation.placeholders.markers import markers_of, without_markers
+from pellucid.translation.losses import PLACEHOLDER
+from pellucid.translation.placeholders.markers import markers_of
 from pellucid.translation.translator import Translator
 
 
@@ -63,7 +64,7 @@ def replaced(text: str, word: str, other: str) -> str:
 
 def bleu(texts: Sequence[str], references: Sequence[str]) -> float:
     """Return BLEU with one decimal."""
-    return round(sacrebleu.corpus_bleu(list(texts), [list(references)]).score, 2)
+    return round(sacrebleu.corpus_bleu(list(texts), [list(references)], force=True).score, 2)
 
 
 def measure_terms(
@@ -102,7 +103,7 @@ def measure_tags(translator: Translator, cases: Sequence[Case], generator: rando
         texts.append(" ".join(words))
     plain = translator.translate([case.pair.source for case in cases])
     kept = translator.translate(texts, placeholders="keep")
-    bare = [words_of(without_markers(one.text)) for one in kept]
+    bare = [words_of(" ".join(PLACEHOLDER.sub("", one.text).split())) for one in kept]
     references = [words_of(case.pair.target) for case in cases]
     enclosed = [re.search("<b>(.*?)</b>", without_others(one.text)) for one in kept]
     return {

@@ -10,11 +10,13 @@ import ctypes
 import os
 import platform
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pellucid.errors import ConfigError
@@ -22,9 +24,20 @@ from pellucid.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Precision", "Runtime", "is_lack_of_memory", "keeping_memory", "let_others_run_at_barriers"]
+__all__ = [
+    "Precision",
+    "Runtime",
+    "has_gpu",
+    "is_forked_from_torch",
+    "is_lack_of_memory",
+    "keeping_memory",
+    "let_others_run_at_barriers",
+    "threads_for",
+]
 
 _MOST_THREADS: Final = 1024
+_GPU_DEVICES: Final = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""What the drivers of NVIDIA, of Windows' Linux and of AMD make; without them torch finds no GPU."""
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -69,15 +82,11 @@ class Runtime:
         index = int(chosen_device.partition(":")[2] or 0)
         if chosen_device.startswith("cuda") and index >= torch.cuda.device_count():
             raise ConfigError(f"device = {device!r}, but torch sees cuda:0 to cuda:{torch.cuda.device_count() - 1}")
-        if not 0 <= threads <= _MOST_THREADS:
-            raise ConfigError(
-                f"threads = {threads}; use 1 to {_MOST_THREADS}, or 0 for the default of torch, "
-                f"{torch.get_num_threads()}"
-            )
+        chosen_threads = threads_for(threads)
         chosen_precision, reason = _choose_precision(chosen_device, precision)
         if not threads:
-            return Runtime(chosen_device, chosen_precision, torch.get_num_threads(), reason, _origin_of_threads())
-        return Runtime(chosen_device, chosen_precision, threads, reason)
+            return Runtime(chosen_device, chosen_precision, chosen_threads, reason, _origin_of_threads())
+        return Runtime(chosen_device, chosen_precision, chosen_threads, reason)
 
     def apply(self) -> None:
         """Change the settings of the whole process. Jobs call this before any computation.
@@ -89,12 +98,11 @@ class Runtime:
         """
         import torch
 
-        if self.threads > 1 and _first_process() != os.getpid():
+        if self.threads > 1 and is_forked_from_torch():
             raise ConfigError(
                 f"threads = {self.threads}: this process was forked from one that ran pellucid, and a fork does not "
                 "copy its threads; use threads = 1 in forked processes, or start them with 'spawn'"
             )
-        _first_process()
         if self.threads != torch.get_num_threads():
             torch.set_num_threads(self.threads)
         if self.device.startswith("cuda"):
@@ -124,6 +132,54 @@ class Runtime:
         facts["processor"] = torch.backends.cpu.get_cpu_capability()
         facts["machine"] = platform.machine()
         return facts
+
+
+def has_gpu() -> bool:
+    """Return whether torch would find a GPU; torch is imported only where the machine shows a sign of one."""
+    is_without = platform.system() == "Linux" and not any(map(os.path.exists, _GPU_DEVICES))
+    if is_without or platform.system() == "Darwin":
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def threads_for(threads: int) -> int:
+    """Return how many threads compute: as many as asked for, and for 0 as many as torch uses. Does not import torch.
+
+    Torch uses OMP_NUM_THREADS or MKL_NUM_THREADS, and without them the physical cores that the process may use.
+
+    Raises:
+        ConfigError: there are too many, or fewer than none.
+    """
+    if not 0 <= threads <= _MOST_THREADS:
+        raise ConfigError(
+            f"threads = {threads}; use 1 to {_MOST_THREADS}, or 0 for the default of torch, {_usual_threads()}"
+        )
+    return threads or _usual_threads()
+
+
+def _usual_threads() -> int:
+    if "torch" in sys.modules:
+        import torch
+
+        return torch.get_num_threads()
+    for name in _THREAD_VARIABLES:
+        if (value := os.environ.get(name, "").partition(",")[0]).isdecimal() and int(value):
+            return min(int(value), _MOST_THREADS)
+    try:
+        allowed = os.sched_getaffinity(0)
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+    return len({_core_of(processor) for processor in allowed})
+
+
+def _core_of(processor: int) -> str:
+    """Return what the threads of one physical core have in common."""
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list").read_text("ascii")
+    except OSError:
+        return str(processor)
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
@@ -181,22 +237,35 @@ def _origin_of_threads() -> str:
     return "the current setting of torch; OMP_NUM_THREADS changes it"
 
 
-@cache
-def _first_process() -> int:
-    """Return the first process that called this; processes forked from it compute on one thread.
+class _Forks:
+    """Knows the process that torch may use several threads in; those that are forked from it compute on one.
 
     A fork copies the calling thread only. Without OpenMP's other threads, the first product that needs them would wait
     for ever.
     """
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_use_one_thread)
-    return os.getpid()
+
+    def __init__(self) -> None:
+        self.home = os.getpid()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        if "torch" not in sys.modules:  # so none of its threads was left behind
+            self.home = os.getpid()
+            return
+        import torch
+
+        torch.set_num_threads(1)
 
 
-def _use_one_thread() -> None:
-    import torch
+@cache
+def _forks() -> _Forks:
+    return _Forks()
 
-    torch.set_num_threads(1)
+
+def is_forked_from_torch() -> bool:
+    """Return whether this process was forked from one that pellucid ran in, with torch there; watch from now on."""
+    return _forks().home != os.getpid()
 
 
 def _choose_precision(device: str, precision: str) -> tuple[Precision, str]:

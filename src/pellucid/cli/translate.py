@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli.console import counting, say, say_error
+from pellucid.cli.console import say, say_error
+from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, ThreadsOption
+from pellucid.cli.translation_screen import TranslationScreen
+
+if TYPE_CHECKING:
+    from pellucid.jobs.translate import FileOutcome
 
 __all__ = ["translate"]
 
@@ -33,20 +38,21 @@ def translate(
     terms: TermsOption = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Any other setting of \\[translation], as in no_repeat_ngram_size=3."),
+        typer.Option("--set", help="Any other setting of [translation], as in no_repeat_ngram_size=3."),
     ] = None,
     no_split: Annotated[
         bool, typer.Option("--no-split", help="Do not split a line into sentences, which are translated one by one.")
     ] = False,
-    engine: Annotated[str, typer.Option(help="torch, or native: a C file compiled for this machine.")] = "torch",
-    weights: Annotated[
-        str | None, typer.Option(help="Of the native engine: int8 (rounded, its default) or fp32 (exact).")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = 0,
     chunk_lines: Annotated[
         int, typer.Option(help="Lines read before their translations are written; 1 answers each at once.")
     ] = 1024,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Discard the parts that an interrupted command left, and begin again.")
+    ] = False,
 ) -> None:
     """Translate text. Output is line-parallel to the input; a bad line fails alone and is reported."""
     from pellucid.jobs import translate as job
@@ -55,7 +61,7 @@ def translate(
     settings = [f"{key}={value}" for key, value in given.items() if value is not None] + list(set_ or [])
     if no_split:
         settings.append("split_sentences=never")
-    with counting("translated lines") as progress:
+    with TranslationScreen() as screen:
         outcome = job.translate_file(
             model,
             file,
@@ -68,10 +74,15 @@ def translate(
             threads=threads,
             chunk_lines=chunk_lines,
             engine=engine,
-            weights=weights,
-            say=say,
-            progress=progress,
+            precision=precision,
+            say=screen.message,
+            progress=screen.progress,
+            restart=restart,
         )
+    _report(outcome)
+
+
+def _report(outcome: FileOutcome) -> None:
     for problem in outcome.problems:
         say_error(problem)
     for line in (outcome.flag_summary(), outcome.notes):

@@ -26,7 +26,7 @@ from pellucid.config.recipe import Recipe
 from pellucid.config.training import TrainingConfig
 from pellucid.config.translation import TranslationConfig
 
-__all__ = ["SECTIONS", "choices_of", "settings_reference"]
+__all__ = ["SECTIONS", "choices_of", "meanings_of", "settings_reference"]
 
 SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("", Recipe),
@@ -79,21 +79,28 @@ def settings_reference() -> str:
 
 def choices_of(choices: type[Enum]) -> dict[str, str]:
     """Return the value and the docstring of each member of an enum; Python does not store these docstrings."""
-    definition = ast.parse(dedent(inspect.getsource(choices))).body[0]
-    found = {str(member.value): "" for member in choices}
-    if not isinstance(definition, ast.ClassDef):
-        return found
-    for statement, after in pairwise(definition.body):
-        if isinstance(statement, ast.Assign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            found[str(ast.literal_eval(statement.value))] = str(after.value.value)
+    docstrings = meanings_of(choices)
+    return {str(member.value): docstrings.get(member.name, "") for member in choices}
+
+
+def meanings_of(kind: type) -> dict[str, str]:
+    """Return the docstring below each name that the body of a class assigns."""
+    definition = ast.parse(dedent(inspect.getsource(kind))).body[0]
+    found: dict[str, str] = {}
+    for statement, after in pairwise(definition.body if isinstance(definition, ast.ClassDef) else ()):
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(after, ast.Expr):
+            target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
+            if isinstance(target, ast.Name) and isinstance(after.value, ast.Constant):
+                found[target.id] = str(after.value.value)
     return found
 
 
 def _table(section: type[BaseModel]) -> str:
     rows = ["| name | default | allowed | meaning |", "|---|---|---|---|"]
+    meanings = meanings_of(section)
     for name, field in section.model_fields.items():
         if not isinstance(field.default, BaseModel):
-            rows.append(f"| `{name}` | {_default(field)} | {_allowed(field)} | {_in_a_cell(field.description or '')} |")
+            rows.append(f"| `{name}` | {_default(field)} | {_allowed(field)} | {_in_a_cell(meanings.get(name, ''))} |")
     return "\n".join(rows) + "\n"
 
 

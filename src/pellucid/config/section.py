@@ -23,7 +23,6 @@ class Section(BaseModel):
         extra="forbid",
         frozen=True,
         validate_default=True,
-        use_attribute_docstrings=True,
         # pydantic would warn about the field model_type, which has the name of SentencePiece's option.
         protected_namespaces=(),
     )

@@ -167,6 +167,7 @@ class EvaluationReport:
             if system is not None:
                 rows.append((label, system.model_line(short=short)))
                 rows += [("its search", system.search_line())] if system.decisive else []
+                rows += [("its engine", system.engine)] if system.engine else []
         if version := next((one.version for one in (self.system, self.against) if one and one.version), ""):
             rows.append(("pellucid", version))
         rows += [

@@ -37,6 +37,8 @@ class EvaluatedSystem:
     """Names of the settings to show; the others have their defaults or do not affect translations."""
     version: str = ""
     """The version of pellucid."""
+    engine: str = ""
+    """The engine and its precision."""
     kind: str = "pellucid"
     """The format of the folder: ``pellucid`` or ``ONNX``."""
 

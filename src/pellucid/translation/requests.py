@@ -22,13 +22,12 @@ from pellucid.translation.placeholders.attention import Attend, evenly
 from pellucid.translation.placeholders.markers import Marker, markers_of, taken_out
 from pellucid.translation.placeholders.parts import put_back
 from pellucid.translation.segments import Part, join_parts, split_text
-from pellucid.translation.terms.watch import Pen, Watch
+from pellucid.translation.terms.watch import Watch
 
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
-    from pellucid.translation.terms.glossary import Glossary
 
-__all__ = ["Request", "assemble", "chunks_of", "prefixes_for", "prepare", "refused", "texts_of", "with_terms"]
+__all__ = ["Request", "assemble", "chunks_of", "prefixes_for", "prepare", "refused", "texts_of"]
 
 _LINE_BREAKS: Final = re.compile("[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 _WORD: Final = re.compile(r"[^\W_]")
@@ -172,15 +171,6 @@ def _in_parts(
     return replace(apart.request, parts=tuple(part for part, _ in kept), part_ids=tuple(row for _, row in kept))
 
 
-def with_terms(request: Request, glossary: Glossary, pen: Pen) -> Request:
-    """Return a request that knows the terms of each of its parts, or why one of them cannot be written."""
-    try:
-        watches = tuple(Watch.of(glossary.within(part.text), pen) for part in request.parts)
-    except RequestError as error:
-        return replace(request, parts=(), part_ids=(), error=str(error))
-    return replace(request, watches=watches)
-
-
 def refused(source: str, error: str) -> Translation:
     """Return the translation of a text that failed."""
     return Translation(source=source, text="", score=0.0, tokens=(), alternatives=(), flags=("failed",), error=error)
@@ -212,7 +202,7 @@ def chunks_of(texts: object, size: int) -> Iterator[list[str]]:
             something else than texts, when it is reached.
     """
     if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-        raise RequestError(f"texts is of type {type(texts).__name__}; give a list of str, or a generator of them")
+        raise RequestError(f"texts is of type {type(texts).__name__}; give a list or a generator of str")
     if size < 1:
         raise RequestError(f"chunk = {size}: give 1 or more texts at a time")
     waiting = iter(texts)

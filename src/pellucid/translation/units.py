@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import RequestError
-from pellucid.translation.constraints import max_length_of
+from pellucid.translation.constraints import constraints_for, max_length_of
 from pellucid.translation.observer import BeamObserver, Expansion
 from pellucid.translation.prefixes import Prefix, prefix_of
 from pellucid.translation.requests import Request
-from pellucid.translation.terms.watch import Watch
+from pellucid.translation.terms.watch import Pen, Watch
 
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
+    from pellucid.translation.terms.glossary import Glossary
 
-__all__ = ["Renumbered", "Unit", "batches_of", "units_of"]
+__all__ = ["Renumbered", "Unit", "batches_of", "units_of", "with_terms"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,27 @@ def units_of(
             own[0] = replace(own[0], prefix=prefix)
         units += own
     return units, errors
+
+
+def with_terms(
+    requests: Sequence[Request], glossary: Glossary, tokenizer: Tokenizer, config: TranslationConfig
+) -> list[Request]:
+    """Return requests that know the terms of each of their parts, or why one of them cannot be written.
+
+    Raises:
+        RequestError: the search cannot bring terms about.
+    """
+    glossary.refuse_with(config)
+    pen = Pen(tokenizer, avoided=constraints_for(config, tokenizer).forbidden_ids)
+    found = []
+    for request in requests:
+        try:
+            watches = tuple(Watch.of(glossary.within(part.text), pen) for part in request.parts)
+        except RequestError as error:
+            found.append(replace(request, parts=(), part_ids=(), error=str(error)))
+        else:
+            found.append(replace(request, watches=watches))
+    return found
 
 
 def batches_of(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -88,7 +88,7 @@ def test_without_a_variable_it_is_what_torch_chooses_and_that_is_said() -> None:
 
 
 def test_a_process_that_was_forked_may_not_ask_for_threads_that_it_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_first_process", lambda: os.getpid() + 1)
+    monkeypatch.setattr(room, "is_forked_from_torch", lambda: True)
     torch.set_num_threads(1)
     with pytest.raises(ConfigError, match=r"threads = 2: this process was forked .* 'spawn'"):
         Runtime.detect(device="cpu", threads=2).apply()

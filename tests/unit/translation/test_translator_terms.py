@@ -8,7 +8,7 @@ import pytest
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import RequestError
-from pellucid.jobs.translate import OutputFormat, translate_lines
+from pellucid.jobs.bulk.lines import OutputFormat, translate_lines
 from pellucid.translation.engines.engine import SearchRequest
 from pellucid.translation.engines.native.engine import NativeEngine
 from pellucid.translation.terms.glossary import Glossary, Term
@@ -67,11 +67,11 @@ def test_sampling_and_wrong_terms_are_refused() -> None:
 
 
 def test_the_stream_and_the_lines_of_a_file_take_terms(tmp_path: Path) -> None:
-    (found,) = shouter().translate_stream(["a bee"], terms=[IMPOSSIBLE])
+    (found,) = shouter().with_terms([IMPOSSIBLE]).translate_stream(["a bee"])
     assert "terms" in found.flags
     with (tmp_path / "out").open("w", encoding="utf-8") as sink:
         outcome = translate_lines(
-            shouter(), ["a bee", "an ox"], sink, name="in", format=OutputFormat.JSONL, glossary=Glossary([IMPOSSIBLE])
+            shouter().with_terms(Glossary([IMPOSSIBLE])), ["a bee", "an ox"], sink, name="in", format=OutputFormat.JSONL
         )
     assert outcome.flags["terms"] == 1
     assert "'wasp' is missing, for 'bee'" in (tmp_path / "out").read_text(encoding="utf-8")

@@ -46,7 +46,7 @@ def foreign_segmenter(model: bytes, *, place: str) -> Segmenter:
     if not is_known_sound(model):
         _compare(_ask_child(model, place=place), file, place=place)
         remember_sound(model)
-    return Segmenter(model, place=place)
+    return Segmenter(model, place=place, file=file)
 
 
 def _ask_child(model: bytes, *, place: str) -> dict[str, object]:

@@ -27,14 +27,15 @@ class Segmenter:
     Args:
         model: the bytes of the model file.
         place: the file's name in messages.
+        file: what ``inspect`` returned for these bytes, if it was called before.
 
     Raises:
         BundleError: the bytes are not a valid SentencePiece model.
     """
 
-    def __init__(self, model: bytes, *, place: str) -> None:
+    def __init__(self, model: bytes, *, place: str, file: SentencePieceFile | None = None) -> None:
         self.model = model
-        self.file: SentencePieceFile = inspect(model, place=place)
+        self.file: SentencePieceFile = inspect(model, place=place) if file is None else file
         try:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except (RuntimeError, ValueError, OSError) as error:

@@ -25,6 +25,7 @@ _EMPTY_INSIDE_COSTS: Final = 1.0
 _EMPTY_OUTSIDE_COSTS: Final = 0.25
 _INSIDE_COSTS: Final = 0.05
 _CLOSES: Final = ".,;:!?)]}»”’…。，、！？"
+_WITHIN_WORDS: Final = "'’-"
 _SPACES: Final = re.compile(" {2,}")
 
 
@@ -84,7 +85,7 @@ def _slots(text: str) -> list[_Slot]:
             end = place + len(text[place:]) - len(text[place:].lstrip())
             found.append(_Slot(place, end))
             place = end
-        elif not text[place - 1].isspace() and is_boundary(text, place):
+        elif not text[place - 1].isspace() and text[place] not in _WITHIN_WORDS and is_boundary(text, place):
             found.append(_Slot(place, place))
         place += 1
     if found[-1].end < len(text):

@@ -12,7 +12,7 @@ Blank lines, and lines that begin with "#", are left out. Read ``watch.py`` next
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -21,7 +21,7 @@ from pellucid.config import TranslationConfig
 from pellucid.errors import DataError, RequestError
 from pellucid.translation.terms.forms import is_boundary, spellings_of
 
-__all__ = ["Glossary", "Term", "glossary_of", "read_terms"]
+__all__ = ["Glossary", "Term", "read_terms"]
 
 _SEPARATOR: Final = "|"
 _KEY_LENGTH: Final = 3
@@ -87,6 +87,9 @@ class Glossary:
                 raise RequestError(f"there are two terms for {term.source!r}; give one with all its forms")
             self._by_source[term.source] = term
 
+    def __iter__(self) -> Iterator[Term]:
+        return iter(self.terms)
+
     @cached_property
     def _spelt(self) -> dict[str, list[tuple[str, Term]]]:
         """The spellings of all source forms by their first characters, the longest first; a form before its cases."""
@@ -126,15 +129,6 @@ class Glossary:
 
     def _beginning(self, key: str) -> list[tuple[str, Term]]:
         return [one for size in range(len(key), 0, -1) for one in self._spelt.get(key[:size], ())]
-
-
-def glossary_of(terms: Glossary | Iterable[Term]) -> Glossary:
-    """Return the glossary of some terms, or a glossary as it is.
-
-    Raises:
-        RequestError: an element is no term, or two terms have the same source form.
-    """
-    return terms if isinstance(terms, Glossary) else Glossary(terms)
 
 
 def read_terms(lines: Iterable[str | ValueError], *, name: str) -> Glossary:
