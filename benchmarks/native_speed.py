@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pellucid.config import LengthPenalty, ModelConfig, SpecialIds
+from pellucid.config import ModelConfig, SpecialIds
 from pellucid.config.model import PRESETS
 from pellucid.model.transformer import Transformer
-from pellucid.translation.engines.native.jobs import SearchSettings, Workers, run_search
+from pellucid.translation.engines.native.jobs import Workers, run_search
 from pellucid.translation.engines.native.library import load_library
+from pellucid.translation.engines.native.memory import SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
 from pellucid.translation.engines.native.weights import weights_of
 
@@ -46,23 +47,12 @@ def seconds_of(workers: Workers, *, sentences: int, length: int, beam_size: int)
     """Return the processor time of a search whose translations all have ``length`` tokens."""
     vocab_size = workers.prepared.config.target_vocab_size
     generator = np.random.default_rng(1)
-    sources = [[*generator.integers(4, vocab_size, length).tolist(), 3] for _ in range(sentences)]
-    settings = SearchSettings(
-        beam_size=beam_size,
-        n_best=1,
-        length_penalty=LengthPenalty.AVERAGE,
-        alpha=1.0,
-        min_length=length - 1,
-        no_repeat_ngram_size=0,
-        end_id=3,
-        forbidden_ids=(0, 2),
-    )
+    wanted = [Sentence([*generator.integers(4, vocab_size, length).tolist(), 3], length) for _ in range(sentences)]
+    settings = SearchSettings(beam_size=beam_size, min_length=length - 1, end_id=3, forbidden_ids=(0, 2))
     least = float("inf")
     for _ in range(ROUNDS):
         start = time.process_time()
-        run_search(
-            workers, sources, prefixes=[()] * sentences, limits=[length] * sentences, settings=settings, threads=1
-        )
+        run_search(workers, wanted, settings=settings, threads=1)
         least = min(least, time.process_time() - start)
     return least
 

@@ -22,9 +22,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what tests remember out of the user's cache folder, and what is there out of the tests."""
+    """Keep what tests remember out of the user's cache folder, and what is there out of the tests.
+
+    The processes of a parallel run share one folder, so that the native engine is compiled once.
+    """
     before = os.environ.get("PELLUCID_CACHE")
-    os.environ["PELLUCID_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pellucid-cache"
+    shared.mkdir(mode=0o700, exist_ok=True)
+    os.environ["PELLUCID_CACHE"] = str(shared)
     yield
     if before is None:
         del os.environ["PELLUCID_CACHE"]

@@ -1,7 +1,7 @@
 """A Transformer translator that you train on your own text, run anywhere, and see through.
 
-The public surface, and nothing else. Names are looked up when they are first used, so importing
-this package is quick and does not import torch.
+This module holds only the public names. Each is imported on first use, so importing this package is quick and does
+not import torch.
 
     translator = pellucid.load("runs/de-en")
     print(translator.translate("Ein Hund rennt."))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +25,15 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from pydantic import Field
 
 from pellucid.config.model import ModelConfig
-from pellucid.config.recipe import read_toml, to_toml, validated
 from pellucid.config.section import Section
+from pellucid.config.tables import read_toml, to_toml, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK, Disk, refuse_full_disk, refuse_links, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
+from pellucid.model_weights import load_weights, rounded
 from pellucid.untrusted import plain_file, shown
 from pellucid.version import __version__
-from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, read_header, tensor_problems, told
+from pellucid.weights_file import summary
 
 if TYPE_CHECKING:
     import torch
@@ -45,11 +46,14 @@ __all__ = [
     "Bundle",
     "FolderDescription",
     "ModelDescription",
+    "ModelFolder",
     "described",
     "find_model_folder",
     "load_bundle",
     "load_snapshot",
+    "open_model_folder",
     "read_description",
+    "read_model",
     "save_bundle",
     "verify_files",
     "verify_tokenizer",
@@ -93,15 +97,26 @@ class ModelDescription(FolderDescription):
     """Number format of the weights on disk, if not float32; the model computes in float32."""
     facts: dict[str, str | int | float] = Field(default_factory=dict)
 
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the file with the weights."""
+        return self.files[self.weights]
+
 
 @dataclass(frozen=True)
-class Bundle:
-    """A model folder in memory. ``model`` is in evaluation mode."""
+class ModelFolder:
+    """A model folder whose description and tokenizer are read and checked; its weights may not be read yet."""
 
     folder: Path
     description: ModelDescription
-    model: Transformer
     tokenizer: Tokenizer
+
+
+@dataclass(frozen=True)
+class Bundle(ModelFolder):
+    """A model folder in memory. ``model`` is in evaluation mode."""
+
+    model: Transformer
 
 
 def find_model_folder(path: Path) -> Path:
@@ -153,7 +168,7 @@ def save_bundle(
     from safetensors.torch import save
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    state = state if dtype is None else _rounded(state, dtype)
+    state = state if dtype is None else rounded(state, dtype)
     formats = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()})
     weights = save(state)
     with refuse_full_disk(_existing_parent(folder), needed_bytes=len(weights) + (8 << 20)):
@@ -191,28 +206,67 @@ def load_bundle(path: Path, *, device: torch.device | str = "cpu") -> Bundle:
         BundleError: something is missing, damaged, unknown, too large or of a newer format.
         IncompatibleModelError: the parts are sound but do not fit each other.
     """
+    return _unless_replaced(path, lambda opened: read_model(opened, device=device))
+
+
+def open_model_folder(path: Path) -> ModelFolder:
+    """Read a model folder, or the model of a run folder, and check all of it but the content of the weights.
+
+    Of the weights it checks that ``model.toml`` lists them and that the file is there. ``read_model`` reads them.
+
+    Raises:
+        BundleError: something is missing, damaged, unknown, too large or of a newer format.
+        IncompatibleModelError: the tokenizer is not the one of the model.
+    """
+    return _unless_replaced(path, lambda opened: opened)
+
+
+_Opened = TypeVar("_Opened", bound=ModelFolder)
+
+
+def _unless_replaced(path: Path, read: Callable[[ModelFolder], _Opened]) -> _Opened:
+    """Open and read a model folder; start again where another process puts a new model in its place meanwhile."""
     folder = find_model_folder(path)
     while True:
         description = read_description(folder)
         try:
-            return _load(folder, description, device)
+            return read(_open(folder, description))
         except (BundleError, FileNotFoundError):
             # A training run may have replaced the model meanwhile, and removed these weights.
             if read_description(folder).weights == description.weights:
                 raise
 
 
-def _load(folder: Path, description: ModelDescription, device: torch.device | str) -> Bundle:
+def _open(folder: Path, description: ModelDescription) -> ModelFolder:
     from pellucid.text.tokenizer import load_tokenizer
 
-    _verify_files(folder, description)
+    _verify_but_weights(folder, description)
     tokenizer = load_tokenizer(folder / _TOKENIZER)
     verify_tokenizer(folder, description.model, tokenizer)
-    model = _load_weights(folder / description.weights, description.model, stored=description.weights_dtype)
-    return Bundle(folder, description, model.to(device).eval(), tokenizer)
+    return ModelFolder(folder, description, tokenizer)
 
 
-def load_snapshot(bundle: Bundle, path: Path, *, step: int) -> Bundle:
+def read_model(opened: ModelFolder, *, device: torch.device | str = "cpu") -> Bundle:
+    """Read the weights of a model folder, and compare them with the SHA-256 and the configuration first.
+
+    Raises:
+        BundleError: they are missing, damaged or too large; or another model took their place since the folder was
+            opened.
+        IncompatibleModelError: they are not the weights of such a model.
+    """
+    folder, description = opened.folder, opened.description
+    path = folder / description.weights
+    if not path.exists() and (now := read_description(folder).weights) != description.weights:
+        raise BundleError(
+            f"{path}: this model was replaced by {now} since its folder was opened; open the folder again"
+        )
+    weights = {description.weights: description.weights_sha256}
+    verify_files(folder / _DESCRIPTION, weights, needed=weights.keys())
+    model = load_weights(path, description.model, stored=description.weights_dtype)
+    return Bundle(folder, description, opened.tokenizer, model.to(device).eval())
+
+
+def load_snapshot(opened: ModelFolder, path: Path, *, step: int) -> Bundle:
     """Read the weights of an earlier step of a run, with everything else of its model folder.
 
     The facts of the result hold the step alone, since the scores are those of the final model.
@@ -223,11 +277,10 @@ def load_snapshot(bundle: Bundle, path: Path, *, step: int) -> Bundle:
     """
     if path.is_symlink() or not path.is_file():
         raise BundleError(f"{path}: is missing, or is not a plain file; the run has no weights of step {step}")
-    config = bundle.description.model
-    model = _load_weights(path, config, stored=None)
-    description = bundle.description.model_copy(update={"facts": {"step": step}, "weights_dtype": None})
-    device = next(bundle.model.parameters()).device
-    return Bundle(path, description, model.to(device).eval(), bundle.tokenizer)
+    model = load_weights(path, opened.description.model, stored=None)
+    description = opened.description.model_copy(update={"facts": {"step": step}, "weights_dtype": None})
+    device = next(opened.model.parameters()).device if isinstance(opened, Bundle) else "cpu"
+    return Bundle(path, description, opened.tokenizer, model.to(device).eval())
 
 
 def read_description(folder: Path) -> ModelDescription:
@@ -287,11 +340,13 @@ def _save_tokenizer(folder: Path, tokenizer: Tokenizer, disk: Disk) -> dict[str,
     return hashes
 
 
-def _verify_files(folder: Path, description: ModelDescription) -> None:
+def _verify_but_weights(folder: Path, description: ModelDescription) -> None:
     present = {f"{_TOKENIZER}/{path.name}" for path in (folder / _TOKENIZER).glob("*") if path.name[0] != "."}
     if unlisted := sorted(present - description.files.keys()):
-        raise BundleError(f"{folder}: {told(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
-    verify_files(folder / _DESCRIPTION, description.files, needed={description.weights})
+        raise BundleError(f"{folder}: {summary(unlisted)} has no SHA-256 in {_DESCRIPTION}; it does not belong here")
+    others = {name: sha256 for name, sha256 in description.files.items() if name != description.weights}
+    verify_files(folder / _DESCRIPTION, others, needed={description.weights} - description.files.keys())
+    plain_file(folder / description.weights)
 
 
 def verify_files(description: Path, files: Mapping[str, str], *, needed: AbstractSet[str]) -> None:
@@ -325,58 +380,7 @@ def verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) ->
     }
     wrong = [f"{what}: tokenizer {a}, weights {b}" for what, (a, b) in facts.items() if a != b]
     if wrong:
-        raise IncompatibleModelError(f"{folder}: the tokenizer is not the one of these weights: {'; '.join(wrong)}")
-
-
-def _load_weights(path: Path, config: ModelConfig, *, stored: str | None) -> Transformer:
-    """Return the model in float32, whatever the number format on disk, which must be ``stored`` if that is given."""
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from pellucid.model.transformer import Transformer
-
-    if not config.source_vocab_size or not config.target_vocab_size:
-        raise BundleError(f"{path.parent / _DESCRIPTION}: source_vocab_size and target_vocab_size must be given")
-    _verify_sizes(path, config)
-    with torch.device("meta"):
-        expected = {name: tuple(t.shape) for name, t in Transformer(config).state_dict().items()}
-    formats = {DTYPE_NAMES[stored]} if stored else DTYPE_BYTES
-    if problems := tensor_problems(read_header(path), expected, dtypes=formats):
-        raise IncompatibleModelError(
-            f"{path}: the weights are not those of the model that {_DESCRIPTION} describes: {told(problems)}"
-        )
-    model = Transformer(config)
-    try:
-        model.load_state_dict(load_file(path), strict=True, assign=False)
-    except SafetensorError as error:
-        raise BundleError(f"{path}: is not a sound safetensors file ({error}); copy the model folder again") from None
-    return model
-
-
-def _rounded(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    rounded = {name: tensor.to(dtype) for name, tensor in state.items()}
-    for name, tensor in rounded.items():
-        if not tensor.isfinite().all() and state[name].isfinite().all():
-            raise BundleError(f"{name}: holds a number too large for {dtype}; save the model in float32")
-    return rounded
-
-
-def _verify_sizes(path: Path, config: ModelConfig) -> None:
-    """Refuse a configuration with far more numbers than the file can hold, before the model is built."""
-    layers = config.num_encoder_layers + config.num_decoder_layers
-    least = layers * (4 * config.d_model**2 + 2 * config.d_model * config.d_feedforward)
-    least += config.d_model * config.target_vocab_size
-    if least * min(DTYPE_BYTES.values()) > path.stat().st_size:
-        raise BundleError(
-            f"{path}: {path.stat().st_size:,} bytes cannot hold the model that {_DESCRIPTION} describes "
-            f"(at least {least:,} numbers)"
-        )
-    if (config.max_positions + config.position_offset) * config.d_model > 1 << 28:
-        raise BundleError(
-            f"{path.parent / _DESCRIPTION}: max_positions = {config.max_positions} and position_offset = "
-            f"{config.position_offset} make a table that is too large to build"
-        )
+        raise IncompatibleModelError(f"{folder}: the tokenizer does not fit these weights: {'; '.join(wrong)}")
 
 
 def _existing_parent(folder: Path) -> Path:

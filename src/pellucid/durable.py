@@ -1,8 +1,8 @@
-"""Writing files so that a kill, a power cut or a full disk leaves the old state or the new one, never half of it.
+"""Write files so that a kill, a power cut or a full disk leaves either the old state or the new one.
 
-Every write, fsync, rename and removal of a save goes through one ``Disk``, so that a test can list
-them and end the process at each. What is written is a new file: never the target of a link that a stranger put there.
-Read ``bundle.py`` next.
+Every write, fsync, rename and removal of a save goes through one ``Disk``, so that a test can list them and end the
+process at each. Every write creates a new file, so it never changes the target of an existing link. Read ``bundle.py``
+next.
 """
 
 from __future__ import annotations
@@ -42,26 +42,26 @@ _CHUNK_BYTES = 1 << 20
 _SHORTAGES = {
     errno.ENOSPC: ("the disk is full", "make room"),
     errno.EDQUOT: ("the disk quota is used up", "make room or have the quota raised"),
-    errno.EFBIG: ("a file is over the limit on the size of files (ulimit -f)", "raise the limit"),
+    errno.EFBIG: ("a file exceeds the size limit (ulimit -f)", "raise the limit"),
 }
-"""What a write may run out of, and the remedy."""
+"""The shortages that can stop a write, and their remedies."""
 _PREFIX_CHARACTERS = 40
 
 
 class Disk:
-    """The only way in which a save touches the file system.
+    """All changes of the file system during a save.
 
-    ``on_operation(kind, path)`` is called before each operation; tests use it to stop there.
+    ``on_operation(kind, path)`` is called before each operation; tests use it to stop the process there.
     """
 
     def __init__(self, on_operation: Callable[[str, Path], None] | None = None) -> None:
         self._on_operation = on_operation
 
     def write(self, path: Path, content: bytes | Iterable[bytes]) -> None:
-        """Write a file that is not there yet, and wait until its bytes are on the disk.
+        """Write a new file, and wait until its bytes are on the disk.
 
         Raises:
-            FileExistsError: something is there, a link included.
+            FileExistsError: the path exists, or is a link.
         """
         self._announce("write", path)
         chunks = (content,) if isinstance(content, bytes) else content
@@ -73,18 +73,18 @@ class Disk:
             os.fsync(file.fileno())
 
     def replace(self, source: Path, target: Path) -> None:
-        """Rename in one step, over an existing file if there is one, and make the new name last."""
+        """Rename in one step, over an existing file if any, and wait until the new name is on the disk."""
         self._announce("rename", target)
         source.replace(target)
         self.sync(target.parent)
 
     def write_replacing(self, path: Path, content: bytes | Iterable[bytes]) -> None:
-        """Put new content in the place of old: written beside it, then renamed over it.
+        """Replace the content of a file: write a new file beside it and rename that over it.
 
-        Where the old is a link, the link is replaced, and what it points to stays as it is.
+        If the path is a link, the link is replaced and its target does not change.
         """
         beside = path.with_name(f".{path.name}.new")
-        self.remove(beside)  # what a killed save left
+        self.remove(beside)  # of a killed save
         try:
             self.write(beside, content)
             self.replace(beside, path)
@@ -103,7 +103,7 @@ class Disk:
             os.close(handle)
 
     def remove(self, path: Path) -> None:
-        """Remove a file, or a folder with all that is in it; nothing happens where there is none."""
+        """Remove a file, or a folder with its contents, if it exists."""
         if not path.exists() and not path.is_symlink():
             return
         self._announce("unlink", path)
@@ -118,17 +118,16 @@ class Disk:
 
 
 DISK = Disk()
-"""The disk of everyday use."""
+"""The disk outside tests."""
 
 
 def refuse_links(paths: Iterable[Path]) -> None:
-    """Refuse to write where a link, or a file that is no plain one, stands at a path or anywhere below it.
+    """Refuse to write in folders that contain links or special files.
 
-    A folder that somebody else made may hold links that lead out of it, and what is written, cut or removed through
-    one is a file of this machine.
+    An untrusted folder can contain links that lead out of it, and writing through a link changes another file.
 
     Raises:
-        DataError: there is one; the message names it.
+        DataError: a path, or a path below it, is a link or a special file; the message names it.
     """
     for path in paths:
         _refuse_link(path)
@@ -140,24 +139,24 @@ def refuse_links(paths: Iterable[Path]) -> None:
 def _refuse_link(path: Path) -> None:
     try:
         mode = path.lstat().st_mode
-    except OSError:  # not there, or not any more
+    except OSError:  # it does not exist
         return
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return
     kind = "a symbolic link" if stat.S_ISLNK(mode) else "neither a file nor a folder"
     raise DataError(
-        f"{path}: is {kind}, and nothing is written in a folder that has one, since it may lead out of the folder; "
-        "put a copy in its place (cp -rL FOLDER COPY copies a folder without links), or name another folder"
+        f"{path}: is {kind}, which could lead out of the folder, so pellucid does not write there; replace it by a "
+        "copy (cp -rL FOLDER COPY copies a folder without links), or name another folder"
     )
 
 
 def open_to_append(path: Path) -> BinaryIO:
-    """Open a file to append to it and cut it, or make it; never through a symbolic link.
+    """Open or create a file to append to it and truncate it; never through a symbolic link.
 
-    A file that has another name, too (a hard link), is copied first, so that what has the other name stays as it is.
+    A file with several names (hard links) is copied first, so that the file under the other names does not change.
 
     Raises:
-        OSError: it is a symbolic link, or cannot be opened.
+        OSError: the path is a symbolic link, or cannot be opened.
     """
     if path.is_file() and not path.is_symlink() and path.stat().st_nlink > 1:
         DISK.write_replacing(path, _chunks_of(path))
@@ -171,14 +170,14 @@ def _chunks_of(path: Path) -> Iterator[bytes]:
 
 
 def cache_folder() -> Path | None:
-    """Return where this user's programs keep what can be made again; it need not exist. None where there is no home.
+    """Return the user's cache folder of pellucid, which need not exist, or None without a home folder.
 
-    ``PELLUCID_CACHE`` names another folder.
+    ``PELLUCID_CACHE`` overrides it.
     """
-    if own := os.environ.get("PELLUCID_CACHE"):
-        return Path(own)
+    if chosen := os.environ.get("PELLUCID_CACHE"):
+        return Path(chosen)
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if base.is_absolute():  # the specification of that variable leaves out relative ones
+    if base.is_absolute():  # its specification says to ignore relative paths
         return base / "pellucid"
     try:
         return Path.home() / ".cache" / "pellucid"
@@ -187,16 +186,14 @@ def cache_folder() -> Path | None:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal, read in pieces."""
-    digest = hashlib.sha256()
-    for chunk in _chunks_of(path):
-        digest.update(chunk)
-    return digest.hexdigest()
+    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def naming(place: Path | str) -> Iterator[None]:
-    """Give an error of writing the name of what was written to; the system names a file only when it is opened."""
+    """Add the name of the output to an error of writing; the system only names a file when it is opened."""
     try:
         yield
     except OSError as error:
@@ -205,53 +202,48 @@ def naming(place: Path | str) -> Iterator[None]:
 
 
 def shortage_of(error: OSError) -> str:
-    """Return what a write ran out of and the remedy, or nothing where it failed for another reason."""
+    """Return the shortage that stopped a write and the remedy, or "" if it failed for another reason."""
     what, remedy = _SHORTAGES.get(error.errno or 0, ("", ""))
     return f"{what}; {remedy} and give the same command again" if what else ""
 
 
 @contextmanager
 def refuse_full_disk(path: Path, *, needed_bytes: int) -> Iterator[None]:
-    """Turn "no space left" during a save into a message that says where and how much is needed.
+    """Check that the disk has room for a save, and turn a shortage during the save into a message.
 
     Raises:
-        StoppedError: there is too little space before the save, or it ran out during it.
+        StoppedError: the disk has too little space, or the save reaches a quota or a limit.
     """
     free = shutil.disk_usage(path).free
-    message = (
-        f"{path}: the disk has too little space for this save: {needed_bytes:,} bytes needed, {free:,} free. "
-        "What was saved before is intact; free some space and give the same command again"
-    )
-    if free < needed_bytes:
-        raise StoppedError(message)
     try:
+        if free < needed_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise StoppedError(message) from error
-        if shortage := shortage_of(error):
-            raise StoppedError(
-                f"{path}: {needed_bytes:,} bytes needed for this save, and {shortage}. What was saved before is intact"
-            ) from error
-        raise
+        if not (shortage := shortage_of(error)):
+            raise
+        raise StoppedError(
+            f"{path}: this save needs {needed_bytes:,} bytes and {free:,} are free: {shortage}. The earlier save is "
+            "intact"
+        ) from error
 
 
 @contextmanager
 def draft_of(output: Path, *, may_replace: bool = False) -> Iterator[Path]:
-    """Give a path to write to that becomes ``output`` at the end, and goes away if anything fails.
+    """Give a path to write to, which is renamed to ``output`` at the end, or removed after an error.
 
-    Every call has a draft of its own, in a hidden folder beside the output that is locked while it is written to. A
-    draft that a killed process left there is no longer locked, and the next draft of the same output removes it.
+    Every call has its own draft, in a locked hidden folder beside the output. The draft of a killed process is not
+    locked, and the next draft of the same output removes it.
 
     Args:
-        output: the name that the draft takes.
-        may_replace: put the draft in the place of a file that has the name already.
+        output: the final path.
+        may_replace: replace an existing file.
 
     Raises:
-        FileExistsError: somebody else made the output meanwhile, and it may not be replaced; theirs stays.
+        FileExistsError: another process created the output during the work, and may_replace is false.
     """
-    # Cut, because a name of 255 bytes leaves no room for a longer one. Outputs that share their first characters
-    # do no harm to each other: what is locked stays, whoever writes it.
+    # The prefix is short because a name has at most 255 bytes. Outputs with the same first characters do not disturb
+    # each other, because a locked draft stays.
     prefix = f".{output.name[:_PREFIX_CHARACTERS]}.draft-"
     for left in output.parent.glob(f"{glob.escape(prefix)}*"):
         with suppress(OSError), _locked(left, wait=False):
@@ -271,14 +263,14 @@ def draft_of(output: Path, *, may_replace: bool = False) -> Iterator[Path]:
 
 
 def _put_in_place(draft: Path, output: Path) -> None:
-    made = FileExistsError(errno.EEXIST, "made by somebody else meanwhile", str(output))
+    exists = FileExistsError(errno.EEXIST, "another process created it meanwhile", str(output))
     if output.exists() or output.is_symlink():
-        raise made
+        raise exists
     try:
         DISK.replace(draft, output)
-    except OSError as error:  # made since we looked
+    except OSError as error:  # created after the check
         if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}:
-            raise made from None
+            raise exists from None
         raise
 
 
@@ -290,11 +282,11 @@ def _locked_folder(parent: Path, prefix: str, held: ExitStack) -> Path:
         except FileNotFoundError:
             continue
         except OSError as error:
-            # On a file system without locks nobody can take one to remove a draft, so a killed process leaves its own.
+            # On a file system without locks, the draft of a killed process stays, because no process can lock it.
             if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
                 DISK.remove(folder)
                 raise
-        # Before the lock it looked like one that was left, and somebody may have removed it.
+        # Before it was locked, another process could remove it like the draft of a killed process.
         if folder.exists():
             return folder
 

@@ -3,18 +3,18 @@
     PellucidError            1
     ├── ConfigError          1   a recipe or a setting is wrong; lists every problem at once
     ├── DataError            1   a corpus file or a sentence pair is wrong; names file and line
-    ├── BundleError          1   a model folder is missing, damaged, untrusted or of a newer format
-    │   ├── IncompatibleModelError   two things that must fit do not: tokenizer and weights, run and recipe
-    │   └── ConversionError          a model and its copy in another format do not compute the same
+    ├── BundleError          1   a model folder is missing, damaged or of a newer format
+    │   ├── IncompatibleModelError   two parts do not fit: tokenizer and weights, run and recipe
+    │   └── ConversionError          a model and its copy in another format compute different results
     ├── CheckpointError      1   no checkpoint of a run can be used
-    ├── TrainingError        1   training cannot go on: numbers stay non-finite
+    ├── TrainingError        1   training cannot continue: numbers stay non-finite
     ├── EngineUnavailableError 1 a translation engine cannot be used here
-    ├── RequestError         1   one thing asked of a translator is wrong
-    └── StoppedError        75   stopped early, nothing is lost, the same command continues
-        └── InterruptedByUser  130   the same, by Ctrl-C
+    ├── RequestError         1   a single request to a translator is invalid
+    └── StoppedError        75   stopped early without loss; the same command continues
+        └── InterruptedByUser  130   the same, after Ctrl-C
 
 A message says what was wrong, the value and its place, what is allowed, and the remedy.
-Nothing else in the package is imported here. Read ``config/`` next.
+This module imports nothing else of the package. Read ``config/`` next.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ __all__ = [
 
 
 class PellucidError(Exception):
-    """Base of every error whose message is meant for the person who gave the input."""
+    """Base of every error whose message is for the user."""
 
     exit_status = 1
 
 
 class ConfigError(PellucidError):
-    """A setting is wrong; the message holds every problem found, a line each."""
+    """A setting is wrong; the message has a line for each problem."""
 
 
 class DataError(PellucidError):
@@ -50,40 +50,40 @@ class DataError(PellucidError):
 
 
 class BundleError(PellucidError):
-    """A model folder cannot be read as one."""
+    """A model folder cannot be read."""
 
 
 class IncompatibleModelError(BundleError):
-    """Two parts that have to fit each other do not."""
+    """Two parts do not fit each other."""
 
 
 class ConversionError(BundleError):
-    """A model and its copy in another format do not compute the same; the copy was not kept."""
+    """A model and its copy in another format compute different results; the copy was removed."""
 
 
 class CheckpointError(PellucidError):
-    """A run cannot be continued from what is on disk."""
+    """A run cannot be continued from its files."""
 
 
 class TrainingError(PellucidError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class RequestError(PellucidError):
-    """A single request to a translator is out of bounds; other requests are not touched by it."""
+    """A single request to a translator is invalid; other requests are not affected."""
 
 
 class StoppedError(PellucidError):
-    """The work was stopped early and the same command continues it (EX_TEMPFAIL of sysexits.h)."""
+    """The work stopped early, and the same command continues it (EX_TEMPFAIL of sysexits.h)."""
 
     exit_status = 75
 
 
 class InterruptedByUser(StoppedError):
-    """The work was stopped by Ctrl-C and the same command continues it (128 + SIGINT)."""
+    """Ctrl-C stopped the work, and the same command continues it (128 + SIGINT)."""
 
     exit_status = 130
 
 
 class EngineUnavailableError(PellucidError):
-    """A translation engine cannot be used on this machine, or not with this model; another one can."""
+    """A translation engine does not support this machine or this model; another engine does."""

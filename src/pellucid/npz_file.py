@@ -7,6 +7,7 @@ are bounded, and each array's head is compared with them, before memory is alloc
 from __future__ import annotations
 
 import math
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,7 +25,11 @@ __all__ = ["NpzFile", "open_npz"]
 
 _MOST_ENTRIES: Final = 1 << 14
 _LARGEST_HEAD: Final = 1 << 12
-_READ_HEAD: Final = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+# NumPy's own parser gives a damaged head to Python's tokenizer, which warns and raises errors of any kind.
+_HEAD: Final = re.compile(
+    rb"\s*\{'descr': '([<>|=][a-zA-Z][0-9]{1,3})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:[0-9]{1,18}(?:, ?|(?=\))))*)\),? ?\}\s*"
+)
 _DAMAGE: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -148,11 +153,18 @@ def _refuse_names(entries: list[zipfile.ZipInfo]) -> None:
 
 
 def _head(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
-    """Read the head of a .npy, of bounded length: shape, whether columns come first, number format."""
-    version = np.lib.format.read_magic(file)
-    if version not in _READ_HEAD:
-        raise ValueError(f"its head is of version {version}, and 1 and 2 are supported")
-    return _READ_HEAD[version](file, max_header_size=_LARGEST_HEAD)
+    """Read the head of a .npy: magic, version, length, and a table that is matched and never evaluated."""
+    start = file.read(8)
+    if start[:6] != b"\x93NUMPY" or start[6:7] not in (b"\1", b"\2", b"\3"):
+        raise ValueError("it is not an .npy file")
+    length = int.from_bytes(file.read(2 if start[6] == 1 else 4), "little")
+    if length > _LARGEST_HEAD:
+        raise ValueError(f"its head has {length:,} bytes, limit {_LARGEST_HEAD:,}")
+    match = _HEAD.fullmatch(file.read(length))
+    if match is None:
+        raise ValueError("NumPy does not write such a head")
+    shape = tuple(int(size) for size in match[3].replace(b",", b" ").split())
+    return shape, match[2] == b"True", np.dtype(match[1].decode("ascii"))
 
 
 def _exactly(file: IO[bytes], count: int) -> bytes:

@@ -1,7 +1,7 @@
-"""Where and how numbers are computed: device, precision, threads, seeds. A value that is passed, never a global.
+"""The device, precision and threads of a computation, as a record that callers pass on.
 
-``Runtime.detect`` finds out what the machine is good at and says why; nothing here changes a
-setting of the process until ``apply`` is called by a job. Read ``config/`` next.
+``Runtime.detect`` chooses what suits the machine and records the reasons. Only ``apply``, which a job calls, changes
+settings of the process. Read ``config/`` next.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import ctypes
 import os
 import platform
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pellucid.errors import ConfigError
@@ -22,9 +24,20 @@ from pellucid.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Precision", "Runtime", "is_lack_of_memory", "keeping_memory", "let_others_run_at_barriers"]
+__all__ = [
+    "Precision",
+    "Runtime",
+    "has_gpu",
+    "is_forked_from_torch",
+    "is_lack_of_memory",
+    "keeping_memory",
+    "let_others_run_at_barriers",
+    "threads_for",
+]
 
 _MOST_THREADS: Final = 1024
+_GPU_DEVICES: Final = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""What the drivers of NVIDIA, of Windows' Linux and of AMD make; without them torch finds no GPU."""
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -37,25 +50,25 @@ class Precision(StrEnum):
 
 @dataclass(frozen=True)
 class Runtime:
-    """The machine as one run uses it."""
+    """The device, precision and threads of one run."""
 
     device: str
     precision: Precision
     threads: int
     reason: str
-    """Why this precision, in words for the screen."""
-    threads_reason: str = "as asked"
-    """Why this many threads, in words for the screen."""
+    """The reason for this precision, for the screen."""
+    threads_reason: str = "as requested"
+    """The reason for this number of threads, for the screen."""
 
     @staticmethod
     def detect(*, device: str = "auto", precision: str = "auto", threads: int = 0) -> Runtime:
-        """Choose device, precision and threads; ``auto`` and 0 are found out, the rest is obeyed.
+        """Choose the device and precision for ``auto``, and the threads for 0; other values are taken as they are.
 
-        0 threads is as many as torch uses in this process now: what ``torch.set_num_threads``, OMP_NUM_THREADS or
-        MKL_NUM_THREADS set, and where nothing did, the physical cores that the process may use.
+        0 threads means the number that torch uses in this process now: from ``torch.set_num_threads``, OMP_NUM_THREADS
+        or MKL_NUM_THREADS, otherwise the physical cores available to the process.
 
         Raises:
-            ConfigError: the device is not there, a name is unknown, or a forked process asks for several threads.
+            ConfigError: the device is not available, a name is unknown, or the number of threads is out of range.
         """
         import torch
 
@@ -69,52 +82,47 @@ class Runtime:
         index = int(chosen_device.partition(":")[2] or 0)
         if chosen_device.startswith("cuda") and index >= torch.cuda.device_count():
             raise ConfigError(f"device = {device!r}, but torch sees cuda:0 to cuda:{torch.cuda.device_count() - 1}")
-        if not 0 <= threads <= _MOST_THREADS:
-            raise ConfigError(
-                f"threads = {threads}; use a number from 1 to {_MOST_THREADS}, or 0 for the {torch.get_num_threads()} "
-                "that torch uses"
-            )
+        chosen_threads = threads_for(threads)
         chosen_precision, reason = _choose_precision(chosen_device, precision)
         if not threads:
-            return Runtime(chosen_device, chosen_precision, torch.get_num_threads(), reason, _who_chose_threads())
-        return Runtime(chosen_device, chosen_precision, threads, reason)
+            return Runtime(chosen_device, chosen_precision, chosen_threads, reason, _origin_of_threads())
+        return Runtime(chosen_device, chosen_precision, chosen_threads, reason)
 
     def apply(self) -> None:
-        """Set what belongs to the whole process. Called by jobs, before any computing.
+        """Change the settings of the whole process. Jobs call this before any computation.
 
-        A thread count that torch has already is left alone, and so is every setting of CUDA on other devices.
+        The number of threads is only set if it differs, and settings of CUDA only on a CUDA device.
 
         Raises:
-            ConfigError: the process was forked from one that called this too, and several threads are asked for.
+            ConfigError: several threads in a process that was forked from one that called this.
         """
         import torch
 
-        if self.threads > 1 and _first_process() != os.getpid():
+        if self.threads > 1 and is_forked_from_torch():
             raise ConfigError(
-                f"threads = {self.threads}: this process was forked from one that pellucid ran in, and the threads of "
-                "that one do not exist here; use threads = 1 in forked processes, or start them with 'spawn'"
+                f"threads = {self.threads}: this process was forked from one that ran pellucid, and a fork does not "
+                "copy its threads; use threads = 1 in forked processes, or start them with 'spawn'"
             )
-        _first_process()
         if self.threads != torch.get_num_threads():
             torch.set_num_threads(self.threads)
         if self.device.startswith("cuda"):
-            # cuDNN's attention makes a plan for every new shape, 0.2 s each, and the shapes of batches of sentences
-            # are new all the time: with it the first minutes of training ran at a tenth of their speed.
+            # cuDNN's attention needs a plan of 0.2 s for every new shape, and batches of sentences have new shapes all
+            # the time: with it the first minutes of training ran at a tenth of the speed.
             torch.backends.cuda.enable_cudnn_sdp(False)
 
     def to_text(self) -> str:
-        """Return the line for the screen: what computes, and why it was chosen."""
+        """Return the device, threads and precision with their reasons, as a line for the screen."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return f"{self.device}, {threads} ({self.threads_reason}), {self.precision}: {self.reason}"
 
     def torch_device(self) -> torch.device:
-        """Return the device as torch names it."""
+        """Return the device as a torch object."""
         import torch
 
         return torch.device(self.device)
 
     def describe(self) -> dict[str, str | int]:
-        """Return what must be equal for two runs to be equal bit for bit, for the record of a run."""
+        """Return the facts that two runs must share to be equal bit for bit, for the record of a run."""
         import torch
 
         facts: dict[str, str | int] = {k: v for k, v in asdict(self).items() if not k.endswith("reason")}
@@ -126,23 +134,71 @@ class Runtime:
         return facts
 
 
+def has_gpu() -> bool:
+    """Return whether torch would find a GPU; torch is imported only where the machine shows a sign of one."""
+    is_without = platform.system() == "Linux" and not any(map(os.path.exists, _GPU_DEVICES))
+    if is_without or platform.system() == "Darwin":
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def threads_for(threads: int) -> int:
+    """Return how many threads compute: as many as asked for, and for 0 as many as torch uses. Does not import torch.
+
+    Torch uses OMP_NUM_THREADS or MKL_NUM_THREADS, and without them the physical cores that the process may use.
+
+    Raises:
+        ConfigError: there are too many, or fewer than none.
+    """
+    if not 0 <= threads <= _MOST_THREADS:
+        raise ConfigError(
+            f"threads = {threads}; use 1 to {_MOST_THREADS}, or 0 for the default of torch, {_usual_threads()}"
+        )
+    return threads or _usual_threads()
+
+
+def _usual_threads() -> int:
+    if "torch" in sys.modules:
+        import torch
+
+        return torch.get_num_threads()
+    for name in _THREAD_VARIABLES:
+        if (value := os.environ.get(name, "").partition(",")[0]).isdecimal() and int(value):
+            return min(int(value), _MOST_THREADS)
+    try:
+        allowed = os.sched_getaffinity(0)
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+    return len({_core_of(processor) for processor in allowed})
+
+
+def _core_of(processor: int) -> str:
+    """Return what the threads of one physical core have in common."""
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list").read_text("ascii")
+    except OSError:
+        return str(processor)
+
+
 def is_lack_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory was too small."""
+    """Return whether an error means that memory ran out."""
     import torch
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    # For memory of the processor torch has no exception of its own, only words (c10/core/impl/alloc_cpu.cpp).
+    # For CPU memory torch has no special exception, only these words (c10/core/impl/alloc_cpu.cpp).
     words = ("not enough memory", "can't allocate memory", "out of memory", "bad_alloc")
     return isinstance(error, RuntimeError) and any(part in str(error).lower() for part in words)
 
 
 def let_others_run_at_barriers() -> None:
-    """Let OpenMP's threads sleep while they wait for each other. Acts only before torch is imported.
+    """Let OpenMP's threads sleep while they wait for each other. This must happen before torch is imported.
 
-    A thread that spins at a barrier looks busy to the kernel and shares its core evenly with another program, so the
-    others wait for it at every product. Measured on two cores (docs/log.md, 2026-11-26), a step of preset tiny: 148 ms,
-    and 400 beside one busy program; with sleeping threads 163 and 267. What the user set stays.
+    A thread that spins at a barrier looks busy to the kernel and shares its core evenly with other programs, so the
+    other threads wait for it at every product. Measured on two cores (docs/log.md, 2026-11-26), a step of preset tiny:
+    148 ms, and 400 beside one busy program; with sleeping threads 163 and 267. OMP_WAIT_POLICY overrides this.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -151,10 +207,9 @@ def let_others_run_at_barriers() -> None:
 def keeping_memory(device: str) -> Iterator[None]:
     """Let glibc keep freed memory for the length of a training run, and give it back afterwards.
 
-    A step allocates tensors of tens of megabytes again and again; by default each is mapped anew and
-    every page of it faults. Measured: 12 % of a training step (docs/log.md, 2026-11-22). Where shapes
-    never come again, as in translation, kept memory only grows. Other C libraries have no such call and
-    are left alone, and so are tensors on a GPU.
+    Every step allocates tensors of tens of megabytes; by default glibc maps each of them again, and every page of it
+    faults. Measured: 12 % of a training step (docs/log.md, 2026-11-22). This is not for translation, where shapes do
+    not repeat and the kept memory would only grow. With other C libraries, or on a GPU, this does nothing.
     """
     if device != "cpu" or platform.libc_ver()[0] != "glibc":
         yield
@@ -167,37 +222,50 @@ def keeping_memory(device: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # The defaults of glibc (malloc.c); asking for what is set now is not possible.
+        # The defaults of glibc (malloc.c); it has no call to read the current values.
         libc.mallopt(most_mapped, 65536)
         libc.mallopt(trim_threshold, 128 << 10)
         libc.mallopt(top_pad, 128 << 10)
         libc.malloc_trim(0)
 
 
-def _who_chose_threads() -> str:
-    """Say where torch has its number of threads from."""
+def _origin_of_threads() -> str:
+    """Return the origin of torch's number of threads."""
     for name in _THREAD_VARIABLES:
         if value := os.environ.get(name):
             return f"{name}={value}"
-    return "as torch chose or was told; OMP_NUM_THREADS sets another number"
+    return "the current setting of torch; OMP_NUM_THREADS changes it"
+
+
+class _Forks:
+    """Knows the process that torch may use several threads in; those that are forked from it compute on one.
+
+    A fork copies the calling thread only. Without OpenMP's other threads, the first product that needs them would wait
+    for ever.
+    """
+
+    def __init__(self) -> None:
+        self.home = os.getpid()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        if "torch" not in sys.modules:  # so none of its threads was left behind
+            self.home = os.getpid()
+            return
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @cache
-def _first_process() -> int:
-    """Return the process that pellucid ran in first; those that are forked from it compute on one thread.
-
-    A fork copies the calling thread only. OpenMP's other threads are missing in the new process, and the
-    first product that is shared out among them would wait for them for ever.
-    """
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_use_one_thread)
-    return os.getpid()
+def _forks() -> _Forks:
+    return _Forks()
 
 
-def _use_one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+def is_forked_from_torch() -> bool:
+    """Return whether this process was forked from one that pellucid ran in, with torch there; watch from now on."""
+    return _forks().home != os.getpid()
 
 
 def _choose_precision(device: str, precision: str) -> tuple[Precision, str]:
@@ -205,15 +273,15 @@ def _choose_precision(device: str, precision: str) -> tuple[Precision, str]:
 
     if precision != "auto":
         try:
-            return Precision(precision), "as asked"
+            return Precision(precision), "as requested"
         except ValueError:
             raise ConfigError(f"precision = {precision!r} is unknown; use 'auto', 'fp32' or 'bf16'") from None
     if device.startswith("cuda"):
         if torch.cuda.is_bf16_supported():
             return Precision.BF16, "this GPU multiplies bf16 in hardware"
         return Precision.FP32, "this GPU has no bf16 units"
-    # avx512_bf16 alone is not enough: measured on such a processor, bf16 products ran at half the
-    # speed of fp32 (docs/log.md, 2026-11-22). Tile units (AMX) are what makes bf16 pay.
+    # avx512_bf16 alone is not enough: on such a processor, bf16 products ran at half the speed of fp32
+    # (docs/log.md, 2026-11-22). Only tile units (AMX) make bf16 faster.
     if torch.cpu._is_amx_tile_supported():
         return Precision.BF16, "this processor has AMX tiles for bf16"
     return Precision.FP32, "this processor has no AMX tiles, and without them fp32 is faster than bf16"

@@ -1,10 +1,10 @@
-"""What the process does on Ctrl-C and SIGTERM. Nothing here acts before it is entered, and all of it is undone after.
+"""Handlers of Ctrl-C and SIGTERM, as context managers that restore the former handlers at the end.
 
     StopSignals       a training step ends and is saved before the run stops
     HeldInterrupt     a line of output is written whole before Ctrl-C acts
-    raising_on_sigterm   SIGTERM raises a given error at once
+    RaiseOnSigterm    SIGTERM raises a given error at once
 
-Only the main thread of a process receives signals; elsewhere all three do nothing. Read ``config/`` next.
+Only the main thread of a process receives signals; in other threads all three do nothing. Read ``config/`` next.
 """
 
 from __future__ import annotations
@@ -13,74 +13,71 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
-from typing import Self
+from types import FrameType
+from typing import Any, Self
 
 from pellucid.errors import InterruptedByUser
 
-__all__ = ["HeldInterrupt", "StopSignals", "raising_on_sigterm"]
+__all__ = ["HeldInterrupt", "RaiseOnSigterm", "StopSignals"]
 
 
-class StopSignals:
-    """Remembers the first SIGINT or SIGTERM in ``received`` while it is entered; a second SIGINT stops at once."""
+class _Handling:
+    """Installs handlers of signals on entry and restores the former handlers on exit."""
 
-    def __init__(self) -> None:
-        self.received: signal.Signals | None = None
-        self._interrupted = False
-        self._previous: dict[signal.Signals, object] = {}
+    def __init__(self, *kinds: signal.Signals) -> None:
+        self._kinds = kinds
+        self._former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        if _receives_signals():
-            for kind in (signal.SIGINT, signal.SIGTERM):
-                self._previous[kind] = signal.signal(kind, self._receive)
+        if threading.current_thread() is threading.main_thread():
+            for kind in self._kinds:
+                self._former[kind] = signal.signal(kind, self._receive)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
-        self._previous.clear()
+    def __exit__(self, *_: object) -> None:
+        for kind, handler in self._former.items():
+            signal.signal(kind, handler)
+        self._former.clear()
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        raise NotImplementedError
+
+
+class StopSignals(_Handling):
+    """Stores the first SIGINT or SIGTERM in ``received``; a second SIGINT stops the run at once."""
+
+    def __init__(self) -> None:
+        super().__init__(signal.SIGINT, signal.SIGTERM)
+        self.received: signal.Signals | None = None
+        self._interrupted = False
 
     def _receive(self, number: int, _: FrameType | None) -> None:
         if number == signal.SIGINT and self._interrupted:
             raise InterruptedByUser(
-                "stopped at once, without another save; the same command continues from the newest checkpoint"
+                "stopped at once, without a save; the same command continues from the newest checkpoint"
             )
         self._interrupted |= number == signal.SIGINT
         self.received = self.received or signal.Signals(number)
 
 
-class HeldInterrupt:
-    """While it is entered, Ctrl-C waits for the end of a part that is ``held``; a second Ctrl-C does not wait.
+class HeldInterrupt(_Handling):
+    """Delays Ctrl-C to the end of a block in ``held()``; a second Ctrl-C is not delayed.
 
-    Outside of such parts, and where Ctrl-C is ignored or handled by somebody else, nothing changes.
+    Outside such blocks Ctrl-C acts as usual. If the program ignores Ctrl-C or handles it, that stays so.
     """
 
     def __init__(self) -> None:
+        is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        super().__init__(*((signal.SIGINT,) if is_default else ()))
         self._is_held = False
         self._is_waiting = False
-        self._is_ours = False
-
-    def __enter__(self) -> Self:
-        if _receives_signals() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._receive)
-            self._is_ours = True
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._is_ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            self._is_ours = False
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Finish the enclosed part before an interruption acts.
+        """Finish the block before Ctrl-C acts.
 
         Raises:
-            KeyboardInterrupt: at the end, if Ctrl-C came meanwhile.
+            KeyboardInterrupt: at the end, if Ctrl-C was pressed during the block.
         """
         self._is_held = True
         try:
@@ -97,22 +94,12 @@ class HeldInterrupt:
         self._is_waiting = True
 
 
-@contextmanager
-def raising_on_sigterm(make_error: Callable[[], BaseException]) -> Iterator[None]:
-    """Raise an error when SIGTERM arrives, wherever the main thread is."""
-    if not _receives_signals():
-        yield
-        return
+class RaiseOnSigterm(_Handling):
+    """Raises an error in the main thread when SIGTERM arrives."""
 
-    def receive(number: int, frame: FrameType | None) -> None:
-        raise make_error()
+    def __init__(self, make_error: Callable[[], BaseException]) -> None:
+        super().__init__(signal.SIGTERM)
+        self._make_error = make_error
 
-    before = signal.signal(signal.SIGTERM, receive)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _receives_signals() -> bool:
-    return threading.current_thread() is threading.main_thread()
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        raise self._make_error()

@@ -15,7 +15,7 @@ from typing import Final
 from pellucid.errors import BundleError
 from pellucid.untrusted import parse_json
 
-__all__ = ["DTYPE_BYTES", "DTYPE_NAMES", "TensorFacts", "read_header", "tensor_problems", "told"]
+__all__ = ["DTYPE_BYTES", "DTYPE_NAMES", "TensorFacts", "read_header", "summary", "tensor_problems"]
 
 DTYPE_BYTES: Final[Mapping[str, int]] = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """The supported number formats of weights, and the bytes of a number in each."""
@@ -25,8 +25,8 @@ DTYPE_NAMES: Final[Mapping[str, str]] = {"float64": "F64", "float32": "F32", "fl
 
 _LARGEST_HEADER_BYTES: Final = 16 << 20
 _MOST_VALUES: Final = 1 << 20
-_MOST_TOLD: Final = 5
-_LONGEST_TOLD: Final = 300
+_MOST_SHOWN: Final = 5
+_LONGEST_SHOWN: Final = 300
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ def tensor_problems(
     return problems
 
 
-def told(problems: list[str]) -> str:
+def summary(problems: list[str]) -> str:
     """Join the first few problems to a sentence; each is cut, since names in it may have any length."""
-    more = f" (and {len(problems) - _MOST_TOLD} more)" if len(problems) > _MOST_TOLD else ""
-    return "; ".join(problem[:_LONGEST_TOLD] for problem in problems[:_MOST_TOLD]) + more
+    more = f" (and {len(problems) - _MOST_SHOWN} more)" if len(problems) > _MOST_SHOWN else ""
+    return "; ".join(problem[:_LONGEST_SHOWN] for problem in problems[:_MOST_SHOWN]) + more
 
 
 def _facts(entry: dict[str, object]) -> TensorFacts:

@@ -299,6 +299,6 @@ def test_four_thousand_units_and_two_hundred_pieces(serve: Serve, tmp_path: Path
     assert window.page.evaluate("document.documentElement.scrollWidth") <= 360
     grid = "[data-figure=feed-forward-all] [role=grid]"
     assert window.page.get_attribute(grid, "aria-rowcount") == "200"
-    window.page.click("[data-figure=feed-forward-all] .paging button:has-text('On')")
+    window.page.click("[data-figure=feed-forward-all] .paging button:has-text('Next')")
     window.until("__inspect.state()['feed_forward.from'] > 0")
     assert int(window.page.get_attribute(grid, "aria-colcount") or 0) < 300, "a window of the units"

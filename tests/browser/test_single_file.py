@@ -61,7 +61,7 @@ def test_every_view_has_what_it_asks_for(page: str, open_page: OpenPage) -> None
     for state in [{"view": name} for name in view_names()] + STATES:
         window.go(**state)
         shown = window.page.inner_text("main")
-        assert "This file does not hold" not in shown, state
+        assert "This file does not contain" not in shown, state
         assert window.page.query_selector("main .problem") is None, (state, shown)
         assert "⟦" not in shown, f"a text is missing: {state}"
     assert window.requests == [page]

@@ -18,24 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from . import error_page
+from . import error_page, small_runs
 from .conftest import Command
 
-GOOD = "".join(f"wort {i} und noch eins\n" for i in range(40)).encode()
-TINY = (
-    "--set",
-    "model.d_model=12",
-    "--set",
-    "model.num_heads=3",
-    "--set",
-    "model.d_feedforward=17",
-    "--set",
-    "tokenizer.kind=bytes",
-    "--set",
-    "training.train_steps=2",
-    "--preset",
-    "tiny",
-)
+GOOD = small_runs.numbered_lines(40).encode()
+TINY = ("--preset", "tiny", *small_runs.options(*small_runs.TINY, "tokenizer.kind=bytes", "training.train_steps=2"))
 
 
 @dataclass(frozen=True)
@@ -128,7 +115,9 @@ SETTINGS = [
     ),
     Case("a recipe that is not there", write(), RECIPE, 1, ("r.toml", "no such recipe")),
     Case("a recipe that is no TOML", recipe("= 3"), RECIPE, 1, ("r.toml", "TOML")),
-    Case("a recipe of brackets without end", recipe("x = " + "[" * 5000), RECIPE, 1, ("r.toml", "TOML", "so deep")),
+    Case(
+        "a recipe of brackets without end", recipe("x = " + "[" * 5000), RECIPE, 1, ("r.toml", "TOML", "large or deep")
+    ),
     Case(
         "a recipe of tables without end",
         recipe("[training.seed" + ".a" * 5000 + "]\nb = 1"),
@@ -290,7 +279,7 @@ DAMAGE: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
     ("no weights", lambda d: weights_of(d).unlink(), ("weights-", "missing")),
     ("a changed weight", lambda d: flip_a_byte(weights_of(d)), ("weights-", "SHA-256")),
     ("truncated weights", lambda d: weights_of(d).write_bytes(b"123"), ("weights-", "SHA-256")),
-    ("weights behind a link", link_the_weights, ("weights-", "plain file")),
+    ("weights behind a link", link_the_weights, ("weights-", "symbolic link")),
     ("no tokenizer", lambda d: shutil.rmtree(d / "tokenizer"), ("tokenizer", "missing")),
     ("another tokenizer", lambda d: flip_a_byte(next((d / "tokenizer").iterdir())), ("tokenizer", "SHA-256")),
     ("a newer format", edit(r"^format_version = 1", "format_version = 99"), ("format_version = 99", "upgrade")),

@@ -42,7 +42,7 @@ def test_a_file_gives_what_a_stream_gives(
     file = command("translate", tiny_model, "x", "--output", "out", *options)
     assert stream.status == file.status == 1
     assert rounded((tmp_path / "out").read_text(), format_) == rounded(stream.out, format_)
-    assert file.err.replace("error: x,", "error: standard input,") == stream.err
+    assert [line.replace("error: x,", "error: standard input,") for line in summary(file.err)] == summary(stream.err)
     assert "line 152: byte 3 (0xff)" in file.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "x"]
 
@@ -81,7 +81,7 @@ def test_a_limit_in_the_middle_keeps_the_parts_and_other_settings_are_refused(
     translate = ("translate", tiny_model, tmp_path / "x", "--output", tmp_path / "out", "--format", "jsonl", *FAST)
     limited = in_a_process(*translate, "--chunk-lines", "8", shell='ulimit -f 60; "$@"')
     assert limited.returncode == 75, limited.stderr
-    assert b"over the limit on the size of files (ulimit -f)" in limited.stderr
+    assert b"(ulimit -f)" in limited.stderr
     assert (tmp_path / "out.parts" / "part-000001.json").exists()
     other = command(*translate, "--chunk-lines", "8", "--beam-size", "2")
     assert other.status == 1

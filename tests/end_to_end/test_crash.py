@@ -68,7 +68,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(folder: Path) -> None:
     stopped, continued = reports_of("disk", folder, steps=6)
     assert stopped["status"] == 75
     assert "optimiser.safetensors" in str(stopped["text"]) or "checkpoints" in str(stopped["text"])
-    assert "bytes needed" in str(stopped["text"])
+    assert "this save needs" in str(stopped["text"])
     assert stopped["after"] == stopped["before"]
     assert continued["status"] == 0
     assert continued["same"]

@@ -13,7 +13,7 @@ from pellucid.sample.corpus import build_corpus
 from pellucid.sample.records import SampleCorpus
 
 from .conftest import Command
-from .small_runs import settings
+from .small_runs import numbered_lines, settings
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def everything_in(folder: Path) -> dict[str, bytes]:
 
 
 def test_another_run_is_left_as_it_is(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "s").write_text("".join(f"wort {i} und noch eins\n" for i in range(29)))
+    (tmp_path / "s").write_text(numbered_lines())
     (tmp_path / "run" / "text").mkdir(parents=True)
     (tmp_path / "run" / "text" / "train.en").write_text("mine\n")
     made = command(
@@ -68,7 +68,7 @@ def test_at_the_limit_it_says_that_the_machine_is_slow_and_how_to_go_on(command:
     assert first.status == 0, first.err
     assert "until 97% of" in first.err
     assert "the limit of 0.05 minutes was reached, with 0.0% of the validation sentences exactly right" in first.out
-    assert "this machine is slow, or busy" in first.out
+    assert "this machine is slow or busy" in first.out
     assert "  pellucid demo --minutes 0.1 --seed 1 --output 'my run'\n" in first.out
     steps = json.loads((tmp_path / "my run" / "demo.json").read_text(encoding="utf-8"))["steps"]
     again = command("demo", "--minutes", "0.1", "--output", "my run")

@@ -141,3 +141,31 @@ def test_chinese_needs_no_code_and_empty_references_are_told(command: Command, t
     assert "note: 1 of 3 references are empty" in outcome.out
     coded = command("evaluate", "--hyp", "zh", "--ref", "zh", "--tgt-lang", "zh")
     assert "in Chinese" not in coded.out
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ((), "native (int8)"),
+        (("--precision", "fp32"), "native (fp32)"),
+        (("--engine", "torch"), "torch (fp32)"),
+        (("--set", "sampling=true", "--set", "seed=1"), "torch (fp32)"),
+    ],
+)
+def test_the_report_names_the_engine_that_computed(
+    options: tuple[str, ...], name: str, command: Command, tiny_model: Path, tmp_path: Path
+) -> None:
+    search = FAST if "sampling=true" not in options else FAST[2:]
+    arguments = ("--src", "s", "--ref", "r1", "--device", "cpu", "--json", "report.json", *search, *options)
+    outcome = command("evaluate", tiny_model, *arguments)
+    assert outcome.status == 0, outcome.err
+    assert f"its engine       {name}\n" in outcome.out
+    assert json.loads((tmp_path / "report.json").read_text())["system"]["engine"] == name
+    assert ("engine: " in outcome.err) == ("torch" not in options)
+
+
+@pytest.mark.parametrize("option", [("--engine", "torch"), ("--precision", "fp32"), ("--set", "beam_size=2")])
+def test_an_option_of_the_search_needs_a_model(option: tuple[str, str], command: Command) -> None:
+    outcome = command("evaluate", "--hyp", "ours", "--ref", "r1", *option)
+    assert outcome.status == 1
+    assert f"{option[0]} changes the search of a model" in outcome.err

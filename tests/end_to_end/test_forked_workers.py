@@ -39,11 +39,19 @@ if not child:
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 """
+_LATER_IN_THE_CHILD = """
+child = os.fork()
+if not child:
+    sampled = translator.translate(sys.argv[2], sampling=True)
+    print(torch.get_num_threads(), bool(sampled.text), translated(sys.argv[2]), flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
 _LOAD_IN_THE_CHILD = """
 child = os.fork()
 if not child:
     try:
-        pellucid.load(sys.argv[1], threads=2)
+        pellucid.load(sys.argv[1], engine="torch", threads=2)
     except pellucid.PellucidError as error:
         print(error, flush=True)
     print(pellucid.load(sys.argv[1]).translate(sys.argv[2], beam_size=1).text, flush=True)
@@ -74,6 +82,10 @@ def test_a_pool_of_forked_workers_translates_as_the_parent_does() -> None:
 
 def test_a_fork_computes_on_one_thread() -> None:
     assert run(_FORK_BEFORE_THE_FIRST_SENTENCE) == "1 Je suis étudiant."
+
+
+def test_a_fork_opens_the_model_itself_later_and_computes_on_one_thread() -> None:
+    assert run(_LATER_IN_THE_CHILD) == "1 True Je suis étudiant."
 
 
 def test_a_fork_that_asks_for_two_threads_is_refused_and_may_load_without() -> None:

@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
+from tests.models import random_model, save_model
 
 import pellucid
-from pellucid.bundle import save_bundle
-from pellucid.config import ModelConfig
 from pellucid.errors import RequestError
 from pellucid.jobs import inspect as job
-from pellucid.model.transformer import Transformer
-from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.record import Trace
 from pellucid.translation.translator import Translator
@@ -23,22 +19,8 @@ from .conftest import Command
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tokenizer = BytesTokenizer()
-    torch.manual_seed(3)
-    config = ModelConfig(
-        d_model=18,
-        num_heads=3,
-        d_feedforward=23,
-        num_encoder_layers=1,
-        num_decoder_layers=2,
-        max_positions=97,
-        source_vocab_size=tokenizer.source_vocab_size,
-        target_vocab_size=tokenizer.target_vocab_size,
-        specials=tokenizer.specials,
-    )
-    folder = tmp_path_factory.mktemp("model") / "small"
-    save_bundle(folder, Transformer(config), tokenizer=tokenizer, card="", source_language="en", target_language="fr")
-    return folder
+    model = random_model(max_positions=97)
+    return save_model(tmp_path_factory.mktemp("model") / "small", model, source_language="en", target_language="fr")
 
 
 def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tmp_path: Path) -> None:
@@ -63,8 +45,8 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (("a dog", "--output", "page.pdf"), 1, ".html is the page, .npz the numbers"),
-        (("a dog", "--output", "missing/page.html"), 1, "missing is no folder"),
+        (("a dog", "--output", "page.pdf"), 1, ".html for the page or .npz for the numbers"),
+        (("a dog", "--output", "missing/page.html"), 1, "missing is not a folder"),
         (("a dog", "--output", "page.html", "--view", "nowhere"), 1, "view = 'nowhere'; allowed are translate"),
         (
             ("a dog", "--output", "page.html", "--layer", "7"),
@@ -81,7 +63,7 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
             1,
             "layer = 5; allowed are the whole numbers 0 to 1",
         ),
-        (("a dog", "--figure", "softmax", "--output", "fig.pdf"), 1, "takes a step of the decoder"),
+        (("a dog", "--figure", "softmax", "--output", "fig.pdf"), 1, "requires a step of the decoder"),
         (("a dog", "--output", "page.html", "--step", "-1"), 1, "--step -1: a translation of this sentence can have"),
         (("a dog", "--output", "page.html", "--step", "97"), 1, "--step 97: a translation of this sentence can have"),
         (("a dog", "--output", "page.html", "--target", "un", "--step", "3"), 1, "--step 3: a translation of this"),

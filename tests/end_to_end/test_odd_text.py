@@ -96,7 +96,7 @@ def test_a_model_of_two_targets_is_trained_and_asked_by_its_tags(command: Comman
     assert "unknown_tag 1" in said.err
     refused = command("train", "--init-from", "run", "--output", "other", *settings(*more, 'data.tag=">>2{tgt}<<"'))
     assert refused.status == 1
-    assert ">>2fra<<, >>2deu<< is no tag of the model to start from" in refused.err
+    assert ">>2fra<<, >>2deu<< is not a tag of the model to start from" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_model_of_two_targets_is_trained_and_asked_by_its_tags(command: Comman
         (('data.tag="fra"',), "'fra' cannot be a tag"),
         (('data.tag=">>{target}<<"',), "cannot be a tag"),
         (('data.tag=">> {tgt} <<"',), "cannot be a tag"),
-        (('data.tag=">>{tgt}<<"',), "no code is given"),
+        (('data.tag=">>{tgt}<<"',), "needs the target language of fra"),
     ],
 )
 def test_a_tag_that_cannot_be_is_refused(more: tuple[str, ...], words: str, command: Command, tmp_path: Path) -> None:

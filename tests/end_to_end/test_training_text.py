@@ -107,9 +107,9 @@ def test_chinese_trains_without_any_setting(command: Command, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("languages", "words"),
     [
-        ((), ("tokenizer zh, the references are in Chinese", "'tgt' does not say")),
+        ((), ("tokenizer zh, the references are in Chinese", "'tgt' has no tokenizer")),
         (("--tgt-lang", "zh"), ("tokenizer zh, the usual one for 'zh'",)),
-        (("--tgt-lang", "de"), ("tokenizer zh, the references are in Chinese", "'de' does not say")),
+        (("--tgt-lang", "de"), ("tokenizer zh, the references are in Chinese", "'de' has no tokenizer")),
     ],
 )
 def test_how_validation_bleu_finds_words_is_said_once(
@@ -164,7 +164,7 @@ SENTENCES: dict[str, tuple[dict[str, bytes], tuple[str, ...], tuple[str, ...]]] 
     "a name that lies": (
         {"s.xz": lines(0), "t": lines(1)},
         ("--train-src", "s.xz", "--train-tgt", "t"),
-        ("not xz data",),
+        ("does not contain xz data",),
     ),
 }
 

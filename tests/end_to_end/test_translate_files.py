@@ -115,7 +115,7 @@ def test_a_bad_line_is_failed_and_its_place_is_told(command: Command, tiny_model
     rows = [json.loads(row) for row in outcome.out.splitlines()]
     assert outcome.status == 1
     assert [row["flags"] for row in rows[1:]] == [["failed"], ["failed"], ["blank"]]
-    assert "x, line 2: byte 3 (0xff) is not valid UTF-8; mend" in outcome.err
+    assert "x, line 2: byte 3 (0xff) is not valid UTF-8; correct" in outcome.err
     assert "x, line 3: character 2 is a NUL character; remove" in outcome.err
     assert "byte 3" in rows[1]["error"]
 
@@ -127,7 +127,7 @@ def test_a_bad_line_is_failed_and_its_place_is_told(command: Command, tiny_model
         (("--output", "."), ".: is a folder"),
         (("--chunk-lines", "0"), "--chunk-lines 0"),
         (("--set", "beam_size="), "has no value"),
-        (("--set", 'banned_tokens=[""]'), "banned_tokens holds an empty text"),
+        (("--set", 'banned_tokens=[""]'), "banned_tokens contains an empty text"),
         (("--set", "beam_size=" + "9" * 5000), "the value cannot be read"),
         (("--set", "beam_size=0x" + "9" * 5000), "thousands of digits"),
         (("--set", "beam_size=" + "[" * 5000), "--set beam_size"),
@@ -269,7 +269,7 @@ def test_ctrl_c_says_what_is_out(command: Command, tiny_model: Path, tmp_path: P
     (tmp_path / "out").write_text("old\n")
     outcome = command("translate", tiny_model, "--output", "out", *FAST, stdin=TEXT.encode() * 3)
     assert outcome.status == 130
-    assert "interrupted after 2 lines; out is made whole or not at all, and is as it was" in outcome.err
+    assert "interrupted after 2 lines; out is unchanged, because it is only written whole" in outcome.err
     assert (tmp_path / "out").read_text() == "old\n"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -322,7 +322,7 @@ def test_small_memory_is_told_by_score_and_evaluate(
     for side in "st":
         (tmp_path / side).write_text(TEXT)
     score = ("score", tiny_model, "--src", "s", "--tgt", "t")
-    evaluate = ("evaluate", tiny_model, "--src", "s", "--ref", "t", "--set", "beam_size=1")
+    evaluate = ("evaluate", tiny_model, "--src", "s", "--ref", "t", "--set", "beam_size=1", "--engine", "torch")
     wanted = command(*score).out
     monkeypatch.setattr(Transformer, "encode", encode)
     scored, evaluated = command(*score), command(*evaluate)
@@ -365,8 +365,12 @@ def test_every_flag_of_the_run_is_counted_on_the_screen(command: Command, tiny_m
     }
 
 
-def test_a_run_without_flags_says_nothing(command: Command, tiny_model: Path) -> None:
-    assert command("translate", tiny_model, *FAST, stdin=b"").err == ""
+def test_a_run_without_flags_names_its_engine_and_says_nothing_else(command: Command, tiny_model: Path) -> None:
+    (line,) = [
+        text for text in command("translate", tiny_model, *FAST, stdin=b"").err.splitlines() if "once" not in text
+    ]
+    assert line.startswith("engine: ")
+    assert command("translate", tiny_model, *FAST, "--engine", "torch", stdin=b"").err == ""
 
 
 WALKTHROUGH = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"

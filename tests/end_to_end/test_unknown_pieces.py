@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Command, Outcome
-from .small_runs import settings
+from .small_runs import options, settings
 
 LATIN = "".join(f"the farmer opens door {n} .\n" for n in range(30))
 SCRIPTS = {
@@ -34,8 +34,8 @@ def learn(command: Command, target: str, output: str, *more: str, fallback: bool
 def go_on(command: Command, model: Path, target: str, *more: str) -> Outcome:
     """Train a step from a model, with its tokenizer."""
     files = ("--init-from", model, "--train-src", "s", "--train-tgt", target, "--output", "second")
-    own = ("training.train_steps=1", "training.batch_size=499", "training.threads=1")
-    return command("train", *files, *(part for setting in own for part in ("--set", setting)), *more)
+    own = options("training.train_steps=1", "training.batch_size=499", "training.threads=1")
+    return command("train", *files, *own, *more)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_notes_on_the_text_are_in_the_summary_and_in_the_dry_run(command: Comman
         assert outcome.status == 0, outcome.err
         notes = [line for line in outcome.err.splitlines() if line.startswith("note: ")]
         assert len(notes) == 3, outcome.err
-        for note, words in zip(notes, ("begin a new line", "double quotes", "looks like a header"), strict=True):
+        for note, words in zip(notes, ("break lines", "double quotes", "looks like a header"), strict=True):
             assert words in note
             assert "x.tsv" in note
     summary = json.loads((tmp_path / "run/data/prepared.json").read_text())["summary"]

@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from pellucid.config import LengthPenalty, ModelConfig
-from pellucid.translation.engines.native.jobs import SearchSettings, Workers, run_search
+from pellucid.text.spelling import PieceIndex
+from pellucid.translation.engines.native.jobs import Workers, run_search
 from pellucid.translation.engines.native.library import Library
+from pellucid.translation.engines.native.memory import Sampling, SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import Array, WeightSource, open_prepared, prepare
+from pellucid.translation.prefixes import Prefix, Spelling
 
 EOS = 3
 
@@ -63,44 +66,73 @@ def random_source(generator: np.random.Generator) -> WeightSource:
     return WeightSource(config, tensors, (positions, positions), start_id=int(generator.integers(-1, 3)))
 
 
+def random_prefix(generator: np.random.Generator, index: PieceIndex, limit: int, avoided: tuple[int, ...]) -> Prefix:
+    """Draw certain pieces and a text that the vocabulary can write within the limit; often none of both."""
+    ids = tuple(generator.integers(4, len(index.lengths), generator.integers(0, 3)).tolist())
+    if generator.integers(2):
+        return Prefix(ids)
+    spelling = Spelling(bytes(generator.choice([97, 98], generator.integers(0, 6)).tolist()), index, avoided=avoided)
+    return Prefix(ids, spelling, limit - 1) if len(ids) + spelling.fewest < limit else Prefix()
+
+
+def checked(sentence: Sentence, hypotheses: object, settings: SearchSettings) -> int:
+    """Return the number of hypotheses, which are as the settings want them."""
+    assert isinstance(hypotheses, list), hypotheses
+    assert 1 <= len(hypotheses) <= settings.n_best
+    for one in hypotheses:
+        assert len(one.ids) <= sentence.limit
+        begun = 0
+        while begun < len(one.ids) and (allowed := sentence.prefix.next_ids(one.ids[:begun])) is not None:
+            assert one.ids[begun] in allowed
+            begun += 1
+        assert not set(one.ids[begun:]) & set(settings.forbidden_ids)
+        assert one.is_finished == (one.ids[-1:] == (EOS,))
+        assert all(-1e4 < term < 1e-5 for term in one.token_log_probabilities)
+        if settings.head is not None:
+            assert one.attention.shape == (len(one.ids), len(sentence.source_ids))
+            assert np.allclose(one.attention.sum(axis=1), 1, atol=1e-4)
+    return len(hypotheses)
+
+
 def random_request(generator: np.random.Generator, workers: Workers) -> int:
     """Search some sentences with settings drawn at random; return the number of hypotheses."""
     config = workers.prepared.config
     beam_size = int(generator.choice([1, 2, 3, 5, 17, 60]))
-    count = int(generator.integers(1, 40))
-    sources = [[*generator.integers(0, config.source_vocab_size, generator.integers(0, 40)), EOS] for _ in range(count)]
-    forbidden = generator.integers(0, config.target_vocab_size, generator.integers(0, 6))
+    size = config.target_vocab_size
+    forbidden = tuple(int(i) for i in generator.integers(0, size, generator.integers(0, 6)) if i != EOS)
     layer, head = int(generator.integers(config.num_decoder_layers)), int(generator.integers(config.num_heads))
+    sampling = None
+    if beam_size == 1 and generator.integers(3):
+        temperature, top_p = float(10 ** generator.uniform(-4, 4)), float(generator.choice([1, 0.9, 1e-9]))
+        sampling = Sampling(temperature, int(generator.choice([0, 1, 7, 10**9])), top_p)
     settings = SearchSettings(
         beam_size=beam_size,
         n_best=int(generator.integers(1, beam_size + 1)),
+        sampling=sampling,
         length_penalty=LengthPenalty(generator.choice(["none", "average", "gnmt"])),
         alpha=float(generator.uniform(0, 3)),
         min_length=int(generator.integers(0, 5)),
         no_repeat_ngram_size=int(generator.choice([0, 0, 1, 2, 3])),
         end_id=EOS,
-        forbidden_ids=tuple(int(i) for i in forbidden if i != EOS),
-        seen_head=(layer, head) if generator.integers(2) else None,
+        forbidden_ids=forbidden,
+        head=(layer, head) if generator.integers(2) else None,
     )
-    limits = [int(generator.integers(6, 60)) for _ in sources]
-    prefixes = [
-        generator.integers(4, config.target_vocab_size, generator.integers(0, 5)).tolist()
-        if generator.integers(3)
-        else []
-        for _ in sources
-    ]
+    index = PieceIndex([b"", b"", b"", b"", *(b"ab"[i % 2 :][: 1 + i % 3] for i in range(4, size))], left_out={1})
+    sentences = []
+    for _ in range(int(generator.integers(1, 40))):
+        source = [*generator.integers(0, config.source_vocab_size, generator.integers(0, 40)).tolist(), EOS]
+        limit = int(generator.integers(6, 60))
+        uniform = generator.random(limit)
+        sentences.append(Sentence(source, limit, random_prefix(generator, index, limit, forbidden), uniform))
+    divisor = int(generator.integers(1, 4))
     found = run_search(
-        workers, sources, prefixes=prefixes, limits=limits, settings=settings, threads=int(generator.integers(1, 4))
+        workers,
+        sentences,
+        settings=settings,
+        threads=int(generator.integers(1, 4)),
+        key_of=(lambda ids: tuple(i for i in ids if i % divisor)) if generator.integers(2) else None,
     )
-    for hypotheses, limit, prefix in zip(found, limits, prefixes, strict=True):
-        assert isinstance(hypotheses, list), hypotheses
-        assert 1 <= len(hypotheses) <= settings.n_best
-        for one in hypotheses:
-            assert len(one.ids) <= limit
-            assert list(one.ids[: len(prefix)]) == prefix
-            assert not set(one.ids[len(prefix) :]) & set(settings.forbidden_ids)
-            assert one.is_finished == (one.ids[-1:] == (EOS,))
-    return sum(len(hypotheses) for hypotheses in found if isinstance(hypotheses, list))
+    return sum(checked(one, hypotheses, settings) for one, hypotheses in zip(sentences, found, strict=True))
 
 
 def main() -> None:

@@ -11,8 +11,16 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pellucid.config import BatchType, CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, TokenizerConfig
-from pellucid.text.batching import epoch_batches, pad_rows
+from pellucid.config import (
+    BatchType,
+    CleaningConfig,
+    CorpusConfig,
+    DataConfig,
+    InvalidUtf8,
+    SpecialIds,
+    TokenizerConfig,
+)
+from pellucid.text.batching import epoch_batches, make_batch
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import SentencePair, read_pairs, verify_corpora
 from pellucid.text.lines import read_lines
@@ -170,8 +178,22 @@ def test_weighted_epochs_are_fair_to_every_row(weights: list[float], rows: int, 
             assert abs(own.sum() - epochs * weight * own.size) <= 1
 
 
+class Rows:
+    """Rows of ids in place of a token store."""
+
+    def __init__(self, rows: list[list[int]]) -> None:
+        self.rows = rows
+
+    def source(self, row: int) -> np.ndarray:
+        return np.array(self.rows[row], dtype=np.int64)
+
+    target = source
+
+
 @given(st.lists(st.lists(st.integers(0, 9), max_size=7), max_size=7), st.integers(0, 9))
 def test_padding_keeps_the_rows(rows: list[list[int]], pad: int) -> None:
-    ids, mask = pad_rows(rows, pad=pad)
-    assert [row[kept].tolist() for row, kept in zip(ids, mask, strict=True)] == rows
+    specials = SpecialIds(pad=pad, unk=10, eos=11)
+    batch = make_batch(Rows(rows), np.arange(len(rows)), specials=specials, start_id=12)
+    ids, mask = batch.source_ids, batch.source_mask
+    assert [row[kept].tolist() for row, kept in zip(ids, mask, strict=True)] == [[*row, 11] for row in rows]
     assert (ids[~mask] == pad).all()

@@ -36,7 +36,7 @@ def state_keys() -> set[str]:
     assert shared
     keys = set(re.findall(r"^\s+(\w+):", shared[1], flags=re.M))
     for path in MODULES.rglob("*.js"):
-        keys |= set(re.findall(r'state\["([\w.]+)"\]', path.read_text(encoding="utf-8")))
+        keys |= set(re.findall(r'(?:state\[|state, )"([\w.]+)"', path.read_text(encoding="utf-8")))
     return keys
 
 

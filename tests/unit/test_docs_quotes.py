@@ -1,6 +1,6 @@
 """What the documents quote is what the code says: lines of code, names of sites, printed results.
 
-A quotation is a ``py`` fence (a ``python`` one is run) after a comment with the file that it is from:
+A quotation is a ``py`` or ``c`` fence (a ``python`` one is run) after a comment with the file that it is from:
 
     <!-- from: src/pellucid/model/attention.py -->
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MODEL_PAGE = ROOT / "docs" / "concepts" / "model.md"
 
-QUOTE = re.compile(r"^(?:<!-- from: (?P<file>\S+) -->\n)?```py\n(?P<text>.*?)^```$", flags=re.S | re.M)
+QUOTE = re.compile(r"^(?:<!-- from: (?P<file>\S+) -->\n)?```(?:py|c)\n(?P<text>.*?)^```$", flags=re.S | re.M)
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.S | re.M)
 PRINTED = re.compile(r"^print\(.*\)  # (.*)$", flags=re.M)
 

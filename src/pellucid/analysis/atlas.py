@@ -1,16 +1,16 @@
-"""All heads at a glance: a small picture of each, and numbers and a name for what it does.
+"""All heads at a glance: a small picture of each head, with statistics and a label.
 
-Everything is read off the real rows of one trace; a head may do something else with another sentence. The
-statistics of a head, over its rows of weights w[i, j]:
+All of it describes one trace; a head may do something else with another sentence. The statistics of a head, over
+its rows of weights w[i, j]:
 
-    entropy       mean over rows of -sum_j w log w, in nats: 0 where every row looks at one place
-    diagonality   1 - mean over rows of sum_j w |i/(rows-1) - j/(columns-1)|: 1 where all weight is on the diagonal
-                  from corner to corner; in cross-attention, where source and target go in step
-    to_end        mean over rows of the weight on the end of the sentence (0 where no column is one)
+    entropy       mean over rows of -sum_j w log w, in nats: 0 if every row looks at one place
+    diagonality   1 - mean over rows of sum_j w |i/(rows-1) - j/(columns-1)|: 1 if all weight is on the diagonal from
+                  corner to corner; in cross-attention, if source and target advance together
+    to_end        mean over rows of the weight on the end of the sentence (0 if no column is the end)
 
-A head is labelled where its rows put at least half of their weight on one kind of place, on average over the rows
-that have such a place, of which there must be three (two for "same word"). Where several do, the one with
-the most weight; the first in this order where that is equal:
+A head has a label if its rows put at least half of their weight on one kind of place, on average over the rows
+that have such a place; there must be at least three such rows (two for "same word"). If several labels fit, the one
+with the most weight counts; if they are equal, the first in this order:
 
     previous token     column i - 1                       self-attention
     next token         column i + 1                       self-attention of the encoder
@@ -35,7 +35,7 @@ from pellucid.tracing.sites import AttentionKind
 __all__ = ["LABELS", "LARGEST_SIDE", "atlas", "head_table", "is_special", "pooled", "weights_by_kind"]
 
 LARGEST_SIDE: Final = 64
-"""Rows and columns of a small picture; of longer sides each pixel is the largest weight of those it stands for."""
+"""Most rows and columns of a small picture; for longer sides, each pixel is the largest weight of those it covers."""
 
 LABELS: Final = ("previous token", "next token", "same token", "end of sentence", "same word")
 _LEAST_WEIGHT: Final = 0.5
@@ -45,12 +45,8 @@ _LEAST_ROWS_SAME_WORD: Final = 2
 
 def weights_by_kind(trace: Trace) -> dict[AttentionKind, list[Array]]:
     """Return the attention weights of each kind that a trace has, [heads, rows, columns] for each layer."""
-    found: dict[AttentionKind, list[Array]] = {}
-    for kind in AttentionKind:
-        sites = [s for s in trace.sites if s.endswith("_attention.weights") and AttentionKind.of(s) is kind]
-        if sites:
-            found[kind] = [trace[site] for site in sites]
-    return found
+    found = {kind: [trace[site] for site in kind.weights_among(trace.sites)] for kind in AttentionKind}
+    return {kind: layers for kind, layers in found.items() if layers}
 
 
 def atlas(trace: Trace) -> Array:
@@ -65,7 +61,7 @@ def atlas(trace: Trace) -> Array:
 
 
 def pooled(weights: Array) -> Array:
-    """Shrink the last two axes to ``LARGEST_SIDE`` at most, keeping the largest weight of each stretch."""
+    """Shrink the last two axes to at most ``LARGEST_SIDE``, keeping the largest weight of each interval."""
     for axis in (-2, -1):
         size = weights.shape[axis]
         if size > LARGEST_SIDE:
@@ -91,7 +87,7 @@ def head_table(trace: Trace) -> dict[str, dict[str, object]]:
 
 
 def is_special(pieces: Sequence[str], ids: Sequence[int], trace: Trace) -> list[bool]:
-    """Tell which pieces of a side of a trace are padding, start or end of a sentence."""
+    """Return which pieces of a side of a trace are padding, start or end of a sentence."""
     configuration = trace.provenance.configuration
     if configuration is None or not ids:
         return [piece in ("<s>", "</s>", "<pad>") for piece in pieces]
@@ -128,7 +124,7 @@ def _label(weights: Array, places: dict[str, Array]) -> str:
 
 
 def _places(trace: Trace, kind: AttentionKind) -> Iterator[tuple[str, Array]]:
-    """Yield the places that a label stands for, as a mask [rows, columns]."""
+    """Yield each label with its places, as a mask [rows, columns]."""
     tokens = trace.tokens
     rows = tokens.source_length if kind is AttentionKind.ENCODER else tokens.target_length
     end = _end_columns(trace, kind)
@@ -152,7 +148,7 @@ def _places(trace: Trace, kind: AttentionKind) -> Iterator[tuple[str, Array]]:
 
 
 def _end_columns(trace: Trace, kind: AttentionKind) -> Array:
-    """Tell which columns are an end of sentence."""
+    """Return which columns are an end of sentence."""
     tokens, configuration = trace.tokens, trace.provenance.configuration
     is_fed = kind is AttentionKind.DECODER
     pieces, ids = (tokens.fed_pieces, tokens.fed_ids) if is_fed else (tokens.source_pieces, tokens.source_ids)

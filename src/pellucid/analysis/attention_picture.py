@@ -1,8 +1,8 @@
-"""The attention of one layer as a picture shows it: chosen heads, with labels, in pieces or merged to words.
+"""The attention of one layer as pictures show it: chosen heads, with labels, in pieces or merged to words.
 
-The rule of merging: the weights of the pieces of a looked-at word are summed, and the rows of the pieces of a
-looking word are averaged. So a row still sums to 1. Other tools take the first or the largest piece; a picture of
-words says which rule it is by. Read ``figures/plots.py`` or ``figures/terminal.py`` next.
+Merging sums the columns of the pieces of a word and averages their rows, so a row still sums to 1. Other tools
+take the first or the largest piece, so a picture of words states this rule. Read ``figures/plots.py`` or
+``figures/terminal.py`` next.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ __all__ = [
     "merge_matrix",
     "merge_rows",
     "refuse_heads",
+    "sentence_case",
 ]
 
 MERGING_RULE: Final = "words: summed over the pieces looked at, averaged over the pieces that look"
@@ -35,7 +36,7 @@ MERGING_RULE: Final = "words: summed over the pieces looked at, averaged over th
 
 @dataclass(frozen=True, eq=False)
 class AttentionPicture:
-    """The weights [heads, rows, columns] of the chosen heads of one layer, with what stands at their sides."""
+    """The weights [heads, rows, columns] of the chosen heads of one layer, with their labels."""
 
     kind: AttentionKind
     layer: int
@@ -46,7 +47,7 @@ class AttentionPicture:
 
     @property
     def place(self) -> str:
-        """Where it is, in words."""
+        """The kind and layer, in words."""
         where = {
             AttentionKind.ENCODER: "encoder self-attention",
             AttentionKind.DECODER: "decoder self-attention",
@@ -63,11 +64,16 @@ class AttentionPicture:
         return f"each row looks at the columns: it was fed the {unit} on its left and predicts the one on its right"
 
 
+def sentence_case(text: str) -> str:
+    """Return a text with its first letter large."""
+    return text[:1].upper() + text[1:]
+
+
 def refuse_heads(heads: Sequence[int], count: int) -> None:
     """Refuse a choice of heads that no picture can show.
 
     Raises:
-        RequestError: one does not exist, none is chosen, or one is chosen twice.
+        RequestError: a head does not exist, no head is chosen, or one is chosen twice.
     """
     for head in heads:
         refuse_outside("head", head, range(count))
@@ -78,15 +84,15 @@ def refuse_heads(heads: Sequence[int], count: int) -> None:
 def attention_picture(
     trace: Trace, kind: str = "cross", *, layer: int | None = None, heads: Sequence[int] | None = None, words: bool
 ) -> AttentionPicture:
-    """Choose what to show: a layer, by default the last, and some heads, by default all.
+    """Return the weights to show: of a layer, by default the last, and of some heads, by default all.
 
     Raises:
-        RequestError: there is no such kind, layer or head, or a head is named twice.
+        RequestError: the kind, a layer or a head does not exist, or a head is named twice.
     """
     wanted = AttentionKind.named(kind)
-    layers = sorted({int(site.split(".")[1]) for site in trace.sites if _is_of(site, wanted)})
+    layers = sorted({int(site.split(".")[1]) for site in wanted.weights_among(trace.sites)})
     if not layers:
-        raise RequestError(f"this trace holds no {wanted.value} weights; its attention sites are in trace.sites")
+        raise RequestError(f"this trace has no {wanted.value} weights; trace.sites lists its sites")
     layer = layers[-1] if layer is None else layer
     refuse_outside("layer", layer, layers)
     weights = trace[f"{wanted.at(layer)}.weights"]
@@ -104,8 +110,8 @@ def attention_picture(
 def axis_words(tokens: Tokens, kind: AttentionKind) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
     """Return the words along the rows and along the columns of an attention; their spans cover each side.
 
-    Rows of the decoder are words that are predicted; its columns, in self-attention, are words that were fed,
-    the start by itself first.
+    Rows of the decoder are predicted words; its columns, in self-attention, are the words that were fed, beginning
+    with the start alone.
     """
     if kind is AttentionKind.ENCODER:
         return tokens.source_words, tokens.source_words
@@ -114,7 +120,7 @@ def axis_words(tokens: Tokens, kind: AttentionKind) -> tuple[tuple[Word, ...], t
 
 
 def fed_words(tokens: Tokens) -> tuple[Word, ...]:
-    """Return the words of the decoder's input: the predicted ones, one position later, without the last piece."""
+    """Return the words of the decoder's input: the predicted words, one position later, without the last piece."""
     words = [Word(tokens.fed_pieces[0], 0, 1)]
     for word in tokens.target_words:
         start, end = word.start + 1, min(word.end + 1, tokens.target_length)
@@ -131,14 +137,14 @@ def fed_words(tokens: Tokens) -> tuple[Word, ...]:
 def merge_matrix(weights: Array, *, rows: Sequence[Word], columns: Sequence[Word]) -> Array:
     """Merge weights [..., rows, columns] of pieces to those of words: sums over columns, means over rows.
 
-    Rows that sum to 1 do so afterwards.
+    Rows that sum to 1 still do so afterwards.
     """
     merged: Array = np.add.reduceat(weights, _starts(columns, weights.shape[-1]), axis=-1)
     return merge_rows(merged, rows)
 
 
 def merge_rows(values: Array, rows: Sequence[Word]) -> Array:
-    """Average values [..., rows, columns] over the pieces of each word that a row stands for."""
+    """Average values [..., rows, columns] over the pieces of each word."""
     sums = np.add.reduceat(values, _starts(rows, values.shape[-2]), axis=-2)
     sizes = np.array([word.end - word.start for word in rows], dtype=values.dtype)
     merged: Array = sums / sizes[:, None]
@@ -148,7 +154,7 @@ def merge_rows(values: Array, rows: Sequence[Word]) -> Array:
 def _starts(words: Sequence[Word], length: int) -> list[int]:
     edges = [0, *(word.end for word in words)]
     if [word.start for word in words] != edges[:-1] or edges[-1] != length:
-        raise RequestError(f"the words cover positions {edges} of a side of {length}; they must cover it in order")
+        raise RequestError(f"the words have edges {edges}; they must cover positions 0 to {length} in order")
     return edges[:-1]
 
 
@@ -159,7 +165,3 @@ def _word_labels(tokens: Tokens, kind: AttentionKind, rows: Sequence[Word], colu
     fed = fed_words(tokens)
     before = tuple(next(word.text for word in fed if word.start <= row.start < word.end) for row in rows)
     return Labels(before, names, tuple(word.text for word in rows))
-
-
-def _is_of(site: str, kind: AttentionKind) -> bool:
-    return site.endswith(".weights") and AttentionKind.of(site) is kind

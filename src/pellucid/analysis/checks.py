@@ -1,9 +1,9 @@
-"""Does a trace hold together: every identity that must hold between its numbers, with the error that it has.
+"""Check a trace: test every identity that must hold between its numbers, and report the errors.
 
-Nothing is raised for an identity that fails: a picture of wrong numbers has to say so, not to vanish. The
-equations of ``equations.py`` are tested at every stored site, those that need weights where the model is at hand;
-besides them what softmax, causality, normalisation, the search and the labels promise. An edit breaks the equation
-of the site that it replaces, so that one is left out, and said to be. Read ``heads.py`` next.
+A failed identity raises nothing, because a picture of wrong numbers should say that they are wrong. The
+equations of ``equations.py`` are tested at every stored site; those with weights require the model. Other identities
+come from softmax, causality, normalisation, the search and the labels. An edit breaks the equation of the site
+that it replaces, so that equation is skipped, and the report says so. Read ``heads.py`` next.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ __all__ = ["CheckReport", "Identity", "Skipped", "check"]
 
 _TOLERANCES: Final = {"float64": 1e-10, "float32": 1e-5}
 _COARSE: Final = 2e-2  # bfloat16, float16
-_COARSE_SUM: Final = 2**-8  # each weight of a row is rounded by 2^-8 of itself at most, and they sum to 1
+_COARSE_SUM: Final = 2**-8  # rounding changes each weight by at most 2^-8 of itself, and a row sums to 1
 _SMALLEST_GAIN: Final = 1e-3
 _RESULTS_BETWEEN_STEPS: Final = 16
 
 
 @dataclass(frozen=True)
 class Identity:
-    """One identity and how far from it the numbers are. ``error`` and ``tolerance`` are absolute."""
+    """One identity and its error. ``error`` and ``tolerance`` are absolute."""
 
     name: str
     """``labels``, ``rows sum to 1``, ``future unseen``, ``equation``, ``moments``, ``sums to 1``, ``predictions``
@@ -43,7 +43,7 @@ class Identity:
     site: str
     equation: str
     error: float
-    """The largest one; NaN where a number is not one."""
+    """The largest error; NaN if a number is NaN."""
     tolerance: float
     place: tuple[int, ...] = ()
     """Index of the largest error in the site."""
@@ -72,25 +72,25 @@ class CheckReport:
 
     @property
     def failures(self) -> tuple[Identity, ...]:
-        """The identities that do not hold."""
+        """The identities that fail."""
         return tuple(identity for identity in self.identities if not identity.passed)
 
     @property
     def passed(self) -> bool:
-        """Whether all that was tested holds."""
+        """Whether all tested identities hold."""
         return not self.failures
 
     def __str__(self) -> str:
-        told = [f"{len(self.identities)} identities tested, {len(self.failures)} fail, {len(self.skipped)} skipped"]
-        told += [
-            f"{i.site}: {i.name}: {i.equation}: off by {i.error:.3g} at {list(i.place)}, {i.tolerance:.3g} is allowed"
+        lines = [f"{len(self.identities)} identities tested, {len(self.failures)} fail, {len(self.skipped)} skipped"]
+        lines += [
+            f"{i.site}: {i.name}: {i.equation}: error {i.error:.3g} at {list(i.place)}, tolerance {i.tolerance:.3g}"
             for i in self.failures
         ]
-        return "\n".join(told)
+        return "\n".join(lines)
 
 
 def check(trace: Trace, *, between_steps: Callable[[], None] = lambda: None) -> CheckReport:
-    """Test every identity of a trace; ``between_steps`` is called now and then, and what it raises ends the test."""
+    """Test every identity of a trace; ``between_steps`` is called repeatedly, and its exceptions end the test."""
     checker = _Checker(trace)
     results: list[_Result] = []
     parts = (checker.labels, checker.attentions, checker.equations, checker.predictions, checker.hypothesis)
@@ -108,22 +108,22 @@ _Result = Identity | Skipped
 
 
 class _Checker:
-    """The numbers of a trace and how near they have to be."""
+    """The numbers of a trace and their tolerance."""
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.config = trace.provenance.configuration
         self.tolerance = _TOLERANCES.get(trace.provenance.dtype or "float32", _COARSE)
-        # Arrays of a wrong shape are told by labels() and cannot be computed with.
+        # labels() reports arrays of a wrong shape; the other tests leave them out.
         self.arrays = {site: array for site, array in trace.arrays.items() if self._misfit(site, array) == 0}
         edits = trace.provenance.edits
         self.edited = {site for edit in edits for site in edit.sites(self.config)} if self.config else set()
 
     def labels(self) -> Iterator[_Result]:
-        """Compare the sides of every array with the labels that they are drawn with."""
+        """Compare the shape of every array with its labels."""
         for site, array in self.trace.arrays.items():
-            told = "as many rows and columns as labels"
-            yield Identity("labels", site, told, self._misfit(site, array), 0.0)
+            equation = "as many rows and columns as labels"
+            yield Identity("labels", site, equation, self._misfit(site, array), 0.0)
 
     def _misfit(self, site: str, array: Array) -> float:
         tokens, kind = self.trace.tokens, AttentionKind.of(site)
@@ -142,7 +142,7 @@ class _Checker:
         return float(max(abs(a - b) for a, b in zip(array.shape, wanted, strict=True)))
 
     def attentions(self) -> Iterator[_Result]:
-        """Test what softmax and causality promise of the weights."""
+        """Test that weights are a softmax, and causal where they must be."""
         allowed = _COARSE_SUM if self.tolerance == _COARSE else self.tolerance / 10
         for site, array in self.arrays.items():
             if not site.endswith("_attention.weights"):
@@ -155,7 +155,7 @@ class _Checker:
                 yield _identity("future unseen", site, "weights above the diagonal = 0", np.triu(np.abs(array), 1), 0.0)
 
     def equations(self) -> Iterator[_Result]:
-        """Compute every stored site again from those before it."""
+        """Compute every stored site again from the sites before it."""
         if self.config is None:
             return
         for rule in rules_of(self.config, self.trace.tokens):
@@ -179,17 +179,17 @@ class _Checker:
 
     def _obstacle(self, rule: Rule) -> str | None:
         if rule.site in self.edited:
-            return "an edit replaced what the equation gives"
+            return "an edit replaced the values"
         if rule.weights is not None and self.trace.model is None:
-            return "the equation takes weights; give the model with trace.attach(translator)"
+            return "the equation requires the weights; attach the model with trace.attach(translator)"
         missing = [site for site in rule.inputs if site not in self.arrays]
-        return f"{', '.join(missing)} is not stored, or of a wrong shape" if missing else None
+        return f"{', '.join(missing)} is not stored, or has a wrong shape" if missing else None
 
     def _moments(self, rule: Rule, found: Array, entry: Array, *, gain: Array, bias: Array) -> _Result:
-        """Undo gain and bias of a normalisation: what is left has mean 0 and variance v / (v + epsilon), nearly 1."""
+        """Undo gain and bias of a normalisation: the result has mean 0 and variance v / (v + epsilon), nearly 1."""
         least = float(np.abs(gain).min())
         if self.config is None or least < _SMALLEST_GAIN:
-            return Skipped("moments", rule.site, f"a gain of {least:.3g} cannot be undone")
+            return Skipped("moments", rule.site, f"a gain of {least:.3g} is too small to undo")
         normal = (found - bias) / gain
         variance = entry.var(-1)
         expected = variance / (variance + self.config.layer_norm_epsilon)
@@ -198,7 +198,7 @@ class _Checker:
         return _identity("moments", rule.site, "before the gain, mean 0 and variance 1", errors, self.tolerance * scale)
 
     def predictions(self) -> Iterator[_Result]:
-        """Compare the summary of the steps with the distributions, and with itself."""
+        """Compare the predictions with the distributions, and with each other."""
         made = self.trace.predictions
         if made is None:
             return
@@ -228,33 +228,33 @@ class _Checker:
         yield self._near("predictions", "entropy", "- sum p log p", made.entropy, entropy(every))
 
     def hypothesis(self) -> Iterator[_Result]:
-        """Compare the watched pass with what the search, or ``Translator.score``, found by the unwatched one."""
-        told, made = self.trace.hypothesis, self.trace.predictions
-        if told is None or made is None:
+        """Compare the recorded pass with the scores from the search or from ``Translator.score``."""
+        hypothesis, made = self.trace.hypothesis, self.trace.predictions
+        if hypothesis is None or made is None:
             return
         if self.trace.provenance.edits:
-            yield Skipped("hypothesis", "score", "the search was not edited and the pass was")
+            yield Skipped("hypothesis", "score", "edits change the pass but not the search")
             return
-        terms = np.array(told.token_log_probabilities)
+        terms = np.array(hypothesis.token_log_probabilities)
         found = _wide(made.target_log_probability)
-        yield self._near("hypothesis", "token_log_probabilities", "those of the pass", terms, found)
+        yield self._near("hypothesis", "token_log_probabilities", "equal to those of the pass", terms, found)
         total, count = math.fsum(found.tolist()), len(found)
         allowed = self.tolerance * (count + abs(total))
-        error = abs(told.log_probability - total)
+        error = abs(hypothesis.log_probability - total)
         yield Identity("hypothesis", "log_probability", "sum of token log-probabilities", error, allowed)
         search = self.trace.provenance.search
         if search is None:
-            yield Skipped("hypothesis", "score", "no search: the target was given")
+            yield Skipped("hypothesis", "score", "the target was given, so there was no search")
             return
         divisor = length_divisor(count, form=search.length_penalty, alpha=search.alpha)
-        error = abs(told.score - total / divisor)
-        told_penalty = f"log_probability / length penalty ({search.length_penalty}, alpha {search.alpha:g})"
-        yield Identity("hypothesis", "score", told_penalty, error, allowed / divisor)
+        error = abs(hypothesis.score - total / divisor)
+        equation = f"log_probability / length penalty ({search.length_penalty}, alpha {search.alpha:g})"
+        yield Identity("hypothesis", "score", equation, error, allowed / divisor)
 
     def _near(
         self, name: str, site: str, equation: str, found: Array, expected: Array, *, beside: Sequence[Array] = ()
     ) -> Identity:
-        """Compare, relative to the largest number that takes part."""
+        """Compare, with a tolerance relative to the largest number."""
         scale = max((_largest(array) for array in (found, expected, *beside)), default=0.0)
         errors = np.abs(found.astype(np.float64) - expected.astype(np.float64))
         return _identity(name, site, equation, errors, self.tolerance * scale)
@@ -263,7 +263,7 @@ class _Checker:
 def _identity(name: str, site: str, equation: str, errors: Array, tolerance: float) -> Identity:
     if not errors.size:
         return Identity(name, site, equation, 0.0, tolerance)
-    flat = int(np.argmax(errors))  # the first NaN, where there is one
+    flat = int(np.argmax(errors))  # the first NaN, if there is one
     place = tuple(int(index) for index in np.unravel_index(flat, errors.shape))
     return Identity(name, site, equation, float(errors[place]), tolerance, place)
 

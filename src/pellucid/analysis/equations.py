@@ -1,6 +1,6 @@
-"""How every site follows from sites before it: the equations of the paper, one a site, to add it up again by hand.
+"""The equations of the paper: how every site is computed from the sites before it.
 
-Written apart from the model's own code, for arrays of NumPy in float64. Read ``checks.py`` next.
+This code is independent of the model's code, and works on NumPy arrays in float64. Read ``checks.py`` next.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _VOCABULARY_AT_ONCE: Final = 4096
 
 @dataclass(frozen=True)
 class Rule:
-    """One equation: ``site`` from the sites ``inputs``, and from weights of the model where it needs any."""
+    """One equation: computes ``site`` from the sites ``inputs`` and, if required, weights of the model."""
 
     site: str
     equation: str
     inputs: tuple[str, ...]
     compute: Callable[..., Array]
-    """Takes the inputs in float64 (masks boolean), then the weights as they are."""
+    """Takes the inputs in float64 (masks boolean), then the weights unchanged."""
     weights: Weights | None = None
 
 

@@ -1,7 +1,7 @@
-"""What each head adds: the output of an attention taken apart into the parts of its heads.
+"""What each head adds: the output of an attention as a sum over its heads.
 
-W_O is linear, so the output is the sum of one vector a head and the bias, exactly. A large weight on a short
-value vector moves nothing; these vectors show what moved. Read ``tracing/file.py`` next.
+W_O is linear, so the output is exactly the sum of one vector per head and the bias. A large weight on a short
+value vector contributes little; these vectors show the contributions. Read ``tracing/file.py`` next.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["HeadShares", "head_shares"]
 
 @dataclass(frozen=True, eq=False)
 class HeadShares:
-    """The parts of the output [time, d_model] of one attention; in float64, so that their sum is the output."""
+    """The parts of the output [time, d_model] of one attention, in float64, so that they sum to the output."""
 
     vectors: Array
     """[heads, time, d_model]: context_h W_O^h."""
     bias: Array
-    """[d_model]: what the attention adds whatever its heads see."""
+    """[d_model]: the part of the output that does not depend on the heads."""
 
     @property
     def norms(self) -> Array:
@@ -46,16 +46,18 @@ def head_shares(trace: Trace, place: str) -> HeadShares:
     """Return what each head of an attention, such as ``decoder.3.cross_attention``, adds to its output.
 
     Raises:
-        RequestError: there is no such attention, or the model is not at hand.
+        RequestError: there is no such attention, or the trace has no model.
     """
     places = [site.removesuffix(".context") for site in trace.sites if site.endswith("_attention.context")]
     kind = AttentionKind.of(place)
     if kind is None or place not in places:
         raise RequestError(
-            f"{place!r} is no attention of this trace; name one like {places[-1] if places else 'decoder.0...'!r}"
+            f"{place!r} is not an attention of this trace; name one like {places[-1] if places else 'decoder.0...'!r}"
         )
     if trace.model is None:
-        raise RequestError("the shares of heads take W_O, and this trace has no model; give it with trace.attach")
+        raise RequestError(
+            "the shares of heads require W_O, and this trace has no model; attach it with trace.attach(translator)"
+        )
     stack, layer, attention = place.split(".")
     name = f"{stack}.layers.{layer}.{attention}.output"
     with torch.no_grad():

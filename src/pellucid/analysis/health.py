@@ -1,19 +1,20 @@
-"""Signs that something went wrong, each with its number and the threshold it is held to.
+"""Warning signs in a translation, each with its number and its threshold.
 
-    repetition   a block of 1 to 8 pieces comes this often in a row; told from 4 times on, if more often than any
-                 block in the source (the rule of ``translation/flags.py``)
-    coverage     source words that all target rows together, over all layers and heads of cross-attention on
-                 average, look at with less than 0.2 of a row's attention: perhaps left out of the translation
-    entropy      steps where the model was in doubt: the entropy of the next piece is over 2 nats, as if it chose
-                 among 7 pieces that are equally probable
+    repetition   a block of 1 to 8 pieces occurs at least 4 times in a row, and more often than any block in the
+                 source (the rule of ``translation/flags.py``)
+    coverage     source words that receive less than 0.2 of one row's attention, summed over the target rows and
+                 averaged over all layers and heads of cross-attention: the translation may lack them
+    entropy      uncertain steps: the entropy of the next piece is over 2 nats, as in a choice among 7 equally
+                 probable pieces
     unknown      pieces of the source or the target that are the unknown piece
-    bytes        pieces of the source or the target that are a single byte: spelt, as no piece is known
-    truncation   the translation was cut before it had ended (flags max_length, dead_end)
-    end          steps before the last where the end of sentence had a probability over 0.2; one whose last step
-                 gave the end under 0.2 is told too
-    score        the mean log-probability of a piece, under -1: each piece was, on average, less probable than 0.37
+    bytes        pieces of the source or the target that are a single byte: the vocabulary lacks the character
+    truncation   the translation was cut off before its end (flags max_length, dead_end)
+    end          earlier steps where the end of sentence had a probability over 0.2, or a last step where it had
+                 less than 0.2
+    score        the mean log-probability of a piece is under -1: the geometric mean is under 0.37
 
-Thresholds are rules of thumb, not measured on a corpus. A sign is not an error. Read ``page/answers_trace.py`` next.
+The thresholds are rules of thumb, not measured on a corpus. A sign is not an error. Read ``page/answers_trace.py``
+next.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ _BYTE: Final = re.compile(r"<0x[0-9A-F]{2}>")
 
 @dataclass(frozen=True)
 class HealthSign:
-    """One sign: whether it is raised, the number it rests on, and where.
+    """One sign: whether it is raised, its number, and its positions.
 
-    ``values`` has the number for each word, step or piece where there is one for each; ``source`` and
-    ``target`` are the positions that raised it.
+    ``values`` has one number per word or step, if the sign has such numbers; ``source`` and ``target`` are the
+    positions that raised it.
     """
 
     name: str
@@ -65,7 +66,7 @@ class HealthSign:
 
 
 def health_of(trace: Trace) -> tuple[HealthSign, ...]:
-    """Return every sign that this trace has the numbers for, raised or not."""
+    """Return all signs, raised or not, for which the trace has the numbers."""
     return tuple(sign for sign in _signs(trace) if sign is not None)
 
 
@@ -86,7 +87,7 @@ def _signs(trace: Trace) -> Iterator[HealthSign | None]:
         "bytes",
         [bool(_BYTE.fullmatch(piece)) for piece in trace.tokens.source_pieces],
         [bool(_BYTE.fullmatch(piece)) for piece in trace.tokens.predicted_pieces],
-        "spelt as a single byte",
+        "written as a single byte",
     )
     yield _truncation(trace)
     yield _end(trace)
@@ -104,7 +105,7 @@ def _repetition(trace: Trace) -> HealthSign:
     )
     most, least = most_repeats(target), THRESHOLDS["repetition"]
     raised = most >= max(least, most_repeats(source) + 1)
-    return HealthSign("repetition", raised, most, least, f"a block of pieces comes {most} times in a row at most")
+    return HealthSign("repetition", raised, most, least, f"a block of pieces occurs at most {most} times in a row")
 
 
 def _numbered(pieces: Sequence[str]) -> list[int]:
@@ -113,7 +114,7 @@ def _numbered(pieces: Sequence[str]) -> list[int]:
 
 
 def _coverage(trace: Trace) -> HealthSign | None:
-    sites = [s for s in trace.sites if AttentionKind.of(s) is AttentionKind.CROSS and s.endswith(".weights")]
+    sites = AttentionKind.CROSS.weights_among(trace.sites)
     if not sites or (trace.model is None and not all(site in trace.arrays for site in sites)):
         return None
     # [heads, target, source] summed over the rows that write the translation, averaged over layers and heads.
@@ -124,7 +125,7 @@ def _coverage(trace: Trace) -> HealthSign | None:
     least = THRESHOLDS["coverage"]
     few = [word for word, total in zip(words, sums, strict=True) if total < least]
     named = ", ".join(f"“{word.text}”" for word in few)
-    text = f"little attention for {named}" if few else "every source word is looked at"
+    text = f"little attention for {named}" if few else "every source word gets attention"
     return HealthSign(
         "coverage",
         bool(few),
@@ -141,7 +142,7 @@ def _doubt(trace: Trace) -> HealthSign | None:
         return None
     values, most = trace.predictions.entropy.astype(np.float64), THRESHOLDS["entropy"]
     steps = tuple(np.flatnonzero(values > most).tolist())
-    text = f"in doubt at {len(steps)} of {len(values)} steps; at most {values.max():.2f} nats"
+    text = f"uncertain at {len(steps)} of {len(values)} steps; at most {values.max():.2f} nats"
     return HealthSign("entropy", bool(steps), float(values.max()), most, text, target=steps)
 
 
@@ -156,15 +157,14 @@ def _truncation(trace: Trace) -> HealthSign:
     flags = [flag for flag in trace.flags if flag in ("max_length", "dead_end")]
     unfinished = trace.hypothesis is not None and not trace.hypothesis.is_finished
     raised = bool(flags) or unfinished
-    text = f"cut: {', '.join(flags) or 'no end of sentence'}" if raised else "the translation came to its end"
+    text = f"cut off: {', '.join(flags) or 'no end of sentence'}" if raised else "the translation is complete"
     return HealthSign("truncation", raised, float(raised), THRESHOLDS["truncation"], text)
 
 
 def end_probabilities(trace: Trace) -> Array | None:
-    """Return the probability of the end of sentence at each step; None where the trace cannot tell.
+    """Return the probability of the end of sentence at each step; None if the trace does not have it.
 
-    Where the distribution is not stored and the end is not among the best 50, it is 0 to within what is left to
-    the others, and given as 0.
+    If the distribution is not stored and the end is not among the best 50 pieces, 0 stands for its probability.
     """
     configuration, made = trace.provenance.configuration, trace.predictions
     if configuration is None or made is None:
@@ -183,12 +183,12 @@ def _end(trace: Trace) -> HealthSign | None:
         return None
     early = np.flatnonzero(values[:-1] > most).tolist()
     late = [len(values) - 1] if values[-1] < most else []
-    told = []
+    findings = []
     if early:
-        told.append(f"might have ended at {len(early)} earlier steps")
+        findings.append(f"could have ended at {len(early)} earlier steps")
     if late:
-        told.append(f"ended with a probability of {values[-1]:.2f} only")
-    text = "; ".join(told) or "ends where it should, and nowhere else"
+        findings.append(f"ended with a probability of only {values[-1]:.2f}")
+    text = "; ".join(findings) or "ends at the right place, and nowhere else"
     largest = float(values[:-1].max()) if len(values) > 1 else 0.0
     return HealthSign(
         "end", bool(early or late), largest, most, text, values=tuple(values.tolist()), target=(*early, *late)
@@ -201,4 +201,4 @@ def _score(trace: Trace) -> HealthSign | None:
     terms = trace.predictions.target_log_probability.astype(np.float64)
     mean, least = float(terms.mean()), THRESHOLDS["score"]
     sides = f"{trace.tokens.source_length} source and {trace.tokens.target_length} target pieces"
-    return HealthSign("score", mean < least, mean, least, f"{mean:.3f} a piece on average; {sides}")
+    return HealthSign("score", mean < least, mean, least, f"{mean:.3f} per piece on average; {sides}")

@@ -1,36 +1,28 @@
 """The only file that writes to the terminal: messages and progress to standard error, results to standard output.
 
 Control characters are spelt out in everything that it writes, because names and sentences come from strangers; see
-``terminal.py``. Progress is a bar in a terminal, and a plain line every ten seconds elsewhere. Read ``main.py`` next.
+``terminal.py``. Progress is a bar in a terminal, and a plain line every ten seconds elsewhere. Only a bar or a colour
+imports rich, which takes longer than many verbs. Read ``main.py`` next.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+from typing import TYPE_CHECKING, Final
 
 from pellucid.durable import naming
 from pellucid.errors import ConfigError
 from pellucid.terminal import visible
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 __all__ = [
-    "BAR_TEXT",
     "SECONDS_BETWEEN_PLAIN_LINES",
     "Bar",
     "counting",
@@ -44,7 +36,8 @@ __all__ = [
     "show_picture",
 ]
 
-BAR_TEXT: Final = TextColumn("{task.description}", markup=False)
+_TERMINAL_VARIABLES: Final = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+"""With one of these, rich may treat another stream as a terminal."""
 SECONDS_BETWEEN_PLAIN_LINES: Final = 10.0
 _LOG_WINDOW_SECONDS: Final = 10.0
 _MOST_LOG_RECORDS: Final = 10
@@ -64,12 +57,19 @@ def need_standard_output() -> None:
 
 def say(text: str) -> None:
     """Write a message for the user."""
-    _error_console().print(Text(visible(text)))
+    if sys.stderr is not None:
+        sys.stderr.write(visible(text) + "\n")
+        sys.stderr.flush()
 
 
 def say_error(text: str) -> None:
     """Write why the command fails; further lines are indented, so that no file name can imitate our messages."""
     indented = visible(text).replace("\n", "\n  ")
+    if not draws_bars():
+        say(f"error: {indented}")
+        return
+    from rich.text import Text
+
     _error_console().print(Text.assemble(("error:", "bold red"), " ", indented))
 
 
@@ -96,6 +96,8 @@ def is_terminal() -> bool:
 
 def draws_bars() -> bool:
     """Return whether progress is drawn as a bar, because standard error is a terminal."""
+    if sys.stderr is None or not (sys.stderr.isatty() or any(map(os.environ.get, _TERMINAL_VARIABLES))):
+        return False
     return _error_console().is_terminal
 
 
@@ -103,13 +105,24 @@ class Bar:
     """A progress bar in the terminal; it is drawn until ``stop``.
 
     Args:
-        columns: the parts of the bar from left to right; ``BAR_TEXT`` is the text of ``update``.
         total: the final number of ``update``; None if it is unknown.
-        transient: whether the bar disappears at the end.
+        counts: whether numbers and times follow the bar, and the bar disappears at the end.
     """
 
-    def __init__(self, *columns: ProgressColumn, total: float | None, transient: bool = False) -> None:
-        self._progress = Progress(*columns, console=_error_console(), transient=transient)
+    def __init__(self, *, total: float | None, counts: bool = False) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        text = TextColumn("{task.description}", markup=False)
+        numbers = (text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = numbers if counts else (BarColumn(24), text)
+        self._progress = Progress(*columns, console=_error_console(), transient=counts)
         self._task = self._progress.add_task("", total=total)
         self._progress.start()
 
@@ -119,6 +132,8 @@ class Bar:
 
     def say(self, text: str) -> None:
         """Write a message above the bar."""
+        from rich.text import Text
+
         self._progress.console.print(Text(visible(text)))
 
     def stop(self) -> None:
@@ -132,8 +147,7 @@ def counting(what: str, *, total: int | None = None) -> Iterator[Callable[[int],
     if not draws_bars():
         yield _plain_lines(what, total)
         return
-    columns = (BAR_TEXT, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    bar = Bar(*columns, total=total, transient=True)
+    bar = Bar(total=total, counts=True)
     bar.update(0, what)
     try:
         yield lambda done: bar.update(done, what)
@@ -186,12 +200,14 @@ class _ConsoleHandler(logging.Handler):
 
     def _report_left_out(self) -> None:
         if self._left_out:
-            say(f"{self._left_out:,} more messages of the log were left out")
+            say(f"{self._left_out:,} more log messages were omitted")
         self._left_out = 0
 
 
 def _error_console() -> Console:
     """Return a console on the present standard error."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pellucid.cli.console import counting, need_standard_output, say, show
-from pellucid.cli.options import DeviceOption, SettingsOption, ThreadsOption
+from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, SettingsOption, ThreadsOption
 
 __all__ = ["evaluate"]
 
@@ -16,7 +16,7 @@ __all__ = ["evaluate"]
 def evaluate(
     ref: Annotated[list[Path], typer.Option(help="Reference translations, line by line; repeat it for several.")],
     model: Annotated[Path | None, typer.Argument(help="A model folder or a run folder.")] = None,
-    src: Annotated[Path | None, typer.Option(help="Source sentences, one a line; required with a model.")] = None,
+    src: Annotated[Path | None, typer.Option(help="Source sentences, one per line; required with a model.")] = None,
     hyp: Annotated[Path | None, typer.Option(help="Score the translations in this file, instead of a model.")] = None,
     against: Annotated[
         Path | None, typer.Option(help="Another model or file of translations, compared by a paired test.")
@@ -28,6 +28,8 @@ def evaluate(
     tokenizer: Annotated[
         str, typer.Option(help="Tokenizer of BLEU; auto follows the target language, char needs no package.")
     ] = "auto",
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
 ) -> None:
@@ -52,6 +54,9 @@ def evaluate(
             settings=set_ or [],
             device=device,
             threads=threads,
+            engine=engine,
+            precision=precision,
+            say=say,
             progress=progress,
         )
     show(report.to_text())

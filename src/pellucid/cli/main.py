@@ -10,6 +10,7 @@ import io
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated, Final, NoReturn
 
 import typer
@@ -28,19 +29,28 @@ _UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 app = typer.Typer(
     name="pellucid",
     no_args_is_help=True,
+    rich_markup_mode=None,  # rich draws boxes around the help, and takes longer to import than the help is worth
     pretty_exceptions_enable=False,
     help="A Transformer translator that you train on your own text, run anywhere, and see through.",
 )
-app.command()(demo.demo)
-app.command()(train.train)
-app.command()(translate.translate)
-app.command()(score.score)
-app.command()(evaluate.evaluate)
-app.command()(average.average)
-app.command("import")(import_.import_)
-app.command()(export.export)
-app.command()(serve.serve)
-app.command()(inspect.inspect)
+
+
+def _add(verb: Callable[..., None], name: str | None = None) -> None:
+    """Add a verb, with the first paragraph of its docstring in the list of all verbs; Typer itself would cut it."""
+    paragraph = (verb.__doc__ or "").split("\n\n")[0]
+    app.command(name, short_help=" ".join(paragraph.split()))(verb)
+
+
+_add(demo.demo)
+_add(train.train)
+_add(translate.translate)
+_add(score.score)
+_add(evaluate.evaluate)
+_add(average.average)
+_add(import_.import_, "import")
+_add(export.export)
+_add(serve.serve)
+_add(inspect.inspect)
 
 
 def _show_version(wanted: bool) -> None:
@@ -119,7 +129,9 @@ def _call() -> None:
 def _exit_with_usage(error: Exception) -> NoReturn:
     """Report what is wrong with the command line, and exit."""
     context, message = getattr(error, "ctx", None), error.format_message()  # type: ignore[attr-defined]
-    if message:  # it is empty without any argument, when the help has been shown
+    if context and message == context.get_help():  # without any argument
+        show(message)
+    else:
         say_error(f"{message}\n{context.get_usage()}\n{context.command_path} --help says more" if context else message)
     sys.exit(2)
 

@@ -9,8 +9,10 @@ import typer
 
 __all__ = [
     "DeviceOption",
+    "EngineOption",
     "ModelArgument",
     "NewModelOption",
+    "PrecisionOption",
     "SampleOption",
     "SettingsOption",
     "ThreadsOption",
@@ -23,9 +25,17 @@ SampleOption = Annotated[
     typer.Option("--sample", help="Source sentences for the comparison, one a line; generated if unset."),
 ]
 SettingsOption = Annotated[
-    list[str] | None, typer.Option("--set", help="A setting of \\[translation], such as beam_size=1.")
+    list[str] | None, typer.Option("--set", help="A setting of [translation], such as beam_size=1.")
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 ...")]
+EngineOption = Annotated[
+    str,
+    typer.Option("--engine", help="auto, native (a C file compiled here; auto on a CPU), torch, or ctranslate2."),
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option("--precision", help="auto, int8 (weights in 8 bits; auto, except for torch), or fp32 (exact)."),
+]
 ThreadsOption = Annotated[
-    int, typer.Option("--threads", min=0, help="CPU threads; 0 uses OMP_NUM_THREADS, or every core.")
+    int, typer.Option("--threads", min=0, help="CPU threads; 0 uses OMP_NUM_THREADS, or the physical cores.")
 ]

@@ -6,9 +6,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.progress import BarColumn
-
-from pellucid.cli.console import BAR_TEXT, SECONDS_BETWEEN_PLAIN_LINES, Bar, draws_bars, say
+from pellucid.cli.console import SECONDS_BETWEEN_PLAIN_LINES, Bar, draws_bars, say
 from pellucid.terminal import line_of
 from pellucid.training.reporter import SavedRecord, StartRecord, StepRecord, ValidationRecord
 
@@ -64,7 +62,7 @@ class TrainingScreen:
             f"{record.batches_per_epoch:,} batches an epoch, {budget}"
         )
         if draws_bars():
-            self._bar = Bar(BarColumn(24), BAR_TEXT, total=_STEPS_OF_THE_BAR)
+            self._bar = Bar(total=_STEPS_OF_THE_BAR)
 
     def stepped(self, record: StepRecord) -> None:
         """Show a step on the bar, or as a line if the last line is ten seconds old."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pellucid.cli.console import say, say_error
+from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, ThreadsOption
 from pellucid.cli.translation_screen import TranslationScreen
 
 if TYPE_CHECKING:
@@ -31,17 +32,15 @@ def translate(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Any other setting of \\[translation], as in no_repeat_ngram_size=3."),
+        typer.Option("--set", help="Any other setting of [translation], as in no_repeat_ngram_size=3."),
     ] = None,
     no_split: Annotated[
         bool, typer.Option("--no-split", help="Do not split a line into sentences, which are translated one by one.")
     ] = False,
-    engine: Annotated[str, typer.Option(help="torch, or native: a C file compiled for this machine.")] = "torch",
-    weights: Annotated[
-        str | None, typer.Option(help="Of the native engine: int8 (rounded, its default) or fp32 (exact).")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 is OMP_NUM_THREADS, or every core.")] = 0,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = 0,
     chunk_lines: Annotated[
         int, typer.Option(help="Lines read before their translations are written; 1 answers each at once.")
     ] = 1024,
@@ -68,7 +67,7 @@ def translate(
             threads=threads,
             chunk_lines=chunk_lines,
             engine=engine,
-            weights=weights,
+            precision=precision,
             say=screen.message,
             progress=screen.progress,
             restart=restart,

@@ -6,9 +6,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.progress import BarColumn
-
-from pellucid.cli.console import BAR_TEXT, SECONDS_BETWEEN_PLAIN_LINES, Bar, draws_bars, say
+from pellucid.cli.console import SECONDS_BETWEEN_PLAIN_LINES, Bar, draws_bars, say
 
 __all__ = ["TranslationScreen", "progress_text"]
 
@@ -43,7 +41,7 @@ class TranslationScreen:
         if self._begin is None:
             self._begin = done, now
             if draws_bars():
-                self._bar = Bar(BarColumn(24), BAR_TEXT, total=total, transient=True)
+                self._bar = Bar(total=total)
         first, began = self._begin
         text = progress_text(done, total, first=first, seconds=now - began)
         if self._bar is not None:

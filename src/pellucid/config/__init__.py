@@ -1,22 +1,30 @@
-"""Settings as frozen records, one file a section; the only home of defaults.
+"""Settings as frozen records, with one file for each section; all defaults are here.
 
-Nothing here imports torch, opens a model or acts on a setting. Reading order: ``section`` → ``data``, ``model``,
-``training``, ``translation`` → ``recipe``.
+Nothing here imports torch, opens a model or acts on a setting. Names are looked up when they are first used, since the
+records of a recipe take longer to make than a sentence to translate. Reading order: ``section`` → ``data``, ``model``,
+``training``, ``translation`` → ``tables`` → ``recipe``.
 """
 
-from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, TokenizerConfig
-from pellucid.config.model import (
-    PRESETS,
-    Activation,
-    DecoderStart,
-    ModelConfig,
-    NormOrder,
-    PositionLayout,
-    SpecialIds,
-)
-from pellucid.config.recipe import Recipe, load_recipe, read_toml, recipe_from, to_toml, validated
-from pellucid.config.training import BatchType, DecayMethod, TrainingConfig
-from pellucid.config.translation import LengthPenalty, SentenceSplitting, TranslationConfig
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, TokenizerConfig
+    from pellucid.config.model import (
+        PRESETS,
+        Activation,
+        DecoderStart,
+        ModelConfig,
+        NormOrder,
+        PositionLayout,
+        SpecialIds,
+    )
+    from pellucid.config.recipe import Recipe, load_recipe, recipe_from
+    from pellucid.config.tables import read_toml, to_toml, validated
+    from pellucid.config.training import BatchType, DecayMethod, TrainingConfig
+    from pellucid.config.translation import LengthPenalty, SentenceSplitting, TranslationConfig
 
 __all__ = [
     "PRESETS",
@@ -44,3 +52,36 @@ __all__ = [
     "to_toml",
     "validated",
 ]
+
+_HOMES = {
+    "Activation": "pellucid.config.model",
+    "BatchType": "pellucid.config.training",
+    "CleaningConfig": "pellucid.config.data",
+    "CorpusConfig": "pellucid.config.data",
+    "DataConfig": "pellucid.config.data",
+    "DecayMethod": "pellucid.config.training",
+    "DecoderStart": "pellucid.config.model",
+    "InvalidUtf8": "pellucid.config.data",
+    "LengthPenalty": "pellucid.config.translation",
+    "ModelConfig": "pellucid.config.model",
+    "NormOrder": "pellucid.config.model",
+    "PRESETS": "pellucid.config.model",
+    "PositionLayout": "pellucid.config.model",
+    "Recipe": "pellucid.config.recipe",
+    "SentenceSplitting": "pellucid.config.translation",
+    "SpecialIds": "pellucid.config.model",
+    "TokenizerConfig": "pellucid.config.data",
+    "TrainingConfig": "pellucid.config.training",
+    "TranslationConfig": "pellucid.config.translation",
+    "load_recipe": "pellucid.config.recipe",
+    "read_toml": "pellucid.config.tables",
+    "recipe_from": "pellucid.config.recipe",
+    "to_toml": "pellucid.config.tables",
+    "validated": "pellucid.config.tables",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pellucid.config' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,8 +1,7 @@
-"""The shape of a Transformer, as settings: the paper's model by default, every variant by name.
+"""Settings of the shape of a Transformer; by default it is the paper's model.
 
-Vaswani et al. 2017, "Attention Is All You Need", section 3 and table 3. The switches below the
-sizes exist because other tools' formats need them; with the defaults the model is the paper's.
-Read ``training.py`` next.
+Vaswani et al. 2017, "Attention Is All You Need", section 3 and table 3. The switches after the sizes exist because the
+formats of other tools need them. Read ``training.py`` next.
 """
 
 from __future__ import annotations
@@ -26,23 +25,23 @@ __all__ = [
 
 
 class NormOrder(StrEnum):
-    """Where layer normalisation stands: after the residual sum (the paper) or before the sub-layer."""
+    """The place of layer normalisation: after the residual sum (the paper) or before the sub-layer."""
 
     POST = "post"
     """norm(x + sublayer(x)): the paper, section 3.1."""
     PRE = "pre"
-    """x + sublayer(norm(x)), and one more norm after each stack; for 12 layers and more."""
+    """x + sublayer(norm(x)), and one more norm after each stack; for 12 layers or more."""
 
 
 class PositionLayout(StrEnum):
-    """Which table of positions: three incompatible sinusoid tables are in use, and learned ones."""
+    """The table of positions: one of three incompatible sinusoid tables, or a learned one."""
 
     INTERLEAVED = "interleaved"
-    """Sine and cosine by turns: the paper, section 3.5."""
+    """Sine and cosine alternate: the paper, section 3.5."""
     HALF_SPLIT_PAPER_FREQUENCY = "half_split_paper_frequency"
     """All sines, then all cosines, with the paper's frequencies: Hugging Face Marian."""
     HALF_SPLIT_T2T = "half_split_t2t"
-    """All sines, then all cosines, frequencies spread a little wider: Tensor2Tensor, fairseq."""
+    """All sines, then all cosines, with frequencies over a slightly wider range: Tensor2Tensor, fairseq."""
     LEARNED = "learned"
     """A table of weights, one for each side (the paper, table 3, row E)."""
 
@@ -59,44 +58,44 @@ class Activation(StrEnum):
 
 
 class DecoderStart(StrEnum):
-    """What the decoder is fed before its first word."""
+    """The first input of the decoder."""
 
     BOS = "bos"
     """The piece that begins a sentence."""
     PAD = "pad"
-    """The padding piece, as Hugging Face Marian does."""
+    """The padding piece, as in Hugging Face Marian."""
     ZERO_VECTOR = "zero_vector"
-    """A vector of zeros in place of an embedding, as Marian does."""
+    """A vector of zeros in place of an embedding, as in Marian."""
 
 
 class SpecialIds(Section):
-    """The ids of the special pieces, by name; valid on both sides. No code may assume a number.
+    """The ids of the special pieces, which are the same on both sides. Code must not assume any number.
 
-    Training fills them in from the tokenizer.
+    Training takes them from the tokenizer.
     """
 
     pad: int = Field(0, ge=0)
     """Fills up the shorter rows of a batch; never attended to."""
     unk: int = Field(1, ge=0)
-    """Stands for what the pieces cannot spell."""
+    """Stands for characters that no piece covers."""
     bos: int = Field(2, ge=0)
-    """Begins a sentence: the first input of the decoder, where ``decoder_start`` says so."""
+    """Begins a sentence: the first input of the decoder if ``decoder_start`` is ``bos``."""
     eos: int = Field(3, ge=0)
     """Ends a sentence, on both sides."""
 
     @model_validator(mode="after")
     def _roles_that_must_differ(self) -> Self:
-        # bos may share an id (Hugging Face Marian has bos = eos = 0); the other three may not.
+        # bos can share an id (Hugging Face Marian has bos = eos = 0); the other three cannot.
         if len({self.pad, self.unk, self.eos}) != 3:
-            raise ValueError(f"pad = {self.pad}, unk = {self.unk} and eos = {self.eos} must be three ids")
+            raise ValueError(f"pad = {self.pad}, unk = {self.unk} and eos = {self.eos} must be three different ids")
         return self
 
 
 class ModelConfig(Section):
     """Everything that decides the shape of the weights and the arithmetic of a forward pass.
 
-    A vocabulary size of 0 means "not known yet": training fills both in from the tokenizer,
-    and ``Transformer`` refuses to be built before that.
+    A vocabulary size of 0 means "not known yet": training takes both from the tokenizer, and ``Transformer`` requires
+    them.
     """
 
     d_model: int = Field(512, ge=2)
@@ -111,7 +110,7 @@ class ModelConfig(Section):
     """Layers of the decoder, N in section 3.1."""
 
     norm_order: NormOrder = NormOrder.POST
-    """Where layer normalisation stands in a layer."""
+    """The place of layer normalisation in a layer."""
     activation: Activation = Activation.RELU
     """The non-linearity between the two linear maps of the feed-forward sub-layers."""
     layer_norm_epsilon: float = Field(1e-5, gt=0)
@@ -125,11 +124,11 @@ class ModelConfig(Section):
     """Probability of dropout inside the feed-forward sub-layers, after the activation; 0 is off. Not in the paper."""
 
     position_layout: PositionLayout = PositionLayout.INTERLEAVED
-    """Which table of positions is added to the embeddings."""
+    """The table of positions that is added to the embeddings."""
     position_offset: int = Field(0, ge=0)
-    """Row of the table that belongs to the first token; 0 is the paper's."""
+    """Row of that table for the first token; 0 in the paper."""
     max_positions: int = Field(1024, ge=1)
-    """Most tokens of a sentence, on either side, its end included; longer ones are refused."""
+    """Limit of tokens of a sentence on either side, its end included; longer sentences are an error."""
 
     share_embeddings: bool = True
     """One table for source, target and output projection, section 3.4; needs a joint vocabulary."""
@@ -142,14 +141,14 @@ class ModelConfig(Section):
     zero_padding_row: bool = True
     """Keep the embedding of padding at zero, without a gradient."""
     decoder_start: DecoderStart = DecoderStart.BOS
-    """What the decoder is fed before its first word."""
+    """The first input of the decoder."""
 
     source_vocab_size: int = Field(0, ge=0)
-    """Source pieces, specials included; 0 is not known yet. Training takes the tokenizer's."""
+    """Number of source pieces, specials included; 0 is not known yet. Training takes it from the tokenizer."""
     target_vocab_size: int = Field(0, ge=0)
-    """Target pieces, specials included; 0 is not known yet. Training takes the tokenizer's."""
+    """Number of target pieces, specials included; 0 is not known yet. Training takes it from the tokenizer."""
     specials: SpecialIds = SpecialIds()
-    """Ids of the special pieces. Training takes the tokenizer's."""
+    """Ids of the special pieces. Training takes them from the tokenizer."""
 
     @property
     def d_head(self) -> int:
@@ -167,8 +166,8 @@ class ModelConfig(Section):
             )
         if self.d_model % 2 and self.position_layout is not PositionLayout.LEARNED:
             problems.append(
-                f"d_model = {self.d_model} is odd, and sinusoid positions come in pairs of sine and cosine; "
-                "use an even d_model or position_layout = 'learned'"
+                f"d_model = {self.d_model} is odd, but sinusoid positions are pairs of sine and cosine; use "
+                "an even d_model or position_layout = 'learned'"
             )
         if self.position_layout is PositionLayout.HALF_SPLIT_T2T and self.d_model < 4:
             problems.append("position_layout = 'half_split_t2t' divides by d_model / 2 - 1; use d_model >= 4")
@@ -194,7 +193,7 @@ class ModelConfig(Section):
         """Return the same shape for a tokenizer of these sizes, checked again.
 
         Raises:
-            pydantic.ValidationError: the sizes do not go with the sharing that was asked for.
+            pydantic.ValidationError: the sizes do not fit the sharing of embeddings.
         """
         changed = self.model_dump() | {
             "source_vocab_size": source_size,
@@ -204,38 +203,21 @@ class ModelConfig(Section):
         return ModelConfig.model_validate(changed)
 
 
-PRESETS: Final[dict[str, dict[str, int | float]]] = {
-    "tiny": {
-        "num_encoder_layers": 2,
-        "num_decoder_layers": 2,
-        "d_model": 128,
-        "d_feedforward": 512,
-        "num_heads": 4,
-        "dropout": 0.1,
-    },
-    "small": {
-        "num_encoder_layers": 3,
-        "num_decoder_layers": 3,
-        "d_model": 256,
-        "d_feedforward": 1024,
-        "num_heads": 4,
-        "dropout": 0.1,
-    },
-    "base": {
-        "num_encoder_layers": 6,
-        "num_decoder_layers": 6,
-        "d_model": 512,
-        "d_feedforward": 2048,
-        "num_heads": 8,
-        "dropout": 0.1,
-    },
-    "big": {
-        "num_encoder_layers": 6,
-        "num_decoder_layers": 6,
-        "d_model": 1024,
-        "d_feedforward": 4096,
-        "num_heads": 16,
-        "dropout": 0.3,
-    },
+def _preset(*, layers: int, d_model: int, num_heads: int, dropout: float = 0.1) -> dict[str, int | float]:
+    return {
+        "num_encoder_layers": layers,
+        "num_decoder_layers": layers,
+        "d_model": d_model,
+        "d_feedforward": 4 * d_model,
+        "num_heads": num_heads,
+        "dropout": dropout,
+    }
+
+
+PRESETS: Final = {
+    "tiny": _preset(layers=2, d_model=128, num_heads=4),
+    "small": _preset(layers=3, d_model=256, num_heads=4),
+    "base": _preset(layers=6, d_model=512, num_heads=8),
+    "big": _preset(layers=6, d_model=1024, num_heads=16, dropout=0.3),
 }
-"""The named sizes: ``base`` and ``big`` are the paper's (table 3), the others fit a laptop."""
+"""The named sizes: ``base`` and ``big`` are the paper's (table 3), the others suit a laptop."""

@@ -1,52 +1,41 @@
-"""A whole recipe: sections put together, read from TOML, changed by ``--set``, written back resolved.
-
-Every problem is reported at once, with the place and, for a misspelt name, the nearest right one.
-This package is the only home of defaults. It imports neither torch nor any other room.
-"""
+"""A whole recipe: combine the sections, read them from TOML, and apply ``--set``. Read ``tables.py`` for the errors."""
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal, Self, TypeVar
+from typing import Literal, Self
 
-import tomlkit
-from pydantic import BaseModel, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import model_validator
 
 from pellucid.config.data import DataConfig, TokenizerConfig
 from pellucid.config.model import PRESETS, ModelConfig, SpecialIds
 from pellucid.config.section import Section
+from pellucid.config.tables import Table, parse_settings, read_toml, validated
 from pellucid.config.training import TrainingConfig
 from pellucid.config.translation import TranslationConfig
 from pellucid.errors import ConfigError
-from pellucid.untrusted import MAX_TOML_BYTES, MAX_TOML_DEPTH, first_of, parse_toml, read_at_most, shown
 
-__all__ = ["Recipe", "load_recipe", "parse_settings", "read_toml", "recipe_from", "to_toml", "validated"]
-
-Table = dict[str, object]
-Record = TypeVar("Record", bound=BaseModel)
+__all__ = ["Recipe", "load_recipe", "recipe_from"]
 
 
 class Recipe(Section):
-    """Everything that decides a training run. ``preset`` fills in what ``model`` leaves open."""
+    """Everything that decides a training run. ``preset`` gives the settings that ``model`` does not set."""
 
     preset: Literal["tiny", "small", "base", "big"] = "base"
     """Sizes and dropout: ``tiny`` and ``small`` for a laptop, ``base`` and ``big`` are the paper's, table 3."""
     data: DataConfig = DataConfig()
-    """Where the text comes from."""
+    """The text."""
     tokenizer: TokenizerConfig = TokenizerConfig()
     """How text is cut into pieces."""
     model: ModelConfig = ModelConfig()
     """The shape of the model."""
     training: TrainingConfig = TrainingConfig()
-    """How it is trained."""
+    """How the model is trained."""
     translation: TranslationConfig = TranslationConfig()
-    """How it searches; the settings that the trained model uses unless a call has others."""
+    """How the trained model searches by default."""
     description: str = ""
-    """A line for the model's card."""
+    """A line for the model card."""
 
     @model_validator(mode="before")
     @classmethod
@@ -86,7 +75,7 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     """Read a recipe file and apply ``key=value`` settings on top.
 
     Raises:
-        ConfigError: the file is missing, is no TOML, or any value in it is wrong; all problems at once.
+        ConfigError: the file is missing, is not TOML, or has wrong values; the message has all problems.
     """
     try:
         table = read_toml(path)
@@ -99,30 +88,11 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     return recipe_from(table, settings, place=str(path))
 
 
-def read_toml(path: Path) -> Table:
-    """Return the tables of a TOML file that anybody may have made.
-
-    Raises:
-        ConfigError: it is no UTF-8, no TOML, or larger or deeper than any file of ours; the message names it.
-        OSError: it cannot be read.
-    """
-    try:
-        return parse_toml(read_at_most(path, MAX_TOML_BYTES).decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not valid UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {str(error)[:200]}") from None
-    except (ValueError, RecursionError) as error:  # beyond the limits, or a number of 5,000 digits
-        raise ConfigError(
-            f"{path}: cannot be read as TOML: {str(error)[:200]}; no setting is so large or so deep"
-        ) from None
-
-
 def recipe_from(table: Mapping[str, object], settings: Sequence[str] = (), *, place: str = "settings") -> Recipe:
     """Build a recipe from nested tables and ``key=value`` settings.
 
     Raises:
-        ConfigError: anything is wrong; the message has a line per problem, each naming ``place``.
+        ConfigError: a setting is wrong; the message has a line for each problem, with ``place``.
     """
     merged: Table = _merge({}, table)
     for keys, value in parse_settings(settings):
@@ -133,101 +103,9 @@ def recipe_from(table: Mapping[str, object], settings: Sequence[str] = (), *, pl
     return validated(Recipe, merged, place=place)
 
 
-def validated(kind: type[Record], table: Mapping[str, object], *, place: str) -> Record:
-    """Check a table against a record type and turn every problem into one ``ConfigError``.
-
-    Raises:
-        ConfigError: a line per problem: place, key, value, what is allowed; the first ones of very many.
-    """
-    try:
-        return kind.model_validate(table)
-    except ValidationError as error:
-        described = (f"{place}: {_describe(kind, problem)}" for problem in error.errors(include_url=False))
-        raise ConfigError("\n".join(first_of(described, count=error.error_count()))) from None
-
-
-def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], object]]:
-    """Read ``section.key=value`` settings; a value is TOML, and bare words are strings.
-
-    Raises:
-        ConfigError: a setting has no ``=`` or no key, or its value is too large or too deep for TOML.
-    """
-    parsed: list[tuple[tuple[str, ...], object]] = []
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        keys = tuple(part.strip() for part in key.split("."))
-        if not equals or not all(keys):
-            raise ConfigError(f"--set {shown(setting)} is not of the form section.key=value, as in training.seed=7")
-        if len(keys) > MAX_TOML_DEPTH:
-            raise ConfigError(
-                f"--set {shown(key)}: a setting has at most {MAX_TOML_DEPTH} parts, and this {len(keys):,}"
-            )
-        try:
-            table = parse_toml(f"value = {text}")
-        except tomllib.TOMLDecodeError:
-            table = {"value": text}
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(
-                f"--set {key}: the value cannot be read: {str(error)[:200]}; give a shorter one"
-            ) from None
-        value: object = table["value"] if len(table) == 1 else text  # a line break could smuggle in more keys
-        parsed.append((keys, value))
-    return parsed
-
-
-def to_toml(record: BaseModel) -> str:
-    """Write a record as TOML, every default spelled out; unset optional values are left out."""
-    return tomlkit.dumps(record.model_dump(mode="json", exclude_none=True))
-
-
 def _merge(base: Mapping[str, object], change: Mapping[str, object]) -> Table:
     merged: Table = dict(base)
     for key, value in change.items():
         old = merged.get(key)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
-
-
-_REASONS: Final[dict[str, str]] = {
-    "tuple_type": 'is not a list; a list stands in square brackets, as in ["a", "b"]',
-    "missing": "is missing",
-    "model_type": "is not a table of settings",
-}
-
-
-_LONGEST_REASON: Final = 2000
-_LONGEST_NAME: Final = 80
-
-
-def _plain(name: str) -> str:
-    """Return a name as it is, or what a message can show of one that nobody would give."""
-    return name if name.isprintable() and len(name) <= _LONGEST_NAME else shown(name)
-
-
-def _describe(kind: type[BaseModel], problem: ErrorDetails) -> str:
-    location = [_plain(str(part)) for part in problem["loc"]]
-    key = ".".join(location) or "recipe"
-    if problem["type"] == "extra_forbidden":
-        known = _known_names(kind, location[:-1])
-        near = difflib.get_close_matches(location[-1], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
-        return f"{key}: unknown setting; {hint}"
-    reason = problem["msg"].removeprefix("Value error, ")[:_LONGEST_REASON]
-    if problem["type"] == "value_error":
-        return f"{key}: {reason}" if location else reason
-    return f"{key} = {shown(problem['input'])}: {_REASONS.get(problem['type'], reason[:1].lower() + reason[1:])}"
-
-
-def _known_names(kind: type[BaseModel], location: Sequence[str]) -> list[str]:
-    for part in location:
-        if part.isdigit():
-            continue
-        field = kind.model_fields.get(part)
-        if field is None:
-            return []
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        inner = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not inner:
-            return []
-        kind = inner[0]
-    return list(kind.model_fields)

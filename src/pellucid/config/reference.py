@@ -1,7 +1,7 @@
-"""The reference of all settings as Markdown, written from the records themselves.
+"""Generate the reference of all settings as Markdown.
 
-``python -m pellucid.config.reference > docs/reference/settings.md`` brings the page up to date. What it
-says of a field, and of each choice of an enum, is the docstring below it.
+``python -m pellucid.config.reference > docs/reference/settings.md`` updates the page. The docstring below a field, or
+below a choice of an enum, is its description.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pellucid.config.recipe import Recipe
 from pellucid.config.training import TrainingConfig
 from pellucid.config.translation import TranslationConfig
 
-__all__ = ["SECTIONS", "choices_of", "settings_reference"]
+__all__ = ["SECTIONS", "choices_of", "meanings_of", "settings_reference"]
 
 SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("", Recipe),
@@ -39,17 +39,16 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("`[training]`", TrainingConfig),
     ("`[translation]`", TranslationConfig),
 )
-"""Every table of a recipe as TOML writes it, and the record that it is read into."""
+"""Every table of a recipe in TOML, and its record."""
 
 _INTRODUCTION: Final = """\
 # Settings
 
-Every setting of a recipe. In a recipe it stands in the table that the heading names; on the command line each can
-be given as `--set training.seed=7`, with a value in the form of TOML, quotes around plain words left out. An
-unknown name is an error with the nearest right one, and all problems are told at once. "Section" means a section
-of the paper, Vaswani et al. 2017.
+All settings of a recipe. In a recipe, a setting is in the table that the heading names; on the command line it is
+`--set training.seed=7`, with a value in TOML, where words need no quotes. An unknown name is an error with the most
+similar valid name, and all problems are reported at once. "Section" means a section of the paper, Vaswani et al. 2017.
 
-This page is written by `python -m pellucid.config.reference`.
+`python -m pellucid.config.reference` generates this page.
 """
 _BOUNDS: Final = {
     "ge": "{} or more",
@@ -79,27 +78,34 @@ def settings_reference() -> str:
 
 
 def choices_of(choices: type[Enum]) -> dict[str, str]:
-    """Return the value and the docstring of each member of an enum; Python itself keeps no such docstrings."""
-    definition = ast.parse(dedent(inspect.getsource(choices))).body[0]
-    found = {str(member.value): "" for member in choices}
-    if not isinstance(definition, ast.ClassDef):
-        return found
-    for statement, after in pairwise(definition.body):
-        if isinstance(statement, ast.Assign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            found[str(ast.literal_eval(statement.value))] = str(after.value.value)
+    """Return the value and the docstring of each member of an enum; Python does not store these docstrings."""
+    docstrings = meanings_of(choices)
+    return {str(member.value): docstrings.get(member.name, "") for member in choices}
+
+
+def meanings_of(kind: type) -> dict[str, str]:
+    """Return the docstring below each name that the body of a class assigns."""
+    definition = ast.parse(dedent(inspect.getsource(kind))).body[0]
+    found: dict[str, str] = {}
+    for statement, after in pairwise(definition.body if isinstance(definition, ast.ClassDef) else ()):
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(after, ast.Expr):
+            target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
+            if isinstance(target, ast.Name) and isinstance(after.value, ast.Constant):
+                found[target.id] = str(after.value.value)
     return found
 
 
 def _table(section: type[BaseModel]) -> str:
     rows = ["| name | default | allowed | meaning |", "|---|---|---|---|"]
+    meanings = meanings_of(section)
     for name, field in section.model_fields.items():
         if not isinstance(field.default, BaseModel):
-            rows.append(f"| `{name}` | {_default(field)} | {_allowed(field)} | {_in_a_cell(field.description or '')} |")
+            rows.append(f"| `{name}` | {_default(field)} | {_allowed(field)} | {_in_a_cell(meanings.get(name, ''))} |")
     return "\n".join(rows) + "\n"
 
 
 def _presets() -> str:
-    """Return what each preset fills in, as a table."""
+    """Return the settings of each preset as a table."""
     sizes = list(next(iter(PRESETS.values())))
     rows = [f"| preset | {' | '.join(f'`{name}`' for name in sizes)} |", "|---" * (len(sizes) + 1) + "|"]
     rows += [f"| `{preset}` | {' | '.join(str(table[name]) for name in sizes)} |" for preset, table in PRESETS.items()]

@@ -1,6 +1,6 @@
-"""The base of every section of a recipe: frozen, strict about names, plain about mistakes.
+"""The base class of every section of a recipe.
 
-Read ``recipe.py`` next, which puts the sections together.
+Read ``recipe.py`` next, which combines the sections.
 """
 
 from __future__ import annotations
@@ -14,26 +14,24 @@ __all__ = ["Section"]
 
 
 class Section(BaseModel):
-    """A frozen group of settings; an unknown name is an error, never ignored.
+    """A frozen group of settings; an unknown name is an error.
 
-    The docstring below a field is its meaning; ``docs/reference/settings.md`` is made of them.
+    The docstring below a field describes it; ``docs/reference/settings.md`` is generated from them.
     """
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         validate_default=True,
-        use_attribute_docstrings=True,
-        # "protected namespaces" would warn about a field called model_type, a name that
-        # SentencePiece gave us.
+        # pydantic would warn about the field model_type, which has the name of SentencePiece's option.
         protected_namespaces=(),
     )
 
     @field_validator("*", mode="before")
     @classmethod
     def _no_guessing(cls, value: object, info: ValidationInfo) -> object:
-        # pydantic would read true as 1 and "3" as 3; a mistake is more likely than that meaning.
-        # TOML can write nan and inf, and no setting means anything by them.
+        # pydantic would read true as 1 and "3" as 3, but such values are more likely mistakes.
+        # TOML has nan and inf, which no setting allows.
         annotation = cls.model_fields[info.field_name or ""].annotation
         kinds = set(get_args(annotation)) or {annotation}
         is_number = not kinds.isdisjoint({int, float})

@@ -1,4 +1,4 @@
-"""How a translation is searched for. Names and meanings as in the field's toolkits.
+"""Settings of translation, with the names and meanings of other toolkits.
 
 Read ``recipe.py`` next.
 """
@@ -16,10 +16,10 @@ __all__ = ["LengthPenalty", "SentenceSplitting", "TranslationConfig"]
 
 
 class LengthPenalty(StrEnum):
-    """What the log-probability of a hypothesis is divided by; ``alpha`` is the exponent.
+    """The divisor of the log-probability of a hypothesis; ``alpha`` is the exponent.
 
-    The same alpha means different things in different tools, so the form is always named.
-    |y| counts the tokens with the end-of-sentence piece.
+    alpha has different meanings in different tools, so the form is explicit. |y| is the number of tokens, including the
+    end-of-sentence piece.
     """
 
     NONE = "none"
@@ -31,14 +31,14 @@ class LengthPenalty(StrEnum):
 
 
 class SentenceSplitting(StrEnum):
-    """Whether the sentences of a text are translated one by one, and joined with the white space between them."""
+    """Whether the sentences of a text are translated separately and joined with the white space between them."""
 
     AUTO = "auto"
-    """Where the model was trained on single sentences, as its folder says; it would lose all but one of several."""
+    """Split if the model was trained on single sentences, which its folder records; it would lose later sentences."""
     ALWAYS = "always"
-    """Whatever the model was trained on."""
+    """Always split."""
     NEVER = "never"
-    """A text goes to the model whole, for those who split text themselves."""
+    """Never split, for input that is already split."""
 
     def acts_on(self, *, single_sentences: bool) -> bool:
         """Return whether text is split for a model that was, or was not, trained on single sentences."""
@@ -49,54 +49,58 @@ class TranslationConfig(Section):
     """The settings of a search; one value serves every sentence of a call."""
 
     beam_size: int = Field(5, ge=1, le=100_000)
-    """Hypotheses kept at each step; 1 is greedy search."""
+    """Number of hypotheses at each step; 1 is greedy search."""
     n_best: int = Field(1, ge=1, le=100_000)
-    """Different translations given for each text, at most ``beam_size``; with ``sampling`` the number of draws."""
+    """Number of translations of each text, at most ``beam_size``; with ``sampling`` the number of draws."""
     length_penalty: LengthPenalty = LengthPenalty.AVERAGE
-    """What the log-probability of a hypothesis is divided by."""
+    """The divisor of the log-probability of a hypothesis."""
     alpha: float = Field(1.0, ge=0, le=20)
     """Exponent of the length penalty; 0 is no penalty."""
     min_length: int = Field(0, ge=0)
-    """Least tokens of a translation, its end not counted; 0 is none."""
+    """Smallest number of tokens of a translation, without its end; 0 is off."""
     max_length_factor: float = Field(2.0, gt=0, le=1000)
-    """A translation has at most this many times the tokens of its source, and ``max_length_constant`` more."""
+    """Limit of tokens of a translation: this factor times the tokens of its source, plus ``max_length_constant``."""
     max_length_constant: int = Field(20, ge=1)
-    """The constant part of the longest translation, in tokens."""
+    """Constant part of the limit of tokens of a translation."""
     no_repeat_ngram_size: int = Field(0, ge=0)
-    """No run of so many tokens comes twice in a translation; 0 is off."""
+    """A translation never repeats a run of this number of tokens; 0 is off."""
     banned_tokens: tuple[str, ...] = ()
-    """Pieces that never come, spelt as the tokens of a result are."""
+    """Pieces that a translation must not contain, in the form of the tokens of a result."""
     target_prefix: str = ""
-    """Text that every translation begins with; a space at its end says that its last word is complete."""
+    """Text at the start of every translation; a space at its end means that its last word is complete."""
 
     sampling: bool = False
     """Draw at random from the model's distribution instead of searching."""
     temperature: float = Field(1.0, ge=1e-4, le=1e4)
-    """With ``sampling``: log-probabilities are divided by this; over 1 is more varied, under 1 less."""
+    """With ``sampling``: the divisor of log-probabilities; over 1 gives more variety, under 1 less."""
     top_k: int = Field(0, ge=0, le=2**31 - 1)
-    """With ``sampling``: draw from the so many most probable tokens; 0 is all."""
+    """With ``sampling``: draw from this number of most probable tokens; 0 is all."""
     top_p: float = Field(1.0, gt=0, le=1)
     """With ``sampling``: draw from the fewest most probable tokens that reach this probability; 1 is all."""
     seed: int = Field(1, ge=0, le=2**63 - 1)
-    """With ``sampling``: another seed draws others; the same seed and text give the same draws."""
+    """With ``sampling``: the same seed and text give the same draws."""
 
     batch_size: int = Field(4096, ge=1)
-    """Padded source tokens translated together; a longer text goes alone."""
+    """Limit of padded source tokens in a batch; a longer text is a batch alone."""
     split_sentences: SentenceSplitting = SentenceSplitting.AUTO
-    """Translate the sentences of a text one by one; ``auto`` does so where the model was trained on single ones."""
+    """Translate the sentences of a text separately; ``auto`` does so if the model was trained on single sentences."""
     long_input: Literal["split", "refuse"] = "split"
-    """A text over ``max_input_length``: ``split`` translates it in parts and joins them, ``refuse`` fails it."""
+    """For a text over ``max_input_length``: ``split`` translates it in parts and joins them, ``refuse`` fails."""
     max_input_length: int = Field(200, ge=1)
-    """Most source tokens that the model is given at once, end of sentence not counted."""
+    """Limit of source tokens in one input of the model, without the end of sentence."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if not all(self.banned_tokens):
-            raise ValueError("banned_tokens holds an empty text; ban pieces as the tokens of a result show them")
+            raise ValueError("banned_tokens contains an empty text; use pieces in the form of the tokens of a result")
         if not self.sampling and self.n_best > self.beam_size:
-            raise ValueError(f"n_best = {self.n_best} is more than beam_size = {self.beam_size} can give")
+            raise ValueError(
+                f"n_best = {self.n_best} is more than beam_size = {self.beam_size}; raise beam_size, or lower n_best"
+            )
         if not self.sampling and (self.temperature != 1 or self.top_k or self.top_p != 1):
-            raise ValueError("temperature, top_k and top_p only act when sampling = true")
+            raise ValueError("temperature, top_k and top_p need sampling = true")
         if self.sampling and self.beam_size != 1 and "beam_size" in self.model_fields_set:
-            raise ValueError(f"beam_size = {self.beam_size} with sampling = true; sampling draws without a beam")
+            raise ValueError(
+                f"beam_size = {self.beam_size} with sampling = true; sampling uses no beam, so leave beam_size out"
+            )
         return self

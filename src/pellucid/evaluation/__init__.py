@@ -1,5 +1,5 @@
-"""Scores with signatures, intervals, a paired test, reports.
+"""Scores with signatures, intervals, a paired test, and reports.
 
-Nothing here knows a model: functions take lists of strings, so any system's output can be scored. Read ``metrics.py``
+Nothing here uses a model: functions take lists of strings, so any system's output can be scored. Read ``metrics.py``
 first.
 """

@@ -1,7 +1,7 @@
-"""What a reader should know before trusting a score: empty lines, and text that was cut into tokens.
+"""Notes about text that makes a score misleading: empty lines, and text that was split into tokens.
 
-BLEU against a tokenised reference falls by tens of points, and so does that of tokenised translations; the number
-itself does not show it. Read ``report.py`` next.
+A tokenised reference, or tokenised translations, lower BLEU by tens of points, which the number itself does not show.
+Read ``report.py`` next.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["notes_on_texts", "tokenised_lines"]
 
 _TOKENISED_SHARE: Final = 0.1
 _MARKS_OF_A_TOKENIZER: Final = re.compile(
-    r"(?<=\S) [.,](?=\s|$)"  # a full stop or a comma apart; not an ellipsis, and not ".5"
+    r"(?<=\S) [.,](?=\s|$)"  # a full stop or comma after a space; not an ellipsis or ".5"
     r"|(?<=\S) [。，、！？；：](?=\s|$)"
     r"|\w ['’](?:s|t|ll|re|ve|d|m)\b|\w n['’]t\b"  # English: "doesn 't", "does n't", "we 'll"
     r"|(?<!\w)(?:[cdjlmnst]|qu)['’] \w"  # French, Italian: "l' homme"
@@ -23,7 +23,7 @@ _MARKS_OF_A_TOKENIZER: Final = re.compile(
 )
 _SET_APART: Final = re.compile(r"(?<=\S) [?!;:](?=\s|$)")
 _WRITES_SPACES: Final = frozenset({"fr", "fra", "fre", "br", "bre", "oc", "oci", "co", "cos"})
-"""Languages with a space before high punctuation."""
+"""Languages with a space before ? ! ; and :."""
 _UNDECIDED: Final = frozenset({"", "tgt", "trg", "target", "und", "mul", "xx"})
 
 
@@ -31,8 +31,8 @@ def notes_on_texts(sides: Mapping[str, Sequence[str]], *, language: str) -> list
     """Return a note for every side that has empty lines or looks tokenised.
 
     Args:
-        sides: texts by what they are called, in the plural.
-        language: code of the language that they are in.
+        sides: the texts of each side by its name in messages, a plural.
+        language: code of their language.
     """
     notes = []
     for name, texts in sides.items():
@@ -41,14 +41,14 @@ def notes_on_texts(sides: Mapping[str, Sequence[str]], *, language: str) -> list
         tokenised = tokenised_lines(texts, language=language)
         if tokenised > _TOKENISED_SHARE * len(texts):
             notes.append(
-                f"{tokenised} of {len(texts)} {name} look tokenised, as in 'it does n't rain .': compare plain text "
-                "with plain text, or the score is far too low and compares with none that was measured so"
+                f"{tokenised} of {len(texts)} {name} look tokenised, as in 'it does n't rain .', so the score is far "
+                "too low; use plain text on both sides"
             )
     return notes
 
 
 def tokenised_lines(texts: Sequence[str], *, language: str) -> int:
-    """Count the texts that a tokenizer seems to have cut: spaces where no writer puts them."""
+    """Count the texts that look tokenised, by spaces in places where ordinary text has none."""
     code = re.split(r"[-_]", language.strip().lower())[0]
     patterns = [_MARKS_OF_A_TOKENIZER]
     if code not in _WRITES_SPACES | _UNDECIDED:

@@ -1,12 +1,11 @@
 """BLEU, chrF and TER through sacrebleu, each with the signature that makes it comparable.
 
-A score without its signature means little: the same output differs by points of BLEU between
-tokenizers (``bleu_words.py``). There may be several references for each sentence. Statistics are kept
-a sentence a row, because every corpus score is a function of their sum; ``significance.py``, to be read
-next, resamples those rows.
+A score without its signature means little: BLEU of the same output differs by points between tokenizers
+(``bleu_words.py``). A sentence can have several references. Statistics have a row for each sentence, because every
+corpus score is a function of their sum; ``significance.py``, which comes next, resamples the rows.
 
-Only counting is sacrebleu's work and only sacrebleu does it. Its two inner functions are called
-here and nowhere else; tests hold the results equal to its public ones.
+sacrebleu does the counting. This module alone calls its two internal functions; tests compare the results with those
+of its public functions.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ References = Sequence[str] | Sequence[Sequence[str]]
 
 
 class MetricName(StrEnum):
-    """What is measured. All are in percent; for TER, an error rate, less is better and over 100 is possible.
+    """A metric. Scores are in percent; TER is an error rate, so less is better and it can be over 100.
 
     BLEU: Papineni et al. 2002. chrF: Popović 2015, character n-grams up to 6. TER: Snover et al. 2006.
     """
@@ -58,24 +57,24 @@ class MetricName(StrEnum):
 
     @property
     def label(self) -> str:
-        """Return the name as it is written in a table."""
+        """Return the name for tables."""
         family, _, lowercased = self.value.partition("_")
         return {"bleu": "BLEU", "chrf": "chrF", "ter": "TER"}[family] + (" lowercased" if lowercased else "")
 
     @property
     def is_lowercased(self) -> bool:
-        """Say whether both sides are lowercased before they are compared."""
+        """Return whether both sides are lowercased before the comparison."""
         return self.value.endswith("_lowercased")
 
     @property
     def more_is_better(self) -> bool:
-        """Say which direction is up."""
+        """Return whether a larger score is better."""
         return self not in {MetricName.TER, MetricName.TER_LOWERCASED}
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number for a corpus, in percent, with the signature of how it was counted."""
+    """The score of a corpus in percent, with the signature of its settings."""
 
     metric: MetricName
     value: float
@@ -89,7 +88,7 @@ class Score:
 
 @dataclass(frozen=True)
 class SentenceStatistics:
-    """Counts of one metric, ``rows`` of shape [sentences, counts]; a corpus score needs only their sum."""
+    """Counts of one metric; ``rows`` have the shape [sentences, counts], and a corpus score needs only their sum."""
 
     metric: MetricName
     rows: Floats
@@ -97,7 +96,7 @@ class SentenceStatistics:
     counter: Metric
 
     def score_of(self, total: Floats) -> float:
-        """Return the corpus score that belongs to a sum of rows, shape [counts]."""
+        """Return the corpus score for a sum of rows, shape [counts]."""
         return float(self.counter._compute_score_from_stats(total.tolist()).score)
 
     def corpus_score(self) -> Score:
@@ -114,19 +113,19 @@ class SentenceStatistics:
         return Score(self.metric, float(result.score), self.signature, detail)
 
     def sentence_scores(self) -> Floats:
-        """Score every sentence alone, shape [sentences]. Meaningful for chrF and TER; BLEU is made for corpora."""
+        """Score every sentence, shape [sentences]. This suits chrF and TER; BLEU is for whole corpora."""
         return np.array([self.score_of(row) for row in self.rows])
 
 
 def reference_sets(references: References) -> list[Sequence[str]]:
-    """Return the lists of references: the one that is given, or all of several."""
+    """Return the references as a list of lists, also if there is only one list."""
     if all(isinstance(one, str) for one in references):
         return [cast(Sequence[str], references)]
     return list(references)
 
 
 def named_references(references: References) -> dict[str, Sequence[str]]:
-    """Return the lists of references by what they are called in messages."""
+    """Return the lists of references by their names in messages."""
     sets = reference_sets(references)
     if len(sets) == 1:
         return {"references": sets[0]}
@@ -134,10 +133,10 @@ def named_references(references: References) -> dict[str, Sequence[str]]:
 
 
 def check_parallel(sides: dict[str, Sequence[str]]) -> None:
-    """Refuse sides that do not belong together, named as they are to be called in the message.
+    """Refuse sides, given by their names in messages, that are not parallel.
 
     Raises:
-        DataError: a side is empty, or the counts differ.
+        DataError: a side is empty, or the numbers of lines differ.
     """
     counts = ", ".join(f"{name} {len(lines)}" for name, lines in sides.items())
     if any(not lines for lines in sides.values()):
@@ -154,10 +153,10 @@ def sentence_statistics(
     target_language: str,
     tokenizer: TokenizerChoice,
 ) -> SentenceStatistics:
-    """Count one metric sentence by sentence, against one reference each or several.
+    """Count one metric for each sentence, against one reference or several.
 
     Raises:
-        DataError: nothing to score, or unequal counts.
+        DataError: a side is empty, or the numbers of lines differ.
     """
     check_parallel({"hypotheses": hypotheses, **named_references(references)})
     sets = reference_sets(references)
@@ -174,11 +173,11 @@ def corpus_score(
     metric: MetricName = MetricName.BLEU,
     tokenizer: TokenizerChoice | None = None,
 ) -> Score:
-    """Return one score and nothing else; made for the validations of a training run.
+    """Return a single score, as the validations of a training run need it.
 
     Raises:
-        DataError: nothing to score, or unequal counts.
-        ConfigError: the language's own tokenizer is not installed; pass a choice.
+        DataError: a side is empty, or the numbers of lines differ.
+        ConfigError: the tokenizer of the language is not installed; pass a choice.
     """
     choice = tokenizer or bleu_tokenizer(target_language, references=chain(*reference_sets(references)))
     return sentence_statistics(
@@ -194,10 +193,10 @@ def _counter(
     from sacrebleu.metrics.ter import TER
 
     if metric in {MetricName.BLEU, MetricName.BLEU_LOWERCASED}:
-        # force: sacrebleu would log about text that looks tokenised; the report says it in its place.
+        # force: sacrebleu would log a warning about text that looks tokenised; the report has a note instead.
         return BLEU(lowercase=metric.is_lowercased, tokenize=tokenizer.name, force=True)
     if metric in {MetricName.CHRF, MetricName.CHRF_LOWERCASED}:
         return CHRF(lowercase=metric.is_lowercased)
-    # Tercom splits at spaces; without this a Chinese sentence would be one word.
+    # TER splits at spaces, so a Chinese sentence would be one word.
     by_character = has_words_without_spaces(target_language, chain(*references))
     return TER(case_sensitive=not metric.is_lowercased, normalized=by_character, asian_support=by_character)

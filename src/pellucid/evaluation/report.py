@@ -1,14 +1,13 @@
-"""Score a set of translations and say it in text, JSON or Markdown, with the sentences that went worst.
+"""Score a set of translations, and write the report as text, JSON or Markdown, with the worst sentences.
 
-Pure functions over lists of strings: where the translations come from is not asked. The counting
-is in ``metrics.py``, the statistics in ``significance.py``, what a report says of its models in ``systems.py`` and
-of the text in ``caveats.py``.
+The functions take lists of strings, wherever the translations come from. ``metrics.py`` counts, ``significance.py``
+tests, ``systems.py`` describes the models, and ``caveats.py`` has the notes about the text.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 
@@ -30,7 +29,7 @@ from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
 __all__ = ["EvaluationReport", "ScoredSentence", "evaluate_translations"]
 
 FORMAT_VERSION = 1
-"""Of the JSON; raised when a name in it changes its meaning or goes."""
+"""Version of the JSON; it rises when a name changes its meaning or is removed."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +42,28 @@ class ScoredSentence:
     reference: str
     source: str | None = None
     more_references: tuple[str, ...] = ()
-    """The others, where there are several."""
+    """The other references of the sentence."""
 
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """Everything that was measured about one set of translations."""
+    """All measurements of one set of translations."""
 
     sentences: int
     target_language: str
     tokenizer: TokenizerChoice
-    scores: tuple[Score, ...]
-    intervals: tuple[Interval | None, ...]
-    """One for each score, in the same order; None where no resampling was asked for."""
+    scores: Mapping[MetricName, Score]
+    intervals: Mapping[MetricName, Interval]
+    """The interval of each score; empty without resampling."""
     exact_matches: int
     worst: tuple[ScoredSentence, ...]
     comparisons: tuple[Comparison, ...] = ()
     num_references: int = 1
     """References for each sentence."""
     notes: tuple[str, ...] = ()
-    """What a reader should know before trusting the figures."""
+    """Reasons why the figures can be misleading."""
     system: EvaluatedSystem | None = None
-    """The model that was measured; who knows it fills it in, it cannot be told from its output."""
+    """The model; the caller sets it, because the translations do not show it."""
     against: EvaluatedSystem | None = None
     """The model of the baseline."""
     files: tuple[EvaluatedFile, ...] = ()
@@ -72,37 +71,30 @@ class EvaluationReport:
 
     @property
     def exact_match(self) -> float:
-        """Return the share of sentences that equal a reference, outer white space aside; 0 to 1."""
+        """Return the share of sentences that equal a reference, ignoring white space at the ends; 0 to 1."""
         return self.exact_matches / self.sentences
 
-    def score(self, metric: MetricName) -> Score:
-        """Return the score of one metric."""
-        return next(score for score in self.scores if score.metric == metric)
-
-    def interval(self, metric: MetricName) -> Interval | None:
-        """Return the interval of one metric, None where no resampling was asked for."""
-        return next(i for score, i in zip(self.scores, self.intervals, strict=True) if score.metric == metric)
-
     def to_text(self) -> str:
-        """Write the figures as plain lines for a terminal; the worst sentences are left to the other forms."""
+        """Return the figures as plain lines for a terminal, without the worst sentences."""
         lines = [
-            f"{self.sentences} sentences into {self.target_language}{self._told_references()}; "
+            f"{self.sentences} sentences into {self.target_language}{self._references_in_words()}; "
             f"BLEU tokenizer {self.tokenizer.name}: {self.tokenizer.reason}",
             *(f"{label:<16} {text}" for label, text in self._origin_rows(short=True)),
         ]
-        for score, interval in zip(self.scores, self.intervals, strict=True):
-            lines.append(f"{score.metric.label:<16} {score.value:6.2f}  {_bracket(interval):<18} {score.signature}")
+        for metric, score in self.scores.items():
+            interval = _bracket(self.intervals.get(metric))
+            lines.append(f"{metric.label:<16} {score.value:6.2f}  {interval:<18} {score.signature}")
             if score.detail:
                 lines.append(f"{'':<16} {score.detail}")
         lines.append(f"{'exact match':<16} {100 * self.exact_match:6.2f}  {self.exact_matches} of {self.sentences}")
         lines += self._comparison_lines()
-        if given := next((interval for interval in self.intervals if interval), None):
+        for given in list(self.intervals.values())[:1]:
             lines.append(f"[ ] 95 % bootstrap interval, {given.resamples} resamples, seed {given.seed}")
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines) + "\n"
 
     def to_json(self) -> str:
-        """Write everything, the worst sentences included, as a JSON object."""
+        """Return the whole report as a JSON object."""
         return json.dumps(
             {
                 "format_version": FORMAT_VERSION,
@@ -114,13 +106,13 @@ class EvaluationReport:
                 "files": [asdict(file) for file in self.files],
                 "bleu_tokenizer": asdict(self.tokenizer),
                 "scores": {
-                    score.metric.value: {
+                    metric.value: {
                         "value": score.value,
                         "signature": score.signature,
                         "detail": score.detail,
-                        "interval": asdict(interval) if interval else None,
+                        "interval": asdict(self.intervals[metric]) if metric in self.intervals else None,
                     }
-                    for score, interval in zip(self.scores, self.intervals, strict=True)
+                    for metric, score in self.scores.items()
                 },
                 "exact_match": {"share": self.exact_match, "sentences": self.exact_matches},
                 "comparisons": {
@@ -136,21 +128,21 @@ class EvaluationReport:
         )
 
     def to_markdown(self, *, title: str = "Evaluation") -> str:
-        """Write a page: the figures, the comparison, and the worst sentences beside their references."""
+        """Return a page with the figures, the comparison, and the worst sentences with their references."""
         lines = [
             f"# {title}",
             "",
-            f"{self.sentences} sentences into `{self.target_language}`{self._told_references()}. "
+            f"{self.sentences} sentences into `{self.target_language}`{self._references_in_words()}. "
             f"BLEU tokenizer `{self.tokenizer.name}`: {self.tokenizer.reason}.",
             "",
             "| metric | score | 95 % interval | signature |",
             "|---|---:|---|---|",
         ]
-        for score, interval in zip(self.scores, self.intervals, strict=True):
-            signature = _cell(score.signature)
-            lines.append(f"| {score.metric.label} | {score.value:.2f} | {_bracket(interval)} | {signature} |")
+        for metric, score in self.scores.items():
+            interval = _bracket(self.intervals.get(metric))
+            lines.append(f"| {metric.label} | {score.value:.2f} | {interval} | {_cell(score.signature)} |")
         lines.append(f"| exact match | {100 * self.exact_match:.2f} | | {self.exact_matches} of {self.sentences} |")
-        lines += ["", *(f"BLEU: {score.detail}." for score in self.scores[:1] if score.detail)]
+        lines += ["", f"BLEU: {self.scores[MetricName.BLEU].detail}."]
         if origin := self._origin_rows(short=False):
             lines += ["", "## What was measured", "", "| | |", "|---|---|"]
             lines += [f"| {label} | {_cell(text)} |" for label, text in origin]
@@ -165,16 +157,17 @@ class EvaluationReport:
                 lines += _worst_rows(sentence)
         return "\n".join(lines) + "\n"
 
-    def _told_references(self) -> str:
+    def _references_in_words(self) -> str:
         return f", {self.num_references} references each" if self.num_references > 1 else ""
 
     def _origin_rows(self, *, short: bool) -> list[tuple[str, str]]:
-        """Return label and text of what is known about the models and the test set."""
+        """Return labels and texts about the models and the test set."""
         rows = []
         for label, system in (("model", self.system), ("baseline", self.against)):
             if system is not None:
                 rows.append((label, system.model_line(short=short)))
                 rows += [("its search", system.search_line())] if system.decisive else []
+                rows += [("its engine", system.engine)] if system.engine else []
         if version := next((one.version for one in (self.system, self.against) if one and one.version), ""):
             rows.append(("pellucid", version))
         rows += [
@@ -211,13 +204,13 @@ def evaluate_translations(
 ) -> EvaluationReport:
     """Score translations against their references, cased and lowercased.
 
-    ``references`` is a list with one for each sentence, or several such lists. ``baseline`` is another system's
-    output for the same sentences; with it comes a paired test of every metric. ``resamples = 0`` leaves the
-    intervals out. An empty hypothesis is a bad translation, not an error.
+    ``references`` is a list with one reference for each sentence, or several such lists. ``baseline`` is another
+    system's output for the same sentences, which adds a paired test of every metric. ``resamples = 0`` omits the
+    intervals. An empty hypothesis is a bad translation, not an error.
 
     Raises:
-        DataError: nothing to score, or unequal counts.
-        ConfigError: the tokenizer is unknown, or the language's own is not installed.
+        DataError: a side is empty, or the numbers of lines differ.
+        ConfigError: the tokenizer is unknown, or not installed.
     """
     sides = {"hypotheses": hypotheses, **named_references(references)}
     sides |= {"sources": sources} if sources is not None else {}
@@ -235,22 +228,22 @@ def evaluate_translations(
             compare(own[metric], other[metric], trials=trials, resamples=max(resamples, 1), seed=seed)
             for metric in MetricName
         )
-    told = {"translations": hypotheses, **named_references(references)}
-    told |= {"translations of the baseline": baseline} if baseline is not None else {}
+    texts = {"translations": hypotheses, **named_references(references)}
+    texts |= {"translations of the baseline": baseline} if baseline is not None else {}
     return EvaluationReport(
         sentences=len(hypotheses),
         target_language=target_language,
         tokenizer=choice,
-        scores=tuple(statistics.corpus_score() for statistics in own.values()),
-        intervals=tuple(
-            bootstrap_interval(statistics, resamples=resamples, seed=seed) if resamples else None
-            for statistics in own.values()
-        ),
+        scores={metric: statistics.corpus_score() for metric, statistics in own.items()},
+        intervals={
+            metric: bootstrap_interval(statistics, resamples=resamples, seed=seed)
+            for metric, statistics in (own.items() if resamples else ())
+        },
         exact_matches=sum(h.strip() in {r.strip() for r in rs} for h, *rs in zip(hypotheses, *sets, strict=True)),
         worst=_worst(own[MetricName.CHRF], hypotheses, sets, sources, worst),
         comparisons=comparisons,
         num_references=len(sets),
-        notes=(*filter(None, [choice.note]), *notes_on_texts(told, language=target_language)),
+        notes=(*filter(None, [choice.note]), *notes_on_texts(texts, language=target_language)),
     )
 
 
@@ -290,7 +283,7 @@ def _bracket(interval: Interval | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Keep a text inside one cell of a Markdown table, its HTML and its bars shown as they are."""
+    """Escape a text for a cell of a Markdown table."""
     for character, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("\r", " "), ("\n", " ")):
         text = text.replace(character, shown)
     return text

@@ -1,4 +1,4 @@
-"""Tell the writing systems apart in which BLEU has to find words differently, by the letters of a text.
+"""Recognise the writing systems that need a special tokenizer for BLEU, by the letters of a text.
 
 Read ``bleu_words.py`` next.
 """
@@ -13,13 +13,13 @@ from typing import Final
 __all__ = ["Script", "script_of"]
 
 _LEAST_SHARE: Final = 0.25
-"""Of all letters: technical text in Chinese is half Latin letters, and Latin text hardly ever a quarter Chinese."""
+"""Least share of all letters: technical Chinese is half Latin letters, and Latin text is rarely a quarter Chinese."""
 _LEAST_KANA: Final = 0.1
-"""Of the letters that Chinese and Japanese have: Japanese has more, and a Chinese text quotes hardly any."""
+"""Least share of kana among Chinese and Japanese characters: Japanese has more, and Chinese text quotes few."""
 
 
 class Script(StrEnum):
-    """A writing system that puts no spaces between words, or (Korean) has a tokenizer of its own; or any other."""
+    """A writing system without spaces between words, Korean, which has a special tokenizer, or any other."""
 
     CHINESE = "Chinese"
     JAPANESE = "Japanese"
@@ -52,7 +52,7 @@ _RANGES: Final = (
 
 
 def script_of(texts: Iterable[str]) -> Script:
-    """Return the script of most letters that need a tokenizer of their own, where these are many; else ``OTHER``."""
+    """Return the most common script that needs a special tokenizer, or ``OTHER`` if few letters need one."""
     characters: Counter[str] = Counter()
     for text in texts:
         characters.update(text)

@@ -1,10 +1,9 @@
-"""How sure a score is: bootstrap intervals, and a paired test between two systems.
+"""The uncertainty of a score: bootstrap intervals, and a paired test between two systems.
 
-Both resample the rows of ``SentenceStatistics``, so that nothing is counted twice. The random
-numbers are drawn as sacrebleu draws them, and the same seed gives the same figures as its command
-line; its own functions read the seed from the environment and hold all resamples in memory at
-once (gigabytes for a corpus of some ten thousand sentences), which is why they are not called.
-Read ``report.py`` next.
+Both resample the rows of ``SentenceStatistics``, so no sentence is counted again. The random numbers are drawn as in
+sacrebleu, and the same seed gives the figures of its command line. Its functions are not called because they read the
+seed from the environment and hold all resamples in memory at once (gigabytes for some ten thousand sentences). Read
+``report.py`` next.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from pellucid.evaluation.metrics import Floats, MetricName, SentenceStatistics
 __all__ = ["DEFAULT_SEED", "Comparison", "Interval", "bootstrap_interval", "compare"]
 
 DEFAULT_SEED = 12345
-"""sacrebleu's own, so that intervals agree with what its command line prints."""
+"""The default of sacrebleu, so that intervals agree with its command line."""
 
-# Resamples handled at once. A multiple of 32: numpy draws booleans from 32 bits at a time and throws
-# the rest of the last 32 away, so that only such pieces join to the stream of one single draw.
+# Resamples in memory at once. A multiple of 32, because numpy draws booleans from 32 bits at a time and discards the
+# unused ones; only chunks of such sizes give the same stream as a single draw.
 _CHUNK = 64
 
 
@@ -62,9 +61,9 @@ class Comparison:
         return self.system - self.baseline
 
     def verdict(self, *, level: float = 0.05) -> str:
-        """Say in words what follows at a level of significance."""
+        """Return the result of the test at a level of significance, in words."""
         if self.p_value >= level:
-            return f"no difference shown at p < {level:g}"
+            return f"no significant difference at p < {level:g}"
         is_better = (self.difference > 0) == self.metric.more_is_better
         return f"{'better' if is_better else 'worse'} at p < {level:g}"
 
@@ -91,15 +90,15 @@ def compare(
     Each trial swaps the two outputs of every sentence with probability one half; the p-value is
     (trials with at least the observed difference + 1) / (trials + 1): Riezler and Maxwell 2005,
     figure 1. sacrebleu counts only strictly larger differences, which calls a system significantly
-    different from itself; where no trial ties, the two agree.
+    different from itself; without ties, the two agree.
 
     Raises:
         DataError: the two do not have the same number of sentences.
     """
     if len(system.rows) != len(baseline.rows) or system.metric != baseline.metric:
         raise DataError(
-            f"a paired test needs one metric on the same sentences; got {system.metric} of {len(system.rows)} "
-            f"and {baseline.metric} of {len(baseline.rows)} sentences"
+            f"a paired test needs one metric on the same sentences, but got {system.metric} of {len(system.rows)} and "
+            f"{baseline.metric} of {len(baseline.rows)} sentences"
         )
     observed = abs(system.corpus_score().value - baseline.corpus_score().value)
     total = system.rows.sum(axis=0) + baseline.rows.sum(axis=0)
@@ -107,7 +106,7 @@ def compare(
     for swapped in _coin_flips(trials, len(system.rows), seed):
         mixed = swapped @ baseline.rows + (1.0 - swapped) @ system.rows
         differences = np.array([system.score_of(one) - system.score_of(total - one) for one in mixed])
-        # the tolerance only absorbs rounding: equal counts must count as equal scores
+        # the tolerance absorbs rounding, so that equal counts give equal scores
         at_least_as_large += int(np.sum(np.abs(differences) >= observed - 1e-9))
     paired = _resampled_scores(system, resamples=resamples, seed=seed) - _resampled_scores(
         baseline, resamples=resamples, seed=seed

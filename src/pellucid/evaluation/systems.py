@@ -1,6 +1,6 @@
-"""What was measured, in enough words to measure it again: the model, how it searched, the test set.
+"""The records that make a measurement repeatable: the model, the settings of its search, and the test set.
 
-Plain records, filled by whoever made the translations; nothing here opens a model. Read ``report.py`` next.
+The job that translates fills them in; nothing here opens a model. Read ``report.py`` next.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SHORT = 8
 
 @dataclass(frozen=True)
 class EvaluatedFile:
-    """A file that was compared; ``side`` is "source", "reference", "reference 2", "translations" or "baseline"."""
+    """A file of the evaluation; ``side`` is "source", "reference", "reference 2", "translations" or "baseline"."""
 
     side: str
     name: str
@@ -25,23 +25,25 @@ class EvaluatedFile:
 
 @dataclass(frozen=True)
 class EvaluatedSystem:
-    """One model as it was used."""
+    """One model with the settings of its search."""
 
     folder: str
     weights_sha256: str
     facts: Mapping[str, str | int | float]
-    """What the model folder tells of itself: ``step``, or ``averaged_steps``, and scores."""
+    """Facts of the model folder: ``step`` or ``averaged_steps``, and scores."""
     search: Mapping[str, object]
     """Every setting of the search."""
     decisive: tuple[str, ...] = field(default=())
-    """Names of the settings that a reader has to see: the rest is at its default, or acts on no translation."""
+    """Names of the settings to show; the others have their defaults or do not affect translations."""
     version: str = ""
-    """Of pellucid."""
+    """The version of pellucid."""
+    engine: str = ""
+    """The engine and its precision."""
     kind: str = "pellucid"
-    """Whose format the folder has: ours, or ``ONNX``."""
+    """The format of the folder: ``pellucid`` or ``ONNX``."""
 
     def model_line(self, *, short: bool) -> str:
-        """Return folder, its format where it is not ours, step where it is known, and checksum in one line."""
+        """Return the folder, its format unless it is pellucid, the step if known, and the checksum in one line."""
         parts = [self.folder] if self.kind == "pellucid" else [self.folder, self.kind]
         if "step" in self.facts:
             step = self.facts["step"]
@@ -52,7 +54,7 @@ class EvaluatedSystem:
         return ", ".join(parts)
 
     def search_line(self) -> str:
-        """Return the settings that decide, in one line, as ``--set`` takes them."""
+        """Return the settings to show in one line, in the form of ``--set``."""
         return ", ".join(f"{name}={_plain(self.search[name])}" for name in self.decisive)
 
 

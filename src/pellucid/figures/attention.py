@@ -18,11 +18,12 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pellucid.analysis.attention_picture import MERGING_RULE, AttentionPicture
+from pellucid.analysis.attention_picture import MERGING_RULE, AttentionPicture, sentence_case
 from pellucid.figures.canvas import (
     FAINT,
     INK,
     LABEL_SIZE,
+    LINE_HEIGHT,
     QUIET,
     SEQUENTIAL_SCALE,
     Sheet,
@@ -32,11 +33,11 @@ from pellucid.figures.canvas import (
     text_width,
     wrapped,
 )
-from pellucid.figures.palette import HEAD_COLOURS, HEAD_DASHES
+from pellucid.figures.palette import head_colour, head_dashes
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.tokens import Labels
 
-__all__ = ["attention_caption", "draw_links", "draw_matrices", "links_caption", "sentence_case"]
+__all__ = ["attention_caption", "draw_links", "draw_matrices", "links_caption"]
 
 _CELL: Final = 0.15
 _MARGIN: Final = 0.22
@@ -46,12 +47,12 @@ _ARROW: Final = 0.26
 _LINK_WIDTH: Final = 1.9
 _NARROWEST_PAGE: Final = 3.6
 _WIDEST_PAGE: Final = 7.0
-"""Inches; a text block of common paper sizes. More panels go on the next line."""
+"""Inches: the text width of common paper sizes. More panels go on the next line."""
 
 
 @dataclass(frozen=True)
 class _Labels:
-    """What is written at the sides, and how much room that takes in inches."""
+    """The labels at the sides, and their widths in inches."""
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
@@ -94,7 +95,7 @@ def draw_matrices(
         whole_width = 2 * _MARGIN + sides.left + sides.right + across * width + (across - 1) * _GAP
         whole_width = max(whole_width, _NARROWEST_PAGE)
         caption = wrapped(caption, whole_width - 2 * _MARGIN)
-        foot = 0.34 + 0.14 * len(caption)
+        foot = 0.34 + LINE_HEIGHT * len(caption)
         whole_height = top + down * line - 0.3 + sides.below + foot + _MARGIN
         sheet = Sheet(whole_width, whole_height, families=families, title=caption[0], provenance=provenance)
         for number, panel in enumerate(panels):
@@ -145,7 +146,7 @@ def _column_labels(axes: Axes, names: Sequence[str]) -> None:
 
 def _foot(sheet: Sheet, caption: Sequence[str], unit: str, most: float) -> None:
     _, height = (float(side) for side in sheet.get_size_inches())
-    top = height - _MARGIN - 0.14 * len(caption) - 0.2
+    top = height - _MARGIN - LINE_HEIGHT * len(caption) - 0.2
     bar = sheet.place(_MARGIN + text_width([unit, "0"]) + 0.16, top, 1.1, 0.08)
     bar.imshow(np.linspace(0, 1, 256)[None], cmap=SEQUENTIAL_SCALE, aspect="auto", interpolation="nearest")
     bar.set_xticks([])
@@ -153,8 +154,7 @@ def _foot(sheet: Sheet, caption: Sequence[str], unit: str, most: float) -> None:
     sheet.write(_MARGIN, top + 0.04, f"{unit}  0", va="center_baseline", color=QUIET)
     end = _MARGIN + text_width([unit, "0"]) + 0.16 + 1.1 + 0.06
     sheet.write(end, top + 0.04, f"{most:.3g}", va="center_baseline", color=QUIET)
-    for number, line in enumerate(caption):
-        sheet.write(_MARGIN, top + 0.3 + 0.14 * number, line, va="center_baseline", color=INK if not number else QUIET)
+    sheet.write_caption(_MARGIN, top + 0.3, caption, va="center_baseline")
 
 
 def draw_links(
@@ -180,7 +180,7 @@ def draw_links(
         columns = [list(map(display_label, labels.rows)), list(map(display_label, labels.columns))]
         headings = ["looks", "is looked at"]
         if labels.predicts is not None:
-            # Pieces stand apart: in one text, a piece from right to left would turn the row round.
+            # Separate texts: within one text, a right-to-left piece would reverse the row.
             columns.insert(1, list(map(display_label, labels.predicts)))
             headings[:1] = ["fed", "predicts"]
         rooms = [max(text_width(c, size=8), text_width([h])) for c, h in zip(columns, headings, strict=True)]
@@ -194,7 +194,7 @@ def draw_links(
         top = _MARGIN + 0.46
         sheet = Sheet(
             width,
-            top + body + 0.24 + 0.14 * len(caption) + _MARGIN,
+            top + body + 0.24 + LINE_HEIGHT * len(caption) + _MARGIN,
             families=families,
             title=caption[0],
             provenance=provenance,
@@ -208,13 +208,12 @@ def draw_links(
         _link_sides(axes, columns, headings, places=places, predicts_room=rooms[1], colours=colours)
         _links(axes, picture, chosen, places, threshold)
         _head_legend(sheet, picture.heads, indent + left_room + 0.1 + middle / 2)
-        for number, line in enumerate(caption):
-            sheet.write(_MARGIN, top + body + 0.24 + 0.14 * number, line, color=INK if not number else QUIET)
+        sheet.write_caption(_MARGIN, top + body + 0.24, caption)
     return sheet
 
 
 def _spread(count: int, length: int) -> Array:
-    """Return where the labels of a side stand: evenly, the shorter side in the middle."""
+    """Return the places of the labels of a side: evenly spaced, the shorter side centred."""
     return np.arange(count) + (length - count) / 2
 
 
@@ -227,7 +226,7 @@ def _link_sides(
     predicts_room: float,
     colours: Sequence[str],
 ) -> None:
-    """Write who looks, in a decoder with what each row predicts after an arrow, and who is looked at."""
+    """Write the rows, in a decoder with an arrow to what each row predicts, and the columns."""
     edge = -0.1 / _LINK_WIDTH
     if len(columns) == 3:
         _link_labels(axes, columns[1], headings[1], x=edge, places=places[0], colours=colours)
@@ -255,7 +254,7 @@ def _links(
 ) -> None:
     count = len(picture.heads)
     for number, head in enumerate(picture.heads):
-        # Heads leave and arrive side by side, so that none hides another.
+        # Lines of different heads are shifted, so that none hides another.
         shift = (number - (count - 1) / 2) * min(0.14, 0.7 / count)
         lines, strengths = [], []
         for row in chosen:
@@ -264,7 +263,7 @@ def _links(
                 strengths.append(float(picture.weights[number, row, column]))
         collection = LineCollection(
             lines,
-            colors=HEAD_COLOURS[head % len(HEAD_COLOURS)],
+            colors=head_colour(head),
             linewidths=[0.5 + 1.3 * strength for strength in strengths],
             linestyles=[_dashes(head)],
             alpha=[0.15 + 0.85 * strength for strength in strengths] if strengths else None,
@@ -275,7 +274,7 @@ def _links(
 
 
 def _dashes(head: int) -> Literal["solid"] | tuple[float, tuple[float, ...]]:
-    pattern = HEAD_DASHES[head % len(HEAD_DASHES)]
+    pattern = head_dashes(head)
     return (0, pattern) if pattern else "solid"
 
 
@@ -283,10 +282,7 @@ def _head_legend(sheet: Sheet, heads: Sequence[int], middle: float) -> None:
     across = len(heads) if len(heads) <= 4 else math.ceil(len(heads) / 2)
     if len(heads) > 4:  # a legend is filled column by column
         heads = [head for pair in zip_longest(heads[:across], heads[across:]) for head in pair if head is not None]
-    handles = [
-        Line2D([], [], color=HEAD_COLOURS[head % len(HEAD_COLOURS)], linestyle=_dashes(head), linewidth=1.4)
-        for head in heads
-    ]
+    handles = [Line2D([], [], color=head_colour(head), linestyle=_dashes(head), linewidth=1.4) for head in heads]
     width, height = (float(side) for side in sheet.get_size_inches())
     sheet.legend(
         handles,
@@ -303,13 +299,8 @@ def _head_legend(sheet: Sheet, heads: Sequence[int], middle: float) -> None:
     )
 
 
-def sentence_case(text: str) -> str:
-    """Return a text with its first letter large."""
-    return text[:1].upper() + text[1:]
-
-
 def attention_caption(picture: AttentionPicture, *, reading: str | None = None) -> tuple[str, ...]:
-    """Return the lines under a picture of attention: what it is, how to read it, and by which rule words are made."""
+    """Return the caption of a picture of attention: what it shows, how to read it, and how words were merged."""
     lines = [sentence_case(picture.place), sentence_case(reading or picture.reading) + "."]
     if picture.is_merged:
         lines.append(sentence_case(MERGING_RULE) + ".")
@@ -317,7 +308,7 @@ def attention_caption(picture: AttentionPicture, *, reading: str | None = None) 
 
 
 def links_caption(picture: AttentionPicture) -> tuple[str, ...]:
-    """Return the same for lines between two columns of labels."""
+    """Return the caption of a picture of lines between two columns of labels."""
     unit = "word" if picture.is_merged else "piece"
-    fed = "" if picture.labels.predicts is None else f", having been fed one {unit} and predicting the next"
+    fed = "" if picture.labels.predicts is None else f", after it was fed one {unit} and before it predicts the next"
     return attention_caption(picture, reading=f"each row on the left looks to the right{fed}")

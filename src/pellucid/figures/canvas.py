@@ -1,12 +1,11 @@
-"""The paper that figures are drawn on: one look, sizes in inches, files with their provenance and without a date.
+"""The sheet that figures are drawn on: one style, sizes in inches, files with provenance and without a date.
 
-Nothing here touches pyplot. Text stays text in SVG and in PDF (TrueType, embedded). The same trace gives the same
-file, byte for byte, with the same libraries. Read ``attention.py`` next.
+Nothing here uses pyplot. Text stays text in SVG and in PDF (TrueType, embedded). With the same libraries, the same
+trace gives the same file, byte for byte. Read ``attention.py`` next.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import unicodedata
@@ -26,7 +25,6 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 
-from pellucid.durable import Disk
 from pellucid.errors import RequestError
 from pellucid.figures.palette import NEGATIVE, POSITIVE, SEQUENTIAL, Colour
 from pellucid.version import __version__
@@ -36,13 +34,13 @@ __all__ = [
     "FAINT",
     "INK",
     "LABEL_SIZE",
+    "LINE_HEIGHT",
     "QUIET",
     "SEQUENTIAL_SCALE",
     "Sheet",
     "display_label",
     "families_for",
     "paper_style",
-    "save_figure",
     "text_width",
     "wrapped",
 ]
@@ -51,9 +49,10 @@ INK: Final = "#1b1d21"
 QUIET: Final = "#5f656d"
 FAINT: Final = "#c9cccf"
 LABEL_SIZE: Final = 7.0
-ENDINGS: Final = (".pdf", ".svg", ".png")
+LINE_HEIGHT: Final = 0.14
+"""Inches from one line of a caption to the next."""
 BUNDLED_FAMILY: Final = "DejaVu Sans"
-"""Comes with matplotlib, so a figure looks the same everywhere; Latin, Greek, Cyrillic, Arabic, Hebrew and more."""
+"""Part of matplotlib, so a figure looks the same everywhere; it has Latin, Greek, Cyrillic, Arabic, Hebrew and more."""
 _FONT_FILES: Final = (".ttf", ".otf", ".ttc")
 _MISSING_GLYPH: Final = re.compile(r"Glyph (\d+) .* missing from font\(s\) (.*)\.")
 _DPI: Final = 300
@@ -68,7 +67,7 @@ DIVERGING_SCALE: Final = _scale("pellucid diverging", (*NEGATIVE[:0:-1], *POSITI
 
 
 class Sheet(Figure):
-    """A matplotlib figure whose files are in the style of this house and say where their numbers are from."""
+    """A matplotlib figure whose files have one style and contain their provenance."""
 
     def __init__(
         self,
@@ -85,15 +84,20 @@ class Sheet(Figure):
         super().__init__(figsize=(width, height), dpi=_DPI, facecolor="white")
 
     def place(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Add axes at a place in inches, counted from the left and from the top."""
+        """Add axes at a place in inches, from the left and the top."""
         whole_width, whole_height = (float(side) for side in self.get_size_inches())
         bottom = whole_height - top - height
         return self.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height))
 
     def write(self, left: float, top: float, text: str, **settings: Any) -> Text:
-        """Write text at a place in inches, counted from the left and from the top."""
+        """Write text at a place in inches, from the left and the top."""
         width, height = (float(side) for side in self.get_size_inches())
         return self.text(left / width, 1 - top / height, text, **settings)
+
+    def write_caption(self, left: float, top: float, lines: Sequence[str], **settings: Any) -> None:
+        """Write the lines of a caption, the first one darker."""
+        for number, line in enumerate(lines):
+            self.write(left, top + LINE_HEIGHT * number, line, color=QUIET if number else INK, **settings)
 
     def savefig(self, fname: Any, **settings: Any) -> None:
         """Write the figure as matplotlib does, with text as text, provenance and no date."""
@@ -117,12 +121,12 @@ class Sheet(Figure):
 
 @contextmanager
 def paper_style(families: Sequence[str]) -> Iterator[None]:
-    """Draw in the style of this house, whatever the user's own settings of matplotlib are.
+    """Draw in one style, independent of the user's matplotlib settings.
 
     Raises:
-        RequestError: a character is in none of the fonts. matplotlib only warns, and draws a box in its place.
+        RequestError: no font has a character. matplotlib itself would warn and draw a box.
     """
-    own: dict[Any, Any] = {  # matplotlib's stubs spell out every key
+    style: dict[Any, Any] = {  # matplotlib's stubs list every key
         "font.family": list(families),
         "font.size": LABEL_SIZE,
         "text.color": INK,
@@ -145,7 +149,7 @@ def paper_style(families: Sequence[str]) -> Iterator[None]:
         "pdf.compression": 6,
     }
     try:
-        with matplotlib.rc_context(own), warnings.catch_warnings():
+        with matplotlib.rc_context(style), warnings.catch_warnings():
             warnings.filterwarnings("error", _MISSING_GLYPH.pattern, UserWarning)
             yield
     except UserWarning as warning:
@@ -154,13 +158,13 @@ def paper_style(families: Sequence[str]) -> Iterator[None]:
         character = chr(int(missing[1]))
         raise RequestError(
             f"no glyph for {character} (U+{ord(character):04X}, {unicodedata.name(character, 'unnamed')}) in "
-            f"{missing[2]}; name an installed family that has it, or a font file: font='path/to/font.ttf', on the "
-            "command line --font path/to/font.ttf"
+            f"{missing[2]}; choose an installed family or a font file that has it: font='path/to/font.ttf', or on "
+            "the command line --font path/to/font.ttf"
         ) from None
 
 
 def families_for(font: str | Path | None) -> tuple[str, ...]:
-    """Return the families that draw text, in order: the one asked for, then the bundled one.
+    """Return the font families in order: the requested one, then the bundled one.
 
     Args:
         font: a font file, or the name of an installed family.
@@ -176,7 +180,7 @@ def families_for(font: str | Path | None) -> tuple[str, ...]:
         font_manager.findfont(FontProperties(family=[family]), fallback_to_default=False)
     except ValueError:
         raise RequestError(
-            f"font = {str(font)!r} is no installed font family; give the name of one, or the path of a file "
+            f"font = {str(font)!r} is not an installed font family; give the name of one, or the path of a file "
             f"that ends in {', '.join(_FONT_FILES)}"
         ) from None
     return (family,) if family == BUNDLED_FAMILY else (family, BUNDLED_FAMILY)
@@ -194,23 +198,8 @@ def _family_of(path: Path) -> str:
     return next(entry.name for entry in font_manager.fontManager.ttflist if entry.fname == whole)
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure to a .pdf, .svg or .png file, which takes its name when it is complete.
-
-    Raises:
-        RequestError: the name ends otherwise.
-    """
-    path = Path(path)
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise RequestError(f"{path}: a figure is written to a file that ends in {', '.join(ENDINGS)}")
-    content = io.BytesIO()
-    figure.savefig(content, format=ending[1:])
-    Disk().write_replacing(path, content.getvalue())
-
-
 def text_width(labels: Sequence[str], *, size: float = LABEL_SIZE) -> float:
-    """Return the width of the widest label in inches, under today's style; 0 for none."""
+    """Return the width of the widest label in inches in the current style; 0 without labels."""
     canvas = FigureCanvasAgg(Figure(figsize=(0.1, 0.1), dpi=_DPI))
     renderer: RendererBase = canvas.get_renderer()  # type: ignore[no-untyped-call]
     widths = [
@@ -220,7 +209,7 @@ def text_width(labels: Sequence[str], *, size: float = LABEL_SIZE) -> float:
 
 
 def wrapped(lines: Sequence[str], width: float) -> tuple[str, ...]:
-    """Break lines at spaces so that none is wider than so many inches, but for a word that is by itself."""
+    """Break lines at spaces so that none is wider than ``width`` inches, except for single long words."""
     found: list[str] = []
     for line in lines:
         words = line.split(" ")
@@ -235,7 +224,7 @@ def wrapped(lines: Sequence[str], width: float) -> tuple[str, ...]:
 
 
 def display_label(piece: str) -> str:
-    """Return a piece as a figure writes it: bytes as ⟨E4⟩, control characters by their escapes."""
+    """Return a piece as figures show it: bytes as ⟨E4⟩, control characters as escapes."""
     if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
         return f"⟨{piece[3:5]}⟩"
     return "".join(

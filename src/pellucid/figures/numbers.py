@@ -1,4 +1,4 @@
-"""Pictures of numbers for papers: position encodings, the next piece's probabilities, the loss of a run.
+"""Figures of numbers for papers: position encodings, probabilities of the next piece, the loss of a run.
 
 Read ``terminal.py`` next.
 """
@@ -40,12 +40,12 @@ _BAR: Final = "#2d8997"
 _OTHER_BAR: Final = "#b9d6d8"
 _VALIDATION: Final = "#d55e00"
 _WINDOW: Final = 0.02
-"""Share of the steps that the moving mean of the training loss spans."""
+"""The moving mean of the training loss spans this share of the steps."""
 
 
 @dataclass(frozen=True, eq=False)
 class Metrics:
-    """What ``metrics.jsonl`` tells of a run: arrays of equal length for training, and for validation."""
+    """The contents of ``metrics.jsonl``: arrays of equal length for training, and for validation."""
 
     steps: Array
     losses: Array
@@ -55,7 +55,7 @@ class Metrics:
 
 
 def draw_positions(table: Array, *, layout: str, font: str | Path | None, provenance: dict[str, object]) -> Figure:
-    """Draw a table [positions, d_model], negative values blue and positive ones orange."""
+    """Draw a table [positions, d_model] with negative values in blue and positive values in orange."""
     families = families_for(font)
     most = float(np.abs(table).max()) or 1.0
     caption = (
@@ -77,7 +77,7 @@ def draw_positions(table: Array, *, layout: str, font: str | Path | None, proven
         bar.set_yticks([0, 127.5, 255], [f"{most:.2g}", "0", f"−{most:.2g}"])
         bar.yaxis.tick_right()
         bar.tick_params(length=0, pad=2)
-        _caption(sheet, caption, 0.25 + height + 0.55, left=0.62)
+        sheet.write_caption(0.62, 0.25 + height + 0.55, caption)
     return sheet
 
 
@@ -93,7 +93,7 @@ def draw_softmax(
     font: str | Path | None,
     provenance: dict[str, object],
 ) -> Figure:
-    """Draw a bar a piece, the most probable first; then the chosen one if it is not among them; then the rest."""
+    """Draw one bar per piece, the most probable first; then the chosen piece if it is not among them; then the rest."""
     families = families_for(font)
     labels, values = list(map(display_label, pieces)), [float(value) for value in probabilities]
     if chosen_place is None:
@@ -122,7 +122,7 @@ def draw_softmax(
             settings: dict[str, Any] = {"va": "center_baseline", "color": colour}
             axes.text(-0.02, number, label, ha="right", size=8, **settings)
             axes.text(value + 0.015, number, _probability(value), ha="left", size=LABEL_SIZE, **settings)
-        _caption(sheet, caption, 0.22 + height + 0.28, left=0.3)
+        sheet.write_caption(0.3, 0.22 + height + 0.28, caption)
     return sheet
 
 
@@ -134,11 +134,11 @@ def read_metrics(run_folder: Path) -> Metrics:
     """Read the steps and validations of a run.
 
     Raises:
-        DataError: the file is missing, or a line is not as this version writes it.
+        DataError: the file is missing, or a line has another format.
     """
     path = run_folder / "metrics.jsonl"
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file; name the folder of a run, which pellucid train makes")
+        raise DataError(f"{path}: there is no such file; name a run folder, which pellucid train makes")
     steps: list[tuple[float, float, float]] = []
     validations: list[tuple[float, float]] = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -149,15 +149,15 @@ def read_metrics(run_folder: Path) -> Metrics:
             elif row["kind"] == "validation":
                 validations.append((float(row["step"]), float(row["loss"])))
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise DataError(f"{path}:{number}: this line is no measurement of a run ({str(error)[:200]})") from None
+            raise DataError(f"{path}:{number}: this line is not a measurement of a run ({str(error)[:200]})") from None
     if not steps:
-        raise DataError(f"{path}: it has no training steps yet; wait until the run has made some")
+        raise DataError(f"{path}: it has no training steps yet; wait for the first ones")
     training, validation = np.array(steps, dtype=float), np.array(validations, dtype=float).reshape(-1, 2)
     return Metrics(training[:, 0], training[:, 1], training[:, 2], validation[:, 0], validation[:, 1])
 
 
 def draw_loss(metrics: Metrics, *, font: str | Path | None, provenance: dict[str, object]) -> Figure:
-    """Draw every step's loss faintly, its moving mean and the validations over it; below, the learning rate."""
+    """Draw the loss of every step in a light colour, its moving mean and the validations; below, the learning rate."""
     families = families_for(font)
     window = max(1, round(len(metrics.steps) * _WINDOW))
     caption = (
@@ -194,7 +194,7 @@ def draw_loss(metrics: Metrics, *, font: str | Path | None, provenance: dict[str
         )
         lower.locator_params(axis="y", nbins=2)
         _steps_axis(lower, metrics)
-        _caption(sheet, caption, 3.66, left=0.62)
+        sheet.write_caption(0.62, 3.66, caption)
     return sheet
 
 
@@ -211,8 +211,3 @@ def _steps_axis(axes: Axes, metrics: Metrics) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(which="both", length=2, width=0.5, color=FAINT)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _caption(sheet: Sheet, caption: Sequence[str], top: float, *, left: float) -> None:
-    for number, line in enumerate(caption):
-        sheet.write(left, top + 0.15 * number, line, color=INK if not number else QUIET)

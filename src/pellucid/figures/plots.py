@@ -1,14 +1,14 @@
-"""Figures for papers: one function a figure, from a trace to a matplotlib figure.
+"""Figures for papers: one method per figure, from a trace to a matplotlib figure.
 
     trace.plot.attention(layer=5, heads=[2, 4]).savefig("attention.pdf")
 
-matplotlib comes with the extra ``plots`` and is imported when the first figure is made. What stands in a figure
-is what stands in the trace. ``analysis/attention_picture.py`` chooses what is shown; read ``attention.py`` next, which
-draws it.
+matplotlib is in the extra ``plots`` and is imported when the first figure is made. ``analysis/attention_picture.py``
+chooses the numbers that a figure shows. Read ``attention.py`` next, which draws them.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pellucid.analysis.attention_picture import attention_picture, axis_words, merge_rows
+from pellucid.analysis.attention_picture import attention_picture, axis_words, merge_rows, sentence_case
 from pellucid.analysis.heads import head_shares
+from pellucid.durable import DISK
 from pellucid.errors import ConfigError, RequestError
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.tracing.record import Trace
+from pellucid.tracing.sites import refuse_outside
+from pellucid.tracing.tokens import Labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,12 +39,14 @@ FIGURES: Final = {
     "positions": (),
     "softmax": ("step",),
 }
-"""The figures of a trace, methods of ``Plots``, and what can be chosen for each besides the font."""
+"""The figures of a trace, which are methods of ``Plots``, and the options of each except the font."""
+
+_ENDINGS: Final = (".pdf", ".svg", ".png")
 
 
 @dataclass(frozen=True)
 class Plots:
-    """The figures of one trace; ``trace.plot`` makes this."""
+    """The figures of one trace; ``trace.plot`` returns this."""
 
     trace: Trace
 
@@ -57,14 +62,14 @@ class Plots:
         """Draw the weights of heads as matrices side by side, all on the scale from 0 to 1.
 
         Args:
-            kind: ``encoder`` or ``decoder`` for self-attention, ``cross`` for the decoder's over the encoder.
-            layer: counted from 0; the last one if not given.
-            heads: counted from 0; all if not given.
-            words: words instead of pieces: summed over the pieces looked at, averaged over those that look.
+            kind: ``encoder`` or ``decoder`` for self-attention, ``cross`` for the decoder's attention to the encoder.
+            layer: counted from 0; the last one by default.
+            heads: counted from 0; all by default.
+            words: merge pieces to words: sum over columns, average over rows.
             font: a font file or an installed family, for scripts that DejaVu Sans does not have.
 
         Raises:
-            RequestError: no such kind, layer, head or font, or a character has no glyph.
+            RequestError: the kind, layer, head or font does not exist, or the font lacks a character.
             ConfigError: matplotlib is not installed.
         """
         _need_matplotlib()
@@ -93,12 +98,12 @@ class Plots:
         words: bool = False,
         font: str | Path | None = None,
     ) -> Figure:
-        """Draw who looks at whom: a line for each weight of at least ``threshold``, by head, stronger ones darker.
+        """Draw a line for each weight of at least ``threshold``, coloured by head, darker for larger weights.
 
-        Args are those of ``attention``, and ``rows``: the positions that look, all if not given.
+        Arguments are those of ``attention``, and ``rows``: the positions that look, all by default.
 
         Raises:
-            RequestError: as ``attention``, or a row or the threshold is out of range.
+            RequestError: as for ``attention``, or a row or the threshold is out of range.
             ConfigError: matplotlib is not installed.
         """
         _need_matplotlib()
@@ -106,10 +111,12 @@ class Plots:
 
         picture = attention_picture(self.trace, kind, layer=layer, heads=heads, words=words)
         count = len(picture.labels.rows)
-        if rows is not None and (not rows or not all(0 <= row < count for row in rows)):
-            raise RequestError(f"rows = {list(rows)}; there are rows 0 to {count - 1}, and at least one is needed")
+        if rows is not None and not rows:
+            raise RequestError("rows = []; choose at least one row")
+        for row in rows or ():
+            refuse_outside("row", row, range(count))
         if not 0 < threshold <= 1:
-            raise RequestError(f"threshold = {threshold}; give a weight over 0 and up to 1")
+            raise RequestError(f"threshold = {threshold}; it must be over 0 and at most 1")
         return draw_links(
             picture,
             rows=rows,
@@ -127,15 +134,14 @@ class Plots:
         words: bool = False,
         font: str | Path | None = None,
     ) -> Figure:
-        """Draw how much each head adds: the length of its share of the output, a row for each position.
+        """Draw how much each head adds: the length of its share of the output, with one row per position.
 
         Raises:
-            RequestError: as ``attention``, or the trace has no model.
+            RequestError: as for ``attention``, or the trace has no model.
             ConfigError: matplotlib is not installed.
         """
         _need_matplotlib()
-        from pellucid.figures.attention import draw_matrices, sentence_case
-        from pellucid.tracing.tokens import Labels
+        from pellucid.figures.attention import draw_matrices
 
         picture = attention_picture(self.trace, kind, layer=layer, words=words)
         norms = head_shares(self.trace, picture.kind.at(picture.layer)).norms.T
@@ -146,7 +152,7 @@ class Plots:
         reading = f"Each row is a {unit}" if predicts is None else f"Each row was fed one {unit} and predicts the next"
         caption = [
             "What each head adds",
-            f"{sentence_case(picture.place)}. {reading}; a cell is the length of the head's share of the output.",
+            f"{sentence_case(picture.place)}. {reading}; each cell is the length of the head's share of the output.",
             *(["Words: averaged over their pieces."] if words else []),
         ]
         return draw_matrices(
@@ -161,7 +167,7 @@ class Plots:
         )
 
     def positions(self, *, count: int = 50, font: str | Path | None = None) -> Figure:
-        """Draw the position encodings of the model, in its own layout: a row for each position.
+        """Draw the position encodings of the model in its layout, with one row per position.
 
         Raises:
             RequestError: the trace has no model, or the model has fewer positions.
@@ -171,10 +177,11 @@ class Plots:
         from pellucid.figures.numbers import draw_positions
 
         if self.trace.model is None:
-            raise RequestError("position encodings take the model, and this trace has none; give it with trace.attach")
+            raise RequestError(
+                "position encodings require the model, and this trace has none; attach it with trace.attach(translator)"
+            )
         config = self.trace.model.config
-        if not 1 <= count <= config.max_positions:
-            raise RequestError(f"count = {count}; the model has 1 to {config.max_positions} positions")
+        refuse_outside("count", count, range(1, config.max_positions + 1))
         table = self.trace.model.encoder.input.positions(count).detach().cpu().double().numpy()
         return draw_positions(
             table, layout=str(config.position_layout), font=font, provenance=_provenance(self.trace, "positions")
@@ -183,12 +190,12 @@ class Plots:
     def softmax(
         self, *, step: int, tokenizer: Tokenizer | None = None, count: int = 10, font: str | Path | None = None
     ) -> Figure:
-        """Draw the most probable next pieces at a step of the decoder, the chosen one marked, and the rest.
+        """Draw the most probable next pieces at a step of the decoder, with the chosen one marked.
 
         Args:
             step: row of the decoder, counted from 0.
-            tokenizer: names the pieces that are not in the sentence; that of the trace's translator if not given.
-            count: how many pieces.
+            tokenizer: names the pieces; by default the one of the trace's translator.
+            count: number of pieces.
             font: as for ``attention``.
 
         Raises:
@@ -200,14 +207,14 @@ class Plots:
 
         predictions, tokens = self.trace.predictions, self.trace.tokens
         if predictions is None:
-            raise RequestError("this trace has no predictions: it was made of arrays of another model")
-        if not 0 <= step < tokens.target_length:
-            raise RequestError(f"step = {step}; this translation has steps 0 to {tokens.target_length - 1}")
-        if not 1 <= count <= predictions.top_ids.shape[1]:
-            raise RequestError(f"count = {count}; a trace keeps 1 to {predictions.top_ids.shape[1]} pieces a step")
+            raise RequestError("this trace has no predictions, because it was made from arrays of another model")
+        refuse_outside("step", step, range(tokens.target_length))
+        refuse_outside("count", count, range(1, predictions.top_ids.shape[1] + 1))
         if tokenizer is None:
             if self.trace.translator is None:
-                raise RequestError("the pieces take the tokenizer; give it, or the translator with trace.attach")
+                raise RequestError(
+                    "the names of the pieces require a tokenizer; give one, or attach the translator with trace.attach"
+                )
             tokenizer = self.trace.translator.tokenizer
         ids = [int(number) for number in predictions.top_ids[step, :count]]
         return draw_softmax(
@@ -224,7 +231,7 @@ class Plots:
 
 
 def figure_named(trace: Trace, name: str, *, font: str | Path | None = None, **choices: Any) -> Figure:
-    """Draw the figure of a name; a choice that is None is left to the figure.
+    """Draw a figure by its name; a choice that is None keeps the default of the figure.
 
     Args:
         trace: what to draw.
@@ -233,7 +240,7 @@ def figure_named(trace: Trace, name: str, *, font: str | Path | None = None, **c
         choices: of ``FIGURES[name]``.
 
     Raises:
-        RequestError: there is no such figure, a choice does not go with it, or as the figure itself.
+        RequestError: there is no such figure, it lacks a choice, or as for the figure itself.
         ConfigError: matplotlib is not installed.
     """
     given = refuse_misfit(name, **choices)
@@ -242,10 +249,10 @@ def figure_named(trace: Trace, name: str, *, font: str | Path | None = None, **c
 
 
 def refuse_misfit(name: str, **choices: Any) -> dict[str, Any]:
-    """Return the choices that are made, if there is such a figure, they go with it, and it could be drawn here.
+    """Return the choices that are not None, after checking that the figure exists and accepts them.
 
     Raises:
-        RequestError: there is no such figure, or a choice does not go with it.
+        RequestError: there is no such figure, or it does not have a choice.
         ConfigError: matplotlib is not installed.
     """
     if name not in FIGURES:
@@ -254,9 +261,9 @@ def refuse_misfit(name: str, **choices: Any) -> dict[str, Any]:
     for key in given:
         if key not in FIGURES[name]:
             allowed = ", ".join(FIGURES[name]) or "nothing but the font"
-            raise RequestError(f"{key} = {given[key]!r} does not go with the figure {name!r}, which takes {allowed}")
+            raise RequestError(f"{key} = {given[key]!r} is not an option of the figure {name!r}, which has {allowed}")
     if name == "softmax" and "step" not in given:
-        raise RequestError("the figure 'softmax' takes a step of the decoder, counted from 0")
+        raise RequestError("the figure 'softmax' requires a step of the decoder, counted from 0")
     _need_matplotlib()
     return given
 
@@ -265,7 +272,7 @@ def loss(run_folder: str | Path, *, font: str | Path | None = None) -> Figure:
     """Draw the loss of a run over its steps, training and validation, with the learning rate below.
 
     Raises:
-        DataError: the folder has no metrics.jsonl, or it cannot be read.
+        DataError: metrics.jsonl is missing or cannot be read.
         ConfigError: matplotlib is not installed.
     """
     _need_matplotlib()
@@ -275,25 +282,29 @@ def loss(run_folder: str | Path, *, font: str | Path | None = None) -> Figure:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure to a .pdf, .svg or .png file, which takes its name when it is complete.
+    """Write a figure to a .pdf, .svg or .png file; an existing file is replaced only by a complete one.
 
     Raises:
-        RequestError: the name ends otherwise.
+        RequestError: the name has another ending.
     """
-    from pellucid.figures.canvas import save_figure as save
-
-    save(figure, path)
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending not in _ENDINGS:
+        raise RequestError(f"{path}: the name of a figure must end in one of {', '.join(_ENDINGS)}")
+    content = io.BytesIO()
+    figure.savefig(content, format=ending[1:])
+    DISK.write_replacing(path, content.getvalue())
 
 
 def _need_matplotlib() -> None:
     try:
         found = version("matplotlib")
     except PackageNotFoundError:
-        raise ConfigError("figures take matplotlib, which is not installed: pip install 'pellucid[plots]'") from None
+        raise ConfigError("figures require matplotlib, which is not installed: pip install 'pellucid[plots]'") from None
     if tuple(map(int, found.split(".")[:2])) < (3, 11):
         raise ConfigError(
-            f"figures take matplotlib 3.11 or newer, and {found} is installed; older ones cannot write from right to "
-            "left: pip install 'pellucid[plots]'"
+            f"figures require matplotlib 3.11 or newer, but {found} is installed; older versions cannot write "
+            "right-to-left text: pip install 'pellucid[plots]'"
         )
 
 

@@ -1,8 +1,8 @@
-"""A heat map of attention in the terminal, for those on ssh: blocks of 24-bit colour, or plain ASCII.
+"""A heat map of attention in the terminal, for example over ssh: blocks of 24-bit colour, or plain ASCII.
 
-Columns are named by a staircase above them, since names of any width and script fit there. A matrix that is
-wider than the terminal is shown in several blocks of columns, one below the other, each of which says so. Widths
-are those of the terminal: a Chinese character takes two cells, a combining mark none. Read
+The names of columns form a staircase above them, where names of any width and script fit. A matrix that is wider
+than the terminal is split into blocks of columns, one below the other, each with a note. Widths are counted in
+terminal cells: a Chinese character takes two, a combining mark none. Read
 ``analysis/attention_picture.py`` next.
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from pellucid.analysis.attention_picture import MERGING_RULE, AttentionPicture, attention_picture
+from pellucid.analysis.attention_picture import MERGING_RULE, AttentionPicture, attention_picture, sentence_case
 from pellucid.errors import RequestError
 from pellucid.figures.palette import SEQUENTIAL_DARK, ink_on, mix
 from pellucid.terminal import line_of
@@ -31,17 +31,17 @@ _RESET: Final = "\x1b[0m"
 
 @dataclass(frozen=True)
 class TerminalStyle:
-    """What a terminal can show: how wide it is, whether it has 24-bit colour, and whether only ASCII."""
+    """What a terminal can show: its width, whether it has 24-bit colour, and whether it is limited to ASCII."""
 
     width: int = 80
     colour: bool = False
     ascii_only: bool = False
     numbers: bool = False
-    """Whether each cell has its weight in hundredths."""
+    """Whether each cell shows its weight in hundredths."""
 
     def __post_init__(self) -> None:
         if self.width < 1:
-            raise RequestError(f"width = {self.width}; a terminal has at least 1 column")
+            raise RequestError(f"width = {self.width}; a terminal must have at least 1 column")
 
 
 def style_for(
@@ -53,10 +53,10 @@ def style_for(
     plain: bool = False,
     numbers: bool = False,
 ) -> TerminalStyle:
-    """Choose a style for where text goes.
+    """Choose a style for an output stream.
 
-    Colour takes a terminal of 24-bit colour, or of 256, since ``COLORTERM`` gets lost over ssh; and that nobody
-    asked for none, by ``plain`` or by ``NO_COLOR``. ``plain``, or an encoding other than UTF-8, is ASCII only.
+    Colour requires a terminal with 24-bit colour, or with 256 colours, because ssh loses ``COLORTERM``; ``plain`` and
+    ``NO_COLOR`` switch it off. ``plain``, or an encoding other than UTF-8, means ASCII only.
     """
     term = environment.get("TERM", "")
     is_rich = environment.get("COLORTERM") in {"truecolor", "24bit"} or "256color" in term or term.endswith("-direct")
@@ -79,14 +79,14 @@ def attention_text(
 ) -> str:
     """Return heat maps of the chosen heads, one below the other, each line ended.
 
-    Every cell is on the scale from 0 to 1. Rows of the decoder have both labels, fed → predicts.
+    All cells share the scale from 0 to 1. Rows of the decoder have both labels, fed → predicts.
 
     Raises:
-        RequestError: there is no such kind, layer or head.
+        RequestError: the kind, layer or head does not exist.
     """
     style = style or TerminalStyle()
     picture = attention_picture(trace, kind, layer=layer, heads=heads, words=words)
-    lines = [_sentence(picture.place, style), _sentence(picture.reading, style)]
+    lines = [sentence_case(picture.place), sentence_case(picture.reading)]
     if picture.is_merged:
         lines.append(MERGING_RULE)
     lines.append(_scale(style))
@@ -96,7 +96,7 @@ def attention_text(
 
 
 def fitted(label: str, longest: int) -> str:
-    """Cut a label to so many cells, and mark the cut; characters that belong together stay together."""
+    """Cut a label to ``longest`` cells and mark the cut; characters that belong together are not separated."""
     if cell_len(label) <= longest:
         return label
     kept = ""
@@ -108,15 +108,11 @@ def fitted(label: str, longest: int) -> str:
 
 
 def shown(label: str, *, ascii_only: bool) -> str:
-    """Return a label as a terminal can take it: no control characters, and on demand in ASCII only."""
+    """Return a label for a terminal: without control characters, and in ASCII only if requested."""
     if ascii_only:
         spelt = label.replace("\u2581", "_").replace("…", "~")
         label = spelt.encode("ascii", "backslashreplace").decode("ascii")
     return line_of(label)
-
-
-def _sentence(text: str, style: TerminalStyle) -> str:
-    return text[0].upper() + text[1:]
 
 
 def _scale(style: TerminalStyle) -> str:
@@ -129,7 +125,7 @@ def _heat_map(picture: AttentionPicture, weights: Array, style: TerminalStyle) -
     left = max(map(cell_len, sides)) + 1
     names = [_label(column, style) for column in picture.labels.columns]
     cell = 4 if style.numbers else 2
-    # The name of the last column of a block stands right of its cell.
+    # The name of the last column of a block extends to the right of its cell.
     room = style.width - left - max(map(cell_len, names)) - 2
     per_block = max(1, room // cell + 1)
     total = len(names)
@@ -150,7 +146,7 @@ def _heat_map(picture: AttentionPicture, weights: Array, style: TerminalStyle) -
 
 
 def _row_labels(picture: AttentionPicture, style: TerminalStyle) -> list[str]:
-    """Return one label a row, or two with an arrow between them and what they are in front of all."""
+    """Return one label per row, or in a decoder two with an arrow between them."""
     rows = [_label(row, style) for row in picture.labels.rows]
     if picture.labels.predicts is None:
         return rows
@@ -195,7 +191,7 @@ def _padded(text: str, width: int) -> str:
 
 
 def _clusters(text: str) -> list[str]:
-    """Part a text where it may be cut: marks and joiners stay with what they follow."""
+    """Split a text where it can be cut: marks and joiners stay with the character before them."""
     parts: list[str] = []
     for character in text:
         category = unicodedata.category(character)

@@ -17,14 +17,12 @@ from torch import Tensor
 
 from pellucid.config import ModelConfig, SpecialIds, TranslationConfig
 from pellucid.errors import BundleError, IncompatibleModelError
-from pellucid.interop.untrusted.files import read_bytes
+from pellucid.interop.untrusted.files import read_segmenter
 from pellucid.model.transformer import Transformer
 from pellucid.text.normalisation import Normaliser
-from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
-from pellucid.text.sentencepiece.foreign import foreign_segmenter
 from pellucid.text.subword import Side, Tokenizer
 from pellucid.text.vocabulary import Vocabulary
-from pellucid.weights_file import told
+from pellucid.weights_file import summary
 
 __all__ = [
     "ForeignModel",
@@ -110,7 +108,7 @@ def model_of(config: ModelConfig, weights: Mapping[str, Tensor], *, place: str) 
         IncompatibleModelError: a weight is not finite.
     """
     if bad := sorted(name for name, tensor in weights.items() if not tensor.isfinite().all()):
-        raise IncompatibleModelError(f"{place}: holds numbers that are not finite: {told(bad)}")
+        raise IncompatibleModelError(f"{place}: holds numbers that are not finite: {summary(bad)}")
     tables = (weights.get(f"{side}_embedding.weight") for side in ("source", "target"))
     is_zero = not any(table is not None and table[config.specials.pad].any() for table in tables)
     model = Transformer(ModelConfig.model_validate(config.model_dump() | {"zero_padding_row": is_zero}))
@@ -147,13 +145,13 @@ def tokenizer_of(segmenters: Sequence[Path], vocabularies: Sequence[Sequence[str
     Raises:
         BundleError: a segmenter is missing, damaged or too large.
     """
-    models = [read_bytes(path, most=MAX_MODEL_BYTES) for path in segmenters]
+    opened = [read_segmenter(path) for path in segmenters]
     # The segmenter normalises text itself; a second normalisation would change the ids that the model learnt.
     normaliser = Normaliser("none")
     sides = []
-    for path, model, pieces in zip(segmenters, models, vocabularies, strict=True):
+    for segmenter, pieces in zip(opened, vocabularies, strict=True):
         tags = [piece for piece in pieces if _TAG.fullmatch(piece)]
         vocabulary = Vocabulary(pieces, specials=specials, tags=tags)
-        sides.append(Side(normaliser, foreign_segmenter(model, place=str(path)), vocabulary, by_spelling=True))
-    is_joint = models[0] == models[1] and vocabularies[0] == vocabularies[1]
+        sides.append(Side(normaliser, segmenter, vocabulary, by_spelling=True))
+    is_joint = opened[0].model == opened[1].model and vocabularies[0] == vocabularies[1]
     return Tokenizer(sides[0], sides[0] if is_joint else sides[1], partial_vocabulary=True)

@@ -16,10 +16,9 @@ from pellucid.errors import ConfigError, DataError, RequestError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
-from pellucid.interop.onnx.reading import WEIGHTS, read_onnx_description
 from pellucid.jobs.line_files import is_stream, writing
-from pellucid.jobs.models import open_translator
-from pellucid.jobs.packing import packer_of
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
+from pellucid.text.compression import packer_of
 from pellucid.text.lines import read_lines
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
@@ -43,12 +42,16 @@ def evaluate_files(
     settings: Sequence[str] = (),
     device: str = "auto",
     threads: int = 0,
+    engine: str = EngineName.AUTO,
+    precision: str = EnginePrecision.AUTO,
+    say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> EvaluationReport:
     """Compare the translations of a model, or those in a file, with references line by line.
 
     ``model`` translates ``src``; or ``hypotheses`` names the translations. ``against`` is another model (a folder)
-    or other translations (a file). ``target_language`` defaults to that of the model.
+    or other translations (a file). ``target_language`` defaults to that of the model. ``say`` receives the
+    name of the engine, which is in the report, too.
 
     Raises:
         BundleError: a model cannot be used.
@@ -59,12 +62,16 @@ def evaluate_files(
     """
     second = None if against is None or against.is_file() else against
     models = {side: path for side, path in ((_OURS, model), (_THEIRS, second)) if path is not None}
-    _refuse_unclear(models, src=src, hypotheses=hypotheses, settings=settings)
+    of_search = {"--set": settings, "--engine": engine != "auto", "--precision": precision != "auto"}
+    _refuse_unclear(models, src=src, hypotheses=hypotheses, of_search=[name for name in of_search if of_search[name]])
     files = _files(references, src=src, hypotheses=hypotheses, baseline=None if second else against)
     texts = _read_parallel(files)
     sets = [lines for side, lines in texts.items() if side.startswith("reference")]
     translators = {
-        side: open_translator(path, settings=settings, device=device, threads=threads) for side, path in models.items()
+        side: open_translator(
+            path, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
+        )
+        for side, path in models.items()
     }
     language = target_language or next((t.target_language for t in translators.values()), UNKNOWN_LANGUAGE)
     # Before the translation: a tokenizer that is not installed must not cost the work on a whole test set.
@@ -79,6 +86,16 @@ def evaluate_files(
         baseline=texts.get(_THEIRS),
         tokenizer=choice,
     )
+    return _with_sources(report, models, translators, files)
+
+
+def _with_sources(
+    report: EvaluationReport,
+    models: Mapping[str, Path],
+    translators: Mapping[str, Translator],
+    files: Mapping[str, Path],
+) -> EvaluationReport:
+    """Return a report that names the models and the files it is about."""
     systems = {side: describe_system(translator, models[side]) for side, translator in translators.items()}
     return replace(
         report,
@@ -90,7 +107,7 @@ def evaluate_files(
 
 
 def _refuse_unclear(
-    models: Mapping[str, Path], *, src: Path | None, hypotheses: Path | None, settings: Sequence[str]
+    models: Mapping[str, Path], *, src: Path | None, hypotheses: Path | None, of_search: Sequence[str]
 ) -> None:
     """Refuse arguments that leave open what to evaluate, or that would have no effect."""
     if (_OURS in models) == (hypotheses is not None):
@@ -99,8 +116,10 @@ def _refuse_unclear(
         raise ConfigError(
             f"--src is missing: {next(iter(models.values()))} is a model and needs sentences to translate"
         )
-    if settings and not models:
-        raise ConfigError("--set changes the search of a model, but only translations are evaluated here; leave it out")
+    if of_search and not models:
+        raise ConfigError(
+            f"{of_search[0]} changes the search of a model, but only translations are evaluated here; leave it out"
+        )
 
 
 def _files(
@@ -147,18 +166,22 @@ def describe_system(translator: Translator, path: Path) -> EvaluatedSystem:
     changed = [name for name, field in type(config).model_fields.items() if getattr(config, name) != field.default]
     # Only the best translation of a text is scored, and the batch size does not change the result.
     decisive = dict.fromkeys(name for name in (*always, *changed) if name not in {"n_best", "batch_size"})
-    return replace(_model_of(translator, path), search=search, decisive=tuple(decisive), version=__version__)
+    described = replace(_model_of(translator, path), search=search, decisive=tuple(decisive), version=__version__)
+    names = ("onnxruntime",) if translator.origin is None else translator.engines_used
+    return replace(described, engine=", ".join("torch (fp32)" if name == "torch" else name for name in names))
 
 
 def _model_of(translator: Translator, path: Path) -> EvaluatedSystem:
     if translator.origin is None:
+        from pellucid.interop.onnx.reading import WEIGHTS, read_onnx_description
+
         return EvaluatedSystem(
             str(path), weights_sha256=read_onnx_description(path).files[WEIGHTS], facts={}, search={}, kind="ONNX"
         )
     description = translator.origin.description
     return EvaluatedSystem(
         str(translator.origin.folder),
-        weights_sha256=description.files[description.weights],
+        weights_sha256=description.weights_sha256,
         facts=description.facts,
         search={},
     )

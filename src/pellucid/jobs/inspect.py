@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pellucid.analysis.attention_picture import refuse_heads
 from pellucid.analysis.checks import CheckReport, check
+from pellucid.bundle import Bundle
 from pellucid.config import ModelConfig
 from pellucid.errors import BundleError, RequestError
 from pellucid.jobs.models import translator_of
@@ -103,7 +104,7 @@ def inspect_text(
     opened = open_catalogue([model] if model else [], device=device, threads=threads).models[0]
     if settings:
         origin = opened.translator.origin
-        if origin is None:
+        if not isinstance(origin, Bundle):
             raise BundleError(f"{model}: is not a model folder, so --set has no effect; leave it out")
         opened = replace(opened, translator=translator_of(origin, settings=settings))
     config = opened.translator.model.config

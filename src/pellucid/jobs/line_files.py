@@ -19,9 +19,15 @@ from typing import BinaryIO, Final, TextIO
 
 from pellucid.durable import draft_of, naming
 from pellucid.errors import ConfigError, DataError
-from pellucid.jobs.packing import Packer, packer_of
 from pellucid.terminal import shown_on
-from pellucid.text.compression import NO_COMPRESSION, open_compressed, refuse_packed_stream, telling_damage
+from pellucid.text.compression import (
+    NO_COMPRESSION,
+    Packer,
+    open_compressed,
+    packer_of,
+    refuse_packed_stream,
+    telling_damage,
+)
 from pellucid.text.lines import BYTE_ORDER_MARK, refuse_other_text
 
 __all__ = ["MAX_LINE_BYTES", "LineSource", "check_output", "is_stream", "reading", "writing"]

@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from pellucid.bundle import Bundle, load_bundle
-from pellucid.config import TranslationConfig, validated
-from pellucid.config.recipe import parse_settings
-from pellucid.errors import ConfigError
-from pellucid.interop.onnx.reading import is_onnx_folder, read_onnx
-from pellucid.runtime import Runtime
+from pellucid.bundle import Bundle, ModelFolder, load_bundle, open_model_folder, read_model
+from pellucid.config.tables import parse_settings, validated
+from pellucid.config.translation import TranslationConfig
+from pellucid.errors import ConfigError, EngineUnavailableError
+from pellucid.interop.packages import is_installed
+from pellucid.runtime import Runtime, has_gpu, is_forked_from_torch, threads_for
 from pellucid.translation.engines.engine import Engine
 from pellucid.translation.engines.native.engine import open_native
-from pellucid.translation.translator import Translator
+from pellucid.translation.translator import LaterModel, Translator
 
-__all__ = ["EngineName", "WeightFormat", "open_translator", "translator_of"]
+if TYPE_CHECKING:
+    from pellucid.model.transformer import Transformer
+
+__all__ = ["EngineName", "EnginePrecision", "open_translator", "translator_of"]
 
 
 _Name = TypeVar("_Name", bound=StrEnum)
@@ -29,17 +32,25 @@ _Name = TypeVar("_Name", bound=StrEnum)
 class EngineName(StrEnum):
     """What computes a translation."""
 
+    AUTO = "auto"
+    """Native on a processor; torch on a GPU. Where native is not available, ctranslate2 if installed, else torch."""
     TORCH = "torch"
     """The model itself; every setting."""
     NATIVE = "native"
-    """One C file, compiled for this machine at its first use; greedy and beam search on the processor."""
+    """One C file, compiled for this machine at its first use; on the processor."""
+    CTRANSLATE2 = "ctranslate2"
+    """The exported model, run by CTranslate2 in a process of its own; on the processor."""
 
 
-class WeightFormat(StrEnum):
-    """How the native engine holds weights."""
+class EnginePrecision(StrEnum):
+    """How an engine holds weights."""
 
+    AUTO = "auto"
+    """fp32 for torch, int8 for the others."""
     INT8 = "int8"
+    """Rounded to 8 bits; not for torch."""
     FP32 = "fp32"
+    """As they are stored."""
 
 
 def _unheard(text: str) -> None:
@@ -52,85 +63,160 @@ def open_translator(
     settings: Sequence[str] = (),
     device: str = "auto",
     threads: int = 0,
-    engine: str = EngineName.TORCH,
-    weights: str | None = None,
+    engine: str = EngineName.AUTO,
+    precision: str = EnginePrecision.AUTO,
     say: Callable[[str], None] = _unheard,
 ) -> Translator:
     """Load a model folder, a run folder or an exported ONNX folder, and make it ready to translate.
 
+    With the native engine torch is not imported and the weights are not read, once they are prepared; the files of the
+    tokenizer are always compared with their SHA-256. What looks into the model names ``engine="torch"``.
+
     Args:
         path: the folder.
         settings: ``key=value`` settings of ``[translation]``.
-        device: where torch computes.
+        device: where the model computes.
         threads: of the processor; 0 is what torch would use.
         engine: an ``EngineName``.
-        weights: a ``WeightFormat`` of the native engine; None is int8.
-        say: called with a sentence that names the engine, and again when a search needs another one.
+        precision: an ``EnginePrecision``.
+        say: called with a sentence that names the engine and why, and again when a search needs another one.
 
     Raises:
         BundleError: there is no usable model there.
         ConfigError: a setting or an engine is unknown, or does not go with the others.
-        EngineUnavailableError: the native engine cannot be compiled here.
+        EngineUnavailableError: the engine that is asked for is not available here.
     """
-    chosen = _named(EngineName, "--engine", engine)
-    held = WeightFormat.INT8 if weights is None else _named(WeightFormat, "--weights", weights)
-    if weights is not None and chosen is EngineName.TORCH:
-        raise ConfigError(f"--weights {weights} is for --engine native; torch uses the weights as they are stored")
-    if chosen is EngineName.NATIVE and (is_onnx_folder(path) or device not in ("auto", "cpu")):
-        raise ConfigError(
-            f"--engine native translates with a model folder on the processor, not with device = {device!r} or an ONNX "
-            "folder; leave out --device, or use --engine torch"
-        )
-    if is_onnx_folder(path):
+    wanted = _named(EngineName, "--engine", engine)
+    held = _named(EnginePrecision, "--precision", precision)
+    if held is EnginePrecision.INT8 and wanted is EngineName.TORCH:
+        raise ConfigError("--precision int8 is not for --engine torch, which computes with the stored weights")
+    if _is_onnx_folder(path):
+        _refuse_engine(wanted, held, f"{path} is an ONNX folder, which onnxruntime computes")
         return _onnx_translator(path, settings=settings, device=device, threads=threads)
-    runtime = Runtime.detect(device="cpu" if chosen is EngineName.NATIVE else device, threads=threads)
-    runtime.apply()
-    bundle = load_bundle(path, device=runtime.device)
-    if chosen is EngineName.TORCH:
-        return translator_of(bundle, settings=settings)
-    native = open_native(
-        bundle.model,
-        weights_sha256=bundle.description.files[bundle.description.weights],
-        is_int8=held is WeightFormat.INT8,
-        threads=runtime.threads,
-    )
-    say(
-        f"engine: {native.name} where it supports the search, {runtime.threads} thread"
-        f"{'s' if runtime.threads > 1 else ''}{_ROUNDING[held]}"
-    )
-    return translator_of(bundle, settings=settings, engine=native, say=say)
+    if wanted is EngineName.TORCH:
+        return _on_torch(path, settings=settings, device=device, threads=threads)
+    if device != "cpu" and (device != "auto" or has_gpu()):
+        _refuse_engine(wanted, held, f"device = {device!r} is not the processor")
+        translator = _on_torch(path, settings=settings, device=device, threads=threads)
+        say("engine: torch (fp32), because the model computes on a GPU")
+        return translator
+    return _without_torch(path, settings=settings, threads=threads_for(threads), wanted=wanted, held=held, say=say)
 
 
-_ROUNDING: Final = {
-    WeightFormat.INT8: "; weights are rounded to 8 bits, and --weights fp32 keeps them exact",
-    WeightFormat.FP32: "",
-}
+def _without_torch(
+    path: Path,
+    *,
+    settings: Sequence[str],
+    threads: int,
+    wanted: EngineName,
+    held: EnginePrecision,
+    say: Callable[[str], None],
+) -> Translator:
+    """Open the engine that was asked for; under ``auto`` the first one that is available."""
+    is_forked_from_torch()  # from now on it is noticed
+    opened = open_model_folder(path)
+    config = _configured(opened.description.translation, settings)
+
+    def read() -> Transformer:
+        Runtime.detect(device="cpu", threads=1 if is_forked_from_torch() else threads).apply()
+        return read_model(opened).model
+
+    is_int8 = held is not EnginePrecision.FP32
+    openers: dict[EngineName, Callable[[], Engine]] = {
+        EngineName.NATIVE: lambda: open_native(
+            read,
+            config=opened.description.model,
+            weights_sha256=opened.description.weights_sha256,
+            is_int8=is_int8,
+            threads=threads,
+            say=say,
+        ),
+        EngineName.CTRANSLATE2: lambda: _ctranslate2(opened, is_int8=is_int8, threads=threads, say=say),
+    }
+    later = LaterModel(read, max_length=opened.description.model.max_positions)
+    problems: list[str] = []
+    for name in openers if wanted is EngineName.AUTO else [wanted]:
+        if problems and not is_installed("ctranslate2"):
+            break
+        try:
+            engine = openers[name]()
+        except EngineUnavailableError as error:
+            if wanted is not EngineName.AUTO:
+                raise
+            problems.append(f"the {name} engine is not available: {error}")
+            continue
+        why = f"because {problems[0]}" if problems else "the fastest on a processor"
+        say(f"engine: {engine.name}, {threads} thread{'s' if threads > 1 else ''}, {why}{_ROUNDING if is_int8 else ''}")
+        return _translator(opened, later, config=config, engine=engine, say=say)
+    if held is EnginePrecision.INT8:
+        raise EngineUnavailableError(f"--precision int8 is not possible here: {'; '.join(problems)}")
+    say(f"engine: torch (fp32), because {'; '.join(problems)}")
+    return _translator(opened, later, config=config)
+
+
+def _ctranslate2(opened: ModelFolder, *, is_int8: bool, threads: int, say: Callable[[str], None]) -> Engine:
+    from pellucid.jobs.ctranslate2_cache import open_ctranslate2  # the native engine starts without it
+
+    return open_ctranslate2(opened, is_int8=is_int8, threads=threads, say=say)
+
+
+_ROUNDING: Final = "; weights are rounded to 8 bits, and --precision fp32 keeps them exact"
+
+
+def _is_onnx_folder(path: Path) -> bool:
+    if not (path / "model.json").is_file():  # what follows imports torch
+        return False
+    from pellucid.interop.onnx.reading import is_onnx_folder
+
+    return is_onnx_folder(path)
+
+
+def _refuse_engine(wanted: EngineName, held: EnginePrecision, why: str) -> None:
+    """Refuse what torch cannot do."""
+    if wanted not in (EngineName.AUTO, EngineName.TORCH) or held is EnginePrecision.INT8:
+        asked = f"--precision {held}" if wanted in (EngineName.AUTO, EngineName.TORCH) else f"--engine {wanted}"
+        raise ConfigError(f"{asked} is for a model folder on the processor, and {why}; leave it out")
 
 
 def _named(kind: type[_Name], option: str, name: str) -> _Name:
     try:
         return kind(name)
     except ValueError:
-        raise ConfigError(f"{option} {name!r} is unknown; use {' or '.join(kind)}") from None
+        raise ConfigError(f"{option} {name!r} is unknown; use {', '.join(kind)}") from None
 
 
-def translator_of(
-    bundle: Bundle, *, settings: Sequence[str] = (), engine: Engine | None = None, say: Callable[[str], None] = _unheard
-) -> Translator:
-    """Make a translator of a loaded model, with ``key=value`` settings of ``[translation]``.
+def _on_torch(path: Path, *, settings: Sequence[str], device: str, threads: int) -> Translator:
+    runtime = Runtime.detect(device=device, threads=threads)
+    runtime.apply()
+    return translator_of(load_bundle(path, device=runtime.device), settings=settings)
+
+
+def translator_of(bundle: Bundle, *, settings: Sequence[str] = ()) -> Translator:
+    """Make a translator of a loaded model, with ``key=value`` settings of ``[translation]``; torch computes.
 
     Raises:
         ConfigError: a setting is unknown or out of range.
     """
-    description = bundle.description
+    return _translator(bundle, bundle.model, config=_configured(bundle.description.translation, settings))
+
+
+def _translator(
+    opened: ModelFolder,
+    model: Transformer | LaterModel,
+    *,
+    config: TranslationConfig,
+    engine: Engine | None = None,
+    say: Callable[[str], None] = _unheard,
+) -> Translator:
+    description = opened.description
     return Translator(
-        bundle.model,
-        bundle.tokenizer,
-        config=_configured(description.translation, settings),
+        model,
+        opened.tokenizer,
+        config=config,
         source_language=description.source_language,
         target_language=description.target_language,
         single_sentences=description.single_sentences,
-        origin=bundle,
+        origin=opened,
         engine=engine,
         say=say,
     )
@@ -141,6 +227,8 @@ def _onnx_translator(folder: Path, *, settings: Sequence[str], device: str, thre
         raise ConfigError(
             f"device = {device!r}: an ONNX folder runs on the processor here; use 'cpu', or the model itself"
         )
+    from pellucid.interop.onnx.reading import read_onnx
+
     runtime = Runtime.detect(device="cpu", threads=threads)
     runtime.apply()
     found = read_onnx(folder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.config import CorpusConfig, InvalidUtf8
-from pellucid.jobs.models import open_translator
+from pellucid.jobs.models import EngineName, open_translator
 from pellucid.text.corpus import read_pairs
 from pellucid.translation.hypothesis import ScoredPair
 
@@ -45,7 +45,8 @@ def score_files(
         DataError: the files cannot be read or are not parallel.
     """
     pairs = list(read_pairs(CorpusConfig(src=src, tgt=tgt), index=0, invalid_utf8=InvalidUtf8.STRICT))
-    translator = open_translator(model, device=device, threads=threads)
+    # The native engine does not score; scores are those of the exact model.
+    translator = open_translator(model, device=device, threads=threads, engine=EngineName.TORCH)
     return ScoreOutcome(
         tuple(translator.score([p.source for p in pairs], [p.target for p in pairs], progress=progress))
     )

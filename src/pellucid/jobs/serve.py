@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from pellucid.errors import BundleError, ConfigError
-from pellucid.jobs.models import open_translator, translator_of
+from pellucid.jobs.models import EngineName, open_translator, translator_of
 from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
-from pellucid.signals import raising_on_sigterm
+from pellucid.signals import RaiseOnSigterm
 
 if TYPE_CHECKING:
     import uvicorn
@@ -77,7 +77,8 @@ def open_catalogue(paths: Sequence[Path], *, device: str = "auto", threads: int 
     models: list[OpenedModel] = []
     for path in list(paths) or [walkthrough_folder()]:
         is_walkthrough = path.resolve() == own
-        translator = open_translator(path, device=device, threads=threads)
+        # What the page shows is what the model computed, so the model computes everything.
+        translator = open_translator(path, device=device, threads=threads, engine=EngineName.TORCH)
         models.append(
             open_model(translator, path, name="walkthrough" if is_walkthrough else "", is_walkthrough=is_walkthrough)
         )
@@ -159,7 +160,7 @@ def serve(
     limits = Limits.for_descriptors(most_open_files())
     server = server_of(catalogue, host=host, trace_memory_mb=trace_memory_mb, limits=limits)
     # uvicorn raises SIGTERM again after it has closed.
-    with taken, raising_on_sigterm(lambda: SystemExit(0)):
+    with taken, RaiseOnSigterm(lambda: SystemExit(0)):
         when_ready()
         server.run(sockets=[taken])
 

@@ -7,6 +7,7 @@ error deep in the library.
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -20,7 +21,7 @@ from pellucid.config import Recipe
 from pellucid.config import load_recipe as read_recipe
 from pellucid.errors import RequestError
 from pellucid.figures.plots import Plots
-from pellucid.jobs.models import EngineName, open_translator
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
 from pellucid.jobs.train import QuietReporter, TrainOutcome
 from pellucid.jobs.train import train as train_job
 from pellucid.page.notebook import mime_bundle
@@ -36,6 +37,7 @@ _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 _PATH: Final = (str, os.PathLike)
 _NONE: Final = type(None)
+_LOG: Final = logging.getLogger("pellucid")
 _MAKERS: Final = {Recipe: "pellucid.load_recipe", Translator: "pellucid.load"}
 
 
@@ -80,19 +82,20 @@ def _in_words(kinds: type | tuple[type, ...]) -> str:
     return names + "".join(makers)
 
 
-@_takes(path=_PATH, device=str, threads=int, engine=str, weights=(str, _NONE))
+@_takes(path=_PATH, device=str, threads=int, engine=str, precision=str)
 def load(
     path: str | Path,
     *,
     device: str = "auto",
     threads: int = 0,
-    engine: str = EngineName.TORCH,
-    weights: str | None = None,
+    engine: str = EngineName.AUTO,
+    precision: str = EnginePrecision.AUTO,
 ) -> Translator:
     """Load a model folder, a run folder, or an ONNX folder that pellucid exported.
 
-    ``engine="native"`` translates with a C file that is compiled for this machine at its first use, with ``weights`` in
-    ``"int8"`` (the default) or ``"fp32"``; torch does the searches that it does not support.
+    On a processor the native engine translates, a C file that is compiled for this machine at its first use, with
+    weights rounded to 8 bits; ``precision="fp32"`` keeps them exact, and ``engine="torch"`` computes with the model
+    itself, as everything does that looks into it. The logger ``pellucid`` says at level INFO which engine was taken.
 
     ``threads=0`` keeps the number of threads of this process: the one that ``torch.set_num_threads``, OMP_NUM_THREADS
     or MKL_NUM_THREADS set, or else torch's default, the physical cores that the process may use. A process that is
@@ -100,10 +103,12 @@ def load(
 
     Raises:
         BundleError: the folder has no usable model; the message says why.
-        EngineUnavailableError: the native engine cannot be compiled here.
+        EngineUnavailableError: the native engine is asked for and cannot be compiled here.
         RequestError: an argument has the wrong type.
     """
-    return open_translator(Path(path), device=device, threads=threads, engine=engine, weights=weights)
+    return open_translator(
+        Path(path), device=device, threads=threads, engine=engine, precision=precision, say=_LOG.info
+    )
 
 
 @_takes(recipe=Recipe, output=_PATH, init_from=(*_PATH, _NONE), say=Callable)  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.prepare import PreparedData, prepare
 from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
-from pellucid.signals import raising_on_sigterm
+from pellucid.signals import RaiseOnSigterm
 from pellucid.text.corpus import SentencePair
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
@@ -103,7 +103,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
             the initial model.
         StoppedError: training stopped early; nothing is lost, and the same call continues it.
     """
-    with raising_on_sigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
+    with RaiseOnSigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
         started = time.monotonic()
         run = open_run(recipe, output, init_from=init_from)
         output.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     recipe, output = run.recipe, run.output
     for line in (run.runtime.to_text(), *run.notes):
         reporter.message(line)
-    with raising_on_sigterm(lambda: StoppedError(_STOPPED_PREPARING)):
+    with RaiseOnSigterm(lambda: StoppedError(_STOPPED_PREPARING)):
         data = _prepare(run, reporter=reporter, ranks=ranks)
     model = run.make_model(data.tokenizer)
     evaluator = ValidationBleu(recipe, data, output / "model")

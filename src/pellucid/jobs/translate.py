@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Final
 
-from pellucid.config import TranslationConfig
+from pellucid.config.translation import TranslationConfig
 from pellucid.durable import sha256_of
 from pellucid.errors import ConfigError, DataError, InterruptedByUser
 from pellucid.jobs.bulk.files import Finished, Progress, Work, run_files
@@ -20,7 +20,7 @@ from pellucid.jobs.bulk.lines import BAR, CHUNK_LINES, OutputFormat, PrefixLines
 from pellucid.jobs.bulk.survey import Part, Survey, can_be_read_twice, survey_of
 from pellucid.jobs.bulk.tally import Tally
 from pellucid.jobs.line_files import check_output, is_stream, reading, writing
-from pellucid.jobs.models import EngineName, open_translator
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
 from pellucid.runtime import Runtime
 from pellucid.translation.flags import in_order
 from pellucid.translation.translator import Translator
@@ -61,8 +61,8 @@ def translate_file(
     settings: Sequence[str] = (),
     device: str = "auto",
     threads: int = 0,
-    engine: str = EngineName.TORCH,
-    weights: str | None = None,
+    engine: str = EngineName.AUTO,
+    precision: str = EnginePrecision.AUTO,
     chunk_lines: int = CHUNK_LINES,
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda done, total: None,
@@ -77,7 +77,7 @@ def translate_file(
 
     Raises:
         BundleError: the model cannot be used.
-        EngineUnavailableError: the native engine cannot be compiled here.
+        EngineUnavailableError: the native engine is asked for and cannot be compiled here.
         DataError: the input or the prefixes cannot be read, or have different numbers of lines.
         ConfigError: a setting is wrong, the format cannot hold what was asked for, or the output cannot be written.
         InterruptedByUser: Ctrl-C; says how many lines are out.
@@ -85,7 +85,7 @@ def translate_file(
     if chunk_lines < 1:
         raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
     translator = open_translator(
-        model, settings=settings, device=device, threads=threads, engine=engine, weights=weights, say=say
+        model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
     )
     _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file)
     files = [file] if prefix_file is None else [file, prefix_file]
@@ -125,13 +125,13 @@ def _work(
 ) -> Work:
     """Return how parts are translated: several at once where the engine gives each one thread."""
     names = [survey.file for survey in surveys]
-    divided = translator.divided(has_prefixes=len(names) > 1 or bool(translator.config.target_prefix))
+    divided, calls, engine = translator.divided(has_prefixes=len(names) > 1 or bool(translator.config.target_prefix))
 
     def run(part: Part, advance: Callable[[int], None]) -> Finished:
         sink = StringIO()
         prefixes = None if len(names) == 1 else PrefixLines((line[1] for line in part.lines), names[1])
         tally = translate_lines(
-            divided.translator,
+            divided,
             (line[0] for line in part.lines),
             sink,
             name=names[0],
@@ -143,10 +143,10 @@ def _work(
         )
         return Finished(sink.getvalue(), tally)
 
-    short = chunk_lines if divided.engine is None else -(-surveys[0].lines // _PARTS_OF_A_SHORT_FILE)
-    computes: Mapping[str, object] = {"name": divided.engine, "machine": platform.machine()}
-    if divided.engine is None:  # the last bits of its numbers depend on all of this
-        computes = Runtime.detect(device=device, threads=threads).describe()
+    short = -(-surveys[0].lines // _PARTS_OF_A_SHORT_FILE) if divided is not translator else chunk_lines
+    computes: dict[str, object] = {"name": engine, "machine": platform.machine()}
+    if engine == EngineName.TORCH:  # the last bits of its numbers depend on all of this
+        computes |= Runtime.detect(device=device, threads=threads).describe()
     facts = {
         "pellucid": __version__,
         "model": _model_sha256(translator, model),
@@ -155,7 +155,7 @@ def _work(
         "format": format.value,
         "chunk_lines": chunk_lines,
     }
-    return Work(run, divided.calls, max(_FEWEST_LINES, min(chunk_lines, short)), facts)
+    return Work(run, calls, max(_FEWEST_LINES, min(chunk_lines, short)), facts)
 
 
 def _model_sha256(translator: Translator, model: Path) -> str:
@@ -227,7 +227,7 @@ def _left_by(written: int, output: Path | None) -> str:
     """Say what an interruption leaves behind."""
     if output is not None and not is_stream(output):
         return (
-            f"interrupted after {written:,} lines; {output} is made whole or not at all, and is as it was before. "
+            f"interrupted after {written:,} lines; {output} is unchanged, because it is only written whole. "
             "Translate to standard output to keep what is done"
         )
     if not written:

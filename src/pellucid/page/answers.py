@@ -1,10 +1,10 @@
-"""What the page asks for, and what it is told: a path, an answer. No HTTP here, and no files written.
+"""The answers to the paths that the page requests. Nothing here uses HTTP or writes files.
 
-The page asks the same paths of a server and of the single file that it is embedded in. What a path means is said in
-``answers_model.py``, ``answers_training.py`` and ``answers_trace.py``; here is what an answer is made of.
+The page requests the same paths from a server and from the single file that contains it. ``answers_model.py``,
+``answers_training.py`` and ``answers_trace.py`` define the paths; this file defines the form of an answer.
 
-Octets are little-endian float32 (truth values and weights of the atlas: unsigned bytes), with shape and number
-format beside them. JSON numbers have the fewest digits that give the same float32 again; one that is not finite is
+Octets are little-endian float32 (unsigned bytes for booleans and for the atlas), sent with their shape and number
+format. JSON numbers have the fewest digits that give the same float32; numbers that are not finite become
 the text ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``. Read ``answers_model.py`` next.
 """
 
@@ -21,10 +21,10 @@ import numpy as np
 from pellucid.errors import RequestError
 from pellucid.tracing.predictions import Array
 
-__all__ = ["Answer", "Query", "json_answer", "octets_answer", "plain", "refuse_unknown", "whole_number"]
+__all__ = ["Answer", "Query", "json_answer", "number_in", "octets_answer", "plain", "refuse_unknown", "whole_number"]
 
 Query = Mapping[str, str]
-"""What stands behind the ``?`` of a path."""
+"""The parameters after the ``?`` of a path."""
 
 _JSON: Final = "application/json"
 _OCTETS: Final = "application/octet-stream"
@@ -32,30 +32,30 @@ _OCTETS: Final = "application/octet-stream"
 
 @dataclass(frozen=True)
 class Answer:
-    """The bytes that a path is answered with; ``shape`` and ``dtype`` (``f32``, ``u8``) where they are octets."""
+    """The bytes of an answer; octets also have ``shape`` and ``dtype`` (``f32`` or ``u8``)."""
 
     body: bytes
     media_type: str = _JSON
     shape: tuple[int, ...] | None = None
     dtype: str | None = None
     file_name: str | None = None
-    """Of a download."""
+    """Name of the downloaded file, if the answer is a download."""
 
 
 def json_answer(value: object) -> Answer:
-    """Write records, arrays and numbers as JSON."""
+    """Return records, arrays and numbers as JSON."""
     return Answer(json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
 
 
 def octets_answer(array: Array) -> Answer:
-    """Write an array as octets: truth values and bytes as u8, everything else as f32."""
+    """Return an array as octets: booleans and bytes as u8, everything else as f32."""
     is_bytes = array.dtype in (np.bool_, np.uint8)
     values = np.ascontiguousarray(array, dtype="u1" if is_bytes else "<f4")
     return Answer(values.tobytes(), _OCTETS, tuple(array.shape), "u8" if is_bytes else "f32")
 
 
 def plain(value: object) -> object:
-    """Return a value as JSON can hold it."""
+    """Return a value in types that JSON supports."""
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, np.ndarray):
@@ -68,25 +68,31 @@ def plain(value: object) -> object:
 
 
 def refuse_unknown(query: Query, *allowed: str) -> None:
-    """Refuse parameters that a path does not have, which would otherwise be ignored without a word.
+    """Refuse parameters that a path does not have.
 
     Raises:
-        RequestError: there is one.
+        RequestError: there is such a parameter.
     """
     if unknown := sorted(query.keys() - set(allowed)):
-        has = f"it has {', '.join(allowed)}" if allowed else "it has none"
-        raise RequestError(f"parameter {unknown[0]!r} is unknown to this path; {has}")
+        raise RequestError(f"unknown parameter {unknown[0]!r}; this path has {', '.join(allowed) or 'none'}")
 
 
 def whole_number(query: Query, name: str, *, below: int, least: int = 0) -> int | None:
-    """Return a parameter that is a whole number from ``least`` on and under ``below``; None if it is not given.
+    """Return a parameter that is a whole number, at least ``least`` and under ``below``; None if it is not given.
 
     Raises:
-        RequestError: it is something else.
+        RequestError: the parameter is not such a number.
     """
     text = query.get(name)
-    if text is None:
-        return None
+    return None if text is None else number_in(text, name, below=below, least=least)
+
+
+def number_in(text: str, name: str, *, below: int, least: int = 0) -> int:
+    """Return the whole number in the text of parameter ``name``, at least ``least`` and under ``below``.
+
+    Raises:
+        RequestError: the text is not such a number.
+    """
     if not (text.isascii() and text.isdecimal()) or len(text) > 12 or not least <= int(text) < below:
         raise RequestError(f"{name} = {text!r}; allowed are whole numbers from {least} to {below - 1}")
     return int(text)
@@ -97,7 +103,7 @@ def _rows(row: object) -> object:
 
 
 def _number(value: float | np.floating) -> object:
-    """Shorten to the digits of a float32; wider numbers of the model itself are sent no wider than octets are."""
+    """Shorten to the digits of a float32, the precision of octets too."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     with np.errstate(over="ignore"):

@@ -2,11 +2,11 @@
 
 Paths below ``api/models/{id}``:
 
-    (nothing)                      what the model is
-    weights/{parameter}?head=      one parameter, as torch stores it: y = x W^T + b; of one head on request, or with
-                                   ``unit`` of one unit of a feed-forward network: its row of W_1^T or of W_2
-    rows/{side}?ids=3,17           rows of the embedding table, [n, d_model]; of side ``output`` those that make
-                                   the logits, with the bias of each as one more number where there is one
+    (nothing)                      a description of the model
+    weights/{parameter}?head=      one parameter, as torch stores it: y = x W^T + b; with ``head``, the part of one
+                                   head; with ``unit``, the row of W_1^T or W_2 of one feed-forward unit
+    rows/{side}?ids=3,17           rows of the embedding table, [n, d_model]; side ``output`` gives the rows that make
+                                   the logits, each with its bias as one more number if the model has one
     positions?layout=&length=&side=   a table of positions, [length, d_model]
     neighbours/{side}/{id}         the ten nearest pieces by cosine
     vocabulary/{side}              every piece, in the order of the ids
@@ -18,6 +18,7 @@ Read ``answers_training.py`` next.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -26,11 +27,12 @@ import torch
 from pellucid.config import PositionLayout
 from pellucid.errors import RequestError
 from pellucid.model.positions import sinusoids
-from pellucid.page.answers import Answer, Query, json_answer, octets_answer, refuse_unknown, whole_number
+from pellucid.page.answers import Answer, Query, json_answer, number_in, octets_answer, refuse_unknown, whole_number
 from pellucid.page.answers_training import label_smoothing, probe_answer, training_answer
-from pellucid.page.catalogue import Catalogue, OpenedModel, UnknownPathError
+from pellucid.page.catalogue import OpenedModel, UnknownPathError
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.provenance import Provenance, provenance_of
+from pellucid.tracing.sites import member
 from pellucid.version import __version__
 
 __all__ = ["model_answer", "models_answer", "short_provenance", "special_pieces"]
@@ -42,8 +44,8 @@ _LARGEST_ANSWER_BYTES: Final = 64 << 20
 _SIDES: Final = ("source", "target")
 
 
-def models_answer(catalogue: Catalogue) -> Answer:
-    """Answer ``api/models``: the models that can be looked into."""
+def models_answer(models: Sequence[OpenedModel], *, with_snapshots: bool = True) -> Answer:
+    """Answer ``api/models``: the models, each with the steps of its snapshots."""
     return json_answer(
         {
             "models": [
@@ -52,11 +54,11 @@ def models_answer(catalogue: Catalogue) -> Answer:
                     "name": model.name,
                     "languages": _languages(model),
                     "step": model.step,
-                    "steps": model.snapshot_steps,
+                    "steps": model.snapshot_steps if with_snapshots else (),
                     "examples": model.examples,
                     "is_walkthrough": model.is_walkthrough,
                 }
-                for model in catalogue.models
+                for model in models
             ],
             "version": __version__,
         }
@@ -64,10 +66,10 @@ def models_answer(catalogue: Catalogue) -> Answer:
 
 
 def model_answer(opened: OpenedModel, rest: str, query: Query) -> Answer:
-    """Answer a path below ``api/models/{id}/``; ``rest`` is what follows, empty for the model itself.
+    """Answer a path below ``api/models/{id}/``; ``rest`` is the part after it, empty for the model itself.
 
     Raises:
-        UnknownPathError: nothing answers to the path.
+        UnknownPathError: there is no such path.
         RequestError: a parameter is wrong.
     """
     kind, _, name = rest.partition("/")
@@ -90,20 +92,20 @@ def model_answer(opened: OpenedModel, rest: str, query: Query) -> Answer:
     if kind == "probes":
         return probe_answer(opened, name)
     raise UnknownPathError(
-        f"{rest!r} is nothing a model is asked for; allowed are weights/..., rows/..., positions, neighbours/..., "
+        f"a model has no path {rest!r}; allowed are weights/..., rows/..., positions, neighbours/..., "
         "vocabulary/..., training and probes/..."
     )
 
 
 def special_pieces(opened: OpenedModel) -> dict[str, dict[str, object]]:
-    """Return id and piece of each special role."""
+    """Return the id and the piece of each special role."""
     specials = opened.translator.tokenizer.specials.model_dump()
     named = zip(specials, specials.values(), _pieces(opened, "target", specials.values()), strict=True)
     return {name: {"id": index, "piece": piece} for name, index, piece in named}
 
 
 def short_provenance(provenance: Provenance) -> dict[str, object]:
-    """Return a provenance without the configuration, which has a place of its own."""
+    """Return a provenance without the configuration, which is sent separately."""
     return {name: value for name, value in provenance.to_table().items() if name != "configuration"}
 
 
@@ -142,7 +144,7 @@ def _languages(opened: OpenedModel) -> list[str]:
 
 def _side(name: str) -> str:
     if name not in _SIDES:
-        raise UnknownPathError(f"{name!r} is no side of a translation; name source or target")
+        raise UnknownPathError(f"there is no side {name!r}; allowed are source and target")
     return name
 
 
@@ -162,7 +164,7 @@ def _weights(opened: OpenedModel, name: str, query: Query) -> Array:
     model = opened.translator.model
     parameters = opened.parameters
     if name not in parameters:
-        tied = "; the projection is the table of the target embedding" if name == "projection.weight" else ""
+        tied = "; the projection shares the table of the target embedding" if name == "projection.weight" else ""
         raise UnknownPathError(f"the model has no parameter {name!r}{tied}; api/models/{opened.id} lists them")
     tensor = parameters[name]
     head = whole_number(query, "head", below=model.config.num_heads)
@@ -170,16 +172,16 @@ def _weights(opened: OpenedModel, name: str, query: Query) -> Array:
     if unit is not None:
         match = re.search(r"\.feed_forward\.(inner|outer)\.weight$", name)
         if match is None or head is not None:
-            raise RequestError(f"{name} does not belong to single units; ask for it without unit")
+            raise RequestError(f"{name} is not divided into units; leave out unit")
         tensor = tensor[unit] if match[1] == "inner" else tensor[:, unit]
     if head is not None:
         match = re.search(r"_attention\.(queries|keys|values|output)\.(weight|bias)$", name)
         if match is None or match.groups() == ("output", "bias"):
-            raise RequestError(f"{name} does not belong to single heads; ask for it without head")
-        own = slice(head * model.config.d_head, (head + 1) * model.config.d_head)
-        tensor = tensor[:, own] if match[1] == "output" else tensor[own]
+            raise RequestError(f"{name} is not divided into heads; leave out head")
+        part = slice(head * model.config.d_head, (head + 1) * model.config.d_head)
+        tensor = tensor[:, part] if match[1] == "output" else tensor[part]
     if 4 * tensor.numel() > _LARGEST_ANSWER_BYTES:
-        raise RequestError(f"{name} has {tensor.numel():,} numbers, too many for one answer; ask for some of its rows")
+        raise RequestError(f"{name} has {tensor.numel():,} numbers, too many for one answer; request rows/... instead")
     return _array(tensor)
 
 
@@ -195,45 +197,37 @@ def _rows(opened: OpenedModel, side: str, query: Query) -> Array:
     table = _table(opened, side)
     texts = query.get("ids", "").split(",")
     if len(texts) > _MOST_ROWS:
-        raise RequestError(f"{len(texts)} ids are more than the {_MOST_ROWS} of one answer; ask in parts")
-    ids = [_piece_id(text, len(table)) for text in texts]
+        raise RequestError(f"{len(texts)} ids; the limit is {_MOST_ROWS} per request")
+    ids = [number_in(text, "id", below=len(table)) for text in texts]
     rows, bias = table[ids], opened.translator.model.projection.bias
     return _array(rows if side != "output" or bias is None else torch.cat([rows, bias[ids][:, None]], dim=1))
 
 
-def _piece_id(text: str, size: int) -> int:
-    if not (text.isascii() and text.isdecimal()) or len(text) > 12 or int(text) >= size:
-        raise RequestError(f"{text!r} is no id of a piece; ids are 0 to {size - 1}")
-    return int(text)
-
-
 def _positions(opened: OpenedModel, query: Query) -> Array:
-    """Return rows of a table of positions; of the model's own layout the numbers that the model adds."""
+    """Return rows of a table of positions; for the layout of the model, the numbers that the model adds."""
     refuse_unknown(query, "layout", "length", "side")
     model = opened.translator.model
     config, side = model.config, _side(query.get("side", "source"))
     name = query.get("layout", str(config.position_layout))
-    layout = next((layout for layout in PositionLayout if layout == name), None)
-    if layout is None:
-        raise RequestError(f"layout = {name!r}; allowed are {', '.join(PositionLayout)}")
+    layout = member(PositionLayout, name, "layout")
     is_own = layout is config.position_layout
     if layout is PositionLayout.LEARNED and not is_own:
-        raise RequestError(f"the positions of this model are {config.position_layout}, not learned; it has no table")
+        raise RequestError(f"this model has {config.position_layout} positions, so it has no learned table")
     top = min(config.max_positions, _MOST_POSITIONS) if is_own else _MOST_POSITIONS
     length = whole_number(query, "length", below=top + 1, least=1) or min(100, top)
     if is_own:
         stack = model.encoder if side == "source" else model.decoder
         return _array(stack.input.positions(length))
     if config.d_model % 2 or config.d_model < 4:
-        raise RequestError(f"sinusoids need an even d_model of 4 or more, and this model has {config.d_model}")
+        raise RequestError(f"sinusoids require an even d_model of at least 4; this model has {config.d_model}")
     table = sinusoids(layout, num_positions=config.position_offset + length, d_model=config.d_model)
     return _array(table[config.position_offset :])
 
 
 def _neighbours(opened: OpenedModel, side: str, text: str) -> list[dict[str, object]]:
-    """Return the pieces whose vectors point most nearly the same way; a vector of zeros points nowhere."""
+    """Return the pieces with the largest cosines; a zero vector has no neighbours."""
     table = _table(opened, side).float()
-    own = _piece_id(text, len(table))
+    own = number_in(text, "id", below=len(table))
     lengths = torch.linalg.vector_norm(table, dim=1)
     if not lengths[own]:
         return []

@@ -1,12 +1,12 @@
-"""Answers about a trace, the paths below ``api/traces/{id}``.
+"""Answers about a trace: the paths below ``api/traces/{id}``.
 
-    (nothing)                    the manifest: all that the first picture needs
-    sites/{site}?head=&row=      a site as octets; ``head`` takes axis 0 of one with three axes, ``row`` the next
+    (nothing)                    the manifest: everything that the first picture requires
+    sites/{site}?head=&row=      a site as octets; ``head`` selects on axis 0 of three axes, ``row`` on the next axis
     heads                        by kind: ``side`` of the small pictures and ``heads`` [layer][head], see atlas.py
     atlas                        the small pictures, see ``analysis/atlas.py``
-    shares/{place}?row=          what each head of an attention adds: lengths [heads, time]; of one row the
-                                 vectors [heads + 1, d_model], the bias last
-    changes                      for each sub-layer, how much it changed each position: |out - in| / |in|
+    shares/{place}?row=          what each head of an attention adds: lengths [heads, time]; with ``row``, the
+                                 vectors [heads + 1, d_model] of that row, the bias last
+    changes                      for each sub-layer, the change of each position: |out - in| / |in|
 
 Read ``serving/app.py`` next.
 """
@@ -35,7 +35,7 @@ from pellucid.tracing.file import content_sha256
 from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
-from pellucid.tracing.sites import AttentionKind, Level
+from pellucid.tracing.sites import AttentionKind, unknown_site
 
 __all__ = ["TraceRecord", "make_record", "refuse_settings", "relative_changes", "trace_answer"]
 
@@ -43,24 +43,24 @@ _NUM_TOP: Final = 10
 _MOST_FAILURES: Final = 20
 _LARGEST_BEAM: Final = 50
 _BYTES_OF_SMALL: Final = 500
-"""Of a record of a few numbers and texts, as Python keeps it."""
+"""Memory of a small record of numbers and texts in Python."""
 _BYTES_OF_ID: Final = 36
 
 
 @dataclass(frozen=True, eq=False)
 class TraceRecord:
-    """A trace as the page is told of it: with its address, the model it is of, and the time that it took."""
+    """A trace for the page, with its id, its model and the time that it took."""
 
     id: str
     trace: Trace
     opened: OpenedModel | None = None
     seconds: float = 0.0
     report: CheckReport | None = None
-    """The check of the whole trace, where a part of it is kept only."""
+    """The check of the whole trace; ``trace`` itself may store fewer sites."""
 
     @property
     def nbytes(self) -> int:
-        """About how much memory it takes: the arrays, and an allowance for each small record and id beside them."""
+        """Estimated memory: the arrays, and an estimate for each small record and id."""
         report, tokens = self.report, self.trace.tokens
         records = sum(len(expansion.candidates) + len(expansion.rows) for expansion in self.trace.search)
         ids = sum(len(row.ids) for expansion in self.trace.search for row in expansion.rows)
@@ -70,17 +70,17 @@ class TraceRecord:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of everything in the trace."""
+        """Digest of the whole trace."""
         return content_sha256(self.trace)
 
     @cached_property
     def manifest(self) -> Answer:
-        """The first answer."""
+        """The answer with the manifest."""
         return json_answer(_manifest(self))
 
     @cached_property
     def changes(self) -> Answer:
-        """Made once, since it takes every layer."""
+        """Computed once, because it requires every layer."""
         return json_answer(relative_changes(self.trace))
 
 
@@ -99,15 +99,15 @@ def make_record(
     Args:
         opened: the model.
         source: one sentence.
-        trace_id: the address it gets.
-        target: a translation to look at instead of the model's own.
-        settings: of the search, over those of the model.
-        largest_bytes: a trace that is larger keeps its attention weights only; the rest is computed again when asked.
-        between_steps: as for ``tracing.trace``, and called before and throughout the check too.
+        trace_id: its id in addresses.
+        target: a translation to trace instead of the best one of the model.
+        settings: settings of the search that replace those of the model.
+        largest_bytes: a larger trace stores only its attention weights; other sites are computed again on request.
+        between_steps: as for ``tracing.trace``; also called before and during the check.
 
     Raises:
-        RequestError: the text or a setting is wrong.
-        ConfigError: a setting is.
+        RequestError: the text or the name of a setting is wrong.
+        ConfigError: the value of a setting is wrong.
     """
     translator = opened.translator
     if settings:
@@ -124,11 +124,11 @@ def make_record(
 
 
 def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
-    """Answer a path below ``api/traces/{id}/``; ``rest`` is what follows, empty for the manifest.
+    """Answer a path below ``api/traces/{id}/``; ``rest`` is the part after it, empty for the manifest.
 
     Raises:
-        UnknownPathError: nothing answers to the path.
-        RequestError: a parameter is wrong, or the numbers take a model that is not at hand.
+        UnknownPathError: there is no such path.
+        RequestError: a parameter is wrong, or the numbers require a model that the trace does not have.
     """
     kind, _, name = rest.partition("/")
     if kind == "sites" and name:
@@ -137,7 +137,7 @@ def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
         return octets_answer(_shares(record.trace, name, query))
     if kind not in ("", "heads", "atlas", "changes") or name:
         raise UnknownPathError(
-            f"{rest!r} is nothing a trace is asked for; allowed are sites/..., heads, atlas, shares/... and changes"
+            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, shares/... and changes"
         )
     refuse_unknown(query)
     if kind == "heads":
@@ -148,17 +148,17 @@ def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
 
 
 def relative_changes(trace: Trace) -> dict[str, Array]:
-    """Return for each sub-layer |out - in| / |in| of each position; ``out`` is after residual and norm.
+    """Return |out - in| / |in| of each position for each sub-layer; ``out`` is after residual and norm.
 
-    With pre-norm, the norm stands before the sub-layer and ``out`` is the residual sum.
+    With pre-norm, the norm comes before the sub-layer and ``out`` is the residual sum.
 
     Raises:
-        RequestError: the trace has attention weights only, and no model is at hand.
+        RequestError: the trace has only attention weights and no model.
     """
     configuration = trace.provenance.configuration
     if configuration is None:
-        raise RequestError("nothing but attention weights is known of this trace, so no sub-layer can be compared")
-    whole = trace if trace.level is Level.FULL else trace.at_level("full")
+        raise RequestError("this trace has only attention weights, so sub-layers cannot be compared")
+    whole = trace.at_level("full")
     end = "residual" if configuration.norm_order is NormOrder.PRE else "norm"
     changes: dict[str, Array] = {}
     entry = ""
@@ -175,17 +175,17 @@ def relative_changes(trace: Trace) -> dict[str, Array]:
 
 
 def refuse_settings(settings: Mapping[str, object]) -> None:
-    """Refuse settings that do not act on one sentence, and beams that would keep everybody waiting.
+    """Refuse settings that have no effect on one sentence, and beams that would block the server.
 
     Raises:
-        RequestError: there is one.
+        RequestError: there is such a setting.
     """
     allowed = TranslationConfig.model_fields.keys() - {"batch_size", "long_input", "max_input_length", "n_best"}
     if unknown := sorted(settings.keys() - allowed):
-        raise RequestError(f"settings.{unknown[0]} is unknown here; allowed are {', '.join(sorted(allowed))}")
+        raise RequestError(f"unknown setting settings.{unknown[0]}; allowed are {', '.join(sorted(allowed))}")
     beam = settings.get("beam_size", 1)
     if isinstance(beam, int) and beam > _LARGEST_BEAM:
-        raise RequestError(f"settings.beam_size = {beam}; on this page {_LARGEST_BEAM} at most")
+        raise RequestError(f"settings.beam_size = {beam}; the limit on this page is {_LARGEST_BEAM}")
 
 
 def _manifest(record: TraceRecord) -> dict[str, Any]:
@@ -243,30 +243,22 @@ def _predictions(record: TraceRecord) -> dict[str, Any] | None:
 def _site(trace: Trace, site: str, query: Query) -> Array:
     refuse_unknown(query, "head", "row")
     if site not in trace:
-        raise UnknownPathError(_no_site(trace, site))
+        raise UnknownPathError(unknown_site(site, trace.sites))
     array = trace[site]
     head = whole_number(query, "head", below=len(array))
     if head is not None:
         if array.ndim != 3:
-            raise RequestError(f"{site} has no heads, its shape is {list(array.shape)}; ask for it without head")
+            raise RequestError(f"{site} has no heads, its shape is {list(array.shape)}; leave out head")
         array = array[head]
     axis = 1 if array.ndim == 3 else 0
     row = whole_number(query, "row", below=array.shape[axis])
     return array if row is None else array[:, row] if axis else array[row]
 
 
-def _no_site(trace: Trace, site: str) -> str:
-    try:
-        trace[site]
-    except RequestError as error:
-        return str(error)
-    return f"{site!r} is no site of this trace"
-
-
 def _shares(trace: Trace, place: str, query: Query) -> Array:
     refuse_unknown(query, "row")
     if AttentionKind.of(place) is None or f"{place}.context" not in trace:
-        raise UnknownPathError(f"{place!r} is no attention of this trace; name one like decoder.0.cross_attention")
+        raise UnknownPathError(f"{place!r} is not an attention of this trace; name one like decoder.0.cross_attention")
     shares = head_shares(trace, place)
     row = whole_number(query, "row", below=shares.vectors.shape[1])
     if row is None:

@@ -1,6 +1,6 @@
-"""Answers about how a model was trained, from what its run kept: ``metrics.jsonl``, ``probes/``, ``snapshots/``.
+"""Answers about the training of a model, from its run folder: ``metrics.jsonl``, ``probes/``, ``snapshots/``.
 
-Files of others are untrusted: sizes are bounded, and what is damaged is told. Read ``answers_trace.py`` next.
+These files are untrusted: sizes are checked, and damage is reported. Read ``answers_trace.py`` next.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NUM_TOP: Final = 10
 _MOST_STEP_ROWS: Final = 1000
 _LARGEST_BYTES: Final = 256 << 20
 _LARGEST_PROBE_BYTES: Final = 16 << 20
-"""A probe is of some 150 positions with 50 pieces each; packed or not."""
+"""A probe has about 150 positions with 50 pieces each, compressed or not."""
 _PROBE_ARRAYS: Final = (
     "pair",
     "target_ids",
@@ -37,7 +37,7 @@ Table = dict[str, Any]
 
 
 def label_smoothing(opened: OpenedModel) -> float | None:
-    """Return the label smoothing of the run's recipe; None where it is not known."""
+    """Return the label smoothing in the recipe of the run; None if it is not known."""
     if opened.run_folder is None:
         return None
     try:
@@ -49,10 +49,10 @@ def label_smoothing(opened: OpenedModel) -> float | None:
 
 
 def training_answer(opened: OpenedModel) -> Answer:
-    """Answer ``training``: the rows of the journal, and what else the run keeps.
+    """Answer ``training``: the rows of the journal, and the probes and snapshots of the run.
 
-    Of a long run every so many rows of single steps are left out; ``every`` says how many there are to a row that is
-    given. Validations and everything else are always whole.
+    For a long run only every n-th row of a step is sent, and ``every`` is that n. Validations and all other rows are
+    complete.
     """
     run = _run(opened)
     metrics, every = _metrics(run / "metrics.jsonl")
@@ -69,34 +69,34 @@ def training_answer(opened: OpenedModel) -> Answer:
 
 
 def probe_answer(opened: OpenedModel, step: str) -> Answer:
-    """Answer ``probes/{step}``: for each sentence, what the model thought of every next piece after that step."""
-    if not (step.isascii() and step.isdecimal()) or len(step) > 12 or int(step) not in opened.probe_steps:
+    """Answer ``probes/{step}``: for each sentence, the predictions of the model after that step."""
+    if step not in map(str, opened.probe_steps):
         known = ", ".join(map(str, opened.probe_steps)) or "none"
-        raise UnknownPathError(f"the run has no probe of step {step!r}; there are {known}")
+        raise UnknownPathError(f"the run has no probe of step {step!r}; it has {known}")
     run = _run(opened)
     arrays = _probe(run / "probes" / f"step-{int(step):08d}.npz")
     tokenizer = opened.translator.tokenizer
     sentences: list[Table] = []
     for number in range(len(probe_pairs(run))):
-        own = arrays["pair"] == number
-        top_ids = arrays["top_ids"][own][:, :_NUM_TOP]
+        rows = arrays["pair"] == number
+        top_ids = arrays["top_ids"][rows][:, :_NUM_TOP]
         if top_ids.size and not 0 <= top_ids.min() <= top_ids.max() < tokenizer.target_vocab_size:
-            raise RequestError(f"{run}: the probe of step {step} has pieces that the tokenizer does not know")
+            raise RequestError(f"{run}: the probe of step {step} has ids outside the vocabulary")
         sentences.append(
             {
-                "target_ids": arrays["target_ids"][own],
-                "target_log_probability": arrays["target_log_probability"][own],
+                "target_ids": arrays["target_ids"][rows],
+                "target_log_probability": arrays["target_log_probability"][rows],
                 "top_ids": top_ids,
                 "top_pieces": [tokenizer.target_pieces(row) for row in top_ids.tolist()],
-                "top_log_probabilities": arrays["top_log_probabilities"][own][:, :_NUM_TOP],
-                "log_sum_exp": arrays["log_sum_exp"][own],
+                "top_log_probabilities": arrays["top_log_probabilities"][rows][:, :_NUM_TOP],
+                "log_sum_exp": arrays["log_sum_exp"][rows],
             }
         )
     return json_answer(sentences)
 
 
 def _sentence(opened: OpenedModel, pair: Table) -> Table:
-    """Describe a pair; the target ends with the end of sentence, as the rows of the probes do."""
+    """Describe a pair; the target has the end of sentence, like the rows of the probes."""
     tokenizer = opened.translator.tokenizer
     target_ids = [*pair["target_ids"], tokenizer.specials.eos]
     return {
@@ -111,9 +111,7 @@ def _sentence(opened: OpenedModel, pair: Table) -> Table:
 
 def _run(opened: OpenedModel) -> Path:
     if opened.run_folder is None or not opened.has_training:
-        raise UnknownPathError(
-            f"{opened.id!r} comes without the run that trained it; open the run folder to see its training"
-        )
+        raise UnknownPathError(f"{opened.id!r} has no run folder beside it; open the run folder to see its training")
     return opened.run_folder
 
 
@@ -121,8 +119,8 @@ def _metrics(path: Path) -> tuple[list[Table], int]:
     if not path.is_file():
         return [], 1
     if path.stat().st_size > _LARGEST_BYTES:
-        raise RequestError(f"{path}: {path.stat().st_size:,} bytes are more than can be shown")
-    # Read twice rather than kept: of a long run a thousandth is shown.
+        raise RequestError(f"{path}: {path.stat().st_size:,} bytes; the limit is {_LARGEST_BYTES:,}")
+    # Read the file twice, because a long run does not fit into memory and few of its rows are sent.
     steps = sum(row.get("kind") == "step" for row in _lines(path))
     every = -(-steps // _MOST_STEP_ROWS) or 1
     kept: list[Table] = []
@@ -142,7 +140,7 @@ def _lines(path: Path) -> Iterator[Table]:
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError):
-                continue  # the line that a run is writing just now
+                continue  # a line that a run is writing at this moment
             if isinstance(row, dict):
                 yield row
 
@@ -156,5 +154,5 @@ def _probe(path: Path) -> dict[str, Array]:
     for name, array in arrays.items():
         axes, kind = (2, "f") if name.startswith("top_log") else (2, "iu") if name == "top_ids" else (1, "iuf")
         if array.ndim != axes or array.dtype.kind not in kind or len(array) != len(arrays["pair"]):
-            raise RequestError(f"{path}: is no probe, or is damaged: {name} is {array.dtype} {list(array.shape)}")
+            raise RequestError(f"{path}: is not a probe, or is damaged: {name} is {array.dtype} {list(array.shape)}")
     return arrays

@@ -1,9 +1,9 @@
-"""Put the page together: served, or as one file that needs nothing else.
+"""Assemble the page: for a server, or as one self-contained file.
 
-``web/`` holds the page as data. Its modules import each other by bare names, and an import map says where a name is
-found: served, at an address of this server; in the single file, in a ``data:`` URL. What the page then asks for are
-paths; the single file carries their answers in data blocks. Either way a Content-Security-Policy lets the page
-run its own scripts and nothing else. Read ``web/modules/data.js`` next, which is the other end of this.
+``web/`` holds the page as data. Its modules import each other by bare names, and an import map gives the address of
+each name: on a server, a path; in the single file, a ``data:`` URL. The page requests paths; the single file contains
+their answers in data blocks. In both cases a Content-Security-Policy allows only the scripts of the page. Read
+``web/modules/data.js`` next, which requests the answers.
 """
 
 from __future__ import annotations
@@ -17,57 +17,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import PurePosixPath
-from typing import Final, Protocol
+from typing import Final
 
 from pellucid.errors import RequestError
+from pellucid.page.answers import Answer
 from pellucid.version import __version__
 
-__all__ = ["TEMPLATE", "Embeddable", "ServedPage", "served_page", "standalone_page", "web_files"]
+__all__ = ["TEMPLATE", "ServedPage", "served_page", "standalone_page", "web_files"]
 
 TEMPLATE: Final = "index.html"
-"""Under ``web/``: no file of the page, but what it is filled into."""
+"""The template under ``web/``; it is not served itself."""
 JSON_TYPE: Final = "application/json"
 OCTETS_TYPE: Final = "application/octet-stream;base64"
 _TRACE_PATH: Final = re.compile(r"api/traces/[^/?]+")
-# A script of the document may load modules; one that stands in the text of the page may not. So the start is a
-# hashed script that makes the module's element: 'strict-dynamic' trusts what a trusted script makes, and the modules
-# that come with it, but no data: URL that markup names. (An inline module's own imports count as the markup's.)
+# The policy allows a hashed script to load modules, but not the markup. So the page starts with a hashed script that
+# creates the module's element: 'strict-dynamic' trusts elements that a trusted script creates and the modules that they
+# import, but no data: URL in the markup. (The imports of an inline module count as markup.)
 _START: Final = (
     "for (const name of [{names}]) {{ const start = document.createElement('script'); start.type = 'module'; "
     "start.src = 'data:text/javascript,import%20%22' + name + '%22'; document.head.append(start); }}"
 )
 
 
-class Embeddable(Protocol):
-    """What a path is answered with; ``answers.Answer`` is one."""
-
-    @property
-    def body(self) -> bytes:
-        """The octets, little-endian; or JSON in UTF-8."""
-
-    @property
-    def media_type(self) -> str:
-        """``application/json``, or anything else for octets."""
-
-    @property
-    def shape(self) -> Sequence[int] | None:
-        """Of the array that the octets are."""
-
-    @property
-    def dtype(self) -> str | None:
-        """``f32`` or ``u8``."""
-
-
 @dataclass(frozen=True)
 class ServedPage:
-    """The page as a server sends it, and the policy that goes with it as a header."""
+    """The page for a server, and the policy for its header."""
 
     html: str
     csp: str
 
 
 def web_files() -> dict[str, bytes]:
-    """Return every file of the page by its path under ``web/``, such as ``modules/main.js``, with Unix ends of line."""
+    """Return every file of the page by its path under ``web/``, such as ``modules/main.js``, with Unix line ends."""
     found: dict[str, bytes] = {}
     waiting = [(files("pellucid") / "web", PurePosixPath())]
     while waiting:
@@ -76,16 +57,16 @@ def web_files() -> dict[str, bytes]:
             if entry.is_dir():
                 waiting.append((entry, path / entry.name))
             else:
-                # A checkout may have changed them, and a browser hashes a script after changing them back.
+                # A checkout may have changed the line ends; a browser normalises them before it hashes a script.
                 found[str(path / entry.name)] = entry.read_bytes().replace(b"\r\n", b"\n")
     return dict(sorted(found.items()))
 
 
 def served_page() -> ServedPage:
-    """Make the page that asks its server for everything.
+    """Make the page that requests everything from its server.
 
-    Addresses are relative to the page, so that it also works behind a prefix; ``?v=`` is the start of the file's
-    SHA-256, so that a file may be kept for ever under its address.
+    Addresses are relative, so that the page also works behind a prefix; ``?v=`` is the start of the SHA-256 of the
+    file, so that browsers may cache the file without a limit.
     """
     sources = web_files()
     address = {path: f"./web/{path}?v={hashlib.sha256(content).hexdigest()[:8]}" for path, content in sources.items()}
@@ -119,33 +100,33 @@ def served_page() -> ServedPage:
 
 
 def standalone_page(
-    embedded: Mapping[str, Embeddable],
+    embedded: Mapping[str, Answer],
     *,
     title: str,
     start: str,
     left_out: str = "",
     modules: Sequence[str] = ("pellucid/main",),
 ) -> str:
-    """Make the page as one HTML file that opens from disk, without a network or a server.
+    """Make the page as one HTML file that opens from disk without a network or a server.
 
     Args:
-        embedded: the answers that it carries, by path; exactly one is the manifest of a trace.
-        title: of the document.
-        start: the state it opens with, as it stands in an address after ``#``.
-        left_out: what it does not carry, in words, for whoever reads the file.
-        modules: what it runs, in this order.
+        embedded: its answers, by path; exactly one is the manifest of a trace.
+        title: title of the document.
+        start: the state at the start, as in an address after ``#``.
+        left_out: a description of what the file does not contain.
+        modules: the modules that it runs, in this order.
 
     Raises:
-        RequestError: no trace or several are embedded, or an answer is no JSON and has no shape.
+        RequestError: there is not exactly one trace, or an answer of octets has no shape.
     """
     traces = [path for path in embedded if _TRACE_PATH.fullmatch(path)]
     if len(traces) != 1:
-        raise RequestError(f"a single page shows exactly one trace, and {len(traces)} are embedded: {traces}")
+        raise RequestError(f"a single page shows exactly one trace, but {len(traces)} are embedded: {traces}")
     sources = web_files()
     import_map = _import_map({name: _data_url(sources[path]) for name, path in _modules(sources).items()})
     style = "\n".join(sources[path].decode() for path in _styles(sources))
     if "</style" in style.lower():
-        raise RequestError("web/style: a style sheet holds '</style', which would end it early; write it '<\\/style'")
+        raise RequestError("web/style: a style sheet contains '</style', which would end it; write '<\\/style'")
     script = _START.format(names=", ".join(f"'{name}'" for name in modules))
     texts = {f"web/{path}": content for path, content in sources.items() if path.startswith("texts/")}
     blocks = [_json_block(path, content) for path, content in texts.items()]
@@ -181,7 +162,7 @@ def standalone_page(
 
 
 def _filled(sources: Mapping[str, bytes], **parts: str) -> str:
-    """Fill the template in one pass, so that nothing inserted is taken for a place to fill."""
+    """Fill the template in one pass, so that inserted text is never a placeholder."""
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], sources[TEMPLATE].decode())
 
 
@@ -198,7 +179,7 @@ def _modules(sources: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _styles(sources: Mapping[str, bytes]) -> list[str]:
-    """Name the style sheets in the order they apply: the page's own, the pictures', then those of single views."""
+    """Return the style sheets in their order: page, pictures, then single views."""
     found = [path for path in sources if path.startswith("style/") and path.endswith(".css")]
     first = ["style/page.css", "style/pictures.css"]
     return [path for path in first if path in found] + [path for path in found if path not in first]
@@ -213,7 +194,7 @@ def _data_url(content: bytes) -> str:
 
 
 def _hash(text: str) -> str:
-    """Name inline content in a policy (CSP 3, section 2.3.1, hash-source)."""
+    """Return the name of inline content in a policy (CSP 3, section 2.3.1, hash-source)."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
@@ -221,11 +202,11 @@ def _meta(name: str, content: str) -> str:
     return f'<meta name="{name}" content="{html.escape(content, quote=True)}">'
 
 
-def _block(path: str, answer: Embeddable) -> str:
+def _block(path: str, answer: Answer) -> str:
     if answer.media_type.partition(";")[0] == JSON_TYPE:
         return _json_block(path, answer.body)
     if answer.shape is None or answer.dtype is None:
-        raise RequestError(f"{path}: an answer of {answer.media_type} without shape or dtype cannot be embedded")
+        raise RequestError(f"{path}: an answer of {answer.media_type} requires shape and dtype to be embedded")
     shape = ",".join(str(side) for side in answer.shape)
     return (
         f'<script type="{OCTETS_TYPE}" data-path="{html.escape(path, quote=True)}" data-shape="{shape}" '
@@ -238,7 +219,7 @@ def _json_block(path: str, content: bytes) -> str:
 
 
 def _safe(text: str) -> str:
-    """Write JSON so that no string in it ends the element or starts a comment: all of these stand in strings only."""
+    """Escape JSON so that no string in it ends the element or starts a comment; only strings contain these."""
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

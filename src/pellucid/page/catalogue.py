@@ -1,6 +1,6 @@
-"""Models opened to be looked into: a translator, and what a run kept beside it, under ids for addresses.
+"""The opened models of a page: each has an id for addresses, a translator and, if known, its run folder.
 
-A snapshot of a run has the id of its model, @ and its step. Read ``answers.py`` next.
+The id of a snapshot is the id of its model, @ and its step. Read ``answers.py`` next.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WALKTHROUGH_EXAMPLES: Final = (
     "The animal didn't cross the street because it was too wide.",
     "I am a student.",
 )
-"""Sentences of the classic walkthrough that the embedded corpus is about; only the last word tells what "it" is."""
+"""Sentences of the walkthrough, like those of the built-in corpus; only the last word decides what "it" means."""
 
 _MOST_EXAMPLES: Final = 4
 _SNAPSHOTS_IN_MEMORY: Final = 3
@@ -46,18 +46,18 @@ _LARGEST_INDEX_BYTES: Final = 4 << 20
 
 
 class UnknownPathError(RequestError):
-    """Nothing answers to a path: a model, a trace, a step or a name that is not there."""
+    """A path does not exist: its model, trace, step or name is unknown."""
 
 
 @dataclass(frozen=True, eq=False)
 class OpenedModel:
-    """A translator with a name and, where it comes of a run, the folder of that run."""
+    """A translator with a name and, if it belongs to a run, the run folder."""
 
     id: str
     name: str
     translator: Translator
     run_folder: Path | None = None
-    """Where ``metrics.jsonl``, ``probes/`` and ``snapshots/`` are."""
+    """The folder with ``metrics.jsonl``, ``probes/`` and ``snapshots/``."""
     step: int | None = None
     examples: tuple[str, ...] = ()
     is_walkthrough: bool = False
@@ -65,22 +65,22 @@ class OpenedModel:
 
     @cached_property
     def parameters(self) -> dict[str, Tensor]:
-        """The model's parameters by name; kept, since walking the modules takes longer than a single answer."""
+        """The parameters of the model by name; cached, because walking the modules takes longer than one answer."""
         return dict(self.translator.model.named_parameters())
 
     @property
     def snapshot_steps(self) -> tuple[int, ...]:
-        """Steps that the run keeps weights of."""
+        """The steps with snapshots, rising."""
         return steps_in(self.run_folder, "snapshots", ".safetensors")
 
     @property
     def probe_steps(self) -> tuple[int, ...]:
-        """Steps that the run keeps guesses of."""
+        """The steps with probes, rising."""
         return steps_in(self.run_folder, "probes", ".npz")
 
     @property
     def has_training(self) -> bool:
-        """Whether anything of its training can be shown."""
+        """Whether the run folder has anything about the training."""
         return self.run_folder is not None and (
             (self.run_folder / "metrics.jsonl").is_file() or bool(self.probe_steps or self.snapshot_steps)
         )
@@ -99,7 +99,7 @@ def steps_in(run_folder: Path | None, folder: str, suffix: str) -> tuple[int, ..
 def open_model(
     translator: Translator, path: Path | None = None, *, name: str = "", is_walkthrough: bool = False
 ) -> OpenedModel:
-    """Name a translator, and find the run it belongs to: ``path`` itself, or the folder around ``model/``."""
+    """Name a translator, and find its run folder: ``path`` itself, or the folder around ``model/``."""
     origin = translator.origin
     folder = path or (origin.folder if origin else None)
     run = _run_of(folder) if folder else None
@@ -118,13 +118,13 @@ def open_model(
 
 
 class Catalogue:
-    """The models of a page, and their snapshots, which are opened when they are asked for.
+    """The models of a page, and their snapshots, which are opened on request.
 
-    A few snapshots stay in memory, the rest of them is read again. Calls may come from several threads.
+    A few snapshots stay in memory; others are read again. Safe for several threads.
 
     Args:
-        models: at least one; ids that are equal get numbers.
-        make_translator: from a model folder in memory, for snapshots.
+        models: at least one; equal ids get numbers.
+        make_translator: makes the translator of a snapshot from a model folder in memory.
     """
 
     def __init__(self, models: Sequence[OpenedModel], *, make_translator: Callable[[Bundle], Translator]) -> None:
@@ -137,20 +137,20 @@ class Catalogue:
         """Return a model, or the snapshot ``<id>@<step>`` of one.
 
         Raises:
-            UnknownPathError: there is none of that id.
+            UnknownPathError: there is no such model or snapshot.
             BundleError: the snapshot is damaged.
         """
         base, at, step = model_id.partition("@")
         model = next((model for model in self.models if model.id == base), None)
         if model is None:
             known = ", ".join(model.id for model in self.models)
-            raise UnknownPathError(f"no model is called {base!r} here; there are {known}")
+            raise UnknownPathError(f"there is no model {base!r}; there are {known}")
         if not at:
             return model
-        # An id has one spelling: the page waits for the model that it asked for, and would not know "@010" again.
+        # An id has one spelling: the page waits for the id that it requested, and "@010" would never match.
         if step not in map(str, model.snapshot_steps):
             known = ", ".join(map(str, model.snapshot_steps)) or "none"
-            raise UnknownPathError(f"{base!r} has no weights of step {step!r}; there are {known}")
+            raise UnknownPathError(f"{base!r} has no snapshot of step {step!r}; it has {known}")
         with self._lock:
             return self._snapshot(model, int(step))
 
@@ -200,7 +200,7 @@ def _with_different_ids(models: Sequence[OpenedModel]) -> list[OpenedModel]:
             own, number = f"{model.id}-{number}", number + 1
         named.append(replace(model, id=own))
     if not named:
-        raise BundleError("no model was given; name a model folder or a run folder")
+        raise BundleError("no model; name a model folder or a run folder")
     return named
 
 
@@ -222,16 +222,16 @@ def _name_of(folder: Path) -> str:
 
 
 def _examples(run: Path | None, translator: Translator) -> tuple[str, ...]:
-    """Return sentences to begin with: those of the demo, or the first of the validation set that are probed."""
+    """Return example sentences: those of the demo, or the first probed sentences of the validation set."""
     if run is None:
         return ()
     try:
         demo: Any = parse_json(read_at_most(run / "demo.json", _LARGEST_INDEX_BYTES))
         return tuple(str(row[0]) for row in demo["walkthrough"])[:_MOST_EXAMPLES]
     except (OSError, ValueError, KeyError, TypeError, IndexError):
-        pass  # this run was no demo
+        pass  # not a run of the demo
     try:
         pairs = probe_pairs(run)
     except RequestError:
-        return ()  # the page tells it where it shows the probes
+        return ()  # the page reports the error where it shows the probes
     return tuple(source_text(translator.tokenizer, pair["source_ids"]) for pair in pairs)[:_MOST_EXAMPLES]

@@ -1,9 +1,9 @@
-"""A trace in a notebook: the page in a sandboxed frame, with a text and a picture for what shows no frames.
+"""A trace in a notebook: the page in a sandboxed frame, with a text and a picture for viewers without frames.
 
-The frame carries the whole page in its ``srcdoc``; it can run scripts and hand out files, and reach nothing else: no
-network, no cookies, not the notebook around it. It tells its height in a message, and a script beside it follows,
-within limits, since a frame whose height depends on its own height never comes to rest. Where scripts of outputs
-do not run, the height stays what it was. Read ``web/modules/frame.js`` next, which is the other end.
+The frame contains the whole page in its ``srcdoc``; it can run scripts and download files, but it cannot reach the
+network, cookies or the notebook. It sends its height in a message, and a script beside it adjusts the frame within
+limits, because a frame whose height depends on itself could grow for ever. If the notebook does not run scripts, the
+height does not change. Read ``web/modules/frame.js`` next, which sends the message.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from pellucid.tracing.sites import AttentionKind
 __all__ = ["LARGEST_BYTES", "attention_png", "mime_bundle", "notebook_html"]
 
 LARGEST_BYTES: Final = 12 << 20
-"""Of a frame: it is stored in the notebook, and notebooks of many megabytes are slow everywhere."""
+"""Of a frame: notebooks store it, and notebooks of many megabytes are slow."""
 _HEIGHT: Final = 720
 _LEAST_HEIGHT: Final = 240
 _LARGEST_HEIGHT: Final = 2400
 _CELL: Final = 12
 _LARGEST_SIDE: Final = 1200
-# The frame before this script is the one it listens to; no ids, so that a notebook may show one trace many times.
+# The script listens to the frame before it; without ids, a notebook can show the same trace several times.
 _FOLLOW: Final = """
 (() => {
   const frame = document.currentScript.previousElementSibling;
@@ -45,7 +45,7 @@ _FOLLOW: Final = """
 
 
 def mime_bundle(trace: Trace) -> dict[str, object]:
-    """Return what a notebook may choose from; a page only where the model of the trace is at hand."""
+    """Return all representations for a notebook; the page requires the model of the trace."""
     bundle: dict[str, object] = {"text/plain": repr(trace)}
     picture = attention_png(trace)
     if picture is not None:
@@ -58,10 +58,10 @@ def mime_bundle(trace: Trace) -> dict[str, object]:
 
 
 def notebook_html(trace: Trace, *, start: StartView | None = None, largest_bytes: int = LARGEST_BYTES) -> str:
-    """Return the page in a frame, and under it a line that stays where frames are taken away.
+    """Return the page in a frame, and under it a line of text for viewers that remove frames.
 
     Raises:
-        RequestError: the model of the trace is not at hand.
+        RequestError: the trace has no model.
     """
     made = single_file(
         record_of(trace), start=start, largest_bytes=largest_bytes, modules=("pellucid/main", "pellucid/frame")
@@ -79,16 +79,16 @@ def notebook_html(trace: Trace, *, start: StartView | None = None, largest_bytes
 
 
 def attention_png(trace: Trace) -> bytes | None:
-    """Draw the last layer's cross-attention, averaged over its heads, as a PNG: a row looks at columns, dark is much.
+    """Draw the cross-attention of the last layer, averaged over heads, as a PNG: rows look at columns, dark means much.
 
-    None where the trace has no such attention. No library is needed, so it is there on every machine.
+    Return None if the trace has no such attention. Requires no library.
     """
-    sites = [s for s in trace.sites if AttentionKind.of(s) is AttentionKind.CROSS and s.endswith(".weights")]
+    sites = AttentionKind.CROSS.weights_among(trace.sites)
     if not sites:
         return None
     try:
         weights = np.asarray(trace[sites[-1]], dtype=np.float64).mean(axis=0)
-    except PellucidError:  # this level does not keep it, and the model is not at hand
+    except PellucidError:  # not stored at this level, and there is no model
         return None
     step = -(-max(weights.shape) // _LARGEST_SIDE)
     levels = np.rint(255 * (1 - np.clip(weights[::step, ::step], 0, 1))).astype(np.uint8)

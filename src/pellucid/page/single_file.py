@@ -1,13 +1,12 @@
-"""What the single file carries: the answers to what its page will ask, within a budget of bytes.
+"""The contents of the single file: the answers to the requests of its page, within a limit of bytes.
 
-The page asks the same paths as of a server. Which of them are worth carrying is decided here, in parts: what comes
-first is always there, a later part is left out whole where it does not fit, and what is left out is said. The page
-says of everything else that it needs the server. Read ``assembly.py`` next, which makes the file.
+The page requests the same paths as from a server. This file decides in parts which answers to include: the first part
+always; a later part only if all of it fits. The result lists the parts that were left out, and the page says that
+their numbers require the server. Read ``assembly.py`` next, which makes the file.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,16 +15,15 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from pellucid.config import ModelConfig, PositionLayout
-from pellucid.durable import DISK, refuse_full_disk
 from pellucid.errors import DataError, RequestError
-from pellucid.page.answers import Answer, json_answer
-from pellucid.page.answers_model import model_answer
+from pellucid.page.answers import Answer
+from pellucid.page.answers_model import model_answer, models_answer
 from pellucid.page.answers_trace import TraceRecord, trace_answer
 from pellucid.page.assembly import standalone_page, web_files
 from pellucid.page.catalogue import OpenedModel, open_model
+from pellucid.tracing.file import write_whole
 from pellucid.tracing.record import Trace
-from pellucid.tracing.sites import AttentionKind, Level, refuse_outside
-from pellucid.version import __version__
+from pellucid.tracing.sites import AttentionKind, refuse_outside
 
 __all__ = [
     "LARGEST_BYTES",
@@ -39,7 +37,7 @@ __all__ = [
 ]
 
 LARGEST_BYTES: Final = 64 << 20
-"""Of a file, unless its maker says otherwise: what a browser opens without a pause."""
+"""Default limit of a file; browsers open such a file without a delay."""
 WEIGHTS: Final = ("none", "layer", "all")
 _POSITIONS_SHOWN: Final = 64
 _TOP_SHOWN: Final = 10
@@ -47,7 +45,7 @@ _TOP_SHOWN: Final = 10
 
 @dataclass(frozen=True)
 class StartView:
-    """What the page opens with; what is left out is the page's own choice."""
+    """What the page shows first; for None the page chooses."""
 
     view: str | None = None
     kind: str | None = None
@@ -58,7 +56,7 @@ class StartView:
     """Further parts of an address, such as ``query``."""
 
     def address(self) -> str:
-        """Return it as it stands in an address after ``#``."""
+        """Return the part of an address after ``#``."""
         parts = {
             "view": self.view,
             "kind": self.kind,
@@ -69,10 +67,10 @@ class StartView:
         return urlencode({name: value for name, value in parts.items() if value is not None}, safe=",")
 
     def checked(self, config: ModelConfig) -> StartView:
-        """Return this view, its kind by the short name, if a model has it.
+        """Return this view with the short name of its kind, after checking it against a model.
 
         Raises:
-            RequestError: there is no such view, kind, layer or head.
+            RequestError: the view, kind, layer or head does not exist.
         """
         if self.view is not None and self.view not in view_names():
             raise RequestError(f"view = {self.view!r}; allowed are {', '.join(view_names())}")
@@ -87,7 +85,7 @@ class StartView:
 
 @dataclass(frozen=True)
 class SingleFile:
-    """The page as one file, and what it does not carry, in words."""
+    """The page as one file, and a list of what it does not contain."""
 
     html: str
     left_out: tuple[str, ...]
@@ -95,34 +93,33 @@ class SingleFile:
 
 @dataclass(frozen=True)
 class _Part:
-    """Answers that are carried together or not at all."""
+    """Answers that are included together or not at all."""
 
     name: str
     paths: Callable[[], Iterable[str]]
     least_bytes: int = 0
-    """Known before anything is computed."""
+    """A lower bound of the size, known before anything is computed."""
     is_wanted: bool = True
 
 
 def view_names() -> tuple[str, ...]:
-    """Return the names of the views in the order of the page, read off the page itself."""
+    """Return the names of the views in the order of the page, read from its source."""
     source = web_files()["modules/views.js"].decode()
     return tuple(re.findall(r"\{name: \"(\w+)\"", source))
 
 
 def record_of(trace: Trace, opened: OpenedModel | None = None) -> TraceRecord:
-    """Return a whole trace with the model that made it, named for a page; the id is of its content.
+    """Return a record of the full trace with its model; the id is a digest of the contents.
 
     Raises:
-        RequestError: the model is not at hand.
+        RequestError: the trace has no model.
     """
     if trace.translator is None:
         raise RequestError(
-            "a page shows the model's weights and vocabulary too, and this trace has no model at hand; "
-            "give it with trace.attach(translator)"
+            "a page requires the weights and vocabulary of the model, and this trace has no model; "
+            "attach it with trace.attach(translator)"
         )
-    whole = trace if trace.level is Level.FULL else trace.at_level("full")
-    record = TraceRecord(id="", trace=whole, opened=opened or open_model(trace.translator))
+    record = TraceRecord(id="", trace=trace.at_level("full"), opened=opened or open_model(trace.translator))
     return replace(record, id=record.sha256[:16])
 
 
@@ -135,7 +132,7 @@ def write_page(
     weights: str | None = None,
     largest_bytes: int = LARGEST_BYTES,
 ) -> tuple[str, ...]:
-    """Write the page of a trace to a file, whole or not at all; return what it leaves out.
+    """Write the page of a trace to a file; return what it leaves out.
 
     Raises:
         RequestError: see ``single_file``.
@@ -145,12 +142,7 @@ def write_page(
     if path.is_dir():
         raise DataError(f"{path}: cannot be written: it is a folder")
     made = single_file(record_of(trace, opened), start=start, weights=weights, largest_bytes=largest_bytes)
-    content = made.html.encode()
-    try:
-        with refuse_full_disk(path.parent, needed_bytes=len(content)):
-            DISK.write_replacing(path, content)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
+    write_whole(path, made.html.encode())
     return made.left_out
 
 
@@ -166,24 +158,24 @@ def single_file(
 
     Args:
         record: a whole trace with its model.
-        start: what it opens with.
-        weights: of the attentions and feed-forward networks, which their views multiply with: ``none``, those of the
-            ``layer`` it opens with, or ``all``; None is as many as fit.
-        largest_bytes: of the file. The first part is always there, however large.
-        modules: what the page runs.
+        start: what it shows first.
+        weights: which weights of attentions and feed-forward networks to include: ``none``, those of the first
+            ``layer`` shown, or ``all``; None includes as many as fit.
+        largest_bytes: limit of the file; the first part is always included.
+        modules: the modules that the page runs.
 
     Raises:
-        RequestError: something of the start or ``weights`` does not exist, or no model is at hand.
+        RequestError: ``start`` or ``weights`` has a wrong value, or there is no model.
     """
     opened, config = record.opened, record.trace.provenance.configuration
     if opened is None or config is None:
-        raise RequestError("a page needs the model of the trace; give it with trace.attach(translator)")
+        raise RequestError("a page requires the model of the trace; attach it with trace.attach(translator)")
     if weights not in (None, *WEIGHTS):
         raise RequestError(f"weights = {weights!r}; allowed are {', '.join(WEIGHTS)}")
     start = (start or StartView()).checked(config)
-    # The one sentence there is to look at; and a snapshot cannot be opened from a file.
+    # The file has one sentence, and it cannot open snapshots.
     opened = replace(opened, examples=(record.trace.source,))
-    embedded = {"api/models": _only_model(opened)}
+    embedded = {"api/models": models_answer([opened], with_snapshots=False)}
     left_out: list[str] = []
     room = largest_bytes
     for number, part in enumerate(_parts(record, opened, config, start, weights)):
@@ -260,7 +252,7 @@ def _weights(opened: OpenedModel, places: Sequence[str], start: StartView, wante
 
 
 def _parameters(opened: OpenedModel, place: str) -> Iterator[str]:
-    """Name what the views multiply with: of the projections a head's part each, of everything else the whole."""
+    """Yield the weights that the views use: projections head by head, everything else whole."""
     module = place.replace(".", ".layers.", 1)
     for name in opened.parameters:
         if not name.startswith(f"{module}."):
@@ -273,7 +265,7 @@ def _parameters(opened: OpenedModel, place: str) -> Iterator[str]:
 
 
 def _around(record: TraceRecord, of_model: str) -> Iterator[str]:
-    """Name what the last step multiplies with: the vocabulary, and the output rows of the best candidates."""
+    """Yield what the softmax view uses: the vocabulary, and the output rows of the best candidates."""
     yield f"{of_model}/vocabulary/target"
     predictions = record.trace.predictions
     if predictions is not None:
@@ -317,15 +309,8 @@ def _ask(record: TraceRecord, opened: OpenedModel, path: str) -> Answer:
     return trace_answer(record, "/".join(rest), parts)
 
 
-def _only_model(opened: OpenedModel) -> Answer:
-    """Answer ``api/models`` for this model alone, without its snapshots."""
-    description = json.loads(model_answer(opened, "", {}).body)
-    own = {name: description[name] for name in ("id", "name", "languages", "step", "examples", "is_walkthrough")}
-    return json_answer({"models": [own | {"steps": []}], "version": __version__})
-
-
 def _size(item: tuple[str, Answer]) -> int:
-    """Return the bytes that an answer takes in the file, its element with it."""
+    """Return the bytes of an answer in the file, with its element."""
     path, answer = item
     content = len(answer.body) if answer.shape is None else -(-len(answer.body) // 3) * 4
     return content + len(path) + 100

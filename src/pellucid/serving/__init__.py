@@ -1,5 +1,5 @@
-"""The page and its answers over HTTP: routes, who may ask, which traces are kept, the queue for the model.
+"""The page and its answers over HTTP: routes, access, stored traces, the queue for the model.
 
-What an answer says is decided in ``page``; here is only how it travels. Read ``app.py`` first; then ``gate.py``,
+The contents of answers belong to ``page``; here is only their transport. Read ``app.py`` first; then ``gate.py``,
 ``traces.py``.
 """

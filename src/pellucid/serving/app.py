@@ -1,4 +1,4 @@
-"""The page over HTTP: ``page`` answers every path, and the answers are wrapped here. Read ``traces.py`` next.
+"""The page over HTTP: make responses of the answers from ``page``. Read ``traces.py`` next.
 
     GET  /                       the page
     GET  /web/...                its modules, styles and texts
@@ -7,10 +7,9 @@
     GET  /api/traces/{id}...     see page/answers_trace.py
     GET  /export/{id}.html, .npz   the page as one file, and the trace
 
-Answers have an ETag, errors are ``{"error": "a sentence"}``; of a trace that is not kept (any more) the status is 410,
-and the page makes it anew. The loop never computes: what takes the model waits in one queue, everything else is
-answered by a few other threads. What a request may cost is in ``bounds.py``, what a connection may in
-``connections.py``.
+Answers have an ETag; errors are ``{"error": "a sentence"}``. A trace that is no longer stored has status 410, and the
+page makes it again. The event loop never computes: requests that use the model wait in one queue, and a few other
+threads answer everything else. ``bounds.py`` limits the cost of a request, ``connections.py`` that of a connection.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import gzip
 import hashlib
 import json
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -44,7 +44,7 @@ from pellucid.page.single_file import single_file
 from pellucid.serving.bounds import refuse_heavy, refuse_long
 from pellucid.serving.connections import Limits, PacedAnswers
 from pellucid.serving.gate import Gate, error_response
-from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceGoneError, TraceStore, new_id
+from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceGoneError, TraceStore
 from pellucid.tracing.file import trace_bytes
 from pellucid.tracing.sites import Level
 
@@ -53,9 +53,9 @@ __all__ = ["LARGEST_BODY_BYTES", "create_app"]
 LARGEST_BODY_BYTES: Final = 64 << 10
 _SMALLEST_COMPRESSED: Final = 512
 _THREADS: Final = 4
-"""That make answers without the model at once: each holds one answer until there is room to send it."""
+"""Threads for answers without the model; each holds one answer until it can be sent."""
 _WORK_TO_KEPT: Final = 2
-"""A trace may take so many times the memory for traces while it is made."""
+"""While a trace is made, it may use this many times the memory for traces."""
 _LARGEST_COMPRESSED_OCTETS: Final = 1 << 20
 _FOR_EVER: Final = "private, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
@@ -66,6 +66,15 @@ _MEDIA_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+# The first match counts, because some of them are subclasses of others.
+_STATUSES: Final = (
+    (TraceGoneError, 410),
+    (UnknownPathError, 404),
+    (BusyError, 503),
+    (RequestError, 400),
+    (ConfigError, 400),
+    (PellucidError, 500),
+)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Result = TypeVar("Result")
@@ -78,13 +87,13 @@ def create_app(
     trace_memory_bytes: int = 256 << 20,
     limits: Limits | None = None,
 ) -> ASGIApp:
-    """Make the application for some models.
+    """Make the application for the models of a catalogue.
 
     Args:
         catalogue: the models.
-        host: what the server listens at; it answers to this name and to those of this machine.
-        trace_memory_bytes: traces are kept up to this, the least recently used go first.
-        limits: of what clients may leave unread; the usual ones if unset.
+        host: the host that the server listens on; it answers to this name and to the loopback names.
+        trace_memory_bytes: limit for stored traces; the least recently used are dropped first.
+        limits: limits of connections; the defaults if None.
     """
     server = _Server(catalogue, TraceStore(limit_bytes=trace_memory_bytes))
     routes = [
@@ -96,12 +105,12 @@ def create_app(
         Route("/api/traces/{path:path}", _guarded(server.trace)),
         Route("/export/{name}", _guarded(server.export)),
     ]
-    gate = Gate(Starlette(routes=routes, exception_handlers={HTTPException: _told}), host=host)
+    gate = Gate(Starlette(routes=routes, exception_handlers={HTTPException: _refused}), host=host)
     return PacedAnswers(gate, limits=limits or Limits())
 
 
 class _Server:
-    """The endpoints, and what they share."""
+    """The endpoints and their shared state."""
 
     def __init__(self, catalogue: Catalogue, traces: TraceStore) -> None:
         self._catalogue = catalogue
@@ -127,41 +136,41 @@ class _Server:
         return _respond(request, answer, etag=digest[:32], cache=_FOR_EVER if is_named else _ASK_AGAIN)
 
     async def models(self, request: Request) -> Response:
-        return await self._answered(request, lambda: models_answer(self._catalogue))
+        return await self._answered(request, lambda: models_answer(self._catalogue.models))
 
     async def model(self, request: Request) -> Response:
         model_id, _, rest = request.path_params["path"].partition("/")
         query = _query(request)
-        # A snapshot is read from the disk; those who ask for one wait for each other, and nobody else does.
+        # Reading a snapshot from disk is slow, so requests for snapshots wait for each other and for nothing else.
         limiter = self._opening if "@" in model_id else self._threads
         opened = await _in_thread(request, lambda: self._catalogue.get(model_id), limiter)
         return await self._answered(request, lambda: model_answer(opened, rest, query))
 
     async def make_trace(self, request: Request) -> Response:
-        wish = _wish(await _body(request))
-        refuse_long(wish.source, wish.target)
+        wanted = _trace_request(await _body(request))
+        refuse_long(wanted.source, wanted.target)
         largest = self._traces.limit_bytes // 4
 
         def work() -> TraceRecord:
-            opened = self._catalogue.get(wish.model)
+            opened = self._catalogue.get(wanted.model)
             refuse_heavy(
                 opened.translator,
-                wish.source,
-                target=wish.target,
-                settings=wish.settings or {},
+                wanted.source,
+                target=wanted.target,
+                settings=wanted.settings or {},
                 largest_bytes=_WORK_TO_KEPT * self._traces.limit_bytes,
             )
             record = make_record(
                 opened,
-                wish.source,
-                trace_id=new_id(),
-                target=wish.target,
-                settings=wish.settings,
+                wanted.source,
+                trace_id=secrets.token_hex(16),
+                target=wanted.target,
+                settings=wanted.settings,
                 largest_bytes=largest,
                 between_steps=lambda: _end_if_gone(request),
             )
             self._traces.add(record)
-            record.manifest  # noqa: B018 - made here, in the thread
+            record.manifest  # noqa: B018 - computed here, in the thread
             return record
 
         record = await self._queue.run(work, is_gone=request.is_disconnected)
@@ -178,26 +187,29 @@ class _Server:
         def work() -> Response:
             return _respond(request, trace_answer(record, rest, query), etag=etag, cache=_FOR_EVER)
 
-        if record.trace.level is not Level.FULL:  # what is not kept is computed again
+        if record.trace.level is not Level.FULL:  # other sites are computed again
             return await self._queue.run(work, is_gone=request.is_disconnected)
         return await _in_thread(request, work, self._threads)
 
     async def export(self, request: Request) -> Response:
         name, _, suffix = request.path_params["name"].rpartition(".")
         if suffix not in ("html", "npz"):
-            raise UnknownPathError(f"a trace is exported as .html or .npz, not as {'.' + suffix!r}")
+            raise UnknownPathError(f"exports are .html or .npz, not {'.' + suffix!r}")
         record = self._traces.get(name)
         _query(request)
 
         def work() -> Response:
-            answer = _page_of(record) if suffix == "html" else _file_of(record)
+            if suffix == "html":
+                answer = _page_of(record)
+            else:
+                answer = Answer(trace_bytes(record.trace), "application/octet-stream", file_name="trace.npz")
             return _respond(request, answer, etag=_digest(answer.body))
 
-        # What the page does not keep is computed again; and the whole of it is more than a moment's work.
+        # This takes longer than other answers, and may compute sites again.
         return await self._queue.run(work, is_gone=request.is_disconnected)
 
     async def _answered(self, request: Request, make: Callable[[], Answer]) -> Response:
-        """Answer from another thread; the ETag is of what is said."""
+        """Answer from another thread; the ETag is a digest of the answer."""
 
         def work() -> Response:
             answer = make()
@@ -207,7 +219,7 @@ class _Server:
 
 
 async def _in_thread(request: Request, work: Callable[[], Result], limiter: anyio.CapacityLimiter) -> Result:
-    """Work in one of the threads of a limiter, unless the client has left when its turn comes."""
+    """Run ``work`` in a thread of a limiter, unless the client has disconnected before its turn."""
 
     def begin() -> Result:
         _end_if_gone(request)
@@ -216,55 +228,43 @@ async def _in_thread(request: Request, work: Callable[[], Result], limiter: anyi
     return await anyio.to_thread.run_sync(begin, limiter=limiter)
 
 
-def _file_of(record: TraceRecord) -> Answer:
-    return Answer(trace_bytes(record.trace), "application/octet-stream", file_name="trace.npz")
-
-
 def _page_of(record: TraceRecord) -> Answer:
-    """Make the single file; under a name of its content, as the id is nobody else's business."""
-    whole = record.trace if record.trace.level is Level.FULL else record.trace.at_level("full")
-    page = single_file(replace(record, id=record.sha256[:16], trace=whole))
+    """Make the single file; its id is a digest, because the id of the server is private."""
+    page = single_file(replace(record, id=record.sha256[:16], trace=record.trace.at_level("full")))
     return Answer(page.html.encode(), _MEDIA_TYPES[".html"], file_name="trace.html")
 
 
 def _guarded(endpoint: Endpoint) -> Endpoint:
-    """Turn every error into a sentence."""
+    """Turn every error into a response with a sentence."""
 
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except TraceGoneError as error:
-            return error_response(410, str(error))
-        except UnknownPathError as error:
-            return error_response(404, str(error))
-        except BusyError as error:
-            return error_response(503, str(error), {"Retry-After": "2"})
-        except (RequestError, ConfigError) as error:
-            return error_response(400, str(error))
         except PellucidError as error:
-            return error_response(500, str(error))
+            status = next(status for kind, status in _STATUSES if isinstance(error, kind))
+            return error_response(status, str(error), {"Retry-After": "2"} if status == 503 else None)
         except HTTPException as error:
-            return _told(request, error)
+            return _refused(request, error)
         except (ClientGoneError, ClientDisconnect):
-            return error_response(499, "the client is gone")
+            return error_response(499, "the client has disconnected")
         except Exception as error:
             logging.getLogger("pellucid.serving").exception("%s %s", request.method, request.url.path)
-            return error_response(500, f"the server failed ({type(error).__name__}); what it printed says more")
+            return error_response(500, f"the server failed ({type(error).__name__}); see its log")
 
     return answer
 
 
 def _end_if_gone(request: Request) -> None:
-    """End the work of a thread whose client has left, or sends another sentence instead."""
+    """End the work of a thread if its client has disconnected or has sent another sentence."""
     if anyio.from_thread.run(request.is_disconnected):
         raise ClientGoneError
 
 
-def _told(request: Request, error: Exception) -> Response:
+def _refused(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     sentences = {
-        404: f"nothing is at {request.url.path!r}; the page is at /",
-        405: f"{request.method} is not what {request.url.path!r} takes",
+        404: f"there is nothing at {request.url.path!r}; the page is at /",
+        405: f"{request.url.path!r} does not support {request.method}",
     }
     detail = error.detail if isinstance(error, HTTPException) else "the server failed"
     return error_response(status, sentences.get(status, detail))
@@ -273,12 +273,12 @@ def _told(request: Request, error: Exception) -> Response:
 def _query(request: Request) -> dict[str, str]:
     pairs = request.query_params.multi_items()
     if len(pairs) != len(dict(pairs)):
-        raise RequestError("a parameter is given twice; give each once")
+        raise RequestError("a parameter occurs twice; give each parameter once")
     return dict(pairs)
 
 
 async def _body(request: Request) -> bytes:
-    """Read the body of a request, and no more of it than is allowed."""
+    """Read the body of a request up to the limit."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "send the request as application/json")
     content = b""
@@ -286,14 +286,14 @@ async def _body(request: Request) -> bytes:
         content += chunk
         if len(content) > LARGEST_BODY_BYTES:
             raise HTTPException(
-                413, f"the request is over {LARGEST_BODY_BYTES // 1024} KB; a trace is made of one sentence at a time"
+                413, f"the request is over {LARGEST_BODY_BYTES // 1024} KB; send one sentence at a time"
             )
     return content
 
 
 @dataclass(frozen=True)
-class _Wish:
-    """What a trace is asked to be of."""
+class _TraceRequest:
+    """A request for a trace."""
 
     model: str
     source: str
@@ -301,12 +301,12 @@ class _Wish:
     settings: dict[str, object] | None = None
 
 
-def _wish(body: bytes) -> _Wish:
+def _trace_request(body: bytes) -> _TraceRequest:
     """Read a request for a trace, and check its types."""
     try:
         table = json.loads(body)
     except (ValueError, RecursionError):
-        raise RequestError('the request is no JSON; send {"model": ..., "source": ...}') from None
+        raise RequestError('the request is not JSON; send {"model": ..., "source": ...}') from None
     if not isinstance(table, dict):
         raise RequestError('the request must be an object, {"model": ..., "source": ...}')
     kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
@@ -316,13 +316,13 @@ def _wish(body: bytes) -> _Wish:
         "settings": ((dict, type(None)), "an object or null"),
     }
     if unknown := sorted(table.keys() - kinds.keys()):
-        raise RequestError(f"{unknown[0]!r} is unknown; a request has model, source and, if wished, target, settings")
-    for name, (kind, told) in kinds.items():
+        raise RequestError(f"{unknown[0]!r} is unknown; a request has model, source and optionally target, settings")
+    for name, (kind, description) in kinds.items():
         if name not in table and name in ("model", "source"):
-            raise RequestError(f"{name!r} is missing; a request has model, source and, if wished, target, settings")
+            raise RequestError(f"{name!r} is missing; a request has model, source and optionally target, settings")
         if name in table and not isinstance(table[name], kind):
-            raise RequestError(f"{name} = {table[name]!r} must be {told}")
-    return _Wish(**table)
+            raise RequestError(f"{name} = {table[name]!r} must be {description}")
+    return _TraceRequest(**table)
 
 
 def _respond(
@@ -334,8 +334,8 @@ def _respond(
     cache: str = _ASK_AGAIN,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Wrap an answer: shape and number format as headers, compressed where that is of use."""
-    # A weak one, since the bytes differ between the compressed form and the other.
+    """Make a response of an answer: shape and number format as headers, compressed if that helps."""
+    # Weak, because the compressed and the plain bytes differ.
     own = {"ETag": f'W/"{etag}"', "Cache-Control": cache, "Vary": "Accept-Encoding", **(headers or {})}
     if request.method in {"GET", "HEAD"} and _is_known(request, etag):
         return Response(status_code=304, headers=own)
@@ -366,5 +366,5 @@ def _digest(content: bytes) -> str:
 
 
 def _of_trace(record: TraceRecord, request: Request) -> str:
-    """Name an answer about a trace before it is made: the same trace and path have the same answer."""
+    """Return the ETag of an answer about a trace before it is made: the trace and the path determine the answer."""
     return _digest(f"{record.sha256} {record.id} {request.url.path}?{request.url.query}".encode())

@@ -1,7 +1,7 @@
-"""What a request for a trace may cost, from an estimate before any of the work.
+"""Limit the cost of a request for a trace, by an estimate before the work begins.
 
-The page shows one sentence at a time. What a search takes grows with the beam and with the square of the length, and
-what a trace holds with the square of the length too, so a request of a hundred bytes can ask for gigabytes. Read
+The page shows one sentence at a time. The cost of a search grows with the beam and with the square of the length, and
+so does the size of a trace with the square of the length, so a request of a hundred bytes can require gigabytes. Read
 ``connections.py`` next.
 """
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_TEXT", "MOST_ROWS", "bytes_of_pass", "refuse_heavy", "refuse_long"]
 
 LONGEST_TEXT: Final = 4096
-"""Characters of a source, and of a target; a sentence of 200 pieces has about a thousand."""
+"""Characters of a source or a target; a sentence of 200 pieces has about a thousand."""
 MOST_ROWS: Final = 5_000
-"""Of a search: the beam times the positions on both sides. A beam of 5 over 200 pieces takes 3,100 at most."""
+"""Rows of a search: the beam times the positions on both sides. A beam of 5 over 200 pieces has at most 3,100."""
 
 
 def refuse_heavy(
     translator: Translator, source: str, *, target: str | None, settings: Mapping[str, object], largest_bytes: int
 ) -> None:
-    """Refuse a trace that would keep everybody waiting, or take more memory than ``largest_bytes``.
+    """Refuse a trace that would block the server, or use more memory than ``largest_bytes``.
 
     Raises:
-        RequestError: a text is too long, the search too wide, or the trace too large; or a text cannot be tokenised.
+        RequestError: a text is too long or cannot be tokenised, the search is too wide, or the trace is too large.
         ConfigError: a setting is wrong.
     """
     refuse_long(source, target)
@@ -53,20 +53,20 @@ def refuse_heavy(
         if rows > MOST_ROWS:
             raise RequestError(
                 f"a search with beam_size = {config.beam_size} over {source_length} source pieces and up to "
-                f"{target_length} target pieces takes {rows:,} rows, and on this page {MOST_ROWS:,} are allowed; "
+                f"{target_length} target pieces takes {rows:,} rows; the limit on this page is {MOST_ROWS:,}; "
                 "lower beam_size, max_length_factor or max_length_constant, or give a shorter sentence"
             )
     size = bytes_of_pass(model, source_length=source_length, target_length=target_length)
     if size > largest_bytes:
         raise RequestError(
-            f"the trace of {source_length} source and up to {target_length} target pieces takes {size / 1e6:,.0f} MB, "
-            f"and on this page {largest_bytes / 1e6:,.0f} MB are allowed; give a shorter sentence, or start the server "
+            f"the trace of {source_length} source and up to {target_length} target pieces takes {size / 1e6:,.0f} MB; "
+            f"the limit on this page is {largest_bytes / 1e6:,.0f} MB; give a shorter sentence, or start the server "
             "with a larger --trace-memory-mb"
         )
 
 
 def refuse_long(source: str, target: str | None) -> None:
-    """Refuse a text that is no sentence, before anything looks at its characters.
+    """Refuse a text that is too long for a sentence, before anything reads its characters.
 
     Raises:
         RequestError: it is too long.
@@ -74,13 +74,13 @@ def refuse_long(source: str, target: str | None) -> None:
     for name, text in (("source", source), ("target", target or "")):
         if len(text) > LONGEST_TEXT:
             raise RequestError(
-                f"{name} has {len(text):,} characters, and this page takes {LONGEST_TEXT:,}; a trace is made of one "
-                "sentence at a time"
+                f"{name} has {len(text):,} characters; the limit on this page is {LONGEST_TEXT:,}; send one sentence "
+                "at a time"
             )
 
 
 def bytes_of_pass(config: ModelConfig, *, source_length: int, target_length: int) -> int:
-    """Return how many bytes all sites of a pass have, in float32."""
+    """Return the size of all sites of a pass in bytes, in float32."""
     return sum(
         math.prod(expected_shape(site, config, source=source_length, target=target_length))
         * (1 if site.endswith("may_attend") else 4)
@@ -89,10 +89,10 @@ def bytes_of_pass(config: ModelConfig, *, source_length: int, target_length: int
 
 
 def _length(name: str, text: str, encode: Callable[[list[str]], list[list[int]]], *, most: int) -> int:
-    """Return the positions of a text with its end.
+    """Return the number of positions of a text, with the end of sentence.
 
     Raises:
-        RequestError: there are too many of them for one part of a translation, or the text cannot be tokenised.
+        RequestError: the text has more than ``most`` pieces, or cannot be tokenised.
     """
     try:
         (ids,) = encode([text])
@@ -100,6 +100,6 @@ def _length(name: str, text: str, encode: Callable[[list[str]], list[list[int]]]
         raise RequestError(f"{name}: {str(error).removeprefix('text 0: ')}") from None
     if len(ids) > most:
         raise RequestError(
-            f"{name} has {len(ids):,} pieces, and a trace is made of up to {most} pieces; give one sentence at a time"
+            f"{name} has {len(ids):,} pieces; the limit of a trace is {most}; give one sentence at a time"
         )
     return len(ids) + 1

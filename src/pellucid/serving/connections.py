@@ -1,10 +1,11 @@
-"""How many clients are connected at once, how long each may take, and how much of its answer each may leave unread.
+"""Limit the number of clients, the time each may take, and the bytes of answers that are not read yet.
 
-A client that sends half a request, or reads no answer, costs the server a descriptor and a buffer for as long as it
-likes. So a whole request has to come within a time, and an answer has to be read at a pace. Where the server is full,
-the client that has kept it waiting longest goes, so that those who behave are answered while others do not.
+A client that sends half a request, or does not read its answer, occupies a descriptor and a buffer. So a request must
+arrive within a time limit, and an answer must be read at a minimum pace. When the server is full, it drops the client
+that has kept it waiting longest, so that it can serve other clients.
 
-``Connection`` is uvicorn's own with these rules; ``PacedAnswers`` sends answers in pieces and counts what is unread.
+``Connection`` is uvicorn's connection with these rules; ``PacedAnswers`` sends answers in pieces and counts unread
+bytes.
 Read ``traces.py`` next.
 """
 
@@ -27,7 +28,7 @@ __all__ = ["Client", "Connection", "Connections", "Limits", "PacedAnswers"]
 _SECONDS_BETWEEN_SWEEPS: Final = 1.0
 _PIECE_BYTES: Final = 64 << 10
 _SMALL_ANSWER_BYTES: Final = 256 << 10
-"""Not counted: the number of connections bounds them."""
+"""Smaller answers are not counted, because the number of connections limits them."""
 _NO_ROOM: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 61\r\n"
     b"Connection: close\r\nRetry-After: 2\r\n\r\n"
@@ -37,44 +38,44 @@ _NO_ROOM: Final = (
 
 @dataclass(frozen=True)
 class Limits:
-    """What the clients of a server may take together, and each by itself."""
+    """Limits for all clients of a server together, and for each client."""
 
     connections: int = 256
-    """Open at once; more push out one that is still waiting for its request."""
+    """Open connections; a further one replaces a connection whose request is not complete."""
     request_seconds: float = 15.0
-    """From the connection, or the last answer, until the whole of the next request is there."""
+    """From the connection, or the last answer, until the next request is complete."""
     reading_seconds: float = 10.0
-    """For the next 64 KB of an answer to be read."""
+    """Time for a client to read the next 64 KB of an answer."""
     patience_seconds: float = 0.25
-    """The same where the room is needed for others."""
+    """The same while others need the room."""
     answers_bytes: int = 128 << 20
-    """Of all answers that are being sent; one that is larger is sent alone."""
+    """Of all answers being sent; a larger answer is sent alone."""
 
     @staticmethod
     def for_descriptors(most: int) -> Limits:
-        """Return the usual limits for a process that may open so many files; half of them are left for files."""
+        """Return the default limits for a process that may open ``most`` descriptors; half of them remain for files."""
         return Limits(connections=max(4, min(Limits.connections, most // 2)))
 
     @property
     def accepted_at_once(self) -> int:
-        """How many asyncio accepts at a stroke, before any of them can be refused."""
+        """How many connections asyncio accepts at once, before any of them can be refused."""
         return max(4, self.connections // 8)
 
 
 class Client:
-    """Who is at the other end of a connection, and how long the server has been waiting for it."""
+    """The client of a connection, and since when the server waits for it."""
 
     waiting_since: float | None = None
-    """Since when the server waits for the whole of a request; None while it is working on one."""
+    """Since when the server waits for a complete request; None while it works on one."""
     stalled_since: float | None = None
-    """Since when it has not read what was sent; None if there is room for more."""
+    """Since when the client has not read what was sent; None if more can be sent."""
 
     def drop(self) -> None:
-        """End the connection, whatever is unsent."""
+        """End the connection at once, without sending the rest."""
 
 
 class Connections:
-    """The open connections of a server, to whom ``limits`` apply."""
+    """The open connections of a server, within ``limits``."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -85,7 +86,7 @@ class Connections:
         return len(self._open)
 
     def admit(self, connection: Connection) -> bool:
-        """Let one in; where there is no room, one that keeps the server waiting goes for it."""
+        """Admit a connection and return True; when the server is full, drop one that keeps it waiting."""
         now = connection.loop.time()
         if len(self._open) >= self.limits.connections and (last := self._least_deserving(now)) is not None:
             last.drop()
@@ -97,11 +98,11 @@ class Connections:
         return True
 
     def forget(self, connection: Connection) -> None:
-        """Count one no more."""
+        """Stop counting a connection."""
         self._open.discard(connection)
 
     def _least_deserving(self, now: float) -> Connection | None:
-        """Return who has kept the server waiting longest: for a request, or else for an answer to be read."""
+        """Return the client that has kept the server waiting longest: for a request, or else while reading."""
         waiting = [(c.waiting_since, id(c), c) for c in self._open if c.waiting_since is not None]
         stalled = [
             (c.stalled_since, id(c), c)
@@ -118,7 +119,7 @@ class Connections:
 
 
 class Connection(H11Protocol, Client):
-    """A connection as uvicorn serves it, that is ended when its client keeps the server waiting."""
+    """A uvicorn connection that ends when its client keeps the server waiting."""
 
     def __init__(
         self,
@@ -142,41 +143,41 @@ class Connection(H11Protocol, Client):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note that it is over."""
+        """Note that the connection has ended."""
         self._connections.forget(self)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Take note that the client does not read what was sent."""
+        """Note that the client does not read what was sent."""
         self.stalled_since = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Take note that it reads again."""
+        """Note that the client reads again."""
         self.stalled_since = None
         super().resume_writing()
 
     def is_overdue(self, now: float, limits: Limits) -> bool:
-        """Return whether the client has kept the server waiting for longer than it may."""
+        """Return whether the client has kept the server waiting longer than the limits allow."""
         return (self.waiting_since is not None and now - self.waiting_since > limits.request_seconds) or (
             self.stalled_since is not None and now - self.stalled_since > limits.reading_seconds
         )
 
     def drop(self) -> None:
-        """End the connection, whatever is unsent."""
+        """End the connection at once, without sending the rest."""
         self._connections.forget(self)
         self.transport.abort()
 
 
 class PacedAnswers:
-    """Send answers in pieces, each when the last one is on its way, and only so many bytes of them at once.
+    """Send answers in pieces, each after the one before it was sent, and limit the bytes of all answers.
 
-    What an answer holds in memory is the answer itself, once, and nothing of it is in the buffers of the connection
-    but a piece or two. It also tells the connection when a request is complete, and when its answer is out.
+    An answer is in memory once, and the buffers of the connection hold only a piece or two of it. This class also
+    notes when a request is complete and when its answer was sent.
 
     Args:
-        app: what answers.
-        limits: of the bytes.
+        app: the application that answers.
+        limits: limits of the bytes.
     """
 
     def __init__(self, app: ASGIApp, *, limits: Limits) -> None:
@@ -195,7 +196,7 @@ class PacedAnswers:
         start: Message | None = None
         is_answered = False
 
-        async def heard() -> Message:
+        async def noting() -> Message:
             message = await receive()
             if message["type"] == "http.request" and not message.get("more_body", False):
                 client.waiting_since = None
@@ -204,14 +205,14 @@ class PacedAnswers:
         async def answer(message: Message) -> None:
             nonlocal start, is_answered
             if message["type"] == "http.response.start":
-                start = message  # sent with the body, when it is known whether there is room for it
+                start = message  # sent with the body, once it is known whether the body fits
             elif start is not None:
                 is_answered = True
                 body = b"" if scope["method"] == "HEAD" else message.get("body", b"")
                 await self._deliver(client, start, body, send)
 
         try:
-            await self._app(scope, heard, answer)
+            await self._app(scope, noting, answer)
         finally:
             if not is_answered:
                 client.waiting_since = anyio.current_time()
@@ -219,7 +220,9 @@ class PacedAnswers:
     async def _deliver(self, client: Client, start: Message, body: bytes, send: Send) -> None:
         if not self._has_room_for(len(body)):
             refusal = error_response(
-                503, "too much is being sent to others; try again in a moment", {"Retry-After": "2", **SECURITY_HEADERS}
+                503,
+                "the server is sending too many bytes to other clients; try again in a moment",
+                {"Retry-After": "2", **SECURITY_HEADERS},
             )
             start, body = {**start, "status": refusal.status_code, "headers": refusal.raw_headers}, bytes(refusal.body)
         if len(body) > _SMALL_ANSWER_BYTES:
@@ -228,7 +231,7 @@ class PacedAnswers:
             await send(start)
             for place in range(0, max(len(body), 1), _PIECE_BYTES):
                 more = place + _PIECE_BYTES < len(body)
-                if not more:  # before it is sent, as the next request may begin with it
+                if not more:  # set before sending, because the next request may follow at once
                     client.waiting_since = anyio.current_time()
                 piece = body[place : place + _PIECE_BYTES]
                 await send({"type": "http.response.body", "body": piece, "more_body": more})
@@ -236,7 +239,7 @@ class PacedAnswers:
             self._unread.pop(client, None)
 
     def _has_room_for(self, size: int) -> bool:
-        """Tell whether an answer may be sent; those whose clients do not read them make room for it."""
+        """Return whether an answer may be sent; drop clients that do not read, to make room for it."""
         if size <= _SMALL_ANSWER_BYTES:
             return True
         now = anyio.current_time()

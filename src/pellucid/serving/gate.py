@@ -1,15 +1,14 @@
-"""Who is let in, and the headers that every answer carries: a server on this machine is within reach of every web page.
+"""Check where requests come from, and add security headers: every web page can reach a server on this machine.
 
-A page of another site can make a browser send requests here. Its requests are refused by ``Host`` (its own name
-might be made to point at this machine: DNS rebinding) and, where they change something, by ``Origin``; what
-it could embed is refused by the headers. Read ``web/modules/data.js`` next.
+A page of another site can make a browser send requests here. The gate refuses them by ``Host`` (the name of that site
+could point to this machine: DNS rebinding) and, for requests that change something, by ``Origin``; the headers
+prevent that other sites embed an answer. Read ``web/modules/data.js`` next.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,7 +20,7 @@ __all__ = ["LOOPBACK_NAMES", "SECURITY_HEADERS", "STRICT_POLICY", "Gate", "error
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 STRICT_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""For answers that are no page: they load nothing and run nothing."""
+"""For answers other than the page: they load nothing and run nothing."""
 
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": STRICT_POLICY,
@@ -30,13 +29,13 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-"""Of every answer; a page has a policy of its own."""
+"""Headers of every answer; the page has another Content-Security-Policy."""
 
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 
 def error_response(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    """Tell what is wrong as JSON, ``{"error": sentence}``."""
+    """Return an error as JSON, ``{"error": sentence}``."""
     content = json.dumps({"error": sentence}, ensure_ascii=False).encode("utf-8", errors="replace")
     return Response(
         content, status, media_type="application/json", headers={"Cache-Control": "no-store"} | (headers or {})
@@ -44,35 +43,30 @@ def error_response(status: int, sentence: str, headers: dict[str, str] | None = 
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach a host."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    """Return whether only this machine can reach a host."""
+    address = _address(host)
+    return host.lower() == "localhost" or (address is not None and address.is_loopback)
 
 
 class Gate:
-    """Refuse requests that were not meant for this server, and put the headers on what it answers.
+    """Refuse requests from other sites, and add the security headers to every answer.
 
     Args:
-        app: what is behind.
-        host: the name or address that the server listens at. Where that is every address (``0.0.0.0``, ``::``),
-            it answers to any address in numbers: no name of another site is one.
-        also: further names that it answers to.
+        app: the application behind the gate.
+        host: the name or address that the server listens on. If it listens on every address (``0.0.0.0``, ``::``),
+            it answers to every numeric address, because the name of a site is never numeric.
     """
 
-    def __init__(self, app: ASGIApp, *, host: str, also: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, *, host: str) -> None:
         self._app = app
-        self._hosts = LOOPBACK_NAMES | {host.lower().strip("[]")} | {name.lower() for name in also}
+        self._hosts = LOOPBACK_NAMES | {host.lower().strip("[]")}
         self._takes_numbers = host in {"0.0.0.0", "::"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI asks for."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        if scope["type"] != "http":  # there is nothing else here to talk to
+        if scope["type"] != "http":  # this server has no other protocol
             return
 
         async def send_with_headers(message: Message) -> None:
@@ -94,16 +88,16 @@ class Gate:
         if not self._is_own(host):
             return error_response(
                 421,
-                f"this server does not answer to the name {host[:100]!r}; ask for "
+                f"this server does not answer to the name {host[:100]!r}; use "
                 f"{' or '.join(sorted(self._hosts - {'0.0.0.0', '::'}))}, or start it with --host and that name",
             )
         if method in {"GET", "HEAD"}:
             return None
         own = _origin(f"{scheme}://{host}")
-        for origin in headers.getlist("origin"):  # a program sends none
+        for origin in headers.getlist("origin"):  # programs other than browsers send none
             if own is None or _origin(origin) != own:
                 return error_response(
-                    403, f"a page of {origin[:100]!r} may not ask this server; use the page it serves"
+                    403, f"pages of {origin[:100]!r} cannot use this server; use the page that it serves"
                 )
         return None
 
@@ -112,11 +106,11 @@ class Gate:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
             return False
-        return name in self._hosts or (self._takes_numbers and _is_address(name))
+        return name in self._hosts or (self._takes_numbers and _address(name) is not None)
 
 
 def _origin(text: str) -> tuple[str, str, int] | None:
-    """Return scheme, name and port of an origin; None of ``null`` and of what is malformed."""
+    """Return scheme, name and port of an origin; None for ``null`` and for malformed text."""
     try:
         parts = urlsplit(text)
         port = parts.port or _USUAL_PORTS[parts.scheme]
@@ -126,9 +120,8 @@ def _origin(text: str) -> tuple[str, str, int] | None:
     return None if has_more or not parts.hostname else (parts.scheme, parts.hostname, port)
 
 
-def _is_address(name: str) -> bool:
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(name)
+        return ipaddress.ip_address(name)
     except ValueError:
-        return False
-    return True
+        return None

@@ -1,8 +1,7 @@
-"""The traces that a server keeps, up to so many bytes, and the one queue for its models. Read ``gate.py`` next."""
+"""The stored traces of a server, up to a limit of bytes, and the one queue for its models. Read ``gate.py`` next."""
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -15,33 +14,28 @@ from pellucid.errors import RequestError
 from pellucid.page.answers_trace import TraceRecord
 from pellucid.page.catalogue import UnknownPathError
 
-__all__ = ["BusyError", "ClientGoneError", "ComputeQueue", "TraceGoneError", "TraceStore", "new_id"]
+__all__ = ["BusyError", "ClientGoneError", "ComputeQueue", "TraceGoneError", "TraceStore"]
 
 _LONGEST_QUEUE: Final = 8
-"""More than a browser asks at once (6 of one server), so that nobody alone is refused."""
+"""More than the 6 requests that a browser sends at once, so that a single user is never refused."""
 
 Result = TypeVar("Result")
 
 
 class BusyError(RequestError):
-    """More wait for the model than is sensible."""
+    """The request queue is full."""
 
 
 class TraceGoneError(UnknownPathError):
-    """A trace is not kept any more, or another server made it."""
+    """A trace is no longer stored, or another server made it."""
 
 
 class ClientGoneError(Exception):
-    """Nobody waits for the answer any more."""
-
-
-def new_id() -> str:
-    """Return an id that nobody can guess."""
-    return secrets.token_hex(16)
+    """The client has disconnected."""
 
 
 class TraceStore:
-    """Traces by id; the least recently used go when the limit is reached. For several threads."""
+    """Traces by id; at the limit the least recently used are dropped. Safe for several threads."""
 
     def __init__(self, *, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
@@ -50,7 +44,7 @@ class TraceStore:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of everything kept."""
+        """Bytes of all stored traces."""
         with self._lock:
             return sum(size for _, size in self._records.values())
 
@@ -58,7 +52,7 @@ class TraceStore:
         return len(self._records)
 
     def add(self, record: TraceRecord) -> None:
-        """Keep a trace, and drop old ones where it needs their room.
+        """Store a trace, and drop old ones if it needs their room.
 
         Raises:
             RequestError: the trace alone is larger than the limit.
@@ -66,8 +60,8 @@ class TraceStore:
         size = record.nbytes
         if size > self.limit_bytes:
             raise RequestError(
-                f"the trace of this sentence takes {size / 1e6:,.1f} MB and the server keeps "
-                f"{self.limit_bytes / 1e6:,.1f}; give a shorter sentence, or start it with a larger --trace-memory-mb"
+                f"the trace of this sentence takes {size / 1e6:,.1f} MB; the limit here is "
+                f"{self.limit_bytes / 1e6:,.1f} MB; shorten the sentence, or start it with a larger --trace-memory-mb"
             )
         with self._lock:
             self._records[record.id] = (record, size)
@@ -75,25 +69,25 @@ class TraceStore:
                 self._records.popitem(last=False)
 
     def get(self, trace_id: str) -> TraceRecord:
-        """Return a trace, which is the most recently used from now on.
+        """Return a trace and mark it as the most recently used.
 
         Raises:
-            TraceGoneError: it is not kept, or never was.
+            TraceGoneError: it is not stored.
         """
         with self._lock:
             if trace_id not in self._records:
-                raise TraceGoneError("this trace is not kept any more; translate the sentence again")
+                raise TraceGoneError("this trace is no longer stored; translate the sentence again")
             self._records.move_to_end(trace_id)
             return self._records[trace_id][0]
 
 
 class ComputeQueue:
-    """Lets one thing compute at a time, in a thread of its own, so that everything else is answered meanwhile.
+    """Runs one computation at a time, in a separate thread, so that the server can answer other requests.
 
-    What waits holds its request and nothing else.
+    A waiting request holds only itself in memory.
 
     Args:
-        longest: how many may wait beside the one that computes.
+        longest: how many requests may wait in addition to the running one.
     """
 
     def __init__(self, *, longest: int = _LONGEST_QUEUE) -> None:
@@ -102,14 +96,14 @@ class ComputeQueue:
         self._lock = anyio.Lock()
 
     async def run(self, work: Callable[[], Result], *, is_gone: Callable[[], Awaitable[bool]]) -> Result:
-        """Wait for the turn, and run ``work``.
+        """Wait for a turn, then run ``work``.
 
         Raises:
             BusyError: the queue is full.
-            ClientGoneError: the client left while it waited.
+            ClientGoneError: the client disconnected while it waited.
         """
-        if self._inside > self._longest:  # one of them computes
-            raise BusyError(f"{self._longest} others wait for the model already; try again in a moment")
+        if self._inside > self._longest:  # one of them is running
+            raise BusyError(f"the request queue is full: {self._longest} requests are waiting; try again in a moment")
         self._inside += 1
         try:
             async with self._lock:

@@ -1,6 +1,6 @@
-"""From files to batches of token ids.
+"""From text files to batches of token ids.
 
-numpy only: nothing here imports torch or knows a model. Reading order: ``lines`` → ``corpus`` → ``cleaning`` →
-``normalisation`` → ``vocabulary`` → ``segmenter`` → ``tokenizer`` → ``tags`` → ``sentences`` → ``store`` →
-``batching``.
+Nothing here imports torch or uses a model. Reading order: ``lines`` and ``compression`` → ``corpus`` → ``cleaning`` →
+``selection`` → ``normalisation`` → ``vocabulary`` and ``spelling`` → ``sentencepiece/`` → ``subword`` → ``tokenizer`` →
+``tags`` → ``sentences`` → ``unknown`` → ``store`` → ``batching``.
 """

@@ -1,8 +1,8 @@
-"""Batches of about equal size and little padding; their order is a pure function of (seed, epoch).
+"""Batches of about equal size with little padding; their order is a pure function of (seed, epoch).
 
-A budget counts padded tokens of the longer side, specials included (Vaswani et al. 2017, section 5.1,
-batch "by approximate sequence length"). Rows of like length go together; which ones, and the order of the
-batches, is drawn anew each epoch. The sampler has no state: epoch and batch number are enough to resume.
+The size of a batch counts padded tokens of the longer side, specials included (Vaswani et al. 2017, section 5.1,
+batch "by approximate sequence length"). A batch has rows of similar length; the rows of each batch and the order of
+the batches are drawn again each epoch. Nothing here has state: to resume, the epoch and the batch number are enough.
 Read ``../training/trainer.py`` next.
 """
 
@@ -10,37 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.config import BatchType, SpecialIds
 from pellucid.errors import ConfigError
+from pellucid.text.store import TokenStore
 
-__all__ = ["Batch", "epoch_batches", "make_batch", "pad_rows"]
+__all__ = ["Batch", "epoch_batches", "make_batch"]
 
 LENGTH_NOISE: Final = 1.5
-"""Tokens by which the difference of the sides is blurred, so that batches differ between epochs."""
+"""Random tokens added to the difference of the sides before sorting, so that batches differ between epochs."""
 
 Rows = NDArray[np.int64]
 
 
-class RowSource(Protocol):
-    """What batches are made of; a ``TokenStore``, or anything that has these."""
-
-    def source(self, row: int) -> NDArray[np.integer]:
-        """Return the source piece ids of a row."""
-        ...
-
-    def target(self, row: int) -> NDArray[np.integer]:
-        """Return the target piece ids of a row."""
-        ...
-
-
 @dataclass(frozen=True)
 class Batch:
-    """One batch as numpy arrays; masks are True where a token is real and may be attended to."""
+    """One batch as numpy arrays; masks are True at tokens and False at padding."""
 
     source_ids: NDArray[np.int64]
     """[batch, source]: pieces, then eos, then padding."""
@@ -57,7 +46,7 @@ class Batch:
     num_target_tokens: int
     """Real target tokens, eos included."""
     num_padded_tokens: int
-    """What the budget counts: batch * max(source, target)."""
+    """batch * max(source, target), which ``batch_size`` limits."""
 
 
 def epoch_batches(
@@ -73,22 +62,22 @@ def epoch_batches(
 ) -> list[Rows]:
     """Return the rows of each batch of an epoch, in the order of training.
 
-    Without weights every row is in exactly one batch. With them a corpus of weight w and n rows gives about
-    w * n: floor(w) whole copies, and for the rest a slice of its rows in a fixed random order, which moves on
-    from epoch to epoch, so that over the epochs no row is shown more than once more often than another.
+    Without weights every row is in exactly one batch. With weights, a corpus of weight w and n rows gives about w * n
+    rows: floor(w) whole copies, and for the remainder a slice of its rows in a fixed random order. Each epoch takes the
+    next slice, so the numbers of times that two rows of a corpus are shown differ by at most 1.
 
     Args:
         source_lengths: pieces of each row without specials, [rows].
         target_lengths: the same of the target, [rows].
         batch_size: padded tokens of the longer side with specials, or sentences.
-        batch_type: which of the two.
+        batch_type: whether ``batch_size`` counts tokens or sentences.
         seed: of the run.
         epoch: from 0.
         corpus: index of the corpus of each row, [rows]; needed with ``weights``.
         weights: weight of each corpus.
 
     Raises:
-        ConfigError: a pair alone is over the budget, or a corpus has no weight.
+        ConfigError: a single pair is over ``batch_size``, or a corpus has no weight.
     """
     longer = np.maximum(source_lengths, target_lengths).astype(np.int64) + 1
     difference = target_lengths.astype(np.int64) - source_lengths.astype(np.int64)
@@ -101,7 +90,7 @@ def epoch_batches(
         )
     generator = _generator(seed, epoch)
     rows = _rows_of_epoch(longer.size, corpus, weights, seed, epoch)
-    # Only random() is used: its stream is stable between numpy releases, that of shuffle() is not promised.
+    # Only random() is used: its stream is stable between numpy releases, unlike that of shuffle().
     blurred = difference[rows] + LENGTH_NOISE * generator.random(rows.size)
     rows = rows[_by_length(longer[rows], blurred)]
     batches = _cut(rows, longer[rows], batch_size, batch_type, first_share=generator.random())
@@ -110,11 +99,11 @@ def epoch_batches(
 
 
 def _by_length(longer: NDArray[np.int64], difference: NDArray[np.float64]) -> Rows:
-    """Sort by the longer side, longest first, and rows of equal length by which side that is and how much.
+    """Sort by the longer side, longest first, and rows of equal length by the difference of their sides.
 
-    The second order turns round from one length to the next, so that neighbours are alike on both sides
-    across that border too. On Multi30k (2,048 tokens) 97 % of the padded tokens of both sides together are
-    real; 93 % with the longer side alone.
+    The order by difference alternates between ascending and descending from one length to the next, so that
+    neighbours across a change of length are also similar on both sides. On Multi30k (2,048 tokens a batch) 97 % of the
+    padded tokens of both sides are real; with the longer side as the only key 93 %.
     """
     turned = np.where(longer % 2 == 1, difference, -difference)
     return np.lexsort((turned, -longer))
@@ -123,10 +112,10 @@ def _by_length(longer: NDArray[np.int64], difference: NDArray[np.float64]) -> Ro
 def _cut(
     rows: Rows, longer: NDArray[np.int64], batch_size: int, batch_type: BatchType, *, first_share: float
 ) -> list[Rows]:
-    """Cut rows, longest first, into batches: the first row of each decides how many fit.
+    """Cut rows, longest first, into batches; the first row of a batch decides how many rows fit.
 
-    The very first is cut short by chance, which moves every border: even where few rows are of like
-    length, other rows meet in the next epoch. It costs half a batch an epoch.
+    The first batch gets a random size below the full one, which moves every later border: even if few rows have
+    similar lengths, the batches of the next epoch combine other rows. This costs half a batch an epoch.
     """
     batches: list[Rows] = []
     start = 0
@@ -150,7 +139,7 @@ def _rows_of_epoch(
     if weights is None or all(weight == 1 for weight in weights):
         return every
     if corpus is None or int(corpus.max()) >= len(weights) or min(weights) <= 0:
-        raise ConfigError(f"weights = {list(weights)}: every corpus needs a weight above 0, and rows their corpus")
+        raise ConfigError(f"weights = {list(weights)}: every corpus needs a weight above 0, and every row a corpus")
     chosen: list[Rows] = []
     for index, weight in enumerate(weights):
         own = every[corpus == index]
@@ -160,21 +149,21 @@ def _rows_of_epoch(
         fixed = own[np.argsort(_generator(seed, index, stream=1).random(own.size), kind="stable")]
         chosen.append(np.take(fixed, np.arange(first, last), mode="wrap") if own.size else own)
     rows = np.concatenate(chosen)
-    return rows if rows.size else every[epoch % num_rows :][:1]  # tiny weights: an epoch is never empty
+    return rows if rows.size else every[epoch % num_rows :][:1]  # with tiny weights, one row: an epoch is never empty
 
 
 def _generator(seed: int, number: int, *, stream: int = 0) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, number, stream])))
 
 
-def make_batch(store: RowSource, rows: Rows, *, specials: SpecialIds, start_id: int) -> Batch:
+def make_batch(store: TokenStore, rows: Rows, *, specials: SpecialIds, start_id: int) -> Batch:
     """Build the arrays of a batch.
 
     Args:
-        store: where the rows' ids are.
+        store: the store of the rows.
         rows: rows of the store, [batch].
         specials: ids of padding and end of sentence.
-        start_id: the decoder's first input: the id of bos or pad, or -1 for the zero vector.
+        start_id: the first input of the decoder: the id of bos or pad, or -1 for the zero vector.
     """
     sources = [store.source(row) for row in rows]
     targets = [store.target(row) for row in rows]
@@ -196,21 +185,12 @@ def make_batch(store: RowSource, rows: Rows, *, specials: SpecialIds, start_id: 
     )
 
 
-def pad_rows(rows: Sequence[Sequence[int]], *, pad: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Put rows of ids into one array; return it and its mask, both [batch, time], True where an id is real."""
-    return _padded([np.asarray(row, dtype=np.int64) for row in rows], pad=pad, end=None)
-
-
-def _padded(
-    rows: Sequence[NDArray[np.integer]], *, pad: int, end: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _padded(rows: Sequence[NDArray[np.integer]], *, pad: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Put rows of ids, each with ``end`` after it, into one array; return it and its mask, both [batch, time]."""
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    width = lengths.max(initial=0) + (end is not None)
-    positions = np.arange(width)
-    ids = np.full((len(rows), width), pad, dtype=np.int64)
+    positions = np.arange(lengths.max(initial=0) + 1)
+    ids = np.full((len(rows), len(positions)), pad, dtype=np.int64)
     if len(rows):
         ids[positions < lengths[:, None]] = np.concatenate(rows)
-    if end is not None:
-        ids[np.arange(len(rows)), lengths] = end
-        lengths = lengths + 1
-    return ids, positions < lengths[:, None]
+    ids[np.arange(len(rows)), lengths] = end
+    return ids, positions <= lengths[:, None]

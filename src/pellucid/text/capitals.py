@@ -1,7 +1,7 @@
-"""Copies of training pairs in capitals, so that a model knows text that is written so.
+"""Copies of training pairs in capitals, so that a model can translate text in capitals.
 
-A model reads "THE CAT" as letters that it has hardly seen, and writes anything. A few per cent of copies teach it
-the pieces of capitals. Read ``cleaning.py`` for what comes before.
+Ordinary text has few capitals, so a model translates "THE CAT" badly. A few per cent of copies in capitals teach it
+their pieces. ``cleaning.py`` comes before this step.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _PARTS: Final = 1 << 32
 
 
 def with_capitals(pairs: Iterable[SentencePair], *, share: float, seed: int) -> Iterator[SentencePair]:
-    """Yield every pair, and after a ``share`` of them, drawn by the seed, the same pair in capitals.
+    """Yield every pair, and after a random ``share`` of them the same pair in capitals.
 
-    A pair without small letters, which would be its own copy, gets none. What is drawn depends on the pair's place in
-    its corpus alone, so that every pass over the pairs draws the same.
+    A pair that capitals do not change gets no copy. The draw depends only on the seed and the pair's place in its
+    corpus, so every pass over the pairs draws the same ones.
     """
     for pair in pairs:
         yield pair
@@ -33,10 +33,10 @@ def with_capitals(pairs: Iterable[SentencePair], *, share: float, seed: int) -> 
 
 
 def in_capitals(pair: SentencePair) -> SentencePair:
-    """Return the pair with both sides in capitals; a language tag that leads the source stays as it is.
+    """Return the pair with both sides in capitals; a language tag at the start of the source is not changed.
 
-    By the rules of Unicode that hold for every language ("ß" becomes "SS"); those of single languages, such as
-    the dotted capital i of Turkish, are not known here.
+    The rules are those of Unicode for all languages ("ß" becomes "SS"); rules of single languages, such as the dotted
+    capital i of Turkish, are not supported.
     """
     tag = _TAG.match(pair.source)
     end = tag.end() if tag else 0

@@ -1,7 +1,7 @@
-"""Drop the training pairs that teach nothing or harm, and say which and why; the counts add up.
+"""Drop training pairs that are useless or harmful, and count them by reason.
 
-``FILTERS`` is the whole list, in the order in which pairs meet them: a pair is counted under the first
-that drops it. Lengths are in characters. Read ``tokenizer.py`` next.
+``FILTERS`` lists all filters but the one for duplicates, which comes last. A pair counts under the first filter that
+drops it. Lengths are in characters. Read ``tokenizer.py`` next.
 """
 
 from __future__ import annotations
@@ -22,30 +22,29 @@ from pellucid.text.normalisation import is_blank
 
 __all__ = ["FILTERS", "Cleaner", "CleaningReport"]
 
-MAX_SAMPLES: Final = 5
 DIGEST_BYTES: Final = 16
 
 Filter = Callable[[SentencePair, CleaningConfig], bool]
 
 
 def is_empty(pair: SentencePair, config: CleaningConfig) -> bool:
-    """Tell whether a side shows nothing: white space and invisible characters alone."""
+    """Return whether a side has only white space and invisible characters."""
     return config.drop_empty and (is_blank(pair.source) or is_blank(pair.target))
 
 
 def is_too_long(pair: SentencePair, config: CleaningConfig) -> bool:
-    """Tell whether a side has more than ``max_characters``."""
+    """Return whether a side has more than ``max_characters``."""
     return len(pair.source) > config.max_characters or len(pair.target) > config.max_characters
 
 
 def has_uneven_lengths(pair: SentencePair, config: CleaningConfig) -> bool:
-    """Tell whether one side is more than ``max_ratio`` times as long as the other."""
+    """Return whether one side is more than ``max_ratio`` times as long as the other."""
     shorter, longer = sorted((len(pair.source), len(pair.target)))
     return longer >= config.ratio_minimum_characters and longer > config.max_ratio * shorter
 
 
 def is_copy(pair: SentencePair, config: CleaningConfig) -> bool:
-    """Tell whether the target is the source, word for word: most often an untranslated line."""
+    """Return whether the target equals the source: most often an untranslated line."""
     if not config.drop_copies or len(pair.source) < config.copy_minimum_characters:
         return False
     return pair.source.strip() == pair.target.strip()
@@ -64,12 +63,11 @@ DUPLICATE: Final = "duplicate"
 
 @dataclass(frozen=True)
 class CleaningReport:
-    """How many pairs were read, kept, and dropped by reason, with samples of each reason."""
+    """The numbers of pairs that were read, kept, and dropped for each reason."""
 
     read: int
     kept: int
     dropped: dict[str, int]
-    samples: dict[str, tuple[SentencePair, ...]]
 
     def __post_init__(self) -> None:
         if self.read != self.kept + sum(self.dropped.values()):
@@ -77,14 +75,13 @@ class CleaningReport:
 
 
 class Cleaner:
-    """Apply the filters to any number of corpora; duplicates are found across all of them."""
+    """Applies the filters to any number of corpora; duplicates are dropped across all of them."""
 
     def __init__(self, config: CleaningConfig) -> None:
         self.config = config
         self._read = 0
         self._kept = 0
         self._dropped = dict.fromkeys((*FILTERS, DUPLICATE), 0)
-        self._samples: dict[str, list[SentencePair]] = {}
         self._seen = DigestSet()
 
     def clean(self, pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
@@ -95,16 +92,12 @@ class Cleaner:
             if reason is None:
                 self._kept += 1
                 yield pair
-                continue
-            self._dropped[reason] += 1
-            samples = self._samples.setdefault(reason, [])
-            if len(samples) < MAX_SAMPLES:
-                samples.append(pair)
+            else:
+                self._dropped[reason] += 1
 
     def report(self) -> CleaningReport:
-        """Return the counts so far; every reason is listed, those that dropped nothing with 0."""
-        samples = {reason: tuple(pairs) for reason, pairs in self._samples.items()}
-        return CleaningReport(self._read, self._kept, dict(self._dropped), samples)
+        """Return the counts so far; reasons that dropped nothing have 0."""
+        return CleaningReport(self._read, self._kept, dict(self._dropped))
 
     def _reason(self, pair: SentencePair) -> str | None:
         for name, drops in FILTERS.items():
@@ -115,21 +108,21 @@ class Cleaner:
         return None
 
     def _is_repeated(self, pair: SentencePair) -> bool:
-        """Tell whether this pair was seen before, by a 128-bit digest: strings are not kept.
+        """Return whether this pair came before. Memory holds 128-bit digests, not strings.
 
-        At a billion pairs the odds of a single false alarm are about 1 in 10^21.
+        With a billion pairs the probability of a single false alarm is about 1 in 10^21.
         """
         source, target = pair.source.strip(), pair.target.strip()
-        text = f"{len(source)} {source}{target}"  # the length keeps apart where one side ends
+        text = f"{len(source)} {source}{target}"  # the length marks the end of the first side
         digest = hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
         return not self._seen.add(digest)
 
 
 class DigestSet:
-    """A set of 128-bit digests in about 16 bytes each; a Python set takes a hundred.
+    """A set of 128-bit digests with about 16 bytes for each; a Python set needs a hundred.
 
-    New digests go to a small set. When that is full it becomes a sorted array, and arrays of like size
-    are merged, so that there are never more than a few to look through.
+    New digests go to a small set. When it is full it becomes a sorted array, and arrays of similar sizes are merged, so
+    there are never more than a few arrays to search.
     """
 
     def __init__(self, *, young_limit: int = 1 << 20) -> None:
@@ -155,7 +148,7 @@ class DigestSet:
 
 
 class _Run:
-    """Digests sorted by their first half, [2, digests]; found by bisection."""
+    """Digests sorted by their first half, [2, digests]; the search is by bisection."""
 
     def __init__(self, halves: NDArray[np.uint64]) -> None:
         self.halves = np.ascontiguousarray(halves)

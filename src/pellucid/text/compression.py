@@ -1,7 +1,9 @@
-"""Open text files that may be compressed: gzip, bzip2, xz or Zstandard, told by the first bytes, never by the name.
+"""Read and write text files that may be compressed with gzip, bzip2, xz or Zstandard.
 
-Every file of text that pellucid reads comes through here, so that all inputs take the same formats and say the
-same of a damaged one. Read ``lines.py`` next.
+For a file that is read the first bytes decide, not the name; for one that is written, the end of its name.
+
+pellucid reads every text file through this module, so all inputs support the same formats and report damage in the
+same words. Read ``lines.py`` next.
 """
 
 from __future__ import annotations
@@ -18,19 +20,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from pellucid.errors import DataError
+from pellucid.errors import ConfigError, DataError
 
-__all__ = ["NO_COMPRESSION", "Opened", "open_compressed", "refuse_packed_stream", "telling_damage"]
+__all__ = [
+    "NO_COMPRESSION",
+    "Opened",
+    "Packer",
+    "open_compressed",
+    "packer_of",
+    "refuse_packed_stream",
+    "telling_damage",
+]
 
 NO_COMPRESSION: Final = "none"
 _MAGIC_BYTES: Final = 10
 _ZSTANDARD: Final = "zstd"
 _TO_INSTALL: Final = "pip install backports.zstd"
+_REFUSED: Final = frozenset({".7z", ".br", ".lz", ".lz4", ".lzma", ".rar", ".tar", ".tgz", ".z", ".zip"})
+_WRITTEN: Final = ".gz, .xz, .bz2 and .zst"
+
+Packer = Callable[[BinaryIO], BinaryIO]
+"""Wrap the stream of a file in one that compresses; closing the wrapper leaves the file open."""
 
 
 @dataclass(frozen=True)
 class _Format:
-    """A way to compress a file. ``open`` is None where pellucid cannot read it and only knows its name."""
+    """A compression format. ``open`` is None for a format that pellucid recognises but cannot read."""
 
     name: str
     magic: re.Pattern[bytes]
@@ -45,13 +60,13 @@ def _open_zstandard(path: Path) -> Any:
     if module is None:
         raise DataError(
             f"{path}: is compressed with {_ZSTANDARD}, which this Python cannot read; {_TO_INSTALL}, or unpack the "
-            "file first (zstd -d)"
+            "file (zstd -d)"
         )
     return module.ZstdFile(path)
 
 
 def _zstandard() -> Any:
-    """Return the module of Python 3.14, or its backport, or None."""
+    """Return the module of Python 3.14, its backport, or None."""
     for name in ("compression.zstd", "backports.zstd"):
         try:
             return importlib.import_module(name)
@@ -66,7 +81,7 @@ def _magic(pattern: bytes) -> re.Pattern[bytes]:
 
 _FORMATS: Final = (
     _Format("gzip", _magic(rb"\x1f\x8b"), "gunzip -c", ".gz", gzip.GzipFile),
-    # The digits are those of pi, or of its square root in an empty file: a text may begin with "BZh".
+    # "BZh" alone could be text. After it come the digits of pi, or of its square root if the file is empty.
     _Format(
         "bzip2",
         _magic(rb"BZh[1-9](?:\x31\x41\x59\x26\x53\x59|\x17\x72\x45\x38\x50\x90)"),
@@ -75,7 +90,7 @@ _FORMATS: Final = (
         bz2.BZ2File,
     ),
     _Format("xz", _magic(rb"\xfd7zXZ\x00"), "unxz -c", ".xz", lzma.LZMAFile),
-    # The second form is a frame to be skipped, with which parallel compressors begin.
+    # The second form is a skippable frame, which parallel compressors write first.
     _Format(_ZSTANDARD, _magic(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), "zstd -dc", ".zst", _open_zstandard),
     _Format("ZIP", _magic(rb"PK\x03\x04"), "unzip -p"),
     _Format("7-Zip", _magic(rb"7z\xbc\xaf\x27\x1c"), "7z x -so"),
@@ -87,21 +102,21 @@ _FORMATS: Final = (
 
 @dataclass(frozen=True)
 class Opened:
-    """A stream of plain bytes, and how the file is compressed; ``NO_COMPRESSION`` where it is not."""
+    """A stream of plain bytes, and the compression of the file or ``NO_COMPRESSION``."""
 
     stream: BinaryIO
     compression: str
 
 
 def open_compressed(path: Path) -> Opened:
-    """Open a file for reading its plain bytes; what is not a regular file is taken to be plain.
+    """Open a file to read its plain bytes; a pipe or device is not decompressed.
 
     Raises:
-        DataError: it is compressed in a way that cannot be read here, or is not what its name says.
-        OSError: it cannot be opened.
+        DataError: the compression is not supported, or the content does not match the suffix.
+        OSError: the file cannot be opened.
     """
     found, magic = None, b""
-    if path.is_file():  # the first bytes of a pipe can be read only once
+    if path.is_file():  # reading a pipe consumes its bytes
         with path.open("rb") as stream:
             magic = stream.read(_MAGIC_BYTES)
         found = _format_of(magic)
@@ -109,15 +124,15 @@ def open_compressed(path: Path) -> Opened:
         _refuse_misnamed(path, magic)
         return Opened(path.open("rb"), NO_COMPRESSION)
     if found.open is None:
-        raise DataError(f"{path}: is compressed with {found.name}, which is not read; unpack it ({found.unpack})")
+        raise DataError(f"{path}: is compressed with {found.name}, which is not supported; unpack it ({found.unpack})")
     return Opened(cast(BinaryIO, found.open(path)), found.name)
 
 
 def refuse_packed_stream(name: str, first: bytes) -> None:
-    """Refuse a stream, such as standard input, whose first bytes say that it is compressed.
+    """Refuse compressed data in a stream such as standard input.
 
     Raises:
-        DataError: it is; says how to unpack it.
+        DataError: ``first`` are the first bytes of a compressed format.
     """
     if (found := _format_of(first)) is not None:
         raise DataError(
@@ -127,12 +142,12 @@ def refuse_packed_stream(name: str, first: bytes) -> None:
 
 @contextmanager
 def telling_damage(name: str | Path, compression: Callable[[], str], *, lines: Callable[[], int]) -> Iterator[None]:
-    """Turn what reading may raise into a message.
+    """Turn errors of reading into a ``DataError``.
 
     Args:
-        name: what is read.
-        compression: called for that of ``Opened``, which is known only once the file is open.
-        lines: called for the number of lines before the damage.
+        name: the name of the file or stream in messages.
+        compression: returns the compression of ``Opened``, which is only known when the file is open.
+        lines: returns the number of lines before the damage.
 
     Raises:
         DataError: the compressed data ends too early or is damaged, or the file cannot be read.
@@ -153,7 +168,7 @@ def telling_damage(name: str | Path, compression: Callable[[], str], *, lines: C
 
 
 def _is_damage(error: Exception) -> bool:
-    if isinstance(error, OSError):  # bzip2 and gzip raise it without the number that one of the system has
+    if isinstance(error, OSError):  # bzip2 and gzip raise it without an error number
         return error.errno is None
     zstandard = _zstandard()
     errors: tuple[type[Exception], ...] = (EOFError, zlib.error, lzma.LZMAError)
@@ -168,6 +183,44 @@ def _refuse_misnamed(path: Path, magic: bytes) -> None:
     promised = next((one for one in _FORMATS if one.suffix and path.suffix == one.suffix), None)
     if magic and promised is not None:
         raise DataError(
-            f"{path}: is named {promised.suffix} but its first bytes are not {promised.name} data; rename it if it is "
-            "plain text, or fetch it again"
+            f"{path}: is named {promised.suffix} but does not contain {promised.name} data; rename it if it is plain "
+            "text, or fetch it again"
         )
+
+
+def packer_of(output: Path) -> Packer | None:
+    """Return the function that compresses a file of this name, or None for plain text.
+
+    Raises:
+        ConfigError: the ending names a compression or an archive that is not supported, or its library is missing.
+    """
+    suffix = output.suffix.lower()
+    if suffix == ".zst":
+        return _zstandard_of(output)
+    if suffix in _REFUSED:
+        raise ConfigError(
+            f"{output}: cannot write {suffix} files; name a plain text file, or one that ends with {_WRITTEN}"
+        )
+    return {".gz": _gzip, ".xz": _xz, ".bz2": _bzip2}.get(suffix)
+
+
+def _gzip(file: BinaryIO) -> BinaryIO:
+    # No time and no file name in the header, so that the same text gives the same bytes.
+    return cast(BinaryIO, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
+
+
+def _xz(file: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, lzma.LZMAFile(file, "wb"))
+
+
+def _bzip2(file: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, bz2.BZ2File(file, "wb"))
+
+
+def _zstandard_of(output: Path) -> Packer:
+    module = _zstandard()
+    if module is None:
+        raise ConfigError(
+            f"{output}: this Python cannot write .zst files; {_TO_INSTALL}, or write a .gz, .xz or .bz2 file"
+        )
+    return lambda file: cast(BinaryIO, module.ZstdFile(file, "wb"))

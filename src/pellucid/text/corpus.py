@@ -1,9 +1,8 @@
-"""Read parallel text: two files line by line, TSV or JSON lines, streamed, and verified before anything else.
+"""Read and verify parallel text: two files line by line, TSV, or JSON lines.
 
-``read_pairs`` reads one corpus. ``verify_corpora`` goes once over every file of a run and reports all
-problems together, so that nothing is found out after an hour of training. TSV has no quoting and no
-header: columns are what stands between tabs. A JSON line is an object with two strings.
-Read ``lines.py`` for what a line is, ``notices.py`` next.
+``read_pairs`` streams one corpus. ``verify_corpora`` reads every file of a run once and reports all problems together,
+before the training begins. TSV has no quoting and no header; tabs separate the columns. A JSON line is an object with
+two strings. ``lines.py`` defines a line; read ``notices.py`` next.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -22,22 +21,21 @@ import numpy as np
 
 from pellucid.config import CorpusConfig, DataConfig, InvalidUtf8
 from pellucid.errors import DataError
-from pellucid.text.lines import TOO_LONG, LineReader, read_lines
+from pellucid.text.lines import TOO_LONG, LineReader, Report, place_of, read_lines
 from pellucid.text.notices import SideNotices, notes_on
 
-__all__ = ["CorpusFacts", "FileFacts", "SentencePair", "read_lines", "read_pairs", "verify_corpora"]
+__all__ = ["CorpusFacts", "SentencePair", "read_lines", "read_pairs", "verify_corpora"]
 
 MAX_PROBLEMS_PER_FILE: Final = 5
 ROWS_AT_ONCE: Final = 4096
 BAD_JSON_TEXT: Final = "NUL character or lone surrogate"
-Report = Callable[[int | None, str], None]
 _UNWRITABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _END: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
 class SentencePair:
-    """A sentence and its translation, with the place they came from."""
+    """A sentence and its translation, with their place."""
 
     source: str
     target: str
@@ -48,37 +46,26 @@ class SentencePair:
 
 
 @dataclass(frozen=True)
-class FileFacts:
-    """What one pass over a file found."""
-
-    path: Path
-    lines: int
-    sha256: str
-    """Of the bytes after decompression, so that packing a file again changes nothing."""
-    had_byte_order_mark: bool
-    compression: str
-
-
-@dataclass(frozen=True)
 class CorpusFacts:
-    """What a verified corpus holds."""
+    """The facts of a verified corpus."""
 
     label: str
     pairs: int
-    """Pairs that ``read_pairs`` will yield."""
+    """The number of pairs that ``read_pairs`` yields."""
     skipped: dict[str, int]
-    """Lines left out by the policy, by reason; ``pairs`` and these add up to the lines."""
+    """The number of skipped lines for each reason; ``pairs`` and these add up to the lines."""
     sha256: str
-    """Of the only file, or of the two files' digests."""
+    """Of the text after decompression, or for two files of their digests."""
     replaced: int
-    """Lines changed under the policy ``replace``."""
-    files: tuple[FileFacts, ...]
+    """The number of lines that the policy ``replace`` changed."""
+    files: tuple[LineReader, ...]
+    """The files, with the facts of the pass over each."""
     notes: tuple[str, ...]
-    """What is odd about the text though it is allowed, a sentence each."""
+    """Notes about text that is allowed but probably a mistake."""
 
 
 def read_pairs(corpus: CorpusConfig, *, index: int, invalid_utf8: InvalidUtf8) -> Iterator[SentencePair]:
-    """Yield the pairs of a corpus in order, in constant memory; lines that the policy skips are left out.
+    """Yield the pairs of a corpus in order and in constant memory, without skipped lines.
 
     Raises:
         DataError: at the first problem, with file and line.
@@ -107,12 +94,11 @@ def _read_parallel(src: Path, tgt: Path, index: int, invalid_utf8: InvalidUtf8) 
 
 
 class _Rows:
-    """The rows of a TSV or JSON-lines file as (line, sides); sides are None where a row is left out."""
+    """The rows of a TSV or JSON-lines file as (line, sides); sides are None for a skipped row."""
 
-    def __init__(self, corpus: CorpusConfig, reader: LineReader, report: Report | None = None) -> None:
+    def __init__(self, corpus: CorpusConfig, reader: LineReader) -> None:
         self.corpus = corpus
         self.reader = reader
-        self._report = report or self._raise
         self._parse = self._parse_tsv if corpus.tsv is not None else self._parse_json
 
     def read(self) -> Iterator[tuple[int, tuple[str, str] | None]]:
@@ -127,10 +113,10 @@ class _Rows:
         source, target = self.corpus.src_column, self.corpus.tgt_column
         if max(source, target) < len(columns):
             return columns[source], columns[target]
-        self._report(
+        self.reader.report(
             line,
-            f"the row has {len(columns)} column(s), and src_column = {source}, tgt_column = {target} need "
-            f"{max(source, target) + 1} (columns are counted from 0); mend the row or change the settings",
+            f"the row has {len(columns)} column(s), but src_column = {source} and tgt_column = {target} need "
+            f"{max(source, target) + 1} (columns are counted from 0); correct the row or the settings",
         )
         return None
 
@@ -139,17 +125,21 @@ class _Rows:
         try:
             record = json.loads(text)
         except (ValueError, RecursionError) as error:
-            self._report(line, f"is not JSON ({error}); each line must be an object with {keys[0]!r} and {keys[1]!r}")
+            self.reader.report(
+                line, f"is not JSON ({error}); each line must be an object with {keys[0]!r} and {keys[1]!r}"
+            )
             return None
         if not isinstance(record, dict):
-            self._report(line, f"is JSON but no object; each line must be an object with {keys[0]!r} and {keys[1]!r}")
+            self.reader.report(
+                line, f"is JSON but not an object; each line must be an object with {keys[0]!r} and {keys[1]!r}"
+            )
             return None
         sides: list[str] = []
         for key in keys:
             value = record.get(key)
             if not isinstance(value, str):
-                found = f"is no string ({type(value).__name__})" if key in record else "is missing"
-                self._report(line, f"the key {key!r} {found}; the line has the keys {sorted(record)[:8]}")
+                found = f"is not a string ({type(value).__name__})" if key in record else "is missing"
+                self.reader.report(line, f"the key {key!r} {found}; the line has the keys {sorted(record)[:8]}")
                 return None
             checked = self._checked(value, key, line)
             if checked is None:
@@ -158,38 +148,37 @@ class _Rows:
         return sides[0], sides[1]
 
     def _checked(self, value: str, key: str, line: int) -> str | None:
-        """Return a value that can be written as one line of UTF-8, by the rules that hold for text files."""
+        """Return a value as one line of valid UTF-8, by the same policy as a line of a text file."""
         if "\n" in value:
-            self._report(line, f"the value of {key!r} has a line break; a sentence is one line, so split or join it")
+            self.reader.report(
+                line, f"the value of {key!r} has a line break, which is not allowed; split it or join its lines"
+            )
             return None
         clean = _UNWRITABLE.sub("\ufffd", value)
         if clean == value:
             return value
         policy = self.reader.invalid_utf8
         if policy is InvalidUtf8.STRICT:
-            self._report(
+            self.reader.report(
                 line,
-                f"the value of {key!r} has a {BAD_JSON_TEXT}; mend the file, or for training set "
+                f"the value of {key!r} has a {BAD_JSON_TEXT}; correct the file, or for training set "
                 "data.invalid_utf8 = 'replace' or 'skip'",
             )
             return None
         self.reader.bad_lines[line] = BAD_JSON_TEXT
         return clean if policy is InvalidUtf8.REPLACE else None
 
-    def _raise(self, line: int | None, problem: str) -> None:
-        raise DataError(f"{self.reader.path}, line {(line or 0) + 1}: {problem}")
-
 
 def verify_corpora(data: DataConfig) -> tuple[CorpusFacts, ...]:
     """Read every training and validation file once; return facts for each corpus, training ones first.
 
     Raises:
-        DataError: a line per problem found in any file (at most a few of each file are spelt out), with
-            file and line; files of unequal length with both counts and where the drift may begin.
+        DataError: one line for each problem, with file and line (for each file only the first few); for files of
+            unequal length, both counts and the line where they probably diverge.
     """
     problems: list[str] = []
     facts: list[CorpusFacts] = []
-    for corpus in (*data.train, *((data.valid,) if data.valid else ())):
+    for corpus in data.corpora():
         found = _Problems()
         verified = _verify(corpus, data, found)
         problems += found.lines()
@@ -201,7 +190,7 @@ def verify_corpora(data: DataConfig) -> tuple[CorpusFacts, ...]:
 
 
 class _Problems:
-    """Problems of one corpus, in words; many of one file are cut to a few and counted."""
+    """The problems of one corpus: the first few of each file, and the number of the others."""
 
     def __init__(self) -> None:
         self._by_file: dict[Path, list[str]] = {}
@@ -212,8 +201,7 @@ class _Problems:
         def report(line: int | None, problem: str) -> None:
             self._counts[path] += 1
             if self._counts[path] <= MAX_PROBLEMS_PER_FILE:
-                place = f"{path}" if line is None else f"{path}, line {line + 1}"
-                self._by_file.setdefault(path, []).append(f"{place}: {problem}")
+                self._by_file.setdefault(path, []).append(f"{place_of(path, line)}: {problem}")
 
         return report
 
@@ -228,7 +216,7 @@ class _Problems:
         for path, messages in self._by_file.items():
             found += messages
             if (more := self._counts[path] - len(messages)) > 0:
-                found.append(f"{path}: and {more} more such lines")
+                found.append(f"{path}: {more} more bad lines")
         return found + self._plain
 
 
@@ -239,7 +227,7 @@ def _verify(corpus: CorpusConfig, data: DataConfig, problems: _Problems) -> Corp
     for number, reader in enumerate(readers):
         try:
             if corpus.src is None:
-                _see_rows(_Rows(corpus, reader, problems.of_file(reader.path)), notices)
+                _see_rows(_Rows(corpus, reader), notices)
             else:
                 for block in reader.blocks():
                     notices[number].see(block)
@@ -276,7 +264,7 @@ def _facts(
     skips = readers[0].invalid_utf8 is InvalidUtf8.SKIP
     left_out: dict[int, str] = {}
     replaced: set[int] = set()
-    for reader in reversed(readers):  # of two reasons, the source side's is told
+    for reader in reversed(readers):  # if both sides are bad, the reason of the source counts
         for line, reason in reader.bad_lines.items():
             if skips or reason == TOO_LONG:
                 left_out[line] = reason
@@ -284,7 +272,7 @@ def _facts(
                 replaced.add(line)
     pairs = readers[0].num_lines - len(left_out)
     if pairs == 0:
-        problems.add(f"{readers[0].path}: all {len(left_out)} lines are skipped as bad; is the file UTF-8?")
+        problems.add(f"{readers[0].path}: all {len(left_out)} lines are bad and skipped; save the file as UTF-8")
         return None
     digests = [reader.sha256 for reader in readers]
     both = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
@@ -294,22 +282,22 @@ def _facts(
         skipped=dict(Counter(left_out.values())),
         sha256=both,
         replaced=len(replaced - left_out.keys()),
-        files=tuple(FileFacts(r.path, r.num_lines, r.sha256, r.had_byte_order_mark, r.compression) for r in readers),
+        files=tuple(readers),
         notes=notes,
     )
 
 
 def _unequal(src: Path, tgt: Path, num_source: int, num_target: int) -> str:
     return (
-        f"{src} has {num_source:,} lines and {tgt} has {num_target:,}; line N of one must translate line N of "
-        "the other, so give files of equal length"
+        f"{src} has {num_source:,} lines and {tgt} has {num_target:,}; line N of one file must translate line N of "
+        "the other, so both need the same number of lines"
     )
 
 
 def _drift(src: Path, tgt: Path) -> str:
-    """Guess where two files of unequal length part: one shift, placed where sentence lengths agree best.
+    """Guess where two files of unequal length diverge: by one shift, at the line where sentence lengths agree best.
 
-    Reads both files again, which only happens on the way to an error, and keeps four bytes a line.
+    This reads both files again, but only before an error, and keeps four bytes for each line.
     """
     sides = []
     for path in (src, tgt):
@@ -323,4 +311,4 @@ def _drift(src: Path, tgt: Path) -> str:
     straight = np.abs(longer[: len(shorter)] - shorter - bias)
     shifted = np.abs(longer[shift:] - shorter - bias)
     cost = np.concatenate(([0.0], np.cumsum(straight - shifted, dtype=np.float64)))
-    return f". Sentence lengths suggest that they part near line {int(np.argmin(cost)) + 1:,}"
+    return f". Sentence lengths suggest that they diverge near line {int(np.argmin(cost)) + 1:,}"

@@ -18,10 +18,19 @@ from pellucid.config import InvalidUtf8
 from pellucid.errors import DataError
 from pellucid.text.compression import NO_COMPRESSION, open_compressed, telling_damage
 
-__all__ = ["BYTE_ORDER_MARK", "MAX_LINE_BYTES", "TOO_LONG", "LineReader", "read_lines", "refuse_other_text"]
+__all__ = [
+    "BYTE_ORDER_MARK",
+    "MAX_LINE_BYTES",
+    "TOO_LONG",
+    "LineReader",
+    "Report",
+    "place_of",
+    "read_lines",
+    "refuse_other_text",
+]
 
 MAX_LINE_BYTES: Final = 1 << 24
-"""Most bytes of a line, its end aside; never below ``BLOCK_BYTES``."""
+"""Largest line in bytes, without its end; never below ``BLOCK_BYTES``."""
 BLOCK_BYTES: Final = 1 << 18
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 INVALID: Final = "invalid UTF-8"
@@ -31,53 +40,57 @@ Report = Callable[[int | None, str], None]
 
 
 def read_lines(path: Path, *, invalid_utf8: InvalidUtf8) -> Iterator[str | None]:
-    """Yield the lines of a file without their ends; ``None`` stands for a line left out by the policy ``skip``.
+    """Yield the lines of a file without their ends; ``None`` stands for a skipped line.
 
     Raises:
-        DataError: the file cannot be read, is empty or damaged, or holds a bad line under ``strict``.
+        DataError: the file cannot be read, is empty or damaged, or has a bad line under ``strict``.
     """
     for block in LineReader(path, invalid_utf8=invalid_utf8).blocks():
         yield from block
 
 
 def refuse_other_text(name: str | Path, first: bytes) -> None:
-    r"""Refuse text whose first bytes, a block or a line, say that it is no UTF-8 with lines that end in ``\n``.
+    r"""Refuse text whose first bytes, a block or a line, are not UTF-8 with lines that end in ``\n``.
 
     Raises:
-        DataError: it is UTF-16, or its lines end in ``\r`` alone.
+        DataError: the text is UTF-16, or its lines end in ``\r`` alone.
     """
     if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{name}: the file is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
     if b"\n" not in first and b"\r" in first[:-1]:  # the last byte may be the first half of \r\n
         raise DataError(
-            f"{name}: its lines end in \\r alone, as old Macintosh programs write them, so that all of it would be one "
-            "line; convert it (tr '\\r' '\\n' < OLD > NEW)"
+            f"{name}: its lines end in \\r alone, as in files of old Macintosh programs, so it would be a single line; "
+            "convert it (tr '\\r' '\\n' < OLD > NEW)"
         )
+
+
+def place_of(path: Path, line: int | None) -> str:
+    """Return how messages name a line (counted from 0) of a file, or the whole file for None."""
+    return f"{path}" if line is None else f"{path}, line {line + 1}"
 
 
 class LineReader:
     """One pass over the lines of a file, and the facts of that pass.
 
-    A line with invalid UTF-8 or a NUL character, or of more than ``MAX_LINE_BYTES``, is a bad line. ``strict``: an
-    error. ``replace``: each offending byte becomes U+FFFD. ``skip``: the line becomes ``None``, so that parallel
-    files stay aligned; a line that is too long does so under ``replace``, too.
+    A bad line has invalid UTF-8, a NUL character, or more than ``MAX_LINE_BYTES``. ``strict`` raises an error.
+    ``replace`` turns each invalid byte into U+FFFD. ``skip`` turns the line into ``None``, so that parallel files stay
+    aligned; ``replace`` does the same with a line that is too long.
 
     Args:
         path: the file.
-        invalid_utf8: what to do with a bad line.
-        report: called with (line from 0, or None for the whole file; what is wrong) instead of raising
-            at the first bad line; the line then becomes ``None``.
+        invalid_utf8: the policy for bad lines.
+        report: called with (line from 0, or None for the whole file; problem) instead of raising at the first bad line,
+            which then becomes ``None``.
     """
 
     def __init__(self, path: Path, *, invalid_utf8: InvalidUtf8, report: Report | None = None) -> None:
         self.path = path
         self.invalid_utf8 = invalid_utf8
         self.num_lines = 0
-        self.had_byte_order_mark = False
         self.compression = NO_COMPRESSION
         self.bad_lines: dict[int, str] = {}
-        """Reason of every bad line that ``replace`` or ``skip`` met, by line."""
-        self._report = report or self._raise
+        """The reason of every bad line under ``replace`` or ``skip``, by line."""
+        self.report = report or self._raise
         self._hash = hashlib.sha256()
 
     @property
@@ -86,10 +99,10 @@ class LineReader:
         return self._hash.hexdigest()
 
     def blocks(self) -> Iterator[list[str | None]]:
-        """Yield the lines, many at a time (much faster than one by one).
+        """Yield the lines in lists of many, which is much faster than one by one.
 
         Raises:
-            DataError: the file cannot be read, is empty or damaged; or a bad line, see the class.
+            DataError: the file cannot be read, is empty or damaged, or has a bad line under ``strict``.
         """
         for raw in self._raw_blocks():
             block = self._too_long() if raw is None else self._decode(raw)
@@ -99,12 +112,12 @@ class LineReader:
             raise DataError(f"{self.path}: is empty; give a file with one sentence per line")
 
     def _raw_blocks(self) -> Iterator[bytes | None]:
-        """Yield whole lines, some hundred kilobytes at a time; only the last block may lack its newline.
+        """Yield whole lines in blocks of some hundred kilobytes; only the last block can lack its newline.
 
-        None stands for a line that is too long; no more of it than ``MAX_LINE_BYTES`` and a block is in memory.
+        None stands for a line that is too long. At most ``MAX_LINE_BYTES`` and a block are in memory.
         """
-        pending: list[bytes] = []  # of a line that has begun; joined once, so that long lines stay linear
-        size = 0  # of that line, with what was thrown away of it
+        pending: list[bytes] = []  # the parts of an incomplete line, joined once so that long lines take linear time
+        size = 0  # of that line, with the parts that were dropped
         for chunk in self._chunks():
             head, newline, tail = chunk.rpartition(b"\n")
             if newline:
@@ -131,7 +144,6 @@ class LineReader:
                 self._hash.update(chunk)
                 if is_first:
                     refuse_other_text(self.path, chunk)
-                    self.had_byte_order_mark = chunk.startswith(BYTE_ORDER_MARK)
                     chunk, is_first = chunk.removeprefix(BYTE_ORDER_MARK), False
                 yield chunk
 
@@ -140,17 +152,19 @@ class LineReader:
         if path.is_dir():
             raise DataError(f"{path}: is a folder; give a text file")
         if not path.exists():
-            raise DataError(f"{path}: no such file; looked for it at {path.absolute()}")
+            raise DataError(f"{path}: no such file; the absolute path is {path.absolute()}")
         if not path.is_file():
-            raise DataError(f"{path}: is not a regular file; corpora are read more than once, so write it to disk")
+            raise DataError(
+                f"{path}: is not a regular file; training reads a corpus more than once, so save it as a file"
+            )
         opened = open_compressed(path)
         self.compression = opened.compression
         return opened.stream
 
     def _too_long(self) -> list[str | None]:
-        told = f"the line has more than {MAX_LINE_BYTES:,} bytes, which is no sentence; cut or remove it"
+        problem = f"the line has more than {MAX_LINE_BYTES:,} bytes, the limit; cut or remove it"
         if self.invalid_utf8 is InvalidUtf8.STRICT:
-            self._report(self.num_lines, f"{told}, or for training set data.invalid_utf8 = 'skip'")
+            self.report(self.num_lines, f"{problem}, or for training set data.invalid_utf8 = 'skip'")
         else:
             self.bad_lines[self.num_lines] = TOO_LONG
         return [None]
@@ -181,9 +195,10 @@ class LineReader:
                 return text
             reason, detail = NUL, f"character {text.index(chr(0)) + 1} is a NUL character"
         if self.invalid_utf8 is InvalidUtf8.STRICT:
-            self._report(
+            self.report(
                 line,
-                f"{detail}; mend the file (is it UTF-8?), or for training set data.invalid_utf8 = 'replace' or 'skip'",
+                f"{detail}; correct the file or save it as UTF-8, or for training set data.invalid_utf8 = 'replace' or "
+                "'skip'",
             )
             return None
         self.bad_lines[line] = reason
@@ -192,5 +207,4 @@ class LineReader:
         return raw.decode("utf-8", errors="replace").replace("\x00", "\ufffd")
 
     def _raise(self, line: int | None, problem: str) -> None:
-        place = f"{self.path}" if line is None else f"{self.path}, line {line + 1}"
-        raise DataError(f"{place}: {problem}")
+        raise DataError(f"{place_of(self.path, line)}: {problem}")

@@ -1,30 +1,31 @@
-"""The one declared change made to text before it is cut into pieces: for training, translating, scoring and tracing.
+"""The normalisation of text before it is cut into pieces, the same for training, translating, scoring and tracing.
 
-Three steps, which change nothing that a reader of the text would miss:
+Three steps, which change nothing that a reader of the text can see:
 
-1. **Invisible characters go**: control characters (Unicode category Cc, white space aside), the soft hyphen
+1. **Invisible characters are removed**: control characters (Unicode category Cc, white space aside), the soft hyphen
    U+00AD, the zero-width space U+200B, the word joiner and invisible operators U+2060 to U+2064, the byte order
    mark U+FEFF, the deprecated U+206A to U+206F, the annotation marks U+FFF9 to U+FFFB, the grapheme joiner U+034F, the
-   Khmer vowels U+17B4 and U+17B5, the noncharacters U+FDD0 to U+FDEF, U+FFFE and U+FFFF, and those below where their
-   script does not need them. What a script needs is decided by the characters around, so no setting is required:
+   Khmer vowels U+17B4 and U+17B5, the noncharacters U+FDD0 to U+FDEF, U+FFFE and U+FFFF, and the
+   following ones unless their script needs them. The neighbouring characters decide this, so there is no setting:
 
    - the joiners U+200C and U+200D (and U+180E) stay beside a letter of a script that joins or stacks its letters
      (Arabic, Syriac, Mongolian, the Indic scripts ...); U+200D also stays between two emoji;
-   - the zero-width space stays between two letters of Thai, Lao, Tibetan, Myanmar or Khmer, which it parts into words;
-   - direction marks (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069) stay in a text that has a
-     right-to-left letter;
-   - tag characters (U+E0020 to U+E007F) stay behind the black flag U+1F3F4, whose region they spell;
+   - the zero-width space stays between two letters of Thai, Lao, Tibetan, Myanmar or Khmer, where it separates words;
+   - direction marks (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069) stay in a text with a right-to-left
+     letter;
+   - tag characters (U+E0020 to U+E007F) stay after the black flag U+1F3F4, whose region they spell;
    - the Hangul fillers (U+115F, U+1160, U+3164, U+FFA0) stay beside a conjoining jamo.
 
-   A zero-width space that follows the end of a sentence and precedes a letter becomes a space: it parts the two.
+   A zero-width space between the end of a sentence and a letter becomes a space, because it separates the two.
 
-2. **Unicode NFC** writes "é" in one way only, so that the same word gives the same pieces whatever keyboard it was
-   typed on. SentencePiece's own default (NFKC with extras) would rewrite full-width punctuation and no-break
-   spaces, which Chinese, Japanese and French need.
+2. **Unicode NFC** gives "é" one form, so that a word has the same pieces whatever keyboard typed it. The default of
+   SentencePiece (NFKC with extras) would rewrite full-width punctuation and no-break spaces, which Chinese, Japanese
+   and French need.
 
-3. **White space is folded**: none at the ends, one space for every run of it, and for every single character of it
-   but these: a no-break space (U+00A0, U+202F) stays unless it stands between two letters, because French sets it
-   before « : » and many languages set it in "10 000", and an ideographic space (U+3000) stays beside a wide character.
+3. **White space is folded**: it is removed at the ends, and every run of it, and every other white space character,
+   becomes one space. Two kinds of single characters stay: a no-break space (U+00A0, U+202F) that is not between two
+   letters, because French has it before « : » and many languages in "10 000", and an ideographic space (U+3000) beside
+   a wide character.
 
 Read ``vocabulary.py`` next.
 """
@@ -51,13 +52,13 @@ _ZERO_WIDTH_SPACE: Final = "\u200b"
 _BLACK_FLAG: Final = "\U0001f3f4"
 _DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _FLAG_TAGS: Final = range(0xE0020, 0xE0080)
-# The control characters that are left out here (\t to \r, \x1c to \x1f, \x85) are white space.
+# Control characters that are white space (\t to \r, \x1c to \x1f, \x85) are not in this set.
 _INVISIBLE: Final = re.compile(
     "[\\x00-\\x08\\x0e-\\x1b\\x7f-\\x84\\x86-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufdd0-\ufdef\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\U000e0001\U000e0020-\U000e007f]+"
 )
 _INVISIBLE_BUT_PRINTABLE: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]")
-"""What ``str.isprintable`` takes for letters and marks."""
+"""Invisible characters for which ``str.isprintable`` returns true."""
 _FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
 _JAMO: Final = re.compile("[\u1100-\u115e\u1161-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]")
 _ENDS_A_SENTENCE: Final = frozenset(".!?\u2026")
@@ -77,23 +78,23 @@ _NO_BREAK: Final = frozenset("\u00a0\u202f")
 _IDEOGRAPHIC_SPACE: Final = "\u3000"
 _FIRST_WIDE: Final = "\u2e80"
 
-# Sorting marks into their order is quadratic in CPython (a second for 40,000 marks), so long runs are sorted here.
-# No mark is a letter or a digit; the pattern may find other symbols too, which does no harm.
+# CPython sorts combining marks in quadratic time (a second for 40,000 marks), so long runs are sorted here.
+# No mark is a letter or a digit; other symbols that the pattern matches stay as they are.
 _LONG_RUN_OF_MARKS: Final = re.compile(r"[^\x00-\x7f\w\s]{32,}")
 
 
 @dataclass(frozen=True)
 class Normaliser:
-    """A function from text to text, written down by name in ``tokenizer.json``; idempotent.
+    """A function from text to text, which ``tokenizer.json`` records by name; idempotent.
 
-    The form ``none`` leaves step 2 out, for models made elsewhere.
+    The form ``none`` skips step 2, for models of other tools.
     """
 
     form: Form = "nfc"
     lowercase: bool = False
 
     def __call__(self, text: str) -> str:
-        """Return the text as the segmenter sees it."""
+        """Return the normalised text."""
         if self.lowercase:
             text = text.lower()
         text = without_invisible(text)
@@ -110,18 +111,18 @@ class Normaliser:
 
 
 def tidy(text: str) -> str:
-    """Return a text after steps 1 and 3: without what nobody sees, its white space folded."""
+    """Return a text after steps 1 and 3: without invisible characters, its white space folded."""
     return _folded(without_invisible(text))
 
 
 def is_blank(text: str) -> bool:
-    """Return whether a text shows nothing: white space and invisible characters alone."""
+    """Return whether a text has only white space and invisible characters."""
     return not without_invisible(text).strip()
 
 
 def without_invisible(text: str) -> str:
-    """Return a text after step 1, its white space as it was."""
-    # Nearly every text: nothing in it is invisible.
+    """Return a text after step 1; its white space is not changed."""
+    # Nearly every text has no invisible character.
     if text.isprintable() and (text.isascii() or not _INVISIBLE_BUT_PRINTABLE.search(text)):
         return text
     has_right_to_left = _RIGHT_TO_LEFT.search(text) is not None
@@ -129,9 +130,9 @@ def without_invisible(text: str) -> str:
 
 
 def _needed(found: re.Match[str], *, has_right_to_left: bool) -> str:
-    """Return what a script needs of a run of invisible characters.
+    """Return the part of a run of invisible characters that its script needs.
 
-    It depends on the run's ends and on the characters outside of it, which all stay; so a second time changes nothing.
+    The result depends on the ends of the run and on the characters around it, which all stay, so it is idempotent.
     """
     run, text = found[0], found.string
     before, after = text[max(found.start() - 1, 0) : found.start()], text[found.end() : found.end() + 1]
@@ -192,9 +193,9 @@ def _nfc(text: str) -> str:
 
 
 def _in_canonical_order(found: re.Match[str]) -> str:
-    """Return a run of marks, taken apart and in the order that NFC gives them.
+    """Return a run of marks, decomposed and in canonical order.
 
-    Unicode Standard Annex 15, section 1.3: marks are sorted by their combining class, equal ones keep their order.
+    Unicode Standard Annex 15, section 1.3: marks are sorted by combining class; the sort is stable.
     """
     apart = chain.from_iterable(unicodedata.normalize("NFD", character) for character in found[0])
     groups = groupby(apart, key=lambda character: unicodedata.combining(character) > 0)
@@ -209,10 +210,10 @@ def _by_class(marks: Iterable[str]) -> Iterable[str]:
 
 
 def refuse_surrogates(texts: Sequence[str]) -> None:
-    """Refuse texts that have no UTF-8 form.
+    """Refuse texts that cannot be encoded as UTF-8.
 
     Raises:
-        RequestError: a text holds a lone surrogate, with its place.
+        RequestError: a text holds a lone surrogate; the message has its place.
     """
     try:
         "".join(texts).encode("utf-8")
@@ -226,6 +227,6 @@ def _refuse_surrogate(index: int, text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise RequestError(
-            f"text {index}: character {error.start} is the lone surrogate U+{ord(text[error.start]):04X}, which is "
-            "no character; the text was decoded wrongly somewhere, so remove it (texts and characters from 0)"
+            f"text {index}: character {error.start} is the lone surrogate U+{ord(text[error.start]):04X}, which is not "
+            "a character; the text was decoded wrongly, so remove it (texts and characters are counted from 0)"
         ) from None

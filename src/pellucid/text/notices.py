@@ -1,7 +1,7 @@
-"""Notice what is odd about a corpus though it is allowed, so that it is not learnt in silence; nothing is altered.
+"""Notes about text that is allowed but probably a mistake; the text itself is not changed.
 
-Three things: characters at which other programs break lines, quotes around every cell, and a first row that is a
-header. Each is one note with its place and the remedy. Read ``cleaning.py`` next.
+There are three notes, each with its place and the remedy: about characters at which other programs break lines, quotes
+around every cell, and a first row that looks like a header. Read ``cleaning.py`` next.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Final
 __all__ = ["SideNotices", "notes_on"]
 
 _OTHER_ENDS: Final = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
-"""Where ``str.splitlines`` breaks, apart from the newline; as other programs do."""
+"""Characters other than the newline at which ``str.splitlines``, like other programs, breaks lines."""
 _QUOTE: Final = '"'
 _QUOTED_SHARE: Final = 0.5
-# Dialogues and source code double quotes, too: 2 in 26,718 sentences of Tatoeba, 4 in 50,785 of Python's documents.
+# Dialogues and source code also contain doubled quotes: 2 in 26,718 sentences of Tatoeba, 4 in 50,785 of Python's docs.
 _DOUBLED_SHARE: Final = 0.001
 # Words between spaces.
 _HEADER_WORDS: Final = (
@@ -35,10 +35,10 @@ _BETWEEN_WORDS: Final = re.compile(r"[\s_]+")
 
 
 class SideNotices:
-    """One side of a corpus, fed with its texts in their order.
+    """The oddities of one side of a corpus; ``see`` takes its texts in order.
 
     Args:
-        name: the file, with the column or the key where it has several.
+        name: the file, with the column or key if it has several.
     """
 
     def __init__(self, name: str) -> None:
@@ -47,7 +47,7 @@ class SideNotices:
         self.seen = self.broken = self.quoted = self.doubled = 0
 
     def see(self, texts: Sequence[str | None]) -> None:
-        """Look at some more texts; None stands for one that is left out."""
+        """Look at more texts; None stands for a skipped text."""
         given = [text for text in texts if text is not None]
         if not self.seen and given:
             self.first = given[0]
@@ -61,35 +61,35 @@ class SideNotices:
 
     @property
     def is_quoted(self) -> bool:
-        """Return whether quotes look like those of CSV: around most texts, or doubled inside of quoted ones."""
+        """Return whether quotes look like those of CSV: around most texts, or doubled inside quoted texts."""
         return self.quoted > _QUOTED_SHARE * self.seen or self.doubled > _DOUBLED_SHARE * self.seen
 
 
 def notes_on(sides: Sequence[SideNotices], *, languages: Sequence[str] = ()) -> tuple[str, ...]:
-    """Say what was noticed, a sentence for each oddity.
+    """Return a note for each oddity.
 
     Args:
         sides: source and target.
-        languages: codes of the two languages, by which a header may call its columns.
+        languages: codes of the two languages, which a header may contain.
     """
     notes = []
     if broken := [side for side in sides if side.broken]:
         notes.append(
-            f"{_told(broken, 'broken')} hold U+2028 or another character at which some programs begin a new line; "
-            r"here only the byte \n does, so the pairs stay aligned, and the character is kept"
+            f"{_counts(broken, 'broken')} contain U+2028 or another character at which some programs break lines; "
+            r"pellucid breaks lines only at \n, so the pairs stay aligned and the character is kept"
         )
     if quoted := [side for side in sides if side.is_quoted]:
         notes.append(
-            f"{_told(quoted, 'quoted')} stand in double quotes, which are learnt as part of the text; where they come "
-            "from CSV, write the file again without quoting"
+            f"{_counts(quoted, 'quoted')} are in double quotes, which the model learns as part of the text; if they "
+            "come from CSV, write the file again without quoting"
         )
     if len(sides) > 1 and all(_is_header(side.first, languages) for side in sides):
         words = " and ".join(repr(side.first) for side in sides)
-        notes.append(f"{sides[0].name}: the first row, {words}, looks like a header and is read as a pair; remove it")
+        notes.append(f"{sides[0].name}: the first row, {words}, looks like a header but is read as a pair; remove it")
     return tuple(notes)
 
 
-def _told(sides: Sequence[SideNotices], what: str) -> str:
+def _counts(sides: Sequence[SideNotices], what: str) -> str:
     return ", ".join(f"{side.name}: {getattr(side, what):,} of {side.seen:,} texts" for side in sides)
 
 

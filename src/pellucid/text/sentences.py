@@ -1,8 +1,8 @@
-"""Where one sentence of a text ends and the next begins.
+"""Split a text into sentences.
 
-The library sentencex knows the marks that end sentences and many abbreviations. A wrong cut inside a sentence costs
-more than a cut that is missed, so a boundary that it proposes counts only where nothing speaks against it; the
-rules stand in ``_parts_sentences``. Read ``store.py`` next.
+The library sentencex knows the marks that end sentences, and many abbreviations. A wrong boundary inside a sentence
+does more harm than a missing boundary, so the rules of ``_parts_sentences`` reject doubtful ones. Read ``store.py``
+next.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _WIDE_ENDS: Final = "。！？｡．"
 """Marks that end a sentence without a space after them."""
 
 _ENDS: Final = ".!?…‽‼⁇⁈⁉։؟۔܀܁܂߹।॥၊။።፧፨᙮᜵᜶᠃᠉᥄᥅᪨᪩᪪᪫᭚᭛᭞᭟᰻᰼᱾᱿⸮⸼꓿꘎꘏꛳꛷꡶꡷꣎꣏꤯꧈꧉꩝꩞꩟꫰꫱꯫﹒﹖﹗"
-# Without one of these inside, a text is one sentence, and nothing else is asked.
+# A text without a match of this pattern is one sentence.
 _INNER_END: Final = re.compile(rf"[{re.escape(_ENDS)}]\S{{0,3}}\s|[{_WIDE_ENDS}]\S")
 
 _CLOSING: Final = "\"')]}»”’›」』）】"
@@ -40,23 +40,23 @@ _TITLES: Final = frozenset({
     "mme", "mmes", "mlle", "mm", "mgr", "dr", "dra", "drs", "prof", "st", "ste", "sr", "sra", "srta", "sig",
     "dott", "ing", "hr", "fr", "frk", "frl", "dhr", "mevr", "tow", "mr", "mrs", "ms",
 })  # fmt: skip
-"""They stand before a name, which sentencex does not know in every language."""
+"""Titles before a name, which sentencex does not know in every language."""
 
 _WRITES_NO_ORDINAL_WITH_A_STOP: Final = frozenset({
     "ar", "be", "bg", "bn", "ca", "el", "en", "es", "fa", "fr", "ga", "he", "hi", "id", "it", "ja", "ko", "ms", "nl",
     "pt", "ro", "ru", "sv", "sw", "ta", "th", "uk", "ur", "vi", "yue", "zh",
 })  # fmt: skip
-"""Languages in which "the 3. man" is not how one writes "the 3rd man"; any other may write so."""
+"""Languages that do not write an ordinal number as digits with a full stop ("3." for "3rd"); any other might."""
 
 
 def sentences_of(text: str, language: str) -> list[str]:
-    """Return the sentences of a text, with the white space that follows each; joined they are the text.
+    """Return the sentences of a text, each with the white space after it; joined they are the text.
 
     The time is linear in the length of the text.
 
     Args:
         text: without white space at its start.
-        language: code of its language; what is no code is cut by the rules for English.
+        language: code of its language; if it is not a valid code, the rules for English apply.
     """
     if _INNER_END.search(text) is None:
         return [text]
@@ -78,22 +78,22 @@ def holds_several(text: str, language: str) -> bool:
 
 
 def has_single_sentences(share_of_several: float | None) -> bool:
-    """Return whether training text with such a share of sources of several sentences teaches single ones only.
+    """Return whether a model learns single sentences only, by the share of its training sources with several.
 
-    None, where the share is not known, counts as single sentences: most corpora are such. A corpus of single
-    sentences has some lines of two ("Stop! I said stop."), which do not teach a model that a text goes on after a full
-    stop: it ends its translation there. Such corpora have up to 6 % of them (Europarl), corpora of paragraphs 13 % and
-    more (the documentation of Python).
+    An unknown share (None) counts as single sentences, because most corpora have single sentences. Such a corpus still
+    has some lines with two ("Stop! I said stop."), too few to teach a model that a text continues after a full stop, so
+    its translation ends there. Up to 6 % of the lines are such in corpora of sentences (Europarl), and 13 % or more in
+    corpora of paragraphs (the documentation of Python).
     """
     return share_of_several is None or share_of_several < _LEAST_SHARE_OF_SEVERAL
 
 
 class SentenceCount:
-    """How many of the training sources that went by hold several sentences.
+    """Counts the training sources with several sentences.
 
     Args:
         language: code of the source language.
-        expected: about how many will come; of very many, a sample is counted.
+        expected: approximate number of sources; if it is large, only a sample is counted.
     """
 
     def __init__(self, language: str, *, expected: int) -> None:
@@ -102,7 +102,7 @@ class SentenceCount:
         self._seen = self._several = 0
 
     def watching(self, pairs: Iterator[SentencePair]) -> Iterator[SentencePair]:
-        """Yield pairs as they are, and count."""
+        """Yield the pairs and count them."""
         for row, pair in enumerate(pairs):
             if row % self._every == 0:
                 self._seen += 1
@@ -111,24 +111,25 @@ class SentenceCount:
 
     @property
     def share(self) -> float:
-        """The share of those that were counted; 0 where there were none."""
+        """The share of counted sources with several sentences; 0 without sources."""
         return self._several / self._seen if self._seen else 0.0
 
     def in_words(self) -> str:
-        """Return the line for the screen and the card."""
+        """Return the share and its consequence as a line for the screen and the model card."""
         result = (
             "the model learns single sentences, so text is split into sentences before it is translated"
             if has_single_sentences(self.share)
-            else "the model learns text of several sentences, so text is translated as it is given"
+            else "the model learns text of several sentences, so text is translated without splitting"
         )
         return f"sentences: {100 * self.share:.1f} % of the sources hold more than one; {result}"
 
 
 def _proposed(text: str, code: str) -> list[str]:
-    """Return the stretches that sentencex proposes; joined they are the text.
+    """Return the segments that sentencex proposes; joined they are the text.
 
-    It is given a window at a time: with ten thousand sentences that are not ASCII it takes a second, with twice as
-    many four (1.0.32). The last stretch of a window may go on behind it, so the next window begins with it.
+    sentencex gets one window at a time, because its time is quadratic: a second for ten thousand sentences that are not
+    ASCII, four for twice as many (1.0.32). The last segment of a window may continue after it, so the next window
+    begins with that segment.
     """
     ends: list[int] = []
     start = 0
@@ -136,7 +137,7 @@ def _proposed(text: str, code: str) -> list[str]:
         window = text[start : start + _WINDOW_CHARACTERS]
         found: list[str] = sentencex.segment(code, window)
         if "".join(found) != window:
-            found = [window]  # the library changed something
+            found = [window]  # sentencex changed the text
         has_more = start + len(window) < len(text)
         own = list(accumulate(map(len, found), initial=start))[1:]
         complete = own[:-1] if has_more else own
@@ -151,15 +152,15 @@ def _is_code(language: str) -> bool:
 
 
 def _parts_sentences(before: str, after: str, *, is_first: bool, has_ordinals: bool) -> bool:
-    """Return whether a boundary that was proposed between two stretches can be trusted.
+    """Return whether a proposed boundary between two segments is one between sentences.
 
-    It cannot where
+    It is rejected if
 
-    - a side has neither letter nor digit ("...", a dash, an emoji): there is nothing to translate there;
-    - the next stretch begins with a lower-case letter ("e.g. this", "“Go!” he said");
-    - there is no white space, and the stretch does not end in a mark that needs none ("a.b", "“你好！”他说");
-    - the stretch ends in an ellipsis, which may as well be a pause;
-    - the full stop may belong to an abbreviation, an initial or an ordinal number.
+    - a segment has neither letter nor digit ("...", a dash, an emoji), so there is nothing to translate;
+    - the next segment begins with a lower-case letter ("e.g. this", "“Go!” he said");
+    - there is no white space, and the segment does not end in a mark that needs none ("a.b", "“你好！”他说");
+    - the segment ends in an ellipsis, which can be a pause;
+    - the full stop can belong to an abbreviation, an initial or an ordinal number.
     """
     start = after.lstrip().lstrip(_OPENING)
     if not _WORD.search(before) or not _WORD.search(after) or start[:1].islower():
@@ -174,11 +175,11 @@ def _parts_sentences(before: str, after: str, *, is_first: bool, has_ordinals: b
         return True
     words = bare.rsplit(None, 1)
     is_alone = is_first and len(words) == 1
-    return not _may_be_short_for_more(words[-1][:-1].lstrip(_OPENING), is_alone=is_alone, has_ordinals=has_ordinals)
+    return not _can_be_abbreviation(words[-1][:-1].lstrip(_OPENING), is_alone=is_alone, has_ordinals=has_ordinals)
 
 
-def _may_be_short_for_more(word: str, *, is_alone: bool, has_ordinals: bool) -> bool:
-    """Return whether a word before a full stop may be an abbreviation, an initial or a number in a list."""
+def _can_be_abbreviation(word: str, *, is_alone: bool, has_ordinals: bool) -> bool:
+    """Return whether a word before a full stop can be an abbreviation, an initial or a number in a list."""
     if len(word) <= 1 or "." in word:  # "J.", "p.m."
         return not word.isdigit() or is_alone or has_ordinals
     if word.isdecimal():
@@ -191,7 +192,7 @@ def _may_be_short_for_more(word: str, *, is_alone: bool, has_ordinals: bool) -> 
 
 
 def _without_leading_space(sentences: list[str]) -> list[str]:
-    """Move white space at the start of a sentence to the end of the one before; the first has none."""
+    """Move white space at the start of a sentence to the end of the one before it."""
     whole: list[str] = []
     for sentence in sentences:
         body = sentence.lstrip()

@@ -1,7 +1,7 @@
-"""Which pieces may come where a text has to be spelt: pieces as the bytes they write, found by those bytes.
+"""Find the pieces that can write the next bytes of a required text.
 
-A text has many spellings, and its end need not be the end of a piece: "l" begins "le" and "la". Read
-``subword.py`` for who asks, ``translation/prefixes.py`` for what it is good for.
+A text can be written with many sequences of pieces, and its end can be inside a piece: "l" begins "le" and "la".
+``subword.py`` builds these records, and ``translation/prefixes.py`` uses them to force the start of a translation.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ __all__ = ["Beginning", "PieceIndex"]
 
 
 class PieceIndex:
-    """The pieces of a vocabulary by what they write.
+    """The pieces of a vocabulary by the bytes that they write.
 
     Args:
-        surfaces: what each id writes, in UTF-8; a piece may be a single byte of a character.
-        left_out: ids that never spell text, such as the unknown piece; those that write nothing do not either.
+        surfaces: the text of each id in UTF-8; a piece can be a single byte of a character.
+        left_out: ids that never write text, such as the unknown piece; ids with an empty surface are also left out.
     """
 
     def __init__(self, surfaces: Sequence[bytes], *, left_out: Collection[int]) -> None:
@@ -32,27 +32,27 @@ class PieceIndex:
         """Bytes of the longest piece."""
 
     def inside(self, text: bytes, place: int) -> list[tuple[int, list[int]]]:
-        """Return the pieces that write the text from ``place`` on and not more, with the place that each leads to."""
+        """Return the pieces that write a part of the text from ``place`` on, by the place after that part."""
         ends = range(place + 1, min(place + self.longest, len(text)) + 1)
         return [(end, ids) for end in ends if (ids := self._ids.get(text[place:end]))]
 
     def beyond(self, text: bytes, place: int) -> list[int]:
-        """Return the pieces that write the text from ``place`` to its end and more."""
+        """Return the pieces that write the text from ``place`` to its end, and more after it."""
         left = len(text) - place
         if not 0 < left < self.longest:
             return []
         rest = text[place:]
-        after = rest[:-1] + bytes([rest[-1] + 1])  # text is UTF-8, so that no byte is 255
+        after = rest[:-1] + bytes([rest[-1] + 1])  # text is UTF-8, so no byte is 255
         first, last = bisect.bisect_right(self._ordered, rest), bisect.bisect_left(self._ordered, after)
         return [index for surface in self._ordered[first:last] for index in self._ids[surface]]
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """How a text begins that begins with given characters."""
+    """The pieces that a text starting with given characters can start with."""
 
     ids: tuple[int, ...]
-    """The pieces of the words that are complete: what comes behind them does not change them."""
+    """The pieces of the complete words; later text does not change them."""
     rest: bytes
-    """What is left to be spelt, and may end inside a piece."""
+    """The bytes after these pieces, which can end inside a piece."""
     pieces: PieceIndex

@@ -1,9 +1,9 @@
-"""Token ids on disk, memory-mapped, so that a corpus may be larger than memory.
+"""Token ids on disk, memory-mapped, so that a corpus can be larger than memory.
 
-A store is a folder: ``source.ids`` and ``target.ids`` (16-bit where every id is below 65,536, else 32-bit),
-``*.offsets`` (64-bit, one more than rows: row i is ids[offsets[i] : offsets[i + 1]]), ``line`` and ``corpus``
-of each row, and ``index.json``, which says what is there and is written last. All numbers are little-endian.
-It is derived from the corpora: a store that does not match is written again. Read ``batching.py`` next.
+A store is a folder: ``source.ids`` and ``target.ids`` (16 bits if every id is below 65,536, otherwise 32 bits),
+``*.offsets`` (64 bits, one more than rows: row i is ids[offsets[i] : offsets[i + 1]]), ``line`` and ``corpus`` of each
+row, and ``index.json``, which describes the other files and is written last. All numbers are little-endian. A store
+is derived from the corpora, so one that does not match them is written again. Read ``batching.py`` next.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CHUNK_PAIRS: Final = 4096
 LARGEST_INDEX_BYTES: Final = 1 << 20
 IDS_BELOW_16_BITS: Final = 1 << 16
 _SIDES: Final = ("source", "target")
-_TYPES: Final = {
+_TYPES: Final[dict[str, tuple[str, ...]]] = {
     "source.ids": ("<u2", "<u4"),
     "target.ids": ("<u2", "<u4"),
     "source.offsets": ("<i8",),
@@ -44,13 +44,12 @@ _TYPES: Final = {
     "line": ("<i8",),
     "corpus": ("<u2",),
 }
-_COLUMNS: Final = tuple(_TYPES)
 
 
 class TokenStore:
-    """The rows of a store: two lists of piece ids each, without specials, with where they came from.
+    """The rows of a store: the piece ids of both sides, without specials, and the place of the pair.
 
-    Made by ``write_store`` or ``TokenStore.open``. Arrays are memory maps, read only.
+    ``write_store`` and ``TokenStore.open`` return one. Arrays are read-only memory maps.
     """
 
     def __init__(self, folder: Path, index: dict[str, object], columns: dict[str, NDArray[np.integer]]) -> None:
@@ -67,7 +66,7 @@ class TokenStore:
         self.target_lengths: NDArray[np.int64] = np.diff(self._target_offsets).astype(np.int64)
         """Target pieces of each row, without specials; int64 [rows]."""
         self.left_out = _integer(index, "left_out")
-        """Pairs left out for having more than ``max_length`` tokens on a side, end of sentence included."""
+        """The number of pairs with more than ``max_length`` tokens on a side, which are not in the store."""
         table = index.get("unknown")
         counts = table if isinstance(table, dict) else {}
         self.unknown = tuple(UnknownPieces.from_table(side, counts.get(side, {})) for side in _SIDES)
@@ -77,29 +76,28 @@ class TokenStore:
 
     @staticmethod
     def open(folder: Path) -> TokenStore:
-        """Open a store; check that its files have the sizes that its index states and that its rows lie in them.
+        """Open a store; check the sizes of its files, and that its rows lie within them.
 
         Raises:
-            DataError: no store, a damaged one, or one of another format; remove the folder to make it anew.
+            DataError: there is no store, or it is damaged or of another format.
         """
-        path = folder / INDEX_FILE
         try:
-            index = parse_json(read_at_most(path, LARGEST_INDEX_BYTES))
+            index = parse_json(read_at_most(folder / INDEX_FILE, LARGEST_INDEX_BYTES))
         except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror}); remove {folder} to make it anew") from None
+            raise _damage(folder, f"{INDEX_FILE} cannot be read ({error.strerror})") from None
         except ValueError:
-            raise DataError(f"{path}: is not JSON; remove {folder} to make it anew") from None
+            raise _damage(folder, f"{INDEX_FILE} is not JSON") from None
         if not isinstance(index, dict) or index.get("format_version") != FORMAT_VERSION or index.get("variants") != 1:
-            raise DataError(f"{path}: is no token store of format {FORMAT_VERSION}; remove {folder} to make it anew")
-        columns = {name: _map(folder, index, name) for name in _COLUMNS}
+            raise _damage(folder, f"{INDEX_FILE} does not describe a token store of format {FORMAT_VERSION}")
+        columns = {name: _map(folder, index, name) for name in _TYPES}
         rows = len(columns["line"])
         for side in ("source", "target"):
             offsets = columns[f"{side}.offsets"]
             ends = (int(offsets[0]), int(offsets[-1])) if len(offsets) else ()
             if ends != (0, len(columns[f"{side}.ids"])) or len(offsets) != rows + 1 or (np.diff(offsets) < 0).any():
-                raise DataError(f"{folder}: its {side} rows lie outside of its ids; remove {folder} to make it anew")
+                raise _damage(folder, f"{side}.offsets has rows outside {side}.ids")
         if len(columns["corpus"]) != rows:
-            raise DataError(f"{folder}: not every row has a corpus; remove {folder} to make it anew")
+            raise _damage(folder, f"corpus has {len(columns['corpus'])} rows and line has {rows}")
         return TokenStore(folder, index, columns)
 
     def __len__(self) -> int:
@@ -114,26 +112,23 @@ class TokenStore:
         return self._target[self._target_offsets[row] : self._target_offsets[row + 1]]
 
     def verify(self, *, source_vocab_size: int, target_vocab_size: int) -> None:
-        """Read every file and compare its digest with the index, and its ids with the sizes of the vocabularies.
+        """Check the digest of every file, and that every id is in the vocabulary.
 
         Raises:
-            DataError: a file was changed or damaged, or an id is no piece's.
+            DataError: a file is damaged, or an id is not in the vocabulary.
         """
         table = self.index.get("columns")
-        for name in _COLUMNS:
+        for name in _TYPES:
             stated = table[name]["sha256"] if isinstance(table, dict) else None
             if sha256_of(self.folder / name) != stated:
-                raise DataError(f"{self.folder / name}: is damaged; remove {self.folder} to make it anew")
+                raise _damage(self.folder, f"{name} has another SHA-256 than {INDEX_FILE} records")
         for name, ids, size in (
             ("source.ids", self._source, source_vocab_size),
             ("target.ids", self._target, target_vocab_size),
         ):
             most = int(ids.max()) if len(ids) else -1
             if most >= size:
-                raise DataError(
-                    f"{self.folder / name}: has the id {most}, and the vocabulary has {size} pieces; remove "
-                    f"{self.folder} to make it anew"
-                )
+                raise _damage(self.folder, f"{name} has the id {most}, and the vocabulary has {size} pieces")
 
 
 def write_store(
@@ -144,23 +139,23 @@ def write_store(
     max_length: int,
     progress: Callable[[int], None] | None = None,
 ) -> TokenStore:
-    """Encode pairs into a new store; it appears whole or not at all, and replaces one that was there.
+    """Encode pairs into a new store, which replaces an older one in one step.
 
     Args:
-        folder: the store's place; its parent is made.
-        pairs: read once, some thousands at a time.
-        tokenizer: both sides are encoded with it.
-        max_length: tokens a side may have, its end of sentence included; longer pairs are left out and counted.
-        progress: called with the number of pairs read since the last call.
+        folder: the place of the store; its parent is created.
+        pairs: read once, in chunks of some thousands.
+        tokenizer: encodes both sides.
+        max_length: limit of tokens for each side, end of sentence included; longer pairs are skipped and counted.
+        progress: called with the number of pairs since the last call.
 
     Raises:
         DataError: no pair is left.
-        StoppedError: the disk is full; nothing of an older store is lost.
+        StoppedError: the disk is full; an older store is intact.
     """
     beside = folder.with_name(f".{folder.name}.writing")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        DISK.remove(beside)  # what a killed run may have left
+        DISK.remove(beside)  # of a killed run
         beside.mkdir()
         with closing(_Writer(beside, tokenizer, max_length)) as writer:
             for chunk in _chunks(pairs, CHUNK_PAIRS):
@@ -179,7 +174,7 @@ def write_store(
 
 
 class _Writer:
-    """The columns of a store, each a file that grows; nothing but one chunk is held in memory."""
+    """Appends to the files of a new store; only one chunk is in memory."""
 
     def __init__(self, folder: Path, tokenizer: Tokenizer, max_length: int) -> None:
         self.folder = folder
@@ -187,18 +182,11 @@ class _Writer:
         self.max_length = max_length
         self.rows = self.left_out = 0
         sizes = {"source": tokenizer.source_vocab_size, "target": tokenizer.target_vocab_size}
-        ids = {side: "<u2" if size <= IDS_BELOW_16_BITS else "<u4" for side, size in sizes.items()}
-        self.types = {
-            "source.ids": ids["source"],
-            "target.ids": ids["target"],
-            "source.offsets": "<i8",
-            "target.offsets": "<i8",
-            "line": "<i8",
-            "corpus": "<u2",
-        }
-        self.files = {name: (folder / name).open("wb") for name in _COLUMNS}
-        self.digests = {name: hashlib.sha256() for name in _COLUMNS}
-        self.counts = dict.fromkeys(_COLUMNS, 0)
+        needs_32_bits = {f"{side}.ids" for side, size in sizes.items() if size > IDS_BELOW_16_BITS}
+        self.types = {name: types[name in needs_32_bits] for name, types in _TYPES.items()}
+        self.files = {name: (folder / name).open("wb") for name in _TYPES}
+        self.digests = {name: hashlib.sha256() for name in _TYPES}
+        self.counts = dict.fromkeys(_TYPES, 0)
         encoders = (tokenizer.encode_source, tokenizer.encode_target)
         self.unknown = [
             UnknownCounter(side, encode, unk=tokenizer.specials.unk)
@@ -231,12 +219,12 @@ class _Writer:
             os.fsync(stream.fileno())
         if self.rows == 0:
             raise DataError(
-                f"no sentence pair is left: {self.left_out} had more than max_length = {self.max_length} tokens on a "
+                f"no sentence pair is left: {self.left_out} have more than max_length = {self.max_length} tokens on a "
                 "side; give more text, or raise training.max_length"
             )
         columns = {
             name: {"type": self.types[name], "count": self.counts[name], "sha256": self.digests[name].hexdigest()}
-            for name in _COLUMNS
+            for name in _TYPES
         }
         index = {
             "format_version": FORMAT_VERSION,
@@ -254,7 +242,7 @@ class _Writer:
 
     def close(self) -> None:
         for stream in self.files.values():
-            with suppress(OSError):  # on a full disk closing fails too, and the first error is the one to tell
+            with suppress(OSError):  # on a full disk closing fails too; the first error is reported
                 stream.close()
 
     def _write(self, name: str, values: Sequence[int] | NDArray[np.int64]) -> None:
@@ -271,7 +259,7 @@ def _chunks(pairs: Iterable[SentencePair], size: int) -> Iterator[list[SentenceP
 
 
 def _put_in_place(beside: Path, folder: Path) -> None:
-    # A kill between the two renames leaves no store, which is then written again: it is derived data.
+    # A kill between the two renames leaves no store; the next run writes it again.
     old = folder.with_name(f".{folder.name}.old")
     DISK.remove(old)
     if folder.exists():
@@ -282,23 +270,26 @@ def _put_in_place(beside: Path, folder: Path) -> None:
 
 def _map(folder: Path, index: dict[str, object], name: str) -> NDArray[np.integer]:
     path = folder / name
-    remedy = f"remove {folder} to make it anew"
     try:
         column = index["columns"][name]  # type: ignore[index]
         kind, count = column["type"], column["count"]
         size = path.stat().st_size
     except (KeyError, TypeError):
-        raise DataError(f"{folder / INDEX_FILE}: does not describe {name}; {remedy}") from None
+        raise _damage(folder, f"{INDEX_FILE} does not describe {name}") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+        raise _damage(folder, f"{name} cannot be read ({error.strerror})") from None
     if kind not in _TYPES[name] or type(count) is not int or size != count * np.dtype(kind).itemsize:
-        raise DataError(
-            f"{path}: has {size} bytes and its index says {shown(count)} numbers of {shown(kind)}; {remedy}"
+        raise _damage(
+            folder, f"{name} has {size} bytes, and {INDEX_FILE} records {shown(count)} numbers of type {shown(kind)}"
         )
     if count == 0:
         return np.zeros(0, dtype=kind)  # an empty file cannot be mapped
-    # A plain view of the map: slicing a memmap object itself costs several times as much.
+    # A plain array over the map: slicing a memmap object takes several times as long.
     return np.asarray(np.memmap(path, dtype=kind, mode="r", shape=(count,)))
+
+
+def _damage(folder: Path, problem: str) -> DataError:
+    return DataError(f"{folder}: the token store is damaged: {problem}; remove the folder and prepare the text again")
 
 
 def _integer(index: dict[str, object], name: str) -> int:

@@ -36,10 +36,10 @@ Ids = list[int]
 
 
 class Side:
-    """One language's half: a normaliser, a segmenter (None spells bytes) and a vocabulary.
+    """One side of a tokenizer: a normaliser, a segmenter (None: each byte is a piece) and a vocabulary.
 
-    ``by_spelling`` is for models made elsewhere: what the segmenter does not know goes to the vocabulary as it
-    is spelt, which may know it from the other language's segmenter.
+    ``by_spelling`` is for models of other tools: pieces are looked up by their text, so the vocabulary can know a piece
+    that this side's segmenter lacks.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Side:
         specials = vocabulary.specials
         forbidden = {specials.pad, specials.bos, specials.eos, *(vocabulary.ids[t] for t in vocabulary.tags)}
         found = [vocabulary.ids.get(piece, specials.unk) for piece in pieces]
-        # Text never becomes a special id, not even where a foreign segmenter knows the word "</s>".
+        # Text never becomes a special id, even if a foreign segmenter has the word "</s>".
         self._ids = [specials.unk if i in forbidden else i for i in found]
         self._spelt = {p: i for p, i in vocabulary.ids.items() if i not in forbidden} if by_spelling else None
         self._strip_prefix = segmenter is not None and segmenter.file.dummy_prefix
@@ -85,7 +85,7 @@ class Side:
         split = [self.split_tag(text) for text in texts]
         bodies = self.normaliser.all([body for _, body in split])
         if self._spelt is not None:
-            # Models made elsewhere have learnt the space after a tag as a part of the text.
+            # Models of other tools were trained with the space after a tag as part of the text.
             bodies = [
                 f" {body}" if given[:1].isspace() else body for (_, given), body in zip(split, bodies, strict=True)
             ]
@@ -95,7 +95,7 @@ class Side:
         ]
 
     def split_tag(self, text: str) -> tuple[str, str]:
-        """Return the language tag that leads a text, or "", and the text behind it with its white space."""
+        """Return the language tag at the start of a text, or "", and the rest of the text with its white space."""
         if not self.vocabulary.tags:
             return "", text
         visible = without_invisible(text).lstrip()
@@ -103,7 +103,7 @@ class Side:
         return (found[0], visible[found.end() :]) if found else ("", text)
 
     def begin(self, text: str) -> Beginning:
-        """Return how a text begins that begins with ``text``; see ``Tokenizer.begin_target``."""
+        """Return the pieces that a text starting with ``text`` can start with; see ``Tokenizer.begin_target``."""
         (body,) = self.normaliser.all([_LINE_BREAKS.sub(" ", text)])
         body = body.strip()
         space = text[len(text.rstrip()) :]
@@ -114,7 +114,7 @@ class Side:
         wanted = (" " if self._strip_prefix and body else "") + body
         written = b"".join(self.vocabulary.surfaces[index] for index in ids)
         if written.decode("utf-8", errors="replace") != wanted[: len(wanted) - len(body) + cut] or not cut:
-            ids, written = [], b""  # a segmenter that rewrites text; then no piece is certain
+            ids, written = [], b""  # the segmenter rewrites text, so no piece is certain
         return Beginning(tuple(ids), wanted.encode("utf-8")[len(written) :], self._piece_index)
 
     @cached_property
@@ -194,15 +194,15 @@ class Tokenizer:
 
     @property
     def source_tags(self) -> tuple[str, ...]:
-        """Language tags that may lead a source text."""
+        """Language tags that can start a source text."""
         return self.source.vocabulary.tags
 
     def split_tag(self, text: str) -> tuple[str, str]:
-        """Return the language tag that leads a source text, or "", and the text behind it."""
+        """Return the language tag at the start of a source text, or "", and the rest of the text."""
         return self.source.split_tag(text)
 
     def encode_source(self, texts: Sequence[str]) -> list[Ids]:
-        """Cut source texts into pieces; a language tag may lead.
+        """Cut source texts into pieces; a language tag at the start becomes its own piece.
 
         Raises:
             RequestError: a text holds a lone surrogate.
@@ -218,9 +218,9 @@ class Tokenizer:
         return self.target.encode(texts)
 
     def begin_target(self, text: str) -> Beginning:
-        """Return how a target text begins that begins with ``text``.
+        """Return the pieces that a target text starting with ``text`` can start with.
 
-        The text is normalised as in training. White space at its end says that its last word is complete, and is a
+        The text is normalised as in training. White space at the end means that the last word is complete; it becomes a
         single space or no-break space.
 
         Raises:
@@ -229,7 +229,7 @@ class Tokenizer:
         return self.target.begin(text)
 
     def decode_target(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """Join target pieces to text; specials are skipped, an unknown piece shows as U+2047."""
+        """Join target pieces to text; specials are skipped, an unknown piece becomes U+2047."""
         return self.target.decode(ids)
 
     def decode_source(self, ids: Sequence[Sequence[int]]) -> list[str]:
@@ -237,11 +237,11 @@ class Tokenizer:
         return self.source.decode(ids)
 
     def source_pieces(self, ids: Sequence[int]) -> list[str]:
-        """Name source ids; specials as ``<pad> <unk> <s> </s>``."""
+        """Return the pieces of source ids; specials are ``<pad> <unk> <s> </s>``."""
         return [self.source.vocabulary.piece(i) for i in ids]
 
     def target_pieces(self, ids: Sequence[int]) -> list[str]:
-        """Name target ids; specials as ``<pad> <unk> <s> </s>``."""
+        """Return the pieces of target ids; specials are ``<pad> <unk> <s> </s>``."""
         return [self.target.vocabulary.piece(i) for i in ids]
 
     def source_id(self, piece: str) -> int | None:
@@ -286,7 +286,7 @@ class Tokenizer:
 
 
 class BytesTokenizer(Tokenizer):
-    """Every UTF-8 byte is a piece: 256 and the specials. Needs no learning; for tests and odd alphabets."""
+    """Every UTF-8 byte is a piece: 256 pieces and the specials. Needs no training; for tests and rare alphabets."""
 
     kind: Final = "bytes"  # type: ignore[misc]
 

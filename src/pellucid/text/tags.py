@@ -1,7 +1,7 @@
-"""The language tags of a model of several targets: which a recipe asks for, and the sources that they lead.
+"""The language tags of a model with several target languages: the tags of a recipe, and putting them before sources.
 
-A tag such as ``>>fra<<`` says into which language a source is to be translated (Johnson et al. 2017, section 3). It is
-one piece of the vocabulary, and text never becomes it by chance. Read ``tokenizer.py`` next.
+A tag such as ``>>fra<<`` names the language to translate a source into (Johnson et al. 2017, section 3). It is one
+piece of the vocabulary, and ordinary text never becomes that piece. Read ``tokenizer.py`` next.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ def tags_of(data: DataConfig) -> tuple[str, ...]:
     """Return the tags of all corpora, each once.
 
     Raises:
-        ConfigError: a tag names a language whose code is not given.
+        ConfigError: a tag needs the code of the target language, which is not set.
     """
     return tuple(dict.fromkeys(tag for corpus in data.corpora() if (tag := data.tag_of(corpus))))
 
 
 def refuse_unknown_tags(tags: Sequence[str], tokenizer: Tokenizer, *, origin: Path) -> None:
-    """Refuse tags that a tokenizer, the one of a model folder ``origin``, does not have.
+    """Refuse tags that the tokenizer of the model folder ``origin`` does not have.
 
     Raises:
-        ConfigError: there are such.
+        ConfigError: the tokenizer lacks a tag.
     """
     if missing := [tag for tag in tags if tag not in tokenizer.source_tags]:
         known = ", ".join(tokenizer.source_tags) or "none"
         raise ConfigError(
-            f"data.tag: {', '.join(missing)} is no tag of the model to start from, {origin} (its tags: {known}); use "
-            "one of those, or train a new model"
+            f"data.tag: {', '.join(missing)} is not a tag of the model to start from, {origin} (its tags: {known}); "
+            "use one of those, or train a new model"
         )
 
 
 def tagged(pairs: Iterator[SentencePair], tags: Sequence[str], tokenizer: Tokenizer) -> Iterator[SentencePair]:
-    """Put the tag of its corpus before every source, but keep the tag that a source brings.
+    """Put the tag of its corpus before every source that does not start with a tag.
 
     Args:
-        pairs: whose ``corpus`` is an index into ``tags``.
-        tags: of each corpus; "" where it has none.
-        tokenizer: knows which tags there are.
+        pairs: ``corpus`` of a pair is an index into ``tags``.
+        tags: the tag of each corpus, or "".
+        tokenizer: recognises its tags.
     """
     for pair in pairs:
         tag = tags[pair.corpus]

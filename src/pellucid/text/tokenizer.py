@@ -52,21 +52,21 @@ def train_tokenizer(
     specials: SpecialIds | None = None,
     tags: Sequence[str] = (),
 ) -> Tokenizer:
-    """Learn a tokenizer from sentence pairs; ``choices`` of the result says how large it became and why.
+    """Learn a tokenizer from sentence pairs; ``choices`` of the result gives its sizes and the reasons for them.
 
     The same pairs, settings, seed and number of threads give the same bytes.
 
     Args:
         pairs: called once (joint) or twice (separate) for the sentences.
         config: see ``TokenizerConfig``.
-        seed: of the sample, where there is more text than ``input_sentence_size``.
+        seed: of the sample, if there are more sentences than ``input_sentence_size``.
         threads: for SentencePiece.
-        specials: ids of the special pieces; 0 to 3 if not given.
+        specials: ids of the special pieces; 0 to 3 by default.
         tags: language tags to reserve ids for, such as ``>>fr<<``.
 
     Raises:
-        DataError: no text to learn from.
-        ConfigError: a vocabulary size that cannot be had.
+        DataError: there is no text.
+        ConfigError: the vocabulary size is impossible for this text.
     """
     specials = specials or SpecialIds()
     normaliser = Normaliser(lowercase=config.lowercase)
@@ -105,7 +105,7 @@ def _texts(pairs: Iterable[SentencePair], side: str) -> Iterable[str]:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Read a tokenizer from a model folder, which may be a stranger's.
+    """Read a tokenizer from a model folder, which may be untrusted.
 
     Raises:
         BundleError: a file is missing, damaged, of a newer format, or does not fit the others.
@@ -116,8 +116,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     form = next((f for f in FORMS if f == table.get("normaliser")), None)
     if kind not in ("sentencepiece", "bytes") or form is None:
         raise BundleError(
-            f"{path}: kind = {shown(kind)} with normaliser = {shown(table.get('normaliser'))} is unknown; is the file "
-            "damaged?"
+            f"{path}: kind = {shown(kind)} with normaliser = {shown(table.get('normaliser'))} is not supported; the "
+            "file may be damaged"
         )
     normaliser = Normaliser(form, lowercase=table.get("lowercase") is True)
     try:
@@ -151,7 +151,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def _tags_within(raw: bytes, tags: list[str]) -> list[str]:
-    """Return the tags that this side's vocabulary has; where the sides are separate, one may lack them."""
+    """Return the tags that this side's vocabulary has; with separate sides, one of them may lack some."""
     try:
         table = parse_json(raw, most_values=MOST_VALUES)
     except ValueError:
@@ -165,35 +165,34 @@ def _description(path: Path) -> dict[str, object]:
     except ValueError as error:
         raise BundleError(f"{path}: is not JSON in UTF-8 ({str(error)[:200]}); the file is damaged") from None
     if not isinstance(table, dict) or table.get("format") != FORMAT_NAME:
-        raise BundleError(f"{path}: is not the description of a tokenizer; is this a model folder of pellucid?")
+        raise BundleError(f"{path}: is not a pellucid tokenizer; name a model folder of pellucid")
     version = table.get("format_version")
     if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise BundleError(
-            f"{path}: format_version = {shown(version)}, and this release reads up to {FORMAT_VERSION}; install a "
-            "newer pellucid"
+            f"{path}: format_version = {shown(version)} is not supported (1 to {FORMAT_VERSION}); install a newer "
+            "pellucid"
         )
     return table
 
 
 def _side_files(table: dict[str, object], side: str, folder: Path) -> dict[str, tuple[Path, bytes]]:
-    """Read the files of a side: plain names inside the folder, with the digests of the description."""
+    """Read the files of a side; check that their names are plain and their digests are those of the description."""
     place = folder / DESCRIPTION_FILE
     files, digests = table.get("files"), table.get("sha256")
     own = files.get(side) if isinstance(files, dict) else None
     if not isinstance(own, dict) or not isinstance(digests, dict):
-        raise BundleError(f"{place}: names no files for the {side} side; the file is damaged")
+        raise BundleError(f"{place}: lists no files for the {side} side; the file is damaged")
     found: dict[str, tuple[Path, bytes]] = {}
     for role in ("vocabulary", "segmenter"):
         name = own.get(role)
         if not isinstance(name, str) or not name or name != Path(name).name or name in (".", ".."):
             raise BundleError(
-                f"{place}: the {role} of the {side} side is {shown(name)}; it must be a file's plain name"
+                f"{place}: the {role} of the {side} side is {shown(name)}; it must be a file name without a folder"
             )
         raw = _read(folder / name, MAX_FILE_BYTES)
         if hashlib.sha256(raw).hexdigest() != digests.get(name):
             raise BundleError(
-                f"{folder / name}: is not the file this tokenizer was saved with (its sha256 differs from "
-                f"{DESCRIPTION_FILE}); take all files from one model"
+                f"{folder / name}: has another SHA-256 than {DESCRIPTION_FILE} records; take all files from one model"
             )
         found[role] = (folder / name, raw)
     return found
@@ -207,7 +206,7 @@ def _check_fit(segmenter: Segmenter, vocabulary: Vocabulary, segmenter_path: Pat
     if missing or len(vocabulary) != expected:
         example = f", for example {missing[0]!r}" if missing else ""
         raise BundleError(
-            f"{vocabulary_path} has {len(vocabulary)} pieces and {segmenter_path} needs {expected} with specials and "
+            f"{vocabulary_path} has {len(vocabulary)} pieces, but {segmenter_path} needs {expected} with specials and "
             f"tags; {len(missing)} of its pieces have no id{example}; take both files from one model"
         )
 

@@ -1,8 +1,7 @@
-"""Count the pieces that a tokenizer does not know, so that a model is not trained on them in silence.
+"""Count the pieces that a tokenizer does not know, and refuse text with too many of them.
 
-A tokenizer with byte fallback knows every character. One without it, as older and foreign models have, turns what
-it does not know into the unknown piece: nothing is learnt of it, and translations show it as U+2047. Read
-``store.py`` next.
+A tokenizer with byte fallback knows every character. Without it, as in many models of other tools, unknown characters
+become the unknown piece: the model cannot learn them, and translations show U+2047. Read ``store.py`` next.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ MAX_EXAMPLES: Final = 8
 
 @dataclass(frozen=True)
 class UnknownPieces:
-    """How many pieces of one side of a text are unknown, and a few characters that are to blame."""
+    """The number of unknown pieces of one side of a text, and some of the unknown characters."""
 
     side: str
     pieces: int
@@ -29,7 +28,7 @@ class UnknownPieces:
 
     @property
     def share(self) -> float:
-        """Return the share of unknown pieces among all; 0 where there are none."""
+        """Return the share of unknown pieces among all; 0 without pieces."""
         return self.unknown / self.pieces if self.pieces else 0.0
 
     def __str__(self) -> str:
@@ -38,12 +37,12 @@ class UnknownPieces:
         return f"{share} of the {self.side} pieces ({self.unknown:,} of {self.pieces:,}) are unknown{examples}"
 
     def to_table(self) -> dict[str, object]:
-        """Return what ``from_table`` reads."""
+        """Return a table that ``from_table`` reads."""
         return {"pieces": self.pieces, "unknown": self.unknown, "characters": self.characters}
 
     @staticmethod
     def from_table(side: str, table: Mapping[str, object]) -> UnknownPieces:
-        """Read what ``to_table`` wrote; what is absent, as in older files, was not counted."""
+        """Read a table of ``to_table``; counts that older files lack are 0."""
         pieces, unknown = table.get("pieces", 0), table.get("unknown", 0)
         if not isinstance(pieces, int) or not isinstance(unknown, int):
             return UnknownPieces(side, 0, 0, "")
@@ -51,7 +50,7 @@ class UnknownPieces:
 
 
 class UnknownCounter:
-    """Count the unknown pieces of one side while it is cut into pieces.
+    """Counts the unknown pieces of one side.
 
     Args:
         side: "source" or "target".
@@ -67,7 +66,7 @@ class UnknownCounter:
         self._is_known: dict[str, bool] = {}
 
     def see(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> None:
-        """Count the pieces of some texts; ``ids`` are theirs, text by text."""
+        """Count the pieces of some texts; ``ids`` holds the pieces of each text."""
         for text, row in zip(texts, ids, strict=True):
             self._pieces += len(row)
             if unknown := list(row).count(self._unk):
@@ -89,15 +88,15 @@ class UnknownCounter:
 
 
 def refuse_unknown(found: Sequence[UnknownPieces], *, most: float) -> None:
-    """Refuse a text of which a tokenizer does not know too much.
+    """Refuse a text with too many unknown pieces.
 
     Raises:
-        DataError: a side has a share of unknown pieces over ``most``.
+        DataError: the share of unknown pieces of a side is over ``most``.
     """
     if over := [str(side) for side in found if side.share > most]:
         raise DataError(
-            f"{'; '.join(over)}: the tokenizer has no pieces for this text, so that nothing is learnt of it, and "
-            f"translations show \u2047; the limit is data.max_unknown_share = {most:g}. Train from nothing, or from a "
-            "model whose tokenizer has byte fallback (tokenizer.byte_fallback = true); to go on all the same, raise "
-            "data.max_unknown_share"
+            f"{'; '.join(over)}: the tokenizer has no pieces for this text, so the model cannot learn it and "
+            f"translations show \u2047; the limit is data.max_unknown_share = {most:g}. Train without --init-from, or "
+            "start from a model whose tokenizer has byte fallback (tokenizer.byte_fallback = true); to train anyway, "
+            "raise data.max_unknown_share"
         )

@@ -1,8 +1,7 @@
-"""The numbering of pieces: which id a piece has, and which ids are special.
+"""The ids of pieces, and the special ids.
 
-SentencePiece numbers its own pieces; our ids are apart from them, because every toolkit numbers
-differently and a model made elsewhere has to keep its numbers. On disk: ``vocabulary.json``, piece → id.
-Read ``segmenter.py`` next.
+These ids differ from those of SentencePiece, because every toolkit numbers pieces differently and a model of another
+tool has to keep its numbers. ``vocabulary.json`` maps each piece to its id. Read ``sentencepiece/segmenter.py`` next.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ from pellucid.untrusted import parse_json
 __all__ = ["MOST_VALUES", "UNKNOWN_SURFACE", "WORD_BOUNDARY", "Vocabulary", "byte_piece"]
 
 WORD_BOUNDARY: Final = "\u2581"
-"""What SentencePiece writes for a space inside a piece (LOWER ONE EIGHTH BLOCK)."""
+"""The character for a space in pieces of SentencePiece (LOWER ONE EIGHTH BLOCK)."""
 
 UNKNOWN_SURFACE: Final = "\u2047"
-"""What an unknown piece looks like in decoded text: a loss is shown, not hidden."""
+"""The unknown piece in decoded text, so that the loss is visible."""
 
 MOST_VALUES: Final = 1 << 22
-"""Commas of a ``vocabulary.json``: four for each piece that there can be, since pieces hold some, too."""
+"""Limit of commas in ``vocabulary.json``: four for each piece of the largest vocabulary, as pieces contain commas."""
 
 _NAMES: Final[Mapping[str, str]] = {"pad": "<pad>", "unk": "<unk>", "bos": "<s>", "eos": "</s>"}
 _BYTE_PIECE: Final = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 def byte_piece(value: int) -> str:
-    """Return how SentencePiece writes the piece of a single byte."""
+    """Return the piece of a single byte, as SentencePiece writes it."""
     return f"<0x{value:02X}>"
 
 
@@ -61,11 +60,12 @@ class Vocabulary:
         for tag in self.tags:
             if tag not in self.ids:
                 raise BundleError(f"the language tag {tag!r} is not in the vocabulary")
-        self._bytes = self._surfaces()
+        self.surfaces: Sequence[bytes] = self._surfaces()
+        """The text of each id in UTF-8; empty for tags and for specials other than the unknown piece."""
 
     @staticmethod
     def build(pieces: Iterable[str], *, specials: SpecialIds, tags: Sequence[str] = ()) -> Vocabulary:
-        """Give ids to pieces: specials where they must be, then tags, then the pieces in their order."""
+        """Give ids to pieces: the specials keep theirs, the tags and then the pieces take the others in order."""
         fixed: dict[int, str] = {}
         for name, special in specials.model_dump().items():
             fixed.setdefault(special, _NAMES[name])
@@ -84,13 +84,6 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.pieces)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Vocabulary):
-            return NotImplemented
-        return (self.pieces, self.specials, self.tags) == (other.pieces, other.specials, other.tags)
-
-    __hash__ = None  # type: ignore[assignment]
-
     def piece(self, index: int) -> str:
         """Return the piece of an id.
 
@@ -102,33 +95,28 @@ class Vocabulary:
         return self.pieces[index]
 
     def text(self, ids: Iterable[int], *, strip_prefix: bool) -> str:
-        """Join pieces to text; specials and tags are skipped, an unknown piece shows as U+2047.
+        """Join pieces to text; specials and tags are skipped, an unknown piece becomes U+2047.
 
-        Bytes that form no UTF-8 (a model may write half a character) become U+FFFD.
+        Invalid UTF-8 (a model can write half a character) becomes U+FFFD.
 
         Args:
             ids: ids of pieces, each within the vocabulary.
-            strip_prefix: drop the one space that the segmenter put before the text.
+            strip_prefix: remove the one space that the segmenter put before the text.
         """
-        joined = b"".join([self._bytes[i] for i in ids])
+        joined = b"".join([self.surfaces[i] for i in ids])
         text = joined.decode("utf-8", errors="replace")
         return text.removeprefix(" ") if strip_prefix else text
 
-    @property
-    def surfaces(self) -> Sequence[bytes]:
-        """What each id writes, in UTF-8; specials (but for the unknown piece) and tags write nothing."""
-        return self._bytes
-
     def to_json(self) -> bytes:
-        """Return the contents of ``vocabulary.json``, one piece a line."""
+        """Return the contents of ``vocabulary.json``, with one piece on each line."""
         return (json.dumps(self.ids, ensure_ascii=False, indent=0) + "\n").encode("utf-8")
 
     @staticmethod
     def from_json(raw: bytes, *, place: str, specials: SpecialIds, tags: Sequence[str] = ()) -> Vocabulary:
-        """Read what ``to_json`` wrote.
+        """Read the contents of ``vocabulary.json``.
 
         Raises:
-            BundleError: not an object of pieces to ids, or ids that are not 0, 1, 2 ... each once.
+            BundleError: it does not map pieces to ids, or the ids are not 0, 1, 2 ... each once.
         """
         try:
             table = parse_json(raw, most_values=MOST_VALUES)

@@ -1,5 +1,5 @@
-"""A trace: everything that a model did with one sentence, as a record that can be read, edited and kept.
+"""A trace: the record of everything that a model computed for one sentence.
 
-Here live the record, the pass that fills it, edits, provenance and the file on disk. What is concluded from a
-trace belongs to ``analysis``; nothing here draws, judges or serves. Read ``record.py`` first, then ``making.py``.
+Here live the record, the pass that fills it, edits, provenance and the file on disk. Conclusions from a trace
+belong to ``analysis``; nothing here draws, judges or serves. Read ``record.py`` first, then ``making.py``.
 """

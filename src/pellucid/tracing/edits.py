@@ -1,7 +1,7 @@
-"""Changes to a pass: a head switched off, attention rewritten, a source word made silent.
+"""Edits of a pass: switch off a head, rewrite attention weights, silence a source word.
 
-An edit acts through the recorder, in the code that computes the picture, so what is seen downstream is what
-the change does. To replace a word of the source, trace another text. Read ``forced_pass.py`` next.
+An edit replaces values while the model computes, so everything that is computed afterwards shows its effect. To
+replace a word of the source, trace another text. Read ``forced_pass.py`` next.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from pellucid.config import ModelConfig
 from pellucid.errors import RequestError
-from pellucid.tracing.sites import AttentionKind, refuse_outside
+from pellucid.tracing.sites import AttentionKind, member, refuse_outside
 
 __all__ = ["AblateHead", "AblationMode", "Edit", "SetAttention", "ZeroValue", "edit_from", "edit_to_table"]
 
@@ -25,13 +25,13 @@ _SUM_TOLERANCE: Final = 1e-6
 
 
 class AblationMode(StrEnum):
-    """What an ablated head gives instead of its context."""
+    """What replaces the context of an ablated head."""
 
     ZERO = "zero"
-    """Nothing: the vector of zeros."""
+    """The zero vector."""
     MEAN = "mean"
-    """Its mean over the positions of the sentence, so that only what differs between words is lost. In the
-    decoder the mean over this and the earlier positions: a later one would tell what has not been written."""
+    """The mean of its context over the positions of the sentence, so that only differences between words are lost. In
+    the decoder, the mean over this and all earlier positions, because later words are not written yet."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,19 @@ class AblateHead:
     mode: AblationMode = AblationMode.ZERO
 
     def __post_init__(self) -> None:
-        _take_kind(self)
-        object.__setattr__(self, "mode", _member(AblationMode, self.mode, "mode"))
+        object.__setattr__(self, "kind", member(AttentionKind, self.kind, "kind"))
+        object.__setattr__(self, "mode", member(AblationMode, self.mode, "mode"))
 
     def sites(self, config: ModelConfig) -> tuple[str, ...]:
         """Return the sites whose values are replaced."""
         return (f"{self.kind.at(self.layer)}.context",)
 
     def refuse_misfit(self, config: ModelConfig, *, source: int, target: int) -> None:
-        """Raise where the model has no such head."""
+        """Raise if the model has no such head."""
         _refuse_head(self, config)
 
     def apply(self, value: Tensor) -> Tensor:
-        """Return the context [batch, heads, time, d_head] with this head's replaced."""
+        """Return the context [batch, heads, time, d_head] with that of this head replaced."""
         edited = value.clone()
         own = value[:, self.head]
         if self.mode is AblationMode.ZERO:
@@ -71,7 +71,7 @@ class AblateHead:
 
 @dataclass(frozen=True)
 class SetAttention:
-    """Rewrite where one row of one head looks: ``weights``, one a column, at least 0, that sum to 1."""
+    """Replace one row of the attention weights of one head: one weight per column, each at least 0, with sum 1."""
 
     kind: AttentionKind
     layer: int
@@ -80,7 +80,7 @@ class SetAttention:
     weights: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        _take_kind(self)
+        object.__setattr__(self, "kind", member(AttentionKind, self.kind, "kind"))
         object.__setattr__(self, "weights", tuple(float(weight) for weight in self.weights))
 
     def sites(self, config: ModelConfig) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class SetAttention:
         return (f"{self.kind.at(self.layer)}.weights",)
 
     def refuse_misfit(self, config: ModelConfig, *, source: int, target: int) -> None:
-        """Raise where the model or the sentence has no such row, or the weights are no attention."""
+        """Raise if the row does not exist, or the weights are not a distribution over its columns."""
         _refuse_head(self, config)
         rows = source if self.kind is AttentionKind.ENCODER else target
         refuse_outside(f"{_name(self)}: row", self.row, range(rows))
@@ -96,11 +96,13 @@ class SetAttention:
         if len(self.weights) != columns:
             raise RequestError(
                 f"{_name(self)}: {len(self.weights)} weights for the {columns} columns of {self.kind.at(self.layer)}; "
-                "give one a column"
+                "give one weight per column"
             )
         for column, weight in enumerate(self.weights):
             if not (math.isfinite(weight) and weight >= 0):
-                raise RequestError(f"{_name(self)}: weights[{column}] = {weight}; a weight is 0 or more")
+                raise RequestError(
+                    f"{_name(self)}: weights[{column}] = {weight}; weights must be finite and at least 0"
+                )
         if abs(math.fsum(self.weights) - 1) > _SUM_TOLERANCE:
             raise RequestError(
                 f"{_name(self)}: the weights sum to {math.fsum(self.weights):.7g}; they must sum to 1, so divide "
@@ -108,8 +110,8 @@ class SetAttention:
             )
         if self.kind is AttentionKind.DECODER and any(self.weights[self.row + 1 :]):
             raise RequestError(
-                f"{_name(self)}: row {self.row} of the decoder's self-attention may look at columns 0 to {self.row} "
-                "only, later ones are not written yet; set their weights to 0"
+                f"{_name(self)}: row {self.row} of the decoder's self-attention can attend to columns 0 to {self.row} "
+                "only; set the weights of later columns to 0"
             )
 
     def apply(self, value: Tensor) -> Tensor:
@@ -121,9 +123,9 @@ class SetAttention:
 
 @dataclass(frozen=True)
 class ZeroValue:
-    """Make one source position silent: in every cross-attention its value vectors are zero.
+    """Silence one source position: its value vectors are zero in every cross-attention.
 
-    What other positions have taken over from it in the encoder stays.
+    What other positions took from it in the encoder remains.
     """
 
     position: int
@@ -133,19 +135,17 @@ class ZeroValue:
         return tuple(f"{AttentionKind.CROSS.at(layer)}.values" for layer in range(config.num_decoder_layers))
 
     def refuse_misfit(self, config: ModelConfig, *, source: int, target: int) -> None:
-        """Raise where the source has no such position."""
+        """Raise if the source has no such position."""
         refuse_outside(f"{_name(self)}: position", self.position, range(source))
 
     def apply(self, value: Tensor) -> Tensor:
-        """Return the values [batch, heads, source, d_head] with this position's zero."""
+        """Return the values [batch, heads, source, d_head] with zeros at this position."""
         edited = value.clone()
         edited[:, :, self.position] = 0
         return edited
 
 
 Edit = AblateHead | SetAttention | ZeroValue
-
-_Choice = TypeVar("_Choice", bound=StrEnum)
 
 _NAMES: Final[dict[str, type[AblateHead] | type[SetAttention] | type[ZeroValue]]] = {
     "ablate_head": AblateHead,
@@ -155,15 +155,15 @@ _NAMES: Final[dict[str, type[AblateHead] | type[SetAttention] | type[ZeroValue]]
 
 
 def edit_to_table(edit: Edit) -> dict[str, object]:
-    """Return an edit as a table that JSON can hold."""
+    """Return an edit as a table for JSON."""
     return {"edit": _name(edit), **asdict(edit)}
 
 
 def edit_from(table: Mapping[str, object]) -> Edit:
-    """Read what ``edit_to_table`` made.
+    """Return the edit that ``edit_to_table`` wrote.
 
     Raises:
-        RequestError: the table is no edit.
+        RequestError: the table is not a valid edit.
     """
     fields = dict(table)
     name = fields.pop("edit", None)
@@ -177,17 +177,6 @@ def edit_from(table: Mapping[str, object]) -> Edit:
 
 def _name(edit: Edit) -> str:
     return next(name for name, kind in _NAMES.items() if isinstance(edit, kind))
-
-
-def _take_kind(edit: AblateHead | SetAttention) -> None:
-    object.__setattr__(edit, "kind", _member(AttentionKind, edit.kind, "kind"))
-
-
-def _member(choices: type[_Choice], value: str, name: str) -> _Choice:
-    try:
-        return choices(value)
-    except ValueError:
-        raise RequestError(f"{name} = {value!r}; allowed are {', '.join(map(repr, map(str, choices)))}") from None
 
 
 def _refuse_head(edit: AblateHead | SetAttention, config: ModelConfig) -> None:

@@ -1,11 +1,11 @@
-"""A trace in a file: ``.npz`` with the arrays, and everything else as JSON in one of them. No pickle.
+"""The file of a trace: ``.npz`` with the arrays, and everything else as JSON in one of them. No pickle.
 
     manifest            UTF-8 bytes of the JSON: format_version, level, tokens, hypothesis, search, provenance ...
-    site/<name>         the arrays of the sites; one with two names is stored once, ``aliases`` has the other
+    site/<name>         the arrays of the sites; an array with two names is stored once, ``aliases`` has the other name
     predictions/<name>  the arrays of the predictions
 
-Files of others are untrusted: sizes are bounded before anything is read, and every record of the manifest is checked
-to be of the kind that it must be.
+Files are untrusted: sizes are checked before anything is read, and every record of the manifest is checked for its
+type.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from pellucid.translation.hypothesis import Hypothesis
 from pellucid.translation.observer import Expansion
 from pellucid.untrusted import parse_json, shown
 
-__all__ = ["FORMAT_VERSION", "content_sha256", "load_trace", "manifest_of", "save_trace", "trace_bytes"]
+__all__ = ["FORMAT_VERSION", "content_sha256", "load_trace", "manifest_of", "save_trace", "trace_bytes", "write_whole"]
 
 FORMAT_VERSION: Final = 1
 _LARGEST_MANIFEST_BYTES: Final = 128 << 20
 _MOST_VALUES: Final = 16 << 20
 _LARGEST_BYTES: Final = 8 << 30
 _LARGEST_RATIO: Final = 20
-"""What ``save_trace`` writes is not packed; packing makes the weights of an attention a few times smaller."""
+"""``save_trace`` does not compress; compression would make attention weights a few times smaller."""
 
 Table = dict[str, Any]
 
 
 class _Manifest(BaseModel):
-    """The records of a trace as they are stored; nothing is taken for another kind."""
+    """The records of a trace as they are stored; values of another type are refused, not converted."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -64,12 +64,12 @@ class _Manifest(BaseModel):
 
 
 def manifest_of(trace: Trace) -> Table:
-    """Return everything but the arrays, as JSON can hold it."""
+    """Return everything except the arrays, ready for JSON."""
     return {"format_version": FORMAT_VERSION, **trace.records()}
 
 
 def content_sha256(trace: Trace) -> str:
-    """Return a digest of the records and arrays of a trace: equal traces have the same, others another."""
+    """Return a digest of the records and arrays of a trace: two traces have the same digest if they are equal."""
     digest = hashlib.sha256(json.dumps(manifest_of(trace), ensure_ascii=False, sort_keys=True).encode("utf-8"))
     for name, array in sorted(trace.named_arrays().items()):
         digest.update(f"\n{name} {array.dtype.str} {array.shape} ".encode())
@@ -78,18 +78,27 @@ def content_sha256(trace: Trace) -> str:
 
 
 def save_trace(trace: Trace, path: Path) -> None:
-    """Write a trace; an old file of the name stays whole until the new one is.
+    """Write a trace to a file.
 
     Raises:
         StoppedError: the disk is full.
         DataError: the file cannot be written there.
     """
-    content = trace_bytes(trace)
+    write_whole(path, trace_bytes(trace))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file; an existing file of that name is replaced only when the new one is complete.
+
+    Raises:
+        StoppedError: the disk is full.
+        DataError: the file cannot be written there.
+    """
     try:
         with refuse_full_disk(path.parent, needed_bytes=len(content)):
             DISK.write_replacing(path, content)
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def trace_bytes(trace: Trace) -> bytes:
@@ -114,13 +123,13 @@ def load_trace(path: Path) -> Trace:
     """Read a trace.
 
     Raises:
-        DataError: the file is missing, too large, damaged, of a newer format or no trace.
+        DataError: the file is missing, too large, damaged, not a trace, or has a newer format.
     """
     try:
         arrays = _read(path)
         return _trace_from(_manifest(path, arrays.pop("manifest", None)), arrays)
     except BundleError as error:
-        raise DataError(f"{path}: is no trace, or is damaged: {str(error).removeprefix(f'{path}: ')}") from None
+        raise DataError(f"{path}: is not a trace, or is damaged: {str(error).removeprefix(f'{path}: ')}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
     except MemoryError:
@@ -129,31 +138,31 @@ def load_trace(path: Path) -> Trace:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"]))[:100]
         raise DataError(
-            f"{path}: is no trace, or is damaged: {place} = {shown(first['input'])}: {first['msg']}"
+            f"{path}: is not a trace, or is damaged: {place} = {shown(first['input'])}: {first['msg']}"
         ) from None
     except (ValueError, TypeError, KeyError, RequestError) as error:
-        raise DataError(f"{path}: is no trace, or is damaged: {str(error)[:300]}") from None
+        raise DataError(f"{path}: is not a trace, or is damaged: {str(error)[:300]}") from None
 
 
 def _read(path: Path) -> dict[str, Array]:
     with open_npz(path, most_bytes=_LARGEST_BYTES, most_ratio=_LARGEST_RATIO) as archive:
         for name, (shape, kind) in archive.shapes().items():
             if np.dtype(kind).kind not in "biuf":
-                raise ValueError(f"{name} has the number format {kind}")
+                raise ValueError(f"{name} has the number format {kind}, which no trace has")
             if name == "manifest" and shape[0:1] > (_LARGEST_MANIFEST_BYTES,):
-                raise ValueError(f"its manifest has {shape[0]:,} bytes, and {_LARGEST_MANIFEST_BYTES:,} is the limit")
+                raise ValueError(f"its manifest has {shape[0]:,} bytes; the limit is {_LARGEST_MANIFEST_BYTES:,}")
         return {name: archive.array(name) for name in archive.names}
 
 
 def _manifest(path: Path, raw: Array | None) -> _Manifest:
     if raw is None or raw.dtype != np.uint8 or raw.ndim != 1:
-        raise DataError(f"{path}: has no manifest, so it is no trace")
+        raise DataError(f"{path}: has no manifest, so it is not a trace")
     text = raw.tobytes()
     table = parse_json(text, most_values=_MOST_VALUES)
     found = table.get("format_version") if isinstance(table, dict) else None
     if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= FORMAT_VERSION:
         raise DataError(
-            f"{path}: format_version = {shown(found)}, and this pellucid reads up to {FORMAT_VERSION}; upgrade"
+            f"{path}: format_version = {shown(found)}; this version of pellucid reads up to {FORMAT_VERSION}; upgrade"
         )
     return _Manifest.model_validate_json(text)
 
@@ -164,7 +173,7 @@ def _trace_from(manifest: _Manifest, arrays: Mapping[str, Array]) -> Trace:
     predictions = {name.removeprefix("predictions/"): a for name, a in named.items() if name.startswith("predictions/")}
     if predictions and predictions.keys() != wanted:
         raise ValueError(
-            f"the predictions are {', '.join(sorted(predictions))}; needed are {', '.join(sorted(wanted))}"
+            f"the predictions are {', '.join(sorted(predictions))}; required are {', '.join(sorted(wanted))}"
         )
     return Trace(
         source=manifest.source,

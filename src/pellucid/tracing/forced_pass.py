@@ -1,10 +1,10 @@
-"""One forced pass, watched: every wanted value on its way as an array, and edits put in their place.
+"""One forced pass: record the wanted values as arrays, and apply edits.
 
-Every site is stored, rather than the inputs of each sub-layer with the rest computed again from the weights: a stored
-value is the one that was used, edits included, and identities between stored values prove something, without
-the weights too. The price, by count: 28 MB for 30 pieces on each side in the base model with a vocabulary of 37,000.
-What a lower level leaves out comes back by running the same pass again; a test holds the two equal bit for bit with
-the same number of threads. With another number, matrix products differ in their last bits.
+Every site is stored. Storing only the inputs of each sub-layer and computing the rest again would be smaller, but a
+stored value is the one that was used, edits included, and identities between stored values can be checked without the
+weights. The cost, by count: 28 MB for 30 pieces on each side in the base model with a vocabulary of 37,000.
+What a lower level leaves out is computed by running the same pass again; a test checks that both are equal bit for bit
+with the same number of threads. With another number of threads, matrix products differ in their last bits.
 Read ``making.py`` next.
 """
 
@@ -24,7 +24,7 @@ __all__ = ["forced_pass"]
 
 
 class _Tape:
-    """A recorder that applies edits and keeps read-only copies of what is wanted, without the batch of one."""
+    """A recorder that applies edits and keeps read-only copies of the wanted sites, without the batch axis."""
 
     def __init__(self, edits: dict[str, list[Edit]], is_wanted: Callable[[str], bool]) -> None:
         self.arrays: dict[str, Array] = {}
@@ -51,10 +51,10 @@ def forced_pass(
     edits: Sequence[Edit] = (),
     is_wanted: Callable[[str], bool] = lambda site: True,
 ) -> dict[str, Array]:
-    """Run a model over one source, end of sentence included, and the target pieces it is fed, the start first.
+    """Run a model over one source, end of sentence included, and the target pieces that it is fed, start first.
 
     Returns:
-        The wanted sites by name, without the batch axis, read-only. Formats that NumPy lacks come as float32.
+        The wanted sites by name, without the batch axis, read-only. Number formats that NumPy lacks become float32.
 
     Raises:
         ValueError: the model is in training mode.
@@ -74,8 +74,8 @@ def forced_pass(
 
 
 def _copied(value: Tensor) -> Array:
-    own = value.detach()[0]
-    own = own.float() if own.dtype in {torch.bfloat16, torch.float16} else own
-    array = np.array(own.cpu().numpy(), order="C")
+    first = value.detach()[0]
+    first = first.float() if first.dtype in {torch.bfloat16, torch.float16} else first
+    array = np.array(first.cpu().numpy(), order="C")
     array.setflags(write=False)
     return array

@@ -1,4 +1,4 @@
-"""Make a trace: search, then one watched pass over what was found. Read ``analysis/equations.py`` next."""
+"""Make a trace: search for a translation, then record one pass over it. Read ``analysis/equations.py`` next."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
 from pellucid.tracing.forced_pass import forced_pass
 from pellucid.tracing.predictions import predictions_of
 from pellucid.tracing.provenance import provenance_of
-from pellucid.tracing.record import Trace, level_named
-from pellucid.tracing.sites import is_kept
+from pellucid.tracing.record import Trace
+from pellucid.tracing.sites import Level, is_kept, member
 from pellucid.tracing.tokens import ZERO_VECTOR_PIECE, Tokens, make_tokens
 from pellucid.translation.flags import diagnose, in_order
 from pellucid.translation.hypothesis import Hypothesis, make_hypothesis
@@ -41,20 +41,21 @@ def trace(
     """Record what a translator's model does with one sentence.
 
     Args:
-        translator: of one Transformer; its settings are those of the search.
-        text: one sentence, short enough to be translated in one part.
-        edits: changes to the watched pass. The search is not edited: the target is what the model writes
-            without them, so that a trace with and one without can be compared piece by piece.
+        translator: has one Transformer; its settings apply to the search.
+        text: one sentence, short enough to translate in one part.
+        edits: changes to the recorded pass. The search is not edited: the target is what the model writes without
+            edits, so that traces with and without them can be compared piece by piece.
         level: how much to keep: ``tokens``, ``attention`` or ``full``.
-        target: a translation to look at instead of the translator's own best.
+        target: a translation to trace instead of the translator's best one.
         between_steps: called before and after the text is prepared, after each step of a beam search, and before the
-            watched pass; what it raises ends the work, so that nothing is computed for somebody who has left.
+            recorded pass; an exception from it ends the work, for example when the client has disconnected.
 
     Raises:
-        RequestError: the text is blank, too long or cannot be tokenised; an edit does not fit; the translator is
-            an ensemble or has no Transformer.
+        RequestError: the text is blank, too long or cannot be tokenised; an edit does not fit the model; the
+            translator is an ensemble or has no Transformer.
     """
-    kept = level_named(level)
+    kept = member(Level, level, "level")
+    translator = translator.on_torch()  # a trace shows what the model computes, whatever engine translates
     model = _only_model(translator)
     between_steps()
     request = _request(translator, text, limit=None if target is None else model.config.max_positions - 1)
@@ -93,14 +94,14 @@ _LAST = ("logits", "log_probabilities")
 def _only_model(translator: Translator) -> Transformer:
     if len(translator.models) > 1:
         raise RequestError(
-            f"a trace shows one model, and this translator is an ensemble of {len(translator.models)}; make a "
-            "Translator of each"
+            f"a trace shows one model, but this translator is an ensemble of {len(translator.models)}; make one "
+            "Translator for each model"
         )
     return translator.model
 
 
 def _request(translator: Translator, text: str, *, limit: int | None) -> Request:
-    """Return the text in ids, as the translator itself would cut it."""
+    """Return the text in ids, split as the translator would split it."""
     if not isinstance(text, str):
         raise RequestError(f"text is of type {type(text).__name__}; give one str")
     longest = translator.model.config.max_positions - 1
@@ -111,25 +112,24 @@ def _request(translator: Translator, text: str, *, limit: int | None) -> Request
     if request.error is not None:
         raise RequestError(request.error)
     if request.unchanged:
-        raise RequestError("the text has no letter and no digit, so no model is asked to translate it; give a sentence")
+        raise RequestError("the text has no letters and no digits, so it is copied without the model; give a sentence")
     if not request.parts:
-        raise RequestError("the text is blank, and there is nothing to trace; give a sentence")
+        raise RequestError("the text is blank; give a sentence")
     if len(request.parts) > 1:
-        more = (
-            f"; 'pellucid inspect MODEL TEXT --set max_input_length={longest} --output page.html' takes up to {longest}"
-            if limit < longest
-            else ""
-        )
+        more = ""
+        if limit < longest:
+            command = f"pellucid inspect MODEL TEXT --set max_input_length={longest} --output page.html"
+            more = f"; '{command}' accepts up to {longest}"
         raise RequestError(
-            f"the text is over {limit} pieces and would be translated in {len(request.parts)} parts, and a trace shows "
-            f"one; make it shorter, or give its sentences one by one{more}"
+            f"the text has more than {limit} pieces and would be translated in {len(request.parts)} parts, but a trace "
+            f"shows one; shorten it, or give its sentences one by one{more}"
         )
     return request
 
 
 @dataclass
 class _Steps(BeamTree):
-    """The tree of the search, and somebody who is told of every step of it."""
+    """The tree of the search, with a function that is called at every step."""
 
     between_steps: Callable[[], None] = _nothing
 
@@ -142,7 +142,7 @@ def _searched(
     translator: Translator, text: str, between_steps: Callable[[], None]
 ) -> tuple[Hypothesis, tuple[Expansion, ...], tuple[str, ...]]:
     tree = _Steps(between_steps=between_steps)
-    # One trace is of one sequence: a text of several sentences is shown as the model would read it whole.
+    # A trace shows one sequence, so the model reads a text of several sentences as a whole.
     translation = translator.translate(text, observer=tree, split_sentences=SentenceSplitting.NEVER)
     if translation.error is not None:
         raise RequestError(translation.error)

@@ -1,6 +1,6 @@
-"""What the model thought of the next piece at every step: the best candidates, the chosen one, the doubt.
+"""What the model predicts at every step: the best candidates, the chosen piece, the entropy.
 
-Names are those of the ``probes/`` of training. Read ``edits.py`` next.
+The names are the same as in the ``probes/`` of training. Read ``edits.py`` next.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ NUM_TOP: Final = 50
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """One row a step. Probabilities are logarithms, natural ones; the arrays cannot be written to."""
+    """One row per step. Probabilities are natural logarithms; the arrays are read-only."""
 
     top_ids: Array
-    """[target, 50] int32, the most probable first, the lower id where two are equal; fewer in a small vocabulary."""
+    """[target, 50] int32, the most probable first; of two equal ones the lower id. A small vocabulary has fewer."""
     top_log_probabilities: Array
     """[target, 50]."""
     target_log_probability: Array
-    """[target], of the piece that the row predicts in ``Tokens``."""
+    """[target], for the piece that the row predicts in ``Tokens``."""
     target_rank: Array
-    """[target] int32: how many pieces are more probable than it; 0 is the best."""
+    """[target] int32: how many pieces are more probable; the best has 0."""
     log_sum_exp: Array
-    """[target], of the logits: what is subtracted from a logit to make its log-probability."""
+    """[target], of the logits: a logit minus this number is a log-probability."""
     entropy: Array
-    """[target] in nats, of the whole distribution: 0 is certainty."""
+    """[target] in nats, of the whole distribution: 0 means certain."""
 
     def arrays(self) -> dict[str, Array]:
         """Return the arrays by name."""

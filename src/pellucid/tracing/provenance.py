@@ -1,11 +1,11 @@
-"""Where a trace comes from, exactly enough to make it again. Read ``file.py`` next."""
+"""Where a trace comes from, in enough detail to make it again. Read ``file.py`` next."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,42 +25,33 @@ _SHA256: WeakKeyDictionary[Transformer, tuple[object, str]] = WeakKeyDictionary(
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made a trace. Of a trace of arrays made elsewhere nothing is known, and all is None or empty."""
+    """What made a trace. For a trace of arrays from another model everything is None or empty."""
 
     model_folder: str | None = None
-    """Where the model was read, as it was given; None if it was made in memory."""
+    """Where the model was read from, as given; None if it was built in memory."""
     weights_sha256: str | None = None
-    """Of the weights in memory as a safetensors file: that of the model folder's, unless they were changed, or are
-    stored there in another number format."""
+    """Of the weights in memory as a safetensors file: equal to that of the file in the model folder, unless the weights
+    were changed or the folder stores another number format."""
     weights_dtype: str | None = None
-    """Number format of the weights in the model folder, where it is not float32: they were rounded to it."""
+    """Number format of the weights in the model folder if it is not float32: they were rounded to it."""
     step: int | None = None
-    """Of training, where the model folder tells; of averaged weights, the last step that went in."""
+    """Training step, if the model folder has it; for averaged weights, the last step of the average."""
     configuration: ModelConfig | None = None
     tokenizer_fingerprint: str | None = None
     source_language: str | None = None
     target_language: str | None = None
     dtype: str | None = None
-    """Of the computation; bfloat16 and float16 are stored as float32."""
+    """Number format of the computation; bfloat16 and float16 are stored as float32."""
     device: str | None = None
     search: TranslationConfig | None = None
-    """Settings of the search; None where the target was given."""
+    """Settings of the search; None if the target was given."""
     edits: tuple[Edit, ...] = ()
     libraries: Mapping[str, str] = field(default_factory=dict)
 
     def to_table(self) -> dict[str, object]:
-        """Return all of it as JSON can hold it."""
-        return {
-            "model_folder": self.model_folder,
-            "weights_sha256": self.weights_sha256,
-            "weights_dtype": self.weights_dtype,
-            "step": self.step,
+        """Return all fields, ready for JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {
             "configuration": self.configuration.model_dump(mode="json") if self.configuration else None,
-            "tokenizer_fingerprint": self.tokenizer_fingerprint,
-            "source_language": self.source_language,
-            "target_language": self.target_language,
-            "dtype": self.dtype,
-            "device": self.device,
             "search": _search_table(self.search) if self.search else None,
             "edits": [edit_to_table(edit) for edit in self.edits],
             "libraries": dict(self.libraries),
@@ -68,26 +59,26 @@ class Provenance:
 
     @staticmethod
     def from_table(table: Mapping[str, object]) -> Provenance:
-        """Read what ``to_table`` made.
+        """Return the provenance that ``to_table`` wrote.
 
         Raises:
             TypeError: a field is unknown.
             ValueError: a field is wrong.
-            RequestError: an edit is.
+            RequestError: an edit is wrong.
         """
-        fields = dict(table)
+        given = dict(table)
         for name, kind in (("configuration", ModelConfig), ("search", TranslationConfig)):
-            if fields.get(name) is not None:
-                fields[name] = kind.model_validate(fields[name])
-        edits = fields.get("edits", ())
+            if given.get(name) is not None:
+                given[name] = kind.model_validate(given[name])
+        edits = given.get("edits", ())
         if not isinstance(edits, list | tuple) or not all(isinstance(edit, Mapping) for edit in edits):
-            raise ValueError(f"edits = {edits!r} is no list of edits")
-        fields["edits"] = tuple(edit_from(edit) for edit in edits)
-        return Provenance(**fields)  # type: ignore[arg-type]
+            raise ValueError(f"edits = {edits!r}; it must be a list of edits")
+        given["edits"] = tuple(edit_from(edit) for edit in edits)
+        return Provenance(**given)  # type: ignore[arg-type]
 
 
 def provenance_of(translator: Translator, *, edits: tuple[Edit, ...], is_searched: bool) -> Provenance:
-    """Describe a translator of one model and what was asked of it."""
+    """Describe a translator of one model, its search and its edits."""
     model, origin = translator.model, translator.origin
     step = origin.description.facts.get("step") if origin else None
     parameter = next(model.parameters())
@@ -114,7 +105,7 @@ def provenance_of(translator: Translator, *, edits: tuple[Edit, ...], is_searche
 
 
 def weights_sha256(model: Transformer) -> str:
-    """Return the SHA-256 of the weights as the file of a model folder; computed again only after a change."""
+    """Return the SHA-256 of the weights as a model folder stores them; computed again only after a change."""
     state = model.state_dict()
     stamp = tuple((t.data_ptr(), t.dtype, 0 if t.is_inference() else t._version) for t in state.values())
     known = _SHA256.get(model)
@@ -127,7 +118,7 @@ def weights_sha256(model: Transformer) -> str:
 
 
 def _search_table(config: TranslationConfig) -> dict[str, object]:
-    """Return all settings, spelt out; with ``sampling`` a beam size would be refused when read."""
+    """Return all settings; without the beam size for ``sampling``, which does not accept one."""
     table = config.model_dump(mode="json")
     if config.sampling:
         del table["beam_size"]

@@ -1,9 +1,9 @@
 """A trace: what one model did with one sentence and its translation, as an immutable record.
 
-It is one forced pass, over the source and the whole target, in evaluation mode, without padding and without a
-cache; the decoder sees no later piece, so the numbers are those of the search. With it come the record of
-the search, and where all of it comes from. ``making.py`` makes one, ``file.py`` keeps it; what people do with one
-(check, draw, show in a page) is added by ``jobs/surface.py``. Read ``sites.py`` next.
+It holds one forced pass over the source and the whole target, in evaluation mode, without padding and without a
+cache; the decoder sees no later piece, so the numbers are the same as in the search. It also holds the record of
+the search and the provenance. ``making.py`` makes a trace, ``file.py`` stores it, and ``jobs/surface.py`` adds what
+people do with one: check, draw, show in a page. Read ``sites.py`` next.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from pellucid.model.transformer import Transformer
 from pellucid.tracing.forced_pass import forced_pass
 from pellucid.tracing.predictions import Array, Predictions
 from pellucid.tracing.provenance import Provenance, weights_sha256
-from pellucid.tracing.sites import AttentionKind, Level, all_sites, is_kept, unknown_site
+from pellucid.tracing.sites import AttentionKind, Level, all_sites, is_kept, member, unknown_site
 from pellucid.tracing.tokens import Labels, Tokens, make_tokens
 from pellucid.translation.hypothesis import Hypothesis
 from pellucid.translation.observer import Expansion
 from pellucid.translation.translator import Translator
 
-__all__ = ["Trace", "level_named"]
+__all__ = ["Trace"]
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
     """What a model did with a sentence; ``trace["decoder.3.cross_attention.weights"]`` is an array.
 
-    Arrays have no batch axis and cannot be written to. A site that this level does not keep is computed again
-    by the same pass, as long as the model is at hand; a trace that was loaded is given one by ``attach``. Two
-    traces are equal when every record and every array is, the model aside.
+    Arrays have no batch axis and are read-only. A site that the level does not store is computed again by the same
+    pass, which requires the model; ``attach`` gives a loaded trace its model. Two traces are equal if all their
+    records and arrays are equal; the model is not compared.
     """
 
     source: str
@@ -43,25 +43,25 @@ class Trace:
     tokens: Tokens
     level: Level
     arrays: Mapping[str, Array]
-    """What is stored, by site."""
+    """The stored arrays, by site."""
     predictions: Predictions | None = None
     hypothesis: Hypothesis | None = None
-    """What the search found, or the given target as ``Translator.score`` scores it."""
+    """The best one of the search, or the given target as ``Translator.score`` scores it."""
     search: tuple[Expansion, ...] = ()
-    """Every expansion of the beam; empty where the target was given or drawn at random."""
+    """Every expansion of the beam; empty if the target was given or sampled."""
     flags: tuple[str, ...] = ()
-    """Of ``translation/flags.py``."""
+    """See ``translation/flags.py``."""
     provenance: Provenance = field(default_factory=Provenance)
     model: Transformer | None = field(default=None, repr=False)
     translator: Translator | None = field(default=None, repr=False)
-    """What ``model`` belongs to, for what shows its vocabulary too."""
+    """The translator of ``model``; pages and figures that name pieces require it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrays", MappingProxyType(dict(self.arrays)))
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """Every site there is, stored or not, in the order of the pass."""
+        """All sites, stored or not, in the order of the pass."""
         configuration = self.provenance.configuration
         return all_sites(configuration) if configuration else tuple(self.arrays)
 
@@ -75,61 +75,64 @@ class Trace:
             raise RequestError(unknown_site(site, self.sites))
         if self.model is None:
             raise RequestError(
-                f"{site!r} is not stored at level {str(self.level)!r}, and computing it takes the model; "
-                "give one with trace.attach(translator), or make the trace with level='full'"
+                f"{site!r} is not stored at level {str(self.level)!r}, and computing it requires the model; "
+                "attach it with trace.attach(translator), or make the trace with level='full'"
             )
         return self._pass_again(lambda name: name == site)[site]
 
     def labels(self, site: str) -> Labels:
-        """Return what stands at the rows and columns of an attention site; row i looks at column j.
+        """Return the labels of the rows and columns of an attention site; row i looks at column j.
 
         Raises:
-            RequestError: the site is not of an attention.
+            RequestError: the site does not belong to an attention.
         """
         kind = AttentionKind.of(site)
         if kind is None:
-            raise RequestError(f"{site!r} is no attention; sites like 'decoder.0.cross_attention.weights' are")
+            raise RequestError(
+                f"{site!r} belongs to no attention; name a site like 'decoder.0.cross_attention.weights'"
+            )
         return self.tokens.labels(kind)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays; one that has two names is counted once."""
+        """Bytes of all arrays; an array with two names counts once."""
         arrays = {id(array): array for array in self.arrays.values()}
         predictions = self.predictions.arrays().values() if self.predictions else ()
         return sum(array.nbytes for array in (*arrays.values(), *predictions))
 
     def at_level(self, level: str) -> Self:
-        """Return this trace with less, or by the same pass again with more, of its sites.
+        """Return this trace with fewer sites, or with more of them by running the same pass again.
 
         Raises:
-            RequestError: more is wanted and the model is not at hand.
+            RequestError: more sites are wanted, and the trace has no model.
         """
-        wanted = level_named(level)
+        wanted = member(Level, level, "level")
         sites = [site for site in self.sites if is_kept(site, wanted)]
         missing = {site for site in sites if site not in self.arrays}
         if missing and self.model is None:
             raise RequestError(
-                f"level {str(wanted)!r} takes the model, and this trace has none; give it with trace.attach(translator)"
+                f"level {str(wanted)!r} requires the model, and this trace has none; attach it with "
+                "trace.attach(translator)"
             )
         arrays = self._pass_again(lambda site: is_kept(site, wanted)) if missing else self.arrays
         return replace(self, level=wanted, arrays={site: arrays[site] for site in sites})
 
     def attach(self, translator: Translator) -> Self:
-        """Return this trace with the model that made it at hand.
+        """Return this trace with the model that made it.
 
         Raises:
-            IncompatibleModelError: it is another model or tokenizer.
+            IncompatibleModelError: the translator has another model or tokenizer.
         """
-        own = (self.provenance.weights_sha256, self.provenance.tokenizer_fingerprint)
+        wanted = (self.provenance.weights_sha256, self.provenance.tokenizer_fingerprint)
         given = (weights_sha256(translator.model), translator.tokenizer.fingerprint)
         configuration = self.provenance.configuration
-        # The same weights make another model with another number of heads.
+        # The same weights with another number of heads are another model.
         same_shape = configuration is not None and configuration.model_dump() == translator.model.config.model_dump()
-        if own != given or not same_shape:
+        if wanted != given or not same_shape:
             raise IncompatibleModelError(
-                f"this trace was made by the weights {_short(own[0])} with the tokenizer {_short(own[1])}; the "
+                f"this trace was made by the weights {_short(wanted[0])} with the tokenizer {_short(wanted[1])}; the "
                 f"translator has {_short(given[0])} with {_short(given[1])}"
-                f"{'' if same_shape else ', and another configuration'}; load the model it was made with"
+                f"{'' if same_shape else ', and another configuration'}; load the model that made the trace"
             )
         return replace(self, model=translator.model, translator=translator)
 
@@ -143,17 +146,17 @@ class Trace:
         attention: Mapping[str, Array],
         special_pieces: Sequence[str] = ("<s>", "</s>", "<pad>"),
     ) -> Self:
-        """Make a trace of what another model gave: its pieces and its attention weights.
+        """Make a trace from the pieces and attention weights of another model.
 
         Args:
-            source_pieces: with the end of sentence, if the model was given one.
-            fed_pieces: the decoder's input, its start first.
-            predicted_pieces: what each row predicts, one a row.
+            source_pieces: with the end of sentence, if the model read one.
+            fed_pieces: the input of the decoder, start first.
+            predicted_pieces: the piece that each row predicts.
             attention: weights [heads, rows, columns] by site, such as ``encoder.0.self_attention.weights``.
-            special_pieces: pieces that are no part of a word.
+            special_pieces: pieces that belong to no word.
 
         Raises:
-            RequestError: a name is no site of weights, or a shape does not go with the pieces.
+            RequestError: a name is not a site of attention weights, or a shape does not fit the pieces.
         """
         tokens = make_tokens(
             source_pieces,
@@ -170,7 +173,7 @@ class Trace:
         return cls(source=source, text=text, tokens=tokens, level=Level.ATTENTION, arrays=arrays)
 
     def records(self) -> dict[str, object]:
-        """Return everything but the arrays and the model, as JSON can hold it."""
+        """Return everything except the arrays and the model, ready for JSON."""
         return {
             "source": self.source,
             "text": self.text,
@@ -207,26 +210,14 @@ class Trace:
 
     def _pass_again(self, is_wanted: Callable[[str], bool]) -> dict[str, Array]:
         if self.model is None:
-            raise RequestError("this trace has no model; give it with trace.attach(translator)")
+            raise RequestError("this trace has no model; attach it with trace.attach(translator)")
         if weights_sha256(self.model) != self.provenance.weights_sha256:
             raise IncompatibleModelError(
-                "the weights of the model were changed after this trace was made, so its pass cannot be run again; "
-                "trace the sentence anew"
+                "the weights of the model have changed since this trace was made, so its pass cannot be run again; "
+                "trace the sentence again"
             )
         ids, edits = self.tokens, self.provenance.edits
         return forced_pass(self.model, ids.source_ids, ids.fed_ids, edits=edits, is_wanted=is_wanted)
-
-
-def level_named(name: str) -> Level:
-    """Return the level of a name.
-
-    Raises:
-        RequestError: there is none.
-    """
-    try:
-        return Level(name)
-    except ValueError:
-        raise RequestError(f"level = {name!r}; allowed are {', '.join(map(repr, map(str, Level)))}") from None
 
 
 def _are_same(first: Array, second: Array) -> bool:
@@ -241,7 +232,7 @@ def _foreign_weights(site: str, array: Array, tokens: Tokens) -> Array:
     kind = AttentionKind.of(site)
     if kind is None or not site.endswith("_attention.weights"):
         raise RequestError(
-            f"{site!r} is no site of attention weights; name them like 'encoder.0.self_attention.weights', "
+            f"{site!r} is not a site of attention weights; use names like 'encoder.0.self_attention.weights', "
             "'decoder.0.self_attention.weights' and 'decoder.0.cross_attention.weights'"
         )
     labels = tokens.labels(kind)
@@ -249,8 +240,8 @@ def _foreign_weights(site: str, array: Array, tokens: Tokens) -> Array:
     sides = (len(labels.rows), len(labels.columns))
     if weights.ndim != 3 or weights.shape[1:] != sides or weights.dtype.kind != "f":
         raise RequestError(
-            f"{site}: an array {list(weights.shape)} of {weights.dtype}; for these pieces it must be [heads, "
-            f"{sides[0]}, {sides[1]}] of floating-point numbers, a row for each position that looks"
+            f"{site}: the array has shape {list(weights.shape)} and type {weights.dtype}; these pieces require [heads, "
+            f"{sides[0]}, {sides[1]}] and floating-point numbers, with one row for each position that looks"
         )
     weights.setflags(write=False)
     return weights

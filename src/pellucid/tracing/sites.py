@@ -1,6 +1,6 @@
-"""The names of everything a trace can show, how much of it each level keeps, and what shape it has.
+"""The names of all sites of a trace, their shapes, and which of them each level stores.
 
-The names and their order are those of ``model/__init__.py``; a test holds them to what a recorder sees.
+The names and their order are those of ``model/__init__.py``; a test compares them with what a recorder sees.
 Read ``words.py`` next.
 """
 
@@ -8,20 +8,32 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
+from typing import TypeVar
 
 from pellucid.config import ModelConfig, NormOrder
 from pellucid.errors import RequestError
 
-__all__ = ["AttentionKind", "Level", "all_sites", "expected_shape", "is_kept", "refuse_outside", "unknown_site"]
+__all__ = [
+    "AttentionKind",
+    "Level",
+    "all_sites",
+    "expected_shape",
+    "is_kept",
+    "member",
+    "refuse_outside",
+    "unknown_site",
+]
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Level(StrEnum):
-    """How much of a pass a trace keeps; each level keeps what is listed before it too."""
+    """How much of a pass a trace stores; each level includes the levels before it."""
 
     TOKENS = "tokens"
-    """Ids, pieces, words, and of each step the 50 most probable pieces."""
+    """Ids, pieces, words, and the 50 most probable pieces of each step."""
     ATTENTION = "attention"
     """The weights of every attention."""
     FULL = "full"
@@ -36,33 +48,37 @@ class AttentionKind(StrEnum):
     CROSS = "decoder.cross_attention"
 
     def at(self, layer: int | str) -> str:
-        """Return the place of this attention in a layer, such as ``decoder.3.cross_attention``."""
+        """Return the name of this attention in a layer, such as ``decoder.3.cross_attention``."""
         stack, _, attention = self.value.partition(".")
         return f"{stack}.{layer}.{attention}"
 
     @property
     def short(self) -> str:
-        """Its name for people: ``encoder``, ``decoder`` or ``cross``."""
+        """The short name: ``encoder``, ``decoder`` or ``cross``."""
         return self.name.lower()
 
     @staticmethod
     def named(name: str) -> AttentionKind:
-        """Return the attention called ``encoder``, ``decoder`` or ``cross``, or by its whole name.
+        """Return the attention with a short or a full name.
 
         Raises:
-            RequestError: there is none.
+            RequestError: there is no such attention.
         """
         for kind in AttentionKind:
             if name in (kind.short, kind.value):
                 return kind
         raise RequestError(
-            f"kind = {name!r}; allowed are 'encoder' and 'decoder' for their self-attention, and 'cross' for the "
-            "decoder's attention over the encoder"
+            f"kind = {name!r}; allowed are 'encoder' and 'decoder' for self-attention, and 'cross' for the decoder's "
+            "attention to the encoder"
         )
 
     def layers(self, config: ModelConfig) -> range:
         """Return the layers of a model that have this attention."""
         return range(config.num_encoder_layers if self is AttentionKind.ENCODER else config.num_decoder_layers)
+
+    def weights_among(self, sites: Iterable[str]) -> list[str]:
+        """Return the sites that are weights of this attention, in their order."""
+        return [site for site in sites if site.endswith(".weights") and AttentionKind.of(site) is self]
 
     @staticmethod
     def of(site: str) -> AttentionKind | None:
@@ -104,7 +120,7 @@ def _stack(stack: str, sublayers: Sequence[str], depth: int, order: NormOrder) -
         at = f"{stack}.{layer}"
         yield f"{at}.input"
         for name in sublayers:
-            inner = [f"{at}.{name}.{own}" for own in (_FEED_FORWARD if name == "feed_forward" else _ATTENTION)]
+            inner = [f"{at}.{name}.{part}" for part in (_FEED_FORWARD if name == "feed_forward" else _ATTENTION)]
             norm, residual = f"{at}.{name}_norm", f"{at}.{name}_residual"
             yield from [norm, *inner, residual] if is_pre else [*inner, residual, norm]
     if is_pre:
@@ -113,24 +129,36 @@ def _stack(stack: str, sublayers: Sequence[str], depth: int, order: NormOrder) -
 
 
 def is_kept(site: str, level: Level) -> bool:
-    """Tell whether a trace of this level stores a site."""
+    """Return whether a trace of this level stores a site."""
     return level is Level.FULL or (level is Level.ATTENTION and site.endswith(".weights"))
 
 
-def refuse_outside(name: str, value: object, allowed: Sequence[int]) -> None:
-    """Refuse a layer, a head, a row ... that does not exist; indices count from 0 everywhere.
+def member(choices: type[Choice], value: str, name: str) -> Choice:
+    """Return the member of an enumeration for a value that a caller gave; ``name`` is the parameter's.
 
     Raises:
-        RequestError: ``value`` is no whole number, or not among those allowed.
+        RequestError: the enumeration has no such member.
+    """
+    try:
+        return choices(value)
+    except ValueError:
+        raise RequestError(f"{name} = {value!r}; allowed are {', '.join(map(repr, map(str, choices)))}") from None
+
+
+def refuse_outside(name: str, value: object, allowed: Sequence[int]) -> None:
+    """Refuse a layer, head, row ... that does not exist; all of them count from 0.
+
+    Raises:
+        RequestError: ``value`` is not a whole number, or is not among ``allowed``.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
-        is_whole = len(allowed) == allowed[-1] - allowed[0] + 1  # arrays of another model may lack layers
+        is_whole = len(allowed) == allowed[-1] - allowed[0] + 1  # a trace of another model may lack layers
         spelt = f"{allowed[0]} to {allowed[-1]}" if is_whole else ", ".join(map(str, allowed))
         raise RequestError(f"{name} = {value!r}; allowed are the whole numbers {spelt}")
 
 
 def expected_shape(site: str, config: ModelConfig, *, source: int, target: int) -> tuple[int, ...]:
-    """Return the shape of a site for so many source and target positions, without the batch."""
+    """Return the shape of a site for these numbers of source and target positions, without the batch axis."""
     kind = AttentionKind.of(site)
     rows = source if site.startswith(("source", "encoder")) else target
     columns = target if kind is AttentionKind.DECODER else source
@@ -149,13 +177,13 @@ def expected_shape(site: str, config: ModelConfig, *, source: int, target: int) 
 
 
 def unknown_site(site: str, known: Sequence[str]) -> str:
-    """Return what to say of a site that does not exist: what is near, or which layers there are."""
+    """Return the message for a site that does not exist, with similar names or the existing layers."""
     match = re.match(r"(encoder|decoder)\.(\d+)\.", site)
     if match:
         layers = {name.split(".")[1] for name in known if name.startswith(f"{match[1]}.") and name[8].isdigit()}
         if layers and match[2] not in layers:
             top = max(map(int, layers))
-            return f"{site!r} is no site of this trace: its {match[1]} layers are 0 to {top}"
+            return f"{site!r} is not a site of this trace: its {match[1]} layers are 0 to {top}"
     near = difflib.get_close_matches(site, known, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "the names are in trace.sites"
-    return f"{site!r} is no site of this trace; {hint}"
+    return f"{site!r} is not a site of this trace; {hint}"

@@ -1,8 +1,8 @@
 """The two sentences of a trace in pieces, and which label belongs to which row and column of a picture.
 
-A decoder row has two labels. Row t was *fed* the piece before, y_{t-1}, and *predicts* y_t: the first row is
-fed the start, the last one of a finished sentence predicts ``</s>``. A picture with one label only is read
-wrongly by half its readers. Read ``predictions.py`` next.
+A decoder row has two labels. Row t was *fed* the previous piece, y_{t-1}, and *predicts* y_t: the first row is
+fed the start, and the last row of a finished sentence predicts ``</s>``. With only one label, half of the readers
+misread the picture. Read ``predictions.py`` next.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pellucid.tracing.words import Word, merge_words
 __all__ = ["ZERO_VECTOR_PIECE", "Labels", "Tokens", "make_tokens"]
 
 ZERO_VECTOR_PIECE = "<zero vector>"
-"""How the start is called where the decoder begins with a vector of zeros, which is no piece."""
+"""The name of the start if the decoder begins with a zero vector, which is not a piece."""
 
 
 @dataclass(frozen=True)
 class Labels:
     """The labels of an attention matrix: row i looks at column j.
 
-    ``rows`` are the pieces that the rows were fed; ``predicts``, in a decoder, the pieces that they predict.
+    ``rows`` are the pieces that the rows were fed; ``predicts``, in a decoder, are the pieces that they predict.
     """
 
     rows: tuple[str, ...]
@@ -36,8 +36,8 @@ class Labels:
 class Tokens:
     """Source pieces, end of sentence included, and target pieces as they were fed and as they are predicted.
 
-    Ids are empty where they are not known. ``source_words`` span source positions, ``target_words`` predicted
-    ones.
+    Ids are empty if they are not known. ``source_words`` span source positions, ``target_words`` span predicted
+    positions.
     """
 
     source_pieces: tuple[str, ...]
@@ -54,12 +54,14 @@ class Tokens:
         if not self.source_pieces or not self.fed_pieces or sizes["fed"] != sizes["predicted"]:
             raise RequestError(
                 f"{len(self.source_pieces)} source pieces, {sizes['fed']} pieces fed and {sizes['predicted']} "
-                "predicted: a trace has at least one of each, and as many fed as predicted"
+                "predicted; a trace requires at least one of each, and equal numbers fed and predicted"
             )
         for name in ("source", "fed", "predicted"):
             ids, pieces = getattr(self, f"{name}_ids"), getattr(self, f"{name}_pieces")
             if ids and len(ids) != len(pieces):
-                raise RequestError(f"{len(ids)} {name} ids for {len(pieces)} {name} pieces; give one each, or none")
+                raise RequestError(
+                    f"{len(ids)} {name} ids for {len(pieces)} {name} pieces; give one id per piece, or none"
+                )
 
     @property
     def source_length(self) -> int:
@@ -90,10 +92,10 @@ def make_tokens(
     fed_ids: Sequence[int] = (),
     predicted_ids: Sequence[int] = (),
 ) -> Tokens:
-    """Put the record together and merge the words.
+    """Make the record and merge pieces to words.
 
     Raises:
-        RequestError: there are no pieces on a side, or counts that must be equal are not.
+        RequestError: a side has no pieces, or numbers of pieces or ids differ.
     """
     return Tokens(
         source_pieces=tuple(source_pieces),

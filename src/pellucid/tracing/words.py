@@ -1,7 +1,7 @@
-"""Words made of pieces: which stretch of pieces spells which word, for pictures that people read.
+"""Merge pieces to words, for pictures that people read.
 
-A word begins where a piece brings a space with it. Pieces of punctuation at either end of a word stand alone,
-and so does every piece in a script that is written without spaces. The bytes of one character are never parted.
+A word begins at a piece that starts with a space. Punctuation at either end of a word is a word of its own, and so is
+every piece in a script that is written without spaces. The bytes of one character are never separated.
 Read ``tokens.py`` next.
 """
 
@@ -32,7 +32,7 @@ _UNSPACED: Final = (
 
 @dataclass(frozen=True)
 class Word:
-    """A word and the pieces it is made of: ``start`` to ``end``, the latter not included."""
+    """A word and its pieces: from ``start`` up to but not including ``end``."""
 
     text: str
     start: int
@@ -40,11 +40,11 @@ class Word:
 
 
 def merge_words(pieces: Sequence[str], *, is_special: Sequence[bool]) -> tuple[Word, ...]:
-    """Return words that together cover all pieces in their order; a special piece is a word of its own.
+    """Return words that together cover all pieces in order; a special piece is a separate word.
 
     Args:
-        pieces: as a tokenizer names them, U+2581 for a space and ``<0xE2>`` for a byte.
-        is_special: whether each is a special piece or a language tag.
+        pieces: as a tokenizer writes them, U+2581 for a space and ``<0xE2>`` for a byte.
+        is_special: whether each piece is special or a language tag.
     """
     units = _units(pieces, is_special)
     words: list[list[Word]] = []
@@ -62,16 +62,16 @@ def merge_words(pieces: Sequence[str], *, is_special: Sequence[bool]) -> tuple[W
 
 
 def _begins(before: str, text: str) -> bool:
-    """Tell whether ``text`` begins a word after a unit that reads ``before``."""
-    if text[:1].isspace() or not before.strip():  # a space alone goes with what follows it
+    """Return whether ``text`` begins a word after the unit ``before``."""
+    if text[:1].isspace() or not before.strip():  # a space alone belongs to the next word
         return text[:1].isspace()
-    if unicodedata.category(text[:1] or " ")[0] in "MC":  # marks and joiners belong to what they follow
+    if unicodedata.category(text[:1] or " ")[0] in "MC":  # marks and joiners belong to the character before them
         return False
     return _is_unspaced(text[:1]) or _is_unspaced(before[-1:])
 
 
 def _units(pieces: Sequence[str], is_special: Sequence[bool]) -> list[Word]:
-    """Return the stretches that cannot be parted: a piece, or the byte pieces of one character."""
+    """Return the units that cannot be split: a piece, or the byte pieces of one character."""
     found: list[Word] = []
     start = 0
     while start < len(pieces):
@@ -94,14 +94,14 @@ def _units(pieces: Sequence[str], is_special: Sequence[bool]) -> list[Word]:
 
 
 def _length_of(lead: int) -> int:
-    """Return how many bytes a character has in UTF-8 that begins with this one."""
+    """Return the number of UTF-8 bytes of a character with this first byte."""
     return 4 if lead >= 0xF0 else 3 if lead >= 0xE0 else 2 if lead >= 0xC0 else 1
 
 
 def _without_punctuation(units: list[Word]) -> list[list[Word]]:
-    """Part the punctuation at the ends of a word from it."""
+    """Separate a word from the punctuation at its ends."""
     marks = [_is_punctuation(unit.text) for unit in units]
-    if not units[0].text.strip():  # a space alone goes with what follows it
+    if not units[0].text.strip():  # a space alone belongs to the next word
         marks[0] = len(units) > 1 and marks[1]
     if all(marks) or not any(marks):
         return [units]
@@ -115,7 +115,7 @@ def _without_punctuation(units: list[Word]) -> list[list[Word]]:
 def _is_punctuation(text: str) -> bool:
     stripped = text.strip()
     is_mark = all(unicodedata.category(character)[0] in "PSMC" for character in stripped)
-    return bool(stripped) and is_mark and "\ufffd" not in stripped  # half a character, of whatever kind
+    return bool(stripped) and is_mark and "\ufffd" not in stripped  # not a part of a character
 
 
 def _is_unspaced(character: str) -> bool:

@@ -22,7 +22,7 @@ from pellucid.errors import CheckpointError, IncompatibleModelError
 from pellucid.training.batches import DataPosition
 from pellucid.training.checkpoints import FileContent, json_content, read_tensors, tensor_content
 from pellucid.untrusted import parse_json, read_at_most, shown
-from pellucid.weights_file import told
+from pellucid.weights_file import summary
 
 if TYPE_CHECKING:
     from pellucid.training.averaging import MovingAverage
@@ -223,7 +223,7 @@ def _load_weights(model: nn.Module, path: Path) -> None:
         if has != needs:
             problems.append(f"{name} is {has}, expected {needs}")
     if problems:
-        raise IncompatibleModelError(f"{path}: its tensors do not fit this model: {told(problems)}")
+        raise IncompatibleModelError(f"{path}: its tensors are not those of this model: {summary(problems)}")
     with torch.no_grad():
         for name, tensor in expected.items():
             tensor.copy_(loaded[name])

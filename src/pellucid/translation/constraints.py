@@ -16,17 +16,17 @@ What is left is not renormalised: scores stay the model's own. Read ``candidates
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import torch
-from torch import Tensor
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import ConfigError, RequestError
 from pellucid.translation.prefixes import Prefix
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pellucid.text.tokenizer import Tokenizer
 
 __all__ = ["Constraints", "constraints_for", "max_length_of"]
@@ -80,13 +80,13 @@ class Constraints:
         kept = {row: log_probabilities[row, ids].clone() for row, ids in begun.items()}
         step = history.shape[1]
         for token in self.forbidden_ids:
-            log_probabilities[:, token] = -torch.inf
+            log_probabilities[:, token] = -math.inf
         if 0 < self.no_repeat_ngram_size <= step:
             self._block_ngrams(log_probabilities, history)
         if step < self.min_length:
             self._hold_back_the_end(log_probabilities)
         for row, ids in begun.items():
-            log_probabilities[row] = -torch.inf
+            log_probabilities[row] = -math.inf
             log_probabilities[row, ids] = kept[row]
         return log_probabilities
 
@@ -98,7 +98,7 @@ class Constraints:
         for row, (sentence, ids) in enumerate(zip(sentences.tolist(), history.tolist(), strict=True)):
             prefix = self.prefixes[sentence if len(self.prefixes) > 1 else 0]
             if (allowed := prefix.next_ids(ids)) is not None:
-                found[row] = torch.tensor(allowed, dtype=torch.long, device=history.device)
+                found[row] = history.new_tensor(allowed)
         return found
 
     def _block_ngrams(self, log_probabilities: Tensor, history: Tensor) -> None:
@@ -108,13 +108,13 @@ class Constraints:
         is_here = (ngrams[:, :, :-1] == context[:, None, :]).all(dim=2)
         rows, places = is_here.nonzero(as_tuple=True)
         tokens = ngrams[rows, places, -1]
-        log_probabilities[rows, tokens] = -torch.inf
+        log_probabilities[rows, tokens] = -math.inf
 
     def _hold_back_the_end(self, log_probabilities: Tensor) -> None:
         end = log_probabilities[:, self.eos_id].clone()
-        log_probabilities[:, self.eos_id] = -torch.inf
-        has_nothing = log_probabilities.amax(dim=1) == -torch.inf
-        log_probabilities[:, self.eos_id] = torch.where(has_nothing, end, -torch.inf)
+        log_probabilities[:, self.eos_id] = -math.inf
+        has_nothing = log_probabilities.amax(dim=1) == -math.inf
+        log_probabilities[:, self.eos_id] = end.masked_fill(~has_nothing, -math.inf)
 
 
 def constraints_for(config: TranslationConfig, tokenizer: Tokenizer) -> Constraints:

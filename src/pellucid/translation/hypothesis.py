@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pellucid.config import LengthPenalty
 
-__all__ = ["Hypothesis", "ScoredPair", "Translation", "length_divisor", "make_hypothesis"]
+__all__ = ["AlignedHypothesis", "Hypothesis", "ScoredPair", "Translation", "length_divisor", "make_hypothesis"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,22 @@ class Hypothesis:
     is_finished: bool
     pieces: tuple[str, ...] = ()
     text: str = ""
+
+
+@dataclass(frozen=True)
+class AlignedHypothesis(Hypothesis):
+    """A hypothesis of a search that was asked for the attention of one head."""
+
+    attention: NDArray[np.float32] = field(
+        compare=False, repr=False, default_factory=lambda: np.zeros((0, 0), np.float32)
+    )
+    """Weights [tokens, source] of the cross-attention: row t is of the step that chose token t."""
+
+    @staticmethod
+    def of(hypothesis: Hypothesis, attention: NDArray[np.float32]) -> AlignedHypothesis:
+        """Add the attention to a hypothesis."""
+        own = {one.name: getattr(hypothesis, one.name) for one in fields(Hypothesis)}
+        return AlignedHypothesis(**own, attention=attention)
 
 
 @dataclass(frozen=True)

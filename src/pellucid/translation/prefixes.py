@@ -35,10 +35,11 @@ class Spelling:
     def __init__(self, text: bytes, pieces: PieceIndex, *, avoided: Collection[int] = ()) -> None:
         self.text = text
         self.pieces = pieces
-        self._avoided = frozenset(avoided)
+        self.avoided = frozenset(avoided)
+        """Ids that do not come: none of ``avoided`` where the text needs one of them."""
         self._fewest = self._count()
-        if math.isinf(self.fewest) and self._avoided:
-            self._avoided = frozenset()
+        if math.isinf(self.fewest) and self.avoided:
+            self.avoided = frozenset()
             self._fewest = self._count()
         self._known: dict[tuple[int, int], list[int]] = {}
 
@@ -60,6 +61,15 @@ class Spelling:
             self._known[place, most] = found + self._beyond(place)
         return self._known[place, most]
 
+    def fewest_from(self, place: int) -> float:
+        """Return the least number of pieces that write the text from a place on; infinity where none can."""
+        return self._fewest[place]
+
+    def ways(self, place: int) -> list[tuple[int, int]]:
+        """Return the pieces that may come at a place with the place that each leads to; the end of the text at most."""
+        inside = [(index, end) for end, ids in self._inside(place) for index in ids if math.isfinite(self._fewest[end])]
+        return inside + [(index, len(self.text)) for index in self._beyond(place)]
+
     def unwritten(self) -> int:
         """Return the first byte that no way of writing the text comes past."""
         reached = {0}
@@ -77,11 +87,11 @@ class Spelling:
 
     def _inside(self, place: int) -> list[tuple[int, list[int]]]:
         found = self.pieces.inside(self.text, place)
-        kept = [(end, [index for index in ids if index not in self._avoided]) for end, ids in found]
+        kept = [(end, [index for index in ids if index not in self.avoided]) for end, ids in found]
         return [(end, ids) for end, ids in kept if ids]
 
     def _beyond(self, place: int) -> list[int]:
-        return [index for index in self.pieces.beyond(self.text, place) if index not in self._avoided]
+        return [index for index in self.pieces.beyond(self.text, place) if index not in self.avoided]
 
 
 @dataclass(frozen=True)

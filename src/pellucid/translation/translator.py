@@ -8,6 +8,7 @@ too long where long_input = "refuse", ...) fails alone, in its place. Flags: ``f
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -17,24 +18,22 @@ from typing import TYPE_CHECKING, Final, overload
 
 from pellucid.config import TranslationConfig, validated
 from pellucid.errors import RequestError
-from pellucid.model.transformer import Transformer
-from pellucid.runtime import is_lack_of_memory
 from pellucid.translation.constraints import constraints_for
 from pellucid.translation.engines.engine import DivisibleEngine, Engine, SearchRequest
-from pellucid.translation.engines.torch_engine import TorchEngine
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
 from pellucid.translation.observer import BeamObserver
 from pellucid.translation.prefixes import Prefix
 from pellucid.translation.requests import Request, assemble, chunks_of, prefixes_for, prepare, texts_of
-from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
-from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper, refuse_strangers
 from pellucid.translation.units import Unit, batches_of, units_of
 
 if TYPE_CHECKING:
-    from pellucid.bundle import Bundle
+    from pellucid.bundle import ModelFolder
+    from pellucid.model.transformer import Transformer
     from pellucid.text.tokenizer import Tokenizer
+    from pellucid.translation.engines.torch_engine import TorchEngine
+    from pellucid.translation.stepper import Stepper
 
-__all__ = ["DividedTranslator", "Translator"]
+__all__ = ["LaterModel", "Translator"]
 
 Progress = Callable[[int], None]
 """Told the number of texts that are done so far."""
@@ -47,14 +46,28 @@ def _nobody(done: int) -> None:
 
 
 @dataclass(frozen=True)
-class DividedTranslator:
-    """A translator for calls from several threads at once."""
+class LaterModel:
+    """A Transformer that is read when something needs it; until then an engine translates without torch."""
 
-    translator: Translator
-    calls: int
-    """How many calls at once use all threads."""
-    engine: str | None
-    """Name of the engine that gives each call one thread; None if each call uses all threads."""
+    read: Callable[[], Transformer]
+    """Called at most once by a translator and those that ``with_settings`` makes of it; in evaluation mode."""
+    max_length: int
+    """Its ``max_positions``."""
+
+
+class _Reference:
+    """The torch engine of a translator and of those that ``with_settings`` makes of it; opened once, by any of them."""
+
+    def __init__(self, open_engine: Callable[[], TorchEngine]) -> None:
+        self._open = open_engine
+        self._lock = threading.Lock()
+        self._opened: TorchEngine | None = None
+
+    def __call__(self) -> TorchEngine:
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
 
 
 class Translator:
@@ -64,7 +77,8 @@ class Translator:
     evaluation mode.
 
     Args:
-        model: a Transformer; several of one tokenizer, as an ensemble; or a function that makes a stepper.
+        model: a Transformer, or one that is read later; several of one tokenizer, as an ensemble; or a function that
+            makes a stepper.
         tokenizer: of the model.
         config: settings of all calls; those of a call go on top.
         source_language: code, for the splitting of texts into sentences.
@@ -80,14 +94,14 @@ class Translator:
 
     def __init__(
         self,
-        model: Transformer | Sequence[Transformer] | Callable[[], Stepper],
+        model: Transformer | LaterModel | Sequence[Transformer] | Callable[[], Stepper],
         tokenizer: Tokenizer,
         *,
         config: TranslationConfig | None = None,
         source_language: str = "src",
         target_language: str = "tgt",
         single_sentences: bool = True,
-        origin: Bundle | None = None,
+        origin: ModelFolder | None = None,
         engine: Engine | None = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -97,23 +111,30 @@ class Translator:
         self.source_language = source_language
         self.target_language = target_language
         self.single_sentences = single_sentences
-        self.models: tuple[Transformer, ...] = ()
-        if isinstance(model, Transformer):
-            self.models = (model,)
-        elif isinstance(model, Sequence):
-            self.models = tuple(model)
-        self._make_stepper: Callable[[], Stepper] = self._step_models if self.models else model  # type: ignore[assignment]
-        for member in self.models:
-            refuse_strangers(member, tokenizer)
-        self._longest = self._make_stepper().max_length
-        self._reference: Engine = TorchEngine(self._make_stepper)
+        given = model
+
+        def open_engine() -> TorchEngine:
+            from pellucid.translation.engines.torch_engine import engine_over
+
+            return engine_over(given.read() if isinstance(given, LaterModel) else given, tokenizer)
+
+        self._reference = _Reference(open_engine)
+        self._longest = (
+            given.max_length if isinstance(given, LaterModel) else self._reference().make_stepper().max_length
+        )
         self._preferred = engine
         self._say = say
         self._said: set[str] = set()
+        self._used: dict[str, None] = {}
+
+    @property
+    def models(self) -> tuple[Transformer, ...]:
+        """The Transformers of an ensemble, or the only one; none where this translator was made of a stepper."""
+        return self._reference().models
 
     @property
     def model(self) -> Transformer:
-        """The Transformer, or the first of an ensemble.
+        """The Transformer, or the first of an ensemble; read now where nothing needed it before.
 
         Raises:
             RequestError: this translator was made of a stepper.
@@ -121,6 +142,11 @@ class Translator:
         if not self.models:
             raise RequestError("this translator was made of a stepper and has no Transformer to show")
         return self.models[0]
+
+    @property
+    def engines_used(self) -> tuple[str, ...]:
+        """Names of the engines that searched so far, here and for translators that ``with_settings`` made of this."""
+        return tuple(self._used)
 
     def with_settings(self, **settings: object) -> Translator:
         """Return a translator of the same model, with settings of ``TranslationConfig`` over this one's.
@@ -132,22 +158,26 @@ class Translator:
         other.config = self._configured(settings)
         return other
 
-    def divided(self, *, has_prefixes: bool) -> DividedTranslator:
-        """Return a translator for calls from several threads at once, each of which computes on one thread.
+    def on_torch(self) -> Translator:
+        """Return a translator of the same model that computes everything with the model itself, as a trace shows it."""
+        other = copy(self)
+        other._preferred = None
+        return other
 
-        Where the engine uses several threads for each product, as torch does, it is this translator and one call.
+    def divided(self, *, has_prefixes: bool) -> tuple[Translator, int, str]:
+        """Return a translator for calls from several threads, how many calls use all threads, and its engine's name.
+
+        It is this translator and one call where the engine uses several threads for each product, as torch does.
         """
         # A piece at the beginning stands for whatever the prefixes may hold.
         units = [Unit(0, 0, (self.tokenizer.specials.eos,), Prefix(ids=(0,)))] if has_prefixes else []
         constraints = constraints_for(self.config, self.tokenizer)
-        preferred = self._preferred
-        if not isinstance(preferred, DivisibleEngine) or preferred.lacks(
-            SearchRequest(units, self.config, constraints, key_of=self._visible_text)
-        ):
-            return DividedTranslator(self, 1, None)
+        engine = self._engine_for(SearchRequest(units, self.config, constraints, key_of=self._visible_text))
+        if not isinstance(engine, DivisibleEngine):
+            return self, 1, engine.name
         other = copy(self)
-        other._preferred, calls = preferred.divided()
-        return DividedTranslator(other, calls, other._preferred.name)
+        other._preferred, calls = engine.divided()
+        return other, calls, engine.name
 
     # A str is a sequence of str to mypy too, but the first form that fits is the one that is meant.
     @overload
@@ -205,7 +235,7 @@ class Translator:
             prefixes = texts_of("target_prefix", target_prefix, wanted=wanted)
         if len(prefixes) != len(given):
             raise RequestError(
-                f"{len(given)} texts and {len(prefixes)} target prefixes; give as many, or one str for all"
+                f"{len(given)} texts and {len(prefixes)} target prefixes; give one for each text, or one str for all"
             )
         found = self._translate(given, prefixes, config, progress, observer)
         return found[0] if isinstance(texts, str) else found
@@ -259,7 +289,7 @@ class Translator:
         scored: dict[int, ScoredPair] = {}
         lengths = [max(len(source), len(target)) for source, target in zip(source_ids, target_ids, strict=True)]
         for batch in batches_of(lengths, self.config.batch_size):
-            for place, row in self._score_batch(batch, source_ids, target_ids):
+            for place, row in self._reference().score(batch, source_ids, target_ids):
                 ids = target_ids[place]
                 pieces = tuple(self.tokenizer.target_pieces(ids))
                 scored[place] = ScoredPair(tuple(ids), pieces, sum(row), tuple(row))
@@ -318,7 +348,9 @@ class Translator:
         done = len(requests) - len(left)
         progress(done)
         request = SearchRequest(units, config, constraints, key_of=self._visible_text, observer=observer)
-        for place, result in self._engine_for(request).search(request):
+        engine = self._engine_for(request)
+        self._used[engine.name] = None
+        for place, result in engine.search(request):
             unit = units[place]
             if isinstance(result, str):
                 errors[unit.request] = result
@@ -333,22 +365,21 @@ class Translator:
     def _engine_for(self, request: SearchRequest) -> Engine:
         """Return the preferred engine, or the one that lacks nothing; say so, once for each reason."""
         if self._preferred is None:
-            return self._reference
+            return self._reference()
         lacking = self._preferred.lacks(request)
         if lacking is None:
             return self._preferred
-        if lacking not in self._said:
-            self._said.add(lacking)
-            self._say(f"engine: {self._reference.name}, because {self._preferred.name} does not support {lacking}")
-        return self._reference
+        self._say_once(f"engine: torch, because {self._preferred.name} does not support {lacking}")
+        return self._reference()
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._say(text)
 
     def _visible_text(self, ids: Sequence[int]) -> str:
         """Return what a reader can tell apart: the text, runs of white space in it as one space."""
         return " ".join(self.tokenizer.decode_target([ids])[0].split())
-
-    def _step_models(self) -> Stepper:
-        steppers = [ModelStepper(model) for model in self.models]
-        return steppers[0] if len(steppers) == 1 else EnsembleStepper(steppers)
 
     def _configured(self, settings: Mapping[str, object]) -> TranslationConfig:
         """Return the settings of a call: its own over the translator's."""
@@ -360,37 +391,6 @@ class Translator:
         elif "sampling" in settings:
             table = {key: value for key, value in table.items() if key not in {"temperature", "top_k", "top_p"}}
         return validated(TranslationConfig, {**table, **settings}, place="translate")
-
-    def _forced(self, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]) -> list[list[float]]:
-        if self.models:
-            return forced_log_probabilities(self.models, source_ids, target_ids)
-        return forced_log_probabilities_by_steps(self._make_stepper(), source_ids, target_ids)
-
-    def _score_batch(
-        self, places: Sequence[int], source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]
-    ) -> Iterator[tuple[int, list[float]]]:
-        """Score some pairs together; where that fails, in halves, until a pair that fails stands alone."""
-        terms: list[list[float]] | None = None
-        problem = ""
-        try:
-            terms = self._forced([source_ids[place] for place in places], [target_ids[place] for place in places])
-        except (RequestError, MemoryError, RuntimeError) as error:
-            if not isinstance(error, RequestError) and not is_lack_of_memory(error):
-                raise
-            problem = str(error) if isinstance(error, RequestError) else ""
-        # Outside of the except clause, whose error keeps the tensors of the failed pass alive.
-        if terms is not None:
-            yield from zip(places, terms, strict=True)
-            return
-        if len(places) == 1:
-            sides = len(source_ids[places[0]]), len(target_ids[places[0]])
-            no_memory = (
-                f"there is not enough memory for its {sides[0]} and {sides[1]} tokens; score its sentences one by one"
-            )
-            raise RequestError(f"pair {places[0] + 1}: {problem or no_memory}")
-        middle = len(places) // 2
-        for half in (places[:middle], places[middle:]):
-            yield from self._score_batch(half, source_ids, target_ids)
 
     def _refuse_too_long(self, place: int, length: int) -> None:
         if length > self._longest:

@@ -116,7 +116,7 @@ def test_the_place_of_the_largest_error_is_told() -> None:
     (failure,) = replace(SOUND, arrays={**SOUND.arrays, f"{CROSS}.concatenated": array}).check().failures
     assert failure.place == (2, 7)
     assert failure.error == pytest.approx(0.5)
-    assert "decoder.1.cross_attention.concatenated: equation: the heads of context, side by side: off by 0.5" in str(
+    assert "decoder.1.cross_attention.concatenated: equation: the heads of context, side by side: error 0.5" in str(
         replace(SOUND, arrays={**SOUND.arrays, f"{CROSS}.concatenated": array}).check()
     )
 

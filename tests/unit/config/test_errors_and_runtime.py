@@ -65,7 +65,7 @@ def test_the_precision_follows_what_the_processor_is_good_at(
     assert found.precision is precision
     assert "AMX" in found.reason
     asked = Runtime.detect(device="cpu", precision="bf16")
-    assert (asked.precision, asked.reason) == (Precision.BF16, "as asked")
+    assert (asked.precision, asked.reason) == (Precision.BF16, "as requested")
 
 
 def test_an_unknown_precision_is_refused() -> None:

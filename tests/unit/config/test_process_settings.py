@@ -55,7 +55,7 @@ def test_threads_that_are_asked_for_are_set_whatever_the_caller_set() -> None:
     found = Runtime.detect(device="cpu", threads=3)
     found.apply()
     assert torch.get_num_threads() == 3
-    assert "3 threads (as asked)" in found.to_text()
+    assert "3 threads (as requested)" in found.to_text()
 
 
 def threads_in_a_new_process(code: str, **variables: str) -> str:
@@ -84,11 +84,11 @@ def test_without_a_variable_it_is_what_torch_chooses_and_that_is_said() -> None:
     said = threads_in_a_new_process(f"print(torch.get_num_threads(), end=' ')\n{APPLIED}")
     before, after, *_ = said.split()
     assert before == after
-    assert "OMP_NUM_THREADS sets another number" in said
+    assert "OMP_NUM_THREADS changes it" in said
 
 
 def test_a_process_that_was_forked_may_not_ask_for_threads_that_it_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_first_process", lambda: os.getpid() + 1)
+    monkeypatch.setattr(room, "is_forked_from_torch", lambda: True)
     torch.set_num_threads(1)
     with pytest.raises(ConfigError, match=r"threads = 2: this process was forked .* 'spawn'"):
         Runtime.detect(device="cpu", threads=2).apply()

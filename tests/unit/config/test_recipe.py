@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from pellucid.config import PRESETS, Recipe, load_recipe, recipe_from, to_toml
-from pellucid.config.recipe import parse_settings
+from pellucid.config.tables import parse_settings
 from pellucid.errors import ConfigError
 
 
@@ -136,7 +136,7 @@ def test_every_problem_is_reported_at_once_with_its_place() -> None:
         ("training.seed=-1", "training.seed = -1"),
         ("model.share_embeddings=1", "neither true nor false"),
         ("model.share_embeddings='no'", "neither true nor false"),
-        ("tokenizer.vocab_size=5", "5 leaves no room"),
+        ("tokenizer.vocab_size=5", "5 is too small"),
         ("tokenizer.vocab_size=many", "'many' is not a size"),
         ("tokenizer.joint=false", "tokenizer.joint = true"),
         ("training.precision=fp8", "'fp32' or 'bf16'"),
@@ -156,7 +156,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(setting: str, words: str) -
 def test_a_run_has_one_budget() -> None:
     with pytest.raises(ConfigError, match=r"train_steps = 7 and minutes = 3\.0"):
         recipe_from({}, ["training.train_steps=7", "training.minutes=3"])
-    with pytest.raises(ConfigError, match="valid_seconds goes with minutes"):
+    with pytest.raises(ConfigError, match="valid_seconds needs minutes"):
         recipe_from({}, ["training.train_steps=7", "training.valid_seconds=3"])
 
 
@@ -164,8 +164,8 @@ def test_a_run_has_one_budget() -> None:
     ("corpus", "words"),
     [
         ({"src": "a"}, "src = a and tgt = None: both files are needed"),
-        ({}, "in one form"),
-        ({"src": "a", "tgt": "b", "tsv": "c"}, "in one form"),
+        ({}, "a corpus needs either"),
+        ({"src": "a", "tgt": "b", "tsv": "c"}, "a corpus needs either"),
         ({"tsv": "a", "weight": 0}, "weight = 0"),
     ],
 )
@@ -278,5 +278,5 @@ def test_a_corpus_that_would_train_nonsense_is_refused(corpus: dict[str, object]
 
 
 def test_a_list_is_asked_for_in_the_words_of_toml() -> None:
-    with pytest.raises(ConfigError, match=r"banned_tokens = 'zz': is not a list; a list stands in square brackets"):
+    with pytest.raises(ConfigError, match=r"banned_tokens = 'zz': is not a list; write it in square brackets"):
         recipe_from({}, ["translation.banned_tokens=zz"])

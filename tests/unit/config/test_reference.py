@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pellucid.config import Recipe
-from pellucid.config.reference import SECTIONS, choices_of, settings_reference
+from pellucid.config.reference import SECTIONS, choices_of, meanings_of, settings_reference
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "settings.md"
 
@@ -35,6 +35,7 @@ def records(kind: type[BaseModel] = Recipe) -> Iterator[type[BaseModel]]:
 
 
 FIELDS = {f"{kind.__name__}.{name}": field for kind in records() for name, field in kind.model_fields.items()}
+MEANINGS = {f"{kind.__name__}.{name}": text for kind in records() for name, text in meanings_of(kind).items()}
 ENUMS = {
     part
     for field in FIELDS.values()
@@ -54,7 +55,7 @@ def test_the_page_has_every_section() -> None:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_field_has_a_meaning_in_one_sentence_or_two(name: str) -> None:
-    meaning = FIELDS[name].description or ""
+    meaning = MEANINGS.get(name, "")
     assert len(meaning) > 8
     assert meaning.rstrip().endswith((".", "..."))
 
@@ -65,7 +66,7 @@ def literals(field: FieldInfo) -> list[object]:
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if literals(field)])
 def test_the_meaning_of_a_field_names_its_choices(name: str) -> None:
-    unnamed = [choice for choice in literals(FIELDS[name]) if f"``{choice}``" not in (FIELDS[name].description or "")]
+    unnamed = [choice for choice in literals(FIELDS[name]) if f"``{choice}``" not in (MEANINGS.get(name, ""))]
     assert not unnamed
 
 

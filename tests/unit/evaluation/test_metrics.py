@@ -141,7 +141,7 @@ def test_an_installed_tokenizer_is_taken(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_what_is_asked_for_is_obeyed_and_shown() -> None:
     choice = bleu_tokenizer("zh", "char")
-    assert choice == TokenizerChoice("char", "as asked")
+    assert choice == TokenizerChoice("char", "as requested")
     assert "tok:char" in corpus_score(*CHINESE, target_language="zh", tokenizer=choice).signature
 
 

@@ -57,9 +57,9 @@ def test_intervals_and_paired_tests_rest_on_all_references() -> None:
             sentence_statistics(texts, references, metric=metric, target_language="en", tokenizer=bleu_tokenizer("en"))
             for texts in (HYPOTHESES, BASELINE)
         )
-        assert report.interval(metric) == bootstrap_interval(own, resamples=53)
+        assert report.intervals[metric] == bootstrap_interval(own, resamples=53)
         assert compare(own, other, resamples=53, trials=61) in report.comparisons
-        assert "nrefs:2" in report.score(metric).signature
+        assert "nrefs:2" in report.scores[metric].signature
 
 
 def test_an_exact_match_is_one_with_any_reference() -> None:

@@ -114,7 +114,7 @@ def test_a_system_does_not_differ_from_itself(metric: MetricName) -> None:
     comparison = compare(statistics(GOOD, metric), statistics(GOOD, metric), trials=67, resamples=13)
     assert comparison.p_value == 1
     assert comparison.difference == comparison.interval.low == comparison.interval.high == 0
-    assert "no difference" in comparison.verdict()
+    assert "no significant difference" in comparison.verdict()
 
 
 @pytest.mark.parametrize("metric", [MetricName.BLEU, MetricName.TER])
@@ -132,7 +132,7 @@ def test_similar_systems_are_not_told_apart() -> None:
     comparison = compare(statistics(GOOD), statistics(SIMILAR), trials=199, resamples=101)
     assert comparison.p_value > 0.05
     assert comparison.interval.low < 0 < comparison.interval.high
-    assert "no difference" in comparison.verdict()
+    assert "no significant difference" in comparison.verdict()
 
 
 def test_chance_alone_is_called_significant_as_rarely_as_it_says() -> None:

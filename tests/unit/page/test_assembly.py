@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from html.parser import HTMLParser
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.errors import RequestError
+from pellucid.page.answers import Answer
 from pellucid.page.assembly import served_page, standalone_page, web_files
 
 MANIFEST = "api/traces/0123abcd"
@@ -31,14 +31,6 @@ HOSTILE = [
     "{{data}}",
     "\"'",
 ]
-
-
-@dataclass(frozen=True)
-class Answer:
-    body: bytes
-    media_type: str = "application/json"
-    shape: tuple[int, ...] | None = None
-    dtype: str | None = None
 
 
 def json_answer(value: object) -> Answer:
@@ -183,7 +175,7 @@ def test_octets_come_back_with_their_shape() -> None:
 
 
 def test_what_cannot_be_embedded_is_told() -> None:
-    with pytest.raises(RequestError, match="x: an answer of image/png without shape"):
+    with pytest.raises(RequestError, match="x: an answer of image/png requires shape"):
         standalone(x=Answer(b"", "image/png"))
-    with pytest.raises(RequestError, match="exactly one trace, and 0 are"):
+    with pytest.raises(RequestError, match="exactly one trace, but 0 are"):
         standalone_page({}, title="", start="")

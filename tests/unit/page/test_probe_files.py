@@ -48,7 +48,7 @@ def test_a_sound_one_is_read_packed_or_not(save: object, tmp_path: Path) -> None
 )
 def test_arrays_that_do_not_go_together(changes: dict[str, np.ndarray], words: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "probe.npz", **arrays() | changes)
-    with pytest.raises(RequestError, match=rf"probe\.npz: is no probe, or is damaged: {words}"):
+    with pytest.raises(RequestError, match=rf"probe\.npz: is not a probe, or is damaged: {words}"):
         _probe(tmp_path / "probe.npz")
 
 

@@ -149,7 +149,7 @@ def test_different_answers_have_different_etags() -> None:
 @pytest.mark.parametrize(
     ("body", "status", "says"),
     [
-        (b"no json", 400, "no JSON"),
+        (b"no json", 400, "not JSON"),
         (b"[1]", 400, "must be an object"),
         (b'{"model": "toy"}', 400, "'source' is missing"),
         (b'{"model": "toy", "source": 3}', 400, "must be text"),
@@ -158,7 +158,7 @@ def test_different_answers_have_different_etags() -> None:
         (b'{"model": "toy", "source": "a", "settings": {"batch_size": 1}}', 400, "settings.batch_size"),
         (b'{"model": "toy", "source": "  "}', 400, "blank"),
         (b'{"model": "toy", "source": "\\ud800"}', 400, "surrogate"),
-        (b'{"model": "toy", "source": "' + b"a" * 100 + b'"}', 400, "66 pieces"),
+        (b'{"model": "toy", "source": "' + b"a" * 100 + b'"}', 400, "limit of a trace is 66"),
         (b'{"model": "other", "source": "a"}', 404, "'other'"),
         (b'{"model": "toy", "source": "' + b"a" * (64 << 10) + b'"}', 413, "64 KB"),
     ],

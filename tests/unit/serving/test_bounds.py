@@ -30,15 +30,15 @@ def test_a_text_that_is_no_sentence_is_refused_before_it_is_looked_at(
 ) -> None:
     answer = ask(client(OPENED), **({"source": "a"} | {side: text}))
     assert answer.status_code == 400
-    assert f"{side} has {len(text):,} characters, and this page takes 4,096" in answer.json()["error"]
+    assert f"{side} has {len(text):,} characters; the limit on this page is 4,096" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(
     ("wish", "says"),
     [
-        ({"source": "a" * 201}, "source has 201 pieces, and a trace is made of up to 200 pieces"),
-        ({"source": "a" * 1031, "target": "a"}, "source has 1,031 pieces, and a trace is made of up to 1030"),
-        ({"source": "a", "target": "a" * 1031}, "target has 1,031 pieces, and a trace is made of up to 1030"),
+        ({"source": "a" * 201}, "source has 201 pieces; the limit of a trace is 200"),
+        ({"source": "a" * 1031, "target": "a"}, "source has 1,031 pieces; the limit of a trace is 1030"),
+        ({"source": "a", "target": "a" * 1031}, "target has 1,031 pieces; the limit of a trace is 1030"),
     ],
 )
 def test_more_pieces_than_one_part_are_refused_with_the_limit(
@@ -63,14 +63,14 @@ def test_a_search_that_would_keep_everybody_waiting_is_refused(
 ) -> None:
     answer = ask(client(LONG), "ab c", settings=settings)
     assert answer.status_code == 400
-    assert "rows, and on this page 5,000 are allowed; lower beam_size" in answer.json()["error"]
+    assert "rows; the limit on this page is 5,000; lower beam_size" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("wish", [{"settings": {"beam_size": 1, "max_length_constant": 900}}, {"target": "b" * 900}])
 def test_a_trace_that_takes_too_much_memory_is_refused(wish: dict[str, object], nothing_works: None) -> None:
     answer = ask(client(LONG, trace_memory_bytes=20 << 20), "ab c", **wish)
     assert answer.status_code == 400
-    assert "on this page 42 MB are allowed; give a shorter sentence, or start" in answer.json()["error"]
+    assert "the limit on this page is 42 MB; give a shorter sentence, or start" in answer.json()["error"]
 
 
 def test_the_usual_search_of_the_longest_sentence_is_allowed() -> None:

@@ -154,7 +154,7 @@ def test_the_refusal_carries_the_headers_of_every_answer() -> None:
     assert answer.headers["retry-after"] == "2"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-    assert "too much is being sent" in answer.json()["error"]
+    assert "too many bytes" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(("descriptors", "connections"), [(128, 64), (1024, 256), (1 << 40, 256), (4, 4)])

@@ -88,7 +88,7 @@ def test_pages_of_others_cannot_ask_for_work(origin: str) -> None:
     headers = {"Origin": origin.encode("utf-8")}
     answer = SERVER.post("/api/traces", json={"model": "toy", "source": "a"}, headers=headers)
     assert answer.status_code == 403
-    assert "may not ask" in answer.json()["error"]
+    assert "cannot use this server" in answer.json()["error"]
 
 
 def test_a_second_origin_does_not_hide_behind_the_first() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pellucid.config import BatchType, SpecialIds
 from pellucid.errors import ConfigError
-from pellucid.text.batching import epoch_batches, make_batch, pad_rows
+from pellucid.text.batching import epoch_batches, make_batch
 
 TOKENS, SENTENCES = BatchType.TOKENS, BatchType.SENTENCES
 Lengths = NDArray[np.int64]
@@ -196,11 +196,3 @@ def test_real_ids_that_equal_padding_are_kept() -> None:
     batch = make_batch(Rows([[9, 9]], [[9, 5, 9]]), np.array([0]), specials=specials, start_id=8)
     assert batch.source_mask.all()
     assert batch.target_input_ids.tolist() == [[8, 9, 5, 9]]
-
-
-def test_rows_are_padded_to_the_longest() -> None:
-    ids, mask = pad_rows([[5], [], [6, 7, 8]], pad=2)
-    assert ids.tolist() == [[5, 2, 2], [2, 2, 2], [6, 7, 8]]
-    assert mask.tolist() == [[True, False, False], [False, False, False], [True, True, True]]
-    ids, mask = pad_rows([], pad=2)
-    assert ids.shape == mask.shape == (0, 0)

@@ -21,7 +21,8 @@ def reason(config: CleaningConfig, *pairs: SentencePair) -> str | None:
     kept = list(cleaner.clean(pairs))
     if pairs[-1] in kept:
         return None
-    return next(name for name, samples in cleaner.report().samples.items() if pairs[-1] in samples)
+    (name,) = (name for name, count in cleaner.report().dropped.items() if count)
+    return name
 
 
 @pytest.mark.parametrize(
@@ -59,16 +60,15 @@ def test_filters_can_be_switched_off() -> None:
     assert list(Cleaner(off).clean([pair("", "a"), copy, copy])) == [pair("", "a"), copy, copy]
 
 
-def test_the_report_adds_up_and_samples_are_few() -> None:
+def test_the_report_adds_up() -> None:
     cleaner = Cleaner(CleaningConfig())
     rows = [pair(f"satz {i % 7}", f"sentence {i % 7}", i) for i in range(101)] + [pair("", "x", 101)]
     assert len(list(cleaner.clean(rows))) == 7
     report = cleaner.report()
     assert (report.read, report.kept) == (102, 7)
     assert report.dropped == {**dict.fromkeys(FILTERS, 0), "empty": 1, DUPLICATE: 94}
-    assert [sample.line for sample in report.samples[DUPLICATE]] == [7, 8, 9, 10, 11]
     with pytest.raises(ValueError, match="add up"):
-        CleaningReport(3, 1, {"empty": 1}, {})
+        CleaningReport(3, 1, {"empty": 1})
 
 
 def test_duplicates_are_found_across_corpora() -> None:

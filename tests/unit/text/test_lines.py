@@ -117,7 +117,7 @@ def test_a_nul_character_is_a_bad_line(tmp_path: Path) -> None:
             gzip.compress(b"abc\n" * 99)[:-8] + b"12345678",
             "broken.gz: the gzip data is truncated or damaged",
         ),
-        ("plain.gz", b"plain\n", "plain.gz: is named .gz but its first bytes are not gzip data"),
+        ("plain.gz", b"plain\n", "plain.gz: is named .gz but does not contain gzip data"),
         ("plain.xz", b"plain\n", "plain.xz: is named .xz"),
         ("wide", "breit\n".encode("utf-16"), "wide: the file is UTF-16"),
         ("mac", b"eins\rzwei\rdrei\r", r"mac: its lines end in \\r alone.*tr '\\r' '\\n'"),

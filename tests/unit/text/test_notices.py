@@ -67,7 +67,7 @@ def test_quotes_of_one_side_are_told_of_that_side(tmp_path: Path) -> None:
 @FORMS
 def test_one_doubled_quote_shows_the_quoting_of_csv(form, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (note,) = notes(form(tmp_path, [*PLAIN * 9, ('"Er sagt ""ja""."', "He says yes.")]))
-    assert "1 of 37 texts stand in double quotes" in note
+    assert "1 of 37 texts are in double quotes" in note
 
 
 def test_a_dialogue_among_many_texts_is_not_csv(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_other_ends_of_line_are_told_and_the_pairs_stay_aligned(form, character,
     pairs = [*PLAIN, (f"a{character}b", "c"), (f"d{character}{character}e", "f")]
     corpus = form(tmp_path, pairs)
     (note,) = notes(corpus)
-    assert ": 2 of 6 texts hold U+2028 or another character" in note
+    assert ": 2 of 6 texts contain U+2028 or another character" in note
     assert "the pairs stay aligned" in note
     found = [(p.source, p.target) for p in read_pairs(corpus, index=0, invalid_utf8=InvalidUtf8.STRICT)]
     assert found == pairs

@@ -70,16 +70,16 @@ def test_what_sentencepiece_writes_is_sound() -> None:
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        (varint(3 << 3 | BYTES | HIGH_BIT), "number below 2"),
-        (varint(3 << 3 | BYTES | HIGH_BIT << 1), "number below 2"),
-        (varint(3 << 3 | BYTES | 1 << 35), "number below 2"),
-        (varint(3 << 3 | BYTES | 1 << 63), "number below 2"),
-        (longer(3 << 3 | BYTES, by=1), "shortest spelling"),
-        (longer(3 << 3 | BYTES, by=4), "shortest spelling"),
-        (longer(3 << 3 | BYTES, by=9), "shortest spelling"),
-        (longer(3 << 3 | BYTES, by=12), "starts no number"),
-        (b"\x9a" + b"\x80" * 8 + b"\x02", "shortest spelling"),  # a 65th bit
-        (varint(BYTES), "number below 2"),  # field 0
+        (varint(3 << 3 | BYTES | HIGH_BIT), "field numbers are 1 to 2"),
+        (varint(3 << 3 | BYTES | HIGH_BIT << 1), "field numbers are 1 to 2"),
+        (varint(3 << 3 | BYTES | 1 << 35), "field numbers are 1 to 2"),
+        (varint(3 << 3 | BYTES | 1 << 63), "field numbers are 1 to 2"),
+        (longer(3 << 3 | BYTES, by=1), "shortest encoding"),
+        (longer(3 << 3 | BYTES, by=4), "shortest encoding"),
+        (longer(3 << 3 | BYTES, by=9), "shortest encoding"),
+        (longer(3 << 3 | BYTES, by=12), "does not start a number"),
+        (b"\x9a" + b"\x80" * 8 + b"\x02", "shortest encoding"),  # a 65th bit
+        (varint(BYTES), "field numbers are 1 to 2"),  # field 0
     ],
 )
 def test_a_table_behind_an_odd_key_is_refused(key: bytes, words: str) -> None:
@@ -89,7 +89,7 @@ def test_a_table_behind_an_odd_key_is_refused(key: bytes, words: str) -> None:
 
 def test_a_table_behind_an_odd_key_within_the_normaliser_is_refused() -> None:
     hidden = blob(2, table_that_leads_astray(), key=varint(2 << 3 | BYTES | HIGH_BIT))
-    with pytest.raises(BundleError, match="number below 2"):
+    with pytest.raises(BundleError, match="field numbers are 1 to 2"):
         inspect(without_normaliser() + blob(3, hidden), place="evil")
 
 
@@ -97,19 +97,22 @@ def test_a_table_behind_an_odd_key_within_the_normaliser_is_refused() -> None:
     ("more", "words"),
     [
         # Readers join a message that is there twice: the first gives the table, the second hides it.
-        (blob(3, blob(2, table_that_leads_astray())) + blob(3, blob(1, b"identity")), "field 3 stands in a message"),
-        (blob(3, blob(2, table_that_leads_astray())), "leads out of itself"),
-        (blob(5, blob(2, table_that_leads_astray())), "leads out of itself"),
-        (blob(3, blob(1, b"a")) + blob(3, blob(1, b"b")), "field 3 stands in a message twice"),
-        (blob(3, blob(2, table_that_leads_astray()) + blob(2, b"")), "field 2 stands in a message twice"),
+        (
+            blob(3, blob(2, table_that_leads_astray())) + blob(3, blob(1, b"identity")),
+            "field 3 occurs twice in a message",
+        ),
+        (blob(3, blob(2, table_that_leads_astray())), "an offset beyond its end"),
+        (blob(5, blob(2, table_that_leads_astray())), "an offset beyond its end"),
+        (blob(3, blob(1, b"a")) + blob(3, blob(1, b"b")), "field 3 occurs twice in a message"),
+        (blob(3, blob(2, table_that_leads_astray()) + blob(2, b"")), "field 2 occurs twice in a message"),
         (blob(3, b"\x18\x02"), "neither 0 nor 1"),
-        (blob(3, b"\x18" + longer(1, by=3)), "shortest spelling"),
+        (blob(3, b"\x18" + longer(1, by=3)), "shortest encoding"),
         (varint(3 << 3 | 5) + b"abcd", "wire type 5"),
         (varint(3 << 3 | VARINT) + b"\1", "wire type 0"),
-        (varint(3 << 3 | 3) + varint(3 << 3 | 4), "starts no known field"),  # a group
+        (varint(3 << 3 | 3) + varint(3 << 3 | 4), "does not start a field of a known type"),  # a group
         (blob(1, varint(1 << 3 | 1) + b"12345678"), "wire type 1"),  # a piece whose text is a number
-        (blob(1, blob(1, b"new") + blob(1, b"newer")), "field 1 stands in a message twice"),
-        (varint(3 << 3 | BYTES) + longer(0, by=2), "shortest spelling"),  # a length
+        (blob(1, blob(1, b"new") + blob(1, b"newer")), "field 1 occurs twice in a message"),
+        (varint(3 << 3 | BYTES) + longer(0, by=2), "shortest encoding"),  # a length
     ],
 )
 def test_what_readers_read_differently_is_refused(more: bytes, words: str) -> None:

@@ -97,7 +97,7 @@ def test_a_full_disk_can_be_resumed_from(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_no_pair_left_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no sentence pair is left: 1 had more than max_length = 3"):
+    with pytest.raises(DataError, match="no sentence pair is left: 1 have more than max_length = 3"):
         write_store(tmp_path / "data", [SentencePair("aaaa", "b", 0, 0)], BYTES, max_length=3)
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot be written"):
@@ -115,13 +115,13 @@ def test_opening_checks_what_is_there(tmp_path: Path) -> None:
         path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
     for damage, words in (
-        (lambda: (folder / "index.json").unlink(), "index.json: cannot be read"),
+        (lambda: (folder / "index.json").unlink(), "index.json cannot be read"),
         (lambda: (folder / "index.json").write_text("{"), "is not JSON"),
-        (lambda: changed(format_version=99), "no token store of format"),
-        (lambda: changed(variants=2), "no token store of format"),
+        (lambda: changed(format_version=99), "does not describe a token store of format"),
+        (lambda: changed(variants=2), "does not describe a token store of format"),
         (lambda: changed(columns={}), "does not describe source.ids"),
-        (lambda: (folder / "source.ids").write_bytes(b"x"), "source.ids: has 1 bytes and its index says 3"),
-        (lambda: (folder / "line").unlink(), "line: cannot be read"),
+        (lambda: (folder / "source.ids").write_bytes(b"x"), "source.ids has 1 bytes, and index.json records 3"),
+        (lambda: (folder / "line").unlink(), "line cannot be read"),
     ):
         renewed()
         damage()  # type: ignore[no-untyped-call]
@@ -129,7 +129,7 @@ def test_opening_checks_what_is_there(tmp_path: Path) -> None:
             TokenStore.open(folder)
     renewed()
     (folder / "target.ids").write_bytes(b"wxyz")
-    with pytest.raises(DataError, match=r"target\.ids: is damaged"):
+    with pytest.raises(DataError, match=r"target\.ids has another SHA-256"):
         TokenStore.open(folder).verify(source_vocab_size=260, target_vocab_size=260)
 
 
@@ -157,7 +157,7 @@ def change(folder: Path, name: str, values: list[int], kind: str) -> None:
 def test_rows_outside_of_the_ids_are_refused(name: str, values: list[int], tmp_path: Path) -> None:
     write_store(tmp_path / "data", [SentencePair("a", "b", 0, 0), SentencePair("c", "d", 1, 0)], BYTES, max_length=9)
     change(tmp_path / "data", name, values, "<u2" if name.endswith("ids") else "<i8")
-    with pytest.raises(DataError, match=r"remove .* to make it anew"):
+    with pytest.raises(DataError, match=r"token store is damaged: .*; remove the folder"):
         TokenStore.open(tmp_path / "data")
 
 
@@ -165,7 +165,7 @@ def test_ids_outside_of_the_vocabulary_are_refused(tmp_path: Path) -> None:
     write_store(tmp_path / "data", [SentencePair("a", "b", 0, 0), SentencePair("c", "d", 1, 0)], BYTES, max_length=9)
     change(tmp_path / "data", "target.ids", [100, 60_000], "<u2")
     store = TokenStore.open(tmp_path / "data")
-    with pytest.raises(DataError, match=r"target\.ids: has the id 60000, and the vocabulary has 260 pieces"):
+    with pytest.raises(DataError, match=r"target\.ids has the id 60000, and the vocabulary has 260 pieces"):
         store.verify(source_vocab_size=260, target_vocab_size=260)
 
 
@@ -186,7 +186,7 @@ def test_an_index_of_other_kinds_is_refused(column: object, tmp_path: Path) -> N
     index = json.loads((tmp_path / "data" / "index.json").read_text())
     index["columns"]["source.ids"] = column
     (tmp_path / "data" / "index.json").write_text(json.dumps(index))
-    with pytest.raises(DataError, match=r"remove .* to make it anew"):
+    with pytest.raises(DataError, match=r"token store is damaged: .*; remove the folder"):
         TokenStore.open(tmp_path / "data")
 
 

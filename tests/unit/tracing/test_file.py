@@ -82,7 +82,7 @@ def test_needs_its_model_for_what_is_not_stored(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [{"d_feedforward": 29}, {"num_heads": 9}], ids=["weights", "configuration"])
 def test_takes_no_other_model(change: dict[str, object]) -> None:
     made = trace(TRANSLATOR, "ein Hund", level="tokens")
-    with pytest.raises(IncompatibleModelError, match="load the model it was made with"):
+    with pytest.raises(IncompatibleModelError, match="load the model that made the trace"):
         made.attach(make_translator(**change))
 
 
@@ -133,7 +133,7 @@ class TestFilesOfOthers:
                 archive.writestr(name, content)
         tracemalloc.start()
         try:
-            with pytest.raises(DataError, match="is no trace, or is damaged") as caught:
+            with pytest.raises(DataError, match="is not a trace, or is damaged") as caught:
                 Trace.load(tmp_path / "evil.npz")
             assert tracemalloc.get_traced_memory()[1] < 20 << 20
         finally:
@@ -193,7 +193,7 @@ class TestFilesOfOthers:
         write(tmp_path / "odd.npz", whole)
         Trace.load(tmp_path / "odd.npz")
         write(tmp_path / "odd.npz", change(whole))
-        with pytest.raises(DataError, match=f"odd.npz: is no trace, or is damaged: .*{place}"):
+        with pytest.raises(DataError, match=f"odd.npz: is not a trace, or is damaged: .*{place}"):
             Trace.load(tmp_path / "odd.npz")
 
     def test_missing(self, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ class TestFilesOfOthers:
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"hello"])
     def test_no_archive(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "bad.npz").write_bytes(content)
-        with pytest.raises(DataError, match="is no trace, or is damaged"):
+        with pytest.raises(DataError, match="is not a trace, or is damaged"):
             Trace.load(tmp_path / "bad.npz")
 
     def test_no_manifest(self, tmp_path: Path) -> None:
@@ -223,10 +223,10 @@ class TestFilesOfOthers:
             archive.writestr(
                 "manifest.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\x80."
             )
-        with pytest.raises(DataError, match="is no trace, or is damaged"):
+        with pytest.raises(DataError, match="is not a trace, or is damaged"):
             Trace.load(tmp_path / "evil.npz")
 
     def test_with_parts_missing(self, tmp_path: Path) -> None:
         write(tmp_path / "part.npz", {"format_version": 1, "aliases": {}, "tokens": {}})
-        with pytest.raises(DataError, match="is no trace, or is damaged"):
+        with pytest.raises(DataError, match="is not a trace, or is damaged"):
             Trace.load(tmp_path / "part.npz")

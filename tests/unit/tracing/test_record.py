@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.models import save_model
 
 import pellucid
-from pellucid.bundle import read_description, save_bundle
+from pellucid.bundle import read_description
 from pellucid.errors import IncompatibleModelError, RequestError
 from pellucid.jobs.surface import Trace, trace
 from pellucid.text.tokenizer import BytesTokenizer
@@ -43,7 +44,7 @@ class TestLabels:
         assert encoder.predicts is None
 
     def test_belong_to_attention_only(self) -> None:
-        with pytest.raises(RequestError, match=r"'logits' is no attention"):
+        with pytest.raises(RequestError, match=r"'logits' belongs to no attention"):
             FULL.labels("logits")
 
     def test_row_t_is_computed_from_what_it_was_fed_and_scores_what_it_predicts(self) -> None:
@@ -138,7 +139,7 @@ class TestLevels:
         small = trace(translator, "ein", target="a", level="tokens")
         with torch.no_grad():
             next(translator.model.parameters()).mul_(1.01)
-        with pytest.raises(IncompatibleModelError, match="weights of the model were changed"):
+        with pytest.raises(IncompatibleModelError, match="weights of the model have changed"):
             small["logits"]
 
     def test_an_unknown_one_is_refused(self) -> None:
@@ -165,7 +166,7 @@ class TestRefusals:
         ("text", "told"),
         [
             ("  ", "the text is blank"),
-            ("ein " * 40, r"over 28 pieces .* 2 parts.* make it shorter, or give its sentences one by one$"),
+            ("ein " * 40, r"more than 28 pieces .* 2 parts.* shorten it, or give its sentences one by one$"),
             (7, "text is of type int"),
         ],
     )
@@ -176,7 +177,7 @@ class TestRefusals:
     def test_the_remedy_for_a_long_text_is_one_that_helps(self) -> None:
         """A setting is named only where it is what holds the text back."""
         narrow = TRANSLATOR.with_settings(max_input_length=5)
-        with pytest.raises(RequestError, match=r"over 5 pieces.*--set max_input_length=28 .* takes up to 28"):
+        with pytest.raises(RequestError, match=r"more than 5 pieces.*--set max_input_length=28 .* accepts up to 28"):
             make_trace(narrow, "ein " * 7)
 
     def test_of_a_text_with_half_a_character(self) -> None:
@@ -205,16 +206,7 @@ class TestProvenance:
     def test_of_a_model_folder(self, tmp_path: Path) -> None:
         tokenizer = BytesTokenizer()
         model = make_model(tokenizer).float()
-        facts: dict[str, str | int | float] = {"step": 70}
-        save_bundle(
-            tmp_path / "m",
-            model,
-            tokenizer=tokenizer,
-            card="",
-            source_language="de",
-            target_language="en",
-            facts=facts,
-        )
+        save_model(tmp_path / "m", model, facts={"step": 70})
         found = pellucid.trace(pellucid.load(tmp_path / "m"), "ein", target="a").provenance
         description = read_description(tmp_path / "m")
         assert found.weights_sha256 == description.files[description.weights]
@@ -255,9 +247,9 @@ class TestArraysOfOthers:
     @pytest.mark.parametrize(
         ("site", "shape", "told"),
         [
-            ("decoder.0.cross_attention.weights", (5, 3, 2), r"must be \[heads, 2, 3\]"),
-            ("decoder.0.cross_attention.weights", (2, 3), r"must be \[heads, 2, 3\]"),
-            ("decoder.0.cross", (5, 2, 3), "no site of attention weights"),
+            ("decoder.0.cross_attention.weights", (5, 3, 2), r"require \[heads, 2, 3\]"),
+            ("decoder.0.cross_attention.weights", (2, 3), r"require \[heads, 2, 3\]"),
+            ("decoder.0.cross", (5, 2, 3), "not a site of attention weights"),
         ],
     )
     def test_that_do_not_fit_are_refused(self, site: str, shape: tuple[int, ...], told: str) -> None:

@@ -126,7 +126,7 @@ def test_early_stopping_ends_the_run(tmp_path: Path) -> None:
     assert result.steps == 10
     assert result.best_step == 4
     assert result.best["bleu"] == 5.0
-    assert "not better" in result.reason
+    assert "did not improve" in result.reason
     assert [record.is_best for record in listener.validations] == [True, True, False, False, False]
 
 
@@ -142,7 +142,7 @@ def test_a_long_warm_up_is_told_once(tmp_path: Path) -> None:
     by_time = SlowSteps(clock, 3.0)
     run_training(tmp_path / "time", reporter=by_time, clock=clock, config_minutes=1.0, config_warmup_steps=100)
     for listener in (by_steps, by_time):
-        assert len([text for text in listener.messages if "below its peak" in text]) == 1
+        assert len([text for text in listener.messages if "before it reaches its peak" in text]) == 1
 
 
 def test_preparing_brings_no_validation_forward(tmp_path: Path) -> None:

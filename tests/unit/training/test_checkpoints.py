@@ -170,7 +170,7 @@ def test_a_disk_that_fills_up_during_a_save_keeps_what_is_there(tmp_path: Path, 
         if kind == "fsync" and path.name == "state.json":
             raise OSError(code, "no space")
 
-    with pytest.raises(StoppedError, match=r"bytes needed.*same command") as caught:
+    with pytest.raises(StoppedError, match=r"this save needs.*same command") as caught:
         write(tmp_path, 5, disk=Disk(fail))
     assert str(tmp_path) in str(caught.value)
     assert caught.value.exit_status == 75
@@ -183,7 +183,7 @@ def test_too_little_space_is_noticed_before_anything_is_written(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 7, 3))
     touched: list[str] = []
-    with pytest.raises(StoppedError, match="3 free"):
+    with pytest.raises(StoppedError, match="3 are free"):
         write(tmp_path, 5, disk=Disk(lambda kind, path: touched.append(kind)))
     assert not touched
 

@@ -25,17 +25,15 @@ from pellucid.errors import BundleError, ConversionError
 from pellucid.interop.argos.package import METADATA, MODEL, SEGMENTER, SPLITTERS
 from pellucid.interop.argos.splitter import sentences_of
 from pellucid.interop.ctranslate2.config import ctranslate2_library
-from pellucid.interop.ctranslate2.engine import CTranslate2Engine
+from pellucid.interop.ctranslate2.engine import CTranslate2Model
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.ctranslate2.pairs import ctranslate2_pairs
 from pellucid.interop.ctranslate2.rounding import rounded
 from pellucid.interop.packages import refuse_without
-from pellucid.interop.untrusted.files import read_bytes, read_table
+from pellucid.interop.untrusted.files import read_bytes, read_segmenter, read_table
 from pellucid.interop.untrusted.zip_files import unpack
-from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine
+from pellucid.interop.verification.comparison import ComparedModel, Pair, PellucidModel
 from pellucid.interop.verification.samples import make_samples
-from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
-from pellucid.text.sentencepiece.foreign import foreign_segmenter
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints
 from pellucid.untrusted import plain_file
@@ -79,8 +77,7 @@ class ArgosPackage:
                 f"{path}: holds {len(splitters)} sentence splitters in {SPLITTERS}/, and one is needed: without it "
                 "Argos fetches one from the network"
             )
-        raw = read_bytes(self.root / SEGMENTER, most=MAX_MODEL_BYTES)
-        sound = foreign_segmenter(raw, place=str(self.root / SEGMENTER)).model
+        sound = read_segmenter(self.root / SEGMENTER).model
         self._segmenter = sentencepiece.SentencePieceProcessor(model_proto=sound)
         onnxruntime: Any = importlib.import_module("onnxruntime")
         try:
@@ -123,13 +120,13 @@ def argos_pairs(bundle: Bundle, path: Path) -> Sequence[Pair]:
         ConversionError: Argos's steps give other translations than the model.
     """
     package = ArgosPackage(path)
-    told = _run(bundle, package)
+    summary = _run(bundle, package)
     segmenter = package.root / SEGMENTER
 
-    def named(make: Callable[[], Engine], *, kept: ArgosPackage) -> Engine:
+    def named(make: Callable[[], ComparedModel], *, kept: ArgosPackage) -> ComparedModel:
         # ``kept`` holds the unpacked package for as long as its engine may be built.
-        engine = cast(CTranslate2Engine, make())
-        engine.name = f"{engine.name} ({told})"
+        engine = cast(CTranslate2Model, make())
+        engine.name = f"{engine.name} ({summary})"
         return engine
 
     pairs = ctranslate2_pairs(bundle, package.root / MODEL, segmenters=(segmenter, segmenter))
@@ -144,7 +141,7 @@ def _run(bundle: Bundle, package: ArgosPackage) -> str:
     """
     tokenizer = bundle.tokenizer
     quantization = read_ctranslate2_file(package.root / MODEL / "model.bin").quantization
-    engine = PellucidEngine(rounded(bundle.model, quantization), tokenizer)
+    engine = PellucidModel(rounded(bundle.model, quantization), tokenizer)
     samples = make_samples(tokenizer, max_positions=bundle.description.model.max_positions, seed=11)
     # Two texts in one, since Argos joins the sentences of a line.
     texts = [f"{first.text}. {second.text}" for first, second in zip(samples[::2], samples[1::2], strict=False)]
@@ -152,14 +149,14 @@ def _run(bundle: Bundle, package: ArgosPackage) -> str:
     found = [package.translate(text, longest=_LONGEST_TRIED) for text in texts[:_TRIED]]
     comparable = [(own, other) for own, other in zip(wanted, found, strict=True) if own is not None]
     same = sum(own == other for own, other in comparable)
-    told = f"run as Argos runs it: {same} of {len(comparable)} texts are equal"
+    summary = f"run as Argos runs it: {same} of {len(comparable)} texts are equal"
     if same < len(comparable) - len(comparable) // _TEXTS_PER_TIE:
         own, other = next(pair for pair in comparable if pair[0] != pair[1])
-        raise ConversionError(f"{told}; for example {own[:80]!r} by the model and {other[:80]!r} by the package")
-    return told
+        raise ConversionError(f"{summary}; for example {own[:80]!r} by the model and {other[:80]!r} by the package")
+    return summary
 
 
-def _as_the_model_says(engine: PellucidEngine, package: ArgosPackage, text: str) -> str | None:
+def _as_the_model_says(engine: PellucidModel, package: ArgosPackage, text: str) -> str | None:
     """Translate with our own search and Argos's settings; None if a special piece occurs, which Argos rewrites."""
     config = TranslationConfig(
         beam_size=_BEAM_SIZE,

@@ -114,7 +114,7 @@ def table_length(config: ModelConfig) -> int:
 
 
 def ctranslate2_notes(config: ModelConfig, tokenizer: Tokenizer, quantization: Quantization) -> tuple[str, ...]:
-    """Return notes for whoever runs the result."""
+    """Return notes for users of the exported model."""
     notes = []
     normaliser = tokenizer.source.normaliser
     if normaliser.form == "nfc":

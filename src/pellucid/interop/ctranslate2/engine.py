@@ -20,17 +20,15 @@ from torch import Tensor
 from pellucid.errors import ConversionError
 from pellucid.interop.ctranslate2.config import SOURCE_SEGMENTER, TARGET_SEGMENTER, ctranslate2_library
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
-from pellucid.interop.untrusted.files import read_bytes, read_pieces, read_table
-from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
-from pellucid.text.sentencepiece.foreign import foreign_segmenter
+from pellucid.interop.untrusted.files import read_pieces, read_segmenter, read_table
 
-__all__ = ["CTranslate2Engine"]
+__all__ = ["CTranslate2Model"]
 
 _PIECES_LONGER = 3
 
 
-class CTranslate2Engine:
-    """A folder as an engine of the comparison (``verification.Engine``).
+class CTranslate2Model:
+    """A folder as an engine of the comparison (``verification.ComparedModel``).
 
     Args:
         folder: the folder.
@@ -70,9 +68,7 @@ class CTranslate2Engine:
             raise ConversionError(f"{folder}: config.json names special pieces that the vocabulary does not have")
         self._unknown, self.eos_id = self._ids[unknown], target_ids[self._eos]
         self._segmenters = [
-            sentencepiece.SentencePieceProcessor(
-                model_proto=foreign_segmenter(read_bytes(path, most=MAX_MODEL_BYTES), place=str(path)).model
-            )
+            sentencepiece.SentencePieceProcessor(model_proto=read_segmenter(path).model)
             for path in segmenters or (folder / SOURCE_SEGMENTER, folder / TARGET_SEGMENTER)
         ]
         self._tags, self._lowercase = tuple(tags), lowercase
@@ -119,7 +115,7 @@ class CTranslate2Engine:
     ) -> list[list[int]]:
         """Translate with CTranslate2's own search; ids without the end of sentence."""
         sources = [self._source(ids) for ids in source_ids]
-        found = self._asked(
+        found = self._call(
             "translate_batch",
             sources,
             beam_size=beam_size,
@@ -138,7 +134,7 @@ class CTranslate2Engine:
     def _source(self, ids: Sequence[int]) -> list[str]:
         return [self.source_pieces[i] for i in ids[:-1]]
 
-    def _asked(self, method: str, *arguments: object, **settings: object) -> Any:
+    def _call(self, method: str, *arguments: object, **settings: object) -> Any:
         try:
             return getattr(self._translator, method)(*arguments, **settings)
         except (RuntimeError, ValueError) as error:
@@ -149,7 +145,7 @@ class CTranslate2Engine:
     ) -> list[Tensor]:
         """Return the log-probabilities of each next piece along prefixes of one length, from place ``first`` on."""
         length = len(prefixes[0])
-        found = self._asked(
+        found = self._call(
             "translate_batch",
             [list(source) for source in sources],
             target_prefix=[list(prefix) for prefix in prefixes] if length else None,
@@ -167,14 +163,14 @@ class CTranslate2Engine:
         beside = [[*pieces, *pieces[:1] * _PIECES_LONGER] for pieces in (source, target)]
         if max(len(pieces) + 1 for pieces in beside) > self._longest:
             beside = [source, target]
-        found = self._asked("score_batch", [source, beside[0]], [target, beside[1]], max_input_length=0)
+        found = self._call("score_batch", [source, beside[0]], [target, beside[1]], max_input_length=0)
         return torch.tensor(found[0].log_probs, dtype=torch.float64)
 
 
 class CTranslate2Stepper:
     """The folder as a stepper; every step computes the whole prefix again."""
 
-    def __init__(self, engine: CTranslate2Engine) -> None:
+    def __init__(self, engine: CTranslate2Model) -> None:
         self._engine = engine
         self.vocab_size = len(engine.target_pieces)
         self.eos_id = engine.eos_id

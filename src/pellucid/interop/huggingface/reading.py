@@ -23,7 +23,7 @@ from pellucid.interop.untrusted.files import Table, read_table
 from pellucid.model.positions import sinusoids
 from pellucid.model.transformer import Transformer
 from pellucid.untrusted import plain_file
-from pellucid.weights_file import DTYPE_BYTES, read_header, tensor_problems, told
+from pellucid.weights_file import DTYPE_BYTES, read_header, summary, tensor_problems
 
 __all__ = ["CONFIG", "GENERATION", "SPECIAL_PIECES", "WEIGHTS", "read_marian"]
 
@@ -117,7 +117,7 @@ def _verify_vocabularies(
                 where = CONFIG if role != "unk" else "vocab.json"
                 problems.append(f"{name} gives {piece!r} the id {pieces.get(piece)}, and {where} says {wanted}")
     if problems:
-        raise IncompatibleModelError(f"{folder}: the files do not fit each other: {told(problems)}")
+        raise IncompatibleModelError(f"{folder}: the files do not fit each other: {summary(problems)}")
 
 
 def _read_weights(path: Path, config: ModelConfig) -> dict[str, Tensor]:
@@ -144,7 +144,7 @@ def _read_weights(path: Path, config: ModelConfig) -> dict[str, Tensor]:
     positions = dict.fromkeys(POSITION_TABLES, (config.max_positions, config.d_model))
     optional = {**{name: shapes[first] for name, first in copies.items()}, **positions}
     if problems := tensor_problems(read_header(path), shapes, optional=optional, dtypes=_DTYPES):
-        raise IncompatibleModelError(f"{path}: the weights are not those that {CONFIG} describes: {told(problems)}")
+        raise IncompatibleModelError(f"{path}: the weights are not those that {CONFIG} describes: {summary(problems)}")
     try:
         tensors = load(path.read_bytes())
     except SafetensorError as error:
@@ -170,7 +170,7 @@ def _verify_computed(path: Path, config: ModelConfig, tensors: dict[str, Tensor]
             if not torch.allclose(tensors[name].double(), table, rtol=0, atol=_POSITION_TOLERANCE):
                 problems.append(f"{name} is not the table {layout.value!r} that MarianMT computes")
     if problems:
-        raise IncompatibleModelError(f"{path}: {told(problems)}")
+        raise IncompatibleModelError(f"{path}: {summary(problems)}")
 
 
 def _language(value: object, default: str) -> str:

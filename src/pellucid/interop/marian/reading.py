@@ -24,12 +24,10 @@ from pellucid.interop.marian.folder import NpzFolder, find_npz_folder, read_text
 from pellucid.interop.marian.names import CONFIG_NAME, OUTPUT_BIAS, Place, tensor_places
 from pellucid.interop.marian.options import MarianOptions, read_options
 from pellucid.interop.marian.yaml_file import Settings, read_settings, read_vocabulary
-from pellucid.interop.untrusted.files import read_bytes
+from pellucid.interop.untrusted.files import read_segmenter
 from pellucid.npz_file import NpzFile, open_npz
-from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
-from pellucid.text.sentencepiece.foreign import foreign_segmenter
 from pellucid.untrusted import plain_file
-from pellucid.weights_file import TensorFacts, tensor_problems, told
+from pellucid.weights_file import TensorFacts, summary, tensor_problems
 
 __all__ = ["PADDING_LOGIT", "read_marian_npz"]
 
@@ -85,7 +83,7 @@ def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, i
     for path in files.vocabularies:
         if path not in tables:
             if path.suffix == ".spm":
-                pieces = foreign_segmenter(read_bytes(path, most=MAX_MODEL_BYTES), place=str(path)).pieces
+                pieces = read_segmenter(path).pieces
                 tables[path] = {piece: number for number, piece in enumerate(pieces)}
             else:
                 tables[path] = read_vocabulary(read_text(path), place=str(path))
@@ -99,7 +97,7 @@ def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, i
         if source.get(piece) != target.get(piece) and not problems:
             problems.append(f"{piece!r} has the ids {source.get(piece)} and {target.get(piece)}, and must have one")
     if problems:
-        raise IncompatibleModelError(f"{files.weights}: the files do not fit each other: {told(problems)}")
+        raise IncompatibleModelError(f"{files.weights}: the files do not fit each other: {summary(problems)}")
     return source, target
 
 
@@ -134,7 +132,9 @@ def _weights(archive: NpzFile, config: ModelConfig, options: MarianOptions) -> d
     }
     expected = {name: _squeezed(place.shape) for name, place in places.items()}
     if problems := tensor_problems(found, expected, dtypes=_NUMBER_FORMATS):
-        raise IncompatibleModelError(f"{path}: the weights are not those that its options describe: {told(problems)}")
+        raise IncompatibleModelError(
+            f"{path}: the weights are not those that its options describe: {summary(problems)}"
+        )
     weights = {}
     for name, place in places.items():
         tensor = _turned(torch.from_numpy(np.array(archive.array(name), dtype=np.float32, order="C")), place)

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.errors import BundleError
+from pellucid.text.sentencepiece.file import MAX_MODEL_BYTES
+from pellucid.text.sentencepiece.foreign import foreign_segmenter
+from pellucid.text.sentencepiece.segmenter import Segmenter
 from pellucid.untrusted import TooLargeError, parse_json, plain_file, read_at_most
 
-__all__ = ["MAX_JSON_BYTES", "Table", "read_bytes", "read_pieces", "read_table", "without_doubles"]
+__all__ = ["MAX_JSON_BYTES", "Table", "read_bytes", "read_pieces", "read_segmenter", "read_table", "without_doubles"]
 
 MAX_JSON_BYTES: Final = 64 << 20
 """Enough for a vocabulary of a million pieces."""
@@ -67,6 +70,15 @@ def _read_json(path: Path, *, most: int) -> object:
         return parse_json(raw, most_values=_MOST_VALUES, pairs=without_doubles)
     except ValueError as error:
         raise BundleError(f"{path}: is not JSON in UTF-8 ({str(error)[:100]}); fetch it again") from None
+
+
+def read_segmenter(path: Path) -> Segmenter:
+    """Return the segmenter of a SentencePiece file, which a child process has opened first.
+
+    Raises:
+        BundleError: as ``read_bytes``, or the file is damaged.
+    """
+    return foreign_segmenter(read_bytes(path, most=MAX_MODEL_BYTES), place=str(path))
 
 
 def without_doubles(pairs: list[tuple[str, object]]) -> Table:

@@ -1,5 +1,5 @@
-"""Cutting text into pieces with SentencePiece: learning it, running it, and opening the file of a stranger.
+"""SentencePiece: training a model, cutting text into pieces, and opening untrusted model files.
 
-A file is read byte by byte first (``file``), then tried in a process with limits (``foreign``, ``child``), and opened
-here only after both (``segmenter``). Nothing in this folder knows ids, special pieces or tags.
+An untrusted file is first checked byte by byte (``file``) and opened in a process with limits (``foreign``, ``child``);
+only then does this process open it (``segmenter``). Our ids, special pieces and tags do not belong in this folder.
 """

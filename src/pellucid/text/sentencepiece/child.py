@@ -1,8 +1,8 @@
-"""The process that opens a stranger's SentencePiece file first, so that harm stays in it.
+"""The process that opens an untrusted SentencePiece file first, so that a harmful file affects only this process.
 
-``python -P -m pellucid.text.sentencepiece.child``: the file's bytes come in at standard input, one JSON object
-goes out: the pieces as the C++ counts them, with their kinds. Memory, processor time and files are limited before
-the first byte is read. Nothing but SentencePiece is imported. Read ``foreign_segmenter.py``, which asks, next.
+``python -P -m pellucid.text.sentencepiece.child`` reads the file's bytes from standard input and writes one JSON
+object: the pieces and their kinds as the C++ library reads them. It limits its memory, processor time and file size
+before it reads, and imports nothing but SentencePiece. Read ``foreign.py``, which starts it, next.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sentencepiece
 __all__ = ["LARGEST_ANSWER_BYTES", "MEMORY_BYTES", "PROCESSOR_SECONDS", "main"]
 
 MEMORY_BYTES: Final = 2 << 30
-"""Address space of the child: the largest file that is read (64 MiB) takes a quarter of it."""
+"""Limit of the child's address space; the largest supported file (64 MiB) needs a quarter of it."""
 
 PROCESSOR_SECONDS: Final = 60
 LARGEST_ANSWER_BYTES: Final = 512 << 20
@@ -29,7 +29,7 @@ _STRANGE: Final = (
 
 
 def limit() -> None:
-    """Take from this process what it does not need; where the system has no such limits, time is what is left."""
+    """Limit the resources of this process; on systems without such limits, only the parent's timeout acts."""
     try:
         import resource
     except ImportError:  # Windows
@@ -47,8 +47,8 @@ def limit() -> None:
             resource.setrlimit(kind, (most, most))
 
 
-def opened(model: bytes) -> dict[str, object]:
-    """Open a model, cut its own pieces and strange characters with it, and tell what it has."""
+def contents_of(model: bytes) -> dict[str, object]:
+    """Open a model, encode its own pieces and unusual characters, and return its pieces and their kinds."""
     processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
     pieces = [processor.id_to_piece(i) for i in range(processor.get_piece_size())]
     probe = "".join(pieces)[:_PROBE_CHARACTERS]
@@ -60,7 +60,7 @@ def opened(model: bytes) -> dict[str, object]:
 
 
 def _kind(processor: Any, index: int) -> int:
-    """Return a piece's kind as the file numbers them; user-defined ones cannot be told from normal ones."""
+    """Return a piece's kind as the file numbers it; the library reports user-defined pieces as normal."""
     if processor.is_unknown(index):
         return _UNKNOWN
     if processor.is_control(index):
@@ -71,11 +71,11 @@ def _kind(processor: Any, index: int) -> int:
 
 
 def main() -> None:
-    """Read a model at standard input, write what it has at standard output."""
+    """Read a model from standard input and write its pieces to standard output."""
     limit()
     model = sys.stdin.buffer.read()
     try:
-        answer = opened(model)
+        answer = contents_of(model)
     except (RuntimeError, ValueError, OSError, MemoryError) as error:
         answer = {"error": (str(error).strip().partition("\n")[0] or type(error).__name__)[:200]}
     sys.stdout.buffer.write(json.dumps(answer).encode("ascii"))

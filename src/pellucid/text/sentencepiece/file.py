@@ -1,10 +1,10 @@
-"""Look into a SentencePiece model file without its C++: count, sizes, names, before it is trusted.
+"""Check a SentencePiece model file in Python, before the C++ library opens it.
 
 The file is a protocol buffer (sentencepiece_model.proto, ``ModelProto``): field 1 the pieces (1 text,
 2 score, 3 type), field 2 how it was trained (3 model type), field 3 the normaliser (1 name, 2 table of
-characters, 3 dummy prefix), field 5 the same for decoding. Only what has to be known is read; the rest is
-stepped over within bounds. Readers of protocol buffers differ in what they make of oddities (some drop the high bits
-of a key), so a file that two readers could read differently is refused. Read ``segmenter.py`` next.
+characters, 3 dummy prefix), field 5 the same for decoding. Other fields are skipped within bounds. Readers of protocol
+buffers treat unusual encodings differently (some drop the high bits of a key), so a file that two readers could read
+differently is refused. Read ``segmenter.py`` next.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Field = tuple[int, int, int | bytes]
 
 @dataclass(frozen=True)
 class SentencePieceFile:
-    """What a model file says about itself."""
+    """The contents of a model file."""
 
     pieces: tuple[str, ...]
     types: tuple[int, ...]
@@ -53,19 +53,20 @@ class SentencePieceFile:
 
 
 def inspect(raw: bytes, *, place: str) -> SentencePieceFile:
-    """Check the shape of a model file.
+    """Check a model file and return its contents.
 
     Raises:
-        BundleError: too large, cut short, not a protocol buffer, or pieces that no model can have.
+        BundleError: the file is too large, truncated, not a protocol buffer, or has invalid pieces.
     """
     if not raw or len(raw) > MAX_MODEL_BYTES:
         raise BundleError(
-            f"{place}: {len(raw):,} bytes cannot be a SentencePiece model (1 to {MAX_MODEL_BYTES:,} are allowed)"
+            f"{place}: has {len(raw):,} bytes, and a SentencePiece model has 1 to {MAX_MODEL_BYTES:,}; fetch or export "
+            "it again"
         )
     try:
         return _inspect(raw)
     except (ValueError, struct.error) as error:
-        raise BundleError(f"{place}: is no sound SentencePiece model ({error}); fetch or export it again") from None
+        raise BundleError(f"{place}: is not a valid SentencePiece model ({error}); fetch or export it again") from None
 
 
 def _inspect(raw: bytes) -> SentencePieceFile:
@@ -84,7 +85,7 @@ def _inspect(raw: bytes) -> SentencePieceFile:
             if len(pieces) > MAX_PIECES:
                 raise ValueError(f"more than {MAX_PIECES:,} pieces")
         elif number in once:
-            raise ValueError(f"field {number} stands in a message twice")
+            raise ValueError(f"field {number} occurs twice in a message")
         else:
             once[number] = message
     model_type = _known_fields(once.get(2, b""), {3: _VARINT}).get(3, 1)
@@ -105,7 +106,7 @@ def _inspect(raw: bytes) -> SentencePieceFile:
 
 
 def _check_table(table: bytes) -> None:
-    """Check that walking the table of characters cannot leave it, which the C++ does not check.
+    """Check that no lookup leaves the table of characters, which the C++ library does not check.
 
     The table is a length (4 bytes, little-endian), a double array of 32-bit units (darts-clone: bits 0 to 7
     and 31 the label, 8 whether a value follows, 10 to 30 the offset, shifted by 8 where bit 9 is set), and the
@@ -123,17 +124,17 @@ def _check_table(table: bytes) -> None:
     children = nodes ^ ((found >> 10) << ((found & 0x200) >> 6))
     # A label changes the low 8 bits only, and the array is a whole number of blocks of 256.
     if (children >= len(units)).any() or texts[-1] != 0:
-        raise ValueError("its table of characters leads out of itself")
+        raise ValueError("its table of characters has an offset beyond its end")
     values = units[children[(found >> 8) & 1 == 1]] & 0x7FFFFFFF
     if (values >= len(texts)).any():
-        raise ValueError("its table of characters names texts that it does not have")
+        raise ValueError("its table of characters refers to texts beyond its end")
 
 
 def _check_pieces(pieces: list[str], types: list[int]) -> None:
     if not pieces:
         raise ValueError("it has no pieces")
     if len(set(pieces)) != len(pieces):
-        raise ValueError("a piece stands in it twice")
+        raise ValueError("it has a piece twice")
     if types.count(_UNKNOWN) != 1:
         raise ValueError(f"it has {types.count(_UNKNOWN)} unknown pieces and must have one")
     if types.count(_BYTE) not in (0, 256):
@@ -141,11 +142,11 @@ def _check_pieces(pieces: list[str], types: list[int]) -> None:
 
 
 def _normaliser(raw: bytes) -> tuple[str, bytes, bool]:
-    """Return the name, the table of characters, which is checked, and whether a space goes before a text."""
+    """Return the name, the checked table of characters, and whether a space is put before a text."""
     found = _known_fields(raw, _NORMALISER_FIELDS)
     name, table, prefix = found.get(1, b""), found.get(2, b""), found.get(3, 1)
     if prefix not in (0, 1):
-        raise ValueError(f"a switch of its normaliser is {prefix!r}, neither 0 nor 1")
+        raise ValueError(f"add_dummy_prefix is {prefix!r}, neither 0 nor 1")
     _check_table(cast(bytes, table))
     return cast(bytes, name).decode("utf-8"), cast(bytes, table), prefix == 1
 
@@ -154,7 +155,7 @@ def _piece(raw: bytes, index: int) -> tuple[str, int]:
     found = _known_fields(raw, _PIECE_FIELDS)
     text, score, kind = cast(bytes, found.get(1, b"")), cast(bytes, found.get(2, bytes(4))), found.get(3, 1)
     if not math.isfinite(struct.unpack("<f", score)[0]):
-        raise ValueError(f"piece {index} has a score that is no number")
+        raise ValueError(f"piece {index} has a score that is not a finite number")
     if not 0 < len(text) <= MAX_PIECE_BYTES:
         raise ValueError(f"piece {index} has {len(text)} bytes")
     if kind not in _TYPES:
@@ -163,9 +164,9 @@ def _piece(raw: bytes, index: int) -> tuple[str, int]:
 
 
 def _known_fields(raw: bytes, wires: Mapping[int, int]) -> dict[int, int | bytes]:
-    """Return the values of the fields whose numbers are known, each of which stands once at most.
+    """Return the values of the known fields, each of which can occur once.
 
-    Of a field that is there twice some readers take the last and some join both; nobody writes that.
+    If a field occurs twice, some readers take the last value and some join both; no writer does this.
     """
     found: dict[int, int | bytes] = {}
     for number, wire, value in fields(raw):
@@ -173,22 +174,22 @@ def _known_fields(raw: bytes, wires: Mapping[int, int]) -> dict[int, int | bytes
             continue
         _refuse_other_wire(number, wire, wires[number])
         if number in found:
-            raise ValueError(f"field {number} stands in a message twice")
+            raise ValueError(f"field {number} occurs twice in a message")
         found[number] = value
     return found
 
 
 def _refuse_other_wire(number: int, wire: int, needed: int) -> None:
-    """Refuse a known field of another wire type: for some readers it is an unknown one."""
+    """Refuse a known field with another wire type, which some readers treat as unknown."""
     if wire != needed:
-        raise ValueError(f"field {number} has the wire type {wire}, and {needed} is needed")
+        raise ValueError(f"field {number} has the wire type {wire} instead of {needed}")
 
 
 def fields(raw: bytes) -> Iterator[Field]:
-    """Yield the fields of a message in their order; a message within it is bytes.
+    """Yield the fields of a message in order; an inner message is bytes.
 
     Raises:
-        ValueError: it is cut short, or no protocol buffer.
+        ValueError: the message is truncated, or not a protocol buffer.
     """
     position = 0
     while position < len(raw):
@@ -196,7 +197,7 @@ def fields(raw: bytes) -> Iterator[Field]:
         key, position = _varint(raw, position)
         number, wire = key >> 3, key & 7
         if not 0 < number <= _MAX_FIELD_NUMBER:
-            raise ValueError(f"byte {start} starts the field {number}, and a field has a number below 2^29")
+            raise ValueError(f"byte {start} starts the field {number}; field numbers are 1 to 2^29 - 1")
         if wire == _VARINT:
             value, position = _varint(raw, position)
             yield number, wire, value
@@ -206,25 +207,25 @@ def fields(raw: bytes) -> Iterator[Field]:
         elif wire in (_FOUR, _EIGHT):
             length = 4 if wire == _FOUR else 8
         else:
-            raise ValueError(f"byte {start} starts no known field")
+            raise ValueError(f"byte {start} does not start a field of a known type")
         if length > len(raw) - position:
-            raise ValueError("it is cut short")
+            raise ValueError("it is truncated")
         yield number, wire, raw[position : position + length]
         position += length
 
 
 def _varint(raw: bytes, position: int) -> tuple[int, int]:
-    """Read a number of up to 64 bits in its shortest spelling, the only one that all readers take."""
+    """Read a number of up to 64 bits in its shortest encoding, the only one that all readers accept."""
     if position < len(raw) and raw[position] < 0x80:  # nearly always
         return raw[position], position + 1
     value = 0
     for index in range(_MAX_VARINT_BYTES):
         if position + index >= len(raw):
-            raise ValueError("it is cut short")
+            raise ValueError("it is truncated")
         byte = raw[position + index]
         value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
             if (index and not byte) or value >= 1 << 64:
-                raise ValueError(f"the number at byte {position} is not in its shortest spelling")
+                raise ValueError(f"the number at byte {position} is not in its shortest encoding")
             return value, position + index + 1
-    raise ValueError(f"byte {position} starts no number")
+    raise ValueError(f"byte {position} does not start a number")

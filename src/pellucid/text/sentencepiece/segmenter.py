@@ -1,8 +1,7 @@
-"""SentencePiece behind walls: what goes in is checked first, what comes out is exact.
+"""Cut text into pieces with SentencePiece, exactly: the pieces join to the same text.
 
-A segmenter cuts text into pieces and the pieces join to the same text: no character is rewritten, lost
-or taken for a special piece. The characters that SentencePiece keeps for itself are spelt in bytes.
-Read ``segmenter_training.py`` for how one is learnt, ``tokenizer.py`` next.
+No character is rewritten, lost, or mistaken for a special piece. Characters that SentencePiece reserves become byte
+pieces. ``training.py`` learns a segmenter; read ``../tokenizer.py`` next.
 """
 
 from __future__ import annotations
@@ -23,25 +22,29 @@ _STAND_INS: Final = range(0x10FFFF, 0xDFFF, -1)
 
 
 class Segmenter:
-    """A SentencePiece model. Ids here are SentencePiece's own; ``tokenizer.py`` renumbers them.
+    """A SentencePiece model. Ids here are those of SentencePiece; ``Side`` maps them to ours.
 
     Args:
         model: the bytes of the model file.
-        place: how messages call it.
+        place: the file's name in messages.
+        file: what ``inspect`` returned for these bytes, if it was called before.
 
     Raises:
-        BundleError: the bytes are no SentencePiece model, or one that could harm.
+        BundleError: the bytes are not a valid SentencePiece model.
     """
 
-    def __init__(self, model: bytes, *, place: str) -> None:
+    def __init__(self, model: bytes, *, place: str, file: SentencePieceFile | None = None) -> None:
         self.model = model
-        self.file: SentencePieceFile = inspect(model, place=place)
+        self.file: SentencePieceFile = inspect(model, place=place) if file is None else file
         try:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except (RuntimeError, ValueError, OSError) as error:
             raise BundleError(f"{place}: SentencePiece cannot read it ({_first_line(error)})") from None
         if len(self._processor) != len(self.file.pieces):
-            raise BundleError(f"{place}: the file is damaged: its pieces cannot be counted")
+            raise BundleError(
+                f"{place}: the file is damaged: SentencePiece reads {len(self._processor)} of {len(self.file.pieces)} "
+                "pieces; fetch or export it again"
+            )
 
     @property
     def pieces(self) -> tuple[str, ...]:
@@ -50,29 +53,28 @@ class Segmenter:
 
     @property
     def unknown_id(self) -> int:
-        """SentencePiece's id for what it cannot spell."""
+        """SentencePiece's id of the unknown piece."""
         return int(self._processor.unk_id())
 
-    def encode(self, texts: Sequence[str], *, threads: int = 1) -> list[list[int]]:
-        """Cut normalised texts into pieces; no text gives no pieces. Texts hold no lone surrogates."""
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Cut normalised texts into pieces; an empty text gives no pieces. Texts must have no lone surrogates."""
         if any(WORD_BOUNDARY in text for text in texts):
             return [self._encode_with_boundary(text) for text in texts]
-        found: list[list[int]] = self._processor.encode(list(texts), out_type=int, num_threads=threads)
+        found: list[list[int]] = self._processor.encode(list(texts), out_type=int, num_threads=1)
         return found
 
     def spell(self, texts: Sequence[str]) -> list[list[str]]:
-        """Cut texts into pieces as they are spelt; what no piece covers is spelt as it stands in the text.
+        """Cut texts into the text of pieces; characters without a piece stay as they are.
 
-        The way of tools that look pieces up in a vocabulary of their own. U+2581 counts as a space here.
+        Tools with a separate vocabulary look pieces up by this text. U+2581 counts as a space here.
         """
         found: list[list[str]] = self._processor.encode(list(texts), out_type=str)
         return found
 
     def _encode_with_boundary(self, text: str) -> list[int]:
-        """Encode a text that may hold U+2581, which SentencePiece would take for a space.
+        """Encode a text that can contain U+2581, which SentencePiece would read as a space.
 
-        A character that stands nowhere in the text takes its place; its bytes (or its unknown piece) are
-        then exchanged for those of U+2581.
+        A character that is not in the text stands in for U+2581; its byte pieces are then replaced by those of U+2581.
         """
         if WORD_BOUNDARY not in text:
             return list(self._processor.encode(text, out_type=int))
@@ -91,7 +93,7 @@ class Segmenter:
         return self._spell(WORD_BOUNDARY)
 
     def _spell(self, character: str) -> list[int]:
-        """Return the ids of a character's bytes, or nothing in a model without byte pieces."""
+        """Return the ids of a character's byte pieces; empty for a model without byte pieces."""
         if not self.file.has_bytes:
             return []
         return [int(self._processor.piece_to_id(byte_piece(b))) for b in character.encode("utf-8")]

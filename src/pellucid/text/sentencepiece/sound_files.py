@@ -1,9 +1,8 @@
-"""Remember which SentencePiece files are sound, so that each is opened in a child once on a machine.
+"""Remember which SentencePiece files are safe to open, so that each is opened in a child only once on a machine.
 
-A file is known by the SHA-256 of its bytes and by the version of SentencePiece that opened it. What was found in this
-process is kept in memory; what was ever found here, as a line a file in ``sound-segmenters`` of the user's cache
-folder. Where there is no such folder, or it cannot be written to, a new process asks again and nothing else changes.
-Read ``foreign_segmenter.py`` next.
+The key of a file is the SHA-256 of its bytes with the version of SentencePiece. Keys are kept in memory, and as lines
+of ``sound-segmenters`` in the user's cache folder. Without a writable cache folder, each new process opens the file in
+a child again; nothing else changes. Read ``foreign.py`` next.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ _in_memory: dict[str, None] = {}
 
 
 def is_known_sound(model: bytes) -> bool:
-    """Tell whether these bytes were trained here, or went through a child without harm."""
+    """Return whether these bytes were trained here, or a child opened them without error."""
     line = _line(model)
     return line in _in_memory or line in _on_disk()
 
 
 def remember_sound(model: bytes) -> None:
-    """Note that SentencePiece itself wrote these bytes here, or opened them in a child without harm."""
+    """Record that these bytes were trained here, or that a child opened them without error."""
     line = _line(model)
     while len(_in_memory) >= _MOST_IN_MEMORY:
         _in_memory.pop(next(iter(_in_memory)), None)
@@ -44,14 +43,14 @@ def remember_sound(model: bytes) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size > _LARGEST_FILE_BYTES:
             path.unlink()
-        # One write in append mode: lines of processes that write at the same time do not mix.
+        # One write in append mode, so that lines of simultaneous processes do not mix.
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             os.write(handle, f"{line}\n".encode("ascii"))
         finally:
             os.close(handle)
     except OSError:
-        return  # the next process opens a child again
+        return  # the next process starts a child again
 
 
 def _on_disk() -> frozenset[str]:

@@ -1,8 +1,8 @@
-"""Learn a SentencePiece model from text, every option of the trainer written out.
+"""Train a SentencePiece model, with every option of the trainer set explicitly.
 
-Its C++ is given only what it can take: no NUL, none of the characters it keeps for itself, no line
-longer than it reads, at least one sentence. Sampling is ours and seeded, since its own generator is
-seeded once per process. Read ``tokenizer.py`` next.
+The C++ library gets only valid input: no NUL, no reserved characters, no line over its limit, at least one sentence.
+Sampling is ours and seeded, because the library seeds its generator once for each process. Read ``../tokenizer.py``
+next.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = ["AUTO_VOCAB_SIZE", "VocabularyChoice", "train_segmenter", "trainer_op
 
 AUTO_VOCAB_SIZE: Final = 8000
 MAX_SENTENCE_CHARACTERS: Final = 4096
-"""Longer lines are cut here for learning; BPE numbers positions in 16 bits (google/sentencepiece#340)."""
+"""Longer lines are cut for training; BPE has 16-bit positions (google/sentencepiece#340)."""
 
 MAX_THREADS: Final = 1024
 """SentencePiece's own limit."""
 
-# Control characters (NUL and TAB make SentencePiece drop the line), its space and unknown marks,
-# non-characters and private use. They are spelt in bytes and never learnt.
+# Control characters (with NUL or TAB SentencePiece drops the line), its marks for spaces and unknown pieces,
+# noncharacters and private use. They become byte pieces and are not part of training.
 _RESERVED: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\u2581\u2585\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000f0000-\U0010ffff]"
 )
@@ -47,7 +47,7 @@ Option = str | int | float | bool
 
 @dataclass(frozen=True)
 class VocabularyChoice:
-    """How large a vocabulary was asked for, how large it became, and why. Sizes include the specials."""
+    """The requested and the actual size of a vocabulary, specials included, and the reason for it."""
 
     side: str
     """``source``, ``target`` or ``joint``."""
@@ -55,35 +55,36 @@ class VocabularyChoice:
     used: int
     reason: str
     num_sentences: int
-    """Sentences that the segmenter learnt from."""
+    """The number of training sentences of the segmenter."""
 
 
 def train_segmenter(
     texts: Iterable[str], config: TokenizerConfig, *, side: str, reserved: int, seed: int, threads: int
 ) -> tuple[Segmenter, VocabularyChoice]:
-    """Learn a segmenter whose pieces and ``reserved`` specials and tags make ``vocab_size`` together.
+    """Train a segmenter whose pieces, together with ``reserved`` specials and tags, have the size ``vocab_size``.
 
     Args:
-        texts: raw sentences; normalised here.
-        config: ``vocab_size`` "auto" means 8000, fewer where the text is too small for that and more
-            where its alphabet alone needs more.
+        texts: raw sentences, which are normalised here.
+        config: ``vocab_size`` "auto" means 8000, fewer if the text is too small, and more if its alphabet needs more.
         side: for messages: ``source``, ``target`` or ``joint``.
-        reserved: specials and tags of the vocabulary.
-        seed: of the sample, where there are more than ``input_sentence_size`` sentences.
-        threads: recorded in the model; another number may give another model.
+        reserved: number of specials and tags of the vocabulary.
+        seed: of the sample, if there are more sentences than ``input_sentence_size``.
+        threads: recorded in the model; another number can give another model.
 
     Raises:
-        DataError: no text.
-        ConfigError: a size that cannot be had, with the sizes that can.
+        DataError: there is no text.
+        ConfigError: the size is impossible for this text; the message has the possible sizes.
     """
     wanted = AUTO_VOCAB_SIZE if config.vocab_size == "auto" else config.vocab_size
     if wanted > MAX_PIECES:
-        raise ConfigError(f"tokenizer.vocab_size = {wanted} is more than {MAX_PIECES:,}; use 'auto', or some thousands")
+        raise ConfigError(
+            f"tokenizer.vocab_size = {wanted} is over the limit {MAX_PIECES:,}; use 'auto', or a few thousand"
+        )
     sentences = _sample(_presentable(texts, config), config.input_sentence_size, seed)
     if not sentences:
-        raise DataError(f"there is no text to learn a tokenizer from ({side}): every sentence is empty")
+        raise DataError(f"there is no text to train a tokenizer on ({side}): every sentence is empty")
     size = wanted - reserved + 1  # SentencePiece counts its own unknown piece, which is one of ours too
-    reason = "as asked"
+    reason = "as requested"
     try:
         model = _train(sentences, config, size=size, threads=threads)
     except _AlphabetTooLarge as error:
@@ -100,34 +101,34 @@ def train_segmenter(
     used = len(segmenter.pieces) + reserved - 1
     if used < wanted and config.vocab_size != "auto":
         raise ConfigError(
-            f"tokenizer.vocab_size = {wanted} cannot be had from {len(sentences):,} sentences ({side}); the largest "
-            f"possible is {used}: use that or less, or 'auto', or give more text"
+            f"tokenizer.vocab_size = {wanted} is too large for {len(sentences):,} sentences ({side}); use at most "
+            f"{used}, or 'auto', or give more text"
         )
     if config.vocab_size == "auto" and used <= wanted:
         reason = (
             f"auto: {AUTO_VOCAB_SIZE}"
             if used == wanted
-            else f"auto: {len(sentences):,} sentences hold no more than {used} pieces worth having"
+            else f"auto: {used} is the largest size for {len(sentences):,} sentences"
         )
     return segmenter, VocabularyChoice(side, config.vocab_size, used, reason, len(sentences))
 
 
 def trainer_options(config: TokenizerConfig, *, size: int, threads: int) -> dict[str, Option]:
-    """Return every option of SentencePiece's trainer that bears on the result, defaults included."""
+    """Return every option of SentencePiece's trainer that affects the result, defaults included."""
     return {
         "vocab_size": size,
         "model_type": config.model_type,
         "character_coverage": config.character_coverage,
         "byte_fallback": config.byte_fallback,
-        # A space must have a piece: in text of few spaces the coverage would leave it out, and its bytes
-        # would decode to the mark that stands for it.
+        # The space must have a piece: in text with few spaces, character_coverage would drop it, and its byte pieces
+        # would decode to its mark U+2581.
         "required_chars": WORD_BOUNDARY,
-        # Text in is text out: our NFC comes before, and SentencePiece changes nothing more. It puts
-        # one space before the text, so that a word has one form; decoding takes that one away.
+        # Our normalisation comes first, and SentencePiece changes nothing more. It puts one space before the text, so
+        # that a word has the same pieces at the start of a text; decoding removes that space.
         "normalization_rule_name": "identity",
         "remove_extra_whitespaces": False,
         "add_dummy_prefix": True,
-        # Pieces do not cross words, scripts, or digits: a number is spelt, so every number can be copied.
+        # Pieces do not cross words, scripts or digits. Every digit is a piece, so a model can copy any number.
         "split_by_whitespace": True,
         "split_by_unicode_script": True,
         "split_by_number": True,
@@ -135,12 +136,12 @@ def trainer_options(config: TokenizerConfig, *, size: int, threads: int) -> dict
         "treat_whitespace_as_suffix": False,
         "allow_whitespace_only_pieces": False,
         "max_sentencepiece_length": 16,
-        # Its ids are not ours: vocabulary.json numbers the pieces and the specials.
+        # These ids are SentencePiece's; vocabulary.json has ours.
         "unk_id": 0,
         "bos_id": -1,
         "eos_id": -1,
         "pad_id": -1,
-        # Soft, so that a size too large gives the largest there is; train_segmenter compares and speaks.
+        # With a soft limit, a size that is too large gives the largest possible one; train_segmenter reports it.
         "hard_vocab_limit": False,
         "use_all_vocab": False,
         # Sampling and length are ours, see _sample and _presentable.
@@ -178,7 +179,7 @@ def _train(sentences: list[str], config: TokenizerConfig, *, size: int, threads:
 
 
 def _presentable(texts: Iterable[str], config: TokenizerConfig) -> Iterator[str]:
-    """Yield what SentencePiece may read: normalised, without its reserved characters, in lengths it takes."""
+    """Yield valid input for SentencePiece: normalised, without reserved characters, within its limit of length."""
     normalise = Normaliser(lowercase=config.lowercase)
     for text in texts:
         clean = _SPACES.sub(" ", _RESERVED.sub(" ", normalise(text))).strip(" ")
@@ -192,7 +193,7 @@ def _presentable(texts: Iterable[str], config: TokenizerConfig) -> Iterator[str]
 
 
 def _sample(sentences: Iterable[str], size: int, seed: int) -> list[str]:
-    """Keep at most ``size`` sentences, each with the same chance (reservoir sampling, Vitter 1985, algorithm R)."""
+    """Keep at most ``size`` sentences, all with the same probability (reservoir sampling, Vitter 1985, algorithm R)."""
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0])))
     kept: list[str] = []
     draws = np.empty(0)

@@ -34,6 +34,8 @@ class SearchRequest:
     key_of: Callable[[Sequence[int]], Hashable]
     """What a reader can tell apart: an n-best list holds each key once."""
     observer: BeamObserver | None = None
+    head: tuple[int, int] | None = None
+    """Layer and head of the decoder, both from 0; the hypotheses are ``AlignedHypothesis`` with its cross-attention."""
 
 
 class Engine(Protocol):

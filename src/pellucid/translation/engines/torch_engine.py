@@ -1,39 +1,48 @@
 """The engine that can do everything: the searches of this room over steppers. It is the reference for the others.
 
-Read ``native/__init__.py`` next.
+It alone imports torch; the translator opens it when something needs it. Read ``native/__init__.py`` next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pellucid.errors import RequestError
+from pellucid.model.transformer import Transformer
 from pellucid.runtime import is_lack_of_memory
 from pellucid.translation.beam import beam_search
 from pellucid.translation.engines.engine import Outcome, SearchRequest
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.hypothesis import Hypothesis
 from pellucid.translation.sampling import sample
-from pellucid.translation.stepper import Stepper
+from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
+from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper, refuse_strangers
 from pellucid.translation.units import Renumbered, batches_of
 
-__all__ = ["TorchEngine"]
+if TYPE_CHECKING:
+    from pellucid.text.tokenizer import Tokenizer
+
+__all__ = ["TorchEngine", "engine_over"]
 
 _NO_MEMORY: Final = "there is not enough memory for this text; lower beam_size or n_best, or split the text"
 
 
 @dataclass(frozen=True)
 class TorchEngine:
-    """Searches over the steppers that ``make_stepper`` makes, one for each batch."""
+    """Searches over the steppers that ``make_stepper`` makes, one for each batch.
+
+    ``models`` are the Transformers that they step; none where they are not ours.
+    """
 
     make_stepper: Callable[[], Stepper]
+    models: tuple[Transformer, ...] = ()
     name: str = "torch"
 
     def lacks(self, request: SearchRequest) -> str | None:
-        """Lack nothing."""
-        return None
+        """Lack the attention of a head, which only Transformers have; a stepper may be anything."""
+        return "the attention of one head" if request.head else None
 
     def search(self, request: SearchRequest) -> Iterator[Outcome]:
         """Search units in batches of similar length."""
@@ -78,3 +87,62 @@ class TorchEngine:
             observer=None if request.observer is None else Renumbered(request.observer, places),
             key_of=request.key_of if config.n_best > 1 else None,
         )
+
+    def score(
+        self, places: Sequence[int], source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]
+    ) -> Iterator[tuple[int, list[float]]]:
+        """Score some of the pairs together; where that fails, in halves, until a pair that fails stands alone.
+
+        Yields:
+            The place of each pair, and the log-probability of each of its target tokens.
+
+        Raises:
+            RequestError: a pair is too long, there is no memory for it, or its log-probabilities are no numbers.
+        """
+        terms: list[list[float]] | None = None
+        problem = ""
+        try:
+            terms = self._forced([source_ids[place] for place in places], [target_ids[place] for place in places])
+        except (RequestError, MemoryError, RuntimeError) as error:
+            if not isinstance(error, RequestError) and not is_lack_of_memory(error):
+                raise
+            problem = str(error) if isinstance(error, RequestError) else ""
+        # Outside of the except clause, whose error keeps the tensors of the failed pass alive.
+        if terms is not None:
+            yield from zip(places, terms, strict=True)
+            return
+        if len(places) == 1:
+            sides = len(source_ids[places[0]]), len(target_ids[places[0]])
+            no_memory = (
+                f"there is not enough memory for its {sides[0]} and {sides[1]} tokens; score its sentences one by one"
+            )
+            raise RequestError(f"pair {places[0] + 1}: {problem or no_memory}")
+        middle = len(places) // 2
+        for half in (places[:middle], places[middle:]):
+            yield from self.score(half, source_ids, target_ids)
+
+    def _forced(self, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]) -> list[list[float]]:
+        if self.models:
+            return forced_log_probabilities(self.models, source_ids, target_ids)
+        return forced_log_probabilities_by_steps(self.make_stepper(), source_ids, target_ids)
+
+
+def engine_over(
+    model: Transformer | Sequence[Transformer] | Callable[[], Stepper], tokenizer: Tokenizer
+) -> TorchEngine:
+    """Return the engine of a Transformer, of several as an ensemble, or of a function that makes a stepper.
+
+    Raises:
+        IncompatibleModelError: tokenizer and model, or the models, do not fit each other.
+    """
+    if not isinstance(model, Transformer | Sequence):
+        return TorchEngine(model)
+    models = (model,) if isinstance(model, Transformer) else tuple(model)
+    for member in models:
+        refuse_strangers(member, tokenizer)
+
+    def make_stepper() -> Stepper:
+        steppers = [ModelStepper(member) for member in models]
+        return steppers[0] if len(steppers) == 1 else EnsembleStepper(steppers)
+
+    return TorchEngine(make_stepper, models)

@@ -22,7 +22,7 @@ export function App() {
   const trace = useData(isReady ? `trace ${modelId}\n${source}\n${state.target}\n${attempt}` : null, () =>
     makeTrace({model: modelId, source, target: state.target}),
   );
-  // A model and a trace of it: while others come, those that belong together stay.
+  // A model and a trace of it; they stay until both have been replaced.
   const pair = useRef({});
   if (!trace.isStale && trace.value && model.value && [model.value.id, null].includes(trace.value.model))
     pair.current = {trace: trace.value, model: model.value, attempt};
@@ -32,7 +32,7 @@ export function App() {
   const [isAlone, setAlone] = useState(false); // the server does not answer
   const main = useRef(null);
   const again = () => {
-    // The reader's place stays while the view is drawn again.
+    // Keep the scroll position while the view is drawn again.
     main.current.style.minHeight = `${main.current.offsetHeight}px`;
     forget();
     setAlone(false);
@@ -41,7 +41,7 @@ export function App() {
   const lost = useRef(null);
   onLost(({trace: id}) => {
     if (id === undefined) return setAlone(true);
-    if (id === lost.current || id !== shown.trace?.id) return; // told already, or of a sentence that was left
+    if (id === lost.current || id !== shown.trace?.id) return; // reported already, or about an earlier sentence
     lost.current = id;
     again();
   });
@@ -56,11 +56,11 @@ export function App() {
       loadTexts(state.lang).then(
         () => redraw((n) => n + 1),
         () => setAlone(true),
-      ); // chosen here, or by a link or "back"
+      ); // chosen on the page, by a link or by "back"
   }, [state.lang, attempt]);
   const problem = models.error ?? model.error ?? trace.error;
   const isBusy = Boolean(source) && trace.isLoading && !problem;
-  const told = isAlone ? t("error.gone") : problem?.message;
+  const message = isAlone ? t("error.gone") : problem?.message;
   return html`
     <a class="skip" href="#view" onClick=${skip}>${t("page.skip")}</a>
     <${Head} ...${{models: models.value, modelId}} />
@@ -72,13 +72,13 @@ export function App() {
           target: state.target,
           trace: problem ? null : shown.trace,
           isBusy,
-          isBroken: Boolean(told),
+          isBroken: Boolean(message),
           again,
         }} />
         ${
-          told &&
+          message &&
           html`<p class="problem notice" role="alert">
-            ${told} ${!problem?.isRefusal && html`<button onClick=${again}>${t("sentence.again")}</button>`}
+            ${message} ${!problem?.isRefusal && html`<button onClick=${again}>${t("sentence.again")}</button>`}
           </p>`
         }
         ${!source && !problem && model.value && html`<${Welcome} model=${model.value} />`}
@@ -175,7 +175,7 @@ function Sentence({source, target, trace, isBusy, isBroken, again}) {
     if (!text) return;
     const isOther = text !== source || target;
     if (isOther) setState({source: text, target: "", query: null, key: null, step: 0});
-    if (!isOther || isBroken) again(); // whatever went wrong, this asks for all of it anew
+    if (!isOther || isBroken) again(); // after any error, this requests everything again
   };
   return html`
     <form class="sentence" onSubmit=${submit}>
@@ -200,7 +200,7 @@ function Sentence({source, target, trace, isBusy, isBroken, again}) {
   `;
 }
 
-/** What stands where a model has no sentence to begin with. */
+/** Shown for a model without example sentences. */
 function Welcome({model}) {
   const [from, to] = model.languages.map(languageName);
   return html`
@@ -212,7 +212,7 @@ function Welcome({model}) {
   `;
 }
 
-/** The name of a language in the language of the page; a code that has none stands for itself. */
+/** The name of a language in the language of the page, or its code if it has no name. */
 function languageName(code) {
   try {
     return new Intl.DisplayNames([currentLanguage()], {type: "language"}).of(code);
@@ -221,7 +221,7 @@ function languageName(code) {
   }
 }
 
-/** Numbers that do not add up are told above every picture, never hidden. */
+/** Failed checks, shown above every picture. */
 function Banner({trace}) {
   if (trace.check?.passed !== false) return null;
   return html`<div class="banner" role="alert">
@@ -260,7 +260,7 @@ function Chapter({state, trace, model}) {
   `;
 }
 
-/** The state with what this model and sentence do not have brought back to what they have. */
+/** The state, with values that this model or sentence does not have replaced by valid ones. */
 function within(state, trace, model) {
   const kind = KINDS.includes(state.kind) ? state.kind : "encoder";
   const {
@@ -279,7 +279,7 @@ function within(state, trace, model) {
   };
 }
 
-/** A view that breaks says so in its place; the rest works on, and the view returns with the next sentence. */
+/** Shows the error of a view that fails; the rest of the page works, and the view returns with the next sentence. */
 class Fenced extends Component {
   componentDidCatch(error) {
     this.setState({error});
@@ -293,7 +293,7 @@ class Fenced extends Component {
   }
 }
 
-/** [ and ] change the layer, { and } the head, as everywhere in these views; not while writing. */
+/** [ and ] change the layer, { and } the head, except while the reader types. */
 function useKeys() {
   useEffect(() => {
     const onKey = (event) => {

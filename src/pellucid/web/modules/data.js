@@ -1,5 +1,5 @@
-// Everything the page knows comes by a path. Served, a path is fetched; in a single file it is looked up in
-// what the file carries, and a path that it does not carry says that it needs the server. Read sites.js next.
+// All data of the page has a path. On a server, the path is fetched; in a single file, it is looked up in the data
+// blocks of the file, and a missing path is an error that says that the numbers require the server. Read sites.js next.
 import {useEffect, useRef, useState} from "pellucid/ui";
 import {t} from "pellucid/texts";
 
@@ -40,17 +40,17 @@ function tensorOf(buffer, shape, dtype) {
 
 let whenLost = () => {};
 
-/** Tell the page what the server has lost: {trace: id}, or {} where the server does not answer at all. */
+/** Call the listener with what the server has lost: {trace: id}, or {} if the server does not answer at all. */
 export const onLost = (listener) => {
   whenLost = listener;
 };
 
-/** fetch, but a server that does not answer is told in a sentence. */
+/** Like fetch, but with a sentence as the error when the server does not answer. */
 async function ask(path, options) {
   try {
     return await fetch(path, options);
   } catch (error) {
-    if (options.signal?.aborted) throw error; // by this page, which asks for something else
+    if (options.signal?.aborted) throw error; // by this page, for a newer request
     whenLost({});
     throw new Error(t("error.silent"), {cause: error});
   }
@@ -59,8 +59,8 @@ async function ask(path, options) {
 async function fetched(path) {
   const response = await ask(path, {headers: {Accept: "application/json, application/octet-stream"}});
   if (response.status === 410) {
-    // Another server answers now, or this one had no room. The page makes the trace anew, under an id of its own, and
-    // nobody waits for numbers of the old one; so this answer never comes.
+    // The server was restarted, or had no room for the trace. The page makes the trace again under a new id, and
+    // nothing waits for numbers of the old one, so this promise never resolves.
     answers.delete(path);
     whenLost({trace: path.split("/")[2]});
     return new Promise(() => {});
@@ -70,11 +70,11 @@ async function fetched(path) {
   return tensorOf(await response.arrayBuffer(), response.headers.get("X-Shape"), response.headers.get("X-Dtype"));
 }
 
-/** What the server says is wrong, as an error; a refusal is one that asking again would not change. */
+/** The error in the response of the server; `isRefusal` if the same request would fail again. */
 async function complaint(response) {
-  const told = await response.json().catch(() => ({}));
+  const body = await response.json().catch(() => ({}));
   const isRefusal = response.status >= 400 && response.status < 500;
-  return Object.assign(new Error(told?.error ?? t("error.server", {status: response.status})), {isRefusal});
+  return Object.assign(new Error(body?.error ?? t("error.server", {status: response.status})), {isRefusal});
 }
 
 /** The answer of a path: parsed JSON, or a Tensor. Kept, up to 64 MB, since answers do not change. */
@@ -98,17 +98,17 @@ export function get(path) {
         total -= bytes;
       }
     },
-    () => answers.delete(path), // a failure is asked again next time
+    () => answers.delete(path), // a failed path is requested again next time
   );
   return entry.promise;
 }
 
-/** Forget every answer: the server may be another one by now. */
+/** Forget every answer, because the server may have been restarted. */
 export const forget = () => answers.clear();
 
 let asked = null;
 
-/** Ask the server for a trace; a file carries one. One at a time: the server abandons the search before. */
+/** Request a trace from the server; a file contains one. A new request cancels the one before. */
 export async function makeTrace({model, source, target}) {
   if (isFile) return get(document.documentElement.dataset.trace);
   asked?.abort();
@@ -155,15 +155,14 @@ export async function weights(model, name, {head} = {}) {
   return get(path + query({head}));
 }
 
-/** Further answers, by the rest of their path. */
+/** Other answers, by the rest of their path. */
 export const ofTrace = (trace, rest, parts = {}) => get(`api/traces/${trace.id}/${rest}${query(parts)}`);
 export const ofModel = (model, rest, parts = {}) => get(`api/models/${model.id}/${rest}${query(parts)}`);
 
 /**
- * Load something for a drawing: {value, error, isLoading}. `key` tells when to load anew; the last value stays
- * until the new one has come, so that a picture does not flicker, as long as the first word of the key, the trace or
- * model that it is of, is the same: numbers of one sentence never stand under the labels of another. Only the newest
- * answer counts.
+ * Load something for a drawing: {value, error, isLoading}. When `key` changes, load again. The last value stays
+ * until the new one arrives, so that a picture does not flicker, but only if the first word of the key, its trace or
+ * model, is the same: numbers of one sentence never appear under the labels of another. Only the newest answer counts.
  */
 export function useData(key, load) {
   const [state, setState] = useState({value: undefined, error: null, key: null});

@@ -1,13 +1,13 @@
-// Inside a frame of a notebook: tell the page around it how high this one is. The other end is page/notebook.py.
+// Inside a frame of a notebook: send the height of this page to the page around it. The receiver is page/notebook.py.
 
-let told = 0;
+let sent = 0;
 
-/** The height is that of the content, never of the frame, so that telling it does not change it. */
-function tell() {
+/** Sends the height of the content, which does not depend on the height of the frame. */
+function send() {
   const height = Math.ceil(document.getElementById("app").getBoundingClientRect().height);
-  if (Math.abs(height - told) < 2) return;
-  told = height;
+  if (Math.abs(height - sent) < 2) return;
+  sent = height;
   parent.postMessage({from: "pellucid", height}, "*");
 }
 
-if (parent !== window) new ResizeObserver(tell).observe(document.getElementById("app"));
+if (parent !== window) new ResizeObserver(send).observe(document.getElementById("app"));

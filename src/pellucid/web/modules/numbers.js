@@ -40,6 +40,10 @@ export function percent(value, digits = 3) {
   return `${value < 0 ? MINUS : ""}${size.toPrecision(digits)} %`;
 }
 
+export const total = (values) => values.reduce((sum, value) => sum + value, 0);
+
+export const mean = (values) => total(values) / values.length;
+
 export function dot(left, right) {
   let sum = 0;
   for (let i = 0; i < left.length; i += 1) sum += left[i] * right[i];
@@ -57,16 +61,16 @@ export function softmax(values, mayAttend = null) {
   const allowed = Array.from(values, (value, i) => (mayAttend === null || mayAttend[i] ? value : -Infinity));
   const most = Math.max(...allowed);
   const raised = allowed.map((value) => Math.exp(value - most));
-  const total = raised.reduce((sum, value) => sum + value, 0);
-  return Float64Array.from(raised, (value) => value / total);
+  const sum = total(raised);
+  return Float64Array.from(raised, (value) => value / sum);
 }
 
 /** {mean, variance, normalised, result} of one vector (Ba et al. 2016); the variance divides by n. */
 export function layerNorm(x, gain, bias, epsilon) {
-  const mean = x.reduce((sum, value) => sum + value, 0) / x.length;
-  const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length;
-  const normalised = Float64Array.from(x, (value) => (value - mean) / Math.sqrt(variance + epsilon));
-  return {mean, variance, normalised, result: normalised.map((value, i) => value * gain[i] + bias[i])};
+  const middle = mean(x);
+  const variance = mean(Float64Array.from(x, (value) => (value - middle) ** 2));
+  const normalised = Float64Array.from(x, (value) => (value - middle) / Math.sqrt(variance + epsilon));
+  return {mean: middle, variance, normalised, result: normalised.map((value, i) => value * gain[i] + bias[i])};
 }
 
 export const norm = (x) => Math.sqrt(dot(x, x));
@@ -82,3 +86,6 @@ export function largest(values) {
 
 /** Indices from the largest value to the smallest; the lower index first where two are equal. */
 export const ranking = (values) => Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b);
+
+/** Indices of the terms of a sum, the largest without regard to sign first. */
+export const bySize = (terms) => ranking(Float64Array.from(terms, Math.abs));

@@ -1,8 +1,8 @@
-// What every view lets its reader choose: the kind of attention, the layer, the heads, a step, pieces or words.
+// The choices that views share: the kind of attention, the layer, the heads, a step, pieces or words.
 import {html} from "pellucid/ui";
 import {setState} from "pellucid/state";
-import {KINDS, depthOf} from "pellucid/sites";
-import {headColour, inkOn} from "pellucid/pictures/palette";
+import {KINDS, STACKS, depthOf} from "pellucid/sites";
+import {headColour, inkOn, rgbOf} from "pellucid/pictures/palette";
 import {t} from "pellucid/texts";
 
 /** A row of buttons of which one is pressed: options [[value, label]]. */
@@ -16,6 +16,29 @@ export function Choice({label, options, value, onChange}) {
     )}
   </div>`;
 }
+
+/** What the address keeps under a name, if it is one of these values; else the usual one, which addresses leave out. */
+export const settingOf = (state, name, values, usual = values[0]) =>
+  values.includes(state[name]) ? state[name] : usual;
+
+/** A choice that the address keeps under a name; `also` is what else it changes. */
+export const Setting = ({state, name, label, options, usual = options[0]?.[0], also = {}}) =>
+  html`<${Choice}
+  label=${label} options=${options}
+  value=${settingOf(
+    state,
+    name,
+    options.map(([own]) => own),
+    usual,
+  )}
+  onChange=${(value) => setState({[name]: value === usual ? "" : value, ...also})}
+/>`;
+
+export const StackPicker = ({stack, onChange}) =>
+  html`<${Choice}
+  label=${t("residual.stack")} value=${stack} options=${STACKS.map((own) => [own, t(`stack.${own}s`)])}
+  onChange=${onChange}
+/>`;
 
 export const KindPicker = ({state}) => html`
   <${Choice}
@@ -47,11 +70,10 @@ export function HeadPicker({state, config, single = false}) {
     ${Array.from({length: config.num_heads}, (_, head) => {
       const isOn = single ? (chosen[0] ?? 0) === head : chosen.includes(head);
       const colour = headColour(head);
-      const rgb = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
       return html`<button
         key=${head} type="button" aria-pressed=${isOn} onClick=${() => toggle(head)}
         onDblClick=${() => setState({heads: [head]})}
-        style=${isOn ? {background: colour, borderColor: colour, color: inkOn(rgb)} : {borderColor: colour}}
+        style=${isOn ? {background: colour, borderColor: colour, color: inkOn(rgbOf(colour))} : {borderColor: colour}}
       >
         ${head}
       </button>`;
@@ -87,3 +109,11 @@ export const StepSlider = ({state, steps, label}) => html`
     <output>${Math.min(state.step, steps - 1)}</output>
   </label>
 `;
+
+/** The way through a long list, `size` of `all` at a time; `says` puts into words which of them are shown. */
+export const Paging = ({first, size, all, says, go}) =>
+  html`<p class="paging">
+  <button type="button" disabled=${first === 0} onClick=${() => go(first - size)}>${t("table.back")}</button>
+  ${says({first: first + 1, last: Math.min(first + size, all), all})}
+  <button type="button" disabled=${first + size >= all} onClick=${() => go(first + size)}>${t("table.forth")}</button>
+</p>`;

@@ -21,15 +21,39 @@ export const stackOf = (kind) => (kind === "encoder" ? "encoder" : "decoder");
 
 export const depthOf = (kind, config) => (kind === "encoder" ? config.num_encoder_layers : config.num_decoder_layers);
 
+/** The stacks, and the sub-layers of one layer of each in the order of the pass. */
+export const STACKS = ["encoder", "decoder"];
+export const SUBLAYERS = {
+  encoder: ["self_attention", "feed_forward"],
+  decoder: ["self_attention", "cross_attention", "feed_forward"],
+};
+
+/**
+ * The sites of a sub-layer: what comes in, the x that its matrices are applied to, what it adds, the sum, the norm, and
+ * what the norm is of; and the parameters of the norm.
+ */
+export function sitesOf({stack, layer, name}, {norm_order: order}) {
+  const isPre = order === "pre";
+  const at = `${stack}.${layer}`;
+  const before = SUBLAYERS[stack][SUBLAYERS[stack].indexOf(name) - 1];
+  const entry = before === undefined ? `${at}.input` : `${at}.${before}_${isPre ? "residual" : "norm"}`;
+  const [sum, norm] = [`${at}.${name}_residual`, `${at}.${name}_norm`];
+  return {
+    entry,
+    x: isPre ? norm : entry,
+    output: `${at}.${name}.output`,
+    sum,
+    norm,
+    normed: isPre ? entry : sum,
+    parameters: `${stack}.layers.${layer}.${name}_norm`,
+  };
+}
+
 /** The vectors that become queries, and those that become keys and values: site names. */
 export function inputsOf(kind, layer, config) {
-  const stack = stackOf(kind);
-  const isPre = config.norm_order === "pre";
-  const attention = kind === "cross" ? "cross_attention" : "self_attention";
-  const before =
-    kind === "cross" ? `decoder.${layer}.self_attention_${isPre ? "residual" : "norm"}` : `${stack}.${layer}.input`;
-  const entry = isPre ? `${stack}.${layer}.${attention}_norm` : before;
-  return {queries: entry, memory: kind === "cross" ? "encoder.output" : entry};
+  const [stack, name] = LONG[kind].split(".");
+  const {x} = sitesOf({stack, layer, name}, config);
+  return {queries: x, memory: kind === "cross" ? "encoder.output" : x};
 }
 
 /** Which side of the sentence rows and columns stand for: {rows, columns}, each "source" or "target". */
@@ -46,11 +70,9 @@ export function labelsOf(kind, tokens) {
 }
 
 /** All layers' sub-layers in the order of the pass: [{stack, layer, name}]. */
-export function sublayers(config) {
-  const of = (stack, depth, names) =>
-    Array.from({length: depth}, (_, layer) => names.map((name) => ({stack, layer, name}))).flat();
-  return [
-    ...of("encoder", config.num_encoder_layers, ["self_attention", "feed_forward"]),
-    ...of("decoder", config.num_decoder_layers, ["self_attention", "cross_attention", "feed_forward"]),
-  ];
-}
+export const sublayers = (config) =>
+  STACKS.flatMap((stack) =>
+    Array.from({length: depthOf(stack, config)}, (_, layer) =>
+      SUBLAYERS[stack].map((name) => ({stack, layer, name})),
+    ).flat(),
+  );

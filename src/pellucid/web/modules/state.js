@@ -72,22 +72,24 @@ export function setState(patch) {
       // A page inside a sandboxed frame has no history of its own; the state then lives in memory alone.
     }
   }
-  for (const listener of [...listeners]) listener(current);
+  for (const listener of [...listeners]) listener();
 }
 
-addEventListener("popstate", () => {
-  ownHash = location.hash;
-  current = parseState(location.hash);
-  for (const listener of [...listeners]) listener(current);
-});
-addEventListener("hashchange", () => {
+function followAddress() {
   if (location.hash === ownHash) return;
   ownHash = location.hash;
   current = parseState(location.hash);
-  for (const listener of [...listeners]) listener(current);
-});
+  for (const listener of [...listeners]) listener();
+}
 
-function useListened(set, read) {
+addEventListener("popstate", followAddress);
+addEventListener("hashchange", followAddress);
+
+/** The index that the address keeps under a name of a view's own, at most `length` - 1; `usual` where it has none. */
+export const indexOf = (state, name, length, usual = 0) => Math.min(Number(state[name] || usual) || 0, length - 1);
+
+/** What `read` returns, and a new drawing whenever one of the listeners in `set` is called. */
+export function useListened(set, read) {
   const [value, setValue] = useState(read);
   useEffect(() => {
     const listener = () => setValue(read());
@@ -112,3 +114,6 @@ export function setHover(next) {
 }
 
 export const useHover = () => useListened(hoverListeners, () => hovered);
+
+/** Whether the pointer is over a position, in whichever picture. */
+export const isOver = (hover, side, position) => hover?.side === side && hover.position === position;

@@ -1,13 +1,13 @@
 // Light or dark: the system's choice, or the reader's own, kept in this browser. Pictures are painted anew.
-import {useEffect, useState} from "pellucid/ui";
 import {isDark} from "pellucid/pictures/palette";
+import {useListened} from "pellucid/state";
 
 const KEY = "pellucid-theme";
 const listeners = new Set();
 
 const tell = () => [...listeners].forEach((listener) => listener());
 
-/** Take the kept choice, if this page may keep anything. */
+/** Apply the stored choice, if this page may store anything. */
 export function startTheme() {
   try {
     const kept = localStorage.getItem(KEY);
@@ -30,12 +30,4 @@ export function toggleTheme() {
 }
 
 /** "light" or "dark", and a new drawing when it changes. */
-export function useTheme() {
-  const [theme, setTheme] = useState(() => (isDark() ? "dark" : "light"));
-  useEffect(() => {
-    const listener = () => setTheme(isDark() ? "dark" : "light");
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  }, []);
-  return theme;
-}
+export const useTheme = () => useListened(listeners, () => (isDark() ? "dark" : "light"));

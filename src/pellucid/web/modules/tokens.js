@@ -1,7 +1,7 @@
 // Pieces and words as a reader sees them, and their merging: a word looks where its pieces look on average,
 // and is looked at as much as its pieces together. Read pickers.js next.
 import {html} from "pellucid/ui";
-import {setHover, useHover} from "pellucid/state";
+import {isOver, setHover, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 
 const BYTE = /^<0x([0-9A-F]{2})>$/;
@@ -60,19 +60,16 @@ export function mergeWeights(values, [, columns], rowWords, columnWords) {
 export function Chips({pieces, words, side, selected = null, onSelect, notes = null, name, marks = null}) {
   const hover = useHover();
   const groups = words ?? pieces.map((_, i) => ({start: i, end: i + 1}));
-  const chip = (i) => {
-    const isHovered = hover?.side === side && hover.position === i;
-    return html`
-      <button
-        key=${i} type="button" class=${`chip ${marks?.[i] ?? ""} ${isHovered ? "hovered" : ""}`}
-        aria-pressed=${selected === i} onClick=${() => onSelect?.(i)}
-        onPointerEnter=${() => setHover({side, position: i})} onPointerLeave=${() => setHover(null)}
-        onFocus=${() => setHover({side, position: i})} onBlur=${() => setHover(null)}
-      >
-        <bdi dir="auto">${pieceText(pieces[i])}</bdi>${notes && html`<small>${notes[i]}</small>`}
-      </button>
-    `;
-  };
+  const chip = (i) => html`
+    <button
+      key=${i} type="button" class=${`chip ${marks?.[i] ?? ""} ${isOver(hover, side, i) ? "hovered" : ""}`}
+      aria-pressed=${selected === i} onClick=${() => onSelect?.(i)}
+      onPointerEnter=${() => setHover({side, position: i})} onPointerLeave=${() => setHover(null)}
+      onFocus=${() => setHover({side, position: i})} onBlur=${() => setHover(null)}
+    >
+      <bdi dir="auto">${pieceText(pieces[i])}</bdi>${notes && html`<small>${notes[i]}</small>`}
+    </button>
+  `;
   return html`<div class="chips" role="group" aria-label=${name}>
     ${groups.map(
       ({start, end}) => html`

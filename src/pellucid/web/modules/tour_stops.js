@@ -18,6 +18,17 @@ const pronoun = (trace) =>
 /** The sentence, for a model that reads English; others keep theirs. */
 const about = (source, model) => (model?.languages[0] === "en" ? {source, target: ""} : {});
 
+/** Where the decoder looks in the source when it writes the pronoun. */
+const atPronoun = (trace) => ({
+  view: "links",
+  kind: "cross",
+  layer: 4,
+  heads: [5],
+  query: pronoun(trace),
+  key: null,
+  merge: false,
+});
+
 export const STOPS = [
   {name: "translate", state: (trace, model) => ({view: "translate", ...about(SENTENCE, model)})},
   {name: "stack", state: () => ({view: "stack"})},
@@ -38,18 +49,7 @@ export const STOPS = [
     name: "heads",
     state: (trace) => ({view: "heads", kind: "encoder", layer: 0, heads: [], query: it(trace), key: null}),
   },
-  {
-    name: "it",
-    state: (trace) => ({
-      view: "links",
-      kind: "cross",
-      layer: 4,
-      heads: [5],
-      query: pronoun(trace),
-      key: null,
-      merge: false,
-    }),
-  },
+  {name: "it", state: atPronoun},
   {name: "atlas", state: () => ({view: "atlas"})},
   {
     name: "residual",
@@ -75,18 +75,7 @@ export const STOPS = [
   {name: "softmax", state: (trace) => ({view: "softmax", step: pronoun(trace), "softmax.id": ""})},
   {name: "targets", state: () => ({view: "targets", "targets.step": "0"})},
   {name: "wide", state: (trace, model) => ({view: "translate", ...about(SENTENCE.replace("tired", "wide"), model)})},
-  {
-    name: "wide_links",
-    state: (trace) => ({
-      view: "links",
-      kind: "cross",
-      layer: 4,
-      heads: [5],
-      query: pronoun(trace),
-      key: null,
-      merge: false,
-    }),
-  },
+  {name: "wide_links", state: atPronoun},
   {
     name: "wide_adjective",
     state: (trace) => ({

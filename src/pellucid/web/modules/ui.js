@@ -7,3 +7,11 @@ import {Component, h, render} from "preact";
 export const html = htm.bind(h);
 
 export {Component, render, useEffect, useLayoutEffect, useMemo, useRef, useState};
+
+/** What makes a drawn element a button, for the pointer and for the keyboard: `<g ...${pressable(open)}>`. */
+export const pressable = (onPress) => ({
+  role: "button",
+  tabindex: "0",
+  onClick: onPress,
+  onKeyDown: (event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), onPress()),
+});

@@ -19,6 +19,7 @@ from pellucid.translation.engines.native import library
 from pellucid.translation.engines.native.engine import open_native
 from pellucid.translation.engines.native.library import SOURCE, load_library
 from pellucid.translation.engines.native.preparation import open_prepared
+from pellucid.translation.observer import BeamTree
 
 MODEL = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"
 FUZZ = Path(__file__).parents[3] / "equivalence" / "native_fuzz.py"
@@ -28,35 +29,60 @@ needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc checks t
 
 def test_the_translator_gives_the_texts_of_torch() -> None:
     said: list[str] = []
-    native = open_translator(MODEL, engine="native", weights="fp32", threads=2, say=said.append)
-    expected = open_translator(MODEL).translate(SENTENCES)
+    native = open_translator(MODEL, engine="native", precision="fp32", threads=2, say=said.append)
+    expected = open_translator(MODEL, engine="torch").translate(SENTENCES)
     found = native.translate(SENTENCES)
     assert [one.text for one in found] == [one.text for one in expected]
     assert [one.flags for one in found] == [one.flags for one in expected]
     assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-4)
-    assert said == ["engine: native (fp32) where it supports the search, 2 threads"]
+    assert said[-1] == "engine: native (fp32), 2 threads, the fastest on a processor"
 
 
 def test_what_the_engine_lacks_is_done_by_torch_and_said_once() -> None:
     said: list[str] = []
     native = open_translator(MODEL, engine="native", threads=1, say=said.append)
     assert "rounded to 8 bits" in said.pop()
+    said.clear()
+    tree = BeamTree()
     for _ in range(2):
-        (found,) = native.translate(["The cat is very tired."], n_best=3)
-        assert len(found.alternatives) == 3
-    assert said == ["engine: torch, because native (int8) does not support n_best over 1"]
-    native.translate("The cat is very tired.", target_prefix="Le ")
-    native.translate("The cat is very tired.", sampling=True)
-    assert [text.rpartition("support ")[2] for text in said[1:]] == ["a forced prefix", "sampling"]
+        native.translate("The cat is very tired.", observer=tree)
+    assert said == ["engine: torch, because native (int8) does not support a record of the search"]
+    assert tree.expansions
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"n_best": 5},
+        {"sampling": True, "n_best": 4, "temperature": 1.5, "top_k": 20, "top_p": 0.95, "seed": 5},
+        {"sampling": True, "target_prefix": "L", "temperature": 2.0},
+        {"n_best": 3, "target_prefix": "L"},
+        {"target_prefix": "Le chat "},
+        {"target_prefix": "L'anim", "beam_size": 1},
+        {"target_prefix": "M", "n_best": 4, "no_repeat_ngram_size": 2, "min_length": 6, "banned_tokens": ["."]},
+    ],
+)
+def test_searches_give_the_translations_of_torch(settings: dict[str, object]) -> None:
+    said: list[str] = []
+    native = open_translator(MODEL, engine="native", precision="fp32", threads=2, say=said.append)
+    expected = open_translator(MODEL, engine="torch").translate(SENTENCES, **settings)
+    found = native.translate(SENTENCES, **settings)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert [one.ids for one in ours.alternatives] == [one.ids for one in theirs.alternatives]
+        scores = [one.score for one in theirs.alternatives]
+        assert [one.score for one in ours.alternatives] == pytest.approx(scores, abs=1e-4)
+        assert (ours.text, ours.flags) == (theirs.text, theirs.flags)
+    assert said[-1] == "engine: native (fp32), 2 threads, the fastest on a processor", "torch was asked"
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"engine": "fast"}, "--engine 'fast' is unknown; use torch or native"),
-        ({"engine": "native", "weights": "int4"}, "--weights 'int4' is unknown; use int8 or fp32"),
-        ({"engine": "native", "device": "cuda"}, "on the processor"),
-        ({"weights": "fp32"}, "--weights fp32 is for --engine native"),
+        ({"engine": "fast"}, "--engine 'fast' is unknown; use auto, torch, native"),
+        ({"engine": "native", "precision": "int4"}, "--precision 'int4' is unknown; use auto, int8, fp32"),
+        ({"engine": "native", "device": "cuda"}, "device = 'cuda' is not the processor"),
+        ({"engine": "torch", "precision": "int8"}, "--precision int8 is not for --engine torch"),
+        ({"precision": "int8", "device": "cuda"}, "--precision int8 .* device = 'cuda' is not the processor"),
     ],
 )
 def test_wrong_choices_are_refused(settings: dict[str, str], message: str) -> None:
@@ -66,20 +92,19 @@ def test_wrong_choices_are_refused(settings: dict[str, str], message: str) -> No
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_damaged_weights_are_refused(number: float) -> None:
-    model = load_bundle(MODEL).model
+    bundle = load_bundle(MODEL)
+    model = bundle.model
     with torch.no_grad():
         model.source_embedding.weight[-1, 3] = number
     with pytest.raises(EngineUnavailableError, match=r"source_embedding\.weight holds numbers that are not finite"):
-        open_native(model, weights_sha256="0" * 64, is_int8=True, threads=1)
+        open_native(lambda: model, config=bundle.description.model, weights_sha256="0" * 64, is_int8=True, threads=1)
 
 
 def test_without_a_compiler_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
-    load_library.cache_clear()
     with pytest.raises(EngineUnavailableError, match="no C compiler"):
         load_library()
-    load_library.cache_clear()
 
 
 def test_a_source_that_does_not_compile_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -87,11 +112,9 @@ def test_a_source_that_does_not_compile_leaves_nothing(monkeypatch: pytest.Monke
     wrong.write_text("int engine_columns(void) { return nothing; }\n")
     monkeypatch.setattr(library, "SOURCE", wrong)
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "cache"))
-    load_library.cache_clear()
     with pytest.raises(EngineUnavailableError, match=r"cannot compile the native engine.*nothing"):
         load_library()
-    load_library.cache_clear()
-    assert not list((tmp_path / "cache").iterdir())
+    assert not list((tmp_path / "cache").glob("*engine-*.so"))
 
 
 def test_a_cache_that_others_may_write_to_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -106,7 +129,9 @@ def test_a_cache_that_others_may_write_to_is_not_used(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "longer"])
 def test_a_damaged_prepared_model_is_made_again(damage: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compiled = load_library().path
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path))
+    shutil.copy(compiled, tmp_path)
     expected = open_translator(MODEL, engine="native").translate(SENTENCES[0]).text
     (path,) = tmp_path.glob("prepared-*")
     content = path.read_bytes()

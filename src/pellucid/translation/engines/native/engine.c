@@ -519,10 +519,20 @@ typedef struct { /* what is known of a row's next piece */
     Candidate *best;
 } Next;
 
+/* What translations begin with (translation/prefixes.py), as places of texts: at each place some pieces may come, and
+ * each leads to a place. -1 is the place behind all of it, where every piece may come. */
+typedef struct {
+    const int64_t *way_starts; /* [places + 1]: the pieces of a place stand in the order of their ids */
+    const int32_t *way_ids, *way_places; /* a piece, and the place that it leads to */
+    const int32_t *fewest; /* [places]: the least number of pieces from here to the end of the text */
+} Spelling;
+
 typedef struct { /* which pieces may come, the rules of translation/constraints.py */
     int32_t end_id;
     int is_end_held_back;
-    int32_t forced_id; /* -1: none */
+    const Spelling *spelling; /* NULL: the beginning is written */
+    int64_t way, last_way; /* those that were not looked at yet */
+    int32_t pieces_left; /* that the beginning may have */
     const uint8_t *is_forbidden; /* [target_vocab_size] */
     const int32_t *blocked; /* would complete an n-gram a second time */
     int num_blocked;
@@ -530,22 +540,29 @@ typedef struct { /* which pieces may come, the rules of translation/constraints.
 
 static int may_come(const Rules *rules, int32_t id)
 {
-    if (rules->forced_id >= 0) return id == rules->forced_id;
     if (rules->is_forbidden[id] || (id == rules->end_id && rules->is_end_held_back)) return 0;
     for (int i = 0; i < rules->num_blocked; i++)
         if (rules->blocked[i] == id) return 0;
     return 1;
 }
 
+/* Whether a piece of a beginning leaves enough pieces for the rest of it. */
+static int may_lead_on(const Rules *rules, int64_t way)
+{
+    int32_t place = rules->spelling->way_places[way];
+    return place < 0 || 1 + rules->spelling->fewest[place] <= rules->pieces_left;
+}
+
 static void insert(Next *next, float logit, int32_t id)
 {
+    if (next->found == next->wanted && logit <= next->best[next->wanted - 1].logit) return;
     int place = next->found < next->wanted ? next->found++ : next->wanted - 1;
     for (; place > 0 && next->best[place - 1].logit < logit; place--) next->best[place] = next->best[place - 1];
     next->best[place] = (Candidate){logit, id};
 }
 
 /* Look at COLUMNS logits of a row, from id `first` on. Most blocks hold no candidate and nothing that the sum feels. */
-static void look_at(Next *next, const Rules *rules, const float *logits, int32_t first)
+static void look_at(Next *next, Rules *rules, const float *logits, int32_t first)
 {
     enum { NEGLIGIBLE = 30 }; /* e^-30 of the largest, times any vocabulary, is below the last bit of the sum */
     Floats most = *(const Floats *)logits;
@@ -561,6 +578,14 @@ static void look_at(Next *next, const Rules *rules, const float *logits, int32_t
         next->sum += sum_of(sums);
     }
     if (rules->end_id >= first && rules->end_id < first + COLUMNS) next->end = logits[rules->end_id - first];
+    if (rules->spelling) {
+        const Spelling *spelling = rules->spelling;
+        for (; rules->way < rules->last_way && spelling->way_ids[rules->way] < first + COLUMNS; rules->way++) {
+            int32_t id = spelling->way_ids[rules->way];
+            if (may_lead_on(rules, rules->way)) insert(next, logits[id - first], id);
+        }
+        return;
+    }
     float to_beat = next->found < next->wanted ? -INFINITY : next->best[next->wanted - 1].logit;
     if (!(largest > to_beat)) return;
     for (int c = 0; c < COLUMNS; c++)
@@ -571,7 +596,7 @@ static void look_at(Next *next, const Rules *rules, const float *logits, int32_t
 }
 
 /* The product with the vocabulary, looked at block by block; the logits are never written down. */
-static void find_candidates(Work *work, const Model *model, int rows, Next *next, const Rules *rules)
+static void find_candidates(Work *work, const Model *model, int rows, Next *next, Rules *rules)
 {
     const Linear *map = &model->projection;
     float logits[ROWS_AT_ONCE * COLUMNS];
@@ -589,7 +614,7 @@ static void find_candidates(Work *work, const Model *model, int rows, Next *next
             }
         }
     for (int row = 0; row < rows; row++)
-        if (!next[row].found && rules[row].forced_id < 0 && rules[row].is_end_held_back) /* rule 5: it may, after all */
+        if (!next[row].found && !rules[row].spelling && rules[row].is_end_held_back) /* rule 5: it may, after all */
             insert(next + row, next[row].end, rules[row].end_id);
 }
 
@@ -598,16 +623,20 @@ static void find_candidates(Work *work, const Model *model, int rows, Next *next
 enum { NO_PENALTY, AVERAGE, GNMT };
 
 typedef struct {
-    int32_t beam_size, n_best, length_penalty, min_length, no_repeat_ngram_size, end_id;
+    int32_t beam_size, length_penalty, min_length, no_repeat_ngram_size, end_id;
     double alpha;
     const uint8_t *is_forbidden; /* [target_vocab_size] */
     int32_t seen_layer, seen_head; /* the head whose weights are wanted; -1: none */
+    int32_t is_sampling, top_k; /* top_k of 0 is all */
+    double temperature, top_p;
 } Settings;
 
-typedef struct { /* a sentence's hypotheses in the order of the search; the tokens are read back through the parents */
+typedef struct { double sum; float gain; int32_t id, parent; } Choice; /* a row that goes on with a piece */
+
+typedef struct { /* the tokens are read back through the parents */
     double score;
-    int32_t is_finished, length, parent, last_id; /* last_id is -1 where the row itself is the hypothesis */
-    float last_gain;
+    int32_t is_finished, length;
+    Choice last; /* its id is -1 where the row itself is the hypothesis */
 } Hypothesis;
 
 typedef struct { /* a place where sentences are searched, one after the other */
@@ -618,32 +647,40 @@ typedef struct { /* a place where sentences are searched, one after the other */
     float *memory; /* of the encoder's output, for each layer: its keys transposed, then its keys and values */
     size_t memory_floats;
     float *past; /* [capacity, layers, beam, 2 d_model]: keys and values of the decoder's own rows */
-    int32_t *ids, *parents; /* [capacity, beam] */
+    int32_t *ids, *parents, *places; /* [capacity, beam]; the place of the beginning that a row has come to */
     float *gains; /* [capacity, beam] */
     float *seen; /* [capacity, beam, source_length] where a head's weights are wanted */
     size_t seen_floats;
     uint16_t *ancestors, *next_ancestors; /* [beam, capacity]: in which row of a step this row's past stands */
     double *sums; /* [beam] */
-    Hypothesis *found; /* the n_best best so far */
-    int num_found, num_finished;
+    Hypothesis best; /* of those that ended; its length is 0 before the first */
+    double to_beat; /* the score of the last one that will be returned, once there are enough */
+    int num_finished;
 } Slot;
 
 typedef struct { /* sentences to translate, shared by the threads that do it */
     const int32_t *source_ids; /* with the end of sentence */
     const int64_t *source_starts; /* [sentences + 1] */
-    const int32_t *prefix_ids; /* forced beginnings */
-    const int64_t *prefix_starts; /* [sentences + 1] */
+    Spelling spelling;
+    const int32_t *first_places; /* [sentences]: what the translation begins with; -1: anything */
+    const int32_t *most_pieces; /* [sentences]: that the beginning may have */
     const int32_t *limits; /* [sentences]: most tokens, end of sentence included */
+    const double *uniform; /* [places of ids]: random numbers of [0, 1), where pieces are drawn */
     int32_t num_sentences;
     Settings settings;
-    /* results; a sentence's hypotheses stand limits[i] places apart, from result_starts[i] on */
+    /* One hypothesis of each sentence, limits[i] places from result_starts[i] on: where one is wanted the best, and
+     * where several are (n_best over 1) the one that `on_end` hears of. */
     const int64_t *result_starts; /* [sentences] */
     int32_t *ids;
     float *gains;
-    int32_t *lengths, *is_finished; /* [sentences, n_best] */
-    int32_t *num_hypotheses; /* [sentences]; -1: the model computed a number that is not finite, -2: no memory */
+    int32_t *lengths, *is_finished; /* [sentences] */
+    int32_t *outcomes; /* [sentences]; 0: done, -1: the model computed a number that is not finite, -2: no memory */
     float *seen; /* where wanted: [places of ids, source_length of the sentence], from seen_starts[i] on */
     const int64_t *seen_starts;
+    /* Python keeps n-best lists, since it alone knows which hypotheses are one text. A spare is a hypothesis that the
+     * search for one would drop. Returns the score to beat: of the last one that would be returned, or -infinity. */
+    double (*on_end)(int32_t sentence, int32_t is_spare);
+    int32_t (*has_enough)(int32_t sentence);
     _Atomic int32_t next, num_done;
     _Atomic int32_t is_cancelled;
 } Job;
@@ -658,7 +695,9 @@ typedef struct {
     Candidate *candidates; /* [rows, 2 beam] */
     Rules *rules; /* [rows] */
     int32_t *blocked; /* [rows, longest] where n-grams are blocked */
-    size_t blocked_places;
+    float *logits; /* [rows, outputs], and for one row the pieces that may come with their sums, where pieces are drawn */
+    Candidate *pool;
+    double *sums;
 } Worker;
 
 static double divisor_of(const Settings *settings, int length)
@@ -684,6 +723,7 @@ static int grow(const Worker *worker, Slot *slot, const Settings *settings, int 
     size_t past = rows * model->num_decoder_layers * 2 * model->d_model;
     if (!reserve(&slot->past, past, sizeof *slot->past) || !reserve(&slot->ids, rows, sizeof *slot->ids) ||
         !reserve(&slot->parents, rows, sizeof *slot->parents) || !reserve(&slot->gains, rows, sizeof *slot->gains) ||
+        !reserve(&slot->places, rows, sizeof *slot->places) ||
         !reserve(&slot->next_ancestors, rows, sizeof *slot->ancestors))
         return 0;
     if (settings->seen_layer >= 0 && !reserve(&slot->seen, rows * slot->source_length, sizeof *slot->seen)) return 0;
@@ -724,7 +764,7 @@ static int begin(Worker *worker, Job *job, Slot *slot, int32_t sentence, int fir
     slot->sentence = sentence;
     slot->source_length = source_length_of(job, sentence);
     slot->limit = job->limits[sentence];
-    slot->step = 0, slot->width = 1, slot->num_found = 0, slot->num_finished = 0;
+    slot->step = 0, slot->width = 1, slot->num_finished = 0, slot->best.length = 0, slot->to_beat = -INFINITY;
     slot->largest_divisor = divisor_of(&job->settings, slot->limit);
     slot->sums[0] = 0;
     int capacity = slot->capacity > FIRST_CAPACITY ? slot->capacity : FIRST_CAPACITY;
@@ -746,7 +786,7 @@ static int begin(Worker *worker, Job *job, Slot *slot, int32_t sentence, int fir
 
 static void fail(Job *job, Slot *slot, int32_t reason)
 {
-    job->num_hypotheses[slot->sentence] = reason;
+    job->outcomes[slot->sentence] = reason;
     slot->sentence = -1;
     atomic_fetch_add(&job->num_done, 1);
 }
@@ -844,16 +884,36 @@ static int32_t id_at(const Worker *worker, const Slot *slot, int b, int step)
     return slot->ids[(size_t)step * worker->beam_size + ancestor];
 }
 
+/* The place of a row in what its translation begins with. */
+static int32_t place_of(const Worker *worker, const Job *job, const Slot *slot, int b)
+{
+    return slot->step ? slot->places[(size_t)(slot->step - 1) * worker->beam_size + b] : job->first_places[slot->sentence];
+}
+
+/* Where a piece leads to. */
+static int32_t place_after(const Spelling *spelling, int32_t place, int32_t id)
+{
+    if (place < 0) return -1;
+    int64_t way = spelling->way_starts[place];
+    while (spelling->way_ids[way] != id) way++; /* no other piece is a candidate */
+    return spelling->way_places[way];
+}
+
 /* Say which pieces may come next in a row. */
 static void set_rules(Worker *worker, const Job *job, int row)
 {
     const Settings *settings = &job->settings;
     const Slot *slot = worker->slots + worker->row_slot[row];
     int b = worker->row_beam[row], size = settings->no_repeat_ngram_size;
-    int64_t prefix = job->prefix_starts[slot->sentence] + slot->step;
+    int32_t place = place_of(worker, job, slot, b);
     Rules *rules = worker->rules + row;
-    *rules = (Rules){settings->end_id, slot->step < settings->min_length, -1, settings->is_forbidden, NULL, 0};
-    if (prefix < job->prefix_starts[slot->sentence + 1]) rules->forced_id = job->prefix_ids[prefix];
+    *rules = (Rules){.end_id = settings->end_id, .is_forbidden = settings->is_forbidden};
+    rules->is_end_held_back = slot->step < settings->min_length;
+    if (place >= 0) {
+        rules->spelling = &job->spelling, rules->pieces_left = job->most_pieces[slot->sentence] - slot->step;
+        rules->way = job->spelling.way_starts[place], rules->last_way = job->spelling.way_starts[place + 1];
+        return;
+    }
     if (size < 1 || slot->step < size) return;
     int32_t *blocked = worker->blocked + (size_t)row * worker->longest;
     for (int first = 0; first + size <= slot->step; first++) {
@@ -864,50 +924,50 @@ static void set_rules(Worker *worker, const Job *job, int row)
     rules->blocked = blocked;
 }
 
-/* Keep a hypothesis among the n_best best: finished ones first, then by score, the earlier found first. */
-static void keep(const Settings *settings, Slot *slot, double sum, int is_finished, int parent, int32_t id, float gain)
+/* Write a hypothesis down, from its end to its beginning. */
+static void write_down(const Worker *worker, Job *job, const Slot *slot, const Hypothesis *hypothesis)
 {
-    int length = slot->step + (id >= 0);
-    double score = sum / divisor_of(settings, length);
-    slot->num_finished += is_finished;
-    int place = slot->num_found;
-    while (place > 0 && (slot->found[place - 1].is_finished < is_finished ||
-                         (slot->found[place - 1].is_finished == is_finished && slot->found[place - 1].score < score)))
-        place--;
-    if (place >= settings->n_best) return;
-    int last = slot->num_found < settings->n_best ? slot->num_found++ : settings->n_best - 1;
-    for (; last > place; last--) slot->found[last] = slot->found[last - 1];
-    slot->found[place] = (Hypothesis){score, is_finished, length, parent, id, gain};
+    int32_t sentence = slot->sentence, row = hypothesis->last.parent;
+    int64_t start = job->result_starts[sentence];
+    job->lengths[sentence] = hypothesis->length, job->is_finished[sentence] = hypothesis->is_finished;
+    for (int t = hypothesis->length - 1; t >= 0; t--) {
+        int is_last = t == hypothesis->length - 1 && hypothesis->last.id >= 0;
+        size_t place = (size_t)t * worker->beam_size + row;
+        job->ids[start + t] = is_last ? hypothesis->last.id : slot->ids[place];
+        job->gains[start + t] = is_last ? hypothesis->last.gain : slot->gains[place];
+        if (!is_last) row = slot->parents[place];
+        if (job->settings.seen_layer >= 0) /* the weights of the step that chose the piece at t */
+            memcpy(job->seen + job->seen_starts[sentence] + (int64_t)t * slot->source_length,
+                   slot->seen + ((size_t)t * worker->beam_size + row) * slot->source_length,
+                   (size_t)slot->source_length * sizeof(float));
+    }
 }
 
-/* Write down the hypotheses of a sentence and free its slot. */
+/* Take in a hypothesis: finished ones come before others, then the score decides, then who was earlier. */
+static void keep(const Worker *worker, Job *job, Slot *slot, Choice last, int is_finished, int is_spare)
+{
+    int length = slot->step + (last.id >= 0);
+    Hypothesis hypothesis = {last.sum / divisor_of(&job->settings, length), is_finished, length, last};
+    const Hypothesis *best = &slot->best;
+    slot->num_finished += is_finished && !is_spare;
+    if (job->on_end) {
+        write_down(worker, job, slot, &hypothesis);
+        slot->to_beat = job->on_end(slot->sentence, is_spare);
+    } else if (!is_spare && (!best->length || is_finished > best->is_finished ||
+                             (is_finished == best->is_finished && hypothesis.score > best->score))) {
+        slot->best = hypothesis;
+        if (is_finished) slot->to_beat = hypothesis.score;
+    }
+}
+
+/* Free the slot of a sentence that is over. */
 static void end(const Worker *worker, Job *job, Slot *slot)
 {
-    int32_t sentence = slot->sentence, n_best = job->settings.n_best;
-    for (int i = 0; i < slot->num_found; i++) {
-        const Hypothesis *hypothesis = slot->found + i;
-        int64_t start = job->result_starts[sentence] + (int64_t)i * slot->limit;
-        int length = hypothesis->length, row = hypothesis->parent;
-        job->lengths[(int64_t)sentence * n_best + i] = length;
-        job->is_finished[(int64_t)sentence * n_best + i] = hypothesis->is_finished;
-        for (int t = length - 1; t >= 0; t--) {
-            int is_last = t == length - 1 && hypothesis->last_id >= 0;
-            size_t place = (size_t)t * worker->beam_size + row;
-            job->ids[start + t] = is_last ? hypothesis->last_id : slot->ids[place];
-            job->gains[start + t] = is_last ? hypothesis->last_gain : slot->gains[place];
-            if (!is_last) row = slot->parents[place];
-            if (job->settings.seen_layer >= 0) /* the weights of the step that chose the piece at t */
-                memcpy(job->seen + job->seen_starts[sentence] + ((int64_t)i * slot->limit + t) * slot->source_length,
-                       slot->seen + ((size_t)t * worker->beam_size + row) * slot->source_length,
-                       (size_t)slot->source_length * sizeof(float));
-        }
-    }
-    job->num_hypotheses[sentence] = slot->num_found;
+    if (!job->on_end) write_down(worker, job, slot, &slot->best);
+    job->outcomes[slot->sentence] = 0;
     slot->sentence = -1;
     atomic_fetch_add(&job->num_done, 1);
 }
-
-typedef struct { double sum; float gain; int32_t id, parent; } Choice;
 
 /* The best 2 * beam_size candidates of a sentence by summed log-probability, of rows whose candidates are sorted.
  * Equal ones are ordered by row, then by id. */
@@ -939,21 +999,19 @@ static void advance(Worker *worker, Job *job, Slot *slot, int first_row)
 {
     const Settings *settings = &job->settings;
     int beam = worker->beam_size, width = 0, is_at_limit = slot->step + 1 >= slot->limit;
+    int only_fills_up = slot->num_finished >= beam; /* the search for one is over, and a list is not full yet */
     Choice choices[2 * beam];
     int count = choose(worker, slot, first_row, choices);
-    for (int rank = 0; rank < count && rank < beam; rank++)
-        if (choices[rank].id == settings->end_id)
-            keep(settings, slot, choices[rank].sum, 1, choices[rank].parent, choices[rank].id, choices[rank].gain);
+    for (int rank = 0; rank < count; rank++)
+        if (choices[rank].id == settings->end_id && (rank < beam || job->on_end))
+            keep(worker, job, slot, choices[rank], 1, only_fills_up || rank >= beam);
     for (int rank = 0; rank < count && width < beam; rank++)
         if (choices[rank].id != settings->end_id) choices[width++] = choices[rank]; /* to the front, in order */
-    if (is_at_limit)
-        for (int b = 0; b < width; b++)
-            keep(settings, slot, choices[b].sum, 0, choices[b].parent, choices[b].id, choices[b].gain);
+    for (int b = 0; is_at_limit && b < width; b++) keep(worker, job, slot, choices[b], 0, only_fills_up);
     for (int b = 0; !count && b < slot->width; b++) /* no row can go on: the rows are what there is */
-        keep(settings, slot, slot->sums[b], 0, b, -1, 0);
-    int has_enough = slot->num_finished >= settings->n_best;
-    double to_beat = has_enough ? slot->found[settings->n_best - 1].score : -INFINITY;
-    if (!width || is_at_limit || slot->num_finished >= beam || choices[0].sum / slot->largest_divisor <= to_beat) {
+        keep(worker, job, slot, (Choice){slot->sums[b], 0, -1, b}, 0, only_fills_up);
+    int is_full = slot->num_finished >= beam && (!job->on_end || job->has_enough(slot->sentence));
+    if (!width || is_at_limit || is_full || choices[0].sum / slot->largest_divisor <= slot->to_beat) {
         end(worker, job, slot);
         return;
     }
@@ -965,6 +1023,7 @@ static void advance(Worker *worker, Job *job, Slot *slot, int first_row)
         size_t place = (size_t)slot->step * beam + b;
         slot->ids[place] = choices[b].id, slot->parents[place] = choices[b].parent;
         slot->gains[place] = choices[b].gain, slot->sums[b] = choices[b].sum;
+        slot->places[place] = place_after(&job->spelling, place_of(worker, job, slot, choices[b].parent), choices[b].id);
         uint16_t *ancestors = slot->next_ancestors + (size_t)b * slot->capacity;
         memcpy(ancestors, slot->ancestors + (size_t)choices[b].parent * slot->capacity,
                (size_t)slot->step * sizeof *ancestors);
@@ -973,6 +1032,75 @@ static void advance(Worker *worker, Job *job, Slot *slot, int first_row)
     uint16_t *kept = slot->ancestors;
     slot->ancestors = slot->next_ancestors, slot->next_ancestors = kept;
     slot->step++, slot->width = width;
+}
+
+static int comes_before(Candidate a, Candidate b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }
+
+/* Let a candidate sink to its place in a heap, whose best candidate stands first. */
+static void sink(Candidate *heap, int count, int place)
+{
+    for (int child; (child = 2 * place + 1) < count; place = child) {
+        if (child + 1 < count && comes_before(heap[child + 1], heap[child])) child++;
+        if (comes_before(heap[place], heap[child])) return;
+        Candidate sinking = heap[place];
+        heap[place] = heap[child], heap[child] = sinking;
+    }
+}
+
+/* Draw one of the candidates, which stand in the order of their ids, by the inverse of the distribution function. The
+ * temperature comes first, then top_k, then top_p: the rules of translation/sampling.py. */
+static Candidate draw(const Settings *settings, Candidate *pool, int count, double *sums, double uniform)
+{
+    int is_narrowed = settings->top_k > 0 || settings->top_p < 1, n = 0;
+    int most = settings->top_k > 0 && settings->top_k < count ? settings->top_k : count;
+    double largest = pool[0].logit, whole = 0, sum = 0;
+    for (int i = 1; i < count; i++) largest = pool[i].logit > largest ? pool[i].logit : largest;
+    for (int i = 0; settings->top_p < 1 && most == count && i < count; i++)
+        whole += exp((pool[i].logit - largest) / settings->temperature);
+    for (int place = count / 2; is_narrowed && place-- > 0;) sink(pool, count, place);
+    while (n < most && !(whole > 0 && sum >= settings->top_p * whole)) {
+        Candidate best = pool[is_narrowed ? 0 : n];
+        if (is_narrowed) { /* the best leave the heap for the end of the array */
+            int last = count - 1 - n;
+            pool[0] = pool[last], pool[last] = best;
+            sink(pool, last, 0);
+        }
+        sums[n++] = sum += exp((best.logit - largest) / settings->temperature);
+    }
+    if (!(whole > 0)) whole = sum;
+    while (n > 1 && settings->top_p < 1 && sums[n - 2] >= settings->top_p * whole) n--;
+    int drawn = 0;
+    while (drawn < n - 1 && sums[drawn] <= uniform * sums[n - 1]) drawn++;
+    return pool[is_narrowed ? count - 1 - drawn : drawn];
+}
+
+/* In the place of find_candidates: each row has one candidate, which is drawn. */
+static void draw_candidates(Worker *worker, const Job *job, int rows)
+{
+    const Model *model = worker->model;
+    const Linear *map = &model->projection;
+    multiply(&worker->work, model, map, worker->work.hidden, rows, model->d_model, worker->logits);
+    for (int row = 0; row < rows; row++) {
+        const Slot *slot = worker->slots + worker->row_slot[row];
+        float *logits = worker->logits + (size_t)row * map->outputs;
+        Rules *rules = worker->rules + row;
+        Next *next = worker->next + row;
+        Candidate *pool = worker->pool;
+        int count = 0;
+        for (int c = model->target_vocab_size; c < map->outputs; c++) logits[c] = -INFINITY;
+        for (int64_t way = rules->way; way < rules->last_way; way++) {
+            int32_t id = rules->spelling->way_ids[way];
+            if (may_lead_on(rules, way)) pool[count++] = (Candidate){logits[id], id};
+        }
+        for (int32_t id = 0; !rules->spelling && id < model->target_vocab_size; id++)
+            if (may_come(rules, id)) pool[count++] = (Candidate){logits[id], id};
+        if (!count && !rules->spelling && rules->is_end_held_back) /* rule 5, as in find_candidates */
+            pool[count++] = (Candidate){logits[rules->end_id], rules->end_id};
+        for (int column = 0; column < map->outputs; column += COLUMNS) look_at(next, rules, logits + column, column);
+        next->found = count > 0;
+        double uniform = job->uniform[job->result_starts[slot->sentence] + slot->step];
+        if (count) next->best[0] = draw(&job->settings, pool, count, worker->sums, uniform);
+    }
 }
 
 /* Prepare the rows of all live hypotheses, the rows of a slot one after the other. */
@@ -995,7 +1123,7 @@ int32_t engine_columns(void) { return COLUMNS; } /* what the weights' packing de
 
 int32_t engine_sizes(int32_t which) /* so that Python and C cannot disagree about a record in silence */
 {
-    int32_t sizes[] = {sizeof(Linear), sizeof(Layer), sizeof(Model), sizeof(Settings), sizeof(Job)};
+    int32_t sizes[] = {sizeof(Linear), sizeof(Layer), sizeof(Model), sizeof(Settings), sizeof(Spelling), sizeof(Job)};
     return which < 0 || which >= (int32_t)(sizeof sizes / sizeof *sizes) ? -1 : sizes[which];
 }
 
@@ -1004,20 +1132,21 @@ void engine_end_worker(Worker *worker)
     if (!worker) return;
     for (int s = 0; worker->slots && s < worker->num_slots; s++) {
         Slot *slot = worker->slots + s;
-        free(slot->memory), free(slot->past), free(slot->ids), free(slot->parents), free(slot->gains);
-        free(slot->seen), free(slot->ancestors), free(slot->next_ancestors), free(slot->sums), free(slot->found);
+        free(slot->memory), free(slot->past), free(slot->ids), free(slot->parents), free(slot->places);
+        free(slot->gains), free(slot->seen), free(slot->ancestors), free(slot->next_ancestors), free(slot->sums);
     }
     Work *work = &worker->work;
     free(work->hidden), free(work->normed), free(work->wide), free(work->mapped), free(work->context);
     free(work->rounded), free(work->scale), free(work->keys), free(work->weights), free(work->joined);
     free(work->transposed);
     free(worker->slots), free(worker->row_slot), free(worker->row_beam), free(worker->next);
-    free(worker->candidates), free(worker->rules), free(worker->blocked), free(worker);
+    free(worker->candidates), free(worker->rules), free(worker->blocked);
+    free(worker->logits), free(worker->pool), free(worker->sums), free(worker);
 }
 
-/* Make the memory of one thread: `num_slots` sentences at a time, `beam_size` rows each, `n_best` kept; no sentence
- * has more than `longest` positions on either side. NULL where there is no memory. */
-Worker *engine_new_worker(const Model *model, int32_t num_slots, int32_t beam_size, int32_t n_best, int32_t longest)
+/* Make the memory of one thread: `num_slots` sentences at a time, `beam_size` rows each; no sentence has more than
+ * `longest` positions on either side. NULL where there is no memory. */
+Worker *engine_new_worker(const Model *model, int32_t num_slots, int32_t beam_size, int32_t longest)
 {
     Worker *worker = calloc(1, sizeof *worker);
     if (!worker) return NULL;
@@ -1038,8 +1167,7 @@ Worker *engine_new_worker(const Model *model, int32_t num_slots, int32_t beam_si
                   reserve(&worker->rules, rows, sizeof(Rules)) && (worker->slots = calloc(num_slots, sizeof(Slot)));
     for (int s = 0; is_made && s < num_slots; s++) {
         worker->slots[s].sentence = -1;
-        is_made = reserve(&worker->slots[s].sums, beam_size, sizeof(double)) &&
-                  reserve(&worker->slots[s].found, n_best, sizeof(Hypothesis));
+        is_made = reserve(&worker->slots[s].sums, beam_size, sizeof(double));
     }
     if (is_made) return worker;
     engine_end_worker(worker);
@@ -1049,11 +1177,15 @@ Worker *engine_new_worker(const Model *model, int32_t num_slots, int32_t beam_si
 /* Translate sentences of a job until none is left; several threads may do so at once, each with its own worker. */
 void engine_run(Worker *worker, Job *job)
 {
-    size_t blocked = (size_t)worker->rows * worker->longest;
-    if (job->settings.no_repeat_ngram_size > 0 && blocked > worker->blocked_places) {
-        if (!reserve(&worker->blocked, blocked, sizeof *worker->blocked)) return; /* Python finds sentences undone */
-        worker->blocked_places = blocked;
-    }
+    const Settings *settings = &job->settings;
+    size_t rows_of_memory = (size_t)worker->rows, outputs = (size_t)worker->model->projection.outputs;
+    /* Where there is no memory, Python finds all sentences undone. */
+    if (settings->no_repeat_ngram_size > 0 && !reserve(&worker->blocked, rows_of_memory * worker->longest, sizeof(int32_t)))
+        return;
+    if (settings->is_sampling && (!reserve(&worker->logits, rows_of_memory * outputs, sizeof(float)) ||
+                                  !reserve(&worker->pool, outputs, sizeof(Candidate)) ||
+                                  !reserve(&worker->sums, outputs, sizeof(double))))
+        return;
     for (;;) {
         int busy = 0;
         for (int s = 0; s < worker->num_slots; s++) busy += worker->slots[s].sentence >= 0;
@@ -1062,8 +1194,9 @@ void engine_run(Worker *worker, Job *job)
             for (int s = 0; s < worker->num_slots; s++) worker->slots[s].sentence = -1;
         int rows = gather_rows(worker, job);
         if (!rows) return;
-        decode_step(worker, &job->settings, rows);
-        find_candidates(&worker->work, worker->model, rows, worker->next, worker->rules);
+        decode_step(worker, settings, rows);
+        if (settings->is_sampling) draw_candidates(worker, job, rows);
+        else find_candidates(&worker->work, worker->model, rows, worker->next, worker->rules);
         for (int row = 0; row < rows;) {
             Slot *slot = worker->slots + worker->row_slot[row];
             int first = row, is_finite = 1;

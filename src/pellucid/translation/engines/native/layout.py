@@ -6,10 +6,10 @@ An address is an integer here; whoever fills a record keeps the memory alive. Re
 from __future__ import annotations
 
 import ctypes
-from ctypes import Structure, c_double, c_float, c_int32, c_void_p
+from ctypes import CFUNCTYPE, Structure, c_double, c_float, c_int32, c_void_p
 from typing import Final
 
-__all__ = ["RECORDS", "Job", "Layer", "Linear", "Model", "Norm", "Settings"]
+__all__ = ["HAS_ENOUGH", "ON_END", "RECORDS", "Job", "Layer", "Linear", "Model", "Norm", "Settings", "Spelling"]
 
 
 class Linear(Structure):
@@ -81,7 +81,6 @@ class Settings(Structure):
 
     _fields_ = (
         ("beam_size", c_int32),
-        ("n_best", c_int32),
         ("length_penalty", c_int32),
         ("min_length", c_int32),
         ("no_repeat_ngram_size", c_int32),
@@ -90,7 +89,26 @@ class Settings(Structure):
         ("is_forbidden", c_void_p),
         ("seen_layer", c_int32),
         ("seen_head", c_int32),
+        ("is_sampling", c_int32),
+        ("top_k", c_int32),
+        ("temperature", c_double),
+        ("top_p", c_double),
     )
+
+
+class Spelling(Structure):
+    """What translations begin with: pieces that may come at places, and where they lead."""
+
+    _fields_ = (
+        ("way_starts", c_void_p),
+        ("way_ids", c_void_p),
+        ("way_places", c_void_p),
+        ("fewest", c_void_p),
+    )
+
+
+ON_END: Final = CFUNCTYPE(c_double, c_int32, c_int32)
+HAS_ENOUGH: Final = CFUNCTYPE(c_int32, c_int32)
 
 
 class Job(Structure):
@@ -99,9 +117,11 @@ class Job(Structure):
     _fields_ = (
         ("source_ids", c_void_p),
         ("source_starts", c_void_p),
-        ("prefix_ids", c_void_p),
-        ("prefix_starts", c_void_p),
+        ("spelling", Spelling),
+        ("first_places", c_void_p),
+        ("most_pieces", c_void_p),
         ("limits", c_void_p),
+        ("uniform", c_void_p),
         ("num_sentences", c_int32),
         ("settings", Settings),
         ("result_starts", c_void_p),
@@ -109,14 +129,16 @@ class Job(Structure):
         ("gains", c_void_p),
         ("lengths", c_void_p),
         ("is_finished", c_void_p),
-        ("num_hypotheses", c_void_p),
+        ("outcomes", c_void_p),
         ("seen", c_void_p),
         ("seen_starts", c_void_p),
+        ("on_end", ON_END),
+        ("has_enough", HAS_ENOUGH),
         ("next", c_int32),
         ("num_done", c_int32),
         ("is_cancelled", c_int32),
     )
 
 
-RECORDS: Final[tuple[type[ctypes.Structure], ...]] = (Linear, Layer, Model, Settings, Job)
+RECORDS: Final[tuple[type[ctypes.Structure], ...]] = (Linear, Layer, Model, Settings, Spelling, Job)
 """In the order of ``engine_sizes`` in ``engine.c``."""

@@ -1,14 +1,15 @@
 """Compile ``engine.c`` for this machine, once, and load it.
 
 The compiled file stays in the user's cache folder under a name that holds everything it depends on: the source, the
-options, the compiler and the processor. Several processes may compile at once; each renames a whole file into place.
-Read ``layout.py`` next.
+options, the compiler and the processor. Of several processes one compiles and the others wait for it; a whole file is
+renamed into place. Read ``layout.py`` next.
 """
 
 from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
 import hashlib
 import os
 import platform
@@ -16,7 +17,8 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -25,7 +27,7 @@ from pellucid.durable import cache_folder
 from pellucid.errors import EngineUnavailableError
 from pellucid.translation.engines.native import layout
 
-__all__ = ["SOURCE", "Library", "load_library", "private_cache"]
+__all__ = ["SOURCE", "Library", "alone", "load_library", "private_cache"]
 
 SOURCE: Final = Path(__file__).with_name("engine.c")
 _OPTIONS: Final = ("-std=gnu11", "-O3", "-fno-math-errno", "-shared", "-fPIC")
@@ -55,7 +57,7 @@ class Library:
                     f"{path}: the record {record.__name__} has {library.engine_sizes(number)} bytes in C and "
                     f"{ctypes.sizeof(record)} in Python; remove the file, and it is compiled again"
                 )
-        library.engine_new_worker.argtypes = [ctypes.c_void_p, *[ctypes.c_int32] * 4]
+        library.engine_new_worker.argtypes = [ctypes.c_void_p, *[ctypes.c_int32] * 3]
         library.engine_new_worker.restype = ctypes.c_void_p
         library.engine_end_worker.argtypes = [ctypes.c_void_p]
         library.engine_end_worker.restype = None
@@ -68,9 +70,10 @@ class Library:
         self.run = library.engine_run
 
 
-@cache
-def load_library() -> Library:
+def load_library(say: Callable[[str], None] = lambda text: None) -> Library:
     """Return the engine for this machine; compile it where the cache folder does not hold it yet.
+
+    ``say`` is called with a sentence before it is compiled, which takes seconds.
 
     Raises:
         EngineUnavailableError: there is no compiler, or it fails; the message says which and why.
@@ -81,8 +84,26 @@ def load_library() -> Library:
     name = f"engine-{hashlib.sha256(b'|'.join(facts)).hexdigest()[:16]}.so"
     path = private_cache() / name
     if not path.is_file():
-        _compile(compiler, path)
+        with alone(path):
+            if not path.is_file():  # nobody compiled it while this process waited
+                say(f"compiling the native engine for this machine, once (with {compiler}, some seconds)")
+                _compile(compiler, path)
+    return _loaded(path)
+
+
+@cache
+def _loaded(path: Path) -> Library:
     return Library(path)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold what makes a file of the cache folder alone; other processes that want the same file wait."""
+    with path.with_name(f".{path.name}.lock").open("wb") as lock:
+        # Where the file system has no locks, two may do the same work.
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def private_cache() -> Path:

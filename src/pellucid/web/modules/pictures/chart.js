@@ -1,5 +1,5 @@
 // A line chart in SVG: raw points, never smoothed away; one axis each way. For curves of training.
-import {html, useMemo, useState} from "pellucid/ui";
+import {html, pressable, useMemo, useState} from "pellucid/ui";
 import {short} from "pellucid/numbers";
 import {useWidth} from "pellucid/pictures/width";
 
@@ -45,7 +45,6 @@ export function LineChart({
       ),
     );
   };
-  const pick = (value) => onPick?.(value);
   return html`
     <div ref=${frame}>
       <svg
@@ -96,10 +95,8 @@ export function LineChart({
         ${marks.map(
           (value) => html`
             <g
-              key=${`m${value}`} class=${`mark ${picked === value ? "picked" : ""}`} role="button" tabindex="0"
-              aria-pressed=${picked === value} aria-label=${`${xTitle} ${value}`} onClick=${() => pick(value)}
-              onKeyDown=${(event) =>
-                (event.key === "Enter" || event.key === " ") && (event.preventDefault(), pick(value))}
+              key=${`m${value}`} class=${`mark ${picked === value ? "picked" : ""}`}
+              ...${pressable(() => onPick?.(value))} aria-pressed=${picked === value} aria-label=${`${xTitle} ${value}`}
             >
               <line x1=${x(value)} x2=${x(value)} y1=${TOP} y2=${height - BOTTOM} />
               <circle cx=${x(value)} cy=${height - BOTTOM} r="6" />
@@ -113,6 +110,12 @@ export function LineChart({
     </output>
   `;
 }
+
+/** A stretch of a line as a legend shows it. */
+export const LineSample = ({colour, dash}) =>
+  html`<svg width="34" height="8" aria-hidden="true">
+  <line x1="0" x2="34" y1="4" y2="4" stroke=${colour} stroke-width="3" stroke-dasharray=${dash} />
+</svg>`;
 
 function scalesOf({series, marks, width, height, xScale}) {
   const xs = [...series.flatMap(({points}) => points.map(([a]) => a)), ...(xScale === "log" ? marks : [])];
@@ -161,7 +164,7 @@ function pathOf(points, x, y, gap) {
 }
 
 /** Round numbers within a range. */
-export function ticks(low, high, about) {
+function ticks(low, high, about) {
   const rough = (high - low) / about || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);

@@ -1,8 +1,9 @@
-// The frame of every picture: its title, what it says in a sentence, the picture, and what can be done with it:
-// see it as a table, recompute a number by hand, take it away as SVG, PNG or CSV. Read export.js next.
+// The frame of every picture: its title, a summary in one sentence, the picture and its tools:
+// show it as a table, recompute a number by hand, export it as SVG, PNG or CSV. Read export.js next.
 import {html, useEffect, useRef, useState} from "pellucid/ui";
 import {csvOf, download, pngOf, svgOf} from "pellucid/pictures/export";
 import {exact, plain, short} from "pellucid/numbers";
+import {Paging} from "pellucid/pickers";
 import {t} from "pellucid/texts";
 
 const ROWS_AT_ONCE = 50;
@@ -81,7 +82,7 @@ export function Figure({name, title, says, caption, table, recompute, provenance
   `;
 }
 
-/** What is copied out of a picture has numbers as programs write them. */
+/** Copied text has numbers in the form that programs read. */
 function copyPlain(event) {
   const text = String(getSelection());
   if (plain(text) === text) return;
@@ -121,15 +122,9 @@ export function Table({columns, rows}) {
     </div>
     ${
       rows.length > ROWS_AT_ONCE &&
-      html`
-        <p class="paging">
-          <button disabled=${first === 0} onClick=${() => setFirst(first - ROWS_AT_ONCE)}>${t("table.back")}</button>
-          ${t("table.window", {first: first + 1, last: Math.min(first + ROWS_AT_ONCE, rows.length), all: rows.length})}
-          <button disabled=${first + ROWS_AT_ONCE >= rows.length} onClick=${() => setFirst(first + ROWS_AT_ONCE)}>
-            ${t("table.forth")}
-          </button>
-        </p>
-      `
+      html`<${Paging}
+        ...${{first, size: ROWS_AT_ONCE, all: rows.length, go: setFirst}} says=${(part) => t("table.window", part)}
+      />`
     }
   `;
 }
@@ -156,7 +151,7 @@ function Recomputed({lines, computed, shown}) {
   `;
 }
 
-/** What stands in a picture's place while its numbers are on the way, or cannot be had. */
+/** A picture of data, or a note while the data is loading or if it failed to load. */
 export function Waiting({data, children}) {
   const message = data.value === undefined && html`<p class="waiting" role="status">${t("figure.waiting")}</p>`;
   return html`<div aria-busy=${data.isLoading ? "true" : "false"}>

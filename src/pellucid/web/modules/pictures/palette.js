@@ -1,56 +1,21 @@
 // Colours with a meaning: a scale from nothing to all, a scale around zero, and one colour a head.
 // Nothing (0) is the colour of the page, in the light and in the dark. Read matrix.js next.
 
+/** [red, green, blue] of a colour such as "#0072b2". */
+export const rgbOf = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+
 // Control points, evenly spaced, chosen so that lightness falls (or in the dark rises) all the way.
 const SEQUENTIAL = {
-  light: [
-    [251, 250, 247],
-    [205, 227, 211],
-    [126, 190, 180],
-    [45, 137, 151],
-    [34, 86, 128],
-    [36, 35, 84],
-  ],
-  dark: [
-    [21, 24, 28],
-    [31, 56, 79],
-    [33, 100, 118],
-    [56, 150, 138],
-    [140, 198, 139],
-    [246, 238, 170],
-  ],
+  light: ["#fbfaf7", "#cde3d3", "#7ebeb4", "#2d8997", "#225680", "#242354"].map(rgbOf),
+  dark: ["#15181c", "#1f384f", "#216476", "#38968a", "#8cc68b", "#f6eeaa"].map(rgbOf),
 };
 const NEGATIVE = {
-  light: [
-    [251, 250, 247],
-    [183, 209, 233],
-    [96, 154, 208],
-    [36, 90, 160],
-    [17, 42, 98],
-  ],
-  dark: [
-    [21, 24, 28],
-    [27, 57, 97],
-    [48, 104, 168],
-    [108, 162, 220],
-    [196, 222, 250],
-  ],
+  light: ["#fbfaf7", "#b7d1e9", "#609ad0", "#245aa0", "#112a62"].map(rgbOf),
+  dark: ["#15181c", "#1b3961", "#3068a8", "#6ca2dc", "#c4defa"].map(rgbOf),
 };
 const POSITIVE = {
-  light: [
-    [251, 250, 247],
-    [245, 206, 170],
-    [231, 142, 79],
-    [184, 82, 27],
-    [104, 38, 8],
-  ],
-  dark: [
-    [21, 24, 28],
-    [86, 48, 24],
-    [163, 84, 31],
-    [226, 143, 83],
-    [253, 220, 187],
-  ],
+  light: ["#fbfaf7", "#f5ceaa", "#e78e4f", "#b8521b", "#682608"].map(rgbOf),
+  dark: ["#15181c", "#563018", "#a3541f", "#e28f53", "#fddcbb"].map(rgbOf),
 };
 // Okabe and Ito 2008, told apart with every kind of colour vision; a number and a dash pattern go with each.
 const HEADS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#b8a500", "#7a7a7a"];

@@ -1,11 +1,11 @@
 // The curves of training: a point opens the model as it was then, in every other view.
 import {html} from "pellucid/ui";
 import {ofModel, useData} from "pellucid/data";
-import {LineChart} from "pellucid/pictures/chart";
+import {LineChart, LineSample} from "pellucid/pictures/chart";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {short} from "pellucid/numbers";
 import {headColour, headDash} from "pellucid/pictures/palette";
-import {Choice} from "pellucid/pickers";
+import {Setting, settingOf} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {floorOf} from "pellucid/views/targets";
@@ -29,6 +29,8 @@ const QUANTITIES = {
     ["step", "padded_tokens_per_second"],
   ],
 };
+
+const SCALES = ["log", "linear"];
 
 export function CurvesView({trace, model, state}) {
   const data = useData(model.has_training ? `${model.id} training` : null, () => ofModel(model, "training"));
@@ -59,10 +61,10 @@ function seriesOf(metrics, quantity) {
 
 function Curves({trace, model, state, training}) {
   const available = Object.keys(QUANTITIES).filter((quantity) => seriesOf(training.metrics, quantity).length);
-  const quantity = available.includes(state["curves.show"]) ? state["curves.show"] : available[0];
+  const quantity = settingOf(state, "curves.show", available);
   if (!quantity) return html`<p class="hint">${t("curves.nothing")}</p>`;
   const series = seriesOf(training.metrics, quantity);
-  const scale = state["curves.scale"] === "linear" ? "linear" : "log";
+  const scale = settingOf(state, "curves.scale", SCALES);
   const [base, , at] = model.id.match(/^(.*?)(@(\d+))?$/).slice(1);
   const open = (step) => setState({model: `${base}@${step}`});
   const ends = series.map(({name, points}) =>
@@ -74,14 +76,13 @@ function Curves({trace, model, state, training}) {
   });
   return html`
     <div class="controls">
-      <${Choice}
-        label=${t("curves.show")} value=${quantity} options=${available.map((name) => [name, t(`curves.${name}`)])}
-        onChange=${(name) => setState({"curves.show": name})}
+      <${Setting}
+        state=${state} name="curves.show" label=${t("curves.show")}
+        options=${available.map((name) => [name, t(`curves.${name}`)])}
       />
-      <${Choice}
-        label=${t("curves.steps")} value=${scale}
-        options=${["log", "linear"].map((name) => [name, t(`curves.${name}`)])}
-        onChange=${(name) => setState({"curves.scale": name === "log" ? "" : name})}
+      <${Setting}
+        state=${state} name="curves.scale" label=${t("curves.steps")}
+        options=${SCALES.map((name) => [name, t(`curves.${name}`)])}
       />
     </div>
     <${Figure}
@@ -105,10 +106,7 @@ function Curves({trace, model, state, training}) {
         ${series.map(
           ({name, colour, dash}) => html`
             <span key=${name}>
-              <svg width="34" height="8" aria-hidden="true">
-                <line x1="0" x2="34" y1="4" y2="4" stroke=${colour} stroke-width="3" stroke-dasharray=${dash} />
-              </svg>
-              ${name}
+              <${LineSample} ...${{colour, dash}} /> ${name}
             </span>
           `,
         )}

@@ -3,7 +3,8 @@ import {html, useEffect, useState} from "pellucid/ui";
 import {site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
-import {percent, ranking, short} from "pellucid/numbers";
+import {mean, percent, ranking, short} from "pellucid/numbers";
+import {Bars} from "pellucid/pictures/bars";
 import {LayerPicker, StepSlider} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -98,12 +99,10 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
     {length: heads * width},
     (_, i) => weights.data[Math.floor(i / width) * full + (i % width)],
   );
-  const mean = columns.map(
-    (_, column) =>
-      Array.from({length: heads}, (_, head) => values[head * width + column]).reduce((sum, value) => sum + value, 0) /
-      heads,
+  const means = columns.map((_, column) =>
+    mean(Array.from({length: heads}, (_, head) => values[head * width + column])),
   );
-  const best = ranking(mean)[0];
+  const best = ranking(means)[0];
   const labels = columns.map(pieceLabel);
   const headNames = Array.from({length: heads}, (_, head) => t("decoder.head", {head}));
   const table = () => ({
@@ -117,7 +116,7 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
         fed: pieceName(trace.tokens.fed_pieces[step]),
         predicts: pieceName(trace.tokens.predicted_pieces[step]),
         best: labels[best],
-        weight: short(mean[best], 3),
+        weight: short(means[best], 3),
       })}
     >
       <${Matrix}
@@ -156,16 +155,15 @@ function Candidates({trace, step}) {
         probability: percent(Math.exp(predictions.target_log_probability[step])),
       })}
     >
-      <div class="bars" role="list">
-        ${rows.map(
-          ({id, piece, probability, isChosen}) => html`
-            <div key=${id} role="listitem" class=${isChosen ? "chosen" : ""}>
-              <bdi>${pieceLabel(piece)}</bdi><span class="bar"><i style=${{width: `${probability * 100}%`}}></i></span>
-              <span class="number">${percent(probability)}</span>
-            </div>
-          `,
-        )}
-      </div>
+      <${Bars}
+        rows=${rows.map(({id, piece, probability, isChosen}) => ({
+          key: id,
+          label: pieceLabel(piece),
+          share: probability,
+          text: percent(probability),
+          kind: isChosen ? "chosen" : "",
+        }))}
+      />
       <p class="next"><button onClick=${() => setState({view: "softmax"})}>${t("decoder.more")}</button></p>
     <//>
   `;

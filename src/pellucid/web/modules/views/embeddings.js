@@ -3,33 +3,30 @@ import {html} from "pellucid/ui";
 import {ofModel, site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
-import {largest, short} from "pellucid/numbers";
-import {Choice} from "pellucid/pickers";
-import {setState} from "pellucid/state";
+import {bySize, largest, short} from "pellucid/numbers";
+import {Setting, settingOf} from "pellucid/pickers";
+import {Bars} from "pellucid/pictures/bars";
+import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {Chips, pieceLabel} from "pellucid/tokens";
 
 const STAGES = ["embedding", "scaled_embedding", "position", "input"];
 
 export function EmbeddingsView({trace, model, state}) {
-  const side = state["embeddings.side"] === "target" ? "target" : "source";
+  const side = settingOf(state, "embeddings.side", ["source", "target"]);
   const {tokens} = trace;
   const pieces = side === "source" ? tokens.source_pieces : tokens.fed_pieces;
   const ids = side === "source" ? tokens.source_ids : tokens.fed_ids;
-  const chosen = Math.min(Number(state["embeddings.position"]) || 0, pieces.length - 1);
+  const chosen = indexOf(state, "embeddings.position", pieces.length);
   const data = useData(`${trace.id}/${side} embeddings`, () =>
     Promise.all(STAGES.map((stage) => site(trace, `${side}.${stage}`))),
   );
   const choose = (position) => setState({"embeddings.position": String(position)});
   return html`
     <div class="controls">
-      <${Choice}
-        label=${t("embeddings.side")} value=${side}
-        options=${[
-          ["source", t("embeddings.source")],
-          ["target", t("embeddings.target")],
-        ]}
-        onChange=${(name) => setState({"embeddings.side": name, "embeddings.position": ""})}
+      <${Setting}
+        state=${state} name="embeddings.side" label=${t("embeddings.side")} also=${{"embeddings.position": ""}}
+        options=${["source", "target"].map((name) => [name, t(`embeddings.${name}`)])}
       />
     </div>
     <${Figure}
@@ -77,7 +74,7 @@ function Strips({trace, model, side, pieces, stages, chosen, choose}) {
   const most = {embedding: largest(embedding.data), scaled_embedding: largest(input.data), input: largest(input.data)};
   const cell = [Math.max(Math.floor(768 / width), 2), pieces.length > 40 ? 11 : 16];
   const byHand = () => {
-    const dimension = strongest(input.part(chosen).data);
+    const [dimension] = bySize(input.part(chosen).data);
     const [e, p, x] = [embedding, position, input].map((tensor) => tensor.at(chosen, dimension));
     return {
       lines: [
@@ -110,14 +107,6 @@ function Strips({trace, model, side, pieces, stages, chosen, choose}) {
   );
 }
 
-function strongest(values) {
-  let best = 0;
-  values.forEach((value, i) => {
-    if (Math.abs(value) > Math.abs(values[best])) best = i;
-  });
-  return best;
-}
-
 function Neighbours({trace, model, side, id, piece}) {
   const data = useData(id < 0 ? null : `${model.id} ${side} near ${id}`, () =>
     ofModel(model, `neighbours/${side}/${id}`),
@@ -137,17 +126,14 @@ function Neighbours({trace, model, side, id, piece}) {
           rows: near.map((one) => [one.id, one.piece, one.cosine]),
         })}
       >
-        <div class="bars" role="list">
-          ${near.map(
-            (one) => html`
-              <div key=${one.id} role="listitem">
-                <bdi>${pieceLabel(one.piece)}</bdi>
-                <span class="bar"><i style=${{width: `${Math.max(one.cosine, 0) * 100}%`}}></i></span>
-                <span class="number">${short(one.cosine, 3)}</span>
-              </div>
-            `,
-          )}
-        </div>
+        <${Bars}
+          rows=${near.map((one) => ({
+            key: one.id,
+            label: pieceLabel(one.piece),
+            share: Math.max(one.cosine, 0),
+            text: short(one.cosine, 3),
+          }))}
+        />
       <//>
     `}
   <//>`;

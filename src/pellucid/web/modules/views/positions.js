@@ -6,8 +6,8 @@ import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {dot, largest, short} from "pellucid/numbers";
 import {headColour} from "pellucid/pictures/palette";
-import {Choice} from "pellucid/pickers";
-import {setState} from "pellucid/state";
+import {Setting, settingOf} from "pellucid/pickers";
+import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 
 const LAYOUTS = ["interleaved", "half_split_paper_frequency", "half_split_t2t"];
@@ -27,15 +27,14 @@ export function sinusoid(layout, position, dimension, width) {
 export function PositionsView({trace, model, state}) {
   const own = model.config.position_layout;
   const layouts = own === "learned" ? [...LAYOUTS, "learned"] : LAYOUTS;
-  const layout = layouts.includes(state["positions.layout"]) ? state["positions.layout"] : own;
+  const layout = settingOf(state, "positions.layout", layouts, own);
   const length = Math.min(LENGTH, model.config.max_positions);
   const data = useData(`${model.id} ${layout} ${length}`, () => ofModel(model, "positions", {layout, length}));
   return html`
     <div class="controls">
-      <${Choice}
-        label=${t("positions.layout")} value=${layout}
+      <${Setting}
+        state=${state} name="positions.layout" label=${t("positions.layout")} usual=${own}
         options=${layouts.map((name) => [name, t(`positions.${name}`) + (name === own ? " ★" : "")])}
-        onChange=${(name) => setState({"positions.layout": name === own ? "" : name})}
       />
       <span class="hint">★ ${t("positions.own")}</span>
     </div>
@@ -46,8 +45,8 @@ export function PositionsView({trace, model, state}) {
 function Table({trace, model, state, layout, own, table}) {
   const [length, width] = table.shape;
   const {position_offset: offset} = model.config;
-  const row = Math.min(Number(state["positions.row"] ?? 3) || 0, length - 1);
-  const column = Math.min(Number(state["positions.column"] ?? 0) || 0, width - 1);
+  const row = indexOf(state, "positions.row", length, 3);
+  const column = indexOf(state, "positions.column", width);
   const isFormula = layout !== "learned";
   const made = isFormula ? sinusoid(layout, row + offset, column, width) : null;
   const similar = useMemo(

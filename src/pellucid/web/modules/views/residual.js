@@ -3,43 +3,22 @@ import {html} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Strip} from "pellucid/pictures/matrix";
-import {cosine, largest, layerNorm, norm, short} from "pellucid/numbers";
-import {Choice} from "pellucid/pickers";
-import {sublayers} from "pellucid/sites";
-import {setState} from "pellucid/state";
+import {bySize, cosine, largest, layerNorm, norm, short} from "pellucid/numbers";
+import {Choice, StackPicker} from "pellucid/pickers";
+import {SUBLAYERS, depthOf, sitesOf, sublayers} from "pellucid/sites";
+import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {Chips} from "pellucid/tokens";
 
-/** The sites of a sub-layer: what comes in, what it adds, the sum, the norm, and what the norm is of. */
-function sitesOf(list, index, config) {
-  const {stack, layer, name} = list[index];
-  const at = `${stack}.${layer}`;
-  const before =
-    index > 0 && list[index - 1].stack === stack && list[index - 1].layer === layer ? list[index - 1].name : null;
-  const isPre = config.norm_order === "pre";
-  const entry = before === null ? `${at}.input` : `${at}.${before}_${isPre ? "residual" : "norm"}`;
-  return {
-    entry,
-    output: `${at}.${name}.output`,
-    sum: `${at}.${name}_residual`,
-    norm: `${at}.${name}_norm`,
-    normed: isPre ? entry : `${at}.${name}_residual`,
-    parameters: `${stack}.layers.${layer}.${name}_norm`,
-  };
-}
-
 export function ResidualView({trace, model, state}) {
   const list = sublayers(model.config);
-  const index = Math.max(
-    list.findIndex(({stack, layer, name}) => `${stack}.${layer}.${name}` === state["residual.block"]),
-    0,
-  );
-  const {stack, layer, name} = list[index];
+  const block = list.find((one) => `${one.stack}.${one.layer}.${one.name}` === state["residual.block"]) ?? list[0];
+  const {stack, layer, name} = block;
   const side = stack === "encoder" ? "source" : "target";
   const {tokens} = trace;
   const pieces = side === "source" ? tokens.source_pieces : tokens.fed_pieces;
-  const position = Math.min(Number(state["residual.position"]) || 0, pieces.length - 1);
-  const sites = sitesOf(list, index, model.config);
+  const position = indexOf(state, "residual.position", pieces.length);
+  const sites = sitesOf(block, model.config);
   const data = useData(`${trace.id} ${sites.sum} ${position}`, async () => {
     const [x, added, sum, normed, gain, bias] = await Promise.all([
       ...[sites.entry, sites.output, sites.sum, sites.norm].map((one) => site(trace, one, {row: position})),
@@ -53,21 +32,16 @@ export function ResidualView({trace, model, state}) {
       "residual.block": `${next.stack}.${next.layer}.${next.name}`,
       "residual.position": next.stack === stack ? state["residual.position"] : "",
     });
-  const depth = list.filter((one) => one.stack === stack && one.name === name).length;
-  const names = [...new Set(list.filter((one) => one.stack === stack).map((one) => one.name))];
+  const depth = depthOf(stack, model.config);
   return html`
     <div class="controls">
-      <${Choice}
-        label=${t("residual.stack")} value=${stack}
-        options=${["encoder", "decoder"].map((own) => [own, t(`stack.${own}s`)])}
-        onChange=${(own) => go({stack: own, layer: 0, name: "self_attention"})}
-      />
+      <${StackPicker} stack=${stack} onChange=${(own) => go({stack: own, layer: 0, name: "self_attention"})} />
       <${Choice}
         label=${t("pick.layer")} value=${layer} options=${Array.from({length: depth}, (_, i) => [i, String(i)])}
         onChange=${(own) => go({stack, layer: own, name})}
       />
       <${Choice}
-        label=${t("residual.sublayer")} value=${name} options=${names.map((own) => [own, t(`stack.${own}`)])}
+        label=${t("residual.sublayer")} value=${name} options=${SUBLAYERS[stack].map((own) => [own, t(`stack.${own}`)])}
         onChange=${(own) => go({stack, layer, name: own})}
       />
     </div>
@@ -116,7 +90,7 @@ function Vectors({trace, model, sites, vectors}) {
     ],
     rows: Array.from(x, (value, i) => [i, value, added[i], sum[i], made.normalised[i], gain[i], bias[i], normed[i]]),
   });
-  const i = strongest(normed);
+  const [i] = bySize(normed);
   const addition = html`
     <${Figure}
       key="sum" name="residual" title=${t("residual.sum")} provenance=${trace.provenance} table=${table}
@@ -174,12 +148,4 @@ function Vectors({trace, model, sites, vectors}) {
     <//>
   `;
   return isPre ? [normalisation, addition] : [addition, normalisation];
-}
-
-function strongest(values) {
-  let best = 0;
-  values.forEach((value, i) => {
-    if (Math.abs(value) > Math.abs(values[best])) best = i;
-  });
-  return best;
 }

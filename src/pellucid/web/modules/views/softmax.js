@@ -3,9 +3,10 @@ import {html, useMemo, useState} from "pellucid/ui";
 import {ofModel, site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Strip} from "pellucid/pictures/matrix";
-import {dot, percent, ranking, short, softmax} from "pellucid/numbers";
+import {bySize, dot, percent, ranking, short, softmax, total} from "pellucid/numbers";
+import {Bars} from "pellucid/pictures/bars";
 import {StepSlider} from "pellucid/pickers";
-import {setState} from "pellucid/state";
+import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceLabel, pieceName} from "pellucid/tokens";
 
@@ -42,23 +43,23 @@ export function SoftmaxView({trace, model, state}) {
           />
         <//>
         <${Waiting} data=${vocabulary}>
-          ${(pieces) => html`<${Bars} ...${{trace, model, state, vector: vector.data, logits: logits.data, pieces}} />`}
+          ${(pieces) =>
+            html`<${Probabilities}
+            ...${{trace, model, state, vector: vector.data, logits: logits.data, pieces}}
+          />`}
         <//>
       `}
     <//>
   `;
 }
 
-function Bars({trace, model, state, vector, logits, pieces}) {
+function Probabilities({trace, model, state, vector, logits, pieces}) {
   const {step} = state;
   const [temperature, setTemperature] = useState(1);
   const probabilities = useMemo(() => softmax(logits.map((value) => value / temperature)), [logits, temperature]);
   const order = useMemo(() => ranking(logits), [logits]);
   const chosen = trace.tokens.predicted_ids[step];
-  const picked =
-    state["softmax.id"] === undefined || state["softmax.id"] === ""
-      ? chosen
-      : Math.min(Number(state["softmax.id"]) || 0, logits.length - 1);
+  const picked = indexOf(state, "softmax.id", logits.length, chosen);
   const rows = order.slice(0, SHOWN);
   if (!rows.includes(picked)) rows.push(picked);
   const rank = order.indexOf(picked);
@@ -95,17 +96,16 @@ function Bars({trace, model, state, vector, logits, pieces}) {
           probability: percent(probabilities[picked]),
         })}
       </p>
-      <div class="bars with-logits" role="list">
-        ${rows.map(
-          (id) => html`
-            <div key=${id} role="listitem" class=${`${id === chosen ? "chosen" : ""} ${id === picked ? "picked" : ""}`}>
-              <bdi>${pieceLabel(pieces[id])}</bdi><span class="number">${short(logits[id])}</span>
-              <span class="bar"><i style=${{width: `${probabilities[id] * 100}%`}}></i></span>
-              <span class="number">${percent(probabilities[id])}</span>
-            </div>
-          `,
-        )}
-      </div>
+      <${Bars}
+        rows=${rows.map((id) => ({
+          key: id,
+          label: pieceLabel(pieces[id]),
+          before: short(logits[id]),
+          share: probabilities[id],
+          text: percent(probabilities[id]),
+          kind: `${id === chosen ? "chosen" : ""} ${id === picked ? "picked" : ""}`,
+        }))}
+      />
     <//>
   `;
 }
@@ -163,8 +163,8 @@ async function byHand({model, vector, logits, pieces, picked}) {
   const {data: row} = await ofModel(model, "rows/output", {ids: picked});
   const bias = model.config.output_bias ? row[vector.length] : 0;
   const product = dot(vector, row.subarray(0, vector.length)) + bias;
-  const terms = ranking(Array.from(vector, (value, i) => Math.abs(value * row[i]))).slice(0, 5);
-  const total = logits.reduce((sum, value) => sum + Math.exp(value - product), 0);
+  const terms = bySize(Float64Array.from(vector, (value, i) => value * row[i])).slice(0, 5);
+  const inverse = total(Float64Array.from(logits, (value) => Math.exp(value - product)));
   return {
     lines: [
       ...terms.map((i) => ({
@@ -172,7 +172,7 @@ async function byHand({model, vector, logits, pieces, picked}) {
         value: vector[i] * row[i],
       })),
       {text: t("softmax.all_terms", {n: vector.length, piece: pieceLabel(pieces[picked])}), value: product},
-      {text: t("softmax.divide"), value: 1 / total},
+      {text: t("softmax.divide"), value: 1 / inverse},
     ],
     computed: product,
     shown: logits[picked],

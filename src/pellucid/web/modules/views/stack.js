@@ -1,9 +1,10 @@
 // The box opened: the stacks of encoders and decoders, drawn from the model's own configuration.
-import {html, useMemo, useState} from "pellucid/ui";
+import {html, pressable, useMemo, useState} from "pellucid/ui";
 import {ofTrace, useData} from "pellucid/data";
 import {Figure} from "pellucid/pictures/figure";
-import {short} from "pellucid/numbers";
+import {mean, short} from "pellucid/numbers";
 import {css, inkOn, sequential} from "pellucid/pictures/palette";
+import {STACKS, SUBLAYERS, depthOf} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
@@ -14,18 +15,11 @@ const [BOX, PAD, GAP, STEM] = [30, 12, 16, 20];
 
 /** The boxes of one layer from below: [{kind, site, name}], in the order that the norm stands in. */
 function boxesOf(stack, layer, config) {
-  const names =
-    stack === "encoder" ? ["self_attention", "feed_forward"] : ["self_attention", "cross_attention", "feed_forward"];
-  return names.flatMap((name) => {
+  const isPre = config.norm_order === "pre";
+  return SUBLAYERS[stack].flatMap((name) => {
     const inner = {kind: name, name, layer, stack, block: `${stack}.${layer}.${name}`};
-    const norm = {
-      kind: "norm",
-      name,
-      layer,
-      stack,
-      text: t(config.norm_order === "pre" ? "stack.norm_pre" : "stack.norm"),
-    };
-    return config.norm_order === "pre" ? [norm, inner] : [inner, norm];
+    const norm = {kind: "norm", name, layer, stack, text: t(isPre ? "stack.norm_pre" : "stack.norm")};
+    return isPre ? [norm, inner] : [inner, norm];
   });
 }
 
@@ -33,8 +27,8 @@ function boxesOf(stack, layer, config) {
 function layoutOf(config, room) {
   const between = room < 560 ? 38 : 110;
   const wide = Math.min(Math.max((room - between - 44) / 2, 118), 250);
-  const stacks = ["encoder", "decoder"].map((stack, side) => {
-    const depth = stack === "encoder" ? config.num_encoder_layers : config.num_decoder_layers;
+  const stacks = STACKS.map((stack, side) => {
+    const depth = depthOf(stack, config);
     const tall = boxesOf(stack, 0, config).length * (BOX + 4) + 2 * PAD;
     return {stack, depth, tall, x: 20 + side * (wide + between), wide, total: depth * (tall + GAP)};
   });
@@ -47,7 +41,6 @@ export function StackView({trace, model}) {
   const [frame, room] = useWidth();
   const layout = useMemo(() => layoutOf(model.config, room), [model, room]);
   const [said, say] = useState(null);
-  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const change = Object.fromEntries(
     Object.entries(changes.value ?? {}).map(([block, values]) => [block, mean(values)]),
   );
@@ -175,9 +168,8 @@ function Box({box, x, y, wide, change, most, say}) {
   const open = () => setState({...goOf(box), query: null, key: null});
   return html`
     <g
-      class=${`block ${box.kind}`} role="button" tabindex="0"
-      aria-label=${box.block ? `${box.block}: ${label}` : `${box.stack} ${box.layer ?? ""} ${label}`} onClick=${open}
-      onKeyDown=${(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), open())}
+      class=${`block ${box.kind}`} ...${pressable(open)}
+      aria-label=${box.block ? `${box.block}: ${label}` : `${box.stack} ${box.layer ?? ""} ${label}`}
       onPointerEnter=${() => say(sentence)} onPointerLeave=${() => say(null)} onFocus=${() => say(sentence)}
       onBlur=${() => say(null)}
     >

@@ -3,9 +3,10 @@ import {html, useMemo} from "pellucid/ui";
 import {ofModel, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
-import {percent, short} from "pellucid/numbers";
-import {Choice} from "pellucid/pickers";
-import {setState} from "pellucid/state";
+import {mean, percent, short} from "pellucid/numbers";
+import {Bars} from "pellucid/pictures/bars";
+import {Setting} from "pellucid/pickers";
+import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceLabel} from "pellucid/tokens";
 
@@ -24,12 +25,9 @@ export function TargetsView({trace, model, state}) {
 }
 
 function Probed({trace, model, state, training}) {
-  const {steps, sentences} = training;
-  const index =
-    state["targets.step"] === undefined
-      ? steps.length - 1
-      : Math.min(Number(state["targets.step"]) || 0, steps.length - 1);
-  const sentence = Math.min(Number(state["targets.sentence"]) || 0, sentences.length - 1);
+  const {steps, sentences, label_smoothing: epsilon} = training;
+  const index = indexOf(state, "targets.step", steps.length, steps.length - 1);
+  const sentence = indexOf(state, "targets.sentence", sentences.length);
   const step = steps[index];
   const data = useData(`${model.id} probe ${step}`, () => ofModel(model, `probes/${step}`));
   return html`
@@ -47,16 +45,12 @@ function Probed({trace, model, state, training}) {
           onInput=${(event) => setState({"targets.step": event.currentTarget.value})}
         /> <output>${step}</output>
       </label>
-      <${Choice}
-        label=${t("targets.rows")}
-        value=${state["targets.rows"] === "one_hot" || !training.label_smoothing ? "one_hot" : "smoothed"}
+      <${Setting}
+        state=${state} name="targets.rows" label=${t("targets.rows")} usual=${epsilon ? "smoothed" : "one_hot"}
         options=${[
           ["one_hot", t("targets.one_hot")],
-          ...(training.label_smoothing
-            ? [["smoothed", t("targets.smoothed", {epsilon: training.label_smoothing})]]
-            : []),
+          ...(epsilon ? [["smoothed", t("targets.smoothed", {epsilon})]] : []),
         ]}
-        onChange=${(name) => setState({"targets.rows": name})}
       />
     </div>
     <${Waiting} data=${data}>
@@ -138,7 +132,7 @@ function Rows({trace, model, state, training, pair, probe, step}) {
   const {width, columns} = drawn;
   const rows = pair.target_pieces.map(pieceLabel);
   const loss = probe.target_log_probability.map((value) => -value);
-  const mean = loss.reduce((sum, value) => sum + value, 0) / loss.length;
+  const average = mean(loss);
   const right = probe.target_ids.filter((id, row) => probe.top_ids[row][0] === id).length;
   const counts = {shown: width - 1, tabled: all.width - 1, all: model.tokenizer.target_size, rest: t("targets.rest")};
   const pictures = [
@@ -173,7 +167,7 @@ function Rows({trace, model, state, training, pair, probe, step}) {
     </div>
     <${Figure}
       name="target-loss" title=${t("targets.loss")}
-      says=${t("targets.loss_says", {mean: short(mean), perplexity: short(Math.exp(mean), 3)})}
+      says=${t("targets.loss_says", {mean: short(average), perplexity: short(Math.exp(average), 3)})}
       caption=${floorOf(training.label_smoothing, model)} provenance=${trace.provenance}
       table=${() => ({
         columns: [t("targets.position"), t("word.probability"), t("targets.loss")],
@@ -181,23 +175,18 @@ function Rows({trace, model, state, training, pair, probe, step}) {
       })}
       recompute=${() => ({
         lines: loss.map((value, i) => ({text: `−ln ${short(Math.exp(-value))}  (${rows[i]})`, value})),
-        computed: mean,
-        shown: Math.fround(mean),
+        computed: average,
+        shown: Math.fround(average),
       })}
     >
-      <div class="bars" role="list">
-        ${rows.map(
-          (piece, i) => html`
-            <div key=${i} role="listitem">
-              <bdi>${piece}</bdi>
-              <span class="bar">
-                <i style=${{width: `${Math.min(loss[i] / Math.log(model.tokenizer.target_size), 1) * 100}%`}}></i>
-              </span>
-              <span class="number">${short(loss[i], 3)}</span>
-            </div>
-          `,
-        )}
-      </div>
+      <${Bars}
+        rows=${rows.map((label, i) => ({
+          key: i,
+          label,
+          share: Math.min(loss[i] / Math.log(model.tokenizer.target_size), 1),
+          text: short(loss[i], 3),
+        }))}
+      />
     <//>
   `;
 }

@@ -1,7 +1,7 @@
-// The black box: a sentence in, a sentence out, and what is known of it from outside.
+// The black box: a sentence in, a sentence out, and what can be seen from outside.
 import {html} from "pellucid/ui";
 import {Figure} from "pellucid/pictures/figure";
-import {percent, short} from "pellucid/numbers";
+import {percent, short, total} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {Chips} from "pellucid/tokens";
@@ -19,7 +19,7 @@ export function TranslateView({trace, model}) {
       says=${t("translate.says", {
         sources: tokens.source_pieces.length,
         targets: tokens.predicted_pieces.length,
-        score: short(predictions.target_log_probability.reduce((sum, one) => sum + one, 0)),
+        score: short(total(predictions.target_log_probability)),
       })}
     >
       <div class="black-box">

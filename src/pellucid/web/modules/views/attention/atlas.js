@@ -4,7 +4,7 @@ import {ofTrace, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {short} from "pellucid/numbers";
 import {css, sequential} from "pellucid/pictures/palette";
-import {Choice, labelText} from "pellucid/pickers";
+import {Setting, labelText, settingOf} from "pellucid/pickers";
 import {KINDS, longKind} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -17,12 +17,12 @@ const [SMALLEST, LARGEST, GAP, LABEL] = [48, 104, 8, 22];
 export function AtlasView({trace, state}) {
   const heads = useData(`${trace.id} heads`, () => ofTrace(trace, "heads"));
   const atlas = useData(`${trace.id} atlas`, () => ofTrace(trace, "atlas"));
-  const order = ORDERS.includes(state["atlas.order"]) ? state["atlas.order"] : "place";
+  const order = settingOf(state, "atlas.order", ORDERS);
   return html`
     <div class="controls">
-      <${Choice}
-        label=${t("atlas.order")} value=${order} options=${ORDERS.map((name) => [name, t(`atlas.${name}`)])}
-        onChange=${(value) => setState({"atlas.order": value === "place" ? "" : value})}
+      <${Setting}
+        state=${state} name="atlas.order" label=${t("atlas.order")}
+        options=${ORDERS.map((name) => [name, t(`atlas.${name}`)])}
       />
     </div>
     <${Waiting} data=${heads}>
@@ -38,7 +38,7 @@ export function AtlasView({trace, state}) {
 }
 
 /** Where the thumbnails of a kind begin in the octets of all of them. */
-function partOf(kind, facts, octets) {
+export function partOf(kind, facts, octets) {
   let start = 0;
   for (const name of KINDS) {
     const {

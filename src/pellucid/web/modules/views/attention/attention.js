@@ -3,13 +3,13 @@
 import {html} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
-import {Strip} from "pellucid/pictures/matrix";
 import {ranking, short} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
 import {
   Formula,
+  NamedStrip,
   Pickers,
   Symbol,
   WordPicker,
@@ -20,7 +20,6 @@ import {
   rowKey,
   rowName,
   rowOf,
-  stripWidth,
 } from "pellucid/views/attention/parts";
 import {Context, Products} from "pellucid/views/attention/products";
 import {Scores} from "pellucid/views/attention/scores";
@@ -152,22 +151,14 @@ function Vectors({one, model, state, other}) {
 }
 
 function Vector({letter, of, values, formula, name, selected, most, room}) {
-  return html`<div class=${name ? "vector result" : "vector"}>
-    <p class="vector-name">
-      <${Symbol} letter=${letter} of=${of} />
-      ${
-        formula &&
-        html` <span class="formula">
-            = <${Formula} text=${formula} />
-          </span>
-        `
-      } <small>${numbers(values.length)}</small>
-    </p>
-    <${Strip}
-      values=${values} most=${most} height=${name ? 24 : 18} width=${stripWidth(values.length, name ? room - 20 : room)}
-      name=${`${letter} ${of}`} selected=${selected ?? null}
-      onSelect=${name && ((i) => setState({"attention.cell": `${name}${i}`}))}
-      describe=${(i) => `${letter}[${i}] = ${short(values[i])}`}
-    />
-  </div>`;
+  const title = html`
+    <${Symbol} letter=${letter} of=${of} />
+    ${formula && html` <span class="formula">= <${Formula} text=${formula} /></span>`}
+  `;
+  return html`<${NamedStrip}
+    isResult=${Boolean(name)} title=${title} note=${numbers(values.length)} values=${values} most=${most}
+    room=${name ? room - 20 : room} height=${name ? 24 : 18} name=${`${letter} ${of}`} selected=${selected ?? null}
+    onSelect=${name && ((i) => setState({"attention.cell": `${name}${i}`}))}
+    describe=${(i) => `${letter}[${i}] = ${short(values[i])}`}
+  />`;
 }

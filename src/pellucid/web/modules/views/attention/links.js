@@ -1,12 +1,13 @@
 // Who looks at whom: two columns of pieces and a line for every weight, one colour a head.
-import {html, useMemo} from "pellucid/ui";
+import {html, pressable, useMemo} from "pellucid/ui";
 import {ofTrace, site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
-import {percent, ranking, short} from "pellucid/numbers";
+import {mean, percent, ranking, short, total} from "pellucid/numbers";
+import {LineSample} from "pellucid/pictures/chart";
 import {headColour, headDash} from "pellucid/pictures/palette";
 import {HeadPicker, KindPicker, LayerPicker, MergePicker, labelText} from "pellucid/pickers";
 import {labelsOf, longKind, place, sidesOf} from "pellucid/sites";
-import {setHover, setState, useHover} from "pellucid/state";
+import {isOver, setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {mergeWeights, pieceLabel, wordsOf} from "pellucid/tokens";
 import {useWidth} from "pellucid/pictures/width";
@@ -94,8 +95,8 @@ function Links({trace, state, weights, facts}) {
   const sides = sidesOf(state.kind);
   const least = leastOf(state);
   const {lines, mass, hiddenLines} = useMemo(() => linesOf(units, least), [units, least]);
-  const mean = columns.map((_, column) =>
-    average(matrices.map((matrix) => (row === null ? 0 : matrix[row * columns.length + column]))),
+  const means = columns.map((_, column) =>
+    mean(matrices.map((matrix) => (row === null ? 0 : matrix[row * columns.length + column]))),
   );
   const table = () => ({
     columns: [
@@ -118,7 +119,7 @@ function Links({trace, state, weights, facts}) {
   return html`
     <${Figure}
       name="links" title=${t("links.figure")} provenance=${trace.provenance} table=${table}
-      recompute=${row === null || state.merge ? null : () => sumOfRow(units)} says=${saysOf(units, mean)}
+      recompute=${row === null || state.merge ? null : () => sumOfRow(units)} says=${saysOf(units, means)}
       caption=${`${t("links.drawn", {share: percent(mass)})} ${capped} ${state.merge ? t("links.merged") : ""}`}
     >
       <div ref=${frame}>
@@ -146,9 +147,7 @@ function Links({trace, state, weights, facts}) {
               <g
                 key=${index}
                 class=${`unit ${row === index ? "pinned" : ""} ${isHovered(index) ? "hovered" : ""}`}
-                role="button" tabindex="0" aria-pressed=${row === index} onClick=${() => choose(index)}
-                onKeyDown=${(event) =>
-                  (event.key === "Enter" || event.key === " ") && (event.preventDefault(), choose(index))}
+                ...${pressable(() => choose(index))} aria-pressed=${row === index}
                 onPointerEnter=${() => setHover({side: sides.rows, position: units.position(index)})}
                 onPointerLeave=${() => setHover(null)}
               >
@@ -172,15 +171,15 @@ function Links({trace, state, weights, facts}) {
                   row !== null &&
                   html`<rect
                     class="share" x=${right - 4} y=${34 + column * ROW - ROW / 2}
-                    width=${Math.max(mean[column], 0) * (width - right)} height=${ROW - 2} rx="5"
+                    width=${Math.max(means[column], 0) * (width - right)} height=${ROW - 2} rx="5"
                   />`
                 }
                 <text x=${right + 2} y=${34 + column * ROW} dy="0.32em">
                   ${label}
                   ${
                     row !== null &&
-                    mean[column] >= 0.005 &&
-                    html`<tspan class="second" dx="8">${short(mean[column], 2)}</tspan>`
+                    means[column] >= 0.005 &&
+                    html`<tspan class="second" dx="8">${short(means[column], 2)}</tspan>`
                   }
                 </text>
               </g>
@@ -193,19 +192,17 @@ function Links({trace, state, weights, facts}) {
   `;
 }
 
-const isOver = (hover, side, position) => hover?.side === side && hover.position === position;
-const average = (numbers) => numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
 const spread = (h, heads) => (heads.length > 1 ? (h / (heads.length - 1) - 0.5) * 9 : 0);
 
 /** The lines to draw, heaviest last, and what share of all the weight they carry. */
 function linesOf({matrices, columns, row}, least) {
   const all = [];
-  let total = 0;
+  let whole = 0;
   matrices.forEach((matrix, h) =>
     matrix.forEach((value, i) => {
       const from = Math.floor(i / columns.length);
       if (row !== null && from !== row) return;
-      total += value;
+      whole += value;
       if (value >= least && value > 0) all.push({h, from, to: i % columns.length, value});
     }),
   );
@@ -213,21 +210,21 @@ function linesOf({matrices, columns, row}, least) {
   const lines = all.slice(-MOST_LINES);
   return {
     lines,
-    mass: total ? lines.reduce((sum, {value}) => sum + value, 0) / total : 0,
+    mass: whole ? total(lines.map(({value}) => value)) / whole : 0,
     hiddenLines: all.length - lines.length,
   };
 }
 
-function saysOf({rows, predicts, columns, heads, matrices, row}, mean) {
+function saysOf({rows, predicts, columns, heads, matrices, row}, means) {
   if (row === null) return t("links.choose");
-  const [first, second] = ranking(mean);
+  const [first, second] = ranking(means);
   const strongest = ranking(matrices.map((matrix) => matrix[row * columns.length + first]))[0];
   return t(heads.length === 1 || second === undefined ? "links.says_one" : "links.says", {
     word: predicts ? `${rows[row]} → ${predicts[row]}` : rows[row],
     first: columns[first],
-    weight: short(mean[first], 3),
+    weight: short(means[first], 3),
     second: columns[second],
-    other: short(mean[second] ?? 0, 3),
+    other: short(means[second] ?? 0, 3),
     head: heads[strongest],
     own: short(matrices[strongest][row * columns.length + first], 3),
   });
@@ -236,9 +233,7 @@ function saysOf({rows, predicts, columns, heads, matrices, row}, mean) {
 /** The weights of the pinned row add up to 1 in every head: add them up again. */
 function sumOfRow({matrices, heads, columns, row}) {
   const width = columns.length;
-  const sums = matrices.map((matrix) =>
-    matrix.subarray(row * width, (row + 1) * width).reduce((sum, value) => sum + value, 0),
-  );
+  const sums = matrices.map((matrix) => total(matrix.subarray(row * width, (row + 1) * width)));
   return {
     lines: heads.map((head, h) => ({
       text: t("links.sum", {
@@ -247,7 +242,7 @@ function sumOfRow({matrices, heads, columns, row}) {
       }),
       value: sums[h],
     })),
-    computed: average(sums),
+    computed: mean(sums),
     shown: 1,
   };
 }
@@ -259,12 +254,7 @@ function HeadFacts({facts, state, heads}) {
     ${heads.map(
       (head) => html`
         <p key=${head}>
-          <svg width="34" height="10" aria-hidden="true">
-            <line
-              x1="0" x2="34" y1="5" y2="5" stroke=${headColour(head)} stroke-width="4"
-              stroke-dasharray=${headDash(head)}
-            />
-          </svg>
+          <${LineSample} colour=${headColour(head)} dash=${headDash(head)} />
           <b>${t("links.head")} ${head}</b> ${
             own[head].label && html`<span class="badge">${labelText(own[head].label)}</span>`
           } <span>${t("links.entropy", {value: short(own[head].entropy, 3)})}</span>

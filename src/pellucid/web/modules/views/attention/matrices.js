@@ -5,11 +5,11 @@ import {site, useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {largest, ranking, short} from "pellucid/numbers";
-import {inputsOf, labelsOf, parameters, place} from "pellucid/sites";
-import {setState} from "pellucid/state";
+import {inputsOf, parameters, place} from "pellucid/sites";
+import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceLabel, pieceText} from "pellucid/tokens";
-import {Formula, Pickers, headOf, quoted, rowKey, rowOf} from "pellucid/views/attention/parts";
+import {Formula, Pickers, headOf, placed, quoted, rowCells, rowKey, rowOf} from "pellucid/views/attention/parts";
 import {context, projection, transpose, weight} from "pellucid/views/attention/sums";
 
 const LETTERS = ["q", "k", "v"];
@@ -39,13 +39,8 @@ async function loadAll({trace, model, kind, layer, head}) {
     ...names.map((name) => site(trace, `${at}.${name}`, {head})),
   ]);
   return {
-    kind,
-    layer,
+    ...placed({trace, kind, layer}),
     head,
-    at,
-    inputs,
-    labels: labelsOf(kind, trace.tokens),
-    parameters: parameters(kind, layer),
     x,
     y,
     q,
@@ -53,6 +48,8 @@ async function loadAll({trace, model, kind, layer, head}) {
     v,
     scaled,
     mayAttend,
+    // 1 where a cell is masked; null where none is
+    hidden: mayAttend.data.includes(0) ? mayAttend.data.map((may) => 1 - may) : null,
     attention,
     z,
   };
@@ -73,7 +70,7 @@ function choiceOf(one, state, trace) {
   const i = Math.min(rowOf({...state, kind: one.kind}, trace), one.x.shape[0] - 1);
   const looked = ranking(one.attention.part(i).data)[0];
   const j = state.key !== null && state.key < one.y.shape[0] ? state.key : looked;
-  return {i, j, d: Math.min(Number(state["matrices.dimension"] ?? 0) || 0, one.q.shape[1] - 1)};
+  return {i, j, d: indexOf(state, "matrices.dimension", one.q.shape[1])};
 }
 
 const choose = ({i, j, d}) =>
@@ -225,8 +222,7 @@ function Scores({one, at, size, trace}) {
   const [rows, columns] = one.scaled.shape;
   const d = one.q.shape[1];
   const keys = useMemo(() => transpose(one.k.data, one.k.shape), [one]);
-  const isMasked = one.mayAttend.data.includes(0);
-  const hidden = useMemo(() => one.mayAttend.data.map((may) => 1 - may), [one]);
+  const {hidden} = one;
   const square = [size.time(columns), size.time(rows)];
   const rowLabels = labels.rows.map(pieceLabel);
   const predicts = labels.predicts?.map(pieceLabel);
@@ -252,9 +248,7 @@ function Scores({one, at, size, trace}) {
     rows: Array.from(one.scaled.data, (value, cell) => {
       const [i, j] = [Math.floor(cell / columns), cell % columns];
       return [
-        i,
-        labels.rows[i],
-        ...(labels.predicts ? [labels.predicts[i]] : []),
+        ...rowCells(labels, i),
         j,
         labels.columns[j],
         value,
@@ -272,7 +266,7 @@ function Scores({one, at, size, trace}) {
         value: short(one.scaled.at(at.i, at.j)),
         weight: short(one.attention.at(at.i, at.j)),
       })}
-      caption=${`${t("matrices.scores_caption")} ${t(isMasked ? "matrices.masked" : "matrices.unmasked")}`}
+      caption=${`${t("matrices.scores_caption")} ${t(hidden ? "matrices.masked" : "matrices.unmasked")}`}
       recompute=${() =>
         weight(
           one.q.part(at.i).data,
@@ -297,7 +291,7 @@ function Scores({one, at, size, trace}) {
       </div>
       <div class="product-row">
         ${
-          isMasked &&
+          hidden &&
           html`
             <${Operator}>${t("matrices.mask")}<//>
             <${Block}
@@ -309,7 +303,7 @@ function Scores({one, at, size, trace}) {
         <${Operator}>softmax →<//>
         <${Block}
           letter="A" values=${one.attention.data} scale=${{kind: "sequential", most: 1}}
-          hidden=${isMasked ? hidden : null} labels=${rowLabels} predicts=${isMasked ? null : predicts} ...${cells}
+          hidden=${hidden} labels=${rowLabels} predicts=${hidden ? null : predicts} ...${cells}
         />
       </div>
       <${Says}
@@ -329,12 +323,8 @@ function Scores({one, at, size, trace}) {
 /** Z = A V. */
 function Contexts({one, at, size, trace}) {
   const [text, says] = useState(null);
-  const {labels, attention, v, z} = one;
+  const {labels, attention, hidden, v, z} = one;
   const [rows, columns] = attention.shape;
-  const hidden = useMemo(
-    () => (one.mayAttend.data.includes(0) ? one.mayAttend.data.map((may) => 1 - may) : null),
-    [one],
-  );
   const value = short(z.at(at.i, at.d));
   const table = () => ({
     columns: [t("heads.row"), t("word.piece"), ...Array.from({length: z.shape[1]}, (_, d) => `Z[${d}]`)],

@@ -2,6 +2,7 @@
 // the picture. The numbers of a row come together with what they are of, so that labels never run ahead of them.
 import {html, useEffect, useRef} from "pellucid/ui";
 import {site} from "pellucid/data";
+import {Strip} from "pellucid/pictures/matrix";
 import {HeadPicker, KindPicker, LayerPicker} from "pellucid/pickers";
 import {inputsOf, labelsOf, parameters, place, sidesOf} from "pellucid/sites";
 import {setState} from "pellucid/state";
@@ -30,6 +31,16 @@ export function rowName({labels}, row) {
   return t("attention.decoder_row", {fed: quoted(labels.rows[row]), predicts: quoted(labels.predicts[row])});
 }
 
+/** Where an attention is, and what stands at its sides; what is loaded of it comes with this. */
+export const placed = ({trace, kind, layer}) => ({
+  trace,
+  kind,
+  layer,
+  at: place(kind, layer),
+  labels: labelsOf(kind, trace.tokens),
+  parameters: parameters(kind, layer),
+});
+
 /** Everything about one row of one head: {kind, layer, head, query, labels, sides, x, q, keys, values, scores, ...}. */
 export async function loadRow({trace, model, kind, layer, head, query}) {
   const at = place(kind, layer);
@@ -43,15 +54,10 @@ export async function loadRow({trace, model, kind, layer, head, query}) {
     ...["scores", "scaled", "may_attend", "weights", "context"].map((name) => site(trace, `${at}.${name}`, row)),
   ]);
   return {
-    trace,
-    kind,
-    layer,
+    ...placed({trace, kind, layer}),
     head,
     query,
-    at,
     inputs,
-    parameters: parameters(kind, layer),
-    labels: labelsOf(kind, trace.tokens),
     sides: sidesOf(kind),
     x: x.data,
     q: q.data,
@@ -98,6 +104,22 @@ export function WordPicker({trace, state, query, label}) {
 
 /** The width of a strip of n numbers within `room`: cells of at most 12 pixels, and a margin for the frame. */
 export const stripWidth = (n, room) => Math.min(n * 12, room - 4);
+
+/** How a table names the rows of an attention: two columns, and in a decoder a third for what a row predicts. */
+export const rowHeads = ({predicts}) => [
+  t("word.position"),
+  t("word.piece"),
+  ...(predicts ? [t("matrices.predicts")] : []),
+];
+export const rowCells = ({rows, predicts}, row) => [row, rows[row], ...(predicts ? [predicts[row]] : [])];
+
+/** A vector with its name over it, and a note beside the name; the rest is for the strip. */
+export const NamedStrip = ({title, note, values, room, isResult = false, ...rest}) => html`
+  <div class=${isResult ? "vector result" : "vector"}>
+    <p class="vector-name">${title}${note && html` <small>${note}</small>`}</p>
+    <${Strip} values=${values} width=${stripWidth(values.length, room)} ...${rest} />
+  </div>
+`;
 
 /** A formula as text, with what follows "_" set lower: "x W_q + b_q". */
 export const Formula = ({text}) => html`

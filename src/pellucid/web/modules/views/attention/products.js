@@ -1,17 +1,17 @@
 // Two sums opened: the products behind one q · k, and the weighted values behind one number of the context.
 import {html} from "pellucid/ui";
 import {Figure} from "pellucid/pictures/figure";
-import {Strip} from "pellucid/pictures/matrix";
-import {exact, percent, short} from "pellucid/numbers";
-import {Choice} from "pellucid/pickers";
-import {setState} from "pellucid/state";
+import {bySize, exact, percent, short, total} from "pellucid/numbers";
+import {Setting, settingOf} from "pellucid/pickers";
+import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
-import {Symbol, numbers, quoted, rowKey, rowName, stripWidth} from "pellucid/views/attention/parts";
-import {bySize, context, productsOf, rowsOf, score, total} from "pellucid/views/attention/sums";
+import {NamedStrip, Symbol, numbers, quoted, rowKey, rowName, stripWidth} from "pellucid/views/attention/parts";
+import {context, productsOf, rowsOf, score} from "pellucid/views/attention/sums";
 import {useWidth} from "pellucid/pictures/width";
 
 const MOST_LISTED = 128;
+const ORDERS = ["size", "dimension"];
 
 /** q · k taken apart: query, key and their products one above the other, and the running sum. */
 export function Products({one, state, at}) {
@@ -19,7 +19,7 @@ export function Products({one, state, at}) {
   const [frame, room] = useWidth(480);
   const key = keys.part(at).data;
   const products = productsOf(q, key);
-  const isSorted = state["attention.order"] !== "dimension";
+  const isSorted = settingOf(state, "attention.order", ORDERS) === "size";
   const order = isSorted ? bySize(products) : Array.from(products.keys());
   let sum = 0;
   const running = order.map((i) => (sum += products[i]));
@@ -27,15 +27,11 @@ export function Products({one, state, at}) {
   const names = {q: pieceText(asks), k: pieceText(looked)};
   const arranged = (values) => Float64Array.from(order, (i) => values[i]);
   const width = stripWidth(q.length, room);
-  const strip = (values, letter, of) => html`
-    <div class="vector">
-      <p class="vector-name"><${Symbol} letter=${letter} of=${of} /></p>
-      <${Strip}
-        values=${arranged(values)} width=${width} height=${20} name=${letter}
-        describe=${(place) => `${letter}[${order[place]}] = ${short(values[order[place]])}`}
-      />
-    </div>
-  `;
+  const strip = (values, letter, of) =>
+    html`<${NamedStrip}
+    title=${html`<${Symbol} letter=${letter} of=${of} />`} values=${arranged(values)} room=${room} height=${20}
+    name=${letter} describe=${(place) => `${letter}[${order[place]}] = ${short(values[order[place]])}`}
+  />`;
   const table = () => ({
     columns: [t("attention.dimension"), "q", "k", "q × k", t("attention.running")],
     rows: order.map((i, place) => [i, q[i], key[i], products[i], running[place]]),
@@ -56,13 +52,9 @@ export function Products({one, state, at}) {
       recompute=${() => score(q, key, scores[at])}
     >
       <div class="controls">
-        <${Choice}
-          label=${t("attention.order")} value=${isSorted ? "size" : "dimension"}
-          options=${[
-            ["size", t("attention.order_size")],
-            ["dimension", t("attention.order_dimension")],
-          ]}
-          onChange=${(value) => setState({"attention.order": value === "size" ? "" : value})}
+        <${Setting}
+          state=${state} name="attention.order" label=${t("attention.order")}
+          options=${ORDERS.map((name) => [name, t(`attention.order_${name}`)])}
         /> <button type="button" onClick=${() => setState({key: null})}>${t("attention.close")}</button>
       </div>
       <div class="side-by-side">
@@ -142,7 +134,7 @@ export function Running({running, width}) {
 export function Context({one, state}) {
   const {trace, weights, values, labels, query, context: z} = one;
   const [frame, room] = useWidth(480);
-  const at = Math.min(Number(state["attention.at"] ?? 0) || 0, z.length - 1);
+  const at = indexOf(state, "attention.at", z.length);
   const column = rowsOf(values).map((value) => value[at]);
   const terms = productsOf(weights, column);
   const order = bySize(terms);
@@ -174,15 +166,11 @@ export function Context({one, state}) {
       caption=${t("attention.context_caption", {site: `${one.at}.context`, head: one.head})}
       recompute=${() => context(weights, values, at, (j) => quoted(labels.columns[j]), z[at])}
     >
-      <div class="vector result">
-        <p class="vector-name">
-          <${Symbol} letter="z" of=${pieceText(labels.rows[query])} /> <small>${numbers(z.length)}</small>
-        </p>
-        <${Strip}
-          values=${z} width=${stripWidth(z.length, room)} height=${22} name="z" selected=${at}
-          onSelect=${(i) => setState({"attention.at": String(i)})} describe=${(i) => `z[${i}] = ${short(z[i])}`}
-        />
-      </div>
+      <${NamedStrip}
+        isResult title=${html`<${Symbol} letter="z" of=${pieceText(labels.rows[query])} />`} note=${numbers(z.length)}
+        values=${z} room=${room} height=${22} name="z" selected=${at}
+        onSelect=${(i) => setState({"attention.at": String(i)})} describe=${(i) => `z[${i}] = ${short(z[i])}`}
+      />
       <table class="steps terms">
         <thead>
           <tr>

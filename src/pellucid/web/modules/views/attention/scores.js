@@ -1,16 +1,17 @@
 // Steps 2 to 6 of self-attention as one table: a row for every position that is looked at, from q · k to weight × v.
-import {html, useRef} from "pellucid/ui";
+import {html} from "pellucid/ui";
 import {Figure} from "pellucid/pictures/figure";
 import {Thumbnail} from "pellucid/pictures/matrix";
-import {exact, percent, ranking, short} from "pellucid/numbers";
-import {Choice} from "pellucid/pickers";
-import {setHover, setState, useHover} from "pellucid/state";
+import {exact, percent, ranking, short, total} from "pellucid/numbers";
+import {Setting, settingOf} from "pellucid/pickers";
+import {isOver, setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceText} from "pellucid/tokens";
 import {quoted, rowKey, rowName} from "pellucid/views/attention/parts";
-import {rowsOf, scaleOf, total, weight} from "pellucid/views/attention/sums";
+import {rowsOf, scaleOf, weight} from "pellucid/views/attention/sums";
 
 const MOST_ROWS = 40;
+const ORDERS = ["order", "weight"];
 
 /** The columns in double precision, from the model's own scaled scores; masked positions count as nothing. */
 function columnsOf({scaled, mayAttend}) {
@@ -24,7 +25,7 @@ export function Scores({one, state, pinned, looked}) {
   const {trace, kind, layer, head, query, labels, scores, scaled, weights} = one;
   const {most, raised, sum, may} = columnsOf(one);
   const root = Math.sqrt(one.q.length);
-  const order = state["attention.rows"] === "weight" ? ranking(weights) : Array.from(scores.keys());
+  const order = settingOf(state, "attention.rows", ORDERS) === "weight" ? ranking(weights) : Array.from(scores.keys());
   const {shown, hiddenShare} = windowOf(order, weights, pinned, state["attention.whole"] === "1");
   const weighted = rowsOf(one.values).map((value, j) => Float32Array.from(value, (x) => x * weights[j]));
   const scale = scaleOf(one.values.data);
@@ -80,13 +81,9 @@ export function Scores({one, state, pinned, looked}) {
       ${
         scores.length > 8 &&
         html`<div class="controls">
-          <${Choice}
-            label=${t("attention.rows")} value=${state["attention.rows"] === "weight" ? "weight" : "order"}
-            options=${[
-              ["order", t("attention.rows_order")],
-              ["weight", t("attention.rows_weight")],
-            ]}
-            onChange=${(rows) => setState({"attention.rows": rows === "weight" ? rows : ""})}
+          <${Setting}
+            state=${state} name="attention.rows" label=${t("attention.rows")}
+            options=${ORDERS.map((name) => [name, t(`attention.rows_${name}`)])}
           />
         </div>`
       }
@@ -169,9 +166,7 @@ function windowOf(order, weights, pinned, isWhole) {
 function Row({one, j, raised, may, isPinned, value, weighted, scale, sumScale}) {
   const {labels, sides, scores, scaled, weights} = one;
   const hover = useHover();
-  const line = useRef(null);
   const side = sides.columns;
-  const isHovered = hover?.side === side && hover.position === j;
   const piece = pieceText(labels.columns[j]);
   const width = value.length;
   const choose = () => {
@@ -183,7 +178,7 @@ function Row({one, j, raised, may, isPinned, value, weighted, scale, sumScale}) 
   };
   return html`
     <tr
-      ref=${line} class=${`${isHovered ? "hovered" : ""} ${isPinned ? "pinned" : ""} ${may ? "" : "masked"}`}
+      class=${`${isOver(hover, side, j) ? "hovered" : ""} ${isPinned ? "pinned" : ""} ${may ? "" : "masked"}`}
       onPointerEnter=${() => setHover({side, position: j})} onPointerLeave=${() => setHover(null)}
     >
       <th scope="row"><span class="count">${j}</span> <bdi dir="auto">${piece}</bdi></th>

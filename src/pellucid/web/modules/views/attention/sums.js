@@ -1,6 +1,6 @@
 // The arithmetic behind one attention, for "recompute by hand": from vectors and weights of the model, in double
 // precision, every step as a line. Read attention.js next.
-import {dot, largest, short} from "pellucid/numbers";
+import {bySize, dot, largest, short, total} from "pellucid/numbers";
 import {t} from "pellucid/texts";
 
 /** The terms of a sum as lines: the largest one by one, all others together. `name(i)` says what term i is. */
@@ -11,12 +11,6 @@ export function linesOf(terms, name, most = 6) {
   if (rest.length) lines.push({text: t("sum.rest", {n: rest.length}), value: total(rest.map((i) => terms[i]))});
   return lines;
 }
-
-/** Indices of the terms, the largest without regard to sign first. */
-export const bySize = (terms) =>
-  Array.from(terms.keys()).sort((a, b) => Math.abs(terms[b]) - Math.abs(terms[a]) || a - b);
-
-export const total = (terms) => terms.reduce((sum, value) => sum + value, 0);
 
 /** The products of two vectors, number by number. */
 export const productsOf = (left, right) => Float64Array.from(left, (value, i) => value * right[i]);

@@ -3,18 +3,20 @@
 import {html, useMemo, useState} from "pellucid/ui";
 import {useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
-import {Matrix, Strip} from "pellucid/pictures/matrix";
+import {Matrix} from "pellucid/pictures/matrix";
 import {largest, percent, ranking, short} from "pellucid/numbers";
-import {Choice, LayerPicker} from "pellucid/pickers";
+import {LayerPicker, Setting, StackPicker, settingOf} from "pellucid/pickers";
 import {stackOf} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Formula, Symbol, WordPicker, numbers, rowName, rowOf, stripWidth} from "pellucid/views/attention/parts";
+import {Formula, NamedStrip, Symbol, WordPicker, numbers, rowName, rowOf} from "pellucid/views/attention/parts";
 import {Curve} from "pellucid/views/feed_forward/curve";
 import {bracketed, chooseUnit, countAwake, loadWord} from "pellucid/views/feed_forward/parts";
 import {Sum, Unit} from "pellucid/views/feed_forward/unit";
 import {AllWords, UnitEverywhere} from "pellucid/views/feed_forward/words";
 import {useWidth} from "pellucid/pictures/width";
+
+const ORDERS = ["place", "strength"];
 
 export function FeedForwardView({trace, model, state}) {
   const {kind, layer} = state;
@@ -25,10 +27,8 @@ export function FeedForwardView({trace, model, state}) {
   );
   return html`<div>
     <div class="controls">
-      <${Choice}
-        label=${t("residual.stack")} value=${stack}
-        options=${["encoder", "decoder"].map((own) => [own, t(`stack.${own}s`)])}
-        onChange=${(own) => own !== stack && setState({kind: own, query: null, key: null})}
+      <${StackPicker}
+        stack=${stack} onChange=${(own) => own !== stack && setState({kind: own, query: null, key: null})}
       />
       <${LayerPicker} state=${state} config=${model.config} />
     </div>
@@ -43,7 +43,7 @@ export function FeedForwardView({trace, model, state}) {
 function Parts({one, model, state}) {
   const ranked = useMemo(() => ranking(one.p), [one]);
   const order = useMemo(
-    () => (state["feed_forward.order"] === "strength" ? ranked : ranked.map((_, unit) => unit)),
+    () => (settingOf(state, "feed_forward.order", ORDERS) === "strength" ? ranked : ranked.map((_, unit) => unit)),
     [ranked, state["feed_forward.order"]],
   );
   const asked = /^\d+$/.test(state["feed_forward.unit"] ?? "") ? Number(state["feed_forward.unit"]) : null;
@@ -71,14 +71,11 @@ function Through({one, model, state, order, unit}) {
   const awake = countAwake(p);
   const most = Math.max(largest(p), 1e-12);
   const shown = pointed ?? unit;
-  const vector = (letter, values) => html`
-    <div class="vector">
-      <p class="vector-name">${letter} <small>${numbers(values.length)}</small></p>
-      <${Strip}
-        values=${values} height=${20} width=${stripWidth(values.length, room)} name=${letter === "x" ? "x" : "FFN(x)"}
-      />
-    </div>
-  `;
+  const vector = (name, formula, values) =>
+    html`<${NamedStrip}
+    title=${html`<${Symbol} letter=${name} />${formula}`} note=${numbers(values.length)} values=${values} room=${room}
+    height=${20} name=${name}
+  />`;
   const table = () => ({
     columns: [t("feed_forward.index"), "x", "p", "h", "FFN(x)"],
     rows: Array.from({length: Math.max(p.length, x.length)}, (_, i) => [
@@ -117,14 +114,13 @@ function Through({one, model, state, order, unit}) {
       }
     >
       <div class="controls">
-        <${Choice}
-          label=${t("feed_forward.order")} value=${state["feed_forward.order"] === "strength" ? "strength" : "place"}
-          options=${["place", "strength"].map((own) => [own, t(`feed_forward.order_${own}`)])}
-          onChange=${(own) => setState({"feed_forward.order": own === "strength" ? own : "", "feed_forward.from": ""})}
+        <${Setting}
+          state=${state} name="feed_forward.order" label=${t("feed_forward.order")} also=${{"feed_forward.from": ""}}
+          options=${ORDERS.map((own) => [own, t(`feed_forward.order_${own}`)])}
         />
       </div>
       <div class="vectors through">
-        ${vector(html`<${Symbol} letter="x" />`, x)}
+        ${vector("x", null, x)}
         <div class="side-by-side">
           <div class="vectors">
             <${Units}
@@ -159,10 +155,8 @@ function Through({one, model, state, order, unit}) {
           />
         </div>
         ${vector(
-          html`
-            <${Symbol} letter="FFN(x)" />
-            <span class="formula">= h <${Formula} text="W_2" /> + <${Formula} text="b_2" /></span>
-          `,
+          "FFN(x)",
+          html`<span class="formula">= h <${Formula} text="W_2" /> + <${Formula} text="b_2" /></span>`,
           output,
         )}
       </div>

@@ -2,11 +2,11 @@
 // activations, and the sums behind "recompute by hand". Letters: x comes in, p are the pre-activations, h the
 // activations, FFN(x) goes out (Vaswani et al. 2017, section 3.3, equation 2). Read feed_forward.js next.
 import {isFile, ofModel, site, weights} from "pellucid/data";
-import {short} from "pellucid/numbers";
-import {labelsOf, stackOf} from "pellucid/sites";
+import {short, total} from "pellucid/numbers";
+import {labelsOf, sitesOf, stackOf} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {linesOf, productsOf, total} from "pellucid/views/attention/sums";
+import {linesOf, productsOf} from "pellucid/views/attention/sums";
 
 /** Open a unit; the window of the picture of all words goes to it. */
 export const chooseUnit = (unit) => setState({"feed_forward.unit": String(unit), "feed_forward.from": ""});
@@ -34,18 +34,11 @@ export const isAwake = (p) => p > 0;
 
 export const countAwake = (values) => values.reduce((count, p) => count + (isAwake(p) ? 1 : 0), 0);
 
-/** The site of what enters the network of a layer. */
-export function entryOf(kind, layer, {norm_order: order}) {
-  const stack = stackOf(kind);
-  if (order === "pre") return `${stack}.${layer}.feed_forward_norm`;
-  return `${stack}.${layer}.${stack === "encoder" ? "self" : "cross"}_attention_norm`;
-}
-
 /** Everything about one word in the network of one layer; `pre` and `hidden` are of all words, [words, units]. */
 export async function loadWord({trace, model, kind, layer, query}) {
   const stack = stackOf(kind);
   const at = `${stack}.${layer}.feed_forward`;
-  const entry = entryOf(kind, layer, model.config);
+  const {x: entry} = sitesOf({stack, layer, name: "feed_forward"}, model.config);
   const [x, pre, hidden, output] = await Promise.all([
     site(trace, entry, {row: query}),
     site(trace, `${at}.pre_activation`),
@@ -115,13 +108,13 @@ export function unitByHand({one, own}) {
 /** A number as it stands inside of a formula: in brackets below zero. */
 export const bracketed = (value) => (value < 0 ? `(${short(value, 6)})` : short(value, 6));
 
-/** What each unit writes in one dimension of the output; `weight` is W_2 as torch stores it, [d_model, units]. */
-export const termsAt = (one, weight, at) => productsOf(one.h, weight.part(at).data);
-
-/** One number of the output: what the strongest units write there, the others, the bias. */
+/**
+ * One number of the output: what the strongest units write there, the others, the bias. `weight` is W_2 as torch stores
+ * it, [d_model, units].
+ */
 export function sumByHand({one, weight, bias, at}) {
-  const terms = termsAt(one, weight, at);
   const row = weight.part(at).data;
+  const terms = productsOf(one.h, row);
   return {
     lines: [
       ...linesOf(terms, (unit) => `h[${unit}] × W₂[${unit}, ${at}] = ${short(one.h[unit])} × ${short(row[unit])}`),

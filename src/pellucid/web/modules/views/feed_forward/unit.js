@@ -3,14 +3,14 @@
 import {html, useMemo} from "pellucid/ui";
 import {useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
-import {Matrix, Strip} from "pellucid/pictures/matrix";
-import {cosine, exact, largest, norm, short} from "pellucid/numbers";
-import {Choice} from "pellucid/pickers";
-import {setState} from "pellucid/state";
+import {Matrix} from "pellucid/pictures/matrix";
+import {bySize, cosine, exact, largest, norm, short, total} from "pellucid/numbers";
+import {Setting, settingOf} from "pellucid/pickers";
+import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Formula, Symbol, numbers, rowName, stripWidth} from "pellucid/views/attention/parts";
+import {Formula, NamedStrip, Symbol, numbers, rowName, stripWidth} from "pellucid/views/attention/parts";
 import {Running, SignedBar} from "pellucid/views/attention/products";
-import {bySize, productsOf, total} from "pellucid/views/attention/sums";
+import {productsOf} from "pellucid/views/attention/sums";
 import {bracketed, chooseUnit, loadUnit, partsOf, sumByHand, unitByHand} from "pellucid/views/feed_forward/parts";
 import {useWidth} from "pellucid/pictures/width";
 
@@ -71,15 +71,11 @@ function Opened({one, own, state, ranked}) {
   const rest = order.slice(LISTED);
   const most = Math.max(...order.slice(0, LISTED).map((i) => Math.abs(products[i])), Math.abs(bias), 1e-12);
   const width = stripWidth(x.length, room);
-  const strip = (letter, values, name, scale) => html`
-    <div class="vector">
-      <p class="vector-name">${letter}</p>
-      <${Strip}
-        values=${values} most=${scale} width=${width} height=${20} name=${name}
-        describe=${(i) => `${name}[${i}] = ${short(values[i])}`}
-      />
-    </div>
-  `;
+  const strip = (title, values, name, scale) =>
+    html`<${NamedStrip}
+    title=${title} values=${values} most=${scale} room=${room} height=${20} name=${name}
+    describe=${(i) => `${name}[${i}] = ${short(values[i])}`}
+  />`;
   const table = () => ({
     columns: [
       t("attention.dimension"),
@@ -213,8 +209,8 @@ export function Sum(shared) {
 function Added({one, state, unit, weight, bias}) {
   const {output, trace} = one;
   const [frame, room] = useWidth(500);
-  const asked = STRONGEST.includes(state["feed_forward.most"]) ? state["feed_forward.most"] : "8";
-  const at = Math.min(Number(state["feed_forward.at"] ?? 0) || 0, output.length - 1);
+  const asked = settingOf(state, "feed_forward.most", STRONGEST, "8");
+  const at = indexOf(state, "feed_forward.at", output.length);
   const parts = useMemo(() => partsOf({one, weight, bias, most: Number(asked)}), [one, weight, bias, asked]);
   const {strongest, lengths, vectors, rest, few, sum} = parts;
   const most = strongest.length;
@@ -250,19 +246,17 @@ function Added({one, state, unit, weight, bias}) {
       caption=${t("feed_forward.sum_caption", {at})}
     >
       <div class="controls">
-        <${Choice}
-          label=${t("feed_forward.most")} value=${asked} options=${STRONGEST.map((own) => [own, own])}
-          onChange=${(own) => setState({"feed_forward.most": own === "8" ? "" : own})}
+        <${Setting}
+          state=${state} name="feed_forward.most" label=${t("feed_forward.most")} usual="8"
+          options=${STRONGEST.map((own) => [own, own])}
         />
       </div>
-      <div class="vector result">
-        <p class="vector-name"><${Symbol} letter="FFN(x)" /> <small>${numbers(output.length)}</small></p>
-        <${Strip}
-          values=${output} width=${stripWidth(output.length, room)} height=${22} name="FFN(x)" selected=${at}
-          onSelect=${(i) => setState({"feed_forward.at": String(i)})}
-          describe=${(i) => `FFN(x)[${i}] = ${short(output[i])}`}
-        />
-      </div>
+      <${NamedStrip}
+        isResult title=${html`<${Symbol} letter="FFN(x)" />`} note=${numbers(output.length)} values=${output}
+        room=${room} height=${22} name="FFN(x)" selected=${at}
+        onSelect=${(i) => setState({"feed_forward.at": String(i)})}
+        describe=${(i) => `FFN(x)[${i}] = ${short(output[i])}`}
+      />
       <div class="side-by-side">
         <table class="steps compact">
           <thead>

@@ -2,11 +2,12 @@
 import {html, useEffect, useMemo, useRef} from "pellucid/ui";
 import {Figure} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
-import {exact, largest, percent, ranking, short} from "pellucid/numbers";
-import {setHover, setState, useHover} from "pellucid/state";
+import {exact, largest, percent, ranking, short, total} from "pellucid/numbers";
+import {Paging} from "pellucid/pickers";
+import {isOver, setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {cut, pieceLabel, pieceText} from "pellucid/tokens";
-import {rowName} from "pellucid/views/attention/parts";
+import {rowCells, rowHeads, rowName} from "pellucid/views/attention/parts";
 import {SignedBar} from "pellucid/views/attention/products";
 import {Curve} from "pellucid/views/feed_forward/curve";
 import {countAwake, isAwake} from "pellucid/views/feed_forward/parts";
@@ -32,25 +33,13 @@ export function UnitEverywhere({one, unit}) {
     if (line) list.current.scrollTop = line.offsetTop - list.current.clientHeight / 2;
   }, [query, trace.id]);
   const table = () => ({
-    columns: [
-      t("word.position"),
-      t("word.piece"),
-      ...(labels.predicts ? [t("matrices.predicts")] : []),
-      `p[${unit}]`,
-      `h[${unit}]`,
-    ],
-    rows: Array.from(p, (value, word) => [
-      word,
-      labels.rows[word],
-      ...(labels.predicts ? [labels.predicts[word]] : []),
-      value,
-      h[word],
-    ]),
+    columns: [...rowHeads(labels), `p[${unit}]`, `h[${unit}]`],
+    rows: Array.from(p, (value, word) => [...rowCells(labels, word), value, h[word]]),
   });
-  const classOf = (word) => {
-    const isHovered = hover?.side === side && hover.position === word;
-    return `${isHovered ? "hovered" : ""} ${word === query ? "pinned" : ""} ${isAwake(p[word]) ? "" : "masked"}`;
-  };
+  const classOf = (word) =>
+    [isOver(hover, side, word) && "hovered", word === query && "pinned", !isAwake(p[word]) && "masked"]
+      .filter(Boolean)
+      .join(" ");
   const row = (word) => html`
     <tr
       key=${word} class=${classOf(word)}
@@ -145,18 +134,8 @@ export function AllWords({one, state, order, unit}) {
   const cell = [Math.max((room - (predicts ? 210 : 130)) / size, 2.5), Math.max(Math.min(420 / words, 18), 2)];
   const at = shown.indexOf(unit);
   const table = () => ({
-    columns: [
-      t("word.position"),
-      t("word.piece"),
-      ...(predicts ? [t("matrices.predicts")] : []),
-      ...Array.from({length: units}, (_, own) => `h[${own}]`),
-    ],
-    rows: Array.from({length: words}, (_, word) => [
-      word,
-      labels.rows[word],
-      ...(predicts ? [labels.predicts[word]] : []),
-      ...one.hidden.part(word).data,
-    ]),
+    columns: [...rowHeads(labels), ...Array.from({length: units}, (_, own) => `h[${own}]`)],
+    rows: Array.from({length: words}, (_, word) => [...rowCells(labels, word), ...one.hidden.part(word).data]),
   });
   return html`
     <${Figure}
@@ -181,20 +160,10 @@ export function AllWords({one, state, order, unit}) {
       />
       ${
         units > size &&
-        html`<p class="paging">
-          <button
-            type="button" disabled=${first === 0} onClick=${() => setState({"feed_forward.from": String(first - size)})}
-          >
-            ${t("table.back")}
-          </button>
-          ${t("feed_forward.window", {first: first + 1, last: Math.min(first + size, units), all: units})}
-          <button
-            type="button" disabled=${first + size >= units}
-            onClick=${() => setState({"feed_forward.from": String(first + size)})}
-          >
-            ${t("table.forth")}
-          </button>
-        </p>`
+        html`<${Paging}
+          ...${{first, size, all: units}} says=${(part) => t("feed_forward.window", part)}
+          go=${(from) => setState({"feed_forward.from": String(from)})}
+        />`
       }
     <//>
   `;
@@ -209,7 +178,7 @@ function factsOf({pre, hidden}) {
   });
   const count = (times) => awake.reduce((sum, own) => sum + (own === times ? 1 : 0), 0);
   return {
-    share: awake.reduce((sum, own) => sum + own, 0) / (words * units),
+    share: total(awake) / (words * units),
     never: count(0),
     always: count(words),
     most: Math.max(largest(hidden.data), 1e-12),

@@ -1,0 +1,56 @@
+"""What the first translation of a process does not wait for: packages that it does not need."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pellucid
+
+MODEL = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"
+_CHILD = """\
+import json, sys
+sys.argv = ["pellucid", *json.loads(sys.argv[1])]
+try:
+    from pellucid.cli.main import run
+    run()
+finally:
+    print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+
+
+def imported_by(*arguments: str, stdin: str = "") -> tuple[str, set[str]]:
+    """Run the command; return its output and the packages that it imported."""
+    command = [sys.executable, "-c", _CHILD, json.dumps(arguments)]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        command, input=stdin, env=environment, capture_output=True, text=True, timeout=300, check=True
+    )
+    return done.stdout, set(json.loads(done.stderr.splitlines()[-1]))
+
+
+def test_a_prepared_model_translates_without_torch() -> None:
+    arguments = ("translate", str(MODEL), "--device", "cpu", "--threads", "1")
+    imported_by(*arguments)  # compiles and prepares
+    translation, packages = imported_by(*arguments, stdin="The cat is very tired.\n")
+    assert translation == "Le chat est très fatigué.\n"
+    assert not packages & {"torch", "rich", "safetensors", "sacrebleu", "tomlkit", "onnxruntime", "scipy", "pandas"}
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("translate", "--help")])
+def test_help_imports_nothing_that_computes(arguments: tuple[str, ...]) -> None:
+    _, packages = imported_by(*arguments)
+    assert not packages & {"torch", "numpy", "rich", "sentencepiece"}
+    assert "pydantic" not in packages or arguments[0] == "translate"  # Typer itself imports it for a verb
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    code = "import pellucid, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    packages = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not packages & {"torch", "numpy", "pydantic", "rich", "typer"}
