@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Final, overload
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pellucid.translation.engines.torch_engine import TorchEngine
     from pellucid.translation.stepper import Stepper
 
-__all__ = ["DividedTranslator", "Translator"]
+__all__ = ["Translator"]
 
 Progress = Callable[[int], None]
 """Told the number of texts that are done so far."""
@@ -43,17 +43,6 @@ _STREAM_CHUNK: Final = 1024
 
 def _nobody(done: int) -> None:
     pass
-
-
-@dataclass(frozen=True)
-class DividedTranslator:
-    """A translator for calls from several threads at once."""
-
-    translator: Translator
-    calls: int
-    """How many calls at once use all threads."""
-    engine: str | None
-    """Name of the engine that gives each call one thread; None if each call uses all threads."""
 
 
 class Translator:
@@ -150,22 +139,20 @@ class Translator:
         other._preferred = None
         return other
 
-    def divided(self, *, has_prefixes: bool) -> DividedTranslator:
-        """Return a translator for calls from several threads at once, each of which computes on one thread.
+    def divided(self, *, has_prefixes: bool) -> tuple[Translator, int, str]:
+        """Return a translator for calls from several threads, how many calls use all threads, and its engine's name.
 
-        Where the engine uses several threads for each product, as torch does, it is this translator and one call.
+        It is this translator and one call where the engine uses several threads for each product, as torch does.
         """
         # A piece at the beginning stands for whatever the prefixes may hold.
         units = [Unit(0, 0, (self.tokenizer.specials.eos,), Prefix(ids=(0,)))] if has_prefixes else []
         constraints = constraints_for(self.config, self.tokenizer)
-        preferred = self._preferred
-        if not isinstance(preferred, DivisibleEngine) or preferred.lacks(
-            SearchRequest(units, self.config, constraints, key_of=self._visible_text)
-        ):
-            return DividedTranslator(self, 1, None)
+        engine = self._engine_for(SearchRequest(units, self.config, constraints, key_of=self._visible_text))
+        if not isinstance(engine, DivisibleEngine):
+            return self, 1, engine.name
         other = copy(self)
-        other._preferred, calls = preferred.divided()
-        return DividedTranslator(other, calls, other._preferred.name)
+        other._preferred, calls = engine.divided()
+        return other, calls, engine.name
 
     # A str is a sequence of str to mypy too, but the first form that fits is the one that is meant.
     @overload
