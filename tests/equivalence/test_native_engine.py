@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from pellucid.config import LengthPenalty, ModelConfig, SpecialIds, TranslationConfig
+from pellucid.config import ModelConfig, TranslationConfig
 from pellucid.model.transformer import Transformer
 from pellucid.text.spelling import PieceIndex
 from pellucid.translation.beam import beam_search
@@ -349,10 +349,3 @@ def test_a_number_that_is_not_finite_fails_its_sentence_alone(library: Library, 
         threads=1,
     )
     assert [isinstance(one, int) for one in found] == [False, True, False]
-
-
-def test_length_penalties_are_in_the_order_of_the_c_file() -> None:
-    source = Path(load_library.__wrapped__.__code__.co_filename).with_name("engine.c").read_text(encoding="utf-8")
-    assert "enum { NO_PENALTY, AVERAGE, GNMT };" in source
-    assert [form.value for form in LengthPenalty] == ["none", "average", "gnmt"]
-    assert SpecialIds().eos == EOS
