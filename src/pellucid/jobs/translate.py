@@ -18,7 +18,7 @@ from pellucid.jobs.line_files import is_stream, reading, writing
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
 from pellucid.signals import HeldInterrupt
 from pellucid.translation.flags import in_order
-from pellucid.translation.hypothesis import Translation
+from pellucid.translation.hypothesis import Alignment, Translation
 from pellucid.translation.translator import Translator
 
 __all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "PrefixLines", "translate_file", "translate_lines"]
@@ -143,6 +143,8 @@ def _refuse_misfits(config: TranslationConfig, file: str, *, format: OutputForma
             f"n_best = {config.n_best} does not fit --format text, which holds one line for each line; "
             "use --format jsonl or --format moses"
         )
+    if format is OutputFormat.MOSES and config.alignment:
+        raise ConfigError("--alignment does not fit --format moses; use --format text or --format jsonl")
     if prefix_file is not None and config.target_prefix:
         raise ConfigError("target_prefix and --prefix-file are both given; give one of them")
     if prefix_file == file == "-":
@@ -200,7 +202,7 @@ def translate_lines(
             flags.update(result.flags)
             ambiguous += any(_BAR in hypothesis.text for hypothesis in result.alternatives)
             with interruption.held():
-                sink.write(_format(count - 1, result, error, format))
+                sink.write(_format(count - 1, result, error, format, aligns=translator.config.alignment))
                 if count % chunk_lines == 0:
                     sink.flush()
                 progress(count)
@@ -243,15 +245,19 @@ def _with_prefixes(
         yield None, ""
 
 
-def _format(index: int, result: Translation, error: str | None, format: OutputFormat) -> str:
+def _format(index: int, result: Translation, error: str | None, format: OutputFormat, *, aligns: bool = False) -> str:
     if format is OutputFormat.TEXT:
-        return _one_line(result.text) + "\n"
+        links = f" {_BAR} {result.alignment.pharaoh}" if result.alignment is not None else ""
+        return _one_line(result.text) + (links or (f" {_BAR} " if aligns else "")) + "\n"
     if format is OutputFormat.MOSES:
         rows = [f"{index} ||| {_one_line(h.text)} ||| {h.score:.6f}\n" for h in result.alternatives]
         return "".join(rows) or f"{index} |||  ||| 0\n"
     record: dict[str, object] = {"line": index, "source": result.source, "text": result.text, "score": result.score}
     record["tokens"] = list(result.tokens)
     record["flags"] = list(result.flags)
+    record["evidence"] = dict(result.evidence)
+    if result.alignment is not None:
+        record["alignment"] = _alignment_record(result.alignment)
     record["alternatives"] = [
         {"text": h.text, "score": h.score, "log_probability": h.log_probability, "tokens": list(h.pieces)}
         for h in result.alternatives
@@ -259,6 +265,16 @@ def _format(index: int, result: Translation, error: str | None, format: OutputFo
     if error:
         record["error"] = error
     return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _alignment_record(alignment: Alignment) -> dict[str, object]:
+    return {
+        "source_words": list(alignment.source_words),
+        "target_words": list(alignment.target_words),
+        "links": [list(link) for link in alignment.links],
+        "source_pieces": list(alignment.source_pieces),
+        "piece_links": [list(link) for link in alignment.piece_links],
+    }
 
 
 def _on_bars(lines: int) -> str:
