@@ -59,13 +59,12 @@ demo: $(VENV)/.test-installed
 	$(BIN)/pellucid demo $(DEMO)
 
 # Two processes of one thread each: as fast as two cores go, and the threads do not fight. Each process takes one half of
-# the tests, then what the other has left, so that few fixtures of a module are set up twice.
+# the tests in their order, then takes tests over from the other, so few fixtures are set up twice.
 test: $(VENV)/.test-installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
-# The same, test by test, but the tests of an xdist_group stay in one process: they share a browser, for example.
 test-slow: $(VENV)/.browser-installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist loadgroup --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal --durations=15
 
 # Ruff formats code only: it would also lay out the quotations in docs/, which are compared with the source.
 lint: $(VENV)/.check-installed

@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=40)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    translator = pellucid.load(options.model, threads=1)
+    translator = pellucid.load(options.model, engine="torch", threads=1)
     with tempfile.TemporaryDirectory() as folder:
         bare = translator_with(translator, twin(translator.model, without_recorder(Path(folder))))
         ours = translator_with(translator, twin(translator.model, transformer))

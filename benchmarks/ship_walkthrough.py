@@ -94,7 +94,7 @@ def without_paths(text: str, runs: Sequence[Path]) -> str:
 
 def measure(folder: Path) -> dict[str, float]:
     """Translate the held-out sentences and the minimal pairs of the embedded corpus."""
-    translator = pellucid.load(folder)
+    translator = pellucid.load(folder, engine="torch")
     corpus = build_corpus(seed=1)
 
     def found(sentences: list[str]) -> list[str]:

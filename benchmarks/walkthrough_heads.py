@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--ablations", type=int, default=10)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    translator = pellucid.load(given.model)
+    translator = pellucid.load(given.model, engine="torch")
     found = measure(translator, build_corpus(seed=1).minimal_pairs[: given.pairs], ablations=given.ablations)
     told, lost = told_looks(found.looks), told_losses(found.losses)
     print(f"{len(found.looks)} of {2 * given.pairs} sentences are translated correctly and measured")

@@ -78,32 +78,13 @@ def page_id(page: Path) -> str:
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the folder that the snippets run in."""
-    import torch
-
-    from pellucid.bundle import save_bundle
-    from pellucid.config import ModelConfig, SpecialIds
-    from pellucid.model.transformer import Transformer
-    from pellucid.text.tokenizer import BytesTokenizer
+    from tests.models import random_model, save_model  # here, because tests/test_lint.py copies this file alone
 
     folder = tmp_path_factory.mktemp("documents")
-    tokenizer = BytesTokenizer()
-    sizes = {"num_encoder_layers": 2, "num_decoder_layers": 2, "d_model": 12, "d_feedforward": 14, "num_heads": 2}
-    config = ModelConfig.model_validate(sizes).with_vocabulary(
-        source_size=tokenizer.source_vocab_size,
-        target_size=tokenizer.target_vocab_size,
-        specials=SpecialIds.model_validate(tokenizer.specials.model_dump()),
-    )
-    torch.manual_seed(1)
-    model = Transformer(config).eval()
+    model = random_model(seed=1, num_encoder_layers=2, max_positions=1024)
     for run, source, target in (("de-en", "de", "en"), ("demo", "en", "fr")):
-        save_bundle(
-            folder / "runs" / run / "model",
-            model,
-            tokenizer=tokenizer,
-            card="An untrained model.\n",
-            source_language=source,
-            target_language=target,
-        )
+        place = folder / "runs" / run / "model"
+        save_model(place, model, card="An untrained model.\n", source_language=source, target_language=target)
     (folder / "text.de").write_text("Ein Hund rennt.\nEine Katze schläft.\n", encoding="utf-8")
     (folder / "text.en").write_text("A dog runs.\nA cat sleeps.\n", encoding="utf-8")
     return folder

@@ -380,7 +380,7 @@ def verify_tokenizer(folder: Path, config: ModelConfig, tokenizer: Tokenizer) ->
     }
     wrong = [f"{what}: tokenizer {a}, weights {b}" for what, (a, b) in facts.items() if a != b]
     if wrong:
-        raise IncompatibleModelError(f"{folder}: the tokenizer is not the one of these weights: {'; '.join(wrong)}")
+        raise IncompatibleModelError(f"{folder}: the tokenizer does not fit these weights: {'; '.join(wrong)}")
 
 
 def _existing_parent(folder: Path) -> Path:

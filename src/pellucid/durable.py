@@ -42,7 +42,7 @@ _CHUNK_BYTES = 1 << 20
 _SHORTAGES = {
     errno.ENOSPC: ("the disk is full", "make room"),
     errno.EDQUOT: ("the disk quota is used up", "make room or have the quota raised"),
-    errno.EFBIG: ("a file is over the limit on the size of files (ulimit -f)", "raise the limit"),
+    errno.EFBIG: ("a file exceeds the size limit (ulimit -f)", "raise the limit"),
 }
 """The shortages that can stop a write, and their remedies."""
 _PREFIX_CHARACTERS = 40
@@ -263,7 +263,7 @@ def draft_of(output: Path, *, may_replace: bool = False) -> Iterator[Path]:
 
 
 def _put_in_place(draft: Path, output: Path) -> None:
-    exists = FileExistsError(errno.EEXIST, "another process created it during the work", str(output))
+    exists = FileExistsError(errno.EEXIST, "another process created it meanwhile", str(output))
     if output.exists() or output.is_symlink():
         raise exists
     try:

@@ -124,8 +124,8 @@ def plain_file(path: Path) -> Path:
     """
     if path.is_symlink():
         raise BundleError(
-            f"{path}: is a symbolic link, and links in a model folder are not followed; copy the folder with its files "
-            "in place of the links (cp -rL FOLDER COPY) and name the copy"
+            f"{path}: is a symbolic link, not a plain file; copy the folder with its files in place of the links "
+            "(cp -rL FOLDER COPY) and name the copy"
         )
     if not path.is_file():
         raise BundleError(f"{path}: is missing, or is not a plain file; fetch the whole folder again")

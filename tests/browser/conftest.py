@@ -48,13 +48,6 @@ OpenPage = Callable[..., "Window"]
 Serve = Callable[..., str]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of this folder in one process: they share a browser, servers and a trained model."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 def _without_browser(reason: str) -> None:
     if os.environ.get("PELLUCID_NEEDS_BROWSER"):
         pytest.fail(f"{reason}, and PELLUCID_NEEDS_BROWSER is set")

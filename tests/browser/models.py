@@ -10,13 +10,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import torch
+from tests.end_to_end.small_runs import write_corpus
+from tests.models import random_model, save_model
 
 import pellucid
-from pellucid.bundle import save_bundle
-from pellucid.config import ModelConfig
-from pellucid.model.transformer import Transformer
-from pellucid.sample.corpus import build_corpus
-from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.tracing.record import Trace
 
 SHAPE = {
@@ -42,10 +39,7 @@ def run_pellucid(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def train_small_run(folder: Path) -> Path:
     """Train six steps on the embedded corpus: English and French pieces, journal, probes and snapshots."""
-    corpus = build_corpus(seed=1, train_size=499, valid_size=23, test_size=2)
-    for name, pairs in (("train", corpus.train), ("valid", corpus.valid)):
-        (folder / f"{name}.en").write_text("".join(p.source + "\n" for p in pairs), encoding="utf-8")
-        (folder / f"{name}.fr").write_text("".join(p.target + "\n" for p in pairs), encoding="utf-8")
+    write_corpus(folder, train=499, valid=23, test=2)
     run_pellucid(
         "train", "--train-src", folder / "train.en", "--train-tgt", folder / "train.fr",
         "--valid-src", folder / "valid.en", "--valid-tgt", folder / "valid.fr", "--src-lang", "en", "--tgt-lang", "fr",
@@ -59,26 +53,13 @@ def save_random_model(folder: Path, *, bias_deviation: float = 0.0, **changes: o
 
     A new model has biases of zero, which would hide one that is forgotten; ``bias_deviation`` makes them random.
     """
-    tokenizer = BytesTokenizer()
-    shape: dict[str, object] = {
-        "d_model": 18,
-        "num_heads": 3,
-        "d_feedforward": 23,
-        "num_encoder_layers": 2,
-        "num_decoder_layers": 3,
-        "max_positions": 1031,
-        "source_vocab_size": tokenizer.source_vocab_size,
-        "target_vocab_size": tokenizer.target_vocab_size,
-        "specials": tokenizer.specials,
-    }
-    torch.manual_seed(3)
-    model = Transformer(ModelConfig.model_validate(shape | changes)).eval()
+    shape = {"num_encoder_layers": 2, "num_decoder_layers": 3, "max_positions": 1031} | changes
+    model = random_model(**shape)
     if bias_deviation:
         for name, parameter in model.named_parameters():
             if name.endswith(".bias"):
                 torch.nn.init.normal_(parameter, std=bias_deviation)
-    save_bundle(folder, model, tokenizer=tokenizer, card="random", source_language="en", target_language="fr")
-    return folder
+    return save_model(folder, model, card="random", source_language="en", target_language="fr")
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class MortalServer:
         self._server = Server(str(self._model), "--port", str(urlsplit(self.address).port))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mortal(random_model: Callable[..., Path]) -> Iterator[MortalServer]:
     server = MortalServer(random_model())
     yield server

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.models import random_model, save_model
 
 from pellucid.cli.main import run
 
@@ -51,29 +52,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a model folder with random weights and a byte tokenizer; what it says is noise, but it says it."""
-    import torch
-
-    from pellucid.bundle import save_bundle
-    from pellucid.config import ModelConfig
-    from pellucid.model.transformer import Transformer
-    from pellucid.text.tokenizer import BytesTokenizer
-
-    tokenizer = BytesTokenizer()
-    config = ModelConfig(
-        d_model=12, num_heads=3, d_feedforward=17, num_encoder_layers=2, num_decoder_layers=1, max_positions=307
-    ).with_vocabulary(
-        source_size=tokenizer.source_vocab_size,
-        target_size=tokenizer.target_vocab_size,
-        specials=tokenizer.specials,
+    model = random_model(
+        seed=5, d_model=12, d_feedforward=17, num_encoder_layers=2, num_decoder_layers=1, max_positions=307
     )
-    torch.manual_seed(5)
-    folder = tmp_path_factory.mktemp("model") / "tiny"
-    save_bundle(
-        folder,
-        Transformer(config),
-        tokenizer=tokenizer,
-        card="# A model with random weights\n",
-        source_language="de",
-        target_language="en",
-    )
-    return folder
+    return save_model(tmp_path_factory.mktemp("model") / "tiny", model, card="# A model with random weights\n")

@@ -1,30 +1,48 @@
-"""Settings of runs that are small enough to train in a test, and a port where two processes of one meet."""
+"""Settings and text of runs that are small enough to train in a test, and a port where two processes of one meet."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-SHAPE = (
-    ("model.d_model", 12),
-    ("model.num_heads", 3),
-    ("model.d_feedforward", 17),
-    ("model.num_encoder_layers", 1),
-    ("model.num_decoder_layers", 2),
-    ("training.batch_size", 199),
-    ("training.warmup_steps", 2),
-    ("training.valid_steps", 3),
-    ("training.valid_bleu_sentences", 5),
-    ("training.threads", 1),
+from pellucid.sample.corpus import build_corpus
+
+TINY = ("model.d_model=12", "model.num_heads=3", "model.d_feedforward=17")
+SMALL = (
+    *TINY,
+    "model.num_encoder_layers=1",
+    "model.num_decoder_layers=2",
+    "training.batch_size=199",
+    "training.warmup_steps=2",
+    "training.valid_steps=3",
+    "training.valid_bleu_sentences=5",
+    "training.threads=1",
 )
+
+
+def options(*settings: str) -> list[str]:
+    """Return the options of the command that make settings of the form key=value."""
+    return [part for setting in settings for part in ("--set", setting)]
 
 
 def settings(*more: str) -> list[str]:
     """Return the options of a small run and ``more`` of the form key=value."""
-    return [part for name, value in SHAPE for part in ("--set", f"{name}={value}")] + [
-        part for setting in more for part in ("--set", setting)
-    ]
+    return options(*SMALL, *more)
+
+
+def numbered_lines(count: int = 29) -> str:
+    """Return that many lines, which differ by a number."""
+    return "".join(f"wort {i} und noch eins\n" for i in range(count))
+
+
+def write_corpus(folder: Path, *, train: int, valid: int, test: int) -> None:
+    """Write parts of the embedded corpus: train.en, train.fr, valid.en and so on."""
+    corpus = build_corpus(seed=1, train_size=train, valid_size=valid, test_size=test)
+    for name, pairs in (("train", corpus.train), ("valid", corpus.valid), ("test", corpus.test)):
+        (folder / f"{name}.en").write_text("".join(p.source + "\n" for p in pairs), encoding="utf-8")
+        (folder / f"{name}.fr").write_text("".join(p.target + "\n" for p in pairs), encoding="utf-8")
 
 
 @contextmanager

@@ -18,24 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from . import error_page
+from . import error_page, small_runs
 from .conftest import Command
 
-GOOD = "".join(f"wort {i} und noch eins\n" for i in range(40)).encode()
-TINY = (
-    "--set",
-    "model.d_model=12",
-    "--set",
-    "model.num_heads=3",
-    "--set",
-    "model.d_feedforward=17",
-    "--set",
-    "tokenizer.kind=bytes",
-    "--set",
-    "training.train_steps=2",
-    "--preset",
-    "tiny",
-)
+GOOD = small_runs.numbered_lines(40).encode()
+TINY = ("--preset", "tiny", *small_runs.options(*small_runs.TINY, "tokenizer.kind=bytes", "training.train_steps=2"))
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.models import random_model, save_model
 from tests.unit.serving.kit import opened_model
 
-from pellucid.bundle import save_bundle
-from pellucid.config import ModelConfig, TranslationConfig
+from pellucid.config import TranslationConfig
 from pellucid.jobs.serve import listen, server_of
-from pellucid.model.transformer import Transformer
 from pellucid.page import answers_trace
 from pellucid.page.answers import Answer
 from pellucid.page.catalogue import Catalogue
 from pellucid.serving.connections import Limits
-from pellucid.text.tokenizer import BytesTokenizer
 
 HEAD = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 LARGE = b"/api/models/toy/weights/encoder.layers.0.feed_forward.inner.weight"
@@ -108,25 +106,9 @@ def peak_memory(process: subprocess.Popen[bytes]) -> int:
 @pytest.fixture(scope="module")
 def large_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model one of whose parameters is an answer of 8 MB."""
-    tokenizer = BytesTokenizer()
-    config = ModelConfig(
-        d_model=512, num_heads=2, d_feedforward=4096, num_encoder_layers=1, num_decoder_layers=1, max_positions=61
-    ).with_vocabulary(
-        source_size=tokenizer.source_vocab_size, target_size=tokenizer.target_vocab_size, specials=tokenizer.specials
-    )
-    torch.manual_seed(3)
-    folder = tmp_path_factory.mktemp("crowd") / "toy"
-    save_bundle(
-        folder,
-        Transformer(config).eval(),
-        tokenizer=tokenizer,
-        card="",
-        source_language="de",
-        target_language="en",
-        translation=TranslationConfig(beam_size=2, max_length_constant=5, max_length_factor=0.1),
-        dtype=torch.float16,
-    )
-    return folder
+    model = random_model(d_model=512, num_heads=2, d_feedforward=4096, num_decoder_layers=1)
+    few = TranslationConfig(beam_size=2, max_length_constant=5, max_length_factor=0.1)
+    return save_model(tmp_path_factory.mktemp("crowd") / "toy", model, translation=few, dtype=torch.float16)
 
 
 def test_half_requests_take_nobodys_place(large_folder: Path) -> None:

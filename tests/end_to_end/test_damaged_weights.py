@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.models import save_model
 
-from pellucid.bundle import load_bundle, save_bundle
+from pellucid.bundle import load_bundle
 
 from .conftest import Command
 
@@ -18,9 +19,7 @@ def damaged(request: pytest.FixtureRequest, tiny_model: Path, tmp_path: Path) ->
     sound = load_bundle(tiny_model)
     with torch.no_grad():
         next(sound.model.decoder.parameters()).fill_(request.param)
-    folder = tmp_path / "damaged"
-    save_bundle(folder, sound.model, tokenizer=sound.tokenizer, card="", source_language="de", target_language="en")
-    return folder
+    return save_model(tmp_path / "damaged", sound.model, sound.tokenizer)
 
 
 def test_no_verb_shows_its_figures(damaged: Path, command: Command, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pellucid.sample.corpus import build_corpus
 from pellucid.sample.records import SampleCorpus
 
 from .conftest import Command
-from .small_runs import settings
+from .small_runs import numbered_lines, settings
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def everything_in(folder: Path) -> dict[str, bytes]:
 
 
 def test_another_run_is_left_as_it_is(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "s").write_text("".join(f"wort {i} und noch eins\n" for i in range(29)))
+    (tmp_path / "s").write_text(numbered_lines())
     (tmp_path / "run" / "text").mkdir(parents=True)
     (tmp_path / "run" / "text" / "train.en").write_text("mine\n")
     made = command(

@@ -25,7 +25,7 @@ def write_text(folder: Path) -> None:
     [
         (errno.ENOSPC, "the disk is full; make room and give the same command again"),
         (errno.EDQUOT, "the disk quota is used up; make room or have the quota raised"),
-        (errno.EFBIG, "over the limit on the size of files (ulimit -f); raise the limit"),
+        (errno.EFBIG, "exceeds the size limit (ulimit -f); raise the limit"),
     ],
 )
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="an open file is told by its name in /proc")
@@ -73,7 +73,7 @@ def test_a_limit_on_the_size_of_files_is_no_full_disk(tmp_path: Path) -> None:
     outcome = in_a_process(*train, shell=shell)
     said = outcome.stderr.decode()
     assert outcome.returncode == 75, said
-    assert "over the limit on the size of files (ulimit -f); raise the limit" in said
+    assert "exceeds the size limit (ulimit -f); raise the limit" in said
     assert "standard output" not in said
     assert "disk is full" not in said
 

@@ -16,25 +16,13 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from . import small_runs
 from .conftest import Command, Outcome
 
 HOSTILE = "a\x1b]0;owned\x07b\x9b31mc\rd\x08e\u202ef\u2066g\x7f"
 SPELT = "a\\x1b]0;owned\\x07b\\x9b31mc\\rd\\x08e\\u202ef\\u2066g\\x7f"
 COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-TINY = (
-    "--preset",
-    "tiny",
-    "--set",
-    "model.d_model=12",
-    "--set",
-    "model.num_heads=3",
-    "--set",
-    "model.d_feedforward=17",
-    "--set",
-    "tokenizer.kind=bytes",
-    "--set",
-    "training.train_steps=2",
-)
+TINY = ("--preset", "tiny", *small_runs.options(*small_runs.TINY, "tokenizer.kind=bytes", "training.train_steps=2"))
 
 
 def quoted(text: str) -> str:

@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
+from tests.models import random_model, save_model
 
 import pellucid
-from pellucid.bundle import save_bundle
-from pellucid.config import ModelConfig
 from pellucid.errors import RequestError
 from pellucid.jobs import inspect as job
-from pellucid.model.transformer import Transformer
-from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.record import Trace
 from pellucid.translation.translator import Translator
@@ -23,22 +19,8 @@ from .conftest import Command
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tokenizer = BytesTokenizer()
-    torch.manual_seed(3)
-    config = ModelConfig(
-        d_model=18,
-        num_heads=3,
-        d_feedforward=23,
-        num_encoder_layers=1,
-        num_decoder_layers=2,
-        max_positions=97,
-        source_vocab_size=tokenizer.source_vocab_size,
-        target_vocab_size=tokenizer.target_vocab_size,
-        specials=tokenizer.specials,
-    )
-    folder = tmp_path_factory.mktemp("model") / "small"
-    save_bundle(folder, Transformer(config), tokenizer=tokenizer, card="", source_language="en", target_language="fr")
-    return folder
+    model = random_model(max_positions=97)
+    return save_model(tmp_path_factory.mktemp("model") / "small", model, source_language="en", target_language="fr")
 
 
 def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tmp_path: Path) -> None:

@@ -8,12 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
+from tests.models import random_model, save_model
 
-from pellucid.bundle import save_bundle
-from pellucid.config import PRESETS, ModelConfig, TokenizerConfig
+from pellucid.config import PRESETS, TokenizerConfig
 from pellucid.jobs.serve import walkthrough_folder
-from pellucid.model.transformer import Transformer
 from pellucid.sample.corpus import build_corpus
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import train_tokenizer
@@ -69,14 +67,8 @@ def test_a_file_of_9000_lines_stays_under_500_megabytes(tmp_path: Path) -> None:
     corpus = build_corpus(seed=3, train_size=9000, valid_size=0, test_size=0)
     pairs = [SentencePair(pair.source, pair.target, line, 0) for line, pair in enumerate(corpus.train)]
     tokenizer = train_tokenizer(lambda: pairs, TokenizerConfig(), seed=1, threads=1)
-    shape = ModelConfig.model_validate(PRESETS["tiny"]).with_vocabulary(
-        source_size=tokenizer.source_vocab_size,
-        target_size=tokenizer.target_vocab_size,
-        specials=tokenizer.specials,
-    )
-    torch.manual_seed(1)
-    model = Transformer(shape).eval()
-    save_bundle(tmp_path / "model", model, tokenizer=tokenizer, card="", source_language="en", target_language="fr")
+    model = random_model(tokenizer, seed=1, **PRESETS["tiny"], max_positions=1024)
+    save_model(tmp_path / "model", model, tokenizer, source_language="en", target_language="fr")
     (tmp_path / "in").write_text("".join(pair.source + "\n" for pair in pairs), encoding="utf-8")
     lines, peak = map(int, run(_FILE, tmp_path / "model", tmp_path / "in", tmp_path / "out").split())
     assert lines == 9000

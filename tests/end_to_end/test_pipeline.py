@@ -18,20 +18,16 @@ from safetensors.numpy import load_file
 import pellucid
 from pellucid.errors import StoppedError
 from pellucid.jobs.evaluate import write_report
-from pellucid.sample.corpus import build_corpus
 
 from .conftest import Command
-from .small_runs import settings
+from .small_runs import settings, write_corpus
 
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with train, valid and test text of the embedded corpus."""
     folder = tmp_path_factory.mktemp("text")
-    corpus = build_corpus(seed=1, train_size=211, valid_size=23, test_size=13)
-    for name, pairs in (("train", corpus.train), ("valid", corpus.valid), ("test", corpus.test)):
-        (folder / f"{name}.en").write_text("".join(p.source + "\n" for p in pairs), encoding="utf-8")
-        (folder / f"{name}.fr").write_text("".join(p.target + "\n" for p in pairs), encoding="utf-8")
+    write_corpus(folder, train=211, valid=23, test=13)
     return folder
 
 

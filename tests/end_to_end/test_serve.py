@@ -15,38 +15,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.models import random_model, save_model
 
-from pellucid.bundle import save_bundle
-from pellucid.config import ModelConfig, TranslationConfig
-from pellucid.model.transformer import Transformer
-from pellucid.text.tokenizer import BytesTokenizer
+from pellucid.config import TranslationConfig
 
 PATIENCE_SECONDS = 600
 """Ends a test that hangs. On a busy machine everything takes as long as it takes."""
+FEW = TranslationConfig(beam_size=2, max_length_constant=5, max_length_factor=0.1)
 COMMAND = [sys.executable, "-m", "pellucid", "serve"]
 
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("serve") / "toy"
-    tokenizer = BytesTokenizer()
-    config = ModelConfig(
-        d_model=18, num_heads=3, d_feedforward=23, num_encoder_layers=1, num_decoder_layers=2, max_positions=67
-    ).with_vocabulary(
-        source_size=tokenizer.source_vocab_size, target_size=tokenizer.target_vocab_size, specials=tokenizer.specials
-    )
-    torch.manual_seed(3)
-    save_bundle(
-        folder,
-        Transformer(config).eval(),
-        tokenizer=tokenizer,
-        card="",
-        source_language="de",
-        target_language="en",
-        translation=TranslationConfig(beam_size=2, max_length_constant=5, max_length_factor=0.1),
-        dtype=torch.float16,
-    )
-    return folder
+    return save_model(tmp_path_factory.mktemp("serve") / "toy", random_model(), translation=FEW, dtype=torch.float16)
 
 
 @contextmanager

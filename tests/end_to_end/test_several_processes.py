@@ -12,23 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.sample.corpus import build_corpus
-
-from .small_runs import kept_port
+from .small_runs import TINY, kept_port, numbered_lines, options, settings, write_corpus
 
 
 @pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
-    corpus = build_corpus(seed=1, train_size=307, valid_size=23, test_size=13)
-    for side, suffix in (("source", "en"), ("target", "fr")):
-        (tmp_path / f"train.{suffix}").write_text("".join(getattr(p, side) + "\n" for p in corpus.train))
-    settings = {
-        "model.d_model": 12, "model.num_heads": 3, "model.d_feedforward": 17, "training.batch_size": 199,
-        "training.train_steps": 6, "training.warmup_steps": 2, "training.valid_steps": 3, "training.threads": 1,
-    }  # fmt: skip
+    write_corpus(tmp_path, train=307, valid=23, test=13)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "pellucid"]
     command += ["train", "--train-src", "train.en", "--train-tgt", "train.fr", "--preset", "tiny", "--output", "run"]
-    command += [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    command += settings("training.train_steps=6")
     result = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
     )
@@ -44,14 +36,11 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1])
 def test_the_survivor_of_a_killed_process_says_what_to_do(killed: int, tmp_path: Path) -> None:
-    (tmp_path / "s").write_text("".join(f"wort {i} und noch eins\n" for i in range(97)))
+    (tmp_path / "s").write_text(numbered_lines(97))
     command = [sys.executable, "-m", "pellucid", "train", "--train-src", "s", "--train-tgt", "s", "--preset", "tiny"]
-    settings = {
-        "model.d_model": 12, "model.num_heads": 3, "model.d_feedforward": 17, "training.batch_size": 199,
-        "training.train_steps": 1000000, "training.threads": 1, "tokenizer.kind": "bytes",
-        "data.cleaning.drop_copies": "false", "training.save_steps": 5,
-    }  # fmt: skip
-    command += ["--output", "run", *(part for name, value in settings.items() for part in ("--set", f"{name}={value}"))]
+    own = ("training.train_steps=1000000", "training.batch_size=199", "training.threads=1", "training.save_steps=5")
+    own += ("tokenizer.kind=bytes", "data.cleaning.drop_copies=false")
+    command += ["--output", "run", *options(*TINY, *own)]
     with kept_port() as port:
         running = []
         for rank in range(2):

@@ -9,9 +9,9 @@ import pytest
 from pellucid.bundle import read_description
 
 from .conftest import Command
-from .small_runs import settings
+from .small_runs import numbered_lines, options, settings
 
-TEXT = "".join(f"wort {i} und noch eins\n" for i in range(29))
+TEXT = numbered_lines()
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +21,8 @@ def text(tmp_path: Path) -> None:
 
 
 def start(model: str | Path, *more: str, output: str = "tuned") -> tuple[str | Path, ...]:
-    given = ("training.train_steps=1", "training.threads=1", "training.batch_size=199", *more)
-    options = [part for setting in given for part in ("--set", setting)]
-    return ("train", "--init-from", model, "--train-src", "s", "--train-tgt", "t", "--output", output, *options)
+    given = options("training.train_steps=1", "training.threads=1", "training.batch_size=199", *more)
+    return ("train", "--init-from", model, "--train-src", "s", "--train-tgt", "t", "--output", output, *given)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_every_version_of_a_format_is_kept() -> None:
 
 @pytest.mark.parametrize("folder", ["run", "run/model"])
 def test_an_old_model_translates_as_it_did(folder: str) -> None:
-    translator = pellucid.load(STORED / folder, threads=1)
+    translator = pellucid.load(STORED / folder, engine="torch", threads=1)
     for row in json.loads((STORED / "translations.json").read_text(encoding="utf-8"))["translations"]:
         found = translator.translate(row["source"])
         assert (found.text, list(found.alternatives[0].ids)) == (row["text"], row["ids"])
@@ -64,6 +64,6 @@ def test_an_old_trace_holds_together() -> None:
     found = pellucid.Trace.load(STORED / "trace.npz")
     assert found.source == "five"
     assert found.check().passed
-    whole = found.attach(pellucid.load(STORED / "run", threads=1)).check()
+    whole = found.attach(pellucid.load(STORED / "run", engine="torch", threads=1)).check()
     assert whole.passed
     assert not whole.skipped

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tests.models import save_model
 
 from pellucid.bundle import load_bundle
 from pellucid.durable import DISK
 from pellucid.errors import DataError
 
 from .conftest import Command, Outcome
-from .small_runs import settings
+from .small_runs import numbered_lines, settings
 
 STEP = "checkpoints/step-00000004"
 
@@ -37,7 +38,7 @@ def finished() -> dict[str, Path]:
 @pytest.fixture
 def run(finished: dict[str, Path], command: Command, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a finished run of four steps, a copy for each test."""
-    (tmp_path / "s").write_text("".join(f"wort {i} und noch eins\n" for i in range(29)))
+    (tmp_path / "s").write_text(numbered_lines())
     (tmp_path / "t").write_text("".join(f"word {i} and one more\n" for i in range(29)))
     if "run" not in finished:
         made = tmp_path_factory.mktemp("runs") / "run"
@@ -165,21 +166,12 @@ def test_a_new_file_is_never_the_target_of_a_link(tmp_path: Path) -> None:
 
 
 def test_a_model_is_not_saved_through_a_link(run: Path, tmp_path: Path) -> None:
-    from pellucid.bundle import save_bundle
-
     bundle = load_bundle(run)
     (tmp_path / "new").mkdir()
     (tmp_path / "victim").mkdir()
     (tmp_path / "new" / "tokenizer").symlink_to(tmp_path / "victim")
     with pytest.raises(DataError, match="tokenizer: is a symbolic link"):
-        save_bundle(
-            tmp_path / "new",
-            bundle.model,
-            tokenizer=bundle.tokenizer,
-            card="",
-            source_language="a",
-            target_language="b",
-        )
+        save_model(tmp_path / "new", bundle.model, bundle.tokenizer)
     assert list((tmp_path / "victim").iterdir()) == []
 
 
@@ -221,11 +213,12 @@ def test_a_damaged_model_is_written_again(name: str, steps: int, run: Path, comm
     DAMAGE[name](run)
     if (run / "model").is_dir():
         (run / "model" / "notes.txt").write_text("mine\n")
-    assert command("translate", run, stdin=b"wort\n").status == 1
+    # Another engine may have prepared the weights earlier and not read the damaged file.
+    assert command("translate", run, "--engine", "torch", stdin=b"wort\n").status == 1
     outcome = train(command, run, steps=steps)
     assert outcome.status == 0, outcome.err
     assert "the model is written again from the checkpoint of step" in outcome.err
-    assert command("translate", run, stdin=b"wort\n").status == 0
+    assert command("translate", run, "--engine", "torch", stdin=b"wort\n").status == 0
     if steps == 4:
         after = load_file(weights_of(run))
         assert all(np.array_equal(before[name], after[name]) for name in before)

@@ -10,15 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.models import save_model
 
-from pellucid.bundle import load_bundle, save_bundle
+from pellucid.bundle import load_bundle
 from pellucid.errors import BundleError
 from pellucid.model.transformer import Transformer
 
 from .conftest import Command
-from .small_runs import settings
-
-TEXT = "".join(f"wort {i} und noch eins\n" for i in range(29))
+from .small_runs import numbered_lines, settings
 
 
 def arguments(steps: int) -> list[str]:
@@ -31,7 +30,7 @@ def arguments(steps: int) -> list[str]:
 
 @pytest.mark.slow
 def test_one_trains_the_others_wait_or_read(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "s").write_text(TEXT)
+    (tmp_path / "s").write_text(numbered_lines())
     (tmp_path / "x").write_text("wort\n")
     first = subprocess.Popen(
         [sys.executable, "-m", "pellucid", *arguments(10**6)],
@@ -69,20 +68,14 @@ def test_a_model_that_is_replaced_while_it_is_read_is_read_again(
     folder = tmp_path / "model"
     newer = Transformer(bundle.model.config)
 
-    def save(model: Transformer) -> str:
-        written = save_bundle(
-            folder, model, tokenizer=bundle.tokenizer, card="", source_language="de", target_language="en"
-        )
-        return written.weights
-
-    save(bundle.model)
+    save_model(folder, bundle.model)
     real = Path.is_symlink
     calls: list[Path] = []
 
     def replaced_meanwhile(path: Path) -> bool:
         if path.name.startswith("weights-") and not calls:
             calls.append(path)
-            save(newer)
+            save_model(folder, newer)
         return real(path)
 
     monkeypatch.setattr(Path, "is_symlink", replaced_meanwhile)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Command, Outcome
-from .small_runs import settings
+from .small_runs import options, settings
 
 LATIN = "".join(f"the farmer opens door {n} .\n" for n in range(30))
 SCRIPTS = {
@@ -34,8 +34,8 @@ def learn(command: Command, target: str, output: str, *more: str, fallback: bool
 def go_on(command: Command, model: Path, target: str, *more: str) -> Outcome:
     """Train a step from a model, with its tokenizer."""
     files = ("--init-from", model, "--train-src", "s", "--train-tgt", target, "--output", "second")
-    own = ("training.train_steps=1", "training.batch_size=499", "training.threads=1")
-    return command("train", *files, *(part for setting in own for part in ("--set", setting)), *more)
+    own = options("training.train_steps=1", "training.batch_size=499", "training.threads=1")
+    return command("train", *files, *own, *more)
 
 
 @pytest.fixture

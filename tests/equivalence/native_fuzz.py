@@ -14,7 +14,7 @@ from pellucid.config import LengthPenalty, ModelConfig
 from pellucid.text.spelling import PieceIndex
 from pellucid.translation.engines.native.jobs import Workers, run_search
 from pellucid.translation.engines.native.library import Library
-from pellucid.translation.engines.native.memory import SearchSettings, Sentence
+from pellucid.translation.engines.native.memory import Sampling, SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import Array, WeightSource, open_prepared, prepare
 from pellucid.translation.prefixes import Prefix, Spelling
 
@@ -101,9 +101,14 @@ def random_request(generator: np.random.Generator, workers: Workers) -> int:
     size = config.target_vocab_size
     forbidden = tuple(int(i) for i in generator.integers(0, size, generator.integers(0, 6)) if i != EOS)
     layer, head = int(generator.integers(config.num_decoder_layers)), int(generator.integers(config.num_heads))
+    sampling = None
+    if beam_size == 1 and generator.integers(3):
+        temperature, top_p = float(10 ** generator.uniform(-4, 4)), float(generator.choice([1, 0.9, 1e-9]))
+        sampling = Sampling(temperature, int(generator.choice([0, 1, 7, 10**9])), top_p)
     settings = SearchSettings(
         beam_size=beam_size,
         n_best=int(generator.integers(1, beam_size + 1)),
+        sampling=sampling,
         length_penalty=LengthPenalty(generator.choice(["none", "average", "gnmt"])),
         alpha=float(generator.uniform(0, 3)),
         min_length=int(generator.integers(0, 5)),
@@ -117,7 +122,8 @@ def random_request(generator: np.random.Generator, workers: Workers) -> int:
     for _ in range(int(generator.integers(1, 40))):
         source = [*generator.integers(0, config.source_vocab_size, generator.integers(0, 40)).tolist(), EOS]
         limit = int(generator.integers(6, 60))
-        sentences.append(Sentence(source, limit, random_prefix(generator, index, limit, forbidden)))
+        uniform = generator.random(limit)
+        sentences.append(Sentence(source, limit, random_prefix(generator, index, limit, forbidden), uniform))
     divisor = int(generator.integers(1, 4))
     found = run_search(
         workers,

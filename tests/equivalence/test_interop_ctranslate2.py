@@ -12,9 +12,9 @@ from tests.unit.interop.kit import sentences
 
 from pellucid.bundle import load_bundle
 from pellucid.config import TokenizerConfig
-from pellucid.interop.ctranslate2.engine import CTranslate2Engine
+from pellucid.interop.ctranslate2.engine import CTranslate2Model
 from pellucid.interop.ctranslate2.writing import write_ctranslate2
-from pellucid.interop.verification.comparison import PellucidEngine
+from pellucid.interop.verification.comparison import PellucidModel
 from pellucid.text.corpus import SentencePair
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
 
@@ -42,7 +42,7 @@ def test_forced_pairs_padded_and_alone(
     (tmp_path / "out").mkdir()
     write_ctranslate2(bundle, tmp_path / "out")
     translator = ctranslate2.Translator(str(tmp_path / "out"), intra_threads=1)
-    ours = PellucidEngine(bundle.model, tokenizer)
+    ours = PellucidModel(bundle.model, tokenizer)
     dice = random.Random(7)
     plain = range(4, len(ours.target_pieces))
     sources, targets = (
@@ -60,7 +60,7 @@ def test_forced_pairs_padded_and_alone(
             assert len(row.log_probs) == len(expected)
             assert float((torch.tensor(row.log_probs, dtype=torch.float64) - expected).abs().max()) < 1e-5
     # All pieces of the vocabulary, step by step through the cache.
-    engine = CTranslate2Engine(tmp_path / "out")
+    engine = CTranslate2Model(tmp_path / "out")
     for place in range(0, PAIRS, 29):
         left, right = (e.log_probabilities(sources[place], targets[place]) for e in (ours, engine))
         assert float((left - right).abs().max()) < 1e-5

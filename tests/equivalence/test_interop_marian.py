@@ -112,7 +112,7 @@ def test_what_goes_out_is_what_transformers_generates(kind: str, tmp_path: Path)
         greedy = model.generate(**batch, num_beams=1, do_sample=False, max_new_tokens=19)
     from pellucid.jobs.models import open_translator
 
-    translator = open_translator(tmp_path / "ours", device="cpu", threads=1)
+    translator = open_translator(tmp_path / "ours", device="cpu", threads=1, engine="torch")
     ours = translator.translate(texts, beam_size=1, max_length_factor=1e-6, max_length_constant=18)
     specials = translator.tokenizer.specials
     for row, translation in zip(greedy.tolist(), ours, strict=True):

@@ -7,26 +7,33 @@ of blocks, so that every tail of every loop is passed.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.models import random_model
 
-from pellucid.config import LengthPenalty, ModelConfig, SpecialIds, TranslationConfig
+from pellucid.config import LengthPenalty, SpecialIds, TranslationConfig
 from pellucid.model.transformer import Transformer
 from pellucid.text.spelling import PieceIndex
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints, max_length_of
+from pellucid.translation.engines.engine import SearchRequest
+from pellucid.translation.engines.native.engine import NativeEngine
 from pellucid.translation.engines.native.jobs import Workers, run_search
-from pellucid.translation.engines.native.library import Library, load_library
+from pellucid.translation.engines.native.library import SOURCE, Library, load_library
 from pellucid.translation.engines.native.memory import SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
 from pellucid.translation.engines.native.weights import weights_of
 from pellucid.translation.hypothesis import AlignedHypothesis, Hypothesis
 from pellucid.translation.prefixes import Prefix, Spelling
+from pellucid.translation.sampling import sample
+from pellucid.translation.scoring import forced_log_probabilities
 from pellucid.translation.stepper import ModelStepper
+from pellucid.translation.units import Unit
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 VOCAB = 151
@@ -38,24 +45,11 @@ def library() -> Library:
     return load_library()
 
 
-def random_model(**changes: object) -> Transformer:
+def clear_model(**changes: object) -> Transformer:
     """Make a model whose next pieces differ clearly, so that rounding to float32 decides nothing."""
-    torch.manual_seed(11)
-    shape: dict[str, object] = {
-        "d_model": 38,
-        "num_heads": 2,
-        "d_feedforward": 53,
-        "num_encoder_layers": 2,
-        "num_decoder_layers": 3,
-        "max_positions": 61,
-        "source_vocab_size": VOCAB,
-        "target_vocab_size": VOCAB,
-    }
-    model = Transformer(ModelConfig.model_validate(shape | changes)).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return model
+    shape = {"d_model": 38, "num_heads": 2, "d_feedforward": 53, "num_encoder_layers": 2, "num_decoder_layers": 3}
+    shape |= {"max_positions": 61} | changes
+    return random_model(vocabulary=VOCAB, seed=11, noise=0.2, **shape)
 
 
 def sentences(count: int, *, seed: int = 3) -> list[list[int]]:
@@ -137,12 +131,12 @@ SEARCHES: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("search", ["greedy", "beam 4"])
 def test_every_model_gives_the_hypotheses_of_torch(variant: str, search: str, library: Library, tmp_path: Path) -> None:
-    compare(random_model(**VARIANTS[variant]), SEARCHES[search], library, tmp_path)
+    compare(clear_model(**VARIANTS[variant]), SEARCHES[search], library, tmp_path)
 
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_every_setting_gives_the_hypotheses_of_torch(search: str, library: Library, tmp_path: Path) -> None:
-    compare(random_model(), SEARCHES[search], library, tmp_path)
+    compare(clear_model(), SEARCHES[search], library, tmp_path)
 
 
 def letters_of(index: int) -> bytes:
@@ -165,7 +159,7 @@ PREFIXES: dict[str, list[Prefix]] = {
 def test_every_beginning_gives_the_hypotheses_of_torch(
     prefixes: str, search: str, library: Library, tmp_path: Path
 ) -> None:
-    compare(random_model(), SEARCHES[search], library, tmp_path, prefixes=PREFIXES[prefixes])
+    compare(clear_model(), SEARCHES[search], library, tmp_path, prefixes=PREFIXES[prefixes])
 
 
 def visible(ids: Sequence[int]) -> Hashable:
@@ -177,14 +171,14 @@ def visible(ids: Sequence[int]) -> Hashable:
 @pytest.mark.parametrize("search", ["beam 4", "beam 10", "gnmt", "minimum length", "no piece twice", "short limit"])
 def test_a_list_holds_each_text_once_as_in_torch(search: str, n_best: int, library: Library, tmp_path: Path) -> None:
     changed = {"n_best": n_best, "beam_size": max(n_best, int(str(SEARCHES[search]["beam_size"])))}
-    compare(random_model(), SEARCHES[search] | changed, library, tmp_path, key_of=visible)
+    compare(clear_model(), SEARCHES[search] | changed, library, tmp_path, key_of=visible)
 
 
 def test_an_error_in_a_key_ends_the_search(library: Library, tmp_path: Path) -> None:
     def broken(ids: Sequence[int]) -> Hashable:
         raise KeyError(len(ids))
 
-    workers = workers_of(random_model(), library, tmp_path)
+    workers = workers_of(clear_model(), library, tmp_path)
     config = TranslationConfig(beam_size=4, n_best=2)
     for threads in (1, 2):
         with pytest.raises(KeyError):
@@ -223,11 +217,70 @@ def compare(
     assert len(lengths) > 1 or "max_length_factor" in search, "sentences of one length would test little"
 
 
+DRAWS: dict[str, dict[str, object]] = {
+    "all": {},
+    "warm": {"temperature": 2.5},
+    "cold": {"temperature": 0.01},
+    "top k": {"top_k": 5, "temperature": 3.0},
+    "top p": {"top_p": 0.7, "temperature": 3.0},
+    "both": {"top_k": 9, "top_p": 0.8, "temperature": 10.0},
+    "more than there are": {"top_k": 5000, "top_p": 0.9999},
+    "minimum length": {"min_length": 9, "temperature": 5.0},
+    "no piece twice": {"no_repeat_ngram_size": 1, "temperature": 2.0, "max_length_constant": 40},
+}
+
+
+@pytest.mark.parametrize("draws", DRAWS)
+@pytest.mark.parametrize("prefixes", [None, "one for each"])
+def test_the_draws_are_those_of_torch(draws: str, prefixes: str | None, library: Library, tmp_path: Path) -> None:
+    model = clear_model()
+    engine = NativeEngine(workers_of(model, library, tmp_path), threads=2)
+    config = TranslationConfig.model_validate({"sampling": True, "n_best": 3, "seed": 8, **DRAWS[draws]})
+    sources = sentences(23)
+    beginnings = PREFIXES[prefixes] if prefixes else [Prefix()] * len(sources)
+    rules = Constraints(
+        eos_id=EOS,
+        forbidden_ids=FORBIDDEN,
+        min_length=config.min_length,
+        no_repeat_ngram_size=config.no_repeat_ngram_size,
+    )
+    units = [Unit(i, 0, tuple(ids), prefix) for i, (ids, prefix) in enumerate(zip(sources, beginnings, strict=True))]
+    found = dict(engine.search(SearchRequest(units, config, rules, key_of=tuple)))
+    drawn = sample(
+        ModelStepper(model.double()), sources, config=config, constraints=replace(rules, prefixes=tuple(beginnings))
+    )
+    for place, theirs in enumerate(drawn):
+        assert [one.ids for one in found[place]] == [one.ids for one in theirs]
+        for one, other in zip(found[place], theirs, strict=True):
+            assert one.token_log_probabilities == pytest.approx(other.token_log_probabilities, abs=1e-4)
+
+
+def test_forced_scores_are_those_of_torch(library: Library, tmp_path: Path) -> None:
+    model = clear_model()
+    engine = NativeEngine(workers_of(model, library, tmp_path), threads=2)
+    sources, targets = sentences(40), sentences(40, seed=5)
+    targets[3] = [9, EOS, 9, EOS]  # no piece ends a target before its last
+    targets[4] = [EOS]
+    expected = forced_log_probabilities([model.double()], sources, targets)
+    for place, terms in engine.score(range(3, 40), sources, targets):
+        assert terms == pytest.approx(expected[place], abs=1e-4)
+
+
+def test_ids_that_the_model_lacks_are_refused(library: Library, tmp_path: Path) -> None:
+    workers = workers_of(clear_model(), library, tmp_path)
+    settings = SearchSettings(beam_size=1, end_id=EOS)
+    long = [5] * 61 + [EOS]
+    wrong = [Sentence([VOCAB, EOS], 9), Sentence([-1, EOS], 9), Sentence([EOS], 9, Prefix((VOCAB,))), Sentence(long, 9)]
+    for sentence in [*wrong, Sentence([EOS], 62)]:
+        with pytest.raises(ValueError, match=r"151 pieces|61 positions"):
+            run_search(workers, [Sentence([5, EOS], 9), sentence], settings=settings, threads=1)
+
+
 def test_company_and_threads_change_nothing(library: Library, tmp_path: Path) -> None:
     config = TranslationConfig(beam_size=3, n_best=2)
     sources = sentences(150)
     for is_int8 in (False, True):
-        workers = workers_of(random_model(), library, tmp_path, is_int8=is_int8)
+        workers = workers_of(clear_model(), library, tmp_path, is_int8=is_int8)
         together = native(workers, sources, config)
         assert together == native(workers, sources, config, threads=2)
         assert together == native(workers, sources[::-1], config, threads=3)[::-1]
@@ -235,7 +288,7 @@ def test_company_and_threads_change_nothing(library: Library, tmp_path: Path) ->
 
 
 def test_int8_keeps_the_log_probabilities_near(library: Library, tmp_path: Path) -> None:
-    model = random_model()
+    model = clear_model()
     config = TranslationConfig(beam_size=1)
     sources = sentences(150)
     exact = native(workers_of(model, library, tmp_path), sources, config)
@@ -258,7 +311,7 @@ def test_the_wanted_head_is_the_recorders(library: Library, tmp_path: Path) -> N
                 self.weights = value
             return value
 
-    model = random_model()
+    model = clear_model()
     source = sentences(1)[0]
     workers = workers_of(model, library, tmp_path)
     config = TranslationConfig(beam_size=4, n_best=3)
@@ -272,7 +325,7 @@ def test_the_wanted_head_is_the_recorders(library: Library, tmp_path: Path) -> N
 
 
 def test_a_number_that_is_not_finite_fails_its_sentence_alone(library: Library, tmp_path: Path) -> None:
-    model = random_model(share_embeddings=False, share_decoder_embeddings=False)
+    model = clear_model(share_embeddings=False, share_decoder_embeddings=False)
     with torch.no_grad():
         model.source_embedding.weight[7] = torch.inf
     sources = [[5, EOS], [7, EOS], [6, EOS]]
@@ -287,7 +340,7 @@ def test_a_number_that_is_not_finite_fails_its_sentence_alone(library: Library, 
 
 
 def test_length_penalties_are_in_the_order_of_the_c_file() -> None:
-    source = Path(load_library.__wrapped__.__code__.co_filename).with_name("engine.c").read_text(encoding="utf-8")
+    source = SOURCE.read_text(encoding="utf-8")
     assert "enum { NO_PENALTY, AVERAGE, GNMT };" in source
     assert [form.value for form in LengthPenalty] == ["none", "average", "gnmt"]
     assert SpecialIds().eos == EOS

@@ -11,10 +11,10 @@ from types import ModuleType
 
 import pytest
 import torch
+from tests.models import random_model
 from torch import Tensor, nn
 
 import pellucid
-from pellucid.config import ModelConfig
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.translation.translator import Translator
@@ -40,14 +40,8 @@ def bare_module(cost: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> M
 
 
 def make(norm_order: str = "post", **changes: object) -> Transformer:
-    tokenizer = BytesTokenizer()
-    shape = {
-        "d_model": 18, "num_heads": 3, "d_feedforward": 23, "num_encoder_layers": 2, "num_decoder_layers": 3,
-        "source_vocab_size": tokenizer.source_vocab_size, "target_vocab_size": tokenizer.target_vocab_size,
-        "specials": tokenizer.specials, "norm_order": norm_order, "dropout": 0.0,
-    }  # fmt: skip
-    torch.manual_seed(5)
-    return Transformer(ModelConfig.model_validate(shape | changes)).eval()
+    shape = {"num_encoder_layers": 2, "num_decoder_layers": 3, "norm_order": norm_order, "dropout": 0.0} | changes
+    return random_model(seed=5, **shape)
 
 
 def forward(model: nn.Module) -> Tensor:

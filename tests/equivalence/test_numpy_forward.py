@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 import torch
+from tests.models import random_model
 from torch import Tensor
 
 from pellucid.config import ModelConfig
@@ -15,16 +16,7 @@ from pellucid.model import ZERO_VECTOR_ID, Transformer
 from .numpy_transformer import NumpyTransformer, Shape
 
 BATCH, SOURCE, TARGET, VOCABULARY = 3, 7, 5, 31
-BASE: dict[str, object] = {
-    "d_model": 18,
-    "num_heads": 3,
-    "d_feedforward": 23,
-    "num_encoder_layers": 2,
-    "num_decoder_layers": 3,
-    "source_vocab_size": VOCABULARY,
-    "target_vocab_size": VOCABULARY,
-    "max_positions": 11,
-}
+BASE: dict[str, object] = {"num_encoder_layers": 2, "num_decoder_layers": 3, "max_positions": 11}
 VARIANTS: dict[str, dict[str, object]] = {
     "paper": {},
     "pre-norm, deep encoder": {"norm_order": "pre", "num_encoder_layers": 3, "num_decoder_layers": 1},
@@ -68,13 +60,8 @@ class Tape:
 
 
 def make(variant: Mapping[str, object], seed: int = 5) -> Transformer:
-    torch.manual_seed(seed)
-    model = Transformer(ModelConfig.model_validate(BASE | dict(variant))).double().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():  # biases and norms too, which start at 0 and 1
-            if parameter.dim() == 1:
-                parameter += 0.1 * torch.randn_like(parameter)
-    return model
+    shape = BASE | dict(variant)
+    return random_model(vocabulary=VOCABULARY, seed=seed, vector_noise=0.1, dtype=torch.float64, **shape)
 
 
 def shape_of(config: ModelConfig) -> Shape:

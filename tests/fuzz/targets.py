@@ -16,27 +16,26 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from tests.fuzz import kept
 from tests.fuzz.harness import Target
 from tests.fuzz.mutation import inside_gzip, inside_protobuf, inside_safetensors, inside_zip, mutate_json, mutate_value
 from tests.fuzz.servers import Application, Server
+from tests.models import random_model, save_model
 from tests.unit.interop.npz_kit import make_npz_folder
 
 import pellucid
-from pellucid.bundle import load_bundle, read_description, save_bundle
-from pellucid.config import CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, ModelConfig, TranslationConfig
+from pellucid.bundle import load_bundle, read_description
+from pellucid.config import CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, TranslationConfig
 from pellucid.config.recipe import load_recipe, recipe_from
 from pellucid.config.tables import to_toml
 from pellucid.errors import PellucidError
 from pellucid.interop.marian.reading import read_marian_npz
 from pellucid.jobs.line_files import reading
 from pellucid.jobs.serve import walkthrough_folder
-from pellucid.model.transformer import Transformer
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import read_pairs, verify_corpora
 from pellucid.text.lines import read_lines
-from pellucid.text.tokenizer import BytesTokenizer, Tokenizer, load_tokenizer
+from pellucid.text.tokenizer import Tokenizer, load_tokenizer
 from pellucid.translation.translator import Translator
 
 __all__ = ["TARGETS"]
@@ -50,33 +49,24 @@ def _tokenizer() -> Tokenizer:
     return load_tokenizer(walkthrough_folder() / "model" / "tokenizer")
 
 
-def _tiny(tokenizer: BytesTokenizer | Tokenizer, **changes: object) -> Transformer:
-    """A model with random weights that takes no time."""
-    shape = {"d_model": 12, "num_heads": 3, "d_feedforward": 17, "num_encoder_layers": 1, "num_decoder_layers": 1}
-    torch.manual_seed(3)
-    return Transformer(
-        ModelConfig.model_validate(shape | changes).with_vocabulary(
-            source_size=tokenizer.source_vocab_size,
-            target_size=tokenizer.target_vocab_size,
-            specials=tokenizer.specials,
-        )
-    ).eval()
+TINY = {"d_model": 12, "d_feedforward": 17, "num_decoder_layers": 1}
 
 
-def _saved(folder: Path, **changes: object) -> Path:
-    """Write a tiny model of bytes."""
-    tokenizer = BytesTokenizer()
-    model = _tiny(tokenizer, max_positions=67, **changes)
-    save_bundle(
-        folder, model, tokenizer=tokenizer, card="", source_language="en", target_language="fr", translation=SHORT
-    )
-    return folder
+def _saved(folder: Path) -> Path:
+    languages = {"source_language": "en", "target_language": "fr"}
+    return save_model(folder, random_model(**TINY), translation=SHORT, **languages)
 
 
 def text_lines(folder: Path) -> Target:
     """Lines of a file: read under each policy, and translated."""
     tokenizer = _tokenizer()
-    translator = Translator(_tiny(tokenizer), tokenizer, config=SHORT, source_language="en", target_language="fr")
+    translator = Translator(
+        random_model(tokenizer, **TINY, max_positions=1024),
+        tokenizer,
+        config=SHORT,
+        source_language="en",
+        target_language="fr",
+    )
 
     def take(name: str, content: bytes) -> None:
         path = folder / name

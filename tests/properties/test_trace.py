@@ -11,10 +11,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.models import random_model
 
-from pellucid.config import ModelConfig, TranslationConfig
+from pellucid.config import TranslationConfig
 from pellucid.jobs.surface import Trace, trace
-from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.translation.alignment.words import merge_words
 from pellucid.translation.translator import Translator
@@ -24,19 +24,14 @@ LONGEST = 61  # positions
 
 
 def translator(**shape: object) -> Translator:
-    base: dict[str, object] = {
+    base = {
         "d_model": 24,
-        "num_heads": 3,
         "d_feedforward": 7,
         "num_encoder_layers": 2,
         "num_decoder_layers": 1,
         "max_positions": LONGEST,
-        "source_vocab_size": TOKENIZER.source_vocab_size,
-        "target_vocab_size": TOKENIZER.target_vocab_size,
-        "specials": TOKENIZER.specials,
     }
-    torch.manual_seed(1)
-    model = Transformer(ModelConfig.model_validate(base | shape)).double().eval()
+    model = random_model(TOKENIZER, seed=1, dtype=torch.float64, **(base | shape))
     return Translator(model, TOKENIZER, config=TranslationConfig(max_length_factor=1e-9, max_length_constant=5))
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.models import random_model
 from torch import Tensor
 
-from pellucid.config import LengthPenalty, ModelConfig, TranslationConfig
-from pellucid.model.transformer import Transformer
+from pellucid.config import LengthPenalty, TranslationConfig
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.translation.beam import StopRule, beam_search
 from pellucid.translation.constraints import Constraints
@@ -187,22 +187,8 @@ def test_no_beam_beats_brute_force_and_a_wide_one_equals_it(
 
 
 TOKENIZER = BytesTokenizer()
-torch.manual_seed(1)
 TRANSLATOR = Translator(
-    Transformer(
-        ModelConfig(
-            d_model=6,
-            num_heads=3,
-            d_feedforward=7,
-            num_encoder_layers=1,
-            num_decoder_layers=1,
-            source_vocab_size=TOKENIZER.source_vocab_size,
-            target_vocab_size=TOKENIZER.target_vocab_size,
-            specials=TOKENIZER.specials,
-        )
-    )
-    .double()
-    .eval(),
+    random_model(TOKENIZER, seed=1, dtype=torch.float64, d_model=6, d_feedforward=7, num_decoder_layers=1),
     TOKENIZER,
     config=TranslationConfig(beam_size=2, max_length_factor=1e-9, max_length_constant=5, max_input_length=20),
 )

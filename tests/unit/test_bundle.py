@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.models import random_model, save_model
 
 from pellucid.bundle import find_model_folder, load_bundle, load_snapshot, save_bundle
-from pellucid.config import ModelConfig, SpecialIds, TranslationConfig
+from pellucid.config import SpecialIds, TranslationConfig
 from pellucid.durable import Disk
 from pellucid.errors import BundleError, IncompatibleModelError, StoppedError
 from pellucid.model.transformer import Transformer
@@ -16,31 +17,14 @@ from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.training.probes import write_snapshot
 
 
-def random_model(seed: int, **changes: object) -> Transformer:
-    tokenizer = BytesTokenizer()
-    config = ModelConfig.model_validate(
-        {"d_model": 12, "num_heads": 3, "d_feedforward": 17, "num_encoder_layers": 2, "num_decoder_layers": 1}
-        | {"max_positions": 31}
-        | changes
-    ).with_vocabulary(
-        source_size=tokenizer.source_vocab_size, target_size=tokenizer.target_vocab_size, specials=tokenizer.specials
-    )
-    torch.manual_seed(seed)
-    return Transformer(config)
+def small_model(seed: int, **changes: object) -> Transformer:
+    shape = {"d_model": 12, "d_feedforward": 17, "num_encoder_layers": 2, "num_decoder_layers": 1, "max_positions": 31}
+    return random_model(seed=seed, **(shape | changes))
 
 
 def save(folder: Path, model: Transformer, *, card: str = "card", disk: Disk | None = None) -> None:
-    save_bundle(
-        folder,
-        model,
-        tokenizer=BytesTokenizer(),
-        card=card,
-        source_language="de",
-        target_language="en",
-        translation=TranslationConfig(beam_size=3),
-        facts={"step": 7, "bleu": 31.5},
-        disk=disk or Disk(),
-    )
+    more = {"translation": TranslationConfig(beam_size=3), "facts": {"step": 7, "bleu": 31.5}, "disk": disk or Disk()}
+    save_model(folder, model, card=card, **more)
 
 
 def same_weights(a: Transformer, b: Transformer) -> bool:
@@ -52,7 +36,7 @@ def same_weights(a: Transformer, b: Transformer) -> bool:
     "changes", [{}, {"share_embeddings": False}, {"norm_order": "pre"}, {"position_layout": "learned"}], ids=str
 )
 def test_what_was_saved_is_loaded(tmp_path: Path, changes: dict[str, object]) -> None:
-    model = random_model(1, **changes)
+    model = small_model(1, **changes)
     save(tmp_path / "m", model)
     bundle = load_bundle(tmp_path / "m")
     assert same_weights(bundle.model, model)
@@ -65,17 +49,17 @@ def test_what_was_saved_is_loaded(tmp_path: Path, changes: dict[str, object]) ->
 
 
 def test_a_run_folder_means_its_model(tmp_path: Path) -> None:
-    save(tmp_path / "run" / "model", random_model(1))
+    save(tmp_path / "run" / "model", small_model(1))
     assert find_model_folder(tmp_path / "run") == tmp_path / "run" / "model"
     with pytest.raises(BundleError, match="neither a model nor a run"):
         find_model_folder(tmp_path)
 
 
 def test_old_weights_go_after_the_commit(tmp_path: Path) -> None:
-    save(tmp_path / "m", random_model(1))
-    save(tmp_path / "m", random_model(2))
+    save(tmp_path / "m", small_model(1))
+    save(tmp_path / "m", small_model(2))
     assert len(list((tmp_path / "m").glob("weights-*.safetensors"))) == 1
-    assert same_weights(load_bundle(tmp_path / "m").model, random_model(2))
+    assert same_weights(load_bundle(tmp_path / "m").model, small_model(2))
 
 
 class Stop(BaseException):
@@ -84,8 +68,8 @@ class Stop(BaseException):
 
 def operations_of_a_save(folder: Path) -> list[tuple[str, str]]:
     seen: list[tuple[str, str]] = []
-    save(folder, random_model(1))
-    save(folder, random_model(2), card="new", disk=Disk(lambda kind, path: seen.append((kind, path.name))))
+    save(folder, small_model(1))
+    save(folder, small_model(2), card="new", disk=Disk(lambda kind, path: seen.append((kind, path.name))))
     return seen
 
 
@@ -94,7 +78,7 @@ def test_a_save_stopped_at_any_operation_leaves_a_whole_model(tmp_path: Path) ->
     assert {kind for kind, _ in operations} == {"write", "fsync", "rename", "unlink"}
     for stop_at in range(len(operations)):
         folder = tmp_path / str(stop_at)
-        old, new = random_model(1), random_model(2)
+        old, new = small_model(1), small_model(2)
         save(folder, old)
         left = stop_at
 
@@ -119,39 +103,39 @@ def test_the_next_save_removes_what_a_kill_left(tmp_path: Path) -> None:
             raise Stop
 
     folder = tmp_path / "m"
-    save(folder, random_model(1))
+    save(folder, small_model(1))
     with pytest.raises(Stop):
-        save(folder, random_model(2), disk=Disk(kill))
+        save(folder, small_model(2), disk=Disk(kill))
     assert list(folder.glob(".*.new"))
-    save(folder, random_model(3))
+    save(folder, small_model(3))
     assert not list(folder.glob(".*"))
-    assert same_weights(load_bundle(folder).model, random_model(3))
+    assert same_weights(load_bundle(folder).model, small_model(3))
 
 
 def test_a_full_disk_is_said_and_the_old_model_stays(tmp_path: Path) -> None:
-    save(tmp_path / "m", random_model(1))
+    save(tmp_path / "m", small_model(1))
 
     def full(kind: str, path: Path) -> None:
         if kind == "write" and path.name.startswith(".weights"):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(StoppedError, match="the disk is full") as caught:
-        save(tmp_path / "m", random_model(2), disk=Disk(full))
+        save(tmp_path / "m", small_model(2), disk=Disk(full))
     assert caught.value.exit_status == 75
-    assert same_weights(load_bundle(tmp_path / "m").model, random_model(1))
+    assert same_weights(load_bundle(tmp_path / "m").model, small_model(1))
 
 
 def test_another_tokenizer_does_not_slip_in(tmp_path: Path) -> None:
-    save(tmp_path / "m", random_model(1))
+    save(tmp_path / "m", small_model(1))
     other = BytesTokenizer(specials=SpecialIds(pad=3, unk=2, bos=1, eos=0))
     with pytest.raises(IncompatibleModelError, match="another tokenizer"):
         save_bundle(
-            tmp_path / "m", random_model(1), tokenizer=other, card="", source_language="de", target_language="en"
+            tmp_path / "m", small_model(1), tokenizer=other, card="", source_language="de", target_language="en"
         )
 
 
 def test_float16_on_disk_is_float32_in_memory_and_said_to_be_so(tmp_path: Path) -> None:
-    model = random_model(1)
+    model = small_model(1)
     options = {"tokenizer": BytesTokenizer(), "card": "", "source_language": "de", "target_language": "en"}
     whole = save_bundle(tmp_path / "whole", model, **options)  # type: ignore[arg-type]
     half = save_bundle(tmp_path / "half", model, dtype=torch.float16, **options)  # type: ignore[arg-type]
@@ -166,7 +150,7 @@ def test_float16_on_disk_is_float32_in_memory_and_said_to_be_so(tmp_path: Path) 
 
 
 def test_a_number_format_other_than_the_one_that_is_told_is_refused(tmp_path: Path) -> None:
-    save(tmp_path / "m", random_model(1))
+    save(tmp_path / "m", small_model(1))
     path = tmp_path / "m" / "model.toml"
     path.write_text(path.read_text().replace("[files]", 'weights_dtype = "float16"\n\n[files]'))
     with pytest.raises(IncompatibleModelError, match=r"number format 'F32', allowed F16"):
@@ -174,7 +158,7 @@ def test_a_number_format_other_than_the_one_that_is_told_is_refused(tmp_path: Pa
 
 
 def test_a_weight_too_large_for_float16_is_refused(tmp_path: Path) -> None:
-    model = random_model(1)
+    model = small_model(1)
     with torch.no_grad():
         model.encoder.layers[0].feed_forward.outer.weight[3, 5] = 70_000
     with pytest.raises(BundleError, match=r"encoder.layers.0.feed_forward.outer.weight.*float32"):
@@ -191,14 +175,14 @@ def test_a_weight_too_large_for_float16_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_is_read_with_the_rest_of_its_model(tmp_path: Path) -> None:
-    save(tmp_path / "m", random_model(1))
-    bundle, other = load_bundle(tmp_path / "m"), random_model(2)
+    save(tmp_path / "m", small_model(1))
+    bundle, other = load_bundle(tmp_path / "m"), small_model(2)
     write_snapshot(tmp_path, other, step=30)
     snapshot = load_snapshot(bundle, tmp_path / "step-00000030.safetensors", step=30)
     assert same_weights(snapshot.model, other)
     assert snapshot.description.facts == {"step": 30}
     assert snapshot.tokenizer is bundle.tokenizer
-    write_snapshot(tmp_path, random_model(2, d_feedforward=19), step=40)
+    write_snapshot(tmp_path, small_model(2, d_feedforward=19), step=40)
     with pytest.raises(IncompatibleModelError, match="feed_forward"):
         load_snapshot(bundle, tmp_path / "step-00000040.safetensors", step=40)
     with pytest.raises(BundleError, match="no weights of step 50"):

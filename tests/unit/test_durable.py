@@ -102,7 +102,7 @@ def test_a_folder_that_appears_in_the_last_moment_stays(tmp_path: Path, monkeypa
 SHORTAGES = {
     errno.ENOSPC: ("the disk is full", "make room"),
     errno.EDQUOT: ("the disk quota is used up", "have the quota raised"),
-    errno.EFBIG: (r"a file is over the limit on the size of files \(ulimit -f\)", "raise the limit"),
+    errno.EFBIG: (r"a file exceeds the size limit \(ulimit -f\)", "raise the limit"),
 }
 
 

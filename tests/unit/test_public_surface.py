@@ -76,7 +76,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: TRANSLATOR.translate({"a": "b"}), "texts is of type dict; give a str or a list of str"),
     (lambda: TRANSLATOR.translate(str(i) for i in range(2)), "texts is of type generator; give a str or a list of str"),
     (lambda: TRANSLATOR.translate(b"x"), "texts is of type bytes; give a str or a list of str"),
-    (lambda: TRANSLATOR.translate_stream(None), "texts is of type NoneType; give a list of str, or a generator"),
+    (lambda: TRANSLATOR.translate_stream(None), "texts is of type NoneType; give a list or a generator of str"),
     (lambda: list(TRANSLATOR.translate_stream(["", "", 3], chunk=2)), "texts[2] is of type int; give str"),
     (lambda: TRANSLATOR.score("a", ["b"]), "sources is of type str; give a list of str"),
     (lambda: TRANSLATOR.score(["a"], [None]), "targets[0] is of type NoneType; give str"),

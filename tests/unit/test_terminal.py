@@ -102,4 +102,4 @@ def test_the_log_is_bounded_and_says_what_it_left_out(capsys: pytest.CaptureFixt
     written = capsys.readouterr().err
     assert written.count("record ") == 10
     assert len(written) < 10 * 4200
-    assert "4,990 more messages of the log were left out" in written
+    assert "4,990 more log messages were omitted" in written

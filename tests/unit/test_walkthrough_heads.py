@@ -45,7 +45,7 @@ def heads() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def translator() -> Translator:
-    return pellucid.load(walkthrough_folder(), threads=1)
+    return pellucid.load(walkthrough_folder(), engine="torch", threads=1)
 
 
 @pytest.fixture(scope="module")

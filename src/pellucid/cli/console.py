@@ -106,10 +106,11 @@ class Bar:
 
     Args:
         total: the final number of ``update``; None if it is unknown.
-        counts: whether numbers and times follow the bar, and the bar disappears at the end.
+        counts: whether numbers and times follow the bar, and not only the text.
+        disappears: at the end; else it stays on the screen.
     """
 
-    def __init__(self, *, total: float | None, counts: bool = False) -> None:
+    def __init__(self, *, total: float | None, counts: bool = False, disappears: bool = False) -> None:
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -122,7 +123,7 @@ class Bar:
         text = TextColumn("{task.description}", markup=False)
         numbers = (text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         columns = numbers if counts else (BarColumn(24), text)
-        self._progress = Progress(*columns, console=_error_console(), transient=counts)
+        self._progress = Progress(*columns, console=_error_console(), transient=disappears)
         self._task = self._progress.add_task("", total=total)
         self._progress.start()
 
@@ -147,7 +148,7 @@ def counting(what: str, *, total: int | None = None) -> Iterator[Callable[[int],
     if not draws_bars():
         yield _plain_lines(what, total)
         return
-    bar = Bar(total=total, counts=True)
+    bar = Bar(total=total, counts=True, disappears=True)
     bar.update(0, what)
     try:
         yield lambda done: bar.update(done, what)
@@ -200,7 +201,7 @@ class _ConsoleHandler(logging.Handler):
 
     def _report_left_out(self) -> None:
         if self._left_out:
-            say(f"{self._left_out:,} more messages of the log were left out")
+            say(f"{self._left_out:,} more log messages were omitted")
         self._left_out = 0
 
 

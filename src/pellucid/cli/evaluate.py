@@ -16,7 +16,7 @@ __all__ = ["evaluate"]
 def evaluate(
     ref: Annotated[list[Path], typer.Option(help="Reference translations, line by line; repeat it for several.")],
     model: Annotated[Path | None, typer.Argument(help="A model folder or a run folder.")] = None,
-    src: Annotated[Path | None, typer.Option(help="Source sentences, one a line; required with a model.")] = None,
+    src: Annotated[Path | None, typer.Option(help="Source sentences, one per line; required with a model.")] = None,
     hyp: Annotated[Path | None, typer.Option(help="Score the translations in this file, instead of a model.")] = None,
     against: Annotated[
         Path | None, typer.Option(help="Another model or file of translations, compared by a paired test.")

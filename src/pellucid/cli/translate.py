@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli.console import counting, say, say_error
+from pellucid.cli.console import say, say_error
 from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, ThreadsOption
+from pellucid.cli.translation_screen import TranslationScreen
+
+if TYPE_CHECKING:
+    from pellucid.jobs.translate import FileOutcome
 
 __all__ = ["translate"]
 
@@ -43,6 +47,9 @@ def translate(
     chunk_lines: Annotated[
         int, typer.Option(help="Lines read before their translations are written; 1 answers each at once.")
     ] = 1024,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Discard the parts that an interrupted command left, and begin again.")
+    ] = False,
 ) -> None:
     """Translate text. Output is line-parallel to the input; a bad line fails alone and is reported."""
     from pellucid.jobs import translate as job
@@ -50,7 +57,7 @@ def translate(
     given = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty, "alpha": alpha}
     settings = [f"{key}={value}" for key, value in given.items() if value is not None] + list(set_ or [])
     settings += ["split_sentences=never"] * no_split + ["alignment=true"] * alignment
-    with counting("translated lines") as progress:
+    with TranslationScreen() as screen:
         outcome = job.translate_file(
             model,
             file,
@@ -63,9 +70,14 @@ def translate(
             chunk_lines=chunk_lines,
             engine=engine,
             precision=precision,
-            say=say,
-            progress=progress,
+            say=screen.message,
+            progress=screen.progress,
+            restart=restart,
         )
+    _report(outcome)
+
+
+def _report(outcome: FileOutcome) -> None:
     for problem in outcome.problems:
         say_error(problem)
     for line in (outcome.flag_summary(), outcome.notes):

@@ -29,11 +29,11 @@ from pellucid.interop.marian.reference import MarianNpzReference
 from pellucid.interop.onnx.engines import OnnxEvaluator, OnnxRuntime
 from pellucid.interop.onnx.writing import write_onnx
 from pellucid.interop.packages import is_installed
-from pellucid.interop.verification.comparison import Engine, Pair
+from pellucid.interop.verification.comparison import ComparedModel, Pair
 
 __all__ = ["FORMATS", "Format", "format_named", "format_of"]
 
-MakeEngine = Callable[[], Engine]
+MakeModel = Callable[[], ComparedModel]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Format:
 
     name: str
     title: str
-    opinions: Callable[[Path], Sequence[MakeEngine]]
+    opinions: Callable[[Path], Sequence[MakeModel]]
     """Ways to compute what is on disk in this format, none of which is our own model."""
     proof: str
     """What computes the written model again, for the screen."""
@@ -67,8 +67,8 @@ def has_transformers() -> bool:
     return is_installed("transformers")
 
 
-def _marian_opinions(folder: Path) -> Sequence[MakeEngine]:
-    theirs: list[MakeEngine] = [lambda: TransformersMarian(folder)] if has_transformers() else []
+def _marian_opinions(folder: Path) -> Sequence[MakeModel]:
+    theirs: list[MakeModel] = [lambda: TransformersMarian(folder)] if has_transformers() else []
     return [lambda: MarianReference(folder), *theirs]
 
 

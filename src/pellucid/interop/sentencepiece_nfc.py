@@ -53,7 +53,7 @@ def with_nfc(model: bytes) -> bytes:
         if number == _NORMALIZER and isinstance(value, bytes):
             parts = list(fields(value))
             if any(part == _TABLE and content for part, _, content in parts):
-                raise ValueError("this SentencePiece file rewrites characters already")
+                raise ValueError("this SentencePiece file already normalises text")
             kept = [part for part in parts if part[0] not in (_NAME, _TABLE)]
             named = [(_NAME, _BYTES, _USER_DEFINED), (_TABLE, _BYTES, _compiled()), *kept]
             value = b"".join(itertools.starmap(_field, named))

@@ -18,7 +18,7 @@ from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
 from pellucid.jobs.line_files import is_stream, writing
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
-from pellucid.jobs.packing import packer_of
+from pellucid.text.compression import packer_of
 from pellucid.text.lines import read_lines
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__

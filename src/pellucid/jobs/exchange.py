@@ -21,7 +21,7 @@ from pellucid.durable import draft_of, refuse_full_disk
 from pellucid.errors import ConfigError, ConversionError, IncompatibleModelError
 from pellucid.interop.foreign_model import ForeignModel, refusal_message
 from pellucid.interop.formats import FORMATS, Format, format_named, format_of
-from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine, Verdict, compare
+from pellucid.interop.verification.comparison import ComparedModel, Pair, PellucidModel, Verdict, compare
 from pellucid.interop.verification.samples import Sample, make_samples, read_sentences
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime
@@ -47,9 +47,7 @@ class ExchangeOutcome:
     def to_text(self) -> str:
         """Return the lines for the screen."""
         witnesses = ", ".join(verdict.theirs for verdict in self.verdicts)
-        proof = (
-            f"the same model, by every comparison: pieces, log-probabilities and translations agree with {witnesses}"
-        )
+        proof = f"verified: pieces, log-probabilities and translations agree with {witnesses}"
         return "\n".join([*(f"note: {note}" for note in self.notes), f"{self.output}: {proof}"])
 
 
@@ -83,7 +81,7 @@ def import_model(
     with _beside(output, needed_bytes=_needed_bytes(foreign.model)) as draft:
         _save(foreign, draft, chosen, folder)
         bundle = load_bundle(draft)
-        ours = PellucidEngine(bundle.model, bundle.tokenizer)
+        ours = PellucidModel(bundle.model, bundle.tokenizer)
         samples = make_samples(ours.tokenizer, max_positions=foreign.model.config.max_positions, sentences=sentences)
         say(f"compared with {chosen.proof}")
         verdicts = _compared(_pairs(ours, chosen.opinions(folder)), samples, say=say, progress=progress)
@@ -125,7 +123,7 @@ def export_model(
     bundle = load_bundle(model)
     if chosen.refusals and (refusals := chosen.refusals(bundle)):
         raise IncompatibleModelError(refusal_message(str(bundle.folder), chosen.name, refusals))
-    ours = PellucidEngine(bundle.model, bundle.tokenizer)
+    ours = PellucidModel(bundle.model, bundle.tokenizer)
     samples = make_samples(ours.tokenizer, max_positions=bundle.description.model.max_positions, sentences=sentences)
     say(f"compared with {chosen.proof}")
     notes: tuple[str, ...] = ()
@@ -139,16 +137,16 @@ def export_model(
     return ExchangeOutcome(output, verdicts, notes)
 
 
-def _export_pairs(ours: PellucidEngine, bundle: Bundle, chosen: Format, folder: Path) -> list[Pair]:
-    engines: list[Callable[[], Engine]] = []
+def _export_pairs(ours: PellucidModel, bundle: Bundle, chosen: Format, folder: Path) -> list[Pair]:
+    engines: list[Callable[[], ComparedModel]] = []
     if chosen.read is not None:  # first, because our reader checks the most
         again = chosen.read(folder)
-        engines.append(lambda: PellucidEngine(again.model, again.tokenizer, name="its re-import"))
+        engines.append(lambda: PellucidModel(again.model, again.tokenizer, name="its re-import"))
     engines[:0] = chosen.opinions(folder)
     return [*_pairs(ours, engines), *(chosen.pairs(bundle, folder) if chosen.pairs else ())]
 
 
-def _pairs(ours: Engine, theirs: Sequence[Callable[[], Engine]]) -> list[Pair]:
+def _pairs(ours: ComparedModel, theirs: Sequence[Callable[[], ComparedModel]]) -> list[Pair]:
     return [Pair(lambda: ours, engine) for engine in theirs]
 
 

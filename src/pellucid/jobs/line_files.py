@@ -19,12 +19,18 @@ from typing import BinaryIO, Final, TextIO
 
 from pellucid.durable import draft_of, naming
 from pellucid.errors import ConfigError, DataError
-from pellucid.jobs.packing import Packer, packer_of
 from pellucid.terminal import shown_on
-from pellucid.text.compression import NO_COMPRESSION, open_compressed, refuse_packed_stream, telling_damage
+from pellucid.text.compression import (
+    NO_COMPRESSION,
+    Packer,
+    open_compressed,
+    packer_of,
+    refuse_packed_stream,
+    telling_damage,
+)
 from pellucid.text.lines import BYTE_ORDER_MARK, refuse_other_text
 
-__all__ = ["MAX_LINE_BYTES", "LineSource", "is_stream", "reading", "writing"]
+__all__ = ["MAX_LINE_BYTES", "LineSource", "check_output", "is_stream", "reading", "writing"]
 
 MAX_LINE_BYTES: Final = 1 << 20
 """Limit on the bytes of a line, without its end."""
@@ -110,6 +116,33 @@ def reading(file: str) -> Iterator[LineSource]:
         yield LineSource(stream, file, Path(file).stat(), opened.compression)
 
 
+def check_output(output: Path, *, sources: Sequence[LineSource]) -> tuple[Path, os.stat_result | None]:
+    """Refuse an output file that could not be written at the end.
+
+    Returns:
+        The file behind the name, and its status if it exists.
+
+    Raises:
+        ConfigError: the file is a folder, is not writable, is also an input, or has the ending of an unsupported
+            compression.
+    """
+    try:
+        target = output.resolve()
+        status = output.stat() if output.exists() else None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"{output}: cannot be written: {error}") from None
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        raise ConfigError(f"{output}: is a folder; name a file with --output")
+    is_special = is_stream(output)
+    read = [source.status for source in sources if source.status is not None]
+    if status is not None and not is_special and any(os.path.samestat(status, other) for other in read):
+        raise ConfigError(f"--output {output} is also the input; name another file")
+    if not is_special and status is not None and not os.access(target, os.W_OK):
+        raise ConfigError(f"{output}: is not writable; check its permissions")
+    packer_of(output)
+    return target, status
+
+
 @contextmanager
 def writing(output: Path | None, *, sources: Sequence[LineSource]) -> Iterator[TextIO]:
     """Open standard output, or a file that gets its name only when it is complete.
@@ -127,19 +160,8 @@ def writing(output: Path | None, *, sources: Sequence[LineSource]) -> Iterator[T
         with naming("standard output"):
             yield shown_on(sys.stdout)
         return
-    try:
-        target = output.resolve()
-        status = output.stat() if output.exists() else None
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ConfigError(f"{output}: cannot be written: {error}") from None
-    if status is not None and stat.S_ISDIR(status.st_mode):
-        raise ConfigError(f"{output}: is a folder; name a file with --output")
+    target, status = check_output(output, sources=sources)
     is_special = is_stream(output)
-    read = [source.status for source in sources if source.status is not None]
-    if status is not None and not is_special and any(os.path.samestat(status, other) for other in read):
-        raise ConfigError(f"--output {output} is also the input; name another file")
-    if not is_special and status is not None and not os.access(target, os.W_OK):
-        raise ConfigError(f"{output}: is not writable; check its permissions")
     pack = packer_of(output)
     with ExitStack() as stack:
         stack.enter_context(naming(str(output)))

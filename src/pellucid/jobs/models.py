@@ -14,10 +14,12 @@ from pellucid.bundle import Bundle, ModelFolder, load_bundle, open_model_folder,
 from pellucid.config.tables import parse_settings, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.errors import ConfigError, EngineUnavailableError
+from pellucid.interop.packages import is_installed
 from pellucid.runtime import Runtime, has_gpu, is_forked_from_torch, threads_for
 from pellucid.translation.engines.engine import Engine
 from pellucid.translation.engines.native.engine import open_native
-from pellucid.translation.translator import LaterModel, Translator
+from pellucid.translation.engines.reference import LaterModel
+from pellucid.translation.translator import Translator
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -32,20 +34,22 @@ class EngineName(StrEnum):
     """What computes a translation."""
 
     AUTO = "auto"
-    """Native on a processor, torch on a GPU and where native is not available."""
+    """Native on a processor; torch on a GPU. Where native is not available, ctranslate2 if installed, else torch."""
     TORCH = "torch"
     """The model itself; every setting."""
     NATIVE = "native"
     """One C file, compiled for this machine at its first use; on the processor."""
+    CTRANSLATE2 = "ctranslate2"
+    """The exported model, run by CTranslate2 in a process of its own; on the processor."""
 
 
 class EnginePrecision(StrEnum):
     """How an engine holds weights."""
 
     AUTO = "auto"
-    """int8 for native, fp32 for torch."""
+    """fp32 for torch, int8 for the others."""
     INT8 = "int8"
-    """Rounded to 8 bits; native alone."""
+    """Rounded to 8 bits; not for torch."""
     FP32 = "fp32"
     """As they are stored."""
 
@@ -81,12 +85,12 @@ def open_translator(
     Raises:
         BundleError: there is no usable model there.
         ConfigError: a setting or an engine is unknown, or does not go with the others.
-        EngineUnavailableError: the native engine is asked for and cannot be compiled here.
+        EngineUnavailableError: the engine that is asked for is not available here.
     """
     wanted = _named(EngineName, "--engine", engine)
     held = _named(EnginePrecision, "--precision", precision)
     if held is EnginePrecision.INT8 and wanted is EngineName.TORCH:
-        raise ConfigError("--precision int8 is for --engine native; torch computes with the weights as they are stored")
+        raise ConfigError("--precision int8 is not for --engine torch, which computes with the stored weights")
     if _is_onnx_folder(path):
         _refuse_engine(wanted, held, f"{path} is an ONNX folder, which onnxruntime computes")
         return _onnx_translator(path, settings=settings, device=device, threads=threads)
@@ -97,22 +101,19 @@ def open_translator(
         translator = _on_torch(path, settings=settings, device=device, threads=threads)
         say("engine: torch (fp32), because the model computes on a GPU")
         return translator
-    may_fall_back = wanted is EngineName.AUTO and held is not EnginePrecision.INT8
-    is_int8 = held is not EnginePrecision.FP32
-    return _on_native(
-        path, settings=settings, threads=threads_for(threads), is_int8=is_int8, may_fall_back=may_fall_back, say=say
-    )
+    return _without_torch(path, settings=settings, threads=threads_for(threads), wanted=wanted, held=held, say=say)
 
 
-def _on_native(
+def _without_torch(
     path: Path,
     *,
     settings: Sequence[str],
     threads: int,
-    is_int8: bool,
-    may_fall_back: bool,
+    wanted: EngineName,
+    held: EnginePrecision,
     say: Callable[[str], None],
 ) -> Translator:
+    """Open the engine that was asked for; under ``auto`` the first one that is available."""
     is_forked_from_torch()  # from now on it is noticed
     opened = open_model_folder(path)
     config = _configured(opened.description.translation, settings)
@@ -121,24 +122,43 @@ def _on_native(
         Runtime.detect(device="cpu", threads=1 if is_forked_from_torch() else threads).apply()
         return read_model(opened).model
 
-    later = LaterModel(read, max_length=opened.description.model.max_positions)
-    try:
-        native = open_native(
+    is_int8 = held is not EnginePrecision.FP32
+    openers: dict[EngineName, Callable[[], Engine]] = {
+        EngineName.NATIVE: lambda: open_native(
             read,
             config=opened.description.model,
             weights_sha256=opened.description.weights_sha256,
             is_int8=is_int8,
             threads=threads,
             say=say,
-        )
-    except EngineUnavailableError as error:
-        if not may_fall_back:
-            raise
-        say(f"engine: torch (fp32), because the native engine is not available: {error}")
-        return _translator(opened, later, config=config)
-    rounding = _ROUNDING if is_int8 else ""
-    say(f"engine: {native.name}, {threads} thread{'s' if threads > 1 else ''}, the fastest on a processor{rounding}")
-    return _translator(opened, later, config=config, engine=native, say=say)
+        ),
+        EngineName.CTRANSLATE2: lambda: _ctranslate2(opened, is_int8=is_int8, threads=threads, say=say),
+    }
+    later = LaterModel(read, max_length=opened.description.model.max_positions)
+    problems: list[str] = []
+    for name in openers if wanted is EngineName.AUTO else [wanted]:
+        if problems and not is_installed("ctranslate2"):
+            break
+        try:
+            engine = openers[name]()
+        except EngineUnavailableError as error:
+            if wanted is not EngineName.AUTO:
+                raise
+            problems.append(f"the {name} engine is not available: {error}")
+            continue
+        why = f"because {problems[0]}" if problems else "the fastest on a processor"
+        say(f"engine: {engine.name}, {threads} thread{'s' if threads > 1 else ''}, {why}{_ROUNDING if is_int8 else ''}")
+        return _translator(opened, later, config=config, engine=engine, say=say)
+    if held is EnginePrecision.INT8:
+        raise EngineUnavailableError(f"--precision int8 is not possible here: {'; '.join(problems)}")
+    say(f"engine: torch (fp32), because {'; '.join(problems)}")
+    return _translator(opened, later, config=config)
+
+
+def _ctranslate2(opened: ModelFolder, *, is_int8: bool, threads: int, say: Callable[[str], None]) -> Engine:
+    from pellucid.jobs.ctranslate2_cache import open_ctranslate2  # the native engine starts without it
+
+    return open_ctranslate2(opened, is_int8=is_int8, threads=threads, say=say)
 
 
 _ROUNDING: Final = "; weights are rounded to 8 bits, and --precision fp32 keeps them exact"
@@ -153,9 +173,9 @@ def _is_onnx_folder(path: Path) -> bool:
 
 
 def _refuse_engine(wanted: EngineName, held: EnginePrecision, why: str) -> None:
-    """Refuse what only the native engine can do."""
-    if wanted is EngineName.NATIVE or held is EnginePrecision.INT8:
-        asked = f"--engine {wanted}" if wanted is EngineName.NATIVE else f"--precision {held}"
+    """Refuse what torch cannot do."""
+    if wanted not in (EngineName.AUTO, EngineName.TORCH) or held is EnginePrecision.INT8:
+        asked = f"--precision {held}" if wanted in (EngineName.AUTO, EngineName.TORCH) else f"--engine {wanted}"
         raise ConfigError(f"{asked} is for a model folder on the processor, and {why}; leave it out")
 
 

@@ -1,60 +1,36 @@
-"""Translate a file or a stream, line by line: output is parallel to the input, whatever a line holds."""
+"""Translate a file or a stream: from files to a file in parts that survive a kill, and otherwise as a stream."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import platform
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from enum import StrEnum
-from itertools import tee, zip_longest
+from io import StringIO
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from pellucid.config.translation import TranslationConfig
+from pellucid.durable import sha256_of
 from pellucid.errors import ConfigError, DataError, InterruptedByUser
-from pellucid.jobs.line_files import is_stream, reading, writing
+from pellucid.jobs.bulk.files import Finished, Progress, Work, run_files
+from pellucid.jobs.bulk.lines import BAR, CHUNK_LINES, OutputFormat, PrefixLines, on_lengths, translate_lines
+from pellucid.jobs.bulk.survey import Part, Survey, can_be_read_twice, survey_of
+from pellucid.jobs.bulk.tally import Tally
+from pellucid.jobs.line_files import check_output, is_stream, reading, writing
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
-from pellucid.signals import HeldInterrupt
+from pellucid.runtime import Runtime
 from pellucid.translation.flags import in_order
-from pellucid.translation.hypothesis import Alignment, Translation
 from pellucid.translation.translator import Translator
+from pellucid.version import __version__
 
-__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "PrefixLines", "translate_file", "translate_lines"]
+__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "translate_file"]
 
-CHUNK_LINES: Final = 1024
-"""Lines that are read before their translations are written: they share batches."""
-_REPORTED_PROBLEMS = 20
-_BAR: Final = "|||"
-
-
-class OutputFormat(StrEnum):
-    """How translations are written."""
-
-    TEXT = "text"
-    JSONL = "jsonl"
-    MOSES = "moses"
-
-    @staticmethod
-    def named(name: str) -> OutputFormat:
-        """Return the format of that name.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        try:
-            return OutputFormat(name)
-        except ValueError:
-            raise ConfigError(f"--format {name!r} is unknown; use {', '.join(OutputFormat)}") from None
-
-
-@dataclass(frozen=True)
-class PrefixLines:
-    """What the translation of each line begins with, or why it cannot be read; and the name of its file."""
-
-    lines: Iterable[str | ValueError]
-    name: str
+_FEWEST_LINES: Final = 64
+"""Of a part: enough for the batches of an engine."""
+_PARTS_OF_A_SHORT_FILE: Final = 32
 
 
 @dataclass(frozen=True)
@@ -89,12 +65,15 @@ def translate_file(
     precision: str = EnginePrecision.AUTO,
     chunk_lines: int = CHUNK_LINES,
     say: Callable[[str], None] = lambda text: None,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Progress = lambda done, total: None,
+    restart: bool = False,
 ) -> FileOutcome:
     """Translate a file, or standard input for ``-``, to a file or standard output.
 
     An output file appears whole at the end; until then one that was there before stays as it is. ``prefix_file`` has
     a line for each line of the input, which its translation begins with. ``say`` is told which engine computes.
+
+    From files to a file it goes in parts, which survive a kill (``bulk/files.py``); ``restart`` discards them.
 
     Raises:
         BundleError: the model cannot be used.
@@ -109,25 +88,111 @@ def translate_file(
         model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
     )
     _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file)
+    files = [file] if prefix_file is None else [file, prefix_file]
+    if output is not None and not is_stream(output) and all(map(can_be_read_twice, files)):
+        _refuse_output(output, files)
+        surveys = [survey_of(name) for name in files]
+        _refuse_different_lengths(surveys)
+        work = _work(translator, model, surveys, format=format, chunk_lines=chunk_lines, device=device, threads=threads)
+        tally = run_files(surveys, output, work, restart=restart, say=say, progress=progress)
+    elif restart:
+        raise ConfigError("--restart discards the parts of a file that is translated to --output; there are none here")
+    else:
+        tally = _stream(translator, files, output, format=format, chunk_lines=chunk_lines, progress=progress)
+    return _outcome(tally, name="standard input" if file == "-" else file, format=format)
+
+
+def _refuse_output(output: Path, files: Sequence[str]) -> None:
+    with ExitStack() as opened:
+        check_output(output, sources=[opened.enter_context(reading(name)) for name in files])
+
+
+def _refuse_different_lengths(surveys: Sequence[Survey]) -> None:
+    by_length = sorted(surveys, key=lambda survey: survey.lines)
+    if by_length[0].lines != by_length[-1].lines:
+        raise DataError(on_lengths(by_length[0].file, by_length[-1].file, lines=by_length[0].lines))
+
+
+def _work(
+    translator: Translator,
+    model: Path,
+    surveys: Sequence[Survey],
+    *,
+    format: OutputFormat,
+    chunk_lines: int,
+    device: str,
+    threads: int,
+) -> Work:
+    """Return how parts are translated: several at once where the engine gives each one thread."""
+    names = [survey.file for survey in surveys]
+    divided, calls, engine = translator.divided(has_prefixes=len(names) > 1 or bool(translator.config.target_prefix))
+
+    def run(part: Part, advance: Callable[[int], None]) -> Finished:
+        sink = StringIO()
+        prefixes = None if len(names) == 1 else PrefixLines((line[1] for line in part.lines), names[1])
+        tally = translate_lines(
+            divided,
+            (line[0] for line in part.lines),
+            sink,
+            name=names[0],
+            prefixes=prefixes,
+            format=format,
+            chunk_lines=chunk_lines,
+            first_line=part.first_line,
+            searched=advance,
+        )
+        return Finished(sink.getvalue(), tally)
+
+    short = -(-surveys[0].lines // _PARTS_OF_A_SHORT_FILE) if divided is not translator else chunk_lines
+    computes: dict[str, object] = {"name": engine, "machine": platform.machine()}
+    if engine == EngineName.TORCH:  # the last bits of its numbers depend on all of this
+        computes |= Runtime.detect(device=device, threads=threads).describe()
+    facts = {
+        "pellucid": __version__,
+        "model": _model_sha256(translator, model),
+        "engine": computes,
+        "translation": translator.config.model_dump(mode="json"),
+        "format": format.value,
+        "chunk_lines": chunk_lines,
+    }
+    return Work(run, calls, max(_FEWEST_LINES, min(chunk_lines, short)), facts)
+
+
+def _model_sha256(translator: Translator, model: Path) -> str:
+    """Return what is equal for two models if they translate alike: the sum over all sums of their files."""
+    if translator.origin is None:  # an ONNX folder; this file holds the sums of the others
+        return sha256_of(model / "model.json")
+    table = translator.origin.description.model_dump(mode="json", exclude={"facts", "translation", "pellucid_version"})
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+
+def _stream(
+    translator: Translator,
+    files: Sequence[str],
+    output: Path | None,
+    *,
+    format: OutputFormat,
+    chunk_lines: int,
+    progress: Progress,
+) -> Tally:
+    """Translate what can be read once only, or is written where somebody waits for it."""
     written = 0
 
     def advance(done: int) -> None:
         nonlocal written
         written = done
-        progress(done)
+        progress(done, None)
 
     with ExitStack() as opened:
-        source = opened.enter_context(reading(file))
-        prefixes = None if prefix_file is None else opened.enter_context(reading(prefix_file))
-        sources = [source] if prefixes is None else [source, prefixes]
+        sources = [opened.enter_context(reading(name)) for name in files]
         sink = opened.enter_context(writing(output, sources=sources))
         try:
             return translate_lines(
                 translator,
-                source.lines(),
+                sources[0].lines(),
                 sink,
-                name=source.name,
-                prefixes=None if prefixes is None else PrefixLines(prefixes.lines(), prefixes.name),
+                name=sources[0].name,
+                prefixes=PrefixLines(sources[1].lines(), sources[1].name) if len(sources) > 1 else None,
                 format=format,
                 chunk_lines=chunk_lines,
                 progress=advance,
@@ -135,6 +200,15 @@ def translate_file(
         except KeyboardInterrupt:
             sink.flush()
             raise InterruptedByUser(_left_by(written, output)) from None
+
+
+def _outcome(tally: Tally, *, name: str, format: OutputFormat) -> FileOutcome:
+    problems = [f"{name}, line {line}: {error}" for line, error in tally.problems]
+    if tally.failed > len(problems):
+        problems.append(f"... and {tally.failed - len(problems):,} more lines failed")
+    flags = {flag: tally.flags[flag] for flag in in_order(set(tally.flags))}
+    notes = _on_bars(tally.with_bars) if format is OutputFormat.MOSES and tally.with_bars else ""
+    return FileOutcome(tally.lines, tuple(problems), flags, notes)
 
 
 def _refuse_misfits(config: TranslationConfig, file: str, *, format: OutputFormat, prefix_file: str | None) -> None:
@@ -155,7 +229,7 @@ def _left_by(written: int, output: Path | None) -> str:
     """Say what an interruption leaves behind."""
     if output is not None and not is_stream(output):
         return (
-            f"interrupted after {written:,} lines; {output} is made whole or not at all, and is as it was before. "
+            f"interrupted after {written:,} lines; {output} is unchanged, because it is only written whole. "
             "Translate to standard output to keep what is done"
         )
     if not written:
@@ -166,125 +240,9 @@ def _left_by(written: int, output: Path | None) -> str:
     )
 
 
-def translate_lines(
-    translator: Translator,
-    lines: Iterable[str | ValueError],
-    sink: TextIO,
-    *,
-    name: str,
-    format: OutputFormat,
-    prefixes: PrefixLines | None = None,
-    chunk_lines: int = CHUNK_LINES,
-    progress: Callable[[int], None] = lambda done: None,
-) -> FileOutcome:
-    """Translate lines, each of them text or why it is none; one that fails leaves an empty line and a problem.
-
-    Raises:
-        DataError: there are more lines than prefixes, or fewer.
-    """
-    unreadable: dict[int, str] = {}
-    problems: list[str] = []
-    flags: Counter[str] = Counter()
-    count = ambiguous = 0
-    if prefixes is None:
-        stream = translator.translate_stream(_readable(lines, unreadable), chunk=chunk_lines)
-    else:
-        # Both sides are read together, a line each, so that what is wrong with either is the line's.
-        texts, begun = tee(_with_prefixes(lines, prefixes, name, unreadable))
-        stream = translator.translate_stream(
-            (text for text, _ in texts), chunk=chunk_lines, target_prefix=(prefix for _, prefix in begun)
-        )
-    with HeldInterrupt() as interruption:
-        for count, result in enumerate(stream, start=1):
-            error = unreadable.pop(count, None) or result.error
-            if error:
-                problems.append(f"{name}, line {count}: {error}")
-            flags.update(result.flags)
-            ambiguous += any(_BAR in hypothesis.text for hypothesis in result.alternatives)
-            with interruption.held():
-                sink.write(_format(count - 1, result, error, format, aligns=translator.config.alignment))
-                if count % chunk_lines == 0:
-                    sink.flush()
-                progress(count)
-        with interruption.held():
-            sink.flush()
-    notes = _on_bars(ambiguous) if format is OutputFormat.MOSES and ambiguous else ""
-    if len(problems) > _REPORTED_PROBLEMS:
-        left = len(problems) - _REPORTED_PROBLEMS
-        problems = [*problems[:_REPORTED_PROBLEMS], f"... and {left:,} more lines failed"]
-    counts = {flag: flags[flag] for flag in in_order(set(flags))}
-    return FileOutcome(count, tuple(problems), counts, notes)
-
-
-def _readable(lines: Iterable[str | ValueError], unreadable: dict[int, str]) -> Iterator[str | None]:
-    for number, line in enumerate(lines, start=1):
-        if isinstance(line, ValueError):
-            unreadable[number] = str(line)
-            yield None
-        else:
-            yield line
-
-
-def _with_prefixes(
-    lines: Iterable[str | ValueError], prefixes: PrefixLines, name: str, unreadable: dict[int, str]
-) -> Iterator[tuple[str | None, str]]:
-    for number, (line, prefix) in enumerate(zip_longest(lines, prefixes.lines), start=1):
-        if line is None or prefix is None:
-            shorter, longer = (name, prefixes.name) if line is None else (prefixes.name, name)
-            raise DataError(
-                f"{shorter} has {number - 1:,} lines, and {longer} has more; "
-                "a file of prefixes has a line for each line of the text, an empty one for no prefix"
-            )
-        if isinstance(line, ValueError):
-            unreadable[number] = str(line)
-        elif isinstance(prefix, ValueError):
-            unreadable[number] = f"{prefixes.name}: {prefix}"
-        else:
-            yield line, prefix
-            continue
-        yield None, ""
-
-
-def _format(index: int, result: Translation, error: str | None, format: OutputFormat, *, aligns: bool = False) -> str:
-    if format is OutputFormat.TEXT:
-        links = f" {_BAR} {result.alignment.pharaoh}" if result.alignment is not None else ""
-        return _one_line(result.text) + (links or (f" {_BAR} " if aligns else "")) + "\n"
-    if format is OutputFormat.MOSES:
-        rows = [f"{index} ||| {_one_line(h.text)} ||| {h.score:.6f}\n" for h in result.alternatives]
-        return "".join(rows) or f"{index} |||  ||| 0\n"
-    record: dict[str, object] = {"line": index, "source": result.source, "text": result.text, "score": result.score}
-    record["tokens"] = list(result.tokens)
-    record["flags"] = list(result.flags)
-    record["evidence"] = dict(result.evidence)
-    if result.alignment is not None:
-        record["alignment"] = _alignment_record(result.alignment)
-    record["alternatives"] = [
-        {"text": h.text, "score": h.score, "log_probability": h.log_probability, "tokens": list(h.pieces)}
-        for h in result.alternatives
-    ]
-    if error:
-        record["error"] = error
-    return json.dumps(record, ensure_ascii=False) + "\n"
-
-
-def _alignment_record(alignment: Alignment) -> dict[str, object]:
-    return {
-        "source_words": list(alignment.source_words),
-        "target_words": list(alignment.target_words),
-        "links": [list(link) for link in alignment.links],
-        "source_pieces": list(alignment.source_pieces),
-        "piece_links": [list(link) for link in alignment.piece_links],
-    }
-
-
 def _on_bars(lines: int) -> str:
     # Other toolkits write the text as it is, too; Moses itself has its users escape "|" in training text.
     return (
-        f"{lines:,} {'line has' if lines == 1 else 'lines have'} {_BAR!r} in a translation, which is kept as it is: "
+        f"{lines:,} {'line has' if lines == 1 else 'lines have'} {BAR!r} in a translation, which is kept as it is: "
         'read a row from its first " ||| " to its last, or use --format jsonl'
     )
-
-
-def _one_line(text: str) -> str:
-    # A model with byte pieces can write a line feed; the lines must stay parallel.
-    return text.replace("\r", " ").replace("\n", " ")

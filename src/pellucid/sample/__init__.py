@@ -1,7 +1,7 @@
 """Write the embedded corpus: English-French pairs from a synchronous grammar.
 
-Every sentence is generated, and nothing here trains; ``walkthrough/`` holds the model that ships. `build_corpus` is the
-only entry point. Read next: `records.py` (the result), `corpus.py` (the splits), `draft.py` and `templates_pronoun.py`
+Every sentence is generated, and nothing here trains; ``walkthrough/`` holds the model that ships. Other rooms call
+`build_corpus`. Read next: `records.py` (the result), `corpus.py` (the splits), `draft.py` and `templates_pronoun.py`
 (how a sentence is written), and docs/concepts/sample_grammar.md for the rules.
 """
 

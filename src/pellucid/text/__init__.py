@@ -1,6 +1,6 @@
 """From text files to batches of token ids.
 
-Nothing here imports torch or uses a model. Reading order: ``lines`` → ``corpus`` → ``cleaning`` →
-``normalisation`` → ``vocabulary`` → ``sentencepiece/`` → ``subword`` → ``tokenizer`` → ``tags`` → ``sentences`` →
-``store`` → ``batching``.
+Nothing here imports torch or uses a model. Reading order: ``lines`` and ``compression`` → ``corpus`` → ``cleaning`` →
+``selection`` → ``normalisation`` → ``vocabulary`` and ``spelling`` → ``sentencepiece/`` → ``subword`` → ``tokenizer`` →
+``tags`` → ``sentences`` → ``unknown`` → ``store`` → ``batching``.
 """

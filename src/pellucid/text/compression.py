@@ -1,4 +1,6 @@
-"""Open text files that may be compressed with gzip, bzip2, xz or Zstandard; the first bytes decide, not the name.
+"""Read and write text files that may be compressed with gzip, bzip2, xz or Zstandard.
+
+For a file that is read the first bytes decide, not the name; for one that is written, the end of its name.
 
 pellucid reads every text file through this module, so all inputs support the same formats and report damage in the
 same words. Read ``lines.py`` next.
@@ -18,14 +20,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from pellucid.errors import DataError
+from pellucid.errors import ConfigError, DataError
 
-__all__ = ["NO_COMPRESSION", "Opened", "open_compressed", "refuse_packed_stream", "telling_damage"]
+__all__ = [
+    "NO_COMPRESSION",
+    "Opened",
+    "Packer",
+    "open_compressed",
+    "packer_of",
+    "refuse_packed_stream",
+    "telling_damage",
+]
 
 NO_COMPRESSION: Final = "none"
 _MAGIC_BYTES: Final = 10
 _ZSTANDARD: Final = "zstd"
 _TO_INSTALL: Final = "pip install backports.zstd"
+_REFUSED: Final = frozenset({".7z", ".br", ".lz", ".lz4", ".lzma", ".rar", ".tar", ".tgz", ".z", ".zip"})
+_WRITTEN: Final = ".gz, .xz, .bz2 and .zst"
+
+Packer = Callable[[BinaryIO], BinaryIO]
+"""Wrap the stream of a file in one that compresses; closing the wrapper leaves the file open."""
 
 
 @dataclass(frozen=True)
@@ -171,3 +186,41 @@ def _refuse_misnamed(path: Path, magic: bytes) -> None:
             f"{path}: is named {promised.suffix} but does not contain {promised.name} data; rename it if it is plain "
             "text, or fetch it again"
         )
+
+
+def packer_of(output: Path) -> Packer | None:
+    """Return the function that compresses a file of this name, or None for plain text.
+
+    Raises:
+        ConfigError: the ending names a compression or an archive that is not supported, or its library is missing.
+    """
+    suffix = output.suffix.lower()
+    if suffix == ".zst":
+        return _zstandard_of(output)
+    if suffix in _REFUSED:
+        raise ConfigError(
+            f"{output}: cannot write {suffix} files; name a plain text file, or one that ends with {_WRITTEN}"
+        )
+    return {".gz": _gzip, ".xz": _xz, ".bz2": _bzip2}.get(suffix)
+
+
+def _gzip(file: BinaryIO) -> BinaryIO:
+    # No time and no file name in the header, so that the same text gives the same bytes.
+    return cast(BinaryIO, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
+
+
+def _xz(file: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, lzma.LZMAFile(file, "wb"))
+
+
+def _bzip2(file: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, bz2.BZ2File(file, "wb"))
+
+
+def _zstandard_of(output: Path) -> Packer:
+    module = _zstandard()
+    if module is None:
+        raise ConfigError(
+            f"{output}: this Python cannot write .zst files; {_TO_INSTALL}, or write a .gz, .xz or .bz2 file"
+        )
+    return lambda file: cast(BinaryIO, module.ZstdFile(file, "wb"))

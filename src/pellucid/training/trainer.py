@@ -25,6 +25,7 @@ from pellucid.training.optimisation import LATEST_DECAY_START, Progress, learnin
 from pellucid.training.probes import SNAPSHOT_STEPS, Probes, write_snapshot
 from pellucid.training.reporter import (
     SavedRecord,
+    SilentReporter,
     StartRecord,
     StepRecord,
     TrainingResult,
@@ -53,6 +54,8 @@ def train(inputs: RunInputs) -> TrainingResult:
         StoppedError: SIGTERM, or a full disk; the same command continues.
         InterruptedByUser: Ctrl-C; the same command continues.
     """
+    if not inputs.ranks.is_first:  # the first process reports for all
+        inputs = replace(inputs, reporter=SilentReporter())
     with keeping_memory(inputs.runtime.device), ExitStack() as files, StopSignals() as signals:
         return Trainer(inputs, files).run(signals)
 

@@ -187,7 +187,7 @@ def chunks_of(texts: object, size: int) -> Iterator[list[str]]:
             something else than texts, when it is reached.
     """
     if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-        raise RequestError(f"texts is of type {type(texts).__name__}; give a list of str, or a generator of them")
+        raise RequestError(f"texts is of type {type(texts).__name__}; give a list or a generator of str")
     if size < 1:
         raise RequestError(f"chunk = {size}: give 1 or more texts at a time")
     waiting = iter(texts)

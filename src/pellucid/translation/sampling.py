@@ -7,7 +7,6 @@ twice gives the same samples twice; another seed gives others. Read ``beam.py`` 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 from pellucid.config import TranslationConfig
 from pellucid.translation.candidates import best_of_rows
 from pellucid.translation.constraints import Constraints, max_length_of
+from pellucid.translation.engines.chance import uniform_numbers
 from pellucid.translation.greedy import walk
 from pellucid.translation.hypothesis import Hypothesis
 from pellucid.translation.stepper import Stepper
@@ -42,8 +42,8 @@ def sample(
     numbers = np.zeros((len(source_ids) * each, max(longest)))
     for sentence, ids in enumerate(source_ids):
         for number in range(each):
-            stream = _stream(config.seed, ids, number)
-            numbers[sentence * each + number, : longest[sentence]] = stream.random(longest[sentence])
+            steps = longest[sentence]
+            numbers[sentence * each + number, :steps] = uniform_numbers(config.seed, ids, number, steps)
     uniform = torch.from_numpy(numbers)
     step = 0
 
@@ -94,8 +94,3 @@ def draw(
     mark = uniform.to(summed.dtype) * summed[:, -1]
     place = torch.searchsorted(summed, mark[:, None], right=True).clamp(max=summed.shape[1] - 1)
     return (place if columns is None else columns.gather(1, place)).flatten()
-
-
-def _stream(seed: int, ids: Sequence[int], number: int) -> np.random.Generator:
-    content = np.asarray([seed, number, *ids], dtype=np.uint64).tobytes()
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(content).digest()[:16], "little"))

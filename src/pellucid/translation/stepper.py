@@ -118,7 +118,7 @@ class EnsembleStepper:
 
     def __init__(self, steppers: Sequence[Stepper]) -> None:
         if not steppers:
-            raise ValueError("an ensemble of no steppers; give at least one")
+            raise ValueError("an ensemble needs at least one stepper")
         facts = {(stepper.vocab_size, stepper.eos_id) for stepper in steppers}
         if len(facts) > 1:
             told = ", ".join(f"{size} pieces with the end of sentence at {eos}" for size, eos in sorted(facts))

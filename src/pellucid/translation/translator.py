@@ -8,11 +8,10 @@ too long where long_input = "refuse", ...) fails alone, in its place. Flags: ``f
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Final, overload
 
@@ -20,11 +19,13 @@ from pellucid.config import TranslationConfig, validated
 from pellucid.errors import RequestError
 from pellucid.translation.alignment.heads import heads_of_origin
 from pellucid.translation.constraints import constraints_for
-from pellucid.translation.engines.engine import Engine, SearchRequest
+from pellucid.translation.engines.engine import DivisibleEngine, Engine, SearchRequest
+from pellucid.translation.engines.reference import LaterModel, Reference
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
 from pellucid.translation.observer import BeamObserver
+from pellucid.translation.prefixes import Prefix
 from pellucid.translation.requests import Request, assemble, chunks_of, prefixes_for, prepare, texts_of
-from pellucid.translation.units import batches_of, units_of
+from pellucid.translation.units import Unit, batches_of, units_of
 
 if TYPE_CHECKING:
     from pellucid.bundle import ModelFolder
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pellucid.translation.engines.torch_engine import TorchEngine
     from pellucid.translation.stepper import Stepper
 
-__all__ = ["LaterModel", "Translator"]
+__all__ = ["Translator"]
 
 Progress = Callable[[int], None]
 """Told the number of texts that are done so far."""
@@ -43,31 +44,6 @@ _STREAM_CHUNK: Final = 1024
 
 def _nobody(done: int) -> None:
     pass
-
-
-@dataclass(frozen=True)
-class LaterModel:
-    """A Transformer that is read when something needs it; until then an engine translates without torch."""
-
-    read: Callable[[], Transformer]
-    """Called at most once by a translator and those that ``with_settings`` makes of it; in evaluation mode."""
-    max_length: int
-    """Its ``max_positions``."""
-
-
-class _Reference:
-    """The torch engine of a translator and of those that ``with_settings`` makes of it; opened once, by any of them."""
-
-    def __init__(self, open_engine: Callable[[], TorchEngine]) -> None:
-        self._open = open_engine
-        self._lock = threading.Lock()
-        self._opened: TorchEngine | None = None
-
-    def __call__(self) -> TorchEngine:
-        with self._lock:
-            if self._opened is None:
-                self._opened = self._open()
-            return self._opened
 
 
 class Translator:
@@ -118,7 +94,7 @@ class Translator:
 
             return engine_over(given.read() if isinstance(given, LaterModel) else given, tokenizer)
 
-        self._reference = _Reference(open_engine)
+        self._reference = Reference(open_engine)
         self._longest = (
             given.max_length if isinstance(given, LaterModel) else self._reference().make_stepper().max_length
         )
@@ -163,6 +139,21 @@ class Translator:
         other = copy(self)
         other._preferred = None
         return other
+
+    def divided(self, *, has_prefixes: bool) -> tuple[Translator, int, str]:
+        """Return a translator for calls from several threads, how many calls use all threads, and its engine's name.
+
+        It is this translator and one call where the engine uses several threads for each product, as torch does.
+        """
+        # A piece at the beginning stands for whatever the prefixes may hold.
+        units = [Unit(0, 0, (self.tokenizer.specials.eos,), Prefix(ids=(0,)))] if has_prefixes else []
+        constraints = constraints_for(self.config, self.tokenizer)
+        engine = self._engine_for(SearchRequest(units, self.config, constraints, key_of=self._visible_text))
+        if not isinstance(engine, DivisibleEngine):
+            return self, 1, engine.name
+        other = copy(self)
+        other._preferred, calls = engine.divided()
+        return other, calls, engine.name
 
     # A str is a sequence of str to mypy too, but the first form that fits is the one that is meant.
     @overload
@@ -220,7 +211,7 @@ class Translator:
             prefixes = texts_of("target_prefix", target_prefix, wanted=wanted)
         if len(prefixes) != len(given):
             raise RequestError(
-                f"{len(given)} texts and {len(prefixes)} target prefixes; give as many, or one str for all"
+                f"{len(given)} texts and {len(prefixes)} target prefixes; give one for each text, or one str for all"
             )
         found = self._translate(given, prefixes, config, progress, observer)
         return found[0] if isinstance(texts, str) else found
@@ -231,11 +222,13 @@ class Translator:
         *,
         chunk: int = _STREAM_CHUNK,
         target_prefix: str | Iterable[str] | None = None,
+        progress: Progress = _nobody,
         **settings: object,
     ) -> Iterator[Translation]:
         """Translate a stream in order, ``chunk`` texts at a time; no more of them are in memory together.
 
         ``target_prefix`` is what the translations begin with: a str for all, or a stream of one for each text.
+        ``progress`` is told how many texts of the present chunk are done, now and then.
 
         Raises:
             ConfigError: a setting is unknown or wrong; at the call, not at the first result.
@@ -249,7 +242,7 @@ class Translator:
         return (
             done
             for some in chunks
-            for done in self._translate(some, prefixes_for(some, prefixes), config, _nobody, None)
+            for done in self._translate(some, prefixes_for(some, prefixes), config, progress, None)
         )
 
     def score(

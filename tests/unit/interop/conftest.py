@@ -9,8 +9,9 @@ import pytest
 from pellucid.interop import formats
 from pellucid.interop.verification import comparison as verification
 from pellucid.interop.verification import samples
+from pellucid.text.tokenizer import Tokenizer
 
-from .kit import TAGS, make_folder
+from .kit import TAGS, learned_tokenizer, make_folder
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +32,9 @@ def _few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 def marian(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with language tags; do not write into it."""
     return make_folder(tmp_path_factory.mktemp("marian") / "tagged", tags=TAGS)
+
+
+@pytest.fixture(scope="session")
+def tokenizers() -> dict[bool, Tokenizer]:
+    """Return a tokenizer of one vocabulary, which can spell every byte, and one of two, by whether it is joint."""
+    return {joint: learned_tokenizer(joint=joint, byte_fallback=joint) for joint in (True, False)}

@@ -14,6 +14,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pellucid.config import TokenizerConfig
+from pellucid.text.corpus import SentencePair
+from pellucid.text.tokenizer import Tokenizer, train_tokenizer
+
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiouéä"]
 TAGS = (">>fra<<", ">>por<<")
 
@@ -25,6 +29,15 @@ def sentences(seed: int, count: int = 151) -> list[str]:
         " ".join(generator.choices(own, k=generator.randint(1, 9))).capitalize() + generator.choice([".", "?", " !"])
         for _ in range(count)
     ]
+
+
+def learned_tokenizer(**settings: object) -> Tokenizer:
+    """Learn one of our tokenizers from a few made-up sentences."""
+    pairs = [SentencePair(a, b, n, 0) for n, (a, b) in enumerate(zip(sentences(1), sentences(2), strict=True))]
+    config = TokenizerConfig.model_validate({"vocab_size": "auto"} | settings)
+    tokenizer = train_tokenizer(lambda: pairs, config, seed=1, threads=1)
+    assert isinstance(tokenizer, Tokenizer)
+    return tokenizer
 
 
 @functools.cache

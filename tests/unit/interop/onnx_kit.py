@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
+from tests.models import random_model, save_model
 
-from pellucid.bundle import Bundle, load_bundle, save_bundle
-from pellucid.config import ModelConfig
+from pellucid.bundle import Bundle, load_bundle
 from pellucid.interop.onnx.writing import write_onnx
-from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer, Tokenizer
 
 VARIANTS: dict[str, dict[str, object]] = {
@@ -51,19 +49,8 @@ VARIANTS: dict[str, dict[str, object]] = {
 
 def random_bundle(folder: Path, tokenizer: Tokenizer | None = None, **changes: object) -> Bundle:
     tokenizer = tokenizer or BytesTokenizer()
-    shape = {"d_model": 22, "num_heads": 11, "d_feedforward": 29, "max_positions": 61}
-    layers = {"num_encoder_layers": 1, "num_decoder_layers": 2}
-    config = ModelConfig.model_validate({**shape, **layers, **changes}).with_vocabulary(
-        source_size=tokenizer.source_vocab_size, target_size=tokenizer.target_vocab_size, specials=tokenizer.specials
-    )
-    torch.manual_seed(5)
-    model = Transformer(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() == 1:
-                parameter += 0.3 * torch.randn(parameter.shape)
-    save_bundle(folder, model, tokenizer=tokenizer, card="", source_language="de", target_language="en")
-    return load_bundle(folder)
+    shape = {"d_model": 22, "num_heads": 11, "d_feedforward": 29, "max_positions": 61} | changes
+    return load_bundle(save_model(folder, random_model(tokenizer, seed=5, vector_noise=0.3, **shape), tokenizer))
 
 
 def onnx_folder(bundle: Bundle, folder: Path) -> Path:

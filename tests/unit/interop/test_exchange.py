@@ -12,9 +12,10 @@ from threading import Barrier
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.models import random_model, save_model
 
-from pellucid.bundle import load_bundle, save_bundle
-from pellucid.config import ModelConfig, SpecialIds, TokenizerConfig
+from pellucid.bundle import load_bundle
+from pellucid.config import ModelConfig, SpecialIds
 from pellucid.errors import ConfigError, ConversionError, DataError, IncompatibleModelError
 from pellucid.interop import foreign_model
 from pellucid.interop.formats import FORMATS
@@ -24,10 +25,9 @@ from pellucid.interop.huggingface import writing as marian_writing
 from pellucid.jobs import exchange
 from pellucid.jobs.exchange import export_model, import_model
 from pellucid.model.transformer import Transformer
-from pellucid.text.corpus import SentencePair
-from pellucid.text.tokenizer import BytesTokenizer, Tokenizer, train_tokenizer
+from pellucid.text.tokenizer import BytesTokenizer, Tokenizer
 
-from .kit import make_folder, sentences
+from .kit import make_folder
 
 FITTING = {"position_layout": "half_split_paper_frequency", "decoder_start": "pad"}
 KINDS: dict[str, dict[str, object]] = {
@@ -39,26 +39,10 @@ KINDS: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def tokenizers() -> dict[bool, Tokenizer]:
-    pairs = [SentencePair(a, b, n, 0) for n, (a, b) in enumerate(zip(sentences(1), sentences(2), strict=True))]
-    return {
-        joint: train_tokenizer(
-            lambda: pairs, TokenizerConfig(joint=joint, vocab_size="auto", byte_fallback=joint), seed=1, threads=1
-        )
-        for joint in (True, False)
-    }
-
-
 def our_model(folder: Path, tokenizer: Tokenizer, *, seed: int = 5, **changes: object) -> tuple[Path, Transformer]:
-    shape = {"d_model": 14, "num_heads": 7, "d_feedforward": 19, "num_encoder_layers": 1, "num_decoder_layers": 2}
-    config = ModelConfig.model_validate({**shape, "max_positions": 67, **FITTING, **changes}).with_vocabulary(
-        source_size=tokenizer.source_vocab_size, target_size=tokenizer.target_vocab_size, specials=tokenizer.specials
-    )
-    torch.manual_seed(seed)
-    model = Transformer(config).eval()
-    save_bundle(folder, model, tokenizer=tokenizer, card="", source_language="de", target_language="en")
-    return folder, model
+    shape = {"d_model": 14, "num_heads": 7, "d_feedforward": 19} | FITTING | changes
+    model = random_model(tokenizer, seed=seed, **shape)
+    return save_model(folder, model, tokenizer), model
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,9 +7,9 @@ import weakref
 
 import pytest
 import torch
+from tests.models import random_model
 from torch import Tensor
 
-from pellucid.config import ModelConfig
 from pellucid.errors import PellucidError
 from pellucid.model import Transformer
 
@@ -18,18 +18,8 @@ STEPS = 37  # the buffers, of 16 positions at first, are doubled twice
 
 
 def make(**changes: object) -> Transformer:
-    settings: dict[str, object] = {
-        "d_model": 18,
-        "num_heads": 3,
-        "d_feedforward": 23,
-        "num_encoder_layers": 1,
-        "num_decoder_layers": 2,
-        "source_vocab_size": VOCABULARY,
-        "target_vocab_size": VOCABULARY,
-        "max_positions": 41,
-    }
-    torch.manual_seed(1)
-    return Transformer(ModelConfig.model_validate(settings | changes)).double().eval()
+    shape = {"max_positions": 41} | changes
+    return random_model(vocabulary=VOCABULARY, seed=1, dtype=torch.float64, **shape)
 
 
 def sentences() -> tuple[Tensor, Tensor]:

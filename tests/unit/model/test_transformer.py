@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from tests.models import random_model
 from torch import Tensor
 
 from pellucid.config import PRESETS, ModelConfig, SpecialIds
@@ -16,19 +17,16 @@ SOURCE, TARGET, VOCABULARY = 7, 5, 31
 
 
 def make(seed: int = 1, **changes: object) -> Transformer:
-    settings: dict[str, object] = {
+    shape: dict[str, object] = {
         "d_model": 22,
         "num_heads": 2,
         "d_feedforward": 29,
         "num_encoder_layers": 2,
         "num_decoder_layers": 3,
-        "source_vocab_size": VOCABULARY,
-        "target_vocab_size": VOCABULARY,
         "max_positions": 41,
         "specials": SpecialIds(pad=5, unk=1, bos=2, eos=3),
     }
-    torch.manual_seed(seed)
-    return Transformer(ModelConfig.model_validate(settings | changes)).double().eval()
+    return random_model(vocabulary=VOCABULARY, seed=seed, dtype=torch.float64, **(shape | changes))
 
 
 def ids(batch: int, time: int, seed: int = 2) -> Tensor:

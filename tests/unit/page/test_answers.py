@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from tests.equivalence.numpy_transformer import position_vector
+from tests.models import save_model
 from tests.unit.tracing.kit import WordTokenizer, make_model
 
 from pellucid.analysis.heads import head_shares
-from pellucid.bundle import load_bundle, save_bundle
+from pellucid.bundle import load_bundle
 from pellucid.config import TranslationConfig
 from pellucid.errors import RequestError
 from pellucid.page.answers import Answer, json_answer
@@ -293,16 +294,8 @@ def saved_run(folder: Path, *, seed: int = 1) -> Translator:
     """Write a run: a model, a snapshot of step 20, and what training tells."""
     tokenizer = BytesTokenizer()
     model = make_model(tokenizer).float()
-    save_bundle(
-        folder / "model",
-        model,
-        tokenizer=tokenizer,
-        card="",
-        source_language="de",
-        target_language="en",
-        translation=TranslationConfig(beam_size=1, max_length_constant=3, max_length_factor=0.1),
-        facts={"step": 50, "bleu": 3.5},
-    )
+    few = TranslationConfig(beam_size=1, max_length_constant=3, max_length_factor=0.1)
+    save_model(folder / "model", model, translation=few, facts={"step": 50, "bleu": 3.5})
     from pellucid.training.probes import write_snapshot
 
     torch.manual_seed(seed)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from starlette.testclient import TestClient
+from tests.models import random_model
 
-from pellucid.config import ModelConfig, TranslationConfig
-from pellucid.model.transformer import Transformer
+from pellucid.config import TranslationConfig
 from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
 from pellucid.serving.app import create_app
 from pellucid.text.tokenizer import BytesTokenizer
@@ -18,22 +17,8 @@ HERE = "http://127.0.0.1:8642"
 
 
 def opened_model(**changes: object) -> OpenedModel:
-    tokenizer = BytesTokenizer()
-    shape = {
-        "d_model": 18,
-        "num_heads": 3,
-        "d_feedforward": 23,
-        "num_encoder_layers": 1,
-        "num_decoder_layers": 2,
-        "max_positions": 67,
-        "source_vocab_size": tokenizer.source_vocab_size,
-        "target_vocab_size": tokenizer.target_vocab_size,
-        "specials": tokenizer.specials,
-    }
-    torch.manual_seed(5)
-    model = Transformer(ModelConfig.model_validate(shape | changes)).eval()
     config = TranslationConfig(beam_size=2, max_length_factor=1e-9, max_length_constant=7)
-    return open_model(Translator(model, tokenizer, config=config), name="Toy")
+    return open_model(Translator(random_model(seed=5, **changes), BytesTokenizer(), config=config), name="Toy")
 
 
 def client(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from tests.models import random_model
 
-from pellucid.config import ModelConfig, SpecialIds, TranslationConfig
+from pellucid.config import SpecialIds, TranslationConfig
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.translation.translator import Translator
@@ -55,24 +56,7 @@ class WordTokenizer:
 
 
 def make_model(tokenizer: WordTokenizer | BytesTokenizer, **changes: object) -> Transformer:
-    shape: dict[str, object] = {
-        "d_model": 18,
-        "num_heads": 3,
-        "d_feedforward": 23,
-        "num_encoder_layers": 1,
-        "num_decoder_layers": 2,
-        "max_positions": 29,
-        "source_vocab_size": tokenizer.source_vocab_size,
-        "target_vocab_size": tokenizer.target_vocab_size,
-        "specials": tokenizer.specials,
-    }
-    torch.manual_seed(3)
-    model = Transformer(ModelConfig.model_validate(shape | changes)).double().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():  # biases and norms too, which start at 0 and 1
-            if parameter.dim() == 1:
-                parameter += 0.1 * torch.randn_like(parameter)
-    return model
+    return random_model(tokenizer, vector_noise=0.1, dtype=torch.float64, **({"max_positions": 29} | changes))
 
 
 def make_translator(tokenizer: WordTokenizer | BytesTokenizer | None = None, **changes: object) -> Translator:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.models import save_model
 
 import pellucid
-from pellucid.bundle import read_description, save_bundle
+from pellucid.bundle import read_description
 from pellucid.errors import IncompatibleModelError, RequestError
 from pellucid.jobs.surface import Trace, trace
 from pellucid.text.tokenizer import BytesTokenizer
@@ -205,16 +206,7 @@ class TestProvenance:
     def test_of_a_model_folder(self, tmp_path: Path) -> None:
         tokenizer = BytesTokenizer()
         model = make_model(tokenizer).float()
-        facts: dict[str, str | int | float] = {"step": 70}
-        save_bundle(
-            tmp_path / "m",
-            model,
-            tokenizer=tokenizer,
-            card="",
-            source_language="de",
-            target_language="en",
-            facts=facts,
-        )
+        save_model(tmp_path / "m", model, facts={"step": 70})
         found = pellucid.trace(pellucid.load(tmp_path / "m"), "ein", target="a").provenance
         description = read_description(tmp_path / "m")
         assert found.weights_sha256 == description.files[description.weights]

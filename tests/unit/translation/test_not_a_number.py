@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tests.models import random_model
 
-from pellucid.config import ModelConfig
 from pellucid.errors import RequestError
 from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
@@ -28,17 +28,10 @@ DAMAGE: dict[str, Callable[[Transformer], None]] = {
 
 
 def translator(damage: str) -> Translator:
-    tokenizer = BytesTokenizer()
-    config = ModelConfig(
-        d_model=12, num_heads=3, d_feedforward=17, num_encoder_layers=1, num_decoder_layers=2, max_positions=53
-    ).with_vocabulary(
-        source_size=tokenizer.source_vocab_size, target_size=tokenizer.target_vocab_size, specials=tokenizer.specials
-    )
-    torch.manual_seed(3)
-    model = Transformer(config).eval()
+    model = random_model()
     with torch.no_grad():
         DAMAGE[damage](model)
-    return Translator(model, tokenizer)
+    return Translator(model, BytesTokenizer())
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
+from tests.models import random_model
 
-from pellucid.config import ModelConfig
 from pellucid.errors import IncompatibleModelError
 from pellucid.model.transformer import Transformer
 from pellucid.translation.beam import StopRule, beam_search
@@ -24,24 +24,10 @@ SOURCES = [[7, 11, 5, EOS], [13, EOS], [4, 4, 9, 17, 6, EOS], [8, 10, EOS]]
 RULES = Constraints(eos_id=EOS, forbidden_ids=(PAD, BOS))
 
 
-def random_model(seed: int, **changes: object) -> Transformer:
-    torch.manual_seed(seed)
-    shape = {
-        "d_model": 14,
-        "num_heads": 7,
-        "d_feedforward": 23,
-        "num_encoder_layers": 2,
-        "num_decoder_layers": 3,
-        "max_positions": 31,
-        "output_bias": True,
-        "source_vocab_size": VOCAB,
-        "target_vocab_size": VOCAB,
-    }
-    model = Transformer(ModelConfig.model_validate(shape | changes)).double().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return model
+def small_model(seed: int, **changes: object) -> Transformer:
+    shape = {"d_model": 14, "num_heads": 7, "num_encoder_layers": 2, "num_decoder_layers": 3}
+    shape |= {"max_positions": 31, "output_bias": True} | changes
+    return random_model(vocabulary=VOCAB, seed=seed, noise=0.3, dtype=torch.float64, **shape)
 
 
 def same(first: list[list[Hypothesis]], second: list[list[Hypothesis]]) -> None:
@@ -54,7 +40,7 @@ def same(first: list[list[Hypothesis]], second: list[list[Hypothesis]]) -> None:
 @pytest.mark.parametrize("start", ["bos", "pad", "zero_vector"])
 @pytest.mark.parametrize("norm_order", ["post", "pre"])
 def test_search_score_is_forced_score(start: str, norm_order: str) -> None:
-    model = random_model(1, decoder_start=start, norm_order=norm_order)
+    model = small_model(1, decoder_start=start, norm_order=norm_order)
     config = settings(13, beam_size=4, n_best=4)
     found = beam_search(ModelStepper(model), SOURCES, config=config, constraints=RULES, stop=StopRule.EXACT)
     for source, hypotheses in zip(SOURCES, found, strict=True):
@@ -65,7 +51,7 @@ def test_search_score_is_forced_score(start: str, norm_order: str) -> None:
 
 @pytest.mark.parametrize("search", [beam_search, greedy_search, sample])
 def test_batched_is_alone(search: type) -> None:
-    model = random_model(2)
+    model = small_model(2)
     config = settings(13, sampling=True, n_best=3) if search is sample else settings(13, beam_size=3)
     together = search(ModelStepper(model), SOURCES, config=config, constraints=RULES)
     alone = [search(ModelStepper(model), [s], config=config, constraints=RULES)[0] for s in SOURCES]
@@ -73,7 +59,7 @@ def test_batched_is_alone(search: type) -> None:
 
 
 def test_beam_one_is_greedy() -> None:
-    model, config = random_model(3), settings(13, beam_size=1)
+    model, config = small_model(3), settings(13, beam_size=1)
     same(
         beam_search(ModelStepper(model), SOURCES, config=config, constraints=RULES),
         greedy_search(ModelStepper(model), SOURCES, config=config, constraints=RULES),
@@ -81,7 +67,7 @@ def test_beam_one_is_greedy() -> None:
 
 
 def test_rows_go_on_as_themselves_after_any_selection() -> None:
-    model = random_model(4)
+    model = small_model(4)
     stepper = ModelStepper(model)
     targets = [[5, 9, 4], [6, 6, 8], [12, 5, 5], [7, 18, 11]]
     with torch.inference_mode():
@@ -101,7 +87,7 @@ def test_rows_go_on_as_themselves_after_any_selection() -> None:
 
 
 def test_log_probabilities_are_single_precision_at_least() -> None:
-    stepper = ModelStepper(random_model(4).bfloat16())
+    stepper = ModelStepper(small_model(4).bfloat16())
     with torch.inference_mode():
         stepper.start(SOURCES)
         found = stepper.step(None)
@@ -110,7 +96,7 @@ def test_log_probabilities_are_single_precision_at_least() -> None:
 
 
 def test_a_model_in_training_mode_is_refused() -> None:
-    model = random_model(5).train()
+    model = small_model(5).train()
     with pytest.raises(ValueError, match=r"model.eval\(\)"):
         ModelStepper(model).start(SOURCES)
     with pytest.raises(ValueError, match=r"model.eval\(\)"):
@@ -119,13 +105,13 @@ def test_a_model_in_training_mode_is_refused() -> None:
 
 def test_stepping_before_a_start_is_refused() -> None:
     with pytest.raises(ValueError, match="start"):
-        ModelStepper(random_model(5)).step(None)
+        ModelStepper(small_model(5)).step(None)
 
 
 def test_search_ends_where_positions_end() -> None:
     config = settings(500, beam_size=2)
     rules = Constraints(eos_id=EOS, min_length=400)
-    for (hypothesis,) in beam_search(ModelStepper(random_model(6)), SOURCES, config=config, constraints=rules):
+    for (hypothesis,) in beam_search(ModelStepper(small_model(6)), SOURCES, config=config, constraints=rules):
         assert (len(hypothesis.ids), hypothesis.is_finished) == (31, False)
 
 
@@ -143,14 +129,14 @@ class TestEnsemble:
         )
 
     def test_of_one_changes_nothing(self) -> None:
-        model, config = random_model(7), settings(11, beam_size=3)
+        model, config = small_model(7), settings(11, beam_size=3)
         same(
             beam_search(EnsembleStepper([ModelStepper(model)]), SOURCES, config=config, constraints=RULES),
             beam_search(ModelStepper(model), SOURCES, config=config, constraints=RULES),
         )
 
     def test_search_score_is_forced_score(self) -> None:
-        models, config = [random_model(8), random_model(9)], settings(11, beam_size=3)
+        models, config = [small_model(8), small_model(9)], settings(11, beam_size=3)
         ensemble = EnsembleStepper([ModelStepper(model) for model in models])
         found = beam_search(ensemble, SOURCES, config=config, constraints=RULES)
         forced = forced_log_probabilities(models, SOURCES, [hypothesis.ids for (hypothesis,) in found])
@@ -166,7 +152,7 @@ class TestEnsemble:
 
 
 def test_forced_scores_by_steps_are_those_of_one_pass() -> None:
-    models = [random_model(10), random_model(11)]
+    models = [small_model(10), small_model(11)]
     targets = [[5, 9, EOS], [EOS], [12, 5, 5, 6, 17, EOS], [7, EOS]]
     whole = forced_log_probabilities(models, SOURCES, targets)
     stepper = EnsembleStepper([ModelStepper(model) for model in models])

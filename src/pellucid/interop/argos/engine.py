@@ -25,14 +25,14 @@ from pellucid.errors import BundleError, ConversionError
 from pellucid.interop.argos.package import METADATA, MODEL, SEGMENTER, SPLITTERS
 from pellucid.interop.argos.splitter import sentences_of
 from pellucid.interop.ctranslate2.config import ctranslate2_library
-from pellucid.interop.ctranslate2.engine import CTranslate2Engine
+from pellucid.interop.ctranslate2.engine import CTranslate2Model
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.ctranslate2.pairs import ctranslate2_pairs
 from pellucid.interop.ctranslate2.rounding import rounded
 from pellucid.interop.packages import refuse_without
 from pellucid.interop.untrusted.files import read_bytes, read_segmenter, read_table
 from pellucid.interop.untrusted.zip_files import unpack
-from pellucid.interop.verification.comparison import Engine, Pair, PellucidEngine
+from pellucid.interop.verification.comparison import ComparedModel, Pair, PellucidModel
 from pellucid.interop.verification.samples import make_samples
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints
@@ -123,9 +123,9 @@ def argos_pairs(bundle: Bundle, path: Path) -> Sequence[Pair]:
     summary = _run(bundle, package)
     segmenter = package.root / SEGMENTER
 
-    def named(make: Callable[[], Engine], *, kept: ArgosPackage) -> Engine:
+    def named(make: Callable[[], ComparedModel], *, kept: ArgosPackage) -> ComparedModel:
         # ``kept`` holds the unpacked package for as long as its engine may be built.
-        engine = cast(CTranslate2Engine, make())
+        engine = cast(CTranslate2Model, make())
         engine.name = f"{engine.name} ({summary})"
         return engine
 
@@ -141,7 +141,7 @@ def _run(bundle: Bundle, package: ArgosPackage) -> str:
     """
     tokenizer = bundle.tokenizer
     quantization = read_ctranslate2_file(package.root / MODEL / "model.bin").quantization
-    engine = PellucidEngine(rounded(bundle.model, quantization), tokenizer)
+    engine = PellucidModel(rounded(bundle.model, quantization), tokenizer)
     samples = make_samples(tokenizer, max_positions=bundle.description.model.max_positions, seed=11)
     # Two texts in one, since Argos joins the sentences of a line.
     texts = [f"{first.text}. {second.text}" for first, second in zip(samples[::2], samples[1::2], strict=False)]
@@ -156,7 +156,7 @@ def _run(bundle: Bundle, package: ArgosPackage) -> str:
     return summary
 
 
-def _as_the_model_says(engine: PellucidEngine, package: ArgosPackage, text: str) -> str | None:
+def _as_the_model_says(engine: PellucidModel, package: ArgosPackage, text: str) -> str | None:
     """Translate with our own search and Argos's settings; None if a special piece occurs, which Argos rewrites."""
     config = TranslationConfig(
         beam_size=_BEAM_SIZE,

@@ -22,13 +22,13 @@ from pellucid.interop.ctranslate2.config import SOURCE_SEGMENTER, TARGET_SEGMENT
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.untrusted.files import read_pieces, read_segmenter, read_table
 
-__all__ = ["CTranslate2Engine"]
+__all__ = ["CTranslate2Model"]
 
 _PIECES_LONGER = 3
 
 
-class CTranslate2Engine:
-    """A folder as an engine of the comparison (``verification.Engine``).
+class CTranslate2Model:
+    """A folder as an engine of the comparison (``verification.ComparedModel``).
 
     Args:
         folder: the folder.
@@ -170,7 +170,7 @@ class CTranslate2Engine:
 class CTranslate2Stepper:
     """The folder as a stepper; every step computes the whole prefix again."""
 
-    def __init__(self, engine: CTranslate2Engine) -> None:
+    def __init__(self, engine: CTranslate2Model) -> None:
         self._engine = engine
         self.vocab_size = len(engine.target_pieces)
         self.eos_id = engine.eos_id

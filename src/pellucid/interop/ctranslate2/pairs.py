@@ -17,10 +17,10 @@ from typing import Final
 from pellucid.bundle import Bundle
 from pellucid.errors import ConversionError
 from pellucid.interop.ctranslate2.config import Quantization, ctranslate2_library, table_length
-from pellucid.interop.ctranslate2.engine import CTranslate2Engine
+from pellucid.interop.ctranslate2.engine import CTranslate2Model
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.ctranslate2.rounding import rounded
-from pellucid.interop.verification.comparison import EXACT, Bounds, Pair, PellucidEngine
+from pellucid.interop.verification.comparison import EXACT, Bounds, Pair, PellucidModel
 
 __all__ = ["ctranslate2_pairs"]
 
@@ -52,19 +52,19 @@ def ctranslate2_pairs(bundle: Bundle, folder: Path, *, segmenters: tuple[Path, P
             "ends a batch with an error where a sentence reaches the end of the table"
         )
     engine = partial(
-        CTranslate2Engine,
+        CTranslate2Model,
         folder,
         segmenters=segmenters,
         tags=tokenizer.source.vocabulary.tags,
         lowercase=tokenizer.source.normaliser.lowercase,
     )
-    itself = partial(PellucidEngine, bundle.model, tokenizer)
+    itself = partial(PellucidModel, bundle.model, tokenizer)
     if quantization is Quantization.FLOAT32:
         return [Pair(itself, engine, EXACT)]
     computes_so = quantization.value in library.get_supported_compute_types("cpu")
     return [
         Pair(
-            lambda: PellucidEngine(
+            lambda: PellucidModel(
                 rounded(bundle.model, quantization), tokenizer, name=f"pellucid rounded to {quantization.value}"
             ),
             engine,

@@ -23,7 +23,7 @@ from pellucid.errors import ConversionError
 from pellucid.interop.onnx.reading import GRAPHS, OnnxFolder, read_onnx
 from pellucid.interop.onnx.stepper import Arrays, Run
 from pellucid.interop.packages import refuse_without
-from pellucid.interop.verification.comparison import TokenizerEngine
+from pellucid.interop.verification.comparison import TokenizerModel
 
 if TYPE_CHECKING:
     from onnx.reference import ReferenceEvaluator
@@ -34,7 +34,7 @@ __all__ = ["OnnxEvaluator", "OnnxRuntime", "evaluated"]
 _PIECES_LONGER = 3
 
 
-class OnnxEvaluator(TokenizerEngine):
+class OnnxEvaluator(TokenizerModel):
     """The graphs as onnx itself defines them, in float64.
 
     Raises:
@@ -59,7 +59,7 @@ class OnnxEvaluator(TokenizerEngine):
         return stepper.read(np.array([[self._start_id, *target_ids[:-1]]]))[0]
 
 
-class OnnxRuntime(TokenizerEngine):
+class OnnxRuntime(TokenizerModel):
     """The graphs by onnxruntime, as a search uses them."""
 
     is_single_precision = True

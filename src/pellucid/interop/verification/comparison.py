@@ -31,11 +31,11 @@ __all__ = [
     "EXACT",
     "TOLERANCE",
     "Bounds",
-    "Engine",
+    "ComparedModel",
     "Pair",
-    "PellucidEngine",
+    "PellucidModel",
     "Searcher",
-    "TokenizerEngine",
+    "TokenizerModel",
     "Verdict",
     "compare",
 ]
@@ -66,7 +66,7 @@ EXACT: Final = Bounds()
 """Only the last bits may differ."""
 
 
-class Engine(Protocol):
+class ComparedModel(Protocol):
     """A model with its tokenizer, whatever computes it. Ids are the engine's, and include the end of sentence.
 
     An engine that computes in float32 has an attribute ``is_single_precision``, True.
@@ -115,12 +115,12 @@ class Searcher(Protocol):
 class Pair:
     """Two engines to compare, each built when it is needed, and the bounds."""
 
-    ours: Callable[[], Engine]
-    theirs: Callable[[], Engine]
+    ours: Callable[[], ComparedModel]
+    theirs: Callable[[], ComparedModel]
     bounds: Bounds = EXACT
 
 
-class TokenizerEngine:
+class TokenizerModel:
     """The half of an engine that one of our tokenizers does."""
 
     def __init__(self, tokenizer: Tokenizer, *, name: str) -> None:
@@ -131,15 +131,15 @@ class TokenizerEngine:
         self.target_pieces = tokenizer.target.vocabulary.pieces
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """See ``Engine``."""
+        """See ``ComparedModel``."""
         return [[*ids, self.eos_id] for ids in self.tokenizer.encode_source(texts)]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """See ``Engine``."""
+        """See ``ComparedModel``."""
         return self.tokenizer.decode_target([ids])[0].strip()
 
 
-class PellucidEngine(TokenizerEngine):
+class PellucidModel(TokenizerModel):
     """One of our models, computed by the product's own code in float64."""
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer, *, name: str = "pellucid") -> None:
@@ -148,13 +148,13 @@ class PellucidEngine(TokenizerEngine):
 
     @torch.inference_mode()
     def log_probabilities(self, source_ids: Sequence[int], target_ids: Sequence[int]) -> Tensor:
-        """See ``Engine``."""
+        """See ``ComparedModel``."""
         shifted = torch.tensor([[self.model.start_id, *target_ids[:-1]]])
         logits: Tensor = self.model(torch.tensor([list(source_ids)]), shifted)
         return logits[0].log_softmax(-1)
 
     def stepper(self) -> ModelStepper:
-        """See ``Engine``."""
+        """See ``ComparedModel``."""
         return ModelStepper(self.model)
 
 
@@ -206,8 +206,8 @@ class Verdict:
 
 
 def compare(
-    ours: Engine,
-    theirs: Engine,
+    ours: ComparedModel,
+    theirs: ComparedModel,
     samples: Sequence[Sample],
     *,
     bounds: Bounds = EXACT,
@@ -239,8 +239,8 @@ def compare(
 
 
 def _compare_numbers(
-    ours: Engine,
-    theirs: Engine,
+    ours: ComparedModel,
+    theirs: ComparedModel,
     samples: Sequence[Sample],
     sources: Sequence[tuple[list[int], list[int]]],
     progress: Callable[[int], None],
@@ -282,7 +282,7 @@ def _compare_numbers(
 
 
 def _compare_searches(
-    ours: Engine, theirs: Engine, sources: Sequence[tuple[list[int], list[int]]], order: Tensor
+    ours: ComparedModel, theirs: ComparedModel, sources: Sequence[tuple[list[int], list[int]]], order: Tensor
 ) -> tuple[dict[str, int], list[list[int]]]:
     """Return how many outputs are identical, by search, and our outputs of the widest one."""
     own_sources, other_sources = ([pair[side] for pair in sources] for side in (0, 1))
@@ -304,7 +304,7 @@ def _num_equal(expected: Sequence[list[int]], found: Sequence[list[int]]) -> int
     return sum(left == right for left, right in zip(expected, found, strict=True))
 
 
-def _searched(engine: Engine, sources: list[list[int]], beam_size: int) -> list[list[int]]:
+def _searched(engine: ComparedModel, sources: list[list[int]], beam_size: int) -> list[list[int]]:
     """Return the best output of each source; the same search for every engine."""
     config = TranslationConfig(beam_size=beam_size, max_length_factor=1e-6, max_length_constant=_LONGEST_SEARCHED)
     constraints = Constraints(eos_id=engine.eos_id, forbidden_ids=_never(engine))
@@ -312,11 +312,11 @@ def _searched(engine: Engine, sources: list[list[int]], beam_size: int) -> list[
     return [list(row[0].ids) for row in search(engine.stepper(), sources, config=config, constraints=constraints)]
 
 
-def _never(engine: Engine) -> tuple[int, ...]:
+def _never(engine: ComparedModel) -> tuple[int, ...]:
     return tuple(i for i, piece in enumerate(engine.target_pieces) if piece in ("<pad>", "<s>"))
 
 
-def _incomparable(ours: Engine, theirs: Engine, problems: Sequence[str]) -> Verdict:
+def _incomparable(ours: ComparedModel, theirs: ComparedModel, problems: Sequence[str]) -> Verdict:
     return Verdict(ours.name, theirs.name, problems=tuple(problems))
 
 

@@ -31,7 +31,7 @@ ACTIVATIONS: Final[Mapping[str, Callable[[Tensor], Tensor]]] = {
 
 
 class Reference(ABC):
-    """A foreign model as an engine of the comparison (``comparison.Engine``); a format fills in the attributes."""
+    """A foreign model as the comparison sees it (``comparison.ComparedModel``); a format fills in the attributes."""
 
     name: str
     source_pieces: tuple[str, ...]

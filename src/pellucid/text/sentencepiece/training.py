@@ -78,7 +78,7 @@ def train_segmenter(
     wanted = AUTO_VOCAB_SIZE if config.vocab_size == "auto" else config.vocab_size
     if wanted > MAX_PIECES:
         raise ConfigError(
-            f"tokenizer.vocab_size = {wanted} is over the limit {MAX_PIECES:,}; use 'auto', or some thousands"
+            f"tokenizer.vocab_size = {wanted} is over the limit {MAX_PIECES:,}; use 'auto', or a few thousand"
         )
     sentences = _sample(_presentable(texts, config), config.input_sentence_size, seed)
     if not sentences:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pellucid.config import TranslationConfig
 from pellucid.translation.hypothesis import Hypothesis
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pellucid.translation.observer import BeamObserver
     from pellucid.translation.units import Unit
 
-__all__ = ["Engine", "Outcome", "SearchRequest"]
+__all__ = ["DivisibleEngine", "Engine", "Outcome", "SearchRequest"]
 
 Outcome = tuple[int, list[Hypothesis] | str]
 """The place of a unit, and its hypotheses, the best first; or why it failed, as a sentence."""
@@ -34,6 +34,8 @@ class SearchRequest:
     key_of: Callable[[Sequence[int]], Hashable]
     """What a reader can tell apart: an n-best list holds each key once."""
     observer: BeamObserver | None = None
+    head: tuple[int, int] | None = None
+    """Layer and head of the decoder, both from 0; the hypotheses are ``AlignedHypothesis`` with its cross-attention."""
 
 
 class Engine(Protocol):
@@ -48,3 +50,11 @@ class Engine(Protocol):
 
     def search(self, request: SearchRequest) -> Iterator[Outcome]:
         """Search every unit of a request; they come in any order, each once."""
+
+
+@runtime_checkable
+class DivisibleEngine(Protocol):
+    """An engine that gives each of its threads whole sentences, so that several calls at once can share its threads."""
+
+    def divided(self) -> tuple[Engine, int]:
+        """Return an engine that computes a call on one thread, and how many calls at once use all threads of this."""

@@ -41,8 +41,8 @@ class TorchEngine:
     name: str = "torch"
 
     def lacks(self, request: SearchRequest) -> str | None:
-        """Lack nothing."""
-        return None
+        """Lack the attention of a head, which only Transformers have; a stepper may be anything."""
+        return "the attention of one head" if request.head else None
 
     def search(self, request: SearchRequest) -> Iterator[Outcome]:
         """Search units in batches of similar length."""

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.models import save_model
 from tests.unit.interop.ctranslate2.test_ctranslate2 import change_words, our_model
-from tests.unit.interop.kit import sentences
+from tests.unit.interop.kit import learned_tokenizer, sentences
 
-from pellucid.config import TokenizerConfig
+from pellucid.bundle import load_bundle
 from pellucid.errors import BundleError, ConversionError, IncompatibleModelError
 from pellucid.interop.argos import engine as argos_engine
 from pellucid.interop.argos import package as argos_package
@@ -25,8 +26,7 @@ from pellucid.interop.argos.languages import LANGUAGE_NAMES
 from pellucid.interop.argos.splitter import sentences_of, splitter
 from pellucid.interop.untrusted.zip_files import pack
 from pellucid.jobs.exchange import export_model
-from pellucid.text.corpus import SentencePair
-from pellucid.text.tokenizer import BytesTokenizer, Tokenizer, train_tokenizer
+from pellucid.text.tokenizer import BytesTokenizer, Tokenizer
 
 pytest.importorskip("ctranslate2", reason="the extra argos is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra argos is not installed")
@@ -36,20 +36,8 @@ ROOT = "translate-de_en-1_0"
 
 @pytest.fixture(scope="module")
 def tokenizers() -> dict[str, Tokenizer]:
-    pairs = [SentencePair(a, b, n, 0) for n, (a, b) in enumerate(zip(sentences(1), sentences(2), strict=True))]
-    kinds: dict[str, dict[str, object]] = {
-        "joint": {},
-        "separate": {"joint": False},
-        "lowercase": {"lowercase": True},
-        "tagged": {"tags": (">>en<<",)},
-    }
-    return {
-        name: train_tokenizer(
-            lambda: pairs, TokenizerConfig.model_validate({"vocab_size": "auto", **changes}), seed=1, threads=1
-        )
-        for name, changes in kinds.items()
-        if name != "tagged"
-    }
+    kinds: dict[str, dict[str, object]] = {"joint": {}, "separate": {"joint": False}, "lowercase": {"lowercase": True}}
+    return {name: learned_tokenizer(**settings) for name, settings in kinds.items()}
 
 
 @pytest.fixture(scope="module")
@@ -94,18 +82,10 @@ def test_the_same_model_makes_the_same_bytes(model: Path, package: Path, tmp_pat
 
 
 def test_every_reason_is_told_at_once(tokenizers: dict[str, Tokenizer], tmp_path: Path) -> None:
-    from pellucid.bundle import load_bundle, save_bundle
-
     folder = our_model(tmp_path / "ours", tokenizers["separate"], share_embeddings=False)
     bundle = load_bundle(folder)
-    save_bundle(
-        tmp_path / "nameless",
-        bundle.model,
-        tokenizer=bundle.tokenizer,
-        card="",
-        source_language="src",
-        target_language="en_US",
-    )
+    languages = {"source_language": "src", "target_language": "en_US"}
+    save_model(tmp_path / "nameless", bundle.model, bundle.tokenizer, **languages)
     with pytest.raises(IncompatibleModelError) as told:
         export_model(tmp_path / "nameless", tmp_path / "x.argosmodel", format="argos", threads=1)
     for words in ("'src'", "'en_US'", "--src-lang", "a segmenter each", "--set tokenizer.joint=true"):

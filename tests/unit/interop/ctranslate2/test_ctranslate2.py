@@ -11,53 +11,34 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.interop.kit import make_folder, sentences
+from tests.models import random_model, save_model
+from tests.unit.interop.kit import make_folder
 
-from pellucid.bundle import Bundle, load_bundle, save_bundle
-from pellucid.config import ModelConfig, TokenizerConfig
+from pellucid.bundle import Bundle, load_bundle
+from pellucid.config import ModelConfig
 from pellucid.errors import BundleError, ConfigError, ConversionError, IncompatibleModelError
 from pellucid.interop import packages
 from pellucid.interop.ctranslate2 import writing as ctranslate2_writing
 from pellucid.interop.ctranslate2.config import Quantization
-from pellucid.interop.ctranslate2.engine import CTranslate2Engine
+from pellucid.interop.ctranslate2.engine import CTranslate2Model
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
 from pellucid.interop.ctranslate2.rounding import rounded
 from pellucid.interop.ctranslate2.writing import write_ctranslate2
 from pellucid.jobs.exchange import export_model, import_model
-from pellucid.model.transformer import Transformer
-from pellucid.text.corpus import SentencePair
-from pellucid.text.tokenizer import BytesTokenizer, Tokenizer, train_tokenizer
+from pellucid.text.tokenizer import BytesTokenizer, Tokenizer
 
 ctranslate2 = pytest.importorskip("ctranslate2", reason="the extra ctranslate2 is not installed")
 
 
-@pytest.fixture(scope="module")
-def tokenizers() -> dict[bool, Tokenizer]:
-    pairs = [SentencePair(a, b, n, 0) for n, (a, b) in enumerate(zip(sentences(1), sentences(2), strict=True))]
-    return {
-        joint: train_tokenizer(
-            lambda: pairs, TokenizerConfig(joint=joint, vocab_size="auto", byte_fallback=joint), seed=1, threads=1
-        )
-        for joint in (True, False)
-    }
-
-
 def our_model(folder: Path, tokenizer: Any, *, seed: int = 5, **changes: object) -> Path:
-    shape = {"d_model": 14, "num_heads": 7, "d_feedforward": 19, "num_encoder_layers": 1, "num_decoder_layers": 2}
-    config = ModelConfig.model_validate({**shape, "max_positions": 67, **changes}).with_vocabulary(
-        source_size=tokenizer.source_vocab_size, target_size=tokenizer.target_vocab_size, specials=tokenizer.specials
-    )
-    torch.manual_seed(seed)
-    model = Transformer(config).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            # Zeros and ones would hide a bias or a norm that was left out.
-            if parameter.dim() == 1:
-                parameter.add_(0.3 * torch.randn_like(parameter))
-            elif name.endswith("embedding.weight") and not config.zero_padding_row:
-                parameter[config.specials.pad] = 0.7
-    save_bundle(folder, model, tokenizer=tokenizer, card="", source_language="de", target_language="en")
-    return folder
+    shape = {"d_model": 14, "num_heads": 7, "d_feedforward": 19} | changes
+    model = random_model(tokenizer, seed=seed, vector_noise=0.3, **shape)
+    if not model.config.zero_padding_row:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name.endswith("embedding.weight"):
+                    parameter[model.config.specials.pad] = 0.7
+    return save_model(folder, model, tokenizer)
 
 
 VARIANTS: dict[str, dict[str, object]] = {
@@ -160,7 +141,7 @@ def test_pieces_of_the_other_language_become_text(tmp_path: Path) -> None:
     make_folder(tmp_path / "opus")
     import_model(tmp_path / "opus", tmp_path / "model")
     export_model(tmp_path / "model", tmp_path / "out", format="ctranslate2")
-    engine = CTranslate2Engine(tmp_path / "out")
+    engine = CTranslate2Model(tmp_path / "out")
     known = {engine._segmenters[1].id_to_piece(i) for i in range(len(engine._segmenters[1]))}
     foreign = [i for i, piece in enumerate(engine.target_pieces) if piece.startswith("▁") and piece not in known][:2]
     words = [engine.target_pieces[i].removeprefix("▁") for i in foreign]

@@ -103,7 +103,7 @@ def test_the_same_weights_make_the_same_bytes(bundle: Bundle, folder: Path, tmp_
 def test_a_folder_is_loaded_and_translates_like_its_model(
     bundle: Bundle, folder: Path, settings: dict[str, object]
 ) -> None:
-    ours, theirs = pellucid.load(bundle.folder, threads=1), pellucid.load(folder, threads=1)
+    ours, theirs = pellucid.load(bundle.folder, engine="torch", threads=1), pellucid.load(folder, threads=1)
     assert (theirs.source_language, theirs.target_language) == ("de", "en")
     for own, other in zip(
         ours.translate(TEXTS, **SHORT, **settings), theirs.translate(TEXTS, **SHORT, **settings), strict=True

@@ -14,7 +14,10 @@ import pytest
 import pellucid
 from pellucid.bundle import load_bundle
 from pellucid.errors import BundleError, EngineUnavailableError
+from pellucid.interop import packages
+from pellucid.jobs import models
 from pellucid.jobs.models import open_translator
+from pellucid.translation.engines.ctranslate2 import trial
 from pellucid.translation.engines.native import library
 
 MODEL = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"
@@ -23,6 +26,7 @@ SENTENCE = "The animal didn't cross the street because it was too wide."
 
 @pytest.fixture
 def without_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(models, "is_installed", lambda package: False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
 
@@ -122,7 +126,7 @@ def test_a_model_that_was_replaced_meanwhile_is_not_mixed_with_the_new_one(tmp_p
     description.write_text(description.read_text("utf-8").replace(weights, other), "utf-8")
     assert translator.translate(SENTENCE).text == text
     with pytest.raises(BundleError, match=f"was replaced by {other} since its folder was opened"):
-        translator.translate(SENTENCE, sampling=True)
+        _ = translator.model
 
 
 def test_another_configuration_with_the_same_weights_is_prepared_anew(tmp_path: Path) -> None:
@@ -180,3 +184,59 @@ def test_several_processes_compile_and_prepare_once(tmp_path: Path) -> None:
     assert log.read_text().splitlines() == ["compiled"]
     assert sum("compiling the native engine" in err for _, err in answers) == 1
     assert sum("preparing the model" in err for _, err in answers) == 1
+
+
+@pytest.fixture
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "_ISAS", ("",))
+    monkeypatch.setattr(trial, "_BATCHES", (512,))
+
+
+def test_ctranslate2_translates_like_torch_and_is_exported_once(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ctranslate2", reason="the extra ctranslate2 is not installed")
+    few_settings(monkeypatch)
+    said: list[str] = []
+    options = {"engine": "ctranslate2", "precision": "fp32", "device": "cpu", "threads": 1}
+    found = open_translator(MODEL, **options, say=said.append).translate(SENTENCE)
+    expected = open_translator(MODEL, engine="torch").translate(SENTENCE)
+    assert found.text == expected.text
+    assert found.score == pytest.approx(expected.score, abs=1e-4)
+    assert "exporting the model for CTranslate2 and comparing the export with it, once" in said
+    assert said[-1].startswith("engine: ctranslate2 ")
+    again: list[str] = []
+    open_translator(MODEL, **options, say=again.append)
+    assert again == said[-1:]
+    # A damaged export is written again.
+    (weights,) = own_cache.glob("ctranslate2-*/model.bin")
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    open_translator(MODEL, **options)
+    assert weights.read_bytes() == content
+
+
+@pytest.mark.usefixtures("without_compiler", "own_cache")
+def test_without_a_compiler_auto_is_ctranslate2_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ctranslate2", reason="the extra ctranslate2 is not installed")
+    monkeypatch.setattr(models, "is_installed", lambda package: True)
+    few_settings(monkeypatch)
+    said: list[str] = []
+    open_translator(MODEL, device="cpu", threads=1, say=said.append)
+    assert said[-1].startswith("engine: ctranslate2 ")
+    assert "because the native engine is not available: there is no C compiler" in said[-1]
+    assert said[-1].endswith("--precision fp32 keeps them exact")
+
+
+def test_ctranslate2_that_is_not_installed_is_refused_with_the_remedy(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "is_installed", lambda package: False)
+    with pytest.raises(EngineUnavailableError, match=r"pip install 'pellucid\[ctranslate2\]'"):
+        open_translator(MODEL, device="cpu", engine="ctranslate2")
+    assert not list(own_cache.glob("ctranslate2-*/*"))

@@ -19,6 +19,7 @@ from pellucid.translation.engines.native import library
 from pellucid.translation.engines.native.engine import open_native
 from pellucid.translation.engines.native.library import SOURCE, load_library
 from pellucid.translation.engines.native.preparation import open_prepared
+from pellucid.translation.observer import BeamTree
 
 MODEL = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"
 FUZZ = Path(__file__).parents[3] / "equivalence" / "native_fuzz.py"
@@ -42,15 +43,19 @@ def test_what_the_engine_lacks_is_done_by_torch_and_said_once() -> None:
     native = open_translator(MODEL, engine="native", threads=1, say=said.append)
     assert "rounded to 8 bits" in said.pop()
     said.clear()
+    tree = BeamTree()
     for _ in range(2):
-        native.translate("The cat is very tired.", sampling=True)
-    assert said == ["engine: torch, because native (int8) does not support sampling"]
+        native.translate("The cat is very tired.", observer=tree)
+    assert said == ["engine: torch, because native (int8) does not support a record of the search"]
+    assert tree.expansions
 
 
 @pytest.mark.parametrize(
     "settings",
     [
         {"n_best": 5},
+        {"sampling": True, "n_best": 4, "temperature": 1.5, "top_k": 20, "top_p": 0.95, "seed": 5},
+        {"sampling": True, "target_prefix": "L", "temperature": 2.0},
         {"n_best": 3, "target_prefix": "L"},
         {"target_prefix": "Le chat "},
         {"target_prefix": "L'anim", "beam_size": 1},
@@ -76,7 +81,7 @@ def test_searches_give_the_translations_of_torch(settings: dict[str, object]) ->
         ({"engine": "fast"}, "--engine 'fast' is unknown; use auto, torch, native"),
         ({"engine": "native", "precision": "int4"}, "--precision 'int4' is unknown; use auto, int8, fp32"),
         ({"engine": "native", "device": "cuda"}, "device = 'cuda' is not the processor"),
-        ({"engine": "torch", "precision": "int8"}, "--precision int8 is for --engine native"),
+        ({"engine": "torch", "precision": "int8"}, "--precision int8 is not for --engine torch"),
         ({"precision": "int8", "device": "cuda"}, "--precision int8 .* device = 'cuda' is not the processor"),
     ],
 )

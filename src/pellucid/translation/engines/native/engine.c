@@ -546,6 +546,13 @@ static int may_come(const Rules *rules, int32_t id)
     return 1;
 }
 
+/* Whether a piece of a beginning leaves enough pieces for the rest of it. */
+static int may_lead_on(const Rules *rules, int64_t way)
+{
+    int32_t place = rules->spelling->way_places[way];
+    return place < 0 || 1 + rules->spelling->fewest[place] <= rules->pieces_left;
+}
+
 static void insert(Next *next, float logit, int32_t id)
 {
     if (next->found == next->wanted && logit <= next->best[next->wanted - 1].logit) return;
@@ -574,8 +581,8 @@ static void look_at(Next *next, Rules *rules, const float *logits, int32_t first
     if (rules->spelling) {
         const Spelling *spelling = rules->spelling;
         for (; rules->way < rules->last_way && spelling->way_ids[rules->way] < first + COLUMNS; rules->way++) {
-            int32_t id = spelling->way_ids[rules->way], place = spelling->way_places[rules->way];
-            if (place < 0 || 1 + spelling->fewest[place] <= rules->pieces_left) insert(next, logits[id - first], id);
+            int32_t id = spelling->way_ids[rules->way];
+            if (may_lead_on(rules, rules->way)) insert(next, logits[id - first], id);
         }
         return;
     }
@@ -620,6 +627,8 @@ typedef struct {
     double alpha;
     const uint8_t *is_forbidden; /* [target_vocab_size] */
     int32_t seen_layer, seen_head; /* the head whose weights are wanted; -1: none */
+    int32_t is_sampling, top_k; /* top_k of 0 is all */
+    double temperature, top_p;
 } Settings;
 
 typedef struct { double sum; float gain; int32_t id, parent; } Choice; /* a row that goes on with a piece */
@@ -656,6 +665,7 @@ typedef struct { /* sentences to translate, shared by the threads that do it */
     const int32_t *first_places; /* [sentences]: what the translation begins with; -1: anything */
     const int32_t *most_pieces; /* [sentences]: that the beginning may have */
     const int32_t *limits; /* [sentences]: most tokens, end of sentence included */
+    const double *uniform; /* [places of ids]: random numbers of [0, 1), where pieces are drawn */
     int32_t num_sentences;
     Settings settings;
     /* One hypothesis of each sentence, limits[i] places from result_starts[i] on: where one is wanted the best, and
@@ -685,7 +695,9 @@ typedef struct {
     Candidate *candidates; /* [rows, 2 beam] */
     Rules *rules; /* [rows] */
     int32_t *blocked; /* [rows, longest] where n-grams are blocked */
-    size_t blocked_places;
+    float *logits; /* [rows, outputs], and for one row the pieces that may come with their sums, where pieces are drawn */
+    Candidate *pool;
+    double *sums;
 } Worker;
 
 static double divisor_of(const Settings *settings, int length)
@@ -1022,6 +1034,75 @@ static void advance(Worker *worker, Job *job, Slot *slot, int first_row)
     slot->step++, slot->width = width;
 }
 
+static int comes_before(Candidate a, Candidate b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }
+
+/* Let a candidate sink to its place in a heap, whose best candidate stands first. */
+static void sink(Candidate *heap, int count, int place)
+{
+    for (int child; (child = 2 * place + 1) < count; place = child) {
+        if (child + 1 < count && comes_before(heap[child + 1], heap[child])) child++;
+        if (comes_before(heap[place], heap[child])) return;
+        Candidate sinking = heap[place];
+        heap[place] = heap[child], heap[child] = sinking;
+    }
+}
+
+/* Draw one of the candidates, which stand in the order of their ids, by the inverse of the distribution function. The
+ * temperature comes first, then top_k, then top_p: the rules of translation/sampling.py. */
+static Candidate draw(const Settings *settings, Candidate *pool, int count, double *sums, double uniform)
+{
+    int is_narrowed = settings->top_k > 0 || settings->top_p < 1, n = 0;
+    int most = settings->top_k > 0 && settings->top_k < count ? settings->top_k : count;
+    double largest = pool[0].logit, whole = 0, sum = 0;
+    for (int i = 1; i < count; i++) largest = pool[i].logit > largest ? pool[i].logit : largest;
+    for (int i = 0; settings->top_p < 1 && most == count && i < count; i++)
+        whole += exp((pool[i].logit - largest) / settings->temperature);
+    for (int place = count / 2; is_narrowed && place-- > 0;) sink(pool, count, place);
+    while (n < most && !(whole > 0 && sum >= settings->top_p * whole)) {
+        Candidate best = pool[is_narrowed ? 0 : n];
+        if (is_narrowed) { /* the best leave the heap for the end of the array */
+            int last = count - 1 - n;
+            pool[0] = pool[last], pool[last] = best;
+            sink(pool, last, 0);
+        }
+        sums[n++] = sum += exp((best.logit - largest) / settings->temperature);
+    }
+    if (!(whole > 0)) whole = sum;
+    while (n > 1 && settings->top_p < 1 && sums[n - 2] >= settings->top_p * whole) n--;
+    int drawn = 0;
+    while (drawn < n - 1 && sums[drawn] <= uniform * sums[n - 1]) drawn++;
+    return pool[is_narrowed ? count - 1 - drawn : drawn];
+}
+
+/* In the place of find_candidates: each row has one candidate, which is drawn. */
+static void draw_candidates(Worker *worker, const Job *job, int rows)
+{
+    const Model *model = worker->model;
+    const Linear *map = &model->projection;
+    multiply(&worker->work, model, map, worker->work.hidden, rows, model->d_model, worker->logits);
+    for (int row = 0; row < rows; row++) {
+        const Slot *slot = worker->slots + worker->row_slot[row];
+        float *logits = worker->logits + (size_t)row * map->outputs;
+        Rules *rules = worker->rules + row;
+        Next *next = worker->next + row;
+        Candidate *pool = worker->pool;
+        int count = 0;
+        for (int c = model->target_vocab_size; c < map->outputs; c++) logits[c] = -INFINITY;
+        for (int64_t way = rules->way; way < rules->last_way; way++) {
+            int32_t id = rules->spelling->way_ids[way];
+            if (may_lead_on(rules, way)) pool[count++] = (Candidate){logits[id], id};
+        }
+        for (int32_t id = 0; !rules->spelling && id < model->target_vocab_size; id++)
+            if (may_come(rules, id)) pool[count++] = (Candidate){logits[id], id};
+        if (!count && !rules->spelling && rules->is_end_held_back) /* rule 5, as in find_candidates */
+            pool[count++] = (Candidate){logits[rules->end_id], rules->end_id};
+        for (int column = 0; column < map->outputs; column += COLUMNS) look_at(next, rules, logits + column, column);
+        next->found = count > 0;
+        double uniform = job->uniform[job->result_starts[slot->sentence] + slot->step];
+        if (count) next->best[0] = draw(&job->settings, pool, count, worker->sums, uniform);
+    }
+}
+
 /* Prepare the rows of all live hypotheses, the rows of a slot one after the other. */
 static int gather_rows(Worker *worker, const Job *job)
 {
@@ -1059,7 +1140,8 @@ void engine_end_worker(Worker *worker)
     free(work->rounded), free(work->scale), free(work->keys), free(work->weights), free(work->joined);
     free(work->transposed);
     free(worker->slots), free(worker->row_slot), free(worker->row_beam), free(worker->next);
-    free(worker->candidates), free(worker->rules), free(worker->blocked), free(worker);
+    free(worker->candidates), free(worker->rules), free(worker->blocked);
+    free(worker->logits), free(worker->pool), free(worker->sums), free(worker);
 }
 
 /* Make the memory of one thread: `num_slots` sentences at a time, `beam_size` rows each; no sentence has more than
@@ -1095,11 +1177,15 @@ Worker *engine_new_worker(const Model *model, int32_t num_slots, int32_t beam_si
 /* Translate sentences of a job until none is left; several threads may do so at once, each with its own worker. */
 void engine_run(Worker *worker, Job *job)
 {
-    size_t blocked = (size_t)worker->rows * worker->longest;
-    if (job->settings.no_repeat_ngram_size > 0 && blocked > worker->blocked_places) {
-        if (!reserve(&worker->blocked, blocked, sizeof *worker->blocked)) return; /* Python finds sentences undone */
-        worker->blocked_places = blocked;
-    }
+    const Settings *settings = &job->settings;
+    size_t rows_of_memory = (size_t)worker->rows, outputs = (size_t)worker->model->projection.outputs;
+    /* Where there is no memory, Python finds all sentences undone. */
+    if (settings->no_repeat_ngram_size > 0 && !reserve(&worker->blocked, rows_of_memory * worker->longest, sizeof(int32_t)))
+        return;
+    if (settings->is_sampling && (!reserve(&worker->logits, rows_of_memory * outputs, sizeof(float)) ||
+                                  !reserve(&worker->pool, outputs, sizeof(Candidate)) ||
+                                  !reserve(&worker->sums, outputs, sizeof(double))))
+        return;
     for (;;) {
         int busy = 0;
         for (int s = 0; s < worker->num_slots; s++) busy += worker->slots[s].sentence >= 0;
@@ -1108,8 +1194,9 @@ void engine_run(Worker *worker, Job *job)
             for (int s = 0; s < worker->num_slots; s++) worker->slots[s].sentence = -1;
         int rows = gather_rows(worker, job);
         if (!rows) return;
-        decode_step(worker, &job->settings, rows);
-        find_candidates(&worker->work, worker->model, rows, worker->next, worker->rules);
+        decode_step(worker, settings, rows);
+        if (settings->is_sampling) draw_candidates(worker, job, rows);
+        else find_candidates(&worker->work, worker->model, rows, worker->next, worker->rules);
         for (int row = 0; row < rows;) {
             Slot *slot = worker->slots + worker->row_slot[row];
             int first = row, is_finite = 1;

@@ -89,6 +89,10 @@ class Settings(Structure):
         ("is_forbidden", c_void_p),
         ("seen_layer", c_int32),
         ("seen_head", c_int32),
+        ("is_sampling", c_int32),
+        ("top_k", c_int32),
+        ("temperature", c_double),
+        ("top_p", c_double),
     )
 
 
@@ -117,6 +121,7 @@ class Job(Structure):
         ("first_places", c_void_p),
         ("most_pieces", c_void_p),
         ("limits", c_void_p),
+        ("uniform", c_void_p),
         ("num_sentences", c_int32),
         ("settings", Settings),
         ("result_starts", c_void_p),

@@ -21,11 +21,20 @@ from pellucid.translation.engines.native.n_best import Lists
 from pellucid.translation.hypothesis import AlignedHypothesis, Hypothesis, make_hypothesis
 from pellucid.translation.prefixes import Prefix
 
-__all__ = ["NOT_FINITE", "NO_MEMORY", "JobMemory", "SearchSettings", "Sentence"]
+__all__ = ["NOT_FINITE", "NO_MEMORY", "JobMemory", "Sampling", "SearchSettings", "Sentence"]
 
 _PENALTIES: Final = (LengthPenalty.NONE, LengthPenalty.AVERAGE, LengthPenalty.GNMT)
 NOT_FINITE: Final = -1
 NO_MEMORY: Final = -2
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How pieces are drawn; see ``TranslationConfig`` for the meanings."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,8 @@ class SearchSettings:
     min_length: int = 0
     no_repeat_ngram_size: int = 0
     forbidden_ids: tuple[int, ...] = ()
+    sampling: Sampling | None = None
+    """Draw pieces; ``beam_size`` is 1 then."""
     head: tuple[int, int] | None = None
     """Layer and head of the decoder whose cross-attention is wanted."""
 
@@ -52,6 +63,8 @@ class Sentence:
     limit: int
     """Most tokens of the translation, end of sentence included."""
     prefix: Prefix = field(default_factory=Prefix)
+    uniform: NDArray[np.float64] | None = None
+    """Random numbers of [0, 1), one for each of ``limit`` steps, where pieces are drawn."""
 
 
 class JobMemory:
@@ -98,6 +111,8 @@ class JobMemory:
             "seen": np.zeros(self._seen_starts[-1], np.float32),
             "seen_starts": np.array(self._seen_starts, np.int64),
         }
+        if settings.sampling:
+            self._arrays["uniform"] = np.concatenate([_numbers_of(one) for one in ordered])
         self._spelling = tables_of([one.prefix for one in ordered])
         for name in ("first_places", "most_pieces"):
             self._arrays[name] = self._spelling.pop(name)
@@ -118,6 +133,7 @@ class JobMemory:
         callbacks = {}
         if self._lists:
             callbacks = {"on_end": self._lists.on_end, "has_enough": self._lists.has_enough}
+        sampling = settings.sampling or Sampling()
         return layout.Job(
             num_sentences=len(self._order),
             settings=layout.Settings(
@@ -130,6 +146,10 @@ class JobMemory:
                 is_forbidden=self._is_forbidden.ctypes.data,
                 seen_layer=layer,
                 seen_head=head,
+                is_sampling=settings.sampling is not None,
+                temperature=sampling.temperature,
+                top_k=sampling.top_k,
+                top_p=sampling.top_p,
             ),
             spelling=layout.Spelling(**{name: array.ctypes.data for name, array in self._spelling.items()}),
             **{name: array.ctypes.data for name, array in self._arrays.items()},
@@ -171,6 +191,12 @@ class JobMemory:
 
     def _stop(self) -> None:
         self.record.is_cancelled = 1
+
+
+def _numbers_of(sentence: Sentence) -> NDArray[np.float64]:
+    if sentence.uniform is None or len(sentence.uniform) != sentence.limit:
+        raise ValueError("a sentence that is drawn needs a random number for each of its steps")
+    return sentence.uniform
 
 
 def _refuse_strange(ids: NDArray[Any], vocab_size: int, side: str) -> None:

@@ -11,7 +11,10 @@ export function useWidth(most = Infinity) {
   const ref = useRef(null);
   const [width, setWidth] = useState(FIRST);
   useLayoutEffect(() => {
-    const measure = () => ref.current && setWidth(Math.floor(ref.current.clientWidth));
+    const measure = () => {
+      const found = Math.floor(ref.current?.clientWidth ?? 0);
+      if (found > 0) setWidth(found); // 0 before the window is laid out: a picture has no such width
+    };
     measure();
     const observer = new ResizeObserver(measure);
     observer.observe(ref.current);

@@ -1,0 +1,12 @@
+"""Long files, in parts: a file of any length is translated in constant memory and survives a kill.
+
+    tally.py    what is counted: lines, failures, flags
+    survey.py   what an input is, and its lines in parts
+    folder.py   the finished parts on disk, beside the output
+    crew.py     the threads that run parts
+    files.py    all of it together: from files to an output file
+    lines.py    lines through a translator, which is how a part is run in this process
+
+Only ``lines.py`` knows a translator. To the others, what runs a part is a function that takes lines and returns text
+(``files.Runner``), so that another machine can run parts too. Read ``files.py`` first.
+"""

@@ -1,0 +1,243 @@
+"""The finished parts of one output, in the folder ``OUTPUT.parts`` beside it.
+
+    manifest.json       everything that the result depends on; written first, removed first
+    part-000001.txt     the output of the first part, as plain text
+    part-000001.json    written after it: SHA-256 of the part's lines and of its output, and its tally
+
+Each file is written beside its name, synced, and renamed, so a kill at any instant leaves whole files. A part counts as
+finished if its record is there and both sums agree. One process at a time holds the lock on the folder, which ends with
+the process. Read ``crew.py`` next.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from pellucid.durable import DISK, refuse_links
+from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.bulk.survey import Part
+from pellucid.jobs.bulk.tally import Tally
+
+__all__ = ["PartsFolder", "folder_for", "open_folder"]
+
+_MANIFEST: Final = "manifest.json"
+_OURS: Final = re.compile(r"\.?(manifest\.json|part-\d{6,}\.(txt|json))(\.new)?")
+_RECORD: Final = re.compile(r"part-\d{6,}\.json")
+_LONGEST_NAME: Final = 200
+"""Bytes of an output's name that fit into the name of its folder."""
+_FOR_PEOPLE: Final = frozenset({"file"})
+"""Entries of the manifest that change nothing in the result."""
+
+
+def folder_for(output: Path) -> Path:
+    """Return the folder for the parts of an output; beside the file itself if the name is a link."""
+    target = output.resolve() if output.is_symlink() else output
+    name = target.name
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+    return target.with_name(f"{name}.parts")
+
+
+class PartsFolder:
+    """An open, locked folder whose manifest is that of the present command."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.damaged = 0
+        """Parts with a record that were not what it says."""
+
+    def tally_of(self, part: Part) -> Tally | None:
+        """Return the tally of a part, or None if it is not finished."""
+        record = self._record(part.number)
+        if record is None:
+            return None
+        try:
+            if record["source_sha256"] == part.source_sha256 and self._text(part.number, record) is not None:
+                return Tally.from_json(record["tally"])
+        except (KeyError, TypeError, ValueError):
+            pass
+        self.damaged += 1
+        return None
+
+    def keep(self, part: Part, text: str, tally: Tally) -> None:
+        """Make a part finished. Several threads may call this for different parts.
+
+        Raises:
+            OSError: writing fails, as on a full disk; ``filename`` is set.
+        """
+        content = text.encode()
+        record = {
+            "source_sha256": part.source_sha256,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "tally": asdict(tally),
+        }
+        DISK.write_replacing(self._path(part.number, "txt"), content)
+        DISK.write_replacing(self._path(part.number, "json"), _json(record))
+
+    def finished(self) -> Iterator[tuple[str, Tally]]:
+        """Yield text and tally of each part in order, until one is missing.
+
+        Raises:
+            DataError: a part is not what was written.
+        """
+        number = 1
+        while (record := self._record(number)) is not None:
+            text = self._text(number, record)
+            if text is None:
+                raise DataError(
+                    f"{self._path(number, 'txt')}: was changed by another program; give the same command again, and "
+                    "this part is translated again"
+                )
+            yield text, Tally.from_json(record["tally"])
+            number += 1
+
+    def holds_parts(self) -> bool:
+        """Return whether at least one part is finished."""
+        return any(_RECORD.fullmatch(path.name) for path in self.path.iterdir())
+
+    def begin(self, facts: Mapping[str, Any], *, restart: bool) -> None:
+        """Keep the finished parts if they are of the command with these facts; else begin with none.
+
+        Raises:
+            ConfigError: the finished parts are of another command.
+        """
+        before = self._read(_MANIFEST)
+        if before is not None and not restart and self.holds_parts() and (found := _differences(before, facts)):
+            raise ConfigError(
+                f"{self.path}: holds finished parts of another command for this output: {'; '.join(found)}. Give that "
+                "command again to continue it, or discard the parts with --restart"
+            )
+        if restart or before is None or _differences(before, facts):
+            self.clear()
+            DISK.write_replacing(self.path / _MANIFEST, _json(facts))
+
+    def clear(self) -> None:
+        """Remove all parts; a kill meanwhile leaves some without a manifest, which count for nothing."""
+        for path in sorted(self.path.iterdir(), key=lambda path: path.name != _MANIFEST):
+            if _OURS.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+    def _path(self, number: int, suffix: str) -> Path:
+        return self.path / f"part-{number:06}.{suffix}"
+
+    def _record(self, number: int) -> dict[str, Any] | None:
+        return self._read(self._path(number, "json").name)
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            found = json.loads((self.path / name).read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            found = {}
+        return found if isinstance(found, dict) else {}
+
+    def _text(self, number: int, record: Mapping[str, Any]) -> str | None:
+        """Return the output of a part, or None if it is not what its record says."""
+        try:
+            content = self._path(number, "txt").read_bytes()
+        except FileNotFoundError:
+            return None
+        return content.decode() if hashlib.sha256(content).hexdigest() == record.get("sha256") else None
+
+
+@contextmanager
+def open_folder(output: Path, facts: Mapping[str, Any], *, restart: bool) -> Iterator[PartsFolder]:
+    """Open and lock the folder for the parts of an output; it goes away at the end if it holds no finished part.
+
+    Args:
+        output: the file that the parts are for.
+        facts: everything that the result depends on, as JSON.
+        restart: discard finished parts.
+
+    Raises:
+        ConfigError: the parts in it are of another command; another process uses it; or it is not ours.
+        DataError: there is a link in it.
+    """
+    path = folder_for(output)
+    with _locked(path, output):
+        strangers = [inside.name for inside in path.iterdir() if not _OURS.fullmatch(inside.name)]
+        if strangers:
+            raise ConfigError(
+                f"{path}: is needed for the parts of {output}, but holds {sorted(strangers)[0]!r}, which pellucid did "
+                "not write; move the folder away, or name another --output"
+            )
+        refuse_links([path])
+        folder = PartsFolder(path)
+        try:
+            folder.begin(facts, restart=restart)
+            yield folder
+        finally:
+            if not folder.holds_parts():
+                folder.clear()
+                with suppress(OSError):  # somebody put a file of theirs in it meanwhile
+                    path.rmdir()
+
+
+@contextmanager
+def _locked(path: Path, output: Path) -> Iterator[None]:
+    while True:
+        try:
+            path.mkdir(exist_ok=True)
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            if path.parent.is_dir():  # the process that removed the folder came between the two calls
+                continue
+            raise ConfigError(f"{output}: cannot be written in that folder: there is no folder {path.parent}") from None
+        except OSError as error:
+            if isinstance(error, FileExistsError | NotADirectoryError) or error.errno == errno.ELOOP:
+                raise ConfigError(
+                    f"{path}: is needed as a folder for the parts of {output}, and is something else; move it away, or "
+                    "name another --output"
+                ) from None
+            raise ConfigError(f"{output}: cannot be written in that folder: {error.strerror or error}") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not path.exists() or not os.path.samestat(os.fstat(handle), path.stat()):
+                continue  # it was removed before the lock
+            yield
+            return
+        except BlockingIOError:
+            raise ConfigError(
+                f"{output}: another process is translating to this file (its parts are in {path}); wait for it, or "
+                "name another --output"
+            ) from None
+        finally:
+            os.close(handle)
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what differs between two manifests, a phrase each."""
+    old, new = dict(_leaves(before)), dict(_leaves(now))
+    return [
+        f"{name} = {_shown(old.get(name))} there and {_shown(new.get(name))} now"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _leaves(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{before}{name}.")
+        elif name not in _FOR_PEOPLE:
+            yield f"{before}{name}", value
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:12]}..."
+
+
+def _json(table: Mapping[str, Any]) -> bytes:
+    return (json.dumps(table, ensure_ascii=False, indent=1) + "\n").encode()
