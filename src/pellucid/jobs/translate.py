@@ -217,6 +217,8 @@ def _refuse_misfits(config: TranslationConfig, file: str, *, format: OutputForma
             f"n_best = {config.n_best} does not fit --format text, which holds one line for each line; "
             "use --format jsonl or --format moses"
         )
+    if format is OutputFormat.MOSES and config.alignment:
+        raise ConfigError("--alignment does not fit --format moses; use --format text or --format jsonl")
     if prefix_file is not None and config.target_prefix:
         raise ConfigError("target_prefix and --prefix-file are both given; give one of them")
     if prefix_file == file == "-":

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, overload
 
 from pellucid.config import TranslationConfig, validated
 from pellucid.errors import RequestError
+from pellucid.translation.alignment.heads import heads_of_origin
 from pellucid.translation.constraints import constraints_for
 from pellucid.translation.engines.engine import DivisibleEngine, Engine, SearchRequest
 from pellucid.translation.engines.reference import LaterModel, Reference
@@ -279,6 +280,7 @@ class Translator:
         progress: Progress,
         observer: BeamObserver | None,
     ) -> list[Translation]:
+        heads = heads_of_origin(self.origin) if config.alignment else None
         requests = prepare(
             texts,
             tokenizer=self.tokenizer,
@@ -288,7 +290,7 @@ class Translator:
             splits_sentences=config.split_sentences.acts_on(single_sentences=self.single_sentences),
         )
         found, errors = self._search(requests, prefixes, config, progress, observer)
-        return [
+        translations = [
             assemble(
                 replace(request, error=errors[index]) if index in errors else request,
                 [found[index, part] for part in range(len(request.parts))] if index not in errors else [],
@@ -299,6 +301,21 @@ class Translator:
             )
             for index, request in enumerate(requests)
         ]
+        if heads is None:
+            return translations
+        from pellucid.translation.alignment.results import with_alignments
+
+        self._say_once("alignments: torch computes them, in one more pass over each translation")
+        return with_alignments(
+            translations,
+            requests,
+            found,
+            model=self.model,
+            heads=heads,
+            tokenizer=self.tokenizer,
+            language=self.target_language,
+            batch_size=config.batch_size,
+        )
 
     def _search(
         self,
