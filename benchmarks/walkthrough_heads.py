@@ -32,7 +32,7 @@ from pellucid.sample.words import split_words
 from pellucid.tracing.edits import AblateHead
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
-from pellucid.tracing.words import Word
+from pellucid.translation.alignment.words import Word
 from pellucid.translation.translator import Translator
 
 PLACES = ("it", "adjective", "pronoun")

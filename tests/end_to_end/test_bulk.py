@@ -42,14 +42,9 @@ def test_a_file_gives_what_a_stream_gives(
     file = command("translate", tiny_model, "x", "--output", "out", *options)
     assert stream.status == file.status == 1
     assert rounded((tmp_path / "out").read_text(), format_) == rounded(stream.out, format_)
-    assert after_the_engine(file.err.replace("error: x,", "error: standard input,")) == after_the_engine(stream.err)
+    assert [line.replace("error: x,", "error: standard input,") for line in summary(file.err)] == summary(stream.err)
     assert "line 152: byte 3 (0xff)" in file.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "x"]
-
-
-def after_the_engine(messages: str) -> str:
-    """Return the messages without those of the engine, which says more at its first use."""
-    return messages.rpartition("engine: ")[2].partition("\n")[2] or messages
 
 
 def rounded(text: str, format_: str) -> list[object]:
@@ -86,7 +81,7 @@ def test_a_limit_in_the_middle_keeps_the_parts_and_other_settings_are_refused(
     translate = ("translate", tiny_model, tmp_path / "x", "--output", tmp_path / "out", "--format", "jsonl", *FAST)
     limited = in_a_process(*translate, "--chunk-lines", "8", shell='ulimit -f 60; "$@"')
     assert limited.returncode == 75, limited.stderr
-    assert b"exceeds the size limit (ulimit -f)" in limited.stderr
+    assert b"(ulimit -f)" in limited.stderr
     assert (tmp_path / "out.parts" / "part-000001.json").exists()
     other = command(*translate, "--chunk-lines", "8", "--beam-size", "2")
     assert other.status == 1

@@ -374,9 +374,8 @@ def test_every_flag_of_the_run_is_counted_on_the_screen(command: Command, tiny_m
 
 
 def test_a_run_without_flags_names_its_engine_and_says_nothing_else(command: Command, tiny_model: Path) -> None:
-    (line,) = [
-        text for text in command("translate", tiny_model, *FAST, stdin=b"").err.splitlines() if "once" not in text
-    ]
+    said = command("translate", tiny_model, *FAST, stdin=b"").err.splitlines()
+    (line,) = [text for text in said if "once" not in text]
     assert line.startswith("engine: ")
     assert command("translate", tiny_model, *FAST, "--engine", "torch", stdin=b"").err == ""
 
@@ -384,10 +383,9 @@ def test_a_run_without_flags_names_its_engine_and_says_nothing_else(command: Com
 WALKTHROUGH = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"
 
 
-def test_a_long_line_without_punctuation_is_not_lost_in_silence(command: Command, tmp_path: Path) -> None:
+def test_a_long_line_without_punctuation_is_not_lost_in_silence(command: Command) -> None:
     line = "the dog and the cat are tired because the girl can not read the letter on the table "
-    (tmp_path / "x").write_text(line * 110 + "\n")
-    outcome = command("translate", WALKTHROUGH, "x", "--beam-size", "1")
+    outcome = command("translate", WALKTHROUGH, "--beam-size", "1", stdin=f"{line * 110}\n".encode())
     assert outcome.status == 0
     assert len(outcome.out) < 3000
     assert "split 1" in outcome.err
@@ -395,9 +393,8 @@ def test_a_long_line_without_punctuation_is_not_lost_in_silence(command: Command
 
 
 def test_capitals_that_the_model_does_not_know_are_flagged(command: Command) -> None:
-    outcome = command(
-        "translate", WALKTHROUGH, "--format", "jsonl", stdin=b"THE CAT IS VERY TIRED.\nThe cat is tired.\n"
-    )
+    text = b"THE CAT IS VERY TIRED.\nThe cat is tired.\n"
+    outcome = command("translate", WALKTHROUGH, "--format", "jsonl", stdin=text)
     flags = [json.loads(row)["flags"] for row in outcome.out.splitlines()]
     assert "capitals" in flags[0]
     assert flags[1] == []

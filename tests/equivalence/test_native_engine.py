@@ -16,7 +16,7 @@ import pytest
 import torch
 from tests.models import random_model
 
-from pellucid.config import LengthPenalty, SpecialIds, TranslationConfig
+from pellucid.config import TranslationConfig
 from pellucid.model.transformer import Transformer
 from pellucid.text.spelling import PieceIndex
 from pellucid.translation.beam import beam_search
@@ -24,7 +24,7 @@ from pellucid.translation.constraints import Constraints, max_length_of
 from pellucid.translation.engines.engine import SearchRequest
 from pellucid.translation.engines.native.engine import NativeEngine
 from pellucid.translation.engines.native.jobs import Workers, run_search
-from pellucid.translation.engines.native.library import SOURCE, Library, load_library
+from pellucid.translation.engines.native.library import Library, load_library
 from pellucid.translation.engines.native.memory import SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
 from pellucid.translation.engines.native.weights import weights_of
@@ -337,10 +337,3 @@ def test_a_number_that_is_not_finite_fails_its_sentence_alone(library: Library, 
         threads=1,
     )
     assert [isinstance(one, int) for one in found] == [False, True, False]
-
-
-def test_length_penalties_are_in_the_order_of_the_c_file() -> None:
-    source = SOURCE.read_text(encoding="utf-8")
-    assert "enum { NO_PENALTY, AVERAGE, GNMT };" in source
-    assert [form.value for form in LengthPenalty] == ["none", "average", "gnmt"]
-    assert SpecialIds().eos == EOS

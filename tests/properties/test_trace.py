@@ -16,7 +16,7 @@ from tests.models import random_model
 from pellucid.config import TranslationConfig
 from pellucid.jobs.surface import Trace, trace
 from pellucid.text.tokenizer import BytesTokenizer
-from pellucid.tracing.words import merge_words
+from pellucid.translation.alignment.words import merge_words
 from pellucid.translation.translator import Translator
 
 TOKENIZER = BytesTokenizer()

@@ -18,7 +18,7 @@ from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind, refuse_outside
 from pellucid.tracing.tokens import Labels, Tokens
-from pellucid.tracing.words import Word, merge_words
+from pellucid.translation.alignment.words import Word, merge_words
 
 __all__ = [
     "MERGING_RULE",

@@ -15,7 +15,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from pellucid.cli import average, demo, evaluate, export, import_, inspect, score, serve, train, translate
+from pellucid.cli import align, average, demo, evaluate, export, import_, inspect, score, serve, train, translate
 from pellucid.cli.console import logging_to_console, say, say_error, show
 from pellucid.durable import naming, shortage_of
 from pellucid.errors import PellucidError
@@ -45,6 +45,7 @@ _add(demo.demo)
 _add(train.train)
 _add(translate.translate)
 _add(score.score)
+_add(align.align)
 _add(evaluate.evaluate)
 _add(average.average)
 _add(import_.import_, "import")

@@ -43,6 +43,9 @@ def translate(
     no_split: Annotated[
         bool, typer.Option("--no-split", help="Do not split a line into sentences, which are translated one by one.")
     ] = False,
+    alignment: Annotated[
+        bool, typer.Option("--alignment", help="Add word links: a column ' ||| 0-0 1-2', or a field of jsonl.")
+    ] = False,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
@@ -59,8 +62,7 @@ def translate(
 
     given = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty, "alpha": alpha}
     settings = [f"{key}={value}" for key, value in given.items() if value is not None] + list(set_ or [])
-    if no_split:
-        settings.append("split_sentences=never")
+    settings += ["split_sentences=never"] * no_split + ["alignment=true"] * alignment
     with TranslationScreen() as screen:
         outcome = job.translate_file(
             model,

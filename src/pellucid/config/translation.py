@@ -6,13 +6,17 @@ Read ``recipe.py`` next.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from pellucid.config.section import Section
 
 __all__ = ["LengthPenalty", "SentenceSplitting", "TranslationConfig"]
+
+
+_NEWER_SETTINGS: Final = ("alignment",)
+"""Settings that release 0.1.0 refuses in a ``model.toml``."""
 
 
 class LengthPenalty(StrEnum):
@@ -82,6 +86,8 @@ class TranslationConfig(Section):
 
     placeholders: Literal["translate", "keep"] = "translate"
     """Placeholders, tags and entities: ``translate`` treats them as text, ``keep`` puts each back once and in order."""
+    alignment: bool = False
+    """Align the words of each translation with those of its text, by the heads that ``model.toml`` names."""
     batch_size: int = Field(4096, ge=1)
     """Limit of padded source tokens in a batch; a longer text is a batch alone."""
     split_sentences: SentenceSplitting = SentenceSplitting.AUTO
@@ -91,10 +97,19 @@ class TranslationConfig(Section):
     max_input_length: int = Field(200, ge=1)
     """Limit of source tokens in one input of the model, without the end of sentence."""
 
+    @model_serializer(mode="wrap")
+    def _without_unused_news(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out the newer settings where they have their defaults, so that older releases read the folder too."""
+        table: dict[str, object] = serialise(self)
+        news = {name: type(self).model_fields[name].default for name in _NEWER_SETTINGS}
+        return {name: value for name, value in table.items() if name not in news or value != news[name]}
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if not all(self.banned_tokens):
             raise ValueError("banned_tokens contains an empty text; use pieces in the form of the tokens of a result")
+        if self.alignment and self.placeholders == "keep":
+            raise ValueError("alignment = true does not go with placeholders = 'keep'; leave one of them out")
         if not self.sampling and self.n_best > self.beam_size:
             raise ValueError(
                 f"n_best = {self.n_best} is more than beam_size = {self.beam_size}; raise beam_size, or lower n_best"

@@ -129,13 +129,13 @@ def _work(
 ) -> Work:
     """Return how parts are translated: several at once where the engine gives each one thread."""
     names = [survey.file for survey in surveys]
-    divided = translator.divided(has_prefixes=len(names) > 1 or bool(translator.config.target_prefix))
+    divided, calls, engine = translator.divided(has_prefixes=len(names) > 1 or bool(translator.config.target_prefix))
 
     def run(part: Part, advance: Callable[[int], None]) -> Finished:
         sink = StringIO()
         prefixes = None if len(names) == 1 else PrefixLines((line[1] for line in part.lines), names[1])
         tally = translate_lines(
-            divided.translator,
+            divided,
             (line[0] for line in part.lines),
             sink,
             name=names[0],
@@ -147,10 +147,10 @@ def _work(
         )
         return Finished(sink.getvalue(), tally)
 
-    short = chunk_lines if divided.engine is None else -(-surveys[0].lines // _PARTS_OF_A_SHORT_FILE)
-    computes: Mapping[str, object] = {"name": divided.engine, "machine": platform.machine()}
-    if divided.engine is None:  # the last bits of its numbers depend on all of this
-        computes = Runtime.detect(device=device, threads=threads).describe()
+    short = -(-surveys[0].lines // _PARTS_OF_A_SHORT_FILE) if divided is not translator else chunk_lines
+    computes: dict[str, object] = {"name": engine, "machine": platform.machine()}
+    if engine == EngineName.TORCH:  # the last bits of its numbers depend on all of this
+        computes |= Runtime.detect(device=device, threads=threads).describe()
     facts = {
         "pellucid": __version__,
         "model": _model_sha256(translator, model),
@@ -160,7 +160,7 @@ def _work(
         "format": format.value,
         "chunk_lines": chunk_lines,
     }
-    return Work(run, divided.calls, max(_FEWEST_LINES, min(chunk_lines, short)), facts)
+    return Work(run, calls, max(_FEWEST_LINES, min(chunk_lines, short)), facts)
 
 
 def _model_sha256(translator: Translator, model: Path) -> str:
@@ -231,6 +231,8 @@ def _refuse_misfits(
             f"n_best = {config.n_best} does not fit --format text, which holds one line for each line; "
             "use --format jsonl or --format moses"
         )
+    if format is OutputFormat.MOSES and config.alignment:
+        raise ConfigError("--alignment does not fit --format moses; use --format text or --format jsonl")
     if prefix_file is not None and config.target_prefix:
         raise ConfigError("target_prefix and --prefix-file are both given; give one of them")
     inputs = {"the text": file, "--prefix-file": prefix_file, "--terms": terms_file}

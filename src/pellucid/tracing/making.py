@@ -169,6 +169,7 @@ def _given(translator: Translator, request: Request, target: str) -> tuple[Hypot
         target_ids=scored.ids[:-1],
         unk_id=translator.tokenizer.specials.unk,
         pieces_of=lambda text: len(translator.tokenizer.encode_source([text])[0]),
+        spelled=lambda ids: translator.tokenizer.decode_target([ids])[0],
     )
     return replace(hypothesis, pieces=scored.pieces, text=target), in_order(flags)
 

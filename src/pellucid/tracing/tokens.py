@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pellucid.errors import RequestError
 from pellucid.tracing.sites import AttentionKind
-from pellucid.tracing.words import Word, merge_words
+from pellucid.translation.alignment.words import Word, merge_words
 
 __all__ = ["ZERO_VECTOR_PIECE", "Labels", "Tokens", "make_tokens"]
 

@@ -8,10 +8,15 @@
     split           the source was translated in parts: sentence by sentence, or because it was over max_input_length
     max_length      the winner (of a part) came to the maximum length before it had ended
     dead_end        the winner (of a part) could not be continued within the constraints, and is cut there
-    repetition      a block of 1 to 8 pieces comes 4 times or more in a row, more often than any block in the source
+    repetition      a block of 1 to 24 pieces comes 4 times or more in a row, or one of 3 or more pieces (characters,
+                    in scripts without spaces) twice; each more often than any block in the source
     omission        the source has letters or digits and the translation has none; or a part of a split text has no
                     translation, or one of less than a third of its pieces where it has 10 or more; or the translation
-                    has fewer sentences than the source, and is shorter by more than half of their share
+                    has fewer sentences, or fewer clauses between commas, than the source, and is shorter by more
+                    than 40 % of their share
+    addition        the translation has more sentences than the source, which is shorter by more than 35 % of their
+                    share
+    ending          the source ends with a mark that ends a sentence, and the translation with a letter or a digit
     numbers         a number of the source is not in the translation, or the other way round. Digits of every script
                     are equal, and so are 1,000.5 and 1.000,5 and 1 000,5. A number up to 12 may be written as a word,
                     and does not count unless there is a missing number on both sides
@@ -21,29 +26,32 @@
     emoji           an emoji of the source is not in the translation
     capitals        the source is written in capitals, and the model cuts it into 1.5 times or more as many pieces as
                     in small letters: it has seen few capitals, and the translation is likely wrong
-    copy            the text equals its source but for white space around it, and has a letter
+    copy            the text equals its source but for white space around it, and has a letter; or 4 or more words in a
+                    row, half of the translation or more, stand in the source in the same order
     unknown         a piece of the source is unknown to the model
     unknown_output  a piece of the translation is the unknown one, which shows as U+2047
     length          source and target differ by more than the factor 3 in pieces, the longer having 10 or more
     line_break      the model wrote a line break; it became a space, so that output stays line by line
     terms           a target form of a term is not in the translation (it did not fit in the maximum length, or other
-                    settings forbid it), or a form to avoid is; ``broken_terms`` says which
+                    settings forbid it), or a form to avoid is
+    low_confidence  the mean probability (geometric) of a piece of the winner, or of a part, is under 0.3
     fewer           fewer than n_best different translations were found
 
-Read ``translator.py`` next.
+``evidence`` of a translation says in a few words why each of these flags is set, where there is more to say than the
+rule. docs/reference/flags.md has the share of planted faults that each one sees. Read ``translator.py`` next.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
-from itertools import groupby
-from operator import eq
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from pellucid.translation.losses import lost_or_changed
+from pellucid.translation.repeats import Repeat, repeats_in
 
-__all__ = ["FLAGS", "diagnose", "in_order", "is_omitted", "most_repeats"]
+__all__ = ["FLAGS", "diagnose", "doubtful", "in_order", "is_omitted", "most_repeats"]
 
 FLAGS: Final = (
     "blank",
@@ -56,6 +64,8 @@ FLAGS: Final = (
     "dead_end",
     "repetition",
     "omission",
+    "addition",
+    "ending",
     "numbers",
     "addresses",
     "placeholders",
@@ -67,11 +77,17 @@ FLAGS: Final = (
     "length",
     "line_break",
     "terms",
+    "low_confidence",
     "fewer",
 )
 
-_LONGEST_BLOCK: Final = 8
 _REPEATS: Final = 4
+_REPEATED_CLAUSE: Final = 3
+_COPIED_WORDS: Final = 4
+_LEAST_PROBABILITY: Final = 0.3
+_LONGEST_SHOWN: Final = 60
+_MISSING_SHARE: Final = 0.4
+_ADDED_SHARE: Final = 0.35
 _RATIO: Final = 3
 _RATIO_MINIMUM_PIECES: Final = 10
 _MINIMUM_CAPITALS: Final = 5
@@ -81,8 +97,15 @@ _CAPITALS_RATIO: Final = 1.5
 # ("tired.The dog") counts after a word and before a capital, so that "U.S.A." and "example.com" hold no end.
 _BETWEEN_SENTENCES: Final = re.compile(
     r"(?<=[^\W\d_]{2})[.!?](?=[^\W\d_a-z][a-z])|"
-    r"[.!?\u2026\u061f\u0964][\"'\u201d\u2019\u00bb)\]]{0,3}\s+(?=\S)"
+    r"[.!?\u2026\u061f\u0964][\"'\u201d\u2019\u00bb)\]]{0,3}\s+(?=[^\s\u201d\u00bb)\]])"
     r"|[\u3002\uff01\uff1f][\u300d\u300f\u201d\u2019\uff09]{0,3}(?=\s*\S)"
+)
+_UNSPACED: Final = re.compile("[\u3040-\u9fff\u0e00-\u0eff]")
+_BETWEEN_CLAUSES: Final = re.compile(
+    rf"(?:{_BETWEEN_SENTENCES.pattern})|[,;:\u060c](?=\s+\S)|[\uff0c\uff1b\uff1a](?=\s*\S)"
+)
+_ENDS_A_SENTENCE: Final = re.compile(
+    r"[.!?\u2026\u061f\u0964\u3002\uff01\uff1f][\"'\u201d\u2019\u00bb\u300d\u300f)\]\uff09]{0,3}$"
 )
 
 
@@ -94,8 +117,9 @@ def diagnose(
     target_ids: Sequence[int],
     unk_id: int,
     pieces_of: Callable[[str], int],
-) -> set[str]:
-    """Return the flags that source and translation show by themselves.
+    spelled: Callable[[Sequence[int]], str] = lambda ids: "",
+) -> dict[str, str]:
+    """Return the flags that source and translation show by themselves, each with its evidence.
 
     Args:
         source: the source text.
@@ -104,23 +128,96 @@ def diagnose(
         target_ids: of the winner, without the end of sentence.
         unk_id: the id of the unknown piece.
         pieces_of: the number of source pieces of a text.
+        spelled: the text of some target pieces, for the evidence.
     """
     flags = lost_or_changed(source, text)
-    if most_repeats(target_ids) >= max(_REPEATS, most_repeats(source_ids) + 1):
-        flags.add("repetition")
-    if _has_no_words(source, text) or _has_too_few_sentences(source, text, len(source_ids), len(target_ids)):
-        flags.add("omission")
-    if text.strip() == source.strip() and any(character.isalpha() for character in text):
-        flags.add("copy")
+    flags |= _repetition(source, text, source_ids, target_ids, spelled)
+    flags |= _of_sentences(source, text, len(source_ids), len(target_ids))
+    if _has_no_words(source, text):
+        flags["omission"] = "the translation has no letters and no digits"
+    flags |= _copy(source, text)
     if unk_id in source_ids:
-        flags.add("unknown")
+        flags["unknown"] = _counted([*source_ids].count(unk_id), "piece") + " of the source"
     if unk_id in target_ids:
-        flags.add("unknown_output")
-    if _is_in_capitals(source) and len(source_ids) >= _CAPITALS_RATIO * pieces_of(source.lower()):
-        flags.add("capitals")
+        flags["unknown_output"] = _counted([*target_ids].count(unk_id), "piece") + " of the translation"
+    if _is_in_capitals(source) and len(source_ids) >= _CAPITALS_RATIO * (small := pieces_of(source.lower())):
+        flags["capitals"] = f"{_counted(len(source_ids), 'piece')}, {small} in small letters"
     if _is_far_longer(source_ids, target_ids) or _is_far_longer(target_ids, source_ids):
-        flags.add("length")
+        flags["length"] = f"{_counted(len(source_ids), 'piece')} in the source, {len(target_ids)} in the translation"
     return flags
+
+
+def doubtful(log_probability: float, length: int) -> str | None:
+    """Return the evidence that the model itself was in doubt about a winner of ``length`` pieces, or None."""
+    probability = math.exp(log_probability / length) if length else 1.0
+    return f"mean probability of a piece {probability:.2f}" if probability < _LEAST_PROBABILITY else None
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def _repetition(
+    source: str,
+    text: str,
+    source_ids: Sequence[int],
+    target_ids: Sequence[int],
+    spelled: Callable[[Sequence[int]], str],
+) -> dict[str, str]:
+    """Look at the pieces, and in scripts without spaces at the characters, which pieces cut in different places."""
+    if worst := _worst_repeat(target_ids, source_ids):
+        block = spelled(target_ids[worst.start : worst.start + worst.size])
+    elif len(_UNSPACED.findall(text)) * 2 > len(text):
+        characters = [*map(ord, text)]
+        worst = _worst_repeat(characters, [*map(ord, source)])
+        block = text[worst.start : worst.start + worst.size] if worst else ""
+    return {"repetition": f"{_shortened(block.strip())!r} {worst.times} times in a row"} if worst else {}
+
+
+def _worst_repeat(ids: Sequence[int], source_ids: Sequence[int]) -> Repeat | None:
+    """Return the longest row of repeats that is longer than those of the source; a long block needs a long one there.
+
+    One id twice in the source, as in "ee" of its letters, excuses no clause that comes twice.
+    """
+    usual = most_repeats(source_ids)
+    usual_of_long = max((repeat.times for repeat in repeats_in(source_ids) if repeat.size > 1), default=1)
+    found = [
+        repeat
+        for repeat in repeats_in(ids)
+        if (repeat.times >= _REPEATS and repeat.times > usual)
+        or (repeat.size >= _REPEATED_CLAUSE and repeat.times > usual_of_long)
+    ]
+    return max(found, key=lambda repeat: (repeat.times * repeat.size, -repeat.size), default=None)
+
+
+def _shortened(text: str) -> str:
+    """Return a text for an evidence, its middle left out where it is long."""
+    half = _LONGEST_SHOWN // 2
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:half]} ... {text[-half:]}"
+
+
+def _copy(source: str, text: str) -> dict[str, str]:
+    if text.strip() == source.strip():
+        return {"copy": "all of it"} if any(map(str.isalpha, text)) else {}
+    words, run = text.split(), _longest_run(source.split(), text.split())
+    if len(run) >= _COPIED_WORDS and 2 * len(run) >= len(words) and any(map(str.islower, "".join(run))):
+        return {"copy": repr(_shortened(" ".join(run)))}
+    return {}
+
+
+def _longest_run(words: Sequence[str], others: Sequence[str]) -> Sequence[str]:
+    """Return the longest run of ``others`` that stands in ``words`` too, by its 4-grams, in linear time."""
+    grams = {tuple(words[place : place + _COPIED_WORDS]) for place in range(len(words) - _COPIED_WORDS + 1)}
+    best: Sequence[str] = ()
+    start: int | None = None
+    for place in range(len(others) - _COPIED_WORDS + 1):
+        if tuple(others[place : place + _COPIED_WORDS]) not in grams:
+            start = None
+            continue
+        start = place if start is None else start
+        if place + _COPIED_WORDS - start > len(best):
+            best = others[start : place + _COPIED_WORDS]
+    return best
 
 
 def is_omitted(source: str, text: str, *, source_ids: Sequence[int], target_ids: Sequence[int]) -> bool:
@@ -136,12 +233,30 @@ def _has_no_words(source: str, text: str) -> bool:
     return any(map(str.isalnum, source)) and not any(map(str.isalnum, text))
 
 
-def _has_too_few_sentences(source: str, text: str, source_length: int, target_length: int) -> bool:
-    wanted = 1 + len(_BETWEEN_SENTENCES.findall(source.strip()))
-    if wanted == 1:
-        return False
-    missing = wanted - 1 - len(_BETWEEN_SENTENCES.findall(text.strip()))
-    return missing > 0 and target_length < (1 - missing / wanted / 2) * source_length
+def _of_sentences(source: str, text: str, source_length: int, target_length: int) -> dict[str, str]:
+    """Compare how many sentences and clauses both sides have, and how they end."""
+    source, text = source.strip(), text.strip()
+    flags: dict[str, str] = {}
+    for name, pattern in (("clause", _BETWEEN_CLAUSES), ("sentence", _BETWEEN_SENTENCES)):
+        wanted, given = 1 + len(pattern.findall(source)), 1 + len(pattern.findall(text))
+        told = f"{_counted(wanted, name)} in the source, {given} in the translation"
+        if given < wanted and target_length < (1 - _MISSING_SHARE * (wanted - given) / wanted) * source_length:
+            flags["omission"] = told
+        if (
+            name == "sentence"
+            and given > wanted
+            and source_length < (1 - _ADDED_SHARE * (given - wanted) / given) * target_length
+        ):
+            flags["addition"] = told
+    if text and _ENDS_A_SENTENCE.search(source) and text[-1].isalnum() and not _is_thai(text[-1]):
+        flags["ending"] = (
+            f"the source ends with {source.split()[-1][-12:]!r}, the translation with {text.split()[-1][-12:]!r}"
+        )
+    return flags
+
+
+def _is_thai(character: str) -> bool:
+    return "\u0e00" <= character <= "\u0eff"  # Thai and Lao, which end sentences without a mark
 
 
 def _is_in_capitals(text: str) -> bool:
@@ -152,16 +267,10 @@ def _is_in_capitals(text: str) -> bool:
 
 
 def most_repeats(ids: Sequence[int]) -> int:
-    """Return how often in a row some block of 1 to 8 ids comes at most; 1 where nothing repeats."""
-    most = 1 if ids else 0
-    for size in range(1, _LONGEST_BLOCK + 1):
-        is_equal = [*map(eq, ids, ids[size:])]
-        if True in is_equal:
-            longest = max(sum(run) for _, run in groupby(is_equal))
-            most = max(most, 1 + longest // size)
-    return most
+    """Return how often in a row some block of 1 to 24 ids comes at most; 1 where nothing repeats."""
+    return max((repeat.times for repeat in repeats_in(ids)), default=1 if ids else 0)
 
 
-def in_order(flags: set[str]) -> tuple[str, ...]:
+def in_order(flags: Collection[str]) -> tuple[str, ...]:
     """Return flags in the order of the table above."""
     return tuple(flag for flag in FLAGS if flag in flags)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from pellucid.config import LengthPenalty
 
-__all__ = ["AlignedHypothesis", "Hypothesis", "ScoredPair", "Translation", "length_divisor", "make_hypothesis"]
+__all__ = [
+    "AlignedHypothesis",
+    "Alignment",
+    "Hypothesis",
+    "ScoredPair",
+    "Translation",
+    "length_divisor",
+    "make_hypothesis",
+]
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,33 @@ class AlignedHypothesis(Hypothesis):
 
 
 @dataclass(frozen=True)
+class Alignment:
+    """Which words of a text and of its translation belong together; ``alignment/links.py`` has the rule.
+
+    A word is what stands between spaces without the punctuation around it, which is a word too; in scripts that are
+    written without spaces it is a piece. ``links`` are sorted pairs of numbers in ``source_words`` and
+    ``target_words``.
+    A language tag is no word.
+    """
+
+    source_words: tuple[str, ...] = ()
+    target_words: tuple[str, ...] = ()
+    links: tuple[tuple[int, int], ...] = ()
+    source_pieces: tuple[str, ...] = ()
+    piece_links: tuple[tuple[int, int], ...] = ()
+    """The same between ``source_pieces`` and the ``tokens`` of the translation."""
+    source_places: tuple[int, ...] = ()
+    """For each word of the source, the number of the stretch between spaces that it is part of; a tag is one, too."""
+    target_places: tuple[int, ...] = ()
+
+    @property
+    def pharaoh(self) -> str:
+        """The links as ``0-0 1-2``, the numbers counting the stretches between spaces in source and translation."""
+        links = {(self.source_places[i], self.target_places[j]) for i, j in self.links}
+        return " ".join(f"{i}-{j}" for i, j in sorted(links))
+
+
+@dataclass(frozen=True)
 class Translation:
     """What became of one text. ``flags`` are defined in ``flags.py``; ``error`` is set where it failed.
 
@@ -71,10 +106,10 @@ class Translation:
     alternatives: tuple[Hypothesis, ...]
     flags: tuple[str, ...] = ()
     error: str | None = None
-    alignment: None = None
-    """Not computed yet."""
-    broken_terms: tuple[str, ...] = ()
-    """A sentence for each term that the translation does not keep to."""
+    alignment: Alignment | None = None
+    """Where the setting ``alignment`` asks for it, and the text did not fail."""
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    """For each flag that has more to say than its rule: what is missing, what repeats, how long both sides are."""
 
 
 @dataclass(frozen=True)

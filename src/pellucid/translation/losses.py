@@ -9,20 +9,27 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 __all__ = ["PLACEHOLDER", "lost_or_changed"]
 
 _MAY_HOLD_ANY: Final = re.compile(r"[\d@%${<&\u200d\u2300-\u2bff\U0001f000-\U0001faff]|://|www\.", re.IGNORECASE)
 
+_UNSPACED: Final = r"\u3000-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
+"""Of a class of characters: those of scripts that set no space before or after an address or a placeholder."""
+_LETTER: Final = rf"[^\W{_UNSPACED}]"
 _ADDRESS: Final = re.compile(
-    r"""\b[a-z][a-z0-9+.-]{1,9}://[^\s<>"]+|\bwww\.[^\s<>"]+|(?<![\w.+%-])[\w.+%-]{1,64}@[\w-]+(?:\.[\w-]+)+""",
+    rf"""(?<!{_LETTER})[a-z][a-z0-9+.-]{{1,9}}://[^\s<>"{_UNSPACED}]+|(?<!{_LETTER})www\.[^\s<>"{_UNSPACED}]+"""
+    rf"""|(?<![.+%-])(?<!{_LETTER})(?:{_LETTER}|[.+%-]){{1,64}}@(?:{_LETTER}|-)+(?:\.(?:{_LETTER}|-)+)+""",
     re.IGNORECASE,
 )
 _AFTER_AN_ADDRESS: Final = ".,;:!?)]}'\"»”’…。，"
 PLACEHOLDER: Final = re.compile(
     r"\{\{[^{}\s]{0,64}\}\}|[$#]?\{[^{}\s]{0,64}\}"  # {{name}}, ${name}, #{name}, {name}, {0}, {0:.2f}, {}
-    r"|(?<![\d%])%(?:\(\w{1,64}\)|\d\$)?[#0+-]{0,3}\d{0,3}(?:\.\d{1,3})?(?:hh?|ll?)?[sdifuxXeEgGc@](?!\w)"  # %s, %1$s
+    r"|(?<![\d%])%(?:\(\w{1,64}\)|\d\$)?[#0+-]{0,3}\d{0,3}(?:\.\d{1,3})?(?:hh?|ll?)?[sdifuxXeEgGc@](?!"
+    + _LETTER
+    + r")"  # %s, %1$s
     r"|&(?:[A-Za-z]\w{1,31}|#\d{1,7}|#x[0-9A-Fa-f]{1,6});"
     r"|</?[A-Za-z][\w:-]{0,63}(?=[\s/>])[^<>]{0,500}>"
 )
@@ -36,26 +43,42 @@ _NUMBER: Final = re.compile(r"\d+(?:[.,'\u2019\u066b\u066c_]\d+|[\u00a0\u202f\u2
 _DIGITS: Final = re.compile(r"\d+")
 _NOT_A_DIGIT: Final = re.compile(r"\D")
 _LARGEST_SPELT_OUT: Final = 12
+_LONGEST_SHOWN: Final = 60
 
 
-def lost_or_changed(source: str, text: str) -> set[str]:
-    """Return which of ``numbers``, ``addresses``, ``placeholders`` and ``emoji`` did not come through."""
+def lost_or_changed(source: str, text: str) -> dict[str, str]:
+    """Return which of ``numbers``, ``addresses``, ``placeholders`` and ``emoji`` did not come through.
+
+    The value says what is missing from the translation, and what occurs only there.
+    """
     if not (_MAY_HOLD_ANY.search(source) or _MAY_HOLD_ANY.search(text)):
-        return set()
-    found = set()
+        return {}
+    found: dict[str, str] = {}
     source, own = _without(_ADDRESS, source)
     text, theirs = _without(_ADDRESS, text)
-    if Counter(a.rstrip(_AFTER_AN_ADDRESS) for a in own) - Counter(a.rstrip(_AFTER_AN_ADDRESS) for a in theirs):
-        found.add("addresses")
+    if lost := Counter(a.rstrip(_AFTER_AN_ADDRESS) for a in own) - Counter(a.rstrip(_AFTER_AN_ADDRESS) for a in theirs):
+        found["addresses"] = _difference(lost, [])
     source, own = _without(PLACEHOLDER, source)
     text, theirs = _without(PLACEHOLDER, text)
-    if Counter(map(_kind, own)) != Counter(map(_kind, theirs)):
-        found.add("placeholders")
-    if set(_EMOJI.findall(source)) - set(_EMOJI.findall(text)):
-        found.add("emoji")
-    if _have_other_numbers(source, text):
-        found.add("numbers")
+    wanted, given = Counter(map(_kind, own)), Counter(map(_kind, theirs))
+    if wanted != given:
+        found["placeholders"] = _difference(wanted - given, given - wanted)
+    if missing := set(_EMOJI.findall(source)) - set(_EMOJI.findall(text)):
+        found["emoji"] = _difference(sorted(missing), [])
+    if numbers := _other_numbers(source, text):
+        found["numbers"] = _difference(*numbers)
     return found
+
+
+def _difference(missing: Iterable[str], added: Iterable[str]) -> str:
+    """Say what is missing and what was added, a few of each."""
+    sides = (("missing", [*missing]), ("only in the translation", [*added]))
+    return "; ".join(f"{name}: {_some(items)}" for name, items in sides if items)
+
+
+def _some(items: Sequence[str]) -> str:
+    shown = ", ".join(item if len(item) <= _LONGEST_SHOWN else f"{item[: _LONGEST_SHOWN - 3]}..." for item in items[:5])
+    return shown if len(items) <= 5 else f"{shown} and {len(items) - 5} more"
 
 
 def _without(pattern: re.Pattern[str], text: str) -> tuple[str, list[str]]:
@@ -69,15 +92,16 @@ def _kind(placeholder: str) -> str:
     return tag[0] if tag else placeholder
 
 
-def _have_other_numbers(source: str, text: str) -> bool:
+def _other_numbers(source: str, text: str) -> tuple[list[str], list[str]] | None:
+    """Return the numbers that are missing from the translation and those that occur only there; None if all is well."""
     source, text = _in_ascii(source), _in_ascii(text)
     if _groups(source) == _groups(text):
-        return False
+        return None
     own, theirs = _numbers(source), _numbers(text)
     lost, new = _unmatched(own, theirs), _unmatched(theirs, own)
-    if lost and new:
-        return True
-    return not all(map(_may_be_spelt_out, (*lost, *new)))
+    if (lost and new) or not all(map(_may_be_spelt_out, (*lost, *new))):
+        return [min(values, key=len) for values in lost], [min(values, key=len) for values in new]
+    return None
 
 
 def _in_ascii(text: str) -> str:

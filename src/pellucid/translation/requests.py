@@ -16,7 +16,7 @@ from pellucid.errors import RequestError
 from pellucid.text.normalisation import refuse_surrogates, without_invisible
 from pellucid.text.sentences import sentences_of
 from pellucid.translation.constraints import max_length_of
-from pellucid.translation.flags import diagnose, in_order, is_omitted
+from pellucid.translation.flags import diagnose, doubtful, in_order, is_omitted
 from pellucid.translation.hypothesis import Hypothesis, Translation, make_hypothesis
 from pellucid.translation.placeholders.attention import Attend, evenly
 from pellucid.translation.placeholders.markers import Marker, markers_of, taken_out
@@ -254,19 +254,18 @@ def assemble(
     alternatives = _alternatives(spelled, request.parts, config=config, language=language)
     winner = alternatives[0]
     limits = [max_length_of(len(ids) + 1, config=config, stepper_max_length=longest) for ids in request.part_ids]
-    flags = _flags_of_search([one[0] for one in found], limits) | request.notes
-    if len(alternatives) < config.n_best:
-        flags.add("fewer")
+    evidence = _of_search([one[0] for one in found], limits)
+    flags = set(request.notes)
+    flags |= {"fewer"} if len(alternatives) < config.n_best else set()
     texts = [_LINE_BREAKS.sub(" ", h.text) for h in alternatives]
     if any(text != h.text for text, h in zip(texts, alternatives, strict=True)):
         flags.add("line_break")
     texts = [_surrounded(text, request.around) for text in texts]
     if len(request.parts) > 1:
-        flags |= {"split", "omission"} if _lacks_a_part(request, [one[0] for one in spelled], tokenizer) else {"split"}
-    if broken := _broken_terms(request, [one[0].text for one in spelled]):
-        flags.add("terms")
+        flags.add("split")
+        evidence |= _lacking_part(request, [one[0] for one in spelled], tokenizer)
     one_line = [h if h.text == text else replace(h, text=text) for text, h in zip(texts, alternatives, strict=True)]
-    flags |= _diagnosed(request, one_line[0], tokenizer)
+    evidence |= _diagnosed(request, one_line[0], tokenizer) | _broken_terms(request, [one[0].text for one in spelled])
     eos = tokenizer.specials.eos
     return Translation(
         source=request.source,
@@ -274,32 +273,34 @@ def assemble(
         score=winner.score,
         tokens=tuple(piece for i, piece in zip(winner.ids, winner.pieces, strict=True) if i != eos),
         alternatives=tuple(one_line),
-        flags=in_order(flags),
-        broken_terms=broken,
+        flags=in_order(flags | set(evidence)),
+        evidence={flag: evidence[flag] for flag in in_order(evidence)},
     )
 
 
-def _diagnosed(request: Request, winner: Hypothesis, tokenizer: Tokenizer) -> set[str]:
-    flags = diagnose(
+def _diagnosed(request: Request, winner: Hypothesis, tokenizer: Tokenizer) -> dict[str, str]:
+    evidence = diagnose(
         request.source,
         winner.text,
         source_ids=[*chain.from_iterable(request.part_ids)],
         target_ids=[i for i in winner.ids if i != tokenizer.specials.eos],
         unk_id=tokenizer.specials.unk,
         pieces_of=lambda text: len(tokenizer.encode_source([text])[0]),
+        spelled=lambda ids: tokenizer.decode_target([ids])[0],
     )
-    if request.markers and markers_of(winner.text) != [marker.text for marker in request.markers]:
-        flags.add("placeholders")
-    return flags
+    found = markers_of(winner.text)
+    if request.markers and found != [marker.text for marker in request.markers]:
+        evidence.setdefault("placeholders", f"in the translation: {' '.join(found)}")
+    return evidence
 
 
-def _broken_terms(request: Request, texts: Sequence[str]) -> tuple[str, ...]:
+def _broken_terms(request: Request, texts: Sequence[str]) -> dict[str, str]:
     """Say which terms the translations of the parts do not keep to."""
     broken: dict[str, None] = {}
     for watch, text in zip(request.watches, texts, strict=False):
         if watch is not None:
             broken |= dict.fromkeys(watch.broken(text))
-    return tuple(broken)
+    return {"terms": "; ".join(broken)} if broken else {}
 
 
 def _alternatives(
@@ -327,20 +328,24 @@ def _surrounded(text: str, around: tuple[str, str]) -> str:
     return f"{around[0]}{text.strip()}{around[1]}"
 
 
-def _flags_of_search(winners: Sequence[Hypothesis], limits: Sequence[int]) -> set[str]:
-    return {
-        "max_length" if len(winner.ids) >= limit else "dead_end"
-        for winner, limit in zip(winners, limits, strict=True)
-        if not winner.is_finished
-    }
+def _of_search(winners: Sequence[Hypothesis], limits: Sequence[int]) -> dict[str, str]:
+    """Return the flags that the winners of the parts show, each with its evidence."""
+    flags: dict[str, str] = {}
+    for winner, limit in zip(winners, limits, strict=True):
+        if not winner.is_finished:
+            flags["max_length" if len(winner.ids) >= limit else "dead_end"] = f"after {len(winner.ids):,} pieces"
+        if doubt := doubtful(winner.log_probability, len(winner.ids)):
+            flags["low_confidence"] = doubt
+    return flags
 
 
-def _lacks_a_part(request: Request, winners: Sequence[Hypothesis], tokenizer: Tokenizer) -> bool:
+def _lacking_part(request: Request, winners: Sequence[Hypothesis], tokenizer: Tokenizer) -> dict[str, str]:
     eos = tokenizer.specials.eos
-    return any(
-        is_omitted(part.text, winner.text, source_ids=ids, target_ids=[i for i in winner.ids if i != eos])
-        for part, ids, winner in zip(request.parts, request.part_ids, winners, strict=True)
-    )
+    for part, ids, winner in zip(request.parts, request.part_ids, winners, strict=True):
+        target_ids = [i for i in winner.ids if i != eos]
+        if is_omitted(part.text, winner.text, source_ids=ids, target_ids=target_ids):
+            return {"omission": f"{part.text[:60]!r} became {winner.text[:60]!r}"}
+    return {}
 
 
 def _spelled(hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> list[Hypothesis]:

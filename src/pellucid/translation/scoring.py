@@ -19,7 +19,7 @@ from pellucid.translation.stepper import Stepper
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["forced_log_probabilities", "forced_log_probabilities_by_steps"]
+__all__ = ["forced_log_probabilities", "forced_log_probabilities_by_steps", "padded"]
 
 _POSITIONS_AT_ONCE: Final = 1024  # rows of the vocabulary's logits that are in memory together
 
@@ -51,9 +51,9 @@ def _forced(model: Transformer, source_ids: Sequence[Sequence[int]], target_ids:
     """Return the log-probabilities of all real tokens, [tokens], row after row."""
     device = next(model.parameters()).device
     filler = model.config.specials.pad
-    source, source_mask = _padded(source_ids, filler, device)
-    output, output_mask = _padded(target_ids, filler, device)
-    shifted, _ = _padded([[model.start_id, *ids[:-1]] for ids in target_ids], filler, device)
+    source, source_mask = padded(source_ids, filler, device)
+    output, output_mask = padded(target_ids, filler, device)
+    shifted, _ = padded([[model.start_id, *ids[:-1]] for ids in target_ids], filler, device)
     memory = model.encode(source, source_mask=source_mask)
     # Padding stands after the real positions, which cannot see it: no target mask.
     hidden = model.decode(shifted, memory, source_mask=source_mask)[output_mask]
@@ -68,7 +68,7 @@ def _forced(model: Transformer, source_ids: Sequence[Sequence[int]], target_ids:
     return torch.cat(terms)
 
 
-def _padded(rows: Sequence[Sequence[int]], filler: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def padded(rows: Sequence[Sequence[int]], filler: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return ids [rows, longest] and where they are real."""
     width = max(len(row) for row in rows)
     ids = torch.tensor([[*row, *[filler] * (width - len(row))] for row in rows], device=device)

@@ -20,7 +20,7 @@ from typing import Final
 from pellucid.errors import RequestError
 from pellucid.text.sentences import sentences_of
 
-__all__ = ["Part", "join_parts", "split_text"]
+__all__ = ["Part", "join_parts", "separators_of", "split_text"]
 
 _WRITTEN_WITHOUT_SPACES: Final = frozenset({"zh", "yue", "wuu", "lzh", "ja", "th", "lo", "km", "my", "bo", "dz"})
 # Each looks back at one character only, so that no run of marks or spaces is read again and again.
@@ -133,13 +133,16 @@ def join_parts(texts: Sequence[str], parts: Sequence[Part], *, language: str) ->
     Where the source has none (a sentence of Chinese, a word cut in two) and the target ``language`` puts
     spaces between words, a space is set; where it does not, single spaces of the source are left out.
     """
-    is_spaced = re.split("[-_]", language.lower())[0] not in _WRITTEN_WITHOUT_SPACES
-    separators = [part.separator for part in parts]
-    if is_spaced:
-        separators = [separator or " " for separator in separators]
-    else:
-        separators = ["" if separator == " " else separator for separator in separators]
+    separators = separators_of(parts, language=language)
     joined = texts[0]
     for separator, text in zip(separators, texts[1:], strict=False):
         joined += (separator if joined and text else "") + text
     return joined
+
+
+def separators_of(parts: Sequence[Part], *, language: str) -> list[str]:
+    """Return what stands behind the translation of each part, by the rule of ``join_parts``."""
+    separators = [part.separator for part in parts]
+    if re.split("[-_]", language.lower())[0] in _WRITTEN_WITHOUT_SPACES:
+        return ["" if separator == " " else separator for separator in separators]
+    return [separator or " " for separator in separators]

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Final, overload
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import RequestError
+from pellucid.translation.alignment.heads import heads_of_origin
 from pellucid.translation.constraints import configured, constraints_for
 from pellucid.translation.engines.engine import DivisibleEngine, Engine, SearchRequest
 from pellucid.translation.engines.reference import LaterModel, Reference
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pellucid.translation.engines.torch_engine import TorchEngine
     from pellucid.translation.stepper import Stepper
 
-__all__ = ["DividedTranslator", "Translator"]
+__all__ = ["Translator"]
 
 Progress = Callable[[int], None]
 """Told the number of texts that are done so far."""
@@ -45,17 +46,6 @@ _STREAM_CHUNK: Final = 1024
 
 def _nobody(done: int) -> None:
     pass
-
-
-@dataclass(frozen=True)
-class DividedTranslator:
-    """A translator for calls from several threads at once."""
-
-    translator: Translator
-    calls: int
-    """How many calls at once use all threads."""
-    engine: str | None
-    """Name of the engine that gives each call one thread; None if each call uses all threads."""
 
 
 class Translator:
@@ -148,11 +138,7 @@ class Translator:
         return other
 
     def with_terms(self, terms: Iterable[Term]) -> Translator:
-        """Return a translator whose translations keep to terms, where their source has a term's source form.
-
-        Raises:
-            RequestError: an element is no term, or two terms have the same source form.
-        """
+        """Return a translator of the same model that keeps to terms; a RequestError says what is wrong with them."""
         other = copy(self)
         other.glossary = terms if isinstance(terms, Glossary) else Glossary(terms)
         return other
@@ -163,24 +149,20 @@ class Translator:
         other._preferred = None
         return other
 
-    def divided(self, *, has_prefixes: bool) -> DividedTranslator:
-        """Return a translator for calls from several threads at once, each of which computes on one thread.
+    def divided(self, *, has_prefixes: bool) -> tuple[Translator, int, str]:
+        """Return a translator for calls from several threads, how many calls use all threads, and its engine's name.
 
-        Where the engine uses several threads for each product, as torch does, it is this translator and one call.
+        It is this translator and one call where the engine uses several threads for each product, as torch does.
         """
         # A piece at the beginning stands for whatever the prefixes may hold.
         units = [Unit(0, 0, (self.tokenizer.specials.eos,), Prefix(ids=(0,)))] if has_prefixes else []
         constraints = constraints_for(self.config, self.tokenizer)
-        preferred = self._preferred
-        if (
-            self.glossary.terms
-            or not isinstance(preferred, DivisibleEngine)
-            or preferred.lacks(SearchRequest(units, self.config, constraints, key_of=self._visible_text))
-        ):
-            return DividedTranslator(self, 1, None)
+        engine = self._engine_for(SearchRequest(units, self.config, constraints, key_of=self._visible_text))
+        if self.glossary.terms or not isinstance(engine, DivisibleEngine):
+            return self, 1, engine.name
         other = copy(self)
-        other._preferred, calls = preferred.divided()
-        return DividedTranslator(other, calls, other._preferred.name)
+        other._preferred, calls = engine.divided()
+        return other, calls, engine.name
 
     # A str is a sequence of str to mypy too, but the first form that fits is the one that is meant.
     @overload
@@ -311,6 +293,7 @@ class Translator:
         progress: Progress,
         observer: BeamObserver | None,
     ) -> list[Translation]:
+        heads = heads_of_origin(self.origin) if config.alignment else None
         requests = prepare(
             texts,
             tokenizer=self.tokenizer,
@@ -320,10 +303,9 @@ class Translator:
             splits_sentences=config.split_sentences.acts_on(single_sentences=self.single_sentences),
             keeps_placeholders=config.placeholders == "keep",
         )
-        if self.glossary.terms:
-            requests = with_terms(requests, self.glossary, self.tokenizer, config)
+        requests = with_terms(requests, self.glossary, self.tokenizer, config)
         found, errors = self._search(requests, prefixes, config, progress, observer)
-        return [
+        translations = [
             assemble(
                 replace(request, error=errors[index]) if index in errors else request,
                 [found[index, part] for part in range(len(request.parts))] if index not in errors else [],
@@ -335,6 +317,21 @@ class Translator:
             )
             for index, request in enumerate(requests)
         ]
+        if heads is None:
+            return translations
+        from pellucid.translation.alignment.results import with_alignments
+
+        self._say_once("alignments: torch computes them, in one more pass over each translation")
+        return with_alignments(
+            translations,
+            requests,
+            found,
+            model=self.model,
+            heads=heads,
+            tokenizer=self.tokenizer,
+            language=self.target_language,
+            batch_size=config.batch_size,
+        )
 
     def _search(
         self,

@@ -80,6 +80,8 @@ def with_terms(
     Raises:
         RequestError: the search cannot bring terms about.
     """
+    if not glossary.terms:
+        return [*requests]
     glossary.refuse_with(config)
     pen = Pen(tokenizer, avoided=constraints_for(config, tokenizer).forbidden_ids)
     found = []

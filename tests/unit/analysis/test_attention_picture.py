@@ -13,7 +13,7 @@ from pellucid.analysis.attention_picture import attention_picture, axis_words, m
 from pellucid.errors import RequestError
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
-from pellucid.tracing.words import Word
+from pellucid.translation.alignment.words import Word
 
 SOURCE = ["▁an", "imal", "▁runs", ".", "</s>"]
 FED = ["<s>", "▁ani", "mal", "▁court"]

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
 
-from pellucid.translation.flags import FLAGS, diagnose, in_order, is_omitted, most_repeats
+from pellucid.translation.flags import FLAGS, diagnose, doubtful, in_order, is_omitted, most_repeats
 
 UNK = 1
 
 
 def flags(source: list[int], target: list[int], *, texts: tuple[str, str] = ("ab", "cd")) -> set[str]:
-    return diagnose(*texts, source_ids=source, target_ids=target, unk_id=UNK, pieces_of=len)
+    return set(diagnose(*texts, source_ids=source, target_ids=target, unk_id=UNK, pieces_of=len))
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,8 @@ def flags(source: list[int], target: list[int], *, texts: tuple[str, str] = ("ab
         ([9, 5, 6, 5, 6, 5, 6, 8], 3),
         ([5, 6, 7, 8] * 4, 4),
         ([*range(2, 10)] * 5, 5),
-        ([*range(2, 11)] * 5, 1),  # a block of nine is not looked for
+        ([*range(2, 26)] * 5, 5),
+        ([*range(2, 27)] * 5, 1),  # a block of 25 is not looked for
         ([5, 6, 5, 6, 5], 2),
     ],
 )
@@ -60,7 +62,7 @@ def test_odd_lengths() -> None:
 def of_texts(source: str, text: str, *, pieces_of: Callable[[str], int] = len) -> set[str]:
     """Return the flags of texts whose pieces are their characters, none of them the unknown one."""
     ids = [[2 + ord(character) for character in side] for side in (source, text)]
-    return diagnose(source, text, source_ids=ids[0], target_ids=ids[1], unk_id=UNK, pieces_of=pieces_of)
+    return set(diagnose(source, text, source_ids=ids[0], target_ids=ids[1], unk_id=UNK, pieces_of=pieces_of))
 
 
 def test_an_unknown_piece_of_the_translation_is_flagged() -> None:
@@ -142,3 +144,71 @@ class TestCapitals:
 def test_order_is_that_of_the_table() -> None:
     assert in_order({*FLAGS}) == FLAGS
     assert in_order({"length", "split"}) == ("split", "length")
+
+
+def evidence(source: str, text: str) -> dict[str, str]:
+    """Return the flags of texts whose pieces are their characters, with what each says."""
+    ids = [[2 + ord(character) for character in side] for side in (source, text)]
+    return diagnose(
+        source,
+        text,
+        source_ids=ids[0],
+        target_ids=ids[1],
+        unk_id=UNK,
+        pieces_of=len,
+        spelled=lambda some: "".join(chr(i - 2) for i in some),
+    )
+
+
+class TestEvidence:
+    @pytest.mark.parametrize(
+        ("source", "text", "flag", "says"),
+        [
+            ("I have 350 cats.", "J'ai 530 chats.", "numbers", "missing: 350; only in the translation: 530"),
+            ("Hi {name}.", "Bonjour {nom}.", "placeholders", "missing: {name}; only in the translation: {nom}"),
+            ("See https://a.org now.", "Voir.", "addresses", "missing: https://a.org"),
+            ("Fine \U0001f600.", "Bien.", "emoji", "missing: \U0001f600"),
+            ("He sees the dog.", "Il voit le chien le chien.", "repetition", "'le chien' 2 times in a row"),
+            ("A dog, a cat and a cow.", "Un chien.", "omission", "2 clauses in the source, 1 in the translation"),
+            ("It is late.", "Il est tard. Il fait nuit.", "addition", "1 sentence in the source, 2 in the translation"),
+            ("It is late.", "Il est", "ending", "the source ends with 'late.', the translation with 'est'"),
+            ("We ran to the old town.", "Nous ran to the old town.", "copy", "'ran to the old town.'"),
+            ("one", "one", "copy", "all of it"),
+            ("no", "n" + "abcdefghijk", "length", "2 pieces in the source, 12 in the translation"),
+        ],
+    )
+    def test_says_what_is_wrong(self, source: str, text: str, flag: str, says: str) -> None:
+        assert evidence(source, text)[flag] == says
+
+    def test_of_many_things_shows_some(self) -> None:
+        source = " and ".join(str(number) for number in range(100, 120)) + "."
+        assert evidence(source, "Nombres.")["numbers"] == "missing: 100, 101, 102, 103, 104 and 15 more"
+
+    @pytest.mark.parametrize(
+        ("source", "text"),
+        [
+            ("It is very, very late.", "Il est tr\u00e8s, tr\u00e8s tard."),
+            ("No, no, no, no.", "Non, non, non, non."),
+            ("It is late", "Il est tard"),
+            ("Is it late?", "\u0e2a\u0e32\u0e22\u0e41\u0e25\u0e49\u0e27\u0e2b\u0e23\u0e37\u0e2d"),  # Thai
+            ("He said: \u201cGo!\u201d", "Il a dit : \u00ab Va ! \u00bb"),
+            ("We met Angela Dorothea Maria Merkel.", "Wir trafen Angela Dorothea Maria Merkel."),
+            ("Look, a dog.", "Regarde le chien."),
+        ],
+    )
+    def test_is_empty_where_nothing_is_wrong(self, source: str, text: str) -> None:
+        words = set(evidence(source, text))
+        assert not words - ({"copy"} if "Merkel" in source else set())
+
+    def test_of_scripts_without_spaces(self) -> None:
+        assert "repetition" in of_texts(
+            "I like the cat.", "\u6211\u559c\u6b22\u6211\u559c\u6b22\u90a3\u53ea\u732b\u3002"
+        )
+        assert of_texts("See https://a.org now.", "\u8bf7\u770bhttps://a.org\u5427\u3002") == set()
+        assert of_texts("Hi %s now.", "\u4f60\u597d%s\u5427\u3002") == set()
+
+
+def test_doubt_is_a_low_mean_probability() -> None:
+    assert doubtful(math.log(0.31) * 7, 7) is None
+    assert doubtful(math.log(0.12) * 7, 7) == "mean probability of a piece 0.12"
+    assert doubtful(0.0, 0) is None

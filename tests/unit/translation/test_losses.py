@@ -27,7 +27,7 @@ MULTI30K = Path(__file__).resolve().parents[4] / "shared" / "data" / "multi30k"
     ],
 )
 def test_numbers_that_are_lost_or_new(source: str, text: str) -> None:
-    assert lost_or_changed(source, text) == {"numbers"}
+    assert set(lost_or_changed(source, text)) == {"numbers"}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_numbers_that_are_lost_or_new(source: str, text: str) -> None:
     ],
 )
 def test_numbers_that_are_there_in_another_form(source: str, text: str) -> None:
-    assert lost_or_changed(source, text) == set()
+    assert set(lost_or_changed(source, text)) == set()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_numbers_that_are_there_in_another_form(source: str, text: str) -> None:
     ],
 )
 def test_addresses(source: str, text: str, found: set[str]) -> None:
-    assert lost_or_changed(source, text) == found
+    assert set(lost_or_changed(source, text)) == found
 
 
 MARKS = """{0} {name} {0:.2f} {} {{name}} ${x} %s %(x)d %1$s %.2f %ld <b> <br/> </b> &nbsp; &#39; &#x27;"""
@@ -75,28 +75,28 @@ MARKS = """{0} {name} {0:.2f} {} {{name}} ${x} %s %(x)d %1$s %.2f %ld <b> <br/> 
 
 @pytest.mark.parametrize("mark", [*MARKS.split(), "<a href='x'>"])
 def test_placeholders(mark: str) -> None:
-    assert lost_or_changed(f"Hello {mark}, dear.", f"{mark} hallo.") == set()
-    assert lost_or_changed(f"Hello {mark}, dear.", "Hallo.") == {"placeholders"}
-    assert lost_or_changed("Hello.", f"Hallo {mark}.") == {"placeholders"}
-    assert lost_or_changed(f"{mark} and {mark}", f"{mark} und") == {"placeholders"}
+    assert set(lost_or_changed(f"Hello {mark}, dear.", f"{mark} hallo.")) == set()
+    assert set(lost_or_changed(f"Hello {mark}, dear.", "Hallo.")) == {"placeholders"}
+    assert set(lost_or_changed("Hello.", f"Hallo {mark}.")) == {"placeholders"}
+    assert set(lost_or_changed(f"{mark} and {mark}", f"{mark} und")) == {"placeholders"}
 
 
 def test_a_changed_placeholder_is_lost() -> None:
-    assert lost_or_changed("Hello {name}", "Bonjour {nom}") == {"placeholders"}
-    assert lost_or_changed("%1$s of %2$s", "%1$s de %1$s") == {"placeholders"}
+    assert set(lost_or_changed("Hello {name}", "Bonjour {nom}")) == {"placeholders"}
+    assert set(lost_or_changed("%1$s of %2$s", "%1$s de %1$s")) == {"placeholders"}
 
 
 def test_what_only_looks_like_a_placeholder() -> None:
-    assert lost_or_changed("100% sure, 50%discount, a < b > c", "sicher zu 100 %, 50%discount") == set()
-    assert lost_or_changed('<img alt="A dog">', '<img alt="Ein Hund">') == set()  # the text of an attribute
+    assert set(lost_or_changed("100% sure, 50%discount, a < b > c", "sicher zu 100 %, 50%discount")) == set()
+    assert set(lost_or_changed('<img alt="A dog">', '<img alt="Ein Hund">')) == set()  # the text of an attribute
 
 
 @pytest.mark.parametrize(
     "emoji", ["\U0001f600", "\u2764\ufe0f", "\U0001f1eb\U0001f1f7", "\U0001f468\u200d\U0001f469\u200d\U0001f467"]
 )
 def test_emoji(emoji: str) -> None:
-    assert lost_or_changed(f"Hi {emoji}", "Salut") == {"emoji"}
-    assert lost_or_changed(f"Hi {emoji}", f"{emoji} Salut") == set()
+    assert set(lost_or_changed(f"Hi {emoji}", "Salut")) == {"emoji"}
+    assert set(lost_or_changed(f"Hi {emoji}", f"{emoji} Salut")) == set()
 
 
 @pytest.mark.parametrize(

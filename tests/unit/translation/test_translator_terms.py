@@ -41,20 +41,20 @@ def test_a_form_to_avoid_does_not_come() -> None:
     found = shouter().translate("an ox", terms=[Term("ox", avoid="ox")])
     assert found.text != "AN OX"
     assert "OX" not in found.text.split()
-    assert found.broken_terms == ()
+    assert "terms" not in found.flags
 
 
 def test_a_term_that_cannot_be_met_is_reported() -> None:
     found = shouter().translate(["a bee", "an ox"], terms=[IMPOSSIBLE])
     assert ["terms" in one.flags for one in found] == [True, False]
-    assert found[0].broken_terms == ("'wasp' is missing, for 'bee'",)
+    assert found[0].evidence["terms"] == "'wasp' is missing, for 'bee'"
     assert found[0].error is None
 
 
 def test_each_sentence_of_a_text_has_its_terms() -> None:
     found = shouter(split_sentences="always").translate("Here is a bee. There is an ox.", terms=[IMPOSSIBLE])
     assert found.text.endswith("THERE IS AN OX.")
-    assert found.broken_terms == ("'wasp' is missing, for 'bee'",)
+    assert found.evidence["terms"] == "'wasp' is missing, for 'bee'"
 
 
 def test_sampling_and_wrong_terms_are_refused() -> None:

@@ -16,7 +16,7 @@ from typing import Final, TextIO
 from pellucid.errors import ConfigError, DataError
 from pellucid.jobs.bulk.tally import MOST_PROBLEMS, Tally
 from pellucid.signals import HeldInterrupt
-from pellucid.translation.hypothesis import Translation
+from pellucid.translation.hypothesis import Alignment, Translation
 from pellucid.translation.translator import Translator
 
 __all__ = ["BAR", "CHUNK_LINES", "OutputFormat", "PrefixLines", "on_lengths", "translate_lines"]
@@ -98,6 +98,7 @@ def translate_lines(
     stream = translator.translate_stream(
         texts, chunk=chunk_lines, target_prefix=begun, progress=lambda done: searched(count + done)
     )
+    aligns = translator.config.alignment
     with HeldInterrupt() as interruption:
         for count, result in enumerate(stream, start=1):
             error = unreadable.pop(count, None) or result.error
@@ -107,7 +108,7 @@ def translate_lines(
             flags.update(result.flags)
             with_bars += any(BAR in hypothesis.text for hypothesis in result.alternatives)
             with interruption.held():
-                sink.write(_format(first_line + count - 2, result, error, format))
+                sink.write(_format(first_line + count - 2, result, error, format, aligns=aligns))
                 if count % chunk_lines == 0:
                     sink.flush()
                 progress(count)
@@ -150,17 +151,19 @@ def on_lengths(shorter: str, longer: str, *, lines: int) -> str:
     )
 
 
-def _format(index: int, result: Translation, error: str | None, format: OutputFormat) -> str:
+def _format(index: int, result: Translation, error: str | None, format: OutputFormat, *, aligns: bool) -> str:
     if format is OutputFormat.TEXT:
-        return _one_line(result.text) + "\n"
+        links = f" {BAR} {result.alignment.pharaoh if result.alignment is not None else ''}" if aligns else ""
+        return _one_line(result.text) + links + "\n"
     if format is OutputFormat.MOSES:
         rows = [f"{index} ||| {_one_line(h.text)} ||| {h.score:.6f}\n" for h in result.alternatives]
         return "".join(rows) or f"{index} |||  ||| 0\n"
     record: dict[str, object] = {"line": index, "source": result.source, "text": result.text, "score": result.score}
     record["tokens"] = list(result.tokens)
     record["flags"] = list(result.flags)
-    if result.broken_terms:
-        record["broken_terms"] = list(result.broken_terms)
+    record["evidence"] = dict(result.evidence)
+    if result.alignment is not None:
+        record["alignment"] = _alignment_record(result.alignment)
     record["alternatives"] = [
         {"text": h.text, "score": h.score, "log_probability": h.log_probability, "tokens": list(h.pieces)}
         for h in result.alternatives
@@ -168,6 +171,16 @@ def _format(index: int, result: Translation, error: str | None, format: OutputFo
     if error:
         record["error"] = error
     return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _alignment_record(alignment: Alignment) -> dict[str, object]:
+    return {
+        "source_words": list(alignment.source_words),
+        "target_words": list(alignment.target_words),
+        "links": [list(link) for link in alignment.links],
+        "source_pieces": list(alignment.source_pieces),
+        "piece_links": [list(link) for link in alignment.piece_links],
+    }
 
 
 def _one_line(text: str) -> str:

@@ -85,8 +85,8 @@ def _slots(text: str) -> list[_Slot]:
             end = place + len(text[place:]) - len(text[place:].lstrip())
             found.append(_Slot(place, end))
             place = end
-        elif not text[place - 1].isspace() and text[place] not in _WITHIN_WORDS and is_boundary(text, place):
-            found.append(_Slot(place, place))
+        elif not (text[place - 1].isspace() or text[place] in _WITHIN_WORDS or text[place - 1] == "-"):
+            found += [_Slot(place, place)] if is_boundary(text, place) else []
         place += 1
     if found[-1].end < len(text):
         found.append(_Slot(len(text), len(text)))

@@ -16,8 +16,7 @@
  * sums are integers, every row is rounded by itself, and floats are added in an order that only the model decides.
  * So a sentence has the same translation alone and in any company.
  *
- * Sizes are checked in Python before they come here (see the module native.py). A translation unit without state: all
- * memory belongs to a Work, and each thread has its own.
+ * Python checks all sizes first (memory.py). All memory belongs to a Worker, and each thread has its own.
  */
 
 #include <math.h>
@@ -28,16 +27,19 @@
 
 /* ---------------------------------------------------------------------------------------------- 1  the machine --- */
 
-#if defined(__AVX512F__) || defined(__AVX2__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
-#if defined(__AVX512F__)
+#if defined(__AVX512VNNI__)
 enum { LANES = 16, ROWS_AT_ONCE = 6 }; /* 6 rows x 4 vectors = 24 sums, with 32 registers */
+#define FOR_ALL_ROWS(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #elif defined(__AVX2__)
 enum { LANES = 8, ROWS_AT_ONCE = 2 }; /* 2 rows x 4 vectors = 8 sums, with 16 registers */
+#define FOR_ALL_ROWS(CASE) CASE(1) CASE(2)
 #else
 enum { LANES = 4, ROWS_AT_ONCE = 2 };
+#define FOR_ALL_ROWS(CASE) CASE(1) CASE(2)
 #endif
 enum { VECTORS = 4, COLUMNS = VECTORS * LANES };
 
@@ -46,7 +48,6 @@ typedef int32_t Integers __attribute__((vector_size(LANES * 4), aligned(4), may_
 typedef int8_t Bytes __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
-
 INLINE Floats all(float value) { return (Floats){0} + value; }
 
 INLINE Floats larger(Floats a, Floats b)
@@ -58,7 +59,7 @@ INLINE Floats larger(Floats a, Floats b)
 /* The sum and the largest of the lanes, by halves: 8 + 8, 4 + 4, 2 + 2, 1 + 1. */
 INLINE float sum_of(Floats values)
 {
-#if defined(__AVX512F__)
+#if defined(__AVX512VNNI__)
     return _mm512_reduce_add_ps((__m512)values);
 #else
     for (int half = LANES / 2; half > 0; half /= 2)
@@ -70,7 +71,7 @@ INLINE float sum_of(Floats values)
 /* The sums of four vectors, for less than four sums cost: the work of a dot product over a short head is its end. */
 INLINE void sums_of_four(Floats a, Floats b, Floats c, Floats d, float *sums)
 {
-#if defined(__AVX512F__)
+#if defined(__AVX512VNNI__)
     __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps((__m512)a, (__m512)b), _mm512_unpackhi_ps((__m512)a, (__m512)b));
     __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps((__m512)c, (__m512)d), _mm512_unpackhi_ps((__m512)c, (__m512)d));
     __m512 quarter = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd))),
@@ -85,7 +86,7 @@ INLINE void sums_of_four(Floats a, Floats b, Floats c, Floats d, float *sums)
 
 INLINE float largest_of(Floats values)
 {
-#if defined(__AVX512F__)
+#if defined(__AVX512VNNI__)
     return _mm512_reduce_max_ps((__m512)values);
 #else
     float largest = values[0];
@@ -94,39 +95,29 @@ INLINE float largest_of(Floats values)
 #endif
 }
 
-/* Add to each lane the products of four activations (unsigned: value + 128, the same in every lane) and four weights. */
+/* Add to each lane the products of four activations (value + 128, the same in every lane) and four weights. Where it
+ * KEEPS_OFFSET, 128 times the weights is left to be taken away. */
 INLINE Integers add_products(Integers sums, uint32_t activations, Bytes weights)
 {
-#if defined(__AVX512VNNI__) && defined(__AVX512F__)
+#if defined(__AVX512VNNI__)
+#define KEEPS_OFFSET 1
     return (Integers)_mm512_dpbusd_epi32((__m512i)sums, _mm512_set1_epi32((int)activations), (__m512i)weights);
-#elif defined(__AVX512BW__) && defined(__AVX512F__)
-    /* |a| x (b with the sign of a), in pairs of 16 bits: 2 x 127 x 127 fits. */
-    __m512i a = _mm512_sub_epi8(_mm512_set1_epi32((int)activations), _mm512_set1_epi8((char)128));
-    __mmask64 is_negative = _mm512_movepi8_mask(a);
-    __m512i b = _mm512_mask_sub_epi8((__m512i)weights, is_negative, _mm512_setzero_si512(), (__m512i)weights);
-    __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(a), b);
-    return sums + (Integers)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
 #elif defined(__AVXVNNI__) && defined(__AVX2__)
+#define KEEPS_OFFSET 1
     return (Integers)_mm256_dpbusd_avx_epi32((__m256i)sums, _mm256_set1_epi32((int)activations), (__m256i)weights);
 #elif defined(__AVX2__)
+#define KEEPS_OFFSET 0
     __m256i a = _mm256_sub_epi8(_mm256_set1_epi32((int)activations), _mm256_set1_epi8((char)128));
     __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8((__m256i)weights, a));
     return sums + (Integers)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 #else
+#define KEEPS_OFFSET 0
     for (int lane = 0; lane < LANES; lane++)
         for (int k = 0; k < 4; k++)
             sums[lane] += ((int)(activations >> (8 * k) & 255) - 128) * weights[4 * lane + k];
     return sums;
 #endif
 }
-
-/* What add_products leaves to be taken away: 128 times the weights, where the activations kept their 128. */
-#if (defined(__AVX512VNNI__) && defined(__AVX512F__)) || \
-    (defined(__AVXVNNI__) && defined(__AVX2__) && !defined(__AVX512F__))
-enum { KEEPS_OFFSET = 1 };
-#else
-enum { KEEPS_OFFSET = 0 };
-#endif
 
 /* e^x for x <= 0, within 2 units in the last place; 0 below -87. */
 INLINE Floats exponential(Floats x)
@@ -135,13 +126,45 @@ INLINE Floats exponential(Floats x)
     Floats k = (x * 1.44269504f + 12582912.0f) - 12582912.0f; /* x / ln 2, rounded to an integer by its magnitude */
     Floats r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
     Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
+    p = (p * r + 8.3334519073e-3f) * r + 4.1665795894e-2f;
+    p = (p * r + 1.6666665459e-1f) * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
     Integers power = (__builtin_convertvector(k, Integers) + 127) << 23;
     return p * (Floats)power;
+}
+
+INLINE int whole_vectors(int count) { return (count + LANES - 1) / LANES * LANES; }
+
+/* A cache of keys and values holds floats, or with int8 weights floats of 16 bits: half as much comes from memory. */
+#if defined(__AVX512VNNI__)
+enum { HAS_HALVES = 1 };
+INLINE Floats from_halves(const void *halves) { return (Floats)_mm512_cvtph_ps(_mm256_loadu_si256(halves)); }
+INLINE void to_halves(Floats values, void *halves) { _mm256_storeu_si256(halves, _mm512_cvtps_ph((__m512)values, 0)); }
+#elif defined(__AVX2__) && defined(__F16C__)
+enum { HAS_HALVES = 1 };
+INLINE Floats from_halves(const void *halves) { return (Floats)_mm256_cvtph_ps(_mm_loadu_si128(halves)); }
+INLINE void to_halves(Floats values, void *halves) { _mm_storeu_si128(halves, _mm256_cvtps_ph((__m256)values, 0)); }
+#else
+enum { HAS_HALVES = 0 };
+INLINE Floats from_halves(const void *halves) { return *(const Floats *)halves; } /* never called */
+INLINE void to_halves(Floats values, void *halves) { *(Floats *)halves = values; }
+#endif
+
+INLINE Floats cached(const void *cache, size_t place, int is_half)
+{
+    return is_half ? from_halves((const uint16_t *)cache + place) : *(const Floats *)((const float *)cache + place);
+}
+
+/* Put parts of `size` floats into a cache, each padded with zeros to whole vectors. */
+static void put(const float *from, int parts, int size, void *cache, int is_half)
+{
+    for (size_t part = 0, place = 0; part < (size_t)parts; part++)
+        for (int k = 0; k < size; k += LANES, place += LANES) {
+            Floats values = all(0);
+            memcpy(&values, from + part * size + k, (size_t)(size - k < LANES ? size - k : LANES) * sizeof(float));
+            if (is_half) to_halves(values, (uint16_t *)cache + place);
+            else *(Floats *)((float *)cache + place) = values;
+        }
 }
 
 /* ------------------------------------------------------------------------------------------------ 2  the model --- */
@@ -166,7 +189,6 @@ typedef struct {
 } Layer;
 
 enum { RELU, GELU, SWISH };
-
 typedef struct {
     int32_t d_model, num_heads, d_feedforward, num_encoder_layers, num_decoder_layers, target_vocab_size;
     int32_t is_int8, is_pre_norm, activation, start_id; /* start_id is -1 for the zero vector */
@@ -182,10 +204,10 @@ typedef struct { /* the memory that products and attention of one thread need */
     float *hidden, *normed, *wide, *mapped, *context; /* [rows, ..] */
     uint8_t *rounded; /* [rows, widest input]: value / scale + 128 */
     float *scale; /* [rows] */
-    float *weights; /* [ROWS_AT_ONCE, longest in whole vectors], of one head */
-    float *joined; /* [ROWS_AT_ONCE, d_head in whole vectors] */
+    float *weights, *joined; /* [ROWS_AT_ONCE, longest], [ROWS_AT_ONCE, d_head], both in whole vectors: of one head */
     float *transposed; /* [d_model, longest in whole vectors]: the keys of one sentence */
-    const float **keys; /* [longest], of one row */
+    float *queries; /* [ROWS_AT_ONCE, heads, d_head in whole vectors] */
+    const char **keys; /* [ROWS_AT_ONCE, longest + 4] */
 } Work;
 
 /* --------------------------------------------------------------------------------------------------- 3  products --- */
@@ -196,14 +218,13 @@ static void round_rows(Work *work, const float *input, int rows, int width, int 
     for (int row = 0; row < rows; row++) {
         const float *x = input + (size_t)row * width;
         uint8_t *out = work->rounded + (size_t)row * padded;
-        float largest = 0;
         Floats most = all(0);
         int k = 0;
         for (; k + LANES <= width; k += LANES) {
             Floats value = *(const Floats *)(x + k);
             most = larger(most, larger(value, -value));
         }
-        largest = largest_of(most);
+        float largest = largest_of(most);
         for (; k < width; k++) largest = fabsf(x[k]) > largest ? fabsf(x[k]) : largest;
         float inverse = largest > 0 ? 127.0f / largest : 0;
         work->scale[row] = largest / 127.0f;
@@ -254,17 +275,10 @@ INLINE void block_float(const Linear *map, int column, const float *input, int R
 static void block(const Linear *map, int is_int8, int column, const void *input, const float *scale, int rows,
                   float *output, int stride)
 {
-#define CASE(R)                                                                           \
-    case R:                                                                               \
-        if (is_int8) block_int8(map, column, input, scale, R, output, stride);            \
-        else block_float(map, column, input, R, output, stride);                          \
-        break;
-    switch (rows) {
-        CASE(1) CASE(2)
-#if defined(__AVX512F__)
-        CASE(3) CASE(4) CASE(5) CASE(6)
-#endif
-    }
+#define CASE(R)                                                                                                  \
+    case R: is_int8 ? block_int8(map, column, input, scale, R, output, stride)                                   \
+                    : block_float(map, column, input, R, output, stride); break;
+    switch (rows) { FOR_ALL_ROWS(CASE) }
 #undef CASE
 }
 
@@ -286,39 +300,37 @@ static void multiply(Work *work, const Model *model, const Linear *map, const fl
 
 /* -------------------------------------------------------------------------------------------------- 4  attention --- */
 
-/* out [R, V vectors] = a [R, inner] b [inner, V vectors]; R and V are constants wherever this is inlined. */
-INLINE void product_block(const float *a, int a_stride, const float *b, int b_stride, int inner, int R, int V, float *out,
-                          int out_stride)
+/* out [R, V vectors] = a [R, inner] b [inner, V vectors]; R, V and is_half are constants wherever this is inlined. */
+INLINE void product_block(const float *a, int a_stride, const void *b, size_t place, int b_stride, int is_half, int inner,
+                          int R, int V, float *out, int out_stride)
 {
     Floats sums[ROWS_AT_ONCE][VECTORS] = {{{0}}};
-    for (int k = 0; k < inner; k++)
-        for (int r = 0; r < R; r++) {
-            Floats value = all(a[(size_t)r * a_stride + k]);
-            for (int v = 0; v < V; v++) sums[r][v] += value * *(const Floats *)(b + (size_t)k * b_stride + v * LANES);
-        }
+    for (int k = 0; k < inner; k++, place += b_stride) {
+        Floats values[VECTORS];
+        for (int v = 0; v < V; v++) values[v] = cached(b, place + v * LANES, is_half);
+        for (int r = 0; r < R; r++)
+            for (int v = 0; v < V; v++) sums[r][v] += a[(size_t)r * a_stride + k] * values[v];
+    }
     for (int r = 0; r < R; r++)
         for (int v = 0; v < V; v++) *(Floats *)(out + (size_t)r * out_stride + v * LANES) = sums[r][v];
 }
 
-/* out [rows, columns] = a [rows, inner] b [inner, columns], for at most ROWS_AT_ONCE rows and columns in whole vectors. */
-static void product(const float *a, int a_stride, int rows, const float *b, int b_stride, int inner, int columns,
-                    float *out, int out_stride)
+/* out [rows, columns] = a [rows, inner] b [inner, columns], for at most ROWS_AT_ONCE rows and columns in whole vectors;
+ * b is a cache, from `place` on. */
+static void product(const float *a, int a_stride, int rows, const void *b, size_t place, int b_stride, int is_half,
+                    int inner, int columns, float *out, int out_stride)
 {
-    for (int c = 0; c < columns;) {
-        int is_whole = columns - c >= COLUMNS;
-        switch (rows) {
-#define CASE(R)                                                                                              \
-    case R:                                                                                                  \
-        if (is_whole) product_block(a, a_stride, b + c, b_stride, inner, R, VECTORS, out + c, out_stride);   \
-        else product_block(a, a_stride, b + c, b_stride, inner, R, 1, out + c, out_stride);                  \
-        break;
-            CASE(1) CASE(2)
-#if defined(__AVX512F__)
-            CASE(3) CASE(4) CASE(5) CASE(6)
-#endif
+    for (int c = 0, V; c < columns; c += V * LANES) {
+        V = columns - c >= COLUMNS ? VECTORS : 1;
+        switch (rows * 4 + (V > 1) * 2 + is_half) {
+#define CASE_OF(R, V, H)                                                                                         \
+    case R * 4 + (V > 1) * 2 + H:                                                                                \
+        product_block(a, a_stride, b, place + c, b_stride, H, inner, R, V, out + c, out_stride); break;
+#define CASE(R) CASE_OF(R, 1, 0) CASE_OF(R, 1, 1) CASE_OF(R, VECTORS, 0) CASE_OF(R, VECTORS, 1)
+            FOR_ALL_ROWS(CASE)
 #undef CASE
+#undef CASE_OF
         }
-        c += is_whole ? COLUMNS : LANES;
     }
 }
 
@@ -338,8 +350,6 @@ static void softmax(float *scores, int count, float scale)
     for (int t = 0; t < count; t += LANES) *(Floats *)(scores + t) *= inverse;
 }
 
-INLINE int whole_vectors(int count) { return (count + LANES - 1) / LANES * LANES; }
-
 /* Lay keys [count, ..] out as [d_model, count in whole vectors], so that the scores of a query are sums of vectors. */
 static void transpose_keys(const float *keys, int stride, int count, int d_model, float *transposed)
 {
@@ -351,58 +361,72 @@ static void transpose_keys(const float *keys, int stride, int count, int d_model
     }
 }
 
-/* context = softmax(q k^T / sqrt(d_k)) v (section 3.2.1, equation 1), head by head (section 3.2.2), for some rows, at
- * most ROWS_AT_ONCE, that look at the same positions. `seen[row]`, where given, receives the weights of one head. */
-static void attend_together(Work *work, const Model *model, const float *queries, int query_stride, int rows,
-                            const float *transposed_keys, const float *values, int value_stride, int count,
-                            float *context, int seen_head, float **seen)
+typedef struct { /* keys and values of positions that all rows look at */
+    const void *keys, *values; /* [d_model, count in whole vectors], [count, value_stride] */
+    int count, value_stride, is_half;
+} Memory;
+
+/* context = softmax(q k^T / sqrt(d_k)) v (section 3.2.1, equation 1), head by head (section 3.2.2), for rows that look at
+ * the same positions. `seen` [rows, positions], where given, receives the weights of one head. */
+static void attend_together(Work *work, const Model *model, const float *queries, int query_stride, int rows, Memory memory,
+                            float *context, int seen_head, float *seen)
 {
-    int d_head = model->d_model / model->num_heads, width = whole_vectors(count), head_width = whole_vectors(d_head);
-    float scale = 1.0f / sqrtf((float)d_head), *weights = work->weights, *joined = work->joined;
-    for (int head = 0; head < model->num_heads; head++) {
-        int first = head * d_head;
-        product(queries + first, query_stride, rows, transposed_keys + (size_t)first * width, width, d_head, width,
-                weights, width);
-        for (int row = 0; row < rows; row++) {
-            softmax(weights + (size_t)row * width, count, scale);
-            if (seen && head == seen_head)
-                memcpy(seen[row], weights + (size_t)row * width, (size_t)count * sizeof(float));
+    int d_head = model->d_model / model->num_heads, head_width = whole_vectors(d_head);
+    int count = memory.count, width = whole_vectors(count);
+    float scale = 1.0f / sqrtf((float)d_head), *weights = work->weights;
+    for (int row = 0; row < rows; row += ROWS_AT_ONCE)
+        for (int head = 0; head < model->num_heads; head++) {
+            int some = rows - row < ROWS_AT_ONCE ? rows - row : ROWS_AT_ONCE;
+            size_t first = (size_t)head * d_head;
+            product(queries + (size_t)row * query_stride + first, query_stride, some, memory.keys, first * width, width,
+                    memory.is_half, d_head, width, weights, width);
+            for (int r = 0; r < some; r++) {
+                softmax(weights + (size_t)r * width, count, scale);
+                if (seen && head == seen_head)
+                    memcpy(seen + (size_t)(row + r) * count, weights + (size_t)r * width, (size_t)count * sizeof(float));
+            }
+            product(weights, width, some, memory.values, first, memory.value_stride, memory.is_half, count, head_width,
+                    work->joined, head_width);
+            for (int r = 0; r < some; r++)
+                memcpy(context + (size_t)(row + r) * model->d_model + first, work->joined + (size_t)r * head_width,
+                       (size_t)d_head * sizeof(float));
         }
-        product(weights, width, rows, values + first, value_stride, count, head_width, joined, head_width);
-        for (int row = 0; row < rows; row++)
-            memcpy(context + (size_t)row * model->d_model + first, joined + (size_t)row * head_width,
-                   (size_t)d_head * sizeof(float));
-    }
 }
 
-/* The same for one row whose keys lie apart: work->keys points to each, and its value stands d_model floats after it. */
-static void attend_alone(Work *work, const Model *model, const float *query, int count, float *context)
+/* The same for the rows of a beam, whose keys lie apart: keys[row * stride + t] points to those of position t, heads in
+ * whole vectors, and its values follow. Rows have most of their past in common, so they take turns at each position. */
+INLINE void attend_apart(Work *work, const Model *model, const float *queries, int query_stride, int rows, int stride,
+                         int count, int is_half, float *context)
 {
-    int d_head = model->d_model / model->num_heads, whole = d_head / LANES * LANES;
-    float scale = 1.0f / sqrtf((float)d_head), *weights = work->weights;
-    const float **keys = work->keys;
-    for (int t = count; t % 4; t++) keys[t] = keys[0]; /* four at a time */
-    for (int head = 0; head < model->num_heads; head++) {
-        int first = head * d_head, values = model->d_model + first;
-        const float *q = query + first;
-        for (int t = 0; t < count; t += 4) {
-            Floats sums[4] = {{0}};
-            for (int k = 0; k < whole; k += LANES)
-                for (int i = 0; i < 4; i++) sums[i] += *(const Floats *)(q + k) * *(const Floats *)(keys[t + i] + first + k);
-            sums_of_four(sums[0], sums[1], sums[2], sums[3], weights + t);
-            for (int k = whole; k < d_head; k++)
-                for (int i = 0; i < 4; i++) weights[t + i] += q[k] * keys[t + i][first + k];
-        }
-        softmax(weights, count, scale);
-        for (int k = 0; k < whole; k += LANES) {
-            Floats sum = all(0);
-            for (int t = 0; t < count; t++) sum += weights[t] * *(const Floats *)(keys[t] + values + k);
-            *(Floats *)(context + first + k) = sum;
-        }
-        for (int k = whole; k < d_head; k++) {
-            float sum = 0;
-            for (int t = 0; t < count; t++) sum += weights[t] * keys[t][values + k];
-            context[first + k] = sum;
+    int d_head = model->d_model / model->num_heads, head_width = whole_vectors(d_head), width = whole_vectors(count + 3);
+    int all_heads = model->num_heads * head_width;
+    float scale = 1.0f / sqrtf((float)d_head);
+    for (int row = 0; row < rows; row++) {
+        put(queries + (size_t)row * query_stride, model->num_heads, d_head, work->queries + (size_t)row * all_heads, 0);
+        for (int t = count; t % 4; t++) work->keys[row * stride + t] = work->keys[row * stride]; /* four at a time */
+    }
+    for (int first = 0, head = 0; head < model->num_heads; head++, first += head_width) {
+        for (int t = 0; t < count; t += 4)
+            for (int row = 0; row < rows; row++) {
+                const float *query = work->queries + (size_t)row * all_heads + first;
+                const char **keys = work->keys + row * stride + t;
+                Floats sums[4] = {{0}};
+                for (int k = 0; k < head_width; k += LANES)
+                    for (int i = 0; i < 4; i++) sums[i] += *(const Floats *)(query + k) * cached(keys[i], first + k, is_half);
+                sums_of_four(sums[0], sums[1], sums[2], sums[3], work->weights + (size_t)row * width + t);
+            }
+        for (int row = 0; row < rows; row++) {
+            const float *weights = work->weights + (size_t)row * width;
+            softmax(work->weights + (size_t)row * width, count, scale);
+            for (int k = 0, V; k < head_width; k += V * LANES) {
+                V = head_width - k >= COLUMNS ? VECTORS : 1;
+                Floats sums[VECTORS] = {{0}};
+                for (int t = 0; t < count; t++)
+                    for (int v = 0; v < V; v++)
+                        sums[v] += weights[t] * cached(work->keys[row * stride + t], all_heads + first + k + v * LANES, is_half);
+                int some = d_head - k < V * LANES ? d_head - k : V * LANES;
+                memcpy(context + (size_t)row * model->d_model + head * d_head + k, sums, (size_t)some * sizeof(float));
+            }
         }
     }
 }
@@ -414,18 +438,17 @@ static void normalise(const Model *model, const Norm *norm, const float *input, 
 {
     int size = model->d_model;
     for (int row = 0; row < rows; row++, input += size, output += size) {
-        float mean = 0, variance = 0;
         Floats sums = all(0), squares = all(0);
         int k = 0;
         for (; k + LANES <= size; k += LANES) sums += *(const Floats *)(input + k);
-        mean = sum_of(sums);
+        float mean = sum_of(sums);
         for (; k < size; k++) mean += input[k];
         mean /= (float)size;
         for (k = 0; k + LANES <= size; k += LANES) {
             Floats distance = *(const Floats *)(input + k) - mean;
             squares += distance * distance;
         }
-        variance = sum_of(squares);
+        float variance = sum_of(squares);
         for (; k < size; k++) variance += (input[k] - mean) * (input[k] - mean);
         float inverse = 1.0f / sqrtf(variance / (float)size + model->layer_norm_epsilon);
         for (k = 0; k + LANES <= size; k += LANES)
@@ -495,12 +518,8 @@ static void encode(Work *work, const Model *model, const int *lengths, int sente
         for (int i = 0, first = 0; i < sentences; first += lengths[i++]) {
             const float *own = work->wide + (size_t)first * stride;
             transpose_keys(own + d_model, stride, lengths[i], d_model, work->transposed);
-            for (int t = 0; t < lengths[i]; t += ROWS_AT_ONCE) {
-                int some = lengths[i] - t < ROWS_AT_ONCE ? lengths[i] - t : ROWS_AT_ONCE;
-                attend_together(work, model, own + (size_t)t * stride, stride, some, work->transposed,
-                                own + 2 * d_model, stride, lengths[i], work->context + (size_t)(first + t) * d_model, 0,
-                                NULL);
-            }
+            Memory memory = {work->transposed, own + 2 * d_model, lengths[i], stride, 0};
+            attend_together(work, model, own, stride, lengths[i], memory, work->context + (size_t)first * d_model, 0, NULL);
         }
         add_to_hidden(work, model, &layer->output, &layer->norm, work->context, rows, d_model);
         feed_forward(work, model, layer, rows);
@@ -579,9 +598,8 @@ static void look_at(Next *next, Rules *rules, const float *logits, int32_t first
     }
     if (rules->end_id >= first && rules->end_id < first + COLUMNS) next->end = logits[rules->end_id - first];
     if (rules->spelling) {
-        const Spelling *spelling = rules->spelling;
-        for (; rules->way < rules->last_way && spelling->way_ids[rules->way] < first + COLUMNS; rules->way++) {
-            int32_t id = spelling->way_ids[rules->way];
+        for (int32_t id; rules->way < rules->last_way; rules->way++) {
+            if ((id = rules->spelling->way_ids[rules->way]) >= first + COLUMNS) break;
             if (may_lead_on(rules, rules->way)) insert(next, logits[id - first], id);
         }
         return;
@@ -620,11 +638,11 @@ static void find_candidates(Work *work, const Model *model, int rows, Next *next
 
 /* ------------------------------------------------------------------------------------------------------ 7  search --- */
 
-enum { NO_PENALTY, AVERAGE, GNMT };
+enum { NOT_FINITE = -1, NO_MEMORY = -2 }; /* the model computed a number that is not finite; there is no memory */
 
 typedef struct {
-    int32_t beam_size, length_penalty, min_length, no_repeat_ngram_size, end_id;
-    double alpha;
+    int32_t beam_size, min_length, no_repeat_ngram_size, end_id;
+    const double *divisors; /* [longest limit + 1]: the length penalty (Wu et al. 2016, equation 14, or another form) */
     const uint8_t *is_forbidden; /* [target_vocab_size] */
     int32_t seen_layer, seen_head; /* the head whose weights are wanted; -1: none */
     int32_t is_sampling, top_k; /* top_k of 0 is all */
@@ -632,6 +650,7 @@ typedef struct {
 } Settings;
 
 typedef struct { double sum; float gain; int32_t id, parent; } Choice; /* a row that goes on with a piece */
+typedef struct { int32_t id, parent, place; float gain; } Step; /* a row's piece, and where its beginning has come to */
 
 typedef struct { /* the tokens are read back through the parents */
     double score;
@@ -642,16 +661,13 @@ typedef struct { /* the tokens are read back through the parents */
 typedef struct { /* a place where sentences are searched, one after the other */
     int32_t sentence; /* -1: free */
     int source_length, limit, step, width; /* width: live rows */
-    double largest_divisor;
-    int capacity; /* positions that the arrays below have room for; more than `step` */
-    float *memory; /* of the encoder's output, for each layer: its keys transposed, then its keys and values */
-    size_t memory_floats;
-    float *past; /* [capacity, layers, beam, 2 d_model]: keys and values of the decoder's own rows */
-    int32_t *ids, *parents, *places; /* [capacity, beam]; the place of the beginning that a row has come to */
-    float *gains; /* [capacity, beam] */
+    int capacity; /* positions that `past`, `steps` and `seen` have room for; more than `step` */
+    char *memory; /* of the encoder's output, for each layer: its keys transposed, then its values */
+    size_t memory_bytes;
+    char **past; /* [layers], each [capacity, beam]: keys and values of the decoder's own rows */
+    Step *steps; /* [capacity, beam] */
     float *seen; /* [capacity, beam, source_length] where a head's weights are wanted */
-    size_t seen_floats;
-    uint16_t *ancestors, *next_ancestors; /* [beam, capacity]: in which row of a step this row's past stands */
+    uint16_t *ancestors, *next_ancestors; /* [beam, longest]: in which row of a step this row's past stands */
     double *sums; /* [beam] */
     Hypothesis best; /* of those that ended; its length is 0 before the first */
     double to_beat; /* the score of the last one that will be returned, once there are enough */
@@ -673,8 +689,7 @@ typedef struct { /* sentences to translate, shared by the threads that do it */
     const int64_t *result_starts; /* [sentences] */
     int32_t *ids;
     float *gains;
-    int32_t *lengths, *is_finished; /* [sentences] */
-    int32_t *outcomes; /* [sentences]; 0: done, -1: the model computed a number that is not finite, -2: no memory */
+    int32_t *lengths, *is_finished, *outcomes; /* [sentences]; an outcome is 0, NOT_FINITE or NO_MEMORY */
     float *seen; /* where wanted: [places of ids, source_length of the sentence], from seen_starts[i] on */
     const int64_t *seen_starts;
     /* Python keeps n-best lists, since it alone knows which hypotheses are one text. A spare is a hypothesis that the
@@ -694,18 +709,13 @@ typedef struct {
     Next *next; /* [rows] */
     Candidate *candidates; /* [rows, 2 beam] */
     Rules *rules; /* [rows] */
-    int32_t *blocked; /* [rows, longest] where n-grams are blocked */
-    float *logits; /* [rows, outputs], and for one row the pieces that may come with their sums, where pieces are drawn */
+    int32_t *blocked; /* [rows, longest]: the pieces that would repeat an n-gram */
+    float *logits; /* [rows, outputs], and for one row the pieces that may come, and sums: where pieces are drawn */
     Candidate *pool;
-    double *sums;
+    double *sums; /* [outputs] */
+    void *owned[32]; /* what is freed with it */
+    int num_owned;
 } Worker;
-
-static double divisor_of(const Settings *settings, int length)
-{
-    if (settings->length_penalty == AVERAGE) return pow(length > 1 ? length : 1, settings->alpha);
-    if (settings->length_penalty == GNMT) return pow((5 + length) / 6.0, settings->alpha); /* equation 14 */
-    return 1;
-}
 
 /* Make an array at least so large; its content stays. Returns 0 where there is no memory for it. */
 static int reserve(void *array, size_t count, size_t size)
@@ -715,26 +725,23 @@ static int reserve(void *array, size_t count, size_t size)
     return larger_one != NULL;
 }
 
+static int is_half(const Model *model) { return HAS_HALVES && model->is_int8; }
+static size_t bytes_of(const Model *model) { return is_half(model) ? sizeof(uint16_t) : sizeof(float); } /* a number's */
+static size_t past_bytes_of(const Model *model) /* keys and values of a row */
+{
+    return 2 * (size_t)model->num_heads * whole_vectors(model->d_model / model->num_heads) * bytes_of(model);
+}
+
 /* Give a slot room for more positions. */
 static int grow(const Worker *worker, Slot *slot, const Settings *settings, int capacity)
 {
     const Model *model = worker->model;
     size_t rows = (size_t)capacity * worker->beam_size;
-    size_t past = rows * model->num_decoder_layers * 2 * model->d_model;
-    if (!reserve(&slot->past, past, sizeof *slot->past) || !reserve(&slot->ids, rows, sizeof *slot->ids) ||
-        !reserve(&slot->parents, rows, sizeof *slot->parents) || !reserve(&slot->gains, rows, sizeof *slot->gains) ||
-        !reserve(&slot->places, rows, sizeof *slot->places) ||
-        !reserve(&slot->next_ancestors, rows, sizeof *slot->ancestors))
-        return 0;
-    if (settings->seen_layer >= 0 && !reserve(&slot->seen, rows * slot->source_length, sizeof *slot->seen)) return 0;
-    for (int b = 0; b < slot->width && slot->step; b++) /* the distance between rows changes */
-        memcpy(slot->next_ancestors + (size_t)b * capacity, slot->ancestors + (size_t)b * slot->capacity,
-               (size_t)slot->step * sizeof *slot->ancestors);
-    uint16_t *kept = slot->ancestors;
-    slot->ancestors = slot->next_ancestors, slot->next_ancestors = kept;
-    if (!reserve(&slot->next_ancestors, rows, sizeof *slot->ancestors)) return 0;
+    for (int l = 0; l < model->num_decoder_layers; l++)
+        if (!reserve(slot->past + l, rows, past_bytes_of(model))) return 0;
     slot->capacity = capacity;
-    return 1;
+    return reserve(&slot->steps, rows, sizeof *slot->steps) &&
+           (settings->seen_layer < 0 || reserve(&slot->seen, rows * slot->source_length, sizeof *slot->seen));
 }
 
 static int32_t source_length_of(const Job *job, int32_t sentence)
@@ -742,16 +749,13 @@ static int32_t source_length_of(const Job *job, int32_t sentence)
     return (int32_t)(job->source_starts[sentence + 1] - job->source_starts[sentence]);
 }
 
-/* Floats of a layer in slot->memory. */
-static size_t memory_floats_of(const Model *model, int source_length)
+/* The keys and values of a layer, in slot->memory. */
+static Memory memory_of(const Slot *slot, const Model *model, int layer)
 {
-    return (size_t)model->d_model * whole_vectors(source_length) +
-           (size_t)source_length * model->decoder->cross_keys_values.outputs;
-}
-
-static float *memory_of(const Slot *slot, const Model *model, int layer)
-{
-    return slot->memory + layer * memory_floats_of(model, slot->source_length);
+    size_t keys = (size_t)model->d_model * whole_vectors(slot->source_length);
+    size_t values = (size_t)whole_vectors(model->d_model) * slot->source_length;
+    const char *start = slot->memory + layer * (keys + values) * bytes_of(model);
+    return (Memory){start, start + keys * bytes_of(model), slot->source_length, whole_vectors(model->d_model), is_half(model)};
 }
 
 /* Prepare a slot for a sentence whose rows of the encoder's output begin at `first` in work->hidden: the keys and
@@ -765,28 +769,52 @@ static int begin(Worker *worker, Job *job, Slot *slot, int32_t sentence, int fir
     slot->source_length = source_length_of(job, sentence);
     slot->limit = job->limits[sentence];
     slot->step = 0, slot->width = 1, slot->num_finished = 0, slot->best.length = 0, slot->to_beat = -INFINITY;
-    slot->largest_divisor = divisor_of(&job->settings, slot->limit);
     slot->sums[0] = 0;
     int capacity = slot->capacity > FIRST_CAPACITY ? slot->capacity : FIRST_CAPACITY;
     if (!grow(worker, slot, &job->settings, capacity)) return 0;
-    size_t floats = memory_floats_of(model, slot->source_length) * model->num_decoder_layers;
-    if (floats > slot->memory_floats) {
-        if (!reserve(&slot->memory, floats, sizeof *slot->memory)) return 0;
-        slot->memory_floats = floats;
+    size_t width = whole_vectors(slot->source_length), value_width = whole_vectors(model->d_model);
+    size_t bytes = (model->d_model * width + value_width * slot->source_length) * model->num_decoder_layers * bytes_of(model);
+    if (bytes > slot->memory_bytes) {
+        if (!reserve(&slot->memory, bytes, 1)) return 0;
+        slot->memory_bytes = bytes;
     }
     for (int l = 0; l < model->num_decoder_layers; l++) {
         const Linear *map = &model->decoder[l].cross_keys_values;
-        float *transposed = memory_of(slot, model, l);
-        float *memory = transposed + (size_t)model->d_model * whole_vectors(slot->source_length);
-        multiply(work, model, map, work->hidden + (size_t)first * model->d_model, slot->source_length, model->d_model, memory);
-        transpose_keys(memory, map->outputs, slot->source_length, model->d_model, transposed);
+        Memory memory = memory_of(slot, model, l);
+        multiply(work, model, map, work->hidden + (size_t)first * model->d_model, slot->source_length, model->d_model, work->wide);
+        transpose_keys(work->wide, map->outputs, slot->source_length, model->d_model, work->transposed);
+        put(work->transposed, model->d_model, (int)width, (void *)memory.keys, memory.is_half);
+        for (size_t t = 0; t < (size_t)slot->source_length; t++)
+            put(work->wide + t * map->outputs + model->d_model, 1, model->d_model,
+                (char *)memory.values + t * value_width * bytes_of(model), memory.is_half);
     }
     return 1;
 }
 
-static void fail(Job *job, Slot *slot, int32_t reason)
+/* Write a hypothesis down, from its end to its beginning. */
+static void write_down(const Worker *worker, Job *job, const Slot *slot, const Hypothesis *hypothesis)
 {
-    job->outcomes[slot->sentence] = reason;
+    int32_t sentence = slot->sentence, row = hypothesis->last.parent;
+    int64_t start = job->result_starts[sentence];
+    job->lengths[sentence] = hypothesis->length, job->is_finished[sentence] = hypothesis->is_finished;
+    for (int t = hypothesis->length - 1; t >= 0; t--) {
+        int is_last = t == hypothesis->length - 1 && hypothesis->last.id >= 0;
+        size_t place = (size_t)t * worker->beam_size + row;
+        job->ids[start + t] = is_last ? hypothesis->last.id : slot->steps[place].id;
+        job->gains[start + t] = is_last ? hypothesis->last.gain : slot->steps[place].gain;
+        if (!is_last) row = slot->steps[place].parent;
+        if (job->settings.seen_layer >= 0) /* the weights of the step that chose the piece at t */
+            memcpy(job->seen + job->seen_starts[sentence] + (int64_t)t * slot->source_length,
+                   slot->seen + ((size_t)t * worker->beam_size + row) * slot->source_length,
+                   (size_t)slot->source_length * sizeof(float));
+    }
+}
+
+/* Free the slot of a sentence that is over. */
+static void end(const Worker *worker, Job *job, Slot *slot, int32_t outcome)
+{
+    if (!outcome && !job->on_end) write_down(worker, job, slot, &slot->best);
+    job->outcomes[slot->sentence] = outcome;
     slot->sentence = -1;
     atomic_fetch_add(&job->num_done, 1);
 }
@@ -795,8 +823,7 @@ static void fail(Job *job, Slot *slot, int32_t reason)
 static void refill(Worker *worker, Job *job)
 {
     const Model *model = worker->model;
-    int lengths[64], places[64], count = 0, rows = 0, place = 0;
-    int32_t sentences[64];
+    int32_t lengths[64], places[64], sentences[64], count = 0, rows = 0, place = 0;
     for (;;) {
         while (place < worker->num_slots && worker->slots[place].sentence >= 0) place++;
         int32_t sentence = place < worker->num_slots && count < 64 && !atomic_load(&job->is_cancelled)
@@ -807,7 +834,7 @@ static void refill(Worker *worker, Job *job)
             encode(&worker->work, model, lengths, count);
             for (int i = 0, first = 0; i < count; first += lengths[i++])
                 if (!begin(worker, job, worker->slots + places[i], sentences[i], first))
-                    fail(job, worker->slots + places[i], -2);
+                    end(worker, job, worker->slots + places[i], NO_MEMORY);
             count = rows = 0;
         }
         if (is_over) return;
@@ -828,11 +855,11 @@ static void decode_step(Worker *worker, const Settings *settings, int rows)
     const Model *model = worker->model;
     Work *work = &worker->work;
     int d_model = model->d_model, beam = worker->beam_size;
-    size_t layer_floats = (size_t)beam * 2 * d_model, step_floats = layer_floats * model->num_decoder_layers;
+    size_t past_bytes = past_bytes_of(model), past_stride = (size_t)worker->longest + 4;
     for (int row = 0; row < rows; row++) {
         const Slot *slot = worker->slots + worker->row_slot[row];
         int b = worker->row_beam[row];
-        int32_t id = slot->step ? slot->ids[(size_t)(slot->step - 1) * beam + b] : model->start_id;
+        int32_t id = slot->step ? slot->steps[(size_t)(slot->step - 1) * beam + b].id : model->start_id;
         embed(model, model->target_embedding, model->target_positions, id, slot->step,
               work->hidden + (size_t)row * d_model);
     }
@@ -841,35 +868,34 @@ static void decode_step(Worker *worker, const Settings *settings, int rows)
         int stride = layer->queries_keys_values.outputs;
         const float *input = sublayer_input(work, model, &layer->norm, rows);
         multiply(work, model, &layer->queries_keys_values, input, rows, d_model, work->wide);
-        for (int row = 0; row < rows; row++) {
-            Slot *slot = worker->slots + worker->row_slot[row];
-            int b = worker->row_beam[row];
+        for (int row = 0, some; row < rows; row += some) { /* the rows of a sentence together */
+            const Slot *slot = worker->slots + worker->row_slot[row];
+            int b = worker->row_beam[row], now = slot->step;
+            some = slot->width - b < ROWS_AT_ONCE ? slot->width - b : ROWS_AT_ONCE;
             const float *own = work->wide + (size_t)row * stride;
-            float *past = slot->past + l * layer_floats;
-            memcpy(past + slot->step * step_floats + (size_t)b * 2 * d_model, own + d_model,
-                   (size_t)2 * d_model * sizeof(float));
-            const uint16_t *ancestors = slot->ancestors + (size_t)b * slot->capacity;
-            for (int t = 0; t < slot->step; t++)
-                work->keys[t] = past + t * step_floats + (size_t)ancestors[t] * 2 * d_model;
-            work->keys[slot->step] = past + slot->step * step_floats + (size_t)b * 2 * d_model;
-            attend_alone(work, model, own, slot->step + 1, work->context + (size_t)row * d_model);
+            for (int r = 0; r < some; r++) {
+                const uint16_t *ancestors = slot->ancestors + (size_t)(b + r) * worker->longest;
+                char *here = slot->past[l] + ((size_t)now * beam + b + r) * past_bytes;
+                put(own + (size_t)r * stride + d_model, 2 * model->num_heads, d_model / model->num_heads, here, is_half(model));
+                for (int t = 0; t < now; t++)
+                    work->keys[r * past_stride + t] = slot->past[l] + ((size_t)t * beam + ancestors[t]) * past_bytes;
+                work->keys[r * past_stride + now] = here;
+            }
+            float *context = work->context + (size_t)row * d_model;
+            if (is_half(model)) attend_apart(work, model, own, stride, some, (int)past_stride, now + 1, 1, context);
+            else attend_apart(work, model, own, stride, some, (int)past_stride, now + 1, 0, context);
         }
         add_to_hidden(work, model, &layer->output, &layer->norm, work->context, rows, d_model);
         input = sublayer_input(work, model, &layer->cross_norm, rows);
         multiply(work, model, &layer->cross_queries, input, rows, d_model, work->wide);
         for (int row = 0; row < rows;) { /* the rows of a sentence share its memory */
-            Slot *slot = worker->slots + worker->row_slot[row];
-            int length = slot->source_length, b = worker->row_beam[row], some = slot->width - b;
-            if (some > ROWS_AT_ONCE) some = ROWS_AT_ONCE;
-            const float *memory = memory_of(slot, model, l);
-            float *seen[ROWS_AT_ONCE];
-            for (int r = 0; r < some; r++) seen[r] = slot->seen + ((size_t)slot->step * beam + b + r) * length;
-            attend_together(work, model, work->wide + (size_t)row * layer->cross_queries.outputs,
-                            layer->cross_queries.outputs, some, memory,
-                            memory + (size_t)d_model * whole_vectors(length) + d_model, layer->cross_keys_values.outputs,
-                            length, work->context + (size_t)row * d_model, settings->seen_head,
-                            l == settings->seen_layer ? seen : NULL);
-            row += some;
+            const Slot *slot = worker->slots + worker->row_slot[row];
+            float *seen = slot->seen + (size_t)slot->step * beam * slot->source_length;
+            if (l != settings->seen_layer) seen = NULL;
+            stride = layer->cross_queries.outputs;
+            attend_together(work, model, work->wide + (size_t)row * stride, stride, slot->width,
+                            memory_of(slot, model, l), work->context + (size_t)row * d_model, settings->seen_head, seen);
+            row += slot->width;
         }
         add_to_hidden(work, model, &layer->cross_output, &layer->cross_norm, work->context, rows, d_model);
         feed_forward(work, model, layer, rows);
@@ -880,14 +906,15 @@ static void decode_step(Worker *worker, const Settings *settings, int rows)
 /* The id of a live row at an earlier step, through its ancestors. */
 static int32_t id_at(const Worker *worker, const Slot *slot, int b, int step)
 {
-    int ancestor = step + 1 < slot->step ? slot->ancestors[(size_t)b * slot->capacity + step + 1] : b;
-    return slot->ids[(size_t)step * worker->beam_size + ancestor];
+    int ancestor = step + 1 < slot->step ? slot->ancestors[(size_t)b * worker->longest + step + 1] : b;
+    return slot->steps[(size_t)step * worker->beam_size + ancestor].id;
 }
 
 /* The place of a row in what its translation begins with. */
 static int32_t place_of(const Worker *worker, const Job *job, const Slot *slot, int b)
 {
-    return slot->step ? slot->places[(size_t)(slot->step - 1) * worker->beam_size + b] : job->first_places[slot->sentence];
+    if (!slot->step) return job->first_places[slot->sentence];
+    return slot->steps[(size_t)(slot->step - 1) * worker->beam_size + b].place;
 }
 
 /* Where a piece leads to. */
@@ -907,8 +934,7 @@ static void set_rules(Worker *worker, const Job *job, int row)
     int b = worker->row_beam[row], size = settings->no_repeat_ngram_size;
     int32_t place = place_of(worker, job, slot, b);
     Rules *rules = worker->rules + row;
-    *rules = (Rules){.end_id = settings->end_id, .is_forbidden = settings->is_forbidden};
-    rules->is_end_held_back = slot->step < settings->min_length;
+    *rules = (Rules){settings->end_id, slot->step < settings->min_length, .is_forbidden = settings->is_forbidden};
     if (place >= 0) {
         rules->spelling = &job->spelling, rules->pieces_left = job->most_pieces[slot->sentence] - slot->step;
         rules->way = job->spelling.way_starts[place], rules->last_way = job->spelling.way_starts[place + 1];
@@ -924,30 +950,11 @@ static void set_rules(Worker *worker, const Job *job, int row)
     rules->blocked = blocked;
 }
 
-/* Write a hypothesis down, from its end to its beginning. */
-static void write_down(const Worker *worker, Job *job, const Slot *slot, const Hypothesis *hypothesis)
-{
-    int32_t sentence = slot->sentence, row = hypothesis->last.parent;
-    int64_t start = job->result_starts[sentence];
-    job->lengths[sentence] = hypothesis->length, job->is_finished[sentence] = hypothesis->is_finished;
-    for (int t = hypothesis->length - 1; t >= 0; t--) {
-        int is_last = t == hypothesis->length - 1 && hypothesis->last.id >= 0;
-        size_t place = (size_t)t * worker->beam_size + row;
-        job->ids[start + t] = is_last ? hypothesis->last.id : slot->ids[place];
-        job->gains[start + t] = is_last ? hypothesis->last.gain : slot->gains[place];
-        if (!is_last) row = slot->parents[place];
-        if (job->settings.seen_layer >= 0) /* the weights of the step that chose the piece at t */
-            memcpy(job->seen + job->seen_starts[sentence] + (int64_t)t * slot->source_length,
-                   slot->seen + ((size_t)t * worker->beam_size + row) * slot->source_length,
-                   (size_t)slot->source_length * sizeof(float));
-    }
-}
-
 /* Take in a hypothesis: finished ones come before others, then the score decides, then who was earlier. */
 static void keep(const Worker *worker, Job *job, Slot *slot, Choice last, int is_finished, int is_spare)
 {
     int length = slot->step + (last.id >= 0);
-    Hypothesis hypothesis = {last.sum / divisor_of(&job->settings, length), is_finished, length, last};
+    Hypothesis hypothesis = {last.sum / job->settings.divisors[length], is_finished, length, last};
     const Hypothesis *best = &slot->best;
     slot->num_finished += is_finished && !is_spare;
     if (job->on_end) {
@@ -958,15 +965,6 @@ static void keep(const Worker *worker, Job *job, Slot *slot, Choice last, int is
         slot->best = hypothesis;
         if (is_finished) slot->to_beat = hypothesis.score;
     }
-}
-
-/* Free the slot of a sentence that is over. */
-static void end(const Worker *worker, Job *job, Slot *slot)
-{
-    if (!job->on_end) write_down(worker, job, slot, &slot->best);
-    job->outcomes[slot->sentence] = 0;
-    slot->sentence = -1;
-    atomic_fetch_add(&job->num_done, 1);
 }
 
 /* The best 2 * beam_size candidates of a sentence by summed log-probability, of rows whose candidates are sorted.
@@ -1011,23 +1009,19 @@ static void advance(Worker *worker, Job *job, Slot *slot, int first_row)
     for (int b = 0; !count && b < slot->width; b++) /* no row can go on: the rows are what there is */
         keep(worker, job, slot, (Choice){slot->sums[b], 0, -1, b}, 0, only_fills_up);
     int is_full = slot->num_finished >= beam && (!job->on_end || job->has_enough(slot->sentence));
-    if (!width || is_at_limit || is_full || choices[0].sum / slot->largest_divisor <= slot->to_beat) {
-        end(worker, job, slot);
-        return;
-    }
-    if (slot->step + 2 > slot->capacity && !grow(worker, slot, settings, 2 * slot->capacity)) {
-        fail(job, slot, -2);
+    int is_over = !width || is_at_limit || is_full || choices[0].sum / settings->divisors[slot->limit] <= slot->to_beat;
+    if (is_over || (slot->step + 2 > slot->capacity && !grow(worker, slot, settings, 2 * slot->capacity))) {
+        end(worker, job, slot, is_over ? 0 : NO_MEMORY);
         return;
     }
     for (int b = 0; b < width; b++) {
-        size_t place = (size_t)slot->step * beam + b;
-        slot->ids[place] = choices[b].id, slot->parents[place] = choices[b].parent;
-        slot->gains[place] = choices[b].gain, slot->sums[b] = choices[b].sum;
-        slot->places[place] = place_after(&job->spelling, place_of(worker, job, slot, choices[b].parent), choices[b].id);
-        uint16_t *ancestors = slot->next_ancestors + (size_t)b * slot->capacity;
-        memcpy(ancestors, slot->ancestors + (size_t)choices[b].parent * slot->capacity,
-               (size_t)slot->step * sizeof *ancestors);
-        ancestors[slot->step] = (uint16_t)choices[b].parent;
+        Choice choice = choices[b];
+        int32_t place = place_after(&job->spelling, place_of(worker, job, slot, choice.parent), choice.id);
+        slot->steps[(size_t)slot->step * beam + b] = (Step){choice.id, choice.parent, place, choice.gain};
+        slot->sums[b] = choice.sum;
+        uint16_t *ancestors = slot->next_ancestors + (size_t)b * worker->longest;
+        memcpy(ancestors, slot->ancestors + (size_t)choice.parent * worker->longest, (size_t)slot->step * sizeof *ancestors);
+        ancestors[slot->step] = (uint16_t)choice.parent;
     }
     uint16_t *kept = slot->ancestors;
     slot->ancestors = slot->next_ancestors, slot->next_ancestors = kept;
@@ -1035,7 +1029,6 @@ static void advance(Worker *worker, Job *job, Slot *slot, int first_row)
 }
 
 static int comes_before(Candidate a, Candidate b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }
-
 /* Let a candidate sink to its place in a heap, whose best candidate stands first. */
 static void sink(Candidate *heap, int count, int place)
 {
@@ -1085,21 +1078,20 @@ static void draw_candidates(Worker *worker, const Job *job, int rows)
         float *logits = worker->logits + (size_t)row * map->outputs;
         Rules *rules = worker->rules + row;
         Next *next = worker->next + row;
-        Candidate *pool = worker->pool;
-        int count = 0;
+        Candidate *pool = worker->pool, *last = pool;
         for (int c = model->target_vocab_size; c < map->outputs; c++) logits[c] = -INFINITY;
         for (int64_t way = rules->way; way < rules->last_way; way++) {
             int32_t id = rules->spelling->way_ids[way];
-            if (may_lead_on(rules, way)) pool[count++] = (Candidate){logits[id], id};
+            if (may_lead_on(rules, way)) *last++ = (Candidate){logits[id], id};
         }
         for (int32_t id = 0; !rules->spelling && id < model->target_vocab_size; id++)
-            if (may_come(rules, id)) pool[count++] = (Candidate){logits[id], id};
-        if (!count && !rules->spelling && rules->is_end_held_back) /* rule 5, as in find_candidates */
-            pool[count++] = (Candidate){logits[rules->end_id], rules->end_id};
+            if (may_come(rules, id)) *last++ = (Candidate){logits[id], id};
+        if (last == pool && !rules->spelling && rules->is_end_held_back) /* rule 5, as in find_candidates */
+            *last++ = (Candidate){logits[rules->end_id], rules->end_id};
         for (int column = 0; column < map->outputs; column += COLUMNS) look_at(next, rules, logits + column, column);
-        next->found = count > 0;
+        next->found = last > pool;
         double uniform = job->uniform[job->result_starts[slot->sentence] + slot->step];
-        if (count) next->best[0] = draw(&job->settings, pool, count, worker->sums, uniform);
+        if (last > pool) next->best[0] = draw(&job->settings, pool, (int)(last - pool), worker->sums, uniform);
     }
 }
 
@@ -1129,19 +1121,13 @@ int32_t engine_sizes(int32_t which) /* so that Python and C cannot disagree abou
 
 void engine_end_worker(Worker *worker)
 {
-    if (!worker) return;
     for (int s = 0; worker->slots && s < worker->num_slots; s++) {
         Slot *slot = worker->slots + s;
-        free(slot->memory), free(slot->past), free(slot->ids), free(slot->parents), free(slot->places);
-        free(slot->gains), free(slot->seen), free(slot->ancestors), free(slot->next_ancestors), free(slot->sums);
+        for (int l = 0; slot->past && l < worker->model->num_decoder_layers; l++) free(slot->past[l]);
+        free(slot->memory), free(slot->steps), free(slot->seen);
     }
-    Work *work = &worker->work;
-    free(work->hidden), free(work->normed), free(work->wide), free(work->mapped), free(work->context);
-    free(work->rounded), free(work->scale), free(work->keys), free(work->weights), free(work->joined);
-    free(work->transposed);
-    free(worker->slots), free(worker->row_slot), free(worker->row_beam), free(worker->next);
-    free(worker->candidates), free(worker->rules), free(worker->blocked);
-    free(worker->logits), free(worker->pool), free(worker->sums), free(worker);
+    for (int i = 0; i < worker->num_owned; i++) free(worker->owned[i]);
+    free(worker->logits), free(worker);
 }
 
 /* Make the memory of one thread: `num_slots` sentences at a time, `beam_size` rows each; no sentence has more than
@@ -1152,22 +1138,31 @@ Worker *engine_new_worker(const Model *model, int32_t num_slots, int32_t beam_si
     if (!worker) return NULL;
     worker->model = model, worker->num_slots = num_slots, worker->beam_size = beam_size, worker->longest = longest;
     worker->rows = num_slots * beam_size > longest ? num_slots * beam_size : longest;
-    size_t rows = (size_t)worker->rows, wide = 3 * (size_t)model->d_model + COLUMNS, inputs = (size_t)model->d_feedforward;
-    if (inputs + COLUMNS > wide) wide = inputs + COLUMNS;
+    size_t rows = (size_t)worker->rows, d_model = (size_t)model->d_model, wide = 3 * d_model + COLUMNS;
+    size_t past = (size_t)beam_size * longest, heads = past_bytes_of(model) / 2 / bytes_of(model);
+    if ((size_t)model->d_feedforward + COLUMNS > wide) wide = (size_t)model->d_feedforward + COLUMNS;
     Work *work = &worker->work;
-    int is_made = reserve(&work->hidden, rows * model->d_model, 4) && reserve(&work->normed, rows * model->d_model, 4) &&
-                  reserve(&work->wide, rows * wide, 4) && reserve(&work->context, rows * model->d_model, 4) &&
-                  reserve(&work->mapped, rows * (model->d_model + COLUMNS), 4) && reserve(&work->rounded, rows * wide, 1) &&
-                  reserve(&work->scale, rows, 4) && reserve(&work->keys, longest + 4, sizeof *work->keys) &&
-                  reserve(&work->weights, ROWS_AT_ONCE * (size_t)whole_vectors(longest + 4), 4) &&
-                  reserve(&work->joined, ROWS_AT_ONCE * (size_t)whole_vectors(model->d_model), 4) &&
-                  reserve(&work->transposed, (size_t)model->d_model * whole_vectors(longest), 4) && reserve(&worker->row_slot, rows, 4) &&
-                  reserve(&worker->row_beam, rows, 4) && reserve(&worker->next, rows, sizeof(Next)) &&
-                  reserve(&worker->candidates, rows * 2 * beam_size, sizeof(Candidate)) &&
-                  reserve(&worker->rules, rows, sizeof(Rules)) && (worker->slots = calloc(num_slots, sizeof(Slot)));
+    char **pasts;
+    double *sums;
+    uint16_t *ancestors;
+    int is_made = 1;
+#define OWN(array, count) /* to be freed with the worker */                                                      \
+    is_made &= (worker->owned[worker->num_owned++] = array = calloc((count) * sizeof *array + 64, 1)) != NULL
+    OWN(work->hidden, rows * d_model), OWN(work->normed, rows * d_model), OWN(work->context, rows * d_model);
+    OWN(work->wide, rows * wide), OWN(work->rounded, rows * wide), OWN(work->mapped, rows * (d_model + COLUMNS));
+    OWN(work->scale, rows), OWN(work->queries, ROWS_AT_ONCE * heads), OWN(work->keys, ROWS_AT_ONCE * (longest + 4));
+    OWN(work->weights, ROWS_AT_ONCE * whole_vectors(longest + 4)), OWN(work->joined, ROWS_AT_ONCE * heads);
+    OWN(work->transposed, d_model * whole_vectors(longest)), OWN(worker->slots, num_slots), OWN(sums, num_slots * beam_size);
+    OWN(worker->row_slot, rows), OWN(worker->row_beam, rows), OWN(worker->next, rows), OWN(worker->rules, rows);
+    OWN(worker->candidates, rows * 2 * beam_size), OWN(pasts, num_slots * model->num_decoder_layers);
+    OWN(ancestors, 2 * num_slots * past), OWN(worker->blocked, rows * longest), OWN(worker->pool, model->projection.outputs);
+    OWN(worker->sums, model->projection.outputs);
+#undef OWN
     for (int s = 0; is_made && s < num_slots; s++) {
-        worker->slots[s].sentence = -1;
-        is_made = reserve(&worker->slots[s].sums, beam_size, sizeof(double));
+        Slot *slot = worker->slots + s;
+        slot->sentence = -1, slot->past = pasts + (size_t)s * model->num_decoder_layers;
+        slot->sums = sums + (size_t)s * beam_size;
+        slot->ancestors = ancestors + 2 * s * past, slot->next_ancestors = slot->ancestors + past;
     }
     if (is_made) return worker;
     engine_end_worker(worker);
@@ -1178,14 +1173,8 @@ Worker *engine_new_worker(const Model *model, int32_t num_slots, int32_t beam_si
 void engine_run(Worker *worker, Job *job)
 {
     const Settings *settings = &job->settings;
-    size_t rows_of_memory = (size_t)worker->rows, outputs = (size_t)worker->model->projection.outputs;
-    /* Where there is no memory, Python finds all sentences undone. */
-    if (settings->no_repeat_ngram_size > 0 && !reserve(&worker->blocked, rows_of_memory * worker->longest, sizeof(int32_t)))
-        return;
-    if (settings->is_sampling && (!reserve(&worker->logits, rows_of_memory * outputs, sizeof(float)) ||
-                                  !reserve(&worker->pool, outputs, sizeof(Candidate)) ||
-                                  !reserve(&worker->sums, outputs, sizeof(double))))
-        return;
+    size_t logits = settings->is_sampling ? (size_t)worker->rows * worker->model->projection.outputs : 0;
+    if (!reserve(&worker->logits, logits, sizeof(float))) return; /* Python finds all sentences undone */
     for (;;) {
         int busy = 0;
         for (int s = 0; s < worker->num_slots; s++) busy += worker->slots[s].sentence >= 0;
@@ -1204,7 +1193,7 @@ void engine_run(Worker *worker, Job *job)
                 is_finite &= isfinite(worker->next[first].sum) && worker->next[first].sum > 0;
             first -= slot->width;
             if (is_finite) advance(worker, job, slot, first);
-            else fail(job, slot, -1);
+            else end(worker, job, slot, NOT_FINITE);
         }
     }
 }

@@ -81,11 +81,10 @@ class Settings(Structure):
 
     _fields_ = (
         ("beam_size", c_int32),
-        ("length_penalty", c_int32),
         ("min_length", c_int32),
         ("no_repeat_ngram_size", c_int32),
         ("end_id", c_int32),
-        ("alpha", c_double),
+        ("divisors", c_void_p),
         ("is_forbidden", c_void_p),
         ("seen_layer", c_int32),
         ("seen_head", c_int32),

@@ -18,12 +18,11 @@ from pellucid.config import LengthPenalty, ModelConfig
 from pellucid.translation.engines.native import layout
 from pellucid.translation.engines.native.beginnings import tables_of
 from pellucid.translation.engines.native.n_best import Lists
-from pellucid.translation.hypothesis import AlignedHypothesis, Hypothesis, make_hypothesis
+from pellucid.translation.hypothesis import AlignedHypothesis, Hypothesis, length_divisor, make_hypothesis
 from pellucid.translation.prefixes import Prefix
 
 __all__ = ["NOT_FINITE", "NO_MEMORY", "JobMemory", "Sampling", "SearchSettings", "Sentence"]
 
-_PENALTIES: Final = (LengthPenalty.NONE, LengthPenalty.AVERAGE, LengthPenalty.GNMT)
 NOT_FINITE: Final = -1
 NO_MEMORY: Final = -2
 
@@ -122,6 +121,8 @@ class JobMemory:
             raise ValueError(f"a sentence is longer than the {config.max_positions} positions of the model")
         self._is_forbidden = np.zeros(config.target_vocab_size, np.uint8)
         self._is_forbidden[list(settings.forbidden_ids)] = 1
+        form, alpha = settings.length_penalty, settings.alpha
+        self._divisors = np.array([length_divisor(n, form=form, alpha=alpha) for n in range(max(limits) + 1)])
         self._lists: Lists | None = None
         if settings.n_best > 1:
             self._lists = Lists(count, settings.n_best, key_of=key_of, read=self._hypothesis, stop=self._stop)
@@ -138,11 +139,10 @@ class JobMemory:
             num_sentences=len(self._order),
             settings=layout.Settings(
                 beam_size=settings.beam_size,
-                length_penalty=_PENALTIES.index(settings.length_penalty),
                 min_length=settings.min_length,
                 no_repeat_ngram_size=settings.no_repeat_ngram_size,
                 end_id=settings.end_id,
-                alpha=settings.alpha,
+                divisors=self._divisors.ctypes.data,
                 is_forbidden=self._is_forbidden.ctypes.data,
                 seen_layer=layer,
                 seen_head=head,

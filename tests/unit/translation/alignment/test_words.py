@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pellucid.tracing.words import Word, merge_words
+from pellucid.translation.alignment.words import Word, merge_words
 
 
 def words(*pieces: str, special: tuple[str, ...] = ("</s>",)) -> list[str]:

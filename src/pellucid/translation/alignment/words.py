@@ -1,8 +1,8 @@
-"""Merge pieces to words, for pictures that people read.
+"""Merge pieces to words, for alignments and for pictures that people read.
 
 A word begins at a piece that starts with a space. Punctuation at either end of a word is a word of its own, and so is
 every piece in a script that is written without spaces. The bytes of one character are never separated.
-Read ``tokens.py`` next.
+Read ``links.py`` next.
 """
 
 from __future__ import annotations

@@ -1,0 +1,193 @@
+"""Align the words of two parallel files, or choose the heads of a model that do so best.
+
+The links that judge the heads are those of a file in Pharaoh format, whose numbers count the words between spaces, or
+those of the statistical aligner on the same pairs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pellucid.bundle import Bundle, find_model_folder, load_bundle
+from pellucid.config import CorpusConfig, InvalidUtf8
+from pellucid.errors import DataError
+from pellucid.runtime import Runtime
+from pellucid.text.corpus import SentencePair, read_pairs
+from pellucid.text.lines import read_lines
+from pellucid.translation.alignment.attention import mean_of_heads
+from pellucid.translation.alignment.choosing import KnownPair, Scored, scored_heads
+from pellucid.translation.alignment.heads import heads_of_origin, name_heads
+from pellucid.translation.alignment.links import Link, Span
+from pellucid.translation.alignment.pairs import AlignedPart, joined, stretches_of, words_of
+from pellucid.translation.alignment.statistics import aligned_by_counts
+from pellucid.translation.alignment.words import Word
+
+__all__ = ["Choice", "align_files", "choose_heads"]
+
+_BATCH_TOKENS: Final = 4096
+_MOST_MEASURED: Final = 2000
+_LINK: Final = re.compile(r"(\d{1,9})-(\d{1,9})")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was measured: every candidate, the best first."""
+
+    scored: Sequence[Scored]
+    pairs: int
+    against: str
+
+    def to_text(self, *, most: int = 5) -> str:
+        """Return lines for the screen: the best candidates, with what they scored."""
+        rows = [
+            f"heads {one.heads.name} at the step that {one.heads.step} a piece: error rate {one.error_rate:.3f}, "
+            f"precision {one.precision:.3f}, recall {one.recall:.3f}"
+            for one in self.scored[:most]
+        ]
+        return "\n".join([f"{self.pairs:,} pairs, against {self.against}", *rows])
+
+
+def align_files(model: Path, src: Path, tgt: Path, *, device: str = "auto", threads: int = 0) -> Iterator[str]:
+    """Yield the links of every pair as ``0-0 1-2``, the numbers counting the words between spaces.
+
+    Raises:
+        BundleError: the model cannot be used.
+        DataError: the files cannot be read or are not parallel, or a pair is too long for the model.
+        RequestError: the model folder names no heads.
+    """
+    bundle = _opened(model, device=device, threads=threads)
+    heads = heads_of_origin(bundle)
+    pairs = _pairs(src, tgt)
+    ids = _ids(bundle, pairs)
+    weights = dict(mean_of_heads(bundle.model, ids, heads=heads, batch_size=_BATCH_TOKENS))
+    tokenizer = bundle.tokenizer
+    for place, (source, target) in enumerate(ids):
+        part = AlignedPart(
+            tokenizer.source_pieces(source[:-1]), tokenizer.target_pieces(target), weights[place][:, :-1]
+        )
+        yield joined([part]).pharaoh
+
+
+def choose_heads(
+    model: Path,
+    src: Path,
+    tgt: Path,
+    *,
+    gold: Path | None = None,
+    device: str = "auto",
+    threads: int = 0,
+    say: Callable[[str], None] = lambda text: None,
+) -> Choice:
+    """Measure the heads of a model on the first 2,000 pairs, and name the best ones in its folder.
+
+    Args:
+        model: a model folder or a run folder.
+        src: source sentences, one a line.
+        tgt: their translations.
+        gold: the links of each pair, one line each; None asks the statistical aligner, which reads all pairs.
+        device: where the model computes.
+        threads: of the processor.
+        say: called with what happens.
+
+    Raises:
+        BundleError: the model cannot be used.
+        DataError: the files cannot be read or are not parallel, a link is wrong, or a pair is too long for the model.
+        RequestError: no pair has links.
+    """
+    bundle = _opened(model, device=device, threads=threads)
+    pairs = _pairs(src, tgt)
+    ids = _ids(bundle, pairs)
+    if gold is None:
+        say(f"the statistical aligner reads {len(pairs):,} pairs")
+        known = _known_by_counts(bundle, ids)
+        against = "a statistical aligner"
+    else:
+        known = _known_by_file(bundle, ids, gold)
+        against = gold.name
+    say(f"measuring {min(len(known), _MOST_MEASURED):,} pairs")
+    known = known[:_MOST_MEASURED]
+    choice = Choice(scored_heads(bundle.model, known, batch_size=_BATCH_TOKENS), len(known), against)
+    best = choice.scored[0]
+    name_heads(
+        find_model_folder(model),
+        best.heads,
+        error_rate=best.error_rate,
+        measured_on=f"{len(known):,} pairs of {src.name} and {tgt.name}, against {against}",
+    )
+    return choice
+
+
+def _opened(model: Path, *, device: str, threads: int) -> Bundle:
+    runtime = Runtime.detect(device=device, threads=threads)
+    runtime.apply()
+    return load_bundle(model, device=runtime.device)
+
+
+def _pairs(src: Path, tgt: Path) -> list[SentencePair]:
+    return list(read_pairs(CorpusConfig(src=src, tgt=tgt), index=0, invalid_utf8=InvalidUtf8.STRICT))
+
+
+def _ids(bundle: Bundle, pairs: Sequence[SentencePair]) -> list[tuple[list[int], list[int]]]:
+    """Return the ids of every pair, the source with its end.
+
+    Raises:
+        DataError: a side is too long for the model.
+    """
+    eos, most = bundle.tokenizer.specials.eos, bundle.description.model.max_positions
+    sources = bundle.tokenizer.encode_source([pair.source for pair in pairs])
+    targets = bundle.tokenizer.encode_target([pair.target for pair in pairs])
+    for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
+        if max(len(source), len(target)) >= most:
+            raise DataError(
+                f"pair {number} has a side of {max(len(source), len(target)):,} pieces, and the model has {most:,} "
+                "positions, one of them for the end; shorten the pair or leave it out"
+            )
+    return [([*source, eos], target) for source, target in zip(sources, targets, strict=True)]
+
+
+def _known_by_counts(bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]]) -> list[KnownPair]:
+    tokenizer = bundle.tokenizer
+    words = [
+        (words_of(tokenizer.source_pieces(source[:-1])), words_of(tokenizer.target_pieces(target)))
+        for source, target in ids
+    ]
+    links = aligned_by_counts([([word.text for word in left], [word.text for word in right]) for left, right in words])
+    return [
+        KnownPair(source[:-1], target, _spans(left), _spans(right), found)
+        for (source, target), (left, right), found in zip(ids, words, links, strict=True)
+    ]
+
+
+def _known_by_file(bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]], gold: Path) -> list[KnownPair]:
+    tokenizer = bundle.tokenizer
+    lines = [line or "" for line in read_lines(gold, invalid_utf8=InvalidUtf8.STRICT)]
+    if len(lines) != len(ids):
+        raise DataError(f"{gold}: has {len(lines):,} lines of links, and there are {len(ids):,} pairs; give one a pair")
+    known = []
+    for number, ((source, target), line) in enumerate(zip(ids, lines, strict=True), start=1):
+        left = stretches_of(tokenizer.source_pieces(source[:-1]))
+        right = stretches_of(tokenizer.target_pieces(target))
+        links = _links(line, len(left), len(right), place=f"{gold}, line {number}")
+        known.append(KnownPair(source[:-1], target, left, right, links))
+    return known
+
+
+def _links(line: str, sources: int, targets: int, *, place: str) -> list[Link]:
+    links = []
+    for item in line.split():
+        found = _LINK.fullmatch(item)
+        if found is None or int(found[1]) >= sources or int(found[2]) >= targets:
+            raise DataError(
+                f"{place}: {item[:40]!r} is no link between {sources} source and {targets} target words; write "
+                "0-1 for the first source word and the second target word"
+            )
+        links.append((int(found[1]), int(found[2])))
+    return links
+
+
+def _spans(words: Sequence[Word]) -> list[Span]:
+    return [(word.start, word.end) for word in words]

@@ -1,0 +1,104 @@
+"""Alignments for translations that a search has finished: one forced pass of the model over all of them.
+
+The pass is exact and the same for every engine, so an alignment depends on the translation alone. Read
+``statistics.py`` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pellucid.translation.alignment.attention import mean_of_heads
+from pellucid.translation.alignment.heads import AlignmentHeads
+from pellucid.translation.alignment.pairs import AlignedPart, joined
+from pellucid.translation.hypothesis import Alignment, Hypothesis, Translation
+from pellucid.translation.segments import separators_of
+
+if TYPE_CHECKING:
+    from pellucid.model.transformer import Transformer
+    from pellucid.text.tokenizer import Tokenizer
+    from pellucid.translation.requests import Request
+
+__all__ = ["with_alignments"]
+
+Found = Mapping[tuple[int, int], Sequence[Hypothesis]]
+
+
+def with_alignments(
+    translations: Sequence[Translation],
+    requests: Sequence[Request],
+    found: Found,
+    *,
+    model: Transformer,
+    heads: AlignmentHeads,
+    tokenizer: Tokenizer,
+    language: str,
+    batch_size: int,
+) -> list[Translation]:
+    """Return the translations with their alignments; one that failed has none.
+
+    Args:
+        translations: one for each request.
+        requests: the texts in parts.
+        found: the hypotheses of each part by (request, part), the winner first.
+        model: of the heads.
+        heads: whose weights decide.
+        tokenizer: of the model.
+        language: code of the target language.
+        batch_size: limit of padded tokens in one pass.
+    """
+    eos = tokenizer.specials.eos
+    keys = [
+        (number, part)
+        for number, (request, translation) in enumerate(zip(requests, translations, strict=True))
+        if translation.error is None
+        for part in range(len(request.parts))
+    ]
+    pairs = [
+        ([*requests[number].part_ids[part], eos], [i for i in found[number, part][0].ids if i != eos])
+        for number, part in keys
+    ]
+    weights = {keys[place]: rows for place, rows in mean_of_heads(model, pairs, heads=heads, batch_size=batch_size)}
+    parts: dict[int, list[AlignedPart]] = {}
+    for key, (source, target) in zip(keys, pairs, strict=True):
+        number, part = key
+        tags = _num_tags(source, tokenizer)
+        request = requests[number]
+        gaps = separators_of(request.parts, language=language)
+        aligned = AlignedPart(
+            tokenizer.source_pieces(source[tags:-1]),
+            tokenizer.target_pieces(target),
+            weights[key][:, tags:-1],
+            source_gap=request.parts[part - 1].separator if part else "",
+            target_gap=gaps[part - 1] if part else "",
+        )
+        parts.setdefault(number, []).append(aligned)
+    return [
+        one
+        if one.error is not None
+        else replace(one, alignment=_whole(parts.get(number, []), requests[number], tokenizer))
+        for number, one in enumerate(translations)
+    ]
+
+
+def _whole(parts: Sequence[AlignedPart], request: Request, tokenizer: Tokenizer) -> Alignment:
+    if not parts:
+        return _copied(request.unchanged)
+    tag, rest = tokenizer.split_tag(request.parts[0].text)
+    return joined(parts, stretches_before=1 if tag and rest[:1].isspace() else 0)
+
+
+def _copied(text: str) -> Alignment:
+    """Return the alignment of a text that is its own translation."""
+    words = tuple(text.split())
+    numbers = tuple(range(len(words)))
+    return Alignment(
+        words, words, tuple(zip(numbers, numbers, strict=True)), source_places=numbers, target_places=numbers
+    )
+
+
+def _num_tags(source: Sequence[int], tokenizer: Tokenizer) -> int:
+    tags = {tokenizer.source_id(tag) for tag in tokenizer.source_tags}
+    return int(bool(source) and source[0] in tags)
