@@ -149,7 +149,7 @@ def test_chinese_needs_no_code_and_empty_references_are_told(command: Command, t
         ((), "native (int8)"),
         (("--precision", "fp32"), "native (fp32)"),
         (("--engine", "torch"), "torch (fp32)"),
-        (("--set", "sampling=true", "--set", "seed=1"), "torch (fp32)"),
+        (("--set", "sampling=true", "--set", "seed=1"), "native (int8)"),
     ],
 )
 def test_the_report_names_the_engine_that_computed(
