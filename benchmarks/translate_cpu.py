@@ -123,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def race_model(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     texts = options.source.read_text(encoding="utf-8").splitlines()[: options.count]
+    prime(options)
     exported = {kind: export(options.model, kind, folder / kind) for kind in ("ctranslate2", "huggingface")}
     exported = {kind: path for kind, path in exported.items() if path.exists()}
     races = []
@@ -134,6 +135,15 @@ def race_model(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]
         sides = contenders(options, exported, alone, threads=1)
         races.append(race(f"one sentence, beam {beam_size}, one thread", sides, alone, options))
     return races
+
+
+def prime(options: argparse.Namespace) -> None:
+    """Compile the native engine and prepare the model, which imports torch, so that no side does it."""
+    for precision in ("int8", "fp32"):
+        with running(
+            "", "pellucid", {"model": str(options.model), "engine": "native", "precision": precision, "threads": 1}
+        ) as side:
+            side.ask({"texts": ["a"], "beam_size": 1})
 
 
 def export(model: Path, kind: str, output: Path) -> Path:
@@ -210,6 +220,7 @@ def race_random(options: argparse.Namespace, folder: Path) -> list[dict[str, Any
     for preset in options.random:
         options.model = folder / preset
         pieces = make_random_model(preset, options.model)
+        prime(options)
         exported = {"ctranslate2": export(options.model, "ctranslate2", folder / f"{preset}-ct2")}
         options.without = [*options.without, "pellucid torch"]
         dice = random.Random(1)
