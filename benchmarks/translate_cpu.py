@@ -100,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--count", type=int, default=1000, help="sentences in bulk; the first ones")
     add("--alone", type=int, default=100, help="sentences one by one")
     add("--rounds", type=int, default=3)
+    add("--lengths", type=int, nargs="+", default=list(LENGTHS), help="pieces of a sentence, with --random")
     add("--threads", type=int, default=available_cores())
     add("--without", nargs="+", default=[], metavar="SIDE", help="sides to leave out")
     add("--json", type=Path, help="write the figures here")
@@ -109,8 +110,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         races = race_random(options, folder) if options.random else race_model(options, folder)
-    for row in races:
-        print(shown(row), flush=True)
     if options.json:
         versions = {"pellucid": __version__} | {n: version(n) for n in ("ctranslate2", "transformers", "torch")}
         settings = {key: str(value) for key, value in vars(options).items() if key != "json"}
@@ -166,35 +165,49 @@ def contenders(
         ("pellucid fp32", "pellucid", {**ours, "engine": "native", "precision": "fp32"}),
         ("pellucid torch", "pellucid", {**ours, "engine": "torch", "precision": "fp32"}),
     ]
-    if "ctranslate2" in exported:
-        candidates = ct2_candidates(exported["ctranslate2"], threads, trial)
-        found.append(fastest("ctranslate2", candidates, trial, options))
-    if "huggingface" in exported:
+    found = [one for one in found if one[0] not in options.without]
+    if "ctranslate2" in exported and "ctranslate2" not in options.without:
+        found.append(fastest_ctranslate2(exported["ctranslate2"], threads, trial, options))
+    if "huggingface" in exported and "huggingface" not in options.without:
         batches = (1,) if request.get("alone") else HF_BATCHES
         candidates = [
             ("huggingface", "huggingface", {"model": str(exported["huggingface"]), "threads": threads, "batch": batch})
             for batch in batches
         ]
         found.append(fastest("huggingface", candidates, trial, options))
-    return [one for one in found if one and one[0] not in options.without]
-
-
-def ct2_candidates(folder: Path, threads: int, trial: dict[str, Any]) -> list[tuple[Any, ...]]:
-    layouts = sorted({(threads, 1), (1, threads)})
-    batches = CT2_BATCHES[:1] if trial.get("alone") else CT2_BATCHES
-    found = []
-    for compute_type, isa, (inter, intra), batch in itertools.product(COMPUTE_TYPES, ISAS, layouts, batches):
-        setting = {"model": str(folder), "compute_type": compute_type, "inter": inter, "intra": intra, "batch": batch}
-        found.append(("ctranslate2", "ctranslate2", setting, {"CT2_FORCE_CPU_ISA": isa} if isa else {}))
     return found
+
+
+def fastest_ctranslate2(
+    folder: Path, threads: int, trial: dict[str, Any], options: argparse.Namespace
+) -> tuple[Any, ...]:
+    """Try CTranslate2's settings one after the other, and keep the best value of each."""
+    best: dict[str, Any] = {"compute_type": "int8", "isa": "AVX512", "layout": (threads, 1), "batch": CT2_BATCHES[0]}
+    values: dict[str, Sequence[Any]] = {
+        "isa": ISAS,
+        "compute_type": COMPUTE_TYPES,
+        "layout": sorted({(threads, 1), (1, threads)}, reverse=True),
+        "batch": CT2_BATCHES[:1] if trial.get("alone") else CT2_BATCHES,
+    }
+    for name, choices in values.items():
+        candidates = [ctranslate2_side(folder, {**best, name: value}) for value in choices]
+        best[name] = choices[candidates.index(fastest("ctranslate2", candidates, trial, options))]
+    return ctranslate2_side(folder, best)
+
+
+def ctranslate2_side(folder: Path, chosen: dict[str, Any]) -> tuple[Any, ...]:
+    inter, intra = chosen["layout"]
+    setting = {"model": str(folder), "compute_type": chosen["compute_type"], "inter": inter, "intra": intra}
+    environment = {"CT2_FORCE_CPU_ISA": chosen["isa"]} if chosen["isa"] else {}
+    return "ctranslate2", "ctranslate2", {**setting, "batch": chosen["batch"]}, environment
 
 
 def fastest(
     name: str, candidates: Sequence[tuple[Any, ...]], trial: dict[str, Any], options: argparse.Namespace
 ) -> tuple[Any, ...]:
     """Return the fastest candidate in a trial: the best of two runs after a warm-up."""
-    if name in options.without:
-        return ()
+    if len(candidates) == 1:
+        return candidates[0]
     timed = []
     for number, candidate in enumerate(candidates):
         try:
@@ -224,7 +237,7 @@ def race_random(options: argparse.Namespace, folder: Path) -> list[dict[str, Any
         exported = {"ctranslate2": export(options.model, "ctranslate2", folder / f"{preset}-ct2")}
         options.without = [*options.without, "pellucid torch"]
         dice = random.Random(1)
-        for length, beam_size in itertools.product(LENGTHS, (5, 1)):
+        for length, beam_size in itertools.product(options.lengths, (5, 1)):
             count = max(64, (4000 if beam_size == 1 else 1500) // length)
             rows = [dice.choices(pieces, k=length) for _ in range(count)]
             for name, some, threads in [("bulk", rows, options.threads), ("one sentence", rows[:1], 1)]:
@@ -296,6 +309,7 @@ def race(
         if "texts" in own[0]:
             figures |= quality(own[0]["texts"], options)
         result["sides"][contender[0]] = figures
+    print(shown(result), flush=True)
     return result
 
 
