@@ -12,11 +12,11 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from pellucid.config.section import Section
 
-__all__ = ["LengthPenalty", "SentenceSplitting", "TranslationConfig"]
+__all__ = ["NEWER_SETTINGS", "LengthPenalty", "SentenceSplitting", "TranslationConfig"]
 
 
-_NEWER_SETTINGS: Final = ("alignment",)
-"""Settings that release 0.1.0 refuses in a ``model.toml``."""
+NEWER_SETTINGS: Final = ("alignment", "placeholders")
+"""Settings that are written only if they are not at their default, because earlier versions refuse them."""
 
 
 class LengthPenalty(StrEnum):
@@ -101,7 +101,7 @@ class TranslationConfig(Section):
     def _without_unused_news(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Leave out the newer settings where they have their defaults, so that older releases read the folder too."""
         table: dict[str, object] = serialise(self)
-        news = {name: type(self).model_fields[name].default for name in _NEWER_SETTINGS}
+        news = {name: type(self).model_fields[name].default for name in NEWER_SETTINGS}
         return {name: value for name, value in table.items() if name not in news or value != news[name]}
 
     @model_validator(mode="after")
