@@ -30,6 +30,7 @@ class Pellucid:
         self.translator = pellucid.load(
             options["model"], engine=options["engine"], precision=options["precision"], threads=options["threads"]
         )
+        self.ids = {piece: number for number, piece in enumerate(self.translator.tokenizer.source.vocabulary.pieces)}
 
     def translate(self, texts: Sequence[str], beam_size: int) -> tuple[list[str], int]:
         """Return the translations and how many tokens they have, the end of sentence included."""
@@ -44,13 +45,11 @@ class Pellucid:
         from pellucid.translation.units import Unit
 
         translator = self.translator
-        vocabulary = translator.tokenizer.source.vocabulary  # type: ignore[attr-defined]
-        ids = {piece: number for number, piece in enumerate(vocabulary.pieces)}
         end = translator.tokenizer.specials.eos
         config = TranslationConfig(
             beam_size=beam_size, min_length=length - 1, max_length_factor=1e-9, max_length_constant=length
         )
-        units = [Unit(place, 0, (*(ids[piece] for piece in row), end)) for place, row in enumerate(pieces)]
+        units = [Unit(place, 0, (*(self.ids[piece] for piece in row), end)) for place, row in enumerate(pieces)]
         request = SearchRequest(units, config, constraints_for(config, translator.tokenizer), key_of=tuple)
         return sum(len(found[0].ids) for _, found in translator._engine_for(request).search(request))  # type: ignore[union-attr]
 

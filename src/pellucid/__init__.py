@@ -17,7 +17,8 @@ from pellucid.version import __version__
 if TYPE_CHECKING:
     from pellucid.config import Recipe
     from pellucid.errors import PellucidError
-    from pellucid.jobs.surface import Trace, load, load_recipe, trace, train
+    from pellucid.jobs.loading import load
+    from pellucid.jobs.surface import Trace, load_recipe, trace, train
     from pellucid.model.transformer import Transformer
     from pellucid.translation.hypothesis import Translation
     from pellucid.translation.terms.glossary import Term
@@ -46,7 +47,7 @@ _HOMES = {
     "Transformer": "pellucid.model.transformer",
     "Translation": "pellucid.translation.hypothesis",
     "Translator": "pellucid.translation.translator",
-    "load": "pellucid.jobs.surface",
+    "load": "pellucid.jobs.loading",
     "load_recipe": "pellucid.jobs.surface",
     "trace": "pellucid.jobs.surface",
     "train": "pellucid.jobs.surface",

@@ -128,11 +128,12 @@ def test_kills_at_random_moments_change_no_byte(engine: tuple[str, ...], tiny_mo
     options = ("--format", "jsonl", "--chunk-lines", "64", "--threads", "2", *engine, "--beam-size", "3")
     lengths = ("--set", "max_length_constant=40", "--set", "max_length_factor=1.0")
     translate = ("translate", tiny_model, source, *options, *lengths)
+    began = time.monotonic()
     whole = begun((*translate, "--output", tmp_path / "whole"))
     wait_for_part(whole, tmp_path / "whole.parts")
     start = time.monotonic()
     said = whole.communicate()[1].decode()
-    lasts = time.monotonic() - start
+    starts, lasts = start - began, time.monotonic() - start
     assert whole.returncode == 1, said
     expected = (tmp_path / "whole").read_bytes()
     assert expected.count(b"\n") == 1204
@@ -144,14 +145,14 @@ def test_kills_at_random_moments_change_no_byte(engine: tuple[str, ...], tiny_mo
         process = begun(arguments)
         if kill % 2:
             wait_for_part(process, tmp_path / "out.parts")
-        time.sleep(generator.uniform(0, lasts / 16 if kill % 2 else 4))
+        time.sleep(generator.uniform(0, lasts / 16 if kill % 2 else starts + lasts / 8))
         process.send_signal(signal.SIGKILL)
         last_words = process.communicate()[1].decode()
         assert process.returncode == -signal.SIGKILL, last_words
         assert not (tmp_path / "out").exists()
         kept.append(finished_in(tmp_path / "out.parts"))
     assert kept == sorted(kept)
-    assert kept[-1] >= 4
+    assert kept[-1] >= 2
     done = begun(arguments)
     last_words = done.communicate()[1].decode()
     assert done.returncode == 1

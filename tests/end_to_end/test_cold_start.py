@@ -42,6 +42,17 @@ def test_a_prepared_model_translates_without_torch() -> None:
     assert not packages & {"torch", "rich", "safetensors", "sacrebleu", "tomlkit", "onnxruntime", "scipy", "pandas"}
 
 
+def test_python_code_translates_without_torch() -> None:
+    program = (
+        "import sys, pellucid\n"
+        f"translator = pellucid.load({str(MODEL)!r}, device='cpu', threads=1)\n"
+        "print(translator.translate('The cat is very tired.').text, 'torch' in sys.modules)\n"
+    )
+    run = [sys.executable, "-c", program]
+    outputs = [subprocess.run(run, capture_output=True, text=True, timeout=300, check=True).stdout for _ in range(2)]
+    assert outputs[1] == "Le chat est très fatigué. False\n"
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("translate", "--help")])
 def test_help_imports_nothing_that_computes(arguments: tuple[str, ...]) -> None:
     _, packages = imported_by(*arguments)

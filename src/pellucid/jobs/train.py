@@ -24,7 +24,6 @@ from pellucid.durable import DISK
 from pellucid.errors import DataError, StoppedError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
-from pellucid.jobs.card import write_card
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.prepare import PreparedData, prepare
 from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
@@ -37,6 +36,7 @@ from pellucid.training.distributed import Ranks, ranks_of_environment
 from pellucid.training.inputs import RunInputs
 from pellucid.training.reporter import Reporter, SilentReporter, TrainingResult
 from pellucid.translation.translator import Translator
+from pellucid.version import __version__
 
 __all__ = [
     "JobReporter",
@@ -215,7 +215,7 @@ class ValidationBleu:
             self._folder,
             model,
             tokenizer=self._data.tokenizer,
-            card=write_card(recipe, self._data, facts=facts, score=self._score, num_parameters=model.num_parameters()),
+            card=_card(recipe, self._data, facts=facts, score=self._score, num_parameters=model.num_parameters()),
             source_language=recipe.data.src_lang,
             target_language=recipe.data.tgt_lang,
             translation=recipe.translation,
@@ -237,3 +237,36 @@ def _one_at_a_time(output: Path) -> Iterator[None]:
                 "translate with the model in the meantime"
             ) from None
         yield
+
+
+def _card(
+    recipe: Recipe,
+    data: PreparedData,
+    *,
+    facts: Mapping[str, float | str],
+    score: Score | None,
+    num_parameters: int,
+) -> str:
+    """Return the card as Markdown. Nothing reads it, so people may edit it."""
+    languages = f"{recipe.data.src_lang} → {recipe.data.tgt_lang}"
+    lines = [f"# A translator, {languages}", ""]
+    if recipe.description:
+        lines += [recipe.description, ""]
+    lines += [
+        f"Trained with pellucid {__version__}. A Transformer (Vaswani et al. 2017) with "
+        f"{num_parameters:,} parameters: {recipe.model.num_encoder_layers} encoder and "
+        f"{recipe.model.num_decoder_layers} decoder layers, d_model {recipe.model.d_model}, "
+        f"feed-forward {recipe.model.d_feedforward}, {recipe.model.num_heads} heads.",
+        "",
+        "## Data",
+        "",
+        *(f"* {line}" for line in data.summary),
+        "",
+        "## Scores",
+        "",
+        *(f"* {name}: {value}" for name, value in facts.items()),
+    ]
+    if score is not None:
+        lines.append(f"* validation, greedy search, {len(data.valid_pairs):,} sentences at most: {score}")
+    lines += ["", "## Recipe", "", "```toml", to_toml(recipe).strip(), "```", ""]
+    return "\n".join(lines)
