@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -21,7 +22,7 @@ from pellucid.errors import InterruptedByUser
 __all__ = ["HeldInterrupt", "RaiseOnSigterm", "StopSignals"]
 
 
-class _Handling:
+class _Handling(ABC):
     """Installs handlers of signals on entry and restores the former handlers on exit."""
 
     def __init__(self, *kinds: signal.Signals) -> None:
@@ -39,8 +40,9 @@ class _Handling:
             signal.signal(kind, handler)
         self._former.clear()
 
+    @abstractmethod
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        raise NotImplementedError
+        """Handle a signal."""
 
 
 class StopSignals(_Handling):

@@ -13,7 +13,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
 
 from pellucid.durable import naming
 from pellucid.errors import ConfigError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SECONDS_BETWEEN_PLAIN_LINES",
     "Bar",
+    "Screen",
     "counting",
     "draws_bars",
     "is_terminal",
@@ -140,6 +142,29 @@ class Bar:
     def stop(self) -> None:
         """Stop drawing the bar."""
         self._progress.stop()
+
+
+class Screen:
+    """Show a job while it runs, with a bar in a terminal; use it as a context manager."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def message(self, text: str) -> None:
+        """Show a sentence."""
+        if self._bar is not None:
+            self._bar.say(text)
+        else:
+            say(text)
 
 
 @contextmanager

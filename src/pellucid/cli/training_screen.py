@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Self
 
-from pellucid.cli.console import SECONDS_BETWEEN_PLAIN_LINES, Bar, draws_bars, say
+from pellucid.cli.console import SECONDS_BETWEEN_PLAIN_LINES, Bar, Screen, draws_bars
 from pellucid.terminal import line_of
 from pellucid.training.reporter import SavedRecord, StartRecord, StepRecord, ValidationRecord
 
@@ -15,30 +13,14 @@ __all__ = ["TrainingScreen"]
 _STEPS_OF_THE_BAR = 1000
 
 
-class TrainingScreen:
+class TrainingScreen(Screen):
     """Show the progress of a run; use it as a context manager."""
 
     def __init__(self) -> None:
-        self._bar: Bar | None = None
+        super().__init__()
         self._last_line = 0.0
         self._last_count = ""
         self._last_count_time = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def message(self, text: str) -> None:
-        """Show a sentence."""
-        if self._bar is not None:
-            self._bar.say(text)
-        else:
-            say(text)
 
     def counted(self, what: str, done: int) -> None:
         """Show the progress of the preparation."""

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Self
 
-from pellucid.cli.console import SECONDS_BETWEEN_PLAIN_LINES, Bar, draws_bars, say
+from pellucid.cli.console import SECONDS_BETWEEN_PLAIN_LINES, Bar, Screen, draws_bars, say
 
 __all__ = ["TranslationScreen", "progress_text"]
 
 
-class TranslationScreen:
+class TranslationScreen(Screen):
     """Show the progress of a translation; use it as a context manager."""
 
     def __init__(self) -> None:
-        self._bar: Bar | None = None
+        super().__init__()
         self._begin: tuple[int, float] | None = None
         self._last_line = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def message(self, text: str) -> None:
-        """Show a sentence."""
-        if self._bar is not None:
-            self._bar.say(text)
-        else:
-            say(text)
 
     def progress(self, done: int, total: int | None) -> None:
         """Show how many lines are done, of how many; what was done at the first call counts for no speed."""

@@ -15,6 +15,7 @@ import pellucid
 from pellucid.bundle import load_bundle
 from pellucid.errors import ConfigError, EngineUnavailableError
 from pellucid.jobs.models import open_translator
+from pellucid.translation.engines.cache import private_cache
 from pellucid.translation.engines.native import library
 from pellucid.translation.engines.native.engine import open_native
 from pellucid.translation.engines.native.library import SOURCE, load_library
@@ -122,9 +123,9 @@ def test_a_cache_that_others_may_write_to_is_not_used(monkeypatch: pytest.Monkey
     shared.mkdir()
     shared.chmod(0o777)
     monkeypatch.setenv("PELLUCID_CACHE", str(shared))
-    assert library.private_cache() != shared
+    assert private_cache() != shared
     shared.chmod(0o700)
-    assert library.private_cache() == shared
+    assert private_cache() == shared
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "longer"])

@@ -13,10 +13,11 @@ import numpy as np
 
 from pellucid.errors import EngineUnavailableError, RequestError
 from pellucid.translation.constraints import max_length_of
+from pellucid.translation.engines.cache import alone, private_cache
 from pellucid.translation.engines.chance import uniform_numbers
 from pellucid.translation.engines.engine import Outcome, SearchRequest
 from pellucid.translation.engines.native.jobs import Workers, run_search
-from pellucid.translation.engines.native.library import alone, load_library, private_cache
+from pellucid.translation.engines.native.library import load_library
 from pellucid.translation.engines.native.memory import NO_MEMORY, NOT_FINITE, Sampling, SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
 from pellucid.translation.prefixes import Prefix

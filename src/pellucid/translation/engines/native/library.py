@@ -7,27 +7,23 @@ renamed into place. Read ``layout.py`` next.
 
 from __future__ import annotations
 
-import atexit
 import ctypes
-import fcntl
 import hashlib
 import os
 import platform
 import shutil
-import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from pellucid.durable import cache_folder
 from pellucid.errors import EngineUnavailableError
+from pellucid.translation.engines.cache import alone, private_cache
 from pellucid.translation.engines.native import layout
 
-__all__ = ["SOURCE", "Library", "alone", "load_library", "private_cache"]
+__all__ = ["SOURCE", "Library", "load_library"]
 
 SOURCE: Final = Path(__file__).with_name("engine.c")
 _OPTIONS: Final = ("-std=gnu11", "-O3", "-fno-math-errno", "-shared", "-fPIC")
@@ -94,42 +90,6 @@ def load_library(say: Callable[[str], None] = lambda text: None) -> Library:
 @cache
 def _loaded(path: Path) -> Library:
     return Library(path)
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold what makes a file of the cache folder alone; other processes that want the same file wait."""
-    with path.with_name(f".{path.name}.lock").open("wb") as lock:
-        # Where the file system has no locks, two may do the same work.
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def private_cache() -> Path:
-    """Return the user's cache folder, made if it is missing; or one for this process alone.
-
-    What is compiled into it is executed, and what is prepared in it is believed, so a folder that other users may write
-    to is not used.
-    """
-    folder = cache_folder()
-    if folder is not None:
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            status = folder.stat()
-        except OSError:
-            return _folder_of_this_process()
-        is_own = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
-        if is_own and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and os.access(folder, os.W_OK):
-            return folder
-    return _folder_of_this_process()
-
-
-@cache
-def _folder_of_this_process() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="pellucid-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def _compiler() -> Path:
