@@ -145,14 +145,14 @@ def test_kills_at_random_moments_change_no_byte(engine: tuple[str, ...], tiny_mo
         process = begun(arguments)
         if kill % 2:
             wait_for_part(process, tmp_path / "out.parts")
-        time.sleep(generator.uniform(0, lasts / 16 if kill % 2 else starts + lasts / 8))
+        time.sleep(generator.uniform(0, lasts / 16 if kill % 2 else starts))
         process.send_signal(signal.SIGKILL)
         last_words = process.communicate()[1].decode()
         assert process.returncode == -signal.SIGKILL, last_words
         assert not (tmp_path / "out").exists()
         kept.append(finished_in(tmp_path / "out.parts"))
     assert kept == sorted(kept)
-    assert kept[-1] >= 2
+    assert kept[-1] >= 4
     done = begun(arguments)
     last_words = done.communicate()[1].decode()
     assert done.returncode == 1
