@@ -110,7 +110,8 @@ class TrainingConfig(Section):
     device: str = "auto"
     """``auto`` (a GPU if available), ``cpu``, ``cuda``, ``cuda:1`` ..."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Number format of the matrix products: ``fp32``, ``bf16``, or ``auto``: bf16 if it is fast here, else fp32."""
+    """Number format of the matrix products: ``fp32``, ``bf16``, or ``auto``: the faster one. On a processor a trial of
+    about a second decides, once for each shape of model; a run that is continued keeps its precision."""
     threads: int = Field(0, ge=0, le=1024)
     """CPU threads; 0 means OMP_NUM_THREADS or MKL_NUM_THREADS, otherwise the physical cores of the process."""
 
