@@ -89,7 +89,7 @@ class Step:
         self.model = Transformer(ModelConfig.model_validate(PRESETS[preset] | sizes)).train()
         self.config = TrainingConfig()
         self.runtime = runtime
-        self.optimiser = make_optimiser(self.model.parameters(), config=self.config)
+        self.optimiser = make_optimiser(self.model, config=self.config)
         self.average = MovingAverage(self.model, decay=self.config.average_decay)
         self.batch = made_up_batch(options.batch_size, options.length, self.model)
         self.updates = 0

@@ -7,13 +7,13 @@ The names follow OpenNMT, fairseq and Marian. The paper's values are in Vaswani 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from pellucid.config.section import Section
 
-__all__ = ["BatchType", "DecayMethod", "TrainingConfig"]
+__all__ = ["BatchType", "DecayMethod", "Optimizer", "TrainingConfig"]
 
 
 class BatchType(StrEnum):
@@ -23,6 +23,17 @@ class BatchType(StrEnum):
     """Padded tokens of the longer side, end of sentence included."""
     SENTENCES = "sentences"
     """Sentence pairs."""
+
+
+class Optimizer(StrEnum):
+    """The rule that turns gradients into changes of the weights."""
+
+    ADAM = "adam"
+    """Adam for every weight: the paper, section 5.3."""
+    MUON = "muon"
+    """Muon (Jordan et al. 2024) for the matrices of the two stacks, Adam for tables, norms and biases. Muon replaces the
+    mean gradient of a matrix by the nearest orthogonal matrix. Its steps are as large as Adam's (Liu et al. 2025,
+    section 2.2), so the same learning rate fits."""
 
 
 class DecayMethod(StrEnum):
@@ -42,6 +53,13 @@ class DecayMethod(StrEnum):
 class TrainingConfig(Section):
     """The settings of a training run."""
 
+    NEWER: ClassVar[tuple[str, ...]] = (
+        "optimizer",
+        "muon_learning_rate",
+        "muon_momentum",
+        "muon_weight_decay",
+    )
+
     batch_size: int = Field(2048, ge=1)
     """Size of a batch in the unit ``batch_type``; a longer pair is an error."""
     batch_type: BatchType = BatchType.TOKENS
@@ -53,6 +71,14 @@ class TrainingConfig(Section):
 
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Share of the target distribution spread evenly over the vocabulary, section 5.4; 0 is off."""
+    optimizer: Optimizer = Optimizer.ADAM
+    """The rule that changes the weights."""
+    muon_learning_rate: float | None = Field(None, gt=0)
+    """With ``muon``: peak learning rate of the matrices; if not set, ``learning_rate``."""
+    muon_momentum: float = Field(0.95, ge=0, lt=1)
+    """With ``muon``: decay of the mean gradient of the matrices."""
+    muon_weight_decay: float = Field(0.0, ge=0)
+    """With ``muon``: decoupled weight decay of the matrices; 0 is off."""
     adam_beta1: float = Field(0.9, ge=0, lt=1)
     """Adam's decay of the mean gradient, section 5.3."""
     adam_beta2: float = Field(0.98, ge=0, lt=1)

@@ -163,7 +163,7 @@ def _time_steps(recipe: Recipe, model: Transformer, store: TokenStore, runtime: 
     stream = _stream(recipe, model, store, runtime)
     updater = Updater(
         model.train(),
-        make_optimiser(model.parameters(), config=recipe.training),
+        make_optimiser(model, config=recipe.training),
         stream=stream,
         config=recipe.training,
         runtime=runtime,

@@ -72,7 +72,7 @@ class Trainer:
         self._device = inputs.runtime.torch_device()
         self._model = inputs.model.to(self._device).train()
         self._average = MovingAverage(self._model, decay=config.average_decay)
-        self._optimiser = make_optimiser(self._model.parameters(), config=config)
+        self._optimiser = make_optimiser(self._model, config=config)
         self._stream = BatchStream(
             inputs.store,
             config=config,

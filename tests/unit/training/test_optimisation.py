@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from pellucid.config import DecayMethod
 from pellucid.training.batches import BatchStream
@@ -69,7 +70,7 @@ def test_no_warm_up_is_allowed() -> None:
 def test_adam_is_the_adam_of_the_paper() -> None:
     config = training_config(adam_beta1=0.9, adam_beta2=0.98, adam_epsilon=1e-9)
     weight = torch.nn.Parameter(torch.randn(3, 5, dtype=torch.float64))
-    optimiser = make_optimiser([weight], config=config)
+    optimiser = make_optimiser(nn.ParameterList([weight]), config=config)
     value, first, second = weight.detach().clone(), torch.zeros(3, 5), torch.zeros(3, 5)
     for step in range(1, 5):
         weight.grad = torch.randn(3, 5, dtype=torch.float64)
@@ -83,7 +84,7 @@ def test_adam_is_the_adam_of_the_paper() -> None:
 def test_weight_decay_is_decoupled_and_spares_vectors() -> None:
     config = training_config(weight_decay=0.1, learning_rate=0.5)
     matrix, vector = torch.nn.Parameter(torch.ones(2, 3)), torch.nn.Parameter(torch.ones(5))
-    optimiser = make_optimiser([matrix, vector], config=config)
+    optimiser = make_optimiser(nn.ParameterList([matrix, vector]), config=config)
     for parameter in (matrix, vector):
         parameter.grad = torch.zeros_like(parameter)
     optimiser.step()
