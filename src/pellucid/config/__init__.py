@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from pellucid.config.recipe import Recipe, load_recipe, recipe_from
     from pellucid.config.tables import read_toml, to_toml, validated
-    from pellucid.config.training import BatchType, DecayMethod, TrainingConfig
+    from pellucid.config.training import BatchType, DecayMethod, Optimizer, TrainingConfig
     from pellucid.config.translation import LengthPenalty, SentenceSplitting, TranslationConfig
 
 __all__ = [

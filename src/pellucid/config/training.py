@@ -31,8 +31,8 @@ class Optimizer(StrEnum):
     ADAM = "adam"
     """Adam for every weight: the paper, section 5.3."""
     MUON = "muon"
-    """Muon (Jordan et al. 2024) for the matrices of the two stacks, Adam for tables, norms and biases. Muon replaces the
-    mean gradient of a matrix by the nearest orthogonal matrix. Its steps are as large as Adam's (Liu et al. 2025,
+    """Muon (Jordan et al. 2024) for the matrices of the two stacks, Adam for tables, norms and biases. Muon replaces
+    the mean gradient of a matrix by the nearest orthogonal matrix. Its steps are as large as Adam's (Liu et al. 2025,
     section 2.2), so the same learning rate fits."""
 
 
@@ -46,6 +46,12 @@ class DecayMethod(StrEnum):
     LINEAR_TO_ZERO = "linear_to_zero"
     """Falls in a straight line from the peak ``learning_rate`` to 0 at the end of the budget of steps or minutes;
     ``inverse_sqrt`` suits a run better that can end earlier, as with ``stop_at_exact_match``."""
+    COSINE_TO_ZERO = "cosine_to_zero"
+    """Falls along half a cosine from the peak ``learning_rate`` to 0 at the end of the budget (Loshchilov and Hutter
+    2017, equation 5, without restarts)."""
+    STABLE_THEN_LINEAR = "stable_then_linear"
+    """Stays at the peak ``learning_rate``, and falls in a straight line to 0 in the last ``decay_share`` of the budget
+    (warm-up, stable, decay: Hu et al. 2024, section 4)."""
     CONSTANT = "constant"
     """Stays at the peak ``learning_rate``."""
 
@@ -58,6 +64,8 @@ class TrainingConfig(Section):
         "muon_learning_rate",
         "muon_momentum",
         "muon_weight_decay",
+        "decay_share",
+        "average_tail",
     )
 
     batch_size: int = Field(2048, ge=1)
@@ -94,6 +102,8 @@ class TrainingConfig(Section):
     """Peak of the learning rate; with ``noam`` the factor of the paper's schedule."""
     decay_method: DecayMethod = DecayMethod.LINEAR_TO_ZERO
     """The course of the learning rate after the warm-up."""
+    decay_share: float = Field(0.2, gt=0, le=1)
+    """With ``stable_then_linear``: last share of the budget, in which the learning rate falls."""
     warmup_steps: int = Field(400, ge=0)
     """Steps of the linear rise of the learning rate, section 5.3 (the paper: 4000); 0 is none."""
 
@@ -106,6 +116,9 @@ class TrainingConfig(Section):
 
     average_decay: float = Field(0.998, ge=0, lt=1)
     """Decay of the moving average of the weights at each step; the saved model is the average. 0 is off."""
+    average_tail: float = Field(0.0, ge=0, lt=1)
+    """If over 0, the moving average covers about this last share of the updates so far, however long the run is:
+    the decay after update t is 1 - 1 / (share * t), in place of ``average_decay``."""
     valid_steps: int | None = Field(None, ge=1)
     """Steps between validations; if not set, a tenth of the run."""
     valid_seconds: float | None = Field(None, gt=0)

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 LATEST_DECAY_START: Final = 0.5
-"""``linear_to_zero`` starts to fall at half the budget at the latest, even if the warm-up is longer."""
+"""``linear_to_zero`` and ``cosine_to_zero`` start to fall at half the budget at the latest, in spite of the warm-up."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Progress:
 def learning_rate_at(progress: Progress, *, config: TrainingConfig, d_model: int) -> float:
     """Return the learning rate of a step.
 
-    Every schedule rises linearly over ``warmup_steps``. ``linear_to_zero`` then falls linearly and
-    reaches 0 at the end of the budget; if the warm-up is longer than half the budget, the rate never
-    exceeds the line that falls from there.
+    Every schedule rises linearly over ``warmup_steps``. ``linear_to_zero`` and ``cosine_to_zero`` then fall and
+    reach 0 at the end of the budget; if the warm-up is longer than half the budget, the rate never
+    exceeds the curve that falls from there.
     """
     step = max(progress.step, 1)
     warmup = max(config.warmup_steps, 1)
@@ -63,10 +63,18 @@ def learning_rate_at(progress: Progress, *, config: TrainingConfig, d_model: int
         case DecayMethod.CONSTANT:
             return peak * min(ramp, 1.0)
         case DecayMethod.LINEAR_TO_ZERO:
-            start = progress.warmup_end_fraction
-            start = LATEST_DECAY_START if start is None else min(start, LATEST_DECAY_START)
-            line = (1.0 - min(progress.fraction, 1.0)) / (1.0 - start)
-            return peak * min(ramp, line, 1.0)
+            return peak * min(ramp, _left_of_decay(progress))
+        case DecayMethod.COSINE_TO_ZERO:
+            return peak * min(ramp, 0.5 - 0.5 * math.cos(math.pi * _left_of_decay(progress)))
+        case DecayMethod.STABLE_THEN_LINEAR:
+            return peak * min(ramp, (1.0 - min(progress.fraction, 1.0)) / config.decay_share, 1.0)
+
+
+def _left_of_decay(progress: Progress) -> float:
+    """Return the part of the fall that is left: 1 at the end of the warm-up, 0 at the end of the budget."""
+    start = progress.warmup_end_fraction
+    start = LATEST_DECAY_START if start is None else min(start, LATEST_DECAY_START)
+    return min(1.0, (1.0 - min(progress.fraction, 1.0)) / (1.0 - start))
 
 
 class _MuonAndAdam(torch.optim.Optimizer):
@@ -81,7 +89,7 @@ class _MuonAndAdam(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Change the weights by both rules."""
         for part in self._parts:
-            part.step(closure)
+            part.step(closure)  # type: ignore[no-untyped-call]
 
 
 def make_optimiser(model: nn.Module, *, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from pellucid.config import PRESETS, Recipe, load_recipe, recipe_from, to_toml
-from pellucid.config.tables import parse_settings
 from pellucid.config.section import Section
+from pellucid.config.tables import parse_settings
 from pellucid.errors import ConfigError
 
 
