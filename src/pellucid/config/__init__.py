@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from pellucid.config.recipe import Recipe, load_recipe, recipe_from
     from pellucid.config.tables import read_toml, to_toml, validated
-    from pellucid.config.training import BatchType, DecayMethod, Optimizer, TrainingConfig
+    from pellucid.config.training import BatchType, DecayMethod, Optimizer, TrainingConfig, WordDropout
     from pellucid.config.translation import LengthPenalty, SentenceSplitting, TranslationConfig
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "TokenizerConfig",
     "TrainingConfig",
     "TranslationConfig",
+    "WordDropout",
     "load_recipe",
     "read_toml",
     "recipe_from",
@@ -75,6 +76,7 @@ _HOMES = {
     "TokenizerConfig": "pellucid.config.data",
     "TrainingConfig": "pellucid.config.training",
     "TranslationConfig": "pellucid.config.translation",
+    "WordDropout": "pellucid.config.training",
     "load_recipe": "pellucid.config.recipe",
     "read_toml": "pellucid.config.tables",
     "recipe_from": "pellucid.config.recipe",

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from pellucid.config.section import Section
 
-__all__ = ["BatchType", "DecayMethod", "Optimizer", "TrainingConfig"]
+__all__ = ["BatchType", "DecayMethod", "Optimizer", "TrainingConfig", "WordDropout"]
 
 
 class BatchType(StrEnum):
@@ -34,6 +34,15 @@ class Optimizer(StrEnum):
     """Muon (Jordan et al. 2024) for the matrices of the two stacks, Adam for tables, norms and biases. Muon replaces
     the mean gradient of a matrix by the nearest orthogonal matrix. Its steps are as large as Adam's (Liu et al. 2025,
     section 2.2), so the same learning rate fits."""
+
+
+class WordDropout(StrEnum):
+    """What replaces the embedding of a dropped token."""
+
+    UNK = "unk"
+    """The embedding of the unknown piece."""
+    ZERO = "zero"
+    """The zero vector, so that only the position is left; also called token cutoff (Shen et al. 2020, section 3)."""
 
 
 class DecayMethod(StrEnum):
@@ -66,6 +75,12 @@ class TrainingConfig(Section):
         "muon_weight_decay",
         "decay_share",
         "average_tail",
+        "source_word_dropout",
+        "target_word_dropout",
+        "word_dropout",
+        "r_drop",
+        "simcut",
+        "simcut_cutoff",
     )
 
     batch_size: int = Field(2048, ge=1)
@@ -79,6 +94,20 @@ class TrainingConfig(Section):
 
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Share of the target distribution spread evenly over the vocabulary, section 5.4; 0 is off."""
+    source_word_dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability that a source token is dropped in training (Sennrich et al. 2016); 0 is off."""
+    target_word_dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability that a token of the decoder's input is dropped in training; the tokens to predict stay; 0 is off."""
+    word_dropout: WordDropout = WordDropout.UNK
+    """What replaces a dropped token."""
+    r_drop: float = Field(0.0, ge=0)
+    """Weight alpha of R-Drop: two passes with different dropout shall agree (Liang et al. 2021, equation 4: 5 for
+    translation). It doubles the time of a step; 0 is off."""
+    simcut: float = Field(0.0, ge=0)
+    """Weight alpha of SimCut: a pass with dropped tokens shall agree with the whole one (Gao et al. 2022: 3).
+    It doubles the time of a step; 0 is off."""
+    simcut_cutoff: float = Field(0.05, gt=0, lt=1)
+    """With ``simcut``: probability that a token of either side is dropped in the second pass."""
     optimizer: Optimizer = Optimizer.ADAM
     """The rule that changes the weights."""
     muon_learning_rate: float | None = Field(None, gt=0)
@@ -167,6 +196,10 @@ class TrainingConfig(Section):
             )
         if self.minutes is not None and self.min_minutes > self.minutes:
             raise ValueError(f"min_minutes = {self.min_minutes:g} is more than minutes = {self.minutes:g}")
+        if self.r_drop and self.simcut:
+            raise ValueError(
+                f"r_drop = {self.r_drop:g} and simcut = {self.simcut:g} exclude each other; set one of them"
+            )
         if self.valid_steps is not None and self.valid_seconds is not None:
             raise ValueError("set valid_steps or valid_seconds, not both")
         if self.valid_seconds is not None and self.minutes is None:

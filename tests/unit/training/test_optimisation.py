@@ -160,7 +160,7 @@ class SmallMemory:
     def __init__(self, largest: int) -> None:
         from pellucid.training import update
 
-        self._real = update.batch_loss
+        self._real = update.training_loss
         self._largest = largest
 
     def __call__(self, model: torch.nn.Module, batch: object, **settings: object) -> tuple[torch.Tensor, torch.Tensor]:
@@ -174,7 +174,7 @@ class SmallMemory:
 def test_a_batch_too_large_for_memory_is_cut_with_the_same_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [np.arange(7), np.arange(7, 29)]
     whole, at_once, _ = one_step(rows)
-    monkeypatch.setattr("pellucid.training.update.batch_loss", SmallMemory(6))
+    monkeypatch.setattr("pellucid.training.update.training_loss", SmallMemory(6))
     parts, in_parts, messages = one_step(rows)
     for name in whole:
         assert torch.allclose(whole[name], parts[name], rtol=1e-10, atol=1e-12), name
@@ -186,7 +186,7 @@ def test_a_batch_too_large_for_memory_is_cut_with_the_same_gradient(monkeypatch:
 def test_a_pair_too_large_for_memory_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from pellucid.errors import TrainingError
 
-    monkeypatch.setattr("pellucid.training.update.batch_loss", SmallMemory(0))
+    monkeypatch.setattr("pellucid.training.update.training_loss", SmallMemory(0))
     with pytest.raises(TrainingError, match=r"row 5 of the token store.*max_length"):
         one_step([np.array([5])])
 
@@ -195,6 +195,6 @@ def test_other_errors_are_not_mistaken_for_memory(monkeypatch: pytest.MonkeyPatc
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("shapes do not fit")
 
-    monkeypatch.setattr("pellucid.training.update.batch_loss", fail)
+    monkeypatch.setattr("pellucid.training.update.training_loss", fail)
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         one_step([np.arange(3)])
