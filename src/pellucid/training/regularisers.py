@@ -5,8 +5,8 @@
     R-Drop         two passes with different dropout shall agree (Liang et al. 2021, section 2, equation 4)
     SimCut         a pass with tokens cut out shall agree with the whole one (Gao et al. 2022)
 
-All are off by default, and then this is ``loss.batch_loss``. Random numbers come from torch's default generator, which a
-checkpoint holds. Both kinds of agreement are a divergence between two distributions p and q of each target token; both
+All are off by default, and then this is ``loss.batch_loss``. Random numbers come from torch's default generator, whose
+state is in a checkpoint. Both kinds of agreement are a divergence between two distributions p and q of each target token; both
 passes run as one batch. Read ``update.py`` next.
 """
 
