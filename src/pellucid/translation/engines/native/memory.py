@@ -141,8 +141,8 @@ class JobMemory:
                 min_length=settings.min_length,
                 no_repeat_ngram_size=settings.no_repeat_ngram_size,
                 end_id=settings.end_id,
-                divisors=self._divisors.ctypes.data,
-                is_forbidden=self._is_forbidden.ctypes.data,
+                divisors=layout.address_of(self._divisors),
+                is_forbidden=layout.address_of(self._is_forbidden),
                 seen_layer=layer,
                 seen_head=head,
                 is_sampling=settings.sampling is not None,
@@ -150,8 +150,8 @@ class JobMemory:
                 top_k=sampling.top_k,
                 top_p=sampling.top_p,
             ),
-            spelling=layout.Spelling(**{name: array.ctypes.data for name, array in self._spelling.items()}),
-            **{name: array.ctypes.data for name, array in self._arrays.items()},
+            spelling=layout.Spelling(**{name: layout.address_of(array) for name, array in self._spelling.items()}),
+            **{name: layout.address_of(array) for name, array in self._arrays.items()},
             **callbacks,
         )
 
