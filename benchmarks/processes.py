@@ -22,8 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from machine import machine_facts, run_watched
-from train_cpu import commit
+from machine import commit, machine_facts, run_watched
 
 from pellucid.durable import DISK
 from pellucid.version import __version__
