@@ -22,6 +22,7 @@ from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import SentencePair, verify_corpora
+from pellucid.text.mixing import corpus_weights
 from pellucid.text.selection import cleaned_pairs
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
@@ -64,7 +65,8 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> s
         with keeping_memory(runtime.device):
             seconds, tokens = _time_steps(recipe, model, store, runtime)
         batches = _stream(recipe, model, store, runtime).batches_of_epoch(0)
-    weight = sum(f.pairs * corpus.weight for f, corpus in zip(facts, recipe.data.train, strict=False)) / pairs
+    sizes = [f.pairs for f in facts[: len(recipe.data.train)]]
+    weight = sum(n * w for n, w in zip(sizes, corpus_weights(recipe.data, sizes), strict=True)) / pairs
     steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / recipe.training.accum_count))
     steps, minutes = _length(recipe, steps_per_epoch, seconds / 60)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -23,6 +23,7 @@ from pellucid.durable import DISK
 from pellucid.errors import DataError, PellucidError
 from pellucid.jobs.opening import OpenedRun
 from pellucid.text.corpus import CorpusFacts, SentencePair, verify_corpora
+from pellucid.text.mixing import describe_mixture
 from pellucid.text.selection import deciding_settings, describe_cleaning, select_pairs
 from pellucid.text.sentences import SentenceCount
 from pellucid.text.store import TokenStore, write_store
@@ -141,6 +142,8 @@ def _prepare_anew(
             origin = " (held out of the training text)" if held_out and name == "valid" else ""
             raise DataError(f"{name} text{origin}: {error}") from None
         lines += _describe_store(name, store, max_length=training.max_length)
+        if name == "train" and len(data.train) > 1:
+            lines.append(describe_mixture(data, store.pairs_of_corpora(len(data.train))))
     if data.capitals_share:
         copies = sum(1 for _ in selection.training_pairs()) - (kept - len(held_out))
         lines.insert(0, f"capitals: {copies:,} pairs added once more in capitals (seeded)")

@@ -30,6 +30,7 @@ from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
 from pellucid.signals import RaiseOnSigterm
 from pellucid.text.corpus import SentencePair
+from pellucid.text.mixing import corpus_weights
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
 from pellucid.training.distributed import Ranks, ranks_of_environment
@@ -141,7 +142,7 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
         evaluator=evaluator,
         on_new_best=evaluator.keep,
         seconds_before=time.monotonic() - since,
-        corpus_weights=[corpus.weight for corpus in recipe.data.train],
+        corpus_weights=corpus_weights(recipe.data, data.store.pairs_of_corpora(len(recipe.data.train))),
         ranks=ranks,
     )
     result = trainer.train(inputs)
