@@ -146,6 +146,8 @@ class DataConfig(Section):
     """The training corpora, a table ``[[data.train]]`` for each; training needs at least one."""
     valid: CorpusConfig | None = None
     """The validation corpus, a table ``[data.valid]``; if not set, 1 % of the training pairs (at most 1,000)."""
+    general: CorpusConfig | None = None
+    """Text that fine-tuning must not forget, a table ``[data.general]``; see ``training.max_forgetting``."""
     mixing_temperature: float = Field(1.0, ge=1, le=100)
     """Over 1, small corpora get more of an epoch: n pairs count as n^(1/temperature), times the weight (Arivazhagan et
     al. 2019); 1 is off. The epoch keeps its length."""
@@ -172,13 +174,14 @@ class DataConfig(Section):
                 f"the shares of the training corpora are {', '.join(f'{share:g}' for share in shares)}; leave at least "
                 "one corpus without a share, which gives the epoch its length, and keep the sum of the shares under 1"
             )
-        if self.valid is not None and self.valid.share is not None:
-            raise ValueError(f"valid.share = {self.valid.share:g} has no effect; a share is for [[data.train]]")
+        for name, corpus in (("valid", self.valid), ("general", self.general)):
+            if corpus is not None and corpus.share is not None:
+                raise ValueError(f"{name}.share = {corpus.share:g} has no effect; a share is for [[data.train]]")
         return self
 
     def corpora(self) -> tuple[CorpusConfig, ...]:
-        """Return the training corpora, followed by the validation corpus if any."""
-        return (*self.train, *((self.valid,) if self.valid else ()))
+        """Return the training corpora, followed by the validation corpus and the general one if there are any."""
+        return (*self.train, *(corpus for corpus in (self.valid, self.general) if corpus))
 
     def tag_of(self, corpus: CorpusConfig) -> str:
         """Return the tag of a corpus's sources, or "".
@@ -201,6 +204,7 @@ class DataConfig(Section):
             update={
                 "train": tuple(c.below(folder) for c in self.train),
                 "valid": self.valid.below(folder) if self.valid else None,
+                "general": self.general.below(folder) if self.general else None,
             }
         )
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.fine_tuning.general import read_general
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
@@ -59,6 +60,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> s
     # Assume that the rest of the corpus resembles its beginning.
     kept = round(pairs * report.kept / report.read)
     tokenizer, difference = _tokenizer(run, sample, is_whole=report.read == pairs)
+    read_general(recipe.data, tokenizer, most=recipe.training.valid_bleu_sentences)
     model = run.make_model(tokenizer)
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
         store = _stored(recipe, Path(scratch) / "sample", sample, tokenizer)

@@ -115,12 +115,15 @@ def deciding_settings(data: DataConfig) -> dict[str, object]:
     held_out = [corpus.hold_out for corpus in data.train]
     return {
         "columns": _unusual_columns(data),
-        "data": data.model_dump(mode="json", exclude={"train", "valid", "tag", "max_unknown_share", *unused}),
+        "data": data.model_dump(
+            mode="json", exclude={"train", "valid", "general", "tag", "max_unknown_share", *unused}
+        ),
         **({"tags": tags} if any(tags) else {}),
         "weights": [corpus.weight for corpus in data.train],
         **({"shares": shares} if any(shares) else {}),
         **({} if all(held_out) else {"hold_out": held_out}),
         "has_valid": data.valid is not None,
+        **({"has_general": True} if data.general is not None else {}),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import cast
@@ -142,6 +143,20 @@ def test_the_counts_add_up_and_duplicates_go(tmp_path: Path) -> None:
     assert gzip.decompress((tmp_path / "out.tsv.gz").read_bytes()) == b"a\tb\nb\ta\nab\t\n"
     assert (report.read, report.kept, report.dropped) == (5, 3, {"empty": 1, "duplicate": 1})
     assert writer_of(tmp_path, ROWS, drop_duplicates=False).report.kept == 4
+
+
+def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
+    def peak(parts: int, *, drops: bool) -> int:
+        writer = CorpusWriter(validated(SynthesisConfig, {"cleaning": {"drop_duplicates": drops}}, place="test"))
+        texts = ("".join(f"\tsource {part} {n}\ttarget\n" for n in range(500)) for part in range(parts))
+        tracemalloc.start()
+        writer.write(tmp_path / "out.tsv", texts)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert writer.report.kept == 500 * parts
+        return found
+
+    assert peak(40, drops=False) < 1.2 * peak(4, drops=False)
 
 
 def test_a_corpus_without_pairs_is_an_error(tmp_path: Path) -> None:
