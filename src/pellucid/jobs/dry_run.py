@@ -49,7 +49,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> s
         PellucidError: every error that would stop the run before its first step.
     """
     run = open_run(recipe, output, init_from=init_from)
-    recipe, runtime = run.recipe, run.runtime
+    recipe = run.recipe
     facts = verify_corpora(recipe.data)
     cleaner = Cleaner(recipe.data.cleaning)
     sample = list(_sample(cleaned_pairs(recipe.data, cleaner)))
@@ -62,6 +62,8 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> s
     tokenizer, difference = _tokenizer(run, sample, is_whole=report.read == pairs)
     read_general(recipe.data, tokenizer, most=recipe.training.valid_bleu_sentences)
     model = run.make_model(tokenizer)
+    run = run.with_precision(model)
+    recipe, runtime = run.recipe, run.runtime
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
         store = _stored(recipe, Path(scratch) / "sample", sample, tokenizer)
         with keeping_memory(runtime.device):
@@ -165,7 +167,7 @@ def _time_steps(recipe: Recipe, model: Transformer, store: TokenStore, runtime: 
     stream = _stream(recipe, model, store, runtime)
     updater = Updater(
         model.train(),
-        make_optimiser(model.parameters(), config=recipe.training),
+        make_optimiser(model, config=recipe.training),
         stream=stream,
         config=recipe.training,
         runtime=runtime,
