@@ -112,6 +112,7 @@ def test_a_reference_chooses_among_the_n_best(command: Command, tiny_model: Path
         (("--kind", "distillation", "--reference", "mono", "--set", "beam_size=1"), "beam_size = 1 gives one"),
         (("--kind", "distillation", "--reference", "mono", "--search", "sampling"), "sampling gives one"),
         (("--tag", "bt"), "cannot be a tag"),
+        (("--language-tag", ">>eng<<"), "is not a tag of"),
         (("--set", 'drop_flags=["loud"]'), "'loud' is not a flag"),
         (("--set", "cleaning.max_ration=3"), "did you mean 'max_ratio'?"),
         (("--output", "mono"), "is also the input"),

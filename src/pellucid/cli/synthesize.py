@@ -26,6 +26,9 @@ def synthesize(
     ] = None,
     search: Annotated[str, typer.Option(help="beam, sampling, or top-k (sampling from 10 pieces).")] = "beam",
     tag: Annotated[str | None, typer.Option(help="Tag for the recipe; <bt> if unset, none for distillation.")] = None,
+    language_tag: Annotated[
+        str, typer.Option(help="Tag before each line for a model with several target languages, as in '>>deu<<'.")
+    ] = "",
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of [translation], or a filter, as in cleaning.max_ratio=3."),
@@ -57,6 +60,7 @@ def synthesize(
         reference=reference,
         search=job.Search(search),
         tag=tag,
+        language_tag=language_tag,
         settings=list(set_ or []),
         device=device,
         threads=threads,

@@ -80,6 +80,8 @@ class SynthesisRequest:
     search: Search = Search.BEAM
     tag: str | None = None
     """Tag for the recipe; None is ``<bt>`` for back-translation and none for distillation."""
+    language_tag: str = ""
+    """A tag of the model, put before each line that it translates; "" is none."""
     settings: Sequence[str] = ()
     """``key=value`` settings of [translation], ``cleaning.*`` and ``drop_flags``."""
     device: str = "auto"
@@ -138,8 +140,9 @@ def synthesize(
         threads=request.threads,
     )
     closeness = _closeness(translator, request.reference)
-    maker = PairMaker(search.translator, request.kind, config, request.chunk_lines, closeness)
-    facts = search.facts | {"kind": request.kind.value, "filters": config.model_dump(mode="json")}
+    maker = PairMaker(search.translator, request.kind, config, request.chunk_lines, request.language_tag, closeness)
+    of_corpus = {"kind": request.kind.value, "language_tag": request.language_tag}
+    facts = search.facts | of_corpus | {"filters": config.model_dump(mode="json")}
     writer = CorpusWriter(config)
     tally = run_files(
         surveys,
@@ -216,6 +219,11 @@ def _opened(request: SynthesisRequest, settings: Sequence[str], say: Callable[[s
         precision=request.precision,
         say=say,
     )
+    if request.language_tag and request.language_tag not in translator.tokenizer.source_tags:
+        known = ", ".join(translator.tokenizer.source_tags) or "none"
+        raise ConfigError(
+            f"--language-tag {request.language_tag!r} is not a tag of {request.model} (its tags: {known})"
+        )
     config = translator.config
     if request.reference is None or config.n_best > 1:
         return translator
@@ -265,6 +273,7 @@ def _provenance(
         },
         "engine": facts["engine"],
         "search": request.search.value,
+        "language_tag": request.language_tag,
         "translation": facts["translation"],
         "filters": facts["filters"],
         "inputs": [survey.facts() for survey in surveys],

@@ -52,13 +52,16 @@ class PairMaker:
     kind: SynthesisKind
     config: SynthesisConfig
     chunk_lines: int
+    language_tag: str = ""
+    """Stands before each line for the model, and not in the corpus."""
     closeness: SentenceBleu | None = None
     """Chooses the translation that is closest to the second text of a line; None takes the first."""
 
     def __call__(self, part: Part, advance: Callable[[int], None]) -> Finished:
         """Translate the lines of a part; each gives a row."""
         early = [self._reason_before(line) for line in part.lines]
-        texts = [None if reason else str(line[0]) for line, reason in zip(part.lines, early, strict=True)]
+        before = f"{self.language_tag} " if self.language_tag else ""
+        texts = [None if reason else f"{before}{line[0]}" for line, reason in zip(part.lines, early, strict=True)]
         rows: list[str] = []
         problems: list[tuple[int, str]] = []
         results = self.translator.translate_stream(

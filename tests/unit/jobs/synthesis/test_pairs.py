@@ -55,11 +55,12 @@ def rows(
     *lines: tuple[str | ValueError, ...],
     kind: SynthesisKind = BACK,
     close: bool = False,
+    language_tag: str = "",
     **filters: object,
 ) -> list[tuple[str, str, str]]:
     config = validated(SynthesisConfig, filters, place="test")
     closeness = SentenceBleu(bleu_tokenizer("en")) if close else None
-    make = PairMaker(cast(Translator, table), kind, config, 3, closeness)
+    make = PairMaker(cast(Translator, table), kind, config, 3, language_tag, closeness)
     seen: list[int] = []
     finished = make(Part(1, 1, lines, ""), seen.append)
     assert finished.tally.lines == len(lines) == finished.text.count("\n")
@@ -71,6 +72,13 @@ def rows(
 def test_the_model_writes_the_source_or_the_target() -> None:
     assert rows(Table(), ("ein Hund",), kind=BACK) == [("", "<ein Hund>", "ein Hund")]
     assert rows(Table(), ("ein Hund",), kind=TEACHER) == [("", "ein Hund", "<ein Hund>")]
+
+
+def test_a_language_tag_is_for_the_model_alone() -> None:
+    table = Table()
+    ((_, source, target),) = rows(table, ("ein Hund",), language_tag=">>eng<<")
+    assert table.asked == [">>eng<< ein Hund"]
+    assert (source, target) == ("<>>eng<< ein Hund>", "ein Hund")
 
 
 def test_each_reason_is_said_and_needless_work_is_left_out() -> None:
