@@ -63,14 +63,14 @@ def test_the_black_box_is_black_and_opens(shown: Shown, open_page: OpenPage, sch
 
 
 def test_pictures_begin_above_the_fold_and_prose_is_folded(shown: Shown, open_page: OpenPage) -> None:
-    window = open_page(shown.link("walkthrough", **PAIR)).ready()
+    window = open_page(shown.link("walkthrough", source=TIRED)).ready()
     for view in view_names():
-        window.go(model="walkthrough", view=view, **PAIR)
+        window.go(model="walkthrough", view=view, source=TIRED)
         assert _box(window, ".picture")["top"] < 600, view
         assert not window.page.locator(".lede > p").is_visible(), view
         window.page.click(".lede summary")
         assert window.page.locator(".lede > p").is_visible(), view
-    window.go(model="walkthrough", view="stack", **PAIR)
+    window.go(model="walkthrough", view="stack", source=TIRED)
     assert _box(window, ".stack")["bottom"] <= 900, "six layers stand in one window"
 
 
