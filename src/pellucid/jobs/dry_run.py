@@ -17,11 +17,13 @@ from pathlib import Path
 
 from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.fine_tuning.general import read_general
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import SentencePair, verify_corpora
+from pellucid.text.mixing import corpus_weights
 from pellucid.text.selection import cleaned_pairs
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
@@ -47,7 +49,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> s
         PellucidError: every error that would stop the run before its first step.
     """
     run = open_run(recipe, output, init_from=init_from)
-    recipe, runtime = run.recipe, run.runtime
+    recipe = run.recipe
     facts = verify_corpora(recipe.data)
     cleaner = Cleaner(recipe.data.cleaning)
     sample = list(_sample(cleaned_pairs(recipe.data, cleaner)))
@@ -58,13 +60,17 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> s
     # Assume that the rest of the corpus resembles its beginning.
     kept = round(pairs * report.kept / report.read)
     tokenizer, difference = _tokenizer(run, sample, is_whole=report.read == pairs)
+    read_general(recipe.data, tokenizer, most=recipe.training.valid_bleu_sentences)
     model = run.make_model(tokenizer)
+    run = run.with_precision(model)
+    recipe, runtime = run.recipe, run.runtime
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
         store = _stored(recipe, Path(scratch) / "sample", sample, tokenizer)
         with keeping_memory(runtime.device):
             seconds, tokens = _time_steps(recipe, model, store, runtime)
         batches = _stream(recipe, model, store, runtime).batches_of_epoch(0)
-    weight = sum(f.pairs * corpus.weight for f, corpus in zip(facts, recipe.data.train, strict=False)) / pairs
+    sizes = [f.pairs for f in facts[: len(recipe.data.train)]]
+    weight = sum(n * w for n, w in zip(sizes, corpus_weights(recipe.data, sizes), strict=True)) / pairs
     steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / recipe.training.accum_count))
     steps, minutes = _length(recipe, steps_per_epoch, seconds / 60)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -161,7 +167,7 @@ def _time_steps(recipe: Recipe, model: Transformer, store: TokenStore, runtime: 
     stream = _stream(recipe, model, store, runtime)
     updater = Updater(
         model.train(),
-        make_optimiser(model.parameters(), config=recipe.training),
+        make_optimiser(model, config=recipe.training),
         stream=stream,
         config=recipe.training,
         runtime=runtime,
