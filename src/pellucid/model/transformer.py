@@ -80,6 +80,7 @@ class Decoder(_Stack):
                 hidden,
                 memory,
                 may_attend=may_attend,
+                is_causal=real is None,
                 memory_may_attend=memory_may_attend,
                 scope=below(scope, index),
             )
