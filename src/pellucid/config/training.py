@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from pellucid.config.section import Section
 
-__all__ = ["BatchType", "DecayMethod", "TrainingConfig"]
+__all__ = ["BatchType", "DecayMethod", "StepMethod", "TrainingConfig"]
 
 
 class BatchType(StrEnum):
@@ -37,6 +37,22 @@ class DecayMethod(StrEnum):
     ``inverse_sqrt`` suits a run better that can end earlier, as with ``stop_at_exact_match``."""
     CONSTANT = "constant"
     """Stays at the peak ``learning_rate``."""
+
+
+class StepMethod(StrEnum):
+    """The way in which a step is computed; all of them give the same result up to rounding."""
+
+    AUTO = "auto"
+    """``graph`` on a GPU, or ``compiled`` where the settings describe a run of about five minutes or more; ``eager`` on
+    a processor, with several processes, and with ``accum_count`` over 1."""
+    EAGER = "eager"
+    """Operation by operation, as the loop waits for each step; the reference."""
+    STATIC = "static"
+    """In a small set of shapes, without waiting for the device; also on a processor."""
+    GRAPH = "graph"
+    """As ``static``, and a shape that comes back is one CUDA graph."""
+    COMPILED = "compiled"
+    """As ``graph`` on a GPU and ``static`` on a processor, with compiled layers. Compilation takes up to a minute."""
 
 
 class TrainingConfig(Section):
@@ -111,6 +127,8 @@ class TrainingConfig(Section):
     """``auto`` (a GPU if available), ``cpu``, ``cuda``, ``cuda:1`` ..."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of the matrix products: ``fp32``, ``bf16``, or ``auto``: bf16 if it is fast here, else fp32."""
+    step_method: StepMethod = StepMethod.AUTO
+    """The way in which a step is computed."""
     threads: int = Field(0, ge=0, le=1024)
     """CPU threads; 0 means OMP_NUM_THREADS or MKL_NUM_THREADS, otherwise the physical cores of the process."""
 

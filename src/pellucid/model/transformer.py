@@ -198,6 +198,10 @@ class Transformer(nn.Module):
         edited = visit(scope, "log_probabilities", log_probabilities)
         return logits if edited is log_probabilities else edited
 
+    def output_map(self) -> tuple[Tensor, Tensor | None]:
+        """Return weight and bias of the projection, for a loss that computes the product itself."""
+        return self.projection.weight_with(self.decoder_embedding), self.projection.bias
+
     def forward(
         self,
         source_ids: Tensor,

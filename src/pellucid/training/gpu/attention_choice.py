@@ -29,7 +29,7 @@ from pellucid.untrusted import parse_json, read_at_most
 if TYPE_CHECKING:
     from pellucid.config import ModelConfig
 
-__all__ = ["AttentionChoice", "Kernel", "attention_kernels", "choose_attention"]
+__all__ = ["AttentionChoice", "Kernel", "attention_kernels", "choose_attention", "chosen_attention"]
 
 _TRIAL_LENGTH: Final = 32
 _TRIAL_TOKENS: Final = 8192
@@ -107,6 +107,16 @@ def attention_kernels(choice: AttentionChoice | None) -> Iterator[None]:
         yield
         return
     with sdpa_kernel([_BACKENDS[kernel] for kernel in choice.order], set_priority=True):
+        yield
+
+
+@contextmanager
+def chosen_attention(config: ModelConfig, runtime: Runtime, *, message: Callable[[str], None]) -> Iterator[None]:
+    """Choose the kernels for a model, say which, and use them; on a processor do nothing."""
+    choice = choose_attention(config, runtime)
+    if choice is not None:
+        message(choice.to_text())
+    with attention_kernels(choice):
         yield
 
 
