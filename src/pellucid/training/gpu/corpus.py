@@ -1,8 +1,8 @@
 """Put batches on the device in static shapes: gathered there from the whole corpus, or copied from pinned memory.
 
 Where the ids of the corpus fit into a part of the device's memory, a step receives only the numbers of its rows, and
-the graph of the step gathers the ids. Otherwise the host pads the ids in pinned memory, and the copy runs while the
-device still computes the step before. Both end in ``assemble``, so they give the same batch.
+the graph of the step gathers the ids. Otherwise the host pads the ids in pinned memory while the device still computes
+the step before. Both end in ``assemble``, so they give the same batch.
 
 Padding adds nothing to the loss: a padding position has weight 0, and a padding row is a pair of empty sentences, with
 one end of sentence to attend to and all weights 0. Read ``vocabulary_loss.py`` next.

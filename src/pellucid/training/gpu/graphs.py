@@ -1,7 +1,7 @@
 """Run static steps: eagerly at first, and as one CUDA graph for each shape that comes back.
 
 An eager step of a small model launches about a thousand kernels, and the GPU waits for the host. A graph launches them
-at once. A shape is captured when it comes for the third time: the eager steps before make everything that a graph may
+at once. A shape is captured when it comes for the second time: the eager step before makes everything that a graph may
 not create, such as handles and compiled code. Torch's random generator takes part in captures: a replay draws the
 numbers that the eager step would draw, so the state of the generator still describes a run completely.
 
@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 import numpy as np
 import torch
@@ -27,8 +28,10 @@ from pellucid.training.gpu.step import StaticStep
 
 __all__ = ["StepRunner"]
 
-_EAGER_STEPS = 2
+_EAGER_STEPS: Final = 1
 """Of a shape, before it is captured."""
+_MOST_GRAPHS: Final = 128
+"""Later epochs bring a few shapes that the first one did not have; beyond this number they stay eager."""
 
 
 class StepRunner:
@@ -61,7 +64,8 @@ class StepRunner:
         self._step.corpus.fill(feed, rows, shape)
         self._step.learning_rate.fill_(learning_rate)
         self._seen[shape] += 1
-        if self._captures and shape not in self._graphs and self._seen[shape] > _EAGER_STEPS:
+        is_known = self._seen[shape] > _EAGER_STEPS
+        if self._captures and is_known and shape not in self._graphs and len(self._graphs) < _MOST_GRAPHS:
             self._capture(feed, shape)
         if (graph := self._graphs.get(shape)) is not None:
             graph.replay()
@@ -86,6 +90,9 @@ class StepRunner:
             torch.cuda.synchronize(self._device)
             self._graphs.clear()
             torch.cuda.empty_cache()
+            # A capture that failed leaves the state of the generator marked as captured; a copy of it is not.
+            generator = torch.cuda.default_generators[torch.cuda.current_device()]
+            generator.graphsafe_set_state(generator.clone_state())
 
     def _capture(self, feed: Feed, shape: Shape) -> None:
         """Capture the step of a shape, which does not run it; if that fails, say so and stay eager."""
@@ -106,11 +113,11 @@ class StepRunner:
         except RuntimeError as error:
             if is_lack_of_memory(error):
                 raise
-            self._captures = False
             self._message(
                 f"the step of shape {tuple(shape)} cannot become a graph ({str(error).splitlines()[0]}); from now on "
-                "new shapes run without one, which is slower and gives the same result"
+                "steps run without graphs, which is slower and gives the same result"
             )
+            self.free()
             return
         self._graphs[shape] = graph
         self._capture_seconds += time.monotonic() - began

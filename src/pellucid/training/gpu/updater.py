@@ -9,6 +9,7 @@ steps. Read ``../trainer.py`` next.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Final, cast
 
 import numpy as np
@@ -104,6 +105,7 @@ class StaticUpdater:
         self._plain = plain
         self._store = inputs.store
         self._message = message
+        self._device = device
         self._is_gpu = device.type == "cuda"
         batches, _ = stream.take(DataPosition(), stream.batches_of_epoch(0))
         self._grid = ShapeGrid.for_batches(batches, inputs.store.source_lengths, inputs.store.target_lengths)
@@ -155,8 +157,10 @@ class StaticUpdater:
         source_lengths, target_lengths = self._store.source_lengths, self._store.target_lengths
         shape = self._grid.shape_of(rows, source_lengths, target_lengths)
         self._step.adopt_optimiser()
-        self._runner.run(rows, shape, learning_rate=learning_rate)
-        read = self._results()
+        # Streams and events belong to the current device, which need not be that of the run.
+        with torch.cuda.device(self._device) if self._is_gpu else nullcontext():
+            self._runner.run(rows, shape, learning_rate=learning_rate)
+            read = self._results()
         target_tokens = int(target_lengths[rows].sum()) + len(rows)
         return Launched(lambda: _outcome(read(), shape, target_tokens), is_averaged=True)
 

@@ -16,6 +16,7 @@ from pellucid.errors import ConfigError, InterruptedByUser
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Precision, Runtime
 from pellucid.training.averaging import MovingAverage
+from pellucid.training.gpu import corpus
 from pellucid.training.gpu.corpus import ResidentCorpus
 from pellucid.training.gpu.shapes import Shape
 from pellucid.training.gpu.step import StaticStep
@@ -78,14 +79,14 @@ def first_results(shape: Shape, *, dtype: torch.dtype) -> tuple[Tensor, list[Ten
     model = double_model().to(dtype)
     config = training_config(average_decay=0.0, max_grad_norm=0.0, adam_epsilon=1e-3)
     store = reversal_store(pairs=41, seed=1)
-    corpus = ResidentCorpus(store, torch.device("cpu"), specials=SPECIALS, start_id=model.start_id)  # type: ignore[arg-type]
+    pairs = ResidentCorpus(store, torch.device("cpu"), specials=SPECIALS, start_id=model.start_id)  # type: ignore[arg-type]
     optimiser = make_optimiser(model.parameters(), config=config)
     average = MovingAverage(model, decay=0.0)
-    step = StaticStep(model, optimiser, average, corpus=corpus, config=config, runtime=RUNTIME)
+    step = StaticStep(model, optimiser, average, corpus=pairs, config=config, runtime=RUNTIME)
     step.adopt_optimiser()
     step.learning_rate.fill_(0.1)
-    feed = corpus.buffers(shape)
-    corpus.fill(feed, np.array([3, 7, 21, 40, 5]), shape)
+    feed = pairs.buffers(shape)
+    pairs.fill(feed, np.array([3, 7, 21, 40, 5]), shape)
     step.run(feed, shape)
     return step.results, [optimiser.state[parameter]["exp_avg"] for parameter in model.parameters()]
 
@@ -239,6 +240,14 @@ def test_too_little_memory_ends_the_static_steps_and_not_the_run(tmp_path: Path)
     close(plain.state_dict(), short.state_dict(), 1e-6)
 
 
+def test_a_corpus_that_does_not_fit_gives_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, resident, _ = run_training(tmp_path / "resident", config_step_method="static")
+    monkeypatch.setattr(corpus, "_SHARE_OF_MEMORY", 0.0)
+    _, streamed, listener = run_training(tmp_path / "streamed", config_step_method="static")
+    assert any("batches are copied" in text for text in listener.messages)
+    assert equal_weights(resident.state_dict(), streamed.state_dict())
+
+
 def test_what_is_not_possible_is_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"'static' is not possible: accum_count = 2.*'eager'"):
         run_training(tmp_path, config_step_method="static", config_accum_count=2)
@@ -247,6 +256,7 @@ def test_what_is_not_possible_is_refused_with_a_remedy(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # torch 2.13.0, when it imports its compiler
 def test_compiled_layers_give_the_same_run(tmp_path: Path) -> None:
     runs = [
         run_training(
