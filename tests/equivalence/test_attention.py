@@ -182,3 +182,20 @@ def test_fused_dropout_keeps_the_mean_of_the_contexts() -> None:
     dropped = fused_attention(*many, may_attend=None, dropout_rate=0.25)
     assert not torch.equal(dropped[0], plain[0])
     torch.testing.assert_close(dropped.mean(0), plain[0], rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("mask", ["none", "padding"])
+def test_attention_in_bfloat16_is_near_float64_forward_and_backward(mask: str) -> None:
+    torch.manual_seed(3)
+    may_attend = masks()[mask]
+    shapes = ((BATCH, HEADS, TIME, 11), (BATCH, HEADS, MEMORY, 11), (BATCH, HEADS, MEMORY, 11))
+    exact = [torch.randn(shape).bfloat16().double().requires_grad_() for shape in shapes]
+    near = [value.detach().bfloat16().requires_grad_() for value in exact]
+    expected, found = (fused_attention(*values, may_attend=may_attend) for values in (exact, near))
+    direction = torch.randn_like(expected).bfloat16()
+    expected.backward(direction.double())
+    found.backward(direction)
+    torch.testing.assert_close(found.double(), expected, rtol=0.02, atol=0.02)
+    for value, one in zip(near, exact, strict=True):
+        assert value.grad is not None
+        torch.testing.assert_close(value.grad.double(), one.grad, rtol=0.03, atol=0.03)

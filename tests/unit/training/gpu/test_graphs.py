@@ -53,7 +53,7 @@ def test_a_step_reads_nothing_back_and_takes_nothing_from_the_host(precision: Pr
     device = torch.device("meta")
     config = training_config()
     model = tiny_model(dropout=0.1, share_embeddings=False, zero_padding_row=True).to(device).train()
-    optimiser = make_optimiser(model.parameters(), config=config)
+    optimiser = make_optimiser(model, config=config)
     corpus = kind(reversal_store(pairs=41, seed=1), device, specials=SPECIALS, start_id=model.start_id)
     step = StaticStep(
         model,

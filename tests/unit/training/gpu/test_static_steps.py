@@ -80,7 +80,7 @@ def first_results(shape: Shape, *, dtype: torch.dtype) -> tuple[Tensor, list[Ten
     config = training_config(average_decay=0.0, max_grad_norm=0.0, adam_epsilon=1e-3)
     store = reversal_store(pairs=41, seed=1)
     pairs = ResidentCorpus(store, torch.device("cpu"), specials=SPECIALS, start_id=model.start_id)  # type: ignore[arg-type]
-    optimiser = make_optimiser(model.parameters(), config=config)
+    optimiser = make_optimiser(model, config=config)
     average = MovingAverage(model, decay=0.0)
     step = StaticStep(model, optimiser, average, corpus=pairs, config=config, runtime=RUNTIME)
     step.adopt_optimiser()
@@ -184,7 +184,7 @@ def test_restoring_a_checkpoint_keeps_the_addresses_of_the_moments(tmp_path: Pat
 
     run_training(tmp_path, config_train_steps=3)
     model = tiny_model()
-    optimiser = make_optimiser(model.parameters(), config=training_config())
+    optimiser = make_optimiser(model, config=training_config())
     average = MovingAverage(model, decay=0.9)
     folder = tmp_path / "checkpoints" / "step-00000003"
     restore(folder, model=model, average=average, optimiser=optimiser, with_random=False)
@@ -198,9 +198,10 @@ def test_restoring_a_checkpoint_keeps_the_addresses_of_the_moments(tmp_path: Pat
     assert all(torch.equal(one, other) for one, other in zip(after, before, strict=True))
 
 
-def test_the_average_on_the_device_is_the_average() -> None:
+@pytest.mark.parametrize(("decay", "tail"), [(0.6, 0.0), (0.0, 0.3)])
+def test_the_average_on_the_device_is_the_average(decay: float, tail: float) -> None:
     model = tiny_model()
-    one, other = MovingAverage(model, decay=0.6), MovingAverage(model, decay=0.6)
+    one, other = (MovingAverage(model, decay=decay, tail=tail) for _ in range(2))
     good, bad = torch.zeros(()), torch.ones(())
     for updates in range(1, 9):
         with torch.no_grad():
@@ -251,6 +252,9 @@ def test_a_corpus_that_does_not_fit_gives_the_same_run(tmp_path: Path, monkeypat
 def test_what_is_not_possible_is_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"'static' is not possible: accum_count = 2.*'eager'"):
         run_training(tmp_path, config_step_method="static", config_accum_count=2)
+    for change in ({"config_r_drop": 1.0}, {"config_source_word_dropout": 0.1}, {"config_optimizer": "muon"}):
+        with pytest.raises(ConfigError, match=r"'static' is not possible: .*'eager'"):
+            run_training(tmp_path, config_step_method="static", **change)
     with pytest.raises(ConfigError, match=r"'graph', but device = 'cpu' has no graphs.*'static'"):
         run_training(tmp_path, config_step_method="graph")
 
