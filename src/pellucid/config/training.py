@@ -70,7 +70,7 @@ class StepMethod(StrEnum):
 
     AUTO = "auto"
     """``graph`` on a GPU, or ``compiled`` where the settings describe a run of about five minutes or more; ``eager`` on
-    a processor, with several processes, and with ``accum_count`` over 1."""
+    a processor, with several processes, ``accum_count`` over 1, Muon, word dropout, R-Drop or SimCut."""
     EAGER = "eager"
     """Operation by operation, as the loop waits for each step; the reference."""
     STATIC = "static"
