@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from pellucid.config.recipe import Recipe, load_recipe, recipe_from
     from pellucid.config.tables import read_toml, to_toml, validated
-    from pellucid.config.training import BatchType, DecayMethod, Optimizer, TrainingConfig, WordDropout
+    from pellucid.config.training import BatchType, DecayMethod, Optimizer, StepMethod, TrainingConfig, WordDropout
     from pellucid.config.translation import LengthPenalty, SentenceSplitting, TranslationConfig
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "Recipe",
     "SentenceSplitting",
     "SpecialIds",
+    "StepMethod",
     "TokenizerConfig",
     "TrainingConfig",
     "TranslationConfig",
@@ -73,6 +74,7 @@ _HOMES = {
     "Recipe": "pellucid.config.recipe",
     "SentenceSplitting": "pellucid.config.translation",
     "SpecialIds": "pellucid.config.model",
+    "StepMethod": "pellucid.config.training",
     "TokenizerConfig": "pellucid.config.data",
     "TrainingConfig": "pellucid.config.training",
     "TranslationConfig": "pellucid.config.translation",

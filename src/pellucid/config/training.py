@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from pellucid.config.section import Section
 
-__all__ = ["BatchType", "DecayMethod", "Optimizer", "TrainingConfig", "WordDropout"]
+__all__ = ["BatchType", "DecayMethod", "Optimizer", "StepMethod", "TrainingConfig", "WordDropout"]
 
 
 class BatchType(StrEnum):
@@ -65,6 +65,22 @@ class DecayMethod(StrEnum):
     """Stays at the peak ``learning_rate``."""
 
 
+class StepMethod(StrEnum):
+    """The way in which a step is computed; all of them give the same result up to rounding."""
+
+    AUTO = "auto"
+    """``graph`` on a GPU, or ``compiled`` where the settings describe a run of about five minutes or more; ``eager`` on
+    a processor, with several processes, ``accum_count`` over 1, Muon, word dropout, R-Drop or SimCut."""
+    EAGER = "eager"
+    """Operation by operation, as the loop waits for each step; the reference."""
+    STATIC = "static"
+    """In a small set of shapes, without waiting for the device; also on a processor."""
+    GRAPH = "graph"
+    """As ``static``, and a shape that comes back is one CUDA graph."""
+    COMPILED = "compiled"
+    """As ``graph`` on a GPU and ``static`` on a processor, with compiled layers. Compilation takes up to a minute."""
+
+
 class TrainingConfig(Section):
     """The settings of a training run."""
 
@@ -81,6 +97,7 @@ class TrainingConfig(Section):
         "r_drop",
         "simcut",
         "simcut_cutoff",
+        "step_method",
     )
 
     batch_size: int = Field(2048, ge=1)
@@ -186,6 +203,8 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of the matrix products: ``fp32``, ``bf16``, or ``auto``: the faster one. On a processor a trial of
     about a second decides, once for each shape of model; a run that is continued keeps its precision."""
+    step_method: StepMethod = StepMethod.AUTO
+    """The way in which a step is computed."""
     threads: int = Field(0, ge=0, le=1024)
     """CPU threads; 0 means OMP_NUM_THREADS or MKL_NUM_THREADS, otherwise the physical cores of the process."""
 

@@ -137,13 +137,16 @@ class DecoderLayer(_Layer):
         memory: Tensor,
         *,
         may_attend: Tensor | None = None,
+        is_causal: bool = False,
         memory_may_attend: Tensor | None = None,
         scope: Scope | None = None,
     ) -> Tensor:
         """Map ``hidden`` [batch, target, d_model] to the same shape, using ``memory`` [batch, source, d_model]."""
         return self._sublayers(
             hidden,
-            lambda x: self.self_attention(x, x, may_attend=may_attend, scope=below(scope, "self_attention")),
+            lambda x: self.self_attention(
+                x, x, may_attend=may_attend, is_causal=is_causal, scope=below(scope, "self_attention")
+            ),
             lambda x: self.cross_attention(
                 x, memory, may_attend=memory_may_attend, scope=below(scope, "cross_attention")
             ),

@@ -38,6 +38,7 @@ FREE_SETTINGS: Final = frozenset(
         "training.max_rollbacks",
         "training.device",
         "training.precision",
+        "training.step_method",
         "training.threads",
     }
 )
