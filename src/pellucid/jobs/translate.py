@@ -8,20 +8,22 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import sha256_of
-from pellucid.errors import ConfigError, DataError, InterruptedByUser
-from pellucid.jobs.bulk.files import Finished, Progress, Work, run_files
+from pellucid.errors import BundleError, ConfigError, DataError, InterruptedByUser
+from pellucid.jobs.bulk.files import Finished, Progress, Runner, Work, run_files
+from pellucid.jobs.bulk.lanes import Lanes
 from pellucid.jobs.bulk.lines import BAR, CHUNK_LINES, OutputFormat, PrefixLines, on_lengths, translate_lines
 from pellucid.jobs.bulk.survey import Part, Survey, can_be_read_twice, survey_of
 from pellucid.jobs.bulk.tally import Tally
 from pellucid.jobs.line_files import check_output, is_stream, reading, writing
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
-from pellucid.runtime import Runtime
+from pellucid.runtime import Runtime, devices_of
 from pellucid.translation.flags import in_order
 from pellucid.translation.terms.glossary import read_terms
 from pellucid.translation.translator import Translator
@@ -32,6 +34,10 @@ __all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "translate_file"]
 _FEWEST_LINES: Final = 64
 """Of a part: enough for the batches of an engine."""
 _PARTS_OF_A_SHORT_FILE: Final = 32
+_LINES_OF_A_GPU: Final = 8192
+"""Of a part, unless --chunk-lines says otherwise."""
+_PARTS_OF_A_GPU: Final = 4
+"""Fewest parts of a short file for each of several GPUs."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +93,24 @@ def translate_file(
     """
     if chunk_lines < 1:
         raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
-    translator = open_translator(
-        model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
-    )
+    files = [file] if prefix_file is None else [file, prefix_file]
+    is_in_parts = output is not None and not is_stream(output) and all(map(can_be_read_twice, files))
+    devices = devices_of(device) if is_in_parts else (device,)
+
+    options = {"settings": settings, "threads": threads, "engine": engine, "precision": precision}
+    opened = partial(_opened, model, options)
+    translator = opened(devices[0], say)
     _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file, terms_file=terms_file)
     translator = translator if terms_file is None else _with_terms(translator, terms_file)
-    files = [file] if prefix_file is None else [file, prefix_file]
-    if output is not None and not is_stream(output) and all(map(can_be_read_twice, files)):
+    if output is not None and is_in_parts:
         _refuse_output(output, files)
         surveys = [survey_of(name) for name in files]
         _refuse_different_lengths(surveys)
-        work = _work(translator, model, surveys, format=format, chunk_lines=chunk_lines, device=device, threads=threads)
+        translators = [translator, *(opened(place, _unheard).with_terms(translator.glossary) for place in devices[1:])]
+        if len(devices) > 1:
+            say(f"parts are divided among {len(devices)} devices: {', '.join(devices)}")
+        computes = _computes(devices, threads)
+        work = _work(translators, model, surveys, format=format, chunk_lines=chunk_lines, computes=computes)
         tally = run_files(surveys, output, work, restart=restart, say=say, progress=progress)
     elif restart:
         raise ConfigError("--restart discards the parts of a file that is translated to --output; there are none here")
@@ -117,25 +130,72 @@ def _refuse_different_lengths(surveys: Sequence[Survey]) -> None:
         raise DataError(on_lengths(by_length[0].file, by_length[-1].file, lines=by_length[0].lines))
 
 
+def _opened(model: Path, options: dict[str, Any], device: str, say: Callable[[str], None]) -> Translator:
+    return open_translator(model, device=device, say=say, **options)
+
+
+def _unheard(text: str) -> None:
+    pass
+
+
+def _computes(devices: Sequence[str], threads: int) -> Callable[[str], dict[str, object]]:
+    """Return a function from the name of an engine to everything that the last bits of its numbers depend on."""
+
+    def facts(engine: str) -> dict[str, object]:
+        computes: dict[str, object] = {"name": engine, "machine": platform.machine()}
+        if engine == EngineName.TORCH or engine.startswith(EngineName.DEVICE):
+            runtimes = [Runtime.detect(device=device, threads=threads) for device in devices]
+            computes |= runtimes[0].describe() | {"device": sorted({runtime.device_name() for runtime in runtimes})}
+        return computes
+
+    return facts
+
+
 def _work(
-    translator: Translator,
+    translators: Sequence[Translator],
     model: Path,
     surveys: Sequence[Survey],
     *,
     format: OutputFormat,
     chunk_lines: int,
-    device: str,
-    threads: int,
+    computes: Callable[[str], dict[str, object]],
 ) -> Work:
-    """Return how parts are translated: several at once where the engine gives each one thread."""
+    """Return how parts are translated: several at once where an engine gives each one thread, or there are several."""
+    translator, lines = translators[0], surveys[0].lines
+    has_prefixes = len(surveys) > 1 or bool(translator.config.target_prefix)
+    divided = [one.divided(has_prefixes=has_prefixes) for one in translators]
+    engine = divided[0][2]
+    if any(_model_sha256(one, model) != _model_sha256(translator, model) for one in translators[1:]):
+        raise BundleError(f"{model}: another model took its place while it was opened; give the same command again")
+    at_once = sum(calls for _, calls, _ in divided)
+    if engine.startswith(EngineName.DEVICE):
+        # A GPU is busy with hundreds of sentences, and their number falls at the end of every part.
+        chunk_lines = _LINES_OF_A_GPU if chunk_lines == CHUNK_LINES else chunk_lines
+        short = -(-lines // (_PARTS_OF_A_GPU * at_once)) if len(translators) > 1 else chunk_lines
+    else:
+        is_divided = divided[0][0] is not translator or at_once > 1
+        short = -(-lines // _PARTS_OF_A_SHORT_FILE) if is_divided else chunk_lines
+    lanes = Lanes([(_runner(one, surveys, format, chunk_lines), calls) for one, calls, _ in divided])
+    facts = {
+        "pellucid": __version__,
+        "model": _model_sha256(translator, model),
+        "engine": computes(engine),
+        "translation": translator.config.model_dump(mode="json"),
+        "terms": [str(term) for term in translator.glossary],
+        "format": format.value,
+        "chunk_lines": chunk_lines,
+    }
+    return Work(lanes, lanes.at_once, max(_FEWEST_LINES, min(chunk_lines, short)), facts)
+
+
+def _runner(translator: Translator, surveys: Sequence[Survey], format: OutputFormat, chunk_lines: int) -> Runner:
     names = [survey.file for survey in surveys]
-    divided, calls, engine = translator.divided(has_prefixes=len(names) > 1 or bool(translator.config.target_prefix))
 
     def run(part: Part, advance: Callable[[int], None]) -> Finished:
         sink = StringIO()
         prefixes = None if len(names) == 1 else PrefixLines((line[1] for line in part.lines), names[1])
         tally = translate_lines(
-            divided,
+            translator,
             (line[0] for line in part.lines),
             sink,
             name=names[0],
@@ -147,20 +207,7 @@ def _work(
         )
         return Finished(sink.getvalue(), tally)
 
-    short = -(-surveys[0].lines // _PARTS_OF_A_SHORT_FILE) if divided is not translator else chunk_lines
-    computes: dict[str, object] = {"name": engine, "machine": platform.machine()}
-    if engine == EngineName.TORCH:  # the last bits of its numbers depend on all of this
-        computes |= Runtime.detect(device=device, threads=threads).describe()
-    facts = {
-        "pellucid": __version__,
-        "model": _model_sha256(translator, model),
-        "engine": computes,
-        "translation": translator.config.model_dump(mode="json"),
-        "terms": [str(term) for term in translator.glossary],
-        "format": format.value,
-        "chunk_lines": chunk_lines,
-    }
-    return Work(run, calls, max(_FEWEST_LINES, min(chunk_lines, short)), facts)
+    return run
 
 
 def _model_sha256(translator: Translator, model: Path) -> str:
