@@ -29,7 +29,7 @@ from pellucid.translation.terms.glossary import read_terms
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
 
-__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "translate_file"]
+__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "outcome_of", "translate_file", "with_terms_of"]
 
 _FEWEST_LINES: Final = 64
 """Of a part: enough for the batches of an engine."""
@@ -96,12 +96,11 @@ def translate_file(
     files = [file] if prefix_file is None else [file, prefix_file]
     is_in_parts = output is not None and not is_stream(output) and all(map(can_be_read_twice, files))
     devices = devices_of(device) if is_in_parts else (device,)
-
     options = {"settings": settings, "threads": threads, "engine": engine, "precision": precision}
     opened = partial(_opened, model, options)
     translator = opened(devices[0], say)
     _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file, terms_file=terms_file)
-    translator = translator if terms_file is None else _with_terms(translator, terms_file)
+    translator = translator if terms_file is None else with_terms_of(translator, terms_file)
     if output is not None and is_in_parts:
         _refuse_output(output, files)
         surveys = [survey_of(name) for name in files]
@@ -116,7 +115,7 @@ def translate_file(
         raise ConfigError("--restart discards the parts of a file that is translated to --output; there are none here")
     else:
         tally = _stream(translator, files, output, format=format, chunk_lines=chunk_lines, progress=progress)
-    return _outcome(tally, name="standard input" if file == "-" else file, format=format)
+    return outcome_of(tally, name="standard input" if file == "-" else file, format=format)
 
 
 def _refuse_output(output: Path, files: Sequence[str]) -> None:
@@ -254,16 +253,18 @@ def _stream(
             raise InterruptedByUser(_left_by(written, output)) from None
 
 
-def _outcome(tally: Tally, *, name: str, format: OutputFormat) -> FileOutcome:
+def outcome_of(tally: Tally, *, name: str, format: OutputFormat, notes: str = "") -> FileOutcome:
+    """Return what there is to say of counted lines, or sentences, of a file."""
     problems = [f"{name}, line {line}: {error}" for line, error in tally.problems]
     if tally.failed > len(problems):
         problems.append(f"... and {tally.failed - len(problems):,} more lines failed")
     flags = {flag: tally.flags[flag] for flag in in_order(set(tally.flags))}
-    notes = _on_bars(tally.with_bars) if format is OutputFormat.MOSES and tally.with_bars else ""
+    notes = _on_bars(tally.with_bars) if format is OutputFormat.MOSES and tally.with_bars else notes
     return FileOutcome(tally.lines, tuple(problems), flags, notes)
 
 
-def _with_terms(translator: Translator, file: str) -> Translator:
+def with_terms_of(translator: Translator, file: str) -> Translator:
+    """Return a translator that keeps to the terms of a file; a DataError or RequestError says what is wrong with it."""
     with reading(file) as opened:
         glossary = read_terms(opened.lines(), name=opened.name)
     glossary.refuse_with(translator.config)
