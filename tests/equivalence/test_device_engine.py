@@ -5,7 +5,6 @@ Here it runs on the processor, in the code that a GPU runs, without graphs. ``te
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.equivalence.device_kit import (
-    BOS,
     EOS,
-    PAD,
     VOCAB,
-    NoLook,
     by_torch,
     clear_model,
     compare,
@@ -26,16 +22,14 @@ from tests.equivalence.device_kit import (
     request,
     sentences,
 )
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 import pellucid
 from pellucid.jobs.models import open_translator
 from pellucid.translation.candidates import NOT_NUMBERS
 from pellucid.translation.engines.device import engine as module
 from pellucid.translation.engines.device.network import Network
-from pellucid.translation.engines.device.selection import advance, best_of_groups
-from pellucid.translation.engines.device.slots import Rules, Size, Slots
-from pellucid.translation.engines.device.waiting import Sentence, Waiting
+from pellucid.translation.engines.device.selection import best_of_groups
+from pellucid.translation.engines.device.slots import Size, Slots
 
 MODEL = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"
 TEXTS = [
@@ -103,7 +97,10 @@ def test_a_sentence_does_not_depend_on_the_others(settings: dict[str, object]) -
     refuse_difference({8 - place: one for place, one in other_order.items()}, alone, tolerance=1e-5)
 
 
-def test_sentences_of_all_lengths_share_a_call() -> None:
+@pytest.mark.parametrize("memory", [1 << 20, 1 << 30])
+def test_sentences_of_all_lengths_share_a_call(memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With little memory the long ones have slots of their own."""
+    monkeypatch.setattr(module.DeviceEngine, "_memory", lambda self: memory)
     model = clear_model(max_positions=200)
     sources = [[*range(4, 4 + length), EOS] for length in (1, 2, 5, 30, 31, 32, 63, 64, 70, 140, 3)]
     wanted = request(sources, {"beam_size": 3})
@@ -195,102 +192,6 @@ def test_where_memory_is_short_fewer_slots_do(most: int, monkeypatch: pytest.Mon
         refuse_difference(found, by_torch(model, wanted))
     else:
         assert all("not enough memory" in one for one in found.values())
-
-
-class FakeGraphs:
-    """Records like CUDA: the recorded work is not done, and a replay does it with the same arguments."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error = error
-        self.first_steps = self.recordings = self.replays = 0
-
-    def first(self, work: Callable[[], None]) -> None:
-        self.first_steps += 1
-        work()
-
-    def record(self, work: Callable[[], None]) -> Callable[[], None]:
-        if self.error is not None:
-            raise self.error
-        self.recordings += 1
-
-        def replay() -> None:
-            self.replays += 1
-            work()
-
-        return replay
-
-
-@pytest.mark.parametrize("settings", [{"beam_size": 4}, {"beam_size": 4, "n_best": 4}])
-def test_a_step_is_recorded_once_for_each_shape(settings: dict[str, object]) -> None:
-    graphs = FakeGraphs()
-    model = clear_model()
-    wanted = request(sentences(40), settings)
-    engine = engine_of(model, graphs=lambda: graphs, rows_at_once=32)
-    refuse_difference(dict(engine.search(wanted)), by_torch(model, wanted))
-    assert 1 <= graphs.recordings == graphs.first_steps <= 3, "two widths of the longer group, one of the shorter"
-    before = graphs.recordings
-    refuse_difference(dict(engine.search(wanted)), by_torch(model, wanted))
-    assert graphs.recordings == before, "the second search has the shapes of the first"
-    assert graphs.replays > 20
-
-
-def test_what_cannot_be_recorded_runs_as_it_is_and_is_said_once() -> None:
-    graphs = FakeGraphs(RuntimeError("operation not permitted when stream is capturing\nmore"))
-    model, said = clear_model(), []
-    wanted = request(sentences(20), {"beam_size": 4})
-    engine = engine_of(model, graphs=lambda: graphs, say=said.append)
-    for _ in range(2):
-        refuse_difference(dict(engine.search(wanted)), by_torch(model, wanted))
-    assert said == [
-        "the device engine runs without CUDA graphs, and slower: a step cannot be recorded: operation not permitted "
-        "when stream is capturing"
-    ]
-
-
-def filled(network: Network, log_steps: int) -> Slots:
-    slots = Slots(network, Size(8, 3, 64, 2, has_minimum=True, eos_id=EOS, log_steps=log_steps))
-    slots.begin(Rules([1.0] * 65, [PAD, BOS], 3))
-    waiting = Waiting(network, [Sentence(place, [5] * (3 + place) + [EOS], 20) for place in range(6)])
-    for loaded in waiting.take(6):
-        slots.fill([one.place for one in loaded.sentences], loaded.encoded, loaded.places, [20] * len(loaded.places))
-    return slots
-
-
-@pytest.mark.parametrize("log_steps", [0, 4])
-def test_every_step_has_the_same_operations_in_the_same_places(log_steps: int) -> None:
-    """A graph repeats the operations, shapes and addresses of the step that was recorded."""
-    with torch.inference_mode():
-        network = Network(clear_model(output_bias=True))
-        slots = filled(network, log_steps)
-        kept = {name: value for name, value in vars(slots).items() if isinstance(value, torch.Tensor)}
-        places = {name: value.data_ptr() for name, value in kept.items()}
-        runs = []
-        for _ in range(4):
-            with NoLook() as seen:
-                advance(network, slots, 32, 32)
-            runs.append(seen.seen)
-    assert runs[0] == runs[1] == runs[2] == runs[3]
-    assert not [one for one in runs[0] if "local_scalar" in one or "nonzero" in one]
-    assert {name: getattr(slots, name).data_ptr() for name in kept} == places
-    assert all(getattr(slots, name) is value for name, value in kept.items())
-
-
-@pytest.mark.parametrize("log_steps", [0, 4])
-def test_no_step_looks_at_a_value_or_mixes_devices(log_steps: int) -> None:
-    """On a device whose tensors have no values, whatever looks at one fails, and so does a tensor of the processor."""
-    model = clear_model(output_bias=True)
-    with FakeTensorMode(), torch.inference_mode():
-        for part in model.modules():
-            for kept in (part._parameters, part._buffers):
-                for name, value in kept.items():
-                    empty = torch.empty(value.shape, dtype=torch.bfloat16, device="meta") if value is not None else None
-                    kept[name] = empty
-        network = Network(model)
-        slots = filled(network, log_steps)
-        for target in (32, 64):
-            advance(network, slots, target, 32)
-        slots.stop([1, 2])
-        slots.clear([2])
 
 
 @pytest.mark.parametrize(

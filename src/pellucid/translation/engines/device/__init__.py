@@ -5,6 +5,7 @@
     selection.py  candidates and the rules of the search, on the device, without a look at any value
     graphs.py     a step, recorded at its first use and replayed afterwards
     waiting.py    sentences that wait for a slot, encoded in batches
+    reading.py    what comes back from the device, while it goes on
     lists.py      n-best lists, whose rules need the text of each hypothesis
     batching.py   sentences leave their slots when they end, and waiting ones take them
     engine.py     all of it as an engine

@@ -95,8 +95,9 @@ class DeviceEngine:
         return next((what for what, is_wanted in lacking.items() if is_wanted), None)
 
     def search(self, request: SearchRequest) -> Iterator[Outcome]:
-        """Search all units; those with similar limits share slots."""
+        """Search all units. Long ones get slots of their own where short ones would have to do with fewer slots."""
         groups: dict[int, list[Sentence]] = {}
+        beam = request.config.beam_size
         for place, unit in enumerate(request.units):
             try:
                 sentence = self._sentence(place, unit, request.config)
@@ -104,6 +105,10 @@ class DeviceEngine:
                 yield place, str(error)
             else:
                 groups.setdefault(width_of(max(sentence.limit, len(sentence.ids))), []).append(sentence)
+        most = self._most_slots(1, beam)
+        shared = max((width for width in groups if self._most_slots(width, beam) == most), default=0)
+        together = [sentence for width in groups if width <= shared for sentence in groups[width]]
+        groups = {width: some for width, some in groups.items() if width > shared} | {shared: together}
         for capacity in sorted(groups, reverse=True):
             yield from self._search_group(capacity, groups[capacity], request)
 
@@ -115,7 +120,7 @@ class DeviceEngine:
 
     def _search_group(self, capacity: int, sentences: Sequence[Sentence], request: SearchRequest) -> Iterator[Outcome]:
         """Search sentences of one capacity; where memory runs out, what is left of them in fewer slots."""
-        size = self._size(capacity, len(sentences), request)
+        size = self._size(capacity, max(1, len(sentences)), request)
         left = {sentence.place: sentence for sentence in sentences}
         while left:
             try:
@@ -142,11 +147,8 @@ class DeviceEngine:
 
     def _size(self, capacity: int, count: int, request: SearchRequest) -> Size:
         beam, constraints = request.config.beam_size, request.constraints
-        most = max(1, min(self._rows_at_once // beam, self._memory() // self._bytes_of_a_slot(capacity, beam)))
-        # Powers of two, so that there are few sizes.
-        slots = min(1 << (most.bit_length() - 1), 1 << (count - 1).bit_length())
         return Size(
-            slots=slots,
+            slots=min(self._most_slots(capacity, beam), 1 << (count - 1).bit_length()),
             beam_size=beam,
             capacity=capacity,
             forbidden=len(constraints.forbidden_ids),
@@ -154,6 +156,11 @@ class DeviceEngine:
             eos_id=constraints.eos_id,
             log_steps=STEPS_AT_ONCE if request.config.n_best > 1 else 0,
         )
+
+    def _most_slots(self, capacity: int, beam: int) -> int:
+        """Return how many slots a step may have: a power of two, so that there are few sizes."""
+        most = max(1, min(self._rows_at_once // beam, self._memory() // self._bytes_of_a_slot(capacity, beam)))
+        return 1 << (most.bit_length() - 1)
 
     def _memory(self) -> int:
         """Return what the slots may use. It depends on the device alone, so that a search can be repeated exactly."""

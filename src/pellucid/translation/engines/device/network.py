@@ -51,9 +51,14 @@ class Network:
 
     Args:
         model: is used as it is; it may not be trained or moved afterwards.
+
+    Raises:
+        ValueError: the model is in training mode.
     """
 
     def __init__(self, model: Transformer) -> None:
+        if model.training:
+            raise ValueError("the model is in training mode, where dropout changes every step; call model.eval()")
         self.model = model
         self.config = model.config
         weight = model.projection.weight
