@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pellucid.config.translation import TranslationConfig
-from pellucid.durable import sha256_of
-from pellucid.errors import BundleError, ConfigError, DataError, InterruptedByUser
+from pellucid.errors import ConfigError, DataError, InterruptedByUser
 from pellucid.jobs.bulk.files import Finished, Progress, Runner, Work, run_files
 from pellucid.jobs.bulk.lanes import Lanes
 from pellucid.jobs.bulk.lines import BAR, CHUNK_LINES, OutputFormat, PrefixLines, on_lengths, translate_lines
+from pellucid.jobs.bulk.search import part_search
 from pellucid.jobs.bulk.survey import Part, Survey, can_be_read_twice, survey_of
 from pellucid.jobs.bulk.tally import Tally
 from pellucid.jobs.line_files import check_output, is_stream, reading, writing
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
-from pellucid.runtime import Runtime, devices_of
+from pellucid.runtime import devices_of
 from pellucid.translation.flags import in_order
 from pellucid.translation.terms.glossary import read_terms
 from pellucid.translation.translator import Translator
-from pellucid.version import __version__
 
 __all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "outcome_of", "translate_file", "with_terms_of"]
-
-_FEWEST_LINES: Final = 64
-"""Of a part: enough for the batches of an engine."""
-_PARTS_OF_A_SHORT_FILE: Final = 32
-_LINES_OF_A_GPU: Final = 8192
-"""Of a part, unless --chunk-lines says otherwise."""
-_PARTS_OF_A_GPU: Final = 4
-"""Fewest parts of a short file for each of several GPUs."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +93,11 @@ def translate_file(
         _refuse_output(output, files)
         surveys = [survey_of(name) for name in files]
         _refuse_different_lengths(surveys)
-        translators = [translator, *(opened(place, _unheard).with_terms(translator.glossary) for place in devices[1:])]
         if len(devices) > 1:
             say(f"parts are divided among {len(devices)} devices: {', '.join(devices)}")
-        computes = _computes(devices, threads)
-        work = _work(translators, model, surveys, format=format, chunk_lines=chunk_lines, computes=computes)
+        lanes = [(translator, devices[0])]
+        lanes += [(opened(place, _unheard).with_terms(translator.glossary), place) for place in devices[1:]]
+        work = _work(lanes, model, surveys, format=format, chunk_lines=chunk_lines, threads=threads)
         tally = run_files(surveys, output, work, restart=restart, say=say, progress=progress)
     elif restart:
         raise ConfigError("--restart discards the parts of a file that is translated to --output; there are none here")
@@ -137,54 +125,30 @@ def _unheard(text: str) -> None:
     pass
 
 
-def _computes(devices: Sequence[str], threads: int) -> Callable[[str], dict[str, object]]:
-    """Return a function from the name of an engine to everything that the last bits of its numbers depend on."""
-
-    def facts(engine: str) -> dict[str, object]:
-        computes: dict[str, object] = {"name": engine, "machine": platform.machine()}
-        if engine == EngineName.TORCH or engine.startswith(EngineName.DEVICE):
-            runtimes = [Runtime.detect(device=device, threads=threads) for device in devices]
-            computes |= runtimes[0].describe() | {"device": sorted({runtime.device_name() for runtime in runtimes})}
-        return computes
-
-    return facts
-
-
 def _work(
-    translators: Sequence[Translator],
+    lanes: Sequence[tuple[Translator, str]],
     model: Path,
     surveys: Sequence[Survey],
     *,
     format: OutputFormat,
     chunk_lines: int,
-    computes: Callable[[str], dict[str, object]],
+    threads: int,
 ) -> Work:
-    """Return how parts are translated: several at once where an engine gives each one thread, or there are several."""
-    translator, lines = translators[0], surveys[0].lines
-    has_prefixes = len(surveys) > 1 or bool(translator.config.target_prefix)
-    divided = [one.divided(has_prefixes=has_prefixes) for one in translators]
-    engine = divided[0][2]
-    if any(_model_sha256(one, model) != _model_sha256(translator, model) for one in translators[1:]):
-        raise BundleError(f"{model}: another model took its place while it was opened; give the same command again")
-    at_once = sum(calls for _, calls, _ in divided)
-    if engine.startswith(EngineName.DEVICE):
-        # A GPU is busy with hundreds of sentences, and their number falls at the end of every part.
-        chunk_lines = _LINES_OF_A_GPU if chunk_lines == CHUNK_LINES else chunk_lines
-        short = -(-lines // (_PARTS_OF_A_GPU * at_once)) if len(translators) > 1 else chunk_lines
-    else:
-        is_divided = divided[0][0] is not translator or at_once > 1
-        short = -(-lines // _PARTS_OF_A_SHORT_FILE) if is_divided else chunk_lines
-    lanes = Lanes([(_runner(one, surveys, format, chunk_lines), calls) for one, calls, _ in divided])
-    facts = {
-        "pellucid": __version__,
-        "model": _model_sha256(translator, model),
-        "engine": computes(engine),
-        "translation": translator.config.model_dump(mode="json"),
-        "terms": [str(term) for term in translator.glossary],
-        "format": format.value,
-        "chunk_lines": chunk_lines,
-    }
-    return Work(lanes, lanes.at_once, max(_FEWEST_LINES, min(chunk_lines, short)), facts)
+    """Return how parts are translated and written, by the translator of each device."""
+    (translator, device), *others = lanes
+    search = part_search(
+        translator,
+        model,
+        lines=surveys[0].lines,
+        chunk_lines=chunk_lines,
+        has_prefixes=len(surveys) > 1 or bool(translator.config.target_prefix),
+        device=device,
+        threads=threads,
+        others=others,
+    )
+    runners = [(_runner(one, surveys, format, search.chunk_lines), calls) for one, calls in search.lanes]
+    facts = search.facts | {"terms": [str(term) for term in translator.glossary], "format": format.value}
+    return Work(Lanes(runners), search.at_once, search.lines_per_part, facts)
 
 
 def _runner(translator: Translator, surveys: Sequence[Survey], format: OutputFormat, chunk_lines: int) -> Runner:
@@ -207,14 +171,6 @@ def _runner(translator: Translator, surveys: Sequence[Survey], format: OutputFor
         return Finished(sink.getvalue(), tally)
 
     return run
-
-
-def _model_sha256(translator: Translator, model: Path) -> str:
-    """Return what is equal for two models if they translate alike: the sum over all sums of their files."""
-    if translator.origin is None:  # an ONNX folder; this file holds the sums of the others
-        return sha256_of(model / "model.json")
-    table = translator.origin.description.model_dump(mode="json", exclude={"facts", "translation", "pellucid_version"})
-    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
 def _stream(

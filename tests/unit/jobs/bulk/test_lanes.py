@@ -12,6 +12,7 @@ from tests.unit.jobs.bulk.shouting import expected, run, shout, work, written
 import pellucid
 from pellucid.errors import BundleError
 from pellucid.jobs import translate as job
+from pellucid.jobs.bulk import search
 from pellucid.jobs.bulk.files import Finished
 from pellucid.jobs.bulk.lanes import Lanes
 from pellucid.jobs.bulk.survey import Part
@@ -100,7 +101,7 @@ def test_a_file_is_divided_among_all_devices(tmp_path: Path, monkeypatch: pytest
 
 def test_all_devices_have_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "devices_of", lambda device: ("cpu", "cpu"))
-    monkeypatch.setattr(job, "_model_sha256", lambda translator, model: str(id(translator)))
+    monkeypatch.setattr(search, "_model_sha256", lambda translator, model: str(id(translator)))
     with pytest.raises(BundleError, match="another model took its place"):
         translated(tmp_path, "out", [], device="cpu", engine="device")
 
