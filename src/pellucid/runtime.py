@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Precision",
     "Runtime",
+    "devices_of",
     "has_gpu",
     "is_forked_from_torch",
     "is_lack_of_memory",
@@ -123,6 +124,12 @@ class Runtime:
 
         return torch.device(self.device)
 
+    def device_name(self) -> str:
+        """Return the name of the GPU, or ``cpu``."""
+        import torch
+
+        return self.device if self.device == "cpu" else torch.cuda.get_device_name(self.device)
+
     def describe(self) -> dict[str, str | int]:
         """Return the facts that two runs must share to be equal bit for bit, for the record of a run."""
         import torch
@@ -144,6 +151,16 @@ def has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def devices_of(device: str) -> tuple[str, ...]:
+    """Return the devices among which work may be divided: all GPUs for ``auto`` and ``cuda``, else the one device."""
+    if device not in ("auto", "cuda") or not has_gpu():
+        return (device,)
+    import torch
+
+    count = torch.cuda.device_count()
+    return tuple(f"cuda:{number}" for number in range(count)) if count > 1 else (device,)
 
 
 def threads_for(threads: int) -> int:
@@ -283,7 +300,7 @@ def _choose_precision(device: str, precision: str) -> tuple[Precision, str]:
         except ValueError:
             raise ConfigError(f"precision = {precision!r} is unknown; use 'auto', 'fp32' or 'bf16'") from None
     if device.startswith("cuda"):
-        if torch.cuda.is_bf16_supported():
+        if torch.cuda.is_bf16_supported(including_emulation=False):
             return Precision.BF16, "this GPU multiplies bf16 in hardware"
         return Precision.FP32, "this GPU has no bf16 units"
     # No flag of a processor says which is faster; ``training.machine.precision`` measures it on a step of the model.

@@ -9,7 +9,12 @@ from torch import Tensor
 
 from pellucid.errors import RequestError
 
-__all__ = ["best_of_rows", "refuse_not_a_number"]
+__all__ = ["NOT_NUMBERS", "best_of_rows", "refuse_not_a_number"]
+
+NOT_NUMBERS: Final = (
+    "the model's log-probabilities are not numbers (NaN or infinite): its weights are damaged or its training "
+    "diverged; use an earlier model"
+)
 
 _BLOCKS: Final = 8
 _WIDE: Final = 1024
@@ -62,7 +67,4 @@ def refuse_not_a_number(values: Tensor) -> None:
         RequestError: there is one.
     """
     if not bool((values < torch.inf).all()):
-        raise RequestError(
-            "the model's log-probabilities are not numbers (NaN or infinite): its weights are damaged or its training "
-            "diverged; use an earlier model"
-        )
+        raise RequestError(NOT_NUMBERS)

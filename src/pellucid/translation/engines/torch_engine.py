@@ -1,6 +1,7 @@
 """The engine that can do everything: the searches of this room over steppers. It is the reference for the others.
 
-It alone imports torch; the translator opens it when something needs it. Read ``native/__init__.py`` next.
+Beside ``device/`` it alone imports torch; the translator opens it when something needs it. Read ``native/__init__.py``
+next.
 """
 
 from __future__ import annotations
