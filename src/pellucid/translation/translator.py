@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final, Self, overload
 from pellucid.config import TranslationConfig
 from pellucid.errors import RequestError
 from pellucid.translation.alignment.heads import heads_of_origin
+from pellucid.translation.completion.alternatives import alternatives
 from pellucid.translation.constraints import configured, constraints_for
 from pellucid.translation.document.translating import translate_document
-from pellucid.translation.engines.engine import DivisibleEngine, Engine, SearchRequest
+from pellucid.translation.engines.engine import DivisibleEngine, Engine, Outcome, SearchRequest
 from pellucid.translation.engines.given import score_pairs
 from pellucid.translation.engines.reference import LaterModel, Reference
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
@@ -159,7 +160,7 @@ class Translator:
         # A piece at the beginning stands for whatever the prefixes may hold.
         units = [Unit(0, 0, (self.tokenizer.specials.eos,), Prefix(ids=(0,)))] if has_prefixes else []
         constraints = constraints_for(self.config, self.tokenizer)
-        engine = self._engine_for(SearchRequest(units, self.config, constraints, key_of=self._visible_text))
+        engine = self._engine_for(SearchRequest(units, self.config, constraints, key_of=self.key_of))
         if self.glossary.terms or not isinstance(engine, DivisibleEngine):
             return self, 1, engine.name
         other = copy(self)
@@ -261,6 +262,12 @@ class Translator:
         )
 
     translate_document = translate_document
+    alternatives = alternatives
+
+    @property
+    def max_length(self) -> int:
+        """Most tokens of a source and of a translation, with the end of sentence."""
+        return self._longest
 
     def score(
         self, sources: Sequence[str], targets: Sequence[str], *, progress: Progress = _nobody
@@ -351,10 +358,8 @@ class Translator:
         found: dict[tuple[int, int], list[Hypothesis]] = {}
         done = len(requests) - len(left)
         progress(done)
-        request = SearchRequest(units, config, constraints, key_of=self._visible_text, observer=observer)
-        engine = self._engine_for(request)
-        self._used[engine.name] = None
-        for place, result in engine.search(request):
+        request = SearchRequest(units, config, constraints, key_of=self.key_of, observer=observer)
+        for place, result in self.search(request):
             unit = units[place]
             if isinstance(result, str):
                 errors[unit.request] = result
@@ -365,6 +370,12 @@ class Translator:
                 done += 1
                 progress(done)
         return found, errors
+
+    def search(self, request: SearchRequest) -> Iterator[Outcome]:
+        """Search with the preferred engine, or with torch where that lacks something."""
+        engine = self._engine_for(request)
+        self._used[engine.name] = None
+        return engine.search(request)
 
     def _engine_for(self, request: SearchRequest) -> Engine:
         """Return the preferred engine, or the one that lacks nothing; say so, once for each reason."""
@@ -381,6 +392,6 @@ class Translator:
             self._said.add(text)
             self._say(text)
 
-    def _visible_text(self, ids: Sequence[int]) -> str:
+    def key_of(self, ids: Sequence[int]) -> str:
         """Return what a reader can tell apart: the text, runs of white space in it as one space."""
         return " ".join(self.tokenizer.decode_target([ids])[0].split())

@@ -1,0 +1,1 @@
+"""Help for a person who types a translation: ``suggest`` gives the words that may come next."""
