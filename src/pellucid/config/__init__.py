@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from pellucid.config.recipe import Recipe, load_recipe, recipe_from
     from pellucid.config.tables import read_toml, to_toml, validated
-    from pellucid.config.training import BatchType, DecayMethod, TrainingConfig
+    from pellucid.config.training import BatchType, DecayMethod, Optimizer, TrainingConfig, WordDropout
     from pellucid.config.translation import LengthPenalty, SentenceSplitting, TranslationConfig
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "LengthPenalty",
     "ModelConfig",
     "NormOrder",
+    "Optimizer",
     "PositionLayout",
     "Recipe",
     "SentenceSplitting",
@@ -46,6 +47,7 @@ __all__ = [
     "TokenizerConfig",
     "TrainingConfig",
     "TranslationConfig",
+    "WordDropout",
     "load_recipe",
     "read_toml",
     "recipe_from",
@@ -65,6 +67,7 @@ _HOMES = {
     "LengthPenalty": "pellucid.config.translation",
     "ModelConfig": "pellucid.config.model",
     "NormOrder": "pellucid.config.model",
+    "Optimizer": "pellucid.config.training",
     "PRESETS": "pellucid.config.model",
     "PositionLayout": "pellucid.config.model",
     "Recipe": "pellucid.config.recipe",
@@ -73,6 +76,7 @@ _HOMES = {
     "TokenizerConfig": "pellucid.config.data",
     "TrainingConfig": "pellucid.config.training",
     "TranslationConfig": "pellucid.config.translation",
+    "WordDropout": "pellucid.config.training",
     "load_recipe": "pellucid.config.recipe",
     "read_toml": "pellucid.config.tables",
     "recipe_from": "pellucid.config.recipe",

@@ -56,6 +56,12 @@ class Recipe(Section):
                 "model.share_embeddings = true needs tokenizer.joint = true; for separate vocabularies set "
                 "model.share_embeddings = false"
             )
+        rates = (self.model.dropout, self.model.attention_dropout, self.model.activation_dropout)
+        if self.training.r_drop and not any(rates):
+            problems.append(
+                f"training.r_drop = {self.training.r_drop:g} compares two passes that differ by dropout, and every "
+                "dropout is 0; set model.dropout = 0.1 or more, or training.r_drop = 0"
+            )
         if self.training.max_length > self.model.max_positions:
             problems.append(
                 f"training.max_length = {self.training.max_length} tokens do not fit model.max_positions = "

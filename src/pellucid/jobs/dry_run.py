@@ -47,7 +47,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> s
         PellucidError: every error that would stop the run before its first step.
     """
     run = open_run(recipe, output, init_from=init_from)
-    recipe, runtime = run.recipe, run.runtime
+    recipe = run.recipe
     facts = verify_corpora(recipe.data)
     cleaner = Cleaner(recipe.data.cleaning)
     sample = list(_sample(cleaned_pairs(recipe.data, cleaner)))
@@ -59,6 +59,8 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> s
     kept = round(pairs * report.kept / report.read)
     tokenizer, difference = _tokenizer(run, sample, is_whole=report.read == pairs)
     model = run.make_model(tokenizer)
+    run = run.with_precision(model)
+    recipe, runtime = run.recipe, run.runtime
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
         store = _stored(recipe, Path(scratch) / "sample", sample, tokenizer)
         with keeping_memory(runtime.device):
@@ -161,7 +163,7 @@ def _time_steps(recipe: Recipe, model: Transformer, store: TokenStore, runtime: 
     stream = _stream(recipe, model, store, runtime)
     updater = Updater(
         model.train(),
-        make_optimiser(model.parameters(), config=recipe.training),
+        make_optimiser(model, config=recipe.training),
         stream=stream,
         config=recipe.training,
         runtime=runtime,

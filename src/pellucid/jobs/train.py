@@ -114,12 +114,16 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
 
 
 def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float) -> TrainOutcome:
-    recipe, output = run.recipe, run.output
     for line in (run.runtime.to_text(), *run.notes):
         reporter.message(line)
     with RaiseOnSigterm(lambda: StoppedError(_STOPPED_PREPARING)):
         data = _prepare(run, reporter=reporter, ranks=ranks)
     model = run.make_model(data.tokenizer)
+    is_tried = run.recipe.training.precision == "auto"
+    run = run.with_precision(model, ranks=ranks)
+    recipe, output = run.recipe, run.output
+    if is_tried:
+        reporter.message(f"precision: {run.runtime.precision}, {run.runtime.reason}")
     evaluator = ValidationBleu(recipe, data, output / "model")
     if ranks.is_first:
         DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Trainer", "train"]
 
+_FALLING_FROM_THE_WARM_UP = (DecayMethod.LINEAR_TO_ZERO, DecayMethod.COSINE_TO_ZERO)
+
 
 def train(inputs: RunInputs) -> TrainingResult:
     """Train a model, or continue the run whose checkpoints are in the run folder.
@@ -71,8 +73,8 @@ class Trainer:
         self._config = config
         self._device = inputs.runtime.torch_device()
         self._model = inputs.model.to(self._device).train()
-        self._average = MovingAverage(self._model, decay=config.average_decay)
-        self._optimiser = make_optimiser(self._model.parameters(), config=config)
+        self._average = MovingAverage(self._model, decay=config.average_decay, tail=config.average_tail)
+        self._optimiser = make_optimiser(self._model, config=config)
         self._stream = BatchStream(
             inputs.store,
             config=config,
@@ -319,7 +321,7 @@ class Trainer:
         )
 
     def _warn_of_warmup(self) -> None:
-        if self._config.decay_method is DecayMethod.LINEAR_TO_ZERO and not self._warned_of_warmup:
+        if self._config.decay_method in _FALLING_FROM_THE_WARM_UP and not self._warned_of_warmup:
             self._warned_of_warmup = True
             self._say(
                 f"warmup_steps = {self._config.warmup_steps:,} is over half of this run, so the learning rate "

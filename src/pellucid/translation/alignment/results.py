@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pellucid.translation.alignment.attention import mean_of_heads
@@ -79,6 +80,7 @@ def with_alignments(
         parts.setdefault(number, []).append(aligned)
         targets.setdefault(number, []).append(target)
 
+    whole = partial(_whole, tokenizer=tokenizer, language=language)
     return [
         one
         if one.error is not None

@@ -11,6 +11,7 @@ stand for the first of them.
 
 from __future__ import annotations
 
+import codecs
 import heapq
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -243,7 +244,7 @@ class _Completion:
     def _word_of(self, written: bytes, *, is_over: bool) -> str | None:
         if len(written) < len(self._beginnings.typed):
             return None
-        text = written[self._word_start :].decode("utf-8", errors="ignore")
+        text = _decoded(written[self._word_start :], is_over=is_over)
         word = first_word(text, is_over=is_over)
         if word is None or len(word) >= len(self._typed_word):
             return word
@@ -253,9 +254,8 @@ class _Completion:
     def _rest_of(self, word: str, found: _Found) -> str:
         """Return what is to be typed for a word."""
         ids = found.ways[0][1].ids
-        written = self._pen.bytes_of([i for i in ids if i != self._tokenizer.specials.eos]).decode(
-            "utf-8", errors="ignore"
-        )
+        raw = self._pen.bytes_of([index for index in ids if index != self._tokenizer.specials.eos])
+        written = raw.decode("utf-8", errors="replace")
         start, typed = len(self._typed) - len(self._typed_word), len(self._typed)
         goes_on = bool(self._typed_word) and word.startswith(self._typed_word)
         end = (start if goes_on else written.find(word, typed)) + len(word)
@@ -288,6 +288,11 @@ class _Completion:
             [part.text for part in parts], chunk=max(len(parts), 1), target_prefix="", progress=_nobody, **settings
         )
         return [one.text for one in found] if parts else []
+
+
+def _decoded(raw: bytes, *, is_over: bool) -> str:
+    """Return what bytes write; those of a last character that is not whole yet write nothing until the text is over."""
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(raw, final=is_over)
 
 
 def _nobody(done: int) -> None:
