@@ -53,3 +53,13 @@ def test_a_file_of_terms(tmp_path: Path) -> None:
     (tmp_path / "bad.tsv").write_text("dog\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"bad\.tsv, line 1: has 1 columns"):
         run("translate", MODEL, "--terms", tmp_path / "bad.tsv", given=SOURCE)
+
+
+def test_the_native_engine_finds_the_same_words() -> None:
+    found = [
+        pellucid.load(MODEL, engine=engine, precision="fp32").alternatives(SOURCE, "Le chi", 3, beam_size=2)
+        for engine in ("torch", "native")
+    ]
+    assert [(one.word, one.rest, one.text) for one in found[1]] == [(one.word, one.rest, one.text) for one in found[0]]
+    for one, other in zip(*found, strict=True):
+        assert one.probability == pytest.approx(other.probability, abs=1e-4)

@@ -110,7 +110,7 @@ def test_each_text_begins_with_what_is_typed_and_the_word(prefix: str) -> None:
     assert len({one.word for one in found}) == len(found) > 1
     assert 0 < sum(one.probability for one in found) <= 1 + 1e-6
     for one in found:
-        assert one.text.startswith((prefix + one.rest).strip())
+        assert one.text.lstrip().startswith((prefix + one.rest).strip())
 
 
 def test_what_is_refused() -> None:
