@@ -21,8 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from machine import machine_facts, run_watched
-from train_cpu import commit
+from machine import commit, machine_facts, run_watched
 
 from pellucid.config import load_recipe
 from pellucid.durable import DISK

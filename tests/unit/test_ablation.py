@@ -28,10 +28,9 @@ def script() -> ModuleType:
 
 
 def options(script: ModuleType, folder: Path, *more: str) -> object:
-    return script.parse(
-        ["--recipe", str(ROOT / "recipes/multi30k-de-en.toml"), "--test-src", "a", "--test-tgt", str(folder / "b")]
-        + ["--output", str(folder / "out"), "--steps", "7", "--variant", "adam", *more]
-    )
+    recipe = ROOT / "recipes/multi30k-de-en.toml"
+    paths = ["--recipe", recipe, "--test-src", "a", "--test-tgt", folder / "b", "--output", folder / "out"]
+    return script.parse([*map(str, paths), "--steps", "7", "--variant", "adam", *more])
 
 
 def test_every_seed_trains_all_variants_and_begins_with_the_next_one(script: ModuleType) -> None:

@@ -26,6 +26,7 @@ from pellucid.cli import (
     score,
     serve,
     suggest,
+    synthesize,
     train,
     translate,
 )
@@ -58,6 +59,7 @@ _add(demo.demo)
 _add(train.train)
 _add(translate.translate)
 _add(suggest.suggest)
+_add(synthesize.synthesize)
 _add(score.score)
 _add(align.align)
 _add(evaluate.evaluate)

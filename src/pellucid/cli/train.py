@@ -23,6 +23,10 @@ def train(
     train_tgt: Annotated[Path | None, typer.Option(help="Training text, target side, line by line.")] = None,
     valid_src: Annotated[Path | None, typer.Option(help="Validation text, source side.")] = None,
     valid_tgt: Annotated[Path | None, typer.Option(help="Validation text, target side.")] = None,
+    general_src: Annotated[
+        Path | None, typer.Option(help="With --init-from: text whose score must not fall, source side.")
+    ] = None,
+    general_tgt: Annotated[Path | None, typer.Option(help="The same text, target side.")] = None,
     src_lang: Annotated[str | None, typer.Option(help="Code of the source language: de, zh, pt-BR ...")] = None,
     tgt_lang: Annotated[str | None, typer.Option(help="Code of the target language.")] = None,
     preset: Annotated[str | None, typer.Option(help="Size of the model: tiny, small, base or big.")] = None,
@@ -34,11 +38,11 @@ def train(
     ] = False,
 ) -> None:
     """Train a translator. The same command continues a stopped run."""
-    from pellucid.cli.training_screen import TrainingScreen
+    from pellucid.cli.screens.training import TrainingScreen
     from pellucid.config import load_recipe, recipe_from
     from pellucid.jobs import train as job
 
-    texts = {"train": (train_src, train_tgt), "valid": (valid_src, valid_tgt)}
+    texts = {"train": (train_src, train_tgt), "valid": (valid_src, valid_tgt), "general": (general_src, general_tgt)}
     options = _table(texts, languages={"src_lang": src_lang, "tgt_lang": tgt_lang}, preset=preset)
     settings = list(set_ or [])
     if minutes is not None:

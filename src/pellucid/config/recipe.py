@@ -72,6 +72,11 @@ class Recipe(Section):
                 "model.source_vocab_size, model.target_vocab_size and model.specials come from the tokenizer; "
                 "leave them out of a recipe, and set tokenizer.vocab_size"
             )
+        if self.data.general is not None and not self.training.valid_bleu_sentences:
+            problems.append(
+                "data.general needs training.valid_bleu_sentences, which is 0, because forgetting is measured in BLEU; "
+                "set that to 500, or leave data.general out"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self

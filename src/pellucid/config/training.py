@@ -159,6 +159,12 @@ class TrainingConfig(Section):
     """The run ends after this number of validations in a row without an improvement; 0 is off."""
     stop_at_exact_match: float | None = Field(None, gt=0, le=1)
     """The run ends when this share of the ``valid_bleu_sentences`` is exact; if set, it also decides the best model."""
+    max_forgetting: float = Field(1.0, ge=0)
+    """With ``[data.general]``: BLEU points that the score on it may fall below that of the initial model. A validation
+    that has fallen further is never the best."""
+    forgetting_patience: int = Field(3, ge=0)
+    """With ``[data.general]``: the run ends at a validation over ``max_forgetting`` if this number of validations in a
+    row brought no better model; the score can rise again. 0 is off."""
     min_minutes: float = Field(0.0, ge=0)
     """Minutes before ``early_stopping`` and ``stop_at_exact_match`` can end the run."""
     keep_checkpoint: int = Field(3, ge=1)

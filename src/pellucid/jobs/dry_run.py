@@ -17,11 +17,13 @@ from pathlib import Path
 
 from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.fine_tuning.general import read_general
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import SentencePair, verify_corpora
+from pellucid.text.mixing import corpus_weights
 from pellucid.text.selection import cleaned_pairs
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
@@ -58,6 +60,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> s
     # Assume that the rest of the corpus resembles its beginning.
     kept = round(pairs * report.kept / report.read)
     tokenizer, difference = _tokenizer(run, sample, is_whole=report.read == pairs)
+    read_general(recipe.data, tokenizer, most=recipe.training.valid_bleu_sentences)
     model = run.make_model(tokenizer)
     run = run.with_precision(model)
     recipe, runtime = run.recipe, run.runtime
@@ -66,7 +69,8 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> s
         with keeping_memory(runtime.device):
             seconds, tokens = _time_steps(recipe, model, store, runtime)
         batches = _stream(recipe, model, store, runtime).batches_of_epoch(0)
-    weight = sum(f.pairs * corpus.weight for f, corpus in zip(facts, recipe.data.train, strict=False)) / pairs
+    sizes = [f.pairs for f in facts[: len(recipe.data.train)]]
+    weight = sum(n * w for n, w in zip(sizes, corpus_weights(recipe.data, sizes), strict=True)) / pairs
     steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / recipe.training.accum_count))
     steps, minutes = _length(recipe, steps_per_epoch, seconds / 60)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

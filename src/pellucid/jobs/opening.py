@@ -93,6 +93,11 @@ def open_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> 
     runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
     runtime.apply()
     if init_from is None:
+        if recipe.data.general is not None:
+            raise ConfigError(
+                "data.general is text that a model must not forget, and this run starts from no model; give "
+                "--init-from, or leave data.general out"
+            )
         return OpenedRun(recipe, output, runtime, None, ())
     initial = load_bundle(init_from)
     _refuse_other_model(recipe, initial)

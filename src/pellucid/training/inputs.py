@@ -40,6 +40,8 @@ class RunInputs:
     evaluator: Evaluator | None = None
     on_new_best: NewBest | None = None
     """Receives the averaged model whenever it is the best so far."""
+    validates_first: bool = False
+    """Validate before the first step, so that the model that the run starts from can be the best one."""
     seconds_before: float = 0.0
     """Duration of the preparation, which counts towards a budget of minutes."""
     corpus_weights: Sequence[float] | None = None

@@ -6,8 +6,8 @@
     SimCut         a pass with tokens cut out shall agree with the whole one (Gao et al. 2022)
 
 All are off by default, and then this is ``loss.batch_loss``. Random numbers come from torch's default generator, whose
-state is in a checkpoint. Both kinds of agreement are a divergence between two distributions p and q of each target token; both
-passes run as one batch. Read ``update.py`` next.
+state is in a checkpoint. Both kinds of agreement are a divergence between two distributions p and q of each target
+token, and both passes run as one batch. Read ``update.py`` next.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from pellucid.training.reporter import (
 from pellucid.training.resuming import rate_jump
 from pellucid.training.state import RunFacts, TrainingState
 from pellucid.training.update import StepOutcome, Updater
-from pellucid.training.validation import Scores, is_better, validate
+from pellucid.training.validation import Scores, is_better, validate, with_general_before
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -155,6 +155,8 @@ class Trainer:
             self._state = replace(self._state, validated_seconds=self._budget.seconds())
             self._take_pictures()
             self._save()
+        if self._inputs.validates_first and self._state.step == 0 and not self._state.validation:
+            self._validate()
         self._step_mark = self._budget.seconds()
 
     def _step(self) -> None:
@@ -224,8 +226,14 @@ class Trainer:
         inputs, started = self._inputs, self._budget.seconds()
         model = self._average.refresh()
         scores = Scores.from_text(inputs.ranks.from_first(lambda: self._measure(model).to_text()))
-        state, numbers = self._state, scores.numbers
-        better = is_better(numbers, state.best, by_exact_match=self._config.stop_at_exact_match is not None)
+        state = self._state
+        numbers = with_general_before(scores.numbers, state.validation)
+        better = is_better(
+            numbers,
+            state.best,
+            by_exact_match=self._config.stop_at_exact_match is not None,
+            max_forgetting=self._config.max_forgetting,
+        )
         self._state = state = replace(
             state,
             validated_step=state.step,

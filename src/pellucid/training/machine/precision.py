@@ -81,7 +81,9 @@ def precision_trial(model: Transformer, *, config: TrainingConfig, runtime: Runt
         return PrecisionTrial(fp32, bf16, is_remembered=True)
     except (KeyError, TypeError, ValueError):  # absent, or not written by this version
         pass
-    trial = _measure(model, most_tokens=config.batch_size, runtime=runtime)
+    was_training = model.training
+    trial = _measure(model.train(), most_tokens=config.batch_size, runtime=runtime)
+    model.train(was_training)
     _remember(path, shape, trial)
     return trial
 
@@ -137,24 +139,23 @@ def _remember(path: Path | None, shape: str, trial: PrecisionTrial) -> None:
 def _measure(model: Transformer, *, most_tokens: int, runtime: Runtime) -> PrecisionTrial:
     """Time both precisions in turns, and take the least time of each: other programs only make a step slower."""
     wide, narrow = (replace(runtime, precision=precision) for precision in (Precision.FP32, Precision.BF16))
-    was_training = model.training
     with torch.random.fork_rng(devices=[]), keeping_memory(runtime.device):
-        model.train()
         began = time.perf_counter()
         tokens = min(_FIRST_TOKENS, most_tokens)
         batch = _made_up_batch(model, tokens)
-        while _seconds(model, batch, wide) < _LONG_STEP_SECONDS and tokens < most_tokens:
+        while (wide_seconds := _seconds(model, batch, wide)) < _LONG_STEP_SECONDS and tokens < most_tokens:
             tokens = min(2 * tokens, most_tokens)
             batch = _made_up_batch(model, tokens)
-        _seconds(model, batch, narrow)  # the first pass of a precision prepares its kernels
+        first_seconds = _seconds(model, batch, narrow)  # the first pass of a precision prepares its kernels
+        if first_seconds > max(_TRIAL_SECONDS, 2 * wide_seconds):  # without hardware for it, bfloat16 is very slow
+            return PrecisionTrial(wide_seconds, first_seconds)
         least = {wide.precision: float("inf"), narrow.precision: float("inf")}
         for turn in range(_MOST_TURNS):
             if turn and time.perf_counter() - began > _TRIAL_SECONDS:
                 break
             for one in (wide, narrow):
                 least[one.precision] = min(least[one.precision], _seconds(model, batch, one))
-        model.train(was_training)
-    return PrecisionTrial(least[Precision.FP32], least[Precision.BF16])
+        return PrecisionTrial(least[Precision.FP32], least[Precision.BF16])
 
 
 def _seconds(model: Transformer, batch: TensorBatch, runtime: Runtime) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pellucid.runtime import Precision
+from pellucid.runtime import Precision, Runtime
 from pellucid.training.machine import precision as room
 from pellucid.training.machine.precision import PrecisionTrial, precision_trial
 
@@ -66,6 +66,19 @@ def test_other_threads_and_another_torch_are_measured_again(change: str, monkeyp
     if change == "torch":
         monkeypatch.setattr(torch, "__version__", "99.0")
     assert not precision_trial(tiny_model(), config=config, runtime=runtime).is_remembered
+
+
+def test_a_processor_without_bf16_is_not_kept_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[Precision] = []
+
+    def seconds(model: object, batch: object, runtime: Runtime) -> float:
+        passes.append(runtime.precision)
+        return 20.0 if runtime.precision is Precision.BF16 else 0.2
+
+    monkeypatch.setattr(room, "_seconds", seconds)
+    monkeypatch.setattr(room, "_MOST_TURNS", 5)
+    assert precision_trial(tiny_model(), config=training_config(), runtime=RUNTIME).precision is Precision.FP32
+    assert passes.count(Precision.BF16) == 1
 
 
 @pytest.mark.parametrize("content", [b"not JSON", b"[]", b"\xff" * 50])
