@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Final, Self, overload
 
@@ -22,7 +23,7 @@ from pellucid.translation.completion.alternatives import alternatives
 from pellucid.translation.constraints import configured, constraints_for
 from pellucid.translation.document.translating import translate_document
 from pellucid.translation.engines.engine import DivisibleEngine, Engine, Outcome, SearchRequest
-from pellucid.translation.engines.given import score_pairs
+from pellucid.translation.engines.given import ForcedEngine, score_pairs
 from pellucid.translation.engines.reference import LaterModel, Reference
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
 from pellucid.translation.observer import BeamObserver
@@ -100,7 +101,7 @@ class Translator:
             return engine_over(given.read() if isinstance(given, LaterModel) else given, tokenizer)
 
         self._reference = Reference(open_engine)
-        self._longest = (
+        self.max_length = (
             given.max_length if isinstance(given, LaterModel) else self._reference().make_stepper().max_length
         )
         self._preferred = engine
@@ -264,26 +265,23 @@ class Translator:
     translate_document = translate_document
     alternatives = alternatives
 
-    @property
-    def max_length(self) -> int:
-        """Most tokens of a source and of a translation, with the end of sentence."""
-        return self._longest
-
     def score(
         self, sources: Sequence[str], targets: Sequence[str], *, progress: Progress = _nobody
     ) -> list[ScoredPair]:
-        """Score given translations with the model, in order; the end of sentence is scored too.
+        """Score given translations, in order; the end of sentence is scored too.
+
+        The native engine does it where it translates, with its weights in int8 or fp32; else torch does.
 
         Raises:
             RequestError: a side is no list; the numbers of texts differ; or a text cannot be tokenised, is too long for
                 the model or for the memory, or has log-probabilities that are no numbers.
         """
         return score_pairs(
-            self._reference(),
+            self._forced_engine(),
             texts_of("sources", sources),
             texts_of("targets", targets),
             tokenizer=self.tokenizer,
-            longest=self._longest,
+            longest=self.max_length,
             batch_size=self.config.batch_size,
             progress=progress,
         )
@@ -300,7 +298,7 @@ class Translator:
         requests = prepare(
             texts,
             tokenizer=self.tokenizer,
-            limit=min(config.max_input_length, self._longest - 1),
+            limit=min(config.max_input_length, self.max_length - 1),
             long_input=config.long_input,
             language=self.source_language,
             splits_sentences=config.split_sentences.acts_on(single_sentences=self.single_sentences),
@@ -314,7 +312,7 @@ class Translator:
                 [found[index, part] for part in range(len(request.parts))] if index not in errors else [],
                 tokenizer=self.tokenizer,
                 config=config,
-                longest=self._longest,
+                longest=self.max_length,
                 language=self.target_language,
                 attend=attention_of(self.model) if request.markers and self.models else evenly,
             )
@@ -324,16 +322,15 @@ class Translator:
             return translations
         from pellucid.translation.alignment.results import with_alignments
 
-        self._say_once("alignments: torch computes them, in one more pass over each translation")
+        engine = self._forced_engine()
+        self._say_once(f"alignments: {engine.name} computes them, in one more pass over each translation")
         return with_alignments(
             translations,
             requests,
             found,
-            model=self.model,
-            heads=heads,
+            attend=partial(engine.attention, heads=heads, batch_size=config.batch_size),
             tokenizer=self.tokenizer,
             language=self.target_language,
-            batch_size=config.batch_size,
         )
 
     def _search(
@@ -351,11 +348,10 @@ class Translator:
             prefixes,
             tokenizer=self.tokenizer,
             config=config,
-            longest=self._longest,
+            longest=self.max_length,
             forbidden_ids=constraints.forbidden_ids,
         )
-        left = Counter(unit.request for unit in units)
-        found: dict[tuple[int, int], list[Hypothesis]] = {}
+        left, found = Counter(unit.request for unit in units), dict[tuple[int, int], list[Hypothesis]]()
         done = len(requests) - len(left)
         progress(done)
         request = SearchRequest(units, config, constraints, key_of=self.key_of, observer=observer)
@@ -381,10 +377,17 @@ class Translator:
         """Return the preferred engine, or the one that lacks nothing; say so, once for each reason."""
         if self._preferred is None:
             return self._reference()
-        lacking = self._preferred.lacks(request)
-        if lacking is None:
+        if (lacking := self._preferred.lacks(request)) is None:
             return self._preferred
         self._say_once(f"engine: torch, because {self._preferred.name} does not support {lacking}")
+        return self._reference()
+
+    def _forced_engine(self) -> ForcedEngine:
+        """Return what runs over given translations: the preferred engine if it can, else torch."""
+        if isinstance(self._preferred, ForcedEngine):
+            return self._preferred
+        if self._preferred is not None:
+            self._say_once(f"engine: torch, because {self._preferred.name} does not support given translations")
         return self._reference()
 
     def _say_once(self, text: str) -> None:

@@ -71,10 +71,8 @@ class CompletingTranslator(Searcher, Protocol):
     single_sentences: bool
     source_language: str
     target_language: str
-
-    @property
-    def max_length(self) -> int:
-        """Most positions of the model."""
+    max_length: int
+    """Most positions of the model."""
 
     def key_of(self, ids: Sequence[int]) -> str:
         """Return what a reader can tell apart."""
