@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         train(prepared, 1, options, steps=1)
     results: list[dict[str, Any]] = []
     for number in range(options.rounds):
-        for busy in (0, options.busy):
+        for busy in sorted({0, options.busy}):
             for side in list(sides) if number % 2 == 0 else list(sides)[::-1]:
                 run = output / "run"
                 shutil.rmtree(run, ignore_errors=True)

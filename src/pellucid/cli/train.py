@@ -9,10 +9,13 @@ import typer
 
 from pellucid.cli.console import say
 from pellucid.errors import ConfigError
+from pellucid.runtime import let_others_run_at_barriers
 
 __all__ = ["train"]
 
 Table = dict[str, object]
+
+_SPINS = 1000
 
 
 def train(
@@ -38,6 +41,7 @@ def train(
     ] = False,
 ) -> None:
     """Train a translator. The same command continues a stopped run."""
+    let_others_run_at_barriers(spins=_SPINS)
     from pellucid.cli.screens.training import TrainingScreen
     from pellucid.config import load_recipe, recipe_from
     from pellucid.jobs import train as job

@@ -136,3 +136,25 @@ def test_nothing_but_training_touches_the_allocator(allocator: Allocator) -> Non
     with keeping_memory("cuda"):
         pass
     assert not allocator.options
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"GOMP_SPINCOUNT": "7"}),
+        ({"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active"}),
+        ({"GOMP_SPINCOUNT": "50"}, {"GOMP_SPINCOUNT": "50"}),
+    ],
+    ids=["unset", "policy", "count"],
+)
+def test_threads_spin_shortly_at_barriers_unless_the_user_decided(
+    before: dict[str, str], after: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")  # so that both are put back afterwards
+        monkeypatch.delenv(name)
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+    room.let_others_run_at_barriers(spins=7)
+    assert {name: os.environ[name] for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if name in os.environ} == after
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
