@@ -32,7 +32,7 @@ def demo(
         serve_models(demo_folders(output))
         return
     let_others_run_at_barriers()  # other programs should not slow down the first run of a newcomer
-    from pellucid.cli.training_screen import TrainingScreen
+    from pellucid.cli.screens.training import TrainingScreen
     from pellucid.jobs import demo as job
 
     with TrainingScreen() as screen:

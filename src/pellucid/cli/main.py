@@ -25,6 +25,7 @@ from pellucid.cli import (
     inspect,
     score,
     serve,
+    suggest,
     synthesize,
     train,
     translate,
@@ -57,6 +58,7 @@ def _add(verb: Callable[..., None], name: str | None = None) -> None:
 _add(demo.demo)
 _add(train.train)
 _add(translate.translate)
+_add(suggest.suggest)
 _add(synthesize.synthesize)
 _add(score.score)
 _add(align.align)

@@ -42,7 +42,7 @@ def train(
 ) -> None:
     """Train a translator. The same command continues a stopped run."""
     let_others_run_at_barriers(spins=_SPINS)
-    from pellucid.cli.training_screen import TrainingScreen
+    from pellucid.cli.screens.training import TrainingScreen
     from pellucid.config import load_recipe, recipe_from
     from pellucid.jobs import train as job
 

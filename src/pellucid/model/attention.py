@@ -22,6 +22,7 @@ from pellucid.model.recorder import Scope, visit
 
 __all__ = [
     "MultiHeadAttention",
+    "attention_weights",
     "causal_may_attend",
     "explicit_attention",
     "fused_attention",
@@ -80,6 +81,23 @@ def fused_attention(
     )
 
 
+def attention_weights(
+    queries: Tensor, keys: Tensor, *, may_attend: Tensor | None, scope: Scope | None = None
+) -> Tensor:
+    """Compute the softmax of equation 1, [batch, heads, time, memory], in float32 or wider."""
+    scores = visit(scope, "scores", queries @ keys.transpose(-2, -1))
+    scaled = visit(scope, "scaled", scores / math.sqrt(queries.shape[-1]))
+    may_attend = _may_attend_site(may_attend, scaled, scope)
+    wide = torch.promote_types(scaled.dtype, torch.float32)
+    if may_attend is None:
+        weights = torch.softmax(scaled, dim=-1, dtype=wide)
+    else:
+        # Not minus infinity: for a row of only minus infinity, the softmax is 0/0, forward and backward.
+        hidden = scaled.masked_fill(~may_attend, torch.finfo(scaled.dtype).min)
+        weights = torch.softmax(hidden, dim=-1, dtype=wide).masked_fill(~may_attend, 0)
+    return weights
+
+
 def explicit_attention(
     queries: Tensor,
     keys: Tensor,
@@ -95,16 +113,7 @@ def explicit_attention(
     d_head]; ``may_attend`` must broadcast to [batch, heads, time, memory]. If a position may attend to
     nothing, its weights and its context are zero, and it passes no gradient.
     """
-    scores = visit(scope, "scores", queries @ keys.transpose(-2, -1))
-    scaled = visit(scope, "scaled", scores / math.sqrt(queries.shape[-1]))
-    may_attend = _may_attend_site(may_attend, scaled, scope)
-    wide = torch.promote_types(scaled.dtype, torch.float32)
-    if may_attend is None:
-        weights = torch.softmax(scaled, dim=-1, dtype=wide)
-    else:
-        # Not minus infinity: for a row of only minus infinity, the softmax is 0/0, forward and backward.
-        hidden = scaled.masked_fill(~may_attend, torch.finfo(scaled.dtype).min)
-        weights = torch.softmax(hidden, dim=-1, dtype=wide).masked_fill(~may_attend, 0)
+    weights = attention_weights(queries, keys, may_attend=may_attend, scope=scope)
     weights = visit(scope, "weights", weights.to(values.dtype))
     if dropout is not None:
         weights = dropout(weights)
