@@ -123,6 +123,28 @@ def test_a_lost_server_is_told_where_the_reader_is(
     assert window.page.locator("[data-figure]").count() > 0
 
 
+def test_code_that_could_not_be_fetched_is_fetched_in_the_end(shown: Shown, open_page: OpenPage) -> None:
+    """A browser remembers a module that failed; the page then starts anew, where the reader was."""
+    broken = True
+
+    def answer(route: Route) -> None:
+        if broken:
+            route.abort()
+        else:
+            route.continue_()
+
+    link = shown.link("walkthrough", view="links", source="I am a student.", layer=2)
+    window = open_page(link, may_fail=True, routes={"**/feed_forward/unit.js*": answer}).ready()
+    _chapter(window, "feed_forward")
+    window.until("document.querySelector('.notice')")
+    broken = False
+    window.page.click(AGAIN)
+    window.until("document.querySelector('[data-figure=feed-forward]')")
+    assert window.ready().page.locator(".problem").count() == 0
+    state = window.page.evaluate("__inspect.state()")
+    assert (state["view"], state["layer"], state["source"]) == ("feed_forward", 2, "I am a student.")
+
+
 @pytest.mark.parametrize("state", [{}, {"source": "I am a student."}])
 def test_enter_recovers_from_a_request_that_broke(shown: Shown, open_page: OpenPage, state: dict[str, str]) -> None:
     """The example that the page begins with is not in its address; one Enter is enough all the same."""

@@ -24,7 +24,8 @@ class Repeat:
 
 def repeats_in(ids: Sequence[int]) -> Iterator[Repeat]:
     """Yield for each size of a block, up to 24, its longest row of repeats; nothing where no block comes twice."""
-    for size in range(1, min(_LONGEST_BLOCK, len(ids) // 2) + 1):
+    num_seen_before = len(ids) - len(set(ids))  # every id of a second block is one of them
+    for size in range(1, min(_LONGEST_BLOCK, num_seen_before) + 1):
         is_equal = [*map(eq, ids, ids[size:])]
         if True not in is_equal:
             continue

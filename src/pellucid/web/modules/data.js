@@ -57,6 +57,24 @@ async function ask(path, options) {
   }
 }
 
+let hasFailed = false; // a browser remembers a module that could not be fetched, until the page is loaded anew
+
+/** A part of the page's code that comes when it is first used: load is () => import(...). */
+export async function code(load) {
+  if (hasFailed) {
+    await ask("api/models", {}); // an error while the server does not answer
+    location.reload(); // the address keeps what was chosen
+    return new Promise(() => {});
+  }
+  try {
+    return await load();
+  } catch (error) {
+    hasFailed = true;
+    whenLost({});
+    throw new Error(t("error.silent"), {cause: error});
+  }
+}
+
 async function fetched(path) {
   const response = await ask(path, {headers: {Accept: "application/json, application/octet-stream"}});
   if (response.status === 410) {

@@ -1,10 +1,10 @@
 // The views, in the order of the walkthrough: a new one is a new file in views/ and a new line here.
+import {lazy} from "pellucid/views/lazy";
 import {AtlasView} from "pellucid/views/attention/atlas";
 import {AttentionView} from "pellucid/views/attention/attention";
 import {CurvesView} from "pellucid/views/curves";
 import {DecoderView} from "pellucid/views/decoder";
 import {EmbeddingsView} from "pellucid/views/embeddings";
-import {FeedForwardView} from "pellucid/views/feed_forward/feed_forward";
 import {HeadsView} from "pellucid/views/attention/heads";
 import {HealthView} from "pellucid/views/health";
 import {LinksView} from "pellucid/views/attention/links";
@@ -15,6 +15,12 @@ import {SoftmaxView} from "pellucid/views/softmax";
 import {StackView} from "pellucid/views/stack";
 import {TargetsView} from "pellucid/views/targets";
 import {TranslateView} from "pellucid/views/translate";
+
+const FeedForwardView = lazy(
+  "feed_forward",
+  () => import("pellucid/views/feed_forward/feed_forward"),
+  "FeedForwardView",
+);
 
 /** Each: its name (in the address and in the texts) and its Component ({trace, model, state}). */
 export const VIEWS = [

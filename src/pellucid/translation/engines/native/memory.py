@@ -212,5 +212,5 @@ def _numbers_of(sentence: Sentence) -> NDArray[np.float64]:
 
 
 def _refuse_strange(ids: NDArray[Any], vocab_size: int, side: str) -> None:
-    if ids.size and not (ids.min() >= 0 and ids.max() < vocab_size):
+    if ids.size and ids.view(np.uint32).max() >= vocab_size:  # negative numbers are large ones there
         raise ValueError(f"the {side} ids are from {ids.min()} to {ids.max()}, and the model has {vocab_size} pieces")

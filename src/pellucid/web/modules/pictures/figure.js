@@ -1,6 +1,7 @@
 // The frame of every picture: its title, the picture, a summary in one sentence, and its tools:
 // show it as a table, recompute a number by hand, save it as SVG, PNG or CSV. Read export.js next.
 import {html, useEffect, useRef, useState} from "pellucid/ui";
+import {code} from "pellucid/data";
 import {exact, plain, short} from "pellucid/numbers";
 import {Paging} from "pellucid/pickers";
 import {t} from "pellucid/texts";
@@ -41,7 +42,7 @@ export function Figure({name, title, says, caption, table, recompute, provenance
   }, [subject]);
   // The code of the exports comes when it is first used.
   const save = (kind) => async () => {
-    const {csvOf, download, pngOf, svgOf} = await import("pellucid/pictures/export");
+    const {csvOf, download, pngOf, svgOf} = await code(() => import("pellucid/pictures/export"));
     const about = {title, provenance};
     if (kind === "svg") download(`${name}.svg`, "image/svg+xml", svgOf(body.current, about));
     if (kind === "png") download(`${name}.png`, "image/png", await pngOf(body.current, about));
