@@ -34,7 +34,7 @@ def test_bf16_is_taken_only_where_it_is_clearly_faster() -> None:
 def test_the_reason_names_both_times_and_when_they_were_measured() -> None:
     found = PrecisionTrial(0.597, 0.514, is_remembered=True).applied_to(RUNTIME)
     assert found == replace(RUNTIME, precision=Precision.BF16, reason=found.reason)
-    assert "597 ms in fp32 and 514 ms in bf16 (measured earlier on this machine)" in found.reason
+    assert "597 ms of processor time in fp32 and 514 in bf16 (measured earlier on this machine)" in found.reason
 
 
 def test_a_trial_changes_nothing_of_the_model() -> None:
