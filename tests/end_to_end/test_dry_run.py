@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.jobs import dry_run
+from pellucid.jobs.promises import dry_run
 
 from .conftest import Command
 from .small_runs import settings

@@ -26,6 +26,8 @@ from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.prepare import PreparedData, prepare
+from pellucid.jobs.promises.signs import Situation
+from pellucid.jobs.promises.watching import FaultCount, RunWatch, padding_share
 from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
 from pellucid.signals import RaiseOnSigterm
@@ -80,16 +82,19 @@ class TrainOutcome:
     result: TrainingResult
     model: Path
     seconds: float
+    warnings: tuple[str, ...] = ()
+    """What was not normal in the course of the run, each with its first step."""
 
     def to_text(self) -> str:
         """Return the lines for the screen."""
         result = self.result
+        seen = f"\nnot normal in this run: {'; '.join(self.warnings)}" if self.warnings else ""
         best = "  ".join(f"{name} {value:.3f}" for name, value in result.best.items())
         return (
             f"{result.reason}: {result.steps:,} steps, {result.epochs:.1f} epochs, "
             f"{result.target_tokens:,} target tokens, {self.seconds:.0f} s in total\n"
             f"best at step {result.best_step:,}: {best}\n"
-            f"the model is in {self.model}"
+            f"the model is in {self.model}{seen}"
         )
 
 
@@ -122,12 +127,13 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     model = run.make_model(data.tokenizer)
     evaluator = ValidationBleu(recipe, data, output / "model")
     if ranks.is_first:
-        DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())
+        DISK.write_replacing(output / "recipe.toml", _settings_in_toml(recipe).encode())
     if recipe.training.valid_bleu_sentences:
         reporter.message(evaluator.to_text())
     facts = recorded_facts(output)
     if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
         mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
+    watch = _watch(run, data, evaluator, is_new=facts is None) if ranks.is_first else None
     inputs = RunInputs(
         model=model,
         store=data.store,
@@ -140,6 +146,7 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
         reporter=reporter,
         evaluator=evaluator,
         on_new_best=evaluator.keep,
+        judge=watch,
         seconds_before=time.monotonic() - since,
         corpus_weights=[corpus.weight for corpus in recipe.data.train],
         ranks=ranks,
@@ -147,9 +154,19 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     result = trainer.train(inputs)
     if ranks.is_first:
         mend_model(output, model, keep=evaluator.keep, is_finished=True, say=reporter.message)
-    outcome = TrainOutcome(result, output / "model", time.monotonic() - since)
+    warnings = watch.warnings() if watch else ()
+    outcome = TrainOutcome(result, output / "model", time.monotonic() - since, warnings)
     reporter.message(outcome.to_text())
     return outcome
+
+
+def _watch(run: OpenedRun, data: PreparedData, evaluator: ValidationBleu, *, is_new: bool) -> RunWatch:
+    situation = Situation(
+        warmup_steps=run.recipe.training.warmup_steps,
+        vocabulary=data.tokenizer.target_vocab_size,
+        padding=padding_share(data.store, run.recipe.training),
+    )
+    return RunWatch(situation, promise=run.recipe.promise, faults=evaluator.faults, first_run=is_new)
 
 
 def _prepare(run: OpenedRun, *, reporter: JobReporter, ranks: Ranks) -> PreparedData:
@@ -173,6 +190,7 @@ class ValidationBleu:
         targets = (pair.target for pair in data.valid_pairs)
         self._tokenizer_choice = bleu_tokenizer(recipe.data.tgt_lang, references=targets, if_missing="char")
         self._score: Score | None = None
+        self.faults = FaultCount()
 
     def to_text(self) -> str:
         """Return the line for the screen about the tokenizer of BLEU."""
@@ -193,7 +211,9 @@ class ValidationBleu:
             target_language=recipe.data.tgt_lang,
             single_sentences=has_single_sentences(self._data.share_of_several_sentences),
         )
-        texts = [result.text for result in translator.translate([pair.source for pair in pairs])]
+        sources, references = ([getattr(pair, side) for pair in pairs] for side in ("source", "target"))
+        results = translator.translate(sources)
+        texts = [result.text for result in results]
         shown = min(range(len(pairs)), key=lambda i: abs(len(pairs[i].source) - 60))
         found: dict[str, float | str] = {
             "source": pairs[shown].source,
@@ -201,7 +221,7 @@ class ValidationBleu:
             "reference": pairs[shown].target,
         }
         if wanted:
-            references = [pair.target for pair in pairs]
+            self.faults.count(results, sources=sources, references=references)
             language = recipe.data.tgt_lang
             self._score = corpus_score(texts, references, target_language=language, tokenizer=self._tokenizer_choice)
             found["bleu"] = self._score.value
@@ -222,6 +242,11 @@ class ValidationBleu:
             facts=dict(facts),
             share_of_several_sentences=self._data.share_of_several_sentences,
         )
+
+
+def _settings_in_toml(recipe: Recipe) -> str:
+    """Return the settings without the promise, which is about another run."""
+    return to_toml(recipe.model_copy(update={"promise": None}))
 
 
 @contextmanager
@@ -268,5 +293,5 @@ def _card(
     ]
     if score is not None:
         lines.append(f"* validation, greedy search, {len(data.valid_pairs):,} sentences at most: {score}")
-    lines += ["", "## Recipe", "", "```toml", to_toml(recipe).strip(), "```", ""]
+    lines += ["", "## Recipe", "", "```toml", _settings_in_toml(recipe).strip(), "```", ""]
     return "\n".join(lines)

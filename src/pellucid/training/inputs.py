@@ -40,6 +40,8 @@ class RunInputs:
     evaluator: Evaluator | None = None
     on_new_best: NewBest | None = None
     """Receives the averaged model whenever it is the best so far."""
+    judge: Callable[[Path], Mapping[str, object]] | None = None
+    """Called with the journal after every validation; the fields go to the journal, their ``text`` to the screen."""
     seconds_before: float = 0.0
     """Duration of the preparation, which counts towards a budget of minutes."""
     corpus_weights: Sequence[float] | None = None
