@@ -63,7 +63,7 @@ def train(
     if dry_run:
         from pellucid.jobs.promises.dry_run import dry_run as predict
 
-        say(predict(chosen, output, init_from=init_from))
+        say(predict(chosen, output, init_from=init_from).to_text())
         return
     with TrainingScreen() as screen:
         outcome = job.train(chosen, output, init_from=init_from, reporter=screen)

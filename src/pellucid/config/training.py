@@ -101,6 +101,9 @@ class TrainingConfig(Section):
     save_steps: int | None = Field(None, ge=1)
     """Steps between checkpoints; if set, ``save_seconds`` does not act."""
 
+    tensorboard: bool = False
+    """Write the numbers of ``metrics.jsonl`` for TensorBoard too, in ``tensorboard/``; needs the extra of that name."""
+
     max_bad_steps: int = Field(10, ge=1)
     """Steps in a row with a non-finite loss or gradient after which the run returns to a checkpoint."""
     max_rollbacks: int = Field(2, ge=0)

@@ -36,6 +36,7 @@ _WRITTEN: Final = (
     "promise.json",
     "recipe.toml",
     "snapshots",
+    "tensorboard",
     "text",
     "text.json",
 )

@@ -12,11 +12,10 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from pellucid.bundle import save_bundle
 from pellucid.config import Recipe, to_toml
@@ -26,8 +25,11 @@ from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.prepare import PreparedData, prepare
+from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
 from pellucid.jobs.promises.signs import Situation
 from pellucid.jobs.promises.watching import FaultCount, RunWatch, padding_share
+from pellucid.jobs.reporting.reporter import JobReporter, QuietReporter
+from pellucid.jobs.reporting.tensorboard import TensorBoardReporter
 from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
 from pellucid.signals import RaiseOnSigterm
@@ -36,7 +38,7 @@ from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
 from pellucid.training.distributed import Ranks, ranks_of_environment
 from pellucid.training.inputs import RunInputs
-from pellucid.training.reporter import Reporter, SilentReporter, TrainingResult
+from pellucid.training.reporter import TrainingResult
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
 
@@ -52,27 +54,6 @@ _STOPPED_PREPARING = "stopped by SIGTERM while the text was prepared; the same c
 _STOPPED_OUTSIDE = (
     "stopped by SIGTERM outside the training steps; the checkpoints are intact, and the same command continues"
 )
-
-
-class JobReporter(Reporter, Protocol):
-    """The live view of a whole job: the events of the trainer, and the progress of the preparation."""
-
-    def counted(self, what: str, done: int) -> None:
-        """Receive the number of ``what`` that are done."""
-
-
-class QuietReporter(SilentReporter):
-    """A live view that passes sentences on to ``say`` and shows nothing else."""
-
-    def __init__(self, say: Callable[[str], None] = lambda text: None) -> None:
-        self._say = say
-
-    def message(self, text: str) -> None:
-        """Pass a sentence on."""
-        self._say(text)
-
-    def counted(self, what: str, done: int) -> None:
-        """Ignore."""
 
 
 @dataclass(frozen=True)
@@ -110,21 +91,28 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
     """
     with RaiseOnSigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
         started = time.monotonic()
-        run = open_run(recipe, output, init_from=init_from)
+        run = open_run(continued_batch_size(recipe, output), output, init_from=init_from)
         output.mkdir(parents=True, exist_ok=True)
         ranks = ranks_of_environment(run.runtime.torch_device())
-        with _one_at_a_time(output) if ranks.is_first else nullcontext():
+        with ExitStack() as held:
+            if ranks.is_first:
+                held.enter_context(_one_at_a_time(output))
+            if ranks.is_first and recipe.training.tensorboard:
+                reporter = held.enter_context(TensorBoardReporter(reporter, output / "tensorboard"))
             outcome = _train(run, ranks=ranks, reporter=reporter if ranks.is_first else QuietReporter(), since=started)
     return outcome
 
 
 def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float) -> TrainOutcome:
-    recipe, output = run.recipe, run.output
     for line in (run.runtime.to_text(), *run.notes):
         reporter.message(line)
     with RaiseOnSigterm(lambda: StoppedError(_STOPPED_PREPARING)):
         data = _prepare(run, reporter=reporter, ranks=ranks)
     model = run.make_model(data.tokenizer)
+    run, size = with_batch_size(run, model, data.store, pairs=len(data.store), ranks=ranks)
+    recipe, output = run.recipe, run.output
+    if size:
+        reporter.message(size)
     evaluator = ValidationBleu(recipe, data, output / "model")
     if ranks.is_first:
         DISK.write_replacing(output / "recipe.toml", _settings_in_toml(recipe).encode())

@@ -1,106 +1,188 @@
 """Check everything that a training run needs, and report what to expect, without training.
 
-Every file is read and every setting is checked. The tokenizer is trained on a sample, and a few steps are timed on real
-batches of that sample, so sizes and times are measured, not guessed.
+Every file is read and every setting is checked. The tokenizer is trained on a sample, and each part of the run is done
+on that sample, so sizes and times are measured, not guessed. ``benchmarks/dry_run.py`` compares the predictions with
+runs. Read ``costs.py`` and ``forecast.py`` next.
 """
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError
 from pellucid.jobs.opening import OpenedRun, open_run
+from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
+from pellucid.jobs.promises.costs import Clock, Cost, StepCosts, busy_note, measure
+from pellucid.jobs.promises.forecast import Forecast, RunCosts, forecast
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
-from pellucid.text.corpus import SentencePair, verify_corpora
+from pellucid.text.corpus import CorpusFacts, SentencePair, verify_corpora
 from pellucid.text.selection import cleaned_pairs
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
 from pellucid.text.unknown import refuse_unknown
-from pellucid.training.batches import BatchStream, DataPosition
-from pellucid.training.distributed import Ranks
-from pellucid.training.optimisation import make_optimiser
-from pellucid.training.update import Updater
+from pellucid.training.batches import BatchStream
 
-__all__ = ["dry_run"]
+__all__ = ["Prediction", "dry_run"]
 
-_SAMPLE_PAIRS = 20_000
-_SAMPLE_CHARACTERS = 3_000_000
+_SAMPLE_PAIRS: Final = 20_000
+_SAMPLE_CHARACTERS: Final = 3_000_000
 """Of both sides together; with many more, the tokenizer would take too long for a dry run."""
-_TIMED_SECONDS = 6.0
-_MOST_TIMED_STEPS = 10
+_CLEANING_PASSES: Final = 3
+"""How often a run reads and cleans its text: to choose pairs, for the tokenizer, and for the store."""
 
 
-def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> str:
-    """Check files and settings; measure sizes, memory and speed on a sample; return the report.
+@dataclass(frozen=True)
+class Prediction:
+    """What a dry run found out."""
+
+    forecast: Forecast
+    memory_bytes: int
+    lines: tuple[str, ...]
+
+    def to_text(self) -> str:
+        """Return the report for the screen."""
+        return "\n".join(self.lines)
+
+
+def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> Prediction:
+    """Check files and settings, and measure each part of the run on a sample.
 
     Raises:
         PellucidError: every error that would stop the run before its first step.
     """
-    run = open_run(recipe, output, init_from=init_from)
-    recipe, runtime = run.recipe, run.runtime
-    facts = verify_corpora(recipe.data)
-    cleaner = Cleaner(recipe.data.cleaning)
+    run = open_run(continued_batch_size(recipe, output), output, init_from=init_from)
+    reading = Clock()
+    facts = verify_corpora(run.recipe.data)
+    sample = _read_sample(run, facts, reading.cost())
+    model = run.make_model(sample.tokenizer)
+    with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
+        storing = Clock()
+        store = _stored(run.recipe, Path(scratch) / "sample", sample.pairs, sample.tokenizer)
+        preparation = sample.cost + storing.cost() * sample.times_stored
+        run, size = with_batch_size(run, model, store, pairs=sample.kept)
+        with keeping_memory(run.runtime.device):
+            costs = measure(run, model, sample.tokenizer, store, sample.pairs)
+        batches = _batches(run.recipe, model, store, run.runtime)
+        stored = sum(file.stat().st_size for file in store.folder.iterdir())
+    training = run.recipe.training
+    steps_per_epoch = max(1, round(batches * sample.weight * sample.kept / len(sample.pairs) / training.accum_count))
+    tokens_of_a_pair = costs.target_tokens * batches / training.accum_count / len(sample.pairs)
+    validation = costs.loss_of_a_token * (sample.valid * tokens_of_a_pair)
+    validation += costs.translation * min(max(training.valid_bleu_sentences, 1), sample.valid)
+    run_costs = RunCosts(
+        preparation=preparation,
+        step=costs.step,
+        validation=validation,
+        save=costs.save,
+        checkpoint_bytes=costs.checkpoint_bytes,
+        weights_bytes=costs.weights_bytes,
+        data_bytes=round(stored * sample.times_stored),
+    )
+    found = forecast(training, run_costs, steps_per_epoch=steps_per_epoch)
+    lines = (
+        *_describe_text(facts, sample),
+        *run.notes,
+        f"machine: {run.runtime.to_text()}",
+        f"model: {model.num_parameters():,} parameters, {sample.tokenizer.source_vocab_size:,} source and "
+        f"{sample.tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample.pairs):,} "
+        f"pairs{sample.difference})",
+        *(f"pieces: {side}" for side in store.unknown if side.unknown),
+        *filter(None, [size]),
+        *_describe_costs(found, costs, run_costs, steps_per_epoch, busy_note(costs.waiting_share, run.runtime.device)),
+        *_describe_promise(recipe),
+        f"output: {output}"
+        + (" (exists: training would continue its run)" if (output / "checkpoints").exists() else ""),
+    )
+    return Prediction(found, costs.memory_bytes, lines)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The beginning of the training text; the rest is assumed to resemble it."""
+
+    pairs: list[SentencePair]
+    tokenizer: Tokenizer
+    difference: str
+    """How the tokenizer differs from that of the run."""
+    is_whole: bool
+    kept: int
+    """Training pairs after cleaning."""
+    valid: int
+    weight: float
+    """How often an epoch shows a pair on average."""
+    cost: Cost
+    """Of reading, cleaning and learning pieces in the run."""
+
+    @property
+    def times_stored(self) -> float:
+        """The pairs that the run stores, as a multiple of the sample."""
+        return (self.kept + self.valid) / len(self.pairs)
+
+
+def _read_sample(run: OpenedRun, facts: Sequence[CorpusFacts], cost: Cost) -> _Sample:
+    recipe = run.recipe
+    cleaner, cleaning = Cleaner(recipe.data.cleaning), Clock()
     sample = list(_sample(cleaned_pairs(recipe.data, cleaner)))
     if not sample:
         raise DataError("no training pair is left after cleaning")
     report = cleaner.report()
     pairs = sum(f.pairs for f in facts[: len(recipe.data.train)])
-    # Assume that the rest of the corpus resembles its beginning.
     kept = round(pairs * report.kept / report.read)
+    cost += cleaning.cost() * (_CLEANING_PASSES * pairs / report.read)
+    learning = Clock()
     tokenizer, difference = _tokenizer(run, sample, is_whole=report.read == pairs)
-    model = run.make_model(tokenizer)
-    with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
-        store = _stored(recipe, Path(scratch) / "sample", sample, tokenizer)
-        with keeping_memory(runtime.device):
-            seconds, tokens = _time_steps(recipe, model, store, runtime)
-        batches = _stream(recipe, model, store, runtime).batches_of_epoch(0)
+    learnt = min(kept, recipe.tokenizer.input_sentence_size)
+    cost += learning.cost() * (1.0 if run.initial else max(1.0, learnt / len(sample)))
     weight = sum(f.pairs * corpus.weight for f, corpus in zip(facts, recipe.data.train, strict=False)) / pairs
-    steps_per_epoch = max(1, round(batches * weight * kept / len(sample) / recipe.training.accum_count))
-    steps, minutes = _length(recipe, steps_per_epoch, seconds / 60)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return "\n".join(
-        (
-            f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
-            *(f"note: {note}" for f in facts for note in f.notes),
-            f"pairs: {kept:,} to train on" + ("" if report.read == pairs else " (estimated from the first ones)"),
-            *run.notes,
-            f"machine: {runtime.to_text()}",
-            f"model: {model.num_parameters():,} parameters, {tokenizer.source_vocab_size:,} source and "
-            f"{tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample):,} pairs{difference})",
-            *(f"pieces: {side}" for side in store.unknown if side.unknown),
-            f"memory: {peak / 2**30:.1f} GiB while training, about {5 * 4 * model.num_parameters() / 2**20:,.0f} MiB "
-            "for each checkpoint kept",
-            f"steps: {steps_per_epoch:,} an epoch, {seconds:.3f} s and {tokens:,.0f} target tokens each "
-            f"({tokens / seconds:,.0f} tokens/s){_busy(runtime)}",
-            f"run: about {steps:,} steps, {steps / steps_per_epoch:.1f} epochs, {minutes:.1f} minutes",
-            f"output: {output}"
-            + (" (exists: training would continue its run)" if (output / "checkpoints").exists() else ""),
-        )
-    )
+    valid = facts[-1].pairs if recipe.data.valid else min(1000, kept // 100)
+    return _Sample(sample, tokenizer, difference, report.read == pairs, kept, valid, weight, cost)
 
 
-def _length(recipe: Recipe, steps_per_epoch: int, minutes_per_step: float) -> tuple[int, float]:
-    """Return the steps and minutes of the run; of several budgets, the shortest decides."""
-    training = recipe.training
-    bounds: list[tuple[int, float]] = []
-    if training.minutes is not None:
-        bounds.append((int(training.minutes / minutes_per_step), training.minutes))
-    if training.train_steps is not None:
-        bounds.append((training.train_steps, training.train_steps * minutes_per_step))
-    if training.max_epochs is not None:
-        steps = training.max_epochs * steps_per_epoch
-        bounds.append((steps, steps * minutes_per_step))
-    return min(bounds)
+def _describe_text(facts: Sequence[CorpusFacts], sample: _Sample) -> list[str]:
+    return [
+        f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
+        *(f"note: {note}" for f in facts for note in f.notes),
+        f"pairs: {sample.kept:,} to train on" + ("" if sample.is_whole else " (estimated from the first ones)"),
+    ]
+
+
+def _describe_costs(found: Forecast, costs: StepCosts, parts: RunCosts, steps_per_epoch: int, busy: str) -> list[str]:
+    step = costs.step.seconds
+    cores = f"; {found.cost.processor_seconds / 60:.1f} minutes of processor time on all threads together"
+    return [
+        f"memory: {costs.memory_bytes / 2**30:.2f} GiB at most, measured with the longest batches",
+        f"disk: {_gigabytes(found.disk_bytes)} at the end, {_gigabytes(found.most_disk_bytes)} at most; "
+        f"{_gigabytes(costs.checkpoint_bytes)} for each checkpoint",
+        f"steps: {steps_per_epoch:,} an epoch, {step:.3f} s and {costs.target_tokens:,.0f} target tokens each "
+        f"({costs.target_tokens / step:,.0f} tokens/s){busy}",
+        f"beside the steps: preparation {parts.preparation.seconds:.0f} s, {found.validations:,} validations of "
+        f"{parts.validation.seconds:.1f} s, checkpoints of {costs.save.seconds:.1f} s",
+        f"run: about {found.steps:,} steps, {found.steps / steps_per_epoch:.1f} epochs, "
+        f"{found.cost.seconds / 60:.1f} minutes" + (f" as busy as now{cores}" if busy else ""),
+    ]
+
+
+def _describe_promise(recipe: Recipe) -> list[str]:
+    """Return what the recipe promises, if anything."""
+    if (promise := recipe.promise) is None:
+        return []
+    scores = ", ".join(f"{score.metric} {score.value:g}" for score in promise.scores)
+    return [
+        f"promise of the recipe: {scores or 'no score, ' + promise.not_measured}"
+        + (f" on {promise.test_src}, after {promise.minutes:g} minutes on {promise.hardware}" if scores else "")
+    ]
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:,.0f} MiB"
 
 
 def _sample(pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
@@ -136,45 +218,13 @@ def _stored(recipe: Recipe, folder: Path, sample: Sequence[SentencePair], tokeni
     return store
 
 
-def _stream(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> BatchStream:
-    return BatchStream(
+def _batches(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> int:
+    """Return the batches of an epoch of the sample."""
+    stream = BatchStream(
         store,
-        config=recipe.training.model_copy(update={"max_epochs": None}),  # a short run must not end while it is timed
+        config=recipe.training,
         specials=model.config.specials,
         start_id=model.start_id,
         device=runtime.torch_device(),
     )
-
-
-def _busy(runtime: Runtime) -> str:
-    """Return a note if other programs slowed the timing down."""
-    if runtime.device != "cpu" or not hasattr(os, "getloadavg"):
-        return ""
-    load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    # The load includes the dry run itself, which keeps every core busy.
-    is_busy = load > cores + 1
-    return f"; other programs slow this machine down (load {load:.1f} on {cores} cores)" if is_busy else ""
-
-
-def _time_steps(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> tuple[float, float]:
-    """Return the median seconds of a step, without the first if there are more, and its mean target tokens."""
-    stream = _stream(recipe, model, store, runtime)
-    updater = Updater(
-        model.train(),
-        make_optimiser(model.parameters(), config=recipe.training),
-        stream=stream,
-        config=recipe.training,
-        runtime=runtime,
-        ranks=Ranks(),
-        message=lambda text: None,
-    )
-    position, tokens = DataPosition(), 0
-    took: list[float] = []
-    begin = time.monotonic()
-    while len(took) < _MOST_TIMED_STEPS and (not took or time.monotonic() - begin < _TIMED_SECONDS):
-        rows, position = stream.take(position, recipe.training.accum_count)
-        start = time.monotonic()
-        tokens += updater.step(rows, learning_rate=1e-6).target_tokens
-        took.append(time.monotonic() - start)
-    settled = sorted(took[1:] or took)
-    return settled[len(settled) // 2], tokens / len(took)
+    return stream.batches_of_epoch(0)
