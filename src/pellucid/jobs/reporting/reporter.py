@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from pellucid.training.reporter import Reporter, SilentReporter
+from pellucid.training.reporter import (
+    Reporter,
+    SavedRecord,
+    SilentReporter,
+    StartRecord,
+    StepRecord,
+    ValidationRecord,
+)
 
-__all__ = ["JobReporter", "QuietReporter"]
+__all__ = ["JobReporter", "PassingReporter", "QuietReporter"]
 
 
 class JobReporter(Reporter, Protocol):
@@ -29,3 +36,34 @@ class QuietReporter(SilentReporter):
 
     def counted(self, what: str, done: int) -> None:
         """Ignore."""
+
+
+class PassingReporter:
+    """A live view that passes everything on to another one; subclasses add to some of the events."""
+
+    def __init__(self, inner: JobReporter) -> None:
+        self._inner = inner
+
+    def started(self, record: StartRecord) -> None:
+        """Pass on."""
+        self._inner.started(record)
+
+    def stepped(self, record: StepRecord) -> None:
+        """Pass on."""
+        self._inner.stepped(record)
+
+    def validated(self, record: ValidationRecord) -> None:
+        """Pass on."""
+        self._inner.validated(record)
+
+    def saved(self, record: SavedRecord) -> None:
+        """Pass on."""
+        self._inner.saved(record)
+
+    def message(self, text: str) -> None:
+        """Pass on."""
+        self._inner.message(text)
+
+    def counted(self, what: str, done: int) -> None:
+        """Pass on."""
+        self._inner.counted(what, done)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pellucid.errors import ConfigError
+from pellucid.jobs.reporting.reporter import JobReporter, PassingReporter
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
-    from pellucid.jobs.reporting.reporter import JobReporter
     from pellucid.training.reporter import SavedRecord, StartRecord, StepRecord, ValidationRecord
 
 __all__ = ["TensorBoardReporter", "refuse_missing_tensorboard"]
@@ -46,11 +46,11 @@ def refuse_missing_tensorboard() -> None:
         )
 
 
-class TensorBoardReporter:
+class TensorBoardReporter(PassingReporter):
     """A reporter that writes scalars, and passes everything on to another one; use it as a context manager."""
 
     def __init__(self, inner: JobReporter, folder: Path) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._folder = folder
         self._writer: SummaryWriter | None = None
         self._last_step = 0
@@ -64,7 +64,7 @@ class TensorBoardReporter:
     def started(self, record: StartRecord) -> None:
         """Begin a file whose steps replace those of earlier files."""
         self._begin(record.first_step + 1)
-        self._inner.started(record)
+        super().started(record)
 
     def stepped(self, record: StepRecord) -> None:
         """Write the numbers of a step that changed the weights; after a return to a checkpoint, begin anew."""
@@ -73,26 +73,18 @@ class TensorBoardReporter:
         self._last_step = record.step
         if not record.skipped:
             self._write("training", {name: getattr(record, name) for name in _OF_STEPS}, record.step)
-        self._inner.stepped(record)
+        super().stepped(record)
 
     def validated(self, record: ValidationRecord) -> None:
         """Write loss and scores."""
         self._write("validation", {"loss": record.loss, "nll": record.nll, **record.scores}, record.step)
-        self._inner.validated(record)
+        super().validated(record)
 
     def saved(self, record: SavedRecord) -> None:
         """Write what is waiting, so that a killed run loses no more here than in its checkpoint."""
         if self._writer is not None:
             self._writer.flush()
-        self._inner.saved(record)
-
-    def message(self, text: str) -> None:
-        """Pass a sentence on."""
-        self._inner.message(text)
-
-    def counted(self, what: str, done: int) -> None:
-        """Pass a count on."""
-        self._inner.counted(what, done)
+        super().saved(record)
 
     def _begin(self, first_step: int) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter
