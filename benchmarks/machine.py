@@ -42,6 +42,18 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def commit() -> str:
+    """Return the commit of this checkout, with a plus if files differ from it."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"
+
+
 @dataclass(frozen=True)
 class Watched:
     """The wall time of a command, and the share of all cores that other processes used (None if unknown)."""

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--vocab-size", type=int, default=8000)
     add("--steps", type=int, default=30, help="timed steps, after five steps that are not timed")
     add("--threads", type=int, default=2)
-    add("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    add("--precision", choices=["fp32", "bf16"], default="fp32")
     add("--profile", action="store_true", help="also show the slowest operations")
     add("--json", type=Path, default=None, help="write the figures here")
     options = parser.parse_args(arguments)
@@ -89,7 +89,7 @@ class Step:
         self.model = Transformer(ModelConfig.model_validate(PRESETS[preset] | sizes)).train()
         self.config = TrainingConfig()
         self.runtime = runtime
-        self.optimiser = make_optimiser(self.model.parameters(), config=self.config)
+        self.optimiser = make_optimiser(self.model, config=self.config)
         self.average = MovingAverage(self.model, decay=self.config.average_decay)
         self.batch = made_up_batch(options.batch_size, options.length, self.model)
         self.updates = 0

@@ -19,7 +19,6 @@ from pellucid.cli.training_screen import TrainingScreen
 from pellucid.config import load_recipe
 from pellucid.errors import StoppedError
 from pellucid.jobs.train import train
-from pellucid.runtime import Runtime
 from pellucid.training.reporter import StartRecord, StepRecord
 from pellucid.version import __version__
 
@@ -69,9 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     facts["versions"] = {"pellucid": __version__, **libraries}
     facts["python"] = platform.python_version()
     facts["threads"] = torch.get_num_threads()
-    training = recipe.training
-    runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
-    facts["precision"] = f"{runtime.precision} ({runtime.reason})"
+    facts["precision"] = load_recipe(options.run / "recipe.toml").training.precision
     facts["nice"] = os.nice(0)
     stopwatch.write(options.result, facts)
 

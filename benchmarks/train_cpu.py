@@ -15,14 +15,13 @@ import datetime
 import json
 import shutil
 import statistics
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from joeynmt.environment import environment_python, write_config, write_vocabulary
-from machine import Watched, available_cores, machine_facts, run_watched
+from machine import Watched, available_cores, commit, machine_facts, run_watched
 
 from pellucid.version import __version__
 
@@ -235,14 +234,6 @@ def collect(options: argparse.Namespace, rounds: Sequence[Mapping[str, Mapping[s
         "pellucid": __version__,
         "rounds": rounds,
     }
-
-
-def commit() -> str:
-    """Return the commit of this checkout, with a plus if files differ from it."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+"], cwd=HERE, capture_output=True, text=True, check=False
-    )
-    return described.stdout.strip() or "unknown"
 
 
 def round_line(number: int, sides: Mapping[str, Mapping[str, object]]) -> str:

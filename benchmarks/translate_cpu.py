@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         races = race_random(options, folder) if options.random else race_model(options, folder)
     if options.json:
         versions = {"pellucid": __version__} | {n: version(n) for n in ("ctranslate2", "transformers", "torch")}
-        settings = {key: str(value) for key, value in vars(options).items() if key != "json"}
+        settings = {key: named(value) for key, value in vars(options).items() if key != "json"}
         record = {"machine": machine_facts(), "versions": versions, "settings": settings, "races": races}
         options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
@@ -221,6 +221,11 @@ def fastest(
     return candidates[min(timed)[1]]
 
 
+def named(value: object) -> str:
+    """Return a setting as text; of a path only its last part, which means something on other machines too."""
+    return Path(value).name if isinstance(value, Path) or str(value).startswith("/") else str(value)
+
+
 def seconds_of(found: dict[str, Any]) -> float:
     return float(statistics.median(found["each"])) if "each" in found else float(found["seconds"])
 
@@ -302,7 +307,7 @@ def race(
                 mine / seconds_of(found[first]) for mine, found in zip(seconds, rounds, strict=True)
             ),
             "mebibytes": own[-1]["mebibytes"],
-            "setting": contender[2:],
+            "setting": [{key: named(value) for key, value in some.items()} for some in contender[2:]],
         }
         if "tokens" in own[0]:
             figures["tokens_per_second"] = own[0]["tokens"] / figures["seconds"]

@@ -64,6 +64,8 @@ class Runtime:
     def detect(*, device: str = "auto", precision: str = "auto", threads: int = 0) -> Runtime:
         """Choose the device and precision for ``auto``, and the threads for 0; other values are taken as they are.
 
+        On a processor, ``auto`` is fp32; a job that trains replaces it with the faster precision of a trial.
+
         0 threads means the number that torch uses in this process now: from ``torch.set_num_threads``, OMP_NUM_THREADS
         or MKL_NUM_THREADS, otherwise the physical cores available to the process.
 
@@ -280,8 +282,5 @@ def _choose_precision(device: str, precision: str) -> tuple[Precision, str]:
         if torch.cuda.is_bf16_supported():
             return Precision.BF16, "this GPU multiplies bf16 in hardware"
         return Precision.FP32, "this GPU has no bf16 units"
-    # avx512_bf16 alone is not enough: on such a processor, bf16 products ran at half the speed of fp32
-    # (docs/log.md, 2026-11-22). Only tile units (AMX) make bf16 faster.
-    if torch.cpu._is_amx_tile_supported():
-        return Precision.BF16, "this processor has AMX tiles for bf16"
-    return Precision.FP32, "this processor has no AMX tiles, and without them fp32 is faster than bf16"
+    # No flag of a processor says which is faster; ``training.machine.precision`` measures it on a step of the model.
+    return Precision.FP32, "the usual precision of a processor; training also tries bf16"

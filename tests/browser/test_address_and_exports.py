@@ -93,11 +93,10 @@ def test_back_goes_back(shown: Shown, open_page: OpenPage) -> None:
 
 
 def _download(window: Window, figure: str, kind: str, folder: Path) -> bytes:
-    with window.page.expect_download() as download:
-        window.page.click(f"[data-figure={figure}] .tools button:has-text('{kind}')")
-    assert download.value.suggested_filename == f"pellucid-{figure}.{kind.lower()}"
-    path = folder / download.value.suggested_filename
-    download.value.save_as(path)
+    download = window.save(figure, kind)
+    assert download.suggested_filename == f"pellucid-{figure}.{kind.lower()}"
+    path = folder / download.suggested_filename
+    download.save_as(path)
     return path.read_bytes()
 
 
@@ -148,10 +147,11 @@ def test_every_picture_can_be_written(shown: Shown, open_page: OpenPage) -> None
     assert len(seen) >= 30, seen
 
 
-def test_a_page_load_moves_little(shown: Shown, open_page: OpenPage) -> None:
-    """Everything that a first visit asks for, as it comes over the wire, for a sentence of thirty pieces."""
-    window = open_page(shown.link("walkthrough", source=THIRTY, target=THIRTY), may_fail=True)
-    assert window.ready().page.evaluate("__inspect.trace.tokens.source_pieces.length") >= 30
+@pytest.mark.parametrize(("state", "pieces"), [({"source": THIRTY, "target": THIRTY}, 30), ({}, 17)])
+def test_a_page_load_moves_little(shown: Shown, open_page: OpenPage, state: dict[str, str], pieces: int) -> None:
+    """Everything that a first visit asks for, as it comes over the wire: thirty pieces, and the story of two sentences."""
+    window = open_page(shown.link("walkthrough", **state), may_fail=True)
+    assert window.ready().page.evaluate("__inspect.trace.tokens.source_pieces.length") >= pieces
     sizes = {request.url.removeprefix(shown.address): request.sizes()["responseBodySize"] for request in window.asked}
     assert len(sizes) > 30
     assert sum(sizes.values()) <= LARGEST_LOAD_BYTES, sorted(sizes.items(), key=lambda one: -one[1])[:8]

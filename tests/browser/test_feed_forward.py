@@ -65,9 +65,7 @@ def _opened(networks: Shown, open_page: OpenPage, model: str, kind: str, **more:
 
 
 def _csv(window: Window, figure: str, folder: Path) -> tuple[list[str], list[list[str]]]:
-    with window.page.expect_download() as download:
-        window.page.click(f"[data-figure={figure}] .tools button:has-text('CSV')")
-    download.value.save_as(folder / "table.csv")
+    window.save(figure, "CSV").save_as(folder / "table.csv")
     with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
         head, *rows = csv.reader(file)
     return head, rows

@@ -15,7 +15,7 @@ PLACE = "details.glossary"
 SOURCE, TARGET = "The animal was tired.", "Il dort."
 
 
-@pytest.mark.parametrize(("language", "known"), [("en", "log-probability"), ("zh", "对数概率")])
+@pytest.mark.parametrize(("language", "known"), [("en", "piece"), ("zh", "词元（子词）")])
 def test_a_chapter_shows_its_words_by_keyboard(shown: Shown, open_page: OpenPage, language: str, known: str) -> None:
     state = {"source": SOURCE, "target": TARGET, "lang": language}
     window = open_page(shown.link("walkthrough", view="translate", **state)).ready()
@@ -41,4 +41,4 @@ def test_the_single_file_has_the_words(tmp_path: Path, open_page: OpenPage) -> N
     run_pellucid("inspect", SOURCE, "--output", tmp_path / "one.html")
     window = open_page((tmp_path / "one.html").as_uri(), offline=True).ready()
     window.page.locator(f"{PLACE} summary").press("Enter")
-    assert window.page.locator(f"{PLACE} dt").first.inner_text() == "log-probability"
+    assert window.page.locator(f"{PLACE} dt").first.inner_text() == "piece"

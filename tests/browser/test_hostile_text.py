@@ -40,9 +40,7 @@ PIECES = [
 
 
 def _rows(window: Window, figure: str, folder: Path) -> list[list[str]]:
-    with window.page.expect_download() as download:
-        window.page.click(f"[data-figure={figure}] .tools button:has-text('CSV')")
-    download.value.save_as(folder / "table.csv")
+    window.save(figure, "CSV").save_as(folder / "table.csv")
     with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))[1:]
 
@@ -111,8 +109,7 @@ def test_hostile_pieces_come_through(shown: Shown, open_page: OpenPage, tmp_path
             ".map((picture) => svgOf(picture, {title: 'x', provenance: {}})))"
         ):
             ElementTree.fromstring(text)
-        with window.page.expect_download():
-            window.page.locator(".tools button:has-text('PNG')").first.click()
+        window.save("", "PNG")
     labels = window.page.evaluate(
         "(pair) => import('pellucid/tokens').then(({cut}) => [cut(pair.repeat(9), 4), cut('abcd', 4),"
         " cut('abcde', 4)])",

@@ -133,10 +133,9 @@ TABLES: dict[str, tuple[dict[str, object], int, int | None, Expected]] = {
 
 
 def _csv(window: Window, figure: str, folder: Path) -> tuple[list[str], list[list[str]]]:
-    with window.page.expect_download() as download:
-        window.page.click(f"[data-figure={figure}] .tools button:has-text('CSV')")
-    assert download.value.suggested_filename == f"pellucid-{figure}.csv"
-    download.value.save_as(folder / "table.csv")
+    download = window.save(figure, "CSV")
+    assert download.suggested_filename == f"pellucid-{figure}.csv"
+    download.save_as(folder / "table.csv")
     with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
         head, *rows = csv.reader(file)
     assert all(len(row) == len(head) for row in rows)

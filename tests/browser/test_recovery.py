@@ -168,26 +168,29 @@ def test_another_sentence_takes_the_place_of_the_one_that_is_searched(shown: Sho
     assert window.page.locator(".problem").count() == 0
 
 
-def test_a_refused_sentence_has_no_translation(shown: Shown, open_page: OpenPage) -> None:
-    """Neither that of the sentence before it, nor its pictures; and the remedy is one that the reader has."""
-    window = open_page(shown.link("walkthrough", source="I am a student."), may_fail=True).ready()
+@pytest.mark.parametrize(("language", "words"), [("en", "one sentence at a time"), ("zh", "一次只输入一个句子")])
+def test_a_refused_sentence_has_no_translation(shown: Shown, open_page: OpenPage, language: str, words: str) -> None:
+    """The chapters stay with the sentence before it and say so; the remedy is one that the reader of a page has."""
+    link = shown.link("walkthrough", source="I am a student.", lang=language)
+    window = open_page(link, may_fail=True).ready()
     translation = window.page.inner_text(".translation").strip()
     assert translation
     window.page.fill(INPUT, "the " * 300)
     window.page.press(INPUT, "Enter")
     window.until("document.querySelector('.notice')")
-    assert translation not in window.page.inner_text("main")
-    assert window.page.locator(".chapter, [data-figure]").count() == 0
+    assert window.page.inner_text(".translation").strip() == "", "not that of the sentence before it"
     assert window.page.evaluate("__inspect.trace") is None
+    assert window.page.locator("[data-figure]").count() > 0, "the reader loses nothing"
+    assert "I am a student." in window.page.inner_text("form.sentence .hint")
     told = window.page.inner_text(".notice")
-    assert "give one sentence at a time" in told
-    assert "translation.max_input_length" not in told
+    assert words in told
+    assert [word for word in ("max_input_length", "pellucid inspect", "source has") if word in told] == []
     assert window.page.locator(AGAIN).count() == 0, "which would be refused again"
     window.screenshot("refused")
-    window.page.fill(INPUT, "I am a student.")
-    window.page.press(INPUT, "Enter")
+    window.page.click("form.sentence .hint button")
     window.until("__inspect.trace")
     assert window.ready().page.inner_text(".translation").strip() == translation
+    assert window.page.input_value(INPUT) == "I am a student."
 
 
 @pytest.mark.parametrize("last", ["it", "wide_links", "wide_adjective"])

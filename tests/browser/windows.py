@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:  # the fast tests are collected without them
-    from playwright.sync_api import BrowserContext, ConsoleMessage, Frame, Page, Request, Route
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Download, Frame, Page, Request, Route
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(os.environ.get("PELLUCID_SCREENSHOTS", ROOT / "build" / "screenshots"))
@@ -105,6 +105,14 @@ class Window:
     def trace_id(self) -> str:
         """The trace that the page shows."""
         return str(self.page.evaluate("__inspect.trace.id"))
+
+    def save(self, figure: str, kind: str) -> Download:
+        """Take a picture away as SVG, PNG or CSV, through its menu; without a figure, the first picture."""
+        tools = self.page.locator(f"[data-figure={figure}] .tools" if figure else ".tools").first
+        tools.locator(".menu > button").click()
+        with self.page.expect_download() as download:
+            tools.locator(f".menu-items button:has-text('{kind}')").click()
+        return download.value
 
     def num_nodes(self) -> int:
         """Count the elements of the document."""

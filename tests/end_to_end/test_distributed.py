@@ -49,14 +49,20 @@ SETTINGS: dict[str, object] = {"train_steps": 9, "adam_epsilon": 1e-3, "valid_st
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_twice_the_batches(tmp_path: Path) -> None:
-    (one,), (alone,) = train(tmp_path / "one", tmp_path / "a", processes=1, accum_count=2, **SETTINGS)
-    (first, second), facts = train(tmp_path / "two", tmp_path / "b", processes=2, accum_count=1, **SETTINGS)
+@pytest.mark.parametrize(
+    ("optimizer", "tolerance"),
+    # Muon makes matrices orthogonal in bfloat16, where one rounding that differs is a hundredth of a step.
+    [("adam", 1e-9), ("muon", 1e-3)],
+)
+def test_two_processes_equal_one_with_twice_the_batches(optimizer: str, tolerance: float, tmp_path: Path) -> None:
+    changes = SETTINGS | {"optimizer": optimizer}
+    (one,), (alone,) = train(tmp_path / "one", tmp_path / "a", processes=1, accum_count=2, **changes)
+    (first, second), facts = train(tmp_path / "two", tmp_path / "b", processes=2, accum_count=1, **changes)
     assert equal(first, second)
     for name, tensor in one.items():
-        assert torch.allclose(tensor, first[name], rtol=1e-9, atol=1e-11), name
+        assert torch.allclose(tensor, first[name], rtol=tolerance, atol=tolerance / 100), name
     assert facts[0]["tokens"] == facts[1]["tokens"] == alone["tokens"]
-    assert facts[0]["nll"] == facts[1]["nll"] == pytest.approx(alone["nll"], rel=1e-9)
+    assert facts[0]["nll"] == facts[1]["nll"] == pytest.approx(alone["nll"], rel=tolerance)
     # Only the first process hands models over and reports.
     assert facts[0]["handed"] == alone["handed"]
     assert facts[1]["handed"] == 0

@@ -164,3 +164,20 @@ def test_a_mask_of_another_shape_or_type_is_refused() -> None:
         padding_may_attend(torch.ones(BATCH, MEMORY, dtype=torch.bool), like=like)
     with pytest.raises(ValueError, match=r"dtype torch\.float32 and shape \[3, 5\]"):
         padding_may_attend(torch.ones(BATCH, TIME), like=like)
+
+
+@pytest.mark.parametrize("mask", ["none", "padding"])
+def test_attention_in_bfloat16_is_near_float64_forward_and_backward(mask: str) -> None:
+    torch.manual_seed(3)
+    may_attend = masks()[mask]
+    shapes = ((BATCH, HEADS, TIME, 11), (BATCH, HEADS, MEMORY, 11), (BATCH, HEADS, MEMORY, 11))
+    exact = [torch.randn(shape).bfloat16().double().requires_grad_() for shape in shapes]
+    near = [value.detach().bfloat16().requires_grad_() for value in exact]
+    expected, found = (fused_attention(*values, may_attend=may_attend) for values in (exact, near))
+    direction = torch.randn_like(expected).bfloat16()
+    expected.backward(direction.double())
+    found.backward(direction)
+    torch.testing.assert_close(found.double(), expected, rtol=0.02, atol=0.02)
+    for value, one in zip(near, exact, strict=True):
+        assert value.grad is not None
+        torch.testing.assert_close(value.grad.double(), one.grad, rtol=0.03, atol=0.03)

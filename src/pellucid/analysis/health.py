@@ -6,6 +6,7 @@
                  averaged over all layers and heads of cross-attention: the translation may lack them
     entropy      uncertain steps: the entropy of the next piece is over 2 nats, as in a choice among 7 equally
                  probable pieces
+    new_words    words of the source that no training sentence has, where the words of training are known
     unknown      pieces of the source or the target that are the unknown piece
     bytes        pieces of the source or the target that are a single byte: the vocabulary lacks the character
     truncation   the translation was cut off before its end (flags max_length, dead_end)
@@ -20,7 +21,7 @@ next.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,12 +33,13 @@ from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
 from pellucid.translation.flags import most_repeats
 
-__all__ = ["THRESHOLDS", "HealthSign", "end_probabilities", "health_of"]
+__all__ = ["THRESHOLDS", "HealthSign", "bare_word", "end_probabilities", "health_of"]
 
 THRESHOLDS: Final = {
     "repetition": 4.0,
     "coverage": 0.2,
     "entropy": 2.0,
+    "new_words": 1.0,
     "unknown": 1.0,
     "bytes": 1.0,
     "truncation": 1.0,
@@ -45,6 +47,7 @@ THRESHOLDS: Final = {
     "score": -1.0,
 }
 _BYTE: Final = re.compile(r"<0x[0-9A-F]{2}>")
+_AROUND_WORD: Final = re.compile(r"^[\W_]+|[\W_]+$")
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,27 @@ class HealthSign:
     target: tuple[int, ...] = ()
 
 
-def health_of(trace: Trace) -> tuple[HealthSign, ...]:
-    """Return all signs, raised or not, for which the trace has the numbers."""
-    return tuple(sign for sign in _signs(trace) if sign is not None)
+def health_of(trace: Trace, *, training_words: Collection[str] | None = None) -> tuple[HealthSign, ...]:
+    """Return all signs, raised or not, for which the trace has the numbers.
+
+    Args:
+        trace: the trace.
+        training_words: the source words of the training data, as ``bare_word`` writes them; None if nobody knows.
+    """
+    return tuple(sign for sign in _signs(trace, training_words) if sign is not None)
 
 
-def _signs(trace: Trace) -> Iterator[HealthSign | None]:
+def bare_word(word: str) -> str:
+    """Return a word in small letters without the punctuation around it; empty if nothing is left."""
+    return _AROUND_WORD.sub("", word).lower()
+
+
+def _signs(trace: Trace, training_words: Collection[str] | None) -> Iterator[HealthSign | None]:
     yield _repetition(trace)
     yield _coverage(trace)
     yield _doubt(trace)
+    if training_words is not None:
+        yield _new_words(trace, training_words)
     configuration = trace.provenance.configuration
     if configuration is not None:
         unk = configuration.specials.unk
@@ -144,6 +159,21 @@ def _doubt(trace: Trace) -> HealthSign | None:
     steps = tuple(np.flatnonzero(values > most).tolist())
     text = f"uncertain at {len(steps)} of {len(values)} steps; at most {values.max():.2f} nats"
     return HealthSign("entropy", bool(steps), float(values.max()), most, text, target=steps)
+
+
+def _new_words(trace: Trace, known: Collection[str]) -> HealthSign:
+    special = is_special(trace.tokens.source_pieces, trace.tokens.source_ids, trace)
+    bare = [(word, bare_word(word.text)) for word in trace.tokens.source_words if not special[word.start]]
+    new = [word for word, text in bare if text and text not in known]
+    named = ", ".join(f"“{word.text}”" for word in new)
+    return HealthSign(
+        "new_words",
+        bool(new),
+        len(new),
+        THRESHOLDS["new_words"],
+        f"in no training sentence: {named}" if new else "training had every word of the source",
+        source=tuple(place for word in new for place in range(word.start, word.end)),
+    )
 
 
 def _pieces(name: str, source: Sequence[bool], target: Sequence[bool], what: str) -> HealthSign:

@@ -15,7 +15,20 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from pellucid.cli import align, average, demo, evaluate, export, import_, inspect, score, serve, train, translate
+from pellucid.cli import (
+    align,
+    average,
+    demo,
+    evaluate,
+    export,
+    import_,
+    inspect,
+    score,
+    serve,
+    synthesize,
+    train,
+    translate,
+)
 from pellucid.cli.console import logging_to_console, say, say_error, show
 from pellucid.durable import naming, shortage_of
 from pellucid.errors import PellucidError
@@ -44,6 +57,7 @@ def _add(verb: Callable[..., None], name: str | None = None) -> None:
 _add(demo.demo)
 _add(train.train)
 _add(translate.translate)
+_add(synthesize.synthesize)
 _add(score.score)
 _add(align.align)
 _add(evaluate.evaluate)

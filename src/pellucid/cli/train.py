@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from pellucid.cli.console import counting, say, show
 from pellucid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pellucid.config import Promise, Recipe
+    from pellucid.jobs.train import TrainOutcome
 
 __all__ = ["train"]
 
@@ -23,6 +27,10 @@ def train(
     train_tgt: Annotated[Path | None, typer.Option(help="Training text, target side, line by line.")] = None,
     valid_src: Annotated[Path | None, typer.Option(help="Validation text, source side.")] = None,
     valid_tgt: Annotated[Path | None, typer.Option(help="Validation text, target side.")] = None,
+    general_src: Annotated[
+        Path | None, typer.Option(help="With --init-from: text whose score must not fall, source side.")
+    ] = None,
+    general_tgt: Annotated[Path | None, typer.Option(help="The same text, target side.")] = None,
     src_lang: Annotated[str | None, typer.Option(help="Code of the source language: de, zh, pt-BR ...")] = None,
     tgt_lang: Annotated[str | None, typer.Option(help="Code of the target language.")] = None,
     preset: Annotated[str | None, typer.Option(help="Size of the model: tiny, small, base or big.")] = None,
@@ -41,9 +49,9 @@ def train(
     from pellucid.cli.training_screen import TrainingScreen
     from pellucid.config import load_recipe, recipe_from
     from pellucid.jobs import train as job
-    from pellucid.jobs.promises.checking import changed_settings, check_promise, promise_of
+    from pellucid.jobs.promises.checking import promise_of
 
-    texts = {"train": (train_src, train_tgt), "valid": (valid_src, valid_tgt)}
+    texts = {"train": (train_src, train_tgt), "valid": (valid_src, valid_tgt), "general": (general_src, general_tgt)}
     options = _table(texts, languages={"src_lang": src_lang, "tgt_lang": tgt_lang}, preset=preset)
     settings = list(set_ or [])
     if minutes is not None:
@@ -68,11 +76,18 @@ def train(
     with TrainingScreen() as screen:
         outcome = job.train(chosen, output, init_from=init_from, reporter=screen)
     if promise is not None and recipe is not None:
-        with counting("translated lines of the test set") as progress:
-            changes = changed_settings(recipe, chosen)
-            result = check_promise(chosen, promise, outcome, changes=changes, say=say, progress=progress)
-        show(result.to_text())
-        raise typer.Exit(result.exit_status)
+        _check(recipe, chosen, promise, outcome)
+
+
+def _check(path: Path, chosen: Recipe, promise: Promise, outcome: TrainOutcome) -> NoReturn:
+    """Show whether the promise of a recipe held, and exit with the status for it."""
+    from pellucid.jobs.promises.checking import changed_settings, check_promise
+
+    with counting("translated lines of the test set") as progress:
+        changes = changed_settings(path, chosen)
+        result = check_promise(chosen, promise, outcome, changes=changes, say=say, progress=progress)
+    show(result.to_text())
+    raise typer.Exit(result.exit_status)
 
 
 def _table(

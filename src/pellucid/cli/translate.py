@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from pellucid.cli.console import say, say_error
 from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, ThreadsOption
 from pellucid.cli.translation_screen import TranslationScreen
+from pellucid.errors import ConfigError
 
 if TYPE_CHECKING:
     from pellucid.jobs.translate import FileOutcome
 
 __all__ = ["translate"]
+
+CHUNK_LINES: Final = 1024
 
 PrefixOption = Annotated[
     str | None, typer.Option(help="A file with what each translation begins with, a line for each line of the text.")
@@ -40,6 +44,14 @@ def translate(
         list[str] | None,
         typer.Option("--set", help="Any other setting of [translation], as in no_repeat_ngram_size=3."),
     ] = None,
+    document: Annotated[
+        bool,
+        typer.Option("--document", help="Translate the text as a whole: its white space comes back as it was."),
+    ] = False,
+    lines: Annotated[
+        str,
+        typer.Option(help="With --document: keep (each line is a text), join, or wrap (a paragraph is one)."),
+    ] = "keep",
     no_split: Annotated[
         bool, typer.Option("--no-split", help="Do not split a line into sentences, which are translated one by one.")
     ] = False,
@@ -52,7 +64,7 @@ def translate(
     threads: ThreadsOption = 0,
     chunk_lines: Annotated[
         int, typer.Option(help="Lines read before their translations are written; 1 answers each at once.")
-    ] = 1024,
+    ] = CHUNK_LINES,
     restart: Annotated[
         bool, typer.Option("--restart", help="Discard the parts that an interrupted command left, and begin again.")
     ] = False,
@@ -63,25 +75,29 @@ def translate(
     given = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty, "alpha": alpha}
     settings = [f"{key}={value}" for key, value in given.items() if value is not None] + list(set_ or [])
     settings += ["split_sentences=never"] * no_split + ["alignment=true"] * alignment
-    with TranslationScreen() as screen:
-        outcome = job.translate_file(
-            model,
-            file,
-            output=output,
-            format=job.OutputFormat.named(format_),
-            prefix_file=prefix_file,
-            terms_file=terms,
-            settings=settings,
-            device=device,
-            threads=threads,
-            chunk_lines=chunk_lines,
-            engine=engine,
-            precision=precision,
-            say=screen.message,
-            progress=screen.progress,
-            restart=restart,
-        )
+    shared: dict[str, Any] = {"device": device, "threads": threads, "engine": engine, "precision": precision}
+    shared |= {"output": output, "format": job.OutputFormat.named(format_), "terms_file": terms, "settings": settings}
+    of_lines: dict[str, Any] = {"prefix_file": prefix_file, "chunk_lines": chunk_lines, "restart": restart}
+    _refuse_mixed(of_lines, document=document, lines=lines)
+    with TranslationScreen("sentences" if document else "lines") as screen:
+        shared |= {"say": screen.message, "progress": screen.progress}
+        if document:
+            from pellucid.jobs.bulk.document import translate_document_file
+
+            outcome = translate_document_file(model, file, lines=lines, **shared)
+        else:
+            outcome = job.translate_file(model, file, **of_lines, **shared)
     _report(outcome)
+
+
+def _refuse_mixed(of_lines: Mapping[str, object], *, document: bool, lines: str) -> None:
+    """Refuse options of lines for a document, and the other way round."""
+    if not document and lines != "keep":
+        raise ConfigError("--lines is for --document; without it each line is a text")
+    defaults = {"prefix_file": None, "chunk_lines": CHUNK_LINES, "restart": False}
+    for name, value in of_lines.items():
+        if document and value != defaults[name]:
+            raise ConfigError(f"--{name.replace('_', '-')} is for lines; leave it out with --document")
 
 
 def _report(outcome: FileOutcome) -> None:

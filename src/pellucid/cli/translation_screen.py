@@ -10,10 +10,11 @@ __all__ = ["TranslationScreen", "progress_text"]
 
 
 class TranslationScreen(Screen):
-    """Show the progress of a translation; use it as a context manager."""
+    """Show the progress of a translation, counted in lines or in sentences; use it as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, counted: str = "lines") -> None:
         super().__init__()
+        self._counted = counted
         self._begin: tuple[int, float] | None = None
         self._last_line = time.monotonic()
 
@@ -25,7 +26,7 @@ class TranslationScreen(Screen):
             if draws_bars():
                 self._bar = Bar(total=total, disappears=True)
         first, began = self._begin
-        text = progress_text(done, total, first=first, seconds=now - began)
+        text = progress_text(done, total, first=first, seconds=now - began, counted=self._counted)
         if self._bar is not None:
             self._bar.update(done, text)
         elif now - self._last_line >= SECONDS_BETWEEN_PLAIN_LINES:
@@ -33,7 +34,7 @@ class TranslationScreen(Screen):
             say(text)
 
 
-def progress_text(done: int, total: int | None, *, first: int, seconds: float) -> str:
+def progress_text(done: int, total: int | None, *, first: int, seconds: float, counted: str = "lines") -> str:
     """Return the line that shows how far a translation is.
 
     Args:
@@ -41,8 +42,9 @@ def progress_text(done: int, total: int | None, *, first: int, seconds: float) -
         total: all lines; None if the number is unknown.
         first: lines that were done before.
         seconds: since then.
+        counted: what is done.
     """
-    text = f"translated lines: {done:,}" if total is None else f"translated lines: {done:,} of {total:,}"
+    text = f"translated {counted}: {done:,}" if total is None else f"translated {counted}: {done:,} of {total:,}"
     speed = (done - first) / seconds if seconds > 0 else 0.0
     if speed <= 0:
         return text

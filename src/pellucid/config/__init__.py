@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pellucid.config.promise import LearningCurve, Promise, PromisedScore
     from pellucid.config.recipe import Recipe, load_recipe, recipe_from
     from pellucid.config.tables import read_toml, to_toml, validated
-    from pellucid.config.training import BatchType, DecayMethod, TrainingConfig
+    from pellucid.config.training import BatchType, DecayMethod, Optimizer, TrainingConfig, WordDropout
     from pellucid.config.translation import LengthPenalty, SentenceSplitting, TranslationConfig
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "LengthPenalty",
     "ModelConfig",
     "NormOrder",
+    "Optimizer",
     "PositionLayout",
     "Promise",
     "PromisedScore",
@@ -50,6 +51,7 @@ __all__ = [
     "TokenizerConfig",
     "TrainingConfig",
     "TranslationConfig",
+    "WordDropout",
     "load_recipe",
     "read_toml",
     "recipe_from",
@@ -70,6 +72,7 @@ _HOMES = {
     "LengthPenalty": "pellucid.config.translation",
     "ModelConfig": "pellucid.config.model",
     "NormOrder": "pellucid.config.model",
+    "Optimizer": "pellucid.config.training",
     "PRESETS": "pellucid.config.model",
     "PositionLayout": "pellucid.config.model",
     "Promise": "pellucid.config.promise",
@@ -80,6 +83,7 @@ _HOMES = {
     "TokenizerConfig": "pellucid.config.data",
     "TrainingConfig": "pellucid.config.training",
     "TranslationConfig": "pellucid.config.translation",
+    "WordDropout": "pellucid.config.training",
     "load_recipe": "pellucid.config.recipe",
     "read_toml": "pellucid.config.tables",
     "recipe_from": "pellucid.config.recipe",

@@ -70,12 +70,23 @@ class CorpusConfig(Section):
     """Key of the target in JSON lines."""
     weight: float = Field(1.0, gt=0, le=1000)
     """How often an epoch shows each pair: 2 is twice; 0.5 shows one half in this epoch and the other in the next."""
+    share: float | None = Field(None, gt=0, lt=1)
+    """Share of the pairs of an epoch that come from this corpus, whatever its size; the corpora without a share make
+    up the rest, as their weights say. It takes the place of ``weight``."""
+    hold_out: bool = True
+    """Without ``[data.valid]``, pairs of this corpus may be held out for validation; set false for synthetic text."""
     tag: Tag = ""
     """Tag of this corpus in place of ``data.tag``; if empty, ``data.tag`` applies."""
     tgt_lang: str = ""
     """Code of the target language of this corpus, for ``{tgt}`` in a tag; if empty, ``data.tgt_lang`` applies."""
     name: str = ""
     """Name of this corpus in messages and the model card; if empty, the name of the first file."""
+
+    @model_validator(mode="after")
+    def _weight_or_share(self) -> Self:
+        if self.share is not None and "weight" in self.model_fields_set and self.weight != 1:
+            raise ValueError(f"weight = {self.weight:g} and share = {self.share:g} exclude each other; set one of them")
+        return self
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -135,6 +146,11 @@ class DataConfig(Section):
     """The training corpora, a table ``[[data.train]]`` for each; training needs at least one."""
     valid: CorpusConfig | None = None
     """The validation corpus, a table ``[data.valid]``; if not set, 1 % of the training pairs (at most 1,000)."""
+    general: CorpusConfig | None = None
+    """Text that fine-tuning must not forget, a table ``[data.general]``; see ``training.max_forgetting``."""
+    mixing_temperature: float = Field(1.0, ge=1, le=100)
+    """Over 1, small corpora get more of an epoch: n pairs count as n^(1/temperature), times the weight (Arivazhagan et
+    al. 2019); 1 is off. The epoch keeps its length."""
     src_lang: str = Field("src", min_length=1)
     """Code of the source language; decides how input is split into sentences."""
     tgt_lang: str = Field("tgt", min_length=1)
@@ -150,9 +166,22 @@ class DataConfig(Section):
     capitals_share: float = Field(0.0, ge=0, le=1)
     """Share of the training pairs that are repeated in capitals, so that the model learns capitals; 0 is none."""
 
+    @model_validator(mode="after")
+    def _shares_leave_room(self) -> Self:
+        shares = [corpus.share for corpus in self.train if corpus.share is not None]
+        if shares and (len(shares) == len(self.train) or sum(shares) >= 1):
+            raise ValueError(
+                f"the shares of the training corpora are {', '.join(f'{share:g}' for share in shares)}; leave at least "
+                "one corpus without a share, which gives the epoch its length, and keep the sum of the shares under 1"
+            )
+        for name, corpus in (("valid", self.valid), ("general", self.general)):
+            if corpus is not None and corpus.share is not None:
+                raise ValueError(f"{name}.share = {corpus.share:g} has no effect; a share is for [[data.train]]")
+        return self
+
     def corpora(self) -> tuple[CorpusConfig, ...]:
-        """Return the training corpora, followed by the validation corpus if any."""
-        return (*self.train, *((self.valid,) if self.valid else ()))
+        """Return the training corpora, followed by the validation corpus and the general one if there are any."""
+        return (*self.train, *(corpus for corpus in (self.valid, self.general) if corpus))
 
     def tag_of(self, corpus: CorpusConfig) -> str:
         """Return the tag of a corpus's sources, or "".
@@ -175,6 +204,7 @@ class DataConfig(Section):
             update={
                 "train": tuple(c.below(folder) for c in self.train),
                 "valid": self.valid.below(folder) if self.valid else None,
+                "general": self.general.below(folder) if self.general else None,
             }
         )
 

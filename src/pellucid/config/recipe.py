@@ -59,6 +59,12 @@ class Recipe(Section):
                 "model.share_embeddings = true needs tokenizer.joint = true; for separate vocabularies set "
                 "model.share_embeddings = false"
             )
+        rates = (self.model.dropout, self.model.attention_dropout, self.model.activation_dropout)
+        if self.training.r_drop and not any(rates):
+            problems.append(
+                f"training.r_drop = {self.training.r_drop:g} compares two passes that differ by dropout, and every "
+                "dropout is 0; set model.dropout = 0.1 or more, or training.r_drop = 0"
+            )
         if self.training.max_length > self.model.max_positions:
             problems.append(
                 f"training.max_length = {self.training.max_length} tokens do not fit model.max_positions = "
@@ -68,6 +74,11 @@ class Recipe(Section):
             problems.append(
                 "model.source_vocab_size, model.target_vocab_size and model.specials come from the tokenizer; "
                 "leave them out of a recipe, and set tokenizer.vocab_size"
+            )
+        if self.data.general is not None and not self.training.valid_bleu_sentences:
+            problems.append(
+                "data.general needs training.valid_bleu_sentences, which is 0, because forgetting is measured in BLEU; "
+                "set that to 500, or leave data.general out"
             )
         if problems:
             raise ValueError("; ".join(problems))

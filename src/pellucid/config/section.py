@@ -6,9 +6,16 @@ Read ``recipe.py`` next, which combines the sections.
 from __future__ import annotations
 
 import math
-from typing import get_args
+from typing import ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
 
 __all__ = ["Section"]
 
@@ -26,6 +33,16 @@ class Section(BaseModel):
         # pydantic would warn about the field model_type, which has the name of SentencePiece's option.
         protected_namespaces=(),
     )
+
+    NEWER: ClassVar[tuple[str, ...]] = ()
+    """Settings that are written only if they are not at their default, because earlier versions refuse them, and the
+    runs of earlier versions do not have them."""
+
+    @model_serializer(mode="wrap")
+    def _without_unused_news(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        table: dict[str, object] = serialise(self)
+        news = {name: type(self).model_fields[name].default for name in self.NEWER}
+        return {name: value for name, value in table.items() if name not in news or value != news[name]}
 
     @field_validator("*", mode="before")
     @classmethod

@@ -7,14 +7,14 @@ The names follow OpenNMT, fairseq and Marian. The paper's values are in Vaswani 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from pellucid.config.section import Section
 from pellucid.errors import ConfigError
 
-__all__ = ["BatchType", "DecayMethod", "TrainingConfig"]
+__all__ = ["BatchType", "DecayMethod", "Optimizer", "TrainingConfig", "WordDropout"]
 
 
 class BatchType(StrEnum):
@@ -24,6 +24,26 @@ class BatchType(StrEnum):
     """Padded tokens of the longer side, end of sentence included."""
     SENTENCES = "sentences"
     """Sentence pairs."""
+
+
+class Optimizer(StrEnum):
+    """The rule that turns gradients into changes of the weights."""
+
+    ADAM = "adam"
+    """Adam for every weight: the paper, section 5.3."""
+    MUON = "muon"
+    """Muon (Jordan et al. 2024) for the matrices of the two stacks, Adam for tables, norms and biases. Muon replaces
+    the mean gradient of a matrix by the nearest orthogonal matrix. Its steps are as large as Adam's (Liu et al. 2025,
+    section 2.2), so the same learning rate fits."""
+
+
+class WordDropout(StrEnum):
+    """What replaces the embedding of a dropped token."""
+
+    UNK = "unk"
+    """The embedding of the unknown piece."""
+    ZERO = "zero"
+    """The zero vector, so that only the position is left; also called token cutoff (Shen et al. 2020, section 3)."""
 
 
 class DecayMethod(StrEnum):
@@ -36,12 +56,34 @@ class DecayMethod(StrEnum):
     LINEAR_TO_ZERO = "linear_to_zero"
     """Falls in a straight line from the peak ``learning_rate`` to 0 at the end of the budget of steps or minutes;
     ``inverse_sqrt`` suits a run better that can end earlier, as with ``stop_at_exact_match``."""
+    COSINE_TO_ZERO = "cosine_to_zero"
+    """Falls along half a cosine from the peak ``learning_rate`` to 0 at the end of the budget (Loshchilov and Hutter
+    2017, equation 5, without restarts)."""
+    STABLE_THEN_LINEAR = "stable_then_linear"
+    """Stays at the peak ``learning_rate``, and falls in a straight line to 0 in the last ``decay_share`` of the budget
+    (warm-up, stable, decay: Hu et al. 2024, section 4)."""
     CONSTANT = "constant"
     """Stays at the peak ``learning_rate``."""
 
 
 class TrainingConfig(Section):
     """The settings of a training run."""
+
+    NEWER: ClassVar[tuple[str, ...]] = (
+        "optimizer",
+        "muon_learning_rate",
+        "muon_momentum",
+        "muon_weight_decay",
+        "decay_share",
+        "average_tail",
+        "source_word_dropout",
+        "target_word_dropout",
+        "word_dropout",
+        "r_drop",
+        "simcut",
+        "simcut_cutoff",
+        "tensorboard",
+    )
 
     batch_size: int | Literal["auto"] = 2048
     """Size of a batch in the unit ``batch_type``, 1 or more; a longer pair is an error; ``auto`` fits it to memory."""
@@ -54,6 +96,28 @@ class TrainingConfig(Section):
 
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Share of the target distribution spread evenly over the vocabulary, section 5.4; 0 is off."""
+    source_word_dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability that a source token is dropped in training (Sennrich et al. 2016); 0 is off."""
+    target_word_dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability that a token of the decoder's input is dropped in training; the tokens to predict stay; 0 is off."""
+    word_dropout: WordDropout = WordDropout.UNK
+    """What replaces a dropped token."""
+    r_drop: float = Field(0.0, ge=0)
+    """Weight alpha of R-Drop: two passes with different dropout shall agree (Liang et al. 2021, equation 4: 5 for
+    translation). It doubles the time of a step; 0 is off."""
+    simcut: float = Field(0.0, ge=0)
+    """Weight alpha of SimCut: a pass with dropped tokens shall agree with the whole one (Gao et al. 2022: 3).
+    It doubles the time of a step; 0 is off."""
+    simcut_cutoff: float = Field(0.05, gt=0, lt=1)
+    """With ``simcut``: probability that a token of either side is dropped in the second pass."""
+    optimizer: Optimizer = Optimizer.ADAM
+    """The rule that changes the weights."""
+    muon_learning_rate: float | None = Field(None, gt=0)
+    """With ``muon``: peak learning rate of the matrices; if not set, ``learning_rate``."""
+    muon_momentum: float = Field(0.95, ge=0, lt=1)
+    """With ``muon``: decay of the mean gradient of the matrices."""
+    muon_weight_decay: float = Field(0.0, ge=0)
+    """With ``muon``: decoupled weight decay of the matrices; 0 is off."""
     adam_beta1: float = Field(0.9, ge=0, lt=1)
     """Adam's decay of the mean gradient, section 5.3."""
     adam_beta2: float = Field(0.98, ge=0, lt=1)
@@ -69,6 +133,8 @@ class TrainingConfig(Section):
     """Peak of the learning rate; with ``noam`` the factor of the paper's schedule."""
     decay_method: DecayMethod = DecayMethod.LINEAR_TO_ZERO
     """The course of the learning rate after the warm-up."""
+    decay_share: float = Field(0.2, gt=0, le=1)
+    """With ``stable_then_linear``: last share of the budget, in which the learning rate falls."""
     warmup_steps: int = Field(400, ge=0)
     """Steps of the linear rise of the learning rate, section 5.3 (the paper: 4000); 0 is none."""
 
@@ -81,6 +147,9 @@ class TrainingConfig(Section):
 
     average_decay: float = Field(0.998, ge=0, lt=1)
     """Decay of the moving average of the weights at each step; the saved model is the average. 0 is off."""
+    average_tail: float = Field(0.0, ge=0, lt=1)
+    """If over 0, the moving average covers about this last share of the updates so far, however long the run is:
+    the decay after update t is 1 - 1 / (share * t), in place of ``average_decay``."""
     valid_steps: int | None = Field(None, ge=1)
     """Steps between validations; if not set, a tenth of the run."""
     valid_seconds: float | None = Field(None, gt=0)
@@ -92,6 +161,12 @@ class TrainingConfig(Section):
     """The run ends after this number of validations in a row without an improvement; 0 is off."""
     stop_at_exact_match: float | None = Field(None, gt=0, le=1)
     """The run ends when this share of the ``valid_bleu_sentences`` is exact; if set, it also decides the best model."""
+    max_forgetting: float = Field(1.0, ge=0)
+    """With ``[data.general]``: BLEU points that the score on it may fall below that of the initial model. A validation
+    that has fallen further is never the best."""
+    forgetting_patience: int = Field(3, ge=0)
+    """With ``[data.general]``: the run ends at a validation over ``max_forgetting`` if this number of validations in a
+    row brought no better model; the score can rise again. 0 is off."""
     min_minutes: float = Field(0.0, ge=0)
     """Minutes before ``early_stopping`` and ``stop_at_exact_match`` can end the run."""
     keep_checkpoint: int = Field(3, ge=1)
@@ -114,7 +189,8 @@ class TrainingConfig(Section):
     device: str = "auto"
     """``auto`` (a GPU if available), ``cpu``, ``cuda``, ``cuda:1`` ..."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Number format of the matrix products: ``fp32``, ``bf16``, or ``auto``: bf16 if it is fast here, else fp32."""
+    """Number format of the matrix products: ``fp32``, ``bf16``, or ``auto``: the faster one. On a processor a trial of
+    about a second decides, once for each shape of model; a run that is continued keeps its precision."""
     threads: int = Field(0, ge=0, le=1024)
     """CPU threads; 0 means OMP_NUM_THREADS or MKL_NUM_THREADS, otherwise the physical cores of the process."""
 
@@ -157,6 +233,10 @@ class TrainingConfig(Section):
             )
         if self.minutes is not None and self.min_minutes > self.minutes:
             raise ValueError(f"min_minutes = {self.min_minutes:g} is more than minutes = {self.minutes:g}")
+        if self.r_drop and self.simcut:
+            raise ValueError(
+                f"r_drop = {self.r_drop:g} and simcut = {self.simcut:g} exclude each other; set one of them"
+            )
         if self.valid_steps is not None and self.valid_seconds is not None:
             raise ValueError("set valid_steps or valid_seconds, not both")
         if self.valid_seconds is not None and self.minutes is None:

@@ -6,17 +6,13 @@ Read ``recipe.py`` next.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from pellucid.config.section import Section
 
-__all__ = ["NEWER_SETTINGS", "LengthPenalty", "SentenceSplitting", "TranslationConfig"]
-
-
-NEWER_SETTINGS: Final = ("alignment", "placeholders")
-"""Settings that are written only if they are not at their default, because earlier versions refuse them."""
+__all__ = ["LengthPenalty", "SentenceSplitting", "TranslationConfig"]
 
 
 class LengthPenalty(StrEnum):
@@ -51,6 +47,8 @@ class SentenceSplitting(StrEnum):
 
 class TranslationConfig(Section):
     """The settings of a search; one value serves every sentence of a call."""
+
+    NEWER: ClassVar[tuple[str, ...]] = ("alignment", "placeholders")
 
     beam_size: int = Field(5, ge=1, le=100_000)
     """Number of hypotheses at each step; 1 is greedy search."""
@@ -96,13 +94,6 @@ class TranslationConfig(Section):
     """For a text over ``max_input_length``: ``split`` translates it in parts and joins them, ``refuse`` fails."""
     max_input_length: int = Field(200, ge=1)
     """Limit of source tokens in one input of the model, without the end of sentence."""
-
-    @model_serializer(mode="wrap")
-    def _without_unused_news(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Leave out the newer settings where they have their defaults, so that older releases read the folder too."""
-        table: dict[str, object] = serialise(self)
-        news = {name: type(self).model_fields[name].default for name in NEWER_SETTINGS}
-        return {name: value for name, value in table.items() if name not in news or value != news[name]}
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -46,8 +46,10 @@ class LineSource:
     """Status of the file behind the stream; None without a file."""
     compression: str = NO_COMPRESSION
 
-    def lines(self) -> Iterator[str | ValueError]:
+    def lines(self, *, with_ends: bool = False) -> Iterator[str | ValueError]:
         r"""Yield each line as text, or an error that says what is wrong with it.
+
+        With their ends, and a byte order mark at the start of the first, lines together are the whole file.
 
         Raises:
             DataError: the stream is in another encoding, is compressed but not a regular file, is damaged, or cannot
@@ -58,10 +60,11 @@ class LineSource:
             while raw := self.stream.readline(MAX_LINE_BYTES + 1):
                 line = raw if number else self._without_mark(raw)
                 number += 1
+                whole = raw if with_ends else line.removesuffix(b"\n").removesuffix(b"\r")
                 if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
                     yield self._too_long(len(raw))
                 else:
-                    yield _decoded(line.removesuffix(b"\n").removesuffix(b"\r"))
+                    yield _decoded(whole)
 
     def _without_mark(self, raw: bytes) -> bytes:
         refuse_packed_stream(self.name, raw)

@@ -7,7 +7,7 @@ Read ``prepare.py`` next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,10 +16,12 @@ from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import PRESETS, ModelConfig, Recipe
 from pellucid.errors import ConfigError, IncompatibleModelError
 from pellucid.jobs.reporting.tensorboard import refuse_missing_tensorboard
-from pellucid.jobs.run_folder import refuse_occupied
+from pellucid.jobs.run_folder import recorded_facts, refuse_occupied
 from pellucid.model.transformer import Transformer
-from pellucid.runtime import Runtime
+from pellucid.runtime import Precision, Runtime
 from pellucid.text.tokenizer import Tokenizer
+from pellucid.training.distributed import ONE_PROCESS, Ranks
+from pellucid.training.machine.precision import precision_trial
 
 __all__ = ["OpenedRun", "open_run"]
 
@@ -51,6 +53,30 @@ class OpenedRun:
             model.load_state_dict(self.initial.model.state_dict())
         return model.to(self.runtime.torch_device())
 
+    def with_precision(self, model: Transformer, *, ranks: Ranks = ONE_PROCESS) -> OpenedRun:
+        """Return this run with the precision for ``auto`` on a processor, in its runtime and its recipe.
+
+        A run keeps the precision that it began with; a new one takes the faster of a trial. Of several processes, the
+        first decides.
+        """
+        training = self.recipe.training
+        if training.precision != "auto":
+            return self
+        runtime = self.runtime
+        if runtime.device == "cpu":
+            chosen = ranks.from_first(lambda: "\n".join(self._chosen_precision(model)))
+            precision, _, reason = chosen.partition("\n")
+            runtime = replace(runtime, precision=Precision(precision), reason=reason)
+        training = training.model_copy(update={"precision": runtime.precision.value})
+        return replace(self, runtime=runtime, recipe=self.recipe.model_copy(update={"training": training}))
+
+    def _chosen_precision(self, model: Transformer) -> tuple[str, str]:
+        facts = recorded_facts(self.output)
+        if facts is not None and facts.runtime.get("precision") in list(Precision):
+            return str(facts.runtime["precision"]), "the precision that this run began with"
+        found = precision_trial(model, config=self.recipe.training, runtime=self.runtime).applied_to(self.runtime)
+        return found.precision.value, found.reason
+
 
 def open_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> OpenedRun:
     """Check a recipe and the folder of its run, apply the threads and the device, and load the initial model.
@@ -70,6 +96,11 @@ def open_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> 
     if training.tensorboard:
         refuse_missing_tensorboard()
     if init_from is None:
+        if recipe.data.general is not None:
+            raise ConfigError(
+                "data.general is text that a model must not forget, and this run starts from no model; give "
+                "--init-from, or leave data.general out"
+            )
         return OpenedRun(recipe, output, runtime, None, ())
     initial = load_bundle(init_from)
     _refuse_other_model(recipe, initial)

@@ -21,8 +21,10 @@ from pellucid.bundle import Bundle
 from pellucid.config import Recipe
 from pellucid.durable import DISK
 from pellucid.errors import DataError, PellucidError
+from pellucid.jobs.fine_tuning.general import OverlapCount
 from pellucid.jobs.opening import OpenedRun
 from pellucid.text.corpus import CorpusFacts, SentencePair, verify_corpora
+from pellucid.text.mixing import describe_mixture
 from pellucid.text.selection import deciding_settings, describe_cleaning, select_pairs
 from pellucid.text.sentences import SentenceCount
 from pellucid.text.store import TokenStore, write_store
@@ -126,7 +128,8 @@ def _prepare_anew(
     valid_tags = [data.tag_of(data.valid)] if data.valid else own_tags
     _write_validation_text(folder, tagged(selection.validation_pairs(), valid_tags, tokenizer))
     sentences = SentenceCount(data.src_lang, expected=kept)
-    train_text = tagged(sentences.watching(selection.training_pairs()), own_tags, tokenizer)
+    overlap = OverlapCount(data)
+    train_text = tagged(overlap.watching(sentences.watching(selection.training_pairs())), own_tags, tokenizer)
     for name, pairs in (("train", train_text), ("valid", _validation_text(folder))):
         try:
             store = write_store(
@@ -141,6 +144,8 @@ def _prepare_anew(
             origin = " (held out of the training text)" if held_out and name == "valid" else ""
             raise DataError(f"{name} text{origin}: {error}") from None
         lines += _describe_store(name, store, max_length=training.max_length)
+        if name == "train" and len(data.train) > 1:
+            lines.append(describe_mixture(data, store.pairs_of_corpora(len(data.train))))
     if data.capitals_share:
         copies = sum(1 for _ in selection.training_pairs()) - (kept - len(held_out))
         lines.insert(0, f"capitals: {copies:,} pairs added once more in capitals (seeded)")
@@ -148,6 +153,7 @@ def _prepare_anew(
     read += [f"note: {note}" for f in facts for note in f.notes]
     if held_out:
         lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
+    lines += overlap.lines()
     return (*read, describe_cleaning(selection.report), *lines, sentences.in_words()), sentences.share
 
 

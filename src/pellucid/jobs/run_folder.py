@@ -30,6 +30,7 @@ _WRITTEN: Final = (
     "checkpoints",
     "data",
     "demo.json",
+    "fine_tuning.json",
     "metrics.jsonl",
     "model",
     "probes",

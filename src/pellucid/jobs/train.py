@@ -17,12 +17,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pellucid.bundle import save_bundle
+from pellucid.bundle import load_bundle, save_bundle
 from pellucid.config import Recipe, to_toml
 from pellucid.durable import DISK
 from pellucid.errors import DataError, StoppedError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
+from pellucid.jobs.fine_tuning.comparison import FineTuningReport, before_and_after
+from pellucid.jobs.fine_tuning.general import GeneralText, read_general
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.prepare import PreparedData, prepare
 from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
@@ -34,11 +36,13 @@ from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
 from pellucid.signals import RaiseOnSigterm
 from pellucid.text.corpus import SentencePair
+from pellucid.text.mixing import corpus_weights
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
 from pellucid.training.distributed import Ranks, ranks_of_environment
 from pellucid.training.inputs import RunInputs
 from pellucid.training.reporter import TrainingResult
+from pellucid.training.validation import GENERAL_BLEU
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
 
@@ -110,10 +114,14 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
         data = _prepare(run, reporter=reporter, ranks=ranks)
     model = run.make_model(data.tokenizer)
     run, size = with_batch_size(run, model, data.store, pairs=len(data.store), ranks=ranks)
-    recipe, output = run.recipe, run.output
+    is_tried = run.recipe.training.precision == "auto"
+    run = run.with_precision(model, ranks=ranks)
+    recipe, output, most = run.recipe, run.output, run.recipe.training.valid_bleu_sentences
+    if is_tried:
+        reporter.message(f"precision: {run.runtime.precision}, {run.runtime.reason}")
     if size:
         reporter.message(size)
-    evaluator = ValidationBleu(recipe, data, output / "model")
+    evaluator = ValidationBleu(recipe, data, output / "model", read_general(recipe.data, data.tokenizer, most=most))
     if ranks.is_first:
         DISK.write_replacing(output / "recipe.toml", _settings_in_toml(recipe).encode())
     if recipe.training.valid_bleu_sentences:
@@ -135,8 +143,9 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
         evaluator=evaluator,
         on_new_best=evaluator.keep,
         judge=watch,
+        validates_first=run.initial is not None and most > 0,
         seconds_before=time.monotonic() - since,
-        corpus_weights=[corpus.weight for corpus in recipe.data.train],
+        corpus_weights=corpus_weights(recipe.data, data.store.pairs_of_corpora(len(recipe.data.train))),
         ranks=ranks,
     )
     result = trainer.train(inputs)
@@ -145,6 +154,8 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     warnings = watch.warnings() if watch else ()
     outcome = TrainOutcome(result, output / "model", time.monotonic() - since, warnings)
     reporter.message(outcome.to_text())
+    if ranks.is_first and run.initial is not None and most:
+        _compare(run, run.initial.model, evaluator, reporter)
     return outcome
 
 
@@ -155,6 +166,14 @@ def _watch(run: OpenedRun, data: PreparedData, evaluator: ValidationBleu, *, is_
         padding=padding_share(data.store, run.recipe.training),
     )
     return RunWatch(situation, promise=run.recipe.promise, faults=evaluator.faults, first_run=is_new)
+
+
+def _compare(run: OpenedRun, initial: Transformer, evaluator: ValidationBleu, reporter: JobReporter) -> None:
+    """Compare the initial model with the best one, on the screen and in ``fine_tuning.json``."""
+    device = run.runtime.torch_device()
+    report = evaluator.compare(initial.to(device), load_bundle(run.output / "model").model.to(device))
+    DISK.write_replacing(run.output / "fine_tuning.json", report.to_json())
+    reporter.message(report.to_text())
 
 
 def _prepare(run: OpenedRun, *, reporter: JobReporter, ranks: Ranks) -> PreparedData:
@@ -171,10 +190,11 @@ def _prepare(run: OpenedRun, *, reporter: JobReporter, ranks: Ranks) -> Prepared
 class ValidationBleu:
     """The evaluator of a run: greedy BLEU, exact matches and a sample; saves the best model as a folder."""
 
-    def __init__(self, recipe: Recipe, data: PreparedData, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, data: PreparedData, folder: Path, general: GeneralText | None = None) -> None:
         self._recipe = recipe
         self._data = data
         self._folder = folder
+        self._general = general
         targets = (pair.target for pair in data.valid_pairs)
         self._tokenizer_choice = bleu_tokenizer(recipe.data.tgt_lang, references=targets, if_missing="char")
         self._score: Score | None = None
@@ -191,14 +211,7 @@ class ValidationBleu:
         recipe = self._recipe
         wanted = recipe.training.valid_bleu_sentences
         pairs: tuple[SentencePair, ...] = self._data.valid_pairs[: max(wanted, 1)]
-        translator = Translator(
-            model,
-            self._data.tokenizer,
-            config=recipe.translation.model_copy(update={"beam_size": 1, "n_best": 1}),
-            source_language=recipe.data.src_lang,
-            target_language=recipe.data.tgt_lang,
-            single_sentences=has_single_sentences(self._data.share_of_several_sentences),
-        )
+        translator = self._translator(model)
         sources, references = ([getattr(pair, side) for pair in pairs] for side in ("source", "target"))
         results = translator.translate(sources)
         texts = [result.text for result in results]
@@ -214,7 +227,33 @@ class ValidationBleu:
             self._score = corpus_score(texts, references, target_language=language, tokenizer=self._tokenizer_choice)
             found["bleu"] = self._score.value
             found["exact_match"] = sum(map(str.__eq__, texts, references)) / len(references)
+        if self._general is not None:
+            found[GENERAL_BLEU] = self._general.bleu(translator)
         return found
+
+    def _translator(self, model: Transformer) -> Translator:
+        """Return a translator that searches greedily and is otherwise that of the recipe."""
+        recipe = self._recipe
+        return Translator(
+            model,
+            self._data.tokenizer,
+            config=recipe.translation.model_copy(update={"beam_size": 1, "n_best": 1}),
+            source_language=recipe.data.src_lang,
+            target_language=recipe.data.tgt_lang,
+            single_sentences=has_single_sentences(self._data.share_of_several_sentences),
+        )
+
+    def compare(self, before: Transformer, after: Transformer) -> FineTuningReport:
+        """Compare two models on the validation sentences and on the general text."""
+        texts = {"domain": (self._data.valid_pairs, self._tokenizer_choice)}
+        if self._general is not None:
+            texts["general"] = (self._general.pairs, self._general.tokenizer)
+        return before_and_after(
+            texts,
+            before=self._translator(before.eval()),
+            after=self._translator(after.eval()),
+            target_language=self._recipe.data.tgt_lang,
+        )
 
     def keep(self, model: Transformer, facts: Mapping[str, float | str]) -> None:
         """Write the model folder; an earlier model stays complete until the new one is."""

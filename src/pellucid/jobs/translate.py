@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Final
 
 from pellucid.config.translation import TranslationConfig
-from pellucid.durable import sha256_of
 from pellucid.errors import ConfigError, DataError, InterruptedByUser
 from pellucid.jobs.bulk.files import Finished, Progress, Work, run_files
 from pellucid.jobs.bulk.lines import BAR, CHUNK_LINES, OutputFormat, PrefixLines, on_lengths, translate_lines
+from pellucid.jobs.bulk.search import part_search
 from pellucid.jobs.bulk.survey import Part, Survey, can_be_read_twice, survey_of
 from pellucid.jobs.bulk.tally import Tally
 from pellucid.jobs.line_files import check_output, is_stream, reading, writing
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
-from pellucid.runtime import Runtime
 from pellucid.translation.flags import in_order
 from pellucid.translation.terms.glossary import read_terms
 from pellucid.translation.translator import Translator
-from pellucid.version import __version__
 
-__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "translate_file"]
-
-_FEWEST_LINES: Final = 64
-"""Of a part: enough for the batches of an engine."""
-_PARTS_OF_A_SHORT_FILE: Final = 32
+__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "outcome_of", "translate_file", "with_terms_of"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +81,7 @@ def translate_file(
         model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
     )
     _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file, terms_file=terms_file)
-    translator = translator if terms_file is None else _with_terms(translator, terms_file)
+    translator = translator if terms_file is None else with_terms_of(translator, terms_file)
     files = [file] if prefix_file is None else [file, prefix_file]
     if output is not None and not is_stream(output) and all(map(can_be_read_twice, files)):
         _refuse_output(output, files)
@@ -103,7 +93,7 @@ def translate_file(
         raise ConfigError("--restart discards the parts of a file that is translated to --output; there are none here")
     else:
         tally = _stream(translator, files, output, format=format, chunk_lines=chunk_lines, progress=progress)
-    return _outcome(tally, name="standard input" if file == "-" else file, format=format)
+    return outcome_of(tally, name="standard input" if file == "-" else file, format=format)
 
 
 def _refuse_output(output: Path, files: Sequence[str]) -> None:
@@ -127,15 +117,23 @@ def _work(
     device: str,
     threads: int,
 ) -> Work:
-    """Return how parts are translated: several at once where the engine gives each one thread."""
+    """Return how parts are translated and written."""
     names = [survey.file for survey in surveys]
-    divided, calls, engine = translator.divided(has_prefixes=len(names) > 1 or bool(translator.config.target_prefix))
+    search = part_search(
+        translator,
+        model,
+        lines=surveys[0].lines,
+        chunk_lines=chunk_lines,
+        has_prefixes=len(names) > 1 or bool(translator.config.target_prefix),
+        device=device,
+        threads=threads,
+    )
 
     def run(part: Part, advance: Callable[[int], None]) -> Finished:
         sink = StringIO()
         prefixes = None if len(names) == 1 else PrefixLines((line[1] for line in part.lines), names[1])
         tally = translate_lines(
-            divided,
+            search.translator,
             (line[0] for line in part.lines),
             sink,
             name=names[0],
@@ -147,28 +145,8 @@ def _work(
         )
         return Finished(sink.getvalue(), tally)
 
-    short = -(-surveys[0].lines // _PARTS_OF_A_SHORT_FILE) if divided is not translator else chunk_lines
-    computes: dict[str, object] = {"name": engine, "machine": platform.machine()}
-    if engine == EngineName.TORCH:  # the last bits of its numbers depend on all of this
-        computes |= Runtime.detect(device=device, threads=threads).describe()
-    facts = {
-        "pellucid": __version__,
-        "model": _model_sha256(translator, model),
-        "engine": computes,
-        "translation": translator.config.model_dump(mode="json"),
-        "terms": [str(term) for term in translator.glossary],
-        "format": format.value,
-        "chunk_lines": chunk_lines,
-    }
-    return Work(run, calls, max(_FEWEST_LINES, min(chunk_lines, short)), facts)
-
-
-def _model_sha256(translator: Translator, model: Path) -> str:
-    """Return what is equal for two models if they translate alike: the sum over all sums of their files."""
-    if translator.origin is None:  # an ONNX folder; this file holds the sums of the others
-        return sha256_of(model / "model.json")
-    table = translator.origin.description.model_dump(mode="json", exclude={"facts", "translation", "pellucid_version"})
-    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+    facts = search.facts | {"terms": [str(term) for term in translator.glossary], "format": format.value}
+    return Work(run, search.at_once, search.lines_per_part, facts)
 
 
 def _stream(
@@ -207,16 +185,18 @@ def _stream(
             raise InterruptedByUser(_left_by(written, output)) from None
 
 
-def _outcome(tally: Tally, *, name: str, format: OutputFormat) -> FileOutcome:
+def outcome_of(tally: Tally, *, name: str, format: OutputFormat, notes: str = "") -> FileOutcome:
+    """Return what there is to say of counted lines, or sentences, of a file."""
     problems = [f"{name}, line {line}: {error}" for line, error in tally.problems]
     if tally.failed > len(problems):
         problems.append(f"... and {tally.failed - len(problems):,} more lines failed")
     flags = {flag: tally.flags[flag] for flag in in_order(set(tally.flags))}
-    notes = _on_bars(tally.with_bars) if format is OutputFormat.MOSES and tally.with_bars else ""
+    notes = _on_bars(tally.with_bars) if format is OutputFormat.MOSES and tally.with_bars else notes
     return FileOutcome(tally.lines, tuple(problems), flags, notes)
 
 
-def _with_terms(translator: Translator, file: str) -> Translator:
+def with_terms_of(translator: Translator, file: str) -> Translator:
+    """Return a translator that keeps to the terms of a file; a DataError or RequestError says what is wrong with it."""
     with reading(file) as opened:
         glossary = read_terms(opened.lines(), name=opened.name)
     glossary.refuse_with(translator.config)

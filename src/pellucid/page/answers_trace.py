@@ -36,6 +36,7 @@ from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind, unknown_site
+from pellucid.translation.flags import diagnose, doubtful
 
 __all__ = ["TraceRecord", "make_record", "refuse_settings", "relative_changes", "trace_answer"]
 
@@ -202,6 +203,7 @@ def _manifest(record: TraceRecord) -> dict[str, Any]:
         "log_probability": trace.hypothesis.log_probability if trace.hypothesis else None,
         "is_searched": provenance.search is not None,
         "flags": trace.flags,
+        "evidence": _evidence(trace),
         "level": str(trace.level),
         "tokens": asdict(tokens),
         "special": {
@@ -212,7 +214,10 @@ def _manifest(record: TraceRecord) -> dict[str, Any]:
         "config": configuration.model_dump(mode="json") if configuration else None,
         "provenance": short_provenance(provenance),
         "seconds": round(record.seconds, 4),
-        "health": [asdict(sign) for sign in health_of(trace)],
+        "health": [
+            asdict(sign)
+            for sign in health_of(trace, training_words=record.opened.training_words if record.opened else None)
+        ],
         "check": {
             "passed": report.passed,
             "tested": len(report.identities),
@@ -221,6 +226,26 @@ def _manifest(record: TraceRecord) -> dict[str, Any]:
         },
         "sha256": record.sha256,
     }
+
+
+def _evidence(trace: Trace) -> dict[str, str]:
+    """Return the evidence of the flags of a trace, as far as source and translation show it."""
+    translator, hypothesis = trace.translator, trace.hypothesis
+    if translator is None or hypothesis is None:
+        return {}
+    tokenizer = translator.tokenizer
+    found = diagnose(
+        trace.source,
+        trace.text,
+        source_ids=trace.tokens.source_ids[:-1],
+        target_ids=[i for i in trace.tokens.predicted_ids if i != tokenizer.specials.eos],
+        unk_id=tokenizer.specials.unk,
+        pieces_of=lambda text: len(tokenizer.encode_source([text])[0]),
+        spelled=lambda ids: tokenizer.decode_target([ids])[0],
+    )
+    if doubt := doubtful(hypothesis.log_probability, len(hypothesis.ids)):
+        found["low_confidence"] = doubt
+    return {flag: found[flag] for flag in trace.flags if flag in found}
 
 
 def _predictions(record: TraceRecord) -> dict[str, Any] | None:

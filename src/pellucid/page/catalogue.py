@@ -43,6 +43,7 @@ WALKTHROUGH_EXAMPLES: Final = (
 _MOST_EXAMPLES: Final = 4
 _SNAPSHOTS_IN_MEMORY: Final = 3
 _LARGEST_INDEX_BYTES: Final = 4 << 20
+_LARGEST_WORDS_BYTES: Final = 16 << 20
 
 
 class UnknownPathError(RequestError):
@@ -67,6 +68,17 @@ class OpenedModel:
     def parameters(self) -> dict[str, Tensor]:
         """The parameters of the model by name; cached, because walking the modules takes longer than one answer."""
         return dict(self.translator.model.named_parameters())
+
+    @cached_property
+    def training_words(self) -> frozenset[str] | None:
+        """The source words of the training data, from ``words.txt`` of the run; None if it has no such file."""
+        path = self.run_folder / "words.txt" if self.run_folder else None
+        if path is None or not path.is_file():
+            return None
+        try:
+            return frozenset(read_at_most(path, _LARGEST_WORDS_BYTES).decode("utf-8").split())
+        except (OSError, ValueError) as error:
+            raise RequestError(f"{path}: cannot be read: {str(error)[:200]}") from None
 
     @property
     def snapshot_steps(self) -> tuple[int, ...]:

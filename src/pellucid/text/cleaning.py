@@ -20,7 +20,7 @@ from pellucid.config import CleaningConfig
 from pellucid.text.corpus import SentencePair
 from pellucid.text.normalisation import is_blank
 
-__all__ = ["FILTERS", "Cleaner", "CleaningReport"]
+__all__ = ["DUPLICATE", "FILTERS", "Cleaner", "CleaningReport", "DigestSet", "digest_of", "is_empty", "is_too_long"]
 
 DIGEST_BYTES: Final = 16
 
@@ -108,14 +108,18 @@ class Cleaner:
         return None
 
     def _is_repeated(self, pair: SentencePair) -> bool:
-        """Return whether this pair came before. Memory holds 128-bit digests, not strings.
+        """Return whether this pair came before. Memory holds 128-bit digests, not strings."""
+        return not self._seen.add(digest_of(pair))
 
-        With a billion pairs the probability of a single false alarm is about 1 in 10^21.
-        """
-        source, target = pair.source.strip(), pair.target.strip()
-        text = f"{len(source)} {source}{target}"  # the length marks the end of the first side
-        digest = hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
-        return not self._seen.add(digest)
+
+def digest_of(pair: SentencePair) -> bytes:
+    """Return a 128-bit digest of both sides, ignoring white space at their ends.
+
+    With a billion pairs the probability that two different ones have the same digest is about 1 in 10^21.
+    """
+    source, target = pair.source.strip(), pair.target.strip()
+    text = f"{len(source)} {source}{target}"  # the length marks the end of the first side
+    return hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
 class DigestSet:

@@ -6,7 +6,7 @@ files, a seeded part of the training text is held out. Read ``store.py`` next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +23,7 @@ __all__ = ["Selection", "cleaned_pairs", "deciding_settings", "describe_cleaning
 _LARGEST_HELD_OUT: Final = 1000
 _HELD_OUT_SHARE: Final = 100
 _PAIRS_BETWEEN_REPORTS: Final = 5000
+_DEFAULTS: Final = DataConfig.model_fields
 
 
 def cleaned_pairs(data: DataConfig, cleaner: Cleaner) -> Iterator[SentencePair]:
@@ -64,20 +65,35 @@ def select_pairs(data: DataConfig, *, seed: int, progress: Callable[[int], None]
         DataError: a file is damaged, no pair is left, or the only pair would have to be held out.
     """
     cleaner = Cleaner(data.cleaning)
-    for number, _ in enumerate(cleaned_pairs(data, cleaner), start=1):
+    kept_of_corpus = [0] * len(data.train)
+    for number, pair in enumerate(cleaned_pairs(data, cleaner), start=1):
+        kept_of_corpus[pair.corpus] += 1
         if number % _PAIRS_BETWEEN_REPORTS == 0:
             progress(number)
     report = cleaner.report()
     if not report.kept:
         raise DataError(f"no training pair is left; {describe_cleaning(report)}")
-    held_out: frozenset[int] = frozenset()
-    if data.valid is None:
-        if report.kept < 2:
-            raise DataError("one training pair and no validation text: give --valid-src and --valid-tgt, or more text")
-        count = min(_LARGEST_HELD_OUT, max(1, report.kept // _HELD_OUT_SHARE))
-        chosen = np.random.default_rng([seed, 0x5EED]).choice(report.kept, size=count, replace=False)
-        held_out = frozenset(chosen.tolist())
+    held_out = _held_out(data, kept_of_corpus, seed=seed) if data.valid is None else frozenset()
     return Selection(data, seed, report, held_out)
+
+
+def _held_out(data: DataConfig, kept_of_corpus: Sequence[int], *, seed: int) -> frozenset[int]:
+    """Choose places among the cleaned pairs, from the corpora whose pairs may be held out."""
+    ends = np.cumsum(kept_of_corpus)
+    rows = np.concatenate(
+        [
+            np.arange(end - kept, end)
+            for corpus, end, kept in zip(data.train, ends, kept_of_corpus, strict=True)
+            if corpus.hold_out
+        ]
+        or [ends[:0]]
+    )
+    if ends[-1] < 2 or not rows.size:
+        few = "one training pair" if ends[-1] < 2 else "no training pair that may be held out (hold_out = false)"
+        raise DataError(f"{few} and no validation text: give --valid-src and --valid-tgt, or more text")
+    count = min(_LARGEST_HELD_OUT, max(1, rows.size // _HELD_OUT_SHARE))
+    chosen = np.random.default_rng([seed, 0x5EED]).choice(rows.size, size=count, replace=False)
+    return frozenset(rows[chosen].tolist())
 
 
 def describe_cleaning(report: CleaningReport) -> str:
@@ -91,14 +107,23 @@ def deciding_settings(data: DataConfig) -> dict[str, object]:
 
     A setting that older releases lack is left out where it has no effect, so that their runs can be continued.
     """
-    unused = set() if data.capitals_share else {"capitals_share"}
+    unused = {
+        name for name in ("capitals_share", "mixing_temperature") if getattr(data, name) == _DEFAULTS[name].default
+    }
     tags = [data.tag_of(corpus) for corpus in data.corpora()]
+    shares = [corpus.share for corpus in data.train]
+    held_out = [corpus.hold_out for corpus in data.train]
     return {
         "columns": _unusual_columns(data),
-        "data": data.model_dump(mode="json", exclude={"train", "valid", "tag", "max_unknown_share", *unused}),
+        "data": data.model_dump(
+            mode="json", exclude={"train", "valid", "general", "tag", "max_unknown_share", *unused}
+        ),
         **({"tags": tags} if any(tags) else {}),
         "weights": [corpus.weight for corpus in data.train],
+        **({"shares": shares} if any(shares) else {}),
+        **({} if all(held_out) else {"hold_out": held_out}),
         "has_valid": data.valid is not None,
+        **({"has_general": True} if data.general is not None else {}),
     }
 
 

@@ -103,6 +103,11 @@ class TokenStore:
     def __len__(self) -> int:
         return len(self.line)
 
+    def pairs_of_corpora(self, count: int) -> list[int]:
+        """Return the number of rows of each of the first ``count`` corpora."""
+        found: list[int] = np.bincount(self.corpus, minlength=count)[:count].tolist()
+        return found
+
     def source(self, row: int) -> NDArray[np.integer]:
         """Return the source piece ids of a row."""
         return self._source[self._source_offsets[row] : self._source_offsets[row + 1]]

@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["MovingAverage", "average_weights", "decay_at"]
 
 
-def decay_at(updates: int, *, decay: float) -> float:
-    """Return the decay after ``updates`` updates: small at first, so that the initial weights lose their influence."""
+def decay_at(updates: int, *, decay: float, tail: float = 0.0) -> float:
+    """Return the decay after ``updates`` updates: small at first, so that the initial weights lose their influence.
+
+    With a ``tail``, the mean age of the averaged weights is about that share of the updates so far.
+    """
+    if tail:
+        return max(0.0, 1.0 - 1.0 / (tail * updates))
     return min(decay, (1 + updates) / (10 + updates))
 
 
@@ -32,11 +37,12 @@ class MovingAverage:
     """A copy of a model that holds the exponential moving average of its weights.
 
     ``model`` is the copy, in evaluation mode and without gradients: validating with it changes neither
-    the trained weights nor any random state. With a decay of 0, ``refresh`` copies the trained weights.
+    the trained weights nor any random state. With a decay and a tail of 0, ``refresh`` copies the trained weights.
     """
 
-    def __init__(self, model: Transformer, *, decay: float) -> None:
+    def __init__(self, model: Transformer, *, decay: float, tail: float = 0.0) -> None:
         self.decay = decay
+        self.tail = tail
         self.model: Transformer = copy.deepcopy(model).eval().requires_grad_(False)
         self._live = [parameter.detach() for parameter in model.parameters()]
         self._averaged = [parameter.detach() for parameter in self.model.parameters()]
@@ -44,13 +50,14 @@ class MovingAverage:
     @torch.no_grad()
     def update(self, updates: int) -> None:
         """Include the weights after update number ``updates`` (from 1) in the average."""
-        if self.decay:
-            torch._foreach_lerp_(self._averaged, self._live, 1.0 - decay_at(updates, decay=self.decay))
+        if self.decay or self.tail:
+            decay = decay_at(updates, decay=self.decay, tail=self.tail)
+            torch._foreach_lerp_(self._averaged, self._live, 1.0 - decay)
 
     @torch.no_grad()
     def refresh(self) -> Transformer:
-        """Return the averaged model; with a decay of 0, copy the trained weights first."""
-        if not self.decay:
+        """Return the averaged model; without an average, copy the trained weights first."""
+        if not (self.decay or self.tail):
             torch._foreach_copy_(self._averaged, self._live)
         return self.model
 

@@ -13,6 +13,7 @@ from pellucid.config import TrainingConfig
 from pellucid.errors import ConfigError
 from pellucid.training.optimisation import LATEST_DECAY_START, Progress
 from pellucid.training.state import TrainingState
+from pellucid.training.validation import forgotten
 
 __all__ = ["Budget"]
 
@@ -88,6 +89,12 @@ class Budget:
             return f"the budget of {config.max_epochs:,} epochs is used up"
         if config.minutes is not None and self.seconds() + self._step_seconds >= self._usable_seconds():
             return f"the budget of {config.minutes:g} minutes is used up"
+        lost = forgotten(state.validation)
+        if lost > config.max_forgetting and 0 < config.forgetting_patience <= state.without_better:
+            return (
+                f"the general score is {lost:.1f} BLEU lower than before (max_forgetting = {config.max_forgetting:g}), "
+                f"and {state.without_better} validations in a row brought no better model"
+            )
         if self.seconds() < config.min_minutes * 60:
             return None
         if self._is_right(state):

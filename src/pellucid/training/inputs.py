@@ -42,6 +42,8 @@ class RunInputs:
     """Receives the averaged model whenever it is the best so far."""
     judge: Callable[[Path], Mapping[str, object]] | None = None
     """Called with the journal after every validation; the fields go to the journal, their ``text`` to the screen."""
+    validates_first: bool = False
+    """Validate before the first step, so that the model that the run starts from can be the best one."""
     seconds_before: float = 0.0
     """Duration of the preparation, which counts towards a budget of minutes."""
     corpus_weights: Sequence[float] | None = None

@@ -28,6 +28,8 @@ FREE_SETTINGS: Final = frozenset(
         "training.valid_bleu_sentences",
         "training.early_stopping",
         "training.stop_at_exact_match",
+        "training.max_forgetting",
+        "training.forgetting_patience",
         "training.min_minutes",
         "training.keep_checkpoint",
         "training.save_seconds",

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from pellucid.errors import CheckpointError, IncompatibleModelError
 from pellucid.training.batches import DataPosition
 from pellucid.training.checkpoints import FileContent, json_content, read_tensors, tensor_content
+from pellucid.training.optimisation import moments_of
 from pellucid.untrusted import parse_json, read_at_most, shown
 from pellucid.weights_file import summary
 
@@ -185,9 +186,6 @@ def set_random_states(states: Mapping[str, Tensor]) -> None:
             torch.cuda.set_rng_state(states[f"cuda.{index}"], index)
 
 
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
-
-
 def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {
         f"{moment}.{name}": tensor
@@ -199,10 +197,11 @@ def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> di
 def _load_optimiser(model: nn.Module, optimiser: torch.optim.Optimizer, path: Path) -> None:
     tensors = read_tensors(path)
     optimiser.state.clear()
+    kept = moments_of(optimiser)
     for name, parameter in model.named_parameters():
-        if f"step.{name}" not in tensors:
+        moments = {moment: tensors.get(f"{moment}.{name}", torch.empty(0)) for moment in kept[parameter]}
+        if f"{kept[parameter][-1]}.{name}" not in tensors:
             continue
-        moments = {moment: tensors.get(f"{moment}.{name}", torch.empty(0)) for moment in _MOMENTS}
         for moment, tensor in moments.items():
             needed = torch.Size() if moment == "step" else parameter.shape
             if tensor.shape != needed or not tensor.is_floating_point():

@@ -34,12 +34,14 @@ from pellucid.training.reporter import (
 from pellucid.training.resuming import rate_jump
 from pellucid.training.state import RunFacts, TrainingState
 from pellucid.training.update import StepOutcome, Updater
-from pellucid.training.validation import Scores, is_better, validate
+from pellucid.training.validation import Scores, is_better, validate, with_general_before
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
 __all__ = ["Trainer", "train"]
+
+_FALLING_FROM_THE_WARM_UP = (DecayMethod.LINEAR_TO_ZERO, DecayMethod.COSINE_TO_ZERO)
 
 
 def train(inputs: RunInputs) -> TrainingResult:
@@ -71,8 +73,8 @@ class Trainer:
         self._config = config
         self._device = inputs.runtime.torch_device()
         self._model = inputs.model.to(self._device).train()
-        self._average = MovingAverage(self._model, decay=config.average_decay)
-        self._optimiser = make_optimiser(self._model.parameters(), config=config)
+        self._average = MovingAverage(self._model, decay=config.average_decay, tail=config.average_tail)
+        self._optimiser = make_optimiser(self._model, config=config)
         self._stream = BatchStream(
             inputs.store,
             config=config,
@@ -153,6 +155,8 @@ class Trainer:
             self._state = replace(self._state, validated_seconds=self._budget.seconds())
             self._take_pictures()
             self._save()
+        if self._inputs.validates_first and self._state.step == 0 and not self._state.validation:
+            self._validate()
         self._step_mark = self._budget.seconds()
 
     def _step(self) -> None:
@@ -222,8 +226,14 @@ class Trainer:
         inputs, started = self._inputs, self._budget.seconds()
         model = self._average.refresh()
         scores = Scores.from_text(inputs.ranks.from_first(lambda: self._measure(model).to_text()))
-        state, numbers = self._state, scores.numbers
-        better = is_better(numbers, state.best, by_exact_match=self._config.stop_at_exact_match is not None)
+        state = self._state
+        numbers = with_general_before(scores.numbers, state.validation)
+        better = is_better(
+            numbers,
+            state.best,
+            by_exact_match=self._config.stop_at_exact_match is not None,
+            max_forgetting=self._config.max_forgetting,
+        )
         self._state = state = replace(
             state,
             validated_step=state.step,
@@ -324,7 +334,7 @@ class Trainer:
         )
 
     def _warn_of_warmup(self) -> None:
-        if self._config.decay_method is DecayMethod.LINEAR_TO_ZERO and not self._warned_of_warmup:
+        if self._config.decay_method in _FALLING_FROM_THE_WARM_UP and not self._warned_of_warmup:
             self._warned_of_warmup = True
             self._say(
                 f"warmup_steps = {self._config.warmup_steps:,} is over half of this run, so the learning rate "

@@ -21,8 +21,8 @@ from pellucid.errors import TrainingError
 from pellucid.runtime import Runtime, is_lack_of_memory
 from pellucid.training.batches import BatchStream, TensorBatch, split_rows
 from pellucid.training.distributed import Ranks
-from pellucid.training.loss import batch_loss
-from pellucid.training.optimisation import clip_gradients, gradient_norm
+from pellucid.training.optimisation import clip_gradients, gradient_norm, set_learning_rate
+from pellucid.training.regularisers import training_loss
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -97,8 +97,7 @@ class Updater:
         skipped = self._reason_to_skip(loss, norm)
         if not skipped:
             clip_gradients(gradients, norm, max_norm=self._config.max_grad_norm)
-            for group in self._optimiser.param_groups:
-                group["lr"] = learning_rate
+            set_learning_rate(self._optimiser, learning_rate)
             self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
         return StepOutcome(
@@ -148,9 +147,7 @@ class Updater:
         sums: list[Tensor] = []
         for index, piece in enumerate(pieces):
             try:
-                loss, nll = batch_loss(
-                    self._model, piece, label_smoothing=self._config.label_smoothing, runtime=self._runtime
-                )
+                loss, nll = training_loss(self._model, piece, config=self._config, runtime=self._runtime)
                 torch.autograd.backward(loss, grad_tensors=loss.new_tensor(1.0 / target_tokens))
             except (RuntimeError, MemoryError) as error:
                 if not is_lack_of_memory(error):

@@ -25,9 +25,12 @@ from pellucid.training.state import random_states, set_random_states
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["Scores", "is_better", "measure_loss", "validate"]
+__all__ = ["GENERAL_BLEU", "Scores", "forgotten", "is_better", "measure_loss", "validate", "with_general_before"]
 
 LEAST_MEANINGFUL_BLEU: Final = 1.0
+GENERAL_BLEU: Final = "general_bleu"
+"""Name of an evaluator's score on general text, which a run that starts from a model must not lose."""
+_GENERAL_BLEU_BEFORE: Final = "general_bleu_before"
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,34 @@ def measure_loss(
     return loss_sum / target_tokens, nll_sum / target_tokens
 
 
-def is_better(new: Mapping[str, float], best: Mapping[str, float], *, by_exact_match: bool = False) -> bool:
+def with_general_before(numbers: Mapping[str, float], earlier: Mapping[str, float]) -> Mapping[str, float]:
+    """Return a validation with the general score before the first step, which each validation passes on to the next."""
+    if GENERAL_BLEU not in numbers:
+        return numbers
+    return {**numbers, _GENERAL_BLEU_BEFORE: earlier.get(_GENERAL_BLEU_BEFORE, numbers[GENERAL_BLEU])}
+
+
+def forgotten(numbers: Mapping[str, float]) -> float:
+    """Return the BLEU points that the general score of a validation has fallen; 0 without one."""
+    return numbers.get(_GENERAL_BLEU_BEFORE, 0.0) - numbers.get(GENERAL_BLEU, 0.0)
+
+
+def is_better(
+    new: Mapping[str, float],
+    best: Mapping[str, float],
+    *,
+    by_exact_match: bool = False,
+    max_forgetting: float = math.inf,
+) -> bool:
     """Return whether a validation is better than the best one: by BLEU if both have it, otherwise by likelihood.
+
+    One that has forgotten more than ``max_forgetting`` is never better.
 
     With ``by_exact_match``, the share of exact matches decides first: a run that ends at such a share must keep the
     model that reached it. Likelihood also decides if BLEU is equal, or if both are below 1, where BLEU is noise. A
     validation with a likelihood that is not finite is never better.
     """
-    if not math.isfinite(new["nll"]):
+    if not math.isfinite(new["nll"]) or forgotten(new) > max_forgetting:
         return False
     if not best:
         return True

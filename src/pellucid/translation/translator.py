@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import repeat
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final, Self, overload
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import RequestError
 from pellucid.translation.alignment.heads import heads_of_origin
 from pellucid.translation.constraints import configured, constraints_for
+from pellucid.translation.document.translating import translate_document
 from pellucid.translation.engines.engine import DivisibleEngine, Engine, SearchRequest
+from pellucid.translation.engines.given import score_pairs
 from pellucid.translation.engines.reference import LaterModel, Reference
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
 from pellucid.translation.observer import BeamObserver
@@ -27,7 +29,7 @@ from pellucid.translation.placeholders.attention import attention_of, evenly
 from pellucid.translation.prefixes import Prefix
 from pellucid.translation.requests import Request, assemble, chunks_of, prefixes_for, prepare, texts_of
 from pellucid.translation.terms.glossary import Glossary, Term
-from pellucid.translation.units import Unit, batches_of, units_of, with_terms
+from pellucid.translation.units import Unit, units_of, with_terms
 
 if TYPE_CHECKING:
     from pellucid.bundle import ModelFolder
@@ -137,7 +139,7 @@ class Translator:
         other.config = configured(self.config, settings)
         return other
 
-    def with_terms(self, terms: Iterable[Term]) -> Translator:
+    def with_terms(self, terms: Iterable[Term]) -> Self:
         """Return a translator of the same model that keeps to terms; a RequestError says what is wrong with them."""
         other = copy(self)
         other.glossary = terms if isinstance(terms, Glossary) else Glossary(terms)
@@ -258,6 +260,8 @@ class Translator:
             for done in self._translate(some, prefixes_for(some, prefixes), config, progress, None)
         )
 
+    translate_document = translate_document
+
     def score(
         self, sources: Sequence[str], targets: Sequence[str], *, progress: Progress = _nobody
     ) -> list[ScoredPair]:
@@ -267,23 +271,15 @@ class Translator:
             RequestError: a side is no list; the numbers of texts differ; or a text cannot be tokenised, is too long for
                 the model or for the memory, or has log-probabilities that are no numbers.
         """
-        sources, targets = texts_of("sources", sources), texts_of("targets", targets)
-        if len(sources) != len(targets):
-            raise RequestError(f"{len(sources)} sources and {len(targets)} targets; give as many of each")
-        eos = self.tokenizer.specials.eos
-        source_ids = [[*ids, eos] for ids in self.tokenizer.encode_source(sources)]
-        target_ids = [[*ids, eos] for ids in self.tokenizer.encode_target(targets)]
-        for place, pair in enumerate(zip(source_ids, target_ids, strict=True)):
-            self._refuse_too_long(place, max(map(len, pair)))
-        scored: dict[int, ScoredPair] = {}
-        lengths = [max(len(source), len(target)) for source, target in zip(source_ids, target_ids, strict=True)]
-        for batch in batches_of(lengths, self.config.batch_size):
-            for place, row in self._reference().score(batch, source_ids, target_ids):
-                ids = target_ids[place]
-                pieces = tuple(self.tokenizer.target_pieces(ids))
-                scored[place] = ScoredPair(tuple(ids), pieces, sum(row), tuple(row))
-            progress(len(scored))
-        return [scored[place] for place in range(len(sources))]
+        return score_pairs(
+            self._reference(),
+            texts_of("sources", sources),
+            texts_of("targets", targets),
+            tokenizer=self.tokenizer,
+            longest=self._longest,
+            batch_size=self.config.batch_size,
+            progress=progress,
+        )
 
     def _translate(
         self,
@@ -388,10 +384,3 @@ class Translator:
     def _visible_text(self, ids: Sequence[int]) -> str:
         """Return what a reader can tell apart: the text, runs of white space in it as one space."""
         return " ".join(self.tokenizer.decode_target([ids])[0].split())
-
-    def _refuse_too_long(self, place: int, length: int) -> None:
-        if length > self._longest:
-            raise RequestError(
-                f"pair {place + 1} has a side of {length} tokens, and the model has "
-                f"{self._longest} positions; score its sentences one by one"
-            )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.unit.tracing.kit import make_translator
 
-from pellucid.analysis.health import THRESHOLDS, HealthSign, end_probabilities, health_of
+from pellucid.analysis.health import THRESHOLDS, HealthSign, bare_word, end_probabilities, health_of
 from pellucid.tracing.making import trace
 from pellucid.tracing.predictions import predictions_of
 from pellucid.tracing.record import Trace
@@ -53,7 +53,7 @@ SOUND = [[0.01, 0.95], [0.01, 0.95], [0.01, 0.95], [0.97, 0.0]]
 def test_a_sound_translation_raises_nothing() -> None:
     found = with_distribution(SOUND)
     assert {name for name, sign in signs(found).items() if sign.is_raised} <= {"coverage"}
-    assert set(signs(found)) == set(THRESHOLDS)
+    assert set(signs(found)) == set(THRESHOLDS) - {"new_words"}
 
 
 @pytest.mark.parametrize(("times", "raised"), [(3, False), (4, True)])
@@ -73,6 +73,22 @@ def test_a_source_word_that_nothing_looks_at_is_told() -> None:
     assert found.source == (0, 2, 3)
     assert "rennt" in found.text
     assert not signs(foreign(("▁A", "▁dog", "</s>")))["coverage"].is_raised
+
+
+def test_words_that_training_never_had_are_told_where_they_are_known() -> None:
+    found = trace(TRANSLATOR, "ein Hund rennt", target="a dog")
+
+    def sign(*known: str) -> HealthSign:
+        return next(sign for sign in health_of(found, training_words=set(known)) if sign.name == "new_words")
+
+    assert "new_words" not in signs(found), "nobody knows what the training had"
+    assert not sign("ein", "hund", "rennt").is_raised, "a capital makes no word new"
+    assert [bare_word(word) for word in ("“Hund”,", "didn't", "...", "C3PO!")] == ["hund", "didn't", "", "c3po"]
+    one = sign("ein", "rennt")
+    assert (one.is_raised, one.value) == (True, 1)
+    pieces = "".join(found.tokens.source_pieces[place] for place in one.source)
+    assert bare_word(pieces.replace("▁", "")) == "hund"
+    assert "Hund" in one.text
 
 
 def test_pieces_that_are_unknown_or_bytes_are_told() -> None:
@@ -121,7 +137,7 @@ def test_a_low_score_is_told() -> None:
 def test_a_trace_of_few_numbers_has_the_signs_that_it_can_have() -> None:
     whole = trace(TRANSLATOR, "ein Hund", target="a dog")
     few = replace(whole.at_level("tokens"), model=None)
-    assert set(signs(few)) == set(THRESHOLDS) - {"coverage"}
+    assert set(signs(few)) == set(THRESHOLDS) - {"coverage", "new_words"}
 
 
 def test_a_trace_of_arrays_has_the_signs_that_it_can_have() -> None:

@@ -105,10 +105,10 @@ def test_every_key_is_asked_for() -> None:
 
 def test_views_stops_signs_and_labels_have_their_texts() -> None:
     views = exported("views.js", r'\{name: "(\w+)", Component')
-    stops = exported("tour_stops.js", r'\{\s*name: "(\w+)",\s+state')
+    stops = exported("tour_stops.js", r'\{\s*name: "(\w+)",\s+(?:subject|state)')
     assert views
     assert stops
-    wanted = {f"{name}.{part}" for name in views for part in ("name", "title", "lede")}
+    wanted = {f"{name}.{part}" for name in views for part in ("name", "title", "lede", "more")}
     wanted |= {f"tour.{name}.{part}" for name in stops for part in ("title", "text")}
     wanted |= {f"health.{name}" for name in THRESHOLDS}
     wanted |= {f"heads.label.{label.replace(' ', '_')}" for label in LABELS}

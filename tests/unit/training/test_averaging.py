@@ -35,6 +35,21 @@ def test_the_decay_warms_up() -> None:
     assert decay_at(10_000, decay=0.998) == 0.998
 
 
+def test_an_average_with_a_tail_gives_weights_that_rise_with_the_step() -> None:
+    # With a tail of one half, the weights after update t are 2 (i - 1) / (t (t - 1)) for i = 1 ... t.
+    model, last = tiny_model().double(), 9
+    average = MovingAverage(model, decay=0.0, tail=0.5)
+    expected = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+    for update in range(1, last + 1):
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.add_(torch.randn_like(parameter))
+                expected[name] += 2 * (update - 1) / (last * (last - 1)) * parameter
+        average.update(update)
+    for name, parameter in average.refresh().named_parameters():
+        assert torch.allclose(parameter, expected[name], rtol=1e-10)
+
+
 def test_the_twin_is_a_model_of_its_own_in_evaluation_mode() -> None:
     model = tiny_model().train()
     twin = MovingAverage(model, decay=0.9).refresh()

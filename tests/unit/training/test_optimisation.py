@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from pellucid.config import DecayMethod
 from pellucid.training.batches import BatchStream
@@ -33,7 +34,7 @@ def test_noam_is_the_formula_of_the_paper() -> None:
     assert np.argmax(found) == 3999
 
 
-@pytest.mark.parametrize("method", [DecayMethod.INVERSE_SQRT, DecayMethod.LINEAR_TO_ZERO, DecayMethod.CONSTANT])
+@pytest.mark.parametrize("method", sorted(set(DecayMethod) - {DecayMethod.NOAM}))
 def test_the_peak_is_the_stated_rate_at_the_end_of_the_warm_up(method: DecayMethod) -> None:
     found = rates(1000, decay_method=method, warmup_steps=100, learning_rate=7e-4)
     assert max(found) == pytest.approx(7e-4, rel=1e-9)
@@ -54,6 +55,22 @@ def test_linear_to_zero_falls_in_a_straight_line_and_ends_just_above_zero() -> N
     assert found[-1] + falls[0] == pytest.approx(0, abs=1e-12)
 
 
+def test_the_cosine_passes_the_half_in_the_middle_of_its_fall_and_ends_at_zero() -> None:
+    found = rates(1000, decay_method=DecayMethod.COSINE_TO_ZERO, warmup_steps=200, learning_rate=1e-3)
+    for part in (0.25, 0.5, 0.75):
+        step = round(1000 * (0.2 + 0.8 * part)) + 1
+        assert found[step - 1] == pytest.approx(1e-3 * (1 + np.cos(np.pi * part)) / 2, rel=1e-9)
+    assert found[-1] < 1e-7
+
+
+def test_stable_then_linear_stays_at_the_peak_until_the_last_share() -> None:
+    settings = {"decay_method": DecayMethod.STABLE_THEN_LINEAR, "decay_share": 0.3, "learning_rate": 1e-3}
+    found = rates(1000, warmup_steps=100, **settings)
+    assert found[99:700] == pytest.approx([1e-3] * 601, rel=1e-9)
+    assert found[850] == pytest.approx(0.5e-3, rel=1e-9)
+    assert found[-1] == pytest.approx(1e-3 / 300, rel=1e-6)
+
+
 def test_a_warm_up_longer_than_half_the_budget_still_ends_at_zero() -> None:
     found = rates(100, decay_method=DecayMethod.LINEAR_TO_ZERO, warmup_steps=4000, learning_rate=1e-3)
     assert found[-1] < max(found)
@@ -69,7 +86,7 @@ def test_no_warm_up_is_allowed() -> None:
 def test_adam_is_the_adam_of_the_paper() -> None:
     config = training_config(adam_beta1=0.9, adam_beta2=0.98, adam_epsilon=1e-9)
     weight = torch.nn.Parameter(torch.randn(3, 5, dtype=torch.float64))
-    optimiser = make_optimiser([weight], config=config)
+    optimiser = make_optimiser(nn.ParameterList([weight]), config=config)
     value, first, second = weight.detach().clone(), torch.zeros(3, 5), torch.zeros(3, 5)
     for step in range(1, 5):
         weight.grad = torch.randn(3, 5, dtype=torch.float64)
@@ -83,7 +100,7 @@ def test_adam_is_the_adam_of_the_paper() -> None:
 def test_weight_decay_is_decoupled_and_spares_vectors() -> None:
     config = training_config(weight_decay=0.1, learning_rate=0.5)
     matrix, vector = torch.nn.Parameter(torch.ones(2, 3)), torch.nn.Parameter(torch.ones(5))
-    optimiser = make_optimiser([matrix, vector], config=config)
+    optimiser = make_optimiser(nn.ParameterList([matrix, vector]), config=config)
     for parameter in (matrix, vector):
         parameter.grad = torch.zeros_like(parameter)
     optimiser.step()
@@ -143,7 +160,7 @@ class SmallMemory:
     def __init__(self, largest: int) -> None:
         from pellucid.training import update
 
-        self._real = update.batch_loss
+        self._real = update.training_loss
         self._largest = largest
 
     def __call__(self, model: torch.nn.Module, batch: object, **settings: object) -> tuple[torch.Tensor, torch.Tensor]:
@@ -157,7 +174,7 @@ class SmallMemory:
 def test_a_batch_too_large_for_memory_is_cut_with_the_same_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [np.arange(7), np.arange(7, 29)]
     whole, at_once, _ = one_step(rows)
-    monkeypatch.setattr("pellucid.training.update.batch_loss", SmallMemory(6))
+    monkeypatch.setattr("pellucid.training.update.training_loss", SmallMemory(6))
     parts, in_parts, messages = one_step(rows)
     for name in whole:
         assert torch.allclose(whole[name], parts[name], rtol=1e-10, atol=1e-12), name
@@ -169,7 +186,7 @@ def test_a_batch_too_large_for_memory_is_cut_with_the_same_gradient(monkeypatch:
 def test_a_pair_too_large_for_memory_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from pellucid.errors import TrainingError
 
-    monkeypatch.setattr("pellucid.training.update.batch_loss", SmallMemory(0))
+    monkeypatch.setattr("pellucid.training.update.training_loss", SmallMemory(0))
     with pytest.raises(TrainingError, match=r"row 5 of the token store.*max_length"):
         one_step([np.array([5])])
 
@@ -178,6 +195,6 @@ def test_other_errors_are_not_mistaken_for_memory(monkeypatch: pytest.MonkeyPatc
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("shapes do not fit")
 
-    monkeypatch.setattr("pellucid.training.update.batch_loss", fail)
+    monkeypatch.setattr("pellucid.training.update.training_loss", fail)
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         one_step([np.arange(3)])

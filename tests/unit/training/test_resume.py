@@ -64,6 +64,21 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, kind: signal.Signals,
         assert [without_times(line) for line in steps_in(part, lines)] == expected
 
 
+def test_a_run_that_mixes_corpora_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    store = reversal_store(pairs=83, seed=1)
+    store.corpus[31:] = 1
+    mixed: dict[str, object] = {"store": store, "corpus_weights": [0.3, 1.7]}
+    _, model, whole = run_training(tmp_path / "whole", **mixed)
+    for step in (7, 13):
+        with pytest.raises(StoppedError):
+            run_training(tmp_path / "part", reporter=Stopper(step, signal.SIGTERM), **mixed)
+    _, resumed, listener = run_training(tmp_path / "part", **mixed)
+    assert equal_weights(model.state_dict(), resumed.state_dict())
+    assert [r.loss for r in listener.steps] == [r.loss for r in whole.steps[13:]]
+    with pytest.raises(IncompatibleModelError, match="corpus_weights"):
+        run_training(tmp_path / "part", **(mixed | {"corpus_weights": [0.3, 1.8]}), config_train_steps=21)
+
+
 def test_a_finished_run_is_finished(tmp_path: Path) -> None:
     _, model, _ = run_training(tmp_path)
     result, again, listener = run_training(tmp_path)

@@ -5,8 +5,9 @@
     folder.py   the finished parts on disk, beside the output
     crew.py     the threads that run parts
     files.py    all of it together: from files to an output file
+    search.py   how an engine works on parts, and what its result depends on
     lines.py    lines through a translator, which is how a part is run in this process
 
-Only ``lines.py`` knows a translator. To the others, what runs a part is a function that takes lines and returns text
+Only the last two know a translator. To the others, what runs a part is a function that takes lines and returns text
 (``files.Runner``), so that another machine can run parts too. Read ``files.py`` first.
 """

@@ -7,7 +7,7 @@ in ``OUTPUT.parts``, and the same command continues with them. Read ``translate.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from pellucid.jobs.bulk.survey import Part, Survey, parts_of
 from pellucid.jobs.bulk.tally import Tally
 from pellucid.jobs.line_files import writing
 
-__all__ = ["Finished", "Progress", "Runner", "Work", "run_files"]
+__all__ = ["Finished", "Progress", "Runner", "Work", "run_files", "write_texts"]
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of lines that are done, and of all lines; None if it is unknown."""
@@ -51,6 +51,13 @@ class Work:
     """Everything that the result depends on besides the inputs, as JSON."""
 
 
+def write_texts(output: Path, texts: Iterable[str]) -> None:
+    """Write the texts of all parts, one after the other."""
+    with writing(output, sources=()) as sink:
+        for text in texts:
+            sink.write(text)
+
+
 def run_files(
     surveys: Sequence[Survey],
     output: Path,
@@ -59,8 +66,11 @@ def run_files(
     restart: bool = False,
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda done, total: None,
+    write: Callable[[Path, Iterable[str]], None] = write_texts,
 ) -> Tally:
     """Run all lines of files with equal numbers of lines, or what an earlier call left of them; write the output.
+
+    ``write`` writes the output from the texts of all parts, in order.
 
     Raises:
         ConfigError: ``OUTPUT.parts`` holds parts of another command, or is in use.
@@ -74,7 +84,7 @@ def run_files(
         count = _Count(surveys[0].lines, progress)
         try:
             _run_parts(surveys, folder, work, count, say=say)
-            tally = _join(folder, output, lines=surveys[0].lines)
+            tally = _join(folder, output, lines=surveys[0].lines, write=write)
         except KeyboardInterrupt:
             raise InterruptedByUser(_left_by(count, folder, output)) from None
         folder.clear()
@@ -140,17 +150,21 @@ def _continuing(count: _Count, folder: PartsFolder) -> str:
     return f"continuing: the first {count.kept:,} of {count.total:,} lines are finished, in {folder.path}"
 
 
-def _join(folder: PartsFolder, output: Path, *, lines: int) -> Tally:
+def _join(folder: PartsFolder, output: Path, *, lines: int, write: Callable[[Path, Iterable[str]], None]) -> Tally:
     tally = Tally()
-    with writing(output, sources=()) as sink:
+
+    def texts() -> Iterator[str]:
+        nonlocal tally
         for text, counts in folder.finished():
-            sink.write(text)
             tally += counts
+            yield text
         if tally.lines != lines:
             raise DataError(
                 f"{folder.path}: another program removed parts; give the same command again, and they are translated "
                 "again"
             )
+
+    write(output, texts())
     return tally
 
 

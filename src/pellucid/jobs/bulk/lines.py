@@ -19,7 +19,7 @@ from pellucid.signals import HeldInterrupt
 from pellucid.translation.hypothesis import Alignment, Translation
 from pellucid.translation.translator import Translator
 
-__all__ = ["BAR", "CHUNK_LINES", "OutputFormat", "PrefixLines", "on_lengths", "translate_lines"]
+__all__ = ["BAR", "CHUNK_LINES", "OutputFormat", "PrefixLines", "on_lengths", "record_of", "translate_lines"]
 
 CHUNK_LINES: Final = 1024
 """Lines that are read before their translations are written: they share batches."""
@@ -158,7 +158,12 @@ def _format(index: int, result: Translation, error: str | None, format: OutputFo
     if format is OutputFormat.MOSES:
         rows = [f"{index} ||| {_one_line(h.text)} ||| {h.score:.6f}\n" for h in result.alternatives]
         return "".join(rows) or f"{index} |||  ||| 0\n"
-    record: dict[str, object] = {"line": index, "source": result.source, "text": result.text, "score": result.score}
+    return json.dumps({"line": index} | record_of(result, error), ensure_ascii=False) + "\n"
+
+
+def record_of(result: Translation, error: str | None = None) -> dict[str, object]:
+    """Return what a record of ``--format jsonl`` says of a translation; ``error`` is that of its line, else its own."""
+    record: dict[str, object] = {"source": result.source, "text": result.text, "score": result.score}
     record["tokens"] = list(result.tokens)
     record["flags"] = list(result.flags)
     record["evidence"] = dict(result.evidence)
@@ -168,9 +173,9 @@ def _format(index: int, result: Translation, error: str | None, format: OutputFo
         {"text": h.text, "score": h.score, "log_probability": h.log_probability, "tokens": list(h.pieces)}
         for h in result.alternatives
     ]
-    if error:
+    if error := error or result.error:
         record["error"] = error
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    return record
 
 
 def _alignment_record(alignment: Alignment) -> dict[str, object]:

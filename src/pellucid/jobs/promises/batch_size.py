@@ -25,7 +25,7 @@ from pellucid.model.transformer import Transformer
 from pellucid.text.store import TokenStore
 from pellucid.training.batches import BatchStream
 from pellucid.training.distributed import ONE_PROCESS, Ranks
-from pellucid.training.loss import batch_loss
+from pellucid.training.regularisers import training_loss
 
 __all__ = ["BatchSize", "chosen_size", "continued_batch_size", "with_batch_size"]
 
@@ -144,8 +144,8 @@ def _cost_of_a_step(run: OpenedRun, model: Transformer, store: TokenStore) -> Ca
         sizes.append(batch.num_padded_tokens)
         found.append(
             _bytes_for_backward(
-                lambda batch=batch: batch_loss(  # type: ignore[misc]
-                    model, batch, label_smoothing=run.recipe.training.label_smoothing, runtime=run.runtime
+                lambda batch=batch: training_loss(  # type: ignore[misc]
+                    model, batch, config=run.recipe.training, runtime=run.runtime
                 )[0]
             )
         )

@@ -116,8 +116,8 @@ def measure(
 ) -> StepCosts:
     """Do each part of the run on a sample, below the folder of its store."""
     config = run.recipe.training
-    optimiser = make_optimiser(model.parameters(), config=config)
-    average = MovingAverage(model, decay=config.average_decay)
+    optimiser = make_optimiser(model, config=config)
+    average = MovingAverage(model, decay=config.average_decay, tail=config.average_tail)
     # A short run must not end while it is timed.
     stream = BatchStream(
         store,

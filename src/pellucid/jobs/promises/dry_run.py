@@ -14,8 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from pellucid.config import Recipe
+from pellucid.config import Recipe, TranslationConfig
 from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.fine_tuning.general import read_general
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
 from pellucid.jobs.promises.costs import Clock, Cost, StepCosts, busy_note, measure
@@ -24,6 +25,7 @@ from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import CorpusFacts, SentencePair, verify_corpora
+from pellucid.text.mixing import corpus_weights
 from pellucid.text.selection import cleaned_pairs
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
@@ -62,12 +64,14 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
     reading = Clock()
     facts = verify_corpora(run.recipe.data)
     sample = _read_sample(run, facts, reading.cost())
+    read_general(run.recipe.data, sample.tokenizer, most=run.recipe.training.valid_bleu_sentences)
     model = run.make_model(sample.tokenizer)
     with tempfile.TemporaryDirectory(prefix="pellucid-") as scratch:
         storing = Clock()
         store = _stored(run.recipe, Path(scratch) / "sample", sample.pairs, sample.tokenizer)
         preparation = sample.cost + storing.cost() * sample.times_stored
         run, size = with_batch_size(run, model, store, pairs=sample.kept)
+        run = run.with_precision(model)
         with keeping_memory(run.runtime.device):
             costs = measure(run, model, sample.tokenizer, store, sample.pairs)
         batches = _batches(run.recipe, model, store, run.runtime)
@@ -76,11 +80,12 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
     steps_per_epoch = max(1, round(batches * sample.weight * sample.kept / len(sample.pairs) / training.accum_count))
     tokens_of_a_pair = costs.target_tokens * batches / training.accum_count / len(sample.pairs)
     validation = costs.loss_of_a_token * (sample.valid * tokens_of_a_pair)
-    validation += costs.translation * min(max(training.valid_bleu_sentences, 1), sample.valid)
+    translation = costs.translation * min(max(training.valid_bleu_sentences, 1), sample.valid)
     run_costs = RunCosts(
         preparation=preparation,
         step=costs.step,
-        validation=validation,
+        validation=validation + translation,
+        early_validation=validation + translation * _longest_by_usual(store, run.recipe.translation),
         save=costs.save,
         checkpoint_bytes=costs.checkpoint_bytes,
         weights_bytes=costs.weights_bytes,
@@ -141,9 +146,16 @@ def _read_sample(run: OpenedRun, facts: Sequence[CorpusFacts], cost: Cost) -> _S
     tokenizer, difference = _tokenizer(run, sample, is_whole=report.read == pairs)
     learnt = min(kept, recipe.tokenizer.input_sentence_size)
     cost += learning.cost() * (1.0 if run.initial else max(1.0, learnt / len(sample)))
-    weight = sum(f.pairs * corpus.weight for f, corpus in zip(facts, recipe.data.train, strict=False)) / pairs
-    valid = facts[-1].pairs if recipe.data.valid else min(1000, kept // 100)
+    sizes = [f.pairs for f in facts[: len(recipe.data.train)]]
+    weight = sum(n * w for n, w in zip(sizes, corpus_weights(recipe.data, sizes), strict=True)) / pairs
+    valid = facts[len(sizes)].pairs if recipe.data.valid else min(1000, kept // 100)
     return _Sample(sample, tokenizer, difference, report.read == pairs, kept, valid, weight, cost)
+
+
+def _longest_by_usual(store: TokenStore, search: TranslationConfig) -> float:
+    """Return how many times as long as a reference a translation is that does not end before its limit."""
+    source, target = int(store.source_lengths.sum()), int(store.target_lengths.sum())
+    return (search.max_length_factor * source + search.max_length_constant * len(store)) / max(target, 1)
 
 
 def _describe_text(facts: Sequence[CorpusFacts], sample: _Sample) -> list[str]:

@@ -26,6 +26,8 @@ class RunCosts:
     preparation: Cost
     step: Cost
     validation: Cost
+    early_validation: Cost
+    """Before the end of the warm-up, when translations do not end by themselves and are as long as they may be."""
     save: Cost
     checkpoint_bytes: int
     weights_bytes: int
@@ -66,7 +68,8 @@ def _of_steps(training: TrainingConfig, costs: RunCosts, steps: int) -> Forecast
     every = training.valid_steps or max(1, steps // _VALIDATIONS)
     validations = -(-steps // every)
     stepping = costs.step * steps
-    cost = costs.preparation + stepping + _beside(training, costs, validations, stepping.seconds, steps)
+    early = min(validations, training.warmup_steps // every)
+    cost = costs.preparation + stepping + _beside(training, costs, validations, early, stepping.seconds, steps)
     return _with_disk(training, costs, steps, cost, validations, stepping.seconds)
 
 
@@ -78,17 +81,20 @@ def _of_minutes(training: TrainingConfig, costs: RunCosts, seconds: float) -> Fo
         validations = max(1, int(left / (costs.step.seconds * training.valid_steps + costs.validation.seconds)))
     steps = int(left / max(costs.step.seconds, 1e-9))
     for _ in range(3):  # the number of saves and snapshots depends on the steps
-        beside = _beside(training, costs, validations, left, steps).seconds
+        early = min(validations, training.warmup_steps * validations // max(steps, 1))
+        beside = _beside(training, costs, validations, early, left, steps).seconds
         steps = max(1, int((left - beside) / max(costs.step.seconds, 1e-9)))
-    cost = costs.preparation + costs.step * steps + _beside(training, costs, validations, left, steps)
+    cost = costs.preparation + costs.step * steps + _beside(training, costs, validations, early, left, steps)
     return _with_disk(training, costs, steps, Cost(seconds, cost.processor_seconds), validations, left)
 
 
-def _beside(training: TrainingConfig, costs: RunCosts, validations: int, seconds: float, steps: int) -> Cost:
+def _beside(
+    training: TrainingConfig, costs: RunCosts, validations: int, early: int, seconds: float, steps: int
+) -> Cost:
     """Return the cost of validations, saves, snapshots, and the model folder that each better validation writes."""
     share = costs.weights_bytes / max(costs.checkpoint_bytes, 1)
     saves = _saves(training, costs, validations, seconds, steps) + share * (_snapshots(steps) + validations)
-    return costs.validation * validations + costs.save * saves
+    return costs.validation * (validations - early) + costs.early_validation * early + costs.save * saves
 
 
 def _saves(training: TrainingConfig, costs: RunCosts, validations: int, seconds: float, steps: int) -> int:

@@ -105,9 +105,9 @@ class RunWatch:
 
     def _beside(self, curve: Curve) -> _Comparison | None:
         stored = self._promise.curve if self._promise else None
-        if stored is None:
-            return None
         now = curve.validations[-1]
+        if stored is None or not now.index:
+            return None
         index = now.index - 1
         places = {"steps": now.step, "target_tokens": curve.target_tokens[index], "fraction": curve.fraction[index]}
         place = places[stored.place]

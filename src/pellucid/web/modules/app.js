@@ -3,6 +3,7 @@ import {Component, html, useEffect, useRef, useState} from "pellucid/ui";
 import {forget, get, isFile, makeTrace, onLost, useData} from "pellucid/data";
 import {getState, setHover, setState, useAppState} from "pellucid/state";
 import {Glossary} from "pellucid/glossary";
+import {Sentence} from "pellucid/sentence";
 import {KINDS, depthOf} from "pellucid/sites";
 import {LANGUAGES, currentLanguage, loadTexts, t} from "pellucid/texts";
 import {toggleTheme, useTheme} from "pellucid/theme";
@@ -54,13 +55,18 @@ export function App() {
   useEffect(() => {
     if (state.lang)
       loadTexts(state.lang).then(
-        () => redraw((n) => n + 1),
+        () => {
+          document.title = t("page.title");
+          redraw((n) => n + 1);
+        },
         () => setAlone(true),
       ); // chosen on the page, by a link or by "back"
   }, [state.lang, attempt]);
   const problem = models.error ?? model.error ?? trace.error;
   const isBusy = Boolean(source) && trace.isLoading && !problem;
   const message = isAlone ? t("error.gone") : problem?.message;
+  // A refused sentence leaves the chapters with the one before it, and the line under the sentence says so.
+  const isDrawn = shown.trace && (!problem || (trace.error?.isRefusal && model.value?.id === shown.model.id));
   return html`
     <a class="skip" href="#view" onClick=${skip}>${t("page.skip")}</a>
     <${Head} ...${{models: models.value, modelId}} />
@@ -71,6 +77,8 @@ export function App() {
           source,
           target: state.target,
           trace: problem ? null : shown.trace,
+          shown: isDrawn ? shown.trace : null,
+          problem,
           isBusy,
           isBroken: Boolean(message),
           again,
@@ -82,10 +90,9 @@ export function App() {
           </p>`
         }
         ${!source && !problem && model.value && html`<${Welcome} model=${model.value} />`}
-        ${shown.trace && !problem && html`<${Banner} trace=${shown.trace} />`}
+        ${isDrawn && html`<${Banner} trace=${shown.trace} />`}
         ${
-          shown.trace &&
-          !problem &&
+          isDrawn &&
           html`<${Fenced} key=${`${state.view} ${shown.attempt}`} subject=${shown.trace}>
             <${Chapter} ...${{state, ...shown}} />
           <//>`
@@ -121,7 +128,7 @@ function Head({models, modelId}) {
         ${
           ids.length > 1 &&
           html`<label>
-            ${t("page.model")} <select
+            <span>${t("page.model")}</span> <select
               value=${modelId} onChange=${(event) => setState({model: event.currentTarget.value})}
             >
               ${ids.map(([id, label]) => html`<option key=${id} value=${id}>${label}</option>`)}
@@ -129,7 +136,7 @@ function Head({models, modelId}) {
           </label>`
         }
         <label>
-          ${t("page.language")} <select
+          <span>${t("page.language")}</span> <select
             value=${currentLanguage()} onChange=${(event) => setState({lang: event.currentTarget.value})}
           >
             ${LANGUAGES.map(([name, label]) => html`<option key=${name} value=${name} lang=${name}>${label}</option>`)}
@@ -163,40 +170,6 @@ function Chapters({state}) {
         )}
       </ol>
     </nav>
-  `;
-}
-
-/** The sentence that everything is about, and its translation; Enter translates another. */
-function Sentence({source, target, trace, isBusy, isBroken, again}) {
-  const box = useRef(null);
-  const submit = (event) => {
-    event.preventDefault();
-    const text = box.current.value.trim();
-    if (!text) return;
-    const isOther = text !== source || target;
-    if (isOther) setState({source: text, target: "", query: null, key: null, step: 0});
-    if (!isOther || isBroken) again(); // after any error, this requests everything again
-  };
-  return html`
-    <form class="sentence" onSubmit=${submit}>
-      <input
-        ref=${box} key=${source} defaultValue=${source} placeholder=${t("sentence.type")} disabled=${isFile} dir="auto"
-        aria-label=${t("sentence.source")} autocomplete="off" spellcheck=${false} enterkeyhint="go"
-      />
-      <button disabled=${isFile}>${t("sentence.go")}</button>
-      <p class="translation" role="status">
-        ${isBusy ? t("sentence.busy") : html`<bdi dir="auto">${trace?.text ?? ""}</bdi>`}
-      </p>
-      ${isFile && html`<p class="hint">${t("file.fixed")}</p>`}
-      ${
-        target &&
-        html`<p class="hint">
-          ${t("sentence.given")} <button type="button" onClick=${() => setState({target: ""})}>
-            ${t("sentence.search")}
-          </button>
-        </p>`
-      }
-    </form>
   `;
 }
 
@@ -242,7 +215,10 @@ function Chapter({state, trace, model}) {
   return html`
     <article class="chapter" data-view=${name}>
       <h2>${t(`${name}.title`)}</h2>
-      <p class="lede">${t(`${name}.lede`)}</p>
+      <details class="lede" key=${name}>
+        <summary><span>${t(`${name}.lede`)}</span> <span class="more">${t("page.more")}</span></summary>
+        <p>${t(`${name}.more`)}</p>
+      </details>
       <${View} ...${{trace, model, state: within(state, trace, model)}} />
       <${Glossary} view=${name} />
       ${

@@ -1,6 +1,7 @@
 // All data of the page has a path. On a server, the path is fetched; in a single file, it is looked up in the data
 // blocks of the file, and a missing path is an error that says that the numbers require the server. Read sites.js next.
 import {useEffect, useRef, useState} from "pellucid/ui";
+import {refusalText} from "pellucid/said";
 import {t} from "pellucid/texts";
 
 export const isFile = document.documentElement.dataset.mode === "file";
@@ -74,7 +75,8 @@ async function fetched(path) {
 async function complaint(response) {
   const body = await response.json().catch(() => ({}));
   const isRefusal = response.status >= 400 && response.status < 500;
-  return Object.assign(new Error(body?.error ?? t("error.server", {status: response.status})), {isRefusal});
+  const message = body?.error ? refusalText(body.error) : t("error.server", {status: response.status});
+  return Object.assign(new Error(message), {isRefusal});
 }
 
 /** The answer of a path: parsed JSON, or a Tensor. Kept, up to 64 MB, since answers do not change. */
@@ -104,24 +106,42 @@ export function get(path) {
 }
 
 /** Forget every answer, because the server may have been restarted. */
-export const forget = () => answers.clear();
+export function forget() {
+  answers.clear();
+  traces.clear();
+}
 
+const MOST_TRACES = 20; // the server keeps them too; one that it no longer has is made again
+const traces = new Map(); // what was asked -> the trace
 let asked = null;
 
-/** Request a trace from the server; a file contains one. A new request cancels the one before. */
-export async function makeTrace({model, source, target}) {
-  if (isFile) return get(document.documentElement.dataset.trace);
-  asked?.abort();
-  asked = new AbortController();
+async function requested(body, signal) {
+  if (traces.has(body)) return traces.get(body);
   const response = await ask("api/traces", {
     method: "POST",
     headers: {"Content-Type": "application/json"},
-    body: JSON.stringify(target ? {model, source, target} : {model, source}),
-    signal: asked.signal,
+    body,
+    signal,
   });
   if (!response.ok) throw await complaint(response);
-  return response.json();
+  const trace = await response.json();
+  traces.set(body, trace);
+  if (traces.size > MOST_TRACES) traces.delete(traces.keys().next().value);
+  return trace;
 }
+
+const bodyOf = ({model, source, target}) => JSON.stringify(target ? {model, source, target} : {model, source});
+
+/** Request a trace from the server; a file contains one. A new request cancels the one before. */
+export async function makeTrace(wanted) {
+  if (isFile) return get(document.documentElement.dataset.trace);
+  asked?.abort();
+  asked = new AbortController();
+  return requested(bodyOf(wanted), asked.signal);
+}
+
+/** The trace of another sentence than the one that the page is about; it cancels nothing. */
+export const otherTrace = (wanted) => requested(bodyOf(wanted));
 
 const query = (parts) => {
   const given = Object.entries(parts).filter(([, value]) => value !== undefined && value !== null);

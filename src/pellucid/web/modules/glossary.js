@@ -5,7 +5,7 @@ import {t} from "pellucid/texts";
 
 /** The words of each chapter, in the order in which it uses them. */
 export const WORDS = {
-  translate: ["log_probability", "ln", "walkthrough"],
+  translate: ["piece", "walkthrough"],
   stack: ["learnt", "linear", "non_linear", "configuration", "paper", "start", "pre_norm"],
   embeddings: ["cosine", "dot_product", "matrix"],
   positions: ["sinusoid", "interleaved", "paper", "marian", "tensor2tensor", "dot_product"],

@@ -47,6 +47,16 @@ export const KindPicker = ({state}) => html`
   />
 `;
 
+/** What a reader of this kind of attention has to know: where it looks, or why it does not look everywhere. */
+export const kindHint = (kind, config) =>
+  ({
+    cross: t("pick.cross_hint", {layer: config.num_encoder_layers - 1}),
+    decoder: t("pick.mask_hint"),
+  })[kind] ?? "";
+
+export const KindHint = ({state, config}) =>
+  state.kind === "encoder" ? null : html`<p class="hint kind-hint">${kindHint(state.kind, config)}</p>`;
+
 export function LayerPicker({state, config}) {
   const depth = depthOf(state.kind, config);
   return html`<${Choice}

@@ -32,12 +32,12 @@ export function wordsOf(side, tokens) {
   if (side === "source") return tokens.source_words;
   if (side === "predicts") return tokens.target_words;
   const later = tokens.target_words.map(({text, start, end}) => ({text, start: start + 1, end: end + 1}));
-  const last = tokens.fed_pieces.length;
-  return [
-    {text: tokens.fed_pieces[0], start: 0, end: 1},
-    ...later.filter(({start}) => start < last).map((word) => ({...word, end: Math.min(word.end, last)})),
-  ];
+  return within([{text: tokens.fed_pieces[0], start: 0, end: 1}, ...later], tokens.fed_pieces.length);
 }
+
+/** The words of the first `length` pieces; the last one may not be whole. */
+export const within = (words, length) =>
+  words.filter(({start}) => start < length).map((word) => ({...word, end: Math.min(word.end, length)}));
 
 /** Weights [rows, columns] of pieces as those of words: mean over the pieces that look, sum over those looked at. */
 export function mergeWeights(values, [, columns], rowWords, columnWords) {
@@ -54,22 +54,29 @@ export function mergeWeights(values, [, columns], rowWords, columnWords) {
 }
 
 /**
- * A sentence as chips, one a piece, words held together.
+ * A sentence as chips, one a piece, words held together; where nothing can be chosen, a chip is no button.
  * side: "source" or "target" (for shared hovering); selected: position or null; notes: text under each, or null
  */
 export function Chips({pieces, words, side, selected = null, onSelect, notes = null, name, marks = null}) {
   const hover = useHover();
   const groups = words ?? pieces.map((_, i) => ({start: i, end: i + 1}));
-  const chip = (i) => html`
-    <button
-      key=${i} type="button" class=${`chip ${marks?.[i] ?? ""} ${isOver(hover, side, i) ? "hovered" : ""}`}
-      aria-pressed=${selected === i} onClick=${() => onSelect?.(i)}
-      onPointerEnter=${() => setHover({side, position: i})} onPointerLeave=${() => setHover(null)}
-      onFocus=${() => setHover({side, position: i})} onBlur=${() => setHover(null)}
+  const [over, out] = [(i) => () => setHover({side, position: i}), () => setHover(null)];
+  const chip = (i) => {
+    const shared = {
+      key: i,
+      class: `chip ${marks?.[i] ?? ""} ${isOver(hover, side, i) ? "hovered" : ""}`,
+      onPointerEnter: over(i),
+      onPointerLeave: out,
+    };
+    const inside = html`<bdi dir="auto">${pieceText(pieces[i])}</bdi>${notes && html`<small>${notes[i]}</small>`}`;
+    if (!onSelect) return html`<span ...${shared}>${inside}</span>`;
+    return html`<button
+      type="button" aria-pressed=${selected === i} onClick=${() => onSelect(i)} onFocus=${over(i)} onBlur=${out}
+      ...${shared}
     >
-      <bdi dir="auto">${pieceText(pieces[i])}</bdi>${notes && html`<small>${notes[i]}</small>`}
-    </button>
-  `;
+      ${inside}
+    </button>`;
+  };
   return html`<div class="chips" role="group" aria-label=${name}>
     ${groups.map(
       ({start, end}) => html`

@@ -1,9 +1,10 @@
 // The guided tour: a few stops along the walkthrough, each a state of the page and a text beside it.
 import {html, useEffect, useRef, useState} from "pellucid/ui";
-import {setState} from "pellucid/state";
+import {about} from "pellucid/sentence";
+import {getState, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {isFile} from "pellucid/data";
-import {STOPS as ALL} from "pellucid/tour_stops";
+import {STOPS as ALL, OTHER, SENTENCE, TOP} from "pellucid/tour_stops";
 
 // A file holds one sentence, so the stops that change it are left out there.
 const STOPS = ALL.filter(({name}) => !isFile || !name.startsWith("wide"));
@@ -13,19 +14,40 @@ const NARROW = "(max-width: 900px)"; // as in page.css: here the card is a sheet
 
 let open = () => {};
 
-export const TourButton = () => html`<button onClick=${() => open(0)}>${t("tour.start")}</button>`;
+export const TourButton = ({label}) =>
+  html`<button type="button" onClick=${() => open(0)}>${label ?? t("tour.start")}</button>`;
 
 const DRAWN_WITHIN = 10_000; // milliseconds
 
+const MARGIN = 12; // pixels between the subject of a stop and the edges of what the card leaves free
+
 /**
- * The card lies over the foot of the window, so the picture goes to its top: at once, and again when all of the chapter
- * has come and nothing above the picture grows any more, unless the reader has moved meanwhile. Gives what ends it.
+ * Scrolls so that the card hides nothing of what its text is about: the picture goes to the top of the window. Where
+ * its subject would then lie under the card, or outside of the window, the subject goes to the middle of what is free.
  */
-function bringIntoView() {
-  const show = () =>
-    document
-      .querySelector(matchMedia(NARROW).matches ? ".chapter .figure" : ".chapter .controls, .chapter .figure")
-      ?.scrollIntoView();
+function show({subject}) {
+  if (subject === TOP) return scrollTo({top: 0});
+  const isNarrow = matchMedia(NARROW).matches;
+  const parts = subject ? [...document.querySelectorAll(subject)] : [];
+  const picture = parts[0]?.closest(".figure") ?? document.querySelector(".chapter .figure");
+  const start = isNarrow || parts.length ? picture : document.querySelector(".chapter .controls, .chapter .figure");
+  start?.scrollIntoView();
+  if (!parts.length) return undefined;
+  const card = document.querySelector(".tour").getBoundingClientRect();
+  const boxes = parts.map((part) => part.getBoundingClientRect());
+  const [top, bottom] = [Math.min(...boxes.map((box) => box.top)), Math.max(...boxes.map((box) => box.bottom))];
+  const isUnder = isNarrow || boxes.some((box) => box.right > card.left && box.left < card.right);
+  const free = isUnder ? card.top : innerHeight;
+  if (bottom <= free - MARGIN) return undefined;
+  scrollBy({top: top - Math.max((free - (bottom - top)) / 2, MARGIN)});
+  return undefined;
+}
+
+/**
+ * Shows the subject of a stop: at once, and again when all of the chapter has come and nothing above the picture grows
+ * any more, unless the reader has moved meanwhile. Gives what ends it.
+ */
+function bringIntoView(stop) {
   const began = performance.now();
   const end = () => {
     clearInterval(timer);
@@ -34,7 +56,7 @@ function bringIntoView() {
   let isFirst = true;
   const timer = setInterval(() => {
     const isBusy = document.querySelector("main [aria-busy=true], main[aria-busy=true]") !== null;
-    if (isFirst || !isBusy) show();
+    if (isFirst || !isBusy) show(stop);
     isFirst = false;
     if (!isBusy || performance.now() - began > DRAWN_WITHIN) end();
   }, 80);
@@ -49,11 +71,22 @@ export function Tour({trace, model, isWaiting}) {
   const [isFolded, fold] = useState(false);
   const before = useRef(null); // what had the focus, and gets it back
   const early = useRef([]); // stops that were opened while their sentence was still being translated
+  const mine = useRef(null); // the sentence of the reader, which comes back in the end
   const go = (next) => {
-    if (stop === null) before.current = document.activeElement;
-    if (next === null) before.current?.focus();
+    if (stop === null) {
+      before.current = document.activeElement;
+      const {source, target} = getState();
+      mine.current = {source, target};
+    }
     setStop(next);
-    if (next === null) return;
+    if (next === null) {
+      before.current?.focus();
+      early.current = [];
+      const {source} = getState();
+      const isOwn = ![SENTENCE, OTHER].includes(source); // typed during the tour
+      if (!isOwn && source !== mine.current.source) setState(about(mine.current.source, mine.current.target));
+      return;
+    }
     if (isWaiting) early.current.push(next);
     setState(STOPS[next].state(trace, model));
   };
@@ -68,7 +101,7 @@ export function Tour({trace, model, isWaiting}) {
   useEffect(() => {
     if (stop === null) return undefined;
     card.current?.focus({preventScroll: true});
-    return bringIntoView();
+    return bringIntoView(STOPS[stop]);
   }, [stop]);
   if (stop === null) return null;
   const onKey = (event) => {

@@ -1,7 +1,14 @@
-// Where the tour stops: each stop has a name (its texts are tour.<name>.title and .text) and the state that it opens.
+// Where the tour stops: each stop has a name (its texts are tour.<name>.title and .text), the state that it opens, and
+// its subject: a selector of all that its text is about, which the card must not hide.
 // The tour is about one sentence, in which only the last word tells what "it" is.
 
 export const SENTENCE = "The animal didn't cross the street because it was too tired.";
+export const OTHER = SENTENCE.replace("tired", "wide");
+
+/** The subject of a stop that begins at the top of the page, with the sentence. */
+export const TOP = "top";
+
+const LINK = ".unit.pinned, .links line"; // the word that looks, and the lines from it
 
 /** The first position of a piece in a list, such as "▁it"; 0 where there is none. */
 const find = (pieces, piece) => Math.max(pieces?.indexOf(piece) ?? 0, 0);
@@ -30,7 +37,7 @@ const atPronoun = (trace) => ({
 });
 
 export const STOPS = [
-  {name: "translate", state: (trace, model) => ({view: "translate", ...about(SENTENCE, model)})},
+  {name: "translate", subject: TOP, state: (trace, model) => ({view: "translate", ...about(SENTENCE, model)})},
   {name: "stack", state: () => ({view: "stack"})},
   {
     name: "embeddings",
@@ -49,7 +56,7 @@ export const STOPS = [
     name: "heads",
     state: (trace) => ({view: "heads", kind: "encoder", layer: 0, heads: [], query: it(trace), key: null}),
   },
-  {name: "it", state: atPronoun},
+  {name: "it", subject: LINK, state: atPronoun},
   {name: "atlas", state: () => ({view: "atlas"})},
   {
     name: "residual",
@@ -71,13 +78,22 @@ export const STOPS = [
       "feed_forward.from": "",
     }),
   },
-  {name: "decoder", state: (trace) => ({view: "decoder", step: pronoun(trace), layer: 4})},
+  {
+    name: "decoder",
+    subject: "[data-figure=decoder-cross] .matrix-picture",
+    state: (trace) => ({view: "decoder", step: pronoun(trace), layer: 4}),
+  },
   {name: "softmax", state: (trace) => ({view: "softmax", step: pronoun(trace), "softmax.id": ""})},
-  {name: "targets", state: () => ({view: "targets", "targets.step": "0"})},
-  {name: "wide", state: (trace, model) => ({view: "translate", ...about(SENTENCE.replace("tired", "wide"), model)})},
-  {name: "wide_links", state: atPronoun},
+  {
+    name: "targets",
+    subject: "[data-figure=output-rows] .matrix-picture",
+    state: () => ({view: "targets", "targets.step": "0"}),
+  },
+  {name: "wide", subject: TOP, state: (trace, model) => ({view: "translate", ...about(OTHER, model)})},
+  {name: "wide_links", subject: LINK, state: atPronoun},
   {
     name: "wide_adjective",
+    subject: LINK,
     state: (trace) => ({
       view: "links",
       kind: "encoder",

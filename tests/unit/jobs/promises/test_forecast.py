@@ -12,12 +12,13 @@ COSTS = RunCosts(
     preparation=Cost(30, 40),
     step=Cost(0.5, 1.0),
     validation=Cost(4, 6),
+    early_validation=Cost(9, 13),
     save=Cost(0.4, 0.2),
     checkpoint_bytes=400,
     weights_bytes=100,
     data_bytes=1_000,
 )
-QUICK_SAVE = {"save_seconds": 1e9}
+QUICK_SAVE = {"save_seconds": 1e9, "warmup_steps": 0}
 
 
 def of(**settings: object) -> object:
@@ -30,6 +31,14 @@ def test_steps_validations_and_saves_add_up() -> None:
     # Snapshots after 0, 10, 20, 50 and 100 steps and four models, each a quarter of a checkpoint; five checkpoints.
     assert found.cost.seconds == pytest.approx(30 + 100 * 0.5 + 4 * 4 + (5 + 9 / 4) * 0.4)
     assert found.cost.processor_seconds == pytest.approx(40 + 100 + 24 + (5 + 9 / 4) * 0.2)
+
+
+def test_validations_before_the_end_of_the_warmup_take_longer() -> None:
+    early = of(train_steps=100, valid_steps=25, warmup_steps=60)
+    assert early.cost.seconds - of(train_steps=100, valid_steps=25).cost.seconds == pytest.approx(2 * (9 - 4))
+    assert of(train_steps=100, valid_steps=25, warmup_steps=400).cost.seconds == pytest.approx(
+        of(train_steps=100, valid_steps=25).cost.seconds + 4 * (9 - 4)
+    )
 
 
 def test_epochs_are_steps_and_the_nearest_limit_ends_the_run() -> None:

@@ -1,6 +1,7 @@
 // A line chart in SVG: raw points, never smoothed away; one axis each way. For curves of training.
 import {html, pressable, useMemo, useState} from "pellucid/ui";
 import {short} from "pellucid/numbers";
+import {Spoken} from "pellucid/pictures/spoken";
 import {useWidth} from "pellucid/pictures/width";
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [64, 16, 26, 40];
@@ -105,9 +106,9 @@ export function LineChart({
         )}
       </svg>
     </div>
-    <output class="matrix-says" aria-live="polite">
+    <${Spoken} isSaid=${near}>
       ${near ? (describe ?? ((own, a, b) => `${own}: ${a}, ${short(b)}`))(near.name, near.a, near.b) : ""}
-    </output>
+    <//>
   `;
 }
 
@@ -127,16 +128,8 @@ function scalesOf({series, marks, width, height, xScale}) {
   const [y0, y1] = [Math.min(...ys), Math.max(...ys)];
   const x = (value) => LEFT + ((toX(value) - x0) / (x1 - x0 || 1)) * (width - LEFT - RIGHT);
   const y = (value) => height - BOTTOM - ((value - y0) / (y1 - y0 || 1)) * (height - TOP - BOTTOM);
-  const xTicks =
-    xScale === "log"
-      ? [
-          ...(hasZero ? [0] : []),
-          ...[1, 10, 100, 1e3, 1e4, 1e5, 1e6].filter(
-            (value) => toX(value) <= x1 && value >= Math.min(...xs.filter((one) => one >= 1)),
-          ),
-        ]
-      : ticks(x0, x1, 6);
   const first = Math.min(...xs.filter((value) => value >= 1));
+  const xTicks = xScale === "log" ? [...(hasZero ? [0] : []), ...powers(first, Math.max(...xs))] : ticks(x0, x1, 6);
   return {
     x,
     y,
@@ -161,6 +154,15 @@ function pathOf(points, x, y, gap) {
       ([a, b], i) => `${i && !(gap !== null && points[i - 1][0] < 1) ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`,
     )
     .join("");
+}
+
+/** Powers of ten within a range; where they are few, also their doubles and halves, so that two places can be read. */
+function powers(low, high) {
+  const inside = (factors) =>
+    [1, 10, 100, 1e3, 1e4, 1e5, 1e6]
+      .flatMap((power) => factors.map((factor) => factor * power))
+      .filter((value) => value >= low && value <= high);
+  return [[1], [1, 2, 5]].map(inside).find((found) => found.length >= 3) ?? inside([1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
 /** Round numbers within a range. */

@@ -1,7 +1,6 @@
-// The frame of every picture: its title, a summary in one sentence, the picture and its tools:
-// show it as a table, recompute a number by hand, export it as SVG, PNG or CSV. Read export.js next.
+// The frame of every picture: its title, the picture, a summary in one sentence, and its tools:
+// show it as a table, recompute a number by hand, save it as SVG, PNG or CSV. Read export.js next.
 import {html, useEffect, useRef, useState} from "pellucid/ui";
-import {csvOf, download, pngOf, svgOf} from "pellucid/pictures/export";
 import {exact, plain, short} from "pellucid/numbers";
 import {Paging} from "pellucid/pickers";
 import {t} from "pellucid/texts";
@@ -40,7 +39,15 @@ export function Figure({name, title, says, caption, table, recompute, provenance
     const load = {table, recompute}[open];
     if (load) guard(async () => setGiven(await load()))();
   }, [subject]);
-  const about = {title, provenance};
+  // The code of the exports comes when it is first used.
+  const save = (kind) => async () => {
+    const {csvOf, download, pngOf, svgOf} = await import("pellucid/pictures/export");
+    const about = {title, provenance};
+    if (kind === "svg") download(`${name}.svg`, "image/svg+xml", svgOf(body.current, about));
+    if (kind === "png") download(`${name}.png`, "image/png", await pngOf(body.current, about));
+    if (kind === "csv") download(`${name}.csv`, "text/csv", csvOf(await table()));
+  };
+  const kinds = ["svg", "png", ...(table ? ["csv"] : [])];
   return html`
     <section class="figure" data-figure=${name} aria-label=${title} onCopy=${copyPlain}>
       <header>
@@ -58,28 +65,56 @@ export function Figure({name, title, says, caption, table, recompute, provenance
               ${t("figure.recompute")}
             </button>`
           }
-          <button onClick=${guard(async () => download(`${name}.svg`, "image/svg+xml", svgOf(body.current, about)))}>
-            SVG
-          </button>
-          <button onClick=${guard(async () => download(`${name}.png`, "image/png", await pngOf(body.current, about)))}>
-            PNG
-          </button>
-          ${
-            table &&
-            html`<button onClick=${guard(async () => download(`${name}.csv`, "text/csv", csvOf(await table())))}>
-              CSV
-            </button>`
-          }
+          <${Menu}
+            label=${t("figure.save")} items=${kinds.map((kind) => [kind.toUpperCase(), guard(save(kind))])}
+          />
         </div>
       </header>
-      ${says && html`<p class="says">${says}</p>`}
       <div class="picture" ref=${body}>${children}</div>
+      ${says && html`<p class="says">${says}</p>`}
       ${caption && html`<p class="caption">${caption}</p>`}
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
       ${open === "table" && given && html`<${Table} ...${given} />`}
       ${open === "recompute" && given && html`<${Recomputed} ...${given} />`}
     </section>
   `;
+}
+
+/** A button that opens a few more: items [[text, action]]. A choice, Escape and a click elsewhere close it. */
+function Menu({label, items}) {
+  const [isOpen, setOpen] = useState(false);
+  const menu = useRef(null);
+  useEffect(() => {
+    if (!isOpen) return undefined;
+    const outside = (event) => menu.current.contains(event.target) || setOpen(false);
+    addEventListener("pointerdown", outside);
+    return () => removeEventListener("pointerdown", outside);
+  }, [isOpen]);
+  const close = () => {
+    setOpen(false);
+    menu.current.querySelector("button").focus();
+  };
+  return html`<span class="menu" ref=${menu} onKeyDown=${(event) => event.key === "Escape" && isOpen && close()}>
+    <button aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${label} ▾</button>
+    ${
+      isOpen &&
+      html`<span class="menu-items" role="group" aria-label=${label}>
+        ${items.map(
+          ([text, action]) => html`
+            <button
+              key=${text}
+              onClick=${() => {
+                close();
+                action();
+              }}
+            >
+              ${text}
+            </button>
+          `,
+        )}
+      </span>`
+    }
+  </span>`;
 }
 
 /** Copied text has numbers in the form that programs read. */

@@ -3,6 +3,7 @@
 import {html, useEffect, useLayoutEffect, useMemo, useRef, useState} from "pellucid/ui";
 import {colourOf, isDark} from "pellucid/pictures/palette";
 import {exact, short} from "pellucid/numbers";
+import {Spoken} from "pellucid/pictures/spoken";
 import {useTheme} from "pellucid/theme";
 import {t} from "pellucid/texts";
 import {cut} from "pellucid/tokens";
@@ -41,7 +42,7 @@ export function Matrix({
   const [height, width] = shape;
   const [cellWidth, cellHeight] = Array.isArray(cell) ? cell : [cell ?? 20, cell ?? 20];
   const [active, setActive] = useState(null);
-  const own = useMemo(() => margins(rows, predicts, columns), [rows, predicts, columns]);
+  const own = useMemo(() => margins(rows, predicts, columns, cellWidth), [rows, predicts, columns, cellWidth]);
   const say =
     describe ??
     ((row, column) => {
@@ -74,7 +75,7 @@ export function Matrix({
   };
   const shown = active ?? (selected && selected[0] !== null && selected[1] !== null ? selected : null);
   return html`
-    <div class="matrix" style=${{width: `${own.left + width * cellWidth + 2}px`}}>
+    <div class="matrix" style=${{width: `${own.left + width * cellWidth + own.right + 2}px`}}>
       <div
         class="matrix-picture" role="grid" tabindex="0" aria-label=${name} aria-rowcount=${height}
         aria-colcount=${width} onKeyDown=${move} onBlur=${() => show(null)}
@@ -103,7 +104,7 @@ export function Matrix({
           </span>
         </div>
       </div>
-      <output class="matrix-says" aria-live="polite">
+      <${Spoken} isSaid=${active}>
         ${
           shown
             ? html`
@@ -111,7 +112,7 @@ export function Matrix({
             `
             : !isQuiet && html`<span class="hint">${t("matrix.hint")}</span>`
         }
-      </output>
+      <//>
     </div>
   `;
 }
@@ -219,11 +220,14 @@ function widthOf(label) {
   return Math.min(ruler.measureText(cut(label, LONGEST_LABEL)).width + 4, WIDEST_LABEL);
 }
 
-function margins(rows, predicts, columns) {
+/** The room around the cells: labels of the rows, of the columns, and of the last columns, which lean over the edge. */
+function margins(rows, predicts, columns, cellWidth) {
   const widest = (labels) => (labels ? Math.max(0, ...labels.map(widthOf)) : 0);
+  const over = (label, i) => widthOf(label) * 0.5 + 12 - (columns.length - i - 0.5) * cellWidth;
   const second = predicts ? widest(predicts) + 14 : 0;
   const tall = columns ? widest(columns) * 0.87 + 14 : 0;
-  return {left: rows ? widest(rows) + second + 14 : 0, top: columns ? tall + 8 : 0, second};
+  const right = columns ? Math.max(0, ...columns.map(over)) : 0;
+  return {left: rows ? widest(rows) + second + 14 : 0, top: columns ? tall + 8 : 0, second, right};
 }
 
 /** One vector as a strip of cells around zero: `values` [n], a scale shared with its neighbours if `most` is given. */

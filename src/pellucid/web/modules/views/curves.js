@@ -8,7 +8,7 @@ import {headColour, headDash} from "pellucid/pictures/palette";
 import {Setting, settingOf} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {floorOf} from "pellucid/views/targets";
+import {aimFor} from "pellucid/views/targets";
 
 // What can be drawn: the keys of metrics.jsonl, by the kind of row that has them.
 const QUANTITIES = {
@@ -67,6 +67,8 @@ function Curves({trace, model, state, training}) {
   const scale = settingOf(state, "curves.scale", SCALES);
   const [base, , at] = model.id.match(/^(.*?)(@(\d+))?$/).slice(1);
   const open = (step) => setState({model: `${base}@${step}`});
+  const aim = aimFor(training.label_smoothing, model);
+  const grown = model.is_walkthrough && t("curves.grown");
   const ends = series.map(({name, points}) =>
     t("curves.end", {name, value: short(points.at(-1)[1]), step: points.at(-1)[0]}),
   );
@@ -90,8 +92,9 @@ function Curves({trace, model, state, training}) {
       says=${t("curves.says", {ends: ends.reduce((before, next) => t("curves.and", {before, next}))})}
       caption=${[
         t(training.snapshots.length ? "curves.caption" : "curves.no_snapshots"),
-        ...(quantity === "loss"
-          ? [t("curves.leap"), model.is_walkthrough && t("curves.grown"), floorOf(training.label_smoothing, model)]
+        ...(quantity === "loss" ? [t("curves.leap"), grown, aim && t("curves.aim", aim)] : []),
+        ...(quantity === "quality"
+          ? [t("curves.held_out"), model.is_walkthrough && t("curves.same_grammar"), grown]
           : []),
       ]
         .filter(Boolean)

@@ -5,10 +5,10 @@ import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {mean, percent, ranking, short} from "pellucid/numbers";
 import {Bars} from "pellucid/pictures/bars";
-import {LayerPicker, StepSlider} from "pellucid/pickers";
+import {LayerPicker, StepSlider, kindHint} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Chips, pieceLabel, pieceName} from "pellucid/tokens";
+import {Chips, pieceLabel, pieceName, within, wordsOf} from "pellucid/tokens";
 
 const SECONDS_A_STEP = 1.1;
 
@@ -34,11 +34,13 @@ export function DecoderView({trace, model, state}) {
         <div class="side-by-side">
           <${Looks}
             name="decoder-self" trace=${trace} weights=${own} columns=${tokens.fed_pieces.slice(0, step + 1)}
-            ...${{step, layer}} title=${t("decoder.self")} caption=${t("decoder.self_caption")} kind="decoder"
+            ...${{step, layer}} title=${t("decoder.self")} kind="decoder"
+            caption=${`${t("decoder.self_caption")} ${kindHint("decoder", model.config)}`}
           />
           <${Looks}
             name="decoder-cross" trace=${trace} weights=${cross} columns=${tokens.source_pieces} ...${{step, layer}}
-            title=${t("decoder.cross")} caption=${t("decoder.cross_caption")} kind="cross"
+            title=${t("decoder.cross")} kind="cross"
+            caption=${`${kindHint("cross", model.config)} ${t("decoder.cross_caption")}`}
           />
         </div>
       `}
@@ -78,8 +80,8 @@ function Written({trace, step}) {
       <${Chips} pieces=${tokens.source_pieces} words=${tokens.source_words} side="source" name=${t("decoder.read")} />
       <p class="choice-label">${t("decoder.written")}</p>
       <${Chips}
-        pieces=${tokens.fed_pieces.slice(0, step + 1)} words=${null} side="target" name=${t("decoder.written")}
-        selected=${step} onSelect=${(position) => setState({step: position})}
+        pieces=${tokens.fed_pieces.slice(0, step + 1)} words=${within(wordsOf("fed", tokens), step + 1)}
+        side="target" name=${t("decoder.written")} selected=${step} onSelect=${(position) => setState({step: position})}
       />
       <p class="writes">
         ${t("decoder.writes")} <b><bdi>${pieceLabel(tokens.predicted_pieces[step])}</bdi></b> <span>
@@ -130,6 +132,13 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
   `;
 }
 
+/** How many times as probable the first piece is as the second: [[piece, probability]], the best first. */
+export function runnerUp([[first, most], [second, next] = []]) {
+  if (second === undefined || next === 0) return "";
+  const names = {first: pieceLabel(first), second: pieceLabel(second)};
+  return t("decoder.runner_up", {...names, ratio: short(most / next, 3)});
+}
+
 /** The ten pieces it found most probable, the chosen one marked. */
 function Candidates({trace, step}) {
   const {predictions, tokens} = trace;
@@ -149,11 +158,14 @@ function Candidates({trace, step}) {
     <${Figure}
       name="candidates" title=${t("decoder.candidates")} table=${table} provenance=${trace.provenance}
       caption=${t("decoder.candidates_caption")}
-      says=${t("decoder.chosen", {
-        piece: pieceLabel(tokens.predicted_pieces[step]),
-        rank: predictions.target_rank[step],
-        probability: percent(Math.exp(predictions.target_log_probability[step])),
-      })}
+      says=${[
+        t("decoder.chosen", {
+          piece: pieceLabel(tokens.predicted_pieces[step]),
+          rank: predictions.target_rank[step],
+          probability: percent(Math.exp(predictions.target_log_probability[step])),
+        }),
+        runnerUp(rows.map(({piece, probability}) => [piece, probability])),
+      ].join(" ")}
     >
       <${Bars}
         rows=${rows.map(({id, piece, probability, isChosen}) => ({

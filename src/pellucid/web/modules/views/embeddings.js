@@ -1,6 +1,7 @@
 // Words become vectors: the pieces, their ids, and the three vectors that each one is before the first layer.
 import {html} from "pellucid/ui";
-import {ofModel, site, useData} from "pellucid/data";
+import {isFile, ofModel, site, useData} from "pellucid/data";
+import {about} from "pellucid/sentence";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {bySize, largest, short} from "pellucid/numbers";
@@ -8,7 +9,10 @@ import {Setting, settingOf} from "pellucid/pickers";
 import {Bars} from "pellucid/pictures/bars";
 import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Chips, pieceLabel} from "pellucid/tokens";
+import {Chips, pieceLabel, pieceName, wordsOf} from "pellucid/tokens";
+
+// A sentence of the walkthrough's world in which pieces come twice, and one of them with a capital, too.
+export const REPEATED = "The actress was painting the boat when the tourist arrived.";
 
 const STAGES = ["embedding", "scaled_embedding", "position", "input"];
 
@@ -32,26 +36,53 @@ export function EmbeddingsView({trace, model, state}) {
     <${Figure}
       name="pieces" title=${t("embeddings.pieces")} provenance=${trace.provenance}
       caption=${t("embeddings.pieces_caption")}
-      says=${t("embeddings.pieces_says", {
-        n: pieces.length,
-        size: side === "source" ? model.tokenizer.source_size : model.tokenizer.target_size,
-      })}
+      says=${[
+        t("embeddings.pieces_says", {
+          n: pieces.length,
+          size: side === "source" ? model.tokenizer.source_size : model.tokenizer.target_size,
+          d: model.config.d_model,
+        }),
+        repeatedText(pieces),
+      ].join(" ")}
       table=${() => ({
         columns: [t("word.position"), t("word.piece"), t("word.id")],
         rows: pieces.map((piece, i) => [i, piece, ids[i]]),
       })}
     >
       <${Chips}
-        pieces=${pieces} words=${side === "source" ? tokens.source_words : null} side=${side}
+        pieces=${pieces} words=${wordsOf(side === "source" ? "source" : "fed", tokens)} side=${side}
         name=${t("embeddings.pieces")} notes=${ids.map((id) => (id < 0 ? "" : String(id)))} selected=${chosen}
         onSelect=${choose}
       />
+      ${
+        model.is_walkthrough &&
+        !isFile &&
+        side === "source" &&
+        repeatedIn(pieces).length === 0 &&
+        html`<p class="examples">
+          <span>${t("embeddings.try_repeated")}</span> <button type="button" onClick=${() => setState(about(REPEATED))}>
+            <bdi lang="en">${REPEATED}</bdi>
+          </button>
+        </p>`
+      }
     <//>
     <${Waiting} data=${data}>
       ${(stages) => html`<${Strips} ...${{trace, model, side, pieces, stages, chosen, choose}} />`}
     <//>
     <${Neighbours} ...${{trace, model, side, id: ids[chosen], piece: pieces[chosen]}} />
   `;
+}
+
+/** The pieces that come more than once: [piece, positions]. */
+function repeatedIn(pieces) {
+  const places = Map.groupBy(pieces.keys(), (i) => pieces[i]);
+  return [...places].filter(([piece, {length}]) => length > 1 && /\p{L}/u.test(piece));
+}
+
+/** The longest piece that is repeated, with its places: one id, one row, however often. */
+function repeatedText(pieces) {
+  const [most] = repeatedIn(pieces).sort(([a], [b]) => b.length - a.length);
+  return most ? t("embeddings.repeated", {piece: pieceName(most[0]), places: most[1].join(", ")}) : "";
 }
 
 function Strips({trace, model, side, pieces, stages, chosen, choose}) {

@@ -1,10 +1,14 @@
 // Health: signs that something went wrong in this translation, each with its number and its threshold.
 import {html} from "pellucid/ui";
 import {Figure} from "pellucid/pictures/figure";
-import {short} from "pellucid/numbers";
+import {percent, short} from "pellucid/numbers";
+import {flagsOf} from "pellucid/sentence";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {Chips} from "pellucid/tokens";
+
+// Flags that a sign already shows, with its number.
+const SHOWN_AS_SIGNS = new Set(["unknown", "unknown_output", "max_length", "dead_end"]);
 
 // The signs whose number should not be small; of the others it should not be large.
 const LEAST = new Set(["coverage", "score"]);
@@ -20,7 +24,8 @@ function says(sign, {tokens}) {
     repetition: () => t(value > 1 ? "health.says.repeated" : "health.says.not_repeated", {n: value, limit: threshold}),
     coverage: () => t(isRaised ? "health.says.uncovered" : "health.says.covered", {words: words.join(" ")}),
     entropy: () => t("health.says.doubt", {n: target.length, all, value: short(value, 3)}),
-    unknown: () => t("health.says.unknown", pieces),
+    new_words: () => t(isRaised ? "health.says.new_words" : "health.says.no_new_words", {words: words.join(" ")}),
+    unknown: () => t(isRaised ? "health.says.unknown" : "health.says.no_unknown", pieces),
     bytes: () => t("health.says.bytes", pieces),
     truncation: () => t(isRaised ? "health.says.cut" : "health.says.not_cut"),
     end: () =>
@@ -31,12 +36,20 @@ function says(sign, {tokens}) {
       ]
         .filter(Boolean)
         .join(" "),
-    score: () => t("health.says.score", {value: short(value), source: tokens.source_pieces.length, target: all}),
+    score: () =>
+      t("health.says.score", {
+        value: short(value),
+        mean: percent(Math.exp(value)),
+        source: tokens.source_pieces.length,
+        target: all,
+      }),
   };
   return sentences[name]?.() ?? sign.text;
 }
 
 export function HealthView({trace}) {
+  // Flags of the translation are signs without a number; those that are not raised are in docs/reference/flags.md.
+  const flags = flagsOf(trace).filter(({name}) => !SHOWN_AS_SIGNS.has(name));
   const signs = trace.health;
   const raised = signs.filter((sign) => sign.is_raised);
   const marks = (side, length) => {
@@ -47,17 +60,24 @@ export function HealthView({trace}) {
   return html`
     <${Figure}
       name="health" title=${t("health.figure")} provenance=${trace.provenance}
-      says=${t(raised.length ? "health.some" : "health.none", {n: raised.length, all: signs.length})}
+      says=${[
+        t(raised.length ? "health.some" : "health.none", {n: raised.length, all: signs.length}),
+        t(flags.length ? "health.some_flags" : "health.no_flags", {n: flags.length}),
+        t("health.limits"),
+      ].join(" ")}
       caption=${t("health.caption")}
       table=${() => ({
         columns: [t("health.sign"), t("health.raised"), t("health.value"), t("health.threshold"), t("health.means")],
-        rows: signs.map((sign) => [
-          t(`health.${sign.name}`),
-          sign.is_raised ? t("health.yes") : "",
-          sign.value,
-          sign.threshold,
-          says(sign, trace),
-        ]),
+        rows: [
+          ...signs.map((sign) => [
+            t(`health.${sign.name}`),
+            sign.is_raised ? t("health.yes") : "",
+            sign.value,
+            sign.threshold,
+            says(sign, trace),
+          ]),
+          ...flags.map(({name, text}) => [name, t("health.yes"), "", "", text]),
+        ],
       })}
     >
       <ul class="signs">
@@ -78,6 +98,11 @@ export function HealthView({trace}) {
                 </button>`
               }
             </li>
+          `,
+        )}
+        ${flags.map(
+          ({name, text}) => html`
+            <li key=${name} class="raised"><b>▲ <code>${name}</code></b><span class="sign-says">${text}</span></li>
           `,
         )}
       </ul>

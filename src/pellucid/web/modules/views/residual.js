@@ -8,7 +8,7 @@ import {Choice, StackPicker} from "pellucid/pickers";
 import {SUBLAYERS, depthOf, sitesOf, sublayers} from "pellucid/sites";
 import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Chips} from "pellucid/tokens";
+import {Chips, wordsOf} from "pellucid/tokens";
 
 export function ResidualView({trace, model, state}) {
   const list = sublayers(model.config);
@@ -47,7 +47,8 @@ export function ResidualView({trace, model, state}) {
     </div>
     <p class="choice-label">${t("residual.position")}</p>
     <${Chips}
-      pieces=${pieces} words=${null} side=${side} name=${t("residual.position")} selected=${position}
+      pieces=${pieces} words=${wordsOf(side === "source" ? "source" : "fed", tokens)} side=${side}
+      name=${t("residual.position")} selected=${position}
       onSelect=${(own) => setState({"residual.position": String(own)})}
     />
     <${Waiting} data=${data}>${(vectors) => html`<${Vectors} ...${{trace, model, sites, vectors}} />`}<//>

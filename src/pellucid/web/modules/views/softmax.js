@@ -9,6 +9,7 @@ import {StepSlider} from "pellucid/pickers";
 import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceLabel, pieceName} from "pellucid/tokens";
+import {runnerUp} from "pellucid/views/decoder";
 
 const SHOWN = 12;
 
@@ -72,7 +73,10 @@ function Probabilities({trace, model, state, vector, logits, pieces}) {
     <${Figure}
       name="softmax" title=${t("softmax.figure")} provenance=${trace.provenance} table=${table}
       recompute=${() => byHand({model, vector, logits, pieces, picked})}
-      says=${t("softmax.says", {pieces: logits.length, entropy: short(entropy, 3), even: short(Math.exp(entropy), 3)})}
+      says=${[
+        runnerUp(order.slice(0, 2).map((id) => [pieces[id], probabilities[id]])),
+        t("softmax.says", {pieces: logits.length, entropy: short(entropy, 3), even: short(Math.exp(entropy), 3)}),
+      ].join(" ")}
       caption=${
         temperature === 1
           ? `${t("softmax.caption")} ${taught(model)}`
@@ -153,7 +157,8 @@ function Search({pieces, picked}) {
               )
             : t("softmax.none")
         }
-      </span>`
+      </span>
+      ${found.some((id) => pieces[id].startsWith("▁")) && html`<span class="hint">${t("softmax.dot")}</span>`}`
     }
   `;
 }

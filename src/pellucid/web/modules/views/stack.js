@@ -2,6 +2,7 @@
 import {html, pressable, useMemo, useState} from "pellucid/ui";
 import {ofTrace, useData} from "pellucid/data";
 import {Figure} from "pellucid/pictures/figure";
+import {Spoken} from "pellucid/pictures/spoken";
 import {mean, short} from "pellucid/numbers";
 import {css, inkOn, sequential} from "pellucid/pictures/palette";
 import {STACKS, SUBLAYERS, depthOf} from "pellucid/sites";
@@ -12,6 +13,7 @@ import {cut} from "pellucid/tokens";
 import {useWidth} from "pellucid/pictures/width";
 
 const [BOX, PAD, GAP, STEM] = [30, 12, 16, 20];
+const [ROWS_FROM, NORM, BETWEEN] = [940, 40, 6]; // a layer is a row from this width on; a norm in a row; between boxes
 
 /** The boxes of one layer from below: [{kind, site, name}], in the order that the norm stands in. */
 function boxesOf(stack, layer, config) {
@@ -23,17 +25,35 @@ function boxesOf(stack, layer, config) {
   });
 }
 
-/** Where everything stands: layers from the bottom up, the two stacks side by side. */
+/**
+ * Where everything stands: layers from the bottom up, the two stacks side by side. Where there is room, a layer is a
+ * row, so that all of a deep model fits into a window; else its boxes stand one above the other.
+ */
 function layoutOf(config, room) {
-  const between = room < 560 ? 38 : 110;
-  const wide = Math.min(Math.max((room - between - 44) / 2, 118), 250);
+  const isRows = room >= ROWS_FROM;
+  const between = room < 560 ? 38 : isRows ? 70 : 110;
+  const wide = Math.min(Math.max((room - between - 44) / 2, 118), isRows ? 480 : 250);
   const stacks = STACKS.map((stack, side) => {
     const depth = depthOf(stack, config);
-    const tall = boxesOf(stack, 0, config).length * (BOX + 4) + 2 * PAD;
+    const tall = (isRows ? BOX : boxesOf(stack, 0, config).length * (BOX + 4)) + 2 * (isRows ? 8 : PAD);
     return {stack, depth, tall, x: 20 + side * (wide + between), wide, total: depth * (tall + GAP)};
   });
   const height = Math.max(...stacks.map(({total}) => total)) + 150;
-  return {stacks, height, width: 2 * wide + between + 40, bottom: height - 62};
+  return {stacks, height, width: 2 * wide + between + 40, bottom: height - 62, isRows};
+}
+
+/** The place of each box of a layer whose frame begins at y. */
+function placesOf(boxes, {x, wide, tall}, y, isRows) {
+  if (!isRows)
+    return boxes.map((_, i) => ({x: x + PAD, y: y + tall - PAD - (i + 1) * (BOX + 4) + 4, width: wide - 2 * PAD}));
+  const norms = boxes.filter(({kind}) => kind === "norm").length;
+  const room = wide - 2 * PAD - norms * NORM - (boxes.length - 1) * BETWEEN;
+  let at = x + PAD;
+  return boxes.map(({kind}) => {
+    const width = kind === "norm" ? NORM : room / (boxes.length - norms);
+    at += width + BETWEEN;
+    return {x: at - width - BETWEEN, y: y + 8, width};
+  });
 }
 
 export function StackView({trace, model}) {
@@ -67,8 +87,8 @@ export function StackView({trace, model}) {
     >
       <div ref=${frame}>
         <svg
-          class=${room < 560 ? "stack narrow" : "stack"} width=${layout.width} height=${layout.height}
-          viewBox=${`0 0 ${layout.width} ${layout.height}`} role="group" aria-label=${t("stack.figure")}
+          class=${`stack ${room < 560 ? "narrow" : layout.isRows ? "rows" : ""}`}
+          width=${layout.width} height=${layout.height} viewBox=${`0 0 ${layout.width} ${layout.height}`} role="group" aria-label=${t("stack.figure")}
         >
           <defs>
             <marker
@@ -84,16 +104,14 @@ export function StackView({trace, model}) {
           <${Memory} ...${{layout, config: model.config}} />
         </svg>
       </div>
-      <output class="matrix-says" aria-live="polite">
-        ${said ?? html`<span class="hint">${t("stack.hint")}</span>`}
-      </output>
+      <${Spoken} isSaid=${said}>${said ?? html`<span class="hint">${t("stack.hint")}</span>`}<//>
     <//>
   `;
 }
 
 function Stack({one, layout, model, change, most, say, trace}) {
   const {stack, depth, tall, x, wide} = one;
-  const {bottom} = layout;
+  const {bottom, isRows} = layout;
   const top = bottom - depth * (tall + GAP);
   const middle = x + wide / 2;
   const isPre = model.config.norm_order === "pre";
@@ -105,12 +123,15 @@ function Stack({one, layout, model, change, most, say, trace}) {
           .map((piece) => piece.replaceAll("▁", " "))
           .join("")
           .trim();
+  const whole = {x: x + PAD, width: wide - 2 * PAD};
   const input = {kind: "input", stack, text: t(`stack.input_${stack}`), go: {view: "embeddings"}};
   return html`
     <g>
       <line class="flow" x1=${middle} x2=${middle} y1=${bottom + 8} y2=${end - STEM} marker-end="url(#arrowhead)" />
       ${Array.from({length: depth}, (_, layer) => {
         const y = bottom - (layer + 1) * (tall + GAP) + GAP;
+        const boxes = boxesOf(stack, layer, model.config);
+        const places = placesOf(boxes, one, y, isRows);
         return html`<g key=${layer}>
           <rect class="layer" x=${x} y=${y} width=${wide} height=${tall} rx="10" />
           <text
@@ -119,29 +140,23 @@ function Stack({one, layout, model, change, most, say, trace}) {
           >
             ${layer}
           </text>
-          ${boxesOf(stack, layer, model.config).map(
-            (box, i) => html`
-              <${Box}
-                key=${i} ...${{box, x: x + PAD, y: y + tall - PAD - (i + 1) * (BOX + 4) + 4, wide, change, most, say}}
-              />
-            `,
-          )}
+          ${boxes.map((box, i) => html`<${Box} key=${i} ...${{box, ...places[i], change, most, say, isRows}} />`)}
         </g>`;
       })}
       ${
         isPre &&
         html`<${Box}
-          box=${{kind: "final_norm", stack, name: "final_norm", layer: depth}} x=${x + PAD} y=${top - BOX - 2}
-          ...${{wide, change, most, say}}
+          box=${{kind: "final_norm", stack, name: "final_norm", layer: depth}} ...${whole} y=${top - BOX - 2}
+          ...${{change, most, say}}
         />`
       }
-      <${Box} box=${input} x=${x + PAD} y=${bottom + 8} ...${{wide, change, most, say}} />
+      <${Box} box=${input} ...${whole} y=${bottom + 8} ...${{change, most, say}} />
       <text class="words" x=${middle} y=${bottom + 56} text-anchor="middle">${cut(words, Math.floor(wide / 7))}</text>
       ${
         stack === "decoder" &&
         html`<${Box}
-          box=${{kind: "output", stack, text: t("stack.output"), go: {view: "softmax"}}} x=${x + PAD}
-          y=${end - STEM - BOX - 6} ...${{wide, change, most, say}}
+          box=${{kind: "output", stack, text: t("stack.output"), go: {view: "softmax"}}} ...${whole}
+          y=${end - STEM - BOX - 6} ...${{change, most, say}}
         />`
       }
       <text class="stack-name" x=${middle} y=${end - STEM - (stack === "decoder" ? BOX + 18 : 12)} text-anchor="middle">
@@ -159,7 +174,7 @@ function goOf({kind, stack, layer, name, go}) {
   return {view: "residual", "residual.block": `${stack}.${layer}.${name}`};
 }
 
-function Box({box, x, y, wide, change, most, say}) {
+function Box({box, x, y, width, change, most, say, isRows}) {
   useTheme();
   const value = change[box.block];
   const colour = value === undefined ? null : sequential(0.08 + (0.62 * value) / most);
@@ -173,34 +188,44 @@ function Box({box, x, y, wide, change, most, say}) {
       onPointerEnter=${() => say(sentence)} onPointerLeave=${() => say(null)} onFocus=${() => say(sentence)}
       onBlur=${() => say(null)}
     >
-      <rect x=${x} y=${y} width=${wide - 2 * PAD} height=${BOX} rx="6" style=${colour ? {fill: css(colour)} : {}} />
+      <rect x=${x} y=${y} width=${width} height=${BOX} rx="6" style=${colour ? {fill: css(colour)} : {}} />
       <text
-        x=${x + wide / 2 - PAD} y=${y + BOX / 2} dy="0.35em" text-anchor="middle"
+        x=${x + width / 2} y=${y + BOX / 2} dy="0.35em" text-anchor="middle"
         style=${colour ? {fill: inkOn(colour)} : {}}
       >
-        ${label}
+        ${isRows && box.kind === "norm" ? t("stack.norm_short") : label}
       </text>
     </g>
   `;
 }
 
-/** The encoder's output, which every decoder's cross-attention looks at. */
+/** The output of the last encoder, which the cross-attention of every decoder layer looks at. */
 function Memory({layout, config}) {
   const [encoder, decoder] = layout.stacks;
   const top = layout.bottom - encoder.depth * (encoder.tall + GAP) - (config.norm_order === "pre" ? BOX + 8 : 0) - STEM;
   const between = (encoder.x + encoder.wide + decoder.x) / 2;
-  const at = boxesOf("decoder", 0, config).findIndex(({kind}) => kind === "cross_attention");
-  const targets = Array.from(
-    {length: decoder.depth},
-    (_, layer) => layout.bottom - layer * (decoder.tall + GAP) - PAD - (at + 1) * (BOX + 4) + 4 + BOX / 2,
-  );
+  const boxes = boxesOf("decoder", 0, config);
+  const at = boxes.findIndex(({kind}) => kind === "cross_attention");
+  const ends = Array.from({length: decoder.depth}, (_, layer) => {
+    const y = layout.bottom - (layer + 1) * (decoder.tall + GAP) + GAP;
+    return placesOf(boxes, decoder, y, layout.isRows)[at];
+  });
+  // In rows the arrow comes from below, past the frame of the layer; else from the side.
+  const targets = ends.map(({y}) => (layout.isRows ? y + BOX + 14 : y + BOX / 2));
   const across = `M${encoder.x + encoder.wide / 2} ${top} H${between} `;
   const down = `M${between} ${Math.min(top, ...targets)} V${Math.max(top, ...targets)}`;
   return html`<g class="memory">
     <path d=${across + down} />
     ${targets.map(
-      (y) => html`
-        <line key=${y} x1=${between} x2=${decoder.x + PAD - 2} y1=${y} y2=${y} marker-end="url(#arrowhead)" />
+      (y, i) => html`
+        <path
+          key=${y} marker-end="url(#arrowhead)"
+          d=${
+            layout.isRows
+              ? `M${between} ${y} H${ends[i].x + ends[i].width / 2 - 12} V${ends[i].y + BOX + 1}`
+              : `M${between} ${y} H${decoder.x + PAD - 2}`
+          }
+        />
       `,
     )}
   </g>`;

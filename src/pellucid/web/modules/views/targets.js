@@ -9,8 +9,11 @@ import {Setting} from "pellucid/pickers";
 import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceLabel} from "pellucid/tokens";
+import {useWidth} from "pellucid/pictures/width";
 
 const TOP = 5;
+// The walkthrough model was given more layers after the first of these steps, and had learnt again by the second.
+const GROWN = [1551, 1651];
 const LEAST = 0.01; // a piece below it in every row has no column of its own in the pictures
 
 export function TargetsView({trace, model, state}) {
@@ -29,6 +32,7 @@ function Probed({trace, model, state, training}) {
   const index = indexOf(state, "targets.step", steps.length, steps.length - 1);
   const sentence = indexOf(state, "targets.sentence", sentences.length);
   const step = steps[index];
+  const isRegrown = model.is_walkthrough && step > GROWN[0] && step < GROWN[1];
   const data = useData(`${model.id} probe ${step}`, () => ofModel(model, `probes/${step}`));
   return html`
     <div class="controls">
@@ -53,6 +57,7 @@ function Probed({trace, model, state, training}) {
         ]}
       />
     </div>
+    ${model.is_walkthrough && html`<p class=${isRegrown ? "problem" : "hint"}>${t("targets.grown")}</p>`}
     <${Waiting} data=${data}>
       ${(probes) => html`
         <${Rows} ...${{trace, model, state, training, pair: sentences[sentence], probe: probes[sentence], step}} />
@@ -119,10 +124,20 @@ function drawnOf({target, output, width, columns}, targets) {
   };
 }
 
-/** The likelihood loss that smoothed targets ask for: with them, 0 is not the aim. */
-export function floorOf(epsilon, {tokenizer}) {
-  const sure = 1 - epsilon + epsilon / tokenizer.target_size;
-  return epsilon ? t("targets.floor", {epsilon, sure: short(sure, 2), floor: short(-Math.log(sure), 3)}) : "";
+/**
+ * What smoothed targets ask for. A row that equals its target has the likelihood loss `nll`, and against the target the
+ * loss `loss`, its entropy: no model can have less of the second, but it can of the first, by being too sure.
+ */
+export function aimOf(epsilon, {tokenizer: {target_size: size}}) {
+  const [other, sure] = [epsilon / size, 1 - epsilon + epsilon / size];
+  return {sure, nll: -Math.log(sure), loss: -sure * Math.log(sure) - (size - 1) * other * Math.log(other || 1)};
+}
+
+/** The same as texts name it, or null where targets are not smoothed. */
+export function aimFor(epsilon, model) {
+  if (!epsilon) return null;
+  const {sure, nll, loss} = aimOf(epsilon, model);
+  return {epsilon, sure: short(sure, 2), nll: short(nll, 3), loss: short(loss, 3)};
 }
 
 function Rows({trace, model, state, training, pair, probe, step}) {
@@ -130,9 +145,16 @@ function Rows({trace, model, state, training, pair, probe, step}) {
   const all = useMemo(() => rowsOf(pair, probe, model, smoothing), [pair, probe, smoothing]);
   const drawn = useMemo(() => drawnOf(all, new Set(probe.target_ids).size), [all]);
   const {width, columns} = drawn;
+  const [place, room] = useWidth();
+  // Both pictures stand side by side where that leaves each of them its cells; see .side-by-side > .figure.
+  const own = room >= 800 ? (room - 40) / 2 : room;
+  const cell = Math.max(Math.min((own - 210) / width, 26), 11);
   const rows = pair.target_pieces.map(pieceLabel);
   const loss = probe.target_log_probability.map((value) => -value);
   const average = mean(loss);
+  const aim = aimFor(training.label_smoothing, model);
+  // A guess at random is the whole bar, unless a loss is larger still.
+  const full = Math.max(Math.log(model.tokenizer.target_size), ...loss);
   const right = probe.target_ids.filter((id, row) => probe.top_ids[row][0] === id).length;
   const counts = {shown: width - 1, tabled: all.width - 1, all: model.tokenizer.target_size, rest: t("targets.rest")};
   const pictures = [
@@ -144,7 +166,7 @@ function Rows({trace, model, state, training, pair, probe, step}) {
     rows: rows.map((piece, row) => [piece, ...values.subarray(row * all.width, (row + 1) * all.width)]),
   });
   return html`
-    <div class="side-by-side">
+    <div class="side-by-side" ref=${place}>
       ${pictures.map(
         ([name, title, side, says]) => html`
           <${Figure}
@@ -153,7 +175,7 @@ function Rows({trace, model, state, training, pair, probe, step}) {
           >
             <${Matrix}
               values=${drawn[side]} shape=${[rows.length, width]} rows=${rows} columns=${columns}
-              scale=${{kind: "sequential", most: 1}} cell=${[18, 20]} name=${title}
+              scale=${{kind: "sequential", most: 1}} cell=${[cell, 20]} name=${title}
               describe=${(row, column) =>
                 t("targets.cell", {
                   row: rows[row],
@@ -168,7 +190,10 @@ function Rows({trace, model, state, training, pair, probe, step}) {
     <${Figure}
       name="target-loss" title=${t("targets.loss")}
       says=${t("targets.loss_says", {mean: short(average), perplexity: short(Math.exp(average), 3)})}
-      caption=${floorOf(training.label_smoothing, model)} provenance=${trace.provenance}
+      caption=${[t("targets.scale", {full: short(full, 3)}), aim && t("targets.aim", aim), t("targets.why")]
+        .filter(Boolean)
+        .join(" ")}
+      provenance=${trace.provenance}
       table=${() => ({
         columns: [t("targets.position"), t("word.probability"), t("targets.loss")],
         rows: rows.map((piece, i) => [piece, Math.exp(-loss[i]), loss[i]]),
@@ -183,7 +208,7 @@ function Rows({trace, model, state, training, pair, probe, step}) {
         rows=${rows.map((label, i) => ({
           key: i,
           label,
-          share: Math.min(loss[i] / Math.log(model.tokenizer.target_size), 1),
+          share: loss[i] / full,
           text: short(loss[i], 3),
         }))}
       />

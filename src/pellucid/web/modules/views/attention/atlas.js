@@ -2,10 +2,11 @@
 import {html, useLayoutEffect, useMemo, useRef, useState} from "pellucid/ui";
 import {ofTrace, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Spoken} from "pellucid/pictures/spoken";
 import {short} from "pellucid/numbers";
 import {css, sequential} from "pellucid/pictures/palette";
-import {Setting, labelText, settingOf} from "pellucid/pickers";
-import {KINDS, longKind} from "pellucid/sites";
+import {Setting, kindHint, labelText, settingOf} from "pellucid/pickers";
+import {KINDS, labelsOf, longKind} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
@@ -14,7 +15,7 @@ import {useWidth} from "pellucid/pictures/width";
 const ORDERS = ["place", "entropy", "diagonality", "to_end"];
 const [SMALLEST, LARGEST, GAP, LABEL] = [48, 104, 8, 22];
 
-export function AtlasView({trace, state}) {
+export function AtlasView({trace, model, state}) {
   const heads = useData(`${trace.id} heads`, () => ofTrace(trace, "heads"));
   const atlas = useData(`${trace.id} atlas`, () => ofTrace(trace, "atlas"));
   const order = settingOf(state, "atlas.order", ORDERS);
@@ -29,12 +30,20 @@ export function AtlasView({trace, state}) {
       ${(facts) => html`
         <${Waiting} data=${atlas}>
           ${(octets) => html`
-            ${KINDS.map((kind) => html`<${Sheet} key=${kind} ...${{trace, state, kind, order, facts, octets}} />`)}
+            ${KINDS.map(
+              (kind) => html`<${Sheet} key=${kind} ...${{trace, model, state, kind, order, facts, octets}} />`,
+            )}
           `}
         <//>
       `}
     <//>
   `;
+}
+
+/** How high an entropy can be: that of a row which looks at all the places there are alike. */
+export function evenText(kind, tokens) {
+  const places = labelsOf(kind, tokens).columns.length;
+  return t(kind === "decoder" ? "heads.even_masked" : "heads.even", {places, most: short(Math.log(places), 3)});
 }
 
 /** Where the thumbnails of a kind begin in the octets of all of them. */
@@ -63,7 +72,7 @@ function arranged(heads, order) {
   return {across, cells: sorted.map((cell, i) => ({...cell, row: Math.floor(i / across), column: i % across}))};
 }
 
-function Sheet({trace, state, kind, order, facts, octets}) {
+function Sheet({trace, model, state, kind, order, facts, octets}) {
   const {bytes, rows, columns, heads} = useMemo(() => partOf(kind, facts, octets), [kind, facts, octets]);
   const {cells, across} = useMemo(() => arranged(heads, order), [heads, order]);
   const [active, setActive] = useState(null);
@@ -121,7 +130,8 @@ function Sheet({trace, state, kind, order, facts, octets}) {
   return html`
     <${Figure}
       frame=${frame} name=${`atlas-${kind}`} title=${t(`kind.${kind}`)} table=${table} provenance=${trace.provenance}
-      says=${t("atlas.sheet", {layers: heads.length, heads: heads[0].length})}
+      says=${`${t("atlas.sheet", {layers: heads.length, heads: heads[0].length})} ${evenText(kind, trace.tokens)}`}
+      caption=${kindHint(kind, model.config)}
     >
       <div
         class="atlas" role="grid" tabindex="0" aria-label=${t(`kind.${kind}`)}
@@ -183,9 +193,7 @@ function Sheet({trace, state, kind, order, facts, octets}) {
           </span>
         </div>
       </div>
-      <output class="matrix-says" aria-live="polite">
-        ${active ? say(active) : html`<span class="hint">${t("atlas.hint")}</span>`}
-      </output>
+      <${Spoken} isSaid=${active}>${active ? say(active) : html`<span class="hint">${t("atlas.hint")}</span>`}<//>
     <//>
   `;
 }

@@ -9,7 +9,7 @@ import {headColour} from "pellucid/pictures/palette";
 import {labelsOf, longKind, place} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {partOf} from "pellucid/views/attention/atlas";
+import {evenText, partOf} from "pellucid/views/attention/atlas";
 import {Concatenated, Shares, loadOutput, loadShares} from "pellucid/views/attention/output";
 import {Pickers, WordPicker, headOf, rowOf} from "pellucid/views/attention/parts";
 import {useWidth} from "pellucid/pictures/width";
@@ -92,7 +92,10 @@ function Pictures({own, state, trace, query}) {
     <${Figure}
       frame=${frame} name="heads-attention" title=${t("heads.attention", {layer: own.layer})}
       provenance=${trace.provenance} table=${table} subject=${`${trace.id} ${kind} ${own.layer}`}
-      says=${t("heads.attention_says", {n: heads.length, head: sharpest, entropy: short(facts[sharpest].entropy, 3)})}
+      says=${[
+        t("heads.attention_says", {n: heads.length, head: sharpest, entropy: short(facts[sharpest].entropy, 3)}),
+        evenText(kind, trace.tokens),
+      ].join(" ")}
       caption=${`${t("heads.attention_caption")} ${pooled}`}
     >
       <div class="small-multiples" style=${{gridTemplateColumns: `repeat(${across}, ${size + AROUND}px)`}}>

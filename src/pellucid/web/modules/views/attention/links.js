@@ -5,7 +5,7 @@ import {Figure, Waiting} from "pellucid/pictures/figure";
 import {mean, percent, ranking, short, total} from "pellucid/numbers";
 import {LineSample} from "pellucid/pictures/chart";
 import {headColour, headDash} from "pellucid/pictures/palette";
-import {HeadPicker, KindPicker, LayerPicker, MergePicker, labelText} from "pellucid/pickers";
+import {HeadPicker, KindHint, KindPicker, LayerPicker, MergePicker, labelText} from "pellucid/pickers";
 import {labelsOf, longKind, place, sidesOf} from "pellucid/sites";
 import {isOver, setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -31,6 +31,7 @@ export function LinksView({trace, model, state}) {
       <${HeadPicker} state=${state} config=${model.config} /><${MergePicker} state=${state} />
       <${Least} state=${state} />
     </div>
+    <${KindHint} state=${state} config=${model.config} />
     <${Waiting} data=${data}>
       ${(weights) => html`<${Links} ...${{trace, state, weights, facts: facts.value}} />`}
     <//>

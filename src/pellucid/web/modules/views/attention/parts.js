@@ -3,7 +3,7 @@
 import {html, useEffect, useRef} from "pellucid/ui";
 import {site} from "pellucid/data";
 import {Strip} from "pellucid/pictures/matrix";
-import {HeadPicker, KindPicker, LayerPicker} from "pellucid/pickers";
+import {HeadPicker, KindHint, KindPicker, LayerPicker} from "pellucid/pickers";
 import {inputsOf, labelsOf, parameters, place, sidesOf} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -79,6 +79,7 @@ export const Pickers = ({state, config, single = true, children}) => html`
     <${KindPicker} state=${state} /><${LayerPicker} state=${state} config=${config} />
     <${HeadPicker} state=${state} config=${config} single=${single} />${children}
   </div>
+  <${KindHint} state=${state} config=${config} />
 `;
 
 /** The sentence whose rows ask, as chips; a decoder's chips say what they predict. `label` names the choice. */

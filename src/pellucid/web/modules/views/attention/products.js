@@ -36,18 +36,15 @@ export function Products({one, state, at}) {
     columns: [t("attention.dimension"), "q", "k", "q × k", t("attention.running")],
     rows: order.map((i, place) => [i, q[i], key[i], products[i], running[place]]),
   });
-  const largest = bySize(products)[0];
   return html`
     <${Figure}
       frame=${frame} name="attention-products"
       subject=${`${rowKey(trace, one.kind, one.layer, one.head, query)} ${at} ${isSorted}`}
       title=${t("attention.products", {asks: quoted(asks), looked: quoted(looked)})}
-      says=${t("attention.products_says", {
-        n: q.length,
-        sum: short(scores[at]),
-        i: largest,
-        value: short(products[largest]),
-      })}
+      says=${[
+        t("attention.products_says", {n: q.length, sum: short(scores[at])}),
+        largestTerm(products, (i) => t("attention.in_dimension", {i}), scores[at]),
+      ].join(" ")}
       caption=${t("attention.products_caption")} provenance=${trace.provenance} table=${table}
       recompute=${() => score(q, key, scores[at])}
     >
@@ -155,14 +152,10 @@ export function Context({one, state}) {
     <${Figure}
       frame=${frame} name="attention-context" subject=${`${rowKey(trace, one.kind, one.layer, one.head, query)} ${at}`}
       title=${t("attention.context", {name: rowName(one, query)})} provenance=${trace.provenance} table=${table}
-      says=${t("attention.context_says", {
-        d: z.length,
-        n: weights.length,
-        at,
-        value: short(z[at]),
-        piece: quoted(labels.columns[order[0]]),
-        term: short(terms[order[0]]),
-      })}
+      says=${[
+        t("attention.context_says", {d: z.length, n: weights.length, at, value: short(z[at])}),
+        largestTerm(terms, (j) => quoted(labels.columns[j]), z[at]),
+      ].join(" ")}
       caption=${t("attention.context_caption", {site: `${one.at}.context`, head: one.head})}
       recompute=${() => context(weights, values, at, (j) => quoted(labels.columns[j]), z[at])}
     >
@@ -211,6 +204,13 @@ export function Context({one, state}) {
     <//>
   `;
 }
+
+/** What the largest term of a sum is, and that it may be larger than the sum where others are below zero. */
+const largestTerm = (terms, name, sum) => {
+  const [i] = bySize(terms);
+  const isOver = Math.abs(terms[i]) > Math.abs(sum);
+  return t(isOver ? "sum.largest_over" : "sum.largest", {name: name(i), term: short(terms[i])});
+};
 
 /** A bar to the left of the middle below zero, to its right above. */
 export function SignedBar({value, most, colour}) {

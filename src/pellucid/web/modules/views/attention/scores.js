@@ -87,7 +87,7 @@ export function Scores({one, state, pinned, looked}) {
           />
         </div>`
       }
-      <table class="steps" onKeyDown=${(event) => event.key === "Escape" && setState({key: null})}>
+      <table class="steps scores" onKeyDown=${(event) => event.key === "Escape" && setState({key: null})}>
         <thead>
           <tr>
             <th scope="col">${t("attention.column_piece")}</th><th scope="col">q · k</th>

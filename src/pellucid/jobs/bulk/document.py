@@ -1,0 +1,125 @@
+"""Translate a whole document to text, or to a record for each sentence. Read ``../translate.py`` first."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, TextIO
+
+from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.bulk.lines import OutputFormat, record_of
+from pellucid.jobs.bulk.tally import MOST_PROBLEMS, Tally
+from pellucid.jobs.line_files import reading, writing
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
+from pellucid.jobs.translate import FileOutcome, outcome_of, with_terms_of
+from pellucid.translation.document.layout import Lines
+from pellucid.translation.translator import Translator
+
+__all__ = ["translate_document_file", "translate_text"]
+
+_WRAPPED: Final = (
+    "most lines of this document go on in the next line, but each was translated alone; "
+    "--lines wrap or --lines join takes them together"
+)
+
+
+def translate_document_file(
+    model: Path,
+    file: str,
+    *,
+    output: Path | None,
+    format: OutputFormat,
+    lines: str = Lines.KEEP,
+    terms_file: str | None = None,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    threads: int = 0,
+    engine: str = EngineName.AUTO,
+    precision: str = EnginePrecision.AUTO,
+    say: Callable[[str], None] = lambda text: None,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+) -> FileOutcome:
+    """Translate a document, or standard input for ``-``; see ``Translator.translate_document``.
+
+    Raises:
+        BundleError: the model cannot be used.
+        EngineUnavailableError: the engine that is asked for is not available here.
+        DataError: the document cannot be read.
+        ConfigError: a setting is wrong, the format cannot hold what was asked for, or the output cannot be written.
+    """
+    if lines not in list(Lines):
+        raise ConfigError(f"--lines {lines!r} is unknown; use {', '.join(Lines)}")
+    translator = open_translator(
+        model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
+    )
+    config = translator.config
+    if format is OutputFormat.MOSES:
+        raise ConfigError("--format moses holds lines and no document; use --format text or --format jsonl")
+    if format is OutputFormat.TEXT and (config.n_best > 1 or config.alignment):
+        asked = "--alignment" if config.alignment else f"n_best = {config.n_best}"
+        raise ConfigError(f"{asked} does not fit a document with --format text; use --format jsonl")
+    translator = translator if terms_file is None else with_terms_of(translator, terms_file)
+    with ExitStack() as opened:
+        source = opened.enter_context(reading(file))
+        sink = opened.enter_context(writing(output, sources=[source]))
+        tally, notes = translate_text(
+            translator,
+            source.lines(with_ends=True),
+            sink,
+            name=source.name,
+            lines=lines,
+            format=format,
+            progress=lambda done: progress(done, None),
+        )
+    return outcome_of(tally, name=source.name, format=format, notes=notes)
+
+
+def translate_text(
+    translator: Translator,
+    chunks: Iterable[str | ValueError],
+    sink: TextIO,
+    *,
+    name: str,
+    lines: str,
+    format: OutputFormat,
+    progress: Callable[[int], None] = lambda done: None,
+) -> tuple[Tally, str]:
+    """Translate a document and write it.
+
+    Args:
+        translator: of the model, with the settings.
+        chunks: of its text, lines with their ends; or what is wrong with a line.
+        sink: where the translation goes.
+        name: of the document, for messages.
+        lines: what the ends of its lines mean.
+        format: text, or jsonl with a record for each sentence.
+        progress: told how many sentences are done.
+
+    Returns:
+        What became of its sentences, and what else there is to say.
+
+    Raises:
+        DataError: a line cannot be read; a document is translated whole or not at all.
+    """
+    read = []
+    for number, chunk in enumerate(chunks, start=1):
+        if isinstance(chunk, ValueError):
+            raise DataError(f"{name}, line {number}: {chunk}")
+        read.append(chunk)
+    found = translator.translate_document("".join(read), lines=lines, progress=progress)
+    if format is OutputFormat.TEXT:
+        sink.write(found.text)
+    else:
+        for number, one in enumerate(found.sentences):
+            places = {"source": [one.source_start, one.source_end], "target": [one.target_start, one.target_end]}
+            record = {"sentence": number, "line": found.line_of(one), "places": places}
+            record |= record_of(one.translation)
+            sink.write(json.dumps(record, ensure_ascii=False) + "\n")
+    sink.flush()
+    failed = [(found.line_of(one), str(one.translation.error)) for one in found.failed]
+    flags = Counter(flag for one in found.sentences for flag in one.translation.flags)
+    tally = Tally(len(found.sentences), len(failed), tuple(failed[:MOST_PROBLEMS]), dict(flags))
+    return tally, _WRAPPED if found.looks_wrapped else ""

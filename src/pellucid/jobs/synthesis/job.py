@@ -1,0 +1,283 @@
+"""Make synthetic training text: from a model and a file to a corpus, its provenance, and lines for a recipe.
+
+    bt.tsv         a pair on each line: source, tab, target
+    bt.tsv.json    where it comes from: model, settings, inputs, date, counts
+    bt.tsv.parts/  the finished parts, until the corpus is complete
+
+Read ``pairs.py`` next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from pellucid.config import CorpusConfig, InvalidUtf8
+from pellucid.config.synthesis import SynthesisConfig
+from pellucid.config.tables import parse_settings, validated
+from pellucid.durable import DISK
+from pellucid.errors import ConfigError, DataError
+from pellucid.evaluation.bleu_words import bleu_tokenizer
+from pellucid.evaluation.sentence_bleu import SentenceBleu
+from pellucid.jobs.bulk.files import Progress, Work, run_files
+from pellucid.jobs.bulk.lines import CHUNK_LINES
+from pellucid.jobs.bulk.search import part_search
+from pellucid.jobs.bulk.survey import Survey, can_be_read_twice, survey_of
+from pellucid.jobs.line_files import check_output, is_stream, reading
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
+from pellucid.jobs.synthesis.corpus import CorpusWriter, describe
+from pellucid.jobs.synthesis.pairs import PairMaker, SynthesisKind
+from pellucid.text.lines import read_lines
+from pellucid.translation.flags import FLAGS
+from pellucid.translation.translator import Translator
+from pellucid.version import __version__
+
+__all__ = ["PROVENANCE_VERSION", "Search", "SynthesisOutcome", "SynthesisRequest", "synthesize"]
+
+PROVENANCE_VERSION: Final = 1
+_FORMAT: Final = "pellucid synthetic corpus"
+_LINES_FOR_THE_SCRIPT: Final = 200
+_USUAL_TOP_K: Final = 10
+
+
+class Search(StrEnum):
+    """How the model writes its side."""
+
+    BEAM = "beam"
+    """The search of the model's settings: the most probable translations."""
+    SAMPLING = "sampling"
+    """Draws from the whole distribution: more varied and less correct (Edunov et al. 2018)."""
+    TOP_K = "top-k"
+    """Draws from the most probable pieces alone; 10 unless ``top_k`` says otherwise."""
+
+    def settings(self) -> list[str]:
+        """Return the settings of [translation] for this search."""
+        return {
+            Search.BEAM: [],
+            Search.SAMPLING: ["sampling=true"],
+            Search.TOP_K: ["sampling=true", f"top_k={_USUAL_TOP_K}"],
+        }[self]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisRequest:
+    """What to make."""
+
+    model: Path
+    """A reverse model for back-translation, the teacher for distillation."""
+    file: str
+    """Text in the source language of the model, one segment a line."""
+    output: Path
+    kind: SynthesisKind
+    reference: str | None = None
+    """For distillation: a translation of each line; the closest of the n-best translations is kept."""
+    search: Search = Search.BEAM
+    tag: str | None = None
+    """Tag for the recipe; None is ``<bt>`` for back-translation and none for distillation."""
+    language_tag: str = ""
+    """A tag of the model, put before each line that it translates; "" is none."""
+    settings: Sequence[str] = ()
+    """``key=value`` settings of [translation], ``cleaning.*`` and ``drop_flags``."""
+    device: str = "auto"
+    threads: int = 0
+    engine: str = EngineName.AUTO
+    precision: str = EnginePrecision.AUTO
+    chunk_lines: int = CHUNK_LINES
+    restart: bool = False
+
+    @property
+    def provenance(self) -> Path:
+        """The file that says where the corpus comes from."""
+        return self.output.with_name(f"{self.output.name}.json")
+
+
+@dataclass(frozen=True)
+class SynthesisOutcome:
+    """What there is to say after a corpus was written."""
+
+    summary: str
+    problems: tuple[str, ...]
+    """One sentence for each of the first lines that could not be read or translated."""
+    recipe: str
+    """The lines for a recipe."""
+
+
+def synthesize(
+    request: SynthesisRequest,
+    *,
+    say: Callable[[str], None] = lambda text: None,
+    progress: Progress = lambda done, total: None,
+) -> SynthesisOutcome:
+    """Make a corpus, or continue what an interrupted call left of it.
+
+    Raises:
+        BundleError: the model cannot be used.
+        ConfigError: a setting is wrong, the output cannot be written, or its parts are of another command.
+        DataError: an input cannot be read, the inputs differ in length, or no pair is left.
+        InterruptedByUser: Ctrl-C; the same call continues.
+        OSError: writing fails, as on a full disk; the same call continues.
+    """
+    config, of_search = _settings(request)
+    recipe = _recipe(request)
+    files = [request.file, *([request.reference] if request.reference is not None else [])]
+    _refuse_misfits(request, files)
+    translator = _opened(request, of_search, say)
+    surveys = [survey_of(file) for file in files]
+    _refuse_different_lengths(surveys)
+    search = part_search(
+        translator,
+        request.model,
+        lines=surveys[0].lines,
+        chunk_lines=request.chunk_lines,
+        has_prefixes=bool(translator.config.target_prefix),
+        device=request.device,
+        threads=request.threads,
+    )
+    closeness = _closeness(translator, request.reference)
+    maker = PairMaker(search.translator, request.kind, config, request.chunk_lines, request.language_tag, closeness)
+    of_corpus = {"kind": request.kind.value, "language_tag": request.language_tag}
+    facts = search.facts | of_corpus | {"filters": config.model_dump(mode="json")}
+    writer = CorpusWriter(config)
+    tally = run_files(
+        surveys,
+        request.output,
+        Work(maker, search.at_once, search.lines_per_part, facts),
+        restart=request.restart,
+        say=say,
+        progress=progress,
+        write=writer.write,
+    )
+    content = _provenance(request, translator, facts, surveys, writer, recipe)
+    DISK.write_replacing(request.provenance, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
+    problems = [f"{request.file}, line {line}: {error}" for line, error in tally.problems]
+    if tally.failed > len(problems):
+        problems.append(f"... and {tally.failed - len(problems):,} more lines failed")
+    return SynthesisOutcome(describe(writer.report), tuple(problems), recipe)
+
+
+def _settings(request: SynthesisRequest) -> tuple[SynthesisConfig, list[str]]:
+    """Return the filters and the settings of the search."""
+    table: dict[str, Any] = {}
+    of_search = request.search.settings()
+    for setting, (keys, value) in zip(request.settings, parse_settings(request.settings), strict=True):
+        if keys[0] == "cleaning" and len(keys) == 2:
+            table.setdefault("cleaning", {})[keys[1]] = value
+        elif keys == ("drop_flags",):
+            table["drop_flags"] = value
+        else:
+            of_search.append(setting)
+    config = validated(SynthesisConfig, table, place="--set")
+    if unknown := [flag for flag in config.drop_flags if flag not in FLAGS]:
+        raise ConfigError(f"--set drop_flags: {unknown[0]!r} is not a flag; use {', '.join(FLAGS)}")
+    return config, of_search
+
+
+def _recipe(request: SynthesisRequest) -> str:
+    """Return the lines for a recipe, and refuse a tag that a recipe refuses."""
+    is_backwards = request.kind is SynthesisKind.BACK_TRANSLATION
+    tag = request.tag if request.tag is not None else "<bt>" if is_backwards else ""
+    validated(CorpusConfig, {"tsv": request.output, "tag": tag}, place="--tag")
+    lines = ["[[data.train]]", f"tsv = {json.dumps(str(request.output), ensure_ascii=False)}"]
+    lines += [f"name = {json.dumps(request.kind.value)}"]
+    lines += [f"tag = {json.dumps(tag, ensure_ascii=False)}"] if tag else []
+    lines += ["share = 0.5"] if is_backwards else []
+    return "\n".join([*lines, "hold_out = false"])
+
+
+def _refuse_misfits(request: SynthesisRequest, files: Sequence[str]) -> None:
+    if request.chunk_lines < 1:
+        raise ConfigError(f"--chunk-lines {request.chunk_lines}: give 1 or more")
+    if request.reference is not None and request.kind is not SynthesisKind.DISTILLATION:
+        raise ConfigError("--reference is for --kind distillation, whose targets it chooses; leave it out")
+    for file in files:
+        if not can_be_read_twice(file):
+            with reading(file):  # says what is wrong with a name
+                raise DataError(
+                    f"{file}: is read twice, so it must be a file; write standard input or a pipe to one first"
+                )
+    if is_stream(request.output):
+        raise ConfigError(f"--output {request.output} must be a file, because its parts are kept beside it")
+    with ExitStack() as opened:
+        sources = [opened.enter_context(reading(file)) for file in files]
+        for path in (request.output, request.provenance):
+            check_output(path, sources=sources)
+
+
+def _opened(request: SynthesisRequest, settings: Sequence[str], say: Callable[[str], None]) -> Translator:
+    translator = open_translator(
+        request.model,
+        settings=settings,
+        device=request.device,
+        threads=request.threads,
+        engine=request.engine,
+        precision=request.precision,
+        say=say,
+    )
+    if request.language_tag and request.language_tag not in translator.tokenizer.source_tags:
+        known = ", ".join(translator.tokenizer.source_tags) or "none"
+        raise ConfigError(
+            f"--language-tag {request.language_tag!r} is not a tag of {request.model} (its tags: {known})"
+        )
+    config = translator.config
+    if request.reference is None or config.n_best > 1:
+        return translator
+    if config.sampling or config.beam_size == 1:
+        how = "sampling" if config.sampling else "beam_size = 1"
+        raise ConfigError(
+            f"--reference chooses among several translations, and {how} gives one; --set n_best=8 gives more"
+        )
+    return translator.with_settings(n_best=config.beam_size)
+
+
+def _refuse_different_lengths(surveys: Sequence[Survey]) -> None:
+    if len({survey.lines for survey in surveys}) > 1:
+        counts = " and ".join(f"{survey.file} has {survey.lines:,} lines" for survey in surveys)
+        raise DataError(f"{counts}; line n of --reference must translate line n of the text")
+
+
+def _closeness(translator: Translator, reference: str | None) -> SentenceBleu | None:
+    if reference is None:
+        return None
+    lines = read_lines(Path(reference), invalid_utf8=InvalidUtf8.SKIP)
+    first = [line or "" for line, _ in zip(lines, range(_LINES_FOR_THE_SCRIPT), strict=False)]
+    return SentenceBleu(bleu_tokenizer(translator.target_language, references=first))
+
+
+def _provenance(
+    request: SynthesisRequest,
+    translator: Translator,
+    facts: Mapping[str, Any],
+    surveys: Sequence[Survey],
+    writer: CorpusWriter,
+    recipe: str,
+) -> dict[str, object]:
+    origin = translator.origin
+    return {
+        "format": _FORMAT,
+        "format_version": PROVENANCE_VERSION,
+        "kind": request.kind.value,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "pellucid": __version__,
+        "model": {
+            "folder": str(request.model),
+            "sha256": facts["model"],
+            "weights_sha256": None if origin is None else origin.description.weights_sha256,
+            "source_language": translator.source_language,
+            "target_language": translator.target_language,
+        },
+        "engine": facts["engine"],
+        "search": request.search.value,
+        "language_tag": request.language_tag,
+        "translation": facts["translation"],
+        "filters": facts["filters"],
+        "inputs": [survey.facts() for survey in surveys],
+        "output": {"file": request.output.name, "sha256": writer.sha256, "pairs": writer.report.kept},
+        "counts": asdict(writer.report),
+        "recipe": recipe,
+    }

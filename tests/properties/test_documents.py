@@ -1,0 +1,95 @@
+"""White space of a document comes back, whatever it is."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.translation.shouting import TOKENIZER, ShoutingStepper
+
+from pellucid.translation.document.layout import Lines, blocks_of
+from pellucid.translation.document.results import DocumentTranslation
+from pellucid.translation.translator import Translator
+
+
+class EchoingStepper(ShoutingStepper):
+    """Each next token is the source's."""
+
+    def step(self, last_ids):  # type: ignore[no-untyped-def]
+        found = super().step(last_ids)
+        found[:] = -30.0
+        for row, ids in enumerate(self._sources):
+            found[row, ids[min(self._length, len(ids) - 1)]] = 0.0
+        return found
+
+
+ECHO = Translator(EchoingStepper, TOKENIZER, source_language="en", target_language="en").with_settings(beam_size=1)
+SHOUT = Translator(ShoutingStepper, TOKENIZER, source_language="en", target_language="en").with_settings(beam_size=1)
+
+WORDS = st.sampled_from(
+    ["a", "An ox.", "Who?", "Yes!", "- one", "2.", "goats,", "Straße", "»so«", "Dr. No", "...", "x y"]
+)
+SPACES = st.sampled_from(
+    [" ", "  ", "\n", "\r\n", "\n\n", "\r\n \r\n", "\t", " \n\t", "   ", "\r", "\u2028", "\u3000", "", "\n\n\n  "]
+)
+DOCUMENTS = st.lists(st.tuples(SPACES, WORDS), max_size=9).flatmap(
+    lambda parts: SPACES.map(lambda last: "".join(space + word for space, word in parts) + last)
+)
+# What the tokenizer makes one space of stands between two words of one sentence; see docs/guides/translating.md.
+PLAIN = DOCUMENTS.filter(lambda text: not re.search(r"\S[ \u3000]{2}\S|\S\u3000\S", text))
+
+
+def checked(found: DocumentTranslation) -> DocumentTranslation:
+    """Return a result whose places are in order and cover all that is no white space."""
+    for text, places in (
+        (found.source, [(one.source_start, one.source_end) for one in found.sentences]),
+        (found.text, [(one.target_start, one.target_end) for one in found.sentences]),
+    ):
+        ends = [0, *[end for _, end in places]]
+        starts = [*[start for start, _ in places], len(text)]
+        assert all(text[a:b] == "" or text[a:b].isspace() for a, b in zip(ends, starts, strict=True))
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(PLAIN)
+def test_a_model_that_repeats_its_source_gives_the_document_byte_for_byte(text: str) -> None:
+    found = checked(ECHO.translate_document(text))
+    assert found.text == text
+    for one in found.sentences:
+        place = one.target_start, one.target_end
+        assert place == (one.source_start, one.source_end)
+        assert text[slice(*place)] == one.translation.source
+
+
+@settings(max_examples=100, deadline=None)
+@given(DOCUMENTS, st.sampled_from(list(Lines)))
+def test_every_sentence_stands_where_the_places_say(text: str, lines: Lines) -> None:
+    found = checked(SHOUT.translate_document(text, lines=lines))
+    for one in found.sentences:
+        assert found.text[one.target_start : one.target_end].split() == one.translation.text.split()
+        assert text[one.source_start : one.source_end].split() == one.translation.source.split()
+
+
+@settings(max_examples=100, deadline=None)
+@given(DOCUMENTS, st.sampled_from([Lines.JOIN, Lines.WRAP]))
+def test_where_no_line_goes_on_joining_changes_nothing(text: str, lines: Lines) -> None:
+    if blocks_of(text, lines) == blocks_of(text, Lines.KEEP):
+        assert SHOUT.translate_document(text, lines=lines).text == SHOUT.translate_document(text).text
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text("abc", min_size=1, max_size=9), min_size=2, max_size=40), st.integers(10, 30))
+def test_a_wrapped_paragraph_comes_back_wrapped(words: list[str], width: int) -> None:
+    lines = [""]
+    for word in words:
+        fits = len(lines[-1]) + 1 + len(word) <= width
+        lines[-1:] = [f"{lines[-1]} {word}".strip()] if fits else [lines[-1], word]
+    text = "\n".join(line for line in lines if line)
+    widest = max(map(len, text.split("\n")))
+    found = checked(ECHO.translate_document(text, lines="wrap"))
+    assert found.text.split() == text.split()
+    assert len(found.sentences) == 1
+    assert max(map(len, found.text.split("\n"))) <= widest
+    assert checked(ECHO.translate_document(text, lines="join")).text == " ".join(text.split())

@@ -1,0 +1,68 @@
+"""The ablation script runs its variants in turns, and its table has their means over the seeds."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    folder = ROOT / "benchmarks"
+    spec = importlib.util.spec_from_file_location("ablation", folder / "ablation.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(folder), *sys.path])
+        patch.setitem(sys.modules, "ablation", module)
+        spec.loader.exec_module(module)
+    return module
+
+
+def options(script: ModuleType, folder: Path, *more: str) -> object:
+    recipe = ROOT / "recipes/multi30k-de-en.toml"
+    paths = ["--recipe", recipe, "--test-src", "a", "--test-tgt", folder / "b", "--output", folder / "out"]
+    return script.parse([*map(str, paths), "--steps", "7", "--variant", "adam", *more])
+
+
+def test_every_seed_trains_all_variants_and_begins_with_the_next_one(script: ModuleType) -> None:
+    variants = [script.Variant(name, ()) for name in "abc"]
+    order = [(variant.name, seed) for variant, seed in script.in_turns(variants, [5, 6])]
+    assert order == [("a", 5), ("b", 5), ("c", 5), ("b", 6), ("c", 6), ("a", 6)]
+
+
+def test_a_wrong_setting_fails_before_the_first_run(script: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="optimizer"):
+        options(script, tmp_path, "--variant", "muon", "training.optimizer=moun")
+
+
+def test_complete_runs_are_kept_and_the_table_has_means(script: ModuleType, tmp_path: Path) -> None:
+    chosen = options(script, tmp_path, "--variant", "muon", "training.optimizer=muon", "--seeds", "1", "2")
+    runs = []
+    for variant, seed in script.in_turns(chosen.variants, chosen.seeds):  # type: ignore[attr-defined]
+        folder = tmp_path / f"{variant.name}-seed{seed}"
+        folder.mkdir()
+        settings = [*variant.settings, f"training.seed={seed}", "training.train_steps=7"]
+        known = {
+            "variant": variant.name, "seed": seed, "settings": settings, "beam_size": 5,
+            "bleu": {"cased": 40.0 + seed, "lowercased": 41.0 + seed}, "signatures": {"cased": "nrefs:1"},
+            "seconds": 60.0, "steps": 7, "target_tokens": 1000, "best_step": 7, "valid_nll": 2.0,
+            "precision": "fp32", "machine": {"others_share": 0.01},
+        }  # fmt: skip
+        (folder / script.RESULT).write_text(json.dumps(known))
+        runs.append(script.one_run(variant, seed, folder, chosen))
+        assert runs[-1] == known
+    result = script.collect(chosen, runs)
+    table = script.as_table(result)
+    assert "| muon | `training.optimizer=muon` | 2 | 41.50 ± 0.71 | 42.50 ± 0.71 |" in table
+    assert "nrefs:1" in table
+    with pytest.raises(SystemExit, match="other settings"):
+        script.one_run(script.Variant("adam", ("training.seed=9",)), 1, tmp_path / "adam-seed1", chosen)
