@@ -4,8 +4,9 @@
 
 List the runs in order, each started from the one before with ``--init-from``; their steps are added up. The folder
 contains the weights of the last run in float16, the journals, the probes and the recipe, without the paths of the
-machine. Its limit is 8 MB, so it contains no snapshots, only every tenth step of the journal, and only the probes at
-the steps of the snapshots. Then the script opens the folder and translates the held-out sentences of the embedded
+machine, and the source words of the embedded corpus, so that the page can tell a word that training never had. Its
+limit is 8 MB, so it contains no snapshots, only every tenth step of the journal, and only the probes at the steps of
+the snapshots. Then the script opens the folder and translates the held-out sentences of the embedded
 corpus and its minimal pairs.
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 
 import pellucid
+from pellucid.analysis.health import bare_word
 from pellucid.bundle import load_bundle, save_bundle
 from pellucid.sample.corpus import build_corpus
 
@@ -51,6 +53,8 @@ def ship(runs: Sequence[Path], output: Path) -> int:
     (output / "metrics.jsonl").write_text("\n".join(journal) + "\n", encoding="utf-8")
     recipe = (last / "recipe.toml").read_text(encoding="utf-8")
     (output / "recipe.toml").write_text(without_paths(recipe, runs), encoding="utf-8")
+    words = {bare_word(word) for pair in build_corpus(seed=1).train for word in pair.source.split()} - {""}
+    (output / "words.txt").write_text("\n".join(sorted(words)) + "\n", encoding="utf-8")
     facts = dict(bundle.description.facts)
     save_bundle(
         output / "model",

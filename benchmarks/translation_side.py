@@ -39,15 +39,20 @@ class Pellucid:
 
     def search(self, pieces: Sequence[Sequence[str]], beam_size: int, length: int) -> int:
         """Translate pieces to a fixed length and return how many tokens that was."""
-        from pellucid.config import TranslationConfig
-        from pellucid.translation.constraints import constraints_for
+        from pellucid.translation.constraints import configured, constraints_for
         from pellucid.translation.engines.engine import SearchRequest
         from pellucid.translation.units import Unit
 
         translator = self.translator
         end = translator.tokenizer.specials.eos
-        config = TranslationConfig(
-            beam_size=beam_size, min_length=length - 1, max_length_factor=1e-9, max_length_constant=length
+        config = configured(  # as `translate` does, which checks the settings of a call once
+            translator.config,
+            {
+                "beam_size": beam_size,
+                "min_length": length - 1,
+                "max_length_factor": 1e-9,
+                "max_length_constant": length,
+            },
         )
         units = [Unit(place, 0, (*(self.ids[piece] for piece in row), end)) for place, row in enumerate(pieces)]
         request = SearchRequest(units, config, constraints_for(config, translator.tokenizer), key_of=tuple)

@@ -149,7 +149,7 @@ def test_every_picture_can_be_written(shown: Shown, open_page: OpenPage) -> None
 
 @pytest.mark.parametrize(("state", "pieces"), [({"source": THIRTY, "target": THIRTY}, 30), ({}, 17)])
 def test_a_page_load_moves_little(shown: Shown, open_page: OpenPage, state: dict[str, str], pieces: int) -> None:
-    """Everything that a first visit asks for, as it comes over the wire: thirty pieces, and the story of two sentences."""
+    """Everything that a first visit asks for, over the wire: thirty pieces, or the two sentences of the story."""
     window = open_page(shown.link("walkthrough", **state), may_fail=True)
     assert window.ready().page.evaluate("__inspect.trace.tokens.source_pieces.length") >= pieces
     sizes = {request.url.removeprefix(shown.address): request.sizes()["responseBodySize"] for request in window.asked}

@@ -35,11 +35,21 @@ def imported_by(*arguments: str, stdin: str = "") -> tuple[str, set[str]]:
 
 
 def test_a_prepared_model_translates_without_torch() -> None:
-    arguments = ("translate", str(MODEL), "--device", "cpu", "--threads", "1")
+    arguments = ("translate", str(MODEL), "--device", "cpu", "--threads", "1", "--alignment")
     imported_by(*arguments)  # compiles and prepares
     translation, packages = imported_by(*arguments, stdin="The cat is very tired.\n")
-    assert translation == "Le chat est très fatigué.\n"
+    assert translation == "Le chat est très fatigué. ||| 0-0 1-1 2-2 3-3 4-4\n"
     assert not packages & {"torch", "rich", "safetensors", "sacrebleu", "tomlkit", "onnxruntime", "scipy", "pandas"}
+
+
+def test_a_prepared_model_scores_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "en").write_text("The cat is very tired.\n", encoding="utf-8")
+    (tmp_path / "fr").write_text("Le chat est très fatigué.\n", encoding="utf-8")
+    arguments = ("score", str(MODEL), "--src", str(tmp_path / "en"), "--tgt", str(tmp_path / "fr"), "--device", "cpu")
+    imported_by(*arguments)  # compiles and prepares
+    scores, packages = imported_by(*arguments)
+    assert -1 < float(scores.split("\t")[0]) < 0
+    assert "torch" not in packages
 
 
 def test_python_code_translates_without_torch() -> None:

@@ -19,6 +19,8 @@ from tests.models import random_model
 from pellucid.config import TranslationConfig
 from pellucid.model.transformer import Transformer
 from pellucid.text.spelling import PieceIndex
+from pellucid.translation.alignment.attention import mean_of_heads
+from pellucid.translation.alignment.heads import AlignmentHeads, AlignmentStep
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints, max_length_of
 from pellucid.translation.engines.engine import SearchRequest
@@ -264,6 +266,21 @@ def test_forced_scores_are_those_of_torch(library: Library, tmp_path: Path) -> N
     expected = forced_log_probabilities([model.double()], sources, targets)
     for place, terms in engine.score(range(3, 40), sources, targets):
         assert terms == pytest.approx(expected[place], abs=1e-4)
+
+
+@pytest.mark.parametrize("step", AlignmentStep)
+def test_the_attention_of_heads_is_that_of_torch(step: AlignmentStep, library: Library, tmp_path: Path) -> None:
+    model = clear_model()
+    engine = NativeEngine(workers_of(model, library, tmp_path), threads=2)
+    targets = [ids[:-1] for ids in sentences(20, seed=5)]
+    targets[3], targets[4] = [], [7] * 61  # nothing, and every position of the model
+    pairs = list(zip(sentences(20), targets, strict=True))
+    heads = AlignmentHeads(((0, 1), (2, 0), (2, 1)), step)
+    expected = dict(mean_of_heads(model.double(), pairs, heads=heads, batch_size=300))
+    found = dict(engine.attention(pairs, heads=heads, batch_size=300))
+    assert found.keys() == expected.keys()
+    for place, weights in found.items():
+        np.testing.assert_allclose(weights, expected[place], atol=1e-5)
 
 
 def test_ids_that_the_model_lacks_are_refused(library: Library, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pellucid.cli.console import counting, need_standard_output, say, show
-from pellucid.cli.options import DeviceOption, ModelArgument, ThreadsOption
+from pellucid.cli.options import DeviceOption, EngineOption, ModelArgument, PrecisionOption, ThreadsOption
 
 __all__ = ["score"]
 
@@ -17,6 +17,8 @@ def score(
     model: ModelArgument,
     src: Annotated[Path, typer.Option(help="Source sentences, one a line.")],
     tgt: Annotated[Path, typer.Option(help="Their translations, line by line.")],
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "fp32",
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
 ) -> None:
@@ -25,6 +27,16 @@ def score(
 
     need_standard_output()
     with counting("scored pairs") as progress:
-        outcome = job.score_files(model, src, tgt, device=device, threads=threads, progress=progress)
+        outcome = job.score_files(
+            model,
+            src,
+            tgt,
+            device=device,
+            threads=threads,
+            engine=engine,
+            precision=precision,
+            say=say,
+            progress=progress,
+        )
     show("\n".join(f"{pair.log_probability:.6f}\t{len(pair.ids)}" for pair in outcome.pairs))
     say(outcome.to_text())

@@ -14,6 +14,10 @@ from pellucid.errors import ConfigError
 
 __all__ = ["synthesize"]
 
+LanguageTagOption = Annotated[
+    str, typer.Option(help="Tag before each line for a model with several target languages, as in '>>deu<<'.")
+]
+
 
 def synthesize(
     model: Annotated[Path, typer.Argument(help="A reverse model for back-translation; the teacher for distillation.")],
@@ -26,9 +30,7 @@ def synthesize(
     ] = None,
     search: Annotated[str, typer.Option(help="beam, sampling, or top-k (sampling from 10 pieces).")] = "beam",
     tag: Annotated[str | None, typer.Option(help="Tag for the recipe; <bt> if unset, none for distillation.")] = None,
-    language_tag: Annotated[
-        str, typer.Option(help="Tag before each line for a model with several target languages, as in '>>deu<<'.")
-    ] = "",
+    language_tag: LanguageTagOption = "",
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of [translation], or a filter, as in cleaning.max_ratio=3."),

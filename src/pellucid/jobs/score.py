@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.config import CorpusConfig, InvalidUtf8
-from pellucid.jobs.models import EngineName, open_translator
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
 from pellucid.text.corpus import read_pairs
 from pellucid.translation.hypothesis import ScoredPair
 
@@ -36,17 +36,21 @@ def score_files(
     *,
     device: str = "auto",
     threads: int = 0,
+    engine: str = EngineName.AUTO,
+    precision: str = EnginePrecision.FP32,
+    say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> ScoreOutcome:
-    """Score the lines of two parallel files.
+    """Score the lines of two parallel files; ``say`` is called with the engine that does it.
 
     Raises:
+        ConfigError: the engine or the precision is unknown, or they do not go together.
+        EngineUnavailableError: the engine that is asked for is not available here.
         BundleError: the model cannot be used.
         DataError: the files cannot be read or are not parallel.
     """
     pairs = list(read_pairs(CorpusConfig(src=src, tgt=tgt), index=0, invalid_utf8=InvalidUtf8.STRICT))
-    # The native engine does not score; scores are those of the exact model.
-    translator = open_translator(model, device=device, threads=threads, engine=EngineName.TORCH)
+    translator = open_translator(model, device=device, threads=threads, engine=engine, precision=precision, say=say)
     return ScoreOutcome(
         tuple(translator.score([p.source for p in pairs], [p.target for p in pairs], progress=progress))
     )

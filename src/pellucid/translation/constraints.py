@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pellucid.config import TranslationConfig, validated
@@ -157,6 +158,22 @@ def configured(config: TranslationConfig, settings: Mapping[str, object]) -> Tra
     """
     if not settings:
         return config
+    facts = tuple((name, type(value), value) for name, value in settings.items())
+    if all(kind in (bool, int, float, str) for _, kind, _ in facts):
+        # Checking settings takes 0.1 ms, a fifth of the time around the search of one short text.
+        return _known(config, frozenset(config.model_fields_set), facts)
+    return _checked(config, settings)
+
+
+@lru_cache(maxsize=64)
+def _known(
+    config: TranslationConfig, names: frozenset[str], facts: tuple[tuple[str, type, object], ...]
+) -> TranslationConfig:
+    """Check settings once. Those that ``config`` sets, and the types of the others, tell equal ones apart."""
+    return _checked(config, {name: value for name, _, value in facts})
+
+
+def _checked(config: TranslationConfig, settings: Mapping[str, object]) -> TranslationConfig:
     table = config.model_dump(exclude_unset=True)
     if settings.get("sampling"):
         table.pop("beam_size", None)  # the model's own beam is no wish of this call

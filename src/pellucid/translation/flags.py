@@ -104,6 +104,8 @@ _UNSPACED: Final = re.compile("[\u3040-\u9fff\u0e00-\u0eff]")
 _BETWEEN_CLAUSES: Final = re.compile(
     rf"(?:{_BETWEEN_SENTENCES.pattern})|[,;:\u060c](?=\s+\S)|[\uff0c\uff1b\uff1a](?=\s*\S)"
 )
+_MAY_DIVIDE: Final = re.compile("[.!?\u2026\u061f\u0964\u3002\uff01\uff1f,;:\u060c\uff0c\uff1b\uff1a](?=.)", re.DOTALL)
+"""A mark that the two patterns above may match, and something behind it."""
 _ENDS_A_SENTENCE: Final = re.compile(
     r"[.!?\u2026\u061f\u0964\u3002\uff01\uff1f][\"'\u201d\u2019\u00bb\u300d\u300f)\]\uff09]{0,3}$"
 )
@@ -237,7 +239,8 @@ def _of_sentences(source: str, text: str, source_length: int, target_length: int
     """Compare how many sentences and clauses both sides have, and how they end."""
     source, text = source.strip(), text.strip()
     flags: dict[str, str] = {}
-    for name, pattern in (("clause", _BETWEEN_CLAUSES), ("sentence", _BETWEEN_SENTENCES)):
+    has_several = _MAY_DIVIDE.search(source) or _MAY_DIVIDE.search(text)  # most texts are one clause
+    for name, pattern in (("clause", _BETWEEN_CLAUSES), ("sentence", _BETWEEN_SENTENCES)) if has_several else ():
         wanted, given = 1 + len(pattern.findall(source)), 1 + len(pattern.findall(text))
         told = f"{_counted(wanted, name)} in the source, {given} in the translation"
         if given < wanted and target_length < (1 - _MISSING_SHARE * (wanted - given) / wanted) * source_length:

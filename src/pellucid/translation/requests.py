@@ -279,12 +279,14 @@ def assemble(
 
 
 def _diagnosed(request: Request, winner: Hypothesis, tokenizer: Tokenizer) -> dict[str, str]:
+    specials = tokenizer.specials
+    eos = specials.eos
     evidence = diagnose(
         request.source,
         winner.text,
         source_ids=[*chain.from_iterable(request.part_ids)],
-        target_ids=[i for i in winner.ids if i != tokenizer.specials.eos],
-        unk_id=tokenizer.specials.unk,
+        target_ids=[i for i in winner.ids if i != eos],
+        unk_id=specials.unk,
         pieces_of=lambda text: len(tokenizer.encode_source([text])[0]),
         spelled=lambda ids: tokenizer.decode_target([ids])[0],
     )

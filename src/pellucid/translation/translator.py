@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Final, Self, overload
 
@@ -21,7 +22,7 @@ from pellucid.translation.alignment.heads import heads_of_origin
 from pellucid.translation.constraints import configured, constraints_for
 from pellucid.translation.document.translating import translate_document
 from pellucid.translation.engines.engine import DivisibleEngine, Engine, SearchRequest
-from pellucid.translation.engines.given import score_pairs
+from pellucid.translation.engines.given import ForcedEngine, score_pairs
 from pellucid.translation.engines.reference import LaterModel, Reference
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
 from pellucid.translation.observer import BeamObserver
@@ -265,14 +266,16 @@ class Translator:
     def score(
         self, sources: Sequence[str], targets: Sequence[str], *, progress: Progress = _nobody
     ) -> list[ScoredPair]:
-        """Score given translations with the model, in order; the end of sentence is scored too.
+        """Score given translations, in order; the end of sentence is scored too.
+
+        The native engine does it where it translates, with its weights in int8 or fp32; else torch does.
 
         Raises:
             RequestError: a side is no list; the numbers of texts differ; or a text cannot be tokenised, is too long for
                 the model or for the memory, or has log-probabilities that are no numbers.
         """
         return score_pairs(
-            self._reference(),
+            self._forced_engine(),
             texts_of("sources", sources),
             texts_of("targets", targets),
             tokenizer=self.tokenizer,
@@ -317,16 +320,15 @@ class Translator:
             return translations
         from pellucid.translation.alignment.results import with_alignments
 
-        self._say_once("alignments: torch computes them, in one more pass over each translation")
+        engine = self._forced_engine()
+        self._say_once(f"alignments: {engine.name} computes them, in one more pass over each translation")
         return with_alignments(
             translations,
             requests,
             found,
-            model=self.model,
-            heads=heads,
+            attend=partial(engine.attention, heads=heads, batch_size=config.batch_size),
             tokenizer=self.tokenizer,
             language=self.target_language,
-            batch_size=config.batch_size,
         )
 
     def _search(
@@ -374,6 +376,14 @@ class Translator:
         if lacking is None:
             return self._preferred
         self._say_once(f"engine: torch, because {self._preferred.name} does not support {lacking}")
+        return self._reference()
+
+    def _forced_engine(self) -> ForcedEngine:
+        """Return what runs over given translations: the preferred engine if it can, else torch."""
+        if isinstance(self._preferred, ForcedEngine):
+            return self._preferred
+        if self._preferred is not None:
+            self._say_once(f"engine: torch, because {self._preferred.name} does not support given translations")
         return self._reference()
 
     def _say_once(self, text: str) -> None:

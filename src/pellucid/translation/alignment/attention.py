@@ -71,14 +71,7 @@ def every_head(
 
 
 def _rows(weights: Tensor, length: int, step: AlignmentStep) -> Weights:
-    """Return the rows of the steps that write, or read, ``length`` pieces; row t of a pass writes piece t.
-
-    A translation that has every position of the model has no step that reads its last piece; the step that writes it
-    stands in.
-    """
-    shift = 1 if step is AlignmentStep.READS else 0
-    chosen = [min(place + shift, weights.shape[-2] - 1) for place in range(length)]
-    rows: Weights = weights[..., chosen, :].cpu().numpy().astype(np.float32)
+    rows: Weights = weights[..., step.rows(length, weights.shape[-2]), :].cpu().numpy().astype(np.float32)
     return rows
 
 

@@ -45,6 +45,15 @@ class AlignmentStep(StrEnum):
     READS = "reads"
     """The next step, whose input is the piece (Chen et al. 2020, "Accurate Word Alignment Induction")."""
 
+    def rows(self, length: int, height: int) -> list[int]:
+        """Return the rows of the steps that write, or read, ``length`` pieces; row t of a pass writes piece t.
+
+        A translation that has every position of the model has no step that reads its last piece, since a pass has no
+        more than ``height`` rows; the step that writes it stands in.
+        """
+        shift = 1 if self is AlignmentStep.READS else 0
+        return [min(place + shift, height - 1) for place in range(length)]
+
 
 @dataclass(frozen=True)
 class AlignmentHeads:

@@ -1,23 +1,20 @@
 """Alignments for translations that a search has finished: one forced pass of the model over all of them.
 
-The pass is exact and the same for every engine, so an alignment depends on the translation alone. Read
-``statistics.py`` next.
+An alignment depends on the translation and on the engine of the pass, not on the search. Read ``statistics.py`` next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pellucid.translation.alignment.attention import mean_of_heads
-from pellucid.translation.alignment.heads import AlignmentHeads
+from pellucid.translation.alignment.links import Weights
 from pellucid.translation.alignment.pairs import AlignedPart, joined
 from pellucid.translation.hypothesis import Alignment, Hypothesis, Translation
 from pellucid.translation.segments import separators_of
 
 if TYPE_CHECKING:
-    from pellucid.model.transformer import Transformer
     from pellucid.text.tokenizer import Tokenizer
     from pellucid.translation.requests import Request
 
@@ -31,11 +28,9 @@ def with_alignments(
     requests: Sequence[Request],
     found: Found,
     *,
-    model: Transformer,
-    heads: AlignmentHeads,
+    attend: Callable[[Sequence[tuple[Sequence[int], Sequence[int]]]], Iterable[tuple[int, Weights]]],
     tokenizer: Tokenizer,
     language: str,
-    batch_size: int,
 ) -> list[Translation]:
     """Return the translations with their alignments; one that failed has none.
 
@@ -43,11 +38,9 @@ def with_alignments(
         translations: one for each request.
         requests: the texts in parts.
         found: the hypotheses of each part by (request, part), the winner first.
-        model: of the heads.
-        heads: whose weights decide.
+        attend: returns the weights that decide; see ``ForcedEngine``.
         tokenizer: of the model.
         language: code of the target language.
-        batch_size: limit of padded tokens in one pass.
     """
     eos = tokenizer.specials.eos
     keys = [
@@ -60,7 +53,7 @@ def with_alignments(
         ([*requests[number].part_ids[part], eos], [i for i in found[number, part][0].ids if i != eos])
         for number, part in keys
     ]
-    weights = {keys[place]: rows for place, rows in mean_of_heads(model, pairs, heads=heads, batch_size=batch_size)}
+    weights = {keys[place]: rows for place, rows in attend(pairs)}
     parts: dict[int, list[AlignedPart]] = {}
     for key, (source, target) in zip(keys, pairs, strict=True):
         number, part = key

@@ -1,31 +1,61 @@
-"""Score translations that are given: no search, one forced pass. Read ``../translator.py`` next."""
+"""Score translations that are given, or look where they attend: no search, one forced pass.
+
+Read ``../translator.py`` next.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pellucid.errors import RequestError
 from pellucid.translation.hypothesis import ScoredPair
 from pellucid.translation.units import batches_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pellucid.text.tokenizer import Tokenizer
+    from pellucid.translation.alignment.heads import AlignmentHeads
 
-__all__ = ["ScoringEngine", "score_pairs"]
+__all__ = ["ForcedEngine", "score_pairs"]
 
 
-class ScoringEngine(Protocol):
-    """An engine that scores given targets."""
+@runtime_checkable
+class ForcedEngine(Protocol):
+    """An engine that also runs over translations that are there; its results do not depend on the others of a call.
+
+    Source and target ids carry their end of sentence, but for the targets of ``attention``.
+    """
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
 
     def score(
         self, places: Sequence[int], source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]
     ) -> Iterator[tuple[int, list[float]]]:
-        """Yield the place of each pair, and the log-probability of each of its target tokens."""
+        """Yield the place of some of the pairs, in any order, and the log-probability of each target token.
+
+        Raises:
+            RequestError: there is no memory for a pair, or its log-probabilities are no numbers.
+        """
+
+    def attention(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, heads: AlignmentHeads, batch_size: int
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the place of each pair, in any order, and the mean weights of the heads [target, source].
+
+        ``batch_size`` is the limit of padded tokens in one pass, where there is padding.
+
+        Raises:
+            RequestError: there is no memory for a pair.
+        """
 
 
 def score_pairs(
-    engine: ScoringEngine,
+    engine: ForcedEngine,
     sources: Sequence[str],
     targets: Sequence[str],
     *,

@@ -22,7 +22,11 @@ from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper,
 from pellucid.translation.units import Renumbered, batches_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pellucid.text.tokenizer import Tokenizer
+    from pellucid.translation.alignment.heads import AlignmentHeads
 
 __all__ = ["TorchEngine", "engine_over"]
 
@@ -123,6 +127,14 @@ class TorchEngine:
         middle = len(places) // 2
         for half in (places[:middle], places[middle:]):
             yield from self.score(half, source_ids, target_ids)
+
+    def attention(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, heads: AlignmentHeads, batch_size: int
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """See ``ForcedEngine``; the weights are those of the first Transformer."""
+        from pellucid.translation.alignment.attention import mean_of_heads  # few searches need it
+
+        yield from mean_of_heads(self.models[0], pairs, heads=heads, batch_size=batch_size)
 
     def _forced(self, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]) -> list[list[float]]:
         if self.models:

@@ -19,6 +19,7 @@ from pellucid.jobs import models
 from pellucid.jobs.models import open_translator
 from pellucid.translation.engines.ctranslate2 import trial
 from pellucid.translation.engines.native import library
+from pellucid.translation.hypothesis import ScoredPair
 
 MODEL = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"
 SENTENCE = "The animal didn't cross the street because it was too wide."
@@ -92,9 +93,23 @@ def test_a_trace_is_of_the_exact_model_whichever_engine_translates() -> None:
     assert traces[0].text == traces[1].text
 
 
-def test_scores_of_given_translations_are_those_of_the_exact_model() -> None:
-    scored = [pellucid.load(MODEL, engine=engine).score([SENTENCE], ["Le chat."]) for engine in ("auto", "torch")]
-    assert scored[0] == scored[1]
+def test_the_engine_that_translates_scores_given_translations() -> None:
+    def score(**options: str) -> ScoredPair:
+        return pellucid.load(MODEL, device="cpu", **options).score([SENTENCE], ["Le chat."])[0]
+
+    exact, rounded, torch = score(precision="fp32"), score(), score(engine="torch")
+    assert exact.token_log_probabilities == pytest.approx(torch.token_log_probabilities, abs=1e-4)
+    assert rounded.token_log_probabilities == pytest.approx(torch.token_log_probabilities, abs=1)
+    assert rounded.log_probability != pytest.approx(torch.log_probability, abs=1e-4)  # int8 rounds
+    assert exact.pieces == rounded.pieces == torch.pieces
+
+
+def test_the_engine_that_translates_aligns() -> None:
+    said: list[str] = []
+    ours = open_translator(MODEL, device="cpu", precision="fp32", say=said.append)
+    found = ours.translate(SENTENCE, alignment=True)
+    assert found.alignment == open_translator(MODEL, engine="torch").translate(SENTENCE, alignment=True).alignment
+    assert said[-1].startswith("alignments: native (fp32) computes them")
 
 
 def test_the_model_is_read_once_by_whatever_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:

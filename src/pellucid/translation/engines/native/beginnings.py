@@ -54,8 +54,19 @@ class _Places:
         self.fewest += [_ANY_NUMBER - 1 if math.isinf(number) else int(number) for number in fewest]
 
 
+_NO_TABLES: Final[dict[str, NDArray[Any]]] = {
+    "most_pieces": np.zeros(0, np.int32),  # looked up only within a beginning
+    "way_starts": np.zeros(1, np.int64),
+    "way_ids": np.zeros(0, np.int32),
+    "way_places": np.zeros(0, np.int32),
+    "fewest": np.zeros(0, np.int32),
+}
+
+
 def tables_of(prefixes: Sequence[Prefix]) -> dict[str, NDArray[Any]]:
     """Return the arrays of a job by their names in ``layout.py``."""
+    if not any(prefix.longest for prefix in prefixes):
+        return {"first_places": np.full(len(prefixes), _WRITTEN, np.int32), **_NO_TABLES}
     places = _Places()
     first_places = [places.first_of(prefix) for prefix in prefixes]
     ways = [way for some in places.ways for way in some]

@@ -48,12 +48,41 @@ typedef int32_t Integers __attribute__((vector_size(LANES * 4), aligned(4), may_
 typedef int8_t Bytes __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLLED _Pragma("GCC unroll 16") /* so that arrays of sums live in registers */
 INLINE Floats all(float value) { return (Floats){0} + value; }
 
 INLINE Floats larger(Floats a, Floats b)
 {
+#if defined(__AVX512VNNI__)
+    return (Floats)_mm512_max_ps((__m512)a, (__m512)b);
+#else
     Integers is_larger = a > b;
     return (Floats)((is_larger & (Integers)a) | (~is_larger & (Integers)b));
+#endif
+}
+
+/* The first `count` lanes, and another value in the others. */
+INLINE Floats first_lanes(Floats values, int count, float other)
+{
+    Integers lanes;
+    UNROLLED for (int lane = 0; lane < LANES; lane++) lanes[lane] = lane;
+    Integers is_first = lanes < count;
+    return (Floats)((is_first & (Integers)values) | (~is_first & (Integers)all(other)));
+}
+
+/* A vector of the `count` floats that are left of a row; zeros fill it up. */
+INLINE Floats load(const float *from, int count)
+{
+    Floats values = all(0);
+    if (count >= LANES) return *(const Floats *)from;
+    memcpy(&values, from, (size_t)count * sizeof(float));
+    return values;
+}
+
+INLINE void store(Floats values, float *to, int count)
+{
+    if (count >= LANES) *(Floats *)to = values;
+    else memcpy(to, &values, (size_t)count * sizeof(float));
 }
 
 /* The sum and the largest of the lanes, by halves: 8 + 8, 4 + 4, 2 + 2, 1 + 1. */
@@ -68,22 +97,6 @@ INLINE float sum_of(Floats values)
 #endif
 }
 
-/* The sums of four vectors, for less than four sums cost: the work of a dot product over a short head is its end. */
-INLINE void sums_of_four(Floats a, Floats b, Floats c, Floats d, float *sums)
-{
-#if defined(__AVX512VNNI__)
-    __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps((__m512)a, (__m512)b), _mm512_unpackhi_ps((__m512)a, (__m512)b));
-    __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps((__m512)c, (__m512)d), _mm512_unpackhi_ps((__m512)c, (__m512)d));
-    __m512 quarter = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd))),
-                                   _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd))));
-    __m256 half = _mm256_add_ps(_mm512_castps512_ps256(quarter),
-                                _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(quarter), 1)));
-    _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
-#else
-    sums[0] = sum_of(a), sums[1] = sum_of(b), sums[2] = sum_of(c), sums[3] = sum_of(d);
-#endif
-}
-
 INLINE float largest_of(Floats values)
 {
 #if defined(__AVX512VNNI__)
@@ -92,6 +105,15 @@ INLINE float largest_of(Floats values)
     float largest = values[0];
     for (int lane = 1; lane < LANES; lane++) largest = values[lane] > largest ? values[lane] : largest;
     return largest;
+#endif
+}
+
+INLINE int any_above(Floats values, float limit)
+{
+#if defined(__AVX512VNNI__)
+    return _mm512_cmp_ps_mask((__m512)values, _mm512_set1_ps(limit), _CMP_GT_OQ) != 0;
+#else
+    return largest_of(values) > limit;
 #endif
 }
 
@@ -129,8 +151,7 @@ INLINE Floats exponential(Floats x)
     p = (p * r + 8.3334519073e-3f) * r + 4.1665795894e-2f;
     p = (p * r + 1.6666665459e-1f) * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    Integers power = (__builtin_convertvector(k, Integers) + 127) << 23;
-    return p * (Floats)power;
+    return p * (Floats)((__builtin_convertvector(k, Integers) + 127) << 23);
 }
 
 INLINE int whole_vectors(int count) { return (count + LANES - 1) / LANES * LANES; }
@@ -160,8 +181,7 @@ static void put(const float *from, int parts, int size, void *cache, int is_half
 {
     for (size_t part = 0, place = 0; part < (size_t)parts; part++)
         for (int k = 0; k < size; k += LANES, place += LANES) {
-            Floats values = all(0);
-            memcpy(&values, from + part * size + k, (size_t)(size - k < LANES ? size - k : LANES) * sizeof(float));
+            Floats values = load(from + part * size + k, size - k);
             if (is_half) to_halves(values, (uint16_t *)cache + place);
             else *(Floats *)((float *)cache + place) = values;
         }
@@ -220,13 +240,8 @@ static void round_rows(Work *work, const float *input, int rows, int width, int 
         uint8_t *out = work->rounded + (size_t)row * padded;
         Floats most = all(0);
         int k = 0;
-        for (; k + LANES <= width; k += LANES) {
-            Floats value = *(const Floats *)(x + k);
-            most = larger(most, larger(value, -value));
-        }
-        float largest = largest_of(most);
-        for (; k < width; k++) largest = fabsf(x[k]) > largest ? fabsf(x[k]) : largest;
-        float inverse = largest > 0 ? 127.0f / largest : 0;
+        for (; k < width; k += LANES) most = larger(most, larger(load(x + k, width - k), -load(x + k, width - k)));
+        float largest = largest_of(most), inverse = largest > 0 ? 127.0f / largest : 0;
         work->scale[row] = largest / 127.0f;
         for (k = 0; k < width; k++) out[k] = (uint8_t)((int)((x[k] * inverse + 12582912.0f) - 12582912.0f) + 128);
         for (; k < padded; k++) out[k] = 128;
@@ -240,16 +255,16 @@ INLINE void block_int8(const Linear *map, int column, const uint8_t *input, cons
     const Bytes *weight = (const Bytes *)((const int8_t *)map->weight + (size_t)column * map->inputs);
     Integers sums[ROWS_AT_ONCE][VECTORS] = {{{0}}};
     for (int k = 0; k < map->inputs; k += 4, weight += VECTORS)
-        for (int r = 0; r < R; r++) {
+        UNROLLED for (int r = 0; r < R; r++) {
             uint32_t activations;
             memcpy(&activations, input + (size_t)r * map->inputs + k, 4);
-            for (int v = 0; v < VECTORS; v++) sums[r][v] = add_products(sums[r][v], activations, weight[v]);
+            UNROLLED for (int v = 0; v < VECTORS; v++) sums[r][v] = add_products(sums[r][v], activations, weight[v]);
         }
-    for (int v = 0; v < VECTORS; v++) {
+    UNROLLED for (int v = 0; v < VECTORS; v++) {
         int place = column + v * LANES;
         Integers offset = KEEPS_OFFSET ? *(const Integers *)(map->offset + place) : (Integers){0};
         Floats column_scale = *(const Floats *)(map->scale + place), bias = *(const Floats *)(map->bias + place);
-        for (int r = 0; r < R; r++) {
+        UNROLLED for (int r = 0; r < R; r++) {
             Floats product = __builtin_convertvector(sums[r][v] - offset, Floats);
             *(Floats *)(output + (size_t)r * stride + v * LANES) = product * (column_scale * scale[r]) + bias;
         }
@@ -260,15 +275,15 @@ INLINE void block_float(const Linear *map, int column, const float *input, int R
 {
     const Floats *weight = (const Floats *)((const float *)map->weight + (size_t)column * map->inputs);
     Floats sums[ROWS_AT_ONCE][VECTORS];
-    for (int v = 0; v < VECTORS; v++)
-        for (int r = 0; r < R; r++) sums[r][v] = *(const Floats *)(map->bias + column + v * LANES);
+    UNROLLED for (int v = 0; v < VECTORS; v++)
+        UNROLLED for (int r = 0; r < R; r++) sums[r][v] = *(const Floats *)(map->bias + column + v * LANES);
     for (int k = 0; k < map->inputs; k++, weight += VECTORS)
-        for (int r = 0; r < R; r++) {
+        UNROLLED for (int r = 0; r < R; r++) {
             Floats activation = all(input[(size_t)r * map->inputs + k]);
-            for (int v = 0; v < VECTORS; v++) sums[r][v] += activation * weight[v];
+            UNROLLED for (int v = 0; v < VECTORS; v++) sums[r][v] += activation * weight[v];
         }
-    for (int v = 0; v < VECTORS; v++)
-        for (int r = 0; r < R; r++) *(Floats *)(output + (size_t)r * stride + v * LANES) = sums[r][v];
+    UNROLLED for (int v = 0; v < VECTORS; v++)
+        UNROLLED for (int r = 0; r < R; r++) *(Floats *)(output + (size_t)r * stride + v * LANES) = sums[r][v];
 }
 
 /* A block for `rows` rows, at most ROWS_AT_ONCE; `input` is the rounded rows, or the floats themselves. */
@@ -304,15 +319,21 @@ static void multiply(Work *work, const Model *model, const Linear *map, const fl
 INLINE void product_block(const float *a, int a_stride, const void *b, size_t place, int b_stride, int is_half, int inner,
                           int R, int V, float *out, int out_stride)
 {
-    Floats sums[ROWS_AT_ONCE][VECTORS] = {{{0}}};
-    for (int k = 0; k < inner; k++, place += b_stride) {
-        Floats values[VECTORS];
-        for (int v = 0; v < V; v++) values[v] = cached(b, place + v * LANES, is_half);
-        for (int r = 0; r < R; r++)
-            for (int v = 0; v < V; v++) sums[r][v] += a[(size_t)r * a_stride + k] * values[v];
-    }
-    for (int r = 0; r < R; r++)
-        for (int v = 0; v < V; v++) *(Floats *)(out + (size_t)r * out_stride + v * LANES) = sums[r][v];
+    enum { PARTS = 4 }; /* few sums would wait for each other, so each is the sum of four */
+    int parts = R * V < PARTS ? PARTS : 1;
+    Floats sums[PARTS][ROWS_AT_ONCE][VECTORS] = {{{{0}}}};
+    for (int k = 0; k < inner; k += parts)
+        UNROLLED for (int part = 0; part < parts; part++, place += b_stride)
+            UNROLLED for (int v = 0; v < V; v++) {
+                if (k + part >= inner) break;
+                Floats values = cached(b, place + v * LANES, is_half);
+                UNROLLED for (int r = 0; r < R; r++) sums[part][r][v] += a[(size_t)r * a_stride + k + part] * values;
+            }
+    UNROLLED for (int r = 0; r < R; r++)
+        UNROLLED for (int v = 0; v < V; v++) {
+            if (parts > 1) sums[0][r][v] += sums[1][r][v] + (sums[2][r][v] + sums[3][r][v]);
+            *(Floats *)(out + (size_t)r * out_stride + v * LANES) = sums[0][r][v];
+        }
 }
 
 /* out [rows, columns] = a [rows, inner] b [inner, columns], for at most ROWS_AT_ONCE rows and columns in whole vectors;
@@ -320,24 +341,23 @@ INLINE void product_block(const float *a, int a_stride, const void *b, size_t pl
 static void product(const float *a, int a_stride, int rows, const void *b, size_t place, int b_stride, int is_half,
                     int inner, int columns, float *out, int out_stride)
 {
+#define CASE_OF(R, V)                                                                                            \
+    if (is_half) product_block(a, a_stride, b, place + c, b_stride, 1, inner, R, V, out + c, out_stride);        \
+    else product_block(a, a_stride, b, place + c, b_stride, 0, inner, R, V, out + c, out_stride)
+#define CASE(R) case R: if (V > 1) { CASE_OF(R, VECTORS); } else { CASE_OF(R, 1); } break;
     for (int c = 0, V; c < columns; c += V * LANES) {
         V = columns - c >= COLUMNS ? VECTORS : 1;
-        switch (rows * 4 + (V > 1) * 2 + is_half) {
-#define CASE_OF(R, V, H)                                                                                         \
-    case R * 4 + (V > 1) * 2 + H:                                                                                \
-        product_block(a, a_stride, b, place + c, b_stride, H, inner, R, V, out + c, out_stride); break;
-#define CASE(R) CASE_OF(R, 1, 0) CASE_OF(R, 1, 1) CASE_OF(R, VECTORS, 0) CASE_OF(R, VECTORS, 1)
-            FOR_ALL_ROWS(CASE)
+        switch (rows) { FOR_ALL_ROWS(CASE) }
+    }
 #undef CASE
 #undef CASE_OF
-        }
-    }
 }
 
 /* Turn scores into weights that sum to 1, in place: softmax(scale * scores). The array is padded to whole vectors. */
 static void softmax(float *scores, int count, float scale)
 {
-    for (int t = count; t % LANES; t++) scores[t] = -INFINITY;
+    Floats *last = (Floats *)(scores + (count - 1) / LANES * LANES);
+    *last = first_lanes(*last, (count - 1) % LANES + 1, -INFINITY);
     Floats most = all(-INFINITY), sums = all(0);
     for (int t = 0; t < count; t += LANES) most = larger(most, *(const Floats *)(scores + t));
     float largest = largest_of(most);
@@ -356,8 +376,7 @@ static void transpose_keys(const float *keys, int stride, int count, int d_model
     int width = whole_vectors(count);
     for (int k = 0; k < d_model; k++) {
         float *row = transposed + (size_t)k * width;
-        for (int t = 0; t < count; t++) row[t] = keys[(size_t)t * stride + k];
-        for (int t = count; t < width; t++) row[t] = 0;
+        for (int t = 0; t < width; t++) row[t] = t < count ? keys[(size_t)t * stride + k] : 0;
     }
 }
 
@@ -413,7 +432,7 @@ INLINE void attend_apart(Work *work, const Model *model, const float *queries, i
                 Floats sums[4] = {{0}};
                 for (int k = 0; k < head_width; k += LANES)
                     for (int i = 0; i < 4; i++) sums[i] += *(const Floats *)(query + k) * cached(keys[i], first + k, is_half);
-                sums_of_four(sums[0], sums[1], sums[2], sums[3], work->weights + (size_t)row * width + t);
+                for (int i = 0; i < 4; i++) work->weights[(size_t)row * width + t + i] = sum_of(sums[i]);
             }
         for (int row = 0; row < rows; row++) {
             const float *weights = work->weights + (size_t)row * width;
@@ -424,8 +443,8 @@ INLINE void attend_apart(Work *work, const Model *model, const float *queries, i
                 for (int t = 0; t < count; t++)
                     for (int v = 0; v < V; v++)
                         sums[v] += weights[t] * cached(work->keys[row * stride + t], all_heads + first + k + v * LANES, is_half);
-                int some = d_head - k < V * LANES ? d_head - k : V * LANES;
-                memcpy(context + (size_t)row * model->d_model + head * d_head + k, sums, (size_t)some * sizeof(float));
+                float *out = context + (size_t)row * model->d_model + head * d_head;
+                for (int v = 0; v < V && k + v * LANES < d_head; v++) store(sums[v], out + k + v * LANES, d_head - k - v * LANES);
             }
         }
     }
@@ -439,22 +458,17 @@ static void normalise(const Model *model, const Norm *norm, const float *input, 
     int size = model->d_model;
     for (int row = 0; row < rows; row++, input += size, output += size) {
         Floats sums = all(0), squares = all(0);
-        int k = 0;
-        for (; k + LANES <= size; k += LANES) sums += *(const Floats *)(input + k);
-        float mean = sum_of(sums);
-        for (; k < size; k++) mean += input[k];
-        mean /= (float)size;
-        for (k = 0; k + LANES <= size; k += LANES) {
-            Floats distance = *(const Floats *)(input + k) - mean;
+        for (int k = 0; k < size; k += LANES) sums += load(input + k, size - k);
+        float mean = sum_of(sums) / (float)size;
+        for (int k = 0; k < size; k += LANES) {
+            Floats distance = first_lanes(load(input + k, size - k) - mean, size - k, 0);
             squares += distance * distance;
         }
-        float variance = sum_of(squares);
-        for (; k < size; k++) variance += (input[k] - mean) * (input[k] - mean);
-        float inverse = 1.0f / sqrtf(variance / (float)size + model->layer_norm_epsilon);
-        for (k = 0; k + LANES <= size; k += LANES)
-            *(Floats *)(output + k) = (*(const Floats *)(input + k) - mean) * inverse * *(const Floats *)(norm->gain + k)
-                                      + *(const Floats *)(norm->bias + k);
-        for (; k < size; k++) output[k] = (input[k] - mean) * inverse * norm->gain[k] + norm->bias[k];
+        float inverse = 1.0f / sqrtf(sum_of(squares) / (float)size + model->layer_norm_epsilon);
+        for (int k = 0; k < size; k += LANES) {
+            Floats gain = load(norm->gain + k, size - k), bias = load(norm->bias + k, size - k);
+            store((load(input + k, size - k) - mean) * inverse * gain + bias, output + k, size - k);
+        }
     }
 }
 
@@ -485,13 +499,10 @@ static void feed_forward(Work *work, const Model *model, const Layer *layer, int
     const float *input = sublayer_input(work, model, &layer->feed_forward_norm, rows);
     int width = layer->inner.outputs; /* padded with zeros, which every activation leaves at zero */
     multiply(work, model, &layer->inner, input, rows, model->d_model, work->wide);
-    size_t count = (size_t)rows * (size_t)width;
-    if (model->activation == RELU)
-        for (size_t k = 0; k < count; k++) work->wide[k] = work->wide[k] > 0 ? work->wide[k] : 0;
-    else if (model->activation == GELU)
-        for (size_t k = 0; k < count; k++) work->wide[k] *= 0.5f * (1.0f + erff(work->wide[k] * 0.70710678f));
-    else
-        for (size_t k = 0; k < count; k++) work->wide[k] /= 1.0f + expf(-work->wide[k]);
+    float *x = work->wide, *end = x + (size_t)rows * (size_t)width;
+    if (model->activation == RELU) for (; x < end; x++) *x = *x > 0 ? *x : 0;
+    if (model->activation == GELU) for (; x < end; x++) *x *= 0.5f * (1.0f + erff(*x * 0.70710678f));
+    if (model->activation == SWISH) for (; x < end; x++) *x /= 1.0f + expf(-*x);
     add_to_hidden(work, model, &layer->outer, &layer->feed_forward_norm, work->wide, rows, width);
 }
 
@@ -532,7 +543,8 @@ static void encode(Work *work, const Model *model, const int *lengths, int sente
 typedef struct { float logit; int32_t id; } Candidate;
 
 typedef struct { /* what is known of a row's next piece */
-    float largest, sum; /* of the logits, and of e^(logit - largest): log-probability = logit - largest - log(sum) */
+    float largest; /* of the logits; the sum of e^(logit - largest), lane by lane, is that of `sums` */
+    Floats sums; /* log-probability = logit - largest - log(sum_of(sums)) */
     float end; /* the logit of the end of sentence */
     int wanted, found; /* the best candidates that may come, sorted; the lower id first where two are equal */
     Candidate *best;
@@ -550,7 +562,7 @@ typedef struct { /* which pieces may come, the rules of translation/constraints.
     int32_t end_id;
     int is_end_held_back;
     const Spelling *spelling; /* NULL: the beginning is written */
-    int64_t way, last_way; /* those that were not looked at yet */
+    int64_t first_way, way, last_way; /* its pieces; those from `way` on were not looked at yet */
     int32_t pieces_left; /* that the beginning may have */
     const uint8_t *is_forbidden; /* [target_vocab_size] */
     const int32_t *blocked; /* would complete an n-gram a second time */
@@ -586,16 +598,14 @@ static void look_at(Next *next, Rules *rules, const float *logits, int32_t first
     enum { NEGLIGIBLE = 30 }; /* e^-30 of the largest, times any vocabulary, is below the last bit of the sum */
     Floats most = *(const Floats *)logits;
     for (int v = 1; v < VECTORS; v++) most = larger(most, *(const Floats *)(logits + v * LANES));
-    float largest = largest_of(most);
-    if (largest > next->largest) {
-        next->sum *= expf(next->largest - largest);
+    if (any_above(most, next->largest)) {
+        float largest = largest_of(most);
+        next->sums *= expf(next->largest - largest);
         next->largest = largest;
     }
-    if (largest > next->largest - NEGLIGIBLE) {
-        Floats sums = all(0);
-        for (int v = 0; v < VECTORS; v++) sums += exponential(*(const Floats *)(logits + v * LANES) - next->largest);
-        next->sum += sum_of(sums);
-    }
+    if (any_above(most, next->largest - NEGLIGIBLE))
+        for (int v = 0; v < VECTORS; v++)
+            next->sums += exponential(*(const Floats *)(logits + v * LANES) - next->largest);
     if (rules->end_id >= first && rules->end_id < first + COLUMNS) next->end = logits[rules->end_id - first];
     if (rules->spelling) {
         for (int32_t id; rules->way < rules->last_way; rules->way++) {
@@ -605,7 +615,7 @@ static void look_at(Next *next, Rules *rules, const float *logits, int32_t first
         return;
     }
     float to_beat = next->found < next->wanted ? -INFINITY : next->best[next->wanted - 1].logit;
-    if (!(largest > to_beat)) return;
+    if (!any_above(most, to_beat)) return;
     for (int c = 0; c < COLUMNS; c++)
         if (logits[c] > to_beat && may_come(rules, first + c)) {
             insert(next, logits[c], first + c);
@@ -613,8 +623,8 @@ static void look_at(Next *next, Rules *rules, const float *logits, int32_t first
         }
 }
 
-/* The product with the vocabulary, looked at block by block; the logits are never written down. */
-static void find_candidates(Work *work, const Model *model, int rows, Next *next, Rules *rules)
+/* The product with the vocabulary, looked at block by block; `kept` [rows, outputs] is NULL, or takes the logits. */
+static void find_candidates(Work *work, const Model *model, int rows, Next *next, Rules *rules, float *kept)
 {
     const Linear *map = &model->projection;
     float logits[ROWS_AT_ONCE * COLUMNS];
@@ -629,6 +639,7 @@ static void find_candidates(Work *work, const Model *model, int rows, Next *next
             for (int r = 0; r < some; r++) {
                 for (int c = model->target_vocab_size - column; c < COLUMNS; c++) logits[r * COLUMNS + c] = -INFINITY;
                 look_at(next + row + r, rules + row + r, logits + r * COLUMNS, column);
+                if (kept) memcpy(kept + (size_t)(row + r) * map->outputs + column, logits + r * COLUMNS, COLUMNS * sizeof(float));
             }
         }
     for (int row = 0; row < rows; row++)
@@ -663,7 +674,6 @@ typedef struct { /* a place where sentences are searched, one after the other */
     int source_length, limit, step, width; /* width: live rows */
     int capacity; /* positions that `past`, `steps` and `seen` have room for; more than `step` */
     char *memory; /* of the encoder's output, for each layer: its keys transposed, then its values */
-    size_t memory_bytes;
     char **past; /* [layers], each [capacity, beam]: keys and values of the decoder's own rows */
     Step *steps; /* [capacity, beam] */
     float *seen; /* [capacity, beam, source_length] where a head's weights are wanted */
@@ -774,10 +784,7 @@ static int begin(Worker *worker, Job *job, Slot *slot, int32_t sentence, int fir
     if (!grow(worker, slot, &job->settings, capacity)) return 0;
     size_t width = whole_vectors(slot->source_length), value_width = whole_vectors(model->d_model);
     size_t bytes = (model->d_model * width + value_width * slot->source_length) * model->num_decoder_layers * bytes_of(model);
-    if (bytes > slot->memory_bytes) {
-        if (!reserve(&slot->memory, bytes, 1)) return 0;
-        slot->memory_bytes = bytes;
-    }
+    if (!reserve(&slot->memory, bytes, 1)) return 0;
     for (int l = 0; l < model->num_decoder_layers; l++) {
         const Linear *map = &model->decoder[l].cross_keys_values;
         Memory memory = memory_of(slot, model, l);
@@ -937,7 +944,7 @@ static void set_rules(Worker *worker, const Job *job, int row)
     *rules = (Rules){settings->end_id, slot->step < settings->min_length, .is_forbidden = settings->is_forbidden};
     if (place >= 0) {
         rules->spelling = &job->spelling, rules->pieces_left = job->most_pieces[slot->sentence] - slot->step;
-        rules->way = job->spelling.way_starts[place], rules->last_way = job->spelling.way_starts[place + 1];
+        rules->first_way = rules->way = job->spelling.way_starts[place], rules->last_way = job->spelling.way_starts[place + 1];
         return;
     }
     if (size < 1 || slot->step < size) return;
@@ -973,7 +980,7 @@ static int choose(const Worker *worker, const Slot *slot, int first_row, Choice 
 {
     int beam = worker->beam_size, taken[slot->width], count = 0;
     float normaliser[slot->width];
-    for (int b = 0; b < slot->width; b++) taken[b] = 0, normaliser[b] = logf(worker->next[first_row + b].sum);
+    for (int b = 0; b < slot->width; b++) taken[b] = 0, normaliser[b] = logf(sum_of(worker->next[first_row + b].sums));
     for (; count < 2 * beam; count++) {
         Choice best = {-INFINITY, 0, -1, -1};
         for (int b = 0; b < slot->width; b++) {
@@ -1067,31 +1074,24 @@ static Candidate draw(const Settings *settings, Candidate *pool, int count, doub
     return pool[is_narrowed ? count - 1 - drawn : drawn];
 }
 
-/* In the place of find_candidates: each row has one candidate, which is drawn. */
+/* Leave each row one of its candidates, which is drawn. */
 static void draw_candidates(Worker *worker, const Job *job, int rows)
 {
-    const Model *model = worker->model;
-    const Linear *map = &model->projection;
-    multiply(&worker->work, model, map, worker->work.hidden, rows, model->d_model, worker->logits);
     for (int row = 0; row < rows; row++) {
         const Slot *slot = worker->slots + worker->row_slot[row];
-        float *logits = worker->logits + (size_t)row * map->outputs;
-        Rules *rules = worker->rules + row;
+        const float *logits = worker->logits + (size_t)row * worker->model->projection.outputs;
+        const Rules *rules = worker->rules + row;
         Next *next = worker->next + row;
         Candidate *pool = worker->pool, *last = pool;
-        for (int c = model->target_vocab_size; c < map->outputs; c++) logits[c] = -INFINITY;
-        for (int64_t way = rules->way; way < rules->last_way; way++) {
+        for (int64_t way = rules->first_way; way < rules->last_way; way++) {
             int32_t id = rules->spelling->way_ids[way];
             if (may_lead_on(rules, way)) *last++ = (Candidate){logits[id], id};
         }
-        for (int32_t id = 0; !rules->spelling && id < model->target_vocab_size; id++)
+        for (int32_t id = 0; !rules->spelling && id < worker->model->target_vocab_size; id++)
             if (may_come(rules, id)) *last++ = (Candidate){logits[id], id};
-        if (last == pool && !rules->spelling && rules->is_end_held_back) /* rule 5, as in find_candidates */
-            *last++ = (Candidate){logits[rules->end_id], rules->end_id};
-        for (int column = 0; column < map->outputs; column += COLUMNS) look_at(next, rules, logits + column, column);
-        next->found = last > pool;
         double uniform = job->uniform[job->result_starts[slot->sentence] + slot->step];
         if (last > pool) next->best[0] = draw(&job->settings, pool, (int)(last - pool), worker->sums, uniform);
+        next->found = next->found > 0;
     }
 }
 
@@ -1102,7 +1102,7 @@ static int gather_rows(Worker *worker, const Job *job)
     for (int s = 0; s < worker->num_slots; s++)
         for (int b = 0; worker->slots[s].sentence >= 0 && b < worker->slots[s].width; b++, rows++) {
             worker->row_slot[rows] = s, worker->row_beam[rows] = b;
-            worker->next[rows] = (Next){-INFINITY, 0, -INFINITY, 2 * worker->beam_size, 0,
+            worker->next[rows] = (Next){-INFINITY, {0}, -INFINITY, 2 * worker->beam_size, 0,
                                         worker->candidates + (size_t)rows * 2 * worker->beam_size};
             set_rules(worker, job, rows);
         }
@@ -1184,13 +1184,14 @@ void engine_run(Worker *worker, Job *job)
         int rows = gather_rows(worker, job);
         if (!rows) return;
         decode_step(worker, settings, rows);
-        if (settings->is_sampling) draw_candidates(worker, job, rows);
-        else find_candidates(&worker->work, worker->model, rows, worker->next, worker->rules);
+        float *kept = settings->is_sampling ? worker->logits : NULL;
+        find_candidates(&worker->work, worker->model, rows, worker->next, worker->rules, kept);
+        if (kept) draw_candidates(worker, job, rows);
         for (int row = 0; row < rows;) {
             Slot *slot = worker->slots + worker->row_slot[row];
             int first = row, is_finite = 1;
             for (row += slot->width; first < row; first++)
-                is_finite &= isfinite(worker->next[first].sum) && worker->next[first].sum > 0;
+                is_finite &= isfinite(logf(sum_of(worker->next[first].sums)));
             first -= slot->width;
             if (is_finite) advance(worker, job, slot, first);
             else end(worker, job, slot, NOT_FINITE);

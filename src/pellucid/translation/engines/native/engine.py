@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pellucid.errors import EngineUnavailableError, RequestError
 from pellucid.translation.constraints import max_length_of
@@ -20,12 +21,13 @@ from pellucid.translation.engines.native.jobs import Workers, run_search
 from pellucid.translation.engines.native.library import load_library
 from pellucid.translation.engines.native.memory import NO_MEMORY, NOT_FINITE, Sampling, SearchSettings, Sentence
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
+from pellucid.translation.hypothesis import AlignedHypothesis, Hypothesis
 from pellucid.translation.prefixes import Prefix
 
 if TYPE_CHECKING:
     from pellucid.config import ModelConfig, TranslationConfig
     from pellucid.model.transformer import Transformer
-    from pellucid.translation.hypothesis import Hypothesis
+    from pellucid.translation.alignment.heads import AlignmentHeads
     from pellucid.translation.units import Unit
 
 __all__ = ["NativeEngine", "open_native"]
@@ -123,6 +125,25 @@ class NativeEngine:
             if isinstance(outcome, int):
                 raise RequestError(f"pair {place + 1}: {_FAILURES[outcome]}")
             yield place, list(outcome[0].token_log_probabilities)
+
+    def attention(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, heads: AlignmentHeads, batch_size: int
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """See ``ForcedEngine``; each head is a pass of its own, and no pass has padding."""
+        longest = self._workers.prepared.config.max_positions
+        targets = [(*target, source[-1])[:longest] for source, target in pairs]
+        sentences = [
+            Sentence(source, len(forced), Prefix(forced)) for (source, _), forced in zip(pairs, targets, strict=True)
+        ]
+        passes = []
+        for head in heads.heads:
+            settings = SearchSettings(beam_size=1, end_id=-1, head=head)
+            passes.append(run_search(self._workers, sentences, settings=settings, threads=self._threads))
+        for place, of_heads in enumerate(zip(*passes, strict=True)):
+            if failed := [one for one in of_heads if isinstance(one, int)]:
+                raise RequestError(f"alignment of text {place + 1}: {_FAILURES[failed[0]]}")
+            weights = np.mean([cast(AlignedHypothesis, one[0]).attention for one in of_heads], axis=0)
+            yield place, weights[heads.step.rows(len(pairs[place][1]), len(weights))]
 
 
 def _settings(request: SearchRequest) -> SearchSettings:

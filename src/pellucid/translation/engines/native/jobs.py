@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pellucid.translation.engines.native import layout
 from pellucid.translation.engines.native.library import Library
@@ -17,11 +17,15 @@ from pellucid.translation.engines.native.memory import JobMemory, SearchSettings
 from pellucid.translation.engines.native.preparation import Prepared
 from pellucid.translation.hypothesis import Hypothesis
 
+if TYPE_CHECKING:
+    from pellucid.config import ModelConfig
+
 __all__ = ["Workers", "run_search"]
 
-ROWS_AT_ONCE: Final = 96
-"""Rows of a step, over all its sentences: 160 are no faster, and their caches need 25 MB more for ``base``."""
-_SHORTEST: Final = 256
+_FEWEST_SENTENCES: Final = 4
+"""That are searched together, if there are as many and their beams are not wide."""
+_MOST_ROWS: Final = 96
+_SHORTEST: Final = 128
 _SECONDS_BETWEEN_LOOKS: Final = 0.1
 
 
@@ -91,7 +95,8 @@ def run_search(
         return []
     job = JobMemory(sentences, settings, config=workers.prepared.config, key_of=key_of)
     threads = min(threads, len(sentences))
-    slots = max(1, min(ROWS_AT_ONCE // settings.beam_size, -(-len(sentences) // threads)))
+    rows = max(_rows_at_once(workers.prepared.config), min(_FEWEST_SENTENCES * settings.beam_size, _MOST_ROWS))
+    slots = max(1, min(rows // settings.beam_size, -(-len(sentences) // threads)))
     needed = max(max(one.limit, len(one.source_ids)) for one in sentences) + 1
     key = (slots, settings.beam_size, max(_SHORTEST, 1 << (needed - 1).bit_length()))
     problems: list[BaseException] = []
@@ -116,6 +121,18 @@ def run_search(
     if problems and job.record.num_done < len(sentences):
         raise problems[0]
     return job.results()
+
+
+def _rows_at_once(config: ModelConfig) -> int:
+    """Return how many rows a step has, over all its sentences: 12 for ``small``, 18 for ``base``.
+
+    A step reads the weights once and the keys and values of every row. Those of a few rows stay in the second-level
+    cache of the processor; weights that are larger than it are read for more rows at once.
+    """
+    d_model = config.d_model
+    layer = 2 * d_model * (4 * d_model + config.d_feedforward)
+    weights = config.num_decoder_layers * layer + d_model * config.target_vocab_size
+    return min(max(weights // 8_000_000 * 6, 12), _MOST_ROWS)
 
 
 def _run_in_threads(run: Callable[[], None], threads: int, record: layout.Job, progress: Callable[[int], None]) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from functools import lru_cache
+from itertools import accumulate, chain
 from typing import Any, Final
 
 import numpy as np
@@ -98,7 +99,7 @@ class JobMemory:
         if settings.head is not None:
             self._seen_starts += accumulate(map(math.prod, zip(limits, self._source_lengths, strict=True)))
         self._arrays: dict[str, NDArray[Any]] = {
-            "source_ids": np.concatenate([np.asarray(one.source_ids, np.int32) for one in ordered]),
+            "source_ids": np.fromiter(chain.from_iterable(one.source_ids for one in ordered), np.int32),
             "source_starts": np.array([0, *accumulate(self._source_lengths)], np.int64),
             "limits": np.array(limits, np.int32),
             "result_starts": np.array(self._starts, np.int64),
@@ -119,10 +120,8 @@ class JobMemory:
         _refuse_strange(self._spelling["way_ids"], config.target_vocab_size, "target")
         if max(*limits, *self._source_lengths) > config.max_positions:
             raise ValueError(f"a sentence is longer than the {config.max_positions} positions of the model")
-        self._is_forbidden = np.zeros(config.target_vocab_size, np.uint8)
-        self._is_forbidden[list(settings.forbidden_ids)] = 1
-        form, alpha = settings.length_penalty, settings.alpha
-        self._divisors = np.array([length_divisor(n, form=form, alpha=alpha) for n in range(max(limits) + 1)])
+        self._is_forbidden = _marked(settings.forbidden_ids, config.target_vocab_size)
+        self._divisors = _divisors(settings.length_penalty, settings.alpha, config.max_positions)
         self._lists: Lists | None = None
         if settings.n_best > 1:
             self._lists = Lists(count, settings.n_best, key_of=key_of, read=self._hypothesis, stop=self._stop)
@@ -142,8 +141,8 @@ class JobMemory:
                 min_length=settings.min_length,
                 no_repeat_ngram_size=settings.no_repeat_ngram_size,
                 end_id=settings.end_id,
-                divisors=self._divisors.ctypes.data,
-                is_forbidden=self._is_forbidden.ctypes.data,
+                divisors=layout.address_of(self._divisors),
+                is_forbidden=layout.address_of(self._is_forbidden),
                 seen_layer=layer,
                 seen_head=head,
                 is_sampling=settings.sampling is not None,
@@ -151,8 +150,8 @@ class JobMemory:
                 top_k=sampling.top_k,
                 top_p=sampling.top_p,
             ),
-            spelling=layout.Spelling(**{name: array.ctypes.data for name, array in self._spelling.items()}),
-            **{name: array.ctypes.data for name, array in self._arrays.items()},
+            spelling=layout.Spelling(**{name: layout.address_of(array) for name, array in self._spelling.items()}),
+            **{name: layout.address_of(array) for name, array in self._arrays.items()},
             **callbacks,
         )
 
@@ -191,6 +190,19 @@ class JobMemory:
 
     def _stop(self) -> None:
         self.record.is_cancelled = 1
+
+
+@lru_cache(maxsize=16)
+def _marked(ids: tuple[int, ...], count: int) -> NDArray[np.uint8]:
+    marked = np.zeros(count, np.uint8)
+    marked[list(ids)] = 1
+    return marked
+
+
+@lru_cache(maxsize=16)
+def _divisors(form: LengthPenalty, alpha: float, longest: int) -> NDArray[np.float64]:
+    """Return the divisor of every length from 0 to ``longest``."""
+    return np.array([length_divisor(length, form=form, alpha=alpha) for length in range(longest + 1)])
 
 
 def _numbers_of(sentence: Sentence) -> NDArray[np.float64]:

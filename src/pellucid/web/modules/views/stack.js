@@ -88,7 +88,8 @@ export function StackView({trace, model}) {
       <div ref=${frame}>
         <svg
           class=${`stack ${room < 560 ? "narrow" : layout.isRows ? "rows" : ""}`}
-          width=${layout.width} height=${layout.height} viewBox=${`0 0 ${layout.width} ${layout.height}`} role="group" aria-label=${t("stack.figure")}
+          width=${layout.width} height=${layout.height} viewBox=${`0 0 ${layout.width} ${layout.height}`}
+          role="group" aria-label=${t("stack.figure")}
         >
           <defs>
             <marker
