@@ -103,6 +103,8 @@ class StepCosts:
     """Of the validation loss, for each target token."""
     translation: Cost
     """Of the greedy translation of one sentence, as long as its reference."""
+    early_translation: Cost
+    """The same by a model that has learnt nothing yet, as long as it writes."""
     save: Cost
     checkpoint_bytes: int
     weights_bytes: int
@@ -143,12 +145,13 @@ def measure(
     )
     folder, size = write_checkpoint(store.folder.parent / "saved", step=0, files=files)
     save = saving.cost()
-    loss, translation = _time_validation(run, average.refresh(), tokenizer, stream, batches, store, sample)
+    loss, translation, early = _time_validation(run, average.refresh(), tokenizer, stream, batches, store, sample)
     return StepCosts(
         step=step,
         target_tokens=tokens,
         loss_of_a_token=loss,
         translation=translation,
+        early_translation=early,
         save=save,
         checkpoint_bytes=size,
         weights_bytes=(folder / "weights.safetensors").stat().st_size,
@@ -198,8 +201,8 @@ def _time_validation(
     batches: Sequence[np.ndarray],
     store: TokenStore,
     sample: Sequence[SentencePair],
-) -> tuple[Cost, Cost]:
-    """Return the cost of the loss for a target token, and of the greedy translation of a sentence."""
+) -> tuple[Cost, Cost, Cost]:
+    """Return the cost of the loss for a target token, and of the greedy translation of a sentence, usual and early."""
     loaded = [stream.load(batches[place]) for place in _spread(len(batches), _LOSS_BATCHES)]
     clock = Clock()
     with torch.no_grad():
@@ -209,17 +212,21 @@ def _time_validation(
     pairs = [sample[place] for place in _spread(len(sample), wanted)]
     # An untrained model does not end its translations, so they end where those of a trained one would.
     factor = max(int(store.target_lengths.sum()) / max(int(store.source_lengths.sum()), 1), 0.01)
-    search = TranslationConfig(beam_size=1, max_length_factor=min(factor, 1000.0), max_length_constant=1)
-    translator = Translator(
-        model,
-        tokenizer,
-        config=search,
-        source_language=run.recipe.data.src_lang,
-        target_language=run.recipe.data.tgt_lang,
-    )
-    clock = Clock()
-    translator.translate([pair.source for pair in pairs])
-    return loss, clock.cost() * (1 / len(pairs))
+    usual = TranslationConfig(beam_size=1, max_length_factor=min(factor, 1000.0), max_length_constant=1)
+    early = run.recipe.translation.model_copy(update={"beam_size": 1, "n_best": 1})
+    costs = []
+    for search in (usual, early):
+        translator = Translator(
+            model,
+            tokenizer,
+            config=search,
+            source_language=run.recipe.data.src_lang,
+            target_language=run.recipe.data.tgt_lang,
+        )
+        clock = Clock()
+        translator.translate([pair.source for pair in pairs])
+        costs.append(clock.cost() * (1 / len(pairs)))
+    return loss, costs[0], costs[1]
 
 
 def peak_memory(device: str) -> int:

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from pellucid.config import Recipe, TranslationConfig
+from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError
 from pellucid.jobs.fine_tuning.general import read_general
 from pellucid.jobs.opening import OpenedRun, open_run
@@ -80,12 +80,12 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
     steps_per_epoch = max(1, round(batches * sample.weight * sample.kept / len(sample.pairs) / training.accum_count))
     tokens_of_a_pair = costs.target_tokens * batches / training.accum_count / len(sample.pairs)
     validation = costs.loss_of_a_token * (sample.valid * tokens_of_a_pair)
-    translation = costs.translation * min(max(training.valid_bleu_sentences, 1), sample.valid)
+    translated = min(max(training.valid_bleu_sentences, 1), sample.valid)
     run_costs = RunCosts(
         preparation=preparation,
         step=costs.step,
-        validation=validation + translation,
-        early_validation=validation + translation * _longest_by_usual(store, run.recipe.translation),
+        validation=validation + costs.translation * translated,
+        early_validation=validation + costs.early_translation * translated,
         save=costs.save,
         checkpoint_bytes=costs.checkpoint_bytes,
         weights_bytes=costs.weights_bytes,
@@ -150,12 +150,6 @@ def _read_sample(run: OpenedRun, facts: Sequence[CorpusFacts], cost: Cost) -> _S
     weight = sum(n * w for n, w in zip(sizes, corpus_weights(recipe.data, sizes), strict=True)) / pairs
     valid = facts[len(sizes)].pairs if recipe.data.valid else min(1000, kept // 100)
     return _Sample(sample, tokenizer, difference, report.read == pairs, kept, valid, weight, cost)
-
-
-def _longest_by_usual(store: TokenStore, search: TranslationConfig) -> float:
-    """Return how many times as long as a reference a translation is that does not end before its limit."""
-    source, target = int(store.source_lengths.sum()), int(store.target_lengths.sum())
-    return (search.max_length_factor * source + search.max_length_constant * len(store)) / max(target, 1)
 
 
 def _describe_text(facts: Sequence[CorpusFacts], sample: _Sample) -> list[str]:

@@ -27,7 +27,7 @@ class RunCosts:
     step: Cost
     validation: Cost
     early_validation: Cost
-    """Before the end of the warm-up, when translations do not end by themselves and are as long as they may be."""
+    """Before the end of the warm-up, when translations rarely end by themselves."""
     save: Cost
     checkpoint_bytes: int
     weights_bytes: int
