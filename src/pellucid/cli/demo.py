@@ -16,7 +16,7 @@ __all__ = ["demo"]
 def demo(
     minutes: Annotated[
         float, typer.Option(help="Limit of the training time; training ends earlier when the translations are right.")
-    ] = 7.0,
+    ] = 20.0,
     seed: Annotated[int, typer.Option(help="Decides the corpus, the first weights and the order of the batches.")] = 1,
     output: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
     serve: Annotated[

@@ -1,7 +1,7 @@
 """The command ``pellucid``: each verb has a file that parses its options, calls a job and prints the result.
 
 Results go to standard output, everything else to standard error. Exit status: 0; 1 bad input or settings; 2 usage;
-75 stopped and resumable; 130 Ctrl-C.
+3 the result is worse than its recipe promises (``train --check``); 75 stopped and resumable; 130 Ctrl-C.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PositionLayout,
         SpecialIds,
     )
+    from pellucid.config.promise import LearningCurve, Promise, PromisedScore
     from pellucid.config.recipe import Recipe, load_recipe, recipe_from
     from pellucid.config.tables import read_toml, to_toml, validated
     from pellucid.config.training import BatchType, DecayMethod, Optimizer, StepMethod, TrainingConfig, WordDropout
@@ -36,11 +37,14 @@ __all__ = [
     "DecayMethod",
     "DecoderStart",
     "InvalidUtf8",
+    "LearningCurve",
     "LengthPenalty",
     "ModelConfig",
     "NormOrder",
     "Optimizer",
     "PositionLayout",
+    "Promise",
+    "PromisedScore",
     "Recipe",
     "SentenceSplitting",
     "SpecialIds",
@@ -65,12 +69,15 @@ _HOMES = {
     "DecayMethod": "pellucid.config.training",
     "DecoderStart": "pellucid.config.model",
     "InvalidUtf8": "pellucid.config.data",
+    "LearningCurve": "pellucid.config.promise",
     "LengthPenalty": "pellucid.config.translation",
     "ModelConfig": "pellucid.config.model",
     "NormOrder": "pellucid.config.model",
     "Optimizer": "pellucid.config.training",
     "PRESETS": "pellucid.config.model",
     "PositionLayout": "pellucid.config.model",
+    "Promise": "pellucid.config.promise",
+    "PromisedScore": "pellucid.config.promise",
     "Recipe": "pellucid.config.recipe",
     "SentenceSplitting": "pellucid.config.translation",
     "SpecialIds": "pellucid.config.model",

@@ -42,6 +42,8 @@ class RunInputs:
     evaluator: Evaluator | None = None
     on_new_best: NewBest | None = None
     """Receives the averaged model whenever it is the best so far."""
+    judge: Callable[[Path], Mapping[str, object]] | None = None
+    """Called with the journal after every validation; the fields go to the journal, their ``text`` to the screen."""
     validates_first: bool = False
     """Validate before the first step, so that the model that the run starts from can be the best one."""
     seconds_before: float = 0.0

@@ -34,6 +34,7 @@ FREE_SETTINGS: Final = frozenset(
         "training.keep_checkpoint",
         "training.save_seconds",
         "training.save_steps",
+        "training.tensorboard",
         "training.max_bad_steps",
         "training.max_rollbacks",
         "training.device",

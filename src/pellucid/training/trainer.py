@@ -311,6 +311,11 @@ class Trainer:
         )
         self._archive.journal.append("validation", asdict(record))
         inputs.reporter.validated(record)
+        if inputs.judge is not None and inputs.ranks.is_first:
+            self._archive.journal.flush()
+            judgement = inputs.judge(self._archive.journal.path)
+            self._archive.journal.append("judgement", judgement)
+            inputs.reporter.message(str(judgement["text"]))
         if better:
             self._save()
         self._step_mark = self._budget.seconds()

@@ -35,7 +35,7 @@ def pays(config: TrainingConfig, model: Transformer, *, batches_per_epoch: int) 
     if config.minutes is not None:
         return config.minutes * 60 >= _LEAST_SECONDS
     steps = config.train_steps or (config.max_epochs or 0) * batches_per_epoch
-    tokens = config.batch_size * (1 if config.batch_type is BatchType.TOKENS else _TOKENS_OF_SENTENCE)
+    tokens = config.known_batch_size * (1 if config.batch_type is BatchType.TOKENS else _TOKENS_OF_SENTENCE)
     return 6 * model.num_parameters() * steps * tokens / _FLOPS >= _LEAST_SECONDS
 
 
