@@ -9,22 +9,18 @@ names of the device and of torch's version. Read ``shapes.py`` next.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from pellucid.durable import DISK, cache_folder
 from pellucid.model.attention import fused_attention
 from pellucid.runtime import Precision, Runtime
-from pellucid.untrusted import parse_json, read_at_most
+from pellucid.training.machine.records import remember, remembered
 
 if TYPE_CHECKING:
     from pellucid.config import ModelConfig
@@ -34,7 +30,8 @@ __all__ = ["AttentionChoice", "Kernel", "attention_kernels", "choose_attention",
 _TRIAL_LENGTH: Final = 32
 _TRIAL_TOKENS: Final = 8192
 _TRIAL_CALLS: Final = 20
-_LARGEST_RECORD: Final = 1 << 16
+_KIND: Final = "attention"
+"""Of the record in the cache folder."""
 
 
 class Kernel(StrEnum):
@@ -86,18 +83,13 @@ def choose_attention(config: ModelConfig, runtime: Runtime, *, timer: Timer | No
             return None
         trial = _Trial(config, runtime)
         timer = trial.milliseconds
-    key = _key(config, runtime)
-    folder = cache_folder()
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    path = None if folder is None else folder / f"attention-{name}.json"
-    if path is not None and (found := _read(path, key)) is not None:
+    facts = _facts(config, runtime)
+    if (found := _believed(remembered(_KIND, facts))) is not None:
         return found
-    seconds = {order: timer(order) for order in _ORDERS}
-    best = min(_ORDERS, key=lambda order: seconds[order])
-    choice = AttentionChoice(best, seconds[best])
-    if path is not None:
-        _write(path, key, choice)
-    return choice
+    times = {order: timer(order) for order in _ORDERS}
+    best = min(_ORDERS, key=lambda order: times[order])
+    remember(_KIND, facts, {"order": best, "milliseconds": times[best]})
+    return AttentionChoice(best, times[best])
 
 
 @contextmanager
@@ -159,11 +151,10 @@ class _Trial:
         torch.autograd.grad(contexts, self._inputs, grad_outputs=contexts)
 
 
-def _key(config: ModelConfig, runtime: Runtime) -> dict[str, object]:
+def _facts(config: ModelConfig, runtime: Runtime) -> dict[str, object]:
     """Return what the fastest kernel depends on."""
-    device = "cpu" if runtime.device == "cpu" else torch.cuda.get_device_name(runtime.torch_device())
     return {
-        "device": device,
+        "device": runtime.device_name(),
         "torch": torch.__version__,
         "precision": runtime.precision.value,
         "heads": config.num_heads,
@@ -171,22 +162,12 @@ def _key(config: ModelConfig, runtime: Runtime) -> dict[str, object]:
     }
 
 
-def _read(path: Path, key: dict[str, object]) -> AttentionChoice | None:
-    """Return the stored choice, or None: a file that cannot be believed is measured again."""
-    try:
-        table: Any = parse_json(read_at_most(path, _LARGEST_RECORD))
-        order = tuple(map(Kernel, table["order"]))
-        is_right = table["key"] == key and order in _ORDERS
-        return AttentionChoice(order, float(table["milliseconds"]), is_remembered=True) if is_right else None
-    except (OSError, ValueError, TypeError, KeyError):
+def _believed(record: dict[str, Any] | None) -> AttentionChoice | None:
+    """Return the stored choice, or None if it is not one of this version."""
+    if record is None:
         return None
-
-
-def _write(path: Path, key: dict[str, object], choice: AttentionChoice) -> None:
-    record = {"key": key, **asdict(choice)}
-    del record["is_remembered"]
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        DISK.write_replacing(path, json.dumps(record, indent=1).encode())
-    except OSError:
-        return  # without a cache folder, every run measures
+        order = tuple(map(Kernel, record["order"]))
+        return AttentionChoice(order, float(record["milliseconds"]), is_remembered=True) if order in _ORDERS else None
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -8,24 +8,22 @@ the names of the processor and of torch's version. Read ``trainer.py`` next.
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 
 from pellucid.config import TrainingConfig
-from pellucid.durable import DISK, cache_folder
 from pellucid.runtime import Precision, Runtime, keeping_memory
 from pellucid.text.batching import Batch
 from pellucid.training.batches import TensorBatch, to_tensors
 from pellucid.training.loss import batch_loss
-from pellucid.untrusted import parse_json, read_at_most
+from pellucid.training.machine.records import remember, remembered
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -41,7 +39,8 @@ _LONG_STEP_SECONDS: Final = 0.3
 """A step that takes more processor time is not made larger for the trial."""
 _NEEDED_GAIN: Final = 1.03
 """Bfloat16 must be so many times as fast as float32, because it rounds more coarsely."""
-_LARGEST_RECORD: Final = 1 << 20
+_KIND: Final = "precision"
+"""Of the record in the cache folder."""
 
 
 @dataclass(frozen=True)
@@ -73,25 +72,18 @@ def precision_trial(model: Transformer, *, config: TrainingConfig, runtime: Runt
 
     If the cache folder cannot be written, the next run measures again.
     """
-    path = _record_path()
-    trials = _remembered(path)
-    shape = _shape(model, config, runtime)
+    facts = _facts(model, config, runtime)
     try:
-        fp32, bf16 = (float(trials[shape][f"{name}_seconds"]) for name in ("fp32", "bf16"))
+        found = remembered(_KIND, facts) or {}
+        fp32, bf16 = (float(found[f"{name}_seconds"]) for name in ("fp32", "bf16"))
         return PrecisionTrial(fp32, bf16, is_remembered=True)
     except (KeyError, TypeError, ValueError):  # absent, or not written by this version
         pass
     was_training = model.training
     trial = _measure(model.train(), most_tokens=config.known_batch_size, runtime=runtime)
     model.train(was_training)
-    _remember(path, shape, trial)
+    remember(_KIND, facts, {"fp32_seconds": trial.fp32_seconds, "bf16_seconds": trial.bf16_seconds})
     return trial
-
-
-def _record_path() -> Path | None:
-    folder = cache_folder()
-    machine = f"{_processor()} torch {torch.__version__}"
-    return folder and folder / "precision" / f"{re.sub(r'[^A-Za-z0-9.+]+', '-', machine).strip('-')[:120]}.json"
 
 
 def _processor() -> str:
@@ -104,36 +96,22 @@ def _processor() -> str:
     return f"{name} {torch.backends.cpu.get_cpu_capability()}"
 
 
-def _shape(model: Transformer, config: TrainingConfig, runtime: Runtime) -> str:
-    """Return what decides the time of a step, as a line for the record."""
+def _facts(model: Transformer, config: TrainingConfig, runtime: Runtime) -> dict[str, object]:
+    """Return what decides the time of a step."""
     shape = model.config
     rates = (shape.dropout, shape.attention_dropout, shape.activation_dropout)
-    return (
-        f"layers {shape.num_encoder_layers}+{shape.num_decoder_layers}, d_model {shape.d_model}, "
-        f"d_feedforward {shape.d_feedforward}, heads {shape.num_heads}, "
-        f"pieces {shape.source_vocab_size}+{shape.target_vocab_size}, "
-        f"dropouts {'/'.join(str(int(rate > 0)) for rate in rates)}, "
-        f"batch {config.batch_size} {config.batch_type.value}, threads {runtime.threads}"
-    )
-
-
-def _remembered(path: Path | None) -> dict[str, Any]:
-    try:
-        found = parse_json(read_at_most(path, _LARGEST_RECORD)) if path else {}
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _remember(path: Path | None, shape: str, trial: PrecisionTrial) -> None:
-    if path is None:
-        return
-    seconds = {"fp32_seconds": trial.fp32_seconds, "bf16_seconds": trial.bf16_seconds}
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        DISK.write_replacing(path, json.dumps(_remembered(path) | {shape: seconds}, indent=1).encode())
-    except OSError:
-        return  # a full or read-only disk costs the next run a second
+    return {
+        "processor": _processor(),
+        "torch": torch.__version__,
+        "layers": [shape.num_encoder_layers, shape.num_decoder_layers],
+        "d_model": shape.d_model,
+        "d_feedforward": shape.d_feedforward,
+        "heads": shape.num_heads,
+        "pieces": [shape.source_vocab_size, shape.target_vocab_size],
+        "has_dropout": [rate > 0 for rate in rates],
+        "batch": [config.known_batch_size, config.batch_type.value],
+        "threads": runtime.threads,
+    }
 
 
 def _measure(model: Transformer, *, most_tokens: int, runtime: Runtime) -> PrecisionTrial:

@@ -81,12 +81,13 @@ def test_a_processor_without_bf16_is_not_kept_waiting(monkeypatch: pytest.Monkey
     assert passes.count(Precision.BF16) == 1
 
 
-@pytest.mark.parametrize("content", [b"not JSON", b"[]", b"\xff" * 50])
-def test_a_damaged_record_is_measured_again_and_replaced(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("content", [b"not JSON", b"[]", b"{}", b"\xff" * 50])
+def test_a_damaged_record_is_measured_again_and_replaced(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = training_config()
     precision_trial(tiny_model(), config=config, runtime=RUNTIME)
-    path = room._record_path()
-    assert path is not None
+    (path,) = tmp_path.glob("cache/precision-*.json")
     path.write_bytes(content)
     assert not precision_trial(tiny_model(), config=config, runtime=RUNTIME).is_remembered
     forbid_measuring(monkeypatch)
