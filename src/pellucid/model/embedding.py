@@ -34,7 +34,7 @@ class _FreezeRow(torch.autograd.Function):
     def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
         # In place, to save a copy of the whole table: nothing else reads this gradient.
         (gradient,) = gradients
-        gradient[ctx.row] = 0  # type: ignore[attr-defined]
+        gradient.select(0, ctx.row).zero_()  # type: ignore[attr-defined]
         return gradient, None
 
 

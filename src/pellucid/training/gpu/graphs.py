@@ -52,6 +52,7 @@ class StepRunner:
         self._feeds: dict[Shape, Feed] = {}
         self._seen: Counter[Shape] = Counter()
         self._graphs: dict[Shape, torch.cuda.CUDAGraph] = {}
+        self._failed: torch.cuda.CUDAGraph | None = None
         self._capture_seconds = 0.0
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle() if captures else None
@@ -91,7 +92,8 @@ class StepRunner:
             self._graphs.clear()
             torch.cuda.empty_cache()
             # A capture that failed leaves the state of the generator marked as captured; a copy of it is not.
-            generator = torch.cuda.default_generators[torch.cuda.current_device()]
+            index = torch.cuda.current_device() if self._device.index is None else self._device.index
+            generator = torch.cuda.default_generators[index]
             generator.graphsafe_set_state(generator.clone_state())
 
     def _capture(self, feed: Feed, shape: Shape) -> None:
@@ -100,6 +102,8 @@ class StepRunner:
         graph = torch.cuda.CUDAGraph()
         # Copies to the host that are under way are recorded as events, and no event may be asked during a capture.
         torch.cuda.synchronize(self._device)
+        # During a capture, the allocator does not give back what eager steps left behind in order to make room.
+        torch.cuda.empty_cache()
         try:
             with torch.cuda.stream(self._stream):
                 graph.capture_begin(pool=self._pool)
@@ -117,6 +121,7 @@ class StepRunner:
                 f"the step of shape {tuple(shape)} cannot become a graph ({str(error).splitlines()[0]}); from now on "
                 "steps run without graphs, which is slower and gives the same result"
             )
+            self._failed = graph  # the allocator can still ask it which stream it captures (torch 2.13.0)
             self.free()
             return
         self._graphs[shape] = graph

@@ -110,15 +110,18 @@ class NotingStep:
 def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     events: list[str] = []
     stream = SimpleNamespace(wait_stream=lambda other: None)
-    generator = SimpleNamespace(
-        clone_state=lambda: "a copy", graphsafe_set_state=lambda state: events.append(f"generator: {state}")
-    )
+
+    def generator(name: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            clone_state=lambda: "a copy", graphsafe_set_state=lambda state: events.append(f"{name}: {state}")
+        )
+
     cuda = SimpleNamespace(
         CUDAGraph=lambda: FakeGraph(events),
         Stream=lambda device: stream,
         current_device=lambda: 0,
         current_stream=lambda device: stream,
-        default_generators=[generator],
+        default_generators=[generator("generator"), generator("second generator")],
         empty_cache=lambda: None,
         graph_pool_handle=lambda: (0, 1),
         stream=lambda stream: nullcontext(),
@@ -161,3 +164,9 @@ def test_a_failed_capture_ends_graphs_and_no_step_is_lost(events: list[str]) -> 
     assert runner.num_graphs == 0
     (message,) = messages
     assert "(3, 8, 8) cannot become a graph (operation not permitted" in message
+
+
+def test_the_generator_of_the_run_is_given_back_and_not_that_of_the_current_device(events: list[str]) -> None:
+    step: Any = NotingStep(events)
+    StepRunner(step, device=torch.device("cuda", 1), captures=True, message=lambda _: None).free()
+    assert events == ["second generator: a copy"]
