@@ -70,8 +70,9 @@ class StepMethod(StrEnum):
     """The way in which a step is computed; all of them give the same result up to rounding."""
 
     AUTO = "auto"
-    """``graph`` on a GPU, or ``compiled`` where the settings describe a run of about five minutes or more; ``eager`` on
-    a processor, with several processes, ``accum_count`` over 1, Muon, word dropout, R-Drop or SimCut."""
+    """On a GPU the fastest of a trial that gives the numbers of ``eager``; ``compiled`` is tried where the settings
+    describe a run of about five minutes or more. ``eager`` on a processor, with several processes, ``accum_count`` over
+    1, Muon, word dropout, R-Drop or SimCut."""
     EAGER = "eager"
     """Operation by operation, as the loop waits for each step; the reference."""
     STATIC = "static"

@@ -24,6 +24,7 @@ from pellucid.training.gpu.compiling import compile_layers, pays, uncompile_laye
 from pellucid.training.gpu.graphs import StepRunner
 from pellucid.training.gpu.shapes import Shape, ShapeGrid
 from pellucid.training.gpu.step import StaticStep
+from pellucid.training.gpu.step_choice import choose_steps
 from pellucid.training.inputs import RunInputs
 from pellucid.training.update import Launched, StepMaker, StepOutcome, Updater, reason_to_skip
 
@@ -58,13 +59,10 @@ def step_maker(
     is_gpu = runtime.device.startswith("cuda")
     obstacle = _obstacle(optimiser, config, inputs.ranks.count)
     method = config.step_method
-    if method is StepMethod.AUTO and is_gpu and obstacle:
-        message(f"steps: eager, because {obstacle}")
-    if method is StepMethod.EAGER or (method is StepMethod.AUTO and (obstacle or not is_gpu)):
-        return plain
     if method is StepMethod.AUTO:
-        is_long = pays(config, inputs.model, batches_per_epoch=stream.batches_of_epoch(0))
-        method = StepMethod.COMPILED if is_long else StepMethod.GRAPH
+        method = _method_of_auto(inputs, obstacle, stream, message) if is_gpu else StepMethod.EAGER
+    if method is StepMethod.EAGER:
+        return plain
     if obstacle:
         raise ConfigError(f"training.step_method = {str(method)!r} is not possible: {obstacle}; use 'auto' or 'eager'")
     if method is StepMethod.GRAPH and not is_gpu:
@@ -74,6 +72,19 @@ def step_maker(
         )
     step = StaticStep.of_run(inputs, optimiser=cast(torch.optim.AdamW, optimiser), average=average)
     return StaticUpdater(step, plain, inputs=inputs, stream=stream, method=method, message=message)
+
+
+def _method_of_auto(
+    inputs: RunInputs, obstacle: str, stream: BatchStream, message: Callable[[str], None]
+) -> StepMethod:
+    """Return the method of a trial on this GPU, and say why it is the one."""
+    if obstacle:
+        message(f"steps: eager, because {obstacle}")
+        return StepMethod.EAGER
+    is_long = pays(inputs.config, inputs.model, batches_per_epoch=stream.batches_of_epoch(0))
+    choice = choose_steps(inputs, may_compile=is_long)
+    message(choice.to_text())
+    return choice.method
 
 
 def _obstacle(optimiser: torch.optim.Optimizer, config: TrainingConfig, num_ranks: int) -> str:
@@ -115,8 +126,10 @@ class StaticUpdater:
         if self._is_compiled:
             compile_layers(step.computing, message=message)
         captures = self._is_gpu and method is not StepMethod.STATIC
-        self._runner = StepRunner(step, device=device, captures=captures, message=message)
+        self._runner = StepRunner(step, device=device, captures=captures, message=self._give_up)
         self._is_static = True
+        self.trouble = ""
+        """What was given up during the run, and why; empty if nothing was."""
         self.method = "static, compiled" if self._is_compiled else "static"
         self.lag = _LAG
         how = "one graph for each shape" if captures else "without graphs"
@@ -147,7 +160,7 @@ class StaticUpdater:
         try:
             return self._launch(rows, learning_rate)
         except TorchDynamoException as error:
-            self._message(
+            self._give_up(
                 f"the layers cannot be compiled here ({str(error).strip().splitlines()[0]}); they run as they are "
                 "written, with the same result and more slowly. training.step_method = 'graph' does not try"
             )
@@ -183,9 +196,13 @@ class StaticUpdater:
 
         return read
 
+    def _give_up(self, text: str) -> None:
+        self.trouble = text
+        self._message(text)
+
     def _end(self, reason: str) -> None:
         """Make the rest of the steps in the plain way."""
-        self._message(f"{reason}: from now on steps are eager, which can cut a batch and is slower")
+        self._give_up(f"{reason}: from now on steps are eager, which can cut a batch and is slower")
         self._is_static = False
         self.lag = 0
         self._runner.free()
