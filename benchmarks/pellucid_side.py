@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from stopwatch import Stopwatch
 
-from pellucid.cli.training_screen import TrainingScreen
+from pellucid.cli.screens.training import TrainingScreen
 from pellucid.config import load_recipe
 from pellucid.errors import StoppedError
 from pellucid.jobs.train import train

@@ -5,8 +5,10 @@
 The grammar knows which words of a pair belong together, so that it says what a term has to be and where a tag belongs.
 
 * ``known``: one term a sentence, a source word and its word in the reference. The model writes most of them anyway.
-* ``new``: a noun has to be translated with another noun of the reference vocabulary, in the reference, too. The model
-  has never seen that; where it puts such a word shows how well the search does without any training.
+* ``nouns``: a noun has to be translated with another noun of the same gender, number and kind of first letter, so that
+  the words around it stay right; in the reference, too. The model has never seen that translation of it.
+* ``new``: any word has to be translated with any other word of the reference vocabulary, mostly of another kind, as
+  "les nettoyer". Where it stands shows how well the search places a word that the model finds impossible everywhere.
 * ``tags``: a pair of tags around a source word, a placeholder before another one. BLEU is that of the words
   without them; ``in_place`` counts the pairs that enclose the right word alone, where ``in_reach`` sentences have it.
 """
@@ -18,7 +20,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -27,6 +29,7 @@ import sacrebleu
 
 import pellucid
 from pellucid.sample import SamplePair, build_corpus, split_words
+from pellucid.sample.lexicon import load_lexicon
 from pellucid.translation.losses import PLACEHOLDER
 from pellucid.translation.placeholders.markers import markers_of
 from pellucid.translation.translator import Translator
@@ -131,12 +134,45 @@ def without_others(text: str) -> str:
     return re.sub(r"\{0\}|%s|<br/>|&amp;", "", text)
 
 
+def noun_kinds() -> dict[str, tuple[str, bool, bool]]:
+    """Return gender, number and whether the first letter is a vowel, of each form of a noun that has one such kind."""
+    kinds: dict[str, set[tuple[str, bool, bool]]] = {}
+    for noun in load_lexicon().nouns.values():
+        for form, is_plural in ((noun.french, False), (noun.french_plural, True)):
+            if form.isalpha():
+                kinds.setdefault(form, set()).add(
+                    ("f" if noun.feminine else "m", is_plural, form[0] in "aeiouéèêâîôûhœ")
+                )
+    return {form: found.pop() for form, found in kinds.items() if len(found) == 1}
+
+
+def measure_nouns(translator: Translator, cases: Sequence[Case], count: int, generator: random.Random) -> object:
+    """Ask for another noun of the same kind."""
+    kinds = noun_kinds()
+    some = [case for case in cases if case.target_word in kinds][:count]
+    by_kind: dict[tuple[str, bool, bool], list[str]] = {}
+    for form in sorted({case.target_word for case in some}):
+        by_kind.setdefault(kinds[form], []).append(form)
+    some = [case for case in some if len(by_kind[kinds[case.target_word]]) > 1]
+    others = [
+        generator.choice([form for form in by_kind[kinds[case.target_word]] if form != case.target_word])
+        for case in some
+    ]
+    return measure_terms(translator, some, others, swapped(some, others))
+
+
+def swapped(cases: Sequence[Case], others: Sequence[str]) -> list[str]:
+    """Return the references with another word in the place of each term."""
+    return [replaced(case.pair.target, case.target_word, other) for case, other in zip(cases, others, strict=True)]
+
+
 def main() -> None:
-    """Run the three measurements and write them down."""
+    """Run the measurements and write them down; those that are not run stay as they are written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sentences", type=int, default=500)
     parser.add_argument("--tagged", type=int, default=1000)
     parser.add_argument("--beam-size", type=int, default=5)
+    parser.add_argument("--parts", nargs="+", default=["known", "nouns", "new", "tags"])
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     generator = random.Random(3)
@@ -145,17 +181,22 @@ def main() -> None:
     some = cases[: given.sentences]
     nouns = sorted({case.target_word for case in cases})
     others = [generator.choice([noun for noun in nouns if noun != case.target_word]) for case in some]
-    swapped = [replaced(case.pair.target, case.target_word, other) for case, other in zip(some, others, strict=True)]
+    results: dict[str, object] = {}
+    if given.output and given.output.exists():
+        results = json.loads(given.output.read_text(encoding="utf-8"))
     with as_file(files("pellucid") / "sample" / "walkthrough" / "model") as folder:
-        translator = pellucid.load(folder, device="cpu").with_settings(beam_size=given.beam_size)
-        results = {
-            "beam_size": given.beam_size,
-            "known": measure_terms(
-                translator, some, [case.target_word for case in some], [c.pair.target for c in some]
-            ),
-            "new": measure_terms(translator, some, others, swapped),
-            "tags": measure_tags(translator, cases[: given.tagged], generator),
+        translator = pellucid.load(folder, device="cpu", engine="torch").with_settings(beam_size=given.beam_size)
+        targets = [case.target_word for case in some]
+        parts: dict[str, Callable[[], object]] = {
+            "known": lambda: measure_terms(translator, some, targets, [case.pair.target for case in some]),
+            "nouns": lambda: measure_nouns(translator, cases, given.sentences, random.Random(5)),
+            "new": lambda: measure_terms(translator, some, others, swapped(some, others)),
+            "tags": lambda: measure_tags(translator, cases[: given.tagged], generator),
         }
+        results["beam_size"] = given.beam_size
+        for name in given.parts:
+            results[name] = parts[name]()
+            print(name, json.dumps(results[name]), flush=True)
     text = json.dumps(results, indent=2)
     print(text)
     if given.output:

@@ -22,8 +22,6 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = [page for page in [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))] if page.is_file()]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
-RECIPE_FACTS = ("Command", "Data", "Hardware", "Minutes", "Score")
-
 NOT_RUN = re.compile(r"<!--\s*not run:\s*(?P<reason>.*?)\s*-->")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 TREE_ENTRY = re.compile(r"^(?P<indent>[\s│├└─|`-]*)(?P<name>[\w.*-]+(?:/[\w.*-]+)*/?)(?=\s|$)")
@@ -198,18 +196,30 @@ def test_recipes_load_and_say_what_to_expect(recipe: Path) -> None:
 
     loaded = load_recipe(recipe)
     assert loaded.data.train, "a recipe names its training data"
-    header = []
-    for line in recipe.read_text(encoding="utf-8").split("\n"):
-        if not line.startswith("#"):
-            break
-        header.append(line.removeprefix("#").strip())
-    facts = {key: value for line in header if (key := line.partition(":")[0]) and (value := line.partition(":")[2])}
-    missing = [fact for fact in RECIPE_FACTS if not facts.get(fact, "").strip()]
-    assert not missing, f"the comment at the top lacks a line '# {missing[0]}: ...'"
-    command = shlex.split(facts["Command"])
+    assert loaded.promise, "a recipe promises something, or says in [promise] that nothing was measured"
+    assert recipe.read_text(encoding="utf-8").startswith("# "), "a comment at the top says what the recipe is for"
+    assert "\n# Data: " in recipe.read_text(encoding="utf-8"), "a comment says where the text comes from"
+    command = shlex.split(loaded.promise.command)
     assert command[0] == "pellucid"
     assert page_id(recipe) in command, "the command names another recipe"
     parse_command(command[1:])
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=page_id)
+def test_promised_figures_are_in_the_log(recipe: Path) -> None:
+    from pellucid.config import load_recipe
+
+    promise = load_recipe(recipe).promise
+    assert promise is not None
+    if not promise.origin:
+        assert promise.not_measured, "scores need an origin"
+        return
+    page, _, title = promise.origin.partition(", ")
+    text = (ROOT / page).read_text(encoding="utf-8")
+    entry = text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    assert entry, f"{page} has no entry {title!r}"
+    for score in promise.scores:
+        assert f"{score.value:g}" in entry or f"{score.value:g}" in promise.note, f"{score.metric} is not in the entry"
 
 
 def anchors(page: Path) -> set[str]:

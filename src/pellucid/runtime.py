@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Precision",
     "Runtime",
+    "devices_of",
     "has_gpu",
     "is_forked_from_torch",
     "is_lack_of_memory",
@@ -124,6 +125,12 @@ class Runtime:
 
         return torch.device(self.device)
 
+    def device_name(self) -> str:
+        """Return the name of the GPU, or ``cpu``."""
+        import torch
+
+        return self.device if self.device == "cpu" else torch.cuda.get_device_name(self.device)
+
     def describe(self) -> dict[str, str | int]:
         """Return the facts that two runs must share to be equal bit for bit, for the record of a run."""
         import torch
@@ -145,6 +152,16 @@ def has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def devices_of(device: str) -> tuple[str, ...]:
+    """Return the devices among which work may be divided: all GPUs for ``auto`` and ``cuda``, else the one device."""
+    if device not in ("auto", "cuda") or not has_gpu():
+        return (device,)
+    import torch
+
+    count = torch.cuda.device_count()
+    return tuple(f"cuda:{number}" for number in range(count)) if count > 1 else (device,)
 
 
 def threads_for(threads: int) -> int:
@@ -203,8 +220,8 @@ def let_others_run_at_barriers() -> None:
     other threads wait for it at every product. A thousand spins, about 20 microseconds, bridge the time between two
     operations, so that a quiet machine need not wake threads all the time. Measured on two cores, forward and backward
     pass of preset tiny with 1,024 tokens in bf16: on a nearly quiet machine 0.07 s, and 0.10 without spinning; beside
-    25 busy programs 17 s with the default of libgomp, 1.4 s with a thousand spins, 0.9 s without
-    (docs/log.md, 2026-11-26). OMP_WAIT_POLICY and GOMP_SPINCOUNT override this; OpenMP libraries other than GCC's ignore it.
+    25 busy programs 17 s with the default of libgomp, 1.4 s with a thousand spins, 0.9 s without (docs/log.md,
+    2026-11-26). OMP_WAIT_POLICY and GOMP_SPINCOUNT override this; OpenMP libraries other than GCC's ignore it.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(_SPINS))
@@ -284,7 +301,7 @@ def _choose_precision(device: str, precision: str) -> tuple[Precision, str]:
         except ValueError:
             raise ConfigError(f"precision = {precision!r} is unknown; use 'auto', 'fp32' or 'bf16'") from None
     if device.startswith("cuda"):
-        if torch.cuda.is_bf16_supported():
+        if torch.cuda.is_bf16_supported(including_emulation=False):
             return Precision.BF16, "this GPU multiplies bf16 in hardware"
         return Precision.FP32, "this GPU has no bf16 units"
     # No flag of a processor says which is faster; ``training.machine.precision`` measures it on a step of the model.

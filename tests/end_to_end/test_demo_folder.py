@@ -84,11 +84,12 @@ def test_it_ends_when_it_is_right(command: Command, tmp_path: Path, monkeypatch:
         return replace(corpus, train=few, valid=few, test=few, minimal_pairs=corpus.minimal_pairs[:1])
 
     monkeypatch.setattr(job, "build_corpus", learnt_by_heart)
-    monkeypatch.setattr(job, "_LEAST_MINUTES", 0.001)
+    monkeypatch.setattr(job, "_USUAL_STEPS", 10_000)
     ended = command("demo", "--minutes", "10")
     assert ended.status == 0, ended.err
     assert "100.0% of the validation sentences are translated exactly right (the aim is 97.0%)" in ended.out
     assert "slow" not in ended.out
+    assert "at this speed, the usual 10,000 steps are over in about " in ended.err
     record = json.loads((tmp_path / "runs" / "demo" / "demo.json").read_text(encoding="utf-8"))
     assert record["exact_match"] == 1
     assert record["continued_by"] == ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
 import pytest
 
-from pellucid.jobs import dry_run
+from pellucid.jobs.promises import costs, dry_run
 
 from .conftest import Command
 from .small_runs import settings
@@ -41,23 +42,28 @@ def test_a_slow_step_is_timed_once_and_a_busy_machine_is_told(
     (tmp_path / "s").write_text(TEXT)
     (tmp_path / "t").write_text(TEXT.upper())
     steps: list[int] = []
-    real = dry_run.Updater.step
+    real = costs.Updater.step
 
     def counted(*arguments: object, **settings: object) -> object:
         steps.append(1)
         return real(*arguments, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(dry_run.Updater, "step", counted)
-    monkeypatch.setattr(dry_run, "_TIMED_SECONDS", 0.0)
-    for load, is_told in ((1e3, True), (0.5, False)):
-        monkeypatch.setattr("os.getloadavg", lambda load=load: (load, load, load))
+    monkeypatch.setattr(costs.Updater, "step", counted)
+    monkeypatch.setattr(costs, "_TIMED_SECONDS", 0.0)
+    for waited_share, is_told in ((0.5, True), (0.01, False)):
+        now = itertools.count()
+        monkeypatch.setattr(
+            costs,
+            "_scheduled",
+            lambda now=now, share=waited_share: ((1 - share) * 1e9 * (n := next(now)), share * 1e9 * n),
+        )
         outcome = command(
             "train", "--train-src", "s", "--train-tgt", "t", "--preset", "tiny", "--output", "run", "--dry-run",
             *settings("training.train_steps=5", "tokenizer.kind=bytes"),
         )  # fmt: skip
         assert outcome.status == 0, outcome.err
-        assert ("other programs slow this machine down" in outcome.err) is is_told
-    assert len(steps) == 2
+        assert ("other programs slow this machine down: our threads waited 50%" in outcome.err) is is_told
+    assert len(steps) == 2 * 3, "two for memory, and one that is timed"
 
 
 def test_a_run_of_few_batches_and_weights_is_told_in_steps(command: Command, tmp_path: Path) -> None:

@@ -166,6 +166,24 @@ def test_a_mask_of_another_shape_or_type_is_refused() -> None:
         padding_may_attend(torch.ones(BATCH, TIME), like=like)
 
 
+def test_the_causal_flag_is_the_causal_mask() -> None:
+    torch.manual_seed(5)
+    queries, keys, values = (torch.randn(BATCH, HEADS, TIME, 11, dtype=torch.float64) for _ in range(3))
+    masked = fused_attention(queries, keys, values, may_attend=causal_may_attend(TIME, device=queries.device))
+    flagged = fused_attention(queries, keys, values, may_attend=None, is_causal=True)
+    torch.testing.assert_close(flagged, masked, rtol=1e-10, atol=1e-10)
+
+
+def test_fused_dropout_keeps_the_mean_of_the_contexts() -> None:
+    torch.manual_seed(6)
+    queries, keys, values = (torch.randn(1, 1, TIME, 11, dtype=torch.float64) for _ in range(3))
+    plain = fused_attention(queries, keys, values, may_attend=None)
+    many = [x.expand(4000, -1, -1, -1) for x in (queries, keys, values)]
+    dropped = fused_attention(*many, may_attend=None, dropout_rate=0.25)
+    assert not torch.equal(dropped[0], plain[0])
+    torch.testing.assert_close(dropped.mean(0), plain[0], rtol=0, atol=0.05)
+
+
 @pytest.mark.parametrize("mask", ["none", "padding"])
 def test_attention_in_bfloat16_is_near_float64_forward_and_backward(mask: str) -> None:
     torch.manual_seed(3)

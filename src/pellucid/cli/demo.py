@@ -16,7 +16,7 @@ __all__ = ["demo"]
 def demo(
     minutes: Annotated[
         float, typer.Option(help="Limit of the training time; training ends earlier when the translations are right.")
-    ] = 7.0,
+    ] = 20.0,
     seed: Annotated[int, typer.Option(help="Decides the corpus, the first weights and the order of the batches.")] = 1,
     output: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
     serve: Annotated[
@@ -32,7 +32,7 @@ def demo(
         serve_models(demo_folders(output))
         return
     let_others_run_at_barriers()  # other programs should not slow down the first run of a newcomer
-    from pellucid.cli.training_screen import TrainingScreen
+    from pellucid.cli.screens.training import TrainingScreen
     from pellucid.jobs import demo as job
 
     with TrainingScreen() as screen:

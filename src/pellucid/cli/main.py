@@ -1,7 +1,7 @@
 """The command ``pellucid``: each verb has a file that parses its options, calls a job and prints the result.
 
 Results go to standard output, everything else to standard error. Exit status: 0; 1 bad input or settings; 2 usage;
-75 stopped and resumable; 130 Ctrl-C.
+3 the result is worse than its recipe promises (``train --check``); 75 stopped and resumable; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pellucid.cli import (
     inspect,
     score,
     serve,
+    suggest,
     synthesize,
     train,
     translate,
@@ -57,6 +58,7 @@ def _add(verb: Callable[..., None], name: str | None = None) -> None:
 _add(demo.demo)
 _add(train.train)
 _add(translate.translate)
+_add(suggest.suggest)
 _add(synthesize.synthesize)
 _add(score.score)
 _add(align.align)

@@ -30,11 +30,17 @@ SettingsOption = Annotated[
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 ...")]
 EngineOption = Annotated[
     str,
-    typer.Option("--engine", help="auto, native (a C file compiled here; auto on a CPU), torch, or ctranslate2."),
+    typer.Option(
+        "--engine",
+        help="auto, native (a C file compiled here; auto on a CPU), device (CUDA graphs; auto on a GPU), torch, "
+        "or ctranslate2.",
+    ),
 ]
 PrecisionOption = Annotated[
     str,
-    typer.Option("--precision", help="auto, int8 (weights in 8 bits; auto, except for torch), or fp32 (exact)."),
+    typer.Option(
+        "--precision", help="auto, int8 (weights in 8 bits; auto on a CPU), bf16 (auto on a GPU), or fp32 (exact)."
+    ),
 ]
 ThreadsOption = Annotated[
     int, typer.Option("--threads", min=0, help="CPU threads; 0 uses OMP_NUM_THREADS, or the physical cores.")

@@ -9,7 +9,7 @@ import typer
 
 from pellucid.cli.console import say, say_error, show
 from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, ThreadsOption
-from pellucid.cli.translation_screen import TranslationScreen
+from pellucid.cli.screens.translation import TranslationScreen
 from pellucid.errors import ConfigError
 
 __all__ = ["synthesize"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from pellucid.cli.console import say
+from pellucid.cli.console import counting, say, show
 from pellucid.errors import ConfigError
 from pellucid.runtime import let_others_run_at_barriers
+
+if TYPE_CHECKING:
+    from pellucid.config import Promise, Recipe
+    from pellucid.jobs.train import TrainOutcome
 
 __all__ = ["train"]
 
@@ -37,12 +41,17 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and print what to expect, but do not train.")
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Compare the result with what the recipe promises; status 3 if it is worse."),
+    ] = False,
 ) -> None:
     """Train a translator. The same command continues a stopped run."""
     let_others_run_at_barriers()
-    from pellucid.cli.training_screen import TrainingScreen
+    from pellucid.cli.screens.training import TrainingScreen
     from pellucid.config import load_recipe, recipe_from
     from pellucid.jobs import train as job
+    from pellucid.jobs.promises.checking import promise_of
 
     texts = {"train": (train_src, train_tgt), "valid": (valid_src, valid_tgt), "general": (general_src, general_tgt)}
     options = _table(texts, languages={"src_lang": src_lang, "tgt_lang": tgt_lang}, preset=preset)
@@ -53,18 +62,34 @@ def train(
         raise ConfigError("give either --recipe, with --set for changes, or the options that name files, not both")
     if recipe is not None:
         chosen = load_recipe(recipe, settings)
-        chosen = chosen.model_copy(update={"data": chosen.data.below(data_dir or Path())})
+        chosen = chosen.below(data_dir or Path())
     elif data_dir is not None:
         raise ConfigError("--data-dir names the folder of the files of a recipe; give --recipe with it")
     else:
         chosen = recipe_from(options, settings, place="command line")
+    if check and recipe is None:
+        raise ConfigError("--check compares a run with the promise of its recipe; give --recipe with it")
+    promise = promise_of(chosen, place=str(recipe)) if check else None
     if dry_run:
-        from pellucid.jobs.dry_run import dry_run as check
+        from pellucid.jobs.promises.dry_run import dry_run as predict
 
-        say(check(chosen, output, init_from=init_from))
+        say(predict(chosen, output, init_from=init_from).to_text())
         return
     with TrainingScreen() as screen:
-        job.train(chosen, output, init_from=init_from, reporter=screen)
+        outcome = job.train(chosen, output, init_from=init_from, reporter=screen)
+    if promise is not None and recipe is not None:
+        _check(recipe, chosen, promise, outcome)
+
+
+def _check(path: Path, chosen: Recipe, promise: Promise, outcome: TrainOutcome) -> NoReturn:
+    """Show whether the promise of a recipe held, and exit with the status for it."""
+    from pellucid.jobs.promises.checking import changed_settings, check_promise
+
+    with counting("translated lines of the test set") as progress:
+        changes = changed_settings(path, chosen)
+        result = check_promise(chosen, promise, outcome, changes=changes, say=say, progress=progress)
+    show(result.to_text())
+    raise typer.Exit(result.exit_status)
 
 
 def _table(

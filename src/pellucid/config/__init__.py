@@ -21,9 +21,10 @@ if TYPE_CHECKING:
         PositionLayout,
         SpecialIds,
     )
+    from pellucid.config.promise import LearningCurve, Promise, PromisedScore
     from pellucid.config.recipe import Recipe, load_recipe, recipe_from
     from pellucid.config.tables import read_toml, to_toml, validated
-    from pellucid.config.training import BatchType, DecayMethod, Optimizer, TrainingConfig, WordDropout
+    from pellucid.config.training import BatchType, DecayMethod, Optimizer, StepMethod, TrainingConfig, WordDropout
     from pellucid.config.translation import LengthPenalty, SentenceSplitting, TranslationConfig
 
 __all__ = [
@@ -36,14 +37,18 @@ __all__ = [
     "DecayMethod",
     "DecoderStart",
     "InvalidUtf8",
+    "LearningCurve",
     "LengthPenalty",
     "ModelConfig",
     "NormOrder",
     "Optimizer",
     "PositionLayout",
+    "Promise",
+    "PromisedScore",
     "Recipe",
     "SentenceSplitting",
     "SpecialIds",
+    "StepMethod",
     "TokenizerConfig",
     "TrainingConfig",
     "TranslationConfig",
@@ -64,15 +69,19 @@ _HOMES = {
     "DecayMethod": "pellucid.config.training",
     "DecoderStart": "pellucid.config.model",
     "InvalidUtf8": "pellucid.config.data",
+    "LearningCurve": "pellucid.config.promise",
     "LengthPenalty": "pellucid.config.translation",
     "ModelConfig": "pellucid.config.model",
     "NormOrder": "pellucid.config.model",
     "Optimizer": "pellucid.config.training",
     "PRESETS": "pellucid.config.model",
     "PositionLayout": "pellucid.config.model",
+    "Promise": "pellucid.config.promise",
+    "PromisedScore": "pellucid.config.promise",
     "Recipe": "pellucid.config.recipe",
     "SentenceSplitting": "pellucid.config.translation",
     "SpecialIds": "pellucid.config.model",
+    "StepMethod": "pellucid.config.training",
     "TokenizerConfig": "pellucid.config.data",
     "TrainingConfig": "pellucid.config.training",
     "TranslationConfig": "pellucid.config.translation",

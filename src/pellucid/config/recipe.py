@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from pellucid.config.data import DataConfig, TokenizerConfig
 from pellucid.config.model import PRESETS, ModelConfig, SpecialIds
+from pellucid.config.promise import Promise
 from pellucid.config.section import Section
 from pellucid.config.tables import Table, parse_settings, read_toml, validated
 from pellucid.config.training import TrainingConfig
@@ -36,6 +37,8 @@ class Recipe(Section):
     """How the trained model searches by default."""
     description: str = ""
     """A line for the model card."""
+    promise: Promise | None = None
+    """What a run of this recipe is expected to reach, for ``--check``."""
 
     @model_validator(mode="before")
     @classmethod
@@ -80,6 +83,11 @@ class Recipe(Section):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def below(self, folder: Path) -> Recipe:
+        """Return the same recipe with relative names of files in ``folder``."""
+        promise = self.promise.below(folder) if self.promise else None
+        return self.model_copy(update={"data": self.data.below(folder), "promise": promise})
 
 
 def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:

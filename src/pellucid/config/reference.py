@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 
 from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, TokenizerConfig
 from pellucid.config.model import PRESETS, ModelConfig, SpecialIds
+from pellucid.config.promise import LearningCurve, Promise, PromisedScore
 from pellucid.config.recipe import Recipe
 from pellucid.config.training import TrainingConfig
 from pellucid.config.translation import TranslationConfig
@@ -38,6 +39,9 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("`[model.specials]`", SpecialIds),
     ("`[training]`", TrainingConfig),
     ("`[translation]`", TranslationConfig),
+    ("`[promise]`", Promise),
+    ("`[[promise.scores]]`", PromisedScore),
+    ("`[promise.curve]`", LearningCurve),
 )
 """Every table of a recipe in TOML, and its record."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pellucid.config.section import Section
+from pellucid.errors import ConfigError
 
-__all__ = ["BatchType", "DecayMethod", "Optimizer", "TrainingConfig", "WordDropout"]
+__all__ = ["BatchType", "DecayMethod", "Optimizer", "StepMethod", "TrainingConfig", "WordDropout"]
 
 
 class BatchType(StrEnum):
@@ -65,6 +66,22 @@ class DecayMethod(StrEnum):
     """Stays at the peak ``learning_rate``."""
 
 
+class StepMethod(StrEnum):
+    """The way in which a step is computed; all of them give the same result up to rounding."""
+
+    AUTO = "auto"
+    """``graph`` on a GPU, or ``compiled`` where the settings describe a run of about five minutes or more; ``eager`` on
+    a processor, with several processes, ``accum_count`` over 1, Muon, word dropout, R-Drop or SimCut."""
+    EAGER = "eager"
+    """Operation by operation, as the loop waits for each step; the reference."""
+    STATIC = "static"
+    """In a small set of shapes, without waiting for the device; also on a processor."""
+    GRAPH = "graph"
+    """As ``static``, and a shape that comes back is one CUDA graph."""
+    COMPILED = "compiled"
+    """As ``graph`` on a GPU and ``static`` on a processor, with compiled layers. Compilation takes up to a minute."""
+
+
 class TrainingConfig(Section):
     """The settings of a training run."""
 
@@ -81,10 +98,12 @@ class TrainingConfig(Section):
         "r_drop",
         "simcut",
         "simcut_cutoff",
+        "step_method",
+        "tensorboard",
     )
 
-    batch_size: int = Field(2048, ge=1)
-    """Size of a batch in the unit ``batch_type``; a longer pair is an error."""
+    batch_size: int | Literal["auto"] = 2048
+    """Size of a batch in the unit ``batch_type``, 1 or more; a longer pair is an error; ``auto`` fits it to memory."""
     batch_type: BatchType = BatchType.TOKENS
     """The unit of ``batch_size``."""
     accum_count: int = Field(1, ge=1)
@@ -174,6 +193,9 @@ class TrainingConfig(Section):
     save_steps: int | None = Field(None, ge=1)
     """Steps between checkpoints; if set, ``save_seconds`` does not act."""
 
+    tensorboard: bool = False
+    """Write the numbers of ``metrics.jsonl`` for TensorBoard too, in ``tensorboard/``; needs the extra of that name."""
+
     max_bad_steps: int = Field(10, ge=1)
     """Steps in a row with a non-finite loss or gradient after which the run returns to a checkpoint."""
     max_rollbacks: int = Field(2, ge=0)
@@ -186,8 +208,36 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of the matrix products: ``fp32``, ``bf16``, or ``auto``: the faster one. On a processor a trial of
     about a second decides, once for each shape of model; a run that is continued keeps its precision."""
+    step_method: StepMethod = StepMethod.AUTO
+    """The way in which a step is computed."""
     threads: int = Field(0, ge=0, le=1024)
     """CPU threads; 0 means OMP_NUM_THREADS or MKL_NUM_THREADS, otherwise the physical cores of the process."""
+
+    @property
+    def known_batch_size(self) -> int:
+        """The size of a batch as a number.
+
+        Raises:
+            ConfigError: it is still ``auto``.
+        """
+        if isinstance(self.batch_size, str):
+            raise ConfigError("training.batch_size = 'auto' is chosen by `pellucid train`; give a number here")
+        return self.batch_size
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _size_is_possible(cls, value: object) -> object:
+        if isinstance(value, str) and value != "auto":
+            raise ValueError(f"{value!r} is not a size; use 'auto' or a number, as in 2048")
+        if isinstance(value, int) and value < 1:
+            raise ValueError(f"{value} is too small; use 'auto', or 1 or more")
+        return value
+
+    @model_validator(mode="after")
+    def _auto_counts_tokens(self) -> Self:
+        if self.batch_size == "auto" and self.batch_type is not BatchType.TOKENS:
+            raise ValueError("batch_size = 'auto' needs batch_type = 'tokens', because memory goes by tokens")
+        return self
 
     @model_validator(mode="after")
     def _budget_is_one(self) -> Self:

@@ -48,12 +48,16 @@ class SentenceSplitting(StrEnum):
 class TranslationConfig(Section):
     """The settings of a search; one value serves every sentence of a call."""
 
-    NEWER: ClassVar[tuple[str, ...]] = ("alignment", "placeholders")
+    NEWER: ClassVar[tuple[str, ...]] = ("alignment", "placeholders", "num_beam_groups", "diversity_penalty")
 
     beam_size: int = Field(5, ge=1, le=100_000)
     """Number of hypotheses at each step; 1 is greedy search."""
     n_best: int = Field(1, ge=1, le=100_000)
     """Number of translations of each text, at most ``beam_size``; with ``sampling`` the number of draws."""
+    num_beam_groups: int = Field(1, ge=1, le=1000)
+    """Groups of the beam that avoid each other's tokens, so that n-best lists differ; a divisor of ``beam_size``."""
+    diversity_penalty: float = Field(0.5, gt=0, le=1e4)
+    """With several ``num_beam_groups``: what a token costs for each row of the groups before that has just taken it."""
     length_penalty: LengthPenalty = LengthPenalty.AVERAGE
     """The divisor of the log-probability of a hypothesis."""
     alpha: float = Field(1.0, ge=0, le=20)
@@ -99,12 +103,11 @@ class TranslationConfig(Section):
     def _parts_fit(self) -> Self:
         if not all(self.banned_tokens):
             raise ValueError("banned_tokens contains an empty text; use pieces in the form of the tokens of a result")
-        if self.alignment and self.placeholders == "keep":
-            raise ValueError("alignment = true does not go with placeholders = 'keep'; leave one of them out")
         if not self.sampling and self.n_best > self.beam_size:
             raise ValueError(
                 f"n_best = {self.n_best} is more than beam_size = {self.beam_size}; raise beam_size, or lower n_best"
             )
+        self._groups_fit()
         if not self.sampling and (self.temperature != 1 or self.top_k or self.top_p != 1):
             raise ValueError("temperature, top_k and top_p need sampling = true")
         if self.sampling and self.beam_size != 1 and "beam_size" in self.model_fields_set:
@@ -112,3 +115,18 @@ class TranslationConfig(Section):
                 f"beam_size = {self.beam_size} with sampling = true; sampling uses no beam, so leave beam_size out"
             )
         return self
+
+    def _groups_fit(self) -> None:
+        if self.num_beam_groups == 1:
+            if "diversity_penalty" in self.model_fields_set and self.diversity_penalty != 0.5:
+                raise ValueError("diversity_penalty needs num_beam_groups over 1, such as the number of n_best")
+            return
+        if self.sampling:
+            raise ValueError(
+                f"num_beam_groups = {self.num_beam_groups} with sampling = true, which uses no beam; leave one out"
+            )
+        if self.beam_size % self.num_beam_groups:
+            raise ValueError(
+                f"num_beam_groups = {self.num_beam_groups} does not divide beam_size = {self.beam_size}; "
+                f"use beam_size = {-(-self.beam_size // self.num_beam_groups) * self.num_beam_groups}, for example"
+            )

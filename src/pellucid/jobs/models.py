@@ -15,7 +15,7 @@ from pellucid.config.tables import parse_settings, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.errors import ConfigError, EngineUnavailableError
 from pellucid.interop.packages import is_installed
-from pellucid.runtime import Runtime, has_gpu, is_forked_from_torch, threads_for
+from pellucid.runtime import Precision, Runtime, has_gpu, is_forked_from_torch, threads_for
 from pellucid.translation.engines.engine import Engine
 from pellucid.translation.engines.native.engine import open_native
 from pellucid.translation.engines.reference import LaterModel
@@ -34,22 +34,26 @@ class EngineName(StrEnum):
     """What computes a translation."""
 
     AUTO = "auto"
-    """Native on a processor; torch on a GPU. Where native is not available, ctranslate2 if installed, else torch."""
+    """Native on a processor; device on a GPU. Where native is not available, ctranslate2 if installed, else torch."""
     TORCH = "torch"
     """The model itself; every setting."""
     NATIVE = "native"
     """One C file, compiled for this machine at its first use; on the processor."""
     CTRANSLATE2 = "ctranslate2"
     """The exported model, run by CTranslate2 in a process of its own; on the processor."""
+    DEVICE = "device"
+    """The model in fixed shapes, with a step as one CUDA graph; on a GPU, and without graphs on the processor."""
 
 
 class EnginePrecision(StrEnum):
     """How an engine holds weights."""
 
     AUTO = "auto"
-    """fp32 for torch, int8 for the others."""
+    """fp32 for torch; bf16 for device on a GPU that has it, else fp32; int8 for the others."""
     INT8 = "int8"
-    """Rounded to 8 bits; not for torch."""
+    """Rounded to 8 bits; not for torch and device."""
+    BF16 = "bf16"
+    """Rounded to 8 significant bits, with the exponents of fp32; for device only."""
     FP32 = "fp32"
     """As they are stored."""
 
@@ -89,18 +93,25 @@ def open_translator(
     """
     wanted = _named(EngineName, "--engine", engine)
     held = _named(EnginePrecision, "--precision", precision)
-    if held is EnginePrecision.INT8 and wanted is EngineName.TORCH:
-        raise ConfigError("--precision int8 is not for --engine torch, which computes with the stored weights")
+    if held in _ROUNDED and wanted is EngineName.TORCH:
+        raise ConfigError(f"--precision {held} is not for --engine torch, which computes with the stored weights")
     if _is_onnx_folder(path):
         _refuse_engine(wanted, held, f"{path} is an ONNX folder, which onnxruntime computes")
         return _onnx_translator(path, settings=settings, device=device, threads=threads)
     if wanted is EngineName.TORCH:
         return _on_torch(path, settings=settings, device=device, threads=threads)
-    if device != "cpu" and (device != "auto" or has_gpu()):
-        _refuse_engine(wanted, held, f"device = {device!r} is not the processor")
-        translator = _on_torch(path, settings=settings, device=device, threads=threads)
-        say("engine: torch (fp32), because the model computes on a GPU")
-        return translator
+    is_on_gpu = device != "cpu" and (device != "auto" or has_gpu())
+    if wanted is EngineName.DEVICE or (is_on_gpu and wanted is EngineName.AUTO):
+        return _on_device(path, settings=settings, device=device, threads=threads, held=held, say=say)
+    if is_on_gpu:
+        raise ConfigError(
+            f"--engine {wanted} is for the processor, and device = {device!r} is not the processor; use --engine auto"
+        )
+    if held is EnginePrecision.BF16:
+        raise ConfigError(
+            f"--precision bf16 is for --engine device, and for auto on a GPU; use {EnginePrecision.INT8} or "
+            f"{EnginePrecision.FP32} here"
+        )
     return _without_torch(path, settings=settings, threads=threads_for(threads), wanted=wanted, held=held, say=say)
 
 
@@ -162,6 +173,39 @@ def _ctranslate2(opened: ModelFolder, *, is_int8: bool, threads: int, say: Calla
 
 
 _ROUNDING: Final = "; weights are rounded to 8 bits, and --precision fp32 keeps them exact"
+_ROUNDED: Final = (EnginePrecision.INT8, EnginePrecision.BF16)
+
+
+def _on_device(
+    path: Path, *, settings: Sequence[str], device: str, threads: int, held: EnginePrecision, say: Callable[[str], None]
+) -> Translator:
+    """Open the device engine, in bf16 on a GPU that multiplies it in hardware."""
+    if held is EnginePrecision.INT8:
+        raise ConfigError(
+            "--precision int8 is for the processor, and --engine device and a GPU compute in bf16 or fp32; leave it out"
+        )
+    runtime = Runtime.detect(device=device, threads=threads)
+    runtime.apply()
+    import torch
+
+    from pellucid.translation.engines.device.engine import DeviceEngine  # imports torch
+
+    is_on_gpu = runtime.device != "cpu"
+    is_bf16 = held is EnginePrecision.BF16 or (
+        held is EnginePrecision.AUTO and is_on_gpu and runtime.precision is Precision.BF16
+    )
+    opened = open_model_folder(path)
+    config = _configured(opened.description.translation, settings)
+    model = read_model(opened).model.to(runtime.device, torch.bfloat16 if is_bf16 else torch.float32)
+    engine = DeviceEngine(model, say=say)
+    later = LaterModel(
+        lambda: read_model(opened, device=runtime.device).model, max_length=opened.description.model.max_positions
+    )
+    why = "the fastest on a GPU" if is_on_gpu else "without CUDA graphs on a processor"
+    why += f", in fp32 because {runtime.reason}" if is_on_gpu and held is EnginePrecision.AUTO and not is_bf16 else ""
+    rounding = "; weights are rounded to 8 significant bits, and --precision fp32 keeps them exact" if is_bf16 else ""
+    say(f"engine: {engine.name}, {runtime.device}, {why}{rounding}")
+    return _translator(opened, later, config=config, engine=engine, say=say)
 
 
 def _is_onnx_folder(path: Path) -> bool:
@@ -173,8 +217,8 @@ def _is_onnx_folder(path: Path) -> bool:
 
 
 def _refuse_engine(wanted: EngineName, held: EnginePrecision, why: str) -> None:
-    """Refuse what torch cannot do."""
-    if wanted not in (EngineName.AUTO, EngineName.TORCH) or held is EnginePrecision.INT8:
+    """Refuse what is not for such a folder."""
+    if wanted not in (EngineName.AUTO, EngineName.TORCH) or held in _ROUNDED:
         asked = f"--precision {held}" if wanted in (EngineName.AUTO, EngineName.TORCH) else f"--engine {wanted}"
         raise ConfigError(f"{asked} is for a model folder on the processor, and {why}; leave it out")
 

@@ -15,6 +15,7 @@ import torch
 from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import PRESETS, ModelConfig, Recipe
 from pellucid.errors import ConfigError, IncompatibleModelError
+from pellucid.jobs.reporting.tensorboard import refuse_missing_tensorboard
 from pellucid.jobs.run_folder import recorded_facts, refuse_occupied
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Precision, Runtime
@@ -92,6 +93,8 @@ def open_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> 
     training = recipe.training
     runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
     runtime.apply()
+    if training.tensorboard:
+        refuse_missing_tensorboard()
     if init_from is None:
         if recipe.data.general is not None:
             raise ConfigError(

@@ -34,8 +34,10 @@ _WRITTEN: Final = (
     "metrics.jsonl",
     "model",
     "probes",
+    "promise.json",
     "recipe.toml",
     "snapshots",
+    "tensorboard",
     "text",
     "text.json",
 )
@@ -43,8 +45,8 @@ _WRITTEN: Final = (
 
 
 def settings_of(recipe: Recipe) -> dict[str, object]:
-    """Return the settings that a checkpoint records; the text is recorded by its content instead."""
-    return recipe.model_dump(mode="json", exclude={"data"})
+    """Return the settings that a checkpoint records; the text is recorded by content, and a promise decides nothing."""
+    return recipe.model_dump(mode="json", exclude={"data", "promise"})
 
 
 def refuse_occupied(recipe: Recipe, output: Path) -> None:

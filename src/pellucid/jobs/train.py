@@ -12,11 +12,10 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from pellucid.bundle import load_bundle, save_bundle
 from pellucid.config import Recipe, to_toml
@@ -28,6 +27,11 @@ from pellucid.jobs.fine_tuning.comparison import FineTuningReport, before_and_af
 from pellucid.jobs.fine_tuning.general import GeneralText, read_general
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.prepare import PreparedData, prepare
+from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
+from pellucid.jobs.promises.signs import Situation
+from pellucid.jobs.promises.watching import FaultCount, RunWatch, padding_share
+from pellucid.jobs.reporting.reporter import JobReporter, QuietReporter
+from pellucid.jobs.reporting.tensorboard import TensorBoardReporter
 from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
 from pellucid.signals import RaiseOnSigterm
@@ -37,7 +41,7 @@ from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
 from pellucid.training.distributed import Ranks, ranks_of_environment
 from pellucid.training.inputs import RunInputs
-from pellucid.training.reporter import Reporter, SilentReporter, TrainingResult
+from pellucid.training.reporter import TrainingResult
 from pellucid.training.validation import GENERAL_BLEU
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
@@ -56,27 +60,6 @@ _STOPPED_OUTSIDE = (
 )
 
 
-class JobReporter(Reporter, Protocol):
-    """The live view of a whole job: the events of the trainer, and the progress of the preparation."""
-
-    def counted(self, what: str, done: int) -> None:
-        """Receive the number of ``what`` that are done."""
-
-
-class QuietReporter(SilentReporter):
-    """A live view that passes sentences on to ``say`` and shows nothing else."""
-
-    def __init__(self, say: Callable[[str], None] = lambda text: None) -> None:
-        self._say = say
-
-    def message(self, text: str) -> None:
-        """Pass a sentence on."""
-        self._say(text)
-
-    def counted(self, what: str, done: int) -> None:
-        """Ignore."""
-
-
 @dataclass(frozen=True)
 class TrainOutcome:
     """The result of a run and the folder of its model."""
@@ -84,16 +67,19 @@ class TrainOutcome:
     result: TrainingResult
     model: Path
     seconds: float
+    warnings: tuple[str, ...] = ()
+    """What was not normal in the course of the run, each with its first step."""
 
     def to_text(self) -> str:
         """Return the lines for the screen."""
         result = self.result
+        seen = f"\nnot normal in this run: {'; '.join(self.warnings)}" if self.warnings else ""
         best = "  ".join(f"{name} {value:.3f}" for name, value in result.best.items())
         return (
             f"{result.reason}: {result.steps:,} steps, {result.epochs:.1f} epochs, "
             f"{result.target_tokens:,} target tokens, {self.seconds:.0f} s in total\n"
             f"best at step {result.best_step:,}: {best}\n"
-            f"the model is in {self.model}"
+            f"the model is in {self.model}{seen}"
         )
 
 
@@ -109,10 +95,14 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
     """
     with RaiseOnSigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
         started = time.monotonic()
-        run = open_run(recipe, output, init_from=init_from)
+        run = open_run(continued_batch_size(recipe, output), output, init_from=init_from)
         output.mkdir(parents=True, exist_ok=True)
         ranks = ranks_of_environment(run.runtime.torch_device())
-        with _one_at_a_time(output) if ranks.is_first else nullcontext():
+        with ExitStack() as held:
+            if ranks.is_first:
+                held.enter_context(_one_at_a_time(output))
+            if ranks.is_first and recipe.training.tensorboard:
+                reporter = held.enter_context(TensorBoardReporter(reporter, output / "tensorboard"))
             outcome = _train(run, ranks=ranks, reporter=reporter if ranks.is_first else QuietReporter(), since=started)
     return outcome
 
@@ -123,19 +113,23 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     with RaiseOnSigterm(lambda: StoppedError(_STOPPED_PREPARING)):
         data = _prepare(run, reporter=reporter, ranks=ranks)
     model = run.make_model(data.tokenizer)
+    run, size = with_batch_size(run, model, data.store, pairs=len(data.store), ranks=ranks)
     is_tried = run.recipe.training.precision == "auto"
     run = run.with_precision(model, ranks=ranks)
     recipe, output, most = run.recipe, run.output, run.recipe.training.valid_bleu_sentences
     if is_tried:
         reporter.message(f"precision: {run.runtime.precision}, {run.runtime.reason}")
+    if size:
+        reporter.message(size)
     evaluator = ValidationBleu(recipe, data, output / "model", read_general(recipe.data, data.tokenizer, most=most))
     if ranks.is_first:
-        DISK.write_replacing(output / "recipe.toml", to_toml(recipe).encode())
+        DISK.write_replacing(output / "recipe.toml", _settings_in_toml(recipe).encode())
     if recipe.training.valid_bleu_sentences:
         reporter.message(evaluator.to_text())
     facts = recorded_facts(output)
     if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
         mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
+    watch = _watch(run, data, evaluator, is_new=facts is None) if ranks.is_first else None
     inputs = RunInputs(
         model=model,
         store=data.store,
@@ -148,6 +142,7 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
         reporter=reporter,
         evaluator=evaluator,
         on_new_best=evaluator.keep,
+        judge=watch,
         validates_first=run.initial is not None and most > 0,
         seconds_before=time.monotonic() - since,
         corpus_weights=corpus_weights(recipe.data, data.store.pairs_of_corpora(len(recipe.data.train))),
@@ -156,11 +151,21 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     result = trainer.train(inputs)
     if ranks.is_first:
         mend_model(output, model, keep=evaluator.keep, is_finished=True, say=reporter.message)
-    outcome = TrainOutcome(result, output / "model", time.monotonic() - since)
+    warnings = watch.warnings() if watch else ()
+    outcome = TrainOutcome(result, output / "model", time.monotonic() - since, warnings)
     reporter.message(outcome.to_text())
     if ranks.is_first and run.initial is not None and most:
         _compare(run, run.initial.model, evaluator, reporter)
     return outcome
+
+
+def _watch(run: OpenedRun, data: PreparedData, evaluator: ValidationBleu, *, is_new: bool) -> RunWatch:
+    situation = Situation(
+        warmup_steps=run.recipe.training.warmup_steps,
+        vocabulary=data.tokenizer.target_vocab_size,
+        padding=padding_share(data.store, run.recipe.training),
+    )
+    return RunWatch(situation, promise=run.recipe.promise, faults=evaluator.faults, first_run=is_new)
 
 
 def _compare(run: OpenedRun, initial: Transformer, evaluator: ValidationBleu, reporter: JobReporter) -> None:
@@ -193,6 +198,7 @@ class ValidationBleu:
         targets = (pair.target for pair in data.valid_pairs)
         self._tokenizer_choice = bleu_tokenizer(recipe.data.tgt_lang, references=targets, if_missing="char")
         self._score: Score | None = None
+        self.faults = FaultCount()
 
     def to_text(self) -> str:
         """Return the line for the screen about the tokenizer of BLEU."""
@@ -206,7 +212,9 @@ class ValidationBleu:
         wanted = recipe.training.valid_bleu_sentences
         pairs: tuple[SentencePair, ...] = self._data.valid_pairs[: max(wanted, 1)]
         translator = self._translator(model)
-        texts = [result.text for result in translator.translate([pair.source for pair in pairs])]
+        sources, references = ([getattr(pair, side) for pair in pairs] for side in ("source", "target"))
+        results = translator.translate(sources)
+        texts = [result.text for result in results]
         shown = min(range(len(pairs)), key=lambda i: abs(len(pairs[i].source) - 60))
         found: dict[str, float | str] = {
             "source": pairs[shown].source,
@@ -214,7 +222,7 @@ class ValidationBleu:
             "reference": pairs[shown].target,
         }
         if wanted:
-            references = [pair.target for pair in pairs]
+            self.faults.count(results, sources=sources, references=references)
             language = recipe.data.tgt_lang
             self._score = corpus_score(texts, references, target_language=language, tokenizer=self._tokenizer_choice)
             found["bleu"] = self._score.value
@@ -263,6 +271,11 @@ class ValidationBleu:
         )
 
 
+def _settings_in_toml(recipe: Recipe) -> str:
+    """Return the settings without the promise, which is about another run."""
+    return to_toml(recipe.model_copy(update={"promise": None}))
+
+
 @contextmanager
 def _one_at_a_time(output: Path) -> Iterator[None]:
     """Lock the run folder during the training; the lock ends with the process, even after a kill."""
@@ -307,5 +320,5 @@ def _card(
     ]
     if score is not None:
         lines.append(f"* validation, greedy search, {len(data.valid_pairs):,} sentences at most: {score}")
-    lines += ["", "## Recipe", "", "```toml", to_toml(recipe).strip(), "```", ""]
+    lines += ["", "## Recipe", "", "```toml", _settings_in_toml(recipe).strip(), "```", ""]
     return "\n".join(lines)

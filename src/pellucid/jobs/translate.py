@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from pellucid.config.translation import TranslationConfig
 from pellucid.errors import ConfigError, DataError, InterruptedByUser
-from pellucid.jobs.bulk.files import Finished, Progress, Work, run_files
+from pellucid.jobs.bulk.files import Finished, Progress, Runner, Work, run_files
+from pellucid.jobs.bulk.lanes import Lanes
 from pellucid.jobs.bulk.lines import BAR, CHUNK_LINES, OutputFormat, PrefixLines, on_lengths, translate_lines
 from pellucid.jobs.bulk.search import part_search
 from pellucid.jobs.bulk.survey import Part, Survey, can_be_read_twice, survey_of
 from pellucid.jobs.bulk.tally import Tally
 from pellucid.jobs.line_files import check_output, is_stream, reading, writing
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
+from pellucid.runtime import devices_of
 from pellucid.translation.flags import in_order
 from pellucid.translation.terms.glossary import read_terms
 from pellucid.translation.translator import Translator
@@ -77,17 +81,23 @@ def translate_file(
     """
     if chunk_lines < 1:
         raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
-    translator = open_translator(
-        model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
-    )
+    files = [file] if prefix_file is None else [file, prefix_file]
+    is_in_parts = output is not None and not is_stream(output) and all(map(can_be_read_twice, files))
+    devices = devices_of(device) if is_in_parts else (device,)
+    options = {"settings": settings, "threads": threads, "engine": engine, "precision": precision}
+    opened = partial(_opened, model, options)
+    translator = opened(devices[0], say)
     _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file, terms_file=terms_file)
     translator = translator if terms_file is None else with_terms_of(translator, terms_file)
-    files = [file] if prefix_file is None else [file, prefix_file]
-    if output is not None and not is_stream(output) and all(map(can_be_read_twice, files)):
+    if output is not None and is_in_parts:
         _refuse_output(output, files)
         surveys = [survey_of(name) for name in files]
         _refuse_different_lengths(surveys)
-        work = _work(translator, model, surveys, format=format, chunk_lines=chunk_lines, device=device, threads=threads)
+        if len(devices) > 1:
+            say(f"parts are divided among {len(devices)} devices: {', '.join(devices)}")
+        lanes = [(translator, devices[0])]
+        lanes += [(opened(place, _unheard).with_terms(translator.glossary), place) for place in devices[1:]]
+        work = _work(lanes, model, surveys, format=format, chunk_lines=chunk_lines, threads=threads)
         tally = run_files(surveys, output, work, restart=restart, say=say, progress=progress)
     elif restart:
         raise ConfigError("--restart discards the parts of a file that is translated to --output; there are none here")
@@ -107,33 +117,48 @@ def _refuse_different_lengths(surveys: Sequence[Survey]) -> None:
         raise DataError(on_lengths(by_length[0].file, by_length[-1].file, lines=by_length[0].lines))
 
 
+def _opened(model: Path, options: dict[str, Any], device: str, say: Callable[[str], None]) -> Translator:
+    return open_translator(model, device=device, say=say, **options)
+
+
+def _unheard(text: str) -> None:
+    pass
+
+
 def _work(
-    translator: Translator,
+    lanes: Sequence[tuple[Translator, str]],
     model: Path,
     surveys: Sequence[Survey],
     *,
     format: OutputFormat,
     chunk_lines: int,
-    device: str,
     threads: int,
 ) -> Work:
-    """Return how parts are translated and written."""
-    names = [survey.file for survey in surveys]
+    """Return how parts are translated and written, by the translator of each device."""
+    (translator, device), *others = lanes
     search = part_search(
         translator,
         model,
         lines=surveys[0].lines,
         chunk_lines=chunk_lines,
-        has_prefixes=len(names) > 1 or bool(translator.config.target_prefix),
+        has_prefixes=len(surveys) > 1 or bool(translator.config.target_prefix),
         device=device,
         threads=threads,
+        others=others,
     )
+    runners = [(_runner(one, surveys, format, search.chunk_lines), calls) for one, calls in search.lanes]
+    facts = search.facts | {"terms": [str(term) for term in translator.glossary], "format": format.value}
+    return Work(Lanes(runners), search.at_once, search.lines_per_part, facts)
+
+
+def _runner(translator: Translator, surveys: Sequence[Survey], format: OutputFormat, chunk_lines: int) -> Runner:
+    names = [survey.file for survey in surveys]
 
     def run(part: Part, advance: Callable[[int], None]) -> Finished:
         sink = StringIO()
         prefixes = None if len(names) == 1 else PrefixLines((line[1] for line in part.lines), names[1])
         tally = translate_lines(
-            search.translator,
+            translator,
             (line[0] for line in part.lines),
             sink,
             name=names[0],
@@ -145,8 +170,7 @@ def _work(
         )
         return Finished(sink.getvalue(), tally)
 
-    facts = search.facts | {"terms": [str(term) for term in translator.glossary], "format": format.value}
-    return Work(run, search.at_once, search.lines_per_part, facts)
+    return run
 
 
 def _stream(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pellucid.model.attention import MultiHeadAttention, fused_attention
+from pellucid.model.attention import MultiHeadAttention, attention_weights, fused_attention
 
 __all__ = ["CrossMemory", "DecoderCache", "LayerCache", "PastMemory"]
 
@@ -38,6 +38,8 @@ class CrossMemory:
         self.group_size = 1
         self.keys_values = keys_values
         self.may_attend = may_attend
+        self.weights: list[Tensor] | None = None
+        """Where a caller puts a list here, each layer adds its weights of the new position, [rows, heads, source]."""
 
     def select(self, rows: Tensor) -> None:
         """Let row i of the new order attend to the sentence of row ``rows[i]``."""
@@ -154,9 +156,11 @@ class LayerCache:
         groups = hidden.shape[0] // cross.group_size
         queries = self._cross.queries(hidden).view(groups, cross.group_size, hidden.shape[-1])
         keys_values = cross.keys_values[:, self._layer]
-        context = fused_attention(
-            self._cross.split_heads(queries), keys_values[:, 0], keys_values[:, 1], may_attend=cross.may_attend
-        )
+        split = self._cross.split_heads(queries)
+        context = fused_attention(split, keys_values[:, 0], keys_values[:, 1], may_attend=cross.may_attend)
+        if cross.weights is not None:
+            weights = attention_weights(split, keys_values[:, 0], may_attend=cross.may_attend)
+            cross.weights.append(weights.transpose(1, 2).flatten(0, 1))
         return self._cross.combine_heads(context).view_as(hidden)
 
 

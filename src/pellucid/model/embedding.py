@@ -96,5 +96,8 @@ class OutputProjection(nn.Module):
 
     def forward(self, hidden: Tensor, target_embedding: TokenEmbedding) -> Tensor:
         """Return logits [..., target_vocab_size] for ``hidden`` [..., d_model]."""
-        weight = target_embedding.as_output_weight() if self.weight is None else self.weight
-        return functional.linear(hidden, weight, self.bias)
+        return functional.linear(hidden, self.weight_with(target_embedding), self.bias)
+
+    def weight_with(self, target_embedding: TokenEmbedding) -> Tensor:
+        """Return the weight of the map, [target_vocab_size, d_model]: that of the embedding if the two are tied."""
+        return target_embedding.as_output_weight() if self.weight is None else self.weight

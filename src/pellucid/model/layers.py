@@ -9,18 +9,17 @@ Read ``cache.py`` next.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pellucid.config import Activation, ModelConfig, NormOrder
 from pellucid.model.attention import MultiHeadAttention
-from pellucid.model.cache import LayerCache
 from pellucid.model.dropout import Dropout
 from pellucid.model.recorder import Scope, below, visit
 
-__all__ = ["DecoderLayer", "EncoderLayer", "FeedForward"]
+__all__ = ["DecoderLayer", "EncoderLayer", "FeedForward", "StepAttentions"]
 
 _ACTIVATIONS: Final[dict[Activation, Callable[[Tensor], Tensor]]] = {
     Activation.RELU: functional.relu,
@@ -96,6 +95,19 @@ class _Layer(nn.Module):
         )
 
 
+class StepAttentions(Protocol):
+    """The attentions of a decoder layer in one step, with the keys and values of earlier positions.
+
+    They are those of ``cache.LayerCache``, or of an engine that keeps the keys and values in another order.
+    """
+
+    def self_attention(self, hidden: Tensor) -> Tensor:
+        """Attend from the new position, [rows, 1, d_model], to itself and all earlier positions."""
+
+    def cross_attention(self, hidden: Tensor) -> Tensor:
+        """Attend from the new position, [rows, 1, d_model], to the encoder's output."""
+
+
 class EncoderLayer(_Layer):
     """Self-attention over the source and a feed-forward network (section 3.1)."""
 
@@ -137,22 +149,25 @@ class DecoderLayer(_Layer):
         memory: Tensor,
         *,
         may_attend: Tensor | None = None,
+        is_causal: bool = False,
         memory_may_attend: Tensor | None = None,
         scope: Scope | None = None,
     ) -> Tensor:
         """Map ``hidden`` [batch, target, d_model] to the same shape, using ``memory`` [batch, source, d_model]."""
         return self._sublayers(
             hidden,
-            lambda x: self.self_attention(x, x, may_attend=may_attend, scope=below(scope, "self_attention")),
+            lambda x: self.self_attention(
+                x, x, may_attend=may_attend, is_causal=is_causal, scope=below(scope, "self_attention")
+            ),
             lambda x: self.cross_attention(
                 x, memory, may_attend=memory_may_attend, scope=below(scope, "cross_attention")
             ),
             scope=scope,
         )
 
-    def step(self, hidden: Tensor, cache: LayerCache) -> Tensor:
-        """Map one new position, [rows, 1, d_model], to the same shape; add its keys and values to the cache."""
-        return self._sublayers(hidden, cache.self_attention, cache.cross_attention, scope=None)
+    def step(self, hidden: Tensor, attentions: StepAttentions) -> Tensor:
+        """Map one new position, [rows, 1, d_model], to the same shape; add its keys and values to the earlier ones."""
+        return self._sublayers(hidden, attentions.self_attention, attentions.cross_attention, scope=None)
 
     def _sublayers(
         self,

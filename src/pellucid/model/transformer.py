@@ -80,6 +80,7 @@ class Decoder(_Stack):
                 hidden,
                 memory,
                 may_attend=may_attend,
+                is_causal=real is None,
                 memory_may_attend=memory_may_attend,
                 scope=below(scope, index),
             )
@@ -196,6 +197,10 @@ class Transformer(nn.Module):
         log_probabilities = logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
         edited = visit(scope, "log_probabilities", log_probabilities)
         return logits if edited is log_probabilities else edited
+
+    def output_map(self) -> tuple[Tensor, Tensor | None]:
+        """Return weight and bias of the projection, for a loss that computes the product itself."""
+        return self.projection.weight_with(self.decoder_embedding), self.projection.bias
 
     def forward(
         self,

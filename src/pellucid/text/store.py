@@ -55,7 +55,8 @@ class TokenStore:
     def __init__(self, folder: Path, index: dict[str, object], columns: dict[str, NDArray[np.integer]]) -> None:
         self.folder = folder
         self.index = index
-        self._source, self._target = columns["source.ids"], columns["target.ids"]
+        self.source_ids, self.target_ids = columns["source.ids"], columns["target.ids"]
+        """The piece ids of all rows, one after the other, without specials."""
         self._source_offsets, self._target_offsets = columns["source.offsets"], columns["target.offsets"]
         self.line = columns["line"]
         """Line of each row in its corpus file, from 0; int64 [rows]."""
@@ -110,11 +111,11 @@ class TokenStore:
 
     def source(self, row: int) -> NDArray[np.integer]:
         """Return the source piece ids of a row."""
-        return self._source[self._source_offsets[row] : self._source_offsets[row + 1]]
+        return self.source_ids[self._source_offsets[row] : self._source_offsets[row + 1]]
 
     def target(self, row: int) -> NDArray[np.integer]:
         """Return the target piece ids of a row."""
-        return self._target[self._target_offsets[row] : self._target_offsets[row + 1]]
+        return self.target_ids[self._target_offsets[row] : self._target_offsets[row + 1]]
 
     def verify(self, *, source_vocab_size: int, target_vocab_size: int) -> None:
         """Check the digest of every file, and that every id is in the vocabulary.
@@ -128,8 +129,8 @@ class TokenStore:
             if sha256_of(self.folder / name) != stated:
                 raise _damage(self.folder, f"{name} has another SHA-256 than {INDEX_FILE} records")
         for name, ids, size in (
-            ("source.ids", self._source, source_vocab_size),
-            ("target.ids", self._target, target_vocab_size),
+            ("source.ids", self.source_ids, source_vocab_size),
+            ("target.ids", self.target_ids, target_vocab_size),
         ):
             most = int(ids.max()) if len(ids) else -1
             if most >= size:

@@ -4,5 +4,5 @@ Nothing here searches or translates: the caller passes a function that scores tr
 ``loss`` and ``optimisation`` (the paper's section 5), ``regularisers``, ``averaging``, ``batches``, ``update`` (a step)
 and then ``validation``, ``budget``, ``inputs``, ``trainer`` (the loop), ``distributed`` and ``reporter`` around it. A
 run writes its files in ``journal``, ``probes``, ``checkpoints`` (the files), ``state`` (their content), ``archive``
-(saving, resuming, rolling back) and ``resuming``.
+(saving, resuming, rolling back) and ``resuming``. ``gpu`` makes the steps on a GPU; ``machine`` measures before a run.
 """

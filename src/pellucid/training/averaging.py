@@ -55,6 +55,33 @@ class MovingAverage:
             torch._foreach_lerp_(self._averaged, self._live, 1.0 - decay)
 
     @torch.no_grad()
+    def update_on_device(self, updates: Tensor, *, is_bad: Tensor) -> None:
+        """Do as ``update`` with numbers that only the device knows; a bad step changes nothing.
+
+        Both are scalars in float32: the updates so far, and 1 for a bad step or 0. Torch has no fused interpolation
+        with a share on the device. Fused SGD is one: with weight decay 1, the live weights as gradient and the sign
+        turned, it adds share * (live - averaged), and it leaves out steps that are marked as bad.
+        """
+        if self.decay or self.tail:
+            share = 1.0 - ((1.0 + updates) / (10.0 + updates)).clamp(max=self.decay)
+            if self.tail:
+                share = (self.tail * updates).reciprocal().clamp(max=1.0)
+            torch._fused_sgd_(
+                self._averaged,
+                self._live,
+                [],
+                weight_decay=1.0,
+                momentum=0.0,
+                lr=share,
+                dampening=0.0,
+                nesterov=False,
+                maximize=True,
+                is_first_step=False,
+                grad_scale=None,
+                found_inf=is_bad,
+            )
+
+    @torch.no_grad()
     def refresh(self) -> Transformer:
         """Return the averaged model; without an average, copy the trained weights first."""
         if not (self.decay or self.tail):

@@ -107,7 +107,7 @@ class BatchStream:
             order = epoch_batches(
                 self._store.source_lengths,
                 self._store.target_lengths,
-                batch_size=self._config.batch_size,
+                batch_size=self._config.known_batch_size,
                 batch_type=self._config.batch_type,
                 seed=self._config.seed,
                 epoch=epoch,
@@ -146,7 +146,7 @@ def validation_batches(
     order = epoch_batches(
         store.source_lengths,
         store.target_lengths,
-        batch_size=config.batch_size,
+        batch_size=config.known_batch_size,
         batch_type=config.batch_type,
         seed=0,
         epoch=0,

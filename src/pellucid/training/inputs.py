@@ -1,4 +1,4 @@
-"""Everything that a run needs, as one record. Read ``trainer.py`` next."""
+"""Everything that a run needs, as one record, and what a run records of it. Read ``trainer.py`` next."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from pellucid.config import TrainingConfig
 from pellucid.durable import DISK, Disk
 from pellucid.runtime import Runtime
 from pellucid.training.distributed import ONE_PROCESS, Ranks
+from pellucid.training.probes import Probes
 from pellucid.training.reporter import Evaluator, NewBest, Reporter
+from pellucid.training.state import RunFacts
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
     from pellucid.text.store import TokenStore
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["RunInputs"]
+__all__ = ["RunInputs", "facts_of", "probes_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class RunInputs:
     evaluator: Evaluator | None = None
     on_new_best: NewBest | None = None
     """Receives the averaged model whenever it is the best so far."""
+    judge: Callable[[Path], Mapping[str, object]] | None = None
+    """Called with the journal after every validation; the fields go to the journal, their ``text`` to the screen."""
     validates_first: bool = False
     """Validate before the first step, so that the model that the run starts from can be the best one."""
     seconds_before: float = 0.0
@@ -49,3 +53,31 @@ class RunInputs:
     clock: Callable[[], float] = time.monotonic
     ranks: Ranks = ONE_PROCESS
     """The processes that train together; only the first of them writes, reports and evaluates."""
+
+
+def facts_of(inputs: RunInputs, *, method: str) -> RunFacts:
+    """Return what a checkpoint records of a run whose steps are made by ``method``."""
+    return RunFacts(
+        settings=inputs.settings,
+        data={
+            "train": inputs.store.fingerprint,
+            "valid": inputs.valid_store.fingerprint,
+            "corpus_weights": None if inputs.corpus_weights is None else list(inputs.corpus_weights),
+        },
+        runtime={
+            **inputs.runtime.describe(),
+            "processes": inputs.ranks.count,
+            **({} if method == "eager" else {"steps": method}),
+        },
+    )
+
+
+def probes_of(inputs: RunInputs) -> Probes:
+    """Choose the sentence pairs of the probes, and write their index."""
+    return Probes.prepare(
+        inputs.run_folder / "probes",
+        store=inputs.valid_store,
+        tokenizer=inputs.tokenizer,
+        model=inputs.model,
+        disk=inputs.disk,
+    )

@@ -34,10 +34,12 @@ FREE_SETTINGS: Final = frozenset(
         "training.keep_checkpoint",
         "training.save_seconds",
         "training.save_steps",
+        "training.tensorboard",
         "training.max_bad_steps",
         "training.max_rollbacks",
         "training.device",
         "training.precision",
+        "training.step_method",
         "training.threads",
     }
 )

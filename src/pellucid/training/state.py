@@ -196,11 +196,13 @@ def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> di
 
 def _load_optimiser(model: nn.Module, optimiser: torch.optim.Optimizer, path: Path) -> None:
     tensors = read_tensors(path)
-    optimiser.state.clear()
-    kept = moments_of(optimiser)
+    names = moments_of(optimiser)
     for name, parameter in model.named_parameters():
-        moments = {moment: tensors.get(f"{moment}.{name}", torch.empty(0)) for moment in kept[parameter]}
-        if f"{kept[parameter][-1]}.{name}" not in tensors:
+        moments = {moment: tensors.get(f"{moment}.{name}", torch.empty(0)) for moment in names[parameter]}
+        kept = optimiser.state.get(parameter, {})
+        if f"{names[parameter][-1]}.{name}" not in tensors:  # saved before the first update
+            for tensor in kept.values():
+                tensor.zero_()
             continue
         for moment, tensor in moments.items():
             needed = torch.Size() if moment == "step" else parameter.shape
@@ -209,7 +211,11 @@ def _load_optimiser(model: nn.Module, optimiser: torch.optim.Optimizer, path: Pa
                     f"{path}: {moment}.{name} is {tensor.dtype} {list(tensor.shape)}, expected {list(needed)}"
                 )
         # ``clone`` returns memory with torch's alignment; computing on memory mapped from a file can round differently.
-        optimiser.state[parameter] = {moment: tensor.to(parameter.device).clone() for moment, tensor in moments.items()}
+        # Tensors that exist are changed in place, because the graph of a step knows their addresses.
+        optimiser.state[parameter] = {
+            moment: kept[moment].copy_(tensor) if moment in kept else tensor.to(parameter.device).clone()
+            for moment, tensor in moments.items()
+        }
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:

@@ -7,10 +7,14 @@ and ``archive.py`` for checkpoints and resumption.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from signal import Signals
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pellucid.config import DecayMethod
 from pellucid.errors import DataError, InterruptedByUser, StoppedError
@@ -18,11 +22,13 @@ from pellucid.runtime import keeping_memory
 from pellucid.signals import StopSignals
 from pellucid.training.archive import Archive
 from pellucid.training.averaging import MovingAverage
-from pellucid.training.batches import BatchStream, validation_batches
+from pellucid.training.batches import BatchStream, DataPosition, validation_batches
 from pellucid.training.budget import Budget
-from pellucid.training.inputs import RunInputs
+from pellucid.training.gpu.attention_choice import chosen_attention
+from pellucid.training.gpu.updater import step_maker
+from pellucid.training.inputs import RunInputs, facts_of, probes_of
 from pellucid.training.optimisation import LATEST_DECAY_START, Progress, learning_rate_at, make_optimiser
-from pellucid.training.probes import SNAPSHOT_STEPS, Probes, write_snapshot
+from pellucid.training.probes import SNAPSHOT_STEPS, write_snapshot
 from pellucid.training.reporter import (
     SavedRecord,
     SilentReporter,
@@ -32,8 +38,8 @@ from pellucid.training.reporter import (
     ValidationRecord,
 )
 from pellucid.training.resuming import rate_jump
-from pellucid.training.state import RunFacts, TrainingState
-from pellucid.training.update import StepOutcome, Updater
+from pellucid.training.state import TrainingState
+from pellucid.training.update import Launched, StepOutcome
 from pellucid.training.validation import Scores, is_better, validate, with_general_before
 
 if TYPE_CHECKING:
@@ -62,6 +68,18 @@ def train(inputs: RunInputs) -> TrainingResult:
         return Trainer(inputs, files).run(signals)
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """A step whose outcome is not read yet. ``state`` is that after the step, without the counts of the outcome."""
+
+    launched: Launched
+    state: TrainingState
+    before: DataPosition
+    rows: Sequence[np.ndarray]
+    learning_rate: float
+    fraction: float
+
+
 class Trainer:
     """One run: its tensors, its state, and the loop. ``files`` closes what the run keeps open."""
 
@@ -71,6 +89,9 @@ class Trainer:
             raise DataError("there is no sentence pair to train on; see training.max_length and the cleaning report")
         self._inputs = inputs
         self._config = config
+        first_lines: list[str] = []
+        self._say: Callable[[str], None] = first_lines.append
+        files.enter_context(chosen_attention(inputs.model.config, inputs.runtime, message=self._say))
         self._device = inputs.runtime.torch_device()
         self._model = inputs.model.to(self._device).train()
         self._average = MovingAverage(self._model, decay=config.average_decay, tail=config.average_tail)
@@ -83,28 +104,30 @@ class Trainer:
             device=self._device,
             corpus_weights=inputs.corpus_weights,
         )
-        self._updater = Updater(
-            self._model,
-            self._optimiser,
+        self._steps = step_maker(
+            inputs,
+            optimiser=self._optimiser,
+            average=self._average,
             stream=self._stream,
-            config=config,
-            runtime=inputs.runtime,
-            ranks=inputs.ranks,
-            message=self._say,
+            message=lambda text: self._say(text),
         )
+        self._begun: deque[_Begun] = deque()
         self._archive = files.enter_context(
             Archive(
                 inputs.run_folder,
                 model=self._model,
                 average=self._average,
                 optimiser=self._optimiser,
-                facts=_facts_of(inputs),
+                facts=facts_of(inputs, method=self._steps.method),
                 config=config,
-                message=self._say,
+                message=self._tell,
                 ranks=inputs.ranks,
                 disk=inputs.disk,
             )
         )
+        self._say = self._tell
+        for text in first_lines:
+            self._say(text)
         found = self._archive.resume(seed=config.seed)
         self._is_new = found is None
         self._state = found or TrainingState()
@@ -116,23 +139,33 @@ class Trainer:
             seconds_before=self._state.seconds + inputs.seconds_before,
             clock=inputs.ranks.agreed_clock(inputs.clock),
         )
-        self._probes = _probes_of(inputs) if inputs.ranks.is_first else None
+        self._probes = probes_of(inputs) if inputs.ranks.is_first else None
         self._step_mark = self._budget.seconds()
         self._warned_of_warmup = False
 
     def run(self, signals: StopSignals) -> TrainingResult:
         """Train to the end of the budget, from the beginning or from the newest checkpoint."""
         self._begin()
-        while (reason := self._budget.is_over(self._state)) is None:
-            if received := self._inputs.ranks.from_first(lambda: signals.received.name if signals.received else ""):
-                self._stop(Signals[received])
-            if self._budget.is_validation_due(self._state):
-                self._validate()
-            elif self._archive.saved_step != self._state.step and self._budget.is_save_due(self._state):
-                self._save()
-            else:
+        while (reason := self._budget.is_over(self._state)) is None or self._begun:
+            due = self._due(signals) if reason is None else self._settle_all
+            if due is None:
                 self._step()
+            elif self._begun:
+                self._settle_all()  # and decide again: an outcome can lead back to a checkpoint
+            else:
+                due()
         return self._end(reason)
+
+    def _due(self, signals: StopSignals) -> Callable[[], None] | None:
+        """Return what has to happen before the next step, if anything."""
+        received = self._inputs.ranks.from_first(lambda: signals.received.name if signals.received else "")
+        if received:
+            return lambda: self._stop(Signals[received])
+        if self._budget.is_validation_due(self._state):
+            return self._validate
+        if self._archive.saved_step != self._state.step and self._budget.is_save_due(self._state):
+            return self._save
+        return None
 
     def _begin(self) -> None:
         self._inputs.reporter.started(
@@ -165,7 +198,7 @@ class Trainer:
         rows, position = self._stream.take(before.position, config.accum_count * ranks.count)
         progress = self._budget.progress(before)
         rate = self._rate_at(progress)
-        outcome = self._updater.step(
+        launched = self._steps.launch(
             rows[ranks.rank :: ranks.count], learning_rate=rate, largest_batch=before.largest_batch
         )
         warmup_end = before.warmup_end_fraction
@@ -173,50 +206,66 @@ class Trainer:
             self._warn_of_warmup()
         if warmup_end is None and progress.step >= config.warmup_steps:
             warmup_end = progress.fraction
+        self._state = replace(before, step=progress.step, position=position, warmup_end_fraction=warmup_end)
+        self._begun.append(_Begun(launched, self._state, before.position, rows, rate, progress.fraction))
+        takes_pictures = progress.step in SNAPSHOT_STEPS
+        while len(self._begun) > (0 if takes_pictures else self._steps.lag):
+            self._settle()
+        if takes_pictures and self._state.step == progress.step:
+            self._take_pictures()
+
+    def _settle_all(self) -> None:
+        while self._begun:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Read the outcome of the oldest step that has begun, and act on it."""
+        begun, counts = self._begun.popleft(), self._state
+        outcome = begun.launched.outcome()
         is_bad = bool(outcome.skipped)
         self._state = replace(
-            before,
-            step=progress.step,
-            position=position,
-            updates=before.updates + (not is_bad),
-            target_tokens=before.target_tokens + outcome.target_tokens,
-            warmup_end_fraction=warmup_end,
-            bad_in_a_row=before.bad_in_a_row + 1 if is_bad else 0,
-            skipped_steps=before.skipped_steps + is_bad,
+            counts,
+            updates=counts.updates + (not is_bad),
+            target_tokens=counts.target_tokens + outcome.target_tokens,
+            bad_in_a_row=counts.bad_in_a_row + 1 if is_bad else 0,
+            skipped_steps=counts.skipped_steps + is_bad,
             largest_batch=outcome.largest_batch,
         )
-        if not is_bad:
-            self._average.update(self._state.updates)
-        self._report_step(outcome, rate, progress.fraction)
+        place = begun.state  # a later step may have begun already
+        state = replace(
+            self._state, step=place.step, position=place.position, warmup_end_fraction=place.warmup_end_fraction
+        )
+        if not is_bad and not begun.launched.is_averaged:
+            self._average.update(state.updates)
+        self._report_step(outcome, begun, state)
         if is_bad:
-            self._archive.note_bad_step(self._state, before.position, outcome.skipped, rows)
-        if self._state.bad_in_a_row >= config.max_bad_steps:
-            self._state = self._archive.roll_back(self._state)
-        elif self._state.step in SNAPSHOT_STEPS:
-            self._take_pictures()
+            self._archive.note_bad_step(state, begun.before, outcome.skipped, begun.rows)
+        if state.bad_in_a_row >= self._config.max_bad_steps:
+            self._begun.clear()  # the checkpoint replaces the weights of later steps, and their data is used again
+            self._state = self._archive.roll_back(state)
 
     def _rate_at(self, progress: Progress) -> float:
         rate = learning_rate_at(progress, config=self._config, d_model=self._model.config.d_model)
         return rate * self._state.rate_scale
 
-    def _report_step(self, outcome: StepOutcome, rate: float, fraction: float) -> None:
+    def _report_step(self, outcome: StepOutcome, begun: _Begun, state: TrainingState) -> None:
         now = self._budget.seconds()
         took = max(now - self._step_mark, 1e-9)
         self._step_mark = now
         self._budget.note_step(took)
         record = StepRecord(
-            step=self._state.step,
+            step=state.step,
             seconds=now,
             loss=outcome.loss,
             nll=outcome.nll,
-            learning_rate=rate,
+            learning_rate=begun.learning_rate,
             gradient_norm=outcome.gradient_norm,
             target_tokens=outcome.target_tokens,
             tokens_per_second=outcome.target_tokens / took,
             padded_tokens_per_second=outcome.padded_tokens / took,
-            epoch=self._state.position.epoch,
-            fraction=fraction,
-            seconds_left=self._budget.seconds_left(self._state),
+            epoch=state.position.epoch,
+            fraction=begun.fraction,
+            seconds_left=self._budget.seconds_left(state),
             skipped=outcome.skipped,
         )
         self._archive.journal.append("step", record.to_journal())
@@ -262,6 +311,11 @@ class Trainer:
         )
         self._archive.journal.append("validation", asdict(record))
         inputs.reporter.validated(record)
+        if inputs.judge is not None and inputs.ranks.is_first:
+            self._archive.journal.flush()
+            judgement = inputs.judge(self._archive.journal.path)
+            self._archive.journal.append("judgement", judgement)
+            inputs.reporter.message(str(judgement["text"]))
         if better:
             self._save()
         self._step_mark = self._budget.seconds()
@@ -336,28 +390,6 @@ class Trainer:
                 "falls before it reaches its peak; set training.warmup_steps lower for such a short run"
             )
 
-    def _say(self, text: str) -> None:
+    def _tell(self, text: str) -> None:
         self._archive.journal.append("message", {"text": text})
         self._inputs.reporter.message(text)
-
-
-def _facts_of(inputs: RunInputs) -> RunFacts:
-    return RunFacts(
-        settings=inputs.settings,
-        data={
-            "train": inputs.store.fingerprint,
-            "valid": inputs.valid_store.fingerprint,
-            "corpus_weights": None if inputs.corpus_weights is None else list(inputs.corpus_weights),
-        },
-        runtime={**inputs.runtime.describe(), "processes": inputs.ranks.count},
-    )
-
-
-def _probes_of(inputs: RunInputs) -> Probes:
-    return Probes.prepare(
-        inputs.run_folder / "probes",
-        store=inputs.valid_store,
-        tokenizer=inputs.tokenizer,
-        model=inputs.model,
-        disk=inputs.disk,
-    )

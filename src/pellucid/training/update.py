@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from pellucid.training.regularisers import training_loss
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["StepOutcome", "Updater"]
+__all__ = ["Launched", "StepMaker", "StepOutcome", "Updater", "reason_to_skip"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,29 @@ class StepOutcome:
     largest_batch: int | None
 
 
+@dataclass(frozen=True)
+class Launched:
+    """A step that has begun: ``outcome`` waits for its end.
+
+    ``is_averaged`` says whether the step updates the moving average; otherwise the caller does.
+    """
+
+    outcome: Callable[[], StepOutcome]
+    is_averaged: bool
+
+
+class StepMaker(Protocol):
+    """What the training loop needs from a way to make steps."""
+
+    method: str
+    """What the steps of two runs must have in common so that the runs can be equal bit for bit."""
+    lag: int
+    """Steps that can have begun before the outcome of the oldest is read."""
+
+    def launch(self, rows: Sequence[np.ndarray], *, learning_rate: float, largest_batch: int | None) -> Launched:
+        """Begin a step on the batches of these rows."""
+
+
 class _OutOfMemory(Exception):
     """Memory was too small for one batch of a step."""
 
@@ -56,6 +79,9 @@ class _OutOfMemory(Exception):
 
 class Updater:
     """Performs steps with one model and one optimiser."""
+
+    method = "eager"
+    lag = 0
 
     def __init__(
         self,
@@ -77,6 +103,11 @@ class Updater:
         self._message = message
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
+    def launch(self, rows: Sequence[np.ndarray], *, learning_rate: float, largest_batch: int | None) -> Launched:
+        """Perform a step; its outcome is known at once."""
+        outcome = self.step(rows, learning_rate=learning_rate, largest_batch=largest_batch)
+        return Launched(lambda: outcome, is_averaged=False)
+
     def step(
         self, rows: Sequence[np.ndarray], *, learning_rate: float, largest_batch: int | None = None
     ) -> StepOutcome:
@@ -94,7 +125,7 @@ class Updater:
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         # One transfer from the device per step: all numbers that the loop needs are copied together.
         loss, nll, norm = torch.cat([sums, gradient_norm(gradients).to(sums.dtype)[None]]).tolist()
-        skipped = self._reason_to_skip(loss, norm)
+        skipped = reason_to_skip(loss, norm)
         if not skipped:
             clip_gradients(gradients, norm, max_norm=self._config.max_grad_norm)
             set_learning_rate(self._optimiser, learning_rate)
@@ -158,8 +189,9 @@ class Updater:
             return torch.zeros(2, device=self._parameters[0].device)
         return torch.stack(sums).sum(0)
 
-    @staticmethod
-    def _reason_to_skip(loss: float, norm: float) -> str:
-        if not math.isfinite(loss):
-            return f"the loss is {loss}"
-        return "" if math.isfinite(norm) else f"the norm of the gradient is {norm}"
+
+def reason_to_skip(loss: float, norm: float) -> str:
+    """Return why a step must not change the weights, or an empty text."""
+    if not math.isfinite(loss):
+        return f"the loss is {loss}"
+    return "" if math.isfinite(norm) else f"the norm of the gradient is {norm}"

@@ -18,25 +18,27 @@ them is kept, and what else the search sees fills the list up, in the order of s
 if these are too few, what a search that rule ``full`` would end comes to before the maximum length. Neither may come
 before the best hypothesis of the search itself, which is the same whatever ``n_best`` is.
 
-The candidates of a sentence that has terms are chosen by ``terms/banks.py``. Read ``scoring.py`` next.
+The candidates of a sentence that has terms are chosen by ``terms/banks.py``; a beam in groups that avoid each other's
+tokens is ``diversity/groups.py``. Read ``scoring.py`` next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
 from enum import StrEnum
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from pellucid.config import TranslationConfig
-from pellucid.translation.candidates import best_of_rows, refuse_not_a_number
+from pellucid.translation.candidates import Candidates, best_of_rows
 from pellucid.translation.constraints import Constraints, max_length_of
+from pellucid.translation.diversity.groups import Groups
 from pellucid.translation.found import Found
 from pellucid.translation.hypothesis import Hypothesis, length_divisor, make_hypothesis
-from pellucid.translation.observer import BeamObserver, Candidate, Expansion, Fate, LiveRow
-from pellucid.translation.stepper import Stepper
+from pellucid.translation.observer import BeamObserver, Expansion, Fate, LiveRow
+from pellucid.translation.stepper import AttentiveStepper, Stepper
 from pellucid.translation.terms.banks import Banks, Choice, Live
 from pellucid.translation.terms.watch import Watch
 
@@ -87,55 +89,21 @@ def beam_search(
     Raises:
         RequestError: the stepper returns NaN.
     """
+    groups = Groups.of(config, source_ids, constraints)
+    if groups is not None:
+        source_ids, config, constraints = groups.source_ids, groups.config, groups.constraints
     with torch.inference_mode():
         search = _Search(
             stepper, source_ids, config=config, constraints=constraints, stop=stop, observer=observer, key_of=key_of
         )
+        search.groups = groups
         if any(watch is not None for watch in watches):
             search.banks = Banks(watches, eos_id=stepper.eos_id, beam_size=config.beam_size)
+            search.look(None)
         while search.sentences.numel():
             search.advance()
-    return [found.best(config.n_best) for found in search.found]
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """The candidates of a step, all [sentences, candidates], the best first."""
-
-    parents: Tensor
-    tokens: Tensor
-    gains: Tensor
-    """Log-probability of the token."""
-    sums: Tensor
-    """float64; minus infinity where there is no such candidate."""
-    finishes: Tensor
-    late_ends: Tensor
-    """Ends of sentence that are ranked too low to finish a hypothesis."""
-    continues: Tensor
-
-    def with_choices(self, chosen: Mapping[int, Sequence[Choice]]) -> _Candidates:
-        """Return these candidates, those of some sentences replaced."""
-        if not chosen:
-            return self
-        width = max(self.tokens.shape[1], *map(len, chosen.values()))
-
-        def replaced(values: Tensor, empty: float, of: Callable[[Choice], float]) -> Tensor:
-            wide = values.new_full((values.shape[0], width), empty)
-            wide[:, : values.shape[1]] = values
-            for index, choices in chosen.items():
-                row = [of(choice) for choice in choices]
-                wide[index] = values.new_tensor([*row, *[empty] * (width - len(row))])
-            return wide
-
-        return _Candidates(
-            parents=replaced(self.parents, 0, lambda choice: choice.parent),
-            tokens=replaced(self.tokens, 0, lambda choice: choice.token),
-            gains=replaced(self.gains, -torch.inf, lambda choice: choice.gain),
-            sums=replaced(self.sums, -torch.inf, lambda choice: choice.total),
-            finishes=replaced(self.finishes, False, lambda choice: choice.finishes),
-            late_ends=replaced(self.late_ends, False, lambda choice: choice.is_late_end),
-            continues=replaced(self.continues, False, lambda choice: choice.continues),
-        )
+    every = [found.best(config.n_best) for found in search.found]
+    return every if groups is None else groups.merged(every, key_of)
 
 
 class _Search:
@@ -159,6 +127,7 @@ class _Search:
         self.observer = observer
         self.fills_up = key_of is not None
         self.banks: Banks | None = None
+        self.groups: Groups | None = None
         self.found = [Found(key_of) for _ in source_ids]
         stepper.start(source_ids)
         self.log_probabilities = stepper.step(None)
@@ -174,6 +143,8 @@ class _Search:
         self.sums = torch.zeros((count, 1), dtype=torch.float64, device=device)
         self.history = torch.empty((count, 1, 0), dtype=torch.long, device=device)
         self.gains = torch.empty((count, 1, 0), dtype=self.log_probabilities.dtype, device=device)
+        self.attention: Tensor | None = None
+        """[sentences, width, steps, source], the present step included; for the places of terms."""
 
     def advance(self) -> None:
         """Take one step and, where sentences are left, ask the stepper for the next log-probabilities."""
@@ -189,41 +160,31 @@ class _Search:
             self._tell(self.observer, candidates, at_limit)
         self._go_on(candidates, at_limit)
 
-    def _candidates(self) -> _Candidates:
-        beam_size = self.config.beam_size
+    def _candidates(self) -> Candidates:
         count, width = self.sums.shape
-        self.constraints.apply(
-            self.log_probabilities, self.history.flatten(0, 1), self.sentences.repeat_interleave(width)
-        )
+        rows = self.history.flatten(0, 1), self.sentences.repeat_interleave(width)
+        self.constraints.apply(self.log_probabilities, *rows)
         if self.banks is not None:
-            self.banks.ban(self.log_probabilities, self.history.flatten(0, 1), self.sentences.repeat_interleave(width))
-        gains, tokens = best_of_rows(self.log_probabilities, 2 * beam_size)
-        best_of_each = tokens[:, : max(beam_size, 2)]
-        sums = self.sums[:, :, None] + gains.reshape(count, width, -1)
-        sums, places = best_of_rows(sums.flatten(1), 2 * beam_size)
-        refuse_not_a_number(sums[:, 0])
-        tokens = tokens.reshape(count, -1).gather(1, places)
-        is_possible = sums > -torch.inf
-        is_end = tokens == self.stepper.eos_id
-        continues = is_possible & ~is_end
-        ends = is_possible & is_end
-        finishes, late_ends = ends.clone(), ends
-        finishes[:, beam_size:] = False
-        late_ends[:, :beam_size] = False
-        found = _Candidates(
-            parents=places // gains.shape[1],
-            tokens=tokens,
-            gains=gains.reshape(count, -1).gather(1, places),
-            sums=sums,
-            finishes=finishes,
-            late_ends=late_ends,
-            continues=continues & (continues.cumsum(dim=1) <= beam_size),
-        )
-        return found if self.banks is None else self._with_terms(self.banks, found, best_of_each.tolist())
+            self.banks.ban(self.log_probabilities, *rows)
+        found = self._expanded(self.log_probabilities.view(count, width, -1))
+        return found if self.banks is None else self._with_terms(self.banks, found)
 
-    def _with_terms(self, banks: Banks, candidates: _Candidates, best: list[list[int]]) -> _Candidates:
+    def _expanded(self, log_probabilities: Tensor) -> Candidates:
+        among = partial(Candidates.among, beam_size=self.config.beam_size, eos_id=self.stepper.eos_id)
+        if self.groups is None:
+            return among(log_probabilities, self.sums)
+        lots: list[Candidates] = []
+        order: list[Tensor] = []
+        for places, costs in self.groups.turns(self.sentences, vocab_size=log_probabilities.shape[2]):
+            lots.append(among(log_probabilities[places], self.sums[places], costs=costs))
+            order.append(places)
+            self.groups.take_note(self.sentences[places], lots[-1])
+        return Candidates.joined(lots, torch.cat(order).argsort())
+
+    def _with_terms(self, banks: Banks, candidates: Candidates) -> Candidates:
         """Return the candidates with those of sentences that have terms chosen by their banks."""
         width = self.sums.shape[1]
+        best = best_of_rows(self.log_probabilities, max(self.config.beam_size, 2))[1].tolist()
         chosen: dict[int, list[Choice]] = {}
         for index, sentence in enumerate(self.sentences.tolist()):
             if not banks.has_demands(sentence):
@@ -233,45 +194,52 @@ class _Search:
                 sentence,
                 limit=int(self.limits[index]),
                 ids=self.history[index].tolist(),
-                totals=self.sums[index].tolist(),
+                totals=self._own_sums(index),
                 best=best[rows],
                 log_probabilities=self.log_probabilities[rows],
+                attention=None if self.attention is None else self.attention[index].tolist(),
             )
             if (choices := banks.choose(live)) is not None:
                 chosen[index] = choices
         return candidates.with_choices(chosen)
 
-    def _finish(self, candidates: _Candidates, which: Tensor, *, is_finished: bool, is_spare: bool = False) -> None:
+    def _finish(self, candidates: Candidates, which: Tensor, *, is_finished: bool, is_spare: bool = False) -> None:
         rows, columns = which.nonzero(as_tuple=True)
         if not rows.numel():
             return
         parents = candidates.parents[rows, columns]
         ids = torch.cat([self.history[rows, parents], candidates.tokens[rows, columns, None]], dim=1)
         gains = torch.cat([self.gains[rows, parents], candidates.gains[rows, columns, None]], dim=1)
-        self._add(rows, ids, gains, is_finished=is_finished, is_spare=is_spare)
+        self._add(rows, parents, ids, gains, is_finished=is_finished, is_spare=is_spare)
 
-    def _keep_rows_without_continuation(self, candidates: _Candidates) -> None:
+    def _keep_rows_without_continuation(self, candidates: Candidates) -> None:
         """Of sentences where no row has any continuation, keep the rows themselves as they are."""
         is_over = candidates.sums[:, 0] == -torch.inf
         if is_over.any():
             rows, columns = (is_over[:, None] & (self.sums > -torch.inf)).nonzero(as_tuple=True)
-            self._add(rows, self.history[rows, columns], self.gains[rows, columns], is_finished=False)
+            self._add(rows, columns, self.history[rows, columns], self.gains[rows, columns], is_finished=False)
 
-    def _add(self, rows: Tensor, ids: Tensor, gains: Tensor, *, is_finished: bool, is_spare: bool = False) -> None:
-        for row, sentence, tokens, terms in zip(
-            rows.tolist(), self.sentences[rows].tolist(), ids.tolist(), gains.tolist(), strict=True
+    def _add(
+        self, rows: Tensor, parents: Tensor, ids: Tensor, gains: Tensor, *, is_finished: bool, is_spare: bool = False
+    ) -> None:
+        for row, parent, sentence, tokens, terms in zip(
+            rows.tolist(), parents.tolist(), self.sentences[rows].tolist(), ids.tolist(), gains.tolist(), strict=True
         ):
             found = self.found[sentence]
             form, alpha = self.config.length_penalty, self.config.alpha
             hypothesis = make_hypothesis(tokens, terms, is_finished=is_finished, form=form, alpha=alpha)
+            handicap = 0.0
+            if self.banks is not None and self.attention is not None:
+                missed = self.banks.misplacement(sentence, tokens, self.attention[row, parent].tolist())
+                handicap = missed / self._divisor(len(tokens))
             if is_spare or self.only_fills_up[row]:
-                found.add_spare(hypothesis)
+                found.add_spare(hypothesis, handicap=handicap)
                 continue
-            found.add(hypothesis)
+            found.add(hypothesis, handicap=handicap)
             self.scores_to_beat[row] = found.score_to_beat(self.config.n_best)
             self.is_full[row] = found.num_finished >= self.config.beam_size
 
-    def _go_on(self, candidates: _Candidates, at_limit: Tensor) -> None:
+    def _go_on(self, candidates: Candidates, at_limit: Tensor) -> None:
         width = int(candidates.continues.sum(dim=1).max())
         # The continuing candidates to the front, in order; the places after them have minus infinity.
         places = (~candidates.continues).to(torch.uint8).argsort(dim=1, stable=True)[:, :width]
@@ -302,6 +270,23 @@ class _Search:
             if rows.numel() != num_rows or not torch.equal(rows, torch.arange(num_rows, device=rows.device)):
                 self.stepper.select(rows)
             self.log_probabilities = self.stepper.step(tokens.flatten())
+            if self.banks is not None:
+                self.look(kept, parents)
+
+    def look(self, kept: Tensor | None, parents: Tensor | None = None) -> None:
+        """Keep the attention of the present step, behind that of the kept rows."""
+        now = self.stepper.attention() if isinstance(self.stepper, AttentiveStepper) else None
+        if now is None:
+            return
+        now = now.view(*self.sums.shape, 1, -1)
+        if kept is not None and parents is not None and self.attention is not None:
+            now = torch.cat([self.attention[kept[:, None], parents], now], dim=2)
+        self.attention = now
+
+    def _own_sums(self, index: int) -> list[float]:
+        """Return the summed log-probabilities of a sentence's rows, without what the search adds to them."""
+        sums = self.gains[index].double().sum(dim=-1)
+        return torch.where(self.sums[index] > -torch.inf, sums, -torch.inf).tolist()
 
     def _look_for_leaders(self, banks: Banks, sums: Tensor) -> None:
         """Call a sentence with terms full only where no live row, as it is, scores better than what has finished.
@@ -330,12 +315,14 @@ class _Search:
         if not sums.shape[1]:
             return torch.ones_like(self.is_full)
         best = sums[:, 0]
+        if self.groups is not None:  # whose sums are less than what rows will be scored by
+            return best == -torch.inf
         return (best == -torch.inf) | (best / self.largest_divisors <= self.scores_to_beat)
 
     def _divisor(self, length: int) -> float:
         return length_divisor(length, form=self.config.length_penalty, alpha=self.config.alpha)
 
-    def _tell(self, observer: BeamObserver, candidates: _Candidates, at_limit: Tensor) -> None:
+    def _tell(self, observer: BeamObserver, candidates: Candidates, at_limit: Tensor) -> None:
         for index, sentence in enumerate(self.sentences.tolist()):
             rows = zip(self.sums[index].tolist(), self.history[index].tolist(), strict=True)
             after = Fate.MAX_LENGTH if at_limit[index] else Fate.LIVE
@@ -344,30 +331,6 @@ class _Search:
                     sentence=sentence,
                     step=self.history.shape[2],
                     rows=tuple(LiveRow(tuple(ids), total) for total, ids in rows if total > -torch.inf),
-                    candidates=_told(candidates, index, after=after),
+                    candidates=candidates.seen(index, after=after),
                 )
             )
-
-
-def _told(candidates: _Candidates, index: int, *, after: Fate) -> tuple[Candidate, ...]:
-    told: list[Candidate] = []
-    next_row = 0
-    for place, total in enumerate(candidates.sums[index].tolist()):
-        if total == -torch.inf:
-            break
-        fate, row = Fate.PRUNED, None
-        if candidates.finishes[index, place]:
-            fate = Fate.FINISHED
-        elif candidates.continues[index, place]:
-            fate, row, next_row = after, next_row if after is Fate.LIVE else None, next_row + 1
-        told.append(
-            Candidate(
-                parent=int(candidates.parents[index, place]),
-                token=int(candidates.tokens[index, place]),
-                token_log_probability=float(candidates.gains[index, place]),
-                log_probability=total,
-                fate=fate,
-                row=row,
-            )
-        )
-    return tuple(told)

@@ -1,18 +1,142 @@
-"""The k best of many numbers, exactly, the lower id first where two are equal. Read ``greedy.py`` next."""
+"""The candidates of a step of beam search; and the k best of many numbers, exactly, the lower id first where equal.
+
+Read ``greedy.py`` next.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from pellucid.errors import RequestError
+from pellucid.translation.observer import Candidate, Fate
+from pellucid.translation.terms.banks import Choice
 
-__all__ = ["best_of_rows", "refuse_not_a_number"]
+__all__ = ["NOT_NUMBERS", "Candidates", "best_of_rows", "refuse_not_a_number"]
+
+NOT_NUMBERS: Final = (
+    "the model's log-probabilities are not numbers (NaN or infinite): its weights are damaged or its training "
+    "diverged; use an earlier model"
+)
 
 _BLOCKS: Final = 8
 _WIDE: Final = 1024
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The candidates of a step, all [sentences, candidates], the best first."""
+
+    parents: Tensor
+    tokens: Tensor
+    gains: Tensor
+    """Log-probability of the token."""
+    sums: Tensor
+    """float64; minus infinity where there is no such candidate."""
+    finishes: Tensor
+    late_ends: Tensor
+    """Ends of sentence that are ranked too low to finish a hypothesis."""
+    continues: Tensor
+
+    @staticmethod
+    def among(
+        log_probabilities: Tensor, sums: Tensor, *, beam_size: int, eos_id: int, costs: Tensor | None = None
+    ) -> Candidates:
+        """Return the best 2 * beam_size continuations of each sentence; see ``beam.py``.
+
+        Args:
+            log_probabilities: [sentences, width, vocab] of the next token.
+            sums: [sentences, width] of the rows so far; minus infinity where there is no row.
+            beam_size: rows that go on.
+            eos_id: ends a sentence.
+            costs: [sentences, vocab], what a token costs beside its log-probability.
+
+        Raises:
+            RequestError: a log-probability is not a number.
+        """
+        count, width, _ = log_probabilities.shape
+        counted = log_probabilities if costs is None else log_probabilities - costs[:, None]
+        chosen, tokens = best_of_rows(counted.flatten(0, 1), 2 * beam_size)
+        gains = log_probabilities.flatten(0, 1).gather(1, tokens)
+        totals = sums[:, :, None] + chosen.reshape(count, width, -1)
+        totals, places = best_of_rows(totals.flatten(1), 2 * beam_size)
+        refuse_not_a_number(totals[:, 0])
+        tokens = tokens.reshape(count, -1)
+        is_possible = totals > -torch.inf
+        is_end = tokens.gather(1, places) == eos_id
+        continues = is_possible & ~is_end
+        ends = is_possible & is_end
+        finishes, late_ends = ends.clone(), ends
+        finishes[:, beam_size:] = False
+        late_ends[:, :beam_size] = False
+        return Candidates(
+            parents=places // (tokens.shape[1] // width),
+            tokens=tokens.gather(1, places),
+            gains=gains.reshape(count, -1).gather(1, places),
+            sums=totals,
+            finishes=finishes,
+            late_ends=late_ends,
+            continues=continues & (continues.cumsum(dim=1) <= beam_size),
+        )
+
+    @staticmethod
+    def joined(some: Sequence[Candidates], order: Tensor) -> Candidates:
+        """Return the candidates of several lots of sentences as one, in another order of the sentences."""
+        return Candidates(
+            **{field.name: torch.cat([getattr(one, field.name) for one in some])[order] for field in fields(Candidates)}
+        )
+
+    def with_choices(self, chosen: Mapping[int, Sequence[Choice]]) -> Candidates:
+        """Return these candidates, those of some sentences replaced."""
+        if not chosen:
+            return self
+        width = max(self.tokens.shape[1], *map(len, chosen.values()))
+
+        def replaced(values: Tensor, empty: float, of: Callable[[Choice], float]) -> Tensor:
+            wide = values.new_full((values.shape[0], width), empty)
+            wide[:, : values.shape[1]] = values
+            for index, choices in chosen.items():
+                row = [of(choice) for choice in choices]
+                wide[index] = values.new_tensor([*row, *[empty] * (width - len(row))])
+            return wide
+
+        return Candidates(
+            parents=replaced(self.parents, 0, lambda choice: choice.parent),
+            tokens=replaced(self.tokens, 0, lambda choice: choice.token),
+            gains=replaced(self.gains, -torch.inf, lambda choice: choice.gain),
+            sums=replaced(self.sums, -torch.inf, lambda choice: choice.total),
+            finishes=replaced(self.finishes, False, lambda choice: choice.finishes),
+            late_ends=replaced(self.late_ends, False, lambda choice: choice.is_late_end),
+            continues=replaced(self.continues, False, lambda choice: choice.continues),
+        )
+
+    def seen(self, index: int, *, after: Fate) -> tuple[Candidate, ...]:
+        """Return the candidates of a sentence for an observer; those that go on come to the fate ``after``."""
+        told: list[Candidate] = []
+        next_row = 0
+        for place, total in enumerate(self.sums[index].tolist()):
+            if total == -torch.inf:
+                break
+            fate, row = Fate.PRUNED, None
+            if self.finishes[index, place]:
+                fate = Fate.FINISHED
+            elif self.continues[index, place]:
+                fate, row, next_row = after, next_row if after is Fate.LIVE else None, next_row + 1
+            told.append(
+                Candidate(
+                    parent=int(self.parents[index, place]),
+                    token=int(self.tokens[index, place]),
+                    token_log_probability=float(self.gains[index, place]),
+                    log_probability=total,
+                    fate=fate,
+                    row=row,
+                )
+            )
+        return tuple(told)
 
 
 def best_of_rows(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -62,7 +186,4 @@ def refuse_not_a_number(values: Tensor) -> None:
         RequestError: there is one.
     """
     if not bool((values < torch.inf).all()):
-        raise RequestError(
-            "the model's log-probabilities are not numbers (NaN or infinite): its weights are damaged or its training "
-            "diverged; use an earlier model"
-        )
+        raise RequestError(NOT_NUMBERS)

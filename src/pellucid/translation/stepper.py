@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["EnsembleStepper", "ModelStepper", "Stepper", "refuse_strangers"]
+__all__ = ["AttentiveStepper", "EnsembleStepper", "ModelStepper", "Stepper", "refuse_strangers"]
 
 
 class Stepper(Protocol):
@@ -56,14 +56,30 @@ class Stepper(Protocol):
         """Go on with these rows ([new rows] int64): drops, reorders and duplicates."""
 
 
+@runtime_checkable
+class AttentiveStepper(Stepper, Protocol):
+    """A stepper that can also say which source tokens its next token is about."""
+
+    def attention(self) -> Tensor | None:
+        """Return the weights [rows, source] behind the last log-probabilities, the mean over the heads of all layers.
+
+        None where the stepper was made without, or is made of others that have none.
+        """
+
+
 class ModelStepper:
     """A Transformer in evaluation mode, stepped with a cache.
 
     Memory and cache are computed on the device the model is on.
+
+    Args:
+        model: the Transformer.
+        has_attention: keep the weights of the cross-attention of each step.
     """
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: Transformer, *, has_attention: bool = False) -> None:
         self.model = model
+        self._has_attention = has_attention
         self.vocab_size = model.config.target_vocab_size
         self.eos_id = model.config.specials.eos
         self.max_length = model.config.max_positions
@@ -94,10 +110,16 @@ class ModelStepper:
         if last_ids is None:
             device = next(self.model.parameters()).device
             last_ids = torch.full((cache.num_rows,), self.model.start_id, device=device)
+        cache.cross.weights = [] if self._has_attention else None
         logits = self.model.decode_step(last_ids, cache)
         if logits.dtype != torch.float64:
             logits = logits.float()
         return torch.log_softmax(logits, dim=-1)
+
+    def attention(self) -> Tensor | None:
+        """See ``AttentiveStepper``."""
+        weights = self._started().cross.weights
+        return torch.stack(weights).mean(dim=(0, 2)) if weights else None
 
     def select(self, rows: Tensor) -> None:
         """Reorder the cache."""
@@ -139,6 +161,12 @@ class EnsembleStepper:
         """Return the logarithm of the mean of the members' probabilities."""
         members = torch.stack([stepper.step(last_ids) for stepper in self._steppers])
         return torch.logsumexp(members, dim=0) - math.log(len(self._steppers))
+
+    def attention(self) -> Tensor | None:
+        """Return the mean of the members' weights."""
+        found = [one.attention() if isinstance(one, AttentiveStepper) else None for one in self._steppers]
+        given = [weights for weights in found if weights is not None]
+        return torch.stack(given).mean(dim=0) if len(given) == len(found) else None
 
     def select(self, rows: Tensor) -> None:
         """Select in every member."""

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Final, Self, overload
 from pellucid.config import TranslationConfig
 from pellucid.errors import RequestError
 from pellucid.translation.alignment.heads import heads_of_origin
+from pellucid.translation.completion.alternatives import alternatives
 from pellucid.translation.constraints import configured, constraints_for
 from pellucid.translation.document.translating import translate_document
-from pellucid.translation.engines.engine import DivisibleEngine, Engine, SearchRequest
+from pellucid.translation.engines.engine import DivisibleEngine, Engine, Outcome, SearchRequest
 from pellucid.translation.engines.given import ForcedEngine, score_pairs
 from pellucid.translation.engines.reference import LaterModel, Reference
 from pellucid.translation.hypothesis import Hypothesis, ScoredPair, Translation
@@ -100,7 +101,7 @@ class Translator:
             return engine_over(given.read() if isinstance(given, LaterModel) else given, tokenizer)
 
         self._reference = Reference(open_engine)
-        self._longest = (
+        self.max_length = (
             given.max_length if isinstance(given, LaterModel) else self._reference().make_stepper().max_length
         )
         self._preferred = engine
@@ -160,7 +161,7 @@ class Translator:
         # A piece at the beginning stands for whatever the prefixes may hold.
         units = [Unit(0, 0, (self.tokenizer.specials.eos,), Prefix(ids=(0,)))] if has_prefixes else []
         constraints = constraints_for(self.config, self.tokenizer)
-        engine = self._engine_for(SearchRequest(units, self.config, constraints, key_of=self._visible_text))
+        engine = self._engine_for(SearchRequest(units, self.config, constraints, key_of=self.key_of))
         if self.glossary.terms or not isinstance(engine, DivisibleEngine):
             return self, 1, engine.name
         other = copy(self)
@@ -262,6 +263,7 @@ class Translator:
         )
 
     translate_document = translate_document
+    alternatives = alternatives
 
     def score(
         self, sources: Sequence[str], targets: Sequence[str], *, progress: Progress = _nobody
@@ -279,7 +281,7 @@ class Translator:
             texts_of("sources", sources),
             texts_of("targets", targets),
             tokenizer=self.tokenizer,
-            longest=self._longest,
+            longest=self.max_length,
             batch_size=self.config.batch_size,
             progress=progress,
         )
@@ -296,7 +298,7 @@ class Translator:
         requests = prepare(
             texts,
             tokenizer=self.tokenizer,
-            limit=min(config.max_input_length, self._longest - 1),
+            limit=min(config.max_input_length, self.max_length - 1),
             long_input=config.long_input,
             language=self.source_language,
             splits_sentences=config.split_sentences.acts_on(single_sentences=self.single_sentences),
@@ -310,7 +312,7 @@ class Translator:
                 [found[index, part] for part in range(len(request.parts))] if index not in errors else [],
                 tokenizer=self.tokenizer,
                 config=config,
-                longest=self._longest,
+                longest=self.max_length,
                 language=self.target_language,
                 attend=attention_of(self.model) if request.markers and self.models else evenly,
             )
@@ -346,17 +348,14 @@ class Translator:
             prefixes,
             tokenizer=self.tokenizer,
             config=config,
-            longest=self._longest,
+            longest=self.max_length,
             forbidden_ids=constraints.forbidden_ids,
         )
-        left = Counter(unit.request for unit in units)
-        found: dict[tuple[int, int], list[Hypothesis]] = {}
+        left, found = Counter(unit.request for unit in units), dict[tuple[int, int], list[Hypothesis]]()
         done = len(requests) - len(left)
         progress(done)
-        request = SearchRequest(units, config, constraints, key_of=self._visible_text, observer=observer)
-        engine = self._engine_for(request)
-        self._used[engine.name] = None
-        for place, result in engine.search(request):
+        request = SearchRequest(units, config, constraints, key_of=self.key_of, observer=observer)
+        for place, result in self.search(request):
             unit = units[place]
             if isinstance(result, str):
                 errors[unit.request] = result
@@ -368,12 +367,17 @@ class Translator:
                 progress(done)
         return found, errors
 
+    def search(self, request: SearchRequest) -> Iterator[Outcome]:
+        """Search with the preferred engine, or with torch where that lacks something."""
+        engine = self._engine_for(request)
+        self._used[engine.name] = None
+        return engine.search(request)
+
     def _engine_for(self, request: SearchRequest) -> Engine:
         """Return the preferred engine, or the one that lacks nothing; say so, once for each reason."""
         if self._preferred is None:
             return self._reference()
-        lacking = self._preferred.lacks(request)
-        if lacking is None:
+        if (lacking := self._preferred.lacks(request)) is None:
             return self._preferred
         self._say_once(f"engine: torch, because {self._preferred.name} does not support {lacking}")
         return self._reference()
@@ -391,6 +395,6 @@ class Translator:
             self._said.add(text)
             self._say(text)
 
-    def _visible_text(self, ids: Sequence[int]) -> str:
+    def key_of(self, ids: Sequence[int]) -> str:
         """Return what a reader can tell apart: the text, runs of white space in it as one space."""
         return " ".join(self.tokenizer.decode_target([ids])[0].split())

@@ -13,6 +13,7 @@ from pellucid.translation.constraints import constraints_for, max_length_of
 from pellucid.translation.observer import BeamObserver, Expansion
 from pellucid.translation.prefixes import Prefix, prefix_of
 from pellucid.translation.requests import Request
+from pellucid.translation.terms.placing import source_tokens
 from pellucid.translation.terms.watch import Pen, Watch
 
 if TYPE_CHECKING:
@@ -87,7 +88,11 @@ def with_terms(
     found = []
     for request in requests:
         try:
-            watches = tuple(Watch.of(glossary.within(part.text), pen) for part in request.parts)
+            sources = [
+                source_tokens(glossary.places(part.text), part.text, ids, tokenizer)
+                for part, ids in zip(request.parts, request.part_ids, strict=True)
+            ]
+            watches = tuple(Watch.of(tuple(terms), pen, sources=terms) for terms in sources)
         except RequestError as error:
             found.append(replace(request, parts=(), part_ids=(), error=str(error)))
         else:

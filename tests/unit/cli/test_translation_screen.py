@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pellucid.cli.translation_screen import progress_text
+from pellucid.cli.screens.translation import progress_text
 
 
 @pytest.mark.parametrize(

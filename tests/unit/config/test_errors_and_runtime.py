@@ -50,7 +50,7 @@ def test_the_device_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Runtime.detect().device == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
     found = Runtime.detect()
     assert (found.device, found.precision) == ("cuda", Precision.BF16)
     assert Runtime.detect(device="cpu").device == "cpu", "what is asked for is obeyed"

@@ -30,6 +30,7 @@ class ArrayStore:
         self._targets = [np.asarray(ids, dtype=np.int64) for ids in targets]
         self.source_lengths = np.array([len(ids) for ids in sources], dtype=np.int64)
         self.target_lengths = np.array([len(ids) for ids in targets], dtype=np.int64)
+        self.source_ids, self.target_ids = np.concatenate(self._sources), np.concatenate(self._targets)
         self.corpus = np.zeros(len(sources), dtype=np.int64)
         self.line = np.arange(len(sources), dtype=np.int64)
         self.left_out = 0

@@ -12,6 +12,7 @@ from pellucid.translation.beam import StopRule, beam_search
 from pellucid.translation.constraints import Constraints
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.hypothesis import Hypothesis
+from pellucid.translation.placeholders.attention import attention_of
 from pellucid.translation.sampling import sample
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
 from pellucid.translation.stepper import EnsembleStepper, ModelStepper
@@ -168,3 +169,44 @@ def test_forced_scores_of_a_table() -> None:
     for source, target, terms in zip([[3], [5], [6]], targets, found, strict=True):
         assert terms == pytest.approx(stepper.log_probabilities(source, target), abs=1e-12)
     assert all(math.isfinite(term) for terms in found for term in terms)
+
+
+def test_the_attention_of_steps_is_that_of_a_full_pass() -> None:
+    model = small_model(3)
+    stepper = ModelStepper(model, has_attention=True)
+    targets = [[7, 5, 11], [4, 9, 9], [13, 8, 6], [5, 5, 17]]
+    stepper.start(SOURCES)
+    found = []
+    for step in range(4):
+        last = None if step == 0 else torch.tensor([row[step - 1] for row in targets])
+        stepper.step(last)
+        found.append(stepper.attention())
+    wanted = [attention_of(model)(source, [*row, EOS]) for source, row in zip(SOURCES, targets, strict=True)]
+    for row, weights in enumerate(wanted):
+        for step, expected in enumerate(weights):
+            own = found[step]
+            assert own is not None
+            assert own[row, : len(expected)].tolist() == pytest.approx(expected, abs=1e-12)
+            assert own[row].sum() == pytest.approx(1)
+
+
+def test_attention_follows_the_rows_that_are_selected() -> None:
+    stepper = ModelStepper(small_model(3), has_attention=True)
+    stepper.start(SOURCES)
+    stepper.step(None)
+    stepper.select(torch.tensor([2, 2, 0]))
+    stepper.step(torch.tensor([5, 7, 5]))
+    alone = ModelStepper(small_model(3), has_attention=True)
+    alone.start([SOURCES[2]])
+    alone.step(None)
+    alone.step(torch.tensor([7]))
+    both = stepper.attention(), alone.attention()
+    assert both[0] is not None
+    assert both[1] is not None
+    assert both[0][1].tolist() == pytest.approx(both[1][0].tolist(), abs=1e-12)
+    ensemble = EnsembleStepper(
+        [ModelStepper(small_model(3), has_attention=True), MarkovStepper(random_table(5, VOCAB, seed=1), eos_id=EOS)]
+    )
+    ensemble.start(SOURCES)
+    ensemble.step(None)
+    assert ensemble.attention() is None

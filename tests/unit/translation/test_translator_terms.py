@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from tests.models import random_model
+from torch import Tensor
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import RequestError
@@ -91,3 +94,59 @@ def test_the_native_engine_leaves_terms_to_torch() -> None:
     translator = Translator(ShoutingStepper, TOKENIZER, engine=Unasked(), say=said.append)  # type: ignore[arg-type]
     assert translator.translate("an ox", terms=[Term("ox", "ox")]).text == "AN OX"
     assert said == ["engine: torch, because native does not support terms"]
+
+
+class AttentiveStepper(ShoutingStepper):
+    """Any token may come, but the source's is far more probable; token by token it attends to its own place."""
+
+    def step(self, last_ids: Tensor | None) -> Tensor:
+        found = super().step(last_ids)
+        return torch.where(found > -torch.inf, found, torch.tensor(-9.0))
+
+    def attention(self) -> Tensor:
+        width = max(map(len, self._sources))
+        found = torch.full((len(self._sources), width), 0.1 / width)
+        found[:, min(self._length, width - 1)] = 0.9
+        return found
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_term_stands_where_the_model_attends_to_its_source(number: int) -> None:
+    words = ["ox", "ram", "yak", "elk"]
+    other = "z" * len(words[number])
+    attentive = Translator(AttentiveStepper, TOKENIZER, config=TranslationConfig(beam_size=4), source_language="en")
+    found = attentive.translate(" ".join(words), terms=[Term(words[number], other)])
+    assert found.text.lower().split() == [*words[:number], other, *words[number + 1 :]]
+    assert "terms" not in found.flags
+
+
+TERMS = [Term("dog", "hound"), Term("cat", ["moggy", "tom cat"], avoid="kitty")]
+SENTENCES = ["A dog.", "The cat and the dog", "nothing", "A cat. A dog."]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_ensembles_keep_to_terms(count: int) -> None:
+    models = [random_model(TOKENIZER, seed=seed, noise=0.2) for seed in range(count)]
+    ensemble = Translator(models, TOKENIZER, config=TranslationConfig(beam_size=3), source_language="en")
+    for one, source in zip(ensemble.translate(SENTENCES, terms=TERMS), SENTENCES, strict=True):
+        assert "terms" not in one.flags
+        assert ("hound" in one.text.lower()) >= ("dog" in source)
+        assert any(form in one.text.lower() for form in ("moggy", "tom cat")) >= ("cat" in source)
+    assert ensemble.translate(SENTENCES[2], terms=TERMS) == ensemble.translate(SENTENCES[2])
+
+
+def test_an_ensemble_of_equal_models_translates_with_terms_as_one_of_them() -> None:
+    model = random_model(TOKENIZER, seed=5, noise=0.2)
+    config = TranslationConfig(beam_size=3)
+    alone = Translator(model, TOKENIZER, config=config).translate(SENTENCES, terms=TERMS)
+    twice = Translator([model, model], TOKENIZER, config=config).translate(SENTENCES, terms=TERMS)
+    assert [one.text for one in twice] == [one.text for one in alone]
+
+
+def test_terms_of_a_call_are_forgotten_after_it() -> None:
+    plain, term = shouter(), Term("ox", "O!")
+    before = plain.translate("an ox")
+    assert plain.translate("an ox", terms=[term]).text == "AN O!"
+    assert plain.translate("an ox") == before
+    assert plain.with_terms([term]).translate("an ox").text == "AN O!"
+    assert plain.with_terms([term]).translate("an ox", terms=[IMPOSSIBLE]) == before

@@ -4,6 +4,7 @@
     survey.py   what an input is, and its lines in parts
     folder.py   the finished parts on disk, beside the output
     crew.py     the threads that run parts
+    lanes.py    several devices, among which parts are divided
     files.py    all of it together: from files to an output file
     search.py   how an engine works on parts, and what its result depends on
     lines.py    lines through a translator, which is how a part is run in this process

@@ -8,11 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from pellucid.durable import sha256_of
+from pellucid.errors import BundleError
+from pellucid.jobs.bulk.lines import CHUNK_LINES
 from pellucid.jobs.models import EngineName
 from pellucid.runtime import Runtime
 from pellucid.translation.translator import Translator
@@ -23,6 +26,10 @@ __all__ = ["PartSearch", "part_search"]
 _FEWEST_LINES: Final = 64
 """Of a part: enough for the batches of an engine."""
 _PARTS_OF_A_SHORT_FILE: Final = 32
+_LINES_OF_A_GPU: Final = 8192
+"""Of a part, unless the number of lines in a chunk is given."""
+_PARTS_OF_A_GPU: Final = 4
+"""Fewest parts of a short file for each of several GPUs."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,12 @@ class PartSearch:
 
     translator: Translator
     at_once: int
+    """Over all lanes."""
     lines_per_part: int
+    chunk_lines: int
+    """Lines that are translated together."""
+    lanes: tuple[tuple[Translator, int], ...]
+    """The translator of each device, and how many parts it translates at once."""
     facts: dict[str, Any]
     """Everything of model, engine and settings that the translations depend on, as JSON."""
 
@@ -45,24 +57,45 @@ def part_search(
     has_prefixes: bool,
     device: str,
     threads: int,
+    others: Sequence[tuple[Translator, str]] = (),
 ) -> PartSearch:
     """Return how the parts of ``lines`` lines are translated: several at once where the engine gives each one thread.
 
-    ``model`` is the folder that the translator was opened from.
+    ``model`` is the folder that the translator was opened from; ``others`` are translators of it on other devices.
+
+    Raises:
+        BundleError: the translators have different models.
     """
-    divided, calls, engine = translator.divided(has_prefixes=has_prefixes)
-    short = -(-lines // _PARTS_OF_A_SHORT_FILE) if divided is not translator else chunk_lines
-    computes: dict[str, object] = {"name": engine, "machine": platform.machine()}
-    if engine == EngineName.TORCH:  # the last bits of its numbers depend on all of this
-        computes |= Runtime.detect(device=device, threads=threads).describe()
+    sha256 = _model_sha256(translator, model)
+    if any(_model_sha256(other, model) != sha256 for other, _ in others):
+        raise BundleError(f"{model}: another model took its place while it was opened; give the same command again")
+    divided = [one.divided(has_prefixes=has_prefixes) for one in (translator, *(other for other, _ in others))]
+    first, _, engine = divided[0]
+    at_once = sum(calls for _, calls, _ in divided)
+    if engine.startswith(EngineName.DEVICE):
+        # A GPU is busy with hundreds of sentences, and their number falls at the end of every part.
+        chunk_lines = _LINES_OF_A_GPU if chunk_lines == CHUNK_LINES else chunk_lines
+        short = -(-lines // (_PARTS_OF_A_GPU * at_once)) if others else chunk_lines
+    else:
+        short = -(-lines // _PARTS_OF_A_SHORT_FILE) if first is not translator or others else chunk_lines
     facts = {
         "pellucid": __version__,
-        "model": _model_sha256(translator, model),
-        "engine": computes,
+        "model": sha256,
+        "engine": _computes(engine, [device, *(place for _, place in others)], threads),
         "translation": translator.config.model_dump(mode="json"),
         "chunk_lines": chunk_lines,
     }
-    return PartSearch(divided, calls, max(_FEWEST_LINES, min(chunk_lines, short)), facts)
+    lanes = tuple((one, calls) for one, calls, _ in divided)
+    return PartSearch(first, at_once, max(_FEWEST_LINES, min(chunk_lines, short)), chunk_lines, lanes, facts)
+
+
+def _computes(engine: str, devices: Sequence[str], threads: int) -> dict[str, object]:
+    """Return what the last bits of an engine's numbers depend on; not how many devices there are."""
+    computes: dict[str, object] = {"name": engine, "machine": platform.machine()}
+    if engine == EngineName.TORCH or engine.startswith(EngineName.DEVICE):
+        runtimes = [Runtime.detect(device=device, threads=threads) for device in devices]
+        computes |= runtimes[0].describe() | {"device": sorted({runtime.device_name() for runtime in runtimes})}
+    return computes
 
 
 def _model_sha256(translator: Translator, model: Path) -> str:

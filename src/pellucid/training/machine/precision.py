@@ -82,7 +82,7 @@ def precision_trial(model: Transformer, *, config: TrainingConfig, runtime: Runt
     except (KeyError, TypeError, ValueError):  # absent, or not written by this version
         pass
     was_training = model.training
-    trial = _measure(model.train(), most_tokens=config.batch_size, runtime=runtime)
+    trial = _measure(model.train(), most_tokens=config.known_batch_size, runtime=runtime)
     model.train(was_training)
     _remember(path, shape, trial)
     return trial

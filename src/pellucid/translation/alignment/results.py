@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pellucid.translation.alignment.links import Weights
+from pellucid.translation.alignment.markers import with_markers_as_words
 from pellucid.translation.alignment.pairs import AlignedPart, joined
 from pellucid.translation.hypothesis import Alignment, Hypothesis, Translation
-from pellucid.translation.segments import separators_of
+from pellucid.translation.segments import join_parts, separators_of
 
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
@@ -55,6 +57,7 @@ def with_alignments(
     ]
     weights = {keys[place]: rows for place, rows in attend(pairs)}
     parts: dict[int, list[AlignedPart]] = {}
+    targets: dict[int, list[list[int]]] = {}
     for key, (source, target) in zip(keys, pairs, strict=True):
         number, part = key
         tags = _num_tags(source, tokenizer)
@@ -68,19 +71,42 @@ def with_alignments(
             target_gap=gaps[part - 1] if part else "",
         )
         parts.setdefault(number, []).append(aligned)
+        targets.setdefault(number, []).append(target)
+
+    whole = partial(_whole, tokenizer=tokenizer, language=language)
     return [
         one
         if one.error is not None
-        else replace(one, alignment=_whole(parts.get(number, []), requests[number], tokenizer))
+        else replace(one, alignment=whole(parts.get(number, []), requests[number], one, targets.get(number, [])))
         for number, one in enumerate(translations)
     ]
 
 
-def _whole(parts: Sequence[AlignedPart], request: Request, tokenizer: Tokenizer) -> Alignment:
+def _whole(
+    parts: Sequence[AlignedPart],
+    request: Request,
+    translation: Translation,
+    target_ids: Sequence[Sequence[int]],
+    *,
+    tokenizer: Tokenizer,
+    language: str,
+) -> Alignment:
+    """Return the alignment of a text in parts; ``target_ids`` are those of each part."""
     if not parts:
         return _copied(request.unchanged)
     tag, rest = tokenizer.split_tag(request.parts[0].text)
-    return joined(parts, stretches_before=1 if tag and rest[:1].isspace() else 0)
+    before = 1 if tag and rest[:1].isspace() else 0
+    whole = joined(parts, stretches_before=before)
+    if not request.markers:
+        return whole
+    normalised = tokenizer.source.normaliser, tokenizer.target.normaliser
+    bare = join_parts(tokenizer.decode_target(target_ids), request.parts, language=language)
+    source = "".join(tokenizer.split_tag(part.text)[1] + part.separator for part in request.parts)
+    text = tokenizer.split_tag(request.source)[1]
+    found = with_markers_as_words(
+        whole, (text, translation.text), (source, bare), request.markers, normalised=normalised
+    )
+    return replace(found, source_places=tuple(before + place for place in found.source_places))
 
 
 def _copied(text: str) -> Alignment:

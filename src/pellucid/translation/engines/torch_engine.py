@@ -1,12 +1,14 @@
 """The engine that can do everything: the searches of this room over steppers. It is the reference for the others.
 
-It alone imports torch; the translator opens it when something needs it. Read ``native/__init__.py`` next.
+Beside ``device/`` it alone imports torch; the translator opens it when something needs it. Read ``native/__init__.py``
+next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pellucid.errors import RequestError
@@ -43,6 +45,8 @@ class TorchEngine:
     make_stepper: Callable[[], Stepper]
     models: tuple[Transformer, ...] = ()
     name: str = "torch"
+    make_attentive_stepper: Callable[[], Stepper] | None = None
+    """For the sentences that have terms; None: as for the others."""
 
     def lacks(self, request: SearchRequest) -> str | None:
         """Lack the attention of a head, which only Transformers have; a stepper may be anything."""
@@ -85,8 +89,11 @@ class TorchEngine:
         has_terms = any(watch is not None for watch in watches)
         if config.beam_size == 1 and request.observer is None and not has_terms:
             return greedy_search(self.make_stepper(), source_ids, config=config, constraints=constraints)
+        if config.num_beam_groups > 1 and request.observer is not None:
+            raise RequestError("a record of the search shows one beam; leave num_beam_groups or the record out")
+        make_stepper = (has_terms and self.make_attentive_stepper) or self.make_stepper
         return beam_search(
-            self.make_stepper(),
+            make_stepper(),
             source_ids,
             config=config,
             constraints=constraints,
@@ -156,8 +163,8 @@ def engine_over(
     for member in models:
         refuse_strangers(member, tokenizer)
 
-    def make_stepper() -> Stepper:
-        steppers = [ModelStepper(member) for member in models]
+    def make_stepper(*, has_attention: bool = False) -> Stepper:
+        steppers = [ModelStepper(member, has_attention=has_attention) for member in models]
         return steppers[0] if len(steppers) == 1 else EnsembleStepper(steppers)
 
-    return TorchEngine(make_stepper, models)
+    return TorchEngine(make_stepper, models, make_attentive_stepper=partial(make_stepper, has_attention=True))

@@ -21,6 +21,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from pellucid.translation.terms.placing import misplacement
 from pellucid.translation.terms.watch import Demand, Watch
 
 __all__ = ["Banks", "Choice", "Live"]
@@ -57,11 +58,13 @@ class Live:
     limit: int
     ids: Sequence[Sequence[int]]
     totals: Sequence[float]
-    """Minus infinity where there is no row."""
+    """Summed log-probability of each row; minus infinity where there is no row."""
     best: Sequence[Sequence[int]]
     """The best tokens of each row."""
     log_probabilities: Tensor
     """[rows, vocab]."""
+    attention: Sequence[Sequence[Sequence[float]]] | None = None
+    """[rows, steps, source], the present step included; None where the stepper has none."""
 
 
 class Banks:
@@ -102,6 +105,11 @@ class Banks:
         watch = self._watches[sentence]
         return watch is not None and bool(watch.demands)
 
+    def misplacement(self, sentence: int, ids: Sequence[int], attention: Sequence[Sequence[float]]) -> float:
+        """See ``placing.py``; 0 where a sentence has no terms."""
+        watch = self._watches[sentence]
+        return misplacement(watch, ids, attention) if watch is not None and watch.demands else 0.0
+
     def choose(self, live: Live) -> list[Choice] | None:
         """Return the candidates of a sentence, the best first; None where its demands have all been given up."""
         watch = self._watches[live.sentence]
@@ -133,10 +141,13 @@ class Banks:
         for (parent, token), gain in zip(pairs, gains, strict=True):
             if gain == -torch.inf:
                 continue
-            ids = live.ids[parent]
-            left = watch.left(ids if token == self._eos_id else [*ids, token])
+            ids = live.ids[parent] if token == self._eos_id else [*live.ids[parent], token]
+            left = watch.left(ids)
             if not (left and token == self._eos_id):
-                found.append(Choice(parent, token, gain, live.totals[parent] + gain, left))
+                total = live.totals[parent] + gain
+                if live.attention is not None:
+                    total += misplacement(watch, ids, live.attention[parent])
+                found.append(Choice(parent, token, gain, total, left))
         in_time = [choice for choice in found if choice.left <= room]
         return sorted(in_time or found, key=lambda choice: choice.rank)
 

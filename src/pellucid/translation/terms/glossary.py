@@ -100,30 +100,39 @@ class Glossary:
         return table
 
     def within(self, source: str) -> tuple[Term, ...]:
-        """Return the terms that a source sentence has, each once, in the order of its first place.
+        """Return the terms that a source sentence has, each once, in the order of its first place."""
+        return tuple(self.places(source))
+
+    def places(self, source: str) -> dict[Term, list[tuple[int, int]]]:
+        """Return the terms that a source sentence has, with their places in its NFC form, by the first of these.
 
         Of forms that overlap, the one that begins first counts, and of those that begin together the longest.
         """
         source = unicodedata.normalize("NFC", source)
-        found: dict[Term, None] = {}
+        found: dict[Term, list[tuple[int, int]]] = {}
         place = 0
         while place < len(source):
             end = place + 1
             if is_boundary(source, place):
                 for spelling, term in self._beginning(source[place : place + _KEY_LENGTH]):
                     if source.startswith(spelling, place) and is_boundary(source, place + len(spelling)):
-                        found[term] = None
                         end = place + len(spelling)
+                        found.setdefault(term, []).append((place, end))
                         break
             place = end
-        return tuple(found)
+        return found
 
     def refuse_with(self, config: TranslationConfig) -> None:
         """Refuse a search that cannot bring terms about.
 
         Raises:
-            RequestError: the search draws at random.
+            RequestError: the search draws at random, or in groups.
         """
+        if config.num_beam_groups > 1:
+            raise RequestError(
+                f"num_beam_groups = {config.num_beam_groups} cannot follow terms, which divide the beam themselves; "
+                "leave one of the two out"
+            )
         if config.sampling:
             raise RequestError("sampling = true draws at random and cannot follow terms; leave one of the two out")
 

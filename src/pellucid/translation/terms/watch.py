@@ -8,8 +8,9 @@ term that is met can come undone ("hound", then "s"); the search counts again af
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache
 from itertools import accumulate
@@ -195,10 +196,12 @@ class Watch:
     demands: tuple[Demand, ...] = ()
     avoided: tuple[tuple[Term, tuple[str, ...]], ...] = ()
     """The spellings that must not come, by their terms."""
+    sources: Mapping[Term, frozenset[int]] = field(default_factory=dict)
+    """The source tokens of each term."""
 
     @staticmethod
-    def of(terms: Sequence[Term], pen: Pen) -> Watch | None:
-        """Watch the terms of a sentence; None where it has none.
+    def of(terms: Sequence[Term], pen: Pen, *, sources: Mapping[Term, Collection[int]] | None = None) -> Watch | None:
+        """Watch the terms of a sentence, and the source tokens of each; None where it has none.
 
         Raises:
             RequestError: a form cannot be written with the pieces of the vocabulary.
@@ -207,7 +210,9 @@ class Watch:
             return None
         demands = sorted((pen.demand_of(term) for term in terms if term.target), key=_longest_first)
         avoided = tuple((term, pen.spellings_of(term.avoid)) for term in terms if term.avoid)
-        return Watch(pen, tuple(demands), avoided)
+        return Watch(
+            pen, tuple(demands), avoided, {term: frozenset(tokens) for term, tokens in (sources or {}).items()}
+        )
 
     @property
     def cost(self) -> int:
@@ -223,16 +228,31 @@ class Watch:
 
         The demand with the longest form chooses its place first, and takes the first place that is free.
         """
-        taken: list[tuple[int, int]] = []
-        missing = []
+        places = self.places(text)
+        return [demand for demand, place in zip(self.demands, places, strict=True) if place is None]
+
+    def places(self, text: str) -> list[tuple[int, int] | None]:
+        """Return where a text meets each demand; None where it does not. See ``unmet``."""
+        found: list[tuple[int, int] | None] = []
         for demand in self.demands:
-            for start, end in occurrences(text, demand.spellings):
-                if all(end <= first or last <= start for first, last in taken):
-                    taken.append((start, end))
-                    break
-            else:
-                missing.append(demand)
-        return missing
+            free = (
+                (start, end)
+                for start, end in occurrences(text, demand.spellings)
+                if all(one is None or end <= one[0] or one[1] <= start for one in found)
+            )
+            found.append(next(free, None))
+        return found
+
+    def steps(self, ids: Sequence[int]) -> list[tuple[Demand, int]]:
+        """Return the demands that pieces meet, each with the number of the piece in which its form begins."""
+        text = self.pen.text_of(ids)
+        hidden = len(text) - len(self.pen.visible(text))
+        ends = [*accumulate(len(self.pen.surfaces[index]) for index in ids)]
+        return [
+            (demand, bisect_right(ends, len(text[: hidden + place[0]].encode("utf-8"))))
+            for demand, place in zip(self.demands, self.places(text[hidden:]), strict=True)
+            if place is not None
+        ]
 
     def violations(self, text: str, *, is_over: bool = True) -> set[tuple[str, int, int]]:
         """Return the source forms of the terms of which a text contains a form to avoid, and where.

@@ -80,10 +80,14 @@ def test_searches_give_the_translations_of_torch(settings: dict[str, object]) ->
     ("settings", "message"),
     [
         ({"engine": "fast"}, "--engine 'fast' is unknown; use auto, torch, native"),
-        ({"engine": "native", "precision": "int4"}, "--precision 'int4' is unknown; use auto, int8, fp32"),
+        ({"engine": "native", "precision": "int4"}, "--precision 'int4' is unknown; use auto, int8, bf16, fp32"),
         ({"engine": "native", "device": "cuda"}, "device = 'cuda' is not the processor"),
         ({"engine": "torch", "precision": "int8"}, "--precision int8 is not for --engine torch"),
-        ({"precision": "int8", "device": "cuda"}, "--precision int8 .* device = 'cuda' is not the processor"),
+        ({"precision": "int8", "device": "cuda"}, "--precision int8 is for the processor"),
+        ({"precision": "int8", "engine": "device", "device": "cpu"}, "--precision int8 is for the processor"),
+        ({"engine": "torch", "precision": "bf16"}, "--precision bf16 is not for --engine torch"),
+        ({"engine": "native", "precision": "bf16"}, "--precision bf16 is for --engine device, and for auto on a GPU"),
+        ({"precision": "bf16", "device": "cpu"}, "--precision bf16 is for --engine device, and for auto on a GPU"),
     ],
 )
 def test_wrong_choices_are_refused(settings: dict[str, str], message: str) -> None:

@@ -56,6 +56,7 @@ class CTranslate2Engine:
             "n_best over 1": config.n_best > 1,
             "a forced prefix": any(unit.prefix.longest for unit in request.units),
             "a record of the search": request.observer is not None,
+            "groups of beams": config.num_beam_groups > 1,
             "terms": any(unit.watch is not None for unit in request.units),
             "no_repeat_ngram_size": config.no_repeat_ngram_size > 0,  # its beam search has another rule
             "length_penalty = 'gnmt'": config.beam_size > 1 and config.length_penalty is LengthPenalty.GNMT,

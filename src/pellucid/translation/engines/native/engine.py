@@ -63,6 +63,7 @@ class NativeEngine:
         config = request.config
         lacking = {
             "a record of the search": request.observer is not None,
+            "groups of beams": config.num_beam_groups > 1,
             "terms": any(unit.watch is not None for unit in request.units),
             f"a beam over {_WIDEST_BEAM}": config.beam_size > _WIDEST_BEAM and not config.sampling,
         }

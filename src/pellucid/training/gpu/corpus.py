@@ -1,0 +1,219 @@
+"""Put batches on the device in static shapes: gathered there from the whole corpus, or copied from pinned memory.
+
+Where the ids of the corpus fit into a part of the device's memory, a step receives only the numbers of its rows, and
+the graph of the step gathers the ids. Otherwise the host pads the ids in pinned memory while the device still computes
+the step before. Both end in ``assemble``, so they give the same batch.
+
+Padding adds nothing to the loss: a padding position has weight 0, and a padding row is a pair of empty sentences, with
+one end of sentence to attend to and all weights 0. Read ``vocabulary_loss.py`` next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pellucid.config import SpecialIds
+from pellucid.training.gpu.shapes import Shape
+
+if TYPE_CHECKING:
+    from pellucid.text.store import TokenStore
+
+__all__ = ["Corpus", "Feed", "ResidentCorpus", "StaticBatch", "StreamedCorpus", "corpus_on"]
+
+_SHARE_OF_MEMORY: Final = 0.1
+"""Of the device's free memory, at most, for the ids of the corpus."""
+
+Feed = tuple[Tensor, ...]
+"""The buffers on the device that the host fills before a step, always at the same addresses."""
+
+
+@dataclass(frozen=True)
+class StaticBatch:
+    """A batch of a static shape on the device.
+
+    ``source_ids`` and ``target_input_ids`` are ``[rows, time]``; ``source_mask`` is ``[rows, source]``, True for a
+    token. ``target_ids`` and ``target_weights`` are ``[rows * target]``: the pieces to predict, and 1 for a token or 0
+    for padding, in float32.
+    """
+
+    source_ids: Tensor
+    source_mask: Tensor
+    target_input_ids: Tensor
+    target_ids: Tensor
+    target_weights: Tensor
+
+
+class Corpus(Protocol):
+    """A store of pairs that fills buffers from the host, and makes batches of them on the device."""
+
+    def buffers(self, shape: Shape) -> Feed:
+        """Return buffers on the device for batches of a shape."""
+
+    def fill(self, feed: Feed, rows: NDArray[np.int64], shape: Shape) -> None:
+        """Copy what a batch of these rows needs into the buffers; the host does not wait for the copy."""
+
+    def batch(self, feed: Feed, shape: Shape) -> StaticBatch:
+        """Make the batch of the filled buffers, with work on the device only."""
+
+    def to_text(self) -> str:
+        """Return the line for the screen."""
+
+
+def corpus_on(store: TokenStore, device: torch.device, *, specials: SpecialIds, start_id: int) -> Corpus:
+    """Return the corpus on the device if its ids fit into a tenth of the free memory, otherwise one that is copied."""
+    needed = 4 * (len(store.source_ids) + len(store.target_ids)) + 32 * len(store)
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 1 << 40
+    kind = ResidentCorpus if needed <= _SHARE_OF_MEMORY * free else StreamedCorpus
+    return kind(store, device, specials=specials, start_id=start_id)
+
+
+class ResidentCorpus:
+    """The ids of all pairs on the device; the host sends the numbers of the rows."""
+
+    def __init__(self, store: TokenStore, device: torch.device, *, specials: SpecialIds, start_id: int) -> None:
+        self._device, self._specials, self._start_id = device, specials, start_id
+        self._sides = tuple(
+            _Side.of(ids, lengths, device)
+            for ids, lengths in (
+                (store.source_ids, store.source_lengths),
+                (store.target_ids, store.target_lengths),
+            )
+        )
+
+    def buffers(self, shape: Shape) -> Feed:
+        """Return one buffer: the rows, ``[rows]``, -1 for a padding row."""
+        return (torch.zeros(shape.rows, dtype=torch.int64, device=self._device),)
+
+    def fill(self, feed: Feed, rows: NDArray[np.int64], shape: Shape) -> None:
+        """Copy the numbers of the rows."""
+        padded = np.full(shape.rows, -1, dtype=np.int64)
+        padded[: len(rows)] = rows
+        copy_in(feed[0], torch.from_numpy(padded))
+
+    def batch(self, feed: Feed, shape: Shape) -> StaticBatch:
+        """Gather the ids of the rows."""
+        (rows,) = feed
+        is_real = rows >= 0
+        found = [
+            side.gather(rows, is_real, length)
+            for side, length in zip(self._sides, (shape.source, shape.target), strict=True)
+        ]
+        return assemble(*found, is_real=is_real, specials=self._specials, start_id=self._start_id)
+
+    def to_text(self) -> str:
+        """Return the line for the screen."""
+        size = sum(side.ids.numel() * side.ids.element_size() for side in self._sides) / 2**20
+        return f"the corpus is on the device ({size:,.1f} MiB)"
+
+
+class StreamedCorpus:
+    """The ids of all pairs in the memory map of the host, which pads them in pinned memory."""
+
+    def __init__(self, store: TokenStore, device: torch.device, *, specials: SpecialIds, start_id: int) -> None:
+        self._store, self._device, self._specials, self._start_id = store, device, specials, start_id
+
+    def buffers(self, shape: Shape) -> Feed:
+        """Return the ids of both sides, ``[rows, time]``, and the lengths, ``[2, rows]``, -1 for a padding row."""
+        sides = [torch.zeros(shape.rows, time, dtype=torch.int64, device=self._device) for time in shape[1:]]
+        return (*sides, torch.zeros(2, shape.rows, dtype=torch.int64, device=self._device))
+
+    def fill(self, feed: Feed, rows: NDArray[np.int64], shape: Shape) -> None:
+        """Pad the ids of the rows and copy them."""
+        lengths = np.full((2, shape.rows), -1, dtype=np.int64)
+        for side, (read, time) in enumerate(((self._store.source, shape.source), (self._store.target, shape.target))):
+            ids = np.zeros((shape.rows, time), dtype=np.int64)
+            for place, row in enumerate(rows):
+                pieces = read(row)
+                ids[place, : len(pieces)] = pieces
+                lengths[side, place] = len(pieces)
+            copy_in(feed[side], torch.from_numpy(ids))
+        copy_in(feed[2], torch.from_numpy(lengths))
+
+    def batch(self, feed: Feed, shape: Shape) -> StaticBatch:
+        """Make the batch of the copied ids."""
+        source, target, lengths = feed
+        is_real = lengths[0] >= 0
+        counts = lengths.clamp(min=0)
+        return assemble(
+            (source, counts[0]),
+            (target, counts[1]),
+            is_real=is_real,
+            specials=self._specials,
+            start_id=self._start_id,
+        )
+
+    def to_text(self) -> str:
+        """Return the line for the screen."""
+        return "the corpus is too large for a tenth of the device's memory; batches are copied"
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The ids of one side on the device, one row after the other: 32 bits, because torch lacks operations on 16."""
+
+    ids: Tensor
+    starts: Tensor
+    lengths: Tensor
+
+    @staticmethod
+    def of(ids: NDArray[np.integer], lengths: NDArray[np.int64], device: torch.device) -> _Side:
+        starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)[:-1]])
+        # With one id after the last, an index past the end is never out of bounds.
+        padded = np.concatenate([np.asarray(ids, dtype=np.int32), np.zeros(1, dtype=np.int32)])
+        return _Side(*(torch.from_numpy(column).to(device) for column in (padded, starts, np.asarray(lengths))))
+
+    def gather(self, rows: Tensor, is_real: Tensor, time: int) -> tuple[Tensor, Tensor]:
+        """Return the ids, ``[rows, time]``, with anything after the end, and the lengths, 0 for a padding row."""
+        known = rows.clamp(min=0)
+        lengths = self.lengths[known].masked_fill(~is_real, 0)
+        places = self.starts[known][:, None] + torch.arange(time, device=rows.device)
+        return self.ids[places.clamp(max=len(self.ids) - 1)].long(), lengths
+
+
+def assemble(
+    source: tuple[Tensor, Tensor],
+    target: tuple[Tensor, Tensor],
+    *,
+    is_real: Tensor,
+    specials: SpecialIds,
+    start_id: int,
+) -> StaticBatch:
+    """Add specials and masks to the ids and lengths of both sides; ids after the end are replaced by padding."""
+    source_ids, source_mask = _ended(*source, specials=specials)
+    target_ids, target_mask = _ended(*target, specials=specials)
+    is_predicted = target_mask & is_real[:, None]
+    inputs = torch.full_like(target_ids, specials.pad)
+    inputs[:, 1:] = target_ids[:, :-1].masked_fill(~target_mask[:, 1:], specials.pad)
+    inputs[:, 0].fill_(start_id)
+    return StaticBatch(
+        source_ids=source_ids,
+        source_mask=source_mask,
+        target_input_ids=inputs,
+        target_ids=target_ids.flatten(),
+        target_weights=is_predicted.flatten().float(),
+    )
+
+
+def _ended(ids: Tensor, lengths: Tensor, *, specials: SpecialIds) -> tuple[Tensor, Tensor]:
+    """Return ids with an end of sentence and padding after the pieces, and the mask of the tokens."""
+    # Not torch.where: it copies a number of the host to the device, which no graph may do (torch 2.13.0).
+    positions = torch.arange(ids.shape[1], device=ids.device)
+    ends = lengths[:, None]
+    ended = ids.masked_fill(positions > ends, specials.pad).masked_fill_(positions == ends, specials.eos)
+    return ended, positions <= ends
+
+
+def copy_in(buffer: Tensor, values: Tensor) -> None:
+    """Copy values of the host into a buffer on the device; the host does not wait.
+
+    The allocator of pinned memory keeps the values until the copy has run.
+    """
+    if buffer.is_cuda:
+        values = values.pin_memory()
+    buffer.copy_(values, non_blocking=True)

@@ -1,0 +1,50 @@
+"""A chosen batch fits into the free memory, holds the longest pair, and is only smaller where memory is short."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from pellucid.errors import ConfigError
+from pellucid.jobs.promises.batch_size import BatchSize, chosen_size, free_memory
+
+GIB = 2**30
+
+
+def size(*, free: int | None, longest: int = 257, places: int = 10**9, is_gpu: bool = False) -> BatchSize:
+    return chosen_size(
+        lambda tokens: 0.2 * GIB + tokens * 500_000, free=free, longest=longest, places=places, is_gpu=is_gpu
+    )
+
+
+def test_it_fits() -> None:
+    for free, longest, is_gpu in itertools.product((3 * GIB // 4, GIB, 4 * GIB, 80 * GIB), (31, 257), (False, True)):
+        found = size(free=free, longest=longest, is_gpu=is_gpu)
+        assert found.tokens >= longest
+        assert 0.2 * GIB + found.tokens * 500_000 <= 0.7 * free
+
+
+def test_a_processor_takes_the_usual_size_unless_memory_is_short() -> None:
+    assert size(free=80 * GIB).tokens == 2048
+    assert size(free=None).tokens == 2048
+    short = size(free=GIB)
+    assert short.tokens == 1024
+    assert "memory is short" in short.to_text()
+
+
+def test_a_gpu_takes_more_as_long_as_an_epoch_has_enough_steps() -> None:
+    assert size(free=80 * GIB, is_gpu=True).tokens == 32_768
+    assert size(free=80 * GIB, is_gpu=True, places=400_000).tokens == 8192
+    assert size(free=80 * GIB, is_gpu=True, places=1_000).tokens == 2048
+    assert "learning_rate is not scaled" in size(free=80 * GIB, is_gpu=True).reason
+
+
+def test_too_little_memory_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ConfigError, match=r"0\.25 GiB are free; use a smaller preset"):
+        size(free=GIB // 4)
+
+
+def test_the_free_memory_of_this_machine_is_known() -> None:
+    free = free_memory()
+    assert free is None or free > 0
