@@ -83,6 +83,15 @@ def test_what_is_said_of_a_thing_is_where_the_reader_looks(shown: Shown, open_pa
         window.until("document.querySelector('.matrix-says output').innerText.includes('changes its input')")
         said = _box(window, ".matrix-says output")
         assert 0 <= said["top"] < said["bottom"] <= 900, block
+    # Wherever the window ends, pointing settles: the words are in one of two places, and do not go to and fro.
+    window.go(model="walkthrough", view="decoder", layer=1, step=2, **PAIR)
+    grid = window.page.locator("[data-figure=decoder-cross] [role=grid]")
+    grid.focus()
+    bottom = round(_box(window, "[data-figure=decoder-cross] .matrix-says")["bottom"])
+    for height in range(max(bottom - 40, 200), bottom + 12, 4):
+        window.page.set_viewport_size({"width": 700, "height": height})
+        grid.press("ArrowDown" if height % 8 else "ArrowUp")
+        assert window.page.locator("[data-figure=decoder-cross] .exact").is_visible()
 
 
 def _notes(window: Window) -> str:

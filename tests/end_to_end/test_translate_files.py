@@ -329,7 +329,7 @@ def test_small_memory_is_told_by_score_and_evaluate(
 
     for side in "st":
         (tmp_path / side).write_text(TEXT)
-    score = ("score", tiny_model, "--src", "s", "--tgt", "t")
+    score = ("score", tiny_model, "--src", "s", "--tgt", "t", "--engine", "torch")
     evaluate = ("evaluate", tiny_model, "--src", "s", "--ref", "t", "--set", "beam_size=1", "--engine", "torch")
     wanted = command(*score).out
     monkeypatch.setattr(Transformer, "encode", encode)

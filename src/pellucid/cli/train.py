@@ -19,8 +19,6 @@ __all__ = ["train"]
 
 Table = dict[str, object]
 
-_SPINS = 1000
-
 
 def train(
     output: Annotated[Path, typer.Option(help="The run folder; give the same one again to continue a stopped run.")],
@@ -49,7 +47,7 @@ def train(
     ] = False,
 ) -> None:
     """Train a translator. The same command continues a stopped run."""
-    let_others_run_at_barriers(spins=_SPINS)
+    let_others_run_at_barriers()
     from pellucid.cli.screens.training import TrainingScreen
     from pellucid.config import load_recipe, recipe_from
     from pellucid.jobs import train as job
