@@ -72,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add = parser.add_argument
     add("--device", default="cuda", help="cuda, cuda:1 ...; cpu proves the script with tiny shapes")
     add("--rounds", type=int, default=3)
-    add("--seconds", type=float, default=220, help="begin no further task after this time")
+    add("--seconds", type=float, default=180, help="begin no further task after this time")
+    add("--idle", action="store_true", help="also measure the share of the time without a kernel, by torch's profiler")
     add("--without", nargs="+", default=[], metavar="SIDE", help="sides to leave out")
     add("--json", type=Path, help="write the figures here")
     options = parser.parse_args(arguments)
@@ -181,7 +182,7 @@ def measure(task: Task, device: torch.device, options: argparse.Namespace) -> di
     for name, open_side in sides.items():
         if name in options.without:
             continue
-        figures = best_setting(open_side, task, device, options.rounds)
+        figures = best_setting(open_side, task, device, options)
         results["sides"][name] = figures
         print(f"  {name:16}{shown(figures)}", flush=True)
     return results
@@ -191,7 +192,7 @@ def best_setting(
     open_side: Callable[[], Iterator[tuple[str, Callable[[], int]]]],
     task: Task,
     device: torch.device,
-    rounds: int,
+    options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Return the figures of a side at its fastest setting, or why it takes no part."""
     best: dict[str, Any] = {"left_out": "it has no setting"}
@@ -201,7 +202,7 @@ def best_setting(
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats(device)
             tokens = run()
-            seconds = [timed(run, device) for _ in range(rounds)]
+            seconds = [timed(run, device) for _ in range(options.rounds)]
             middle = statistics.median(seconds)
             if "seconds" in best and best["seconds"] <= middle:
                 continue
@@ -212,7 +213,7 @@ def best_setting(
                 "tokens_per_second": tokens / middle,
                 "milliseconds_a_step": 1e3 * middle / task.length,
                 **memory_of(device),
-                **idle_share(run, device),
+                **(idle_share(run, device) if options.idle else {}),
             }
     except (ImportError, RuntimeError, ValueError, OSError) as error:
         best = best if "seconds" in best else {"left_out": str(error).strip().partition("\n")[0]}
@@ -237,7 +238,10 @@ def memory_of(device: torch.device) -> dict[str, float]:
 
 
 def idle_share(run: Callable[[], int], device: torch.device) -> dict[str, float]:
-    """Return the share of the time in which no kernel runs: launches, and what the processor does between them."""
+    """Return the share of the time in which no kernel runs: launches, and what the processor does between them.
+
+    A profiler that was on may slow down all that is measured later in the process.
+    """
     if device.type != "cuda":
         return {}
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:

@@ -64,8 +64,9 @@ def test_recorded_steps_do_not_wait_and_allocate_nothing_more() -> None:
     ((_, step), *_) = engine._idle
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for target, source in list(step._recorded):
-            step(target, source)
+        with torch.inference_mode():
+            for target, source in list(step._recorded):
+                step(target, source)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     torch.cuda.synchronize()
@@ -109,15 +110,20 @@ def test_what_cannot_be_recorded_runs_eagerly_with_one_line(monkeypatch: pytest.
     assert line.startswith("the device engine runs without CUDA graphs, and slower: a step cannot be recorded: ")
 
 
-def test_bf16_is_the_default_and_close() -> None:
+def test_bf16_is_the_default_and_close_and_checked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path))
     said: list[str] = []
     translator = open_translator(MODEL, say=said.append)
     expected = open_translator(MODEL, engine="torch").translate(TEXT)
     found = translator.translate(TEXT)
     assert translator.engines_used == ("device (bf16)",)
-    assert "the fastest on a GPU; weights are rounded to 8 significant bits" in said[0]
+    assert said[0].startswith("checking the device engine with this model on ")
+    assert "the fastest on a GPU; weights are rounded to 8 significant bits" in said[1]
     assert found.text == expected.text
     assert found.score == pytest.approx(expected.score, abs=0.05)
+    again: list[str] = []
+    open_translator(MODEL, say=again.append)
+    assert again == said[1:]
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one CUDA device on this machine")

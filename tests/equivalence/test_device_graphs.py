@@ -197,3 +197,25 @@ def test_after_a_recording_that_failed_the_work_goes_on_where_it_was(monkeypatch
     with pytest.raises(RuntimeError, match="not permitted"):
         graphs.first(failing)
     assert cuda.calls[-1] == "main waits for side"
+
+
+def test_the_reason_why_a_recording_failed_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a recording that failed raises an error of its own."""
+    FakeCuda(monkeypatch)
+
+    @contextmanager
+    def recording(graph: object, **options: object) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    def failing() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.cuda, "graph", recording)
+    graphs = CudaGraphs(torch.device("cuda"))
+    with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
+        graphs.record(failing)
+    with pytest.raises(RuntimeError, match="previous error"):
+        graphs.record(lambda: None)

@@ -179,7 +179,7 @@ _ROUNDED: Final = (EnginePrecision.INT8, EnginePrecision.BF16)
 def _on_device(
     path: Path, *, settings: Sequence[str], device: str, threads: int, held: EnginePrecision, say: Callable[[str], None]
 ) -> Translator:
-    """Open the device engine, in bf16 on a GPU that multiplies it in hardware."""
+    """Open the device engine, in bf16 on a GPU that multiplies it in hardware; torch where its check refuses it."""
     if held is EnginePrecision.INT8:
         raise ConfigError(
             "--precision int8 is for the processor, and --engine device and a GPU compute in bf16 or fp32; leave it out"
@@ -188,7 +188,8 @@ def _on_device(
     runtime.apply()
     import torch
 
-    from pellucid.translation.engines.device.engine import DeviceEngine  # imports torch
+    from pellucid.translation.engines.device.checking import checked  # imports torch
+    from pellucid.translation.engines.device.engine import DeviceEngine
 
     is_on_gpu = runtime.device != "cpu"
     is_bf16 = held is EnginePrecision.BF16 or (
@@ -196,11 +197,14 @@ def _on_device(
     )
     opened = open_model_folder(path)
     config = _configured(opened.description.translation, settings)
-    model = read_model(opened).model.to(runtime.device, torch.bfloat16 if is_bf16 else torch.float32)
-    engine = DeviceEngine(model, say=say)
     later = LaterModel(
         lambda: read_model(opened, device=runtime.device).model, max_length=opened.description.model.max_positions
     )
+    if is_on_gpu and (problem := checked(opened, runtime, is_bf16=is_bf16, say=say)):
+        say(f"engine: torch (fp32), {runtime.device}, because the device engine failed its check: {problem}")
+        return _translator(opened, later, config=config)
+    model = read_model(opened).model.to(runtime.device, torch.bfloat16 if is_bf16 else torch.float32)
+    engine = DeviceEngine(model, say=say)
     why = "the fastest on a GPU" if is_on_gpu else "without CUDA graphs on a processor"
     why += f", in fp32 because {runtime.reason}" if is_on_gpu and held is EnginePrecision.AUTO and not is_bf16 else ""
     rounding = "; weights are rounded to 8 significant bits, and --precision fp32 keeps them exact" if is_bf16 else ""

@@ -9,6 +9,8 @@
     lists.py      n-best lists, whose rules need the text of each hypothesis
     batching.py   sentences leave their slots when they end, and waiting ones take them
     engine.py     all of it as an engine
+    trial.py      made-up sentences by this engine and by torch: do they agree, and which is faster?
+    checking.py   the trial, once for a model on a kind of GPU, in a process of its own
 
 On a processor the same code runs without graphs, and the tests compare it there with ``torch_engine.py``. Read
 ``engine.py`` first.

@@ -67,9 +67,20 @@ class CudaGraphs:
         graph = torch.cuda.CUDAGraph()
         options: dict[str, Any] = {"pool": self._pool, "stream": self._stream, "capture_error_mode": "thread_local"}
         current = torch.cuda.current_stream(self._device)
+        problems: list[Exception] = []
+
+        def noted() -> None:
+            try:
+                work()
+            except Exception as error:
+                problems.append(error)
+                raise
+
         try:
             with _ONE_RECORDING, torch.cuda.graph(graph, **options):
-                work()
+                noted()
+        except RuntimeError as error:  # the end of a recording that failed raises another error, which hides the reason
+            raise problems.pop() if problems else error from None
         finally:  # after an error torch stays on the stream that records (2.13.0)
             torch.cuda.set_stream(current)
         self._pool = graph.pool()
