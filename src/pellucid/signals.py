@@ -1,10 +1,11 @@
 """Handlers of Ctrl-C and SIGTERM, as context managers that restore the former handlers at the end.
 
     StopSignals       a training step ends and is saved before the run stops
-    HeldInterrupt     a line of output is written whole before Ctrl-C acts
+    HeldInterrupt     a line of output is written whole before Ctrl-C or SIGTERM acts
     RaiseOnSigterm    SIGTERM raises a given error at once
 
-Only the main thread of a process receives signals; in other threads all three do nothing. Read ``config/`` next.
+The command line raises ``Terminated`` on SIGTERM, so what handles Ctrl-C handles SIGTERM, too. Only the
+main thread of a process receives signals; in other threads all three do nothing. Read ``config/`` next.
 """
 
 from __future__ import annotations
@@ -17,9 +18,18 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
-from pellucid.errors import InterruptedByUser
+from pellucid.errors import InterruptedByUser, StoppedError
 
-__all__ = ["HeldInterrupt", "RaiseOnSigterm", "StopSignals"]
+__all__ = ["HeldInterrupt", "RaiseOnSigterm", "StopSignals", "Terminated", "stopped_by"]
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as an exception that unwinds the program as Ctrl-C does."""
+
+
+def stopped_by(interrupt: KeyboardInterrupt, message: str) -> StoppedError:
+    """Return the error for work that Ctrl-C or SIGTERM stopped; its exit status says which of them."""
+    return (StoppedError if isinstance(interrupt, Terminated) else InterruptedByUser)(message)
 
 
 class _Handling(ABC):
@@ -63,45 +73,52 @@ class StopSignals(_Handling):
 
 
 class HeldInterrupt(_Handling):
-    """Delays Ctrl-C to the end of a block in ``held()``; a second Ctrl-C is not delayed.
+    """Delays Ctrl-C, and a SIGTERM that raises, to the end of a block in ``held()``; a second one is not delayed.
 
-    Outside such blocks Ctrl-C acts as usual. If the program ignores Ctrl-C or handles it, that stays so.
+    Outside such blocks both act as usual. If the program ignores Ctrl-C or handles it, that stays so.
     """
 
     def __init__(self) -> None:
-        is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        super().__init__(*((signal.SIGINT,) if is_default else ()))
+        sigterm = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        delayed = {
+            signal.SIGINT: signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+            signal.SIGTERM: isinstance(sigterm, RaiseOnSigterm),
+        }
+        super().__init__(*(kind for kind, is_delayed in delayed.items() if is_delayed))
         self._is_held = False
-        self._is_waiting = False
+        self._waiting: signal.Signals | None = None
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Finish the block before Ctrl-C acts.
 
         Raises:
-            KeyboardInterrupt: at the end, if Ctrl-C was pressed during the block.
+            KeyboardInterrupt: at the end, if Ctrl-C was pressed during the block; after SIGTERM, the error for that.
         """
         self._is_held = True
         try:
             yield
         finally:
             self._is_held = False
-        if self._is_waiting:
-            self._is_waiting = False
-            raise KeyboardInterrupt
+        if (kind := self._waiting) is not None:
+            self._waiting = None
+            self._former[kind](kind, None)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if not self._is_held or self._is_waiting:
-            raise KeyboardInterrupt
-        self._is_waiting = True
+        kind = signal.Signals(number)
+        if not self._is_held or self._waiting is not None:
+            self._former[kind](kind, frame)
+        self._waiting = kind
 
 
 class RaiseOnSigterm(_Handling):
-    """Raises an error in the main thread when SIGTERM arrives."""
+    """Raises an error in the main thread when SIGTERM arrives; ``has_arrived`` says afterwards whether it did."""
 
     def __init__(self, make_error: Callable[[], BaseException]) -> None:
         super().__init__(signal.SIGTERM)
         self._make_error = make_error
+        self.has_arrived = False
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.has_arrived = True
         raise self._make_error()

@@ -166,8 +166,9 @@ def test_kills_at_random_moments_change_no_byte(engine: tuple[str, ...], tiny_mo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
-def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
-    engine: tuple[str, ...], tiny_model: Path, tmp_path: Path
+@pytest.mark.parametrize(("kind", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)], ids=["ctrl-c", "sigterm"])
+def test_an_interruption_says_how_to_go_on_and_the_same_command_does(
+    kind: signal.Signals, status: int, engine: tuple[str, ...], tiny_model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "x").write_text("\n".join(LINES * 2))
     lengths = ("--set", "max_length_constant=40", "--set", "max_length_factor=1.0")
@@ -175,9 +176,9 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
     translate = ("translate", tiny_model, tmp_path / "x", "--output", tmp_path / "out", *options)
     process = begun(translate)
     wait_for_part(process, tmp_path / "out.parts")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(kind)
     said = process.communicate()[1].decode()
-    assert process.returncode == 130, said
+    assert process.returncode == status, said
     assert "of 600 lines are finished and kept in" in said
     assert "Traceback" not in said
     again = begun(translate)

@@ -11,13 +11,11 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 import pellucid
-from pellucid.signals import HeldInterrupt
 from pellucid.translation.translator import Translator
 
 from .conftest import Command
@@ -251,24 +249,27 @@ def test_moses_rows_can_be_read_whatever_the_text_holds(command: Command, tiny_m
     assert "|||" not in plain.err
 
 
-@pytest.fixture
-def interrupted_after_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Press Ctrl-C when two lines are translated."""
+@pytest.fixture(params=[(signal.SIGINT, 130), (signal.SIGTERM, 75)], ids=["ctrl-c", "sigterm"])
+def interrupted_after_two(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Press Ctrl-C or send SIGTERM when two lines are translated; return the status that belongs to it."""
+    kind, status = request.param
     real = Translator.translate_stream
 
     def stream(self: Translator, *arguments: object, **settings: object) -> Iterator[object]:
         for count, result in enumerate(real(self, *arguments, **settings)):  # type: ignore[arg-type]
             if count == 2:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), kind)
             yield result
 
     monkeypatch.setattr(Translator, "translate_stream", stream)
+    return int(status)
 
 
-@pytest.mark.usefixtures("interrupted_after_two")
-def test_ctrl_c_says_what_is_out(command: Command, tiny_model: Path, tmp_path: Path) -> None:
+def test_an_interruption_says_what_is_out(
+    interrupted_after_two: int, command: Command, tiny_model: Path, tmp_path: Path
+) -> None:
     outcome = command("translate", tiny_model, *FAST, stdin=TEXT.encode() * 3)
-    assert outcome.status == 130
+    assert outcome.status == interrupted_after_two
     assert outcome.out.count("\n") == 2
     assert outcome.out.endswith("\n")
     assert "2 lines are translated and written, each of them whole" in outcome.err
@@ -276,31 +277,10 @@ def test_ctrl_c_says_what_is_out(command: Command, tiny_model: Path, tmp_path: P
     assert "Traceback" not in outcome.err
     (tmp_path / "out").write_text("old\n")
     outcome = command("translate", tiny_model, "--output", "out", *FAST, stdin=TEXT.encode() * 3)
-    assert outcome.status == 130
+    assert outcome.status == interrupted_after_two
     assert "interrupted after 2 lines; out is unchanged, because it is only written whole" in outcome.err
     assert (tmp_path / "out").read_text() == "old\n"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-def pressed(times: int, *, is_held: bool) -> tuple[bool, bool]:
-    """Press Ctrl-C; return whether what stood after that was done, and whether it was interrupted in the end."""
-    is_done = False
-    try:
-        with HeldInterrupt() as interruption, interruption.held() if is_held else nullcontext():
-            for _ in range(times):
-                os.kill(os.getpid(), signal.SIGINT)
-            is_done = True
-    except KeyboardInterrupt:
-        return is_done, True
-    return is_done, False
-
-
-def test_ctrl_c_waits_for_the_end_of_a_line_and_a_second_one_does_not() -> None:
-    assert pressed(0, is_held=True) == (True, False)
-    assert pressed(1, is_held=True) == (True, True)
-    assert pressed(2, is_held=True) == (False, True)
-    assert pressed(1, is_held=False) == (False, True)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_ctrl_c_is_told_by_every_verb(command: Command, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

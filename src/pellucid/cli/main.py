@@ -1,7 +1,8 @@
 """The command ``pellucid``: each verb has a file that parses its options, calls a job and prints the result.
 
 Results go to standard output, everything else to standard error. Exit status: 0; 1 bad input or settings; 2 usage;
-3 the result is worse than its recipe promises (``train --check``); 75 stopped and resumable; 130 Ctrl-C.
+3 the result is worse than its recipe promises (``train --check``); 75 stopped without loss, as by SIGTERM;
+130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -32,13 +33,16 @@ from pellucid.cli import (
 )
 from pellucid.cli.console import logging_to_console, say, say_error, show
 from pellucid.durable import naming, shortage_of
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, StoppedError
+from pellucid.signals import RaiseOnSigterm, Terminated
 from pellucid.version import __version__
 
 __all__ = ["app", "run"]
 
 _UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 """Base class of all errors in the command line; Typer does not export it."""
+
+_TERMINATED: Final = "stopped by SIGTERM; the same command does what is left, or all of it where nothing was kept"
 
 app = typer.Typer(
     name="pellucid",
@@ -90,15 +94,15 @@ def run() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Translations are UTF-8 with one \n a line in every locale.
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-    with logging_to_console():
+    with logging_to_console(), RaiseOnSigterm(Terminated) as sigterm:
         try:
             _call()
         except PellucidError as error:
             say_error(str(error))
             sys.exit(error.exit_status)
         except KeyboardInterrupt:
-            say_error("interrupted")
-            sys.exit(130)
+            say_error(_TERMINATED if sigterm.has_arrived else "interrupted")
+            sys.exit(StoppedError.exit_status if sigterm.has_arrived else 130)
         except MemoryError:
             say_error("not enough memory; give less text at once, or use a machine with more memory")
             sys.exit(1)
@@ -138,7 +142,7 @@ def _call() -> None:
         _flush()
         raise
     _flush()
-    if status == 130:  # Typer turns Ctrl-C into a status without a message
+    if status == 130:  # Typer turns Ctrl-C, and Terminated, into a status without a message
         raise KeyboardInterrupt
     sys.exit(status or 0)
 

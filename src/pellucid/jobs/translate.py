@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.config.translation import TranslationConfig
-from pellucid.errors import ConfigError, DataError, InterruptedByUser
+from pellucid.errors import ConfigError, DataError
 from pellucid.jobs.bulk.files import Finished, Progress, Runner, Work, run_files
 from pellucid.jobs.bulk.lanes import Lanes
 from pellucid.jobs.bulk.lines import BAR, CHUNK_LINES, OutputFormat, PrefixLines, on_lengths, translate_lines
@@ -21,6 +21,7 @@ from pellucid.jobs.bulk.tally import Tally
 from pellucid.jobs.line_files import check_output, is_stream, reading, writing
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
 from pellucid.runtime import devices_of
+from pellucid.signals import stopped_by
 from pellucid.translation.flags import in_order
 from pellucid.translation.terms.glossary import read_terms
 from pellucid.translation.translator import Translator
@@ -77,7 +78,7 @@ def translate_file(
         EngineUnavailableError: the native engine is asked for and cannot be compiled here.
         DataError: the input or the prefixes cannot be read, or have different numbers of lines.
         ConfigError: a setting is wrong, the format cannot hold what was asked for, or the output cannot be written.
-        InterruptedByUser: Ctrl-C; says how many lines are out.
+        StoppedError: Ctrl-C or SIGTERM; says how many lines are out.
     """
     if chunk_lines < 1:
         raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
@@ -204,9 +205,9 @@ def _stream(
                 chunk_lines=chunk_lines,
                 progress=advance,
             )
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             sink.flush()
-            raise InterruptedByUser(_left_by(written, output)) from None
+            raise stopped_by(interrupt, _left_by(written, output)) from None
 
 
 def outcome_of(tally: Tally, *, name: str, format: OutputFormat, notes: str = "") -> FileOutcome:

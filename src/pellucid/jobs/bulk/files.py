@@ -1,7 +1,8 @@
 """From input files to an output file in parts: planned in order, run side by side, kept on disk, joined at the end.
 
-The output gets its name when all parts are joined. Until then a kill, Ctrl-C or a full disk leaves the finished parts
-in ``OUTPUT.parts``, and the same command continues with them. Read ``translate.py`` next, which knows what runs a part.
+The output gets its name when all parts are joined. Until then a kill, Ctrl-C, SIGTERM or a full disk leaves the
+finished parts in ``OUTPUT.parts``, and the same command continues with them. Read ``translate.py`` next, which knows
+what runs a part.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pellucid.errors import DataError, InterruptedByUser
+from pellucid.errors import DataError
 from pellucid.jobs.bulk.crew import Crew, Stopped
 from pellucid.jobs.bulk.folder import PartsFolder, open_folder
 from pellucid.jobs.bulk.survey import Part, Survey, parts_of
 from pellucid.jobs.bulk.tally import Tally
 from pellucid.jobs.line_files import writing
+from pellucid.signals import stopped_by
 
 __all__ = ["Finished", "Progress", "Runner", "Work", "run_files", "write_texts"]
 
@@ -75,7 +77,7 @@ def run_files(
     Raises:
         ConfigError: ``OUTPUT.parts`` holds parts of another command, or is in use.
         DataError: an input cannot be read, or changed meanwhile.
-        InterruptedByUser: Ctrl-C; says how many lines are kept.
+        StoppedError: Ctrl-C or SIGTERM; says how many lines are kept.
         OSError: writing fails, as on a full disk; the finished parts stay.
     """
     inputs = {f"input {number}": survey.facts() for number, survey in enumerate(surveys, start=1)}
@@ -85,8 +87,8 @@ def run_files(
         try:
             _run_parts(surveys, folder, work, count, say=say)
             tally = _join(folder, output, lines=surveys[0].lines, write=write)
-        except KeyboardInterrupt:
-            raise InterruptedByUser(_left_by(count, folder, output)) from None
+        except KeyboardInterrupt as interrupt:
+            raise stopped_by(interrupt, _left_by(count, folder, output)) from None
         folder.clear()
     return tally
 

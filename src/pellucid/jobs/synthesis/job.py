@@ -120,7 +120,7 @@ def synthesize(
         BundleError: the model cannot be used.
         ConfigError: a setting is wrong, the output cannot be written, or its parts are of another command.
         DataError: an input cannot be read, the inputs differ in length, or no pair is left.
-        InterruptedByUser: Ctrl-C; the same call continues.
+        StoppedError: Ctrl-C or SIGTERM; the same call continues.
         OSError: writing fails, as on a full disk; the same call continues.
     """
     config, of_search = _settings(request)
