@@ -121,7 +121,7 @@ def test_a_bad_line_is_failed_and_its_place_is_told(command: Command, tiny_model
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("",), "the name of the text file is empty"),
+        (("",), "the name of a file is empty"),
         (("--output", "."), ".: is a folder"),
         (("--chunk-lines", "0"), "--chunk-lines 0"),
         (("--set", "beam_size="), "has no value"),

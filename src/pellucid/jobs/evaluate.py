@@ -17,7 +17,7 @@ from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
 from pellucid.jobs.line_files import is_stream, writing
-from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
 from pellucid.text.compression import packer_of
 from pellucid.text.lines import read_lines
 from pellucid.translation.translator import Translator
@@ -66,6 +66,8 @@ def evaluate_files(
     _refuse_unclear(models, src=src, hypotheses=hypotheses, of_search=[name for name in of_search if of_search[name]])
     files = _files(references, src=src, hypotheses=hypotheses, baseline=None if second else against)
     texts = _read_parallel(files)
+    for path in models.values():  # a wrong setting is refused before an engine is opened
+        settings_for(path, settings)
     sets = [lines for side, lines in texts.items() if side.startswith("reference")]
     translators = {
         side: open_translator(

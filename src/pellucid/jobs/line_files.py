@@ -30,7 +30,7 @@ from pellucid.text.compression import (
 )
 from pellucid.text.lines import BYTE_ORDER_MARK, refuse_other_text
 
-__all__ = ["MAX_LINE_BYTES", "LineSource", "check_output", "is_stream", "reading", "writing"]
+__all__ = ["MAX_LINE_BYTES", "LineSource", "check_files", "check_output", "is_stream", "reading", "writing"]
 
 MAX_LINE_BYTES: Final = 1 << 20
 """Limit on the bytes of a line, without its end."""
@@ -92,31 +92,48 @@ def _decoded(line: bytes) -> str | ValueError:
 
 
 @contextmanager
-def reading(file: str) -> Iterator[LineSource]:
-    """Open a text file, compressed or not, or standard input for ``-``.
+def reading(file: str, *, what: str = "a text file") -> Iterator[LineSource]:
+    """Open a text file, compressed or not, or standard input for ``-``; ``what`` says what is expected.
 
     Raises:
         DataError: the file cannot be opened, or its compression is not supported.
     """
     if file == "-":
         if sys.stdin is None:
-            raise DataError("standard input is closed; name a text file")
+            raise DataError(f"standard input is closed; name {what}")
         yield LineSource(sys.stdin.buffer, "standard input", _status_of(sys.stdin))
         return
     if not file:
-        raise DataError("the name of the text file is empty; name a file, or - for standard input")
+        raise DataError(f"the name of a file is empty; name {what}, or - for standard input")
     try:
         opened = open_compressed(Path(file))
     except FileNotFoundError:
-        raise DataError(f"{file}: no such file; name a text file, or - for standard input") from None
+        raise DataError(f"{file}: no such file; name {what}, or - for standard input") from None
     except IsADirectoryError:
-        raise DataError(f"{file}: is a folder; name a text file, or - for standard input") from None
+        raise DataError(f"{file}: is a folder; name {what}, or - for standard input") from None
     except PermissionError:
         raise DataError(f"{file}: is not readable; check its permissions") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: cannot be read: {error}") from None
     with opened.stream as stream:
         yield LineSource(stream, file, Path(file).stat(), opened.compression)
+
+
+def check_files(files: Sequence[str], output: Path | None) -> None:
+    """Refuse inputs that cannot be read and an output that cannot be written, before any work.
+
+    A pipe is not opened, because its writer may fail once a reader has left it.
+
+    Raises:
+        DataError: an input cannot be opened.
+        ConfigError: see ``check_output``; or standard output is needed and closed.
+    """
+    with ExitStack() as opened:
+        sources = [opened.enter_context(reading(file)) for file in files if file == "-" or not Path(file).is_fifo()]
+        if output is not None:
+            check_output(output, sources=sources)
+        elif sys.stdout is None:
+            raise ConfigError("standard output is closed; give --output FILE")
 
 
 def check_output(output: Path, *, sources: Sequence[LineSource]) -> tuple[Path, os.stat_result | None]:
@@ -126,8 +143,8 @@ def check_output(output: Path, *, sources: Sequence[LineSource]) -> tuple[Path, 
         The file behind the name, and its status if it exists.
 
     Raises:
-        ConfigError: the file is a folder, is not writable, is also an input, or has the ending of an unsupported
-            compression.
+        ConfigError: the file is a folder, is not writable or in no folder, is also an input, or has the ending of an
+            unsupported compression.
     """
     try:
         target = output.resolve()
@@ -142,6 +159,8 @@ def check_output(output: Path, *, sources: Sequence[LineSource]) -> tuple[Path, 
         raise ConfigError(f"--output {output} is also the input; name another file")
     if not is_special and status is not None and not os.access(target, os.W_OK):
         raise ConfigError(f"{output}: is not writable; check its permissions")
+    if not is_special and not target.parent.is_dir():
+        raise ConfigError(f"{output}: cannot be written: there is no folder {target.parent}; create it")
     packer_of(output)
     return target, status
 

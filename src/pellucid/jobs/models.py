@@ -10,7 +10,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pellucid.bundle import Bundle, ModelFolder, load_bundle, open_model_folder, read_model
+from pellucid.bundle import (
+    Bundle,
+    ModelFolder,
+    find_model_folder,
+    load_bundle,
+    open_model_folder,
+    read_description,
+    read_model,
+)
 from pellucid.config.tables import parse_settings, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.errors import ConfigError, EngineUnavailableError
@@ -24,7 +32,7 @@ from pellucid.translation.translator import Translator
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["EngineName", "EnginePrecision", "open_translator", "translator_of"]
+__all__ = ["EngineName", "EnginePrecision", "open_translator", "settings_for", "translator_of"]
 
 
 _Name = TypeVar("_Name", bound=StrEnum)
@@ -232,6 +240,20 @@ def _named(kind: type[_Name], option: str, name: str) -> _Name:
         return kind(name)
     except ValueError:
         raise ConfigError(f"{option} {name!r} is unknown; use {', '.join(kind)}") from None
+
+
+def settings_for(path: Path, settings: Sequence[str]) -> TranslationConfig:
+    """Return the settings that a translator of this folder would have; only the description of the model is read.
+
+    Raises:
+        BundleError: there is no usable description.
+        ConfigError: a setting is unknown or out of range.
+    """
+    if not _is_onnx_folder(path):
+        return _configured(read_description(find_model_folder(path)).translation, settings)
+    from pellucid.interop.onnx.reading import read_onnx_description
+
+    return _configured(read_onnx_description(path).translation, settings)
 
 
 def _on_torch(path: Path, *, settings: Sequence[str], device: str, threads: int) -> Translator:

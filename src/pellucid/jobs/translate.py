@@ -18,15 +18,15 @@ from pellucid.jobs.bulk.lines import BAR, CHUNK_LINES, OutputFormat, PrefixLines
 from pellucid.jobs.bulk.search import part_search
 from pellucid.jobs.bulk.survey import Part, Survey, can_be_read_twice, survey_of
 from pellucid.jobs.bulk.tally import Tally
-from pellucid.jobs.line_files import check_output, is_stream, reading, writing
-from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
+from pellucid.jobs.line_files import check_files, is_stream, reading, writing
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
 from pellucid.runtime import devices_of
 from pellucid.signals import stopped_by
 from pellucid.translation.flags import in_order
-from pellucid.translation.terms.glossary import read_terms
+from pellucid.translation.terms.glossary import Glossary, read_terms
 from pellucid.translation.translator import Translator
 
-__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "outcome_of", "translate_file", "with_terms_of"]
+__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "outcome_of", "terms_of", "translate_file"]
 
 
 @dataclass(frozen=True)
@@ -86,35 +86,32 @@ def translate_file(
     is_in_parts = output is not None and not is_stream(output) and all(map(can_be_read_twice, files))
     devices = devices_of(device) if is_in_parts else (device,)
     options = {"settings": settings, "threads": threads, "engine": engine, "precision": precision}
+    if restart and not is_in_parts:
+        raise ConfigError("--restart discards the parts of a file that is translated to --output; there are none here")
+    # All that can be wrong with the command is looked for before an engine is compiled and weights are prepared.
+    config = settings_for(model, settings)
+    _refuse_misfits(config, file, format=format, prefix_file=prefix_file, terms_file=terms_file)
+    check_files(files, output)
+    glossary = terms_of(terms_file, config)
+    surveys = [survey_of(name) for name in files] if is_in_parts else []
+    _refuse_different_lengths(surveys)
     opened = partial(_opened, model, options)
-    translator = opened(devices[0], say)
-    _refuse_misfits(translator.config, file, format=format, prefix_file=prefix_file, terms_file=terms_file)
-    translator = translator if terms_file is None else with_terms_of(translator, terms_file)
+    translator = opened(devices[0], say).with_terms(glossary)
     if output is not None and is_in_parts:
-        _refuse_output(output, files)
-        surveys = [survey_of(name) for name in files]
-        _refuse_different_lengths(surveys)
         if len(devices) > 1:
             say(f"parts are divided among {len(devices)} devices: {', '.join(devices)}")
         lanes = [(translator, devices[0])]
-        lanes += [(opened(place, _unheard).with_terms(translator.glossary), place) for place in devices[1:]]
+        lanes += [(opened(place, _unheard).with_terms(glossary), place) for place in devices[1:]]
         work = _work(lanes, model, surveys, format=format, chunk_lines=chunk_lines, threads=threads)
         tally = run_files(surveys, output, work, restart=restart, say=say, progress=progress)
-    elif restart:
-        raise ConfigError("--restart discards the parts of a file that is translated to --output; there are none here")
     else:
         tally = _stream(translator, files, output, format=format, chunk_lines=chunk_lines, progress=progress)
     return outcome_of(tally, name="standard input" if file == "-" else file, format=format)
 
 
-def _refuse_output(output: Path, files: Sequence[str]) -> None:
-    with ExitStack() as opened:
-        check_output(output, sources=[opened.enter_context(reading(name)) for name in files])
-
-
 def _refuse_different_lengths(surveys: Sequence[Survey]) -> None:
     by_length = sorted(surveys, key=lambda survey: survey.lines)
-    if by_length[0].lines != by_length[-1].lines:
+    if by_length and by_length[0].lines != by_length[-1].lines:
         raise DataError(on_lengths(by_length[0].file, by_length[-1].file, lines=by_length[0].lines))
 
 
@@ -220,12 +217,14 @@ def outcome_of(tally: Tally, *, name: str, format: OutputFormat, notes: str = ""
     return FileOutcome(tally.lines, tuple(problems), flags, notes)
 
 
-def with_terms_of(translator: Translator, file: str) -> Translator:
-    """Return a translator that keeps to the terms of a file; a DataError or RequestError says what is wrong with it."""
-    with reading(file) as opened:
+def terms_of(file: str | None, config: TranslationConfig) -> Glossary:
+    """Return the terms of a file, none without a file; a DataError or RequestError says what is wrong with it."""
+    if file is None:
+        return Glossary(())
+    with reading(file, what="a file of terms (source form, tab, target forms)") as opened:
         glossary = read_terms(opened.lines(), name=opened.name)
-    glossary.refuse_with(translator.config)
-    return translator.with_terms(glossary)
+    glossary.refuse_with(config)
+    return glossary
 
 
 def _refuse_misfits(

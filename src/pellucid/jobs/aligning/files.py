@@ -59,9 +59,9 @@ def align_files(model: Path, src: Path, tgt: Path, *, device: str = "auto", thre
         DataError: the files cannot be read or are not parallel, or a pair is too long for the model.
         RequestError: the model folder names no heads.
     """
+    pairs = _pairs(src, tgt)
     bundle = _opened(model, device=device, threads=threads)
     heads = heads_of_origin(bundle)
-    pairs = _pairs(src, tgt)
     ids = _ids(bundle, pairs)
     weights = dict(mean_of_heads(bundle.model, ids, heads=heads, batch_size=_BATCH_TOKENS))
     tokenizer = bundle.tokenizer
@@ -98,15 +98,16 @@ def choose_heads(
         DataError: the files cannot be read or are not parallel, a link is wrong, or a pair is too long for the model.
         RequestError: no pair has links.
     """
-    bundle = _opened(model, device=device, threads=threads)
     pairs = _pairs(src, tgt)
+    lines = None if gold is None else _gold_lines(gold, len(pairs))
+    bundle = _opened(model, device=device, threads=threads)
     ids = _ids(bundle, pairs)
-    if gold is None:
+    if gold is None or lines is None:
         say(f"the statistical aligner reads {len(pairs):,} pairs")
         known = _known_by_counts(bundle, ids)
         against = "a statistical aligner"
     else:
-        known = _known_by_file(bundle, ids, gold)
+        known = _known_by_file(bundle, ids, lines, gold)
         against = gold.name
     say(f"measuring {min(len(known), _MOST_MEASURED):,} pairs")
     known = known[:_MOST_MEASURED]
@@ -162,11 +163,17 @@ def _known_by_counts(bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]])
     ]
 
 
-def _known_by_file(bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]], gold: Path) -> list[KnownPair]:
-    tokenizer = bundle.tokenizer
+def _gold_lines(gold: Path, pairs: int) -> list[str]:
     lines = [line or "" for line in read_lines(gold, invalid_utf8=InvalidUtf8.STRICT)]
-    if len(lines) != len(ids):
-        raise DataError(f"{gold}: has {len(lines):,} lines of links, and there are {len(ids):,} pairs; give one a pair")
+    if len(lines) != pairs:
+        raise DataError(f"{gold}: has {len(lines):,} lines of links, and there are {pairs:,} pairs; give one a pair")
+    return lines
+
+
+def _known_by_file(
+    bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]], lines: Sequence[str], gold: Path
+) -> list[KnownPair]:
+    tokenizer = bundle.tokenizer
     known = []
     for number, ((source, target), line) in enumerate(zip(ids, lines, strict=True), start=1):
         left = stretches_of(tokenizer.source_pieces(source[:-1]))

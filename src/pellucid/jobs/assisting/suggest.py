@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.errors import ConfigError, RequestError
-from pellucid.jobs.line_files import reading
-from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
+from pellucid.jobs.line_files import check_files, reading
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
 from pellucid.translation.completion.alternatives import NextWord
 from pellucid.translation.translator import Translator
 
@@ -46,6 +46,9 @@ def suggest(
         raise ConfigError(f"--format {format!r} is unknown; use {', '.join(_FORMATS)}")
     if text == "-" and prefix:
         raise ConfigError("--prefix is for one text; in standard input it stands behind the text and a tab")
+    settings_for(model, settings)  # a wrong setting is refused before an engine is opened
+    if text == "-":
+        check_files([text], None)
     translator = open_translator(
         model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
     )

@@ -12,9 +12,9 @@ from typing import Final, TextIO
 from pellucid.errors import ConfigError, DataError
 from pellucid.jobs.bulk.lines import OutputFormat, record_of
 from pellucid.jobs.bulk.tally import MOST_PROBLEMS, Tally
-from pellucid.jobs.line_files import reading, writing
-from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
-from pellucid.jobs.translate import FileOutcome, outcome_of, with_terms_of
+from pellucid.jobs.line_files import check_files, reading, writing
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
+from pellucid.jobs.translate import FileOutcome, outcome_of, terms_of
 from pellucid.translation.document.layout import Lines
 from pellucid.translation.translator import Translator
 
@@ -52,16 +52,19 @@ def translate_document_file(
     """
     if lines not in list(Lines):
         raise ConfigError(f"--lines {lines!r} is unknown; use {', '.join(Lines)}")
-    translator = open_translator(
-        model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
-    )
-    config = translator.config
+    config = settings_for(model, settings)
     if format is OutputFormat.MOSES:
         raise ConfigError("--format moses holds lines and no document; use --format text or --format jsonl")
     if format is OutputFormat.TEXT and (config.n_best > 1 or config.alignment):
         asked = "--alignment" if config.alignment else f"n_best = {config.n_best}"
         raise ConfigError(f"{asked} does not fit a document with --format text; use --format jsonl")
-    translator = translator if terms_file is None else with_terms_of(translator, terms_file)
+    if file == terms_file == "-":
+        raise ConfigError("the text and --terms are both standard input; name a file for one of them")
+    check_files([file], output)
+    glossary = terms_of(terms_file, config)
+    translator = open_translator(
+        model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
+    ).with_terms(glossary)
     with ExitStack() as opened:
         source = opened.enter_context(reading(file))
         sink = opened.enter_context(writing(output, sources=[source]))

@@ -21,6 +21,7 @@ from typing import Any, Final
 from pellucid.config import CorpusConfig, InvalidUtf8
 from pellucid.config.synthesis import SynthesisConfig
 from pellucid.config.tables import parse_settings, validated
+from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK
 from pellucid.errors import ConfigError, DataError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
@@ -30,7 +31,7 @@ from pellucid.jobs.bulk.lines import CHUNK_LINES
 from pellucid.jobs.bulk.search import part_search
 from pellucid.jobs.bulk.survey import Survey, can_be_read_twice, survey_of
 from pellucid.jobs.line_files import check_output, is_stream, reading
-from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
+from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
 from pellucid.jobs.synthesis.corpus import CorpusWriter, describe
 from pellucid.jobs.synthesis.pairs import PairMaker, SynthesisKind
 from pellucid.text.lines import read_lines
@@ -127,9 +128,10 @@ def synthesize(
     recipe = _recipe(request)
     files = [request.file, *([request.reference] if request.reference is not None else [])]
     _refuse_misfits(request, files)
-    translator = _opened(request, of_search, say)
+    _refuse_few_choices(request, settings_for(request.model, of_search))
     surveys = [survey_of(file) for file in files]
     _refuse_different_lengths(surveys)
+    translator = _opened(request, of_search, say)
     search = part_search(
         translator,
         request.model,
@@ -227,12 +229,17 @@ def _opened(request: SynthesisRequest, settings: Sequence[str], say: Callable[[s
     config = translator.config
     if request.reference is None or config.n_best > 1:
         return translator
+    return translator.with_settings(n_best=config.beam_size)
+
+
+def _refuse_few_choices(request: SynthesisRequest, config: TranslationConfig) -> None:
+    if request.reference is None or config.n_best > 1:
+        return
     if config.sampling or config.beam_size == 1:
         how = "sampling" if config.sampling else "beam_size = 1"
         raise ConfigError(
             f"--reference chooses among several translations, and {how} gives one; --set n_best=8 gives more"
         )
-    return translator.with_settings(n_best=config.beam_size)
 
 
 def _refuse_different_lengths(surveys: Sequence[Survey]) -> None:
