@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = [compared(name, some, texts, torch, native) for name, some in [*searches, *SAMPLING.items()]]
     record: dict[str, Any] = {
         "machine": machine_facts(),
-        "model": str(options.model),
+        "model": options.model.name,
         "sentences": len(texts),
         "fp32": rows,
     }

@@ -219,3 +219,10 @@ def test_the_reason_why_a_recording_failed_is_kept(monkeypatch: pytest.MonkeyPat
         graphs.record(failing)
     with pytest.raises(RuntimeError, match="previous error"):
         graphs.record(lambda: None)
+
+
+def test_the_product_for_gpus_returns_float32() -> None:
+    """It has no form for the processor; torch checks its arguments on a GPU that it only pretends to have."""
+    with FakeTensorMode():
+        rows = torch.empty(3, 8, device="cuda", dtype=torch.bfloat16)
+        assert torch.mm(rows, rows.t(), out_dtype=torch.float32).dtype is torch.float32

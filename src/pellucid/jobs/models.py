@@ -158,6 +158,7 @@ def _without_torch(
             problems.append(f"the {name} engine is not available: {error}")
             continue
         why = f"because {problems[0]}" if problems else "the fastest on a processor"
+        why = why if wanted is EngineName.AUTO else "as asked"
         say(f"engine: {engine.name}, {threads} thread{'s' if threads > 1 else ''}, {why}{_ROUNDING if is_int8 else ''}")
         return _translator(opened, later, config=config, engine=engine, say=say)
     if held is EnginePrecision.INT8:

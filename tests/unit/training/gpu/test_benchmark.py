@@ -38,7 +38,7 @@ def test_it_runs_on_a_processor(path: None, tmp_path: Path) -> None:
         "seconds": "0.2",
         "work": tmp_path,
         "data": tmp_path,
-        "minutes": "0.05",
+        "minutes": "0.3",  # a busy machine must come to its first step
         "budget": "100000",  # a busy machine must not leave anything out
         "json": tmp_path / "results" / "found.json",
     }

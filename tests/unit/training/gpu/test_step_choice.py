@@ -229,11 +229,12 @@ def test_a_run_keeps_the_way_that_it_began_with(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_trial_in_another_process_leaves_the_dice_alone(tmp_path: Path) -> None:
+    inputs = inputs_of(tmp_path)
     dice = torch.get_rng_state()
-    choice = choose_steps(inputs_of(tmp_path), may_compile=False, methods=(STATIC,))
+    choice = choose_steps(inputs, may_compile=False, methods=(STATIC,))
     assert [found.problem for found in choice.findings] == ["", ""]
     assert torch.equal(dice, torch.get_rng_state())
-    assert choose_steps(inputs_of(tmp_path), may_compile=False, methods=(STATIC,)).is_remembered
+    assert choose_steps(inputs, may_compile=False, methods=(STATIC,)).is_remembered
 
 
 @pytest.mark.parametrize(

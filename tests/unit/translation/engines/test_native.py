@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pellucid
 from pellucid.bundle import load_bundle
 from pellucid.errors import ConfigError, EngineUnavailableError
 from pellucid.jobs.models import open_translator
-from pellucid.translation.engines.cache import private_cache
+from pellucid.translation.engines.cache import _temporary_folder, private_cache
 from pellucid.translation.engines.native import library
 from pellucid.translation.engines.native.engine import open_native
 from pellucid.translation.engines.native.library import SOURCE, load_library
@@ -36,7 +37,7 @@ def test_the_translator_gives_the_texts_of_torch() -> None:
     assert [one.text for one in found] == [one.text for one in expected]
     assert [one.flags for one in found] == [one.flags for one in expected]
     assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-4)
-    assert said[-1] == "engine: native (fp32), 2 threads, the fastest on a processor"
+    assert said[-1] == "engine: native (fp32), 2 threads, as asked"
 
 
 def test_what_the_engine_lacks_is_done_by_torch_and_said_once() -> None:
@@ -73,7 +74,7 @@ def test_searches_give_the_translations_of_torch(settings: dict[str, object]) ->
         scores = [one.score for one in theirs.alternatives]
         assert [one.score for one in ours.alternatives] == pytest.approx(scores, abs=1e-4)
         assert (ours.text, ours.flags) == (theirs.text, theirs.flags)
-    assert said[-1] == "engine: native (fp32), 2 threads, the fastest on a processor", "torch was asked"
+    assert said[-1] == "engine: native (fp32), 2 threads, as asked", "torch was asked"
 
 
 @pytest.mark.parametrize(
@@ -127,16 +128,36 @@ def test_a_cache_that_others_may_write_to_is_not_used(monkeypatch: pytest.Monkey
     shared.mkdir()
     shared.chmod(0o777)
     monkeypatch.setenv("PELLUCID_CACHE", str(shared))
-    assert private_cache() != shared
+    said: list[str] = []
+    _temporary_folder.cache_clear()
+    assert private_cache(said.append) == private_cache(said.append) != shared
+    assert len(said) == 1
+    assert f"other users may write to the cache folder {shared}" in said[0]
     shared.chmod(0o700)
-    assert private_cache() == shared
+    assert private_cache(said.append) == shared
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("damage", [lambda code: code[:40_000], lambda code: b"", lambda code: bytes(len(code))])
+def test_a_damaged_compiled_engine_is_compiled_again(
+    damage: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    compiled = load_library().path
+    monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path))
+    shutil.copy(compiled.with_suffix(".sha256"), tmp_path)
+    (tmp_path / compiled.name).write_bytes(damage(compiled.read_bytes()))
+    said: list[str] = []
+    assert load_library(said.append).columns == load_library().columns
+    assert len(said) == 1
+    assert "again, since the one in the cache is damaged" in said[0]
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "longer"])
 def test_a_damaged_prepared_model_is_made_again(damage: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     compiled = load_library().path
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path))
-    shutil.copy(compiled, tmp_path)
+    for one in (compiled, compiled.with_suffix(".sha256")):
+        shutil.copy(one, tmp_path)
     expected = open_translator(MODEL, engine="native").translate(SENTENCES[0]).text
     (path,) = tmp_path.glob("prepared-*")
     content = path.read_bytes()

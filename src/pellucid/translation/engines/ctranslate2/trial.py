@@ -59,7 +59,7 @@ def best_settings(
     if not timed:
         raise EngineUnavailableError(problem)
     _, _, best = min(timed)
-    DISK.write(record, json.dumps(asdict(best)).encode())
+    DISK.write_replacing(record, json.dumps(asdict(best)).encode())
     return best
 
 

@@ -191,7 +191,7 @@ def open_native(
         BundleError: the model cannot be read.
     """
     library = load_library(say)
-    path = _prepared_path(private_cache(), weights_sha256, config, library.columns, is_int8=is_int8)
+    path = _prepared_path(private_cache(say), weights_sha256, config, library.columns, is_int8=is_int8)
     prepared = open_prepared(path, columns=library.columns, is_int8=is_int8)
     if prepared is None:
         with alone(path):

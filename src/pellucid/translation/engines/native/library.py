@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from pellucid.durable import sha256_of
 from pellucid.errors import EngineUnavailableError
 from pellucid.translation.engines.cache import alone, private_cache
 from pellucid.translation.engines.native import layout
@@ -78,13 +79,26 @@ def load_library(say: Callable[[str], None] = lambda text: None) -> Library:
     source = SOURCE.read_bytes()
     facts = [source, *map(str.encode, _OPTIONS), _identity(compiler).encode(), _processor().encode()]
     name = f"engine-{hashlib.sha256(b'|'.join(facts)).hexdigest()[:16]}.so"
-    path = private_cache() / name
-    if not path.is_file():
+    path = private_cache(say) / name
+    if not _is_whole(path):
         with alone(path):
-            if not path.is_file():  # nobody compiled it while this process waited
-                say(f"compiling the native engine for this machine, once (with {compiler}, some seconds)")
+            if not _is_whole(path):  # nobody compiled it while this process waited
+                when = "again, since the one in the cache is damaged" if path.exists() else "once"
+                say(f"compiling the native engine for this machine, {when} (with {compiler}, some seconds)")
                 _compile(compiler, path)
     return _loaded(path)
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a compiled file has the checksum that was written with it: a damaged one would end the process."""
+    try:
+        return _checksum_of(path).read_text(encoding="ascii", errors="replace") == sha256_of(path)
+    except OSError:
+        return False
+
+
+def _checksum_of(path: Path) -> Path:
+    return path.with_suffix(".sha256")
 
 
 @cache
@@ -103,17 +117,25 @@ def _compiler() -> Path:
 
 
 def _compile(compiler: Path, path: Path) -> None:
-    """Compile into a file beside ``path`` and rename it, so that a name never stands for half a library."""
+    """Compile into a file beside ``path`` and rename it, so that a name never stands for half a library.
+
+    A process that is ended between the two renames leaves a pair that does not fit, and the next one compiles again.
+    """
     problems: list[str] = []
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="compiling-") as folder:
         draft = Path(folder) / path.name
         for option in _FOR_THIS_PROCESSOR:
             problem = _run([str(compiler), *_OPTIONS, option, "-o", str(draft), str(SOURCE), "-lm"])
             if problem is None:
+                checksum = _checksum_of(draft)
+                checksum.write_text(sha256_of(draft), encoding="ascii")
                 draft.replace(path)
+                checksum.replace(_checksum_of(path))
                 return
             problems.append(problem)
-    raise EngineUnavailableError(f"{compiler} cannot compile the native engine: {problems[0]}")
+    raise EngineUnavailableError(
+        f"{compiler} cannot compile the native engine: {problems[0]}; set CC to another C compiler"
+    )
 
 
 def _run(command: Sequence[str]) -> str | None:
