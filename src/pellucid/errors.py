@@ -32,6 +32,7 @@ __all__ = [
     "RequestError",
     "StoppedError",
     "TrainingError",
+    "counted",
 ]
 
 
@@ -87,3 +88,8 @@ class InterruptedByUser(StoppedError):
 
 class EngineUnavailableError(PellucidError):
     """A translation engine does not support this machine or this model; another engine does."""
+
+
+def counted(number: int, name: str) -> str:
+    """Return a number with its noun, for messages: ``1 column``, ``1,000 columns``."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"

@@ -166,7 +166,7 @@ class TestPrefixFile:
 
     @pytest.mark.parametrize(
         ("prefixes", "words"),
-        [("A\n", "p has 1 lines, and x has more"), ("A\nB\nC\n", "x has 2 lines, and p has more")],
+        [("A\n", "p has 1 line, and x has more"), ("A\nB\nC\n", "x has 2 lines, and p has more")],
     )
     def test_of_another_length_is_refused(
         self, prefixes: str, words: str, command: Command, tiny_model: Path, tmp_path: Path

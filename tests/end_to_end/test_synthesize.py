@@ -108,7 +108,7 @@ def test_a_reference_chooses_among_the_n_best(command: Command, tiny_model: Path
         (("--kind", "backwards"), "--kind 'backwards' is unknown; use back-translation, distillation"),
         (("--search", "wide"), "--search 'wide' is unknown; use beam, sampling, top-k"),
         (("--reference", "mono"), "--reference is for --kind distillation"),
-        (("--kind", "distillation", "--reference", "other"), "mono has 2 lines and other has 1 lines"),
+        (("--kind", "distillation", "--reference", "other"), "mono has 2 lines and other has 1 line;"),
         (("--kind", "distillation", "--reference", "mono", "--set", "beam_size=1"), "beam_size = 1 gives one"),
         (("--kind", "distillation", "--reference", "mono", "--search", "sampling"), "sampling gives one"),
         (("--tag", "bt"), "cannot be a tag"),

@@ -135,7 +135,7 @@ def test_weights_show_pairs_more_often(command: Command, tmp_path: Path) -> None
 
 def test_one_pair_is_enough_with_validation_text(command: Command, tmp_path: Path) -> None:
     write(tmp_path, s=lines(0, PAIRS[:1]), t=lines(1, PAIRS[:1]))
-    assert "1 pairs" in train(command, *FILES, *VALID)
+    assert "1 pair," in train(command, *FILES, *VALID)
 
 
 def test_validation_text_is_taken_as_it_is(command: Command, tmp_path: Path) -> None:

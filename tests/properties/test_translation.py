@@ -192,7 +192,7 @@ TRANSLATOR = Translator(
     TOKENIZER,
     config=TranslationConfig(beam_size=2, max_length_factor=1e-9, max_length_constant=5, max_input_length=20),
 )
-any_text = st.text(st.characters(), max_size=40)  # lone surrogates and control characters too
+any_text = st.text(st.characters(), max_size=40)  # lone surrogates, NUL and other control characters too
 
 
 @settings(max_examples=25)
@@ -202,7 +202,7 @@ def test_every_text_has_its_translation_in_its_place(texts: list[str]) -> None:
     assert [translation.source for translation in found] == texts
     for text, translation in zip(texts, found, strict=True):
         assert not {"\n", "\r"} & set(translation.text)
-        is_broken = any("\ud800" <= character <= "\udfff" for character in text)
+        is_broken = any("\ud800" <= character <= "\udfff" or character == "\x00" for character in text)
         assert (translation.error is not None) is is_broken
         assert ("failed" in translation.flags) is is_broken
         assert bool(translation.alternatives) is not (is_broken or "blank" in translation.flags)

@@ -29,6 +29,7 @@ from pellucid.text.compression import (
     telling_damage,
 )
 from pellucid.text.lines import BYTE_ORDER_MARK, refuse_other_text
+from pellucid.text.normalisation import nul_in
 
 __all__ = ["MAX_LINE_BYTES", "LineSource", "check_files", "check_output", "is_stream", "reading", "writing"]
 
@@ -86,9 +87,8 @@ def _decoded(line: bytes) -> str | ValueError:
     except UnicodeDecodeError as error:
         place = f"byte {error.start + 1} (0x{line[error.start]:02x})"
         return ValueError(f"{place} is not valid UTF-8; correct the line, or save the file as UTF-8")
-    if "\x00" in text:
-        return ValueError(f"character {text.index(chr(0)) + 1} is a NUL character; remove it")
-    return text
+    problem = nul_in(text)
+    return text if problem is None else ValueError(f"{problem}; remove it")
 
 
 @contextmanager

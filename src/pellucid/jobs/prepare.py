@@ -20,7 +20,7 @@ from typing import Any
 from pellucid.bundle import Bundle
 from pellucid.config import Recipe
 from pellucid.durable import DISK
-from pellucid.errors import DataError, PellucidError
+from pellucid.errors import DataError, PellucidError, counted
 from pellucid.jobs.fine_tuning.general import OverlapCount
 from pellucid.jobs.opening import OpenedRun
 from pellucid.text.corpus import CorpusFacts, SentencePair, verify_corpora
@@ -149,7 +149,7 @@ def _prepare_anew(
     if data.capitals_share:
         copies = sum(1 for _ in selection.training_pairs()) - (kept - len(held_out))
         lines.insert(0, f"capitals: {copies:,} pairs added once more in capitals (seeded)")
-    read = [f"{f.label}: {f.pairs:,} pairs read{_describe_changes(f)}" for f in facts]
+    read = [f"{f.label}: {counted(f.pairs, 'pair')} read{_describe_changes(f)}" for f in facts]
     read += [f"note: {note}" for f in facts for note in f.notes]
     if held_out:
         lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
@@ -174,7 +174,7 @@ def _tokenizer(run: OpenedRun, pairs: Callable[[], Iterator[SentencePair]]) -> t
 
 def _describe_store(name: str, store: TokenStore, *, max_length: int) -> list[str]:
     sizes = (
-        f"{name}: {len(store):,} pairs, {int(store.source_lengths.sum()):,} source and "
+        f"{name}: {counted(len(store), 'pair')}, {int(store.source_lengths.sum()):,} source and "
         f"{int(store.target_lengths.sum()):,} target tokens"
     )
     left_out = f"; {store.left_out:,} longer than {max_length} tokens left out" if store.left_out else ""

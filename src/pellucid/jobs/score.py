@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.config import CorpusConfig, InvalidUtf8
+from pellucid.errors import counted
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
 from pellucid.text.corpus import read_pairs
 from pellucid.translation.hypothesis import ScoredPair
@@ -26,7 +27,7 @@ class ScoreOutcome:
         tokens = sum(len(pair.ids) for pair in self.pairs)
         mean = -sum(pair.log_probability for pair in self.pairs) / max(tokens, 1)
         perplexity = math.exp(mean) if mean < 700 else math.inf
-        return f"{len(self.pairs):,} pairs, {tokens:,} target tokens, perplexity {perplexity:.4f}"
+        return f"{counted(len(self.pairs), 'pair')}, {counted(tokens, 'target token')}, perplexity {perplexity:.4f}"
 
 
 def score_files(

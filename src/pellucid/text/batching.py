@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.config import BatchType, SpecialIds
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 from pellucid.text.store import TokenStore
 
 __all__ = ["Batch", "epoch_batches", "make_batch"]
@@ -85,8 +85,9 @@ def epoch_batches(
         return []
     if batch_type is BatchType.TOKENS and (longest := int(longer.max())) > batch_size:
         raise ConfigError(
-            f"training.batch_size = {batch_size} tokens is too small: {int((longer > batch_size).sum())} pair(s) are "
-            f"longer, up to {longest} tokens; use at least {longest}, or a training.max_length of at most {batch_size}"
+            f"training.batch_size = {batch_size} tokens is too small for "
+            f"{counted(int((longer > batch_size).sum()), 'pair')} of up to {longest} tokens; "
+            f"use at least {longest}, or a training.max_length of at most {batch_size}"
         )
     generator = _generator(seed, epoch)
     rows = _rows_of_epoch(longer.size, corpus, weights, seed, epoch)

@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 
 from pellucid.config import CorpusConfig, DataConfig, InvalidUtf8
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 from pellucid.text.lines import TOO_LONG, LineReader, Report, place_of, read_lines
 from pellucid.text.notices import SideNotices, notes_on
 
@@ -115,7 +115,7 @@ class _Rows:
             return columns[source], columns[target]
         self.reader.report(
             line,
-            f"the row has {len(columns)} column(s), but src_column = {source} and tgt_column = {target} need "
+            f"the row has {counted(len(columns), 'column')}, but src_column = {source} and tgt_column = {target} need "
             f"{max(source, target) + 1} (columns are counted from 0); correct the row or the settings",
         )
         return None

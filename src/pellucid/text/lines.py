@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 from pellucid.config import InvalidUtf8
 from pellucid.errors import DataError
 from pellucid.text.compression import NO_COMPRESSION, open_compressed, telling_damage
+from pellucid.text.normalisation import nul_in
 
 __all__ = [
     "BYTE_ORDER_MARK",
@@ -191,9 +192,10 @@ class LineReader:
         except UnicodeDecodeError as error:
             reason, detail = INVALID, f"byte {error.start + 1} (0x{raw[error.start]:02x}) is not valid UTF-8"
         else:
-            if "\x00" not in text:
+            problem = nul_in(text)
+            if problem is None:
                 return text
-            reason, detail = NUL, f"character {text.index(chr(0)) + 1} is a NUL character"
+            reason, detail = NUL, problem
         if self.invalid_utf8 is InvalidUtf8.STRICT:
             self.report(
                 line,

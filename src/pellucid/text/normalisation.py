@@ -16,6 +16,9 @@ Three steps, which change nothing that a reader of the text can see:
    - tag characters (U+E0020 to U+E007F) stay after the black flag U+1F3F4, whose region they spell;
    - the Hangul fillers (U+115F, U+1160, U+3164, U+FFA0) stay beside a conjoining jamo.
 
+   A NUL character is removed too, but no text with one comes here from a file, a data set or a translation: it is a
+   sign of a wrong encoding (UTF-16), so these refuse it.
+
    A zero-width space between the end of a sentence and a letter becomes a space, because it separates the two.
 
 2. **Unicode NFC** gives "é" one form, so that a word has the same pieces whatever keyboard typed it. The default of
@@ -41,7 +44,7 @@ from typing import Final, Literal
 
 from pellucid.errors import RequestError
 
-__all__ = ["FORMS", "Form", "Normaliser", "is_blank", "refuse_surrogates", "tidy", "without_invisible"]
+__all__ = ["FORMS", "Form", "Normaliser", "is_blank", "nul_in", "refuse_surrogates", "tidy", "without_invisible"]
 
 Form = Literal["nfc", "none"]
 FORMS: Final[tuple[Form, ...]] = ("nfc", "none")
@@ -207,6 +210,12 @@ def _by_class(marks: Iterable[str]) -> Iterable[str]:
     for mark in marks:
         classes.setdefault(unicodedata.combining(mark), []).append(mark)
     return chain.from_iterable(classes[number] for number in sorted(classes))
+
+
+def nul_in(text: str) -> str | None:
+    """Return what is wrong with a text that has a NUL character, its place counted from 1, or None."""
+    place = text.find("\x00")
+    return None if place < 0 else f"character {place + 1} is a NUL character"
 
 
 def refuse_surrogates(texts: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from pellucid.config import DataConfig
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 from pellucid.text.capitals import with_capitals
 from pellucid.text.cleaning import Cleaner, CleaningReport
 from pellucid.text.corpus import SentencePair, read_pairs
@@ -99,7 +99,9 @@ def _held_out(data: DataConfig, kept_of_corpus: Sequence[int], *, seed: int) -> 
 def describe_cleaning(report: CleaningReport) -> str:
     """Return the line about the filters for the screen and the card."""
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items() if count)
-    return f"cleaning: {report.read:,} pairs read, {report.kept:,} kept" + (f"; dropped: {reasons}" if reasons else "")
+    return f"cleaning: {counted(report.read, 'pair')} read, {report.kept:,} kept" + (
+        f"; dropped: {reasons}" if reasons else ""
+    )
 
 
 def deciding_settings(data: DataConfig) -> dict[str, object]:

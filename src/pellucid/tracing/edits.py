@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pellucid.config import ModelConfig
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.tracing.sites import AttentionKind, member, refuse_outside
 
 __all__ = ["AblateHead", "AblationMode", "Edit", "SetAttention", "ZeroValue", "edit_from", "edit_to_table"]
@@ -95,8 +95,8 @@ class SetAttention:
         columns = target if self.kind is AttentionKind.DECODER else source
         if len(self.weights) != columns:
             raise RequestError(
-                f"{_name(self)}: {len(self.weights)} weights for the {columns} columns of {self.kind.at(self.layer)}; "
-                "give one weight per column"
+                f"{_name(self)}: {counted(len(self.weights), 'weight')} for {counted(columns, 'column')} of "
+                f"{self.kind.at(self.layer)}; give one weight per column"
             )
         for column, weight in enumerate(self.weights):
             if not (math.isfinite(weight) and weight >= 0):

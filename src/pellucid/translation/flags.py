@@ -29,7 +29,8 @@
     copy            the text equals its source but for white space around it, and has a letter; or 4 or more words in a
                     row, half of the translation or more, stand in the source in the same order
     unknown         a piece of the source is unknown to the model
-    unknown_output  a piece of the translation is the unknown one, which shows as U+2047
+    unknown_output  a piece of the translation is the unknown one, which shows as U+2047; or the translation has more
+                    U+FFFD than the source, because the model wrote bytes that are no character
     length          source and target differ by more than the factor 3 in pieces, the longer having 10 or more
     line_break      the model wrote a line break; it became a space, so that output stays line by line
     terms           a target form of a term is not in the translation (it did not fit in the maximum length, or other
@@ -48,6 +49,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
+from pellucid.errors import counted
 from pellucid.translation.losses import lost_or_changed
 from pellucid.translation.repeats import Repeat, repeats_in
 
@@ -81,6 +83,7 @@ FLAGS: Final = (
     "fewer",
 )
 
+_NO_CHARACTER: Final = "\ufffd"
 _REPEATS: Final = 4
 _REPEATED_CLAUSE: Final = 3
 _COPIED_WORDS: Final = 4
@@ -139,13 +142,15 @@ def diagnose(
         flags["omission"] = "the translation has no letters and no digits"
     flags |= _copy(source, text)
     if unk_id in source_ids:
-        flags["unknown"] = _counted([*source_ids].count(unk_id), "piece") + " of the source"
+        flags["unknown"] = counted([*source_ids].count(unk_id), "piece") + " of the source"
     if unk_id in target_ids:
-        flags["unknown_output"] = _counted([*target_ids].count(unk_id), "piece") + " of the translation"
+        flags["unknown_output"] = counted([*target_ids].count(unk_id), "piece") + " of the translation"
+    elif (broken := text.count(_NO_CHARACTER)) > source.count(_NO_CHARACTER):
+        flags["unknown_output"] = f"U+FFFD {counted(broken, 'time')} in the translation"
     if _is_in_capitals(source) and len(source_ids) >= _CAPITALS_RATIO * (small := pieces_of(source.lower())):
-        flags["capitals"] = f"{_counted(len(source_ids), 'piece')}, {small} in small letters"
+        flags["capitals"] = f"{counted(len(source_ids), 'piece')}, {small} in small letters"
     if _is_far_longer(source_ids, target_ids) or _is_far_longer(target_ids, source_ids):
-        flags["length"] = f"{_counted(len(source_ids), 'piece')} in the source, {len(target_ids)} in the translation"
+        flags["length"] = f"{counted(len(source_ids), 'piece')} in the source, {len(target_ids)} in the translation"
     return flags
 
 
@@ -153,10 +158,6 @@ def doubtful(log_probability: float, length: int) -> str | None:
     """Return the evidence that the model itself was in doubt about a winner of ``length`` pieces, or None."""
     probability = math.exp(log_probability / length) if length else 1.0
     return f"mean probability of a piece {probability:.2f}" if probability < _LEAST_PROBABILITY else None
-
-
-def _counted(number: int, name: str) -> str:
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def _repetition(
@@ -242,7 +243,7 @@ def _of_sentences(source: str, text: str, source_length: int, target_length: int
     has_several = _MAY_DIVIDE.search(source) or _MAY_DIVIDE.search(text)  # most texts are one clause
     for name, pattern in (("clause", _BETWEEN_CLAUSES), ("sentence", _BETWEEN_SENTENCES)) if has_several else ():
         wanted, given = 1 + len(pattern.findall(source)), 1 + len(pattern.findall(text))
-        told = f"{_counted(wanted, name)} in the source, {given} in the translation"
+        told = f"{counted(wanted, name)} in the source, {given} in the translation"
         if given < wanted and target_length < (1 - _MISSING_SHARE * (wanted - given) / wanted) * source_length:
             flags["omission"] = told
         if (

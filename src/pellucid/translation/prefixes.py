@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pellucid.errors import RequestError
+from pellucid.text.normalisation import nul_in
 from pellucid.text.spelling import PieceIndex
 
 if TYPE_CHECKING:
@@ -128,8 +129,10 @@ def prefix_of(text: str, tokenizer: Tokenizer, *, most: int, avoided: Collection
         avoided: ids that come only where the text cannot be written without them.
 
     Raises:
-        RequestError: the vocabulary cannot write the text, or not in ``most`` pieces.
+        RequestError: the text has a NUL character; the vocabulary cannot write it, or not in ``most`` pieces.
     """
+    if problem := nul_in(text):
+        raise RequestError(f"the target prefix: {problem}; remove it")
     try:
         beginning = tokenizer.begin_target(text)
     except RequestError as error:  # alone in its call, every text is number 0

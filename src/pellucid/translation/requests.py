@@ -12,8 +12,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, cast
 
 from pellucid.config import TranslationConfig
-from pellucid.errors import RequestError
-from pellucid.text.normalisation import refuse_surrogates, without_invisible
+from pellucid.errors import RequestError, counted
+from pellucid.text.normalisation import nul_in, refuse_surrogates, without_invisible
 from pellucid.text.sentences import sentences_of
 from pellucid.translation.constraints import max_length_of
 from pellucid.translation.flags import diagnose, doubtful, in_order, is_omitted
@@ -108,6 +108,8 @@ def _taken_apart(
     except RequestError as error:
         alone = str(error).removeprefix("text 0: ")  # the caller's list has its own numbers
         return _Sentences(Request(source, error=alone), "", ())
+    if problem := nul_in(source):
+        return _Sentences(Request(source, error=f"{problem}; remove it"), "", ())
     visible = without_invisible(source)
     body = visible.strip()
     tag, rest = tokenizer.split_tag(_LINE_BREAKS.sub(" ", body))
@@ -335,7 +337,9 @@ def _of_search(winners: Sequence[Hypothesis], limits: Sequence[int]) -> dict[str
     flags: dict[str, str] = {}
     for winner, limit in zip(winners, limits, strict=True):
         if not winner.is_finished:
-            flags["max_length" if len(winner.ids) >= limit else "dead_end"] = f"after {len(winner.ids):,} pieces"
+            flags["max_length" if len(winner.ids) >= limit else "dead_end"] = (
+                f"after {counted(len(winner.ids), 'piece')}"
+            )
         if doubt := doubtful(winner.log_probability, len(winner.ids)):
             flags["low_confidence"] = doubt
     return flags

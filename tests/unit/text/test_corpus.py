@@ -97,7 +97,7 @@ def test_a_short_tsv_row_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.tsv").write_bytes(b"a\tb\nc d\n")
     for check in (verified, sides):
         with pytest.raises(
-            DataError, match=r"x\.tsv, line 2: the row has 1 column\(s\), but src_column = 0 and tgt_column = 1"
+            DataError, match=r"x\.tsv, line 2: the row has 1 column, but src_column = 0 and tgt_column = 1"
         ):
             check(CorpusConfig(tsv=tmp_path / "x.tsv"))
 

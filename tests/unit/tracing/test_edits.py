@@ -23,7 +23,7 @@ CROSS, OWN, ENCODER = "decoder.cross_attention", "decoder.self_attention", "enco
         (AblateHead(CROSS, 0, -1), r"head = -1"),
         (AblateHead(CROSS, 0, True), r"head = True"),
         (SetAttention(CROSS, 0, 0, 3, (1, 0, 0)), r"set_attention: row = 3; allowed are the whole numbers 0 to 2"),
-        (SetAttention(CROSS, 0, 0, 0, (1, 0)), r"2 weights for the 3 columns of decoder\.0\.cross_attention"),
+        (SetAttention(CROSS, 0, 0, 0, (1, 0)), r"2 weights for 3 columns of decoder\.0\.cross_attention"),
         (SetAttention(CROSS, 0, 0, 0, (0.5, 0.25, 0)), r"sum to 0\.75; they must sum to 1"),
         (SetAttention(CROSS, 0, 0, 0, (1.5, -0.5, 0)), r"weights\[1\] = -0\.5; weights must be finite"),
         (SetAttention(CROSS, 0, 0, 0, (float("nan"), 1, 0)), r"weights\[0\] = nan"),

@@ -71,6 +71,12 @@ def test_an_unknown_piece_of_the_translation_is_flagged() -> None:
     assert "unknown_output" not in flags([5, 6], [5, 6], texts=("a\u2047", "c\u2047"))  # copied, not unknown
 
 
+def test_bytes_that_are_no_character_are_flagged() -> None:
+    assert "unknown_output" in of_texts("ab", "c\ufffd")
+    assert "unknown_output" in of_texts("a\ufffd", "c\ufffd\ufffd")
+    assert "unknown_output" not in of_texts("a\ufffd", "c\ufffd")  # copied
+
+
 class TestOmission:
     two = "The cat is very tired. The dog is happy."
 

@@ -178,11 +178,12 @@ class TestTranslations:
 
     def test_one_that_cannot_be_fails_alone(self) -> None:
         found = shouter(max_length_factor=1e-9, max_length_constant=4).translate(
-            ["ab", "ab", "ab"], target_prefix=["!", "!!!!", "\ud800"]
+            ["ab"] * 4, target_prefix=["!", "!!!!", "\ud800", "!\x00"]
         )
-        assert [one.text for one in found] == ["!B", "", ""]
+        assert [one.text for one in found] == ["!B", "", "", ""]
         assert "'!!!!' has 4 pieces or more, but a translation of this text has at most 3" in str(found[1].error)
         assert "the target prefix: character 0 is the lone surrogate" in str(found[2].error)
+        assert found[3].error == "the target prefix: character 2 is a NUL character; remove it"
 
     def test_their_number_is_that_of_the_texts(self) -> None:
         with pytest.raises(RequestError, match="2 texts and 1 target prefixes"):

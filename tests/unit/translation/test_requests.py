@@ -101,7 +101,7 @@ class TestWithoutLettersAndDigits:
         assert [h.text for h in found.alternatives] == [text]
         assert one.stepper.batches == []
 
-    @pytest.mark.parametrize("text", ["\u200b", "\ufeff", "\u00ad", " \u200d\u2060\t", "\x00"])
+    @pytest.mark.parametrize("text", ["\u200b", "\ufeff", "\u00ad", " \u200d\u2060\t", "\x01"])
     def test_one_that_shows_nothing_is_blank(self, text: str) -> None:
         found = shouter().translate(text)
         assert (found.text, found.flags, found.alternatives) == ("", ("blank",), ())
@@ -163,6 +163,16 @@ class TestTags:
 def test_a_surrogate_is_told_by_its_place_in_the_text_as_it_was_given() -> None:
     found = shouter().translate(["fine", "  ab\ud800"])
     assert "character 4 is the lone surrogate U+D800" in str(found[1].error)
+
+
+def test_a_nul_character_is_refused_as_the_command_line_refuses_it() -> None:
+    found = shouter().translate(["fine", "ab\x00 c", "\x00"])
+    assert [one.error for one in found] == [
+        None,
+        "character 3 is a NUL character; remove it",
+        "character 1 is a NUL character; remove it",
+    ]
+    assert [(one.text, one.flags) for one in found[1:]] == [("", ("failed",))] * 2
 
 
 SHAPES: dict[str, Callable[[int], str]] = {

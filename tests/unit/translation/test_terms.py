@@ -74,7 +74,7 @@ def test_a_file_of_terms() -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["Hund"], "line 1: has 1 columns"),
+        (["Hund"], "line 1: has 1 column;"),
         (["a\tb\tc\td"], "line 1: has 4 columns"),
         (["Hund\t"], "no target form and none to avoid"),
         (["Hund\thound | "], "a form is a text"),

@@ -14,7 +14,7 @@ from typing import Final
 
 from pellucid.bundle import Bundle, find_model_folder, load_bundle
 from pellucid.config import CorpusConfig, InvalidUtf8
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 from pellucid.runtime import Runtime
 from pellucid.text.corpus import SentencePair, read_pairs
 from pellucid.text.lines import read_lines
@@ -103,13 +103,13 @@ def choose_heads(
     bundle = _opened(model, device=device, threads=threads)
     ids = _ids(bundle, pairs)
     if gold is None or lines is None:
-        say(f"the statistical aligner reads {len(pairs):,} pairs")
+        say(f"the statistical aligner reads {counted(len(pairs), 'pair')}")
         known = _known_by_counts(bundle, ids)
         against = "a statistical aligner"
     else:
         known = _known_by_file(bundle, ids, lines, gold)
         against = gold.name
-    say(f"measuring {min(len(known), _MOST_MEASURED):,} pairs")
+    say(f"measuring {counted(min(len(known), _MOST_MEASURED), 'pair')}")
     known = known[:_MOST_MEASURED]
     choice = Choice(scored_heads(bundle.model, known, batch_size=_BATCH_TOKENS), len(known), against)
     best = choice.scored[0]
@@ -117,7 +117,7 @@ def choose_heads(
         find_model_folder(model),
         best.heads,
         error_rate=best.error_rate,
-        measured_on=f"{len(known):,} pairs of {src.name} and {tgt.name}, against {against}",
+        measured_on=f"{counted(len(known), 'pair')} of {src.name} and {tgt.name}, against {against}",
     )
     return choice
 
@@ -166,7 +166,8 @@ def _known_by_counts(bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]])
 def _gold_lines(gold: Path, pairs: int) -> list[str]:
     lines = [line or "" for line in read_lines(gold, invalid_utf8=InvalidUtf8.STRICT)]
     if len(lines) != pairs:
-        raise DataError(f"{gold}: has {len(lines):,} lines of links, and there are {pairs:,} pairs; give one a pair")
+        given, needed = counted(len(lines), "line"), counted(pairs, "pair")
+        raise DataError(f"{gold}: has {given} of links, and the files have {needed}; give one line for each pair")
     return lines
 
 

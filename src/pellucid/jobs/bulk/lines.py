@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import tee, zip_longest
 from typing import Final, TextIO
 
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError, DataError, counted
 from pellucid.jobs.bulk.tally import MOST_PROBLEMS, Tally
 from pellucid.signals import HeldInterrupt
 from pellucid.translation.hypothesis import Alignment, Translation
@@ -146,7 +146,7 @@ def _with_prefixes(
 def on_lengths(shorter: str, longer: str, *, lines: int) -> str:
     """Return the message for a text and its prefixes that differ in length."""
     return (
-        f"{shorter} has {lines:,} lines, and {longer} has more; "
+        f"{shorter} has {counted(lines, 'line')}, and {longer} has more; "
         "a file of prefixes has a line for each line of the text, an empty one for no prefix"
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pellucid.config.synthesis import SynthesisConfig
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 from pellucid.jobs.line_files import writing
 from pellucid.jobs.synthesis.pairs import pairs_of
 from pellucid.text.cleaning import DUPLICATE, CleaningReport, DigestSet, digest_of
@@ -65,4 +65,6 @@ def _rows(texts: Iterable[str]) -> Iterator[str]:
 def describe(report: CleaningReport) -> str:
     """Return the line about the counts."""
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items())
-    return f"{report.read:,} lines read, {report.kept:,} pairs written" + (f"; dropped: {reasons}" if reasons else "")
+    return f"{counted(report.read, 'line')} read, {counted(report.kept, 'pair')} written" + (
+        f"; dropped: {reasons}" if reasons else ""
+    )

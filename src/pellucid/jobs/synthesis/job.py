@@ -23,7 +23,7 @@ from pellucid.config.synthesis import SynthesisConfig
 from pellucid.config.tables import parse_settings, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError, DataError, counted
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.sentence_bleu import SentenceBleu
 from pellucid.jobs.bulk.files import Progress, Work, run_files
@@ -244,7 +244,7 @@ def _refuse_few_choices(request: SynthesisRequest, config: TranslationConfig) ->
 
 def _refuse_different_lengths(surveys: Sequence[Survey]) -> None:
     if len({survey.lines for survey in surveys}) > 1:
-        counts = " and ".join(f"{survey.file} has {survey.lines:,} lines" for survey in surveys)
+        counts = " and ".join(f"{survey.file} has {counted(survey.lines, 'line')}" for survey in surveys)
         raise DataError(f"{counts}; line n of --reference must translate line n of the text")
 
 

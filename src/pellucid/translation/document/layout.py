@@ -4,12 +4,15 @@ The rules:
 
 1. A line ends at ``\n``, ``\r\n``, ``\r``, or another character at which Unicode breaks lines. White space at both ends
    of a line, blank lines and the ends of lines are layout.
-2. Inside a line, a tab and a run of three or more white-space characters separate columns, which are blocks.
-3. What a line, or a column, has between is a block. With ``Lines.KEEP`` that is all.
-4. With ``Lines.JOIN`` and ``Lines.WRAP`` a line that goes on in the next is one block with it. It goes on where the
+2. Markers at the start of a line are layout too: bullets, signs of headings and quotations, numbers and letters of
+   lists (``1.``, ``2)``, ``(a)``), check boxes (``[ ]``, ``[x]``), one or several, each with white space behind it
+   (``>`` needs none). A letter with a full stop is no marker: it begins "z. B." and "A. Smith" as well.
+3. Inside a line, a tab and a run of three or more white-space characters separate columns, which are blocks.
+4. What a line, or a column, has between is a block. With ``Lines.KEEP`` that is all.
+5. With ``Lines.JOIN`` and ``Lines.WRAP`` a line that goes on in the next is one block with it. It goes on where the
    first word of the next line begins with a small letter, or would not have fitted: into the width of the widest line
-   without a blank line between. A line does not go on into one with a list marker, or one that is indented further
-   (except below a list marker), nor into or out of one with columns.
+   without a blank line between. A line does not go on into one with a marker, or one that is indented further
+   (except below a marker), nor into or out of one with columns.
 
 Read ``results.py`` next.
 """
@@ -23,12 +26,15 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Final
 
-__all__ = ["Block", "Lines", "blocks_of", "breaks_of", "looks_wrapped"]
+__all__ = ["Block", "Lines", "after_markers", "blocks_of", "breaks_of", "looks_wrapped"]
 
 _LINE_END: Final = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _COLUMN_GAP: Final = re.compile(r"\s*\t\s*|\s{3,}")
 _BYTE_ORDER_MARK: Final = "\ufeff"
-_LIST_MARKER: Final = re.compile(r"(?:[-*+•‣◦–—·>|#]+|\(?(?:\d{1,3}|[A-Za-z])[.)])\s+")
+_MARKERS: Final = re.compile(
+    r"(?:(?:[-*+•‣◦–—·>|#]+|\(?\d{1,3}[.)]|\(?[A-Za-z]\)|\[[ xX]\])\s+"
+    r"|>++(?!=|\w+<<))+"  # a quotation; neither ">=" nor a language tag as in ">>fra<<"
+)
 _FEWEST_LINES: Final = 8
 """Fewer say nothing of how a document is set."""
 
@@ -46,7 +52,7 @@ class Lines(StrEnum):
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of a document that is translated: without white space at its ends."""
+    """A stretch of a document that is translated: without white space at its ends, behind the markers of its line."""
 
     start: int
     end: int
@@ -63,6 +69,8 @@ class _Line:
     start: int
     end: int
     """Without white space at both ends, as ``start``."""
+    body: int
+    """Where the text behind its markers starts; ``start`` if it has none."""
     indent: str
     line_end: str
     columns: tuple[tuple[int, int], ...]
@@ -70,6 +78,10 @@ class _Line:
     @property
     def width(self) -> int:
         return len(self.indent) + self.end - self.start
+
+    @property
+    def has_marker(self) -> bool:
+        return self.body > self.start
 
     @property
     def is_blank(self) -> bool:
@@ -103,6 +115,12 @@ def looks_wrapped(text: str) -> bool:
     return len(every) >= _FEWEST_LINES and joined <= columns / 2 and begins_small >= len(every) / 4
 
 
+def after_markers(text: str, start: int, end: int) -> int:
+    """Return where the text behind the markers at ``start`` begins; ``start`` where there are none."""
+    found = _MARKERS.match(text, start, end)
+    return found.end() if found and found.end() < end else start
+
+
 def breaks_of(text: str, block: Block, *, starts_at: int) -> list[int]:
     """Return the places of the spaces of a text that become ends of lines, so that no line is wider than the block's.
 
@@ -134,15 +152,17 @@ def _lines_of(text: str) -> list[_Line]:
         bare = body.strip()
         indent = body[: len(body) - len(body.lstrip())] if bare else ""
         first = start + len(indent)
-        found.append(_Line(first, first + len(bare), indent, line_end, tuple(_columns(text, first, len(bare)))))
+        last = first + len(bare)
+        text_start = after_markers(text, first, last)
+        found.append(_Line(first, last, text_start, indent, line_end, tuple(_columns(text, text_start, last))))
         start = after
     return found
 
 
-def _columns(text: str, start: int, length: int) -> list[tuple[int, int]]:
-    if not length:
+def _columns(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    if start == end:
         return []
-    found, end = [], start + length
+    found = []
     for gap in _COLUMN_GAP.finditer(text, start, end):
         found.append((start, gap.start()))
         start = gap.end()
@@ -152,9 +172,9 @@ def _columns(text: str, start: int, length: int) -> list[tuple[int, int]]:
 def _goes_on(text: str, before: Sequence[_Line], line: _Line, width: int) -> bool:
     """Return whether the last of some lines of one block goes on in the next line."""
     last = before[-1]
-    if len(last.columns) > 1 or len(line.columns) > 1 or _LIST_MARKER.match(text, line.start, line.end):
+    if len(last.columns) > 1 or len(line.columns) > 1 or line.has_marker:
         return False
-    hangs = len(before) == 1 and _LIST_MARKER.match(text, last.start, last.end) is not None
+    hangs = len(before) == 1 and last.has_marker
     if len(line.indent) > len(last.indent) and not hangs:
         return False
     first_word = text[line.start : line.end].split(None, 1)[0]
@@ -164,4 +184,4 @@ def _goes_on(text: str, before: Sequence[_Line], line: _Line, width: int) -> boo
 def _as_blocks(lines: Sequence[_Line], width: int) -> list[Block]:
     if len(lines) == 1:
         return [Block(start, end) for start, end in lines[0].columns]
-    return [Block(lines[0].start, lines[-1].end, width, lines[1].indent, lines[0].line_end)]
+    return [Block(lines[0].body, lines[-1].end, width, lines[1].indent, lines[0].line_end)]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pellucid.errors import ConfigError, RequestError
 from pellucid.text.sentences import sentences_of
 from pellucid.translation.constraints import configured
-from pellucid.translation.document.layout import Block, Lines, blocks_of, breaks_of, looks_wrapped
+from pellucid.translation.document.layout import Block, Lines, after_markers, blocks_of, breaks_of, looks_wrapped
 from pellucid.translation.document.results import DocumentSentence, DocumentTranslation
 from pellucid.translation.hypothesis import Translation
 from pellucid.translation.segments import Part, separators_of
@@ -39,6 +39,8 @@ class Cut:
     text: str
     gap: str
     """Up to the next sentence of the block."""
+    markers: str = ""
+    """What stands before its translation: the markers behind a language tag."""
 
 
 class TextTranslator(Protocol):
@@ -135,8 +137,10 @@ def sentences_in(
         tag, rest = split_tag(body)
         leading = tag if tag and not number else leading
         start = block.end - len(rest.lstrip()) if tag else block.start
+        body_start = after_markers(text, start, block.end) if tag else start
         if start < block.end:
-            found += _cut(text, block, start, tag or leading, languages, splits_sentences=splits_sentences)
+            cuts = _cut(text, block, body_start, tag or leading, languages, splits_sentences=splits_sentences)
+            found += [replace(cuts[0], markers=text[start:body_start]), *cuts[1:]]
     return found
 
 
@@ -206,6 +210,7 @@ def _written(group: Sequence[tuple[Cut, Translation]]) -> tuple[str, list[tuple[
     text = ""
     places = []
     for cut, one in group:
+        text += cut.markers
         start = len(text)
         text += cut.text if one.error is not None else one.text
         places.append((cut, one, start, len(text)))

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Final
 
 from pellucid.config import TranslationConfig
-from pellucid.errors import DataError, RequestError
+from pellucid.errors import DataError, RequestError, counted
 from pellucid.translation.terms.forms import is_boundary, spellings_of
 
 __all__ = ["Glossary", "Term", "read_terms"]
@@ -160,8 +160,8 @@ def read_terms(lines: Iterable[str | ValueError], *, name: str) -> Glossary:
         columns = line.split("\t")
         if not 2 <= len(columns) <= 3:
             raise DataError(
-                f"{name}, line {number}: has {len(columns)} columns; give the source form, the target forms and, if "
-                "there are any, the forms to avoid, with a tab between them"
+                f"{name}, line {number}: has {counted(len(columns), 'column')}; give the source form, the target forms "
+                "and, if there are any, the forms to avoid, with a tab between them"
             )
         try:
             term = Term(columns[0], _listed(columns[1]), _listed(columns[2]) if len(columns) == 3 else ())
