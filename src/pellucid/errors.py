@@ -32,7 +32,6 @@ __all__ = [
     "RequestError",
     "StoppedError",
     "TrainingError",
-    "counted",
 ]
 
 

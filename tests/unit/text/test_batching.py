@@ -99,7 +99,7 @@ def test_batches_of_sentences_have_that_many() -> None:
 def test_a_pair_longer_than_the_budget_is_said_before_training() -> None:
     lengths = (np.array([3, 50, 7]), np.array([3, 9, 60]))
     with pytest.raises(
-        ConfigError, match=r"batch_size = 50 .* 2 pair\(s\) are longer, up to 61 tokens; use at least 61"
+        ConfigError, match=r"batch_size = 50 tokens is too small for 2 pairs of up to 61 tokens; use at least 61"
     ):
         epoch(lengths, batch_size=50)
     assert len(np.concatenate(epoch(lengths, batch_size=61))) == 3

@@ -129,7 +129,7 @@ def test_the_guide_runs_a_folder_without_pellucid(
 
 
 def test_given_translations_are_scored_alike(bundle: Bundle, folder: Path) -> None:
-    ours, theirs = pellucid.load(bundle.folder, threads=1), pellucid.load(folder, threads=1)
+    ours, theirs = pellucid.load(bundle.folder, threads=1, precision="fp32"), pellucid.load(folder, threads=1)
     own, other = (translator.score(TEXTS, TEXTS[::-1]) for translator in (ours, theirs))
     for left, right in zip(own, other, strict=True):
         assert left.token_log_probabilities == pytest.approx(right.token_log_probabilities, abs=1e-5)
