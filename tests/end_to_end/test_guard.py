@@ -98,6 +98,7 @@ BOTH = (
     "training.average_decay=0.9",
     "training.valid_bleu_sentences=60",
     "training.threads=1",
+    "training.precision=fp32",  # a trial of the machine would decide otherwise
 )
 MIXED = """
 [[data.train]]
@@ -139,11 +140,11 @@ def test_without_the_guard_it_forgets_and_with_the_guard_the_general_score_holds
     runs = {
         "free": (*questions, *options("training.max_forgetting=100")),
         "guarded": (*questions, *options("training.max_forgetting=3", "training.forgetting_patience=1")),
-        "mixed": ("--recipe", "mixed.toml", *options("training.max_forgetting=5", "training.forgetting_patience=0")),
+        "mixed": ("--recipe", "mixed.toml", *options("training.max_forgetting=10", "training.forgetting_patience=0")),
     }
     found = {}
     for name, more in runs.items():
-        done = command("train", "--init-from", "first", "--output", name, *more, *options(*TUNED, *BOTH))
+        done = command("train", "--init-from", "first", "--output", name, *options(*TUNED, *BOTH), *more)
         assert done.status == 0, done.err
         found[name] = changes(tmp_path, name)
         print(name, found[name])
@@ -151,8 +152,8 @@ def test_without_the_guard_it_forgets_and_with_the_guard_the_general_score_holds
             assert "BLEU lower than before (max_forgetting = 3)" in done.err
     assert found["free"]["domain"][1] > found["free"]["domain"][0] + 10, "it learns its domain"
     assert found["free"]["general"][1] < found["free"]["general"][0] - 10, "and forgets the rest"
-    for name in ("guarded", "mixed"):
+    for name, limit in (("guarded", 3), ("mixed", 10)):
         before, after = found[name]["general"]
-        assert after >= before - 5, name
+        assert after >= before - limit, name
         assert found[name]["domain"][1] >= found[name]["domain"][0], name
     assert found["mixed"]["domain"][1] > found["mixed"]["domain"][0] + 10, "it learns its domain and forgets nothing"
