@@ -33,6 +33,7 @@ __all__ = [
     "is_lack_of_memory",
     "keeping_memory",
     "let_others_run_at_barriers",
+    "module_paths",
     "threads_for",
 ]
 
@@ -280,6 +281,11 @@ class _Forks:
         import torch
 
         torch.set_num_threads(1)
+
+
+def module_paths() -> str:
+    """Return this interpreter's paths as PYTHONPATH: a child process must find the packages that this one finds."""
+    return os.pathsep.join(path for path in sys.path if path)
 
 
 @cache

@@ -1,14 +1,13 @@
-"""What the tests of the device engine share: models with clear choices, sentences, and the comparison with torch."""
+"""What the tests of the device engine share: requests, engines, and the comparison with torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from copy import deepcopy
 
-import numpy as np
 import pytest
 import torch
-from tests.models import random_model
+from tests.equivalence.clear_models import BOS, EOS, PAD, sentences
 
 from pellucid.config import TranslationConfig
 from pellucid.model.transformer import Transformer
@@ -20,21 +19,7 @@ from pellucid.translation.hypothesis import Hypothesis
 from pellucid.translation.stepper import ModelStepper
 from pellucid.translation.units import Unit
 
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
-VOCAB = 151
 Found = dict[int, list[Hypothesis]]
-
-
-def clear_model(**changes: object) -> Transformer:
-    """Make a model whose next pieces differ clearly, so that rounding to float32 decides nothing."""
-    shape = {"d_model": 38, "num_heads": 2, "d_feedforward": 53, "num_encoder_layers": 2, "num_decoder_layers": 3}
-    shape |= {"max_positions": 61} | changes
-    return random_model(vocabulary=VOCAB, seed=11, noise=0.2, **shape)
-
-
-def sentences(count: int, *, seed: int = 3) -> list[list[int]]:
-    generator = np.random.default_rng(seed)
-    return [[*generator.integers(4, VOCAB, size=generator.integers(1, 13)).tolist(), EOS] for _ in range(count)]
 
 
 def visible(ids: Sequence[int]) -> Hashable:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.equivalence.device_kit import clear_model
+from tests.equivalence.clear_models import clear_model
 
 import pellucid
 from pellucid.bundle import open_model_folder

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.equivalence.device_kit import by_torch, clear_model, engine_of, refuse_difference, request, sentences
+from tests.equivalence.clear_models import clear_model, sentences
+from tests.equivalence.device_kit import by_torch, engine_of, refuse_difference, request
 
 import pellucid
 from pellucid.jobs.models import open_translator

@@ -11,17 +11,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.equivalence.device_kit import (
-    EOS,
-    VOCAB,
-    by_torch,
-    clear_model,
-    compare,
-    engine_of,
-    refuse_difference,
-    request,
-    sentences,
-)
+from tests.equivalence.clear_models import EOS, VARIANTS, VOCAB, clear_model, sentences
+from tests.equivalence.device_kit import by_torch, compare, engine_of, refuse_difference, request
 
 import pellucid
 from pellucid.jobs.models import open_translator
@@ -42,18 +33,6 @@ TEXTS = [
     "cat",
 ]
 
-VARIANTS: dict[str, dict[str, object]] = {
-    "paper": {},
-    "pre-norm": {"norm_order": "pre"},
-    "separate vocabularies": {"share_embeddings": False, "source_vocab_size": 167},
-    "nothing tied": {"share_embeddings": False, "share_decoder_embeddings": False, "output_bias": True},
-    "zero vector, swish": {"decoder_start": "zero_vector", "activation": "swish"},
-    "pad, gelu, no scale": {"decoder_start": "pad", "activation": "gelu", "scale_embeddings": False},
-    "learned positions": {"position_layout": "learned", "position_offset": 2},
-    "half split": {"position_layout": "half_split_t2t", "output_bias": True},
-    "one head": {"num_heads": 1},
-    "many heads": {"num_heads": 19},
-}
 SEARCHES: dict[str, dict[str, object]] = {
     "greedy": {"beam_size": 1},
     "beam 4": {"beam_size": 4},

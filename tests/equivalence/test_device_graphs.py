@@ -10,18 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from tests.equivalence.device_kit import (
-    BOS,
-    EOS,
-    PAD,
-    NoLook,
-    by_torch,
-    clear_model,
-    engine_of,
-    refuse_difference,
-    request,
-    sentences,
-)
+from tests.equivalence.clear_models import BOS, EOS, PAD, clear_model, sentences
+from tests.equivalence.device_kit import NoLook, by_torch, engine_of, refuse_difference, request
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pellucid.translation.engines.device.graphs import CudaGraphs

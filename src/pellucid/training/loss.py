@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
     from pellucid.training.batches import TensorBatch
 
-__all__ = ["batch_logits", "batch_loss", "precision_context", "smoothed_cross_entropy"]
+__all__ = ["GradientInForward", "batch_logits", "batch_loss", "precision_context", "smoothed_cross_entropy"]
 
 # The numbers in a block of rows: 2 MB of float32 fit into the second-level cache.
 _BLOCK_NUMBERS = 1 << 19
@@ -71,7 +71,20 @@ def smoothed_cross_entropy(
     return loss, negative_log_likelihood
 
 
-class _SmoothedCrossEntropy(torch.autograd.Function):
+class GradientInForward(torch.autograd.Function):
+    """A loss of logits and three constants whose forward pass saves the gradient; its second result has none."""
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: torch.autograd.function.BackwardCFunction, scale: Tensor, _: Tensor
+    ) -> tuple[Tensor, None, None, None]:
+        """Return the saved gradient times that of the loss."""
+        (gradient,) = ctx.saved_tensors
+        return gradient.mul_(scale), None, None, None
+
+
+class _SmoothedCrossEntropy(GradientInForward):
     """d loss / d logits = softmax - (1 - e) * one_hot - e / V for every row."""
 
     @staticmethod
@@ -113,11 +126,3 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         ctx.mark_non_differentiable(negative_log_likelihood)
         loss = (1.0 - label_smoothing) * negative_log_likelihood + label_smoothing * against_uniform
         return loss, negative_log_likelihood
-
-    @staticmethod
-    @once_differentiable
-    def backward(
-        ctx: torch.autograd.function.BackwardCFunction, scale: Tensor, _: Tensor
-    ) -> tuple[Tensor, None, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient.mul_(scale), None, None, None

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from pellucid.config import TrainingConfig, WordDropout
 from pellucid.errors import ConfigError
 from pellucid.runtime import Runtime
 from pellucid.training.batches import TensorBatch
-from pellucid.training.loss import batch_logits, batch_loss, precision_context
+from pellucid.training.loss import GradientInForward, batch_logits, batch_loss, precision_context
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -142,7 +141,7 @@ def pair_loss(
     return loss, negative_log_likelihood
 
 
-class _PairLoss(torch.autograd.Function):
+class _PairLoss(GradientInForward):
     """The gradients for every row, with t the smoothed target distribution and the weights c1, c2, f and r.
 
     d loss / d first  = c1 (p - t) + f p (log p - log q - KL(p || q)) + r (p - q)
@@ -187,11 +186,3 @@ class _PairLoss(torch.autograd.Function):
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(likelihood)
         return loss, likelihood
-
-    @staticmethod
-    @once_differentiable
-    def backward(
-        ctx: torch.autograd.function.BackwardCFunction, scale: Tensor, _: Tensor
-    ) -> tuple[Tensor, None, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient.mul_(scale), None, None, None

@@ -18,6 +18,7 @@ import tempfile
 from typing import Final
 
 from pellucid.errors import BundleError
+from pellucid.runtime import module_paths
 from pellucid.text.sentencepiece.child import LARGEST_ANSWER_BYTES
 from pellucid.text.sentencepiece.file import SentencePieceFile, inspect
 from pellucid.text.sentencepiece.segmenter import Segmenter
@@ -94,9 +95,8 @@ def _compare(contents: dict[str, object], file: SentencePieceFile, *, place: str
 
 def _environment() -> dict[str, str]:
     """Return the environment of the child: the paths of Python's modules, UTF-8, and one thread."""
-    paths = os.pathsep.join(path for path in sys.path if path)
     kept = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows starts nothing without
-    return {"PYTHONPATH": paths, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1", **kept}
+    return {"PYTHONPATH": module_paths(), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1", **kept}
 
 
 def _death(status: int) -> str:

@@ -23,7 +23,7 @@ import torch
 
 from pellucid.config import StepMethod
 from pellucid.errors import CheckpointError
-from pellucid.runtime import Runtime
+from pellucid.runtime import Runtime, module_paths
 from pellucid.training.checkpoints import list_checkpoints
 from pellucid.training.inputs import RunInputs
 from pellucid.training.machine.records import remember, remembered
@@ -170,8 +170,7 @@ def try_apart(trial: Trial) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="pellucid-trial-") as folder:
         request, answer, log = (Path(folder) / name for name in ("request.json", "findings.jsonl", "log.txt"))
         request.write_text(json.dumps(asdict(trial)), encoding="utf-8")
-        # The interpreter's paths go along, because the child must find the package that this process found.
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        environment = os.environ | {"PYTHONPATH": module_paths()}
         is_long = StepMethod.COMPILED in trial.methods
         end = "it did not end in time"
         with log.open("wb") as sink:

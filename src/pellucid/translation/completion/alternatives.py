@@ -14,7 +14,7 @@ from __future__ import annotations
 import codecs
 import heapq
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -24,6 +24,7 @@ from pellucid.text.sentences import sentences_of
 from pellucid.translation.completion.expansion import Beginnings, Searcher
 from pellucid.translation.completion.words import first_word
 from pellucid.translation.constraints import configured, constraints_for, max_length_of
+from pellucid.translation.document.translating import TextTranslator
 from pellucid.translation.engines.engine import SearchRequest
 from pellucid.translation.hypothesis import Hypothesis, make_hypothesis
 from pellucid.translation.prefixes import Prefix, prefix_of
@@ -33,8 +34,7 @@ from pellucid.translation.terms.watch import Pen
 from pellucid.translation.units import Unit
 
 if TYPE_CHECKING:
-    from pellucid.text.tokenizer import Tokenizer
-    from pellucid.translation.hypothesis import Translation
+    pass
 
 __all__ = ["NextWord", "alternatives"]
 
@@ -63,30 +63,14 @@ class NextWord:
     """Of the translation of the sentence in which the word stands."""
 
 
-class CompletingTranslator(Searcher, Protocol):
+class CompletingTranslator(TextTranslator, Searcher, Protocol):
     """What this needs of a ``Translator``."""
 
-    config: TranslationConfig
-    tokenizer: Tokenizer
-    single_sentences: bool
-    source_language: str
-    target_language: str
     max_length: int
     """Most positions of the model."""
 
     def key_of(self, ids: Sequence[int]) -> str:
         """Return what a reader can tell apart."""
-
-    def translate_stream(
-        self,
-        texts: Iterable[str | None],
-        *,
-        chunk: int,
-        target_prefix: str | Iterable[str] | None = ...,
-        progress: Callable[[int], None],
-        **settings: object,
-    ) -> Iterable[Translation]:
-        """Translate texts in their order."""
 
 
 @dataclass

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from pellucid.errors import EngineUnavailableError
+from pellucid.runtime import module_paths
 
 __all__ = ["Child", "WorkerSettings"]
 
@@ -54,8 +55,7 @@ class Child:
         environment = {key: value for key, value in os.environ.items() if key != "CT2_FORCE_CPU_ISA"}
         if settings.isa:
             environment["CT2_FORCE_CPU_ISA"] = settings.isa
-        # The interpreter's paths go along, because the child must find the package that the parent would find.
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        environment["PYTHONPATH"] = module_paths()
         self._process = subprocess.Popen(
             [sys.executable, str(_WORKER)],
             stdin=subprocess.PIPE,

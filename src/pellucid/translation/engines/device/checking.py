@@ -21,7 +21,7 @@ import torch
 
 from pellucid.bundle import ModelFolder, open_model_folder, read_model
 from pellucid.durable import DISK
-from pellucid.runtime import Runtime
+from pellucid.runtime import Runtime, module_paths
 from pellucid.translation.engines.cache import alone, private_cache
 from pellucid.translation.engines.device.trial import Verdict, try_engine
 
@@ -95,8 +95,7 @@ def in_a_process(
         program: what the interpreter runs; it writes the verdict on its last line.
         seconds: the most that it may take.
     """
-    # The interpreter's paths go along, because the child must find the package that the parent would find.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = os.environ | {"PYTHONPATH": module_paths()}
     command = [sys.executable, *program, json.dumps(request)]
     try:
         ended = subprocess.run(
