@@ -157,8 +157,8 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
     )
     reporter.message(
         f"training until {_AIM:.0%} of {_VALIDATION_PAIRS:,} validation sentences, which are not trained on, are "
-        f"translated exactly right: usually after about {_USUAL_STEPS:,} steps, which take three minutes on two idle "
-        f"cores and more beside other programs; at most {minutes:g} minutes"
+        f"translated exactly right: usually after about {_USUAL_STEPS:,} steps, which take three to four minutes on "
+        f"two idle cores and more beside other programs; at most {minutes:g} minutes"
     )
     result = train(recipe, output, reporter=_PaceReporter(reporter, minutes=minutes)).result
     is_right = result.best["exact_match"] >= _AIM
