@@ -115,6 +115,7 @@ class _Checker:
         self.trace = trace
         self.config = trace.provenance.configuration
         self.tolerance = _TOLERANCES.get(trace.provenance.dtype or "float32", _COARSE)
+        self.sites = frozenset(trace.sites)
         # labels() reports arrays of a wrong shape; the other tests leave them out.
         self.arrays = {site: array for site, array in trace.arrays.items() if self._misfit(site, array) == 0}
         edits = value_edits(trace.provenance.edits)
@@ -130,7 +131,7 @@ class _Checker:
         tokens, kind = self.trace.tokens, AttentionKind.of(site)
         wanted: tuple[int, ...]
         if self.config is not None:
-            if site not in self.trace.sites:
+            if site not in self.sites:
                 return math.inf
             wanted = expected_shape(site, self.config, source=tokens.source_length, target=tokens.target_length)
         elif kind is not None:
