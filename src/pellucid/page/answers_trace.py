@@ -4,6 +4,7 @@
     sites/{site}?head=&row=      a site as octets; ``head`` selects on axis 0 of three axes, ``row`` on the next axis
     heads                        by kind: ``side`` of the small pictures and ``heads`` [layer][head], see atlas.py
     atlas                        the small pictures, see ``analysis/atlas.py``
+    flow                         the attention of every layer, mean over its heads, see ``analysis/atlas.py``
     shares/{place}?row=          what each head of an attention adds: lengths [heads, time]; with ``row``, the
                                  vectors [heads + 1, d_model] of that row, the bias last
     changes                      for each sub-layer, the change of each position: |out - in| / |in|
@@ -22,7 +23,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pellucid.analysis.atlas import atlas, head_table, is_special
+from pellucid.analysis.atlas import atlas, head_table, is_special, mean_weights
 from pellucid.analysis.checks import CheckReport, check
 from pellucid.analysis.heads import head_shares
 from pellucid.analysis.health import health_of
@@ -136,15 +137,17 @@ def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
         return octets_answer(_site(record.trace, name, query))
     if kind == "shares" and name:
         return octets_answer(_shares(record.trace, name, query))
-    if kind not in ("", "heads", "atlas", "changes") or name:
+    if kind not in ("", "heads", "atlas", "flow", "changes") or name:
         raise UnknownPathError(
-            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, shares/... and changes"
+            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, flow, shares/... and changes"
         )
     refuse_unknown(query)
     if kind == "heads":
         return json_answer(head_table(record.trace))
     if kind == "atlas":
         return octets_answer(atlas(record.trace))
+    if kind == "flow":
+        return octets_answer(mean_weights(record.trace))
     return record.changes if kind else record.manifest
 
 

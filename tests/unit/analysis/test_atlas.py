@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.unit.tracing.kit import make_translator
 
-from pellucid.analysis.atlas import atlas, head_table, pooled
+from pellucid.analysis.atlas import atlas, head_table, mean_weights, pooled
 from pellucid.tracing.making import trace
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
@@ -119,6 +119,19 @@ def test_the_atlas_is_every_weight_in_its_order() -> None:
                         assert flat[place] == round(float(value) * 255)
                         place += 1
     assert place == len(flat)
+
+
+def test_the_flow_is_the_mean_over_the_heads_of_every_layer() -> None:
+    found = trace(make_translator(), "ab cd")
+    flow = mean_weights(found)
+    at = 0
+    for kind in AttentionKind:
+        for site in kind.weights_among(found.sites):
+            mean = found[site].astype(np.float64).mean(axis=0)
+            own = flow[at : at + mean.size].reshape(mean.shape)
+            assert np.abs(own / 255 - mean).max() <= 0.5 / 255 + 1e-9, site
+            at += mean.size
+    assert at == len(flow) > 0
 
 
 @pytest.mark.parametrize("shape", [(2, 64, 65), (1, 131, 200), (3, 5, 7)])

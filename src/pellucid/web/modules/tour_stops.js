@@ -18,9 +18,10 @@ const it = (trace) => find(trace?.tokens.source_pieces, "▁it");
 
 const PRONOUNS = ["il", "elle", "▁il", "▁elle"];
 
-/** The step that writes the French pronoun. */
-const pronoun = (trace) =>
-  Math.max(trace?.tokens.predicted_pieces.findIndex((piece) => PRONOUNS.includes(piece)) ?? 0, 0);
+/** The step that writes the French pronoun; -1 where none does. */
+export const pronounOf = (trace) => trace?.tokens.predicted_pieces.findIndex((piece) => PRONOUNS.includes(piece)) ?? -1;
+
+const pronoun = (trace) => Math.max(pronounOf(trace), 0);
 
 /** The sentence, for a model that reads English; others keep theirs. */
 const about = (source, model) => (model?.languages[0] === "en" ? {source, target: ""} : {});
