@@ -68,7 +68,7 @@ def test_the_first_screen_shows_the_whole_model_and_its_story(shown: Shown, open
 
 
 def test_what_the_pointer_reads_is_what_the_trace_holds(shown: Shown, open_page: OpenPage) -> None:
-    window = open_page(shown.link("walkthrough", **PAIR)).ready()
+    window = open_page(shown.link("walkthrough", **{"whole.head": "mean"}, **PAIR)).ready()
     trace = shown.trace("walkthrough", **PAIR)
     window.page.evaluate(f"{SCENE}.choose(null)")
     for kind, stack in (("encoder", "encoder.{}.self_attention"), ("decoder", "decoder.{}.self_attention")):
@@ -95,6 +95,18 @@ def test_what_the_pointer_reads_is_what_the_trace_holds(shown: Shown, open_page:
     assert _exact(window) == pytest.approx(math.exp(trace.predictions.target_log_probability[0]), rel=1e-6)
 
 
+def test_the_weights_of_one_head(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", **{"whole.head": 2}, **PAIR)).ready()
+    weights = shown.trace("walkthrough", **PAIR)["decoder.3.cross_attention.weights"][2]
+    row, column = 1, int(weights[1].argmax())
+    link = {"kind": "cross", "layer": 3, "row": row, "column": column}
+    window.page.evaluate(f"(link) => {SCENE}.point({{type: 'link', stack: 'decoder', row: link.row, link}})", link)
+    window.until("document.querySelector('.whole-card .exact')")
+    assert _exact(window) == pytest.approx(weights[row, column], rel=1e-6)
+    drawn = window.page.evaluate(f"({SCENE}.weights.cross[3].values[{row * weights.shape[1] + column}]) / 255")
+    assert drawn == pytest.approx(weights[row, column], abs=0.5 / 255 + 1e-6)
+
+
 def test_a_number_of_a_vector_is_read_where_it_is_drawn(shown: Shown, open_page: OpenPage) -> None:
     window = open_page(shown.link("walkthrough", **PAIR)).ready()
     trace = shown.trace("walkthrough", **PAIR)
@@ -102,10 +114,10 @@ def test_a_number_of_a_vector_is_read_where_it_is_drawn(shown: Shown, open_page:
     x, y = _place(window, type="cell", stack="encoder", block=block, row=row)
     window.page.mouse.move(x, y)
     window.page.keyboard.down("Control")
-    for _ in range(6):
+    while window.page.evaluate(f"{SCENE}.zoom") < 9:
         window.page.mouse.wheel(0, -140)
+        window.page.wait_for_timeout(50)
     window.page.keyboard.up("Control")
-    window.until(f"{SCENE}.zoom > 9")
     window.until(f"{SCENE}.shownVectors({SCENE}.layout.stacks.encoder.cells.find(({{block}}) => block === '{block}'))")
     _point(window, type="cell", stack="encoder", block=block, row=row)
     dimension = window.page.evaluate(f"{SCENE}.hover.dimension")
@@ -188,7 +200,7 @@ def test_a_link_is_pulled_open_and_kept_in_the_address(shown: Shown, open_page: 
 
 
 def test_everything_by_keyboard_alone(shown: Shown, open_page: OpenPage) -> None:
-    window = open_page(shown.link("walkthrough", **PAIR)).ready()
+    window = open_page(shown.link("walkthrough", **{"whole.head": "mean"}, **PAIR)).ready()
     trace = shown.trace("walkthrough", **PAIR)
     _tab_to_the_picture(window)
     keys = window.page.keyboard

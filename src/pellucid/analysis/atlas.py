@@ -32,7 +32,7 @@ from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
 
-__all__ = ["LABELS", "LARGEST_SIDE", "atlas", "head_table", "is_special", "mean_weights", "pooled", "weights_by_kind"]
+__all__ = ["LABELS", "LARGEST_SIDE", "atlas", "head_table", "is_special", "layer_weights", "pooled", "weights_by_kind"]
 
 LARGEST_SIDE: Final = 64
 """Most rows and columns of a small picture; for longer sides, each pixel is the largest weight of those it covers."""
@@ -60,10 +60,17 @@ def atlas(trace: Trace) -> Array:
     return whole
 
 
-def mean_weights(trace: Trace) -> Array:
-    """Return the attention of every layer, u8: by kind, layer, row, column; the mean over the heads * 255 rounded."""
+def layer_weights(trace: Trace, head: int | None = None) -> Array:
+    """Return the attention of every layer, u8: by kind, layer, row, column; the weight * 255 rounded.
+
+    Args:
+        trace: the trace.
+        head: whose weights; None for the mean over the heads.
+    """
     flat = [
-        np.rint(weights.mean(axis=0, dtype=np.float64) * 255).astype(np.uint8).ravel()
+        np.rint((weights.mean(axis=0, dtype=np.float64) if head is None else weights[head]) * 255)
+        .astype(np.uint8)
+        .ravel()
         for layers in weights_by_kind(trace).values()
         for weights in layers
     ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.unit.tracing.kit import make_translator
 
-from pellucid.analysis.atlas import atlas, head_table, mean_weights, pooled
+from pellucid.analysis.atlas import atlas, head_table, layer_weights, pooled
 from pellucid.tracing.making import trace
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
@@ -121,16 +121,18 @@ def test_the_atlas_is_every_weight_in_its_order() -> None:
     assert place == len(flat)
 
 
-def test_the_flow_is_the_mean_over_the_heads_of_every_layer() -> None:
+@pytest.mark.parametrize("head", [None, 0, 1])
+def test_the_flow_is_one_head_or_the_mean_of_all_in_every_layer(head: int | None) -> None:
     found = trace(make_translator(), "ab cd")
-    flow = mean_weights(found)
+    flow = layer_weights(found, head)
     at = 0
     for kind in AttentionKind:
         for site in kind.weights_among(found.sites):
-            mean = found[site].astype(np.float64).mean(axis=0)
-            own = flow[at : at + mean.size].reshape(mean.shape)
-            assert np.abs(own / 255 - mean).max() <= 0.5 / 255 + 1e-9, site
-            at += mean.size
+            whole = found[site].astype(np.float64)
+            weights = whole.mean(axis=0) if head is None else whole[head]
+            own = flow[at : at + weights.size].reshape(weights.shape)
+            assert np.abs(own / 255 - weights).max() <= 0.5 / 255 + 1e-9, site
+            at += weights.size
     assert at == len(flow) > 0
 
 

@@ -26,12 +26,15 @@ const pronoun = (trace) => Math.max(pronounOf(trace), 0);
 /** The sentence, for a model that reads English; others keep theirs. */
 const about = (source, model) => (model?.languages[0] === "en" ? {source, target: ""} : {});
 
+/** The head of the decoder that looks at what “it” stands for. */
+export const STORY_HEAD = 5;
+
 /** Where the decoder looks in the source when it writes the pronoun. */
 const atPronoun = (trace) => ({
   view: "links",
   kind: "cross",
   layer: 4,
-  heads: [5],
+  heads: [STORY_HEAD],
   query: pronoun(trace),
   key: null,
   merge: false,

@@ -12,7 +12,7 @@ const MOST = 5; // lines of a list
 const rowOf = (trace, kind, layer, row) => site(trace, `${place(kind, layer)}.weights`, {row});
 
 /** {name, value (a number or null), says, bars: [{label, share, text, head}]}, or a promise of it. */
-export async function detailOf(trace, mark) {
+export async function detailOf(trace, mark, head = null) {
   const {tokens} = trace;
   const name = nameOf(mark, trace);
   const {type, row, cell, link, dimension} = mark;
@@ -27,24 +27,30 @@ export async function detailOf(trace, mark) {
   if (type === "output") return {name, ...candidates(trace, row)};
   if (type === "link") {
     const weights = await rowOf(trace, link.kind, link.layer, row);
-    const heads = Array.from({length: weights.shape[0]}, (_, head) => weights.at(head, link.column));
-    const value = mean(heads);
-    const bars = heads.map((share, head) => ({label: t("decoder.head", {head}), share, text: short(share, 3), head}));
-    return {name, value, says: t("whole.weight", {value: short(value), n: heads.length}), bars};
+    const heads = Array.from({length: weights.shape[0]}, (_, one) => weights.at(one, link.column));
+    const value = head === null ? mean(heads) : heads[head];
+    const bars = heads.map((share, i) => ({
+      label: t("decoder.head", {head: i}),
+      share,
+      text: short(share, 3),
+      head: i,
+    }));
+    const said = {value: short(value), n: heads.length, head};
+    return {name, value, says: t(head === null ? "whole.weight" : "whole.weight_of_head", said), bars};
   }
   if (cell.kind === "memory") return {name, value: null, says: t("whole.memory_says"), bars: []};
   const change = (await ofTrace(trace, "changes"))[cell.block][row];
   const kind = attentionOf(mark);
-  const bars = kind ? looks(await rowOf(trace, kind, cell.layer, row), kind, tokens) : [];
+  const bars = kind ? looks(await rowOf(trace, kind, cell.layer, row), kind, tokens, head) : [];
   return {name, value: change, says: t("whole.change", {value: short(change)}), bars};
 }
 
-/** Where a row looks, on average over the heads: the first few places. */
-function looks(weights, kind, tokens) {
+/** Where a row looks, on average over the heads or in one: the first few places. */
+function looks(weights, kind, tokens, own) {
   const [heads, columns] = weights.shape;
   const labels = kind === "decoder" ? tokens.fed_pieces : tokens.source_pieces;
   const means = Array.from({length: columns}, (_, column) =>
-    mean(Array.from({length: heads}, (__, head) => weights.at(head, column))),
+    own === null ? mean(Array.from({length: heads}, (__, head) => weights.at(head, column))) : weights.at(own, column),
   );
   return ranking(means)
     .slice(0, MOST)

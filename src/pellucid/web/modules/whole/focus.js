@@ -4,9 +4,10 @@ import {headColour} from "pellucid/pictures/palette";
 import {bent, curveOf, linksOf, trace} from "pellucid/whole/links";
 import {yOf} from "pellucid/whole/layout";
 import {boxOf} from "pellucid/whole/marks";
-import {paintOutput, projection} from "pellucid/whole/paint";
+import {paintLabel, paintOutput, projection} from "pellucid/whole/paint";
 
 const LEAST = 0.03;
+const LIT = 0.25; // of a row: where that much goes, the piece is coloured
 
 /** The links of a row in every layer that has been computed: where it looks. */
 export function focusLinks({weights}, {stack, row}, {layers}) {
@@ -20,13 +21,13 @@ export function focusLinks({weights}, {stack, row}, {layers}) {
 
 /** Everything that moves. */
 export function paintFocus(context, scene) {
-  const {size, layout, focus, hover, pin, tint} = scene;
-  context.clearRect(0, 0, size.width, size.height);
+  const {layout, focus, hover, pin, tint} = scene;
   const to = projection(scene);
   if (scene.partial) paintPartial(context, scene, to);
   if (focus && scene.isReached(focus)) {
     band(context, scene, focus, to);
     strong(context, scene, scene.strong);
+    named(context, scene, to);
   }
   for (const mark of [pin, hover]) {
     if (mark?.type !== "link" || !scene.isReached(mark)) continue;
@@ -43,6 +44,19 @@ export function paintFocus(context, scene) {
     context.roundRect(to.x(box.x) - 2, to.y(box.y) + 0.5, box.width * to.k + 4, box.height * to.k - 1, 4);
     context.stroke();
   }
+}
+
+/** The pieces that matter to the row, in bold or in the colour of what looks at them. */
+function named(context, scene, to) {
+  const {focus, layout, lit, tint} = scene;
+  const {encoder, decoder} = layout.stacks;
+  for (const [row, share] of Object.entries(lit))
+    if (share > LIT)
+      paintLabel(context, scene, encoder, Number(row), to, {
+        colour: tint[focus.stack === "encoder" ? "encoder" : "cross"],
+      });
+  paintLabel(context, scene, focus.stack === "encoder" ? encoder : decoder, focus.row, to, {weight: 700});
+  if (focus.stack === "decoder") paintOutput(context, scene, focus.row, 1, to, {weight: 700, colour: tint.cross});
 }
 
 function inWorld({camera: {x, y, k}, dpr}, context, draw) {
@@ -71,7 +85,7 @@ function band(context, {layout, tint}, {stack, row}, to) {
 
 function strong(context, scene, links, more = 1) {
   const {camera, layout, tint} = scene;
-  const wide = Math.min(1 + Math.log2(Math.max(camera.k, 1)) * 0.5, 2.4) * more;
+  const wide = Math.min(1 + Math.log2(Math.max(camera.k, 1)) * 0.5, 2.4) * more * (layout.isBeside ? 1 : 0.55);
   inWorld(scene, context, () => {
     for (const link of links) {
       context.strokeStyle = tint[link.kind];

@@ -58,7 +58,9 @@ export function listen(element, handlers) {
     wheel(event) {
       if (!handlers.mayZoom(event)) return;
       event.preventDefault();
-      const pixels = event.deltaY * (event.deltaMode === 1 ? LINE : 1) * (event.ctrlKey ? 4 : 1);
+      // Two fingers on a touchpad arrive as a wheel with Ctrl and small steps.
+      const isPinch = event.ctrlKey && Math.abs(event.deltaY) < 30;
+      const pixels = event.deltaY * (event.deltaMode === 1 ? LINE : 1) * (isPinch ? 4 : 1);
       handlers.zoom(Math.exp(-pixels * WHEEL), at(event), true);
     },
   };

@@ -3,7 +3,7 @@ import {around, moved, DEEPEST} from "pellucid/whole/camera";
 import {isSame, linksFrom, middleOf, step} from "pellucid/whole/marks";
 
 export const SPREAD = {usual: 7, least: 3, most: 26}; // pixels between the heads of a link that is pulled open
-const OPENS_AFTER = 1.1; // of the logarithm of the scale that the wheel asks for beyond the deepest view
+const OPENS_AFTER = 1.6; // of the logarithm of the scale that the wheel asks for beyond the deepest view
 const FAR = 60; // pixels that a key moves the window
 
 /** The handlers of gestures.js. */
@@ -54,8 +54,7 @@ function pull(scene, dx, dy) {
   scene.pulled.length += Math.hypot(dx, dy);
   scene.spread = Math.min(Math.max(scene.pulled.length / 6, SPREAD.least), SPREAD.most);
   scene.headsOf(scene.pulled.mark.link);
-  scene.stale.over = true;
-  scene.wake();
+  scene.spoil("over");
 }
 
 /** Whether the key was for the picture. */

@@ -8,14 +8,14 @@ const MOST_LINES = 2600;
 const BYTE = 255;
 
 /** The weights out of the answer `flow`: {encoder, decoder, cross}, each [{values, rows, columns}] by layer. */
-export function weightsOf(flow, tokens, config) {
+export function weightsOf({data}, tokens, config) {
   const [sources, targets] = [tokens.source_pieces.length, tokens.fed_pieces.length];
   const sides = {encoder: [sources, sources], decoder: [targets, targets], cross: [targets, sources]};
   let at = 0;
   const read = (kind) => {
     const [rows, columns] = sides[kind];
     at += rows * columns;
-    return {rows, columns, values: flow.data.subarray(at - rows * columns, at)};
+    return {rows, columns, values: data.subarray(at - rows * columns, at)};
   };
   return Object.fromEntries(KINDS.map((kind) => [kind, Array.from({length: depthOf(kind, config)}, () => read(kind))]));
 }
@@ -34,8 +34,11 @@ export function curveOf(layout, {kind, layer, row, column}) {
   if (kind === "cross") {
     const memory = layout.stacks.encoder.columns.at(-1);
     const start = [memory.x + memory.width, yOf(layout, "encoder", column)];
-    if (!layout.isBeside)
-      return [...start, start[0] + 26, start[1] + 30, end[0] - 2, end[1] - 60 - (end[1] - start[1]) * 0.2, ...end];
+    // On a telephone the lines go down the right margin and come back along the row.
+    if (!layout.isBeside) {
+      const margin = layout.width + 4;
+      return [...start, margin, start[1] + (end[1] - start[1]) * 0.6, margin - 20, end[1], end[0] + cell.width, end[1]];
+    }
     const reach = (end[0] - start[0]) * 0.55;
     return [...start, start[0] + reach, start[1], end[0] - reach, end[1], ...end];
   }

@@ -20,25 +20,28 @@ export function projection({camera: {x, y, k}}) {
   return {x: (at) => (at - x) * k, y: (at) => (at - y) * k, k};
 }
 
-/** Everything but what moves: `scene` as in scene.js, `reach` {layers, steps}: how far the model has come. */
-export function paintBase(context, scene, reach) {
-  const {size, layout, tint} = scene;
-  context.clearRect(0, 0, size.width, size.height);
+/** The quiet ground of each stack. */
+export function paintGround(context, scene) {
+  const {layout, tint} = scene;
   const to = projection(scene);
   for (const own of Object.values(layout.stacks)) panel(context, own, layout, to, tint);
-  texture(context, scene, reach);
+}
+
+/** Cells, labels, what is written: `scene` as in scene.js, `reach` {layers, steps}: how far the model has come. */
+export function paintBase(context, scene, reach) {
+  const {layout} = scene;
+  const to = projection(scene);
   for (const own of Object.values(layout.stacks)) {
-    ties(context, scene, own, to);
+    ties(context, scene, own, shownRows(own, reach), to);
     for (const cell of own.cells) column(context, scene, own, cell, reach, to);
   }
   outputs(context, scene, reach.steps, to);
   for (const own of Object.values(layout.stacks)) {
-    labels(context, scene, own, own.stack === "encoder" ? own.rows : Math.max(reach.steps, 1), to);
+    labels(context, scene, own, shownRows(own, reach), to);
     headings(context, scene, own, to);
   }
 }
 
-/** The quiet ground of a stack. */
 function panel(context, own, layout, to, tint) {
   const [first] = own.columns;
   const bottom = own.top + own.rows * layout.row;
@@ -55,8 +58,8 @@ function panel(context, own, layout, to, tint) {
 }
 
 /** The faint lines. Those of the decoder end with the row that is written. */
-function texture(context, scene, {layers, steps}) {
-  const {camera, layout, texture: lines, dpr, tint, dimmed} = scene;
+export function paintLines(context, scene, {layers, steps}) {
+  const {camera, layout, texture: lines, dpr, tint} = scene;
   context.save();
   context.setTransform(dpr * camera.k, 0, 0, dpr * camera.k, -camera.x * camera.k * dpr, -camera.y * camera.k * dpr);
   context.lineWidth = Math.min(1, 0.55 + camera.k * 0.25) / camera.k;
@@ -72,7 +75,7 @@ function texture(context, scene, {layers, steps}) {
     lines.layers[kind].forEach((levels, layer) => {
       if (kind === "encoder" && layer >= layers) return;
       levels.forEach((path, level) => {
-        context.globalAlpha = strengthOf(level) * (dimmed ? 0.34 : 1);
+        context.globalAlpha = strengthOf(level);
         context.stroke(path);
       });
     });
@@ -143,13 +146,16 @@ export function vectorPicture({data, shape: [count, width]}, aspect) {
   return {canvas, columns, rows, most, width};
 }
 
+/** The pieces that are read so far. */
+const shownRows = (own, {steps}) => (own.stack === "encoder" ? own.rows : Math.min(Math.max(steps, 1), own.rows));
+
 /** What was written, with its probability as a bar. */
 function outputs(context, scene, steps, to) {
   for (let row = 0; row < steps; row += 1) paintOutput(context, scene, row, 1, to);
 }
 
-export function paintOutput(context, scene, row, share, to) {
-  const {layout, trace, tint, size, focus} = scene;
+export function paintOutput(context, scene, row, share, to, {weight = 500, colour = null} = {}) {
+  const {layout, trace, tint, size} = scene;
   const {output, row: tall} = layout;
   const height = tall * to.k;
   const y = to.y(yOf(layout, "decoder", row));
@@ -164,11 +170,10 @@ export function paintOutput(context, scene, row, share, to) {
   context.fillRect(x, y - thick / 2, width * p * share, thick);
   context.globalAlpha = 1;
   if (share < 1) return;
-  const isFocus = focus?.stack === "decoder" && focus.row === row;
   const font = fontSize(height, to.k) + 1;
   text(context, pieceText(trace.tokens.predicted_pieces[row]), to.x(output.text), y, {
-    font: `${isFocus ? 700 : 500} ${font}px ${SERIF}`,
-    colour: isFocus ? tint.cross : tint.ink,
+    font: `${weight} ${font}px ${SERIF}`,
+    colour: colour ?? tint.ink,
     halo: tint.paper,
   });
   if (height < 60) return;
@@ -198,51 +203,47 @@ function text(context, words, x, y, {font, colour, align = "start", halo = null,
 }
 
 /** Pieces of one word are tied together. */
-function ties(context, scene, own, to) {
+function ties(context, scene, own, count, to) {
   const {layout, trace, tint} = scene;
   const words = wordsOf(own.stack === "encoder" ? "source" : "fed", trace.tokens);
   const x = Math.round(to.x(own.text + 3)) + 0.5;
   context.strokeStyle = tint.line;
   context.lineWidth = 1.5;
   context.beginPath();
-  for (const {start, end} of words.filter((word) => word.end - word.start > 1)) {
+  for (const {start, end} of words.filter((word) => word.end - word.start > 1 && word.start < count)) {
     context.moveTo(x, to.y(own.top + (start + 0.25) * layout.row));
-    context.lineTo(x, to.y(own.top + (end - 0.25) * layout.row));
+    context.lineTo(x, to.y(own.top + (Math.min(end, count) - 0.25) * layout.row));
   }
   context.stroke();
 }
 
-/** The pieces at the left of a stack; where that is out of sight, at the left edge of the window. */
+/** The pieces at the left of a stack. */
 function labels(context, scene, own, count, to) {
-  const {layout, trace, tint, size, focus, lit} = scene;
-  const pieces = own.stack === "encoder" ? trace.tokens.source_pieces : trace.tokens.fed_pieces;
+  for (let row = 0; row < Math.min(count, own.rows); row += 1) paintLabel(context, scene, own, row, to);
+}
+
+/** One piece; where its place is out of sight, at the left edge of the window. */
+export function paintLabel(context, scene, own, row, to, {weight = 400, colour = null} = {}) {
+  const {layout, trace, tint, size} = scene;
   const height = layout.row * to.k;
   const font = fontSize(height, to.k);
-  if (font < 8 || to.x(own.right) < 40 || to.x(own.left) > size.width) return;
-  for (let row = 0; row < Math.min(count, own.rows); row += 1) {
-    const y = to.y(yOf(layout, own.stack, row));
-    if (y < -20 || y > size.height + 20) continue;
-    const isFocus = focus?.stack === own.stack && focus.row === row;
-    const words = pieceText(pieces[row]);
-    context.font = `${isFocus ? 700 : 400} ${font}px ${SANS}`;
-    const width = context.measureText(words).width;
-    const natural = to.x(own.text - 3);
-    const x = Math.max(natural, width + 12);
-    if (x > natural + 1) {
-      context.fillStyle = tint.paper;
-      context.globalAlpha = 0.86;
-      context.fillRect(x - width - 8, y - font * 0.8, width + 14, font * 1.6);
-      context.globalAlpha = 1;
-    }
-    const share = lit?.[own.stack]?.[row] ?? 0;
-    const colour = isFocus ? tint.ink : share > 0.25 ? tint.cross : tint.ink;
-    text(context, words, x, y, {
-      font: context.font,
-      colour,
-      align: "end",
-      halo: own.stack === "decoder" ? tint.paper : null,
-    });
+  const y = to.y(yOf(layout, own.stack, row));
+  const isOut = y < -20 || y > size.height + 20 || to.x(own.right) < 40 || to.x(own.left) > size.width;
+  if (font < 8 || isOut) return;
+  const words = pieceText((own.stack === "encoder" ? trace.tokens.source_pieces : trace.tokens.fed_pieces)[row]);
+  context.font = `${weight} ${font}px ${SANS}`;
+  const width = context.measureText(words).width;
+  const natural = to.x(own.text - 3);
+  const x = Math.max(natural, width + 12);
+  const isStuck = x > natural + 1;
+  if (isStuck || colour || weight > 400) {
+    context.fillStyle = tint.paper;
+    context.globalAlpha = isStuck && !colour ? 0.86 : 1;
+    context.fillRect(x - width - 5, y - font * 0.7, width + 6, font * 1.4);
+    context.globalAlpha = 1;
   }
+  const halo = own.stack === "decoder" ? tint.paper : null;
+  text(context, words, x, y, {font: context.font, colour: colour ?? tint.ink, align: "end", halo});
 }
 
 function headings(context, scene, own, to) {
@@ -254,9 +255,7 @@ function headings(context, scene, own, to) {
   const y = isStuck ? 14 : top - 13;
   if (isStuck) {
     context.fillStyle = tint.paper;
-    context.globalAlpha = 0.9;
     context.fillRect(Math.max(to.x(own.left), 0), 0, to.x(own.right + 8) - Math.max(to.x(own.left), 0), 27);
-    context.globalAlpha = 1;
   }
   for (const one of own.columns) {
     const middle = to.x(one.x + one.width / 2);

@@ -9,21 +9,27 @@ import {focusLinks, paintFocus} from "pellucid/whole/focus";
 import {listen} from "pellucid/whole/gestures";
 import {SPREAD, gesturesOf} from "pellucid/whole/hands";
 import {layoutOf} from "pellucid/whole/layout";
-import {textureOf, weightsOf} from "pellucid/whole/links";
+import {curveOf, textureOf, weightsOf} from "pellucid/whole/links";
 import {chapterOf, isSame, markAt, middleOf, pinNamed, pinText} from "pellucid/whole/marks";
-import {isLarge, paintBase, vectorPicture} from "pellucid/whole/paint";
+import {isLarge, paintBase, paintGround, paintLines, vectorPicture} from "pellucid/whole/paint";
 import {dimensionAt} from "pellucid/whole/vectors";
 
 const MILLISECONDS = {encoder: 560, decoder: 900, journey: 420};
+const DIMMED = 0.34; // of the faint lines, while something stands out
 const isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** The layers of the picture from the back to the front, a canvas each: what changes alone is painted alone. */
+const PAINTERS = {ground: paintGround, lines: paintLines, base: paintBase, over: paintFocus};
 
 export class Scene {
   /** on: {mark(mark), view(text), moment(moment, isPlaying), pin(text), open(state)}, called when these change. */
-  constructor(stage, base, over, on) {
-    Object.assign(this, {stage, base, over, on, hover: null, pin: null, camera: null, moment: 0, speed: 1});
+  constructor(stage, on) {
+    const canvases = [...stage.querySelectorAll("canvas")];
+    this.layers = Object.fromEntries(Object.keys(PAINTERS).map((name, i) => [name, canvases[i]]));
+    Object.assign(this, {stage, on, hover: null, pin: null, camera: null, moment: 0, speed: 1});
     Object.assign(this, {vectors: new Map(), heads: new Map(), spread: SPREAD.usual, pulled: null, paints: 0});
     Object.assign(this, {isPlaying: false, fraction: 0, partial: null, journey: null, frame: null, insisted: 0});
-    this.stale = {base: true, over: true};
+    this.stale = new Set();
     this.end = listen(stage, gesturesOf(this));
   }
 
@@ -34,14 +40,14 @@ export class Scene {
   }
 
   /** Show a trace in a window of this size; what depends on neither stays. */
-  show({trace, config, flow, changes, size, view, moment, pin}) {
+  show({trace, config, flow, head, changes, size, view, moment, pin}) {
     if (this.trace?.id !== trace.id) {
       this.vectors.clear();
       this.heads.clear();
       this.hover = null;
       this.pause();
     }
-    Object.assign(this, {trace, config, changes, size, dpr: devicePixelRatio || 1, tint: colours()});
+    Object.assign(this, {trace, config, head, changes, size, dpr: devicePixelRatio || 1, tint: colours()});
     this.most = Math.max(
       ...Object.values(changes ?? {})
         .flat()
@@ -51,7 +57,7 @@ export class Scene {
     this.layout = layoutOf({tokens: trace.tokens, config, room: size.width, tall: size.height});
     this.weights = weightsOf(flow, trace.tokens, config);
     this.texture = textureOf(this.weights, this.layout);
-    for (const canvas of [this.base, this.over]) {
+    for (const canvas of Object.values(this.layers)) {
       [canvas.width, canvas.height] = [size.width, size.height].map((side) => Math.round(side * this.dpr));
       Object.assign(canvas.style, {width: `${size.width}px`, height: `${size.height}px`});
     }
@@ -96,34 +102,44 @@ export class Scene {
     return [(mx - x) * k, (my - y) * k];
   }
 
+  /** The pixels between which a link goes from left to right. */
+  endsOf(link) {
+    const curve = curveOf(this.layout, link);
+    return [curve[0], curve[6]].map((at) => (at - this.camera.x) * this.camera.k);
+  }
+
   recolour() {
     this.tint = colours();
     this.vectors.clear();
     this.refresh();
   }
 
-  /** Find out what stands out, and paint again. */
-  refresh() {
+  /** Paint these layers again in the next frame. */
+  spoil(...names) {
+    for (const name of names) this.stale.add(name);
+    this.frame ??= requestAnimationFrame((now) => this.tick(now));
+  }
+
+  /** Find out what stands out, and paint what depends on it: all of it, or with `pointing` only what stands out. */
+  refresh({isPointing = false} = {}) {
     const {steps} = this.reach();
     const ofStep = steps > 0 && this.moment < this.last ? {type: "piece", stack: "decoder", row: steps - 1} : null;
     const isWorking = this.isPlaying || this.moment < this.last;
     const focus = this.hover?.type === "link" ? null : this.hover;
     this.focus = focus ?? (isWorking ? ofStep : null) ?? (isWorking ? null : this.pin);
-    this.dimmed = Boolean(this.focus ?? this.pin);
+    this.layers.lines.style.opacity = (this.focus ?? this.pin) ? DIMMED : 1;
     this.strong = this.focus && this.focus.type !== "link" ? focusLinks(this, this.focus, this.reach()) : [];
-    this.lit = {encoder: {}};
+    this.lit = {};
     for (const {kind, column, weight} of this.strong)
-      if (kind !== "decoder") this.lit.encoder[column] = Math.max(this.lit.encoder[column] ?? 0, weight);
+      if (kind !== "decoder") this.lit[column] = Math.max(this.lit[column] ?? 0, weight);
     if (this.pin?.type === "link") this.headsOf(this.pin.link);
-    this.stale = {base: true, over: true};
-    this.wake();
+    this.spoil("over", ...(isPointing ? [] : ["lines", "base"]));
   }
 
   look(camera) {
     this.camera = camera;
-    this.stale = {base: true, over: true};
     this.stage.style.touchAction = this.zoom > 1.01 ? "none" : "pan-y";
-    this.wake();
+    this.spoil(...Object.keys(PAINTERS));
   }
 
   /** Go to a view; at once where motion is not wanted. */
@@ -133,30 +149,29 @@ export class Scene {
       return done();
     }
     this.journey = {from: this.camera, to, began: null, done};
-    return this.wake();
+    return this.spoil();
   }
 
   tellView = () => this.on.view(viewText(this.camera, this.layout, this.size));
-
-  wake() {
-    this.frame ??= requestAnimationFrame((now) => this.tick(now));
-  }
 
   tick(now) {
     this.frame = null;
     if (this.journey) this.travelOn(now);
     if (this.isPlaying && !isStill()) this.playOn(now);
     this.draw();
-    if (this.journey || (this.isPlaying && !isStill())) this.wake();
+    if (this.journey || (this.isPlaying && !isStill())) this.spoil();
   }
 
   draw() {
-    const contexts = [this.base, this.over].map((canvas) => canvas.getContext("2d"));
-    for (const context of contexts) context.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
-    if (this.stale.base) paintBase(contexts[0], this, this.reach());
-    if (this.stale.over) paintFocus(contexts[1], this);
-    if (this.stale.base || this.stale.over) this.paints += 1;
-    this.stale = {base: false, over: false};
+    if (!this.stale.size) return;
+    for (const name of this.stale) {
+      const context = this.layers[name].getContext("2d");
+      context.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
+      context.clearRect(0, 0, this.size.width, this.size.height);
+      PAINTERS[name](context, this, this.reach());
+    }
+    this.stale.clear();
+    this.paints += 1;
   }
 
   travelOn(now) {
@@ -178,7 +193,7 @@ export class Scene {
     [this.fraction, this.clock] = [0, null];
     this.tellMoment();
     if (isStill()) this.tickSlowly();
-    else this.wake();
+    else this.spoil();
   }
 
   pause() {
@@ -239,7 +254,7 @@ export class Scene {
       };
     }
     this.partial.share = this.fraction;
-    this.stale.over = true;
+    this.stale.add("over");
   }
 
   // ---- pointing ----------------------------------------------------------------------------------------------------
@@ -265,7 +280,7 @@ export class Scene {
     this.hover = mark;
     if (mark?.type === "link") this.headsOf(mark.link);
     this.stage.style.cursor = mark ? "pointer" : this.zoom > 1.01 ? "grab" : "default";
-    this.refresh();
+    this.refresh({isPointing: true});
     this.on.mark(mark);
   }
 
@@ -306,7 +321,7 @@ export class Scene {
             key,
             Array.from({length: rows.shape[0]}, (_, head) => rows.at(head, link.column)),
           );
-          this.refresh();
+          this.spoil("over");
         },
         () => {}, // the card says so
       );
@@ -323,7 +338,7 @@ export class Scene {
         (tensor) => {
           if (trace !== this.trace) return;
           vectors.set(cell.site, vectorPicture(tensor, cell.width / layout.row));
-          this.refresh();
+          this.spoil("base");
         },
         () => {},
       );

@@ -11,7 +11,7 @@ import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
 import {pieceLabel, pieceName} from "pellucid/tokens";
-import {pronounOf} from "pellucid/tour_stops";
+import {STORY_HEAD, pronounOf} from "pellucid/tour_stops";
 import {colours} from "pellucid/whole/colours";
 import {detailOf, exactText, spoken} from "pellucid/whole/details";
 import {pressKey} from "pellucid/whole/hands";
@@ -20,19 +20,27 @@ import {rowMarks, nameOf, isSame} from "pellucid/whole/marks";
 import {Scene} from "pellucid/whole/scene";
 
 const SPEEDS = ["0.5", "1", "2", "4"];
+const WIDEST_CARD = 320; // pixels
+const MEAN = "mean";
 const ADDRESS_AFTER = 250; // milliseconds without a change
 
 export function Whole({trace, model, state}) {
-  const data = useData(`${trace.id} whole`, () =>
-    Promise.all([ofTrace(trace, "flow"), ofTrace(trace, "changes").catch(() => null)]),
-  );
+  const head = headOf(state, trace, model);
+  const data = useData(`${trace.id} whole ${head}`, async () => {
+    const [flow, changes] = await Promise.all([
+      ofTrace(trace, "flow", {head}),
+      ofTrace(trace, "changes").catch(() => null),
+    ]);
+    return {flow, changes, head};
+  });
   return html`
     <${Figure}
       name="whole" title=${t("whole.figure")} provenance=${trace.provenance} table=${() => tableOf(trace, model.config)}
-      says=${saysOf(trace, model)} caption=${html`<${Legend} config=${model.config} />`} subject=${trace.id}
+      says=${saysOf(trace, model, head)} subject=${trace.id}
+      caption=${html`<${Legend} ...${{config: model.config, head}} />`}
     >
       <${Waiting} data=${data}>
-        ${([flow, changes]) => html`<${Stage} ...${{trace, model, state, flow, changes}} />`}
+        ${(numbers) => html`<${Stage} ...${{trace, model, state, ...numbers}} />`}
       <//>
     <//>
   `;
@@ -45,14 +53,21 @@ const pinOf = (state, trace, model) => {
   return step < 0 ? "" : `decoder.${step}`;
 };
 
+/** The one head whose weights are drawn, or null for the mean of all; the story has the head that tells it. */
+function headOf(state, trace, model) {
+  const chosen = state["whole.head"] || (model.is_walkthrough && pronounOf(trace) >= 0 ? STORY_HEAD : MEAN);
+  const head = Number(chosen === MEAN ? NaN : chosen);
+  return Number.isInteger(head) && head >= 0 && head < model.config.num_heads ? head : null;
+}
+
 const momentOf = (state) => {
   const moment = Number(state["whole.moment"] || NaN);
   return Number.isInteger(moment) && moment >= 0 ? moment : null;
 };
 
-function Stage({trace, model, state, flow, changes}) {
+function Stage({trace, model, state, flow, changes, head}) {
   const [frame, room] = useWidth();
-  const parts = {stage: useRef(null), base: useRef(null), over: useRef(null), scene: useRef(null)};
+  const parts = {stage: useRef(null), scene: useRef(null)};
   const [mark, setMark] = useState(null);
   const [play, setPlay] = useState({moment: null, isPlaying: false});
   const theme = useTheme();
@@ -61,7 +76,7 @@ function Stage({trace, model, state, flow, changes}) {
   const [view, moment, pin] = [state["whole.view"] ?? "", momentOf(state), pinOf(state, trace, model)];
   const keep = useKept();
   useLayoutEffect(() => {
-    const scene = new Scene(parts.stage.current, parts.base.current, parts.over.current, {
+    const scene = new Scene(parts.stage.current, {
       mark: setMark,
       view: (text) => keep({"whole.view": text}),
       moment: (now, isPlaying) => {
@@ -83,9 +98,9 @@ function Stage({trace, model, state, flow, changes}) {
     };
   }, []);
   useLayoutEffect(() => {
-    parts.scene.current.show({trace, config, flow, changes, size, view, moment, pin});
+    parts.scene.current.show({trace, config, flow, head, changes, size, view, moment, pin});
     setPlay({moment: parts.scene.current.moment, isPlaying: false});
-  }, [trace, flow, changes, size.width, size.height]);
+  }, [trace, flow, head, changes, size.width, size.height]);
   useLayoutEffect(() => keep.isOwn({"whole.view": view}) || parts.scene.current.setView(view), [view]);
   useLayoutEffect(() => keep.isOwn({"whole.pin": state["whole.pin"]}) || parts.scene.current.setPin(pin), [pin]);
   useEffect(() => parts.scene.current.recolour(), [theme]);
@@ -97,7 +112,7 @@ function Stage({trace, model, state, flow, changes}) {
   const now = play.moment ?? depthOf("encoder", config) + trace.tokens.fed_pieces.length;
   return html`
     <div class="whole" ref=${frame}>
-      <${Controls} ...${{scene, trace, config, state, moment: now, isPlaying: play.isPlaying}} />
+      <${Controls} ...${{scene, trace, config, state, head, moment: now, isPlaying: play.isPlaying}} />
       <div class="whole-frame" style=${{height: `${size.height}px`}}>
         <div
           class="whole-stage" role="grid" tabindex="0" ref=${parts.stage} aria-label=${t("whole.figure")}
@@ -109,7 +124,7 @@ function Stage({trace, model, state, flow, changes}) {
           }}
           onBlur=${() => parts.scene.current?.point(null)}
         >
-          <canvas ref=${parts.base} aria-hidden="true"></canvas><canvas ref=${parts.over} aria-hidden="true"></canvas>
+          ${[0, 1, 2, 3].map((layer) => html`<canvas key=${layer} aria-hidden="true"></canvas>`)}
           <${Row} ...${{scene, mark, trace}} />
         </div>
         <${Card} ...${{scene, mark: mark ?? chosenLink(scene), trace, size}} />
@@ -169,7 +184,7 @@ function Row({scene, mark, trace}) {
 }
 
 /** The transport: play, back, on, where the model is, how fast. */
-function Controls({scene, trace, config, state, moment, isPlaying}) {
+function Controls({scene, trace, config, state, head, moment, isPlaying}) {
   const layers = depthOf("encoder", config);
   const last = layers + trace.tokens.fed_pieces.length;
   const says = () => {
@@ -199,13 +214,20 @@ function Controls({scene, trace, config, state, moment, isPlaying}) {
       />
     </label>
     <output class="whole-moment">${says()}</output>
-    <label class="whole-speed">
-      ${t("whole.speed")} <select
-        value=${state["whole.speed"] || "1"} onChange=${(event) => setState({"whole.speed": event.currentTarget.value})}
+    <label class="whole-pick">
+      ${t("pick.head")} <select
+        value=${head ?? MEAN} onChange=${(event) => setState({"whole.head": event.currentTarget.value})}
       >
-        ${SPEEDS.map((speed) => html`<option key=${speed} value=${speed}>${speed}×</option>`)}
+        <option value=${MEAN}>${t("whole.mean")}</option>
+        ${Array.from({length: config.num_heads}, (_, one) => html`<option key=${one} value=${one}>${one}</option>`)}
       </select>
     </label>
+    <select
+      class="whole-pick" aria-label=${t("whole.speed")} title=${t("whole.speed")} value=${state["whole.speed"] || "1"}
+      onChange=${(event) => setState({"whole.speed": event.currentTarget.value})}
+    >
+      ${SPEEDS.map((speed) => html`<option key=${speed} value=${speed}>${speed}×</option>`)}
+    </select>
     <span class="choice" role="group" aria-label=${t("whole.zoom")}>
       <button aria-label=${t("whole.farther")} title=${t("whole.farther")} onClick=${() => scene.zoomBy(1 / 1.6)}>
         −
@@ -218,13 +240,10 @@ function Controls({scene, trace, config, state, moment, isPlaying}) {
 
 /** What the mark is and its numbers, beside it. */
 function Card({scene, mark, trace, size}) {
-  const detail = useDetail(trace, mark);
+  const detail = useDetail(trace, mark, scene?.head ?? null);
   if (!mark || !detail || !scene?.layout) return html`<output class="unseen" aria-live="polite"></output>`;
-  const [x, y] = scene.screenOf(mark);
-  const isRight = x < size.width * 0.56;
   const most = Math.max(...detail.bars.map(({share}) => share), 1e-9);
-  const beside = isRight ? {left: `${Math.max(x + 22, 8)}px`} : {right: `${Math.max(size.width - x + 22, 8)}px`};
-  const style = {...beside, top: `${Math.min(Math.max(y - 30, 6), Math.max(size.height - 210, 6))}px`};
+  const style = placeOf(scene, mark, size, 98 + 19 * detail.bars.length);
   return html`<output class="whole-card" aria-live="polite" style=${style}>
     <b>${detail.name}</b>
     <span class="whole-says">${detail.says}</span>
@@ -249,24 +268,35 @@ function Card({scene, mark, trace, size}) {
   </output>`;
 }
 
-function useDetail(trace, mark) {
+/** Beside the mark, on the side with more room, and beside all of a link; under it on a telephone. */
+function placeOf(scene, mark, {width, height}, tall) {
+  const [x, y] = scene.screenOf(mark);
+  if (width < 560) return {left: "8px", top: `${Math.max(y + 24, 6)}px`};
+  const [from, to] = mark.type === "link" ? scene.endsOf(mark.link) : [x - 4, x + 4];
+  const isRight = to + WIDEST_CARD < width || from < WIDEST_CARD;
+  const top = `${Math.max(Math.min(y - 40, height - tall - 4), 4)}px`;
+  const side = Math.min(isRight ? to : width - from, width - WIDEST_CARD) + 16;
+  return {[isRight ? "left" : "right"]: `${Math.max(side, 4)}px`, top};
+}
+
+function useDetail(trace, mark, head) {
   const [found, set] = useState(null);
   useEffect(() => {
     let isWanted = true;
     if (mark)
-      detailOf(trace, mark).then(
+      detailOf(trace, mark, head).then(
         (detail) => isWanted && set({mark, trace, detail}),
         (error) => isWanted && set({mark, trace, detail: {name: "", value: null, says: error.message, bars: []}}),
       );
     return () => {
       isWanted = false;
     };
-  }, [trace, mark]);
+  }, [trace, mark, head]);
   return found?.mark === mark && found?.trace === trace ? found.detail : null;
 }
 
 /** What the colours and lines mean. */
-function Legend({config}) {
+function Legend({config, head}) {
   useTheme();
   const tint = colours();
   return html`<span class="whole-legend">
@@ -276,20 +306,21 @@ function Legend({config}) {
         <i class="line" style=${{background: tint[kind]}}></i> ${t(`kind.${kind}`)}
       </span>`,
     )}
-    <span>${t("whole.legend", {n: config.num_heads})}</span>
+    <span>${t(head === null ? "whole.legend" : "whole.legend_of_head", {n: config.num_heads, head})}</span>
   </span>`;
 }
 
-/** The picture in one sentence: how sure the model is where it matters, and where that step looks most. */
-function saysOf(trace, model) {
+/** The picture in one sentence: how sure the model is where it matters, and where that step looks. */
+function saysOf(trace, model, head) {
   const {tokens, predictions} = trace;
   const story = model.is_walkthrough ? pronounOf(trace) : -1;
   const step = story < 0 ? ranking(predictions.target_log_probability).at(-1) : story;
-  return t(story < 0 ? "whole.says_least" : "whole.says", {
+  return t(story < 0 ? "whole.says_least" : head === null ? "whole.says_mean" : "whole.says", {
     sources: tokens.source_pieces.length,
     targets: tokens.predicted_pieces.length,
     piece: pieceName(tokens.predicted_pieces[step]),
     p: percent(Math.exp(predictions.target_log_probability[step])),
+    head,
   });
 }
 
