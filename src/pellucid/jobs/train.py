@@ -37,6 +37,7 @@ from pellucid.model.transformer import Transformer
 from pellucid.signals import RaiseOnSigterm
 from pellucid.text.corpus import SentencePair
 from pellucid.text.mixing import corpus_weights
+from pellucid.text.sampling.epochs import subword_sampler
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
 from pellucid.training.distributed import Ranks, ranks_of_environment
@@ -129,6 +130,8 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     facts = recorded_facts(output)
     if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
         mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
+    if (sampler := subword_sampler(data.store, data.tokenizer, recipe.training)) is not None:
+        reporter.message(sampler.to_text())
     watch = _watch(run, data, evaluator, is_new=facts is None) if ranks.is_first else None
     inputs = RunInputs(
         model=model,
@@ -144,6 +147,7 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
         on_new_best=evaluator.keep,
         judge=watch,
         validates_first=run.initial is not None and most > 0,
+        sampler=sampler,
         seconds_before=time.monotonic() - since,
         corpus_weights=corpus_weights(recipe.data, data.store.pairs_of_corpora(len(recipe.data.train))),
         ranks=ranks,

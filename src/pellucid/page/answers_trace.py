@@ -168,8 +168,8 @@ def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
         return octets_answer(_shares(record.trace, name, query))
     if kind not in ("", "heads", "atlas", "flow", "changes", "effect", "head_effects") or name:
         raise UnknownPathError(
-            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, flow, shares/..., changes, head_effects, "
-            "and with edits effect and before/..."
+            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, flow, shares/..., changes, "
+            "head_effects, and with edits effect and before/..."
         )
     if kind == "flow":
         return octets_answer(_flow(record.trace, query))

@@ -26,6 +26,7 @@ from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import CorpusFacts, SentencePair, verify_corpora
 from pellucid.text.mixing import corpus_weights
+from pellucid.text.sampling.epochs import subword_sampler
 from pellucid.text.selection import cleaned_pairs
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
@@ -74,7 +75,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         run = run.with_precision(model)
         with keeping_memory(run.runtime.device):
             costs = measure(run, model, sample.tokenizer, store, sample.pairs)
-        batches = _batches(run.recipe, model, store, run.runtime)
+        batches = _batches(run.recipe, model, store, sample.tokenizer, run.runtime)
         stored = sum(file.stat().st_size for file in store.folder.iterdir())
     training = run.recipe.training
     steps_per_epoch = max(1, round(batches * sample.weight * sample.kept / len(sample.pairs) / training.accum_count))
@@ -224,7 +225,7 @@ def _stored(recipe: Recipe, folder: Path, sample: Sequence[SentencePair], tokeni
     return store
 
 
-def _batches(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> int:
+def _batches(recipe: Recipe, model: Transformer, store: TokenStore, tokenizer: Tokenizer, runtime: Runtime) -> int:
     """Return the batches of an epoch of the sample."""
     stream = BatchStream(
         store,
@@ -232,5 +233,6 @@ def _batches(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Run
         specials=model.config.specials,
         start_id=model.start_id,
         device=runtime.torch_device(),
+        sampler=subword_sampler(store, tokenizer, recipe.training),
     )
     return stream.batches_of_epoch(0)
