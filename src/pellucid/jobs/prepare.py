@@ -125,7 +125,7 @@ def _prepare_anew(
     (folder / "tokenizer").mkdir(exist_ok=True)
     tokenizer.save(folder / "tokenizer")
     own_tags = [data.tag_of(corpus) for corpus in data.train]
-    valid_tags = [data.tag_of(data.valid)] if data.valid else own_tags
+    valid_tags = [data.tag_of(corpus) for corpus in data.valid] or own_tags
     _write_validation_text(folder, tagged(selection.validation_pairs(), valid_tags, tokenizer))
     sentences = SentenceCount(data.src_lang, expected=kept)
     overlap = OverlapCount(data)
