@@ -18,7 +18,7 @@ from torch import Tensor
 from pellucid.config import ModelConfig
 from pellucid.model.recorder import Recorder
 from pellucid.model.transformer import Transformer
-from pellucid.tracing.edits import Edit
+from pellucid.tracing.edits import ValueEdit
 
 __all__ = ["Parts", "Quantity", "Question", "WithEdits", "batches"]
 
@@ -62,7 +62,7 @@ class Question:
     against_id: int | None = None
     """The piece whose score is subtracted."""
     quantity: Quantity = Quantity.LOGIT
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[ValueEdit, ...] = ()
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -108,9 +108,9 @@ class Question:
 class WithEdits:
     """A recorder that applies edits first, then passes the value to another recorder."""
 
-    def __init__(self, inner: Recorder, edits: Sequence[Edit], config: ModelConfig) -> None:
+    def __init__(self, inner: Recorder, edits: Sequence[ValueEdit], config: ModelConfig) -> None:
         self._inner = inner
-        self._edits: dict[str, list[Edit]] = {}
+        self._edits: dict[str, list[ValueEdit]] = {}
         for edit in edits:
             for site in edit.sites(config):
                 self._edits.setdefault(site, []).append(edit)
