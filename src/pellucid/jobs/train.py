@@ -31,6 +31,7 @@ from pellucid.jobs.prepare import PreparedData, prepare
 from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
 from pellucid.jobs.promises.signs import Situation
 from pellucid.jobs.promises.watching import FaultCount, RunWatch, padding_share
+from pellucid.jobs.reporting.by_corpus import bleu_by_corpus
 from pellucid.jobs.reporting.reporter import JobReporter, QuietReporter
 from pellucid.jobs.reporting.tensorboard import TensorBoardReporter
 from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
@@ -233,6 +234,7 @@ class ValidationBleu:
             self._score = corpus_score(texts, references, target_language=language, tokenizer=self._tokenizer_choice)
             found["bleu"] = self._score.value
             found["exact_match"] = sum(map(str.__eq__, texts, references)) / len(references)
+            found |= bleu_by_corpus(recipe.data, pairs, texts)
         if self._general is not None:
             found[GENERAL_BLEU] = self._general.bleu(translator)
         return found

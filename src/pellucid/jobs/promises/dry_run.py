@@ -151,7 +151,8 @@ def _read_sample(run: OpenedRun, facts: Sequence[CorpusFacts], cost: Cost) -> _S
     cost += learning.cost() * (1.0 if run.initial else max(1.0, learnt / len(sample)))
     sizes = [f.pairs for f in facts[: len(recipe.data.train)]]
     weight = sum(n * w for n, w in zip(sizes, corpus_weights(recipe.data, sizes), strict=True)) / pairs
-    valid = facts[len(sizes)].pairs if recipe.data.valid else min(1000, kept // 100)
+    own_valid = facts[len(sizes) : len(sizes) + len(recipe.data.valid)]
+    valid = sum(f.pairs for f in own_valid) or min(1000, kept // 100)
     return _Sample(sample, tokenizer, difference, report.read == pairs, kept, valid, weight, cost)
 
 
