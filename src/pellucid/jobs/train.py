@@ -23,6 +23,7 @@ from pellucid.durable import DISK
 from pellucid.errors import DataError, StoppedError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
+from pellucid.jobs.choosing.preset import with_preset
 from pellucid.jobs.fine_tuning.comparison import FineTuningReport, before_and_after
 from pellucid.jobs.fine_tuning.general import GeneralText, read_general
 from pellucid.jobs.opening import OpenedRun, open_run
@@ -97,7 +98,8 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
     """
     with RaiseOnSigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
         started = time.monotonic()
-        run = open_run(continued_batch_size(recipe, output), output, init_from=init_from)
+        recipe, choice = with_preset(recipe, output, init_from=init_from)
+        run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).noting(choice)
         output.mkdir(parents=True, exist_ok=True)
         ranks = ranks_of_environment(run.runtime.torch_device())
         with ExitStack() as held:

@@ -16,6 +16,7 @@ from typing import Final
 
 from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.choosing.preset import with_preset
 from pellucid.jobs.fine_tuning.general import read_general
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
@@ -61,7 +62,8 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
     Raises:
         PellucidError: every error that would stop the run before its first step.
     """
-    run = open_run(continued_batch_size(recipe, output), output, init_from=init_from)
+    recipe, choice = with_preset(recipe, output, init_from=init_from)
+    run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).noting(choice)
     reading = Clock()
     facts = verify_corpora(run.recipe.data)
     sample = _read_sample(run, facts, reading.cost())
