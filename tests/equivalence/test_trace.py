@@ -33,6 +33,7 @@ class Numbers:
         self.source_vocab_size, self.target_vocab_size = config.source_vocab_size, config.target_vocab_size
 
     source_tags = ()
+    default_tag = ""
 
     def split_tag(self, text: str) -> tuple[str, str]:
         return "", text

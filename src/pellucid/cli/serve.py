@@ -21,7 +21,9 @@ __all__ = ["serve"]
 def serve(
     models: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[MODEL]...", help="Model folders or run folders; if unset, the walkthrough model."),
+        typer.Argument(
+            metavar="[MODEL]...", help="Model folders or run folders; if unset, the models that pellucid has."
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; with any but the default, other machines have access.")
@@ -42,7 +44,7 @@ def serve(
     from pellucid.serving.gate import is_loopback
 
     with job.listen(host, port) as taken:
-        catalogue = job.open_catalogue(models or [], device=device, threads=threads)
+        catalogue = job.open_catalogue(models or [], device=device, threads=threads, with_embedded=True)
         address = job.address_of(taken, host)
 
         def announce() -> None:

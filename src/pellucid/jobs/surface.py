@@ -12,10 +12,14 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, Self
 
+from pellucid.analysis.attribution.alti import Contributions
+from pellucid.analysis.attribution.methods import attribute_trace, contributions
+from pellucid.analysis.attribution.record import Attribution
 from pellucid.analysis.checks import CheckReport, check
 from pellucid.analysis.effect import Effect, edit_trace
 from pellucid.analysis.head_effects import head_effects
 from pellucid.analysis.heads import HeadShares, head_shares
+from pellucid.analysis.lens import LogitLens, logit_lens
 from pellucid.config import Recipe
 from pellucid.config import load_recipe as read_recipe
 from pellucid.figures.plots import Plots
@@ -32,7 +36,7 @@ from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.predictions import Array
 from pellucid.translation.translator import Translator
 
-__all__ = ["Trace", "load", "load_recipe", "trace", "train"]
+__all__ = ["Trace", "attribute", "load", "load_recipe", "trace", "train"]
 
 _Parameters = ParamSpec("_Parameters")
 
@@ -123,6 +127,37 @@ class Trace(record.Trace):
         """
         return head_shares(self, place)
 
+    def attribute(
+        self,
+        *,
+        method: str = "integrated_gradients",
+        step: int | None = None,
+        against: str | None = None,
+        quantity: str = "logit",
+        points: int | None = None,
+    ) -> Attribution:
+        """Return how much each source piece and each earlier target piece has to do with what the steps write.
+
+        The arguments are those of ``pellucid.attribute``.
+        """
+        return attribute_trace(self, method=method, step=step, against=against, quantity=quantity, points=points)
+
+    def contributions(self) -> Contributions:
+        """Return the matrices of ALTI+: where the states of every layer come from.
+
+        Raises:
+            RequestError: no model is attached, or an edit replaces more than weights or values of an attention.
+        """
+        return contributions(self)
+
+    def lens(self, *, top: int = 10) -> LogitLens:
+        """Return what the decoder would write if it ended after each sub-layer; read its ``caveat``.
+
+        Raises:
+            RequestError: no model is attached, or ``top`` is larger than the vocabulary.
+        """
+        return logit_lens(self, top=top)
+
     def save(self, path: str | Path) -> None:
         """Write everything except the model to one .npz file, which contains numbers and JSON but no code.
 
@@ -185,3 +220,44 @@ def _on_the_surface(make: Callable[_Parameters, record.Trace]) -> Callable[_Para
 trace = takes(
     translator=Translator, text=str, edits=(list, tuple), level=str, target=(str, NONE), samples=(list, tuple)
 )(_on_the_surface(make_trace))
+
+
+@takes(
+    translator=Translator,
+    text=str,
+    method=str,
+    target=(str, NONE),
+    step=(int, NONE),
+    against=(str, NONE),
+    quantity=str,
+    points=(int, NONE),
+)
+def attribute(
+    translator: Translator,
+    text: str,
+    *,
+    method: str = "integrated_gradients",
+    target: str | None = None,
+    step: int | None = None,
+    against: str | None = None,
+    quantity: str = "logit",
+    points: int | None = None,
+) -> Attribution:
+    """Return how much each source piece and each earlier target piece has to do with what the model writes.
+
+    Args:
+        translator: has one Transformer.
+        text: one sentence.
+        method: ``input_x_gradient``, ``integrated_gradients``, ``occlusion``, ``value_zeroing``, ``alti`` or
+            ``alti_logit``; see ``pellucid.analysis.attribution``.
+        target: a translation to explain instead of the translator's best one.
+        step: the step to explain, counted from 0; None explains every step.
+        against: explain why the step writes its piece and not this word; requires a step.
+        quantity: ``logit`` or ``log_probability``.
+        points: of the integral of ``integrated_gradients``; None takes as many as its sums need.
+
+    Raises:
+        RequestError: the text cannot be traced; or the method, step, word or quantity does not exist or does not fit.
+    """
+    trace = make_trace(translator, text, target=target, level="tokens")
+    return attribute_trace(trace, method=method, step=step, against=against, quantity=quantity, points=points)

@@ -4,6 +4,7 @@
     sites/{site}?head=&row=      a site as octets; ``head`` selects on axis 0 of three axes, ``row`` on the next axis
     heads                        by kind: ``side`` of the small pictures and ``heads`` [layer][head], see atlas.py
     atlas                        the small pictures, see ``analysis/atlas.py``
+    flow?head=                   the attention of every layer, of one head or the mean of all, see ``analysis/atlas.py``
     shares/{place}?row=          what each head of an attention adds: lengths [heads, time]; with ``row``, the
                                  vectors [heads + 1, d_model] of that row, the bias last
     changes                      for each sub-layer, the change of each position: |out - in| / |in|
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pellucid.analysis.atlas import atlas, head_table, is_special
+from pellucid.analysis.atlas import atlas, head_table, is_special, layer_weights, weights_by_kind
 from pellucid.analysis.checks import CheckReport, check
 from pellucid.analysis.head_effects import head_effects
 from pellucid.analysis.heads import head_shares
@@ -165,11 +166,13 @@ def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
         return octets_answer(_site(record.trace, name, query))
     if kind == "shares" and name:
         return octets_answer(_shares(record.trace, name, query))
-    if kind not in ("", "heads", "atlas", "changes", "effect", "head_effects") or name:
+    if kind not in ("", "heads", "atlas", "flow", "changes", "effect", "head_effects") or name:
         raise UnknownPathError(
-            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, shares/..., changes, head_effects, "
-            "and with edits effect and before/..."
+            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, flow, shares/..., changes, "
+            "head_effects, and with edits effect and before/..."
         )
+    if kind == "flow":
+        return octets_answer(_flow(record.trace, query))
     refuse_unknown(query)
     if kind == "heads":
         return json_answer(head_table(record.trace))
@@ -312,6 +315,12 @@ def _site(trace: Trace, site: str, query: Query) -> Array:
     axis = 1 if array.ndim == 3 else 0
     row = whole_number(query, "row", below=array.shape[axis])
     return array if row is None else array[:, row] if axis else array[row]
+
+
+def _flow(trace: Trace, query: Query) -> Array:
+    refuse_unknown(query, "head")
+    heads = min((len(layer) for layers in weights_by_kind(trace).values() for layer in layers), default=0)
+    return layer_weights(trace, whole_number(query, "head", below=heads))
 
 
 def _shares(trace: Trace, place: str, query: Query) -> Array:

@@ -213,7 +213,8 @@ def _parts(
     def bytes_of(names: Sequence[str]) -> int:
         return sum(trace[name].size * 16 // 3 for name in names)
 
-    manifest = [of_trace, f"{of_trace}/heads", f"{of_trace}/atlas", f"{of_trace}/changes", of_model]
+    flows = [f"{of_trace}/flow", *(f"{of_trace}/flow?head={head}" for head in range(config.num_heads))]
+    manifest = [of_trace, f"{of_trace}/heads", f"{of_trace}/atlas", *flows, f"{of_trace}/changes", of_model]
     if record.before is not None:
         manifest.append(f"{of_trace}/effect")
     yield _Part("the attention of every head", lambda: [*manifest, *sites(attention)])

@@ -225,6 +225,13 @@ function Chapter({state, trace, model}) {
   useEffect(() => setHover(null), [name]);
   return html`
     <article class="chapter" data-view=${name}>
+      ${
+        state["whole.from"] &&
+        name !== "translate" &&
+        html`<button class="whole-back" onClick=${() => setState({view: "translate", "whole.from": ""})}>
+          ← ${t("whole.back")}
+        </button>`
+      }
       <h2>${t(`${name}.title`)}</h2>
       <details class="lede" key=${name}>
         <summary><span>${t(`${name}.lede`)}</span> <span class="more">${t("page.more")}</span></summary>
