@@ -150,7 +150,9 @@ def test_the_single_file_shows_recorded_edits(shown: Shown, open_page: OpenPage,
     trace = _expected(shown, HEAD)
     path = tmp_path / "edited.html"
     trace.to_html(path, view="heads", kind="cross", layer=4, heads=[4], weights="none")
-    window = open_page(f"{path.as_uri()}#view=heads&kind=cross&layer=4&heads=4&editing=1", offline=True).ready()
+    window = open_page(
+        f"{path.as_uri()}#view=heads&kind=cross&layer=4&heads=4&editing=1", origin=path.as_uri(), offline=True
+    ).ready()
     assert window.page.locator(".edit-list li").count() == 1
     assert window.page.locator("[data-figure=attention-difference] canvas").count() == 3
     assert window.page.locator("[data-figure^=head-effects]").count() == 3
