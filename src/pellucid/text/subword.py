@@ -79,6 +79,13 @@ class Side:
             return [[spelt.get(piece, unk) for piece in pieces] for pieces in self.segmenter.spell(normalised)]
         return [[table[i] for i in ids] for ids in self.segmenter.encode(normalised)]
 
+    def ids_of(self, segmented: Sequence[int]) -> Ids:
+        """Return our ids of the segmenter's ids."""
+        if self._spelt is not None and self.segmenter is not None:
+            unk = self.vocabulary.specials.unk
+            return [self._spelt.get(self.segmenter.pieces[i], unk) for i in segmented]
+        return [self._ids[i] for i in segmented]
+
     def encode_tagged(self, texts: Sequence[str]) -> list[Ids]:
         """Cut texts into ids; a language tag at the start, and white space around it, becomes the tag's id."""
         if not self.vocabulary.tags:
