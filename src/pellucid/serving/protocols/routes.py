@@ -1,0 +1,20 @@
+"""All routes of the service, and their paths, which pages of other origins may be let to use.
+
+Read ``../app.py`` next.
+"""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from pellucid.serving.protocols.health import health_routes
+from pellucid.serving.protocols.libretranslate import libretranslate_routes
+from pellucid.serving.protocols.v1 import v1_routes
+from pellucid.serving.service import Service
+
+__all__ = ["service_routes"]
+
+
+def service_routes(service: Service) -> list[Route]:
+    """Return the routes of all protocols."""
+    return [*v1_routes(service), *libretranslate_routes(service), *health_routes(service)]
