@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pellucid.serving.scheduling.work import Sentence
+from pellucid.serving.scheduling.work import Outcome, Sentence
 from pellucid.serving.wishes import TextTranslation, Wish
 from pellucid.translation.document.layout import Block, Lines
 from pellucid.translation.document.translating import Cut, document_from, sentences_in
@@ -28,12 +28,15 @@ class CutText:
     cuts: Sequence[Cut]
     sentences: Sequence[Sentence]
 
-    def put_together(self, outcomes: Sequence[Translation | Exception]) -> TextTranslation:
+    def as_translation(self, place: int, outcome: Outcome | None) -> Translation:
+        """Return what became of a sentence as a translation; one that failed says so."""
+        if isinstance(outcome, Translation):
+            return outcome
+        return refused(self.cuts[place].text, "this sentence could not be translated")
+
+    def put_together(self, outcomes: Sequence[Outcome | None]) -> TextTranslation:
         """Return the translation of the text from those of its sentences."""
-        best = [
-            one if isinstance(one, Translation) else refused(cut.text, "this sentence could not be translated")
-            for one, cut in zip(outcomes, self.cuts, strict=True)
-        ]
+        best = [self.as_translation(place, one) for place, one in enumerate(outcomes)]
         found = document_from(self.text, self.cuts, best, lines=Lines.KEEP)
         count = max((len(one.alternatives) for one in best), default=1)
         others = [

@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 
-from pellucid.translation.hypothesis import Translation
+from pellucid.serving.scheduling.work import Outcome
 
 __all__ = ["Gathering"]
 
-Outcome = Translation | Exception
-
 
 class Gathering:
-    """The sentences of some texts, and which texts are complete. All methods but ``on_done`` belong to the event loop.
+    """The results of the sentences of a request. All methods but ``on_done`` belong to the event loop.
 
     Args:
-        counts: the sentences of each text; they are numbered through all texts.
+        count: how many sentences there are.
     """
 
-    def __init__(self, counts: Sequence[int]) -> None:
+    def __init__(self, count: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
-        self._starts = [sum(counts[:i]) for i in range(len(counts) + 1)]
-        self._text_of = [text for text, count in enumerate(counts) for _ in range(count)]
-        self._left = [*counts]
-        self._outcomes: list[Outcome | None] = [None] * sum(counts)
-        self._complete = [text for text, count in enumerate(counts) if not count]
-        self._to_come = sum(count > 0 for count in counts)
+        self._new: list[tuple[int, Outcome]] = []
+        self._to_come = count
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a text is not complete."""
-        return self._to_come > 0
+        """Whether a result is to come, or was not taken."""
+        return self._to_come > 0 or bool(self._new)
 
     def on_done(self, outcomes: list[tuple[int, Outcome]]) -> None:
         """Take results; called from other threads."""
@@ -45,26 +38,16 @@ class Gathering:
         self._event.set()
 
     async def changed(self) -> None:
-        """Wait until a text is complete."""
+        """Wait for results."""
         await self._event.wait()
         self._event.clear()
 
-    def complete(self) -> list[int]:
-        """Return the texts that are complete since the last call, in their order."""
-        complete, self._complete = sorted(self._complete), []
-        return complete
-
-    def results_of(self, text: int) -> list[Outcome]:
-        """Return the results of a complete text."""
-        found = self._outcomes[self._starts[text] : self._starts[text + 1]]
-        return [one for one in found if one is not None]
+    def new(self) -> list[tuple[int, Outcome]]:
+        """Return the results that came since the last call, each with the number of its sentence."""
+        new, self._new = self._new, []
+        return new
 
     def _take(self, outcomes: list[tuple[int, Outcome]]) -> None:
-        for number, outcome in outcomes:
-            self._outcomes[number] = outcome
-            text = self._text_of[number]
-            self._left[text] -= 1
-            if not self._left[text]:
-                self._complete.append(text)
-                self._to_come -= 1
-                self._event.set()
+        self._new += outcomes
+        self._to_come -= len(outcomes)
+        self._event.set()

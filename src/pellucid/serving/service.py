@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Final
 
 import anyio
@@ -28,12 +28,12 @@ from pellucid.serving.metrics import Metrics
 from pellucid.serving.models.pool import ModelPool, ServedPair
 from pellucid.serving.refusals import Reason, Refusal
 from pellucid.serving.scheduling.queue import FullError, QueueBounds, WorkQueue
-from pellucid.serving.scheduling.work import Group, Work
+from pellucid.serving.scheduling.work import Group, Outcome, Sentence, Work
 from pellucid.serving.scheduling.workers import Workers, place_of
 from pellucid.serving.traces import ClientGoneError
-from pellucid.serving.wishes import TextTranslation, Wish
+from pellucid.serving.wishes import SentenceDone, TextDone, TextTranslation, Wish
+from pellucid.translation.completion.alternatives import NextWord
 from pellucid.translation.constraints import configured
-from pellucid.translation.hypothesis import Translation
 from pellucid.translation.translator import Translator
 
 __all__ = ["Caller", "Service"]
@@ -115,67 +115,98 @@ class Service:
             Refusal: the request is wrong, not allowed, too large, or too late; or the server is full.
             ClientGoneError: the client has disconnected.
         """
-        found: dict[int, TextTranslation] = {}
-        async for number, one in self.stream(wish, caller):
-            found[number] = one
+        found = {one.text: one.translation async for one in self.stream(wish, caller) if isinstance(one, TextDone)}
         return [found[number] for number in range(len(wish.texts))]
 
-    async def stream(self, wish: Wish, caller: Caller) -> AsyncIterator[tuple[int, TextTranslation]]:
-        """Translate the texts of a request, and yield each when it is done, with its number.
+    async def stream(self, wish: Wish, caller: Caller) -> AsyncIterator[SentenceDone | TextDone]:
+        """Translate the texts of a request, and yield each sentence, and each whole text, when it is done.
 
         Raises:
             Refusal: as ``translate``.
             ClientGoneError: as ``translate``.
         """
+        async with self._admitted(wish, caller) as (translator, end):
+            texts = await self._cut(wish, translator)
+            places = [(number, place) for number, text in enumerate(texts) for place in range(len(text.sentences))]
+            outcomes: list[list[Outcome | None]] = [[None] * len(text.sentences) for text in texts]
+            left = [len(text.sentences) for text in texts]
+            for number, text in enumerate(texts):
+                if not left[number]:
+                    yield TextDone(number, text.put_together([]))
+            if not places:
+                return
+            own = translator.with_terms(wish.glossary) if wish.glossary.terms else translator
+            sentences = [sentence for text in texts for sentence in text.sentences]
+            async for sentence, outcome in self._run(Group(own, settings_of(wish)), sentences, end, wish, caller):
+                number, place = places[sentence]
+                text = texts[number]
+                yield SentenceDone(number, place, text.cuts[place], text.as_translation(place, outcome))
+                outcomes[number][place] = outcome
+                left[number] -= 1
+                if not left[number]:
+                    yield TextDone(number, text.put_together(outcomes[number]))
+
+    async def complete(self, wish: Wish, caller: Caller, count: int) -> list[NextWord]:
+        """Return the words that may come next in the translation of the only text, after its prefix.
+
+        Raises:
+            Refusal: as ``translate``; or the model cannot write the prefix.
+            ClientGoneError: as ``translate``.
+        """
+        async with self._admitted(wish, caller) as (translator, end):
+            (text,) = await self._cut(replace(wish, prefix=" "), translator)
+            group = Group(translator, settings_of(wish), completes=(wish.prefix, count))
+            async for _, outcome in self._run(group, text.sentences, end, wish, caller):
+                if isinstance(outcome, PellucidError):
+                    raise Refusal(Reason.INVALID, str(outcome))
+                if isinstance(outcome, list):
+                    return outcome
+        raise Refusal(Reason.FAILED, "the next words could not be computed")
+
+    @asynccontextmanager
+    async def _admitted(self, wish: Wish, caller: Caller) -> AsyncIterator[tuple[Translator, float]]:
+        """Admit a request, and hold its model; its deadline counts from here."""
         end = self.queue.clock() + caller.deadline_seconds
         self._refuse_if_full()
         self.clients.charge(caller.client, sum(map(len, wish.texts)))
         with ExitStack() as held:
-            translator = await self._opened(wish.pair, held)
-            texts = await self._cut(wish, translator)
-            gathering = Gathering([len(text.sentences) for text in texts])
-            sentences = [sentence for text in texts for sentence in text.sentences]
-            for number in gathering.complete():  # texts without sentences
-                yield number, texts[number].put_together([])
-            if not sentences:
-                return
-            tokens = sum(sentence.tokens for sentence in sentences)
-            is_bulk = wish.is_bulk or tokens > self.limits.bulk_tokens
-            group = Group(
-                translator.with_terms(wish.glossary) if wish.glossary.terms else translator, settings_of(wish)
-            )
-            work = Work(group, sentences, end, gathering.on_done, is_bulk=is_bulk)
-            self._add(work)
-            try:
-                async for number, translations in self._gathered(gathering, work, caller):
-                    yield number, texts[number].put_together(translations)
-            finally:
-                self.queue.cancel(work)
+            yield await self._opened(wish.pair, held), end
 
-    async def _gathered(
-        self, gathering: Gathering, work: Work, caller: Caller
-    ) -> AsyncIterator[tuple[int, list[Translation | Exception]]]:
-        while gathering.is_waiting:
-            seconds = work.deadline - self.queue.clock()
-            is_gone = False
+    async def _run(
+        self, group: Group, sentences: Sequence[Sentence], end: float, wish: Wish, caller: Caller
+    ) -> AsyncIterator[tuple[int, Outcome]]:
+        """Put sentences into the queue, and yield what becomes of each."""
+        gathering = Gathering(len(sentences))
+        is_bulk = wish.is_bulk or sum(sentence.tokens for sentence in sentences) > self.limits.bulk_tokens
+        work = Work(group, sentences, end, gathering.on_done, is_bulk=is_bulk)
+        self._add(work)
+        try:
+            while gathering.is_waiting:
+                if not await self._changed(gathering, work, caller):
+                    raise ClientGoneError
+                for number, outcome in gathering.new():
+                    yield number, outcome
+                if gathering.is_waiting and self.queue.clock() >= end:
+                    raise self._late(work)
+        finally:
+            self.queue.cancel(work)
 
-            async def watch() -> None:
-                nonlocal is_gone
-                await caller.until_gone()
-                is_gone = True
-                gathering.wake()
+    async def _changed(self, gathering: Gathering, work: Work, caller: Caller) -> bool:
+        """Wait for results, or until the deadline; return False if the client has disconnected."""
+        is_there = True
 
-            with anyio.move_on_after(max(seconds, 0)):
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(watch)
-                    await gathering.changed()
-                    tasks.cancel_scope.cancel()
-            if is_gone:
-                raise ClientGoneError
-            for number in gathering.complete():
-                yield number, gathering.results_of(number)
-            if gathering.is_waiting and self.queue.clock() >= work.deadline:
-                raise self._late(work)
+        async def watch() -> None:
+            nonlocal is_there
+            await caller.until_gone()
+            is_there = False
+            gathering.wake()
+
+        with anyio.move_on_after(max(work.deadline - self.queue.clock(), 0)):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(watch)
+                await gathering.changed()
+                tasks.cancel_scope.cancel()
+        return is_there
 
     def _late(self, work: Work) -> Refusal:
         if work.is_begun:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from pellucid.serving.models.pool import ServedPair
 from pellucid.translation.document.results import DocumentSentence
+from pellucid.translation.document.translating import Cut
+from pellucid.translation.hypothesis import Translation
 from pellucid.translation.terms.glossary import Glossary
 
-__all__ = ["TextTranslation", "Wish"]
+__all__ = ["SentenceDone", "TextDone", "TextTranslation", "Wish"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,21 @@ class TextTranslation:
     def error(self) -> str | None:
         """Why a sentence could not be translated; it stands in the text as it was."""
         return next((one.translation.error for one in self.sentences if one.translation.error), None)
+
+
+@dataclass(frozen=True)
+class SentenceDone:
+    """A sentence is translated: the number of its text, its number there, its place, and its translation."""
+
+    text: int
+    number: int
+    cut: Cut
+    translation: Translation
+
+
+@dataclass(frozen=True)
+class TextDone:
+    """A text is translated: its number, and its translation."""
+
+    text: int
+    translation: TextTranslation

@@ -144,14 +144,14 @@ def test_a_poisonous_sentence_fails_alone() -> None:
 
 @pytest.mark.parametrize("text", ["\ud800", "a\0b", "\u202eabc\u202c", "x" * 10_000, "😀" * 10_000, " ", "\u2028"])
 def test_odd_text_is_translated_or_refused_and_never_breaks_the_service(text: str) -> None:
-    with service_of(_tiny()) as service, client_of(service) as client:
+    with service_of(tiny()) as service, client_of(service) as client:
         body = json.dumps({"q": text, "source": "de", "target": "en"})
         answer = client.post("/translate", content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code in (200, 400), answer.text
         assert _libre(client, "ab")["translatedText"] is not None
 
 
-def _tiny() -> Translator:
+def tiny() -> Translator:
     config = TranslationConfig(beam_size=1, max_length_factor=1e-9, max_length_constant=2)
     return Translator(random_model(seed=5), BytesTokenizer(), config=config, source_language="de", target_language="en")
 

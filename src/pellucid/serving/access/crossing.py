@@ -34,7 +34,8 @@ class Crossing:
 
     def admits(self, path: str, origin: str) -> bool:
         """Return whether a page of an origin may use a path."""
-        return path in self._paths and bool({_ALL, origin} & self._origins)
+        is_known = any(path == one or ("{" in one and path.startswith(one.partition("{")[0])) for one in self._paths)
+        return is_known and bool({_ALL, origin} & self._origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI asks for."""
@@ -49,7 +50,7 @@ class Crossing:
         }
         if scope["method"] == "OPTIONS":
             asked = {
-                "Access-Control-Allow-Methods": "GET, POST",
+                "Access-Control-Allow-Methods": "GET, POST, DELETE",
                 "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Deadline-Seconds",
                 "Access-Control-Max-Age": _SECONDS_REMEMBERED,
             }

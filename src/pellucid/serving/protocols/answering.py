@@ -9,10 +9,11 @@ import json
 import logging
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from pellucid.errors import PellucidError
@@ -22,8 +23,9 @@ from pellucid.serving.scheduling.workers import place_of
 from pellucid.serving.service import Caller, Service
 from pellucid.serving.traces import ClientGoneError
 
-__all__ = ["Dialect", "as_error", "as_json", "caller_of", "route"]
+__all__ = ["Dialect", "as_error", "as_json", "caller_of", "route", "streamed"]
 
+Event = TypeVar("Event")
 Endpoint = Callable[[Service, Request, Fields], Awaitable[Response]]
 Dialect = Callable[[Refusal], Mapping[str, object]]
 """The body of an error."""
@@ -89,6 +91,26 @@ def route(
         return response
 
     return Route(path, answer, methods=[*methods])
+
+
+async def streamed(events: AsyncIterator[Event], described: Callable[[Event], tuple[str, object]]) -> Response:
+    """Return server-sent events. What is refused before the first has its status; later an event ``error`` says it."""
+    first = await anext(events)
+
+    async def lines() -> AsyncIterator[str]:
+        event: Event | None = first
+        try:
+            while event is not None:
+                name, content = described(event)
+                yield f"event: {name}\ndata: {json.dumps(content)}\n\n"
+                event = await anext(events, None)
+            yield "event: end\ndata: {}\n\n"
+        except Refusal as refusal:
+            yield f"event: error\ndata: {json.dumps(as_error(refusal))}\n\n"
+        except ClientGoneError:
+            return
+
+    return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
 def _failed(name: str, dialect: Dialect) -> Response:

@@ -21,6 +21,7 @@ from pellucid.serving.protocols.reading import Fields, number, text
 from pellucid.serving.refusals import Reason, Refusal
 from pellucid.serving.service import Caller, Service
 from pellucid.serving.wishes import TextTranslation, Wish
+from pellucid.translation.terms.glossary import Glossary
 
 __all__ = ["AUTO", "by_language", "libretranslate_routes", "refuse_failed", "refuse_long"]
 
@@ -65,18 +66,21 @@ async def by_language(
     service: Service,
     caller: Caller,
     texts: list[str],
-    source: str,
+    source: str | list[Detected],
     target: str,
     *,
     settings: dict[str, object],
     splits_sentences: bool | None = None,
+    glossary: Glossary | None = None,
 ) -> tuple[list[TextTranslation], list[Detected]]:
-    """Translate texts, each from its own language where the source is ``auto``; return the languages, too.
+    """Translate texts, each from its own language where that is ``auto`` or a list; return the languages, too.
 
     Raises:
         Refusal: as ``Service.translate``.
     """
-    if source == AUTO:
+    if isinstance(source, list):
+        languages = source
+    elif source == AUTO:
         languages = [detected_among(one, service.pool.sources) for one in texts]
     else:
         languages = [Detected(source, 100.0)] * len(texts)
@@ -88,6 +92,7 @@ async def by_language(
             service.pool.find(language, target),
             settings=tuple(settings.items()),
             splits_sentences=splits_sentences,
+            glossary=glossary or Glossary(()),
         )
         found |= dict(zip(places, await service.translate(wish, caller), strict=True))
     return [found[place] for place in range(len(texts))], languages

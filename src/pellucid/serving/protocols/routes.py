@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
+from pellucid.serving.protocols.deepl import deepl_routes
 from pellucid.serving.protocols.health import health_routes
 from pellucid.serving.protocols.libretranslate import libretranslate_routes
+from pellucid.serving.protocols.opus_mt import opus_mt_routes
 from pellucid.serving.protocols.v1 import v1_routes
 from pellucid.serving.service import Service
 
@@ -17,4 +19,10 @@ __all__ = ["service_routes"]
 
 def service_routes(service: Service) -> list[Route]:
     """Return the routes of all protocols."""
-    return [*v1_routes(service), *libretranslate_routes(service), *health_routes(service)]
+    return [
+        *v1_routes(service),
+        *libretranslate_routes(service),
+        *deepl_routes(service),
+        *opus_mt_routes(service),
+        *health_routes(service),
+    ]

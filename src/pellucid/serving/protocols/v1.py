@@ -1,6 +1,8 @@
 """Our own protocol: everything that a translation says about itself. Read ``health.py`` next.
 
-    POST /v1/translate   {text, source, target, ...}: translations with scores, flags, alternatives, sentences
+    POST /v1/translate   {text, source, target, ...}: translations with scores, flags, alternatives, sentences;
+                         with {"stream": true} as server-sent events, each sentence when it is done
+    POST /v1/complete    {text, source, target, prefix}: the words that may come next
     GET  /v1/languages   the language pairs
 
 ``/v1/openapi.json`` has every field.
@@ -8,36 +10,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import asdict
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pellucid.errors import RequestError
 from pellucid.serving.models.detection import detected_among
 from pellucid.serving.models.languages import name_of
-from pellucid.serving.protocols.answering import as_json, caller_of, route
+from pellucid.serving.protocols.answering import as_json, caller_of, route, streamed
 from pellucid.serving.protocols.libretranslate import AUTO, refuse_long
 from pellucid.serving.protocols.reading import Fields, boolean, number, text
 from pellucid.serving.refusals import Reason, Refusal
 from pellucid.serving.service import Service
-from pellucid.serving.wishes import TextTranslation, Wish
+from pellucid.serving.wishes import SentenceDone, TextDone, TextTranslation, Wish
 from pellucid.translation.document.results import DocumentSentence
-from pellucid.translation.hypothesis import Alignment, Hypothesis
+from pellucid.translation.hypothesis import Alignment, Hypothesis, Translation
+from pellucid.translation.terms.glossary import Glossary, Term
 
 __all__ = ["v1_routes"]
 
 _FIELDS: Final = frozenset({
     "text", "source", "target", "n_best", "beam_size", "split_sentences", "alignment", "tokens", "placeholders",
-    "prefix", "priority", "api_key",
+    "prefix", "glossary", "priority", "stream", "api_key",
 })  # fmt: skip
+_COMPLETED_FIELDS: Final = frozenset({"text", "source", "target", "prefix", "count", "api_key"})
+_MOST_TERMS: Final = 500
 
 
 def v1_routes(service: Service) -> list[Route]:
     """Return the routes of ``/v1``."""
     return [
         route(service, "/v1/translate", _translate),
+        route(service, "/v1/complete", _complete),
         route(service, "/v1/languages", _languages, methods=("GET",)),
     ]
 
@@ -45,21 +53,43 @@ def v1_routes(service: Service) -> list[Route]:
 async def _translate(service: Service, request: Request, fields: Fields) -> Response:
     caller = caller_of(service, request, fields)
     wish = _wish(service, fields)
-    found = await service.translate(wish, caller)
     has_tokens = boolean(fields, "tokens", default=False)
-    return as_json(
-        {
-            "model": {"name": wish.pair.name, "weights": wish.pair.version},
-            "source": wish.pair.source,
-            "target": wish.pair.target,
-            "translations": [translation_record(one, has_tokens=has_tokens) for one in found],
-        }
-    )
+    if boolean(fields, "stream", default=False):
+        return await streamed(service.stream(wish, caller), lambda event: _event(event, has_tokens=has_tokens))
+    found = await service.translate(wish, caller)
+    translations = [translation_record(one, has_tokens=has_tokens) for one in found]
+    return as_json({**_model(wish), "translations": translations})
+
+
+def _model(wish: Wish) -> dict[str, object]:
+    pair = wish.pair
+    return {"model": {"name": pair.name, "weights": pair.version}, "source": pair.source, "target": pair.target}
+
+
+def _event(event: SentenceDone | TextDone, *, has_tokens: bool) -> tuple[str, dict[str, object]]:
+    if isinstance(event, TextDone):
+        return "text", {"number": event.text, **translation_record(event.translation, has_tokens=has_tokens)}
+    cut = event.cut
+    place = {"number": event.text, "sentence": event.number, "source": cut.text, "source_span": [cut.start, cut.end]}
+    return "sentence", place | _result(event.translation, has_tokens=has_tokens)
+
+
+async def _complete(service: Service, request: Request, fields: Fields) -> Response:
+    caller = caller_of(service, request, fields)
+    _refuse_unknown(fields, _COMPLETED_FIELDS)
+    texts = texts_in(fields)
+    refuse_long(service, texts)
+    if len(texts) > 1:
+        raise Refusal(Reason.INVALID, "completion is for one text; send one")
+    pair = service.pool.find(text(fields, "source"), text(fields, "target"))
+    count = number(fields, "count", default=5, least=1, most=service.limits.alternatives)
+    wish = Wish(tuple(texts), pair, prefix=text(fields, "prefix", ""))
+    words = await service.complete(wish, caller, count)
+    return as_json({**_model(wish), "words": [asdict(word) for word in words]})
 
 
 def _wish(service: Service, fields: Fields) -> Wish:
-    if unknown := sorted(fields.keys() - _FIELDS):
-        raise Refusal(Reason.INVALID, f"{unknown[0][:40]!r} is unknown; a request has {', '.join(sorted(_FIELDS))}")
+    _refuse_unknown(fields, _FIELDS)
     texts = texts_in(fields)
     refuse_long(service, texts)
     source = text(fields, "source")
@@ -90,8 +120,28 @@ def _wish(service: Service, fields: Fields) -> Wish:
         settings=tuple(settings.items()),
         splits_sentences=splits,
         prefix=prefix,
+        glossary=glossary_in(fields),
         is_bulk=priority == "bulk",
     )
+
+
+def _refuse_unknown(fields: Fields, known: Set[str]) -> None:
+    if unknown := sorted(fields.keys() - known):
+        raise Refusal(Reason.INVALID, f"{unknown[0][:40]!r} is unknown; a request has {', '.join(sorted(known))}")
+
+
+def glossary_in(fields: Fields) -> Glossary:
+    """Return the terms of a request: ``[{"source": ..., "target": [...], "avoid": [...]}]``."""
+    given = fields.get("glossary", [])
+    if not isinstance(given, list) or len(given) > _MOST_TERMS:
+        raise Refusal(Reason.INVALID, f"glossary is a list of at most {_MOST_TERMS} terms")
+    for term in given:
+        if not isinstance(term, dict) or "source" not in term or term.keys() - {"source", "target", "avoid"}:
+            raise Refusal(Reason.INVALID, "a term of the glossary has source, and target or avoid or both")
+    try:
+        return Glossary([Term(**term) for term in given])
+    except (RequestError, TypeError) as error:
+        raise Refusal(Reason.INVALID, f"glossary: {error}") from None
 
 
 def texts_in(fields: Fields) -> list[str]:
@@ -115,12 +165,17 @@ def translation_record(one: TextTranslation, *, has_tokens: bool) -> dict[str, o
 
 
 def _sentence(source: str, one: DocumentSentence, *, has_tokens: bool) -> dict[str, object]:
-    translation = one.translation
-    record: dict[str, object] = {
+    return {
         "source": source[one.source_start : one.source_end],
-        "text": translation.text,
         "source_span": [one.source_start, one.source_end],
         "target_span": [one.target_start, one.target_end],
+        **_result(one.translation, has_tokens=has_tokens),
+    }
+
+
+def _result(translation: Translation, *, has_tokens: bool) -> dict[str, object]:
+    record: dict[str, object] = {
+        "text": translation.text,
         "score": translation.score,
         "flags": list(translation.flags),
         "evidence": dict(translation.evidence),

@@ -10,13 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pellucid.translation.completion.alternatives import NextWord
 from pellucid.translation.engines.dropping import Drops
 from pellucid.translation.hypothesis import Translation
 
 if TYPE_CHECKING:
     from pellucid.translation.translator import Translator
 
-__all__ = ["Batch", "Group", "Sentence", "Work"]
+__all__ = ["Batch", "Group", "Outcome", "Sentence", "Work"]
+
+Outcome = Translation | list[NextWord] | Exception
+"""What became of a sentence: its translation, the next words, or why the translator failed."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Group:
 
     translator: Translator
     settings: tuple[tuple[str, object], ...] = ()
+    completes: tuple[str, int] | None = None
+    """What is typed of a translation, and how many next words are wanted; None: translations are."""
 
 
 @dataclass(eq=False)
@@ -52,7 +58,7 @@ class Work:
     group: Group
     sentences: Sequence[Sentence]
     deadline: float
-    on_done: Callable[[list[tuple[int, Translation | Exception]]], None]
+    on_done: Callable[[list[tuple[int, Outcome]]], None]
     is_bulk: bool = False
     waiting: deque[int] = field(init=False)
     """Sentences that no batch has."""

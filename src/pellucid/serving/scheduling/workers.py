@@ -14,12 +14,9 @@ from typing import Any
 
 from pellucid.errors import PellucidError
 from pellucid.serving.scheduling.queue import WorkQueue
-from pellucid.serving.scheduling.work import Batch
-from pellucid.translation.hypothesis import Translation
+from pellucid.serving.scheduling.work import Batch, Outcome
 
 __all__ = ["Workers", "place_of"]
-
-Outcome = Translation | Exception
 
 
 class Workers:
@@ -90,9 +87,14 @@ def _translated(batch: Batch) -> Sequence[Outcome]:
     return outcomes
 
 
-def _together(batch: Batch, places: Sequence[int]) -> list[Translation]:
+def _together(batch: Batch, places: Sequence[int]) -> Sequence[Outcome]:
     sentences = batch.sentences
     settings: dict[str, Any] = dict(batch.group.settings)
+    if batch.group.completes is not None:
+        prefix, count = batch.group.completes
+        return [
+            batch.group.translator.alternatives(sentences[place].text, prefix, count, **settings) for place in places
+        ]
     is_whole = len(places) == len(sentences)
     translator = batch.group.translator
     return (translator.with_drops(batch.drops) if is_whole else translator).translate(
