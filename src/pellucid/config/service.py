@@ -42,8 +42,9 @@ class ServiceLimits(Section):
     """Source tokens of all requests that wait or are being translated; more are refused with status 503."""
     queue_requests: int = Field(256, ge=1)
     """Requests that wait or are being translated."""
-    batch_tokens: int = Field(1024, ge=1)
-    """Source tokens that a thread translates together; a longer sentence is a batch alone."""
+    batch_tokens: int = Field(256, ge=1)
+    """Source tokens that a thread translates together; a longer sentence is a batch alone. All answers of a batch come
+    at its end."""
     bulk_tokens: int = Field(1024, ge=1)
     """Requests with more source tokens wait behind smaller ones, except for every fifth batch."""
     body_bytes: int = Field(1 << 20, ge=1024)

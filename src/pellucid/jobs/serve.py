@@ -160,7 +160,9 @@ def serve(
     """
     from pellucid.serving.connections import Limits
 
-    limits = Limits.for_descriptors(most_open_files())
+    # A refused request needs a connection, too, so there are more of them than the queue holds requests.
+    wanted = 2 * service.limits.queue_requests if service is not None else 0
+    limits = Limits.for_descriptors(most_open_files(), wanted=wanted)
     server = server_of(catalogue, host=host, trace_memory_mb=trace_memory_mb, limits=limits, service=service)
     # uvicorn raises SIGTERM again after it has closed.
     with taken, RaiseOnSigterm(lambda: SystemExit(0)):

@@ -52,9 +52,12 @@ class Limits:
     """Of all answers being sent; a larger answer is sent alone."""
 
     @staticmethod
-    def for_descriptors(most: int) -> Limits:
-        """Return the default limits for a process that may open ``most`` descriptors; half of them remain for files."""
-        return Limits(connections=max(4, min(Limits.connections, most // 2)))
+    def for_descriptors(most: int, *, wanted: int = 0) -> Limits:
+        """Return limits for a process that may open ``most`` descriptors; half of them remain for files.
+
+        ``wanted`` connections are allowed where they are more than usual and there are as many.
+        """
+        return Limits(connections=max(4, min(max(Limits.connections, wanted), most // 2)))
 
     @property
     def accepted_at_once(self) -> int:

@@ -14,6 +14,7 @@ from pellucid.config.service import ServedModel, ServiceConfig
 from pellucid.config.tables import read_toml, validated
 from pellucid.errors import ConfigError
 from pellucid.jobs.models import open_translator, settings_for
+from pellucid.jobs.serve import most_open_files
 from pellucid.runtime import threads_for
 from pellucid.serving.gate import is_loopback
 from pellucid.serving.models.pool import ModelPool, ServedPair
@@ -65,12 +66,22 @@ def open_service(
         ConfigError: a setting of a model is wrong, or there is no model.
     """
     number = threads_for(threads)
+    config = _with_room_for_refusals(config, say)
     wanted = [*config.models, *(ServedModel(path=str(path)) for path in paths)]
     pairs = [_pair(model, device=device, threads=number, say=say) for model in wanted]
     if not pairs:
         raise ConfigError("there is no model to serve; name a model folder, or list [[models]] in the configuration")
     pool = ModelPool(pairs, limit_bytes=config.model_memory_mb << 20)
     return Service(pool, config, threads=number)
+
+
+def _with_room_for_refusals(config: ServiceConfig, say: Callable[[str], None]) -> ServiceConfig:
+    """Lower the number of queued requests where the process may not open as many connections and more."""
+    most = max(1, most_open_files() // 4)
+    if config.limits.queue_requests <= most:
+        return config
+    say(f"queue_requests = {most}, because this process may open {most_open_files()} files; raise 'ulimit -n'")
+    return config.model_copy(update={"limits": config.limits.model_copy(update={"queue_requests": most})})
 
 
 def _pair(model: ServedModel, *, device: str, threads: int, say: Callable[[str], None]) -> ServedPair:

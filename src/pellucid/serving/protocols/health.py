@@ -1,9 +1,12 @@
-"""What machines ask about the server: whether it lives, whether it is ready, its numbers, its models.
+"""What machines ask about the server: whether it lives, whether it is ready, its numbers, models and routes.
 
 Read ``routes.py`` next.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,14 +20,18 @@ from pellucid.version import __version__
 
 __all__ = ["health_routes"]
 
+_DOCUMENT: Final = Path(__file__).with_name("openapi.json")
+
 
 def health_routes(service: Service) -> list[Route]:
-    """Return ``/healthz``, ``/readyz``, ``/metrics`` and ``/version``."""
+    """Return ``/healthz``, ``/readyz``, ``/metrics``, ``/version`` and the OpenAPI document."""
     return [
         route(service, "/healthz", _healthz, methods=("GET",)),
         route(service, "/readyz", _readyz, methods=("GET",)),
         route(service, "/metrics", _metrics, methods=("GET",)),
         route(service, "/version", _version, methods=("GET",)),
+        route(service, "/v1/openapi.json", _document, methods=("GET",)),
+        route(service, "/spec", _document, methods=("GET",)),
     ]
 
 
@@ -46,6 +53,10 @@ async def _version(service: Service, request: Request, fields: Fields) -> Respon
         for pair in service.pool.pairs.values()
     ]
     return as_json({"version": __version__, "models": models})
+
+
+async def _document(service: Service, request: Request, fields: Fields) -> Response:
+    return Response(_DOCUMENT.read_bytes(), media_type="application/json")
 
 
 def _state(problem: str | None) -> Response:
