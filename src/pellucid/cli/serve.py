@@ -24,7 +24,9 @@ __all__ = ["serve"]
 def serve(
     models: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[MODEL]...", help="Model folders or run folders; if unset, the walkthrough model."),
+        typer.Argument(
+            metavar="[MODEL]...", help="Model folders or run folders; if unset, the models that pellucid has."
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with models, keys and limits of the translation service.")
@@ -59,11 +61,12 @@ def serve(
         return
     wanted = _configured(config, host=host, port=port, insecure_public=insecure_public)
     refuse_unguarded(wanted)
-    folders = [*(Path(model.path) for model in wanted.models), *(models or [])] or [job.walkthrough_folder()]
+    named = [*(Path(model.path) for model in wanted.models), *(models or [])]
     with job.listen(wanted.host, wanted.port) as taken:
-        own = folders[len(wanted.models) :]
-        service = open_service(wanted, own, device=device, threads=threads, say=lambda text: say(line_of(text)))
-        catalogue = job.open_catalogue(folders, device=device, threads=threads) if shows_page(wanted) else None
+        service = open_service(wanted, models or [], device=device, threads=threads, say=lambda t: say(line_of(t)))
+        catalogue = None
+        if shows_page(wanted):
+            catalogue = job.open_catalogue(named, device=device, threads=threads, with_embedded=True)
         address = job.address_of(taken, wanted.host)
 
         def announce() -> None:
@@ -106,10 +109,12 @@ def _announce(catalogue: Catalogue | None, service: Service, address: str, confi
     """Report the models, who else can reach them, and the address."""
     from pellucid.serving.gate import is_loopback
 
-    steps = {model.name: len(model.snapshot_steps) for model in catalogue.models} if catalogue else {}
-    for pair in service.pool.pairs.values():
-        snapshots = f", {steps[pair.name]} snapshots" if steps.get(pair.name) else ""
-        say(line_of(f"{pair.name}: {pair.source} → {pair.target}{snapshots}"))
+    for model in catalogue.models if catalogue else ():
+        steps = f", {len(model.snapshot_steps)} snapshots" if model.snapshot_steps else ""
+        languages = f"{model.translator.source_language} → {model.translator.target_language}"
+        say(line_of(f"{model.name}: {languages}{steps}"))
+    for pair in () if catalogue else service.pool.pairs.values():
+        say(line_of(f"{pair.name}: {pair.source} → {pair.target}"))
     if not is_loopback(config.host) and not service.clients.need_keys:
         say(
             f"warning: other machines can reach {config.host}, and anyone who reaches it can use these models and read "

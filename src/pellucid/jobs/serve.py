@@ -7,17 +7,22 @@ import errno
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+from pellucid.bundle import open_model_folder, read_model
 from pellucid.errors import BundleError, ConfigError
-from pellucid.jobs.models import EngineName, open_translator, translator_of
+from pellucid.jobs.models import EngineName, open_translator, translator_of, translators_over
 from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
+from pellucid.runtime import Runtime
+from pellucid.sample.embedded import DIRECTIONS, direction_of, has_embedded
 from pellucid.signals import RaiseOnSigterm
 
 if TYPE_CHECKING:
     from pellucid.jobs.service.running import DrainingServer
+    from pellucid.model.transformer import Transformer
     from pellucid.serving.connections import Limits
     from pellucid.serving.service import Service
 
@@ -67,8 +72,12 @@ def demo_folders(run: Path) -> list[Path]:
     return [walkthrough_folder(), run] if has_run and _has_walkthrough() else [run if has_run else walkthrough_folder()]
 
 
-def open_catalogue(paths: Sequence[Path], *, device: str = "auto", threads: int = 0) -> Catalogue:
+def open_catalogue(
+    paths: Sequence[Path], *, device: str = "auto", threads: int = 0, with_embedded: bool = False
+) -> Catalogue:
     """Open model folders and run folders, or the walkthrough model if none is given.
+
+    ``with_embedded`` adds the embedded translators to the walkthrough model; their weights are read on first use.
 
     Raises:
         BundleError: one of them has no usable model.
@@ -79,10 +88,31 @@ def open_catalogue(paths: Sequence[Path], *, device: str = "auto", threads: int 
         is_walkthrough = path.resolve() == own
         # What the page shows is what the model computed, so the model computes everything.
         translator = open_translator(path, device=device, threads=threads, engine=EngineName.TORCH)
-        models.append(
-            open_model(translator, path, name="walkthrough" if is_walkthrough else "", is_walkthrough=is_walkthrough)
+        opened = open_model(
+            translator, path, name="walkthrough" if is_walkthrough else "", is_walkthrough=is_walkthrough
         )
+        direction = direction_of(path)
+        models.append(replace(opened, examples=direction.examples) if direction else opened)
+    if with_embedded and not paths:
+        models += _embedded_models(device=device)
     return Catalogue(models, make_translator=translator_of)
+
+
+def _embedded_models(*, device: str) -> list[OpenedModel]:
+    """Return the embedded translators, which share one model."""
+    if not has_embedded():
+        return []
+
+    @cache
+    def read() -> Transformer:
+        return read_model(open_model_folder(paths[0]), device=Runtime.detect(device=device).device).model
+
+    paths = [Path(name) for name in DIRECTIONS]
+    translators = translators_over(read, paths)
+    return [
+        replace(open_model(translator, name=name), examples=direction.examples)
+        for (name, direction), translator in zip(DIRECTIONS.items(), translators, strict=True)
+    ]
 
 
 def _has_walkthrough() -> bool:

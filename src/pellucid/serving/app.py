@@ -3,7 +3,8 @@
     GET  /                       the page
     GET  /web/...                its modules, styles and texts
     GET  /api/models...          see page/answers_model.py
-    POST /api/traces             {model, source, target?, settings?}: the manifest of a new trace
+    POST /api/traces             {model, source, target?, settings?, edits?, before?}: the manifest of a new trace;
+                                 ``before`` is the id of the trace without the edits
     GET  /api/traces/{id}...     see page/answers_trace.py
     GET  /export/{id}.html, .npz   the page as one file, and the trace
     ...                          the routes of the service, see service.py and protocols/
@@ -61,6 +62,8 @@ _THREADS: Final = 4
 """Threads for answers without the model; each holds one answer until it can be sent."""
 _WORK_TO_KEPT: Final = 2
 """While a trace is made, it may use this many times the memory for traces."""
+_COMPUTED: Final = ("effect", "head_effects")
+"""Answers that require the model even if every site is stored."""
 _LARGEST_COMPRESSED_OCTETS: Final = 1 << 20
 _FOR_EVER: Final = "private, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
@@ -173,6 +176,7 @@ class _Server:
                 wanted.source,
                 target=wanted.target,
                 settings=wanted.settings or {},
+                edits=wanted.edits or (),
                 largest_bytes=_WORK_TO_KEPT * self._traces.limit_bytes,
             )
             record = make_record(
@@ -181,6 +185,8 @@ class _Server:
                 trace_id=secrets.token_hex(16),
                 target=wanted.target,
                 settings=wanted.settings,
+                edits=wanted.edits or (),
+                before=self._traces.get(wanted.before).trace if wanted.before else None,
                 largest_bytes=largest,
                 between_steps=lambda: _end_if_gone(request),
             )
@@ -202,7 +208,7 @@ class _Server:
         def work() -> Response:
             return _respond(request, trace_answer(record, rest, query), etag=etag, cache=_FOR_EVER)
 
-        if record.trace.level is not Level.FULL:  # other sites are computed again
+        if record.trace.level is not Level.FULL or rest in _COMPUTED:  # other sites are computed again
             return await self._queue.run(work, is_gone=request.is_disconnected)
         return await _in_thread(request, work, self._threads)
 
@@ -314,6 +320,8 @@ class _TraceRequest:
     source: str
     target: str | None = None
     settings: dict[str, object] | None = None
+    edits: list[str] | None = None
+    before: str | None = None
 
 
 def _trace_request(body: bytes) -> _TraceRequest:
@@ -329,14 +337,19 @@ def _trace_request(body: bytes) -> _TraceRequest:
         "source": (str, "text"),
         "target": ((str, type(None)), "text or null"),
         "settings": ((dict, type(None)), "an object or null"),
+        "edits": ((list, type(None)), "a list of texts or null"),
+        "before": ((str, type(None)), "text or null"),
     }
+    optional = ", ".join(list(kinds)[2:])
     if unknown := sorted(table.keys() - kinds.keys()):
-        raise RequestError(f"{unknown[0]!r} is unknown; a request has model, source and optionally target, settings")
+        raise RequestError(f"{unknown[0]!r} is unknown; a request has model, source and optionally {optional}")
     for name, (kind, description) in kinds.items():
         if name not in table and name in ("model", "source"):
-            raise RequestError(f"{name!r} is missing; a request has model, source and optionally target, settings")
+            raise RequestError(f"{name!r} is missing; a request has model, source and optionally {optional}")
         if name in table and not isinstance(table[name], kind):
             raise RequestError(f"{name} = {table[name]!r} must be {description}")
+    if not all(isinstance(edit, str) for edit in table.get("edits") or ()):
+        raise RequestError(f"edits = {table['edits']!r} must be a list of texts or null")
     return _TraceRequest(**table)
 
 

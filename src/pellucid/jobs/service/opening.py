@@ -14,8 +14,9 @@ from pellucid.config.service import ServedModel, ServiceConfig
 from pellucid.config.tables import read_toml, validated
 from pellucid.errors import ConfigError
 from pellucid.jobs.models import open_translator, settings_for
-from pellucid.jobs.serve import most_open_files
+from pellucid.jobs.serve import most_open_files, walkthrough_folder
 from pellucid.runtime import threads_for
+from pellucid.sample.embedded import DIRECTIONS, direction_of, has_embedded
 from pellucid.serving.gate import is_loopback
 from pellucid.serving.models.pool import ModelPool, ServedPair
 from pellucid.serving.service import Service
@@ -34,8 +35,13 @@ def read_service_config(path: Path) -> ServiceConfig:
         config = validated(ServiceConfig, read_toml(path), place=str(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    models = tuple(model.model_copy(update={"path": str(path.parent / model.path)}) for model in config.models)
-    return config.model_copy(update={"models": models})
+    return config.model_copy(update={"models": tuple(_below(path.parent, model) for model in config.models)})
+
+
+def _below(folder: Path, model: ServedModel) -> ServedModel:
+    path = folder / model.path
+    is_name = not path.exists() and direction_of(Path(model.path)) is not None
+    return model if is_name else model.model_copy(update={"path": str(path)})
 
 
 def refuse_unguarded(config: ServiceConfig) -> None:
@@ -59,20 +65,24 @@ def open_service(
     threads: int = 0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Service:
-    """Make the service of the models of a configuration and of further folders.
+    """Make the service of the models of a configuration and of further folders; without any, of the embedded ones.
 
     Raises:
         BundleError: a folder has no model.
-        ConfigError: a setting of a model is wrong, or there is no model.
+        ConfigError: a setting of a model is wrong.
     """
     number = threads_for(threads)
     config = _with_room_for_refusals(config, say)
-    wanted = [*config.models, *(ServedModel(path=str(path)) for path in paths)]
+    wanted = [*config.models, *(ServedModel(path=str(path)) for path in paths)] or _embedded()
     pairs = [_pair(model, device=device, threads=number, say=say) for model in wanted]
-    if not pairs:
-        raise ConfigError("there is no model to serve; name a model folder, or list [[models]] in the configuration")
     pool = ModelPool(pairs, limit_bytes=config.model_memory_mb << 20)
     return Service(pool, config, threads=number)
+
+
+def _embedded() -> list[ServedModel]:
+    """Return the models that come with pellucid: the embedded translators, or else the model of the walkthrough."""
+    names = [*DIRECTIONS] if has_embedded() else [str(walkthrough_folder())]
+    return [ServedModel(path=name) for name in names]
 
 
 def _with_room_for_refusals(config: ServiceConfig, say: Callable[[str], None]) -> ServiceConfig:
@@ -89,12 +99,13 @@ def _pair(model: ServedModel, *, device: str, threads: int, say: Callable[[str],
     settings_for(path, model.settings)  # a wrong setting is refused before the server starts
     folder = find_model_folder(path)
     description = read_description(folder)
+    named = direction_of(path) or description
     opened = partial(_opened, path, model.settings, device=device, threads=threads, say=say)
     name = path.resolve().name
     return ServedPair(
         name=path.resolve().parent.name if name == "model" else name,
-        source=model.source or description.source_language,
-        target=model.target or description.target_language,
+        source=model.source or named.source_language,
+        target=model.target or named.target_language,
         weights_bytes=(folder / description.weights).stat().st_size,
         open=opened,
         version=description.weights_sha256[:12],
