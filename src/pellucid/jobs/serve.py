@@ -1,4 +1,4 @@
-"""Open models for the page, and serve it."""
+"""Open models for the page, and serve it with the translation service. ``service/`` opens that."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from pellucid.sample.embedded import DIRECTIONS, direction_of, has_embedded
 from pellucid.signals import RaiseOnSigterm
 
 if TYPE_CHECKING:
-    import uvicorn
-
+    from pellucid.jobs.service.running import DrainingServer
     from pellucid.model.transformer import Transformer
     from pellucid.serving.connections import Limits
+    from pellucid.serving.service import Service
 
 __all__ = [
     "USUAL_PORT",
@@ -166,43 +166,60 @@ def address_of(taken: socket.socket, host: str) -> str:
 
 
 def serve(
-    catalogue: Catalogue,
+    catalogue: Catalogue | None,
     taken: socket.socket,
     *,
     host: str,
     trace_memory_mb: int = 256,
+    service: Service | None = None,
     when_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve the page until a signal arrives; SIGTERM is a normal end.
+    """Serve the page and the service until a signal arrives; SIGTERM is a normal end.
 
     Args:
-        catalogue: the models.
+        catalogue: the models of the page; None: there is no page.
         taken: the listening socket, which is closed at the end.
         host: the address of the socket.
         trace_memory_mb: memory for traces; the least recently used are dropped first.
+        service: the translation service, if any.
         when_ready: called when the server can answer requests.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, after the answers in progress are sent.
+        PellucidError: the service cannot translate any longer.
     """
     from pellucid.serving.connections import Limits
 
-    limits = Limits.for_descriptors(most_open_files())
-    server = server_of(catalogue, host=host, trace_memory_mb=trace_memory_mb, limits=limits)
+    # A refused request needs a connection, too, so there are more of them than the queue holds requests.
+    wanted = 2 * service.limits.queue_requests if service is not None else 0
+    limits = Limits.for_descriptors(most_open_files(), wanted=wanted)
+    server = server_of(catalogue, host=host, trace_memory_mb=trace_memory_mb, limits=limits, service=service)
     # uvicorn raises SIGTERM again after it has closed.
     with taken, RaiseOnSigterm(lambda: SystemExit(0)):
+        if service is not None:
+            service.start()
         when_ready()
         server.run(sockets=[taken])
+        server.raise_problem()
 
 
-def server_of(catalogue: Catalogue, *, host: str, limits: Limits, trace_memory_mb: int = 256) -> uvicorn.Server:
+def server_of(
+    catalogue: Catalogue | None,
+    *,
+    host: str,
+    limits: Limits,
+    trace_memory_mb: int = 256,
+    service: Service | None = None,
+) -> DrainingServer:
     """Return the server of some models; ``limits`` bounds its clients."""
     import uvicorn
 
+    from pellucid.jobs.service.running import DrainingServer
     from pellucid.serving.app import create_app
     from pellucid.serving.connections import Connection, Connections
 
-    app = create_app(catalogue, host=host, trace_memory_bytes=trace_memory_mb << 20, limits=limits)
+    app = create_app(catalogue, host=host, trace_memory_bytes=trace_memory_mb << 20, limits=limits, service=service)
+    seconds = int(service.limits.drain_seconds) if service else _SECONDS_FOR_THE_LAST_ANSWERS
     config = uvicorn.Config(
         app,
         http=cast(type[asyncio.Protocol], partial(Connection, Connections(limits))),
@@ -214,10 +231,10 @@ def server_of(catalogue: Catalogue, *, host: str, limits: Limits, trace_memory_m
         ws="none",
         backlog=limits.accepted_at_once,
         timeout_keep_alive=_SECONDS_BETWEEN_REQUESTS,
-        timeout_graceful_shutdown=_SECONDS_FOR_THE_LAST_ANSWERS,
+        timeout_graceful_shutdown=max(seconds, 1),
         h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,
     )
-    return uvicorn.Server(config)
+    return DrainingServer(config, service)
 
 
 def most_open_files() -> int:

@@ -1,4 +1,4 @@
-"""The page over HTTP: make responses of the answers from ``page``. Read ``traces.py`` next.
+"""The page and the service over HTTP: make responses of the answers from ``page``. Read ``traces.py`` next.
 
     GET  /                       the page
     GET  /web/...                its modules, styles and texts
@@ -7,6 +7,7 @@
                                  ``before`` is the id of the trace without the edits
     GET  /api/traces/{id}...     see page/answers_trace.py
     GET  /export/{id}.html, .npz   the page as one file, and the trace
+    ...                          the routes of the service, see service.py and protocols/
 
 Answers have an ETag; errors are ``{"error": "a sentence"}``. A trace that is no longer stored has status 410, and the
 page makes it again. The event loop never computes: requests that use the model wait in one queue, and a few other
@@ -35,6 +36,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from pellucid.config.service import ServiceConfig
 from pellucid.errors import ConfigError, PellucidError, RequestError
 from pellucid.page.answers import Answer
 from pellucid.page.answers_model import model_answer, models_answer
@@ -42,9 +44,12 @@ from pellucid.page.answers_trace import TraceRecord, make_record, trace_answer
 from pellucid.page.assembly import TEMPLATE, served_page, web_files
 from pellucid.page.catalogue import Catalogue, UnknownPathError
 from pellucid.page.single_file import single_file
+from pellucid.serving.access.crossing import Crossing
 from pellucid.serving.bounds import refuse_heavy, refuse_long
 from pellucid.serving.connections import Limits, PacedAnswers
 from pellucid.serving.gate import Gate, error_response
+from pellucid.serving.protocols.routes import service_routes
+from pellucid.serving.service import Service
 from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceGoneError, TraceStore
 from pellucid.tracing.file import trace_bytes
 from pellucid.tracing.sites import Level
@@ -84,22 +89,34 @@ Result = TypeVar("Result")
 
 
 def create_app(
-    catalogue: Catalogue,
+    catalogue: Catalogue | None,
     *,
     host: str = "127.0.0.1",
     trace_memory_bytes: int = 256 << 20,
     limits: Limits | None = None,
+    service: Service | None = None,
 ) -> ASGIApp:
     """Make the application for the models of a catalogue.
 
     Args:
-        catalogue: the models.
+        catalogue: the models of the page; None: there is no page.
         host: the host that the server listens on; it answers to this name and to the loopback names.
         trace_memory_bytes: limit for stored traces; the least recently used are dropped first.
         limits: limits of connections; the defaults if None.
+        service: the translation service, if any.
     """
-    server = _Server(catalogue, TraceStore(limit_bytes=trace_memory_bytes))
-    routes = [
+    routes = _page_routes(_Server(catalogue, TraceStore(limit_bytes=trace_memory_bytes))) if catalogue else []
+    own = service_routes(service) if service else []
+    app = Starlette(routes=[*routes, *own], exception_handlers={HTTPException: _refused})
+    config = service.config if service else ServiceConfig()
+    crossing = Crossing(app, origins=config.cors_origins, paths=[route.path for route in own])
+    needs_keys = service is not None and service.clients.need_keys
+    gate = Gate(crossing, host=host, names=config.names, is_keyed=needs_keys and not catalogue, admits=crossing.admits)
+    return PacedAnswers(gate, limits=limits or Limits())
+
+
+def _page_routes(server: _Server) -> list[Route]:
+    return [
         Route("/", _guarded(server.page)),
         Route("/web/{path:path}", _guarded(server.web)),
         Route("/api/models", _guarded(server.models)),
@@ -108,8 +125,6 @@ def create_app(
         Route("/api/traces/{path:path}", _guarded(server.trace)),
         Route("/export/{name}", _guarded(server.export)),
     ]
-    gate = Gate(Starlette(routes=routes, exception_handlers={HTTPException: _refused}), host=host)
-    return PacedAnswers(gate, limits=limits or Limits())
 
 
 class _Server:
