@@ -95,7 +95,8 @@ def test_a_piece_is_forced_by_a_click_and_another_one_typed(shown: Shown, open_p
     assert edit.startswith(f"step.{step}=")
     after = _expected(shown, edit)
     assert page.evaluate("__inspect.trace.text") == after.text
-    assert str(step) in page.inner_text(".edit-bar [role=status]")
+    page.wait_for_selector(".edit-bar .edit-after")
+    assert str(step) in page.inner_text(".edit-bar [role=status]:not(.waiting)")
     assert page.locator(".edit-after mark").count() >= 1
     page.fill(".edit-typed input", "Elle")
     page.press(".edit-typed input", "Enter")
@@ -118,6 +119,7 @@ def test_a_piece_is_banned_a_word_changed_and_all_undone(shown: Shown, open_page
     page.press(".edit-typed >> nth=1 >> input", "Enter")
     window.until("() => __inspect.trace?.source.includes('wide')")
     window.ready()
+    page.wait_for_selector(".edit-bar .edit-after")
     assert "tired" in page.inner_text(".edit-bar")
     page.click(".edit-list > button")
     _edited(window)
@@ -147,8 +149,10 @@ def test_an_edit_that_does_not_fit_is_told_in_its_place(shown: Shown, open_page:
 def test_the_single_file_shows_recorded_edits(shown: Shown, open_page: OpenPage, tmp_path: Path) -> None:
     trace = _expected(shown, HEAD)
     path = tmp_path / "edited.html"
-    trace.to_html(path, view="heads", kind="cross", layer=4, heads=[4])
-    window = open_page(f"{path.as_uri()}#view=heads&kind=cross&layer=4&heads=4&editing=1", offline=True).ready()
+    trace.to_html(path, view="heads", kind="cross", layer=4, heads=[4], weights="none")
+    window = open_page(
+        f"{path.as_uri()}#view=heads&kind=cross&layer=4&heads=4&editing=1", origin=path.as_uri(), offline=True
+    ).ready()
     assert window.page.locator(".edit-list li").count() == 1
     assert window.page.locator("[data-figure=attention-difference] canvas").count() == 3
     assert window.page.locator("[data-figure^=head-effects]").count() == 3

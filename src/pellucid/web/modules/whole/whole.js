@@ -68,7 +68,7 @@ const momentOf = (state) => {
 function Stage({trace, model, state, flow, changes, head}) {
   const [frame, room] = useWidth();
   const parts = {stage: useRef(null), scene: useRef(null)};
-  const [mark, setMark] = useState(null);
+  const pointed = useRef(new Set()).current; // what is drawn again when the pointer moves; the rest is not
   const [play, setPlay] = useState({moment: null, isPlaying: false});
   const theme = useTheme();
   const {config} = model;
@@ -77,7 +77,7 @@ function Stage({trace, model, state, flow, changes, head}) {
   const keep = useKept();
   useLayoutEffect(() => {
     const scene = new Scene(parts.stage.current, {
-      mark: setMark,
+      mark: (mark) => pointed.forEach((set) => set(mark)),
       view: (text) => keep({"whole.view": text}),
       moment: (now, isPlaying) => {
         setPlay({moment: now, isPlaying});
@@ -125,9 +125,9 @@ function Stage({trace, model, state, flow, changes, head}) {
           onBlur=${() => parts.scene.current?.point(null)}
         >
           ${[0, 1, 2, 3].map((layer) => html`<canvas key=${layer} aria-hidden="true"></canvas>`)}
-          <${Row} ...${{scene, mark, trace}} />
+          <${Row} ...${{scene, pointed, trace}} />
         </div>
-        <${Card} ...${{scene, mark: mark ?? chosenLink(scene), trace, size}} />
+        <${Card} ...${{scene, pointed, trace, size}} />
       </div>
       <details class="whole-help hint">
         <summary>${t("whole.hands")}</summary>
@@ -135,6 +135,16 @@ function Stage({trace, model, state, flow, changes, head}) {
       </details>
     </div>
   `;
+}
+
+/** The mark that is pointed at, or null. */
+function useMark(pointed) {
+  const [mark, set] = useState(null);
+  useLayoutEffect(() => {
+    pointed.add(set);
+    return () => pointed.delete(set);
+  }, []);
+  return mark;
 }
 
 const chosenLink = (scene) => (scene?.pin?.type === "link" ? scene.pin : null);
@@ -166,7 +176,8 @@ function useKept() {
 }
 
 /** The row of the mark that is pointed at, in words: the grid that a screen reader reads in step with the picture. */
-function Row({scene, mark, trace}) {
+function Row({scene, pointed, trace}) {
+  const mark = useMark(pointed);
   if (!scene?.layout) return html`<div role="row" class="unseen"><span role="gridcell">${t("whole.keys")}</span></div>`;
   const own = mark ?? {type: "piece", stack: "encoder", row: 0};
   const before = own.stack === "encoder" ? 0 : trace.tokens.source_pieces.length;
@@ -239,7 +250,8 @@ function Controls({scene, trace, config, state, head, moment, isPlaying}) {
 }
 
 /** What the mark is and its numbers, beside it. */
-function Card({scene, mark, trace, size}) {
+function Card({scene, pointed, trace, size}) {
+  const mark = useMark(pointed) ?? chosenLink(scene);
   const detail = useDetail(trace, mark, scene?.head ?? null);
   if (!mark || !detail || !scene?.layout) return html`<output class="unseen" aria-live="polite"></output>`;
   const most = Math.max(...detail.bars.map(({share}) => share), 1e-9);
