@@ -22,6 +22,7 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import starmap
 from pathlib import Path
 
@@ -34,7 +35,7 @@ import pellucid
 from pellucid.analysis.attribution.faithfulness import faithfulness
 from pellucid.analysis.attribution.methods import question_of
 from pellucid.analysis.attribution.record import Attribution, Method
-from pellucid.analysis.attribution.removals import heads_off
+from pellucid.analysis.head_effects import head_effects, heads_of
 from pellucid.jobs.surface import Trace
 from pellucid.sample.corpus import build_corpus
 from pellucid.sample.records import MinimalPair, SamplePair
@@ -65,7 +66,7 @@ def nouns(translator: Translator, pairs: Sequence[MinimalPair]) -> tuple[dict[st
     members = [(own, twin) for pair in pairs for own, twin in ((pair.first, pair.second), (pair.second, pair.first))]
     found = translator.translate([own.source for own, _ in members])
     named: dict[Method, list[tuple[bool, str]]] = {method: [] for method in Method}
-    losses: dict[str, list[np.ndarray]] = {}
+    losses: list[np.ndarray] = []
     margins: list[float] = []
     for (own, twin), result in zip(members, found, strict=True):
         if result.text != own.target:
@@ -79,10 +80,8 @@ def nouns(translator: Translator, pairs: Sequence[MinimalPair]) -> tuple[dict[st
             parts = {name: made.source[0, slice(*span)].sum() for name, span in spots.columns.items()}
             words = [word for word in made.ranked(step, words=True) if word.side == "source"]
             named[method].append((parts["referent"] > parts["other"], role_of(words[0].position, spots)))
-        question = question_of(trace, step=step, against=against)
         margins.append(float(made.score[0]))
-        for kind, loss in heads_off(question).items():
-            losses.setdefault(kind.short, []).append(loss[..., 0].cpu().numpy())
+        losses.append(head_effects(turned(trace, step, against))[:, step] - head_effects(trace)[:, step])
     return {
         "sentences": len(margins),
         "methods": {
@@ -94,24 +93,28 @@ def nouns(translator: Translator, pairs: Sequence[MinimalPair]) -> tuple[dict[st
             }
             for method, rows in named.items()
         },
-    }, heads_told(losses, np.array(margins))
+    }, heads_told(translator, np.stack(losses), np.array(margins))
 
 
-def heads_told(losses: dict[str, list[np.ndarray]], margins: np.ndarray) -> list[dict[str, object]]:
-    """Return all heads, those with the largest mean loss first."""
+def turned(trace: Trace, step: int, against: str) -> Trace:
+    """Return the trace with the other pronoun as the piece that a step writes; what the decoder is fed stays."""
+    ids = list(trace.tokens.predicted_ids)
+    ids[step] = question_of(trace, step=step, against=against).against_id or 0
+    return replace(trace, tokens=replace(trace.tokens, predicted_ids=tuple(ids)))
+
+
+def heads_told(translator: Translator, losses: np.ndarray, margins: np.ndarray) -> list[dict[str, object]]:
+    """Return all heads, those with the largest mean loss first; ``losses`` are [sentences, heads]."""
     rows: list[dict[str, object]] = []
-    for kind, each in losses.items():
-        values = np.stack(each)
-        for layer, head in np.ndindex(*values.shape[1:]):
-            own = values[:, layer, head]
-            numbers = {
-                "mean": own.mean(),
-                "largest": own.max(),
-                "choice": (own > 0).mean(),
-                "overturned": (own > margins).mean(),
-            }
-            row = {"attention": kind, "layer": layer, "head": head}
-            rows.append(row | {name: round(float(number), 4) for name, number in numbers.items()})
+    for edit, own in zip(heads_of(translator.model.config), losses.T, strict=True):
+        numbers = {
+            "mean": own.mean(),
+            "largest": own.max(),
+            "choice": (own > 0).mean(),
+            "overturned": (own > margins).mean(),
+        }
+        row = {"attention": edit.kind.short, "layer": edit.layer, "head": edit.head}
+        rows.append(row | {name: round(float(number), 4) for name, number in numbers.items()})
     return sorted(rows, key=lambda row: -float(str(row["mean"])))
 
 

@@ -7,7 +7,7 @@ error deep in the library.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, Self
@@ -16,6 +16,8 @@ from pellucid.analysis.attribution.alti import Contributions
 from pellucid.analysis.attribution.methods import attribute_trace, contributions
 from pellucid.analysis.attribution.record import Attribution
 from pellucid.analysis.checks import CheckReport, check
+from pellucid.analysis.effect import Effect, edit_trace
+from pellucid.analysis.head_effects import head_effects
 from pellucid.analysis.heads import HeadShares, head_shares
 from pellucid.analysis.lens import LogitLens, logit_lens
 from pellucid.config import Recipe
@@ -27,8 +29,11 @@ from pellucid.jobs.train import train as train_job
 from pellucid.page.notebook import mime_bundle
 from pellucid.page.single_file import StartView, write_page
 from pellucid.tracing import record
+from pellucid.tracing.editing.sample import Sample
+from pellucid.tracing.editing.text import Edit, parse_edits
 from pellucid.tracing.file import load_trace, save_trace
 from pellucid.tracing.making import trace as make_trace
+from pellucid.tracing.predictions import Array
 from pellucid.translation.translator import Translator
 
 __all__ = ["Trace", "attribute", "load", "load_recipe", "trace", "train"]
@@ -87,6 +92,32 @@ class Trace(record.Trace):
     def check(self) -> CheckReport:
         """Test every identity that must hold between the stored numbers; a failure is reported, not raised."""
         return check(self)
+
+    def edit(self, *edits: Edit | str, samples: Sequence[Sample] = ()) -> Effect:
+        """Translate the sentence again with edits, and compare: ``trace.edit("encoder.5.self_attention.head.3=zero")``.
+
+        Args:
+            edits: records or texts, see ``tracing/editing/text.py``; a text may have several, separated by semicolons.
+            samples: samples of sentence pairs that texts name as ``mean:...``.
+
+        Raises:
+            RequestError: an edit does not fit, the trace has edits already, or no model is attached.
+        """
+        made = [
+            one for edit in edits for one in (parse_edits(edit, samples=samples) if isinstance(edit, str) else [edit])
+        ]
+        effect = edit_trace(self, made, samples=samples)
+        return replace(effect, after=Trace.of(effect.after))
+
+    def head_effects(self) -> Array:
+        """Return the change of the log-probability of every piece when one head is off, [heads, steps].
+
+        The heads are those of all attentions, in the order of ``analysis.head_effects.heads_of``.
+
+        Raises:
+            RequestError: no model is attached.
+        """
+        return head_effects(self)
 
     def head_shares(self, place: str) -> HeadShares:
         """Return the part that each head of an attention, such as ``decoder.3.cross_attention``, adds to its output.
@@ -186,9 +217,9 @@ def _on_the_surface(make: Callable[_Parameters, record.Trace]) -> Callable[_Para
     return wrapped
 
 
-trace = takes(translator=Translator, text=str, edits=(list, tuple), level=str, target=(str, NONE))(
-    _on_the_surface(make_trace)
-)
+trace = takes(
+    translator=Translator, text=str, edits=(list, tuple), level=str, target=(str, NONE), samples=(list, tuple)
+)(_on_the_surface(make_trace))
 
 
 @takes(

@@ -11,11 +11,11 @@ from tests.unit.tracing.kit import make_translator
 
 from pellucid.analysis.attribution.faithfulness import RANDOM, erasure_losses, faithfulness
 from pellucid.analysis.attribution.methods import question_of
-from pellucid.analysis.attribution.removals import heads_off
 from pellucid.errors import RequestError
 from pellucid.jobs.surface import Trace, attribute, trace
 from pellucid.text.tokenizer import BytesTokenizer
-from pellucid.tracing.edits import AblateHead
+from pellucid.tracing.editing.sample import Sample
+from pellucid.tracing.edits import AblateHead, OtherSentence
 from pellucid.tracing.sites import AttentionKind
 from pellucid.translation.translator import Translator
 
@@ -30,18 +30,6 @@ def translator() -> Translator:
 @pytest.fixture(scope="module")
 def made(translator: Translator) -> Trace:
     return trace(translator, TEXT, target=TARGET)
-
-
-def test_a_head_that_is_off_loses_what_the_edit_loses(translator: Translator, made: Trace) -> None:
-    losses = heads_off(question_of(made, quantity="log_probability"))
-    assert made.predictions is not None
-    for kind in AttentionKind:
-        for layer in kind.layers(translator.model.config):
-            for head in range(translator.model.config.num_heads):
-                edited = trace(translator, TEXT, target=TARGET, edits=[AblateHead(kind, layer, head)])
-                assert edited.predictions is not None
-                lost = made.predictions.target_log_probability - edited.predictions.target_log_probability
-                np.testing.assert_allclose(losses[kind][layer, head], lost, rtol=0, atol=1e-12)
 
 
 def test_an_erased_piece_is_one_that_the_model_may_not_look_at(made: Trace) -> None:
@@ -130,7 +118,7 @@ def test_without_a_model_nothing_is_explained(made: Trace) -> None:
 
 def test_alti_refuses_an_edit_that_it_cannot_split(translator: Translator) -> None:
     edited = trace(translator, TEXT, target=TARGET, edits=[AblateHead(AttentionKind.CROSS, 0, 0)])
-    with pytest.raises(RequestError, match=r"an edit replaces decoder.0.cross_attention.context"):
+    with pytest.raises(RequestError, match=r"head.0=zero: replaces decoder.0.cross_attention.context"):
         edited.attribute(method="alti")
     assert np.isfinite(edited.attribute(method="occlusion").source).all()
 
@@ -143,3 +131,15 @@ def test_the_errors_of_an_integral_that_does_not_converge_are_refused_not_hidden
 
     with pytest.raises(RequestError, match="with 32 points the parts of step"):
         integrated_gradients(question_of(made), tolerance=1e-12)
+
+
+@pytest.mark.parametrize("method", ["input_x_gradient", "integrated_gradients", "occlusion", "value_zeroing"])
+def test_edits_that_take_values_of_other_sentences_are_followed(translator: Translator, method: str) -> None:
+    sample = Sample.of([("ein Hund", "a dog"), ("zwei Katze rennt", "a dog runs")])
+    other = AblateHead(AttentionKind.ENCODER, 0, 1, OtherSentence("zwei Katze rennt schläft ein"))
+    edited = trace(translator, TEXT, target=TARGET, edits=[AblateHead(AttentionKind.CROSS, 1, 0, sample), other])
+    found = edited.attribute(method=method, quantity="log_probability")
+    assert edited.predictions is not None
+    np.testing.assert_allclose(found.score, edited.predictions.target_log_probability, rtol=0, atol=1e-12)
+    plain = trace(translator, TEXT, target=TARGET).attribute(method=method, quantity="log_probability")
+    assert np.abs(found.source - plain.source).max() > 1e-6

@@ -15,6 +15,8 @@ from pellucid.analysis.attribution.record import Attribution, Method
 from pellucid.analysis.attribution.removals import occlusion, value_zeroing
 from pellucid.errors import RequestError
 from pellucid.text.vocabulary import WORD_BOUNDARY
+from pellucid.tracing.editing.plan import value_edits
+from pellucid.tracing.editing.recorder import others_of
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import member, refuse_outside
 from pellucid.translation.translator import Translator
@@ -115,6 +117,8 @@ def question_of(
     against_id = None if against is None or step is None else _piece_id(trace, against, step)
     if against_id is not None and against_id == piece_ids[0]:
         raise RequestError(f"against = {against!r} is the piece that step {step} writes; give another one")
+    edits = value_edits(trace.provenance.edits)
+    others = others_of(edits, trace.model, trace.translator.tokenizer if trace.translator else None)
     return Question(
         model=trace.model,
         source_ids=trace.tokens.source_ids,
@@ -123,7 +127,8 @@ def question_of(
         piece_ids=piece_ids,
         against_id=against_id,
         quantity=member(Quantity, quantity, "quantity"),
-        edits=trace.provenance.edits,
+        edits=edits,
+        others=others,
     )
 
 

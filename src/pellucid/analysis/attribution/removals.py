@@ -1,4 +1,4 @@
-"""Attribution by removal: what the score loses if a piece, in two senses, or a head is taken away.
+"""Attribution by removal: what the score loses if a piece is taken away, in two senses.
 
 All removals are rows of one batch. Read ``alti.py`` next.
 """
@@ -15,9 +15,8 @@ from torch import Tensor
 from pellucid.analysis.attribution.gradients import Embeddings
 from pellucid.analysis.attribution.question import Parts, Question, batches
 from pellucid.model.recorder import Recorder
-from pellucid.tracing.sites import AttentionKind
 
-__all__ = ["heads_off", "occlusion", "value_zeroing"]
+__all__ = ["occlusion", "value_zeroing"]
 
 _VALUES: Final = re.compile(r"decoder\.\d+\.(self|cross)_attention\.values")
 
@@ -36,7 +35,7 @@ def occlusion(question: Question) -> Parts:
             sides[side][row, position] = 0
         return Embeddings(sides[0], sides[1])
 
-    return _parts(question, without)
+    return _losses(question, without)
 
 
 def value_zeroing(question: Question) -> Parts:
@@ -46,43 +45,7 @@ def value_zeroing(question: Question) -> Parts:
     earlier target piece in every self-attention of the decoder. After Mohebbi et al. 2023, "Quantifying Context Mixing
     in Transformers", who compare states instead of scores. The parts have no exact sum.
     """
-    return _parts(question, lambda rows: _ZeroValues(rows, len(question.source_ids)))
-
-
-def heads_off(question: Question) -> dict[AttentionKind, Tensor]:
-    """Return what the score loses if one head is off, its context zero: [layers, heads, steps] for each attention."""
-    config = question.model.config
-    heads = [
-        (kind, layer, head)
-        for kind in AttentionKind
-        for layer in kind.layers(config)
-        for head in range(config.num_heads)
-    ]
-    losses = _losses(question, lambda rows: _ZeroHeads([heads[row] for row in rows]), len(heads))
-    found, first = {}, 0
-    for kind in AttentionKind:
-        count = len(kind.layers(config)) * config.num_heads
-        found[kind] = losses[:, first : first + count].T.reshape(-1, config.num_heads, len(question.steps))
-        first += count
-    return found
-
-
-class _ZeroHeads:
-    """A recorder that zeroes in each row of the batch the context of one head."""
-
-    def __init__(self, heads: list[tuple[AttentionKind, int, int]]) -> None:
-        self._rows: dict[str, list[tuple[int, int]]] = {}
-        for row, (kind, layer, head) in enumerate(heads):
-            self._rows.setdefault(f"{kind.at(layer)}.context", []).append((row, head))
-
-    def visit(self, site: str, value: Tensor) -> Tensor:
-        """Return the context [batch, heads, time, d_head] with zeros, every other value unchanged."""
-        if site not in self._rows:
-            return value
-        edited = value.clone()
-        for row, head in self._rows[site]:
-            edited[row, head] = 0
-        return edited
+    return _losses(question, lambda rows: _ZeroValues(rows, len(question.source_ids)))
 
 
 class _ZeroValues:
@@ -109,18 +72,13 @@ class _Nothing:
         return value
 
 
-def _parts(question: Question, without: Callable[[range], Recorder]) -> Parts:
+@torch.no_grad()
+def _losses(question: Question, without: Callable[[range], Recorder]) -> Parts:
     source, target = question.sides
-    losses = _losses(question, without, source + target)
+    whole = question.ask(_Nothing(), batch=1).double()
+    rows = [question.ask(without(rows), batch=len(rows)).double() for rows in batches(question, source + target)]
+    losses = (whole - torch.cat(rows)).T.contiguous()
     of_target = losses[:, source:].clone()
     for number, step in enumerate(question.steps):
         of_target[number, step + 1 :] = 0  # causal: what is left there is rounding
     return Parts(losses[:, :source], of_target)
-
-
-@torch.no_grad()
-def _losses(question: Question, without: Callable[[range], Recorder], count: int) -> Tensor:
-    """Return what the scores lose by each of ``count`` removals, [steps, count], in float64."""
-    whole = question.ask(_Nothing(), batch=1).double()
-    rows = [question.ask(without(rows), batch=len(rows)).double() for rows in batches(question, count)]
-    return (whole - torch.cat(rows)).T.contiguous()
