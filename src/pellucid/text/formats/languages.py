@@ -8,11 +8,14 @@ Read ``naming.py`` next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["answers", "best_of", "script_of", "tidy_code"]
 
 _SCRIPT_LETTERS: Final = 4
+_CODES_OF_A_RUN: Final = 1024
+"""A file asks about the same few codes for each unit."""
 _SCRIPTS: Final = {
     "zh-cn": "hans",
     "zh-sg": "hans",
@@ -25,12 +28,14 @@ _SAME: Final = {"iw": "he", "in": "id", "ji": "yi", "nb": "no", "cmn": "zh", "de
 """Codes of one language under two names; ``no`` most often stands for Bokmål."""
 
 
+@lru_cache(_CODES_OF_A_RUN)
 def tidy_code(code: str) -> str:
     """Return a code in the form that is compared: ``EN_us`` is ``en-us``."""
     first, *rest = code.strip().replace("_", "-").casefold().split("-")
     return "-".join((_SAME.get(first, first), *rest))
 
 
+@lru_cache(_CODES_OF_A_RUN)
 def script_of(code: str) -> str:
     """Return the script that a code states or implies, or ""."""
     tidied = tidy_code(code)
@@ -39,6 +44,7 @@ def script_of(code: str) -> str:
     return stated or _SCRIPTS.get("-".join(tidied.split("-")[:2]), "")
 
 
+@lru_cache(_CODES_OF_A_RUN)
 def answers(asked: str, code: str) -> bool:
     """Return whether text with this code is text of the language that was asked for."""
     one, other = tidy_code(asked), tidy_code(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -352,6 +353,23 @@ def test_bad_files_are_named_with_the_remedy(tmp_path: Path, name: str, message:
     write(tmp_path / "coded.tmx", '<?xml version="1.0" encoding="klingon"?><tmx/>')
     with pytest.raises(DataError, match=message):
         read(tmp_path / name)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    def peak(count: int) -> int:
+        path = write(
+            tmp_path / "m.tmx", tmx([tu(("de", f"Satz {n} " * 9), ("en", f"Sentence {n} " * 9)) for n in range(count)])
+        )
+        reader = FilesReader(CorpusConfig(files=(str(path),)), languages=("de", "en"), invalid_utf8=InvalidUtf8.STRICT)
+        tracemalloc.start()
+        try:
+            assert sum(1 for _ in reader.read()) == count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(10)  # what is imported and compiled once
+    assert peak(8000) < 1.25 * peak(2000) + 100_000
 
 
 def test_dates_users_and_names_never_come_out(tmp_path: Path) -> None:
