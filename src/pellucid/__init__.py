@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING
 from pellucid.version import __version__
 
 if TYPE_CHECKING:
+    from pellucid.analysis.attribution.record import Attribution
     from pellucid.config import Recipe
     from pellucid.errors import PellucidError
     from pellucid.jobs.loading import load
-    from pellucid.jobs.surface import Trace, load_recipe, trace, train
+    from pellucid.jobs.surface import Trace, attribute, load_recipe, trace, train
     from pellucid.model.transformer import Transformer
     from pellucid.translation.hypothesis import Translation
     from pellucid.translation.terms.glossary import Term
     from pellucid.translation.translator import Translator
 
 __all__ = [
+    "Attribution",
     "PellucidError",
     "Recipe",
     "Term",
@@ -33,6 +35,7 @@ __all__ = [
     "Translation",
     "Translator",
     "__version__",
+    "attribute",
     "load",
     "load_recipe",
     "trace",
@@ -40,6 +43,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Attribution": "pellucid.analysis.attribution.record",
     "PellucidError": "pellucid.errors",
     "Recipe": "pellucid.config",
     "Term": "pellucid.translation.terms.glossary",
@@ -47,6 +51,7 @@ _HOMES = {
     "Transformer": "pellucid.model.transformer",
     "Translation": "pellucid.translation.hypothesis",
     "Translator": "pellucid.translation.translator",
+    "attribute": "pellucid.jobs.surface",
     "load": "pellucid.jobs.loading",
     "load_recipe": "pellucid.jobs.surface",
     "trace": "pellucid.jobs.surface",

@@ -63,7 +63,7 @@ def memory(path: Path, count: int, *, seed: int = 5) -> dict[str, int]:
 
 def trained(command: Command, *arguments: str | Path, most: int = 12, steps: int = 3) -> Outcome:
     return command(
-        "train", *arguments, "--preset", "tiny",
+        "train", *arguments,
         *settings(
             f"training.train_steps={steps}", "training.valid_bleu_sentences=2", f"data.split.most={most}",
             "translation.beam_size=1", "training.batch_size=400",
@@ -203,4 +203,5 @@ def test_a_dry_run_reads_the_memory_and_writes_nothing(tmp_path: Path, command: 
     outcome = trained(command, tmp_path / "memory.tmx", "--src-lang", "en", "--tgt-lang", "fr", "--dry-run")
     assert outcome.status == 0, outcome.err
     assert "200 units = " in outcome.err
+    assert "preset auto" in outcome.err
     assert [path.name for path in tmp_path.iterdir()] == ["memory.tmx"]

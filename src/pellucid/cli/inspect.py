@@ -47,6 +47,13 @@ WeightsOption = Annotated[
         help="Attention weights in the page: none, layer (the one it opens with) or all; if unset, what fits."
     ),
 ]
+EditOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Change the model or the translation, and compare: encoder.5.self_attention.head.3=zero, "
+        "decoder.2.feed_forward=mean, step.4=elle, ban=il, word.3=drop; repeatable."
+    ),
+]
 
 
 def inspect(
@@ -62,6 +69,7 @@ def inspect(
     words: WordsOption = False,
     weights: WeightsOption = None,
     target: Annotated[str | None, typer.Option(help="Inspect this translation instead of the model's.")] = None,
+    edit: EditOption = None,
     font: FontOption = None,
     plain: PlainOption = False,
     numbers: NumbersOption = False,
@@ -72,10 +80,9 @@ def inspect(
     """Look inside one translation: the page in one file, a figure, the numbers, or a picture in the terminal."""
     model, text = _model_and_text(model_and_text)
     page = output is not None and figure is None and output.suffix.lower() != ".npz"
-    if output is None:
-        if figure is not None:
-            raise typer.BadParameter("a figure needs a file: --output fig.pdf", param_hint="--figure")
-        show = show or "attention"
+    if output is None and figure is not None:
+        raise typer.BadParameter("a figure needs a file: --output fig.pdf", param_hint="--figure")
+    show = (show or "attention") if output is None else show
     _refuse_idle({"--view": view, "--weights": weights}, used=page, on="the page (--output page.html)")
     _refuse_idle({"--font": font}, used=figure is not None, on="figures (--figure)")
     _refuse_idle({"--plain": plain, "--numbers": numbers}, used=show is not None, on="the terminal (--show attention)")
@@ -90,15 +97,15 @@ def inspect(
     elif output is not None:
         job.refuse_name(output)
     start = _start_view(view, step=step, **choices) if page else None
-    picture = job.Picture(kind, layer, choices["heads"])
     inspected = job.inspect_text(
         model,
         text,
         target=target,
         settings=set_ or (),
-        picture=picture if show is not None or figure is not None else None,
+        picture=job.Picture(kind, layer, choices["heads"]) if show is not None or figure is not None else None,
         start=start,
         step=step,
+        edits=edit or (),
         device=device,
         threads=threads,
     )

@@ -43,13 +43,13 @@ def train(
     general_tgt: Annotated[Path | None, typer.Option(help="The same text, target side.")] = None,
     src_lang: Annotated[str | None, typer.Option(help="Code of the source language: de, zh, pt-BR ...")] = None,
     tgt_lang: Annotated[str | None, typer.Option(help="Code of the target language.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Size of the model: tiny, small, base or big.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Size: tiny, small, base, big; auto goes by the text.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget of the whole run, over all its continuations.")] = None,
     init_from: Annotated[Path | None, typer.Option(help="Start from this model and keep its tokenizer.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting, such as training.seed=7.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and predict, but do not train.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Compare with the recipe's promise; status 3 if not.")] = False,
-    serve: Annotated[bool, typer.Option("--serve", help="Open the page with the model after the training.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Then serve the page and the translation service.")] = False,
 ) -> None:
     """Train a translator. The same command continues a stopped run."""
     let_others_run_at_barriers()

@@ -110,9 +110,7 @@ def _with_sources(
     )
 
 
-def _refuse_unclear(
-    models: Mapping[str, Path], given: Mapping[str, object], *, of_search: Mapping[str, object]
-) -> None:
+def _refuse_unclear(models: Mapping[str, Path], given: Mapping[str, object], of_search: Mapping[str, object]) -> None:
     """Refuse arguments that leave open what to evaluate, or that would have no effect."""
     others = [name for name in ("--src", "--ref", "--hyp") if given[name]]
     if given["--test"] and others:

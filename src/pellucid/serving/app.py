@@ -1,11 +1,13 @@
-"""The page over HTTP: make responses of the answers from ``page``. Read ``traces.py`` next.
+"""The page and the service over HTTP: make responses of the answers from ``page``. Read ``traces.py`` next.
 
     GET  /                       the page
     GET  /web/...                its modules, styles and texts
     GET  /api/models...          see page/answers_model.py
-    POST /api/traces             {model, source, target?, settings?}: the manifest of a new trace
+    POST /api/traces             {model, source, target?, settings?, edits?, before?}: the manifest of a new trace;
+                                 ``before`` is the id of the trace without the edits
     GET  /api/traces/{id}...     see page/answers_trace.py
     GET  /export/{id}.html, .npz   the page as one file, and the trace
+    ...                          the routes of the service, see service.py and protocols/
 
 Answers have an ETag; errors are ``{"error": "a sentence"}``. A trace that is no longer stored has status 410, and the
 page makes it again. The event loop never computes: requests that use the model wait in one queue, and a few other
@@ -34,6 +36,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from pellucid.config.service import ServiceConfig
 from pellucid.errors import ConfigError, PellucidError, RequestError
 from pellucid.page.answers import Answer
 from pellucid.page.answers_model import model_answer, models_answer
@@ -41,9 +44,12 @@ from pellucid.page.answers_trace import TraceRecord, make_record, trace_answer
 from pellucid.page.assembly import TEMPLATE, served_page, web_files
 from pellucid.page.catalogue import Catalogue, UnknownPathError
 from pellucid.page.single_file import single_file
+from pellucid.serving.access.crossing import Crossing
 from pellucid.serving.bounds import refuse_heavy, refuse_long
 from pellucid.serving.connections import Limits, PacedAnswers
 from pellucid.serving.gate import Gate, error_response
+from pellucid.serving.protocols.routes import service_routes
+from pellucid.serving.service import Service
 from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceGoneError, TraceStore
 from pellucid.tracing.file import trace_bytes
 from pellucid.tracing.sites import Level
@@ -56,6 +62,8 @@ _THREADS: Final = 4
 """Threads for answers without the model; each holds one answer until it can be sent."""
 _WORK_TO_KEPT: Final = 2
 """While a trace is made, it may use this many times the memory for traces."""
+_COMPUTED: Final = ("effect", "head_effects")
+"""Answers that require the model even if every site is stored."""
 _LARGEST_COMPRESSED_OCTETS: Final = 1 << 20
 _FOR_EVER: Final = "private, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
@@ -81,22 +89,34 @@ Result = TypeVar("Result")
 
 
 def create_app(
-    catalogue: Catalogue,
+    catalogue: Catalogue | None,
     *,
     host: str = "127.0.0.1",
     trace_memory_bytes: int = 256 << 20,
     limits: Limits | None = None,
+    service: Service | None = None,
 ) -> ASGIApp:
     """Make the application for the models of a catalogue.
 
     Args:
-        catalogue: the models.
+        catalogue: the models of the page; None: there is no page.
         host: the host that the server listens on; it answers to this name and to the loopback names.
         trace_memory_bytes: limit for stored traces; the least recently used are dropped first.
         limits: limits of connections; the defaults if None.
+        service: the translation service, if any.
     """
-    server = _Server(catalogue, TraceStore(limit_bytes=trace_memory_bytes))
-    routes = [
+    routes = _page_routes(_Server(catalogue, TraceStore(limit_bytes=trace_memory_bytes))) if catalogue else []
+    own = service_routes(service) if service else []
+    app = Starlette(routes=[*routes, *own], exception_handlers={HTTPException: _refused})
+    config = service.config if service else ServiceConfig()
+    crossing = Crossing(app, origins=config.cors_origins, paths=[route.path for route in own])
+    needs_keys = service is not None and service.clients.need_keys
+    gate = Gate(crossing, host=host, names=config.names, is_keyed=needs_keys and not catalogue, admits=crossing.admits)
+    return PacedAnswers(gate, limits=limits or Limits())
+
+
+def _page_routes(server: _Server) -> list[Route]:
+    return [
         Route("/", _guarded(server.page)),
         Route("/web/{path:path}", _guarded(server.web)),
         Route("/api/models", _guarded(server.models)),
@@ -105,8 +125,6 @@ def create_app(
         Route("/api/traces/{path:path}", _guarded(server.trace)),
         Route("/export/{name}", _guarded(server.export)),
     ]
-    gate = Gate(Starlette(routes=routes, exception_handlers={HTTPException: _refused}), host=host)
-    return PacedAnswers(gate, limits=limits or Limits())
 
 
 class _Server:
@@ -158,6 +176,7 @@ class _Server:
                 wanted.source,
                 target=wanted.target,
                 settings=wanted.settings or {},
+                edits=wanted.edits or (),
                 largest_bytes=_WORK_TO_KEPT * self._traces.limit_bytes,
             )
             record = make_record(
@@ -166,6 +185,8 @@ class _Server:
                 trace_id=secrets.token_hex(16),
                 target=wanted.target,
                 settings=wanted.settings,
+                edits=wanted.edits or (),
+                before=self._traces.get(wanted.before).trace if wanted.before else None,
                 largest_bytes=largest,
                 between_steps=lambda: _end_if_gone(request),
             )
@@ -187,7 +208,7 @@ class _Server:
         def work() -> Response:
             return _respond(request, trace_answer(record, rest, query), etag=etag, cache=_FOR_EVER)
 
-        if record.trace.level is not Level.FULL:  # other sites are computed again
+        if record.trace.level is not Level.FULL or rest in _COMPUTED:  # other sites are computed again
             return await self._queue.run(work, is_gone=request.is_disconnected)
         return await _in_thread(request, work, self._threads)
 
@@ -299,6 +320,8 @@ class _TraceRequest:
     source: str
     target: str | None = None
     settings: dict[str, object] | None = None
+    edits: list[str] | None = None
+    before: str | None = None
 
 
 def _trace_request(body: bytes) -> _TraceRequest:
@@ -314,14 +337,19 @@ def _trace_request(body: bytes) -> _TraceRequest:
         "source": (str, "text"),
         "target": ((str, type(None)), "text or null"),
         "settings": ((dict, type(None)), "an object or null"),
+        "edits": ((list, type(None)), "a list of texts or null"),
+        "before": ((str, type(None)), "text or null"),
     }
+    optional = ", ".join(list(kinds)[2:])
     if unknown := sorted(table.keys() - kinds.keys()):
-        raise RequestError(f"{unknown[0]!r} is unknown; a request has model, source and optionally target, settings")
+        raise RequestError(f"{unknown[0]!r} is unknown; a request has model, source and optionally {optional}")
     for name, (kind, description) in kinds.items():
         if name not in table and name in ("model", "source"):
-            raise RequestError(f"{name!r} is missing; a request has model, source and optionally target, settings")
+            raise RequestError(f"{name!r} is missing; a request has model, source and optionally {optional}")
         if name in table and not isinstance(table[name], kind):
             raise RequestError(f"{name} = {table[name]!r} must be {description}")
+    if not all(isinstance(edit, str) for edit in table.get("edits") or ()):
+        raise RequestError(f"edits = {table['edits']!r} must be a list of texts or null")
     return _TraceRequest(**table)
 
 

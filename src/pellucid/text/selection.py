@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 import numpy as np
@@ -31,9 +32,7 @@ _DEFAULTS: Final = DataConfig.model_fields
 def cleaned_pairs(data: DataConfig, cleaner: Cleaner) -> Iterator[SentencePair]:
     """Yield the training pairs of all corpora that the filters keep, in order."""
     for index, corpus in enumerate(data.train):
-        languages = data.languages_of(corpus)
-        read = read_pairs(corpus, index=index, invalid_utf8=data.invalid_utf8, languages=languages)
-        yield from cleaner.clean(read)
+        yield from cleaner.clean(_read(data, corpus, index=index))
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,11 @@ class Selection:
         return with_capitals(self._rows(Role.TRAINING), share=self.data.capitals_share, seed=self.seed)
 
     def validation_pairs(self) -> Iterator[SentencePair]:
-        """Yield the pairs of the validation files, which are not cleaned, or those that are held out."""
-        return self._rows(Role.VALIDATION) if self.data.valid is None else _read(self.data, self.data.valid)
+        """Yield the pairs of the validation files in turns, which are not cleaned, or those that are held out."""
+        if not self.data.valid:
+            return self._rows(Role.VALIDATION)
+        corpora = [_read(self.data, corpus, index=index) for index, corpus in enumerate(self.data.valid)]
+        return (pair for turn in zip_longest(*corpora) for pair in turn if pair is not None)
 
     def test_pairs(self) -> Iterator[SentencePair]:
         """Yield the pairs of the test files, which are not cleaned, or those that are held out, if any."""
@@ -69,9 +71,9 @@ class Selection:
         return (pair for pair, own in zip(pairs, self.roles, strict=True) if own == role)
 
 
-def _read(data: DataConfig, corpus: CorpusConfig) -> Iterator[SentencePair]:
+def _read(data: DataConfig, corpus: CorpusConfig, *, index: int = 0) -> Iterator[SentencePair]:
     languages = data.languages_of(corpus)
-    return read_pairs(corpus, index=0, invalid_utf8=data.invalid_utf8, languages=languages)
+    return read_pairs(corpus, index=index, invalid_utf8=data.invalid_utf8, languages=languages)
 
 
 def select_pairs(data: DataConfig, *, seed: int, progress: Callable[[int], None]) -> Selection:
@@ -93,11 +95,16 @@ def select_pairs(data: DataConfig, *, seed: int, progress: Callable[[int], None]
     if not report.kept:
         raise DataError(f"no training pair is left; {describe_cleaning(report)}")
     if config is not None:
-        named = [None if corpus is None else _read(data, corpus) for corpus in (data.valid, data.test)]
-        split = split_rows(rows, config, valid=named[0], test=named[1])
+        chosen = Selection(data, seed, report, np.zeros(0, dtype=np.uint8))
+        split = split_rows(
+            rows,
+            config,
+            valid=chosen.validation_pairs() if data.valid else None,
+            test=chosen.test_pairs() if data.test else None,
+        )
         return Selection(data, seed, report, split.roles, split)
     roles = np.full(report.kept, Role.TRAINING, dtype=np.uint8)
-    if data.valid is None:
+    if not data.valid:
         roles[_held_out(data, kept_of_corpus, seed=seed)] = Role.VALIDATION
     return Selection(data, seed, report, roles)
 
@@ -150,7 +157,7 @@ def deciding_settings(data: DataConfig) -> dict[str, object]:
         "weights": [corpus.weight for corpus in data.train],
         **({"shares": shares} if any(shares) else {}),
         **({} if all(held_out) else {"hold_out": held_out}),
-        "has_valid": data.valid is not None,
+        "has_valid": bool(data.valid),
         **({"has_general": True} if data.general is not None else {}),
         **({"has_test": True} if data.test is not None else {}),
         **({"split": split.model_dump(mode="json")} if (split := data.split_without_leaks()) is not None else {}),

@@ -12,8 +12,8 @@ from pellucid.errors import ConfigError
 
 __all__ = ["TextOptions", "output_of", "recipe_of"]
 
-_PRESET_OF_FILES: Final = "small"
-"""A memory has thousands of units, not millions, and its owner has a laptop."""
+_PRESET_OF_FILES: Final = "auto"
+"""Who has a memory does not know sizes of models."""
 
 
 @dataclass(frozen=True)
