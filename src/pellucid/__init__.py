@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pellucid.config import Recipe
     from pellucid.errors import PellucidError
     from pellucid.jobs.loading import load
-    from pellucid.jobs.surface import Trace, load_recipe, trace, train
+    from pellucid.jobs.surface import SearchTree, Trace, load_recipe, search_tree, trace, train
     from pellucid.model.transformer import Transformer
     from pellucid.translation.hypothesis import Translation
     from pellucid.translation.terms.glossary import Term
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PellucidError",
     "Recipe",
+    "SearchTree",
     "Term",
     "Trace",
     "Transformer",
@@ -35,6 +36,7 @@ __all__ = [
     "__version__",
     "load",
     "load_recipe",
+    "search_tree",
     "trace",
     "train",
 ]
@@ -42,6 +44,7 @@ __all__ = [
 _HOMES = {
     "PellucidError": "pellucid.errors",
     "Recipe": "pellucid.config",
+    "SearchTree": "pellucid.jobs.surface",
     "Term": "pellucid.translation.terms.glossary",
     "Trace": "pellucid.jobs.surface",
     "Transformer": "pellucid.model.transformer",
@@ -49,6 +52,7 @@ _HOMES = {
     "Translator": "pellucid.translation.translator",
     "load": "pellucid.jobs.loading",
     "load_recipe": "pellucid.jobs.surface",
+    "search_tree": "pellucid.jobs.surface",
     "trace": "pellucid.jobs.surface",
     "train": "pellucid.jobs.surface",
 }

@@ -14,6 +14,7 @@ from pellucid.tracing.forced_pass import forced_pass
 from pellucid.tracing.predictions import predictions_of
 from pellucid.tracing.provenance import provenance_of
 from pellucid.tracing.record import Trace
+from pellucid.tracing.searching.given import given_ids
 from pellucid.tracing.sites import Level, is_kept, member
 from pellucid.tracing.tokens import ZERO_VECTOR_PIECE, Tokens, make_tokens
 from pellucid.translation.flags import diagnose, in_order
@@ -22,7 +23,7 @@ from pellucid.translation.observer import BeamTree, Expansion
 from pellucid.translation.requests import Request, prepare
 from pellucid.translation.translator import Translator
 
-__all__ = ["trace"]
+__all__ = ["request_of", "trace"]
 
 
 def _nothing() -> None:
@@ -36,6 +37,7 @@ def trace(
     edits: Sequence[Edit] = (),
     level: str = "full",
     target: str | None = None,
+    target_ids: Sequence[int] | None = None,
     between_steps: Callable[[], None] = _nothing,
 ) -> Trace:
     """Record what a translator's model does with one sentence.
@@ -47,6 +49,8 @@ def trace(
             edits, so that traces with and without them can be compared piece by piece.
         level: how much to keep: ``tokens``, ``attention`` or ``full``.
         target: a translation to trace instead of the translator's best one.
+        target_ids: the same as ids, such as ``SearchTree.ids`` returns. Without the end of sentence at its end, it is
+            the beginning of a translation.
         between_steps: called before and after the text is prepared, after each step of a beam search, and before the
             recorded pass; an exception from it ends the work, for example when the client has disconnected.
 
@@ -58,14 +62,14 @@ def trace(
     translator = translator.on_torch()  # a trace shows what the model computes, whatever engine translates
     model = _only_model(translator)
     between_steps()
-    request = _request(translator, text, limit=None if target is None else model.config.max_positions - 1)
+    is_searched = target is None and target_ids is None
+    request = request_of(translator, text, limit=None if is_searched else model.config.max_positions - 1)
     source_ids = (*request.part_ids[0], translator.tokenizer.specials.eos)
-    search: tuple[Expansion, ...] = ()
     between_steps()
-    if target is None:
+    if is_searched:
         hypothesis, search, flags = _searched(translator, text, between_steps)
     else:
-        hypothesis, flags = _given(translator, request, target)
+        hypothesis, search, flags = _given(translator, request, target, target_ids)
     between_steps()
     edits = _fitting(edits, model, source=len(source_ids), target=len(hypothesis.ids))
     fed_ids = (model.start_id, *hypothesis.ids[:-1])
@@ -82,7 +86,7 @@ def trace(
         hypothesis=hypothesis,
         search=search,
         flags=flags,
-        provenance=provenance_of(translator, edits=edits, is_searched=target is None),
+        provenance=provenance_of(translator, edits=edits, is_searched=is_searched),
         model=model,
         translator=translator,
     )
@@ -100,8 +104,12 @@ def _only_model(translator: Translator) -> Transformer:
     return translator.model
 
 
-def _request(translator: Translator, text: str, *, limit: int | None) -> Request:
-    """Return the text in ids, split as the translator would split it."""
+def request_of(translator: Translator, text: str, *, limit: int | None) -> Request:
+    """Return the text in ids, as one part of at most ``limit`` pieces; None is the translator's limit.
+
+    Raises:
+        RequestError: the text is blank, too long or cannot be tokenised.
+    """
     if not isinstance(text, str):
         raise RequestError(f"text is of type {type(text).__name__}; give one str")
     longest = translator.model.config.max_positions - 1
@@ -149,7 +157,14 @@ def _searched(
     return translation.alternatives[0], tuple(tree.expansions.get(0, ())), translation.flags
 
 
-def _given(translator: Translator, request: Request, target: str) -> tuple[Hypothesis, tuple[str, ...]]:
+def _given(
+    translator: Translator, request: Request, target: str | None, target_ids: Sequence[int] | None
+) -> tuple[Hypothesis, tuple[Expansion, ...], tuple[str, ...]]:
+    if target is not None and target_ids is not None:
+        raise RequestError("target and target_ids are given; give one of them")
+    if target_ids is not None:
+        source_ids = (*request.part_ids[0], translator.tokenizer.specials.eos)
+        return given_ids(translator, source_ids, target_ids), (), ()
     if not isinstance(target, str):
         raise RequestError(f"target is of type {type(target).__name__}; give one str, or None")
     source = request.parts[0].text
@@ -171,7 +186,7 @@ def _given(translator: Translator, request: Request, target: str) -> tuple[Hypot
         pieces_of=lambda text: len(translator.tokenizer.encode_source([text])[0]),
         spelled=lambda ids: translator.tokenizer.decode_target([ids])[0],
     )
-    return replace(hypothesis, pieces=scored.pieces, text=target), in_order(flags)
+    return replace(hypothesis, pieces=scored.pieces, text=target), (), in_order(flags)
 
 
 def _fitting(edits: Sequence[Edit], model: Transformer, *, source: int, target: int) -> tuple[Edit, ...]:
