@@ -6,6 +6,7 @@
     atlas                        the small pictures, see ``analysis/atlas.py``
     shares/{place}?row=          what each head of an attention adds: lengths [heads, time]; with ``row``, the
                                  vectors [heads + 1, d_model] of that row, the bias last
+    search?...                   the tree of a search, see ``answers_search.py``
     changes                      for each sub-layer, the change of each position: |out - in| / |in|
 
 Read ``serving/app.py`` next.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -30,6 +31,7 @@ from pellucid.config import NormOrder, TranslationConfig
 from pellucid.errors import RequestError
 from pellucid.page.answers import Answer, Query, json_answer, octets_answer, refuse_unknown, whole_number
 from pellucid.page.answers_model import short_provenance
+from pellucid.page.answers_search import search_answer
 from pellucid.page.catalogue import OpenedModel, UnknownPathError
 from pellucid.tracing.file import content_sha256
 from pellucid.tracing.making import trace as make_trace
@@ -91,6 +93,7 @@ def make_record(
     *,
     trace_id: str,
     target: str | None = None,
+    target_ids: Sequence[int] | None = None,
     settings: Mapping[str, object] | None = None,
     largest_bytes: int | None = None,
     between_steps: Callable[[], None] = lambda: None,
@@ -102,6 +105,7 @@ def make_record(
         source: one sentence.
         trace_id: its id in addresses.
         target: a translation to trace instead of the best one of the model.
+        target_ids: the same as ids; see ``tracing.trace``.
         settings: settings of the search that replace those of the model.
         largest_bytes: a larger trace stores only its attention weights; other sites are computed again on request.
         between_steps: as for ``tracing.trace``; also called before and during the check.
@@ -115,7 +119,7 @@ def make_record(
         refuse_settings(settings)
         translator = translator.with_settings(**settings)
     start = time.perf_counter()
-    made = make_trace(translator, source, target=target, between_steps=between_steps)
+    made = make_trace(translator, source, target=target, target_ids=target_ids, between_steps=between_steps)
     seconds = time.perf_counter() - start
     between_steps()
     report = check(made, between_steps=between_steps)
@@ -136,9 +140,11 @@ def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
         return octets_answer(_site(record.trace, name, query))
     if kind == "shares" and name:
         return octets_answer(_shares(record.trace, name, query))
+    if rest == "search":
+        return search_answer(record.trace, query)
     if kind not in ("", "heads", "atlas", "changes") or name:
         raise UnknownPathError(
-            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, shares/... and changes"
+            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, shares/..., changes and search"
         )
     refuse_unknown(query)
     if kind == "heads":

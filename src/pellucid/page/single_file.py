@@ -213,6 +213,7 @@ def _parts(
 
     manifest = [of_trace, f"{of_trace}/heads", f"{of_trace}/atlas", f"{of_trace}/changes", of_model]
     yield _Part("the attention of every head", lambda: [*manifest, *sites(attention)])
+    yield _Part("the tree of the search", lambda: [f"{of_trace}/search"])
     yield _Part("what every sub-layer computed", lambda: sites(others), bytes_of(others))
     yield _Part("how every candidate was rated", lambda: [*sites(output), *_around(record, of_model)], bytes_of(output))
     yield _Part("position encodings and neighbours", lambda: _tables(trace, config, of_model))

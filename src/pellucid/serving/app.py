@@ -3,7 +3,7 @@
     GET  /                       the page
     GET  /web/...                its modules, styles and texts
     GET  /api/models...          see page/answers_model.py
-    POST /api/traces             {model, source, target?, settings?}: the manifest of a new trace
+    POST /api/traces             {model, source, target?, target_ids?, settings?}: the manifest of a new trace
     GET  /api/traces/{id}...     see page/answers_trace.py
     GET  /export/{id}.html, .npz   the page as one file, and the trace
 
@@ -37,6 +37,7 @@ from starlette.types import ASGIApp
 from pellucid.errors import ConfigError, PellucidError, RequestError
 from pellucid.page.answers import Answer
 from pellucid.page.answers_model import model_answer, models_answer
+from pellucid.page.answers_search import search_answer, search_settings
 from pellucid.page.answers_trace import TraceRecord, make_record, trace_answer
 from pellucid.page.assembly import TEMPLATE, served_page, web_files
 from pellucid.page.catalogue import Catalogue, UnknownPathError
@@ -157,6 +158,7 @@ class _Server:
                 opened.translator,
                 wanted.source,
                 target=wanted.target,
+                target_ids=wanted.target_ids,
                 settings=wanted.settings or {},
                 largest_bytes=_WORK_TO_KEPT * self._traces.limit_bytes,
             )
@@ -165,6 +167,7 @@ class _Server:
                 wanted.source,
                 trace_id=secrets.token_hex(16),
                 target=wanted.target,
+                target_ids=wanted.target_ids,
                 settings=wanted.settings,
                 largest_bytes=largest,
                 between_steps=lambda: _end_if_gone(request),
@@ -187,9 +190,26 @@ class _Server:
         def work() -> Response:
             return _respond(request, trace_answer(record, rest, query), etag=etag, cache=_FOR_EVER)
 
+        if rest == "search":
+            return await self._queue.run(lambda: self._search(request, record, query), is_gone=request.is_disconnected)
         if record.trace.level is not Level.FULL:  # other sites are computed again
             return await self._queue.run(work, is_gone=request.is_disconnected)
         return await _in_thread(request, work, self._threads)
+
+    def _search(self, request: Request, record: TraceRecord, query: dict[str, str]) -> Response:
+        """Search in the thread of the queue, after refusing a search that is too wide for a page."""
+        trace = record.trace
+        if trace.translator is not None:
+            refuse_long(trace.source, query.get("reference"))
+            refuse_heavy(
+                trace.translator,
+                trace.source,
+                target=None,
+                settings=search_settings(query),
+                largest_bytes=_WORK_TO_KEPT * self._traces.limit_bytes,
+            )
+        answer = search_answer(trace, query, between_steps=lambda: _end_if_gone(request))
+        return _respond(request, answer, etag=_of_trace(record, request), cache=_FOR_EVER)
 
     async def export(self, request: Request) -> Response:
         name, _, suffix = request.path_params["name"].rpartition(".")
@@ -298,6 +318,7 @@ class _TraceRequest:
     model: str
     source: str
     target: str | None = None
+    target_ids: list[int] | None = None
     settings: dict[str, object] | None = None
 
 
@@ -313,6 +334,7 @@ def _trace_request(body: bytes) -> _TraceRequest:
         "model": (str, "text"),
         "source": (str, "text"),
         "target": ((str, type(None)), "text or null"),
+        "target_ids": ((list, type(None)), "a list of ids or null"),
         "settings": ((dict, type(None)), "an object or null"),
     }
     if unknown := sorted(table.keys() - kinds.keys()):

@@ -148,7 +148,13 @@ async function requested(body, signal) {
   return trace;
 }
 
-const bodyOf = ({model, source, target}) => JSON.stringify(target ? {model, source, target} : {model, source});
+/** ids: a hypothesis as its ids, separated by commas; a target goes before it. */
+const bodyOf = ({model, source, target, ids}) =>
+  JSON.stringify({
+    model,
+    source,
+    ...(target ? {target} : ids ? {target_ids: ids.split(",").map(Number)} : {}),
+  });
 
 /** Request a trace from the server; a file contains one. A new request cancels the one before. */
 export async function makeTrace(wanted) {

@@ -8,6 +8,7 @@ const DEFAULTS = {
   model: "",
   source: "",
   target: "",
+  ids: "",
   kind: "encoder",
   layer: 0,
   heads: [],

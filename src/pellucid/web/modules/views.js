@@ -22,6 +22,8 @@ const FeedForwardView = lazy(
   "FeedForwardView",
 );
 
+const SearchView = lazy("search", () => import("pellucid/views/search/search"), "SearchView");
+
 /** Each: its name (in the address and in the texts) and its Component ({trace, model, state}). */
 export const VIEWS = [
   {name: "translate", Component: TranslateView},
@@ -37,6 +39,7 @@ export const VIEWS = [
   {name: "feed_forward", Component: FeedForwardView},
   {name: "decoder", Component: DecoderView},
   {name: "softmax", Component: SoftmaxView},
+  {name: "search", Component: SearchView},
   {name: "targets", Component: TargetsView},
   {name: "curves", Component: CurvesView},
   {name: "health", Component: HealthView},
