@@ -5,6 +5,7 @@
 #   make lint       formatter, linter and type checker, on Python and on the page's JavaScript
 #   make check      make lint, then the fast tests: run it before a commit
 #   make bench      the races against other tools; needs the network, takes an hour
+#   make embedded   put a trained model into the package as its embedded translators: RUN=runs/embedded DATA_DIR=...
 #   make dist       a wheel and a source archive in dist/, checked
 # Another Python: make PYTHON=python3.12 test. More for the demo: make demo DEMO="--minutes 20 --seed 7"
 
@@ -25,10 +26,10 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
 SHOW := awk '/^(Collecting|Building|Installing|Successfully)/ { print "  " $$0; fflush() }'
 
-.PHONY: help demo test test-slow lint check bench dist clean
+.PHONY: help demo test test-slow lint check bench embedded dist clean
 
 help:
-	@sed -n '2,9p' Makefile | cut -c 3-
+	@sed -n '2,10p' Makefile | cut -c 3-
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
 $(VENV)/.test-installed: pyproject.toml constraints.txt
@@ -81,6 +82,10 @@ check: lint
 bench: $(VENV)/.test-installed
 	@for script in $(BENCHMARKS); do \
 	  echo "$$script"; $(BIN)/python "$$script" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(BENCH); done
+
+# After: pellucid train --recipe recipes/embedded-translators.toml --data-dir DATA --output RUN
+embedded: $(VENV)/.test-installed
+	$(BIN)/python benchmarks/embed_translators.py "$(RUN)" --data-dir "$(DATA_DIR)"
 
 # The wheel is built from the source archive, so that an incomplete archive fails here.
 dist: $(VENV)/.release-installed

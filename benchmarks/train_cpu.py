@@ -1,11 +1,10 @@
-"""Compare the training speed of JoeyNMT 2.3 and pellucid on the CPU, in target tokens per second.
+"""Compare the CPU training speed of JoeyNMT 2.3, the Hugging Face Trainer and pellucid, in target tokens per second.
 
-    python benchmarks/train_cpu.py --data-dir DIR [--src-lang de --tgt-lang en]
+    python benchmarks/train_cpu.py --data-dir DIR [--src-lang de --tgt-lang en] [--preset base]
 
-Same text, same SentencePiece pieces, same shape (preset small), same batch size in padded tokens, same number
-of threads, one process at a time, alternately. Each side uses its normal training loop; one stopwatch
-(``stopwatch.py``), marked once per step, times both. ``README.md`` in this folder says what is equal, what is
-not, and how to read the result.
+Same text, same SentencePiece pieces, same shape, same batch size in padded tokens, same number of threads, one process
+at a time, in turns. Each side uses its normal training loop; one stopwatch (``stopwatch.py``), marked once per step,
+times all of them. ``README.md`` in this folder says what is equal, what is not, and how to read the result.
 """
 
 from __future__ import annotations
@@ -20,19 +19,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from joeynmt.environment import environment_python, write_config, write_vocabulary
+import numpy as np
+from environments import HUGGINGFACE, JOEYNMT, Environment, environment_python, write_config, write_vocabulary
 from machine import Watched, available_cores, commit, machine_facts, run_watched
 
+from pellucid.config import PRESETS
+from pellucid.text.store import TokenStore
 from pellucid.version import __version__
 
 HERE = Path(__file__).resolve().parent
-SIDES = ("JoeyNMT", "pellucid")
+SIDES = ("JoeyNMT", "HuggingFace-fp32", "HuggingFace-bf16", "pellucid")
+ENVIRONMENTS = {"JoeyNMT": JOEYNMT, "HuggingFace-fp32": HUGGINGFACE, "HuggingFace-bf16": HUGGINGFACE}
 START_SECONDS = 600.0  # for everything except the timed steps: imports, reading text, building a vocabulary
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs of both sides."""
+    """The inputs of the sides."""
 
     recipe: Path
     data: Path
@@ -41,20 +44,24 @@ class Inputs:
     vocabulary: Path
     pieces: Path
     validation_tokens: dict[str, int]
+    ids: Path
+    """The training pairs as ids, for the side that reads no text."""
+    num_pieces: int
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    python = environment_python(work / "joeynmt")
+    environments = {ENVIRONMENTS[side] for side in options.sides if side in ENVIRONMENTS}
+    pythons = {environment: environment_python(environment, work / environment.name) for environment in environments}
     inputs = prepare_inputs(options, work / "race")
     rounds = []
     for number in range(1, options.rounds + 1):
-        # The order alternates, so that a machine that slows down or warms up affects both equally.
-        order = SIDES if number % 2 else SIDES[::-1]
-        rounds.append({side: run_side(side, number, options, inputs, work / "race", python) for side in order})
-        if number == 1:
+        # The order alternates, so that a machine that slows down or warms up affects all equally.
+        order = options.sides if number % 2 else options.sides[::-1]
+        rounds.append({side: run_side(side, number, options, inputs, work / "race", pythons) for side in order})
+        if number == 1 and "JoeyNMT" in order:
             check_same_pieces(rounds[0]["JoeyNMT"], inputs)
         print(round_line(number, rounds[-1]), flush=True)
     result = collect(options, rounds)
@@ -70,6 +77,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--data-dir", type=Path, help="folder of {train,valid}.{SRC,TGT} (default: the embedded corpus)")
     add("--src-lang", default=None, help="suffix of the source files (default: de; embedded corpus: en)")
     add("--tgt-lang", default=None, help="suffix of the target files (default: en; embedded corpus: fr)")
+    add("--preset", choices=sorted(PRESETS), default="small", help="shape of the model")
+    add("--sides", nargs="+", choices=SIDES[:-1], default=list(SIDES[:-1]), help="beside pellucid")
     add("--rounds", type=int, default=3, help="runs of each side")
     add("--steps", type=int, default=None, help="timed steps of a run (default: 100)")
     add("--seconds", type=float, default=None, help="time each run for this time instead of a number of steps")
@@ -86,6 +95,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--steps and --seconds exclude each other; use one of them")
     if options.threads > available_cores():
         parser.error(f"--threads {options.threads}, but only {available_cores()} cores are available")
+    options.sides = [*options.sides, "pellucid"]
     if not options.seconds:
         options.steps = options.steps or 100
     options.src_lang = options.src_lang or ("de" if options.data_dir else "en")
@@ -110,8 +120,8 @@ def prepare_inputs(options: argparse.Namespace, folder: Path) -> Inputs:
         for split in ("train", "valid")
     }
     table = {
-        "preset": "small",
-        "model": {"dropout": 0.1},  # as in joeynmt/recipe.yaml
+        "preset": options.preset,
+        "model": {"dropout": 0.1},  # as on the other sides
         "data": {"train": [files["train"]], "valid": files["valid"]}
         | {"src_lang": options.src_lang, "tgt_lang": options.tgt_lang},
         # Neither side validates or saves during the timed steps.
@@ -137,7 +147,22 @@ def prepare_inputs(options: argparse.Namespace, folder: Path) -> Inputs:
         "source": int(valid.source_lengths.sum()) + len(valid),
         "target": int(valid.target_lengths.sum()) + len(valid),
     }
-    return Inputs(path, folder / "data", text / "train", text / "valid", vocabulary, pieces, tokens)
+    ids = folder / "pairs.npz"
+    write_ids(prepared.store, ids)
+    size = len(vocabulary.read_text(encoding="utf-8").split("\n")) - 1
+    return Inputs(path, folder / "data", text / "train", text / "valid", vocabulary, pieces, tokens, ids, size)
+
+
+def write_ids(store: TokenStore, path: Path) -> None:
+    """Write the ids of the training pairs as plain arrays."""
+    arrays: dict[str, np.ndarray] = {}
+    for side, ids, lengths in (
+        ("source", store.source_ids, store.source_lengths),
+        ("target", store.target_ids, store.target_lengths),
+    ):
+        arrays[f"{side}_ids"] = ids
+        arrays[f"{side}_offsets"] = np.concatenate([[0], np.cumsum(lengths)])
+    np.savez(path, **arrays)
 
 
 def write_embedded_corpus(folder: Path, options: argparse.Namespace) -> Path:
@@ -156,7 +181,12 @@ def write_embedded_corpus(folder: Path, options: argparse.Namespace) -> Path:
 
 
 def run_side(
-    side: str, number: int, options: argparse.Namespace, inputs: Inputs, folder: Path, python: Path
+    side: str,
+    number: int,
+    options: argparse.Namespace,
+    inputs: Inputs,
+    folder: Path,
+    pythons: Mapping[Environment, Path],
 ) -> dict[str, object]:
     """Train one side until the stopwatch stops it; return the results of the stopwatch and the machine."""
     run = folder / f"{side.lower()}-run"
@@ -169,10 +199,13 @@ def run_side(
     if side == "pellucid":
         shutil.copytree(inputs.data, run / "data")
         command = [sys.executable, HERE / "pellucid_side.py", inputs.recipe, run, result, *timing]
+    elif side.startswith("HuggingFace"):
+        command = [pythons[HUGGINGFACE], HERE / "huggingface" / "side.py", inputs.ids, run, result, *timing]
+        command += huggingface_settings(side.removeprefix("HuggingFace-"), options, inputs)
     else:
         config = folder / "joeynmt.yaml"
         write_joeynmt_config(config, run, options, inputs)
-        command = [python, HERE / "joeynmt" / "side.py", config, result, *timing]
+        command = [pythons[JOEYNMT], HERE / "joeynmt" / "side.py", config, result, *timing]
         command += ["--threads", options.threads, "--dropout", options.joeynmt_dropout]
     environment = {"OMP_NUM_THREADS": str(options.threads), "MKL_NUM_THREADS": str(options.threads)}
     timeout = START_SECONDS + (options.seconds or 0) + 60 * (options.warmup_steps + (options.steps or 0))
@@ -180,13 +213,31 @@ def run_side(
     return json.loads(result.read_text(encoding="utf-8")) | {"machine": asdict(watched)}
 
 
+def huggingface_settings(precision: str, options: argparse.Namespace, inputs: Inputs) -> list[object]:
+    """Return the arguments of ``huggingface/side.py`` for the shape of the race."""
+    from pellucid.config import load_recipe
+
+    recipe = load_recipe(inputs.recipe)
+    return [
+        *("--threads", options.threads, "--precision", precision, "--batch-size", options.batch_size),
+        *("--vocabulary", inputs.num_pieces, "--layers", recipe.model.num_encoder_layers),
+        *("--width", recipe.model.d_model, "--heads", recipe.model.num_heads),
+        *("--max-positions", recipe.training.max_length, "--seed", options.seed),
+    ]
+
+
 def write_joeynmt_config(path: Path, run: Path, options: argparse.Namespace, inputs: Inputs) -> None:
     """Write the configuration of the same run for JoeyNMT."""
     from pellucid.config import load_recipe
 
+    recipe = load_recipe(inputs.recipe)
     write_config(
         path,
         run=run,
+        layers=recipe.model.num_encoder_layers,
+        heads=recipe.model.num_heads,
+        width=recipe.model.d_model,
+        inner_width=recipe.model.d_feedforward,
         train=inputs.train,
         valid=inputs.valid,
         src_lang=options.src_lang,
@@ -194,7 +245,7 @@ def write_joeynmt_config(path: Path, run: Path, options: argparse.Namespace, inp
         vocabulary=inputs.vocabulary,
         pieces=inputs.pieces,
         batch_size=options.batch_size,
-        max_length=load_recipe(inputs.recipe).training.max_length,
+        max_length=recipe.training.max_length,
         seed=options.seed,
     )
 
@@ -215,9 +266,13 @@ def check_same_pieces(joeynmt: Mapping[str, object], inputs: Inputs) -> None:
 
 def collect(options: argparse.Namespace, rounds: Sequence[Mapping[str, Mapping[str, object]]]) -> dict[str, object]:
     """Collect speeds, ratios, settings and versions."""
-    speeds = {side: [float(r[side]["target_tokens_per_second"]) for r in rounds] for side in SIDES}
-    padded = {side: [float(r[side]["padded_tokens_per_second"]) for r in rounds] for side in SIDES}
-    ratios = [ours / theirs for theirs, ours in zip(speeds["JoeyNMT"], speeds["pellucid"], strict=True)]
+    speeds = {side: [float(r[side]["target_tokens_per_second"]) for r in rounds] for side in options.sides}
+    padded = {side: [float(r[side]["padded_tokens_per_second"]) for r in rounds] for side in options.sides}
+    ratios = {
+        side: [ours / theirs for theirs, ours in zip(values, speeds["pellucid"], strict=True)]
+        for side, values in speeds.items()
+        if side != "pellucid"
+    }
     settings = {
         k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in {"work", "results"}
     }
@@ -226,7 +281,9 @@ def collect(options: argparse.Namespace, rounds: Sequence[Mapping[str, Mapping[s
         "what": "real target tokens with end of sentence per second, whole training loop, after warm-up",
         "median": {side: statistics.median(values) for side, values in speeds.items()},
         "median_padded": {side: statistics.median(values) for side, values in padded.items()},
-        "ratio_of_medians": statistics.median(speeds["pellucid"]) / statistics.median(speeds["JoeyNMT"]),
+        "ratio_of_medians": {
+            side: statistics.median(speeds["pellucid"]) / statistics.median(speeds[side]) for side in ratios
+        },
         "ratio_per_round": ratios,
         "settings": settings,
         "machine": machine_facts(),
@@ -238,21 +295,19 @@ def collect(options: argparse.Namespace, rounds: Sequence[Mapping[str, Mapping[s
 
 def round_line(number: int, sides: Mapping[str, Mapping[str, object]]) -> str:
     """Return the line of a round for the screen."""
-    speed = {side: float(sides[side]["target_tokens_per_second"]) for side in SIDES}
-    shares = [sides[side]["machine"]["others_share"] for side in SIDES]
+    speed = {side: float(run["target_tokens_per_second"]) for side, run in sides.items()}
+    shares = [run["machine"]["others_share"] for run in sides.values()]
     busy = max((share for share in shares if share is not None), default=0.0)
     warning = f"   (other processes used {busy:.0%} of the cores: do not record this result)" if busy > 0.05 else ""
-    return (
-        f"round {number}: JoeyNMT {speed['JoeyNMT']:,.0f}   pellucid {speed['pellucid']:,.0f} target tokens/s   "
-        f"ratio {speed['pellucid'] / speed['JoeyNMT']:.2f}{warning}"
-    )
+    others = "   ".join(f"{s} {v:,.0f} (1 : {speed['pellucid'] / v:.2f})" for s, v in speed.items() if s != "pellucid")
+    return f"round {number}: pellucid {speed['pellucid']:,.0f} target tokens/s   {others}{warning}"
 
 
 def as_table(result: Mapping[str, object]) -> str:
     """Return the result as Markdown, for the screen and the results folder."""
     rounds, ratios, settings, machine = (result[k] for k in ("rounds", "ratio_per_round", "settings", "machine"))
     lines = [
-        f"JoeyNMT against pellucid, training on {machine['processor']} ({', '.join(machine['instructions'])}), "
+        f"Training preset {settings['preset']} on {machine['processor']} ({', '.join(machine['instructions'])}), "
         f"{settings['threads']} threads, {machine['date'][:10]}",
         "",
         "| round | side | target tokens/s | padded tokens/s | real share | s/step (median) | steps | used by others |",
@@ -272,14 +327,15 @@ def as_table(result: Mapping[str, object]) -> str:
                 "unknown" if share is None else f"{share:.1%}",
             )
             lines.append(f"| {' | '.join(cells)} |")
-    median = result["median"]
-    lines += [
-        "",
-        f"median: JoeyNMT {median['JoeyNMT']:,.0f}, pellucid {median['pellucid']:,.0f} target tokens/s; "
-        f"ratio {result['ratio_of_medians']:.2f} (per round: {', '.join(f'{r:.2f}' for r in ratios)})",
-        "",
-    ]
-    for name in SIDES:
+    lines.append("")
+    for side, median in result["median"].items():
+        line = f"median of {side}: {median:,.0f} target tokens/s"
+        if side in ratios:
+            each = ", ".join(f"{r:.2f}" for r in ratios[side])
+            line += f"; pellucid {result['ratio_of_medians'][side]:.2f} times as fast (per round: {each})"
+        lines.append(f"{line}  ")
+    lines.append("")
+    for name in result["median"]:
         facts = rounds[0][name]["facts"]
         versions = ", ".join(f"{package} {version}" for package, version in facts["versions"].items())
         lines.append(

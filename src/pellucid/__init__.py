@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING
 from pellucid.version import __version__
 
 if TYPE_CHECKING:
+    from pellucid.analysis.attribution.record import Attribution
     from pellucid.config import Recipe
     from pellucid.errors import PellucidError
     from pellucid.jobs.loading import load
-    from pellucid.jobs.surface import SearchTree, Trace, load_recipe, search_tree, trace, train
+    from pellucid.jobs.surface import SearchTree, Trace, attribute, load_recipe, search_tree, trace, train
     from pellucid.model.transformer import Transformer
     from pellucid.translation.hypothesis import Translation
     from pellucid.translation.terms.glossary import Term
     from pellucid.translation.translator import Translator
 
 __all__ = [
+    "Attribution",
     "PellucidError",
     "Recipe",
     "SearchTree",
@@ -34,6 +36,7 @@ __all__ = [
     "Translation",
     "Translator",
     "__version__",
+    "attribute",
     "load",
     "load_recipe",
     "search_tree",
@@ -42,6 +45,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Attribution": "pellucid.analysis.attribution.record",
     "PellucidError": "pellucid.errors",
     "Recipe": "pellucid.config",
     "SearchTree": "pellucid.jobs.surface",
@@ -50,6 +54,7 @@ _HOMES = {
     "Transformer": "pellucid.model.transformer",
     "Translation": "pellucid.translation.hypothesis",
     "Translator": "pellucid.translation.translator",
+    "attribute": "pellucid.jobs.surface",
     "load": "pellucid.jobs.loading",
     "load_recipe": "pellucid.jobs.surface",
     "search_tree": "pellucid.jobs.surface",

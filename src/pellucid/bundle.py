@@ -30,7 +30,8 @@ from pellucid.config.tables import read_toml, to_toml, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK, Disk, refuse_full_disk, refuse_links, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
-from pellucid.model_weights import load_weights, rounded
+from pellucid.model_weights import dtype_name, load_weights, rounded
+from pellucid.sample.embedded import direction_of, embedded_folder
 from pellucid.untrusted import plain_file, shown
 from pellucid.version import __version__
 from pellucid.weights_file import summary
@@ -93,8 +94,10 @@ class ModelDescription(FolderDescription):
     """The content of ``model.toml``."""
 
     weights: str = Field(pattern=r"^weights-[0-9a-f]{8}\.safetensors$")
-    weights_dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = None
+    weights_dtype: Literal["int8", "float16", "bfloat16", "float32", "float64"] | None = None
     """Number format of the weights on disk, if not float32; the model computes in float32."""
+    default_tag: str | None = None
+    """Language tag of sources that begin with none, in a model with tags."""
     facts: dict[str, str | int | float] = Field(default_factory=dict)
 
     @property
@@ -120,7 +123,7 @@ class Bundle(ModelFolder):
 
 
 def find_model_folder(path: Path) -> Path:
-    """Return the model folder at a path: the path itself, or ``model/`` of a run folder.
+    """Return the model folder at a path: the path itself, ``model/`` of a run folder, or an embedded translator.
 
     Raises:
         BundleError: there is no model there.
@@ -129,7 +132,7 @@ def find_model_folder(path: Path) -> Path:
         if (folder / _DESCRIPTION).is_file():
             return folder
     if not path.exists():
-        raise BundleError(f"{path}: no such folder; name a model folder or a run folder")
+        return embedded_folder(path)
     if (path / "checkpoints").is_dir():
         raise BundleError(
             f"{path}: this run has no model yet; the first one is written at its first validation, or when training "
@@ -157,7 +160,8 @@ def save_bundle(
     """Write a model folder, or replace the model in it.
 
     ``dtype`` is the number format on disk; None is the model's own. float16 halves the folder and rounds every
-    weight to 11 significant bits; ``model.toml`` says so. ``share_of_several_sentences`` is that of the training text.
+    weight to 11 significant bits; int8 quarters it (``model_weights.py``); ``model.toml`` says so.
+    ``share_of_several_sentences`` is that of the training text.
 
     Raises:
         BundleError: a weight is too large for ``dtype``.
@@ -169,7 +173,6 @@ def save_bundle(
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     state = state if dtype is None else rounded(state, dtype)
-    formats = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()})
     weights = save(state)
     with refuse_full_disk(_existing_parent(folder), needed_bytes=len(weights) + (8 << 20)):
         folder.mkdir(parents=True, exist_ok=True)
@@ -183,7 +186,8 @@ def save_bundle(
             source_language=source_language,
             target_language=target_language,
             weights=name,
-            weights_dtype=None if formats == ["float32"] or len(formats) > 1 else formats[0],
+            weights_dtype=dtype_name(state),
+            default_tag=tokenizer.default_tag or None,
             files=files | {name: weights_hash},
             facts=facts or {},
             share_of_several_sentences=share_of_several_sentences,
@@ -227,8 +231,11 @@ _Opened = TypeVar("_Opened", bound=ModelFolder)
 def _unless_replaced(path: Path, read: Callable[[ModelFolder], _Opened]) -> _Opened:
     """Open and read a model folder; start again where another process puts a new model in its place meanwhile."""
     folder = find_model_folder(path)
+    direction = direction_of(path)
     while True:
         description = read_description(folder)
+        if direction is not None:
+            description = description.model_copy(update=direction.model_settings())
         try:
             return read(_open(folder, description))
         except (BundleError, FileNotFoundError):
@@ -243,7 +250,7 @@ def _open(folder: Path, description: ModelDescription) -> ModelFolder:
     _verify_but_weights(folder, description)
     tokenizer = load_tokenizer(folder / _TOKENIZER)
     verify_tokenizer(folder, description.model, tokenizer)
-    return ModelFolder(folder, description, tokenizer)
+    return ModelFolder(folder, description, tokenizer.with_default_tag(description.default_tag or ""))
 
 
 def read_model(opened: ModelFolder, *, device: torch.device | str = "cpu") -> Bundle:

@@ -117,7 +117,7 @@ def test_a_lost_server_is_told_where_the_reader_is(
         window.page.click(AGAIN)
     else:
         window.page.press(INPUT, "Enter")
-    window.until("!document.querySelector('.notice') && __inspect.trace")
+    window.until("!document.querySelector('.notice') && window.__inspect?.trace")
     assert window.ready().page.get_attribute(".chapter", "data-view") == view
     assert window.page.locator(".problem").count() == 0
     assert window.page.locator("[data-figure]").count() > 0

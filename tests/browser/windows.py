@@ -59,13 +59,24 @@ class Window:
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
-            value = (frame or self.page).evaluate(expression, argument)
+            value = self._value(frame or self.page, expression, argument)
             if value:
                 return value
             if time.monotonic() > deadline:
                 shown = self.page.evaluate("document.body.innerText.slice(0, 800)")
                 raise AssertionError(f"never true: {expression}\nproblems: {self.problems}\nthe page shows: {shown}")
             self.page.wait_for_timeout(50)
+
+    def _value(self, place: Page | Frame, expression: str, argument: object) -> Any:
+        """Evaluate, or return None while the page loads itself anew, as it does for code that could not be fetched."""
+        from playwright.sync_api import Error
+
+        try:
+            return place.evaluate(expression, argument)
+        except Error as error:
+            if "Execution context was destroyed" not in error.message:
+                raise
+            return None
 
     def ready(self) -> Window:
         """Wait until the view is drawn with its numbers."""

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "training"
 import torch
 from kit import run_training, tiny_model  # type: ignore[import-not-found]
 from safetensors.torch import save_file
+from sampled import sampled_inputs  # type: ignore[import-not-found]
 
 from pellucid.training.distributed import ranks_of_environment
 
@@ -18,7 +19,10 @@ from pellucid.training.distributed import ranks_of_environment
 def main(folder: Path, output: Path, settings: dict[str, object]) -> None:
     torch.set_num_threads(1)
     ranks = ranks_of_environment(torch.device("cpu"))
-    model = tiny_model(dropout=settings.pop("dropout", 0.0)).double()
+    inputs = sampled_inputs(output.with_suffix(f".{ranks.rank}.text")) if settings.get("source_subword_alpha") else {}
+    model = inputs.pop("model", None) or tiny_model(dropout=settings.get("dropout", 0.0))
+    model.double()
+    settings.pop("dropout", None)
     poisoned = settings.pop("poisoned_pass", 0)
     if poisoned and ranks.rank == 1:
         real, count = model.project, 0
@@ -36,6 +40,7 @@ def main(folder: Path, output: Path, settings: dict[str, object]) -> None:
         ranks=ranks,
         evaluator=lambda twin: {"bleu": 1.0},
         on_new_best=lambda twin, facts: handed.append(facts["step"]),
+        **inputs,
         **{f"config_{name}": value for name, value in settings.items()},
     )
     save_file(model.state_dict(), output.with_suffix(f".{ranks.rank}.safetensors"))

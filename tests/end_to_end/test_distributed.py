@@ -70,6 +70,18 @@ def test_two_processes_equal_one_with_twice_the_batches(optimizer: str, toleranc
 
 
 @pytest.mark.slow
+def test_two_processes_sample_the_same_subwords_as_one(tmp_path: Path) -> None:
+    alphas = {"source_subword_alpha": 0.2, "target_subword_alpha": 0.3, "batch_size": 80}
+    changes = SETTINGS | alphas
+    (one,), (alone,) = train(tmp_path / "one", tmp_path / "a", processes=1, accum_count=2, **changes)
+    (first, second), facts = train(tmp_path / "two", tmp_path / "b", processes=2, accum_count=1, **changes)
+    assert equal(first, second)
+    for name, tensor in one.items():
+        assert torch.allclose(tensor, first[name], rtol=1e-9, atol=1e-11), name
+    assert facts[0]["tokens"] == facts[1]["tokens"] == alone["tokens"]
+
+
+@pytest.mark.slow
 def test_a_bad_step_of_one_process_is_skipped_by_all(tmp_path: Path) -> None:
     (first, second), facts = train(tmp_path / "run", tmp_path / "o", processes=2, poisoned_pass=3, **SETTINGS)
     assert facts[0]["skipped"] == facts[1]["skipped"] == 1

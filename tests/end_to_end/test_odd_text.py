@@ -149,3 +149,19 @@ def test_a_side_that_shows_nothing_is_empty(command: Command, tmp_path: Path) ->
     given = ('data.train=[{tsv="text"}]', "training.train_steps=1")
     outcome = command("train", "--preset", "tiny", "--output", "run", *settings(*given))
     assert "dropped: empty 2" in outcome.err
+
+
+def test_validation_corpora_take_turns_and_have_a_score_each(command: Command, tmp_path: Path) -> None:
+    for language in ("fra", "deu"):
+        (tmp_path / language).write_text(pairs(language))
+    corpora = '[{tsv="fra", tgt_lang="fra", name="en-fr"}, {tsv="deu", tgt_lang="deu", name="en-de"}]'
+    more = ('data.tag=">>{tgt}<<"', f"data.train={corpora}", f"data.valid={corpora}", "training.train_steps=1")
+    more += ("training.valid_bleu_sentences=6", "tokenizer.kind=bytes", "translation.max_length_constant=3")
+    outcome = command("train", "--preset", "tiny", "--src-lang", "en", "--output", "run", *settings(*more))
+    assert outcome.status == 0, outcome.err
+    rows = [json.loads(row) for row in (tmp_path / "run/data/valid.jsonl").read_text().splitlines()]
+    assert [(row["corpus"], row["line"]) for row in rows[:4]] == [(0, 0), (1, 0), (0, 1), (1, 1)]
+    assert [row["source"].split()[0] for row in rows[:4]] == [">>fra<<", ">>deu<<"] * 2
+    journal = [json.loads(row) for row in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    validation = next(row for row in journal if row["kind"] == "validation")
+    assert {"bleu", "bleu_en-fr", "bleu_en-de"} <= validation["scores"].keys()

@@ -65,7 +65,9 @@ def fetched(address: str, body: object = None) -> tuple[int, bytes]:
     ("number", "status", "host"), [(signal.SIGINT, 130, "127.0.0.1"), (signal.SIGTERM, 0, "0.0.0.0")]
 )
 def test_the_command_serves_and_ends(model_folder: Path, number: int, status: int, host: str) -> None:
-    with served(str(model_folder), "--port", "0", "--threads", "1", "--host", host) as (address, process, said):
+    public = ["--insecure-public"] if host == "0.0.0.0" else []
+    options = ["--port", "0", "--threads", "1", "--host", host, *public]
+    with served(str(model_folder), *options) as (address, process, said):
         assert ("other machines can reach" in "".join(said)) is (host == "0.0.0.0")
         assert address.startswith("http://127.0.0.1:")
         assert "toy: de → en" in "".join(said)

@@ -12,7 +12,8 @@ import torch
 from pellucid.analysis.equations import rules_of
 from pellucid.config import ModelConfig, TranslationConfig
 from pellucid.jobs.surface import Trace, trace
-from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
+from pellucid.tracing.editing.text import Edit
+from pellucid.tracing.edits import AblateHead, SetAttention, ZeroValue
 from pellucid.translation.translator import Translator
 
 from .numpy_transformer import NumpyTransformer
@@ -32,6 +33,7 @@ class Numbers:
         self.source_vocab_size, self.target_vocab_size = config.source_vocab_size, config.target_vocab_size
 
     source_tags = ()
+    default_tag = ""
 
     def split_tag(self, text: str) -> tuple[str, str]:
         return "", text

@@ -18,7 +18,8 @@ from pellucid.bundle import load_bundle
 from pellucid.jobs.models import translator_of
 from pellucid.jobs.serve import walkthrough_folder
 from pellucid.jobs.surface import Trace, trace
-from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
+from pellucid.tracing.editing.text import Edit
+from pellucid.tracing.edits import AblateHead, SetAttention, ZeroValue
 from pellucid.tracing.forced_pass import forced_pass
 from pellucid.translation.translator import Translator
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from pellucid.config import recipe_from
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,3 +69,28 @@ def test_complete_runs_are_kept_and_the_table_has_means(script: ModuleType, tmp_
     assert "nrefs:1" in table
     with pytest.raises(SystemExit, match="other settings"):
         script.one_run(script.Variant("adam", ("training.seed=9",)), 1, tmp_path / "adam-seed1", chosen)
+
+
+def test_a_promise_has_mean_and_spread(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("promise", ROOT / "benchmarks" / "promise.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    runs = [
+        {
+            "variant": "small", "bleu": {"cased": 40.0 + seed, "lowercased": 41.0 + seed}, "seconds": 600.0,
+            "signatures": {"cased": "a", "lowercased": "b"}, "steps": 7, "target_tokens": 900, "precision": "fp32",
+        }
+        for seed in (1, 2, 3)
+    ]  # fmt: skip
+    (tmp_path / "ablation.json").write_text(json.dumps({"runs": runs, "machine": {"cores": 2, "processor": "P"}}))
+    options = ["--variant", "small", "--command", "pellucid train", "--test-src", "a", "--test-tgt", "b"]
+    module.main([str(tmp_path / "ablation.json"), *options])
+    table = recipe_from(tomllib.loads(capsys.readouterr().out)).promise
+    assert table is not None
+    assert (table.seeds, table.minutes, table.hardware) == (3, 10.0, "2 cores of P, fp32")
+    assert [(s.metric, s.value, s.spread) for s in table.scores] == [
+        ("bleu", 42.0, 1.0),
+        ("bleu_lowercased", 43.0, 1.0),
+    ]

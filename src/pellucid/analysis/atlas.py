@@ -32,7 +32,7 @@ from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
 
-__all__ = ["LABELS", "LARGEST_SIDE", "atlas", "head_table", "is_special", "pooled", "weights_by_kind"]
+__all__ = ["LABELS", "LARGEST_SIDE", "atlas", "head_table", "is_special", "layer_weights", "pooled", "weights_by_kind"]
 
 LARGEST_SIDE: Final = 64
 """Most rows and columns of a small picture; for longer sides, each pixel is the largest weight of those it covers."""
@@ -53,6 +53,24 @@ def atlas(trace: Trace) -> Array:
     """Return all small pictures one after the other, u8: by kind, layer, head, row, column; weight * 255 rounded."""
     flat = [
         np.rint(pooled(weights) * 255).astype(np.uint8).ravel()
+        for layers in weights_by_kind(trace).values()
+        for weights in layers
+    ]
+    whole: Array = np.concatenate(flat) if flat else np.zeros(0, np.uint8)
+    return whole
+
+
+def layer_weights(trace: Trace, head: int | None = None) -> Array:
+    """Return the attention of every layer, u8: by kind, layer, row, column; the weight * 255 rounded.
+
+    Args:
+        trace: the trace.
+        head: whose weights; None for the mean over the heads.
+    """
+    flat = [
+        np.rint((weights.mean(axis=0, dtype=np.float64) if head is None else weights[head]) * 255)
+        .astype(np.uint8)
+        .ravel()
         for layers in weights_by_kind(trace).values()
         for weights in layers
     ]

@@ -19,6 +19,7 @@ import torch
 
 from pellucid.analysis.equations import Rule, rules_of
 from pellucid.model.transformer import Transformer
+from pellucid.tracing.editing.plan import value_edits
 from pellucid.tracing.predictions import Array, entropy, log_sum_exp
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind, expected_shape
@@ -114,9 +115,10 @@ class _Checker:
         self.trace = trace
         self.config = trace.provenance.configuration
         self.tolerance = _TOLERANCES.get(trace.provenance.dtype or "float32", _COARSE)
+        self.sites = frozenset(trace.sites)
         # labels() reports arrays of a wrong shape; the other tests leave them out.
         self.arrays = {site: array for site, array in trace.arrays.items() if self._misfit(site, array) == 0}
-        edits = trace.provenance.edits
+        edits = value_edits(trace.provenance.edits)
         self.edited = {site for edit in edits for site in edit.sites(self.config)} if self.config else set()
 
     def labels(self) -> Iterator[_Result]:
@@ -129,7 +131,7 @@ class _Checker:
         tokens, kind = self.trace.tokens, AttentionKind.of(site)
         wanted: tuple[int, ...]
         if self.config is not None:
-            if site not in self.trace.sites:
+            if site not in self.sites:
                 return math.inf
             wanted = expected_shape(site, self.config, source=tokens.source_length, target=tokens.target_length)
         elif kind is not None:
@@ -231,9 +233,6 @@ class _Checker:
         """Compare the recorded pass with the scores from the search or from ``Translator.score``."""
         hypothesis, made = self.trace.hypothesis, self.trace.predictions
         if hypothesis is None or made is None:
-            return
-        if self.trace.provenance.edits:
-            yield Skipped("hypothesis", "score", "edits change the pass but not the search")
             return
         terms = np.array(hypothesis.token_log_probabilities)
         found = _wide(made.target_log_probability)

@@ -49,6 +49,13 @@ WeightsOption = Annotated[
         help="Attention weights in the page: none, layer (the one it opens with) or all; if unset, what fits."
     ),
 ]
+EditOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Change the model or the translation, and compare: encoder.5.self_attention.head.3=zero, "
+        "decoder.2.feed_forward=mean, step.4=elle, ban=il, word.3=drop; repeatable."
+    ),
+]
 
 
 def inspect(
@@ -65,6 +72,7 @@ def inspect(
     words: WordsOption = False,
     weights: WeightsOption = None,
     target: Annotated[str | None, typer.Option(help="Inspect this translation instead of the model's.")] = None,
+    edit: EditOption = None,
     font: FontOption = None,
     plain: PlainOption = False,
     numbers: NumbersOption = False,
@@ -79,11 +87,9 @@ def inspect(
         raise typer.BadParameter("a figure needs a file: --output fig.pdf", param_hint="--figure")
     show = show or ("attention" if output is None else None)
     choices: dict[str, Any] = {"kind": kind, "layer": layer, "heads": heads_of(heads), "words": words}
-    _refuse_idle({"--view": view, "--weights": weights}, used=page, on="the page (--output page.html)")
-    _refuse_idle({"--font": font}, used=figure is not None, on="figures (--figure)")
+    _refuse_on_page({"--view": view, "--weights": weights}, {"--font": font}, {"--step": step}, page, figure)
     in_terminal = {"--plain": plain, "--numbers": numbers, "--reference": reference, "--target": target}
     _refuse_in_terminal(show, in_terminal, {} if page or figure else choices)
-    _refuse_idle({"--step": step}, used=page or figure is not None, on="the page and figures")
 
     from pellucid.figures.plots import refuse_misfit
     from pellucid.jobs import inspect as job
@@ -101,6 +107,7 @@ def inspect(
         picture=job.Picture(kind, layer, choices["heads"]) if show or figure else None,
         start=start,
         step=step,
+        edits=edit or (),
         device=device,
         threads=threads,
     )
@@ -125,6 +132,19 @@ def _refuse_idle(options: Mapping[str, object], *, used: bool, on: str) -> None:
     """Refuse options that would have no effect."""
     if not used and (idle := [name for name, value in options.items() if value not in (None, False)]):
         raise typer.BadParameter(f"has an effect on {on} only", param_hint=idle[0])
+
+
+def _refuse_on_page(
+    of_page: Mapping[str, object],
+    of_figure: Mapping[str, object],
+    of_both: Mapping[str, object],
+    page: bool,
+    figure: str | None,
+) -> None:
+    """Refuse options of the page and of figures where there is none."""
+    _refuse_idle(of_page, used=page, on="the page (--output page.html)")
+    _refuse_idle(of_figure, used=figure is not None, on="figures (--figure)")
+    _refuse_idle(of_both, used=page or figure is not None, on="the page and figures")
 
 
 def _refuse_in_terminal(show: str | None, given: Mapping[str, object], choices: Mapping[str, object]) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pellucid.sample.embedded import DIRECTIONS
+
 __all__ = [
     "DeviceOption",
     "EngineOption",
@@ -18,7 +20,9 @@ __all__ = [
     "ThreadsOption",
 ]
 
-ModelArgument = Annotated[Path, typer.Argument(help="A model folder or a run folder.")]
+ModelArgument = Annotated[
+    Path, typer.Argument(help=f"A model folder, a run folder, or an embedded translator: {', '.join(DIRECTIONS)}.")
+]
 NewModelOption = Annotated[Path, typer.Option("--output", help="The new model folder.")]
 SampleOption = Annotated[
     Path | None,

@@ -101,7 +101,7 @@ def show_in_terminal(
     """
     from pellucid.figures.search_tree import tree_text
     from pellucid.figures.terminal import attention_text, style_for
-    from pellucid.tracing.searching.making import search_tree
+    from pellucid.tracing.searching.making import tree_for
 
     if what not in ("attention", "search"):
         raise RequestError(f"--show {what!r} is unknown; the terminal can show attention and search")
@@ -114,7 +114,7 @@ def show_in_terminal(
         plain=plain,
         numbers=numbers,
     )
-    if what == "search" and trace.translator is not None:
-        show_picture(tree_text(search_tree(trace.translator, trace.source, reference=reference), style=style))
+    if what == "search":
+        show_picture(tree_text(tree_for(trace, reference=reference), style=style))
     else:
         show_picture(attention_text(trace, kind=kind or "cross", style=style, **choices))

@@ -1,19 +1,22 @@
-"""The verb ``serve``: open the page that shows what happens inside a model."""
+"""The verb ``serve``: the page that shows what happens inside a model, and the translation service."""
 
 from __future__ import annotations
 
 import webbrowser
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli.console import say
+from pellucid.cli.console import say, show
 from pellucid.cli.options import DeviceOption, ThreadsOption
 from pellucid.terminal import line_of
 
 if TYPE_CHECKING:
+    from pellucid.config.service import ServiceConfig
     from pellucid.page.catalogue import Catalogue
+    from pellucid.serving.service import Service
 
 __all__ = ["serve"]
 
@@ -21,14 +24,26 @@ __all__ = ["serve"]
 def serve(
     models: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[MODEL]...", help="Model folders or run folders; if unset, the walkthrough model."),
+        typer.Argument(
+            metavar="[MODEL]...", help="Model folders or run folders; if unset, the models that pellucid has."
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file with models, keys and limits of the translation service.")
     ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on; with any but the default, other machines have access.")
-    ] = "127.0.0.1",
+        str | None,
+        typer.Option(help="The address to listen on; 127.0.0.1 if unset. Any other requires keys in --config."),
+    ] = None,
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="The port to listen on; if unset, 8642, or a free one if it is in use."),
+    ] = None,
+    insecure_public: Annotated[
+        bool, typer.Option("--insecure-public", help="Let other machines use the page and the service without keys.")
+    ] = False,
+    new_key: Annotated[
+        str | None, typer.Option(help="Make a key for a client of this name, show it once, and end.")
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     trace_memory_mb: Annotated[
@@ -37,35 +52,75 @@ def serve(
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
 ) -> None:
-    """Look inside: serve the page that shows every number of a translation, until Ctrl-C."""
+    """Look inside, and translate: serve the page of a model and its translation service, until Ctrl-C."""
     from pellucid.jobs import serve as job
-    from pellucid.serving.gate import is_loopback
+    from pellucid.jobs.service.opening import open_service, refuse_unguarded, shows_page
 
-    with job.listen(host, port) as taken:
-        catalogue = job.open_catalogue(models or [], device=device, threads=threads)
-        address = job.address_of(taken, host)
+    if new_key is not None:
+        _show_new_key(new_key)
+        return
+    wanted = _configured(config, host=host, port=port, insecure_public=insecure_public)
+    refuse_unguarded(wanted)
+    named = [*(Path(model.path) for model in wanted.models), *(models or [])]
+    with job.listen(wanted.host, wanted.port) as taken:
+        service = open_service(wanted, models or [], device=device, threads=threads, say=lambda t: say(line_of(t)))
+        catalogue = None
+        if shows_page(wanted):
+            catalogue = job.open_catalogue(named, device=device, threads=threads, with_embedded=True)
+        address = job.address_of(taken, wanted.host)
 
         def announce() -> None:
-            _announce(catalogue, address, host if not is_loopback(host) else None)
-            if open_:
+            _announce(catalogue, service, address, wanted)
+            if open_ and catalogue is not None:
                 webbrowser.open(address)
 
+        serving = partial(job.serve, trace_memory_mb=trace_memory_mb, service=service, when_ready=announce)
         try:
-            job.serve(catalogue, taken, host=host, trace_memory_mb=trace_memory_mb, when_ready=announce)
+            serving(catalogue, taken, host=wanted.host)
         except KeyboardInterrupt:
             say("stopped")
             raise SystemExit(130) from None
 
 
-def _announce(catalogue: Catalogue, address: str, public_host: str | None) -> None:
+def _configured(path: Path | None, *, host: str | None, port: int | None, insecure_public: bool) -> ServiceConfig:
+    from pellucid.config.service import ServiceConfig
+    from pellucid.jobs.service.opening import read_service_config
+
+    given: dict[str, object] = {"host": host, "port": port, "insecure_public": insecure_public or None}
+    config = read_service_config(path) if path is not None else ServiceConfig()
+    return config.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+def _show_new_key(name: str) -> None:
+    """Show a new key, which nothing stores, and the lines of the configuration that know it by its hash."""
+    from pellucid.config.service import KeyConfig
+    from pellucid.config.tables import to_toml, validated
+    from pellucid.serving.access.keys import new_key, sha256_of
+
+    key = new_key()
+    table = validated(KeyConfig, {"name": name, "sha256": sha256_of(key)}, place="--new-key")
+    say(f"the key of {name}, which is not shown again; give it to the client:")
+    show(key)
+    say("add these lines to the file of --config:")
+    show(f"\n[[keys]]\n{to_toml(table)}".rstrip())
+
+
+def _announce(catalogue: Catalogue | None, service: Service, address: str, config: ServiceConfig) -> None:
     """Report the models, who else can reach them, and the address."""
-    for model in catalogue.models:
+    from pellucid.serving.gate import is_loopback
+
+    for model in catalogue.models if catalogue else ():
         steps = f", {len(model.snapshot_steps)} snapshots" if model.snapshot_steps else ""
         languages = f"{model.translator.source_language} → {model.translator.target_language}"
         say(line_of(f"{model.name}: {languages}{steps}"))
-    if public_host is not None:
+    for pair in () if catalogue else service.pool.pairs.values():
+        say(line_of(f"{pair.name}: {pair.source} → {pair.target}"))
+    if not is_loopback(config.host) and not service.clients.need_keys:
         say(
-            f"warning: other machines can reach {public_host}, and anyone who reaches it can use these models and read "
+            f"warning: other machines can reach {config.host}, and anyone who reaches it can use these models and read "
             "everything in them; there is no password"
         )
-    say(f"look inside: {address}   (Ctrl-C stops it)")
+    keys = f", with a key of {len(config.keys)}" if config.keys else ""
+    say(f"translate: {address}v1/translate, {address}translate (LibreTranslate){keys}")
+    what = "look inside" if catalogue is not None else "the page is off; the service is at"
+    say(f"{what}: {address}   (Ctrl-C stops it)")

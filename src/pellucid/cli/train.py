@@ -19,6 +19,9 @@ __all__ = ["train"]
 
 Table = dict[str, object]
 
+_USUAL: Table = {}
+"""What a command without ``--recipe`` has beside its options; ``{"preset": "auto"}`` would make that its preset."""
+
 
 def train(
     output: Annotated[Path, typer.Option(help="The run folder; give the same one again to continue a stopped run.")],
@@ -34,7 +37,7 @@ def train(
     general_tgt: Annotated[Path | None, typer.Option(help="The same text, target side.")] = None,
     src_lang: Annotated[str | None, typer.Option(help="Code of the source language: de, zh, pt-BR ...")] = None,
     tgt_lang: Annotated[str | None, typer.Option(help="Code of the target language.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Size of the model: tiny, small, base or big.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Size: tiny, small, base, big; auto goes by the text.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget of the whole run, over all its continuations.")] = None,
     init_from: Annotated[Path | None, typer.Option(help="Start from this model and keep its tokenizer.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting, such as training.seed=7.")] = None,
@@ -66,7 +69,7 @@ def train(
     elif data_dir is not None:
         raise ConfigError("--data-dir names the folder of the files of a recipe; give --recipe with it")
     else:
-        chosen = recipe_from(options, settings, place="command line")
+        chosen = recipe_from(_USUAL | options, settings, place="command line")
     if check and recipe is None:
         raise ConfigError("--check compares a run with the promise of its recipe; give --recipe with it")
     promise = promise_of(chosen, place=str(recipe)) if check else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from pellucid.cli.console import say, say_error
-from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, ThreadsOption
+from pellucid.cli.options import DeviceOption, EngineOption, ModelArgument, PrecisionOption, ThreadsOption
 from pellucid.cli.screens.translation import TranslationScreen
 from pellucid.errors import ConfigError
 
@@ -23,6 +23,12 @@ CHUNK_LINES: Final = 1024
 PrefixOption = Annotated[
     str | None, typer.Option(help="A file with what each translation begins with, a line for each line of the text.")
 ]
+OtherSettingsOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Any other setting of [translation], as in no_repeat_ngram_size=3.")
+]
+DocumentOption = Annotated[
+    bool, typer.Option("--document", help="Translate a file as a whole: its white space comes back as it was.")
+]
 TermsOption = Annotated[
     str | None,
     typer.Option(help="A file of terms: source form, target forms and forms to avoid, with tabs between them."),
@@ -30,8 +36,11 @@ TermsOption = Annotated[
 
 
 def translate(
-    model: Annotated[Path, typer.Argument(help="A model folder or a run folder.")],
-    file: Annotated[str, typer.Argument(help="Text to translate, a segment a line; - is standard input.")] = "-",
+    model: ModelArgument,
+    file: Annotated[
+        str,
+        typer.Argument(help="A file, a segment a line; - is standard input; or a text of several words, in quotes."),
+    ] = "-",
     output: Annotated[Path | None, typer.Option(help="Write here instead of to standard output.")] = None,
     format_: Annotated[str, typer.Option("--format", help="text, jsonl or moses (n-best list).")] = "text",
     beam_size: Annotated[int | None, typer.Option(help="Hypotheses kept at each step; 1 is greedy search.")] = None,
@@ -40,14 +49,8 @@ def translate(
     alpha: Annotated[float | None, typer.Option(help="Exponent of the length penalty.")] = None,
     prefix_file: PrefixOption = None,
     terms: TermsOption = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any other setting of [translation], as in no_repeat_ngram_size=3."),
-    ] = None,
-    document: Annotated[
-        bool,
-        typer.Option("--document", help="Translate the text as a whole: its white space comes back as it was."),
-    ] = False,
+    set_: OtherSettingsOption = None,
+    document: DocumentOption = False,
     lines: Annotated[
         str,
         typer.Option(help="With --document: keep (each line is a text), join, or wrap (a paragraph is one)."),
@@ -71,6 +74,7 @@ def translate(
 ) -> None:
     """Translate text. Output is line-parallel to the input; a bad line fails alone and is reported."""
     from pellucid.jobs import translate as job
+    from pellucid.jobs.line_files import is_text
 
     given = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty, "alpha": alpha}
     settings = [f"{key}={value}" for key, value in given.items() if value is not None] + list(set_ or [])
@@ -79,6 +83,8 @@ def translate(
     shared |= {"output": output, "format": job.OutputFormat.named(format_), "terms_file": terms, "settings": settings}
     of_lines: dict[str, Any] = {"prefix_file": prefix_file, "chunk_lines": chunk_lines, "restart": restart}
     _refuse_mixed(of_lines, document=document, lines=lines)
+    if not document and is_text(file):
+        say("translating the text itself, because no file has this name")
     with TranslationScreen("sentences" if document else "lines") as screen:
         shared |= {"say": screen.message, "progress": screen.progress}
         if document:

@@ -144,8 +144,9 @@ class DataConfig(Section):
 
     train: tuple[CorpusConfig, ...] = ()
     """The training corpora, a table ``[[data.train]]`` for each; training needs at least one."""
-    valid: CorpusConfig | None = None
-    """The validation corpus, a table ``[data.valid]``; if not set, 1 % of the training pairs (at most 1,000)."""
+    valid: tuple[CorpusConfig, ...] = ()
+    """The validation corpus, a table ``[data.valid]``; if not set, 1 % of the training pairs (at most 1,000). Several
+    tables ``[[data.valid]]`` take turns, pair by pair, and each gets a BLEU of its own."""
     general: CorpusConfig | None = None
     """Text that fine-tuning must not forget, a table ``[data.general]``; see ``training.max_forgetting``."""
     mixing_temperature: float = Field(1.0, ge=1, le=100)
@@ -166,6 +167,11 @@ class DataConfig(Section):
     capitals_share: float = Field(0.0, ge=0, le=1)
     """Share of the training pairs that are repeated in capitals, so that the model learns capitals; 0 is none."""
 
+    @field_validator("valid", mode="before")
+    @classmethod
+    def _one_table_is_enough(cls, value: object) -> object:
+        return (value,) if isinstance(value, (dict, CorpusConfig)) else value or ()
+
     @model_validator(mode="after")
     def _shares_leave_room(self) -> Self:
         shares = [corpus.share for corpus in self.train if corpus.share is not None]
@@ -174,14 +180,15 @@ class DataConfig(Section):
                 f"the shares of the training corpora are {', '.join(f'{share:g}' for share in shares)}; leave at least "
                 "one corpus without a share, which gives the epoch its length, and keep the sum of the shares under 1"
             )
-        for name, corpus in (("valid", self.valid), ("general", self.general)):
+        others = [*(("valid", corpus) for corpus in self.valid), ("general", self.general)]
+        for name, corpus in others:
             if corpus is not None and corpus.share is not None:
                 raise ValueError(f"{name}.share = {corpus.share:g} has no effect; a share is for [[data.train]]")
         return self
 
     def corpora(self) -> tuple[CorpusConfig, ...]:
-        """Return the training corpora, followed by the validation corpus and the general one if there are any."""
-        return (*self.train, *(corpus for corpus in (self.valid, self.general) if corpus))
+        """Return the training corpora, followed by those of the validation and the general one if there are any."""
+        return (*self.train, *self.valid, *([self.general] if self.general else []))
 
     def tag_of(self, corpus: CorpusConfig) -> str:
         """Return the tag of a corpus's sources, or "".
@@ -203,7 +210,7 @@ class DataConfig(Section):
         return self.model_copy(
             update={
                 "train": tuple(c.below(folder) for c in self.train),
-                "valid": self.valid.below(folder) if self.valid else None,
+                "valid": tuple(c.below(folder) for c in self.valid),
                 "general": self.general.below(folder) if self.general else None,
             }
         )

@@ -113,6 +113,9 @@ class Promise(Section):
     """Steps of the measured run; a run with fewer can miss the promise for that reason alone."""
     target_tokens: int | None = Field(None, ge=1)
     """Target tokens of the measured run."""
+    chosen: str = ""
+    """With ``preset = "auto"``: what it chose in the measured run, as the line of that run says. Another machine or
+    another budget can lead to other settings."""
     origin: str = ""
     """Where the measurement is on record."""
     note: str = ""

@@ -23,8 +23,9 @@ __all__ = ["Recipe", "load_recipe", "recipe_from"]
 class Recipe(Section):
     """Everything that decides a training run. ``preset`` gives the settings that ``model`` does not set."""
 
-    preset: Literal["tiny", "small", "base", "big"] = "base"
-    """Sizes and dropout: ``tiny`` and ``small`` for a laptop, ``base`` and ``big`` are the paper's, table 3."""
+    preset: Literal["auto", "tiny", "small", "base", "big"] = "base"
+    """Sizes and dropout: ``tiny`` and ``small`` for a laptop, ``base`` and ``big`` are the paper's, table 3. ``auto``
+    chooses sizes, pieces, regularisation, batch and rate by the text and the budget, and writes them as numbers."""
     data: DataConfig = DataConfig()
     """The text."""
     tokenizer: TokenizerConfig = TokenizerConfig()

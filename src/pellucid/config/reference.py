@@ -24,6 +24,7 @@ from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, Token
 from pellucid.config.model import PRESETS, ModelConfig, SpecialIds
 from pellucid.config.promise import LearningCurve, Promise, PromisedScore
 from pellucid.config.recipe import Recipe
+from pellucid.config.service import KeyConfig, ServedModel, ServiceConfig, ServiceLimits
 from pellucid.config.training import TrainingConfig
 from pellucid.config.translation import TranslationConfig
 
@@ -45,12 +46,21 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
 )
 """Every table of a recipe in TOML, and its record."""
 
+_OF_THE_SERVICE: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
+    ("At the top of the file of `pellucid serve --config`", ServiceConfig),
+    ("`[[models]]` of the service", ServedModel),
+    ("`[[keys]]` of the service", KeyConfig),
+    ("`[limits]` of the service", ServiceLimits),
+)
+
 _INTRODUCTION: Final = """\
 # Settings
 
 All settings of a recipe. In a recipe, a setting is in the table that the heading names; on the command line it is
 `--set training.seed=7`, with a value in TOML, where words need no quotes. An unknown name is an error with the most
 similar valid name, and all problems are reported at once. "Section" means a section of the paper, Vaswani et al. 2017.
+
+The last four tables are those of the [translation service](../guides/serving.md), in a file of their own.
 
 `python -m pellucid.config.reference` generates this page.
 """
@@ -67,7 +77,7 @@ _NAMES: Final[dict[object, str]] = {int: "whole number", float: "number", str: "
 def settings_reference() -> str:
     """Return the page ``docs/reference/settings.md``."""
     parts = [_INTRODUCTION]
-    for title, section in SECTIONS:
+    for title, section in (*SECTIONS, *_OF_THE_SERVICE):
         parts.append(f"## {title or 'At the top'}\n")
         parts += [f"{paragraph}\n" for paragraph in _paragraphs(section)]
         parts.append(_table(section))

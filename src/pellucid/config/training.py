@@ -72,7 +72,7 @@ class StepMethod(StrEnum):
     AUTO = "auto"
     """On a GPU the fastest of a trial that gives the numbers of ``eager``; ``compiled`` is tried where the settings
     describe a run of about five minutes or more. ``eager`` on a processor, with several processes, ``accum_count`` over
-    1, Muon, word dropout, R-Drop or SimCut."""
+    1, Muon, word dropout, subword sampling, R-Drop or SimCut."""
     EAGER = "eager"
     """Operation by operation, as the loop waits for each step; the reference."""
     STATIC = "static"
@@ -99,6 +99,9 @@ class TrainingConfig(Section):
         "r_drop",
         "simcut",
         "simcut_cutoff",
+        "source_subword_alpha",
+        "target_subword_alpha",
+        "subword_nbest",
         "step_method",
         "tensorboard",
     )
@@ -120,6 +123,14 @@ class TrainingConfig(Section):
     """Probability that a token of the decoder's input is dropped in training; the tokens to predict stay; 0 is off."""
     word_dropout: WordDropout = WordDropout.UNK
     """What replaces a dropped token."""
+    source_subword_alpha: float = Field(0.0, ge=0, le=10)
+    """Subword sampling of the source: the words are cut in another way in each epoch, in training only. With a unigram
+    tokenizer the exponent alpha of the probability of each way (Kudo 2018: 0.1 to 0.5; lower is more random), with BPE
+    the probability to leave a pair out (Provilkov et al. 2020: 0.1; higher is more random); 0 is off."""
+    target_subword_alpha: float = Field(0.0, ge=0, le=10)
+    """The same for the target."""
+    subword_nbest: int = Field(64, ge=2, le=1024)
+    """With subword sampling: number of ways to cut a word, l in Kudo 2018."""
     r_drop: float = Field(0.0, ge=0)
     """Weight alpha of R-Drop: two passes with different dropout shall agree (Liang et al. 2021, equation 4: 5 for
     translation). It doubles the time of a step; 0 is off."""
@@ -213,6 +224,11 @@ class TrainingConfig(Section):
     """The way in which a step is computed."""
     threads: int = Field(0, ge=0, le=1024)
     """CPU threads; 0 means OMP_NUM_THREADS or MKL_NUM_THREADS, otherwise the physical cores of the process."""
+
+    @property
+    def samples_subwords(self) -> bool:
+        """Whether words are cut in another way in each epoch."""
+        return bool(self.source_subword_alpha or self.target_subword_alpha)
 
     @property
     def known_batch_size(self) -> int:

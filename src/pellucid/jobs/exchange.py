@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pellucid.bundle import Bundle, load_bundle, save_bundle
@@ -121,6 +121,8 @@ def export_model(
         _refuse_existing(output)
     sentences = read_sentences(sample) if sample else []
     bundle = load_bundle(model)
+    tag = bundle.tokenizer.default_tag  # no other format has such a tag
+    bundle = replace(bundle, tokenizer=bundle.tokenizer.with_default_tag(""))
     if chosen.refusals and (refusals := chosen.refusals(bundle)):
         raise IncompatibleModelError(refusal_message(str(bundle.folder), chosen.name, refusals))
     ours = PellucidModel(bundle.model, bundle.tokenizer)
@@ -134,6 +136,8 @@ def export_model(
             notes = chosen.write(bundle, folder, **wanted)
         verdicts = _compared(_export_pairs(ours, bundle, chosen, folder), samples, say=say, progress=progress)
         _refuse_unequal(verdicts, None if verify_only else output)
+    if tag:
+        notes += (f"the exported model has all its directions; begin every source with {tag} for this one",)
     return ExchangeOutcome(output, verdicts, notes)
 
 

@@ -8,14 +8,17 @@ from pathlib import Path
 
 from pellucid.analysis.attention_picture import refuse_heads
 from pellucid.analysis.checks import CheckReport, check
+from pellucid.analysis.effect import Effect, edit_trace
 from pellucid.bundle import Bundle
 from pellucid.config import ModelConfig
 from pellucid.errors import BundleError, RequestError
 from pellucid.jobs.models import translator_of
 from pellucid.jobs.serve import open_catalogue
 from pellucid.page.catalogue import OpenedModel
+from pellucid.page.samples import sample_of
 from pellucid.page.single_file import StartView, write_page
 from pellucid.terminal import line_of
+from pellucid.tracing.editing.text import parse_edits
 from pellucid.tracing.file import save_trace
 from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.record import Trace
@@ -36,10 +39,14 @@ class Inspected:
     trace: Trace
     opened: OpenedModel
     report: CheckReport
+    effect: Effect | None = None
+    """What the edits do, if there are any; ``trace`` is then the one after the edits."""
 
     def to_text(self) -> str:
         """Return the lines for the screen."""
         lines = [f"{line_of(self.trace.source)} → {line_of(self.trace.text)}"]
+        if self.effect is not None:
+            lines += [line_of(line) for line in str(self.effect).splitlines()]
         tested = f"{len(self.report.identities):,} identities between its numbers tested"
         if self.report.passed:
             lines.append(f"{tested}, all hold")
@@ -79,6 +86,7 @@ def inspect_text(
     picture: Picture | None = None,
     start: StartView | None = None,
     step: int | None = None,
+    edits: Sequence[str] = (),
     device: str = "auto",
     threads: int = 0,
 ) -> Inspected:
@@ -93,6 +101,7 @@ def inspect_text(
         start: the first view of the page.
         step: the decoder step that will be shown. The translation decides how many steps there are; a step that no
             translation of this sentence can have is refused before it.
+        edits: texts of edits, see ``tracing/editing/text.py``; each may have several, separated by semicolons.
         device: the device of torch.
         threads: CPU threads; 0 uses as many as torch uses in this process.
 
@@ -116,10 +125,14 @@ def inspect_text(
         _refuse_step(
             step, _most_steps(opened.translator, text, target), whose="a translation of this sentence can have"
         )
-    trace = make_trace(opened.translator, text, target=target)
+    samples = [sample] if edits and (sample := sample_of(opened)) else []
+    chosen = [edit for given in edits for edit in parse_edits(given, samples=samples)]
+    before = make_trace(opened.translator, text, target=target)
+    effect = edit_trace(before, chosen, samples=samples) if chosen else None
+    trace = effect.after if effect else before
     if step is not None:
         _refuse_step(step, trace.tokens.target_length, whose="this translation has")
-    return Inspected(trace=trace, opened=opened, report=check(trace))
+    return Inspected(trace=trace, opened=opened, report=check(trace), effect=effect)
 
 
 def _refuse_step(step: int, count: int, *, whose: str) -> None:

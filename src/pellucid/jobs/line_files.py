@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
@@ -31,7 +31,7 @@ from pellucid.text.compression import (
 from pellucid.text.lines import BYTE_ORDER_MARK, refuse_other_text
 from pellucid.text.normalisation import nul_in
 
-__all__ = ["MAX_LINE_BYTES", "LineSource", "check_files", "check_output", "is_stream", "reading", "writing"]
+__all__ = ["MAX_LINE_BYTES", "LineSource", "check_files", "check_output", "is_stream", "is_text", "reading", "writing"]
 
 MAX_LINE_BYTES: Final = 1 << 20
 """Limit on the bytes of a line, without its end."""
@@ -91,9 +91,19 @@ def _decoded(line: bytes) -> str | ValueError:
     return text if problem is None else ValueError(f"{problem}; remove it")
 
 
+def is_text(file: str) -> bool:
+    """Return whether an argument for an input file is a text itself: it has white space, and is no file's name."""
+    try:
+        return len(file.split()) > 1 and not Path(file).exists()
+    except OSError:  # too long for a name
+        return True
+
+
 @contextmanager
-def reading(file: str, *, what: str = "a text file") -> Iterator[LineSource]:
+def reading(file: str, *, what: str = "a text file", may_be_text: bool = False) -> Iterator[LineSource]:
     """Open a text file, compressed or not, or standard input for ``-``; ``what`` says what is expected.
+
+    With ``may_be_text`` the argument can be the text itself; see ``is_text``.
 
     Raises:
         DataError: the file cannot be opened, or its compression is not supported.
@@ -102,6 +112,9 @@ def reading(file: str, *, what: str = "a text file") -> Iterator[LineSource]:
         if sys.stdin is None:
             raise DataError(f"standard input is closed; name {what}")
         yield LineSource(sys.stdin.buffer, "standard input", _status_of(sys.stdin))
+        return
+    if may_be_text and is_text(file):
+        yield LineSource(BytesIO(file.encode("utf-8", errors="surrogateescape")), "the text", None)
         return
     if not file:
         raise DataError(f"the name of a file is empty; name {what}, or - for standard input")
@@ -119,17 +132,19 @@ def reading(file: str, *, what: str = "a text file") -> Iterator[LineSource]:
         yield LineSource(stream, file, Path(file).stat(), opened.compression)
 
 
-def check_files(files: Sequence[str], output: Path | None) -> None:
+def check_files(files: Sequence[str], output: Path | None, *, may_be_text: bool = False) -> None:
     """Refuse inputs that cannot be read and an output that cannot be written, before any work.
 
-    A pipe is not opened, because its writer may fail once a reader has left it.
+    With ``may_be_text`` the first argument can be the text itself. A pipe is not opened, because its writer may fail
+    once a reader has left it.
 
     Raises:
         DataError: an input cannot be opened.
         ConfigError: see ``check_output``; or standard output is needed and closed.
     """
     with ExitStack() as opened:
-        sources = [opened.enter_context(reading(file)) for file in files if file == "-" or not Path(file).is_fifo()]
+        named = [file for number, file in enumerate(files) if number or not (may_be_text and is_text(file))]
+        sources = [opened.enter_context(reading(file)) for file in named if file == "-" or not Path(file).is_fifo()]
         if output is not None:
             check_output(output, sources=sources)
         elif sys.stdout is None:

@@ -32,7 +32,7 @@ from pellucid.translation.translator import Translator
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["EngineName", "EnginePrecision", "open_translator", "settings_for", "translator_of"]
+__all__ = ["EngineName", "EnginePrecision", "open_translator", "settings_for", "translator_of", "translators_over"]
 
 
 _Name = TypeVar("_Name", bound=StrEnum)
@@ -270,6 +270,22 @@ def translator_of(bundle: Bundle, *, settings: Sequence[str] = ()) -> Translator
         ConfigError: a setting is unknown or out of range.
     """
     return _translator(bundle, bundle.model, config=_configured(bundle.description.translation, settings))
+
+
+def translators_over(read: Callable[[], Transformer], paths: Sequence[Path]) -> list[Translator]:
+    """Return translators of several folders, or names of embedded directions, that share one model.
+
+    ``read`` is called when something needs the weights.
+    """
+    folders = [open_model_folder(path) for path in paths]
+    return [
+        _translator(
+            opened,
+            LaterModel(read, max_length=opened.description.model.max_positions),
+            config=opened.description.translation,
+        )
+        for opened in folders
+    ]
 
 
 def _translator(

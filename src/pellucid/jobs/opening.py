@@ -40,7 +40,11 @@ class OpenedRun:
     initial: Bundle | None
     """The model that the run starts from; None for fresh weights."""
     notes: tuple[str, ...]
-    """Sentences for the screen about the languages of the initial model."""
+    """Sentences for the screen: about the preset, and the languages of the initial model."""
+
+    def noting(self, text: str) -> OpenedRun:
+        """Return this run with one more sentence for the screen, before the others, unless it is empty."""
+        return replace(self, notes=(text, *self.notes)) if text else self
 
     def make_model(self, tokenizer: Tokenizer) -> Transformer:
         """Return the model before the first step, on the device of the run; fresh weights depend on the seed alone."""
@@ -168,7 +172,7 @@ def _other_shape(recipe: Recipe, initial: Bundle) -> dict[str, tuple[object, obj
     """Return the sizes that the recipe requests and the initial model does not have, with those that it has."""
     kept = _kept_shape(recipe, initial)
     # A default preset fills in sizes too; those give way to the sizes of the initial model.
-    filled = {} if "preset" in recipe.model_fields_set else PRESETS[recipe.preset]
+    filled = {} if "preset" in recipe.model_fields_set else PRESETS.get(recipe.preset, {})
     pairs = {name: (getattr(recipe.model, name), getattr(kept, name)) for name in sorted(recipe.model.model_fields_set)}
     return {name: pair for name, pair in pairs.items() if pair[0] not in (pair[1], filled.get(name))}
 

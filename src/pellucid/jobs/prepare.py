@@ -88,7 +88,7 @@ def prepare(
     if stamp is not None and stamp.get("fingerprint") == key:
         try:
             share = stamp.get("share_of_several_sentences")
-            found = _open(recipe, folder, key, tuple(stamp["summary"]), share)
+            found = _open(run, folder, key, tuple(stamp["summary"]), share)
         except (PellucidError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
             say(f"{folder}: is damaged ({str(error)[:500]}); preparing the text again")
         else:
@@ -101,16 +101,16 @@ def prepare(
         say(line)
     content = {"fingerprint": key, "summary": summary, "share_of_several_sentences": share}
     DISK.write_replacing(folder / "prepared.json", json.dumps(content, indent=1, ensure_ascii=False).encode())
-    return _open(recipe, folder, key, summary, share)
+    return _open(run, folder, key, summary, share)
 
 
-def _open(recipe: Recipe, folder: Path, key: str, summary: tuple[str, ...], share: float | None) -> PreparedData:
+def _open(run: OpenedRun, folder: Path, key: str, summary: tuple[str, ...], share: float | None) -> PreparedData:
     store, valid_store = (TokenStore.open(folder / name) for name in ("train", "valid"))
-    tokenizer = load_tokenizer(folder / "tokenizer")
+    tokenizer = load_tokenizer(folder / "tokenizer").with_default_tag(_default_tag(run.initial))
     sizes = {"source_vocab_size": tokenizer.source_vocab_size, "target_vocab_size": tokenizer.target_vocab_size}
     for opened in (store, valid_store):
         opened.verify(**sizes)
-    valid = tuple(islice(_validation_text(folder), max(recipe.training.valid_bleu_sentences, 1)))
+    valid = tuple(islice(_validation_text(folder), max(run.recipe.training.valid_bleu_sentences, 1)))
     return PreparedData(tokenizer, store, valid_store, valid, key, summary, share)
 
 
@@ -125,7 +125,7 @@ def _prepare_anew(
     (folder / "tokenizer").mkdir(exist_ok=True)
     tokenizer.save(folder / "tokenizer")
     own_tags = [data.tag_of(corpus) for corpus in data.train]
-    valid_tags = [data.tag_of(data.valid)] if data.valid else own_tags
+    valid_tags = [data.tag_of(corpus) for corpus in data.valid] or own_tags
     _write_validation_text(folder, tagged(selection.validation_pairs(), valid_tags, tokenizer))
     sentences = SentenceCount(data.src_lang, expected=kept)
     overlap = OverlapCount(data)
@@ -155,6 +155,10 @@ def _prepare_anew(
         lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
     lines += overlap.lines()
     return (*read, describe_cleaning(selection.report), *lines, sentences.in_words()), sentences.share
+
+
+def _default_tag(initial: Bundle | None) -> str:
+    return "" if initial is None else initial.tokenizer.default_tag
 
 
 def _tokenizer(run: OpenedRun, pairs: Callable[[], Iterator[SentencePair]]) -> tuple[Tokenizer, list[str]]:
@@ -237,5 +241,6 @@ def _inputs(recipe: Recipe, facts: Sequence[CorpusFacts], initial: Bundle | None
         **deciding_settings(recipe.data),
         "tokenizer": recipe.tokenizer.model_dump(mode="json"),
         "init_from": None if initial is None else dict(sorted(initial.description.files.items())),
+        **({"default_tag": tag} if (tag := _default_tag(initial)) else {}),
         "training": {"max_length": recipe.training.max_length, "seed": recipe.training.seed},
     }

@@ -1,4 +1,4 @@
-"""Open models for the page, and serve it."""
+"""Open models for the page, and serve it with the translation service. ``service/`` opens that."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ import errno
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+from pellucid.bundle import open_model_folder, read_model
 from pellucid.errors import BundleError, ConfigError
-from pellucid.jobs.models import EngineName, open_translator, translator_of
+from pellucid.jobs.models import EngineName, open_translator, translator_of, translators_over
 from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
+from pellucid.runtime import Runtime
+from pellucid.sample.embedded import DIRECTIONS, direction_of, has_embedded
 from pellucid.signals import RaiseOnSigterm
 
 if TYPE_CHECKING:
-    import uvicorn
-
+    from pellucid.jobs.service.running import DrainingServer
+    from pellucid.model.transformer import Transformer
     from pellucid.serving.connections import Limits
+    from pellucid.serving.service import Service
 
 __all__ = [
     "USUAL_PORT",
@@ -67,8 +72,12 @@ def demo_folders(run: Path) -> list[Path]:
     return [walkthrough_folder(), run] if has_run and _has_walkthrough() else [run if has_run else walkthrough_folder()]
 
 
-def open_catalogue(paths: Sequence[Path], *, device: str = "auto", threads: int = 0) -> Catalogue:
+def open_catalogue(
+    paths: Sequence[Path], *, device: str = "auto", threads: int = 0, with_embedded: bool = False
+) -> Catalogue:
     """Open model folders and run folders, or the walkthrough model if none is given.
+
+    ``with_embedded`` adds the embedded translators to the walkthrough model; their weights are read on first use.
 
     Raises:
         BundleError: one of them has no usable model.
@@ -79,10 +88,31 @@ def open_catalogue(paths: Sequence[Path], *, device: str = "auto", threads: int 
         is_walkthrough = path.resolve() == own
         # What the page shows is what the model computed, so the model computes everything.
         translator = open_translator(path, device=device, threads=threads, engine=EngineName.TORCH)
-        models.append(
-            open_model(translator, path, name="walkthrough" if is_walkthrough else "", is_walkthrough=is_walkthrough)
+        opened = open_model(
+            translator, path, name="walkthrough" if is_walkthrough else "", is_walkthrough=is_walkthrough
         )
+        direction = direction_of(path)
+        models.append(replace(opened, examples=direction.examples) if direction else opened)
+    if with_embedded and not paths:
+        models += _embedded_models(device=device)
     return Catalogue(models, make_translator=translator_of)
+
+
+def _embedded_models(*, device: str) -> list[OpenedModel]:
+    """Return the embedded translators, which share one model."""
+    if not has_embedded():
+        return []
+
+    @cache
+    def read() -> Transformer:
+        return read_model(open_model_folder(paths[0]), device=Runtime.detect(device=device).device).model
+
+    paths = [Path(name) for name in DIRECTIONS]
+    translators = translators_over(read, paths)
+    return [
+        replace(open_model(translator, name=name), examples=direction.examples)
+        for (name, direction), translator in zip(DIRECTIONS.items(), translators, strict=True)
+    ]
 
 
 def _has_walkthrough() -> bool:
@@ -136,43 +166,60 @@ def address_of(taken: socket.socket, host: str) -> str:
 
 
 def serve(
-    catalogue: Catalogue,
+    catalogue: Catalogue | None,
     taken: socket.socket,
     *,
     host: str,
     trace_memory_mb: int = 256,
+    service: Service | None = None,
     when_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve the page until a signal arrives; SIGTERM is a normal end.
+    """Serve the page and the service until a signal arrives; SIGTERM is a normal end.
 
     Args:
-        catalogue: the models.
+        catalogue: the models of the page; None: there is no page.
         taken: the listening socket, which is closed at the end.
         host: the address of the socket.
         trace_memory_mb: memory for traces; the least recently used are dropped first.
+        service: the translation service, if any.
         when_ready: called when the server can answer requests.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, after the answers in progress are sent.
+        PellucidError: the service cannot translate any longer.
     """
     from pellucid.serving.connections import Limits
 
-    limits = Limits.for_descriptors(most_open_files())
-    server = server_of(catalogue, host=host, trace_memory_mb=trace_memory_mb, limits=limits)
+    # A refused request needs a connection, too, so there are more of them than the queue holds requests.
+    wanted = 2 * service.limits.queue_requests if service is not None else 0
+    limits = Limits.for_descriptors(most_open_files(), wanted=wanted)
+    server = server_of(catalogue, host=host, trace_memory_mb=trace_memory_mb, limits=limits, service=service)
     # uvicorn raises SIGTERM again after it has closed.
     with taken, RaiseOnSigterm(lambda: SystemExit(0)):
+        if service is not None:
+            service.start()
         when_ready()
         server.run(sockets=[taken])
+        server.raise_problem()
 
 
-def server_of(catalogue: Catalogue, *, host: str, limits: Limits, trace_memory_mb: int = 256) -> uvicorn.Server:
+def server_of(
+    catalogue: Catalogue | None,
+    *,
+    host: str,
+    limits: Limits,
+    trace_memory_mb: int = 256,
+    service: Service | None = None,
+) -> DrainingServer:
     """Return the server of some models; ``limits`` bounds its clients."""
     import uvicorn
 
+    from pellucid.jobs.service.running import DrainingServer
     from pellucid.serving.app import create_app
     from pellucid.serving.connections import Connection, Connections
 
-    app = create_app(catalogue, host=host, trace_memory_bytes=trace_memory_mb << 20, limits=limits)
+    app = create_app(catalogue, host=host, trace_memory_bytes=trace_memory_mb << 20, limits=limits, service=service)
+    seconds = int(service.limits.drain_seconds) if service else _SECONDS_FOR_THE_LAST_ANSWERS
     config = uvicorn.Config(
         app,
         http=cast(type[asyncio.Protocol], partial(Connection, Connections(limits))),
@@ -184,10 +231,10 @@ def server_of(catalogue: Catalogue, *, host: str, limits: Limits, trace_memory_m
         ws="none",
         backlog=limits.accepted_at_once,
         timeout_keep_alive=_SECONDS_BETWEEN_REQUESTS,
-        timeout_graceful_shutdown=_SECONDS_FOR_THE_LAST_ANSWERS,
+        timeout_graceful_shutdown=max(seconds, 1),
         h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,
     )
-    return uvicorn.Server(config)
+    return DrainingServer(config, service)
 
 
 def most_open_files() -> int:

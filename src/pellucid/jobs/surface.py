@@ -7,13 +7,19 @@ error deep in the library.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, Self
 
+from pellucid.analysis.attribution.alti import Contributions
+from pellucid.analysis.attribution.methods import attribute_trace, contributions
+from pellucid.analysis.attribution.record import Attribution
 from pellucid.analysis.checks import CheckReport, check
+from pellucid.analysis.effect import Effect, edit_trace
+from pellucid.analysis.head_effects import head_effects
 from pellucid.analysis.heads import HeadShares, head_shares
+from pellucid.analysis.lens import LogitLens, logit_lens
 from pellucid.config import Recipe
 from pellucid.config import load_recipe as read_recipe
 from pellucid.figures.plots import Plots
@@ -25,13 +31,16 @@ from pellucid.jobs.train import train as train_job
 from pellucid.page.notebook import mime_bundle
 from pellucid.page.single_file import StartView, write_page
 from pellucid.tracing import record
+from pellucid.tracing.editing.sample import Sample
+from pellucid.tracing.editing.text import Edit, parse_edits
 from pellucid.tracing.file import load_trace, save_trace
 from pellucid.tracing.making import trace as make_trace
+from pellucid.tracing.predictions import Array
 from pellucid.tracing.searching import record as searching
 from pellucid.tracing.searching.making import search_tree as make_tree
 from pellucid.translation.translator import Translator
 
-__all__ = ["SearchTree", "Trace", "load", "load_recipe", "search_tree", "trace", "train"]
+__all__ = ["SearchTree", "Trace", "attribute", "load", "load_recipe", "search_tree", "trace", "train"]
 
 _Parameters = ParamSpec("_Parameters")
 
@@ -88,6 +97,32 @@ class Trace(record.Trace):
         """Test every identity that must hold between the stored numbers; a failure is reported, not raised."""
         return check(self)
 
+    def edit(self, *edits: Edit | str, samples: Sequence[Sample] = ()) -> Effect:
+        """Translate the sentence again with edits, and compare: ``trace.edit("encoder.5.self_attention.head.3=zero")``.
+
+        Args:
+            edits: records or texts, see ``tracing/editing/text.py``; a text may have several, separated by semicolons.
+            samples: samples of sentence pairs that texts name as ``mean:...``.
+
+        Raises:
+            RequestError: an edit does not fit, the trace has edits already, or no model is attached.
+        """
+        made = [
+            one for edit in edits for one in (parse_edits(edit, samples=samples) if isinstance(edit, str) else [edit])
+        ]
+        effect = edit_trace(self, made, samples=samples)
+        return replace(effect, after=Trace.of(effect.after))
+
+    def head_effects(self) -> Array:
+        """Return the change of the log-probability of every piece when one head is off, [heads, steps].
+
+        The heads are those of all attentions, in the order of ``analysis.head_effects.heads_of``.
+
+        Raises:
+            RequestError: no model is attached.
+        """
+        return head_effects(self)
+
     def head_shares(self, place: str) -> HeadShares:
         """Return the part that each head of an attention, such as ``decoder.3.cross_attention``, adds to its output.
 
@@ -95,6 +130,37 @@ class Trace(record.Trace):
             RequestError: there is no such attention, or no model is attached.
         """
         return head_shares(self, place)
+
+    def attribute(
+        self,
+        *,
+        method: str = "integrated_gradients",
+        step: int | None = None,
+        against: str | None = None,
+        quantity: str = "logit",
+        points: int | None = None,
+    ) -> Attribution:
+        """Return how much each source piece and each earlier target piece has to do with what the steps write.
+
+        The arguments are those of ``pellucid.attribute``.
+        """
+        return attribute_trace(self, method=method, step=step, against=against, quantity=quantity, points=points)
+
+    def contributions(self) -> Contributions:
+        """Return the matrices of ALTI+: where the states of every layer come from.
+
+        Raises:
+            RequestError: no model is attached, or an edit replaces more than weights or values of an attention.
+        """
+        return contributions(self)
+
+    def lens(self, *, top: int = 10) -> LogitLens:
+        """Return what the decoder would write if it ended after each sub-layer; read its ``caveat``.
+
+        Raises:
+            RequestError: no model is attached, or ``top`` is larger than the vocabulary.
+        """
+        return logit_lens(self, top=top)
 
     def save(self, path: str | Path) -> None:
         """Write everything except the model to one .npz file, which contains numbers and JSON but no code.
@@ -156,8 +222,55 @@ def _on_the_surface(make: Callable[_Parameters, record.Trace]) -> Callable[_Para
 
 
 trace = takes(
-    translator=Translator, text=str, edits=(list, tuple), level=str, target=(str, NONE), target_ids=(list, tuple, NONE)
+    translator=Translator,
+    text=str,
+    edits=(list, tuple),
+    level=str,
+    target=(str, NONE),
+    target_ids=(list, tuple, NONE),
+    samples=(list, tuple),
 )(_on_the_surface(make_trace))
+
+
+@takes(
+    translator=Translator,
+    text=str,
+    method=str,
+    target=(str, NONE),
+    step=(int, NONE),
+    against=(str, NONE),
+    quantity=str,
+    points=(int, NONE),
+)
+def attribute(
+    translator: Translator,
+    text: str,
+    *,
+    method: str = "integrated_gradients",
+    target: str | None = None,
+    step: int | None = None,
+    against: str | None = None,
+    quantity: str = "logit",
+    points: int | None = None,
+) -> Attribution:
+    """Return how much each source piece and each earlier target piece has to do with what the model writes.
+
+    Args:
+        translator: has one Transformer.
+        text: one sentence.
+        method: ``input_x_gradient``, ``integrated_gradients``, ``occlusion``, ``value_zeroing``, ``alti`` or
+            ``alti_logit``; see ``pellucid.analysis.attribution``.
+        target: a translation to explain instead of the translator's best one.
+        step: the step to explain, counted from 0; None explains every step.
+        against: explain why the step writes its piece and not this word; requires a step.
+        quantity: ``logit`` or ``log_probability``.
+        points: of the integral of ``integrated_gradients``; None takes as many as its sums need.
+
+    Raises:
+        RequestError: the text cannot be traced; or the method, step, word or quantity does not exist or does not fit.
+    """
+    trace = make_trace(translator, text, target=target, level="tokens")
+    return attribute_trace(trace, method=method, step=step, against=against, quantity=quantity, points=points)
 
 
 class SearchTree(searching.SearchTree):

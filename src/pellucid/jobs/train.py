@@ -23,6 +23,7 @@ from pellucid.durable import DISK
 from pellucid.errors import DataError, StoppedError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
+from pellucid.jobs.choosing.preset import with_preset
 from pellucid.jobs.fine_tuning.comparison import FineTuningReport, before_and_after
 from pellucid.jobs.fine_tuning.general import GeneralText, read_general
 from pellucid.jobs.opening import OpenedRun, open_run
@@ -30,6 +31,7 @@ from pellucid.jobs.prepare import PreparedData, prepare
 from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
 from pellucid.jobs.promises.signs import Situation
 from pellucid.jobs.promises.watching import FaultCount, RunWatch, padding_share
+from pellucid.jobs.reporting.by_corpus import bleu_by_corpus
 from pellucid.jobs.reporting.reporter import JobReporter, QuietReporter
 from pellucid.jobs.reporting.tensorboard import TensorBoardReporter
 from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
@@ -37,6 +39,7 @@ from pellucid.model.transformer import Transformer
 from pellucid.signals import RaiseOnSigterm
 from pellucid.text.corpus import SentencePair
 from pellucid.text.mixing import corpus_weights
+from pellucid.text.sampling.epochs import subword_sampler
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
 from pellucid.training.distributed import Ranks, ranks_of_environment
@@ -95,7 +98,8 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
     """
     with RaiseOnSigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
         started = time.monotonic()
-        run = open_run(continued_batch_size(recipe, output), output, init_from=init_from)
+        recipe, choice = with_preset(recipe, output, init_from=init_from)
+        run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).noting(choice)
         output.mkdir(parents=True, exist_ok=True)
         ranks = ranks_of_environment(run.runtime.torch_device())
         with ExitStack() as held:
@@ -129,6 +133,8 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     facts = recorded_facts(output)
     if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
         mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
+    if (sampler := subword_sampler(data.store, data.tokenizer, recipe.training)) is not None:
+        reporter.message(sampler.to_text())
     watch = _watch(run, data, evaluator, is_new=facts is None) if ranks.is_first else None
     inputs = RunInputs(
         model=model,
@@ -144,6 +150,7 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
         on_new_best=evaluator.keep,
         judge=watch,
         validates_first=run.initial is not None and most > 0,
+        sampler=sampler,
         seconds_before=time.monotonic() - since,
         corpus_weights=corpus_weights(recipe.data, data.store.pairs_of_corpora(len(recipe.data.train))),
         ranks=ranks,
@@ -227,6 +234,7 @@ class ValidationBleu:
             self._score = corpus_score(texts, references, target_language=language, tokenizer=self._tokenizer_choice)
             found["bleu"] = self._score.value
             found["exact_match"] = sum(map(str.__eq__, texts, references)) / len(references)
+            found |= bleu_by_corpus(recipe.data, pairs, texts)
         if self._general is not None:
             found[GENERAL_BLEU] = self._general.bleu(translator)
         return found

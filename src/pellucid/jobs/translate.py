@@ -18,7 +18,7 @@ from pellucid.jobs.bulk.lines import BAR, CHUNK_LINES, OutputFormat, PrefixLines
 from pellucid.jobs.bulk.search import part_search
 from pellucid.jobs.bulk.survey import Part, Survey, can_be_read_twice, survey_of
 from pellucid.jobs.bulk.tally import Tally
-from pellucid.jobs.line_files import check_files, is_stream, reading, writing
+from pellucid.jobs.line_files import check_files, is_stream, is_text, reading, writing
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
 from pellucid.runtime import devices_of
 from pellucid.signals import stopped_by
@@ -65,7 +65,7 @@ def translate_file(
     progress: Progress = lambda done, total: None,
     restart: bool = False,
 ) -> FileOutcome:
-    """Translate a file, or standard input for ``-``, to a file or standard output.
+    """Translate a file, standard input for ``-``, or ``file`` itself if it is a text, to a file or standard output.
 
     An output file appears whole at the end; until then one that was there before stays as it is. ``prefix_file`` has
     a line for each line of the input, which its translation begins with; ``terms_file`` holds terms.
@@ -91,7 +91,7 @@ def translate_file(
     # All that can be wrong with the command is looked for before an engine is compiled and weights are prepared.
     config = settings_for(model, settings)
     _refuse_misfits(config, file, format=format, prefix_file=prefix_file, terms_file=terms_file)
-    check_files(files, output)
+    check_files(files, output, may_be_text=True)
     glossary = terms_of(terms_file, config)
     surveys = [survey_of(name) for name in files] if is_in_parts else []
     _refuse_different_lengths(surveys)
@@ -106,7 +106,13 @@ def translate_file(
         tally = run_files(surveys, output, work, restart=restart, say=say, progress=progress)
     else:
         tally = _stream(translator, files, output, format=format, chunk_lines=chunk_lines, progress=progress)
-    return outcome_of(tally, name="standard input" if file == "-" else file, format=format)
+    return outcome_of(tally, name=_name_of(file), format=format)
+
+
+def _name_of(file: str) -> str:
+    if file == "-":
+        return "standard input"
+    return "the text" if is_text(file) else file
 
 
 def _refuse_different_lengths(surveys: Sequence[Survey]) -> None:
@@ -189,7 +195,7 @@ def _stream(
         progress(done, None)
 
     with ExitStack() as opened:
-        sources = [opened.enter_context(reading(name)) for name in files]
+        sources = [opened.enter_context(reading(name, may_be_text=not i)) for i, name in enumerate(files)]
         sink = opened.enter_context(writing(output, sources=sources))
         try:
             return translate_lines(

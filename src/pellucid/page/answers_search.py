@@ -17,7 +17,7 @@ from pellucid.errors import RequestError
 from pellucid.page.answers import Answer, Query, json_answer, refuse_unknown
 from pellucid.page.answers_model import short_provenance
 from pellucid.tracing.record import Trace
-from pellucid.tracing.searching.making import search_tree, tree_of_trace
+from pellucid.tracing.searching.making import tree_for
 from pellucid.tracing.searching.record import SearchTree
 
 __all__ = ["search_answer", "search_settings"]
@@ -56,19 +56,12 @@ def search_answer(trace: Trace, query: Query, *, between_steps: Callable[[], Non
     """Answer ``search``.
 
     Raises:
-        RequestError: a parameter is wrong, or the trace has no model.
+        RequestError: a parameter is wrong, the trace has no model, or it has edits and a new search is required.
         ConfigError: a setting is out of range.
     """
     settings = search_settings(query)
-    if trace.translator is None:
-        raise RequestError("a search requires the model of the trace; attach it with trace.attach(translator)")
-    tree = None if query else tree_of_trace(trace)
-    if tree is None:
-        reference = query.get("reference") or None
-        tree = search_tree(
-            trace.translator, trace.source, reference=reference, settings=settings, between_steps=between_steps
-        )
-    return json_answer(_table(tree))
+    reference = query.get("reference") or None
+    return json_answer(_table(tree_for(trace, reference=reference, settings=settings, between_steps=between_steps)))
 
 
 def _table(tree: SearchTree) -> Mapping[str, object]:

@@ -4,10 +4,12 @@
     sites/{site}?head=&row=      a site as octets; ``head`` selects on axis 0 of three axes, ``row`` on the next axis
     heads                        by kind: ``side`` of the small pictures and ``heads`` [layer][head], see atlas.py
     atlas                        the small pictures, see ``analysis/atlas.py``
+    flow?head=                   the attention of every layer, of one head or the mean of all, see ``analysis/atlas.py``
     shares/{place}?row=          what each head of an attention adds: lengths [heads, time]; with ``row``, the
                                  vectors [heads + 1, d_model] of that row, the bias last
     search?...                   the tree of a search, see ``answers_search.py``
     changes                      for each sub-layer, the change of each position: |out - in| / |in|
+    effect, head_effects, before/...   see ``answers_edit.py``
 
 Read ``serving/app.py`` next.
 """
@@ -17,22 +19,26 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
-from pellucid.analysis.atlas import atlas, head_table, is_special
+from pellucid.analysis.atlas import atlas, head_table, is_special, layer_weights, weights_by_kind
 from pellucid.analysis.checks import CheckReport, check
+from pellucid.analysis.head_effects import head_effects
 from pellucid.analysis.heads import head_shares
 from pellucid.analysis.health import health_of
 from pellucid.config import NormOrder, TranslationConfig
 from pellucid.errors import RequestError
 from pellucid.page.answers import Answer, Query, json_answer, octets_answer, refuse_unknown, whole_number
+from pellucid.page.answers_edit import before_of, effect_answer, refuse_other
 from pellucid.page.answers_model import short_provenance
 from pellucid.page.answers_search import search_answer
 from pellucid.page.catalogue import OpenedModel, UnknownPathError
+from pellucid.page.samples import sample_of
+from pellucid.tracing.editing.text import edit_list
 from pellucid.tracing.file import content_sha256
 from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.predictions import Array
@@ -60,6 +66,8 @@ class TraceRecord:
     seconds: float = 0.0
     report: CheckReport | None = None
     """The check of the whole trace; ``trace`` itself may store fewer sites."""
+    before: Trace | None = None
+    """The trace of the same sentence without the edits of ``trace``, if it has edits."""
 
     @property
     def nbytes(self) -> int:
@@ -69,7 +77,8 @@ class TraceRecord:
         ids = sum(len(row.ids) for expansion in self.trace.search for row in expansion.rows)
         records += len(report.identities) + len(report.skipped) if report else 0
         records += 100 + tokens.source_length + tokens.target_length
-        return self.trace.nbytes + _BYTES_OF_SMALL * records + _BYTES_OF_ID * ids
+        before = self.before.nbytes if self.before else 0
+        return before + self.trace.nbytes + _BYTES_OF_SMALL * records + _BYTES_OF_ID * ids
 
     @cached_property
     def sha256(self) -> str:
@@ -80,6 +89,16 @@ class TraceRecord:
     def manifest(self) -> Answer:
         """The answer with the manifest."""
         return json_answer(_manifest(self))
+
+    @cached_property
+    def effect(self) -> Answer:
+        """Computed once, because it requires the model."""
+        return effect_answer(self.trace, self.before)
+
+    @cached_property
+    def head_effects(self) -> Answer:
+        """Computed once, because it takes a pass for every head."""
+        return octets_answer(head_effects(self.trace))
 
     @cached_property
     def changes(self) -> Answer:
@@ -95,6 +114,8 @@ def make_record(
     target: str | None = None,
     target_ids: Sequence[int] | None = None,
     settings: Mapping[str, object] | None = None,
+    edits: Sequence[str] = (),
+    before: Trace | None = None,
     largest_bytes: int | None = None,
     between_steps: Callable[[], None] = lambda: None,
 ) -> TraceRecord:
@@ -107,6 +128,8 @@ def make_record(
         target: a translation to trace instead of the best one of the model.
         target_ids: the same as ids; see ``tracing.trace``.
         settings: settings of the search that replace those of the model.
+        edits: texts of edits.
+        before: the trace without the edits, if it is known; else it is made.
         largest_bytes: a larger trace stores only its attention weights; other sites are computed again on request.
         between_steps: as for ``tracing.trace``; also called before and during the check.
 
@@ -119,13 +142,20 @@ def make_record(
         refuse_settings(settings)
         translator = translator.with_settings(**settings)
     start = time.perf_counter()
-    made = make_trace(translator, source, target=target, target_ids=target_ids, between_steps=between_steps)
+    sample = sample_of(opened) if any("=mean:" in edit for edit in edits) else None
+    chosen = edit_list(edits, samples=[sample] if sample else [])
+    if before is not None:
+        refuse_other(before, source=source, edits=chosen)
+    made = make_trace(
+        translator, source, edits=chosen, target=target, target_ids=target_ids, between_steps=between_steps
+    )
     seconds = time.perf_counter() - start
     between_steps()
     report = check(made, between_steps=between_steps)
+    before = before or before_of(made)
     if largest_bytes is not None and made.nbytes > largest_bytes:
-        made = made.at_level("attention")
-    return TraceRecord(id=trace_id, trace=made, opened=opened, seconds=seconds, report=report)
+        made, before = made.at_level("attention"), before and before.at_level("attention")
+    return TraceRecord(id=trace_id, trace=made, opened=opened, seconds=seconds, report=report, before=before)
 
 
 def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
@@ -136,21 +166,30 @@ def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
         RequestError: a parameter is wrong, or the numbers require a model that the trace does not have.
     """
     kind, _, name = rest.partition("/")
+    if kind == "before" and name and record.before is not None:
+        return trace_answer(replace(record, trace=record.before, before=None, report=None), name, query)
     if kind == "sites" and name:
         return octets_answer(_site(record.trace, name, query))
     if kind == "shares" and name:
         return octets_answer(_shares(record.trace, name, query))
     if rest == "search":
         return search_answer(record.trace, query)
-    if kind not in ("", "heads", "atlas", "changes") or name:
+    if kind not in ("", "heads", "atlas", "flow", "changes", "effect", "head_effects") or name:
         raise UnknownPathError(
-            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, shares/..., changes and search"
+            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, flow, shares/..., changes, search, "
+            "head_effects, and with edits effect and before/..."
         )
+    if kind == "flow":
+        return octets_answer(_flow(record.trace, query))
     refuse_unknown(query)
     if kind == "heads":
         return json_answer(head_table(record.trace))
     if kind == "atlas":
         return octets_answer(atlas(record.trace))
+    if kind == "effect":
+        return record.effect
+    if kind == "head_effects":
+        return record.head_effects
     return record.changes if kind else record.manifest
 
 
@@ -284,6 +323,12 @@ def _site(trace: Trace, site: str, query: Query) -> Array:
     axis = 1 if array.ndim == 3 else 0
     row = whole_number(query, "row", below=array.shape[axis])
     return array if row is None else array[:, row] if axis else array[row]
+
+
+def _flow(trace: Trace, query: Query) -> Array:
+    refuse_unknown(query, "head")
+    heads = min((len(layer) for layers in weights_by_kind(trace).values() for layer in layers), default=0)
+    return layer_weights(trace, whole_number(query, "head", below=heads))
 
 
 def _shares(trace: Trace, place: str, query: Query) -> Array:

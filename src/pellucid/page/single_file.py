@@ -17,12 +17,14 @@ from urllib.parse import parse_qsl, urlencode
 from pellucid.config import ModelConfig, PositionLayout
 from pellucid.errors import DataError, RequestError
 from pellucid.page.answers import Answer
+from pellucid.page.answers_edit import before_of
 from pellucid.page.answers_model import model_answer, models_answer
 from pellucid.page.answers_trace import TraceRecord, trace_answer
 from pellucid.page.assembly import standalone_page, web_files
 from pellucid.page.catalogue import OpenedModel, open_model
 from pellucid.tracing.file import write_whole
 from pellucid.tracing.record import Trace
+from pellucid.tracing.searching.making import has_tree
 from pellucid.tracing.sites import AttentionKind, refuse_outside
 
 __all__ = [
@@ -119,7 +121,8 @@ def record_of(trace: Trace, opened: OpenedModel | None = None) -> TraceRecord:
             "a page requires the weights and vocabulary of the model, and this trace has no model; "
             "attach it with trace.attach(translator)"
         )
-    record = TraceRecord(id="", trace=trace.at_level("full"), opened=opened or open_model(trace.translator))
+    whole, opened = trace.at_level("full"), opened or open_model(trace.translator)
+    record = TraceRecord(id="", trace=whole, opened=opened, before=before_of(whole))
     return replace(record, id=record.sha256[:16])
 
 
@@ -211,9 +214,16 @@ def _parts(
     def bytes_of(names: Sequence[str]) -> int:
         return sum(trace[name].size * 16 // 3 for name in names)
 
-    manifest = [of_trace, f"{of_trace}/heads", f"{of_trace}/atlas", f"{of_trace}/changes", of_model]
+    flows = [f"{of_trace}/flow", *(f"{of_trace}/flow?head={head}" for head in range(config.num_heads))]
+    manifest = [of_trace, f"{of_trace}/heads", f"{of_trace}/atlas", *flows, f"{of_trace}/changes", of_model]
+    if record.before is not None:
+        manifest.append(f"{of_trace}/effect")
     yield _Part("the attention of every head", lambda: [*manifest, *sites(attention)])
-    yield _Part("the tree of the search", lambda: [f"{of_trace}/search"])
+    yield _Part("which heads matter", lambda: [f"{of_trace}/head_effects"])
+    if record.before is not None:
+        of_before = [f"{of_trace}/before/sites/{site}" for site in attention]
+        yield _Part("the attention before the edits", lambda: of_before, bytes_of(attention))
+    yield _Part("the tree of the search", lambda: [f"{of_trace}/search"] if has_tree(trace) else [])
     yield _Part("what every sub-layer computed", lambda: sites(others), bytes_of(others))
     yield _Part("how every candidate was rated", lambda: [*sites(output), *_around(record, of_model)], bytes_of(output))
     yield _Part("position encodings and neighbours", lambda: _tables(trace, config, of_model))

@@ -1,11 +1,12 @@
-"""The page over HTTP: make responses of the answers from ``page``. Read ``traces.py`` next.
+"""The page and the service over HTTP: make responses of the answers from ``page``. Read ``traces.py`` next.
 
     GET  /                       the page
     GET  /web/...                its modules, styles and texts
     GET  /api/models...          see page/answers_model.py
-    POST /api/traces             {model, source, target?, target_ids?, settings?}: the manifest of a new trace
+    POST /api/traces             {model, source, ...}: the manifest of a new trace, see trace_requests.py
     GET  /api/traces/{id}...     see page/answers_trace.py
     GET  /export/{id}.html, .npz   the page as one file, and the trace
+    ...                          the routes of the service, see service.py and protocols/
 
 Answers have an ETag; errors are ``{"error": "a sentence"}``. A trace that is no longer stored has status 410, and the
 page makes it again. The event loop never computes: requests that use the model wait in one queue, and a few other
@@ -16,11 +17,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final, TypeVar
 
@@ -34,6 +34,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from pellucid.config.service import ServiceConfig
 from pellucid.errors import ConfigError, PellucidError, RequestError
 from pellucid.page.answers import Answer
 from pellucid.page.answers_model import model_answer, models_answer
@@ -42,9 +43,13 @@ from pellucid.page.answers_trace import TraceRecord, make_record, trace_answer
 from pellucid.page.assembly import TEMPLATE, served_page, web_files
 from pellucid.page.catalogue import Catalogue, UnknownPathError
 from pellucid.page.single_file import single_file
+from pellucid.serving.access.crossing import Crossing
 from pellucid.serving.bounds import refuse_heavy, refuse_long
 from pellucid.serving.connections import Limits, PacedAnswers
 from pellucid.serving.gate import Gate, error_response
+from pellucid.serving.protocols.routes import service_routes
+from pellucid.serving.service import Service
+from pellucid.serving.trace_requests import trace_request
 from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceGoneError, TraceStore
 from pellucid.tracing.file import trace_bytes
 from pellucid.tracing.sites import Level
@@ -57,6 +62,8 @@ _THREADS: Final = 4
 """Threads for answers without the model; each holds one answer until it can be sent."""
 _WORK_TO_KEPT: Final = 2
 """While a trace is made, it may use this many times the memory for traces."""
+_COMPUTED: Final = ("effect", "head_effects")
+"""Answers that require the model even if every site is stored."""
 _LARGEST_COMPRESSED_OCTETS: Final = 1 << 20
 _FOR_EVER: Final = "private, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
@@ -82,22 +89,34 @@ Result = TypeVar("Result")
 
 
 def create_app(
-    catalogue: Catalogue,
+    catalogue: Catalogue | None,
     *,
     host: str = "127.0.0.1",
     trace_memory_bytes: int = 256 << 20,
     limits: Limits | None = None,
+    service: Service | None = None,
 ) -> ASGIApp:
     """Make the application for the models of a catalogue.
 
     Args:
-        catalogue: the models.
+        catalogue: the models of the page; None: there is no page.
         host: the host that the server listens on; it answers to this name and to the loopback names.
         trace_memory_bytes: limit for stored traces; the least recently used are dropped first.
         limits: limits of connections; the defaults if None.
+        service: the translation service, if any.
     """
-    server = _Server(catalogue, TraceStore(limit_bytes=trace_memory_bytes))
-    routes = [
+    routes = _page_routes(_Server(catalogue, TraceStore(limit_bytes=trace_memory_bytes))) if catalogue else []
+    own = service_routes(service) if service else []
+    app = Starlette(routes=[*routes, *own], exception_handlers={HTTPException: _refused})
+    config = service.config if service else ServiceConfig()
+    crossing = Crossing(app, origins=config.cors_origins, paths=[route.path for route in own])
+    needs_keys = service is not None and service.clients.need_keys
+    gate = Gate(crossing, host=host, names=config.names, is_keyed=needs_keys and not catalogue, admits=crossing.admits)
+    return PacedAnswers(gate, limits=limits or Limits())
+
+
+def _page_routes(server: _Server) -> list[Route]:
+    return [
         Route("/", _guarded(server.page)),
         Route("/web/{path:path}", _guarded(server.web)),
         Route("/api/models", _guarded(server.models)),
@@ -106,8 +125,6 @@ def create_app(
         Route("/api/traces/{path:path}", _guarded(server.trace)),
         Route("/export/{name}", _guarded(server.export)),
     ]
-    gate = Gate(Starlette(routes=routes, exception_handlers={HTTPException: _refused}), host=host)
-    return PacedAnswers(gate, limits=limits or Limits())
 
 
 class _Server:
@@ -148,7 +165,7 @@ class _Server:
         return await self._answered(request, lambda: model_answer(opened, rest, query))
 
     async def make_trace(self, request: Request) -> Response:
-        wanted = _trace_request(await _body(request))
+        wanted = trace_request(await _body(request))
         refuse_long(wanted.source, wanted.target)
         largest = self._traces.limit_bytes // 4
 
@@ -160,6 +177,7 @@ class _Server:
                 target=wanted.target,
                 target_ids=wanted.target_ids,
                 settings=wanted.settings or {},
+                edits=wanted.edits or (),
                 largest_bytes=_WORK_TO_KEPT * self._traces.limit_bytes,
             )
             record = make_record(
@@ -169,6 +187,8 @@ class _Server:
                 target=wanted.target,
                 target_ids=wanted.target_ids,
                 settings=wanted.settings,
+                edits=wanted.edits or (),
+                before=self._traces.get(wanted.before).trace if wanted.before else None,
                 largest_bytes=largest,
                 between_steps=lambda: _end_if_gone(request),
             )
@@ -192,7 +212,7 @@ class _Server:
 
         if rest == "search":
             return await self._queue.run(lambda: self._search(request, record, query), is_gone=request.is_disconnected)
-        if record.trace.level is not Level.FULL:  # other sites are computed again
+        if record.trace.level is not Level.FULL or rest in _COMPUTED:  # other sites are computed again
             return await self._queue.run(work, is_gone=request.is_disconnected)
         return await _in_thread(request, work, self._threads)
 
@@ -309,42 +329,6 @@ async def _body(request: Request) -> bytes:
                 413, f"the request is over {LARGEST_BODY_BYTES // 1024} KB; send one sentence at a time"
             )
     return content
-
-
-@dataclass(frozen=True)
-class _TraceRequest:
-    """A request for a trace."""
-
-    model: str
-    source: str
-    target: str | None = None
-    target_ids: list[int] | None = None
-    settings: dict[str, object] | None = None
-
-
-def _trace_request(body: bytes) -> _TraceRequest:
-    """Read a request for a trace, and check its types."""
-    try:
-        table = json.loads(body)
-    except (ValueError, RecursionError):
-        raise RequestError('the request is not JSON; send {"model": ..., "source": ...}') from None
-    if not isinstance(table, dict):
-        raise RequestError('the request must be an object, {"model": ..., "source": ...}')
-    kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
-        "model": (str, "text"),
-        "source": (str, "text"),
-        "target": ((str, type(None)), "text or null"),
-        "target_ids": ((list, type(None)), "a list of ids or null"),
-        "settings": ((dict, type(None)), "an object or null"),
-    }
-    if unknown := sorted(table.keys() - kinds.keys()):
-        raise RequestError(f"{unknown[0]!r} is unknown; a request has model, source and optionally target, settings")
-    for name, (kind, description) in kinds.items():
-        if name not in table and name in ("model", "source"):
-            raise RequestError(f"{name!r} is missing; a request has model, source and optionally target, settings")
-        if name in table and not isinstance(table[name], kind):
-            raise RequestError(f"{name} = {table[name]!r} must be {description}")
-    return _TraceRequest(**table)
 
 
 def _respond(

@@ -27,6 +27,9 @@ LONGEST_TEXT: Final = 4096
 MOST_ROWS: Final = 5_000
 """Rows of a search: the beam times the positions on both sides. A beam of 5 over 200 pieces has at most 3,100."""
 
+MOST_EDITED_POSITIONS: Final = 400_000
+"""Positions that searches with edits compute together: 100 source pieces with a beam of 5 take at most 121,000."""
+
 
 def refuse_heavy(
     translator: Translator,
@@ -36,6 +39,7 @@ def refuse_heavy(
     settings: Mapping[str, object],
     largest_bytes: int,
     target_ids: Sequence[int] | None = None,
+    edits: Sequence[str] = (),
 ) -> None:
     """Refuse a trace that would block the server, or use more memory than ``largest_bytes``.
 
@@ -65,12 +69,25 @@ def refuse_heavy(
                 f"{target_length} target pieces takes {rows:,} rows; the limit on this page is {MOST_ROWS:,}; "
                 "lower beam_size, max_length_factor or max_length_constant, or give a shorter sentence"
             )
+        _refuse_edits(edits, config.beam_size, target_length)
     size = bytes_of_pass(model, source_length=source_length, target_length=target_length)
     if size > largest_bytes:
         raise RequestError(
             f"the trace of {source_length} source and up to {target_length} target pieces takes {size / 1e6:,.0f} MB; "
             f"the limit on this page is {largest_bytes / 1e6:,.0f} MB; give a shorter sentence, or start the server "
             "with a larger --trace-memory-mb"
+        )
+
+
+def _refuse_edits(edits: Sequence[str], beam_size: int, target_length: int) -> None:
+    """Refuse edits whose search takes too long: without a cache it grows with the square of the length."""
+    searches = 1 + sum(edit.startswith("step.") for edit in edits)
+    positions = searches * beam_size * target_length**2 // 2 if edits else 0
+    if positions > MOST_EDITED_POSITIONS:
+        raise RequestError(
+            f"a search with {len(edits)} edits and beam_size = {beam_size} over up to {target_length} target pieces "
+            f"computes {positions:,} positions; the limit on this page is {MOST_EDITED_POSITIONS:,}; "
+            "force fewer pieces, lower beam_size or max_length_factor, or give a shorter sentence"
         )
 
 

@@ -52,9 +52,12 @@ class Limits:
     """Of all answers being sent; a larger answer is sent alone."""
 
     @staticmethod
-    def for_descriptors(most: int) -> Limits:
-        """Return the default limits for a process that may open ``most`` descriptors; half of them remain for files."""
-        return Limits(connections=max(4, min(Limits.connections, most // 2)))
+    def for_descriptors(most: int, *, wanted: int = 0) -> Limits:
+        """Return limits for a process that may open ``most`` descriptors; half of them remain for files.
+
+        ``wanted`` connections are allowed where they are more than usual and there are as many.
+        """
+        return Limits(connections=max(4, min(max(Limits.connections, wanted), most // 2)))
 
     @property
     def accepted_at_once(self) -> int:
@@ -194,7 +197,7 @@ class PacedAnswers:
         if scope["method"] in {"GET", "HEAD"}:
             client.waiting_since = None
         start: Message | None = None
-        is_answered = False
+        is_answered = is_streaming = False
 
         async def noting() -> Message:
             message = await receive()
@@ -203,9 +206,17 @@ class PacedAnswers:
             return message
 
         async def answer(message: Message) -> None:
-            nonlocal start, is_answered
+            nonlocal start, is_answered, is_streaming
             if message["type"] == "http.response.start":
                 start = message  # sent with the body, once it is known whether the body fits
+            elif start is not None and (is_streaming or message.get("more_body", False)):
+                is_answered = True
+                if not is_streaming:
+                    await send(start)
+                is_streaming = True
+                if not message.get("more_body", False):
+                    client.waiting_since = anyio.current_time()
+                await send(message)
             elif start is not None:
                 is_answered = True
                 body = b"" if scope["method"] == "HEAD" else message.get("body", b"")

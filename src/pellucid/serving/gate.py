@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -55,12 +56,25 @@ class Gate:
         app: the application behind the gate.
         host: the name or address that the server listens on. If it listens on every address (``0.0.0.0``, ``::``),
             it answers to every numeric address, because the name of a site is never numeric.
+        names: further names that it answers to.
+        is_keyed: everything behind the gate needs a key, so that the name does not matter.
+        admits: whether a page of an origin may use a path.
     """
 
-    def __init__(self, app: ASGIApp, *, host: str) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str,
+        names: Sequence[str] = (),
+        is_keyed: bool = False,
+        admits: Callable[[str, str], bool] = lambda path, origin: False,
+    ) -> None:
         self._app = app
-        self._hosts = LOOPBACK_NAMES | {host.lower().strip("[]")}
+        self._hosts = LOOPBACK_NAMES | {name.lower().strip("[]") for name in (host, *names)}
         self._takes_numbers = host in {"0.0.0.0", "::"}
+        self._is_keyed = is_keyed
+        self._admits = admits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI asks for."""
@@ -77,25 +91,25 @@ class Gate:
             await send(message)
 
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope["method"], scope.get("scheme", "http"), headers)
+        refusal = self._refusal(scope, headers)
         if refusal is not None:
             await refusal(scope, receive, send_with_headers)
         else:
             await self._app(scope, receive, send_with_headers)
 
-    def _refusal(self, method: str, scheme: str, headers: Headers) -> Response | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host = headers.get("host", "")
-        if not self._is_own(host):
+        if not self._is_keyed and not self._is_own(host):
             return error_response(
                 421,
                 f"this server does not answer to the name {host[:100]!r}; use "
                 f"{' or '.join(sorted(self._hosts - {'0.0.0.0', '::'}))}, or start it with --host and that name",
             )
-        if method in {"GET", "HEAD"}:
+        if scope["method"] in {"GET", "HEAD"}:
             return None
-        own = _origin(f"{scheme}://{host}")
+        own = _origin(f"{scope.get('scheme', 'http')}://{host}")
         for origin in headers.getlist("origin"):  # programs other than browsers send none
-            if own is None or _origin(origin) != own:
+            if (own is None or _origin(origin) != own) and not self._admits(scope["path"], origin):
                 return error_response(
                     403, f"pages of {origin[:100]!r} cannot use this server; use the page that it serves"
                 )

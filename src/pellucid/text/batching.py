@@ -10,21 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.config import BatchType, SpecialIds
 from pellucid.errors import ConfigError, counted
-from pellucid.text.store import TokenStore
 
-__all__ = ["Batch", "epoch_batches", "make_batch"]
+__all__ = ["Batch", "PairIds", "epoch_batches", "make_batch"]
 
 LENGTH_NOISE: Final = 1.5
 """Random tokens added to the difference of the sides before sorting, so that batches differ between epochs."""
 
 Rows = NDArray[np.int64]
+
+
+class PairIds(Protocol):
+    """The ids of the pairs: those of a store, or those of one epoch with subword sampling."""
+
+    source_lengths: NDArray[np.int64]
+    target_lengths: NDArray[np.int64]
+
+    def source(self, row: int) -> NDArray[np.integer]:
+        """Return the source piece ids of a row, without specials."""
+
+    def target(self, row: int) -> NDArray[np.integer]:
+        """Return the target piece ids of a row, without specials."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +169,11 @@ def _generator(seed: int, number: int, *, stream: int = 0) -> np.random.Generato
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, number, stream])))
 
 
-def make_batch(store: TokenStore, rows: Rows, *, specials: SpecialIds, start_id: int) -> Batch:
+def make_batch(store: PairIds, rows: Rows, *, specials: SpecialIds, start_id: int) -> Batch:
     """Build the arrays of a batch.
 
     Args:
-        store: the store of the rows.
+        store: has the ids of the rows.
         rows: rows of the store, [batch].
         specials: ids of padding and end of sentence.
         start_id: the first input of the decoder: the id of bos or pad, or -1 for the zero vector.

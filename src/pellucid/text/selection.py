@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 import numpy as np
@@ -48,10 +49,12 @@ class Selection:
         return with_capitals(kept, share=self.data.capitals_share, seed=self.seed)
 
     def validation_pairs(self) -> Iterator[SentencePair]:
-        """Yield the pairs of the validation files, which are not cleaned, or those that are held out."""
-        if self.data.valid is None:
+        """Yield the pairs of the validation files in turns, which are not cleaned, or those that are held out."""
+        if not self.data.valid:
             return self._rows(is_held_out=True)
-        return read_pairs(self.data.valid, index=0, invalid_utf8=self.data.invalid_utf8)
+        policy = self.data.invalid_utf8
+        corpora = [read_pairs(c, index=i, invalid_utf8=policy) for i, c in enumerate(self.data.valid)]
+        return (pair for turn in zip_longest(*corpora) for pair in turn if pair is not None)
 
     def _rows(self, *, is_held_out: bool) -> Iterator[SentencePair]:
         pairs = enumerate(cleaned_pairs(self.data, Cleaner(self.data.cleaning)))
@@ -73,7 +76,7 @@ def select_pairs(data: DataConfig, *, seed: int, progress: Callable[[int], None]
     report = cleaner.report()
     if not report.kept:
         raise DataError(f"no training pair is left; {describe_cleaning(report)}")
-    held_out = _held_out(data, kept_of_corpus, seed=seed) if data.valid is None else frozenset()
+    held_out = _held_out(data, kept_of_corpus, seed=seed) if not data.valid else frozenset()
     return Selection(data, seed, report, held_out)
 
 
@@ -124,7 +127,7 @@ def deciding_settings(data: DataConfig) -> dict[str, object]:
         "weights": [corpus.weight for corpus in data.train],
         **({"shares": shares} if any(shares) else {}),
         **({} if all(held_out) else {"hold_out": held_out}),
-        "has_valid": data.valid is not None,
+        "has_valid": bool(data.valid),
         **({"has_general": True} if data.general is not None else {}),
     }
 

@@ -11,19 +11,21 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from pellucid.config import SpecialIds
 from pellucid.durable import DISK
-from pellucid.errors import RequestError
+from pellucid.errors import BundleError, RequestError
 from pellucid.text.normalisation import Normaliser, refuse_surrogates, without_invisible
 from pellucid.text.sentencepiece.segmenter import Segmenter
 from pellucid.text.sentencepiece.training import VocabularyChoice
 from pellucid.text.spelling import Beginning, PieceIndex
 from pellucid.text.vocabulary import Vocabulary, byte_piece
+from pellucid.untrusted import shown
 
 __all__ = ["DESCRIPTION_FILE", "FORMAT_NAME", "FORMAT_VERSION", "BytesTokenizer", "Side", "Tokenizer"]
 
@@ -76,6 +78,13 @@ class Side:
             unk = self.vocabulary.specials.unk
             return [[spelt.get(piece, unk) for piece in pieces] for pieces in self.segmenter.spell(normalised)]
         return [[table[i] for i in ids] for ids in self.segmenter.encode(normalised)]
+
+    def ids_of(self, segmented: Sequence[int]) -> Ids:
+        """Return our ids of the segmenter's ids."""
+        if self._spelt is not None and self.segmenter is not None:
+            unk = self.vocabulary.specials.unk
+            return [self._spelt.get(self.segmenter.pieces[i], unk) for i in segmented]
+        return [self._ids[i] for i in segmented]
 
     def encode_tagged(self, texts: Sequence[str]) -> list[Ids]:
         """Cut texts into ids; a language tag at the start, and white space around it, becomes the tag's id."""
@@ -159,6 +168,8 @@ class Tokenizer:
         self.choices = tuple(choices)
         self.training: dict[str, object] = dict(training or {})
         self.partial_vocabulary = partial_vocabulary
+        self.default_tag = ""
+        """The language tag of source texts that begin with none; empty if there is no such tag."""
         if source.vocabulary.specials != target.vocabulary.specials:
             raise ValueError("the special ids of both sides must be equal")
 
@@ -190,6 +201,7 @@ class Tokenizer:
             digest.update(repr((self.kind, side.normaliser, side.vocabulary.specials)).encode())
             digest.update(hashlib.sha256(side.vocabulary.to_json()).digest())
             digest.update(hashlib.sha256(side.segmenter.model if side.segmenter else b"").digest())
+        digest.update(self.default_tag.encode())
         return digest.hexdigest()
 
     @property
@@ -197,17 +209,34 @@ class Tokenizer:
         """Language tags that can start a source text."""
         return self.source.vocabulary.tags
 
+    def with_default_tag(self, tag: str) -> Self:
+        """Return the same tokenizer with a language tag for source texts that begin with none; "" is no such tag.
+
+        Raises:
+            BundleError: it is not one of the tags of this tokenizer.
+        """
+        if tag and tag not in self.source_tags:
+            known = ", ".join(self.source_tags) or "none"
+            raise BundleError(f"default_tag = {shown(tag)} is not a tag of the tokenizer (its tags: {known})")
+        other = copy(self)
+        other.default_tag = tag
+        return other
+
     def split_tag(self, text: str) -> tuple[str, str]:
         """Return the language tag at the start of a source text, or "", and the rest of the text."""
         return self.source.split_tag(text)
 
     def encode_source(self, texts: Sequence[str]) -> list[Ids]:
-        """Cut source texts into pieces; a language tag at the start becomes its own piece.
+        """Cut source texts into pieces; a language tag at the start, or the default tag, becomes its own piece.
 
         Raises:
             RequestError: a text holds a lone surrogate.
         """
-        return self.source.encode_tagged(texts)
+        found = self.source.encode_tagged(texts)
+        if not self.default_tag:
+            return found
+        tag = self.source.vocabulary.ids[self.default_tag]
+        return [ids if self.split_tag(text)[0] else [tag, *ids] for text, ids in zip(texts, found, strict=True)]
 
     def encode_target(self, texts: Sequence[str]) -> list[Ids]:
         """Cut target texts into pieces.

@@ -17,30 +17,27 @@ import torch
 from torch import Tensor
 
 from pellucid.model.transformer import Transformer
-from pellucid.tracing.edits import Edit
+from pellucid.tracing.editing.recorder import Editor, Others
+from pellucid.tracing.edits import ValueEdit
 from pellucid.tracing.predictions import Array
 
 __all__ = ["forced_pass"]
 
 
 class _Tape:
-    """A recorder that applies edits and keeps read-only copies of the wanted sites, without the batch axis."""
+    """Keeps read-only copies of the wanted sites, without the batch axis."""
 
-    def __init__(self, edits: dict[str, list[Edit]], is_wanted: Callable[[str], bool]) -> None:
+    def __init__(self, is_wanted: Callable[[str], bool]) -> None:
         self.arrays: dict[str, Array] = {}
-        self._edits = edits
         self._is_wanted = is_wanted
         self._last: tuple[Tensor, Array] | None = None
 
-    def visit(self, site: str, value: Tensor) -> Tensor:
-        for edit in self._edits.get(site, ()):
-            value = edit.apply(value)
+    def keep(self, site: str, value: Tensor) -> None:
         if self._is_wanted(site):
             # One value often has two names: the output of a layer is the input of the next.
             if self._last is None or self._last[0] is not value:
                 self._last = (value, _copied(value))
             self.arrays[site] = self._last[1]
-        return value
 
 
 def forced_pass(
@@ -48,28 +45,30 @@ def forced_pass(
     source_ids: Sequence[int],
     fed_ids: Sequence[int],
     *,
-    edits: Sequence[Edit] = (),
+    edits: Sequence[ValueEdit] = (),
+    others: Others | None = None,
     is_wanted: Callable[[str], bool] = lambda site: True,
 ) -> dict[str, Array]:
     """Run a model over one source, end of sentence included, and the target pieces that it is fed, start first.
+
+    ``others`` is what the edits take from other sentences.
 
     Returns:
         The wanted sites by name, without the batch axis, read-only. Number formats that NumPy lacks become float32.
 
     Raises:
         ValueError: the model is in training mode.
-        RequestError: a side is longer than ``max_positions``.
+        RequestError: a side is longer than ``max_positions``, or an edit does not fit another sentence.
     """
     if model.training:
         raise ValueError("the model is in training mode, where dropout changes every value; call model.eval()")
-    by_site: dict[str, list[Edit]] = {}
-    for edit in edits:
-        for site in edit.sites(model.config):
-            by_site.setdefault(site, []).append(edit)
-    tape = _Tape(by_site, is_wanted)
+    tape = _Tape(is_wanted)
+    editor = Editor(edits, model, others=others, keep=tape.keep)
     device = next(model.parameters()).device
     with torch.inference_mode():
-        model(torch.tensor([source_ids], device=device), torch.tensor([fed_ids], device=device), recorder=tape)
+        memory = editor.encode(torch.tensor([source_ids], device=device))
+        hidden = editor.decode(torch.tensor([fed_ids], device=device), memory)
+        model.project(hidden, recorder=editor)
     return tape.arrays
 
 

@@ -9,7 +9,10 @@ from pellucid.config import SentenceSplitting
 from pellucid.errors import RequestError
 from pellucid.model.transformer import ZERO_VECTOR_ID, Transformer
 from pellucid.text.tokenizer import Tokenizer
-from pellucid.tracing.edits import AblateHead, Edit, SetAttention, ZeroValue
+from pellucid.tracing.editing.plan import Plan, plan_of
+from pellucid.tracing.editing.sample import Sample
+from pellucid.tracing.editing.search import EditedStepper
+from pellucid.tracing.editing.text import Edit, edit_list
 from pellucid.tracing.forced_pass import forced_pass
 from pellucid.tracing.predictions import predictions_of
 from pellucid.tracing.provenance import provenance_of
@@ -34,10 +37,11 @@ def trace(
     translator: Translator,
     text: str,
     *,
-    edits: Sequence[Edit] = (),
+    edits: Sequence[Edit | str] = (),
     level: str = "full",
     target: str | None = None,
     target_ids: Sequence[int] | None = None,
+    samples: Sequence[Sample] = (),
     between_steps: Callable[[], None] = _nothing,
 ) -> Trace:
     """Record what a translator's model does with one sentence.
@@ -45,12 +49,12 @@ def trace(
     Args:
         translator: has one Transformer; its settings apply to the search.
         text: one sentence, short enough to translate in one part.
-        edits: changes to the recorded pass. The search is not edited: the target is what the model writes without
-            edits, so that traces with and without them can be compared piece by piece.
+        edits: changes of the model or of the translation, as records or as their texts, see ``editing/text.py``. The
+            model translates with them; to see what they do to a translation piece by piece, give it as ``target``.
         level: how much to keep: ``tokens``, ``attention`` or ``full``.
         target: a translation to trace instead of the translator's best one.
-        target_ids: the same as ids, such as ``SearchTree.ids`` returns. Without the end of sentence at its end, it is
-            the beginning of a translation.
+        target_ids: the same as ids, see ``SearchTree.ids``; without the end of sentence, the beginning of one.
+        samples: samples of sentences that texts of edits name as ``mean:...``.
         between_steps: called before and after the text is prepared, after each step of a beam search, and before the
             recorded pass; an exception from it ends the work, for example when the client has disconnected.
 
@@ -61,23 +65,22 @@ def trace(
     kept = member(Level, level, "level")
     translator = translator.on_torch()  # a trace shows what the model computes, whatever engine translates
     model = _only_model(translator)
+    edits = edit_list(edits, samples=samples)
     between_steps()
     is_searched = target is None and target_ids is None
-    request = request_of(translator, text, limit=None if is_searched else model.config.max_positions - 1)
+    plan, request = _planned(edits, translator, text, limit=None if is_searched else model.config.max_positions - 1)
     source_ids = (*request.part_ids[0], translator.tokenizer.specials.eos)
+    plan.refuse_misfit(model.config, source=len(source_ids))
     between_steps()
-    if is_searched:
-        hypothesis, search, flags = _searched(translator, text, between_steps)
-    else:
-        hypothesis, search, flags = _given(translator, request, target, target_ids)
-    between_steps()
-    edits = _fitting(edits, model, source=len(source_ids), target=len(hypothesis.ids))
-    fed_ids = (model.start_id, *hypothesis.ids[:-1])
-    arrays = forced_pass(
-        model, source_ids, fed_ids, edits=edits, is_wanted=lambda site: is_kept(site, kept) or site in _LAST
+    hypothesis, search, flags = (
+        _searched(plan, plan.source, between_steps) if is_searched else _given(plan, request, target, target_ids)
     )
+    between_steps()
+    plan.refuse_misfit(model.config, source=len(source_ids), target=len(hypothesis.ids))
+    fed_ids = (model.start_id, *hypothesis.ids[:-1])
+    arrays = forced_pass(model, source_ids, fed_ids, edits=plan.values, others=plan.others, is_wanted=_wanted(kept))
     return Trace(
-        source=text,
+        source=plan.source,
         text=hypothesis.text,
         tokens=_tokens(translator.tokenizer, source_ids, fed_ids, hypothesis.ids),
         level=kept,
@@ -86,13 +89,23 @@ def trace(
         hypothesis=hypothesis,
         search=search,
         flags=flags,
-        provenance=provenance_of(translator, edits=edits, is_searched=is_searched),
+        provenance=provenance_of(translator, edits=edits, is_searched=is_searched, edited_from=plan.edited_from),
         model=model,
         translator=translator,
     )
 
 
+def _planned(edits: Sequence[Edit], translator: Translator, text: str, *, limit: int | None) -> tuple[Plan, Request]:
+    """Return the edits as a plan, and the sentence in ids with its words changed."""
+    plan = plan_of(edits, translator, lambda: request_of(translator, text, limit=limit), text)
+    return plan, request_of(translator, plan.source, limit=limit)
+
+
 _LAST = ("logits", "log_probabilities")
+
+
+def _wanted(level: Level) -> Callable[[str], bool]:
+    return lambda site: is_kept(site, level) or site in _LAST
 
 
 def _only_model(translator: Translator) -> Transformer:
@@ -147,26 +160,36 @@ class _Steps(BeamTree):
 
 
 def _searched(
-    translator: Translator, text: str, between_steps: Callable[[], None]
+    plan: Plan, text: str, between_steps: Callable[[], None]
 ) -> tuple[Hypothesis, tuple[Expansion, ...], tuple[str, ...]]:
-    tree = _Steps(between_steps=between_steps)
-    # A trace shows one sequence, so the model reads a text of several sentences as a whole.
-    translation = translator.translate(text, observer=tree, split_sentences=SentenceSplitting.NEVER)
-    if translation.error is not None:
-        raise RequestError(translation.error)
+    """Search with the edits of a plan: once, and once more for every forced piece."""
+    beginning: tuple[int, ...] = ()
+    for force in (*plan.forces, None):
+        translator = plan.translator_of(beginning)
+        tree = _Steps(between_steps=between_steps)
+        # A trace shows one sequence, so the model reads a text of several sentences as a whole.
+        translation = translator.translate(text, observer=tree, split_sentences=SentenceSplitting.NEVER)
+        if translation.error is not None:
+            raise RequestError(translation.error)
+        if force is not None:
+            beginning = plan.beginning(force, translation.alternatives[0].ids)
     return translation.alternatives[0], tuple(tree.expansions.get(0, ())), translation.flags
 
 
 def _given(
-    translator: Translator, request: Request, target: str | None, target_ids: Sequence[int] | None
+    plan: Plan, request: Request, target: str | None, target_ids: Sequence[int] | None
 ) -> tuple[Hypothesis, tuple[Expansion, ...], tuple[str, ...]]:
     if target is not None and target_ids is not None:
         raise RequestError("target and target_ids are given; give one of them")
     if target_ids is not None:
-        source_ids = (*request.part_ids[0], translator.tokenizer.specials.eos)
-        return given_ids(translator, source_ids, target_ids), (), ()
+        plan.refuse_choices()
+        source_ids = (*request.part_ids[0], plan.translator.tokenizer.specials.eos)
+        stepper = EditedStepper(plan.translator.model, plan.values, plan.others) if plan.values else None
+        return given_ids(plan.translator, source_ids, target_ids, stepper=stepper), (), ()
     if not isinstance(target, str):
         raise RequestError(f"target is of type {type(target).__name__}; give one str, or None")
+    plan.refuse_choices()
+    translator = plan.translator_of(())
     source = request.parts[0].text
     (scored,) = translator.score([source], [target])
     config = translator.config
@@ -187,16 +210,6 @@ def _given(
         spelled=lambda ids: translator.tokenizer.decode_target([ids])[0],
     )
     return replace(hypothesis, pieces=scored.pieces, text=target), (), in_order(flags)
-
-
-def _fitting(edits: Sequence[Edit], model: Transformer, *, source: int, target: int) -> tuple[Edit, ...]:
-    for number, edit in enumerate(edits):
-        if not isinstance(edit, AblateHead | SetAttention | ZeroValue):
-            raise RequestError(
-                f"edits[{number}] is of type {type(edit).__name__}; give AblateHead, SetAttention or ZeroValue"
-            )
-        edit.refuse_misfit(model.config, source=source, target=target)
-    return tuple(edits)
 
 
 def _tokens(

@@ -14,7 +14,8 @@ from safetensors.torch import save
 
 from pellucid.config import ModelConfig, TranslationConfig
 from pellucid.model.transformer import Transformer
-from pellucid.tracing.edits import Edit, edit_from, edit_to_table
+from pellucid.tracing.editing.sample import Sample
+from pellucid.tracing.editing.text import Edit, edit_list
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
 
@@ -46,6 +47,8 @@ class Provenance:
     search: TranslationConfig | None = None
     """Settings of the search; None if the target was given."""
     edits: tuple[Edit, ...] = ()
+    edited_from: str | None = None
+    """The sentence before edits of its words; None if no word was edited."""
     libraries: Mapping[str, str] = field(default_factory=dict)
 
     def to_table(self) -> dict[str, object]:
@@ -53,7 +56,8 @@ class Provenance:
         return {field.name: getattr(self, field.name) for field in fields(self)} | {
             "configuration": self.configuration.model_dump(mode="json") if self.configuration else None,
             "search": _search_table(self.search) if self.search else None,
-            "edits": [edit_to_table(edit) for edit in self.edits],
+            "edits": [str(edit) for edit in self.edits],
+            "samples": {sample.sha256: sample.pairs for sample in _samples_of(self.edits)},
             "libraries": dict(self.libraries),
         }
 
@@ -70,14 +74,23 @@ class Provenance:
         for name, kind in (("configuration", ModelConfig), ("search", TranslationConfig)):
             if given.get(name) is not None:
                 given[name] = kind.model_validate(given[name])
-        edits = given.get("edits", ())
-        if not isinstance(edits, list | tuple) or not all(isinstance(edit, Mapping) for edit in edits):
-            raise ValueError(f"edits = {edits!r}; it must be a list of edits")
-        given["edits"] = tuple(edit_from(edit) for edit in edits)
+        samples, edits = given.pop("samples", {}), given.get("edits", ())
+        if not isinstance(samples, Mapping):
+            raise ValueError(f"samples = {samples!r}; it must be a table of lists of pairs")
+        if not isinstance(edits, list | tuple) or not all(isinstance(edit, str) for edit in edits):
+            raise ValueError(f"edits = {edits!r}; it must be a list of texts; older traces with edits cannot be read")
+        given["edits"] = edit_list(edits, samples=[Sample.of(pairs) for pairs in samples.values()])
         return Provenance(**given)  # type: ignore[arg-type]
 
 
-def provenance_of(translator: Translator, *, edits: tuple[Edit, ...], is_searched: bool) -> Provenance:
+def _samples_of(edits: tuple[Edit, ...]) -> tuple[Sample, ...]:
+    modes = (getattr(edit, "mode", None) for edit in edits)
+    return tuple(dict.fromkeys(mode for mode in modes if isinstance(mode, Sample)))
+
+
+def provenance_of(
+    translator: Translator, *, edits: tuple[Edit, ...], is_searched: bool, edited_from: str | None = None
+) -> Provenance:
     """Describe a translator of one model, its search and its edits."""
     model, origin = translator.model, translator.origin
     step = origin.description.facts.get("step") if origin else None
@@ -95,6 +108,7 @@ def provenance_of(translator: Translator, *, edits: tuple[Edit, ...], is_searche
         device=str(parameter.device),
         search=TranslationConfig.model_validate(_search_table(translator.config)) if is_searched else None,
         edits=edits,
+        edited_from=edited_from,
         libraries={
             "pellucid": __version__,
             "torch": str(torch.__version__),

@@ -17,6 +17,8 @@ import numpy as np
 
 from pellucid.errors import IncompatibleModelError, RequestError
 from pellucid.model.transformer import Transformer
+from pellucid.tracing.editing.plan import value_edits
+from pellucid.tracing.editing.recorder import others_of
 from pellucid.tracing.forced_pass import forced_pass
 from pellucid.tracing.predictions import Array, Predictions
 from pellucid.tracing.provenance import Provenance, weights_sha256
@@ -216,8 +218,9 @@ class Trace:
                 "the weights of the model have changed since this trace was made, so its pass cannot be run again; "
                 "trace the sentence again"
             )
-        ids, edits = self.tokens, self.provenance.edits
-        return forced_pass(self.model, ids.source_ids, ids.fed_ids, edits=edits, is_wanted=is_wanted)
+        ids, edits = self.tokens, value_edits(self.provenance.edits)
+        others = others_of(edits, self.model, self.translator.tokenizer if self.translator else None)
+        return forced_pass(self.model, ids.source_ids, ids.fed_ids, edits=edits, others=others, is_wanted=is_wanted)
 
 
 def _are_same(first: Array, second: Array) -> bool:

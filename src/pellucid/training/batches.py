@@ -1,13 +1,14 @@
 """Produce training batches without end: from a position in the data to tensors.
 
 The order of an epoch is a pure function of the seed and the epoch (``text.batching``), so two integers, epoch
-and batch, are the whole state of the stream. Read ``update.py`` next, which uses the batches.
+and batch, are the whole state of the stream. With subword sampling, the ids of an epoch are such a function too. Read
+``update.py`` next, which uses the batches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +16,10 @@ import torch
 from torch import Tensor
 
 from pellucid.config import SpecialIds, TrainingConfig
-from pellucid.text.batching import Batch, epoch_batches, make_batch
+from pellucid.text.batching import Batch, PairIds, epoch_batches, make_batch
 
 if TYPE_CHECKING:
+    from pellucid.text.sampling.epochs import SubwordSampler
     from pellucid.text.store import TokenStore
 
 __all__ = ["BatchStream", "DataPosition", "TensorBatch", "split_rows", "to_tensors", "validation_batches"]
@@ -37,7 +39,7 @@ class TensorBatch:
 
     ``source_ids`` and ``target_input_ids`` are ``[batch, time]``; ``source_mask`` is ``[batch, source]``, True for a
     token and False for padding. ``target_ids`` and ``target_positions`` are ``[tokens]``: the target tokens without
-    padding, and their indices in the flattened ``[batch, time]``. ``rows`` are rows of the store.
+    padding, and their indices in the flattened ``[batch, time]``. ``rows`` are those that ``BatchStream.load`` took.
     """
 
     source_ids: Tensor
@@ -53,7 +55,8 @@ class TensorBatch:
 class BatchStream:
     """Batches of a store in training order, epoch after epoch, from any position.
 
-    ``corpus_weights`` are those of ``text.batching.epoch_batches``; ``max_epochs`` ends the stream.
+    ``corpus_weights`` are those of ``text.batching.epoch_batches``; ``max_epochs`` ends the stream. With a ``sampler``,
+    the ids of a row depend on the epoch, so row r of epoch e has the number e * len(store) + r.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class BatchStream:
         start_id: int,
         device: torch.device,
         corpus_weights: Sequence[float] | None = None,
+        sampler: SubwordSampler | None = None,
     ) -> None:
         self._store = store
         self._config = config
@@ -72,6 +76,8 @@ class BatchStream:
         self._start_id = start_id
         self._device = device
         self._corpus_weights = corpus_weights
+        self._sampler = sampler
+        self._sampled: dict[int, PairIds] = {}
         self._order: tuple[int, list[np.ndarray]] | None = None
 
     def take(self, position: DataPosition, count: int) -> tuple[list[np.ndarray], DataPosition]:
@@ -83,7 +89,7 @@ class BatchStream:
         epoch, batch = position.epoch, position.batch
         while len(taken) < count and not self.is_over(DataPosition(epoch, batch)):
             order = self._order_of(epoch)
-            taken.append(order[batch])
+            taken.append(order[batch] if self._sampler is None else order[batch] + epoch * len(self._store))
             batch += 1
             if batch >= len(order):
                 epoch, batch = epoch + 1, 0
@@ -98,15 +104,31 @@ class BatchStream:
         return len(self._order_of(epoch))
 
     def load(self, rows: np.ndarray) -> TensorBatch:
-        """Read rows of the store and put them on the device as one batch."""
-        batch = make_batch(self._store, rows, specials=self._specials, start_id=self._start_id)
-        return to_tensors(batch, device=self._device)
+        """Put rows on the device as one batch; they are of one epoch."""
+        ids = self._ids_of(int(rows[0]) // len(self._store))
+        batch = make_batch(ids, self.rows_of_store(rows), specials=self._specials, start_id=self._start_id)
+        return replace(to_tensors(batch, device=self._device), rows=np.asarray(rows))
+
+    def rows_of_store(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows of the store that these rows of the stream are."""
+        found: np.ndarray = np.asarray(rows) % len(self._store)
+        return found
+
+    def _ids_of(self, epoch: int) -> PairIds:
+        """Return the ids of an epoch; the last two are kept, because a step can reach from one into the next."""
+        if self._sampler is None:
+            return self._store
+        if epoch not in self._sampled:
+            kept = list(self._sampled.items())[-1:]
+            self._sampled = dict([*kept, (epoch, self._sampler.epoch(epoch))])
+        return self._sampled[epoch]
 
     def _order_of(self, epoch: int) -> list[np.ndarray]:
         if self._order is None or self._order[0] != epoch:
+            ids = self._ids_of(epoch)
             order = epoch_batches(
-                self._store.source_lengths,
-                self._store.target_lengths,
+                ids.source_lengths,
+                ids.target_lengths,
                 batch_size=self._config.known_batch_size,
                 batch_type=self._config.batch_type,
                 seed=self._config.seed,

@@ -18,6 +18,7 @@ from pellucid.training.state import RunFacts
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
+    from pellucid.text.sampling.epochs import SubwordSampler
     from pellucid.text.store import TokenStore
     from pellucid.text.tokenizer import Tokenizer
 
@@ -49,6 +50,8 @@ class RunInputs:
     seconds_before: float = 0.0
     """Duration of the preparation, which counts towards a budget of minutes."""
     corpus_weights: Sequence[float] | None = None
+    sampler: SubwordSampler | None = None
+    """Cuts the words of the store in another way in each epoch; None keeps the ids of the store."""
     disk: Disk = DISK
     clock: Callable[[], float] = time.monotonic
     ranks: Ranks = ONE_PROCESS

@@ -103,6 +103,7 @@ class Trainer:
             start_id=inputs.model.start_id,
             device=self._device,
             corpus_weights=inputs.corpus_weights,
+            sampler=inputs.sampler,
         )
         self._steps = step_maker(
             inputs,
@@ -239,7 +240,8 @@ class Trainer:
             self._average.update(state.updates)
         self._report_step(outcome, begun, state)
         if is_bad:
-            self._archive.note_bad_step(state, begun.before, outcome.skipped, begun.rows)
+            rows = [self._stream.rows_of_store(part) for part in begun.rows]
+            self._archive.note_bad_step(state, begun.before, outcome.skipped, rows)
         if state.bad_in_a_row >= self._config.max_bad_steps:
             self._begun.clear()  # the checkpoint replaces the weights of later steps, and their data is used again
             self._state = self._archive.roll_back(state)

@@ -157,8 +157,9 @@ class Updater:
             piece = pieces[index]
             self._optimiser.zero_grad(set_to_none=True)
             if len(piece.rows) < 2:
+                row = self._stream.rows_of_store(piece.rows)[0]
                 raise TrainingError(
-                    f"memory is too small for one sentence pair (row {piece.rows[0]} of the token store, "
+                    f"memory is too small for one sentence pair (row {row} of the token store, "
                     f"{piece.num_padded_tokens} tokens); use a lower training.max_length or a smaller model"
                 )
             largest_batch = min(piece.num_padded_tokens, largest_batch or piece.num_padded_tokens)

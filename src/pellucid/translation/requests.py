@@ -120,7 +120,7 @@ def _taken_apart(
         source,
         around=("", "") if body in (visible, "") else _around(body, visible),
         unchanged="" if is_translated else whole,
-        notes=_notes_on_tag(body, has_tag=bool(tag), number=len(tokenizer.source_tags)),
+        notes=_notes_on_tag(body, has_tag=bool(tag or tokenizer.default_tag), number=len(tokenizer.source_tags)),
         markers=markers,
     )
     if not is_translated:

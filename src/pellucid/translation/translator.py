@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Final, Self, overload
+from typing import TYPE_CHECKING, Self, overload
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import RequestError
@@ -22,6 +22,7 @@ from pellucid.translation.alignment.heads import heads_of_origin
 from pellucid.translation.completion.alternatives import alternatives
 from pellucid.translation.constraints import configured, constraints_for
 from pellucid.translation.document.translating import translate_document
+from pellucid.translation.engines.dropping import Drops, with_drops
 from pellucid.translation.engines.engine import DivisibleEngine, Engine, Outcome, SearchRequest
 from pellucid.translation.engines.given import ForcedEngine, score_pairs
 from pellucid.translation.engines.reference import LaterModel, Reference
@@ -44,8 +45,6 @@ __all__ = ["Translator"]
 
 Progress = Callable[[int], None]
 """Told the number of texts that are done so far."""
-
-_STREAM_CHUNK: Final = 1024
 
 
 def _nobody(done: int) -> None:
@@ -237,7 +236,7 @@ class Translator:
         self,
         texts: Iterable[str | None],
         *,
-        chunk: int = _STREAM_CHUNK,
+        chunk: int = 1024,
         target_prefix: str | Iterable[str] | None = None,
         progress: Progress = _nobody,
         **settings: object,
@@ -264,6 +263,8 @@ class Translator:
 
     translate_document = translate_document
     alternatives = alternatives
+    with_drops = with_drops
+    drops: Drops | None = None
 
     def score(
         self, sources: Sequence[str], targets: Sequence[str], *, progress: Progress = _nobody
@@ -352,9 +353,8 @@ class Translator:
             forbidden_ids=constraints.forbidden_ids,
         )
         left, found = Counter(unit.request for unit in units), dict[tuple[int, int], list[Hypothesis]]()
-        done = len(requests) - len(left)
-        progress(done)
-        request = SearchRequest(units, config, constraints, key_of=self.key_of, observer=observer)
+        progress(done := len(requests) - len(left))
+        request = SearchRequest(units, config, constraints, key_of=self.key_of, observer=observer, drops=self.drops)
         for place, result in self.search(request):
             unit = units[place]
             if isinstance(result, str):

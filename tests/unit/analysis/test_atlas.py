@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.unit.tracing.kit import make_translator
 
-from pellucid.analysis.atlas import atlas, head_table, pooled
+from pellucid.analysis.atlas import atlas, head_table, layer_weights, pooled
 from pellucid.tracing.making import trace
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind
@@ -119,6 +119,21 @@ def test_the_atlas_is_every_weight_in_its_order() -> None:
                         assert flat[place] == round(float(value) * 255)
                         place += 1
     assert place == len(flat)
+
+
+@pytest.mark.parametrize("head", [None, 0, 1])
+def test_the_flow_is_one_head_or_the_mean_of_all_in_every_layer(head: int | None) -> None:
+    found = trace(make_translator(), "ab cd")
+    flow = layer_weights(found, head)
+    at = 0
+    for kind in AttentionKind:
+        for site in kind.weights_among(found.sites):
+            whole = found[site].astype(np.float64)
+            weights = whole.mean(axis=0) if head is None else whole[head]
+            own = flow[at : at + weights.size].reshape(weights.shape)
+            assert np.abs(own / 255 - weights).max() <= 0.5 / 255 + 1e-9, site
+            at += weights.size
+    assert at == len(flow) > 0
 
 
 @pytest.mark.parametrize("shape", [(2, 64, 65), (1, 131, 200), (3, 5, 7)])

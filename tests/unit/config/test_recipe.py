@@ -182,8 +182,8 @@ def test_the_files_of_a_corpus_are_looked_for_in_a_folder() -> None:
         {"data": {"train": [{"src": "a", "tgt": "/b"}, {"jsonl": "c"}], "valid": {"tsv": "d"}}}
     ).data.below(Path("/texts"))
     assert [corpus.paths() for corpus in data.train] == [(Path("/texts/a"), Path("/b")), (Path("/texts/c"),)]
-    assert data.valid is not None
-    assert data.valid.paths() == (Path("/texts/d"),)
+    (valid,) = data.valid
+    assert valid.paths() == (Path("/texts/d"),)
     assert [corpus.label() for corpus in data.train] == ["a", "c"]
 
 

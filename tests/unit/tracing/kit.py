@@ -27,6 +27,7 @@ class WordTokenizer:
         self.source_vocab_size = self.target_vocab_size = len(self.pieces)
 
     source_tags = ()
+    default_tag = ""
 
     def split_tag(self, text: str) -> tuple[str, str]:
         return "", text

@@ -63,7 +63,10 @@ def changed(file: str) -> str:
 
 def can_be_read_twice(file: str) -> bool:
     """Return whether an input is a regular file; standard input and pipes are not."""
-    return file != "-" and Path(file).is_file()
+    try:
+        return file != "-" and Path(file).is_file()
+    except OSError:  # a text that is too long for a name
+        return False
 
 
 def survey_of(file: str) -> Survey:

@@ -19,6 +19,7 @@ from pellucid.durable import DISK
 from pellucid.errors import ConfigError
 from pellucid.evaluation.metrics import MetricName
 from pellucid.evaluation.report import EvaluationReport
+from pellucid.jobs.choosing.preset import settings_in_words
 from pellucid.jobs.evaluate import evaluate_files
 from pellucid.jobs.run_folder import settings_of
 from pellucid.jobs.train import TrainOutcome
@@ -202,6 +203,9 @@ def _other_signature(promised: str, measured: str) -> str:
 
 def _explanations(promise: Promise, outcome: TrainOutcome, changes: Sequence[str]) -> tuple[str, ...]:
     result, lines = outcome.result, [f"another setting than the recipe's: {change}" for change in changes]
+    here = settings_in_words(load_recipe(outcome.model.parent / "recipe.toml")) if promise.chosen else ""
+    if here != promise.chosen:
+        lines.append(f"preset auto chose other settings: {here}; in the promised run {promise.chosen}")
     if promise.steps is not None and result.steps < _FEWER_STEPS * promise.steps:
         lines.append(
             f"fewer steps: {result.steps:,} here, {promise.steps:,} in the promised run; a slower or busier machine "

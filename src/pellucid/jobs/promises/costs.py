@@ -23,6 +23,7 @@ from pellucid.config import TranslationConfig
 from pellucid.jobs.opening import OpenedRun
 from pellucid.model.transformer import Transformer
 from pellucid.text.corpus import SentencePair
+from pellucid.text.sampling.epochs import subword_sampler
 from pellucid.text.store import TokenStore
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.training.averaging import MovingAverage
@@ -127,6 +128,7 @@ def measure(
         specials=model.config.specials,
         start_id=model.start_id,
         device=run.runtime.torch_device(),
+        sampler=subword_sampler(store, tokenizer, config),
     )
     updater = Updater(
         model.train(),

@@ -16,6 +16,7 @@ from typing import Final
 
 from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.choosing.preset import with_preset
 from pellucid.jobs.fine_tuning.general import read_general
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
@@ -26,6 +27,7 @@ from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import CorpusFacts, SentencePair, verify_corpora
 from pellucid.text.mixing import corpus_weights
+from pellucid.text.sampling.epochs import subword_sampler
 from pellucid.text.selection import cleaned_pairs
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tokenizer import Tokenizer, train_tokenizer
@@ -60,7 +62,8 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
     Raises:
         PellucidError: every error that would stop the run before its first step.
     """
-    run = open_run(continued_batch_size(recipe, output), output, init_from=init_from)
+    recipe, choice = with_preset(recipe, output, init_from=init_from)
+    run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).noting(choice)
     reading = Clock()
     facts = verify_corpora(run.recipe.data)
     sample = _read_sample(run, facts, reading.cost())
@@ -74,7 +77,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         run = run.with_precision(model)
         with keeping_memory(run.runtime.device):
             costs = measure(run, model, sample.tokenizer, store, sample.pairs)
-        batches = _batches(run.recipe, model, store, run.runtime)
+        batches = _batches(run.recipe, model, store, sample.tokenizer, run.runtime)
         stored = sum(file.stat().st_size for file in store.folder.iterdir())
     training = run.recipe.training
     steps_per_epoch = max(1, round(batches * sample.weight * sample.kept / len(sample.pairs) / training.accum_count))
@@ -148,7 +151,8 @@ def _read_sample(run: OpenedRun, facts: Sequence[CorpusFacts], cost: Cost) -> _S
     cost += learning.cost() * (1.0 if run.initial else max(1.0, learnt / len(sample)))
     sizes = [f.pairs for f in facts[: len(recipe.data.train)]]
     weight = sum(n * w for n, w in zip(sizes, corpus_weights(recipe.data, sizes), strict=True)) / pairs
-    valid = facts[len(sizes)].pairs if recipe.data.valid else min(1000, kept // 100)
+    own_valid = facts[len(sizes) : len(sizes) + len(recipe.data.valid)]
+    valid = sum(f.pairs for f in own_valid) or min(1000, kept // 100)
     return _Sample(sample, tokenizer, difference, report.read == pairs, kept, valid, weight, cost)
 
 
@@ -224,7 +228,7 @@ def _stored(recipe: Recipe, folder: Path, sample: Sequence[SentencePair], tokeni
     return store
 
 
-def _batches(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Runtime) -> int:
+def _batches(recipe: Recipe, model: Transformer, store: TokenStore, tokenizer: Tokenizer, runtime: Runtime) -> int:
     """Return the batches of an epoch of the sample."""
     stream = BatchStream(
         store,
@@ -232,5 +236,6 @@ def _batches(recipe: Recipe, model: Transformer, store: TokenStore, runtime: Run
         specials=model.config.specials,
         start_id=model.start_id,
         device=runtime.torch_device(),
+        sampler=subword_sampler(store, tokenizer, recipe.training),
     )
     return stream.batches_of_epoch(0)

@@ -75,6 +75,19 @@ class Segmenter:
         found: list[list[str]] = self._processor.encode(list(texts), out_type=str)
         return found
 
+    def best_ways(self, text: str, count: int) -> list[tuple[list[int], float]]:
+        """Return the most probable ways to cut a text, each with its log-probability; for unigram models only."""
+        found: list[list[int]] = self._processor.nbest_encode(text, nbest_size=count, out_type=int)
+        return [(ids, sum(self._score_table[i] for i in ids)) for ids in found]
+
+    def scores(self) -> dict[str, float]:
+        """Return the score of each piece: its log-probability (unigram), or minus its rank (BPE)."""
+        return dict(zip(self.pieces, self._score_table, strict=True))
+
+    @cached_property
+    def _score_table(self) -> list[float]:
+        return [float(self._processor.get_score(i)) for i in range(len(self.pieces))]
+
     def _encode_with_boundary(self, text: str) -> list[int]:
         """Encode a text that can contain U+2581, which SentencePiece would read as a space.
 

@@ -7,14 +7,19 @@ from dataclasses import replace
 
 from pellucid.errors import RequestError
 from pellucid.translation.hypothesis import Hypothesis, make_hypothesis
-from pellucid.translation.scoring import forced_log_probabilities
+from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
+from pellucid.translation.stepper import Stepper
 from pellucid.translation.translator import Translator
 
 __all__ = ["given_ids"]
 
 
-def given_ids(translator: Translator, source_ids: Sequence[int], target_ids: Sequence[int]) -> Hypothesis:
+def given_ids(
+    translator: Translator, source_ids: Sequence[int], target_ids: Sequence[int], *, stepper: Stepper | None = None
+) -> Hypothesis:
     """Return the hypothesis of some ids; it is finished if the end of sentence stands at its end.
+
+    A stepper scores them in place of the model, for example an edited one.
 
     Raises:
         RequestError: there are no ids, too many, or one that is outside of the vocabulary or an end in the middle.
@@ -28,7 +33,10 @@ def given_ids(translator: Translator, source_ids: Sequence[int], target_ids: Seq
             raise RequestError(f"target_ids[{place}] = {token!r}; allowed are whole numbers from 0 to {size - 1}")
         if token == eos and place + 1 < len(target_ids):
             raise RequestError(f"target_ids[{place}] = {token} ends the sentence; it may stand at the end only")
-    (terms,) = forced_log_probabilities(translator.models, [source_ids], [target_ids])
+    if stepper is None:
+        (terms,) = forced_log_probabilities(translator.models, [source_ids], [target_ids])
+    else:
+        (terms,) = forced_log_probabilities_by_steps(stepper, [source_ids], [target_ids])
     found = make_hypothesis(
         target_ids,
         terms,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from pellucid.config import SentenceSplitting, TranslationConfig
 from pellucid.errors import RequestError
@@ -19,7 +20,9 @@ from pellucid.translation.hypothesis import Hypothesis
 from pellucid.translation.observer import Expansion
 from pellucid.translation.translator import Translator
 
-__all__ = ["search_tree", "tree_of_trace"]
+__all__ = ["has_tree", "search_tree", "tree_for", "tree_of_trace"]
+
+_TERMS: Final = "a tree shows a search without terms; leave them out"
 
 
 def _nothing() -> None:
@@ -78,17 +81,55 @@ def tree_of_trace(trace: Trace) -> SearchTree | None:
     A trace records the search of a beam, so the tree of greedy search shows two candidates of each step.
 
     Raises:
-        RequestError: the trace has no model attached.
+        RequestError: the trace has no model attached, or its search has terms.
     """
     config, translator = trace.provenance.search, trace.translator
     if config is None or trace.hypothesis is None or not trace.search or config.n_best > 1:
         return None
     if translator is None:
         raise RequestError("the tree of a search requires the vocabulary; attach it with trace.attach(translator)")
+    if translator.glossary.terms:
+        raise RequestError(_TERMS)
     grown = _of_beam(translator, trace.tokens.source_ids, trace.search, config)
     return _tree(
         translator, trace.source, grown, trace.hypothesis, None, source=trace.source, provenance=trace.provenance
     )
+
+
+def has_tree(trace: Trace) -> bool:
+    """Return whether ``tree_for`` returns a tree without settings: a search that trees show is recorded."""
+    config, translator = trace.provenance.search, trace.translator
+    if config is None or translator is None or not trace.search:
+        return False
+    return not translator.glossary.terms and config.n_best == 1
+
+
+def tree_for(
+    trace: Trace,
+    *,
+    reference: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    between_steps: Callable[[], None] = _nothing,
+) -> SearchTree:
+    """Return the tree for the sentence of a trace: the recorded one if nothing else is asked, else a new one.
+
+    Greedy search is always done again, because a trace records two candidates of each of its steps.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        RequestError: as ``search_tree``; or a new search is required, and the trace has edits, which it would not have.
+    """
+    config, translator = trace.provenance.search, trace.translator
+    edits, is_recorded = trace.provenance.edits, not settings and reference is None
+    if is_recorded and (edits or (config is not None and config.beam_size > 1)) and (tree := tree_of_trace(trace)):
+        return tree
+    if edits:
+        raise RequestError(
+            "a trace with edits has only the search that it recorded; undo the edits to search with other settings"
+        )
+    if translator is None:
+        raise RequestError("a search requires the model of the trace; attach it with trace.attach(translator)")
+    return search_tree(translator, trace.source, reference=reference, settings=settings, between_steps=between_steps)
 
 
 def _refuse_others(translator: Translator, reference: str | None) -> None:
@@ -103,7 +144,7 @@ def _refuse_others(translator: Translator, reference: str | None) -> None:
             f"a tree shows the search of one Transformer, but this translator has {len(translator.models)}"
         )
     if translator.glossary.terms:
-        raise RequestError("a tree shows a search without terms; leave them out")
+        raise RequestError(_TERMS)
     if config.num_beam_groups > 1:
         raise RequestError("a tree shows one beam; leave num_beam_groups out")
     if reference is not None and config.sampling:

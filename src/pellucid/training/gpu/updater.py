@@ -95,6 +95,8 @@ def _obstacle(optimiser: torch.optim.Optimizer, config: TrainingConfig, num_rank
         return f"accum_count = {config.accum_count} adds the gradients of several batches"
     if config.source_word_dropout or config.target_word_dropout or config.r_drop or config.simcut:
         return "word dropout, R-Drop and SimCut change batches on the host"
+    if config.samples_subwords:
+        return "subword sampling changes the text on the host in each epoch"
     if type(optimiser) is not torch.optim.AdamW or not all(group["fused"] for group in optimiser.param_groups):
         return f"the optimiser {type(optimiser).__name__} cannot leave a step out on the device"
     return ""

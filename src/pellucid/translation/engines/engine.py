@@ -15,6 +15,7 @@ from pellucid.translation.hypothesis import Hypothesis
 
 if TYPE_CHECKING:
     from pellucid.translation.constraints import Constraints
+    from pellucid.translation.engines.dropping import Drops
     from pellucid.translation.observer import BeamObserver
     from pellucid.translation.units import Unit
 
@@ -34,6 +35,8 @@ class SearchRequest:
     key_of: Callable[[Sequence[int]], Hashable]
     """What a reader can tell apart: an n-best list holds each key once."""
     observer: BeamObserver | None = None
+    drops: Drops | None = None
+    """Texts, by ``Unit.request``, whose search may stop."""
     head: tuple[int, int] | None = None
     """Layer and head of the decoder, both from 0; the hypotheses are ``AlignedHypothesis`` with its cross-attention."""
 

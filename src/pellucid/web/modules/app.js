@@ -9,6 +9,11 @@ import {LANGUAGES, currentLanguage, loadTexts, t} from "pellucid/texts";
 import {toggleTheme, useTheme} from "pellucid/theme";
 import {Tour, TourButton} from "pellucid/tour";
 import {VIEWS, viewNamed} from "pellucid/views";
+import {lazy} from "pellucid/views/lazy";
+
+const EditBar = lazy("edit_bar", () => import("pellucid/editing/bar"), "EditBar");
+const EditPanel = lazy("edit_panel", () => import("pellucid/editing/panel"), "EditPanel");
+const EDITABLE = ["translate", "attention", "matrices", "heads", "links", "atlas", "decoder", "softmax"];
 
 export function App() {
   const state = useAppState();
@@ -20,8 +25,9 @@ export function App() {
   // A file has one sentence, whatever its address says.
   const source = (!isFile && state.source) || model.value?.examples[0];
   const isReady = modelId && source && model.value?.id === modelId;
-  const trace = useData(isReady ? `trace ${modelId}\n${source}\n${state.target}\n${state.ids}\n${attempt}` : null, () =>
-    makeTrace({model: modelId, source, target: state.target, ids: state.ids}),
+  const trace = useData(
+    isReady ? `trace ${modelId}\n${source}\n${state.target}\n${state.ids}\n${state.edits}\n${attempt}` : null,
+    () => makeTrace({model: modelId, source, target: state.target, ids: state.ids, edits: state.edits}),
   );
   // A model and a trace of it; they stay until both have been replaced.
   const pair = useRef({});
@@ -90,6 +96,10 @@ export function App() {
           </p>`
         }
         ${!source && !problem && model.value && html`<${Welcome} model=${model.value} />`}
+        ${
+          (state.edits || shown.trace?.provenance.edits.length > 0) &&
+          html`<${EditBar} ...${{trace: isDrawn ? shown.trace : null, state, problem}} />`
+        }
         ${isDrawn && html`<${Banner} trace=${shown.trace} />`}
         ${
           isDrawn &&
@@ -211,15 +221,24 @@ function Chapter({state, trace, model}) {
   const {name, Component: View} = viewNamed(state.view);
   const index = VIEWS.findIndex((view) => view.name === name);
   const next = VIEWS[index + 1];
+  const own = {trace, model, state: within(state, trace, model)};
   useEffect(() => setHover(null), [name]);
   return html`
     <article class="chapter" data-view=${name}>
+      ${
+        state["whole.from"] &&
+        name !== "translate" &&
+        html`<button class="whole-back" onClick=${() => setState({view: "translate", "whole.from": ""})}>
+          ← ${t("whole.back")}
+        </button>`
+      }
       <h2>${t(`${name}.title`)}</h2>
       <details class="lede" key=${name}>
         <summary><span>${t(`${name}.lede`)}</span> <span class="more">${t("page.more")}</span></summary>
         <p>${t(`${name}.more`)}</p>
       </details>
-      <${View} ...${{trace, model, state: within(state, trace, model)}} />
+      ${EDITABLE.includes(name) && html`<${Editing} key=${`edit ${name}`} ...${own} />`}
+      <${View} ...${own} />
       <${Glossary} view=${name} />
       ${
         next &&
@@ -235,6 +254,16 @@ function Chapter({state, trace, model}) {
     </article>
   `;
 }
+
+/** Where a reader changes something; its code comes when it is opened. */
+const Editing = (own) =>
+  html`<details
+  class="editing" open=${own.state.editing === "1"}
+  onToggle=${({currentTarget: {open}}) => setState({editing: open ? "1" : ""})}
+>
+  <summary>${t("editing.open")}</summary>
+  ${own.state.editing === "1" && html`<${EditPanel} ...${own} />`}
+</details>`;
 
 /** The state, with values that this model or sentence does not have replaced by valid ones. */
 function within(state, trace, model) {

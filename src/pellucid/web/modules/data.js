@@ -94,7 +94,7 @@ async function complaint(response) {
   const body = await response.json().catch(() => ({}));
   const isRefusal = response.status >= 400 && response.status < 500;
   const message = body?.error ? refusalText(body.error) : t("error.server", {status: response.status});
-  return Object.assign(new Error(message), {isRefusal});
+  return Object.assign(new Error(message), {isRefusal, status: response.status});
 }
 
 /** The answer of a path: parsed JSON, or a Tensor. Kept, up to 64 MB, since answers do not change. */
@@ -148,20 +148,28 @@ async function requested(body, signal) {
   return trace;
 }
 
-/** ids: a hypothesis as its ids, separated by commas; a target goes before it. */
-const bodyOf = ({model, source, target, ids}) =>
-  JSON.stringify({
-    model,
-    source,
-    ...(target ? {target} : ids ? {target_ids: ids.split(",").map(Number)} : {}),
-  });
+/** ids: a hypothesis as its ids, separated by commas, where no target is given. */
+const bodyOf = ({model, source, target, ids, ...more}) => {
+  const given = target ? {target} : ids ? {target_ids: ids.split(",").map(Number)} : {};
+  return JSON.stringify({model, source, ...given, ...more});
+};
 
 /** Request a trace from the server; a file contains one. A new request cancels the one before. */
 export async function makeTrace(wanted) {
   if (isFile) return get(document.documentElement.dataset.trace);
   asked?.abort();
   asked = new AbortController();
-  return requested(bodyOf(wanted), asked.signal);
+  const {signal} = asked;
+  const {edits, ...unedited} = wanted;
+  const before = await requested(bodyOf(unedited), signal);
+  if (!edits) return before;
+  const {editsIn} = await code(() => import("pellucid/editing/list"));
+  try {
+    return await requested(bodyOf({...unedited, edits: editsIn(edits), before: before.id}), signal);
+  } catch (error) {
+    if (error.status !== 410) throw error; // the server no longer has the trace before the edits, and makes it again
+    return requested(bodyOf({...unedited, edits: editsIn(edits)}), signal);
+  }
 }
 
 /** The trace of another sentence than the one that the page is about; it cancels nothing. */

@@ -14,7 +14,7 @@ const MOST_DOUBTS = 3;
 const SILENT_FLAGS = new Set(["blank", "passed_through", "failed", "split", "fewer"]);
 
 /** The state in which the page begins with another sentence: nothing of the old one is chosen. */
-export const about = (source, target = "") => ({source, target, ids: "", query: null, key: null, step: 0});
+export const about = (source, target = "") => ({source, target, ids: "", edits: "", query: null, key: null, step: 0});
 
 /** Enter translates what was typed; Escape takes it back. */
 export function Sentence({source, target, trace, shown, problem, isBusy, isBroken, again}) {

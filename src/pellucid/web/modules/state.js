@@ -9,6 +9,7 @@ const DEFAULTS = {
   source: "",
   target: "",
   ids: "",
+  edits: "",
   kind: "encoder",
   layer: 0,
   heads: [],
@@ -63,7 +64,7 @@ export const getState = () => current;
 export function setState(patch) {
   const next = {...current, ...patch};
   const fragment = formatState(next);
-  const isStep = next.view !== current.view || next.source !== current.source || next.model !== current.model;
+  const isStep = ["view", "source", "model", "edits"].some((name) => next[name] !== current[name]);
   current = next;
   if (fragment !== ownHash) {
     ownHash = fragment;

@@ -18,19 +18,23 @@ const it = (trace) => find(trace?.tokens.source_pieces, "▁it");
 
 const PRONOUNS = ["il", "elle", "▁il", "▁elle"];
 
-/** The step that writes the French pronoun. */
-const pronoun = (trace) =>
-  Math.max(trace?.tokens.predicted_pieces.findIndex((piece) => PRONOUNS.includes(piece)) ?? 0, 0);
+/** The step that writes the French pronoun; -1 where none does. */
+export const pronounOf = (trace) => trace?.tokens.predicted_pieces.findIndex((piece) => PRONOUNS.includes(piece)) ?? -1;
+
+const pronoun = (trace) => Math.max(pronounOf(trace), 0);
 
 /** The sentence, for a model that reads English; others keep theirs. */
 const about = (source, model) => (model?.languages[0] === "en" ? {source, target: ""} : {});
+
+/** The head of the decoder that looks at what “it” stands for. */
+export const STORY_HEAD = 5;
 
 /** Where the decoder looks in the source when it writes the pronoun. */
 const atPronoun = (trace) => ({
   view: "links",
   kind: "cross",
   layer: 4,
-  heads: [5],
+  heads: [STORY_HEAD],
   query: pronoun(trace),
   key: null,
   merge: false,

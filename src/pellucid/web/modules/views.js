@@ -1,26 +1,27 @@
-// The views, in the order of the walkthrough: a new one is a new file in views/ and a new line here.
+// The views, in the order of the walkthrough: a new one is a new file in views/ and a new line here. The first view
+// comes with the page; the code of the others comes when they are opened.
 import {lazy} from "pellucid/views/lazy";
-import {AtlasView} from "pellucid/views/attention/atlas";
-import {AttentionView} from "pellucid/views/attention/attention";
-import {CurvesView} from "pellucid/views/curves";
-import {DecoderView} from "pellucid/views/decoder";
-import {EmbeddingsView} from "pellucid/views/embeddings";
-import {HeadsView} from "pellucid/views/attention/heads";
-import {HealthView} from "pellucid/views/health";
-import {LinksView} from "pellucid/views/attention/links";
-import {MatricesView} from "pellucid/views/attention/matrices";
-import {PositionsView} from "pellucid/views/positions";
-import {ResidualView} from "pellucid/views/residual";
-import {SoftmaxView} from "pellucid/views/softmax";
-import {StackView} from "pellucid/views/stack";
-import {TargetsView} from "pellucid/views/targets";
 import {TranslateView} from "pellucid/views/translate";
 
+const StackView = lazy("stack", () => import("pellucid/views/stack"), "StackView");
+const EmbeddingsView = lazy("embeddings", () => import("pellucid/views/embeddings"), "EmbeddingsView");
+const PositionsView = lazy("positions", () => import("pellucid/views/positions"), "PositionsView");
+const AttentionView = lazy("attention", () => import("pellucid/views/attention/attention"), "AttentionView");
+const MatricesView = lazy("matrices", () => import("pellucid/views/attention/matrices"), "MatricesView");
+const HeadsView = lazy("heads", () => import("pellucid/views/attention/heads"), "HeadsView");
+const LinksView = lazy("links", () => import("pellucid/views/attention/links"), "LinksView");
+const AtlasView = lazy("atlas", () => import("pellucid/views/attention/atlas"), "AtlasView");
+const ResidualView = lazy("residual", () => import("pellucid/views/residual"), "ResidualView");
 const FeedForwardView = lazy(
   "feed_forward",
   () => import("pellucid/views/feed_forward/feed_forward"),
   "FeedForwardView",
 );
+const DecoderView = lazy("decoder", () => import("pellucid/views/decoder"), "DecoderView");
+const SoftmaxView = lazy("softmax", () => import("pellucid/views/softmax"), "SoftmaxView");
+const TargetsView = lazy("targets", () => import("pellucid/views/targets"), "TargetsView");
+const CurvesView = lazy("curves", () => import("pellucid/views/curves"), "CurvesView");
+const HealthView = lazy("health", () => import("pellucid/views/health"), "HealthView");
 
 const SearchView = lazy("search", () => import("pellucid/views/search/search"), "SearchView");
 

@@ -11,7 +11,7 @@ import pellucid
 from pellucid.config import LengthPenalty
 from pellucid.errors import RequestError
 from pellucid.tracing.making import trace
-from pellucid.tracing.searching.making import tree_of_trace
+from pellucid.tracing.searching.making import tree_for, tree_of_trace
 from pellucid.tracing.searching.record import ENDS, Node, Outcome, SearchTree, Stop
 from pellucid.translation.beam import StopRule, beam_search
 from pellucid.translation.constraints import constraints_for
@@ -227,3 +227,21 @@ def test_paths_and_children_agree() -> None:
     assert behind(None, ()) == len(tree.nodes)
     with pytest.raises(RequestError, match=f"nodes 0 to {len(tree.nodes) - 1}"):
         tree.path(len(tree.nodes))
+
+
+def test_a_trace_with_edits_shows_the_search_that_it_recorded() -> None:
+    own = translator().with_settings(beam_size=3)
+    edited = trace(own, TEXT, edits=["decoder.0.cross_attention.head.1=zero"])
+    tree = tree_for(edited)
+    assert tree.best == edited.hypothesis
+    assert [node.token for node in tree.path(tree.hypotheses[0].node)] == list(edited.tokens.predicted_ids)
+    assert tree.nodes != search_tree(own, TEXT).nodes
+    with pytest.raises(RequestError, match="undo the edits"):
+        tree_for(edited, settings={"beam_size": 2})
+    pruned = next(node for node in tree.nodes if node.outcome is Outcome.OUTSIDE)
+    opened = trace(own, TEXT, edits=edited.provenance.edits, target_ids=tree.ids(pruned.number))
+    assert opened.hypothesis is not None
+    assert opened.hypothesis.score == pytest.approx(pruned.score, abs=1e-10)
+    assert pellucid.Trace.of(opened).check().passed
+    with pytest.raises(RequestError, match="undo the edits"):
+        tree_for(opened)

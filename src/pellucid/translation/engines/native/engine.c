@@ -706,8 +706,8 @@ typedef struct { /* sentences to translate, shared by the threads that do it */
      * search for one would drop. Returns the score to beat: of the last one that would be returned, or -infinity. */
     double (*on_end)(int32_t sentence, int32_t is_spare);
     int32_t (*has_enough)(int32_t sentence);
-    _Atomic int32_t next, num_done;
-    _Atomic int32_t is_cancelled;
+    _Atomic int32_t next, num_done, is_cancelled;
+    const volatile uint8_t *is_dropped; /* [sentences]: nobody waits for it any longer */
 } Job;
 
 typedef struct {
@@ -1179,8 +1179,8 @@ void engine_run(Worker *worker, Job *job)
         int busy = 0;
         for (int s = 0; s < worker->num_slots; s++) busy += worker->slots[s].sentence >= 0;
         if (!busy || (worker->num_slots - busy) * 8 >= worker->num_slots) refill(worker, job);
-        if (atomic_load(&job->is_cancelled))
-            for (int s = 0; s < worker->num_slots; s++) worker->slots[s].sentence = -1;
+        for (Slot *slot = worker->slots; slot < worker->slots + worker->num_slots; slot++)
+            if (slot->sentence >= 0 && (job->is_cancelled || job->is_dropped[slot->sentence])) slot->sentence = -1;
         int rows = gather_rows(worker, job);
         if (!rows) return;
         decode_step(worker, settings, rows);

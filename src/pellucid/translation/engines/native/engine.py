@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -19,7 +20,14 @@ from pellucid.translation.engines.chance import uniform_numbers
 from pellucid.translation.engines.engine import Outcome, SearchRequest
 from pellucid.translation.engines.native.jobs import Workers, run_search
 from pellucid.translation.engines.native.library import load_library
-from pellucid.translation.engines.native.memory import NO_MEMORY, NOT_FINITE, Sampling, SearchSettings, Sentence
+from pellucid.translation.engines.native.memory import (
+    NO_MEMORY,
+    NOT_FINITE,
+    JobMemory,
+    Sampling,
+    SearchSettings,
+    Sentence,
+)
 from pellucid.translation.engines.native.preparation import open_prepared, prepare
 from pellucid.translation.hypothesis import AlignedHypothesis, Hypothesis
 from pellucid.translation.prefixes import Prefix
@@ -84,6 +92,7 @@ class NativeEngine:
                 settings=_settings(request),
                 threads=self._threads,
                 key_of=request.key_of,
+                on_begin=partial(_told, request, sentences),
             )
         )
         for place, some in sentences.items():
@@ -145,6 +154,24 @@ class NativeEngine:
                 raise RequestError(f"alignment of text {place + 1}: {_FAILURES[failed[0]]}")
             weights = np.mean([cast(AlignedHypothesis, one[0]).attention for one in of_heads], axis=0)
             yield place, weights[heads.step.rows(len(pairs[place][1]), len(weights))]
+
+
+def _told(request: SearchRequest, sentences: Mapping[int, Sequence[Sentence]], job: JobMemory) -> None:
+    """Let a job hear of the texts that are dropped; ``sentences`` are those of each unit, in the order of the job."""
+    if request.drops is None:
+        return
+    of_text: dict[int, list[int]] = {}
+    number = 0
+    for place, some in sentences.items():
+        for _ in some:
+            of_text.setdefault(request.units[place].request, []).append(number)
+            number += 1
+
+    def listener(text: int) -> None:
+        for sentence in of_text.get(text, ()):
+            job.drop(sentence)
+
+    request.drops.tell(listener)
 
 
 def _settings(request: SearchRequest) -> SearchSettings:

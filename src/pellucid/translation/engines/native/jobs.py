@@ -77,6 +77,7 @@ def run_search(
     threads: int,
     key_of: Callable[[Sequence[int]], Hashable] | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    on_begin: Callable[[JobMemory], None] = lambda job: None,
 ) -> list[list[Hypothesis] | int]:
     """Search every sentence; a number stands for one that failed: ``NOT_FINITE`` or ``NO_MEMORY``.
 
@@ -87,6 +88,7 @@ def run_search(
         threads: that compute at once.
         key_of: see ``SearchRequest``; None where all hypotheses differ.
         progress: told how many sentences are done, now and then.
+        on_begin: gets the job, whose ``drop`` stops a sentence.
 
     Raises:
         MemoryError: there is no memory for even one worker.
@@ -94,6 +96,7 @@ def run_search(
     if not sentences:
         return []
     job = JobMemory(sentences, settings, config=workers.prepared.config, key_of=key_of)
+    on_begin(job)
     threads = min(threads, len(sentences))
     rows = max(_rows_at_once(workers.prepared.config), min(_FEWEST_SENTENCES * settings.beam_size, _MOST_ROWS))
     slots = max(1, min(rows // settings.beam_size, -(-len(sentences) // threads)))

@@ -156,6 +156,7 @@ class Job(Structure):
         ("next", c_int32),
         ("num_done", c_int32),
         ("is_cancelled", c_int32),
+        ("is_dropped", c_void_p),
     )
 
 

@@ -110,6 +110,7 @@ class JobMemory:
             "outcomes": np.full(count, NO_MEMORY, np.int32),
             "seen": np.zeros(self._seen_starts[-1], np.float32),
             "seen_starts": np.array(self._seen_starts, np.int64),
+            "is_dropped": np.zeros(count, np.uint8),
         }
         if settings.sampling:
             self._arrays["uniform"] = np.concatenate([_numbers_of(one) for one in ordered])
@@ -159,6 +160,10 @@ class JobMemory:
     def problem(self) -> BaseException | None:
         """The error that ended the search too early, from ``key_of``."""
         return self._lists.problem if self._lists else None
+
+    def drop(self, sentence: int) -> None:
+        """Stop the search of a sentence, by its number in the call, at its next step; its result means nothing."""
+        self._arrays["is_dropped"][self._order.index(sentence)] = 1
 
     def results(self) -> list[list[Hypothesis] | int]:
         """Return what became of each sentence, in the order of the call."""

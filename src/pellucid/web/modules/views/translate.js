@@ -9,6 +9,9 @@ import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {Chips, pieceName} from "pellucid/tokens";
 import {TourButton} from "pellucid/tour";
+import {lazy} from "pellucid/views/lazy";
+
+const Whole = lazy("whole", () => import("pellucid/whole/whole"), "Whole");
 
 const UNSURE = 0.5; // below it, a piece is marked and its probability stands under it
 
@@ -24,6 +27,7 @@ export function TranslateView({trace, model, state}) {
   const isStory = model.is_walkthrough && !isFile && !state.target && model.examples.slice(0, 2).includes(trace.source);
   return html`
     ${isStory && html`<${Pair} ...${{trace, model}} />`}
+    <${Whole} ...${{trace, model, state}} />
     <${Figure}
       name="black-box" title=${t("translate.figure")} provenance=${trace.provenance} table=${table}
       says=${t("translate.says", {

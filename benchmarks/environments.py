@@ -1,6 +1,6 @@
-"""JoeyNMT's own environment, and its inputs: made of the same files and pieces as ours.
+"""The environments of the other toolkits of the training race, and the inputs of JoeyNMT.
 
-Read ``recipe.yaml`` for the model in its words, ``side.py`` for what runs there.
+Read ``joeynmt/side.py`` and ``huggingface/side.py`` for what runs there.
 """
 
 from __future__ import annotations
@@ -10,17 +10,38 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 FOLDER = Path(__file__).resolve().parent
-REQUIREMENTS = ("torch==2.13.0", "joeynmt==2.3.0", "sentencepiece==0.2.0", "importlib_metadata==8.7.1")
 
 
-def environment_python(folder: Path) -> Path:
+@dataclass(frozen=True)
+class Environment:
+    """What pip installs for one toolkit."""
+
+    name: str
+    requirements: tuple[str, ...]
+    constraints: Path
+
+
+JOEYNMT = Environment(
+    "joeynmt",
+    ("torch==2.13.0", "joeynmt==2.3.0", "sentencepiece==0.2.0", "importlib_metadata==8.7.1"),
+    FOLDER / "joeynmt" / "constraints.txt",
+)
+HUGGINGFACE = Environment(
+    "huggingface",
+    ("torch==2.13.0", "transformers==5.23.0", "accelerate==1.15.0"),
+    FOLDER.parent / "constraints.txt",
+)
+
+
+def environment_python(environment: Environment, folder: Path) -> Path:
     """Make the environment unless it is there and was made from the same pins; return its Python."""
-    constraints = FOLDER / "constraints.txt"
-    key = hashlib.sha256(constraints.read_bytes() + " ".join(REQUIREMENTS).encode()).hexdigest()
+    pins = environment.constraints.read_bytes() + " ".join(environment.requirements).encode()
+    key = hashlib.sha256(pins).hexdigest()
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     stamp = folder / "installed.sha256"
     if stamp.is_file() and stamp.read_text() == key:
@@ -37,7 +58,7 @@ def environment_python(folder: Path) -> Path:
         "off",
         "--quiet",
     ]
-    subprocess.run([*pip, "-c", str(constraints), *REQUIREMENTS], check=True)
+    subprocess.run([*pip, "-c", str(environment.constraints), *environment.requirements], check=True)
     stamp.write_text(key)
     return python
 
@@ -63,6 +84,6 @@ def write_vocabulary(tokenizer: Path, output: Path) -> Path:
 
 
 def write_config(output: Path, **values: object) -> None:
-    """Fill the template in; every ``$name`` must be given."""
-    template = Template((FOLDER / "recipe.yaml").read_text(encoding="utf-8"))
+    """Fill JoeyNMT's template in; every ``$name`` must be given."""
+    template = Template((FOLDER / "joeynmt" / "recipe.yaml").read_text(encoding="utf-8"))
     output.write_text(template.substitute(values), encoding="utf-8")

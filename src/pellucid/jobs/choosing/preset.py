@@ -1,0 +1,125 @@
+"""Replace ``preset = "auto"`` in a recipe by plain numbers, after a look at the text.
+
+Every setting that the recipe sets stays. A run that is continued keeps what it began with, and a run that starts from
+a model keeps the shape and the tokenizer of that model, so nothing is chosen for it. Read ``../opening.py`` next.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from pellucid.config import Recipe
+from pellucid.config.tables import validated
+from pellucid.jobs.choosing.rules import Budget, TextFacts, choose
+from pellucid.jobs.run_folder import recorded_facts
+from pellucid.runtime import Runtime
+from pellucid.text.corpus import read_pairs, verify_corpora
+
+__all__ = ["settings_in_words", "text_facts", "with_preset"]
+
+_LOOKED_AT: Final = 20_000
+"""Pairs of each corpus that decide length and alphabet."""
+_BYTES_OF_A_TOKEN: Final = 4.0
+_EXCLUSIVE: Final = ("r_drop", "simcut")
+
+
+def with_preset(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> tuple[Recipe, str]:
+    """Return a recipe without ``auto``, and the line for the screen, which is empty if nothing was chosen.
+
+    Raises:
+        DataError: the text is missing or wrong.
+    """
+    if recipe.preset != "auto":
+        return recipe, ""
+    if init_from is not None:
+        return _written(
+            recipe, {}, None
+        ), "preset auto: chooses nothing, since the run keeps the shape of its first model"
+    if (facts := recorded_facts(output)) is not None:
+        return _continued(recipe, facts.settings), "preset auto: the settings that this run began with"
+    if not recipe.data.train:
+        return _written(recipe, {}, "small"), ""  # refused when the run is opened
+    training = recipe.training
+    runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
+    budget = Budget(
+        minutes=training.minutes,
+        steps=training.train_steps,
+        epochs=training.max_epochs,
+        is_gpu=runtime.device.startswith("cuda"),
+        threads=runtime.threads,
+    )
+    size = training.batch_size if "batch_size" in training.model_fields_set else None
+    choice = choose(text_facts(recipe), budget, batch_size=size if isinstance(size, int) else None)
+    chosen = _written(recipe, choice.settings, choice.nearest_preset)
+    return chosen, f"preset auto: {settings_in_words(chosen)}; {choice.reason}"
+
+
+def text_facts(recipe: Recipe) -> TextFacts:
+    """Return the pairs, the length and the alphabet of the training text."""
+    data = recipe.data
+    facts = verify_corpora(data)
+    pairs = sum(found.pairs for found in facts[: len(data.train)])
+    seen, size, characters = 0, 0, Counter[str]()
+    for index, corpus in enumerate(data.train):
+        # Evenly over the whole corpus: files are often sorted by length.
+        every = read_pairs(corpus, index=index, invalid_utf8=data.invalid_utf8)
+        for pair in islice(every, 0, None, max(1, facts[index].pairs // _LOOKED_AT)):
+            seen += 1
+            size += len(pair.target.encode("utf-8", errors="replace"))
+            characters.update(pair.source)
+            characters.update(pair.target)
+    covered, alphabet, total = 0, 0, sum(characters.values())
+    for _, count in characters.most_common():
+        if covered >= recipe.tokenizer.character_coverage * total:
+            break
+        covered, alphabet = covered + count, alphabet + 1
+    return TextFacts(pairs=pairs, mean_tokens=size / max(seen, 1) / _BYTES_OF_A_TOKEN + 1, alphabet=alphabet)
+
+
+def _continued(recipe: Recipe, settings: Mapping[str, object]) -> Recipe:
+    """Return the recipe with the recorded values of what the grid chooses."""
+    table = {name: settings.get(name) for name in ("model", "tokenizer", "training")}
+    known = choose(TextFacts(30_000, 12.0, 60), Budget(1.0, None, None, is_gpu=False, threads=1)).settings
+    recorded = {
+        section: {name: value[name] for name in names if name in value}
+        for section, names in known.items()
+        if isinstance(value := table[section], dict)
+    }
+    return _written(recipe, recorded, str(settings.get("preset", "small")))
+
+
+def _written(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]], preset: str | None) -> Recipe:
+    """Return the recipe with settings that it does not set itself, checked as a whole."""
+    table = recipe.model_dump(exclude_unset=True, exclude={"preset"})
+    for section, values in settings.items():
+        own = getattr(recipe, section).model_fields_set
+        added = {name: value for name, value in values.items() if name not in own}
+        if own.intersection(_EXCLUSIVE):
+            added = {name: value for name, value in added.items() if name not in _EXCLUSIVE}
+        table[section] = added | table.get(section, {})
+    if preset is not None:
+        table["preset"] = preset
+    return validated(Recipe, table, place="preset auto")
+
+
+def settings_in_words(recipe: Recipe) -> str:
+    """Return the settings that the preset decides, in one line."""
+    model, training = recipe.model, recipe.training
+    noise = {
+        "dropout": model.dropout,
+        "attention dropout": model.attention_dropout,
+        "source word dropout": training.source_word_dropout,
+        "target word dropout": training.target_word_dropout,
+        "SimCut": training.simcut,
+        "R-Drop": training.r_drop,
+    }
+    return (
+        f"{model.num_encoder_layers}+{model.num_decoder_layers} layers, d_model {model.d_model}, feed-forward "
+        f"{model.d_feedforward:,}, {model.num_heads} heads, {recipe.tokenizer.vocab_size} pieces, "
+        f"{', '.join(f'{name} {value:g}' for name, value in noise.items() if value)}, batches of {training.batch_size} "
+        f"tokens, peak rate {training.learning_rate:g} after {training.warmup_steps} steps, {training.optimizer.value}"
+    )

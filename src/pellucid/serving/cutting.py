@@ -1,0 +1,87 @@
+"""Cut texts into the sentences that are translated, and put their translations together.
+
+Line breaks, blank lines and indentation come back as they were: a text is cut as a document is
+(``translation/document/``). With a prefix, a text is translated whole. Read ``gathering.py`` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pellucid.serving.scheduling.work import Outcome, Sentence
+from pellucid.serving.wishes import TextTranslation, Wish
+from pellucid.translation.document.layout import Block, Lines
+from pellucid.translation.document.translating import Cut, document_from, sentences_in
+from pellucid.translation.hypothesis import Translation
+from pellucid.translation.requests import refused
+from pellucid.translation.translator import Translator
+
+__all__ = ["CutText", "cut_texts", "settings_of"]
+
+
+@dataclass(frozen=True)
+class CutText:
+    """A text and its sentences."""
+
+    text: str
+    cuts: Sequence[Cut]
+    sentences: Sequence[Sentence]
+
+    def as_translation(self, place: int, outcome: Outcome | None) -> Translation:
+        """Return what became of a sentence as a translation; one that failed says so."""
+        if isinstance(outcome, Translation):
+            return outcome
+        return refused(self.cuts[place].text, "this sentence could not be translated")
+
+    def put_together(self, outcomes: Sequence[Outcome | None]) -> TextTranslation:
+        """Return the translation of the text from those of its sentences."""
+        best = [self.as_translation(place, one) for place, one in enumerate(outcomes)]
+        found = document_from(self.text, self.cuts, best, lines=Lines.KEEP)
+        count = max((len(one.alternatives) for one in best), default=1)
+        others = [
+            document_from(self.text, self.cuts, [_with_rank(one, rank) for one in best], lines=Lines.KEEP).text
+            for rank in range(1, count)
+        ]
+        different = tuple(text for text in dict.fromkeys(others) if text != found.text)
+        return TextTranslation(self.text, found.text, different, found.sentences)
+
+
+def _with_rank(one: Translation, rank: int) -> Translation:
+    if one.error is not None or not one.alternatives:
+        return one
+    return replace(one, text=one.alternatives[min(rank, len(one.alternatives) - 1)].text)
+
+
+def cut_texts(wish: Wish, translator: Translator) -> list[CutText]:
+    """Cut the texts of a request into sentences, and count their pieces."""
+    splits = wish.splits_sentences
+    if splits is None:
+        splits = translator.config.split_sentences.acts_on(single_sentences=translator.single_sentences)
+    found = []
+    for text in wish.texts:
+        if wish.prefix:
+            cuts = [Cut(Block(0, len(text)), 0, len(text), "", text, "")]
+        else:
+            cuts = sentences_in(
+                text,
+                lines=Lines.KEEP,
+                splits_sentences=splits,
+                languages=(translator.source_language, translator.target_language),
+                split_tag=translator.tokenizer.split_tag,
+            )
+        given = [f"{cut.tag} {cut.text}" if cut.tag else cut.text for cut in cuts]
+        found.append(CutText(text, cuts, [Sentence(one, _tokens(one, translator), wish.prefix) for one in given]))
+    return found
+
+
+def settings_of(wish: Wish) -> tuple[tuple[str, object], ...]:
+    """Return the settings of the search; what is cut into sentences here is not cut again."""
+    splitting = "auto" if wish.splits_sentences is None else ("always" if wish.splits_sentences else "never")
+    return (*wish.settings, ("split_sentences", splitting if wish.prefix else "never"))
+
+
+def _tokens(text: str, translator: Translator) -> int:
+    # A text that cannot be encoded fails in the translator, which says why.
+    clean = text.encode("utf-8", errors="replace").decode("utf-8").replace("\0", " ")
+    return 1 + len(translator.tokenizer.encode_source([clean])[0])

@@ -1,0 +1,121 @@
+"""Read the fields of a request: JSON, or a form with the query, as LibreTranslate merges them.
+
+A body over the limit is refused by its announced length, and again while it is read. Read ``answering.py`` next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from pellucid.serving.refusals import Reason, Refusal
+
+__all__ = ["Fields", "boolean", "number", "read_fields", "text"]
+
+Fields = dict[str, object]
+"""A field of a form that occurs several times is a list."""
+
+_JSON: Final = "application/json"
+_FORM: Final = "application/x-www-form-urlencoded"
+_MOST_FIELDS: Final = 2000
+
+
+async def read_fields(request: Request, *, limit: int) -> Fields:
+    """Return the fields of a request: of a JSON object, or else of the query and the form together.
+
+    Raises:
+        Refusal: the body is too large, of another type, or no JSON object.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await _body(request, limit)
+    if body and (kind == _JSON or kind.endswith("+json")):  # some clients send the type with every GET, too
+        return _object(body)
+    if body and kind not in (_FORM, ""):
+        raise Refusal(Reason.INVALID, f"send the request as {_JSON} or {_FORM}, not as {kind[:60]!r}", status=415)
+    fields: Fields = {}
+    try:
+        form = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except (ValueError, UnicodeError):
+        raise Refusal(
+            Reason.INVALID, f"the form cannot be read: it needs UTF-8 and at most {_MOST_FIELDS} fields"
+        ) from None
+    for name, value in (*request.query_params.multi_items(), *form):
+        known = fields.get(name)
+        fields[name] = value if known is None else [*(known if isinstance(known, list) else [known]), value]
+    return fields
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    too_large = Refusal(Reason.TOO_LARGE, f"the request is over {limit:,} bytes; send less text at once")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_large
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit:
+            raise too_large
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _object(body: bytes) -> Fields:
+    try:
+        table = json.loads(body)
+    except (ValueError, RecursionError):
+        table = None
+    if not isinstance(table, dict):
+        raise Refusal(Reason.INVALID, "Invalid JSON format")
+    return table
+
+
+def text(fields: Mapping[str, object], name: str, default: str | None = None) -> str:
+    """Return a field that is a text.
+
+    Raises:
+        Refusal: it is missing and has no default, or is something else.
+    """
+    value = fields.get(name)
+    if value is None or value == "":
+        if default is None:
+            raise Refusal(Reason.INVALID, f"Invalid request: missing {name} parameter")
+        return default
+    if not isinstance(value, str):
+        raise Refusal(Reason.INVALID, f"Invalid request: {name} parameter is not a text")
+    return value
+
+
+def number(fields: Mapping[str, object], name: str, *, default: int, most: int, least: int = 0) -> int:
+    """Return a field that is a whole number, also as text.
+
+    Raises:
+        Refusal: it is something else, or out of range.
+    """
+    value = fields.get(name, default)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 10:
+        value, is_number = int(value), True
+    if not is_number or not isinstance(value, int):
+        raise Refusal(Reason.INVALID, f"Invalid request: {name} parameter is not a number")
+    if value > most:
+        raise Refusal(Reason.INVALID, f"Invalid request: {name} parameter must be <= {most}")
+    if value < least:
+        raise Refusal(Reason.INVALID, f"Invalid request: {name} parameter must be >= {least}")
+    return value
+
+
+def boolean(fields: Mapping[str, object], name: str, *, default: bool) -> bool:
+    """Return a field that is true or false, also as text or 0 and 1.
+
+    Raises:
+        Refusal: it is something else.
+    """
+    value = fields.get(name, default)
+    known = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
+    if known is None or isinstance(value, list | dict):
+        raise Refusal(Reason.INVALID, f"Invalid request: {name} parameter must be true or false")
+    return known

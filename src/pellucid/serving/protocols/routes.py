@@ -1,0 +1,28 @@
+"""All routes of the service, and their paths, which pages of other origins may be let to use.
+
+Read ``../app.py`` next.
+"""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from pellucid.serving.protocols.deepl import deepl_routes
+from pellucid.serving.protocols.health import health_routes
+from pellucid.serving.protocols.libretranslate import libretranslate_routes
+from pellucid.serving.protocols.opus_mt import opus_mt_routes
+from pellucid.serving.protocols.v1 import v1_routes
+from pellucid.serving.service import Service
+
+__all__ = ["service_routes"]
+
+
+def service_routes(service: Service) -> list[Route]:
+    """Return the routes of all protocols."""
+    return [
+        *v1_routes(service),
+        *libretranslate_routes(service),
+        *deepl_routes(service),
+        *opus_mt_routes(service),
+        *health_routes(service),
+    ]

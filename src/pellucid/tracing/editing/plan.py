@@ -1,0 +1,101 @@
+"""A plan: an edit list put to one translator and one sentence, part by part. Read ``../making.py`` next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pellucid.config import ModelConfig
+from pellucid.errors import RequestError
+from pellucid.tracing.editing.choices import BanPiece, ChangeWord, ForcePiece, ids_of, with_words
+from pellucid.tracing.editing.recorder import Others, others_of
+from pellucid.tracing.editing.search import edited_translator
+from pellucid.tracing.editing.text import Edit
+from pellucid.tracing.edits import ValueEdit
+from pellucid.translation.alignment.words import merge_words
+from pellucid.translation.requests import Request
+from pellucid.translation.translator import Translator
+
+__all__ = ["Plan", "plan_of", "value_edits"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parts of an edit list, and the translator that they change."""
+
+    translator: Translator
+    source: str
+    """The sentence, with its words changed."""
+    edited_from: str | None
+    """The sentence before that; None if no word is changed."""
+    values: tuple[ValueEdit, ...]
+    others: Others
+    bans: tuple[BanPiece, ...]
+    forces: tuple[ForcePiece, ...]
+    """By rising step."""
+
+    def refuse_misfit(self, config: ModelConfig, *, source: int, target: int | None = None) -> None:
+        """Raise a RequestError if an edit does not fit the model or the lengths; ``target`` None is not known yet."""
+        for edit in self.values:
+            edit.refuse_misfit(config, source=source, target=target)
+
+    def refuse_choices(self) -> None:
+        """Raise a RequestError if pieces are forced or banned although the translation is given."""
+        for edit in (*self.forces, *self.bans):
+            raise RequestError(
+                f"{edit}: has no effect on a translation that is given; leave out the edit or the target"
+            )
+
+    def translator_of(self, beginning: Sequence[int]) -> Translator:
+        """Return the edited translator whose translations begin with these pieces."""
+        banned = [index for ban in self.bans for index in ids_of(ban, self.translator.tokenizer)]
+        return edited_translator(
+            self.translator, self.values, others=self.others, forced_ids=beginning, banned_ids=banned
+        )
+
+    def beginning(self, force: ForcePiece, ids: Sequence[int]) -> tuple[int, ...]:
+        """Return the pieces up to and including a forced one; ``ids`` are those of the translation before.
+
+        Raises:
+            RequestError: the translation has no such step.
+        """
+        if force.step >= len(ids):
+            raise RequestError(f"{force}: the translation without this edit has steps 0 to {len(ids) - 1}")
+        return (*ids[: force.step], *ids_of(force, self.translator.tokenizer))
+
+
+def plan_of(edits: Sequence[Edit], translator: Translator, request: Callable[[], Request], text: str) -> Plan:
+    """Return the plan of a list; ``request`` prepares the sentence, which is ``text``, before the edits.
+
+    Raises:
+        RequestError: an edit names a word or piece that does not exist, or two force the same step.
+    """
+    words = [edit for edit in edits if isinstance(edit, ChangeWord)]
+    forces = sorted((edit for edit in edits if isinstance(edit, ForcePiece)), key=lambda edit: edit.step)
+    for first, second in pairwise(forces):
+        if first.step == second.step:
+            raise RequestError(f"{second}: step {second.step} is forced twice; leave one of the two out")
+    values = value_edits(edits)
+    return Plan(
+        translator=translator,
+        source=_changed(request(), translator, words) if words else text,
+        edited_from=text if words else None,
+        values=values,
+        others=others_of(values, translator.model, translator.tokenizer),
+        bans=tuple(edit for edit in edits if isinstance(edit, BanPiece)),
+        forces=tuple(forces),
+    )
+
+
+def value_edits(edits: Sequence[Edit]) -> tuple[ValueEdit, ...]:
+    """Return the edits that change values of the pass."""
+    return tuple(edit for edit in edits if isinstance(edit, ValueEdit))
+
+
+def _changed(request: Request, translator: Translator, changes: Sequence[ChangeWord]) -> str:
+    pieces = translator.tokenizer.source_pieces(request.part_ids[0])
+    text = with_words(request.parts[0].text, merge_words(pieces, is_special=[False] * len(pieces)), changes)
+    if not text:
+        raise RequestError("the edits drop every word of the sentence; keep at least one")
+    return text

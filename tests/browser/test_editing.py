@@ -1,0 +1,160 @@
+"""Change something on the page, by mouse and by keyboard: the list, the translations and the pictures follow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pellucid
+from pellucid.tracing.editing.text import parse_edits
+
+from .conftest import OpenPage
+from .models import Shown
+from .windows import Window
+
+pytestmark = pytest.mark.slow
+
+TIRED = "The animal didn't cross the street because it was too tired."
+HEAD = "decoder.4.cross_attention.head.4=zero"
+
+
+def _edits(window: Window) -> str:
+    return str(window.page.evaluate("__inspect.state().edits"))
+
+
+def _edited(window: Window, *texts: str) -> Window:
+    """Wait until the trace on the page has these edits."""
+    window.until("(edits) => __inspect.trace && __inspect.trace.provenance.edits.join(';') === edits", ";".join(texts))
+    return window.ready()
+
+
+def _expected(shown: Shown, text: str) -> pellucid.Trace:
+    translator = pellucid.load(shown.folders["walkthrough"], threads=1)
+    return pellucid.trace(translator, TIRED, edits=list(parse_edits(text)))
+
+
+def test_a_head_is_switched_off_and_on_with_the_mouse(shown: Shown, open_page: OpenPage) -> None:
+    link = shown.link("walkthrough", source=TIRED, view="heads", kind="cross", layer=4, heads=4)
+    window = open_page(link).ready()
+    page = window.page
+    page.click("details.editing > summary")
+    page.click("[role=switch] >> nth=4")
+    _edited(window, HEAD)
+    assert page.get_attribute("[role=switch] >> nth=4", "aria-checked") == "false"
+    shape, values = window.array("decoder.4.cross_attention.context")
+    context = np.array(values).reshape(shape)
+    assert not context[4].any()
+    np.testing.assert_allclose(context, _expected(shown, HEAD)["decoder.4.cross_attention.context"], atol=1e-5)
+    assert page.locator("[data-figure=attention-difference] canvas").count() == 3
+    assert page.locator(".edit-list li").count() == 1
+    page.click("[role=switch] >> nth=4")
+    _edited(window)
+    assert _edits(window) == ""
+    assert page.locator(".edit-bar").count() == 0
+
+
+def test_a_cell_of_the_heads_that_matter_is_a_switch_for_the_keyboard(shown: Shown, open_page: OpenPage) -> None:
+    link = shown.link("walkthrough", source=TIRED, view="links", kind="cross", layer=0, step=14)
+    window = open_page(link).ready()
+    page = window.page
+    page.focus("details.editing > summary")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-figure=head-effects-cross] [role=grid]")
+    window.ready()
+    trace = _expected(shown, "")
+    effects = trace.head_effects()
+    row = page.evaluate(
+        "async () => { const {shape, data} = await __inspect.get(`api/traces/${__inspect.trace.id}/head_effects`);"
+        " return [shape, [...data]]; }"
+    )
+    np.testing.assert_allclose(np.array(row[1]).reshape(row[0]), effects, atol=1e-5)
+    page.focus("[data-figure=head-effects-cross] [role=grid]")
+    for key in ("Home", "ArrowDown", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    window.until("() => __inspect.trace?.provenance.edits.length === 1")
+    assert _edits(window).startswith("decoder.")
+    window.ready()
+    page.focus(".edit-list li button")
+    page.keyboard.press("Enter")
+    _edited(window)
+
+
+def test_a_piece_is_forced_by_a_click_and_another_one_typed(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", source=TIRED, view="decoder")).ready()
+    page = window.page
+    pieces = page.evaluate("__inspect.trace.tokens.predicted_pieces")
+    step = pieces.index("il")
+    page.click("details.editing > summary")
+    page.click(f".edit-panel .chips button >> nth={step}")
+    page.click(".edit-panel .edit-choices button:not([disabled]) >> nth=0")
+    window.until("() => __inspect.trace?.provenance.edits.length === 1")
+    window.ready()
+    (edit,) = page.evaluate("__inspect.trace.provenance.edits")
+    assert edit.startswith(f"step.{step}=")
+    after = _expected(shown, edit)
+    assert page.evaluate("__inspect.trace.text") == after.text
+    page.wait_for_selector(".edit-bar .edit-after")
+    assert str(step) in page.inner_text(".edit-bar [role=status]:not(.waiting)")
+    assert page.locator(".edit-after mark").count() >= 1
+    page.fill(".edit-typed input", "Elle")
+    page.press(".edit-typed input", "Enter")
+    window.until('() => __inspect.state().edits.includes("▁Elle")')
+    window.until('() => __inspect.trace?.provenance.edits.join() === `step.${__inspect.state().step}="▁Elle"`')
+    window.ready()
+    page.go_back()  # "back" takes an edit back
+    _edited(window, edit)
+
+
+def test_a_piece_is_banned_a_word_changed_and_all_undone(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", source=TIRED, view="translate", editing=1, step=10)).ready()
+    page = window.page
+    piece = page.evaluate("__inspect.trace.tokens.predicted_pieces[10]")
+    page.click(".edit-typed >> nth=0 >> button[type=button]")
+    _edited(window, f'ban="{piece}"')
+    assert piece not in page.evaluate("__inspect.trace.tokens.predicted_pieces")
+    page.click(".edit-panel .edit-choices >> nth=1 >> button:has-text('tired')")
+    page.fill(".edit-typed >> nth=1 >> input", "wide")
+    page.press(".edit-typed >> nth=1 >> input", "Enter")
+    window.until("() => __inspect.trace?.source.includes('wide')")
+    window.ready()
+    page.wait_for_selector(".edit-bar .edit-after")
+    assert "tired" in page.inner_text(".edit-bar")
+    page.click(".edit-list > button")
+    _edited(window)
+    assert page.evaluate("__inspect.trace.source") == TIRED
+
+
+@pytest.mark.parametrize(("width", "scheme", "lang"), [(360, "dark", "zh"), (1440, "light", "en")])
+def test_edits_can_be_read_by_everybody(shown: Shown, open_page: OpenPage, width: int, scheme: str, lang: str) -> None:
+    state = {"view": "heads", "kind": "cross", "layer": 4, "editing": 1, "edits": HEAD, "lang": lang}
+    window = open_page(shown.link("walkthrough", source=TIRED, **state), width=width, color_scheme=scheme).ready()
+    _edited(window, HEAD)
+    window.page.click(".edit-bar summary")
+    window.ready()
+    assert window.accessibility_problems() == []
+    assert "⟦" not in window.page.inner_text("body")
+    assert window.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_an_edit_that_does_not_fit_is_told_in_its_place(shown: Shown, open_page: OpenPage) -> None:
+    link = shown.link("walkthrough", source=TIRED, edits="decoder.9.feed_forward=zero")
+    window = open_page(link, may_fail=True)
+    window.until("() => document.querySelector('main [role=alert]')?.textContent.includes('decoder.9')")
+    window.page.click(".edit-list > button")
+    _edited(window)
+
+
+def test_the_single_file_shows_recorded_edits(shown: Shown, open_page: OpenPage, tmp_path: Path) -> None:
+    trace = _expected(shown, HEAD)
+    path = tmp_path / "edited.html"
+    trace.to_html(path, view="heads", kind="cross", layer=4, heads=[4], weights="none")
+    window = open_page(
+        f"{path.as_uri()}#view=heads&kind=cross&layer=4&heads=4&editing=1", origin=path.as_uri(), offline=True
+    ).ready()
+    assert window.page.locator(".edit-list li").count() == 1
+    assert window.page.locator("[data-figure=attention-difference] canvas").count() == 3
+    assert window.page.locator("[data-figure^=head-effects]").count() == 3
+    assert window.page.is_disabled("[role=switch] >> nth=0")
+    assert "pellucid serve" in window.page.inner_text(".edit-bar")

@@ -1,0 +1,94 @@
+"""The command as a service: other machines need keys, SIGTERM loses no request, keys are made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.end_to_end.test_service_clients import FEW, wait_until_ready
+from tests.models import random_model, save_model
+
+COMMAND = [sys.executable, "-m", "pellucid", "serve"]
+PATIENCE_SECONDS = 600
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("command") / "toy", random_model(), translation=FEW)
+
+
+def test_other_machines_need_keys(folder: Path, tmp_path: Path) -> None:
+    # A11
+    command = [*COMMAND, str(folder), "--host", "0.0.0.0", "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    assert done.returncode == 1
+    assert "without a key" in done.stderr
+    assert "--new-key" in done.stderr
+    made = subprocess.run([*COMMAND, "--new-key", "cat"], capture_output=True, text=True, timeout=600, check=True)
+    key, _, lines = made.stdout.partition("\n")
+    assert hashlib.sha256(key.encode()).hexdigest() in lines
+    config = tmp_path / "serve.toml"
+    config.write_text(f'host = "0.0.0.0"\nport = 0\n[[models]]\npath = "{folder}"\n{lines}', encoding="utf-8")
+    process = subprocess.Popen([*COMMAND, "--config", str(config), "--threads", "1"], stderr=subprocess.PIPE, text=True)
+    try:
+        address = address_in(process)
+        wait_until_ready(address)
+        assert status_of(address) == 404  # no page
+        wish = {"q": "ab", "source": "de", "target": "en"}
+        assert status_of(f"{address}translate", wish) == 403
+        assert status_of(f"{address}translate", wish | {"api_key": key}) == 200
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_sigterm_finishes_what_was_sent_and_says_so_before(folder: Path) -> None:
+    # A7: requests go on during the notice; each that was accepted is answered.
+    command = [*COMMAND, str(folder), "--port", "0", "--threads", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        address = address_in(process)
+        wait_until_ready(address)
+        wish = {"q": ["ab cd. Ef gh!"] * 100, "source": "de", "target": "en"}
+        answered: list[int] = []
+        clients = [
+            threading.Thread(target=lambda: answered.append(status_of(f"{address}translate", wish))) for _ in range(4)
+        ]
+        for client in clients:
+            client.start()
+        process.send_signal(signal.SIGTERM)
+        for client in clients:
+            client.join()
+        assert answered == [200] * 4
+        assert process.wait(PATIENCE_SECONDS) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def address_in(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"(?:look inside|the service is at): (http://\S+)", line):
+            return found[1]
+    pytest.fail("the server did not start")
+
+
+def status_of(address: str, body: object = None) -> int:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code

@@ -1,0 +1,139 @@
+"""``preset = "auto"`` becomes plain numbers that fit the text and the budget; what the user sets stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pellucid.config import load_recipe, recipe_from, to_toml
+from pellucid.errors import ConfigError
+from pellucid.jobs.choosing import rules
+from pellucid.jobs.choosing.preset import with_preset
+from pellucid.jobs.choosing.rules import Budget, TextFacts, choose
+from pellucid.jobs.promises.dry_run import dry_run
+from pellucid.jobs.run_folder import settings_of
+from pellucid.jobs.train import QuietReporter, train
+
+
+def budget(*, minutes: float | None = None, epochs: int | None = None, is_gpu: bool = False) -> Budget:
+    return Budget(minutes=minutes, steps=None, epochs=epochs, is_gpu=is_gpu, threads=2)
+
+
+def text(pairs: int, *, alphabet: int = 70) -> TextFacts:
+    return TextFacts(pairs=pairs, mean_tokens=13.0, alphabet=alphabet)
+
+
+def number(settings: Any, name: str) -> float:
+    return next(table[name] for table in settings.values() if name in table)
+
+
+def test_more_text_never_makes_the_model_or_its_pieces_smaller() -> None:
+    sizes = [choose(text(pairs), budget(epochs=100)).settings for pairs in (1500, 5000, 20_000, 90_000, 200_000, 10**7)]
+    for name in ("d_model", "num_encoder_layers", "d_feedforward"):
+        values = [number(settings, name) for settings in sizes]
+        assert values == sorted(values), name
+    pieces = [number(settings, "vocab_size") for settings in sizes[1:]]
+    assert pieces == sorted(pieces)
+    assert "vocab_size" not in sizes[0]["tokenizer"]  # only the tokenizer knows what so little text allows
+
+
+def test_a_longer_run_never_gets_less_dropout() -> None:
+    rates = [number(choose(text(20_000), budget(minutes=m)).settings, "dropout") for m in (1, 5, 20, 60, 600)]
+    assert rates == sorted(rates)
+    assert rates[0] < rates[-1]
+
+
+def test_what_lengthens_a_step_or_hides_words_needs_many_epochs() -> None:
+    short, long = (choose(text(160_000), budget(epochs=epochs)).settings for epochs in (10, 200))
+    assert number(short, "simcut") == 0 < number(long, "simcut")
+    short, long = (choose(text(5000), budget(epochs=epochs)).settings for epochs in (10, 200))
+    assert number(short, "source_word_dropout") == 0 < number(long, "source_word_dropout")
+
+
+def test_a_short_budget_gets_the_smaller_shape_and_a_short_warm_up() -> None:
+    short, long = (choose(text(1_000_000), budget(minutes=m)).settings for m in (20, 100_000))
+    assert number(short, "d_model") < number(long, "d_model")
+    assert number(choose(text(5000), budget(epochs=1)).settings, "warmup_steps") < number(long, "warmup_steps")
+
+
+def test_a_gpu_gets_larger_batches_with_a_higher_rate() -> None:
+    cpu, gpu = (choose(text(30_000), budget(minutes=20, is_gpu=is_gpu)).settings for is_gpu in (False, True))
+    assert number(gpu, "batch_size") > number(cpu, "batch_size")
+    assert number(gpu, "learning_rate") > number(cpu, "learning_rate")
+
+
+def test_an_alphabet_of_thousands_gets_more_pieces() -> None:
+    latin, chinese = (choose(text(20_000, alphabet=size), budget(epochs=50)).settings for size in (70, 3000))
+    assert number(chinese, "vocab_size") > 2 * 3000 > number(latin, "vocab_size")
+
+
+def test_every_row_says_where_it_is_from_and_makes_a_valid_recipe() -> None:
+    for row in rules._grid()["anchor"]:
+        assert row["source"]
+        for spent in (budget(minutes=3), budget(epochs=300), budget(minutes=60, is_gpu=True)):
+            choice = choose(text(row["pairs"]), spent)
+            assert recipe_from({"preset": choice.nearest_preset, **choice.settings})
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> dict[str, Any]:
+    nouns, verbs = ("dog", "cat", "bird", "horse", "child"), ("sees", "hears", "knows", "likes")
+    lines = [f"the {a} {v} the {b} {n}" for a in nouns for v in verbs for b in nouns for n in range(3)]
+    (tmp_path / "a.txt").write_text("".join(f"{line}\n" for line in lines))
+    (tmp_path / "b.txt").write_text("".join(f"{line.upper()}\n" for line in lines))
+    table = {"train": [{"src": tmp_path / "a.txt", "tgt": tmp_path / "b.txt"}]}
+    return {"preset": "auto", "data": table, "training": {"max_epochs": 1, "threads": 1}}
+
+
+def test_the_recipe_has_plain_numbers_and_the_line_says_why(corpus: dict[str, Any], tmp_path: Path) -> None:
+    chosen, line = with_preset(recipe_from(corpus), tmp_path / "run")
+    assert chosen.preset == "tiny"
+    assert "auto" not in str(settings_of(chosen)["model"])
+    assert f"d_model {chosen.model.d_model}" in line
+    assert "300 pairs" in line
+    assert "1 epoch on 1 thread" in line
+    path = tmp_path / "recipe.toml"
+    path.write_text(to_toml(chosen))
+    assert settings_of(load_recipe(path)) == settings_of(chosen)
+
+
+def test_every_setting_of_the_user_stays(corpus: dict[str, Any], tmp_path: Path) -> None:
+    own = ["model.d_model=96", "model.dropout=0.05", "training.r_drop=2.0", "training.batch_size=777"]
+    own += ["training.warmup_steps=3", "tokenizer.vocab_size=330", "training.simcut=0"]
+    chosen, _ = with_preset(recipe_from(corpus, own), tmp_path / "run")
+    assert (chosen.model.d_model, chosen.model.dropout, chosen.tokenizer.vocab_size) == (96, 0.05, 330)
+    training = chosen.training
+    assert (training.r_drop, training.simcut, training.batch_size, training.warmup_steps) == (2.0, 0, 777, 3)
+
+
+def test_another_preset_is_left_alone(corpus: dict[str, Any], tmp_path: Path) -> None:
+    recipe = recipe_from(corpus | {"preset": "small"})
+    assert with_preset(recipe, tmp_path / "run") == (recipe, "")
+
+
+def test_a_run_begins_goes_on_and_is_predicted_alike(corpus: dict[str, Any], tmp_path: Path) -> None:
+    own = ["training.train_steps=2", "training.valid_bleu_sentences=4", "training.precision=fp32"]
+    recipe = recipe_from(corpus, own)
+    prediction = dry_run(recipe, tmp_path / "run")
+    said: list[str] = []
+    reporter = QuietReporter()
+    reporter.message = said.append  # type: ignore[method-assign]
+    train(recipe, tmp_path / "run", reporter=reporter)
+    (line,) = [text for text in said if text.startswith("preset auto: ")]
+    assert line in prediction.lines
+    written = (tmp_path / "run" / "recipe.toml").read_text()
+    assert 'preset = "tiny"' in written
+    # With three times the budget the settings stay those that the run began with.
+    more = recipe_from(corpus, [*own, "training.train_steps=4", "training.max_epochs=300"])
+    assert train(more, tmp_path / "run", reporter=reporter).result.steps == 4
+    assert any("settings that this run began with" in text for text in said)
+    # The recipe that the run wrote continues it too.
+    again = load_recipe(tmp_path / "run" / "recipe.toml", ["training.train_steps=5", "training.max_epochs=300"])
+    assert train(again, tmp_path / "run", reporter=reporter).result.steps == 5
+
+
+def test_a_recipe_without_text_is_refused_as_ever(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no training text"):
+        train(recipe_from({"preset": "auto"}), tmp_path / "run", reporter=QuietReporter())

@@ -1,0 +1,76 @@
+"""Edits over HTTP: the trace after them, what they change, and the trace before; wrong ones are refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from pellucid.analysis.effect import edit_trace
+from pellucid.page.answers_trace import make_record
+
+from .kit import ask, client, opened_model
+
+OPENED = opened_model()
+SERVER = client(OPENED)
+BEFORE = ask(SERVER).json()
+EDITS = ["decoder.1.cross_attention.head.2=zero", "encoder.0.feed_forward=mean"]
+AFTER = ask(SERVER, edits=EDITS, before=BEFORE["id"]).json()
+AT = f"/api/traces/{AFTER['id']}"
+
+
+def test_the_trace_after_edits_is_that_of_python() -> None:
+    effect = edit_trace(make_record(OPENED, "ab c", trace_id="t").trace, EDITS)
+    assert AFTER["text"] == effect.after.text
+    assert AFTER["provenance"]["edits"] == EDITS
+    answer = json.loads(SERVER.get(f"{AT}/effect").content)
+    for name in ("old_before", "old_after", "new_before", "new_after"):
+        np.testing.assert_allclose(answer[name], getattr(effect, name), rtol=1e-5, atol=1e-6)
+    assert answer["divergence"] == effect.divergence
+    assert answer["text"] == BEFORE["text"]
+
+
+def test_the_trace_before_is_under_the_trace_after() -> None:
+    site = "sites/decoder.1.cross_attention.weights"
+    before = SERVER.get(f"/api/traces/{BEFORE['id']}/{site}")
+    assert SERVER.get(f"{AT}/before/{site}").content == before.content != SERVER.get(f"{AT}/{site}").content
+    # the server makes it again if nobody names it
+    alone = ask(SERVER, edits=EDITS).json()
+    assert SERVER.get(f"/api/traces/{alone['id']}/before/{site}").content == before.content
+    assert SERVER.get(f"/api/traces/{BEFORE['id']}/effect").status_code == 404
+    assert SERVER.get(f"/api/traces/{BEFORE['id']}/before/{site}").status_code == 404
+
+
+def test_all_heads_are_one_answer() -> None:
+    answer = SERVER.get(f"/api/traces/{BEFORE['id']}/head_effects")
+    heads, steps = map(int, answer.headers["x-shape"].split(","))
+    assert steps == len(BEFORE["tokens"]["fed_pieces"])
+    effects = make_record(OPENED, "ab c", trace_id="t").head_effects
+    assert (answer.content, (heads, steps)) == (effects.body, effects.shape)
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "says"),
+    [
+        ({"edits": ["nonsense"]}, 400, "has no '='"),
+        ({"edits": "encoder.0.feed_forward=zero"}, 400, "must be a list of texts or null"),
+        ({"edits": [3]}, 400, "must be a list of texts or null"),
+        ({"edits": ["encoder.7.feed_forward=zero"]}, 400, "layer = 7; allowed are"),
+        ({"edits": ["encoder.0.feed_forward=mean:sample"]}, 400, "known here: none"),
+        ({"edits": EDITS, "before": "gone"}, 410, "no longer stored"),
+        ({"edits": EDITS, "before": AFTER["id"]}, 400, "another sentence or with edits"),
+        ({"edits": [], "before": BEFORE["id"]}, 400, "another sentence or with edits"),
+        ({"edits": [f"step.{step}=a" for step in range(400)]}, 400, "has more than 200 edits"),
+    ],
+)
+def test_wrong_edits_are_refused(wish: dict[str, object], status: int, says: str) -> None:
+    answer = ask(SERVER, **wish)
+    assert answer.status_code == status
+    assert says in answer.json()["error"]
+
+
+def test_a_search_that_would_block_the_server_is_refused() -> None:
+    forced = [f"step.{step}=a" for step in range(150)]
+    settings = {"beam_size": 20, "max_length_constant": 200}
+    assert "the limit on this page" in ask(SERVER, edits=forced, settings=settings).json()["error"]
