@@ -43,6 +43,7 @@ ARGUMENTS = [
     "--font-render-hinting=none",
 ]
 SECONDS_TO_START = 180
+OF_THE_ENGINE = ("compiling the native engine", "preparing the model", "engine: ")  # said after the address
 
 OpenPage = Callable[..., "Window"]
 Serve = Callable[..., str]
@@ -133,8 +134,8 @@ class Server:
                 self.process.kill()
                 raise AssertionError(f"the server did not start: {self.told}") from None
             self.told.append(line)
-            if found := re.search(r"http://\S+", line):
-                return found[0]
+            if found := re.search(r"look inside: (http://\S+)", line):
+                return found[1]
             assert line, f"the server ended: {''.join(self.told)}"
 
     def kill(self) -> None:
@@ -149,9 +150,9 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=60)
         self._reader.join()
-        rest = "".join(self._lines.queue)
+        rest = [line for line in self._lines.queue if line and not line.startswith(OF_THE_ENGINE)]
         self.process.stderr.close()  # type: ignore[union-attr]
-        assert (status, rest) == (0, "")
+        assert (status, rest) == (0, [])
 
 
 @pytest.fixture(scope="session")
