@@ -32,6 +32,7 @@ from pellucid.cli import (
     translate,
 )
 from pellucid.cli.console import logging_to_console, say, say_error, show
+from pellucid.cli.explaining import attribute
 from pellucid.durable import naming, shortage_of
 from pellucid.errors import PellucidError, StoppedError
 from pellucid.signals import RaiseOnSigterm, Terminated
@@ -72,6 +73,7 @@ _add(import_.import_, "import")
 _add(export.export)
 _add(serve.serve)
 _add(inspect.inspect)
+_add(attribute.attribute)
 
 
 def _show_version(wanted: bool) -> None:

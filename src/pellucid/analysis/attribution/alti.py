@@ -133,10 +133,12 @@ def _passed(question: Question) -> _Pass:
         sites = edit.sites(question.model.config)
         if not all(site.endswith((".weights", ".values")) for site in sites):
             raise RequestError(
-                f"an edit replaces {sites[0]}, which is then no sum over weights and values that ALTI+ can split; use "
+                f"{edit}: replaces {sites[0]}, which is then no sum over weights and values that ALTI+ can split; use "
                 "another method, or leave the edit out"
             )
-    arrays = forced_pass(question.model, question.source_ids, question.fed_ids, edits=question.edits)
+    arrays = forced_pass(
+        question.model, question.source_ids, question.fed_ids, edits=question.edits, others=question.others
+    )
     return _Pass(question.model, arrays)
 
 

@@ -16,7 +16,7 @@ from pellucid.analysis.attribution.removals import occlusion, value_zeroing
 from pellucid.errors import RequestError
 from pellucid.text.vocabulary import WORD_BOUNDARY
 from pellucid.tracing.editing.plan import value_edits
-from pellucid.tracing.edits import needs_replacement
+from pellucid.tracing.editing.recorder import others_of
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import member, refuse_outside
 from pellucid.translation.translator import Translator
@@ -118,12 +118,7 @@ def question_of(
     if against_id is not None and against_id == piece_ids[0]:
         raise RequestError(f"against = {against!r} is the piece that step {step} writes; give another one")
     edits = value_edits(trace.provenance.edits)
-    for edit in edits:
-        if needs_replacement(edit):
-            raise RequestError(
-                f"the edit {edit} takes its values from other sentences, which an attribution cannot follow; undo "
-                "it, or use zero, or the mean of this sentence"
-            )
+    others = others_of(edits, trace.model, trace.translator.tokenizer if trace.translator else None)
     return Question(
         model=trace.model,
         source_ids=trace.tokens.source_ids,
@@ -133,6 +128,7 @@ def question_of(
         against_id=against_id,
         quantity=member(Quantity, quantity, "quantity"),
         edits=edits,
+        others=others,
     )
 
 

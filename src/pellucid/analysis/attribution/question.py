@@ -7,20 +7,20 @@ that of another piece ("why *il* and not *elle*"), which equals the difference o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from pellucid.config import ModelConfig
 from pellucid.model.recorder import Recorder
 from pellucid.model.transformer import Transformer
+from pellucid.tracing.editing.recorder import Editor, Others
 from pellucid.tracing.edits import ValueEdit
 
-__all__ = ["Parts", "Quantity", "Question", "WithEdits", "batches"]
+__all__ = ["Parts", "Quantity", "Question", "batches"]
 
 _BATCH_TOKENS: Final = 4096
 
@@ -63,6 +63,8 @@ class Question:
     """The piece whose score is subtracted."""
     quantity: Quantity = Quantity.LOGIT
     edits: tuple[ValueEdit, ...] = ()
+    others: Others = field(default_factory=Others)
+    """What the edits take from other sentences."""
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -101,25 +103,20 @@ class Question:
             raise ValueError("the model is in training mode, where dropout changes every value; call model.eval()")
         source = torch.tensor([self.source_ids], device=self.device).expand(batch, -1)
         target = torch.tensor([self.fed_ids], device=self.device).expand(batch, -1)
-        seen = WithEdits(recorder, self.edits, self.model.config)
-        return self.scores_of(self.model(source, target, recorder=seen))
+        asking = _Asking(self, recorder)
+        hidden = asking.decode(target, asking.encode(source))
+        return self.scores_of(self.model.project(hidden))
 
 
-class WithEdits:
+class _Asking(Editor):
     """A recorder that applies edits first, then passes the value to another recorder."""
 
-    def __init__(self, inner: Recorder, edits: Sequence[ValueEdit], config: ModelConfig) -> None:
+    def __init__(self, question: Question, inner: Recorder) -> None:
+        super().__init__(question.edits, question.model, others=question.others)
         self._inner = inner
-        self._edits: dict[str, list[ValueEdit]] = {}
-        for edit in edits:
-            for site in edit.sites(config):
-                self._edits.setdefault(site, []).append(edit)
 
     def visit(self, site: str, value: Tensor) -> Tensor:
-        """Return the value with which the pass continues."""
-        for edit in self._edits.get(site, ()):
-            value = edit.apply(value)
-        return self._inner.visit(site, value)
+        return self._inner.visit(site, super().visit(site, value))
 
 
 def batches(question: Question, count: int) -> Iterator[range]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -18,19 +19,57 @@ from pellucid.errors import DataError, counted
 from pellucid.runtime import Runtime
 from pellucid.text.corpus import SentencePair, read_pairs
 from pellucid.text.lines import read_lines
+from pellucid.tracing.file import write_whole
+from pellucid.tracing.sites import member
 from pellucid.translation.alignment.attention import mean_of_heads
-from pellucid.translation.alignment.choosing import KnownPair, Scored, scored_heads
+from pellucid.translation.alignment.choosing import KnownPair, Scored, error_rate, scored_heads
 from pellucid.translation.alignment.heads import heads_of_origin, name_heads
-from pellucid.translation.alignment.links import Link, Span
+from pellucid.translation.alignment.links import Link, Span, links_of, word_weights
 from pellucid.translation.alignment.pairs import AlignedPart, joined, stretches_of, words_of
 from pellucid.translation.alignment.statistics import aligned_by_counts
 from pellucid.translation.alignment.words import Word
 
-__all__ = ["Choice", "align_files", "choose_heads"]
+__all__ = ["Choice", "GoldOrder", "MeasuredLinks", "align_files", "choose_heads", "measure_links"]
 
 _BATCH_TOKENS: Final = 4096
 _MOST_MEASURED: Final = 2000
 _LINK: Final = re.compile(r"(\d{1,9})-(\d{1,9})")
+
+
+class GoldOrder(StrEnum):
+    """What the numbers of a known link count."""
+
+    SOURCE_TARGET = "source-target"
+    """The first number a word of the source, the second one of the translation."""
+    TARGET_SOURCE = "target-source"
+
+
+@dataclass(frozen=True)
+class MeasuredLinks:
+    """The links of every pair, and what they score against known links."""
+
+    links: Sequence[Sequence[Link]]
+    """Of words between spaces."""
+    scores: Sequence[tuple[float, float, float]]
+    """Precision, recall and alignment error rate of each pair."""
+    whole: tuple[float, float, float]
+    """The same for all pairs together."""
+
+    def to_text(self) -> str:
+        """Return a line for the screen."""
+        precision, recall, rate = self.whole
+        pairs = counted(len(self.links), "pair")
+        return f"{pairs}: error rate {rate:.3f}, precision {precision:.3f}, recall {recall:.3f}"
+
+    def write_scores(self, path: Path) -> None:
+        """Write one line for each pair: precision, recall and error rate, separated by tabs.
+
+        Raises:
+            DataError: the file cannot be written there.
+            StoppedError: the disk is full.
+        """
+        lines = ["precision\trecall\terror_rate", *("\t".join(f"{one:.4f}" for one in row) for row in self.scores)]
+        write_whole(path, ("\n".join(lines) + "\n").encode())
 
 
 @dataclass(frozen=True)
@@ -48,7 +87,19 @@ class Choice:
             f"precision {one.precision:.3f}, recall {one.recall:.3f}"
             for one in self.scored[:most]
         ]
-        return "\n".join([f"{self.pairs:,} pairs, against {self.against}", *rows])
+        return "\n".join([f"{self.pairs:,} pairs, against {self.against}", *rows, *self._table()])
+
+    def _table(self) -> list[str]:
+        """Return the error rates of every head, and of the mean of every layer, at the step of the best candidate."""
+        step = self.scored[0].heads.step
+        rates = {one.heads.heads: one.error_rate for one in self.scored if one.heads.step is step}
+        layers, heads = ({pair[place] for group in rates for pair in group} for place in (0, 1))
+        lines = [f"error rates at the step that {step} a piece: a row for each layer, a column for each head, the mean"]
+        for layer in sorted(layers):
+            row = [rates[((layer, head),)] for head in sorted(heads)]
+            row += [rate for group, rate in rates.items() if len(group) > 1 and group[0][0] == layer]
+            lines.append(f"{layer:>3} " + " ".join(f"{rate:.3f}" for rate in row))
+        return lines
 
 
 def align_files(model: Path, src: Path, tgt: Path, *, device: str = "auto", threads: int = 0) -> Iterator[str]:
@@ -72,12 +123,49 @@ def align_files(model: Path, src: Path, tgt: Path, *, device: str = "auto", thre
         yield joined([part]).pharaoh
 
 
+def measure_links(
+    model: Path,
+    src: Path,
+    tgt: Path,
+    *,
+    gold: Path,
+    order: str = GoldOrder.SOURCE_TARGET,
+    device: str = "auto",
+    threads: int = 0,
+) -> MeasuredLinks:
+    """Compare the links by the heads that the model folder names with known links.
+
+    Raises:
+        BundleError: the model cannot be used.
+        DataError: the files cannot be read or are not parallel, a link is wrong, or a pair is too long for the model.
+        RequestError: the model folder names no heads, or there is no such order.
+    """
+    wanted = member(GoldOrder, order, "gold_order")
+    pairs = _pairs(src, tgt)
+    lines = _gold_lines(gold, len(pairs))
+    bundle = _opened(model, device=device, threads=threads)
+    heads = heads_of_origin(bundle)
+    ids = _ids(bundle, pairs)
+    known = _known_by_file(bundle, ids, lines, gold, wanted)
+    weights = dict(mean_of_heads(bundle.model, ids, heads=heads, batch_size=_BATCH_TOKENS))
+    links = [
+        links_of(word_weights(weights[place][:, :-1], source=pair.source_words, target=pair.target_words))
+        for place, pair in enumerate(known)
+    ]
+    return MeasuredLinks(
+        links,
+        [error_rate([own], [pair.links]) for own, pair in zip(links, known, strict=True)],
+        error_rate(links, [pair.links for pair in known]),
+    )
+
+
 def choose_heads(
     model: Path,
     src: Path,
     tgt: Path,
     *,
     gold: Path | None = None,
+    order: str = GoldOrder.SOURCE_TARGET,
     device: str = "auto",
     threads: int = 0,
     say: Callable[[str], None] = lambda text: None,
@@ -89,6 +177,7 @@ def choose_heads(
         src: source sentences, one a line.
         tgt: their translations.
         gold: the links of each pair, one line each; None asks the statistical aligner, which reads all pairs.
+        order: of the two numbers of a link in ``gold``; see ``GoldOrder``.
         device: where the model computes.
         threads: of the processor.
         say: called with what happens.
@@ -96,8 +185,9 @@ def choose_heads(
     Raises:
         BundleError: the model cannot be used.
         DataError: the files cannot be read or are not parallel, a link is wrong, or a pair is too long for the model.
-        RequestError: no pair has links.
+        RequestError: no pair has links, or there is no such order.
     """
+    wanted = member(GoldOrder, order, "gold_order")
     pairs = _pairs(src, tgt)
     lines = None if gold is None else _gold_lines(gold, len(pairs))
     bundle = _opened(model, device=device, threads=threads)
@@ -107,7 +197,7 @@ def choose_heads(
         known = _known_by_counts(bundle, ids)
         against = "a statistical aligner"
     else:
-        known = _known_by_file(bundle, ids, lines, gold)
+        known = _known_by_file(bundle, ids, lines, gold, wanted)
         against = gold.name
     say(f"measuring {counted(min(len(known), _MOST_MEASURED), 'pair')}")
     known = known[:_MOST_MEASURED]
@@ -172,28 +262,37 @@ def _gold_lines(gold: Path, pairs: int) -> list[str]:
 
 
 def _known_by_file(
-    bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]], lines: Sequence[str], gold: Path
+    bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]], lines: Sequence[str], gold: Path, order: GoldOrder
 ) -> list[KnownPair]:
     tokenizer = bundle.tokenizer
     known = []
     for number, ((source, target), line) in enumerate(zip(ids, lines, strict=True), start=1):
         left = stretches_of(tokenizer.source_pieces(source[:-1]))
         right = stretches_of(tokenizer.target_pieces(target))
-        links = _links(line, len(left), len(right), place=f"{gold}, line {number}")
+        links = _links(line, len(left), len(right), place=f"{gold}, line {number}", order=order)
         known.append(KnownPair(source[:-1], target, left, right, links))
     return known
 
 
-def _links(line: str, sources: int, targets: int, *, place: str) -> list[Link]:
+def _links(line: str, sources: int, targets: int, *, place: str, order: GoldOrder) -> list[Link]:
     links = []
+    is_reversed = order is GoldOrder.TARGET_SOURCE
+    words = (
+        "the second source word and the first target word"
+        if is_reversed
+        else ("the first source word and the second target word")
+    )
     for item in line.split():
         found = _LINK.fullmatch(item)
-        if found is None or int(found[1]) >= sources or int(found[2]) >= targets:
+        link = None if found is None else (int(found[1]), int(found[2]))
+        if link is not None and is_reversed:
+            link = (link[1], link[0])
+        if link is None or link[0] >= sources or link[1] >= targets:
             raise DataError(
-                f"{place}: {item[:40]!r} is no link between {sources} source and {targets} target words; write "
-                "0-1 for the first source word and the second target word"
+                f"{place}: {item[:40]!r} is no link between {sources} source and {targets} target words in the order "
+                f"{order}; write 0-1 for {words}"
             )
-        links.append((int(found[1]), int(found[2])))
+        links.append(link)
     return links
 
 

@@ -19,6 +19,7 @@ from pellucid.translation.engines.engine import Outcome, SearchRequest
 from pellucid.translation.engines.stopping import StoppingStepper
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.hypothesis import Hypothesis
+from pellucid.translation.observer import WalkObserver
 from pellucid.translation.sampling import sample
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
 from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper, refuse_strangers
@@ -85,12 +86,18 @@ class TorchEngine:
         prefixes = tuple(request.units[place].prefix for place in places)
         if any(prefix.longest for prefix in prefixes):
             constraints = replace(constraints, prefixes=prefixes)
+        observer = None if request.observer is None else Renumbered(request.observer, places)
+        walker = observer if isinstance(request.observer, WalkObserver) else None
         if config.sampling:
-            return sample(stepper_of(self.make_stepper), source_ids, config=config, constraints=constraints)
+            return sample(
+                stepper_of(self.make_stepper), source_ids, config=config, constraints=constraints, observer=walker
+            )
         watches = [request.units[place].watch for place in places]
         has_terms = any(watch is not None for watch in watches)
-        if config.beam_size == 1 and request.observer is None and not has_terms:
-            return greedy_search(stepper_of(self.make_stepper), source_ids, config=config, constraints=constraints)
+        if config.beam_size == 1 and (observer is None or walker is not None) and not has_terms:
+            return greedy_search(
+                stepper_of(self.make_stepper), source_ids, config=config, constraints=constraints, observer=walker
+            )
         if config.num_beam_groups > 1 and request.observer is not None:
             raise RequestError("a record of the search shows one beam; leave num_beam_groups or the record out")
         make_stepper = (has_terms and self.make_attentive_stepper) or self.make_stepper
@@ -99,7 +106,7 @@ class TorchEngine:
             source_ids,
             config=config,
             constraints=constraints,
-            observer=None if request.observer is None else Renumbered(request.observer, places),
+            observer=observer,
             key_of=request.key_of if config.n_best > 1 else None,
             watches=watches if has_terms else (),
         )
