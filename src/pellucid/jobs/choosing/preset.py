@@ -23,6 +23,7 @@ __all__ = ["settings_in_words", "text_facts", "with_preset"]
 
 _LOOKED_AT: Final = 20_000
 """Pairs of each corpus that decide length and alphabet."""
+_MOST_WORDS: Final = 100_000
 _BYTES_OF_A_TOKEN: Final = 4.0
 _EXCLUSIVE: Final = ("r_drop", "simcut")
 
@@ -63,7 +64,7 @@ def text_facts(recipe: Recipe) -> TextFacts:
     data = recipe.data
     facts = verify_corpora(data)
     pairs = sum(found.pairs for found in facts[: len(data.train)])
-    seen, size, characters = 0, 0, Counter[str]()
+    seen, size, characters, words = 0, 0, Counter[str](), set[str]()
     for index, corpus in enumerate(data.train):
         # Evenly over the whole corpus: files are often sorted by length.
         every = read_pairs(corpus, index=index, invalid_utf8=data.invalid_utf8, languages=data.languages_of(corpus))
@@ -72,12 +73,15 @@ def text_facts(recipe: Recipe) -> TextFacts:
             size += len(pair.target.encode("utf-8", errors="replace"))
             characters.update(pair.source)
             characters.update(pair.target)
+            if len(words) < _MOST_WORDS:
+                words.update(pair.source.split(), pair.target.split())
     covered, alphabet, total = 0, 0, sum(characters.values())
     for _, count in characters.most_common():
         if covered >= recipe.tokenizer.character_coverage * total:
             break
         covered, alphabet = covered + count, alphabet + 1
-    return TextFacts(pairs=pairs, mean_tokens=size / max(seen, 1) / _BYTES_OF_A_TOKEN + 1, alphabet=alphabet)
+    mean_tokens = size / max(seen, 1) / _BYTES_OF_A_TOKEN + 1
+    return TextFacts(pairs=pairs, mean_tokens=mean_tokens, alphabet=alphabet, words=len(words))
 
 
 def _continued(recipe: Recipe, settings: Mapping[str, object]) -> Recipe:

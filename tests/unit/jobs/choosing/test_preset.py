@@ -69,6 +69,15 @@ def test_an_alphabet_of_thousands_gets_more_pieces() -> None:
     assert number(chinese, "vocab_size") > 2 * 3000 > number(latin, "vocab_size")
 
 
+def test_a_text_of_few_words_leaves_the_pieces_to_the_tokenizer() -> None:
+    few, many = (
+        choose(TextFacts(5000, 13.0, 60, words), Budget(5.0, None, None, is_gpu=False, threads=2))
+        for words in (700, 9000)
+    )
+    assert few.settings["tokenizer"] == {}
+    assert many.settings["tokenizer"]["vocab_size"] >= 1000
+
+
 def test_every_row_says_where_it_is_from_and_makes_a_valid_recipe() -> None:
     for row in rules._grid()["anchor"]:
         assert row["source"]
