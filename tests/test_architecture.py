@@ -361,7 +361,16 @@ def test_importing_the_settings_loads_no_heavy_library() -> None:
 
 @pytest.mark.parametrize(
     ("room", "stranger"),
-    [("sample", "torch"), ("text", "torch"), ("evaluation", "torch"), ("evaluation", "sacrebleu"), ("cli", "torch")],
+    [
+        ("sample", "torch"),
+        ("text", "torch"),
+        ("text", "lxml"),
+        ("text", "polib"),
+        ("text", "pyarrow"),
+        ("evaluation", "torch"),
+        ("evaluation", "sacrebleu"),
+        ("cli", "torch"),
+    ],
 )
 def test_a_room_is_entered_without(room: str, stranger: str) -> None:
     modules = [module for module in MODULES if room_of(module) == room]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pellucid.config import Recipe
     from pellucid.errors import PellucidError
     from pellucid.jobs.loading import load
-    from pellucid.jobs.surface import Trace, attribute, load_recipe, trace, train
+    from pellucid.jobs.surface import SearchTree, Trace, attribute, load_recipe, search_tree, trace, train
     from pellucid.model.transformer import Transformer
     from pellucid.translation.hypothesis import Translation
     from pellucid.translation.terms.glossary import Term
@@ -29,6 +29,7 @@ __all__ = [
     "Attribution",
     "PellucidError",
     "Recipe",
+    "SearchTree",
     "Term",
     "Trace",
     "Transformer",
@@ -38,6 +39,7 @@ __all__ = [
     "attribute",
     "load",
     "load_recipe",
+    "search_tree",
     "trace",
     "train",
 ]
@@ -46,6 +48,7 @@ _HOMES = {
     "Attribution": "pellucid.analysis.attribution.record",
     "PellucidError": "pellucid.errors",
     "Recipe": "pellucid.config",
+    "SearchTree": "pellucid.jobs.surface",
     "Term": "pellucid.translation.terms.glossary",
     "Trace": "pellucid.jobs.surface",
     "Transformer": "pellucid.model.transformer",
@@ -54,6 +57,7 @@ _HOMES = {
     "attribute": "pellucid.jobs.surface",
     "load": "pellucid.jobs.loading",
     "load_recipe": "pellucid.jobs.surface",
+    "search_tree": "pellucid.jobs.surface",
     "trace": "pellucid.jobs.surface",
     "train": "pellucid.jobs.surface",
 }

@@ -40,6 +40,14 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
     assert shown.status == 0, shown.err
     assert "head 2" in shown.out
     assert shown.out.isascii()
+    tree = command(
+        "inspect", model, "a dog", "--show", "search", "--reference", "un", "--set", "beam_size=2", "--plain"
+    )
+    assert tree.status == 0, tree.err
+    assert tree.out.startswith("beam search, beam size 2, length penalty average, alpha 1: ")
+    assert "finished: the result" in tree.out or "at the maximum length: the result" in tree.out
+    assert "reference: " in tree.out
+    assert tree.out.isascii()
 
 
 @pytest.mark.parametrize(
@@ -71,6 +79,9 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
         (("a dog", "--weights", "all"), 2, "has an effect on the page"),
         (("a dog", "--figure", "attention"), 2, "a figure needs a file"),
         (("a dog", "--output", "page.html", "--numbers"), 2, "has an effect on the terminal"),
+        (("a dog", "--reference", "un"), 2, "has an effect on the tree of a search (--show search) only"),
+        (("a dog", "--show", "search", "--target", "un"), 2, "was not searched; give --reference"),
+        (("a dog", "--show", "search", "--heads", "1"), 2, "has an effect on pictures of attention only"),
         (("a dog", "and a cat"), 2, "3 arguments"),
         ((), 2, "is a folder, and no sentence was given"),
     ],

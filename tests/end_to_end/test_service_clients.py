@@ -18,6 +18,7 @@ from tests.models import random_model, save_model
 
 from pellucid.config import TranslationConfig
 from pellucid.config.service import KeyConfig, ServedModel, ServiceConfig
+from pellucid.errors import PellucidError
 from pellucid.jobs.models import open_translator
 from pellucid.jobs.serve import address_of, listen, server_of
 from pellucid.jobs.service.opening import open_service
@@ -125,6 +126,17 @@ def test_the_calls_of_weblate(address: str, expected: str) -> None:
 def test_the_call_of_omegats_plugin(address: str, expected: str) -> None:
     query = urllib.parse.urlencode({"source": "de-DE", "target": "en-US", "text": TEXT, "api_key": KEY})
     assert asked(f"{address}api/translate?{query}") == {"translation": expected}
+
+
+def test_a_server_that_cannot_translate_any_longer_ends_with_an_error(folder: Path) -> None:
+    # A8: the supervisor starts it again.
+    service = open_service(ServiceConfig(models=(ServedModel(path=str(folder)),)), threads=1)
+    with listen("127.0.0.1", 0) as taken:
+        server = server_of(None, host="127.0.0.1", limits=Limits(), service=service)
+        service._workers.problem = "a thread that translates ended: for this test"
+        server.run(sockets=[taken])
+        with pytest.raises(PellucidError, match="for this test; start it again"):
+            server.raise_problem()
 
 
 def asked(address: str, body: object = None) -> Any:

@@ -14,8 +14,9 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    ref: Annotated[list[Path], typer.Option(help="Reference translations, line by line; repeat it for several.")],
     model: Annotated[Path | None, typer.Argument(help="A model folder or a run folder.")] = None,
+    ref: Annotated[list[Path] | None, typer.Option(help="References, line by line; repeat it for several.")] = None,
+    test: Annotated[list[str] | None, typer.Option(help="A test set with both sides: TMX, XLIFF, PO ...")] = None,
     src: Annotated[Path | None, typer.Option(help="Source sentences, one per line; required with a model.")] = None,
     hyp: Annotated[Path | None, typer.Option(help="Score the translations in this file, instead of a model.")] = None,
     against: Annotated[
@@ -36,16 +37,19 @@ def evaluate(
     """Score the translations of a model, or those in a file, against reference translations."""
     from pellucid.jobs import evaluate as job
 
+    if not ref and not test:
+        raise typer.BadParameter("give references, or a test set with both sides by --test", param_hint="--ref")
     need_standard_output()
-    taken = [path for path in (src, hyp, against, *ref) if path is not None]
+    taken = [path for path in (src, hyp, against, *(ref or [])) if path is not None]
     for place in (json_, markdown):
         if place is not None:
             job.refuse_unwritable(place, taken=taken)
             taken.append(place)
     with counting("translated lines") as progress:
         report = job.evaluate_files(
-            ref,
+            ref or [],
             src=src,
+            test=test or [],
             model=model,
             hypotheses=hyp,
             against=against,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from pellucid.cli.pictures import (
     LayerOption,
     NumbersOption,
     PlainOption,
+    ReferenceOption,
     ShowOption,
     StepOption,
     WordsOption,
@@ -61,6 +63,7 @@ def inspect(
     output: OutputOption = None,
     figure: FigureOption = None,
     show: ShowOption = None,
+    reference: ReferenceOption = None,
     view: Annotated[str | None, typer.Option(help="First view of the page: attention, heads, softmax ...")] = None,
     kind: KindOption = None,
     layer: LayerOption = None,
@@ -82,16 +85,15 @@ def inspect(
     page = output is not None and figure is None and output.suffix.lower() != ".npz"
     if output is None and figure is not None:
         raise typer.BadParameter("a figure needs a file: --output fig.pdf", param_hint="--figure")
-    show = (show or "attention") if output is None else show
-    _refuse_idle({"--view": view, "--weights": weights}, used=page, on="the page (--output page.html)")
-    _refuse_idle({"--font": font}, used=figure is not None, on="figures (--figure)")
-    _refuse_idle({"--plain": plain, "--numbers": numbers}, used=show is not None, on="the terminal (--show attention)")
-    _refuse_idle({"--step": step}, used=page or figure is not None, on="the page and figures")
+    show = show or ("attention" if output is None else None)
+    choices: dict[str, Any] = {"kind": kind, "layer": layer, "heads": heads_of(heads), "words": words}
+    _refuse_on_page({"--view": view, "--weights": weights}, {"--font": font}, {"--step": step}, page, figure)
+    in_terminal = {"--plain": plain, "--numbers": numbers, "--reference": reference, "--target": target}
+    _refuse_in_terminal(show, in_terminal, {} if page or figure else choices)
 
     from pellucid.figures.plots import refuse_misfit
     from pellucid.jobs import inspect as job
 
-    choices: dict[str, Any] = {"kind": kind, "layer": layer, "heads": heads_of(heads), "words": words}
     if figure is not None:
         refuse_misfit(figure, **choices, step=step)
     elif output is not None:
@@ -102,7 +104,7 @@ def inspect(
         text,
         target=target,
         settings=set_ or (),
-        picture=job.Picture(kind, layer, choices["heads"]) if show is not None or figure is not None else None,
+        picture=job.Picture(kind, layer, choices["heads"]) if show or figure else None,
         start=start,
         step=step,
         edits=edit or (),
@@ -111,7 +113,7 @@ def inspect(
     )
     say(inspected.to_text())
     if show is not None:
-        show_in_terminal(inspected.trace, show, plain=plain, numbers=numbers, **choices)
+        show_in_terminal(inspected.trace, show, reference=reference, plain=plain, numbers=numbers, **choices)
     if output is not None and figure is not None:
         draw_figure(inspected.trace, figure, output, font=font, step=step, **choices)
     elif output is not None:
@@ -126,10 +128,36 @@ def _model_and_text(given: list[str]) -> tuple[Path | None, str]:
     return (Path(given[0]) if len(given) == 2 else None), given[-1]
 
 
-def _refuse_idle(options: dict[str, object], *, used: bool, on: str) -> None:
+def _refuse_idle(options: Mapping[str, object], *, used: bool, on: str) -> None:
     """Refuse options that would have no effect."""
     if not used and (idle := [name for name, value in options.items() if value not in (None, False)]):
         raise typer.BadParameter(f"has an effect on {on} only", param_hint=idle[0])
+
+
+def _refuse_on_page(
+    of_page: Mapping[str, object],
+    of_figure: Mapping[str, object],
+    of_both: Mapping[str, object],
+    page: bool,
+    figure: str | None,
+) -> None:
+    """Refuse options of the page and of figures where there is none."""
+    _refuse_idle(of_page, used=page, on="the page (--output page.html)")
+    _refuse_idle(of_figure, used=figure is not None, on="figures (--figure)")
+    _refuse_idle(of_both, used=page or figure is not None, on="the page and figures")
+
+
+def _refuse_in_terminal(show: str | None, given: Mapping[str, object], choices: Mapping[str, object]) -> None:
+    """Refuse options of the terminal that what it shows does not use, and choices of attention for the search."""
+    of_search = {"--reference": given["--reference"]}
+    if show != "search":
+        _refuse_idle(of_search, used=False, on="the tree of a search (--show search)")
+        of_any = {name: given[name] for name in ("--plain", "--numbers")}
+        return _refuse_idle(of_any, used=show is not None, on="the terminal (--show attention)")
+    if given["--target"] is not None:
+        raise typer.BadParameter("a given translation was not searched; give --reference", param_hint="--target")
+    of_attention = {f"--{name}": value for name, value in choices.items()} | {"--numbers": given["--numbers"]}
+    return _refuse_idle(of_attention, used=False, on="pictures of attention")
 
 
 def _start_view(

@@ -27,6 +27,7 @@ __all__ = [
     "LayerOption",
     "NumbersOption",
     "PlainOption",
+    "ReferenceOption",
     "ShowOption",
     "StepOption",
     "WordsOption",
@@ -39,7 +40,11 @@ FigureOption = Annotated[
     str | None,
     typer.Option("--figure", help="Write a figure for a paper: attention, links, heads, positions or softmax."),
 ]
-ShowOption = Annotated[str | None, typer.Option("--show", help="Print a picture in the terminal: attention.")]
+ShowOption = Annotated[str | None, typer.Option("--show", help="Print in the terminal: attention, or search.")]
+ReferenceOption = Annotated[
+    str | None,
+    typer.Option("--reference", help="With --show search: was this translation lost, or does the model not want it?"),
+]
 KindOption = Annotated[
     str | None, typer.Option("--kind", help="Whose attention: encoder, decoder or cross; if unset, cross.")
 ]
@@ -81,16 +86,25 @@ def draw_figure(trace: Trace, name: str, output: Path, *, font: str | None = Non
 
 
 def show_in_terminal(
-    trace: Trace, what: str, *, kind: str | None = None, plain: bool = False, numbers: bool = False, **choices: Any
+    trace: Trace,
+    what: str,
+    *,
+    reference: str | None = None,
+    kind: str | None = None,
+    plain: bool = False,
+    numbers: bool = False,
+    **choices: Any,
 ) -> None:
     """Print a picture of a trace on standard output, as wide as the terminal.
 
-    ``choices`` are those of ``attention_text``.
+    ``reference`` is for the tree of the search, and ``choices`` are those of ``attention_text``.
     """
+    from pellucid.figures.search_tree import tree_text
     from pellucid.figures.terminal import attention_text, style_for
+    from pellucid.tracing.searching.making import tree_for
 
-    if what != "attention":
-        raise RequestError(f"--show {what!r} is unknown; the terminal can show attention")
+    if what not in ("attention", "search"):
+        raise RequestError(f"--show {what!r} is unknown; the terminal can show attention and search")
     need_standard_output()
     style = style_for(
         os.environ,
@@ -100,4 +114,7 @@ def show_in_terminal(
         plain=plain,
         numbers=numbers,
     )
-    show_picture(attention_text(trace, kind=kind or "cross", style=style, **choices))
+    if what == "search":
+        show_picture(tree_text(tree_for(trace, reference=reference), style=style))
+    else:
+        show_picture(attention_text(trace, kind=kind or "cross", style=style, **choices))

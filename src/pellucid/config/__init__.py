@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, TokenizerConfig
+    from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, InvalidUtf8, SplitConfig, TokenizerConfig
     from pellucid.config.model import (
         PRESETS,
         Activation,
@@ -48,6 +48,7 @@ __all__ = [
     "Recipe",
     "SentenceSplitting",
     "SpecialIds",
+    "SplitConfig",
     "StepMethod",
     "TokenizerConfig",
     "TrainingConfig",
@@ -81,6 +82,7 @@ _HOMES = {
     "Recipe": "pellucid.config.recipe",
     "SentenceSplitting": "pellucid.config.translation",
     "SpecialIds": "pellucid.config.model",
+    "SplitConfig": "pellucid.config.data",
     "StepMethod": "pellucid.config.training",
     "TokenizerConfig": "pellucid.config.data",
     "TrainingConfig": "pellucid.config.training",

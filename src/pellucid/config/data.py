@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pellucid.config.section import Section
 from pellucid.errors import ConfigError
 
-__all__ = ["CleaningConfig", "CorpusConfig", "DataConfig", "InvalidUtf8", "TokenizerConfig"]
+__all__ = ["CleaningConfig", "CorpusConfig", "DataConfig", "InvalidUtf8", "SplitConfig", "TokenizerConfig"]
 
 
 _TARGET: Final = "{tgt}"
@@ -46,12 +46,25 @@ class InvalidUtf8(StrEnum):
 
 
 class CorpusConfig(Section):
-    """A corpus of sentence pairs: two parallel files, one TSV file, or one file of JSON lines.
+    """A corpus of sentence pairs: ``files`` of any format, two parallel files, one TSV file, or one of JSON lines.
 
     Files can be compressed with gzip, bzip2, xz or Zstandard. A relative name is relative to ``--data-dir``, or to the
     current folder without that option.
     """
 
+    NEWER: ClassVar[tuple[str, ...]] = ("files", "format", "document_key", "keep_context", "src_lang")
+
+    files: tuple[str, ...] = ()
+    """Names or patterns (``po/**/*.po``) of TMX, XLIFF, PO, CSV, TSV, JSON lines or Parquet files; or of two parallel
+    files that end with the codes of the languages, of which one may be named. Units that are no use are left out and
+    counted."""
+    format: Literal["auto", "tmx", "xliff", "po", "csv", "tsv", "jsonl", "parquet", "moses"] = "auto"
+    """Format of ``files``: ``auto`` goes by the end of each name; ``tmx``, ``xliff``, ``po``, ``csv``, ``tsv``,
+    ``jsonl``, ``parquet`` and ``moses`` (two parallel files) hold for all of them."""
+    document_key: str = "document"
+    """Column or key of the document's name in CSV, TSV, JSON lines and Parquet, if there is one."""
+    keep_context: bool = False
+    """Use entries of PO files that hold in one context only (``msgctxt``), which the model does not see."""
     src: Path | None = None
     """Source side of two parallel files, with one sentence on each line."""
     tgt: Path | None = None
@@ -61,13 +74,13 @@ class CorpusConfig(Section):
     jsonl: Path | None = None
     """A file with one JSON object on each line, which has a string for each side."""
     src_column: int = Field(0, ge=0)
-    """Column of the source in a TSV file, from 0."""
+    """Column of the source in a TSV file, from 0; in ``files``, where the first row names no columns."""
     tgt_column: int = Field(1, ge=0)
-    """Column of the target in a TSV file, from 0."""
+    """Column of the target in a TSV file, from 0, likewise."""
     src_key: str = "source"
-    """Key of the source in JSON lines."""
+    """Key of the source in JSON lines and Parquet, or its column in a table with a header."""
     tgt_key: str = "target"
-    """Key of the target in JSON lines."""
+    """Key of the target, likewise."""
     weight: float = Field(1.0, gt=0, le=1000)
     """How often an epoch shows each pair: 2 is twice; 0.5 shows one half in this epoch and the other in the next."""
     share: float | None = Field(None, gt=0, lt=1)
@@ -77,8 +90,11 @@ class CorpusConfig(Section):
     """Without ``[data.valid]``, pairs of this corpus may be held out for validation; set false for synthetic text."""
     tag: Tag = ""
     """Tag of this corpus in place of ``data.tag``; if empty, ``data.tag`` applies."""
+    src_lang: str = ""
+    """Code of the source language in ``files``; if empty, ``data.src_lang`` applies."""
     tgt_lang: str = ""
-    """Code of the target language of this corpus, for ``{tgt}`` in a tag; if empty, ``data.tgt_lang`` applies."""
+    """Code of the target language of this corpus, for ``{tgt}`` in a tag and in ``files``; if empty, ``data.tgt_lang``
+    applies."""
     name: str = ""
     """Name of this corpus in messages and the model card; if empty, the name of the first file."""
 
@@ -90,9 +106,11 @@ class CorpusConfig(Section):
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
-        forms = [bool(self.src or self.tgt), bool(self.tsv), bool(self.jsonl)]
+        forms = [bool(self.src or self.tgt), bool(self.tsv), bool(self.jsonl), bool(self.files)]
         if sum(forms) != 1:
-            raise ValueError("a corpus needs either src and tgt, or tsv, or jsonl")
+            raise ValueError("a corpus needs either files, or src and tgt, or tsv, or jsonl")
+        if not all(self.files):
+            raise ValueError("files has an empty name; name a file or a pattern")
         if forms[0] and not (self.src and self.tgt):
             raise ValueError(f"src = {self.src} and tgt = {self.tgt}: both files are needed")
         if self.tsv and self.src_column == self.tgt_column:
@@ -104,17 +122,20 @@ class CorpusConfig(Section):
         return self
 
     def paths(self) -> tuple[Path, ...]:
-        """Return the files of this corpus, source side first."""
+        """Return the files that this corpus names one by one, source side first; ``files`` are not among them."""
         return tuple(p for p in (self.src, self.tgt, self.tsv, self.jsonl) if p is not None)
 
     def label(self) -> str:
         """Return the name, or the name of the first file if there is none."""
-        return self.name or self.paths()[0].name
+        if self.name or not self.files:
+            return self.name or self.paths()[0].name
+        more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
+        return f"{Path(self.files[0]).name}{more}"
 
     def below(self, folder: Path) -> CorpusConfig:
         """Return the same corpus with relative files in ``folder``."""
         found = {k: folder / p for k in ("src", "tgt", "tsv", "jsonl") if (p := getattr(self, k)) is not None}
-        return self.model_copy(update=found)
+        return self.model_copy(update={**found, "files": tuple(str(folder / name) for name in self.files)})
 
 
 class CleaningConfig(Section):
@@ -139,14 +160,40 @@ class CleaningConfig(Section):
     """Keep copies of a source with fewer characters (names, numbers); 0 drops these too."""
 
 
+class SplitConfig(Section):
+    """How validation and test text without its own files is held out of the training text, without leaks.
+
+    Whole documents are held out where the files name documents that are small enough, else all pairs with one source.
+    Training pairs with the source of a held-out one are left out; sources are compared without case, punctuation,
+    digits and inline codes. The choice depends on the text and ``training.seed`` only, and a memory that has grown
+    keeps most of it.
+    """
+
+    share: float = Field(0.05, gt=0, le=0.4)
+    """Share of the pairs for the validation, and as much again for the test."""
+    most: int = Field(1000, ge=1)
+    """Largest number of pairs for each of the two; a document is not cut, so there can be more."""
+    test: bool = True
+    """Hold out a test set, which is scored after the training."""
+
+
 class DataConfig(Section):
     """The corpora of a run, and the languages' codes (ISO 639-1, or longer tags such as pt-BR)."""
+
+    NEWER: ClassVar[tuple[str, ...]] = ("test", "split")
 
     train: tuple[CorpusConfig, ...] = ()
     """The training corpora, a table ``[[data.train]]`` for each; training needs at least one."""
     valid: tuple[CorpusConfig, ...] = ()
-    """The validation corpus, a table ``[data.valid]``; if not set, 1 % of the training pairs (at most 1,000). Several
-    tables ``[[data.valid]]`` take turns, pair by pair, and each gets a BLEU of its own."""
+    """The validation corpus, a table ``[data.valid]``; if not set, 1 % of the training pairs (at most 1,000), or what
+    ``[data.split]`` says. Several tables ``[[data.valid]]`` take turns, pair by pair, and each gets a BLEU of its
+    own."""
+    test: CorpusConfig | None = None
+    """The test corpus, a table ``[data.test]``; it is scored after the training, and training pairs with one of its
+    sources are left out."""
+    split: SplitConfig | None = None
+    """How validation and test text are held out, a table ``[data.split]``; a recipe with ``files`` or a test corpus has
+    it without saying so."""
     general: CorpusConfig | None = None
     """Text that fine-tuning must not forget, a table ``[data.general]``; see ``training.max_forgetting``."""
     mixing_temperature: float = Field(1.0, ge=1, le=100)
@@ -180,15 +227,36 @@ class DataConfig(Section):
                 f"the shares of the training corpora are {', '.join(f'{share:g}' for share in shares)}; leave at least "
                 "one corpus without a share, which gives the epoch its length, and keep the sum of the shares under 1"
             )
-        others = [*(("valid", corpus) for corpus in self.valid), ("general", self.general)]
+        others = [*(("valid", corpus) for corpus in self.valid), ("general", self.general), ("test", self.test)]
         for name, corpus in others:
             if corpus is not None and corpus.share is not None:
                 raise ValueError(f"{name}.share = {corpus.share:g} has no effect; a share is for [[data.train]]")
         return self
 
     def corpora(self) -> tuple[CorpusConfig, ...]:
-        """Return the training corpora, followed by those of the validation and the general one if there are any."""
-        return (*self.train, *self.valid, *([self.general] if self.general else []))
+        """Return the training corpora, followed by those of the validation, the general and the test one, if any."""
+        return (*self.train, *self.valid, *(corpus for corpus in (self.general, self.test) if corpus))
+
+    def split_without_leaks(self) -> SplitConfig | None:
+        """Return how text is held out without leaks; None if pairs are held out at random, or not at all."""
+        needs_it = self.test is not None or any(corpus.files for corpus in self.train)
+        return self.split or (SplitConfig() if needs_it else None)
+
+    def languages_of(self, corpus: CorpusConfig) -> tuple[str, str]:
+        """Return the codes of source and target of a corpus.
+
+        Raises:
+            ConfigError: its files have texts in several languages, and a code is not set.
+        """
+        codes = (corpus.src_lang or self.src_lang, corpus.tgt_lang or self.tgt_lang)
+        names = ("src_lang", "tgt_lang")
+        unset = [n for n, code in zip(names, codes, strict=True) if code == type(self).model_fields[n].default]
+        if corpus.files and unset:
+            options = " and ".join(f"--{name.replace('_', '-')}" for name in unset)
+            raise ConfigError(
+                f"{corpus.label()}: the languages to read are not set; give {options}, such as --src-lang de"
+            )
+        return codes
 
     def tag_of(self, corpus: CorpusConfig) -> str:
         """Return the tag of a corpus's sources, or "".
@@ -212,6 +280,7 @@ class DataConfig(Section):
                 "train": tuple(c.below(folder) for c in self.train),
                 "valid": tuple(c.below(folder) for c in self.valid),
                 "general": self.general.below(folder) if self.general else None,
+                "test": self.test.below(folder) if self.test else None,
             }
         )
 

@@ -20,7 +20,7 @@ from typing import Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, TokenizerConfig
+from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, SplitConfig, TokenizerConfig
 from pellucid.config.model import PRESETS, ModelConfig, SpecialIds
 from pellucid.config.promise import LearningCurve, Promise, PromisedScore
 from pellucid.config.recipe import Recipe
@@ -33,7 +33,8 @@ __all__ = ["SECTIONS", "choices_of", "meanings_of", "settings_reference"]
 SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("", Recipe),
     ("`[data]`", DataConfig),
-    ("`[[data.train]]`, `[data.valid]`", CorpusConfig),
+    ("`[[data.train]]`, `[data.valid]`, `[data.test]`", CorpusConfig),
+    ("`[data.split]`", SplitConfig),
     ("`[data.cleaning]`", CleaningConfig),
     ("`[tokenizer]`", TokenizerConfig),
     ("`[model]`", ModelConfig),

@@ -16,7 +16,10 @@ _SHORT = 8
 
 @dataclass(frozen=True)
 class EvaluatedFile:
-    """A file of the evaluation; ``side`` is "source", "reference", "reference 2", "translations" or "baseline"."""
+    """A file of the evaluation.
+
+    ``side`` is "source", "reference", "reference 2", "translations" or "baseline"; or "test set" for both sides.
+    """
 
     side: str
     name: str

@@ -16,6 +16,7 @@ from pellucid.errors import ConfigError, DataError, RequestError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
+from pellucid.jobs.corpora.test_set import read_test_set
 from pellucid.jobs.line_files import is_stream, writing
 from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
 from pellucid.text.compression import packer_of
@@ -34,6 +35,7 @@ def evaluate_files(
     references: Sequence[Path],
     *,
     src: Path | None = None,
+    test: Sequence[str] = (),
     model: Path | None = None,
     hypotheses: Path | None = None,
     against: Path | None = None,
@@ -49,9 +51,9 @@ def evaluate_files(
 ) -> EvaluationReport:
     """Compare the translations of a model, or those in a file, with references line by line.
 
-    ``model`` translates ``src``; or ``hypotheses`` names the translations. ``against`` is another model (a folder)
-    or other translations (a file). ``target_language`` defaults to that of the model. ``say`` receives the
-    name of the engine, which is in the report, too.
+    ``model`` translates ``src``, or the sources of the files ``test``, which have the references, too; or
+    ``hypotheses`` names the translations. ``against`` is another model (a folder) or other translations (a file).
+    ``target_language`` defaults to that of the model. ``say`` receives the name of the engine, which is in the report.
 
     Raises:
         BundleError: a model cannot be used.
@@ -63,9 +65,9 @@ def evaluate_files(
     second = None if against is None or against.is_file() else against
     models = {side: path for side, path in ((_OURS, model), (_THEIRS, second)) if path is not None}
     of_search = {"--set": settings, "--engine": engine != "auto", "--precision": precision != "auto"}
-    _refuse_unclear(models, src=src, hypotheses=hypotheses, of_search=[name for name in of_search if of_search[name]])
+    _refuse_unclear(models, {"--src": src, "--ref": references, "--hyp": hypotheses, "--test": test}, of_search)
     files = _files(references, src=src, hypotheses=hypotheses, baseline=None if second else against)
-    texts = _read_parallel(files)
+    texts, more = _read_texts(files, test, model=model, say=say)
     for path in models.values():  # a wrong setting is refused before an engine is opened
         settings_for(path, settings)
     sets = [lines for side, lines in texts.items() if side.startswith("reference")]
@@ -88,14 +90,14 @@ def evaluate_files(
         baseline=texts.get(_THEIRS),
         tokenizer=choice,
     )
-    return _with_sources(report, models, translators, files)
+    return _with_sources(report, models, translators, [*files.items(), *more])
 
 
 def _with_sources(
     report: EvaluationReport,
     models: Mapping[str, Path],
     translators: Mapping[str, Translator],
-    files: Mapping[str, Path],
+    files: Sequence[tuple[str, Path]],
 ) -> EvaluationReport:
     """Return a report that names the models and the files it is about."""
     systems = {side: describe_system(translator, models[side]) for side, translator in translators.items()}
@@ -104,23 +106,26 @@ def _with_sources(
         system=systems.get(_OURS),
         against=systems.get(_THEIRS),
         notes=(*report.notes, *_notes_on_languages(list(translators.values()))),
-        files=tuple(EvaluatedFile(side, str(path), sha256_of(path)) for side, path in files.items()),
+        files=tuple(EvaluatedFile(side, str(path), sha256_of(path)) for side, path in files),
     )
 
 
-def _refuse_unclear(
-    models: Mapping[str, Path], *, src: Path | None, hypotheses: Path | None, of_search: Sequence[str]
-) -> None:
+def _refuse_unclear(models: Mapping[str, Path], given: Mapping[str, object], of_search: Mapping[str, object]) -> None:
     """Refuse arguments that leave open what to evaluate, or that would have no effect."""
-    if (_OURS in models) == (hypotheses is not None):
+    others = [name for name in ("--src", "--ref", "--hyp") if given[name]]
+    if given["--test"] and others:
+        raise ConfigError(f"--test has both sides, so {' and '.join(others)} would have no effect; leave one out")
+    if not given["--test"] and not given["--ref"]:
+        raise ConfigError("--ref is missing; name the reference translations, or a test set with both sides by --test")
+    if (_OURS in models) == bool(given["--hyp"]):
         raise ConfigError("name what to evaluate: either a model, or a file of translations with --hyp")
-    if src is None and models:
+    if not given["--src"] and not given["--test"] and models:
         raise ConfigError(
             f"--src is missing: {next(iter(models.values()))} is a model and needs sentences to translate"
         )
-    if of_search and not models:
+    if (changed := [name for name in of_search if of_search[name]]) and not models:
         raise ConfigError(
-            f"{of_search[0]} changes the search of a model, but only translations are evaluated here; leave it out"
+            f"{changed[0]} changes the search of a model, but only translations are evaluated here; leave it out"
         )
 
 
@@ -134,16 +139,25 @@ def _files(
     return {side: path for side, path in sides.items() if path is not None}
 
 
-def _read_parallel(files: Mapping[str, Path]) -> dict[str, list[str]]:
-    texts = {
+def _read_texts(
+    files: Mapping[str, Path], test: Sequence[str], *, model: Path | None, say: Callable[[str], None]
+) -> tuple[dict[str, list[str]], list[tuple[str, Path]]]:
+    """Return the texts by side, and the files of the test set."""
+    found = read_test_set(test, model=model, say=say) if test and model is not None else None
+    texts = {} if found is None else {"source": list(found.sources), "reference": list(found.references)}
+    texts |= {
         side: [line or "" for line in read_lines(path, invalid_utf8=InvalidUtf8.STRICT)] for side, path in files.items()
     }
+    _refuse_unequal(texts, files)
+    return texts, [] if found is None else [("test set", path) for path in found.files]
+
+
+def _refuse_unequal(texts: Mapping[str, Sequence[str]], files: Mapping[str, Path]) -> None:
     if len({len(lines) for lines in texts.values()}) > 1:
-        counts = ", ".join(f"{path} has {len(texts[side]):,}" for side, path in files.items())
+        counts = ", ".join(f"{files.get(side, 'the test set')} has {len(text):,}" for side, text in texts.items())
         raise DataError(
             f"the files have different numbers of lines: {counts}; line n of each belongs to line n of the others"
         )
-    return texts
 
 
 def _notes_on_languages(translators: Sequence[Translator]) -> list[str]:

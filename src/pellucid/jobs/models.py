@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pellucid.bundle import (
     Bundle,
+    FolderDescription,
     ModelFolder,
     find_model_folder,
     load_bundle,
@@ -32,7 +33,15 @@ from pellucid.translation.translator import Translator
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["EngineName", "EnginePrecision", "open_translator", "settings_for", "translator_of", "translators_over"]
+__all__ = [
+    "EngineName",
+    "EnginePrecision",
+    "languages_of",
+    "open_translator",
+    "settings_for",
+    "translator_of",
+    "translators_over",
+]
 
 
 _Name = TypeVar("_Name", bound=StrEnum)
@@ -255,6 +264,29 @@ def settings_for(path: Path, settings: Sequence[str]) -> TranslationConfig:
     from pellucid.interop.onnx.reading import read_onnx_description
 
     return _configured(read_onnx_description(path).translation, settings)
+
+
+def languages_of(path: Path) -> tuple[str, str]:
+    """Return the codes of the languages of a model; only its description is read.
+
+    Raises:
+        BundleError: there is no usable description.
+        ConfigError: the model was trained without codes.
+    """
+    if _is_onnx_folder(path):
+        from pellucid.interop.onnx.reading import read_onnx_description
+
+        description: FolderDescription = read_onnx_description(path)
+    else:
+        description = read_description(find_model_folder(path))
+    names = ("source_language", "target_language")
+    codes = (description.source_language, description.target_language)
+    if any(FolderDescription.model_fields[name].default == code for name, code in zip(names, codes, strict=True)):
+        raise ConfigError(
+            f"{path}: was trained without the codes of its languages, so it is not known which texts of a file are in "
+            "them; name parallel files (--src and --ref)"
+        )
+    return codes
 
 
 def _on_torch(path: Path, *, settings: Sequence[str], device: str, threads: int) -> Translator:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pellucid.bundle import Bundle
 from pellucid.config import Recipe
@@ -25,8 +25,9 @@ from pellucid.jobs.fine_tuning.general import OverlapCount
 from pellucid.jobs.opening import OpenedRun
 from pellucid.text.corpus import CorpusFacts, SentencePair, verify_corpora
 from pellucid.text.mixing import describe_mixture
-from pellucid.text.selection import deciding_settings, describe_cleaning, select_pairs
+from pellucid.text.selection import Selection, deciding_settings, describe_cleaning, select_pairs
 from pellucid.text.sentences import SentenceCount
+from pellucid.text.splits.leakless import Role
 from pellucid.text.store import TokenStore, write_store
 from pellucid.text.tags import refuse_unknown_tags, tagged, tags_of
 from pellucid.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
@@ -35,8 +36,10 @@ from pellucid.training.checkpoints import list_checkpoints
 from pellucid.training.resuming import refuse_changes
 from pellucid.untrusted import parse_json, read_at_most, shown
 
-__all__ = ["PreparedData", "prepare"]
+__all__ = ["TEST_TEXT", "PreparedData", "prepare"]
 
+TEST_TEXT: Final = "test.jsonl"
+"""In ``data/``: the test pairs, if there are any."""
 _LARGEST_RECORD_BYTES = 16 << 20
 _MOST_VALUES = 1 << 20
 
@@ -74,7 +77,7 @@ def prepare(
     facts = verify_corpora(recipe.data)
     inputs = _inputs(recipe, facts, run.initial)
     key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-    names = [", ".join(file.path.name for file in f.files) for f in facts]
+    names = [", ".join(f.names) for f in facts]
     # Beside ``data/``, so that it still refuses a changed text when somebody has removed that folder.
     record = run.output / "text.json"
     before, names_before = _read_record(record)
@@ -120,13 +123,17 @@ def _prepare_anew(
     """Write everything; return the summary and the share of sources with several sentences."""
     data, training = run.recipe.data, run.recipe.training
     selection = select_pairs(data, seed=training.seed, progress=partial(progress, "read and cleaned pairs"))
-    kept, held_out = selection.report.kept, selection.held_out
+    kept, held_out = selection.report.kept, 0 if data.valid else selection.count(Role.VALIDATION)
     tokenizer, lines = _tokenizer(run, selection.training_pairs)
     (folder / "tokenizer").mkdir(exist_ok=True)
     tokenizer.save(folder / "tokenizer")
     own_tags = [data.tag_of(corpus) for corpus in data.train]
     valid_tags = [data.tag_of(corpus) for corpus in data.valid] or own_tags
-    _write_validation_text(folder, tagged(selection.validation_pairs(), valid_tags, tokenizer))
+    _write_text(folder / "valid.jsonl", tagged(selection.validation_pairs(), valid_tags, tokenizer))
+    if data.test is not None or selection.count(Role.TEST):
+        test_tags = [data.tag_of(data.test)] if data.test else own_tags
+        _write_text(folder / TEST_TEXT, tagged(selection.test_pairs(), test_tags, tokenizer))
+    _write_report(run.output / "text_report.json", facts, selection)
     sentences = SentenceCount(data.src_lang, expected=kept)
     overlap = OverlapCount(data)
     train_text = tagged(overlap.watching(sentences.watching(selection.training_pairs())), own_tags, tokenizer)
@@ -147,12 +154,14 @@ def _prepare_anew(
         if name == "train" and len(data.train) > 1:
             lines.append(describe_mixture(data, store.pairs_of_corpora(len(data.train))))
     if data.capitals_share:
-        copies = sum(1 for _ in selection.training_pairs()) - (kept - len(held_out))
+        copies = sum(1 for _ in selection.training_pairs()) - selection.count(Role.TRAINING)
         lines.insert(0, f"capitals: {copies:,} pairs added once more in capitals (seeded)")
     read = [f"{f.label}: {counted(f.pairs, 'pair')} read{_describe_changes(f)}" for f in facts]
     read += [f"note: {note}" for f in facts for note in f.notes]
-    if held_out:
-        lines.append(f"valid: no validation files given, so {len(held_out):,} training pairs are held out (seeded)")
+    if selection.split is not None:
+        lines.append(selection.split.to_text())
+    elif held_out:
+        lines.append(f"valid: no validation files given, so {held_out:,} training pairs are held out (seeded)")
     lines += overlap.lines()
     return (*read, describe_cleaning(selection.report), *lines, sentences.in_words()), sentences.share
 
@@ -187,15 +196,30 @@ def _describe_store(name: str, store: TokenStore, *, max_length: int) -> list[st
 
 def _describe_changes(facts: CorpusFacts) -> str:
     """Return the counts of lines that reading skipped or changed, if any."""
-    parts = [f"{count:,} skipped ({reason})" for reason, count in facts.skipped.items() if count]
+    skipped = {} if facts.reports else facts.skipped  # the notes have those of ``files``
+    parts = [f"{count:,} skipped ({reason})" for reason, count in skipped.items() if count]
     if facts.replaced:
         parts.append(f"{facts.replaced:,} lines with invalid bytes replaced")
     return "".join(f"; {part}" for part in parts)
 
 
-def _write_validation_text(folder: Path, pairs: Iterator[SentencePair]) -> None:
-    rows = (json.dumps(asdict(pair), ensure_ascii=False).encode() + b"\n" for pair in pairs)
-    DISK.write_replacing(folder / "valid.jsonl", rows)
+def _write_text(path: Path, pairs: Iterator[SentencePair]) -> None:
+    fields = ("source", "target", "line", "corpus")  # the document is nobody's business
+    rows = ({name: getattr(pair, name) for name in fields} for pair in pairs)
+    DISK.write_replacing(path, (json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows))
+
+
+def _write_report(path: Path, facts: Sequence[CorpusFacts], selection: Selection) -> None:
+    """Write what became of every unit of ``files``, of every pair in the cleaning, and the sizes of the parts."""
+    if not any(f.reports for f in facts):
+        return
+    parts = {role.name.lower(): selection.count(role) for role in Role}
+    table = {
+        "corpora": [{"name": f.label, "pairs": f.pairs, "files": [asdict(one) for one in f.reports]} for f in facts],
+        "cleaning": asdict(selection.report),
+        "split": parts,
+    }
+    DISK.write_replacing(path, json.dumps(table, indent=1, ensure_ascii=False).encode())
 
 
 def _validation_text(folder: Path) -> Iterator[SentencePair]:

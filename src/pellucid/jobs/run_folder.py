@@ -38,8 +38,11 @@ _WRITTEN: Final = (
     "recipe.toml",
     "snapshots",
     "tensorboard",
+    "test_report.json",
+    "test_report.md",
     "text",
     "text.json",
+    "text_report.json",
 )
 """Everything that ``train`` and ``demo`` write in a run folder."""
 

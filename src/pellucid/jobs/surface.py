@@ -23,6 +23,8 @@ from pellucid.analysis.lens import LogitLens, logit_lens
 from pellucid.config import Recipe
 from pellucid.config import load_recipe as read_recipe
 from pellucid.figures.plots import Plots
+from pellucid.figures.search_tree import tree_text
+from pellucid.figures.terminal import TerminalStyle
 from pellucid.jobs.loading import NONE, PATH, load, takes
 from pellucid.jobs.train import QuietReporter, TrainOutcome
 from pellucid.jobs.train import train as train_job
@@ -34,9 +36,11 @@ from pellucid.tracing.editing.text import Edit, parse_edits
 from pellucid.tracing.file import load_trace, save_trace
 from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.predictions import Array
+from pellucid.tracing.searching import record as searching
+from pellucid.tracing.searching.making import search_tree as make_tree
 from pellucid.translation.translator import Translator
 
-__all__ = ["Trace", "attribute", "load", "load_recipe", "trace", "train"]
+__all__ = ["SearchTree", "Trace", "attribute", "load", "load_recipe", "search_tree", "trace", "train"]
 
 _Parameters = ParamSpec("_Parameters")
 
@@ -218,7 +222,13 @@ def _on_the_surface(make: Callable[_Parameters, record.Trace]) -> Callable[_Para
 
 
 trace = takes(
-    translator=Translator, text=str, edits=(list, tuple), level=str, target=(str, NONE), samples=(list, tuple)
+    translator=Translator,
+    text=str,
+    edits=(list, tuple),
+    level=str,
+    target=(str, NONE),
+    target_ids=(list, tuple, NONE),
+    samples=(list, tuple),
 )(_on_the_surface(make_trace))
 
 
@@ -261,3 +271,31 @@ def attribute(
     """
     trace = make_trace(translator, text, target=target, level="tokens")
     return attribute_trace(trace, method=method, step=step, against=against, quantity=quantity, points=points)
+
+
+class SearchTree(searching.SearchTree):
+    """Every candidate of every step of a search; ``print(tree.to_text())`` draws it."""
+
+    def to_text(self, *, width: int = 100, ascii_only: bool = False) -> str:
+        """Return the tree as lines for a terminal, the best hypothesis as its trunk."""
+        return tree_text(self, style=TerminalStyle(width=width, ascii_only=ascii_only))
+
+
+@takes(translator=Translator, text=str, reference=(str, NONE))
+def search_tree(translator: Translator, text: str, *, reference: str | None = None, **settings: object) -> SearchTree:
+    """Search for the translation of one sentence, and return every step of it.
+
+    The result of the search is that of ``translator.translate`` on the torch engine, bit for bit.
+
+    Args:
+        translator: has one Transformer.
+        text: one sentence, short enough to translate in one part.
+        reference: a translation to look for in the tree: did the search lose it, or does the model not want it?
+        **settings: of ``TranslationConfig``, for this search: ``beam_size=4`` or ``sampling=True``.
+
+    Raises:
+        ConfigError: a setting is unknown or wrong.
+        RequestError: an argument cannot be used, or the search is one that the tree does not show.
+    """
+    made = make_tree(translator, text, reference=reference, settings=settings)
+    return SearchTree(**{field.name: getattr(made, field.name) for field in fields(made)})

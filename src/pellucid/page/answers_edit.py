@@ -30,6 +30,8 @@ def before_of(trace: Trace) -> Trace | None:
     if not provenance.edits or translator is None:
         return None
     source = trace.source if provenance.edited_from is None else provenance.edited_from
+    if trace.hypothesis is not None and not trace.hypothesis.is_finished and provenance.search is None:
+        return make_trace(translator, source, target_ids=trace.tokens.predicted_ids, level=trace.level)
     if provenance.search is None:
         return make_trace(translator, source, target=trace.text, level=trace.level)
     searcher = translator.with_settings(**provenance.search.model_dump(exclude_unset=True))

@@ -7,6 +7,7 @@
     flow?head=                   the attention of every layer, of one head or the mean of all, see ``analysis/atlas.py``
     shares/{place}?row=          what each head of an attention adds: lengths [heads, time]; with ``row``, the
                                  vectors [heads + 1, d_model] of that row, the bias last
+    search?...                   the tree of a search, see ``answers_search.py``
     changes                      for each sub-layer, the change of each position: |out - in| / |in|
     effect, head_effects, before/...   see ``answers_edit.py``
 
@@ -34,6 +35,7 @@ from pellucid.errors import RequestError
 from pellucid.page.answers import Answer, Query, json_answer, octets_answer, refuse_unknown, whole_number
 from pellucid.page.answers_edit import before_of, effect_answer, refuse_other
 from pellucid.page.answers_model import short_provenance
+from pellucid.page.answers_search import search_answer
 from pellucid.page.catalogue import OpenedModel, UnknownPathError
 from pellucid.page.samples import sample_of
 from pellucid.tracing.editing.text import edit_list
@@ -110,6 +112,7 @@ def make_record(
     *,
     trace_id: str,
     target: str | None = None,
+    target_ids: Sequence[int] | None = None,
     settings: Mapping[str, object] | None = None,
     edits: Sequence[str] = (),
     before: Trace | None = None,
@@ -123,6 +126,7 @@ def make_record(
         source: one sentence.
         trace_id: its id in addresses.
         target: a translation to trace instead of the best one of the model.
+        target_ids: the same as ids; see ``tracing.trace``.
         settings: settings of the search that replace those of the model.
         edits: texts of edits.
         before: the trace without the edits, if it is known; else it is made.
@@ -142,7 +146,9 @@ def make_record(
     chosen = edit_list(edits, samples=[sample] if sample else [])
     if before is not None:
         refuse_other(before, source=source, edits=chosen)
-    made = make_trace(translator, source, edits=chosen, target=target, between_steps=between_steps)
+    made = make_trace(
+        translator, source, edits=chosen, target=target, target_ids=target_ids, between_steps=between_steps
+    )
     seconds = time.perf_counter() - start
     between_steps()
     report = check(made, between_steps=between_steps)
@@ -166,9 +172,11 @@ def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
         return octets_answer(_site(record.trace, name, query))
     if kind == "shares" and name:
         return octets_answer(_shares(record.trace, name, query))
+    if rest == "search":
+        return search_answer(record.trace, query)
     if kind not in ("", "heads", "atlas", "flow", "changes", "effect", "head_effects") or name:
         raise UnknownPathError(
-            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, flow, shares/..., changes, "
+            f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, flow, shares/..., changes, search, "
             "head_effects, and with edits effect and before/..."
         )
     if kind == "flow":

@@ -24,6 +24,7 @@ from pellucid.page.assembly import standalone_page, web_files
 from pellucid.page.catalogue import OpenedModel, open_model
 from pellucid.tracing.file import write_whole
 from pellucid.tracing.record import Trace
+from pellucid.tracing.searching.making import has_tree
 from pellucid.tracing.sites import AttentionKind, refuse_outside
 
 __all__ = [
@@ -222,6 +223,7 @@ def _parts(
     if record.before is not None:
         of_before = [f"{of_trace}/before/sites/{site}" for site in attention]
         yield _Part("the attention before the edits", lambda: of_before, bytes_of(attention))
+    yield _Part("the tree of the search", lambda: [f"{of_trace}/search"] if has_tree(trace) else [])
     yield _Part("what every sub-layer computed", lambda: sites(others), bytes_of(others))
     yield _Part("how every candidate was rated", lambda: [*sites(output), *_around(record, of_model)], bytes_of(output))
     yield _Part("position encodings and neighbours", lambda: _tables(trace, config, of_model))

@@ -3,8 +3,7 @@
     GET  /                       the page
     GET  /web/...                its modules, styles and texts
     GET  /api/models...          see page/answers_model.py
-    POST /api/traces             {model, source, target?, settings?, edits?, before?}: the manifest of a new trace;
-                                 ``before`` is the id of the trace without the edits
+    POST /api/traces             {model, source, ...}: the manifest of a new trace, see trace_requests.py
     GET  /api/traces/{id}...     see page/answers_trace.py
     GET  /export/{id}.html, .npz   the page as one file, and the trace
     ...                          the routes of the service, see service.py and protocols/
@@ -18,11 +17,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final, TypeVar
 
@@ -40,6 +38,7 @@ from pellucid.config.service import ServiceConfig
 from pellucid.errors import ConfigError, PellucidError, RequestError
 from pellucid.page.answers import Answer
 from pellucid.page.answers_model import model_answer, models_answer
+from pellucid.page.answers_search import search_answer, search_settings
 from pellucid.page.answers_trace import TraceRecord, make_record, trace_answer
 from pellucid.page.assembly import TEMPLATE, served_page, web_files
 from pellucid.page.catalogue import Catalogue, UnknownPathError
@@ -50,6 +49,7 @@ from pellucid.serving.connections import Limits, PacedAnswers
 from pellucid.serving.gate import Gate, error_response
 from pellucid.serving.protocols.routes import service_routes
 from pellucid.serving.service import Service
+from pellucid.serving.trace_requests import trace_request
 from pellucid.serving.traces import BusyError, ClientGoneError, ComputeQueue, TraceGoneError, TraceStore
 from pellucid.tracing.file import trace_bytes
 from pellucid.tracing.sites import Level
@@ -165,7 +165,7 @@ class _Server:
         return await self._answered(request, lambda: model_answer(opened, rest, query))
 
     async def make_trace(self, request: Request) -> Response:
-        wanted = _trace_request(await _body(request))
+        wanted = trace_request(await _body(request))
         refuse_long(wanted.source, wanted.target)
         largest = self._traces.limit_bytes // 4
 
@@ -175,6 +175,7 @@ class _Server:
                 opened.translator,
                 wanted.source,
                 target=wanted.target,
+                target_ids=wanted.target_ids,
                 settings=wanted.settings or {},
                 edits=wanted.edits or (),
                 largest_bytes=_WORK_TO_KEPT * self._traces.limit_bytes,
@@ -184,6 +185,7 @@ class _Server:
                 wanted.source,
                 trace_id=secrets.token_hex(16),
                 target=wanted.target,
+                target_ids=wanted.target_ids,
                 settings=wanted.settings,
                 edits=wanted.edits or (),
                 before=self._traces.get(wanted.before).trace if wanted.before else None,
@@ -208,9 +210,26 @@ class _Server:
         def work() -> Response:
             return _respond(request, trace_answer(record, rest, query), etag=etag, cache=_FOR_EVER)
 
+        if rest == "search":
+            return await self._queue.run(lambda: self._search(request, record, query), is_gone=request.is_disconnected)
         if record.trace.level is not Level.FULL or rest in _COMPUTED:  # other sites are computed again
             return await self._queue.run(work, is_gone=request.is_disconnected)
         return await _in_thread(request, work, self._threads)
+
+    def _search(self, request: Request, record: TraceRecord, query: dict[str, str]) -> Response:
+        """Search in the thread of the queue, after refusing a search that is too wide for a page."""
+        trace = record.trace
+        if trace.translator is not None:
+            refuse_long(trace.source, query.get("reference"))
+            refuse_heavy(
+                trace.translator,
+                trace.source,
+                target=None,
+                settings=search_settings(query),
+                largest_bytes=_WORK_TO_KEPT * self._traces.limit_bytes,
+            )
+        answer = search_answer(trace, query, between_steps=lambda: _end_if_gone(request))
+        return _respond(request, answer, etag=_of_trace(record, request), cache=_FOR_EVER)
 
     async def export(self, request: Request) -> Response:
         name, _, suffix = request.path_params["name"].rpartition(".")
@@ -310,47 +329,6 @@ async def _body(request: Request) -> bytes:
                 413, f"the request is over {LARGEST_BODY_BYTES // 1024} KB; send one sentence at a time"
             )
     return content
-
-
-@dataclass(frozen=True)
-class _TraceRequest:
-    """A request for a trace."""
-
-    model: str
-    source: str
-    target: str | None = None
-    settings: dict[str, object] | None = None
-    edits: list[str] | None = None
-    before: str | None = None
-
-
-def _trace_request(body: bytes) -> _TraceRequest:
-    """Read a request for a trace, and check its types."""
-    try:
-        table = json.loads(body)
-    except (ValueError, RecursionError):
-        raise RequestError('the request is not JSON; send {"model": ..., "source": ...}') from None
-    if not isinstance(table, dict):
-        raise RequestError('the request must be an object, {"model": ..., "source": ...}')
-    kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
-        "model": (str, "text"),
-        "source": (str, "text"),
-        "target": ((str, type(None)), "text or null"),
-        "settings": ((dict, type(None)), "an object or null"),
-        "edits": ((list, type(None)), "a list of texts or null"),
-        "before": ((str, type(None)), "text or null"),
-    }
-    optional = ", ".join(list(kinds)[2:])
-    if unknown := sorted(table.keys() - kinds.keys()):
-        raise RequestError(f"{unknown[0]!r} is unknown; a request has model, source and optionally {optional}")
-    for name, (kind, description) in kinds.items():
-        if name not in table and name in ("model", "source"):
-            raise RequestError(f"{name!r} is missing; a request has model, source and optionally {optional}")
-        if name in table and not isinstance(table[name], kind):
-            raise RequestError(f"{name} = {table[name]!r} must be {description}")
-    if not all(isinstance(edit, str) for edit in table.get("edits") or ()):
-        raise RequestError(f"edits = {table['edits']!r} must be a list of texts or null")
-    return _TraceRequest(**table)
 
 
 def _respond(

@@ -38,6 +38,7 @@ def refuse_heavy(
     target: str | None,
     settings: Mapping[str, object],
     largest_bytes: int,
+    target_ids: Sequence[int] | None = None,
     edits: Sequence[str] = (),
 ) -> None:
     """Refuse a trace that would block the server, or use more memory than ``largest_bytes``.
@@ -51,11 +52,14 @@ def refuse_heavy(
     config = translator.with_settings(**settings).config
     model = translator.model.config
     longest = model.max_positions - 1
-    longest_source = min(longest, config.max_input_length) if target is None else longest
+    is_given = target is not None or target_ids is not None
+    longest_source = longest if is_given else min(longest, config.max_input_length)
     tokenizer = translator.tokenizer
     source_length = _length("source", source, tokenizer.encode_source, most=longest_source)
     if target is not None:
         target_length = _length("target", target, tokenizer.encode_target, most=longest)
+    elif target_ids is not None:
+        target_length = min(len(target_ids), longest)  # the trace refuses more
     else:
         target_length = max_length_of(source_length, config=config, stepper_max_length=model.max_positions)
         rows = config.beam_size * (source_length + target_length)

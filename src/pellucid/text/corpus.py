@@ -1,4 +1,4 @@
-"""Read and verify parallel text: two files line by line, TSV, or JSON lines.
+"""Read and verify parallel text: two files line by line, TSV, JSON lines, or the ``files`` that ``formats/`` reads.
 
 ``read_pairs`` streams one corpus. ``verify_corpora`` reads every file of a run once and reports all problems together,
 before the training begins. TSV has no quoting and no header; tabs separate the columns. A JSON line is an object with
@@ -21,6 +21,8 @@ import numpy as np
 
 from pellucid.config import CorpusConfig, DataConfig, InvalidUtf8
 from pellucid.errors import DataError, counted
+from pellucid.text.formats.reading import FilesReader, describe_files
+from pellucid.text.formats.units import FileReport
 from pellucid.text.lines import TOO_LONG, LineReader, Report, place_of, read_lines
 from pellucid.text.notices import SideNotices, notes_on
 
@@ -43,6 +45,8 @@ class SentencePair:
     """Line in the file, from 0."""
     corpus: int
     """Index of the corpus in the recipe, from 0."""
+    document: int = 0
+    """Number of the document within the corpus, from 1; 0 where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,34 @@ class CorpusFacts:
     """Of the text after decompression, or for two files of their digests."""
     replaced: int
     """The number of lines that the policy ``replace`` changed."""
-    files: tuple[LineReader, ...]
-    """The files, with the facts of the pass over each."""
+    names: tuple[str, ...]
+    """The names of all files."""
     notes: tuple[str, ...]
     """Notes about text that is allowed but probably a mistake."""
+    files: tuple[LineReader, ...] = ()
+    """Files that are read line by line, with the facts of the pass over each."""
+    reports: tuple[FileReport, ...] = ()
+    """Of ``files`` in the recipe: what became of the units of each."""
 
 
-def read_pairs(corpus: CorpusConfig, *, index: int, invalid_utf8: InvalidUtf8) -> Iterator[SentencePair]:
+def read_pairs(
+    corpus: CorpusConfig, *, index: int, invalid_utf8: InvalidUtf8, languages: tuple[str, str] = ("", "")
+) -> Iterator[SentencePair]:
     """Yield the pairs of a corpus in order and in constant memory, without skipped lines.
+
+    Args:
+        corpus: names the files.
+        index: its place in the recipe, from 0.
+        invalid_utf8: the policy for bad text.
+        languages: codes of source and target, which ``files`` need.
 
     Raises:
         DataError: at the first problem, with file and line.
     """
+    if corpus.files:
+        for unit in FilesReader(corpus, languages=languages, invalid_utf8=invalid_utf8).read():
+            yield SentencePair(unit.source, unit.target, unit.line, index, unit.document)
+        return
     if corpus.src is not None and corpus.tgt is not None:
         yield from _read_parallel(corpus.src, corpus.tgt, index, invalid_utf8)
         return
@@ -220,7 +240,42 @@ class _Problems:
         return found + self._plain
 
 
+def _verify_files(corpus: CorpusConfig, data: DataConfig, problems: _Problems) -> CorpusFacts | None:
+    """Read the units of ``files`` once; their digest depends on what is used and not on names or dates."""
+    notes: list[str] = []
+    digest, pairs = hashlib.sha256(), 0
+    languages = data.languages_of(corpus)
+    try:
+        reader = FilesReader(corpus, languages=languages, invalid_utf8=data.invalid_utf8, say=notes.append)
+        for unit in reader.read():
+            digest.update(f"{unit.document} {len(unit.source)} {unit.source}{unit.target}\n".encode())
+            pairs += 1
+    except DataError as error:
+        problems.add(str(error))
+        return None
+    reports = reader.reports()
+    lines = describe_files(reports, languages)
+    if not pairs:
+        problems.add("; ".join((f"{corpus.label()}: no unit can be used", *lines)))
+        return None
+    skipped: Counter[str] = Counter()
+    for report in reports:
+        skipped.update(report.left_out)
+    return CorpusFacts(
+        label=corpus.label(),
+        pairs=pairs,
+        skipped=dict(skipped),
+        sha256=digest.hexdigest(),
+        replaced=0,
+        names=tuple(file.label for file in reader.files),
+        notes=(*lines, *notes),
+        reports=reports,
+    )
+
+
 def _verify(corpus: CorpusConfig, data: DataConfig, problems: _Problems) -> CorpusFacts | None:
+    if corpus.files:
+        return _verify_files(corpus, data, problems)
     readers = [LineReader(p, invalid_utf8=data.invalid_utf8, report=problems.of_file(p)) for p in corpus.paths()]
     notices = [SideNotices(name) for name in _side_names(corpus)]
     complete = True
@@ -282,6 +337,7 @@ def _facts(
         skipped=dict(Counter(left_out.values())),
         sha256=both,
         replaced=len(replaced - left_out.keys()),
+        names=tuple(reader.path.name for reader in readers),
         files=tuple(readers),
         notes=notes,
     )

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from pellucid.config import InvalidUtf8
 from pellucid.errors import DataError
-from pellucid.text.compression import NO_COMPRESSION, open_compressed, telling_damage
+from pellucid.text.compression import NO_COMPRESSION, Opened, open_compressed, telling_damage
 from pellucid.text.normalisation import nul_in
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "TOO_LONG",
     "LineReader",
     "Report",
+    "open_text",
     "place_of",
     "read_lines",
     "refuse_other_text",
@@ -68,6 +70,25 @@ def refuse_other_text(name: str | Path, first: bytes) -> None:
 def place_of(path: Path, line: int | None) -> str:
     """Return how messages name a line (counted from 0) of a file, or the whole file for None."""
     return f"{path}" if line is None else f"{path}, line {line + 1}"
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[Opened]:
+    """Open a regular file of text, compressed or not.
+
+    Raises:
+        DataError: it is missing or no regular file, or its compression is not supported.
+        OSError: it cannot be opened.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; give a text file")
+    if not path.exists():
+        raise DataError(f"{path}: no such file; the absolute path is {path.absolute()}")
+    if not path.is_file():
+        raise DataError(f"{path}: is not a regular file; training reads a corpus more than once, so save it as a file")
+    opened = open_compressed(path)
+    with opened.stream:
+        yield opened
 
 
 class LineReader:
@@ -139,7 +160,11 @@ class LineReader:
 
     def _chunks(self) -> Iterator[bytes]:
         """Yield the plain bytes of the file without its byte order mark."""
-        with telling_damage(self.path, lambda: self.compression, lines=lambda: self.num_lines), self._open() as stream:
+        with (
+            telling_damage(self.path, lambda: self.compression, lines=lambda: self.num_lines),
+            open_text(self.path) as opened,
+        ):
+            self.compression, stream = opened.compression, opened.stream
             is_first = True
             while chunk := stream.read(BLOCK_BYTES):
                 self._hash.update(chunk)
@@ -147,20 +172,6 @@ class LineReader:
                     refuse_other_text(self.path, chunk)
                     chunk, is_first = chunk.removeprefix(BYTE_ORDER_MARK), False
                 yield chunk
-
-    def _open(self) -> BinaryIO:
-        path = self.path
-        if path.is_dir():
-            raise DataError(f"{path}: is a folder; give a text file")
-        if not path.exists():
-            raise DataError(f"{path}: no such file; the absolute path is {path.absolute()}")
-        if not path.is_file():
-            raise DataError(
-                f"{path}: is not a regular file; training reads a corpus more than once, so save it as a file"
-            )
-        opened = open_compressed(path)
-        self.compression = opened.compression
-        return opened.stream
 
     def _too_long(self) -> list[str | None]:
         problem = f"the line has more than {MAX_LINE_BYTES:,} bytes, the limit; cut or remove it"

@@ -1,7 +1,7 @@
 """Select from the corpora of a recipe the pairs that a run trains on and the pairs that validate it.
 
-Every pass over the text yields the same pairs in the same order, so nothing is kept in memory. Without validation
-files, a seeded part of the training text is held out. Read ``store.py`` next.
+Every pass over the text yields the same pairs in the same order, so only the role of each is kept in memory. Without
+validation files, a seeded part of the training text is held out. Read ``store.py`` next.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from itertools import zip_longest
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pellucid.config import DataConfig
+from pellucid.config import CorpusConfig, DataConfig
 from pellucid.errors import DataError, counted
 from pellucid.text.capitals import with_capitals
 from pellucid.text.cleaning import Cleaner, CleaningReport
 from pellucid.text.corpus import SentencePair, read_pairs
+from pellucid.text.splits.leakless import Role, Split, SplitRows, split_rows
 
 __all__ = ["Selection", "cleaned_pairs", "deciding_settings", "describe_cleaning", "select_pairs"]
 
@@ -30,7 +32,7 @@ _DEFAULTS: Final = DataConfig.model_fields
 def cleaned_pairs(data: DataConfig, cleaner: Cleaner) -> Iterator[SentencePair]:
     """Yield the training pairs of all corpora that the filters keep, in order."""
     for index, corpus in enumerate(data.train):
-        yield from cleaner.clean(read_pairs(corpus, index=index, invalid_utf8=data.invalid_utf8))
+        yield from cleaner.clean(_read(data, corpus, index=index))
 
 
 @dataclass(frozen=True)
@@ -40,25 +42,38 @@ class Selection:
     data: DataConfig
     seed: int
     report: CleaningReport
-    held_out: frozenset[int]
-    """Places among the cleaned pairs, from 0, that validate; empty where the recipe names validation files."""
+    roles: NDArray[np.uint8]
+    """The role of each cleaned pair: which train, validate, test, or are left out."""
+    split: Split | None = None
+    """How they were split without leaks; None where pairs are held out at random, or none is."""
+
+    def count(self, role: Role) -> int:
+        """Return how many cleaned pairs have a role."""
+        return int(np.count_nonzero(self.roles == role))
 
     def training_pairs(self) -> Iterator[SentencePair]:
         """Yield the pairs to train on, with the copies in capitals."""
-        kept = self._rows(is_held_out=False)
-        return with_capitals(kept, share=self.data.capitals_share, seed=self.seed)
+        return with_capitals(self._rows(Role.TRAINING), share=self.data.capitals_share, seed=self.seed)
 
     def validation_pairs(self) -> Iterator[SentencePair]:
         """Yield the pairs of the validation files in turns, which are not cleaned, or those that are held out."""
         if not self.data.valid:
-            return self._rows(is_held_out=True)
-        policy = self.data.invalid_utf8
-        corpora = [read_pairs(c, index=i, invalid_utf8=policy) for i, c in enumerate(self.data.valid)]
+            return self._rows(Role.VALIDATION)
+        corpora = [_read(self.data, corpus, index=index) for index, corpus in enumerate(self.data.valid)]
         return (pair for turn in zip_longest(*corpora) for pair in turn if pair is not None)
 
-    def _rows(self, *, is_held_out: bool) -> Iterator[SentencePair]:
-        pairs = enumerate(cleaned_pairs(self.data, Cleaner(self.data.cleaning)))
-        return (pair for row, pair in pairs if (row in self.held_out) == is_held_out)
+    def test_pairs(self) -> Iterator[SentencePair]:
+        """Yield the pairs of the test files, which are not cleaned, or those that are held out, if any."""
+        return self._rows(Role.TEST) if self.data.test is None else _read(self.data, self.data.test)
+
+    def _rows(self, role: Role) -> Iterator[SentencePair]:
+        pairs = cleaned_pairs(self.data, Cleaner(self.data.cleaning))
+        return (pair for pair, own in zip(pairs, self.roles, strict=True) if own == role)
+
+
+def _read(data: DataConfig, corpus: CorpusConfig, *, index: int = 0) -> Iterator[SentencePair]:
+    languages = data.languages_of(corpus)
+    return read_pairs(corpus, index=index, invalid_utf8=data.invalid_utf8, languages=languages)
 
 
 def select_pairs(data: DataConfig, *, seed: int, progress: Callable[[int], None]) -> Selection:
@@ -69,18 +84,32 @@ def select_pairs(data: DataConfig, *, seed: int, progress: Callable[[int], None]
     """
     cleaner = Cleaner(data.cleaning)
     kept_of_corpus = [0] * len(data.train)
+    config, rows = data.split_without_leaks(), SplitRows(seed=seed)
     for number, pair in enumerate(cleaned_pairs(data, cleaner), start=1):
         kept_of_corpus[pair.corpus] += 1
+        if config is not None:
+            rows.add(pair, may_be_held_out=data.train[pair.corpus].hold_out)
         if number % _PAIRS_BETWEEN_REPORTS == 0:
             progress(number)
     report = cleaner.report()
     if not report.kept:
         raise DataError(f"no training pair is left; {describe_cleaning(report)}")
-    held_out = _held_out(data, kept_of_corpus, seed=seed) if not data.valid else frozenset()
-    return Selection(data, seed, report, held_out)
+    if config is not None:
+        chosen = Selection(data, seed, report, np.zeros(0, dtype=np.uint8))
+        split = split_rows(
+            rows,
+            config,
+            valid=chosen.validation_pairs() if data.valid else None,
+            test=chosen.test_pairs() if data.test else None,
+        )
+        return Selection(data, seed, report, split.roles, split)
+    roles = np.full(report.kept, Role.TRAINING, dtype=np.uint8)
+    if not data.valid:
+        roles[_held_out(data, kept_of_corpus, seed=seed)] = Role.VALIDATION
+    return Selection(data, seed, report, roles)
 
 
-def _held_out(data: DataConfig, kept_of_corpus: Sequence[int], *, seed: int) -> frozenset[int]:
+def _held_out(data: DataConfig, kept_of_corpus: Sequence[int], *, seed: int) -> NDArray[np.int64]:
     """Choose places among the cleaned pairs, from the corpora whose pairs may be held out."""
     ends = np.cumsum(kept_of_corpus)
     rows = np.concatenate(
@@ -96,7 +125,8 @@ def _held_out(data: DataConfig, kept_of_corpus: Sequence[int], *, seed: int) -> 
         raise DataError(f"{few} and no validation text: give --valid-src and --valid-tgt, or more text")
     count = min(_LARGEST_HELD_OUT, max(1, rows.size // _HELD_OUT_SHARE))
     chosen = np.random.default_rng([seed, 0x5EED]).choice(rows.size, size=count, replace=False)
-    return frozenset(rows[chosen].tolist())
+    held_out: NDArray[np.int64] = rows[chosen]
+    return held_out
 
 
 def describe_cleaning(report: CleaningReport) -> str:
@@ -121,7 +151,7 @@ def deciding_settings(data: DataConfig) -> dict[str, object]:
     return {
         "columns": _unusual_columns(data),
         "data": data.model_dump(
-            mode="json", exclude={"train", "valid", "general", "tag", "max_unknown_share", *unused}
+            mode="json", exclude={"train", "valid", "general", "test", "split", "tag", "max_unknown_share", *unused}
         ),
         **({"tags": tags} if any(tags) else {}),
         "weights": [corpus.weight for corpus in data.train],
@@ -129,6 +159,8 @@ def deciding_settings(data: DataConfig) -> dict[str, object]:
         **({} if all(held_out) else {"hold_out": held_out}),
         "has_valid": bool(data.valid),
         **({"has_general": True} if data.general is not None else {}),
+        **({"has_test": True} if data.test is not None else {}),
+        **({"split": split.model_dump(mode="json")} if (split := data.split_without_leaks()) is not None else {}),
     }
 
 

@@ -11,11 +11,13 @@ from pellucid.model.transformer import ZERO_VECTOR_ID, Transformer
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.tracing.editing.plan import Plan, plan_of
 from pellucid.tracing.editing.sample import Sample
+from pellucid.tracing.editing.search import EditedStepper
 from pellucid.tracing.editing.text import Edit, edit_list
 from pellucid.tracing.forced_pass import forced_pass
 from pellucid.tracing.predictions import predictions_of
 from pellucid.tracing.provenance import provenance_of
 from pellucid.tracing.record import Trace
+from pellucid.tracing.searching.given import given_ids
 from pellucid.tracing.sites import Level, is_kept, member
 from pellucid.tracing.tokens import ZERO_VECTOR_PIECE, Tokens, make_tokens
 from pellucid.translation.flags import diagnose, in_order
@@ -24,7 +26,7 @@ from pellucid.translation.observer import BeamTree, Expansion
 from pellucid.translation.requests import Request, prepare
 from pellucid.translation.translator import Translator
 
-__all__ = ["trace"]
+__all__ = ["request_of", "trace"]
 
 
 def _nothing() -> None:
@@ -38,6 +40,7 @@ def trace(
     edits: Sequence[Edit | str] = (),
     level: str = "full",
     target: str | None = None,
+    target_ids: Sequence[int] | None = None,
     samples: Sequence[Sample] = (),
     between_steps: Callable[[], None] = _nothing,
 ) -> Trace:
@@ -50,6 +53,7 @@ def trace(
             model translates with them; to see what they do to a translation piece by piece, give it as ``target``.
         level: how much to keep: ``tokens``, ``attention`` or ``full``.
         target: a translation to trace instead of the translator's best one.
+        target_ids: the same as ids, see ``SearchTree.ids``; without the end of sentence, the beginning of one.
         samples: samples of sentences that texts of edits name as ``mean:...``.
         between_steps: called before and after the text is prepared, after each step of a beam search, and before the
             recorded pass; an exception from it ends the work, for example when the client has disconnected.
@@ -63,16 +67,14 @@ def trace(
     model = _only_model(translator)
     edits = edit_list(edits, samples=samples)
     between_steps()
-    limit = None if target is None else model.config.max_positions - 1
-    plan = plan_of(edits, translator, lambda: _request(translator, text, limit=limit), text)
-    request = _request(translator, plan.source, limit=limit)
+    is_searched = target is None and target_ids is None
+    plan, request = _planned(edits, translator, text, limit=None if is_searched else model.config.max_positions - 1)
     source_ids = (*request.part_ids[0], translator.tokenizer.specials.eos)
     plan.refuse_misfit(model.config, source=len(source_ids))
     between_steps()
-    if target is None:
-        hypothesis, search, flags = _searched(plan, plan.source, between_steps)
-    else:
-        hypothesis, search, flags = _given(plan, request, target)
+    hypothesis, search, flags = (
+        _searched(plan, plan.source, between_steps) if is_searched else _given(plan, request, target, target_ids)
+    )
     between_steps()
     plan.refuse_misfit(model.config, source=len(source_ids), target=len(hypothesis.ids))
     fed_ids = (model.start_id, *hypothesis.ids[:-1])
@@ -87,10 +89,16 @@ def trace(
         hypothesis=hypothesis,
         search=search,
         flags=flags,
-        provenance=provenance_of(translator, edits=edits, is_searched=target is None, edited_from=plan.edited_from),
+        provenance=provenance_of(translator, edits=edits, is_searched=is_searched, edited_from=plan.edited_from),
         model=model,
         translator=translator,
     )
+
+
+def _planned(edits: Sequence[Edit], translator: Translator, text: str, *, limit: int | None) -> tuple[Plan, Request]:
+    """Return the edits as a plan, and the sentence in ids with its words changed."""
+    plan = plan_of(edits, translator, lambda: request_of(translator, text, limit=limit), text)
+    return plan, request_of(translator, plan.source, limit=limit)
 
 
 _LAST = ("logits", "log_probabilities")
@@ -109,8 +117,12 @@ def _only_model(translator: Translator) -> Transformer:
     return translator.model
 
 
-def _request(translator: Translator, text: str, *, limit: int | None) -> Request:
-    """Return the text in ids, split as the translator would split it."""
+def request_of(translator: Translator, text: str, *, limit: int | None) -> Request:
+    """Return the text in ids, as one part of at most ``limit`` pieces; None is the translator's limit.
+
+    Raises:
+        RequestError: the text is blank, too long or cannot be tokenised.
+    """
     if not isinstance(text, str):
         raise RequestError(f"text is of type {type(text).__name__}; give one str")
     longest = translator.model.config.max_positions - 1
@@ -164,7 +176,16 @@ def _searched(
     return translation.alternatives[0], tuple(tree.expansions.get(0, ())), translation.flags
 
 
-def _given(plan: Plan, request: Request, target: str) -> tuple[Hypothesis, tuple[Expansion, ...], tuple[str, ...]]:
+def _given(
+    plan: Plan, request: Request, target: str | None, target_ids: Sequence[int] | None
+) -> tuple[Hypothesis, tuple[Expansion, ...], tuple[str, ...]]:
+    if target is not None and target_ids is not None:
+        raise RequestError("target and target_ids are given; give one of them")
+    if target_ids is not None:
+        plan.refuse_choices()
+        source_ids = (*request.part_ids[0], plan.translator.tokenizer.specials.eos)
+        stepper = EditedStepper(plan.translator.model, plan.values, plan.others) if plan.values else None
+        return given_ids(plan.translator, source_ids, target_ids, stepper=stepper), (), ()
     if not isinstance(target, str):
         raise RequestError(f"target is of type {type(target).__name__}; give one str, or None")
     plan.refuse_choices()

@@ -14,9 +14,10 @@ from pellucid.config import TranslationConfig
 from pellucid.translation.candidates import refuse_not_a_number
 from pellucid.translation.constraints import Constraints, max_length_of
 from pellucid.translation.hypothesis import Hypothesis, make_hypothesis
+from pellucid.translation.observer import ChosenToken, WalkObserver
 from pellucid.translation.stepper import Stepper
 
-__all__ = ["Choice", "greedy_search", "walk"]
+__all__ = ["Choice", "greedy_search", "rows_that_go_on", "walk"]
 
 Choice = Callable[[Tensor, Tensor], Tensor]
 """From log-probabilities [rows, vocab] after the constraints, and the walks' numbers [rows], the next
@@ -29,20 +30,33 @@ def greedy_search(
     *,
     config: TranslationConfig,
     constraints: Constraints,
+    observer: WalkObserver | None = None,
 ) -> list[list[Hypothesis]]:
     """Take the most probable token at every step; the lowest id where several are.
 
     Returns:
         For every sentence a list of one hypothesis.
     """
-    with torch.inference_mode():
+    step = 0
+
+    def most_probable(log_probabilities: Tensor, walks: Tensor) -> Tensor:
+        nonlocal step
         # Of several largest, argmax documents that it returns the first.
-        walks = walk(stepper, source_ids, 1, config=config, constraints=constraints, choose=_most_probable)
+        tokens = log_probabilities.argmax(dim=1)
+        if observer is not None:
+            for row in rows_that_go_on(log_probabilities):
+                observer.chosen(ChosenToken(int(walks[row]), 0, step, log_probabilities[row], int(tokens[row])))
+        step += 1
+        return tokens
+
+    with torch.inference_mode():
+        walks = walk(stepper, source_ids, 1, config=config, constraints=constraints, choose=most_probable)
     return [[hypothesis] for hypothesis in walks]
 
 
-def _most_probable(log_probabilities: Tensor, walks: Tensor) -> Tensor:
-    return log_probabilities.argmax(dim=1)
+def rows_that_go_on(log_probabilities: Tensor) -> list[int]:
+    """Return the rows [rows, vocab] in which some token can come."""
+    return (log_probabilities.amax(dim=1) > -torch.inf).nonzero().flatten().tolist()
 
 
 def walk(

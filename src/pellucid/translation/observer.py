@@ -1,16 +1,19 @@
-"""What a beam search shows of itself: every expansion, so that the tree can be drawn.
+"""What a search shows of itself: every expansion of a beam, and every choice of greedy search and sampling.
 
-A search calls its observer once a step and sentence; without one, nothing of this is made. Read
-``constraints.py`` next.
+A search calls its observer once a step and sentence; without one, nothing of this is made. ``tracing/searching/`` makes
+a tree of it. Read ``constraints.py`` next.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-__all__ = ["BeamObserver", "BeamTree", "Candidate", "Expansion", "Fate", "LiveRow"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["BeamObserver", "BeamTree", "Candidate", "ChosenToken", "Expansion", "Fate", "LiveRow", "WalkObserver"]
 
 
 class Fate(StrEnum):
@@ -64,6 +67,34 @@ class BeamObserver(Protocol):
 
     def expanded(self, expansion: Expansion) -> None:
         """Take note of one expansion; it comes after those of all earlier steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenToken:
+    """One step of one walk, of greedy search or of sampling: what could come, and what was taken.
+
+    The tensors are for reading only. Steps of a walk come in their order.
+    """
+
+    sentence: int
+    walk: int
+    """Of several walks of a sentence, counted from 0."""
+    step: int
+    log_probabilities: Tensor
+    """[vocab] of the model, after the constraints; minus infinity is a token that cannot come."""
+    token: int
+    narrowed: Tensor | None = None
+    """[vocab] float64, the log-probabilities that ``token`` was drawn from; None where it was not drawn."""
+    uniform: float | None = None
+    """The number of [0, 1) that decided."""
+
+
+@runtime_checkable
+class WalkObserver(Protocol):
+    """Whoever wants to see the choices."""
+
+    def chosen(self, choice: ChosenToken) -> None:
+        """Take note of one choice."""
 
 
 @dataclass

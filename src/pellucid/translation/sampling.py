@@ -17,11 +17,12 @@ from pellucid.config import TranslationConfig
 from pellucid.translation.candidates import best_of_rows
 from pellucid.translation.constraints import Constraints, max_length_of
 from pellucid.translation.engines.chance import uniform_numbers
-from pellucid.translation.greedy import walk
+from pellucid.translation.greedy import rows_that_go_on, walk
 from pellucid.translation.hypothesis import Hypothesis
+from pellucid.translation.observer import ChosenToken, WalkObserver
 from pellucid.translation.stepper import Stepper
 
-__all__ = ["draw", "sample"]
+__all__ = ["draw", "narrowed", "sample"]
 
 
 def sample(
@@ -30,6 +31,7 @@ def sample(
     *,
     config: TranslationConfig,
     constraints: Constraints,
+    observer: WalkObserver | None = None,
 ) -> list[list[Hypothesis]]:
     """Draw ``n_best`` translations of each sentence, independently.
 
@@ -50,8 +52,18 @@ def sample(
     def choose(log_probabilities: Tensor, walks: Tensor) -> Tensor:
         nonlocal step
         drawn = uniform[walks.cpu(), step].to(log_probabilities.device)
+        heat, top_k, top_p = config.temperature, config.top_k, config.top_p
+        tokens = draw(log_probabilities, drawn, temperature=heat, top_k=top_k, top_p=top_p)
+        if observer is not None:
+            for row in rows_that_go_on(log_probabilities):
+                own = log_probabilities[row]
+                place = divmod(int(walks[row]), each)
+                seen = narrowed(own, temperature=heat, top_k=top_k, top_p=top_p)
+                observer.chosen(
+                    ChosenToken(*place, step, own, int(tokens[row]), narrowed=seen, uniform=float(drawn[row]))
+                )
         step += 1
-        return draw(log_probabilities, drawn, temperature=config.temperature, top_k=config.top_k, top_p=config.top_p)
+        return tokens
 
     with torch.inference_mode():
         walks = walk(stepper, source_ids, each, config=config, constraints=constraints, choose=choose)
@@ -77,20 +89,44 @@ def draw(
     Returns:
         [rows] int64.
     """
-    scaled = log_probabilities.double() / temperature
-    if top_k or top_p < 1:
-        scaled, columns = best_of_rows(scaled, top_k or scaled.shape[1])
-    else:
-        columns = None
-    probabilities = torch.softmax(scaled, dim=1)
-    # A row of nothing but minus infinity becomes NaN; its walk has ended, and any token will do.
-    probabilities = torch.nan_to_num(probabilities, nan=0.0)
-    if top_p < 1:
-        before = probabilities.cumsum(dim=1) - probabilities
-        probabilities = torch.where(before < top_p, probabilities, 0.0)
+    probabilities, columns = _kept(log_probabilities, temperature=temperature, top_k=top_k, top_p=top_p)
     summed = probabilities.cumsum(dim=1)
     # The first place whose sum is above the mark; places without probability do not raise the sum. In
     # float64 a uniform number, 1 - 2^-53 at most, keeps the mark below the whole sum after rounding too.
     mark = uniform.to(summed.dtype) * summed[:, -1]
     place = torch.searchsorted(summed, mark[:, None], right=True).clamp(max=summed.shape[1] - 1)
     return (place if columns is None else columns.gather(1, place)).flatten()
+
+
+def narrowed(log_probabilities: Tensor, *, temperature: float, top_k: int, top_p: float) -> Tensor:
+    """Return the log-probabilities [vocab] float64 that ``draw`` draws from; minus infinity where a token is cut.
+
+    Args:
+        log_probabilities: [vocab], of which one at least is over minus infinity.
+        temperature: as for ``draw``, like the two that follow.
+        top_k: number of tokens.
+        top_p: probability that they reach.
+    """
+    kept, columns = _kept(log_probabilities[None], temperature=temperature, top_k=top_k, top_p=top_p)
+    found = (kept[0] / kept[0].sum()).log()
+    if columns is None:
+        return found
+    return torch.full_like(log_probabilities, -torch.inf, dtype=torch.float64).scatter(0, columns[0], found)
+
+
+def _kept(log_probabilities: Tensor, *, temperature: float, top_k: int, top_p: float) -> tuple[Tensor, Tensor | None]:
+    """Return the probabilities of the tokens that are kept, not renormalised after top-p, and their columns.
+
+    No columns mean those of the vocabulary.
+    """
+    scaled = log_probabilities.double() / temperature
+    columns = None
+    if top_k or top_p < 1:
+        scaled, columns = best_of_rows(scaled, top_k or scaled.shape[1])
+    probabilities = torch.softmax(scaled, dim=1)
+    # A row of nothing but minus infinity becomes NaN; its walk has ended, and any token will do.
+    probabilities = torch.nan_to_num(probabilities, nan=0.0)
+    if top_p < 1:
+        before = probabilities.cumsum(dim=1) - probabilities
+        probabilities = torch.where(before < top_p, probabilities, 0.0)
+    return probabilities, columns

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pellucid.config import TranslationConfig
 from pellucid.errors import RequestError
 from pellucid.translation.constraints import constraints_for, max_length_of
-from pellucid.translation.observer import BeamObserver, Expansion
+from pellucid.translation.observer import BeamObserver, ChosenToken, Expansion, WalkObserver
 from pellucid.translation.prefixes import Prefix, prefix_of
 from pellucid.translation.requests import Request
 from pellucid.translation.terms.placing import source_tokens
@@ -122,3 +122,8 @@ class Renumbered:
     def expanded(self, expansion: Expansion) -> None:
         """See ``BeamObserver``."""
         self.observer.expanded(replace(expansion, sentence=self.places[expansion.sentence]))
+
+    def chosen(self, choice: ChosenToken) -> None:
+        """See ``WalkObserver``; an observer of beams alone does not see it."""
+        if isinstance(self.observer, WalkObserver):
+            self.observer.chosen(replace(choice, sentence=self.places[choice.sentence]))

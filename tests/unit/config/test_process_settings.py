@@ -158,3 +158,19 @@ def test_threads_spin_shortly_at_barriers_unless_the_user_decided(
     room.let_others_run_at_barriers()
     assert {name: os.environ[name] for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if name in os.environ} == after
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+
+
+@pytest.mark.parametrize("before", [None, "7"], ids=["unset", "chosen by the user"])
+def test_training_bounds_the_products_that_are_kept_unless_the_user_decided(
+    before: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+    for name in names:
+        monkeypatch.setenv(name, before or "")
+        if before is None:
+            monkeypatch.delenv(name)
+    with room.keeping_memory("cpu"):
+        kept = [os.environ[name] for name in names]
+    assert kept == [before or "64"] * 2
+    for name in names:
+        monkeypatch.delenv(name)

@@ -66,7 +66,7 @@ def text_facts(recipe: Recipe) -> TextFacts:
     seen, size, characters = 0, 0, Counter[str]()
     for index, corpus in enumerate(data.train):
         # Evenly over the whole corpus: files are often sorted by length.
-        every = read_pairs(corpus, index=index, invalid_utf8=data.invalid_utf8)
+        every = read_pairs(corpus, index=index, invalid_utf8=data.invalid_utf8, languages=data.languages_of(corpus))
         for pair in islice(every, 0, None, max(1, facts[index].pairs // _LOOKED_AT)):
             seen += 1
             size += len(pair.target.encode("utf-8", errors="replace"))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from pellucid.config import DataConfig
+from pellucid.config import CorpusConfig, DataConfig
 from pellucid.errors import DataError
 from pellucid.evaluation.bleu_words import TokenizerChoice, bleu_tokenizer
 from pellucid.evaluation.metrics import corpus_score
@@ -47,7 +47,7 @@ def read_general(data: DataConfig, tokenizer: Tokenizer, *, most: int) -> Genera
     """
     if data.general is None:
         return None
-    read = read_pairs(data.general, index=0, invalid_utf8=data.invalid_utf8)
+    read = _read(data, data.general)
     pairs = tuple(islice(tagged(read, [data.tag_of(data.general)], tokenizer), most))
     counters = []
     for side, encode in (("source", tokenizer.encode_source), ("target", tokenizer.encode_target)):
@@ -63,11 +63,16 @@ def read_general(data: DataConfig, tokenizer: Tokenizer, *, most: int) -> Genera
     return GeneralText(pairs, language, choice)
 
 
+def _read(data: DataConfig, general: CorpusConfig) -> Iterator[SentencePair]:
+    languages = data.languages_of(general)
+    return read_pairs(general, index=0, invalid_utf8=data.invalid_utf8, languages=languages)
+
+
 class OverlapCount:
     """Counts the pairs of a text that general text has too, as the pairs pass."""
 
     def __init__(self, data: DataConfig) -> None:
-        general = read_pairs(data.general, index=0, invalid_utf8=data.invalid_utf8) if data.general else ()
+        general = _read(data, data.general) if data.general else ()
         self._general = {digest_of(pair) for pair in general}
         self._found: set[bytes] = set()
 

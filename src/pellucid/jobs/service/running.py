@@ -21,6 +21,7 @@ __all__ = ["DrainingServer"]
 
 _TICKS_BETWEEN_LOOKS = 10
 """Ten ticks of uvicorn are a second."""
+_SECONDS_WHEN_ILL = 2
 
 
 class DrainingServer(uvicorn.Server):
@@ -56,7 +57,9 @@ class DrainingServer(uvicorn.Server):
             self.should_exit = True
         if self._service is not None and counter % _TICKS_BETWEEN_LOOKS == 0:
             self.problem = self.problem or self._service.illness
-            self.should_exit = self.should_exit or self.problem is not None
+        if self.problem is not None:
+            self.config.timeout_graceful_shutdown = _SECONDS_WHEN_ILL  # nothing would be answered later
+            self.should_exit = True
         return await super().on_tick(counter)
 
     def raise_problem(self) -> None:

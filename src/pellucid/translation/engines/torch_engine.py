@@ -16,8 +16,10 @@ from pellucid.model.transformer import Transformer
 from pellucid.runtime import is_lack_of_memory
 from pellucid.translation.beam import beam_search
 from pellucid.translation.engines.engine import Outcome, SearchRequest
+from pellucid.translation.engines.stopping import StoppingStepper
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.hypothesis import Hypothesis
+from pellucid.translation.observer import WalkObserver
 from pellucid.translation.sampling import sample
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
 from pellucid.translation.stepper import EnsembleStepper, ModelStepper, Stepper, refuse_strangers
@@ -79,25 +81,32 @@ class TorchEngine:
 
     def _together(self, request: SearchRequest, places: Sequence[int]) -> Sequence[list[Hypothesis]]:
         config, constraints = request.config, request.constraints
+        stepper_of = partial(_stepper, request, places)
         source_ids = [request.units[place].ids for place in places]
         prefixes = tuple(request.units[place].prefix for place in places)
         if any(prefix.longest for prefix in prefixes):
             constraints = replace(constraints, prefixes=prefixes)
+        observer = None if request.observer is None else Renumbered(request.observer, places)
+        walker = observer if isinstance(request.observer, WalkObserver) else None
         if config.sampling:
-            return sample(self.make_stepper(), source_ids, config=config, constraints=constraints)
+            return sample(
+                stepper_of(self.make_stepper), source_ids, config=config, constraints=constraints, observer=walker
+            )
         watches = [request.units[place].watch for place in places]
         has_terms = any(watch is not None for watch in watches)
-        if config.beam_size == 1 and request.observer is None and not has_terms:
-            return greedy_search(self.make_stepper(), source_ids, config=config, constraints=constraints)
+        if config.beam_size == 1 and (observer is None or walker is not None) and not has_terms:
+            return greedy_search(
+                stepper_of(self.make_stepper), source_ids, config=config, constraints=constraints, observer=walker
+            )
         if config.num_beam_groups > 1 and request.observer is not None:
             raise RequestError("a record of the search shows one beam; leave num_beam_groups or the record out")
         make_stepper = (has_terms and self.make_attentive_stepper) or self.make_stepper
         return beam_search(
-            make_stepper(),
+            stepper_of(make_stepper),
             source_ids,
             config=config,
             constraints=constraints,
-            observer=None if request.observer is None else Renumbered(request.observer, places),
+            observer=observer,
             key_of=request.key_of if config.n_best > 1 else None,
             watches=watches if has_terms else (),
         )
@@ -147,6 +156,15 @@ class TorchEngine:
         if self.models:
             return forced_log_probabilities(self.models, source_ids, target_ids)
         return forced_log_probabilities_by_steps(self.make_stepper(), source_ids, target_ids)
+
+
+def _stepper(request: SearchRequest, places: Sequence[int], make: Callable[[], Stepper]) -> Stepper:
+    """Make a stepper, which stops where all texts of a batch are dropped."""
+    drops = request.drops
+    if drops is None:
+        return make()
+    texts = {request.units[place].request for place in places}
+    return StoppingStepper(make(), lambda: any(text not in drops for text in texts))
 
 
 def engine_over(

@@ -26,8 +26,8 @@ export function App() {
   const source = (!isFile && state.source) || model.value?.examples[0];
   const isReady = modelId && source && model.value?.id === modelId;
   const trace = useData(
-    isReady ? `trace ${modelId}\n${source}\n${state.target}\n${state.edits}\n${attempt}` : null,
-    () => makeTrace({model: modelId, source, target: state.target, edits: state.edits}),
+    isReady ? `trace ${modelId}\n${source}\n${state.target}\n${state.ids}\n${state.edits}\n${attempt}` : null,
+    () => makeTrace({model: modelId, source, target: state.target, ids: state.ids, edits: state.edits}),
   );
   // A model and a trace of it; they stay until both have been replaced.
   const pair = useRef({});
@@ -81,7 +81,7 @@ export function App() {
       <main id="view" tabindex="-1" aria-busy=${isBusy} ref=${main}>
         <${Sentence} ...${{
           source,
-          target: state.target,
+          target: state.target || state.ids,
           trace: problem ? null : shown.trace,
           shown: isDrawn ? shown.trace : null,
           problem,

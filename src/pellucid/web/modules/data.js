@@ -148,7 +148,11 @@ async function requested(body, signal) {
   return trace;
 }
 
-const bodyOf = ({model, source, target, ...more}) => JSON.stringify({model, source, ...(target && {target}), ...more});
+/** ids: a hypothesis as its ids, separated by commas, where no target is given. */
+const bodyOf = ({model, source, target, ids, ...more}) => {
+  const given = target ? {target} : ids ? {target_ids: ids.split(",").map(Number)} : {};
+  return JSON.stringify({model, source, ...given, ...more});
+};
 
 /** Request a trace from the server; a file contains one. A new request cancels the one before. */
 export async function makeTrace(wanted) {

@@ -18,6 +18,7 @@ export const WORDS = {
   feed_forward: ["matrix", "bias", "pre_activation", "activation", "learnt", "cosine"],
   decoder: ["start", "search"],
   softmax: ["linear", "dot_product", "exp", "temperature", "entropy", "nat"],
+  search: ["search", "log_probability", "temperature"],
   targets: ["one_hot", "ln", "perplexity"],
   curves: [
     "batch",

@@ -14,7 +14,7 @@ const MOST_DOUBTS = 3;
 const SILENT_FLAGS = new Set(["blank", "passed_through", "failed", "split", "fewer"]);
 
 /** The state in which the page begins with another sentence: nothing of the old one is chosen. */
-export const about = (source, target = "") => ({source, target, edits: "", query: null, key: null, step: 0});
+export const about = (source, target = "") => ({source, target, ids: "", edits: "", query: null, key: null, step: 0});
 
 /** Enter translates what was typed; Escape takes it back. */
 export function Sentence({source, target, trace, shown, problem, isBusy, isBroken, again}) {
@@ -65,7 +65,7 @@ export function Sentence({source, target, trace, shown, problem, isBusy, isBroke
         target &&
         !problem &&
         html`<p class="hint">
-          ${t("sentence.given")} <button type="button" onClick=${() => setState({target: ""})}>
+          ${t("sentence.given")} <button type="button" onClick=${() => setState({target: "", ids: ""})}>
             ${t("sentence.search")}
           </button>
         </p>`
@@ -79,7 +79,8 @@ export function Sentence({source, target, trace, shown, problem, isBusy, isBroke
 const Kept = ({shown}) =>
   html`<p class="hint">
   ${t("sentence.kept", {source: cut(shown.source, LONGEST_QUOTE)})} <button
-    type="button" onClick=${() => setState({source: shown.source, target: shown.is_searched ? "" : shown.text})}
+    type="button"
+    onClick=${() => setState({source: shown.source, target: shown.is_searched ? "" : shown.text, ids: ""})}
   >
     ${t("sentence.restore")}
   </button>

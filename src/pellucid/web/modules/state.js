@@ -8,6 +8,7 @@ const DEFAULTS = {
   model: "",
   source: "",
   target: "",
+  ids: "",
   edits: "",
   kind: "encoder",
   layer: 0,

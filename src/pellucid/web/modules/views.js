@@ -23,6 +23,8 @@ const TargetsView = lazy("targets", () => import("pellucid/views/targets"), "Tar
 const CurvesView = lazy("curves", () => import("pellucid/views/curves"), "CurvesView");
 const HealthView = lazy("health", () => import("pellucid/views/health"), "HealthView");
 
+const SearchView = lazy("search", () => import("pellucid/views/search/search"), "SearchView");
+
 /** Each: its name (in the address and in the texts) and its Component ({trace, model, state}). */
 export const VIEWS = [
   {name: "translate", Component: TranslateView},
@@ -38,6 +40,7 @@ export const VIEWS = [
   {name: "feed_forward", Component: FeedForwardView},
   {name: "decoder", Component: DecoderView},
   {name: "softmax", Component: SoftmaxView},
+  {name: "search", Component: SearchView},
   {name: "targets", Component: TargetsView},
   {name: "curves", Component: CurvesView},
   {name: "health", Component: HealthView},

@@ -1,0 +1,94 @@
+"""Make the recipe of a run of the options that name its text. Read ``test_set.py`` next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pellucid.config import DataConfig, Recipe, load_recipe, recipe_from
+from pellucid.errors import ConfigError
+
+__all__ = ["TextOptions", "output_of", "recipe_of"]
+
+_PRESET_OF_FILES: Final = "auto"
+"""Who has a memory does not know sizes of models."""
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """What the command line says about the text; empty where it says nothing."""
+
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names and patterns by what they are for: ``train``, ``valid``, ``test``."""
+    parallel: Mapping[str, tuple[Path | None, Path | None]] = field(default_factory=dict)
+    """Two parallel files by what they are for; ``general`` too."""
+    languages: Mapping[str, str | None] = field(default_factory=dict)
+    """``src_lang`` and ``tgt_lang``."""
+    preset: str | None = None
+
+    def table(self) -> dict[str, object]:
+        """Return the options as the table of a recipe.
+
+        Raises:
+            ConfigError: a parallel text has one side only, or a text is named twice.
+        """
+        data: dict[str, object] = {name: code for name, code in self.languages.items() if code}
+        for name, (src, tgt) in self.parallel.items():
+            if src is None and tgt is None:
+                continue
+            if src is None or tgt is None:
+                missing = "src" if src is None else "tgt"
+                raise ConfigError(f"--{name}-{missing} is missing: a parallel text has two sides")
+            _put(data, name, {"src": src, "tgt": tgt, "name": name})
+        for name, patterns in self.files.items():
+            if patterns:
+                _put(data, name, {"files": list(patterns)})
+        preset = self.preset or (_PRESET_OF_FILES if self.files.get("train") else None)
+        return ({"data": data} if data else {}) | ({"preset": preset} if preset else {})
+
+
+def _put(data: dict[str, object], name: str, corpus: dict[str, object]) -> None:
+    if name in data:
+        raise ConfigError(
+            f"the {name} text is named twice, with --{name}-src and as files; leave one out, or write a recipe, which "
+            "can have several corpora"
+        )
+    data[name] = [corpus] if name == "train" else corpus
+
+
+def recipe_of(
+    options: TextOptions, settings: Sequence[str], *, recipe: Path | None = None, data_dir: Path | None = None
+) -> Recipe:
+    """Return the recipe of a run, from its file or from the options.
+
+    Raises:
+        ConfigError: both are given or a setting is wrong.
+    """
+    table = options.table()
+    if recipe is not None and table:
+        raise ConfigError("give either --recipe, with --set for changes, or the options that name files, not both")
+    if recipe is not None:
+        return load_recipe(recipe, settings).below(data_dir or Path())
+    if data_dir is not None:
+        raise ConfigError("--data-dir names the folder of the files of a recipe; give --recipe with it")
+    return recipe_from(table, settings, place="command line")
+
+
+def output_of(output: Path | None, recipe: Recipe) -> Path:
+    """Return the run folder: the given one, or one with the names of the languages where files were named.
+
+    Raises:
+        ConfigError: none is given, and there is no name for it.
+    """
+    if output is not None:
+        return output
+    data = recipe.data
+    codes = (data.src_lang, data.tgt_lang)
+    unset = tuple(DataConfig.model_fields[name].default for name in ("src_lang", "tgt_lang"))
+    if not any(corpus.files for corpus in data.train) or unset[0] == codes[0] or unset[1] == codes[1]:
+        raise ConfigError("--output is missing; it names the run folder, such as --output runs/de-en")
+    if any(not code.replace("-", "").replace("_", "").isalnum() for code in codes):
+        raise ConfigError(f"--output is missing, and the codes {codes[0]!r} and {codes[1]!r} give no name for a folder")
+    return Path("runs") / "-".join(codes)

@@ -1,0 +1,165 @@
+"""From the files of a corpus to pairs of texts, with a report that adds up. Read ``markup.py`` next.
+
+White space with a line break or a tab becomes one space, and none is left at the ends. The policy ``replace`` for
+invalid text replaces it; with any other policy such a unit is left out, because a memory of years has a few.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from pellucid.config import CorpusConfig, InvalidUtf8
+from pellucid.errors import DataError
+from pellucid.text.formats.inline import INLINE_TAG
+from pellucid.text.formats.moses import read_moses
+from pellucid.text.formats.naming import NamedFile, files_of
+from pellucid.text.formats.po import read_po
+from pellucid.text.formats.records import read_jsonl, read_parquet
+from pellucid.text.formats.tables import read_csv, read_tsv
+from pellucid.text.formats.tmx import read_tmx
+from pellucid.text.formats.units import (
+    MAX_UNIT_CHARACTERS,
+    FileReport,
+    FileTally,
+    Found,
+    LeftOut,
+    Reason,
+    Request,
+    Unit,
+)
+from pellucid.text.formats.xliff import read_xliff
+
+__all__ = ["FilesReader", "NumberedUnit", "describe_files"]
+
+_READERS: Final = {
+    "tmx": read_tmx,
+    "xliff": read_xliff,
+    "po": read_po,
+    "csv": read_csv,
+    "tsv": read_tsv,
+    "jsonl": read_jsonl,
+    "parquet": read_parquet,
+}
+_SPACES: Final = re.compile(r"[ \u00a0]*[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029][\s]*")
+_BAD: Final = re.compile("[\x00\ud800-\udfff]")
+_MOST_SHOWN: Final = 8
+_REMEDIES: Final = {
+    Reason.CONTEXT: "keep_context = true of the corpus keeps entries with a context",
+    Reason.NO_SOURCE: "check --src-lang",
+    Reason.NO_TARGET: "check --tgt-lang",
+    Reason.BROKEN: "check the format and the columns",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedUnit:
+    """A unit to use, with its place."""
+
+    source: str
+    target: str
+    line: int
+    """From 0, in its file."""
+    document: int
+    """From 1, by first appearance; 0 where the file names no document."""
+
+
+class FilesReader:
+    """One pass over the files of a corpus, and its reports.
+
+    Args:
+        corpus: names the files.
+        languages: codes of source and target.
+        invalid_utf8: the policy for invalid text.
+        say: receives notes.
+    """
+
+    def __init__(
+        self,
+        corpus: CorpusConfig,
+        *,
+        languages: tuple[str, str],
+        invalid_utf8: InvalidUtf8,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.files = files_of(corpus, languages)
+        self._request = Request(languages, corpus, invalid_utf8, say)
+        self._documents: dict[tuple[int, str], int] = {}
+        self._tallies: list[FileTally] = []
+
+    def read(self) -> Iterator[NumberedUnit]:
+        """Yield the units to use.
+
+        Raises:
+            DataError: a file cannot be read, is of another format or has other languages.
+        """
+        for number, file in enumerate(self.files):
+            tally = FileTally(file.label, file.format)
+            self._tallies.append(tally)
+            for raw in self._found(file):
+                found = self._checked(raw)
+                tally.count(found)
+                if isinstance(found, Unit):
+                    yield NumberedUnit(found.source, found.target, found.line, self._document(number, found.document))
+
+    def reports(self) -> tuple[FileReport, ...]:
+        """Return a report for each file that was read."""
+        return tuple(tally.report() for tally in self._tallies)
+
+    def _found(self, file: NamedFile) -> Iterator[Found]:
+        if file.partner is not None:
+            return read_moses(file.path, file.partner)
+        if file.format == "moses":
+            raise DataError(f"{file.path}: has no other half")
+        return _READERS[file.format](file.path, self._request)
+
+    def _checked(self, found: Found) -> Found:
+        if isinstance(found, LeftOut):
+            return found
+        if len(found.source) + len(found.target) > MAX_UNIT_CHARACTERS:
+            return LeftOut(Reason.TOO_LARGE, found.line)
+        sides = []
+        for text in (found.source, found.target):
+            if _BAD.search(text):
+                if self._request.invalid_utf8 is not InvalidUtf8.REPLACE:
+                    return LeftOut(Reason.INVALID_TEXT, found.line)
+                text = _BAD.sub("\ufffd", text)
+            sides.append(_SPACES.sub(" ", text).strip())
+            if not INLINE_TAG.sub("", sides[-1]).strip():
+                return LeftOut(Reason.EMPTY, found.line)
+        return replace(found, source=sides[0], target=sides[1])
+
+    def _document(self, file: int, name: str) -> int:
+        return self._documents.setdefault((file, name), len(self._documents) + 1) if name else 0
+
+
+def describe_files(reports: tuple[FileReport, ...], languages: tuple[str, str]) -> list[str]:
+    """Return the lines for the screen: the units, why some are left out, and the language codes that were taken."""
+    units, used = (sum(getattr(report, name) for report in reports) for name in ("units", "used"))
+    reasons: dict[str, int] = {}
+    for report in reports:
+        for reason, count in report.left_out.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    files = reports[0].name if len(reports) == 1 else f"{len(reports):,} files"
+    line = f"{files}: {units:,} units = {used:,} used"
+    line += "".join(f" + {count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda one: -one[1]))
+    lines = [line]
+    for side, asked in enumerate(languages):
+        codes: dict[str, int] = {}
+        for report in reports:
+            for code, count in report.codes[side].items():
+                codes[code] = codes.get(code, 0) + count
+        if set(codes) - {asked}:
+            stated = ", ".join(f"{code} ({count:,})" for code, count in sorted(codes.items(), key=lambda one: -one[1]))
+            lines.append(f"{files}: for {asked!r} the texts in {stated} are taken")
+    for report in reports[:_MOST_SHOWN]:
+        broken = [
+            reason for reason in (Reason.BROKEN, Reason.TOO_LARGE, Reason.INVALID_TEXT) if reason in report.places
+        ]
+        for reason in broken:
+            places = ", ".join(f"{place:,}" for place in report.places[reason])
+            lines.append(f"{report.name}: {reason.value} at line {places}")
+    remedies = [text for reason, text in _REMEDIES.items() if not used and reasons.get(reason)]
+    return lines + [f"{files}: {text}" for text in remedies]
