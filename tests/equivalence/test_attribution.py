@@ -103,7 +103,7 @@ def test_integrated_gradients_are_the_integral_of_these_derivatives() -> None:
 def test_integrated_gradients_sum_to_what_the_score_gains_over_zero_embeddings(name: str) -> None:
     made = traced(name)[1]
     for method in ({"step": STEP, "against": str(AGAINST)}, {}):
-        found = made.attribute(**method)
+        found = made.attribute(method="integrated_gradients", **method)
         zero = {f"{side}.embedding": np.zeros_like for side in ("source", "target")}
         against = bool(method)
         gains = [score(name, step=s, against=against) - score(name, zero, step=s, against=against) for s in found.steps]

@@ -134,7 +134,7 @@ class Trace(record.Trace):
     def attribute(
         self,
         *,
-        method: str = "integrated_gradients",
+        method: str = "alti_logit",
         step: int | None = None,
         against: str | None = None,
         quantity: str = "logit",
@@ -246,7 +246,7 @@ def attribute(
     translator: Translator,
     text: str,
     *,
-    method: str = "integrated_gradients",
+    method: str = "alti_logit",
     target: str | None = None,
     step: int | None = None,
     against: str | None = None,

@@ -100,7 +100,7 @@ def test_parts_of_words_are_the_sums_of_their_pieces() -> None:
         ({"step": 1, "against": "runs", "method": "alti"}, "use method 'alti_logit'"),
         ({"method": "alti_logit", "quantity": "log_probability"}, "splits a logit"),
         ({"method": "alti", "points": 3}, "points = 3"),
-        ({"points": 0}, "allowed are 1 to 100,000"),
+        ({"method": "integrated_gradients", "points": 0}, "allowed are 1 to 100,000"),
         ({"quantity": "odds"}, "quantity = 'odds'; allowed are 'logit', 'log_probability'"),
     ],
 )

@@ -35,7 +35,7 @@ _METHODS: Final[dict[Method, Callable[[Question], Parts]]] = {
 def attribute_trace(
     trace: Trace,
     *,
-    method: str = Method.INTEGRATED_GRADIENTS,
+    method: str = Method.ALTI_LOGIT,
     step: int | None = None,
     against: str | None = None,
     quantity: str = Quantity.LOGIT,
