@@ -97,11 +97,14 @@ def tree_of_trace(trace: Trace) -> SearchTree | None:
 
 
 def has_tree(trace: Trace) -> bool:
-    """Return whether ``tree_for`` returns a tree without settings: a search that trees show is recorded."""
+    """Return whether ``tree_for`` returns a tree without settings: for a given translation, that of a new search."""
     config, translator = trace.provenance.search, trace.translator
-    if config is None or translator is None or not trace.search:
+    if translator is None or translator.glossary.terms:
         return False
-    return not translator.glossary.terms and config.n_best == 1
+    if config is None:
+        own = translator.config
+        return not trace.provenance.edits and len(translator.models) == own.n_best == own.num_beam_groups == 1
+    return bool(trace.search) and config.n_best == 1
 
 
 def tree_for(

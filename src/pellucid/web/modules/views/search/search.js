@@ -49,6 +49,7 @@ export function SearchView({trace, state}) {
   const answer = last.current.of === trace.id ? last.current.answer : undefined;
   return html`
     ${answer && html`<${Controls} ...${{answer, own, reference}} />`}
+    ${!trace.is_searched && html`<p class="hint">${t("search.given")}</p>`}
     ${isFile && html`<p class="hint">${t("search.file")}</p>`}
     ${
       (chosen || reference) &&
