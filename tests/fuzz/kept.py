@@ -39,6 +39,12 @@ def toml() -> Kept:
         "dotted key in an inline table": ("model.toml", f"x = {{{'a . ' * 60_000}a = 1}}".encode()),
         "dotted key in a setting": ("settings", ("training." + "a." * 100_000 + "a=1").encode()),
         "dotted key in the value of a setting": ("settings", f"model={{{'a.' * 100_000}a=1}}".encode()),
+        # It was read, and could not be written.
+        "an infinite interval of a promise": (
+            "recipe.toml",
+            b'[promise]\ncommand = "c"\nhardware = "h"\nminutes = 1\norigin = "o"\n'
+            b'[[promise.scores]]\nmetric = "bleu"\nvalue = 47.5\ninterval = [45.9, inf]\n',
+        ),
         # A line was printed for each: 57 MB.
         "100,000 unknown keys": ("recipe.toml", "".join(f"key{i} = 1\n" for i in range(100_000)).encode()),
         "50,000 unknown keys of a model": ("model.toml", "".join(f"k{i} = 1\n" for i in range(50_000)).encode()),

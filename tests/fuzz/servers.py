@@ -6,6 +6,7 @@ No answer may be a failure of the server, and after each an honest request must 
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import re
 import select
@@ -163,8 +164,9 @@ class Server:
                     connection.shutdown(socket.SHUT_WR)
                 while part := connection.recv(1 << 16):
                     parts.append(part)
-            except ConnectionError:
-                pass  # the server has heard enough
+            except OSError as error:  # the server has heard enough, perhaps before the other end could stop sending
+                if not isinstance(error, ConnectionError) and error.errno != errno.ENOTCONN:
+                    raise
         return b"".join(parts)
 
     def _memory_bytes(self) -> int:

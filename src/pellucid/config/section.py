@@ -30,6 +30,7 @@ class Section(BaseModel):
         extra="forbid",
         frozen=True,
         validate_default=True,
+        allow_inf_nan=False,  # also in lists, whose items the validator below does not see
         # pydantic would warn about the field model_type, which has the name of SentencePiece's option.
         protected_namespaces=(),
     )
