@@ -12,7 +12,7 @@
 4. Alignment: error rates of the links by the parts of each method, beside those by the heads that the model folder
    names, against the links of the grammar, on test pairs.
 
-Integrated gradients take 64 points, whatever their error, and the errors are in the results.
+Integrated gradients take 64 points, whatever their error; the errors are not in the results.
 """
 
 from __future__ import annotations

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from tests.benchmark_scripts import load_script
 from tests.models import random_model
 from torch import Tensor, nn
 
@@ -19,18 +18,12 @@ from pellucid.model.transformer import Transformer
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.translation.translator import Translator
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "recorder_cost.py"
 SENTENCES = ["a cat", "Il dort.", "x"]
 
 
 @pytest.fixture(scope="module")
 def cost() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("recorder_cost", BENCHMARK)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("recorder_cost")
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.benchmark_scripts import load_script
 
 from pellucid.config import recipe_from
 
@@ -18,16 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    folder = ROOT / "benchmarks"
-    spec = importlib.util.spec_from_file_location("ablation", folder / "ablation.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(folder), *sys.path])
-        patch.setitem(sys.modules, "ablation", module)
-        spec.loader.exec_module(module)
-    return module
+    return load_script("ablation")
 
 
 def options(script: ModuleType, folder: Path, *more: str) -> object:
@@ -72,11 +62,7 @@ def test_complete_runs_are_kept_and_the_table_has_means(script: ModuleType, tmp_
 
 
 def test_a_promise_has_mean_and_spread(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("promise", ROOT / "benchmarks" / "promise.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script("promise")
     runs = [
         {
             "variant": "small", "bleu": {"cased": 40.0 + seed, "lowercased": 41.0 + seed}, "seconds": 600.0,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.benchmark_scripts import load_script
 
 from pellucid.config import recipe_from
 
@@ -17,16 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def grid() -> ModuleType:
-    folder = ROOT / "benchmarks"
-    spec = importlib.util.spec_from_file_location("grid", folder / "grid.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(folder), *sys.path])
-        patch.setitem(sys.modules, "grid", module)
-        spec.loader.exec_module(module)
-    return module
+    return load_script("grid")
 
 
 def test_a_smaller_part_of_the_corpus_is_within_a_larger_one(grid: ModuleType) -> None:

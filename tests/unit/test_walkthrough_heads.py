@@ -5,16 +5,15 @@ The figures of the guide and of the tour are those of the results; those of sing
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from tests.benchmark_scripts import load_script
 
 import pellucid
 from pellucid.jobs.serve import walkthrough_folder
@@ -33,14 +32,7 @@ TIRED, WIDE = (f"The animal didn't cross the street because it was too {word}." 
 
 @pytest.fixture(scope="module")
 def heads() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("walkthrough_heads", ROOT / "benchmarks" / "walkthrough_heads.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, spec.name, module)  # its dataclasses look for it there
-        spec.loader.exec_module(module)
-    return module
+    return load_script("walkthrough_heads")
 
 
 @pytest.fixture(scope="module")
