@@ -102,8 +102,11 @@ def has_tree(trace: Trace) -> bool:
     if translator is None or translator.glossary.terms:
         return False
     if config is None:
-        own = translator.config
-        return not trace.provenance.edits and len(translator.models) == own.n_best == own.num_beam_groups == 1
+        try:
+            _refuse_others(translator, None)
+        except RequestError:
+            return False
+        return not trace.provenance.edits
     return bool(trace.search) and config.n_best == 1
 
 
