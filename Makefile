@@ -6,6 +6,7 @@
 #   make check      make lint, then the fast tests: run it before a commit
 #   make bench      the races against other tools; needs the network, takes an hour
 #   make embedded   put a trained model into the package as its embedded translators: RUN=runs/embedded DATA_DIR=...
+#   make walkthrough  put a trained model into the package as the walkthrough model, and measure it: the same settings
 #   make dist       a wheel and a source archive in dist/, checked
 # Another Python: make PYTHON=python3.12 test. More for the demo: make demo DEMO="--minutes 20 --seed 7"
 
@@ -22,20 +23,24 @@ JAVASCRIPT := src/pellucid/web/modules
 
 VENV := .venv
 BIN := $(VENV)/bin
-# pip names every package as it comes, and nothing else; its errors go to the screen whole.
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
+# pip names every package as it comes, and nothing else; its errors go to the screen whole. It does not compile: Python
+# compiles a module when it is first imported, and most of what comes never is.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile -c constraints.txt
 SHOW := awk '/^(Collecting|Building|Installing|Successfully)/ { print "  " $$0; fflush() }'
 
-.PHONY: help demo test test-slow lint check bench embedded dist clean
+.PHONY: help everything demo test test-slow lint check bench embedded walkthrough dist clean
 
 help:
-	@sed -n '2,10p' Makefile | cut -c 3-
+	@sed -n '2,11p' Makefile | cut -c 3-
 
-# The stamp is newer than what it was made from, or the environment is brought up to date.
-$(VENV)/.test-installed: pyproject.toml constraints.txt
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	  f"pellucid needs Python 3.11 or newer, and $(PYTHON) is {sys.version.split()[0]}; try make PYTHON=python3.12 ...")'
-	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@echo "making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+
+# The stamp is newer than what it was made from, or the environment is brought up to date.
+$(VENV)/.test-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing pellucid and its tests into $(VENV) (a few hundred megabytes the first time)"
 	@$(INSTALL) -e ".[test]" | $(SHOW)
 	@touch $@
@@ -55,6 +60,12 @@ $(VENV)/.release-installed: $(VENV)/.test-installed
 	@$(INSTALL) -e ".[test,release]" | $(SHOW)
 	@touch $@
 
+# What the four targets above install, in one call: each call looks through everything again.
+everything: | $(BIN)/python
+	@echo "installing pellucid and all that is needed to test, check and release it into $(VENV)"
+	@$(INSTALL) -e ".[test,browser,check,release]" | $(SHOW)
+	@touch $(foreach part,test browser check release,$(VENV)/.$(part)-installed)
+
 demo: $(VENV)/.test-installed
 	@echo "training an English-French translator on sentences that pellucid writes itself; no data is needed"
 	$(BIN)/pellucid demo $(DEMO)
@@ -64,8 +75,9 @@ demo: $(VENV)/.test-installed
 test: $(VENV)/.test-installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
+# Three processes on two cores: a quarter of the time these tests wait for servers, for a cut cable or for the browser.
 test-slow: $(VENV)/.browser-installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 3 --dist worksteal --durations=15
 
 # Ruff formats code only: it would also lay out the quotations in docs/, which are compared with the source.
 lint: $(VENV)/.check-installed
@@ -86,6 +98,14 @@ bench: $(VENV)/.test-installed
 # After: pellucid train --recipe recipes/embedded-translators.toml --data-dir DATA --output RUN
 embedded: $(VENV)/.test-installed
 	$(BIN)/python benchmarks/embed_translators.py "$(RUN)" --data-dir "$(DATA_DIR)"
+
+# After: pellucid train --recipe recipes/walkthrough-tatoeba.toml --data-dir DATA --output RUN. Takes half an hour.
+walkthrough: $(VENV)/.test-installed
+	$(BIN)/python benchmarks/ship_walkthrough.py "$(RUN)" --data-dir "$(DATA_DIR)"
+	$(BIN)/python benchmarks/alignment_heads.py --write --json benchmarks/results/alignment_heads.json
+	$(BIN)/python benchmarks/walkthrough_heads.py --ablations 0 --json benchmarks/results/walkthrough_heads.json
+	$(BIN)/python benchmarks/why.py --json benchmarks/results/why.json
+	$(BIN)/python benchmarks/walkthrough_figures.py
 
 # The wheel is built from the source archive, so that an incomplete archive fails here.
 dist: $(VENV)/.release-installed

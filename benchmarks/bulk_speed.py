@@ -21,6 +21,7 @@ import torch
 from pellucid.bundle import save_bundle
 from pellucid.config import PRESETS, ModelConfig, TokenizerConfig
 from pellucid.jobs import translate as job
+from pellucid.jobs.options.translation import TranslationOptions
 from pellucid.model.transformer import Transformer
 from pellucid.sample.corpus import build_corpus
 from pellucid.text.corpus import SentencePair
@@ -75,9 +76,7 @@ def main() -> None:
                         str(folder / "in"),
                         output=output,
                         format=job.OutputFormat.TEXT,
-                        settings=settings,
-                        threads=options.threads,
-                        engine="native",
+                        options=TranslationOptions(settings=settings, threads=options.threads, engine="native"),
                     )
                 finally:
                     job.can_be_read_twice = can_be_read_twice

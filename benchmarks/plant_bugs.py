@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import gc
 import importlib
 import os
 import py_compile
@@ -84,6 +85,7 @@ def prepare(root: Path) -> None:
     compileall.compile_dir(root / "src", quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
     for library in LIBRARIES:
         importlib.import_module(library)
+    gc.freeze()  # or every child looks through all that the libraries hold, again and again
 
 
 def run_tests(root: Path, tests: Sequence[str], *, seconds: int = SECONDS_PER_BUG) -> tuple[str, str]:

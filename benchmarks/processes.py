@@ -2,9 +2,10 @@ r"""Compare one process of two threads with two processes of one thread, alone a
 
     python benchmarks/processes.py --recipe recipes/multi30k-de-en.toml --data-dir DATA --output processes
 
-A step has the same tokens on both sides: two processes take half of the batch each and add their gradients. All run in
-turns; the figure is the median of the target tokens per second of the steps after the warm-up, from the journal of
-the run. ``--busy`` programs that only count run beside the training in the second half of each round.
+A step has the same batches on both sides, one for each core: one process takes them one after the other with all
+threads, and the processes that ``train`` starts take one each and add their gradients. All run in turns; the figure is
+the median of the target tokens per second of the steps after the warm-up, from the journal of the run. ``--busy``
+programs that only count run beside the training in the second half of each round.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--output", type=Path, required=True)
     add("--cores", type=int, default=2, help="threads of the one process, and number of the others")
     add("--busy", type=int, default=1, help="programs that count beside the training")
-    add("--batch-size", type=int, default=2048, help="padded tokens of a step")
+    add("--batch-size", type=int, default=2048, help="padded tokens of a batch")
     add("--steps", type=int, default=40, help="timed steps of a run")
     add("--warmup-steps", type=int, default=5)
     add("--rounds", type=int, default=3)
@@ -76,20 +77,21 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def train(run: Path, processes: int, options: argparse.Namespace, *, steps: int) -> dict[str, Any]:
     """Train some steps without validations in between, and return what else the machine did."""
     settings = {
-        "batch_size": options.batch_size // processes,
-        "threads": options.cores // processes,
+        "batch_size": options.batch_size,
+        "accum_count": options.cores,
+        "threads": options.cores,
+        "processes": processes,
         "precision": options.precision,
         "train_steps": steps,
         "valid_steps": steps + 1,
         "valid_bleu_sentences": 0,
         "save_seconds": 1e9,
     }
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [sys.executable, *(launcher if processes > 1 else []), "-m", "pellucid", "train"]
+    command = [sys.executable, "-m", "pellucid", "train"]
     command += ["--recipe", options.recipe, "--data-dir", options.data_dir, "--output", run]
     for setting in [*(f"training.{name}={value}" for name, value in settings.items()), *options.settings]:
         command += ["--set", setting]
-    environment = {"OMP_NUM_THREADS": str(settings["threads"])}
+    environment = {"OMP_NUM_THREADS": str(options.cores)}
     return asdict(run_watched(command, log=run.with_suffix(".log"), environment=environment, timeout=7200))
 
 

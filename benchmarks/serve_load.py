@@ -1,6 +1,6 @@
 """Load the translation service: throughput of 1 and 32 clients, four times what it can do, and memory.
 
-    python benchmarks/serve_load.py MODEL [--seconds 3] [--rounds 2] [--threads 1] [--output results.json]
+    python benchmarks/serve_load.py MODEL [--seconds 3] [--rounds 2] [--soak 600] [--output results.json]
 
 Starts the real command on loopback, and clients in this process. The phases, with 1 and 32 clients in turns so that a
 busy machine slows both:
@@ -8,6 +8,7 @@ busy machine slows both:
     one, many   as many requests as 1 or 32 clients get through, each of one sentence; "many" is the peak
     overload    requests at four times the peak rate, whatever the answers: goodput (answered requests in time, over the
                 peak), and how long refusals took
+    soak        with --soak SECONDS: requests at 70 % of the peak rate
     memory      of the server after each phase: kilobytes, threads, descriptors
 
 The defaults prove the script in seconds; results that are quoted need --seconds 60 on an idle machine.
@@ -178,6 +179,8 @@ async def measured(port: int, pid: int, given: argparse.Namespace) -> dict[str, 
     peak = statistics.median(many.rate for _, many in rounds)
     over = await open_loop(port, rate=4 * peak, seconds=given.seconds, wish=wish)
     memory["overload"] = footprint(pid)
+    soak = await open_loop(port, rate=0.7 * peak, seconds=given.soak, wish=wish) if given.soak else None
+    memory["soak"] = footprint(pid)
     return {
         "threads": given.threads,
         "many_over_one": round(statistics.median(many.rate / one.rate for one, many in rounds), 2),
@@ -185,6 +188,7 @@ async def measured(port: int, pid: int, given: argparse.Namespace) -> dict[str, 
         "one": [one.record() for one, _ in rounds],
         "many": [many.record() for _, many in rounds],
         "overload": over.record(),
+        "soak": soak and soak.record(),
         "memory": memory,
     }
 
@@ -198,6 +202,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--soak", type=float, default=0)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()

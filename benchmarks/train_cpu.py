@@ -85,6 +85,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--warmup-steps", type=int, default=10, help="steps before the clock starts")
     add("--batch-size", type=int, default=2048, help="padded tokens of the longer side")
     add("--threads", type=int, default=2)
+    add("--batches", type=int, default=2, help="of a step of pellucid, which its processes share")
     add("--precision", choices=["auto", "fp32", "bf16"], default="auto", help="of pellucid; JoeyNMT has only fp32")
     add("--joeynmt-dropout", choices=["paper", "own"], default="paper", help="own: JoeyNMT's two more per layer")
     add("--seed", type=int, default=1)
@@ -126,7 +127,8 @@ def prepare_inputs(options: argparse.Namespace, folder: Path) -> Inputs:
         | {"src_lang": options.src_lang, "tgt_lang": options.tgt_lang},
         # Neither side validates or saves during the timed steps.
         "training": {
-            "batch_size": options.batch_size,
+            "batch_size": options.batch_size // options.batches,
+            "accum_count": options.batches,
             "train_steps": 10_000_000,
             "valid_steps": 10_000_000,
             "save_seconds": 1e9,

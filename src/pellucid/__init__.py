@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pellucid.analysis.attribution.record import Attribution
     from pellucid.config import Recipe
     from pellucid.errors import PellucidError
+    from pellucid.jobs.comparing.surface import Comparison, compare
     from pellucid.jobs.loading import load
     from pellucid.jobs.surface import SearchTree, Trace, attribute, load_recipe, search_tree, trace, train
     from pellucid.model.transformer import Transformer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Attribution",
+    "Comparison",
     "PellucidError",
     "Recipe",
     "SearchTree",
@@ -37,6 +39,7 @@ __all__ = [
     "Translator",
     "__version__",
     "attribute",
+    "compare",
     "load",
     "load_recipe",
     "search_tree",
@@ -46,6 +49,7 @@ __all__ = [
 
 _HOMES = {
     "Attribution": "pellucid.analysis.attribution.record",
+    "Comparison": "pellucid.jobs.comparing.surface",
     "PellucidError": "pellucid.errors",
     "Recipe": "pellucid.config",
     "SearchTree": "pellucid.jobs.surface",
@@ -55,6 +59,7 @@ _HOMES = {
     "Translation": "pellucid.translation.hypothesis",
     "Translator": "pellucid.translation.translator",
     "attribute": "pellucid.jobs.surface",
+    "compare": "pellucid.jobs.comparing.surface",
     "load": "pellucid.jobs.loading",
     "load_recipe": "pellucid.jobs.surface",
     "search_tree": "pellucid.jobs.surface",

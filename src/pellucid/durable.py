@@ -78,12 +78,13 @@ class Disk:
         source.replace(target)
         self.sync(target.parent)
 
-    def write_replacing(self, path: Path, content: bytes | Iterable[bytes]) -> None:
+    def write_replacing(self, path: Path, content: bytes | Iterable[bytes], *, mark: str = "") -> None:
         """Replace the content of a file: write a new file beside it and rename that over it.
 
-        If the path is a link, the link is replaced and its target does not change.
+        If the path is a link, the link is replaced and its target does not change. Where several processes may do this
+        at once, ``mark`` is in the name of the new file and differs between them.
         """
-        beside = path.with_name(f".{path.name}.new")
+        beside = path.with_name(f".{path.name}{'.' if mark else ''}{mark}.new")
         self.remove(beside)  # of a killed save
         try:
             self.write(beside, content)

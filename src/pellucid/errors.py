@@ -3,6 +3,8 @@
     PellucidError            1
     ├── ConfigError          1   a recipe or a setting is wrong; lists every problem at once
     ├── DataError            1   a corpus file or a sentence pair is wrong; names file and line
+    │   └── DocumentError            a document cannot be read, or its codes would not come through
+    │       └── DocumentTooLargeError    it exceeds a limit
     ├── BundleError          1   a model folder is missing, damaged or of a newer format
     │   ├── IncompatibleModelError   two parts do not fit: tokenizer and weights, run and recipe
     │   └── ConversionError          a model and its copy in another format compute different results
@@ -11,7 +13,8 @@
     ├── EngineUnavailableError 1 a translation engine cannot be used here
     ├── RequestError         1   a single request to a translator is invalid
     └── StoppedError        75   stopped early without loss; the same command continues
-        └── InterruptedByUser  130   the same, after Ctrl-C
+        ├── InterruptedByUser  130   the same, after Ctrl-C
+        └── ProcessLostError    75   another process of the same training has ended
 
 A message says what was wrong, the value and its place, what is allowed, and the remedy.
 This module imports nothing else of the package. Read ``config/`` next.
@@ -25,10 +28,13 @@ __all__ = [
     "ConfigError",
     "ConversionError",
     "DataError",
+    "DocumentError",
+    "DocumentTooLargeError",
     "EngineUnavailableError",
     "IncompatibleModelError",
     "InterruptedByUser",
     "PellucidError",
+    "ProcessLostError",
     "RequestError",
     "StoppedError",
     "TrainingError",
@@ -47,6 +53,14 @@ class ConfigError(PellucidError):
 
 class DataError(PellucidError):
     """A file of text is missing, unreadable or inconsistent."""
+
+
+class DocumentError(DataError):
+    """A document cannot be read or written; the message names it."""
+
+
+class DocumentTooLargeError(DocumentError):
+    """A document exceeds a limit."""
 
 
 class BundleError(PellucidError):
@@ -83,6 +97,10 @@ class InterruptedByUser(StoppedError):
     """Ctrl-C stopped the work, and the same command continues it (128 + SIGINT)."""
 
     exit_status = 130
+
+
+class ProcessLostError(StoppedError):
+    """Another process of the same training has ended or does not answer; the message names it."""
 
 
 class EngineUnavailableError(PellucidError):

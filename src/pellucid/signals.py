@@ -56,10 +56,13 @@ class _Handling(ABC):
 
 
 class StopSignals(_Handling):
-    """Stores the first SIGINT or SIGTERM in ``received``; a second SIGINT stops the run at once."""
+    """Stores the first SIGINT, SIGTERM or SIGUSR1 in ``received``; a second SIGINT stops the run at once.
+
+    Schedulers send SIGUSR1 some time before they take a machine away.
+    """
 
     def __init__(self) -> None:
-        super().__init__(signal.SIGINT, signal.SIGTERM)
+        super().__init__(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
         self.received: signal.Signals | None = None
         self._interrupted = False
 

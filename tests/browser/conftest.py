@@ -12,7 +12,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.forked import Started
 
 from pellucid.errors import BundleError
 from pellucid.jobs.serve import walkthrough_folder
@@ -43,7 +43,8 @@ ARGUMENTS = [
     "--font-render-hinting=none",
 ]
 SECONDS_TO_START = 180
-OF_THE_ENGINE = ("compiling the native engine", "preparing the model", "engine: ")  # said after the address
+# Said after the address.
+OF_THE_ENGINE = ("compiling the native engine", "preparing the model", "engine: ", "alignments: ")
 
 OpenPage = Callable[..., "Window"]
 Serve = Callable[..., str]
@@ -111,9 +112,9 @@ class Server:
     """``pellucid serve`` in a process of its own."""
 
     def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "pellucid", "serve", "--port", "0", "--threads", "1", *arguments]
+        command = ("-m", "pellucid", "serve", "--port", "0", "--threads", "1", *arguments)
         environment = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        self.process = Started(*command, stderr=subprocess.PIPE, text=True, env=environment)
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from urllib.parse import urlencode
 
 import torch
 from tests.end_to_end.small_runs import write_corpus
+from tests.forked import Started
 from tests.models import random_model, save_model
 
 import pellucid
@@ -31,10 +31,11 @@ SHAPE = {
 }
 
 
-def run_pellucid(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run_pellucid(*arguments: str | Path) -> None:
     """Run the command in a process of its own."""
-    command = [sys.executable, "-m", "pellucid", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    process = Started("-m", "pellucid", *arguments, stderr=subprocess.PIPE, text=True)
+    _, said = process.communicate(timeout=600)
+    assert process.returncode == 0, said
 
 
 def train_small_run(folder: Path) -> Path:

@@ -55,6 +55,21 @@ def test_a_head_is_switched_off_and_on_with_the_mouse(shown: Shown, open_page: O
     assert page.locator(".edit-bar").count() == 0
 
 
+def test_without_positions_nobody_knows_who_saw_whom(shown: Shown, open_page: OpenPage) -> None:
+    link = shown.link("walkthrough", source="The dog saw the cat.", view="positions")
+    window = open_page(link).ready()
+    page = window.page
+    assert window.page.evaluate("__inspect.trace.text") == "Le chien a vu le chat."
+    page.click(".edit-choices button >> nth=0")
+    _edited(window, "positions=zero")
+    window.until("() => document.querySelector('.edit-before')")
+    assert "Le chien a vu le chat." in page.inner_text(".edit-before")
+    assert "Le chat a vu le chien." in page.inner_text(".edit-after"), "as for “The cat saw the dog.”"
+    assert not np.array(window.array("source.position")[1]).any()
+    page.click(".edit-choices button >> nth=0")
+    _edited(window)
+
+
 def test_a_cell_of_the_heads_that_matter_is_a_switch_for_the_keyboard(shown: Shown, open_page: OpenPage) -> None:
     link = shown.link("walkthrough", source=TIRED, view="links", kind="cross", layer=0, step=14)
     window = open_page(link).ready()
@@ -105,6 +120,16 @@ def test_a_piece_is_forced_by_a_click_and_another_one_typed(shown: Shown, open_p
     window.ready()
     page.go_back()  # "back" takes an edit back
     _edited(window, edit)
+    page.fill(".edit-typed input", "elle")  # in the place of "il", which has no space before it
+    page.press(".edit-typed input", "Enter")
+    _edited(window, f'step.{step}="elle"')
+    page.click(".edit-bar details summary")
+    drawn = page.locator("[data-figure=effect-new] .step-changes small").all_inner_texts()
+    forced = _expected(shown, f'step.{step}="elle"').predictions
+    assert forced is not None
+    assert float(drawn[step].replace("−", "-")) == pytest.approx(forced.target_log_probability[step], rel=0.05), (
+        "the model is the same, so the bars are log-probabilities, not changes of nothing"
+    )
 
 
 def test_a_piece_is_banned_a_word_changed_and_all_undone(shown: Shown, open_page: OpenPage) -> None:
@@ -138,12 +163,59 @@ def test_edits_can_be_read_by_everybody(shown: Shown, open_page: OpenPage, width
     assert window.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_an_edit_that_does_not_fit_is_told_in_its_place(shown: Shown, open_page: OpenPage) -> None:
-    link = shown.link("walkthrough", source=TIRED, edits="decoder.9.feed_forward=zero")
+def test_edits_that_cannot_be_applied_are_listed_with_the_reason(shown: Shown, open_page: OpenPage) -> None:
+    wrong = ["decoder.9.feed_forward=zero", "word.50=drop", "nonsense"]
+    link = shown.link("walkthrough", source=TIRED, lang="zh", view="stack", edits=";".join([*wrong, HEAD]))
     window = open_page(link, may_fail=True)
-    window.until("() => document.querySelector('main [role=alert]')?.textContent.includes('decoder.9')")
-    window.page.click(".edit-list > button")
-    _edited(window)
+    _edited(window, HEAD)
+    page = window.page
+    refused = page.locator(".edit-list li.refused")
+    assert refused.count() == len(wrong)
+    for text in ("没有第 9 层", "第 50 个词", "nonsense"):
+        assert text in " ".join(refused.all_inner_texts())
+    assert "allowed" not in page.inner_text(".edit-list"), "the reasons are in the reader's language"
+    assert page.locator("[data-figure=stack]").count() == 1
+    page.click(".edit-list li:not(.refused) button")
+    window.until("() => __inspect.trace?.provenance.edits.length === 0")
+    window.ready()
+    assert page.locator("[data-figure=stack]").count() == 1, "the model without edits, none of which can be applied"
+
+
+WITHOUT_PICTURE = {"curves", "compare"}
+"""The training knows nothing of edits, and the comparison is before and after by itself."""
+
+
+def test_every_chapter_shows_before_after_and_the_difference(shown: Shown, open_page: OpenPage) -> None:
+    edits = "encoder.3.self_attention.head.1=zero"
+    window = open_page(shown.link("walkthrough", source=TIRED, edits=edits)).ready()
+    page = window.page
+    before = _expected(shown, "")["source.input"], _expected(shown, "").predictions
+    assert before[1] is not None
+    for view in page.evaluate("import('pellucid/views').then(({VIEWS}) => VIEWS.map(({name}) => name))"):
+        window.go(view=view, source=TIRED, edits=edits)
+        found = page.locator(".edit-change [data-figure]").count()
+        assert (found > 0) != (view in WITHOUT_PICTURE), view
+        assert "⟦" not in page.inner_text("main"), view
+        assert view != "compare" or "before" in page.inner_text(".compare-texts")
+    window.go(view="softmax", source=TIRED, edits=edits, step=13)
+    after = page.inner_text(".edit-change")
+    page.click(".edit-bar .choice button >> nth=1")  # the chapter without the edits
+    window.ready()
+    top = before[1].top_log_probabilities[13][0]
+    assert f"{100 * np.exp(top):.1f} %" in page.inner_text("[data-figure=softmax]")
+    assert page.inner_text(".edit-change") == after, "the difference stays"
+
+
+def test_a_search_has_the_edits_and_can_be_changed(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", source=TIRED, view="search", edits=HEAD)).ready()
+    page = window.page
+    page.locator("input[name=beam_size]").fill("2")
+    window.until("() => __inspect.state()['search.set']?.includes('beam_size=2')")
+    window.ready()
+    assert page.locator("main .problem").count() == 0
+    translator = pellucid.load(shown.folders["walkthrough"], threads=1).with_settings(beam_size=2)
+    wanted = pellucid.trace(translator, TIRED, edits=[HEAD])
+    assert wanted.text in page.inner_text(".search-ends")
 
 
 def test_the_single_file_shows_recorded_edits(shown: Shown, open_page: OpenPage, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pellucid.page.single_file import view_names
@@ -82,6 +84,7 @@ def test_the_tour_by_keyboard_alone(shown: Shown, open_page: OpenPage) -> None:
         seen.append((count, window.page.get_attribute(".chapter", "data-view")))
         assert window.page.locator(".problem").count() == 0, seen
         assert "⟦" not in window.page.inner_text("body"), seen
+        assert re.search(r"[{}]", window.page.inner_text(".tour")) is None, "a figure that is not filled in"
         before = len(seen)
         window.page.keyboard.press("ArrowRight")
         window.page.wait_for_timeout(50)

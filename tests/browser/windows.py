@@ -13,9 +13,18 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:  # the fast tests are collected without them
     from playwright.sync_api import BrowserContext, ConsoleMessage, Download, Frame, Page, Request, Route
 
-ROOT = Path(__file__).resolve().parents[2]
-SCREENSHOTS = Path(os.environ.get("PELLUCID_SCREENSHOTS", ROOT / "build" / "screenshots"))
 PATIENCE_SECONDS = 60.0
+# Looks again and again in the page, for a second at most, whether an expression or the answer of a function is true.
+UNTIL = """async (argument) => {
+    for (const end = performance.now() + 1000; ;) {
+        const found = (%s);
+        const value = await (typeof found === "function" ? found(argument) : found);
+        if (value || performance.now() > end) {
+            return value;
+        }
+        await new Promise((again) => setTimeout(again, 10));
+    }
+}"""
 SERIOUS = {"serious", "critical"}
 
 
@@ -59,13 +68,12 @@ class Window:
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
-            value = self._value(frame or self.page, expression, argument)
+            value = self._value(frame or self.page, UNTIL % expression, argument)
             if value:
                 return value
             if time.monotonic() > deadline:
                 shown = self.page.evaluate("document.body.innerText.slice(0, 800)")
                 raise AssertionError(f"never true: {expression}\nproblems: {self.problems}\nthe page shows: {shown}")
-            self.page.wait_for_timeout(50)
 
     def _value(self, place: Page | Frame, expression: str, argument: object) -> Any:
         """Evaluate, or return None while the page loads itself anew, as it does for code that could not be fetched."""
@@ -133,7 +141,8 @@ class Window:
         """Let axe look at the page; name what it finds serious, with the places."""
         from axe_playwright_python.base import AXE_SCRIPT
 
-        self.page.evaluate(AXE_SCRIPT)
+        if self.page.evaluate("typeof axe === 'undefined'"):
+            self.page.evaluate(AXE_SCRIPT)
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
             f"{rule['id']} ({rule['impact']}): {rule['help']}: {[node['html'][:160] for node in rule['nodes'][:3]]}"
@@ -141,12 +150,10 @@ class Window:
             if rule["impact"] in least
         ]
 
-    def screenshot(self, name: str, *, whole: bool = True) -> Path:
-        """Keep a picture of the page for a person to look at."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        path = SCREENSHOTS / f"{name}.png"
-        self.page.screenshot(path=path, full_page=whole)
-        return path
+    def screenshot(self, name: str, *, whole: bool = True) -> None:
+        """Keep a picture of the page for a person who looks at it, where ``PELLUCID_SCREENSHOTS`` names a folder."""
+        if folder := os.environ.get("PELLUCID_SCREENSHOTS"):
+            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)
 
 
 def open_window(

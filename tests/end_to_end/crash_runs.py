@@ -7,6 +7,7 @@ The report on standard output is one JSON object a line.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -102,11 +103,11 @@ def kill_at(number: int) -> Disk:
     return Disk(stop)
 
 
-def every_operation(folder: Path, *, steps: int, stride: int) -> None:
+def every_operation(folder: Path, *, steps: int) -> None:
     """End the process before every operation of the disk, once each, and continue."""
     operations = operations_of(folder / "whole", steps=steps)
     expected = (folder / "whole" / "final").read_text()
-    for number in range(1, len(operations) + 1, stride):
+    for number in range(1, len(operations) + 1):
         run = folder / f"killed-{number}"
         killed, _ = in_child(lambda run=run, number=number: train_to_end(run, steps=steps, disk=kill_at(number)))
         status, text = in_child(lambda run=run: train_to_end(run, steps=steps))
@@ -170,5 +171,6 @@ if __name__ == "__main__":
     place.mkdir(parents=True, exist_ok=True)
     # What a library sets up at its first use is set up once, and inherited by every child.
     run_training(place / "warm", **settings(4))
+    gc.freeze()  # no child looks through what it inherits for garbage
     arguments = {key: int(value) for key, value in (pair.split("=") for pair in sys.argv[3:])}
     {"operations": every_operation, "moments": random_moments, "disk": full_disk}[sys.argv[1]](place, **arguments)

@@ -13,7 +13,7 @@ from kit import run_training, tiny_model  # type: ignore[import-not-found]
 from safetensors.torch import save_file
 from sampled import sampled_inputs  # type: ignore[import-not-found]
 
-from pellucid.training.distributed import ranks_of_environment
+from pellucid.training.processes.ranks import ranks_of_environment
 
 
 def main(folder: Path, output: Path, settings: dict[str, object]) -> None:
@@ -33,6 +33,9 @@ def main(folder: Path, output: Path, settings: dict[str, object]) -> None:
             return real(hidden * float("nan") if count == poisoned and torch.is_grad_enabled() else hidden)
 
         object.__setattr__(model, "project", project)
+    prepared = settings.pop("prepared_seconds", None)
+    if prepared:
+        inputs["seconds_before"] = prepared[ranks.rank]
     handed: list[object] = []
     result, _, listener = run_training(
         folder,

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.jobs import evaluate, score, translate
 from pellucid.jobs.aligning import files as aligning
-from pellucid.jobs.assisting import suggest
-from pellucid.jobs.bulk import document
-from pellucid.jobs.synthesis import job as synthesis
+from pellucid.jobs.options import translation
 
 from .conftest import Command
 
@@ -24,8 +21,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("an engine was opened")
 
-    for module in (evaluate, score, translate, suggest, document, synthesis):
-        monkeypatch.setattr(module, "open_translator", fail)
+    monkeypatch.setattr(translation, "open_translator", fail)
     monkeypatch.setattr(aligning, "load_bundle", fail)
 
 

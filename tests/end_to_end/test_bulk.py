@@ -8,11 +8,11 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from tests.forked import Started
 
 from .conftest import Command
 from .test_translate_files import FAST, in_a_process
@@ -98,22 +98,15 @@ def summary(said: str) -> list[str]:
     return [line for line in said.splitlines() if line.startswith(("flagged", "error"))]
 
 
-def begun(arguments: tuple[str | Path, ...]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", "from pellucid.cli.main import run; run()", *map(str, arguments)]
-    return subprocess.Popen(
-        command,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+def begun(arguments: tuple[str | Path, ...]) -> Started:
+    return Started("-m", "pellucid", *arguments, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
 
 
 def finished_in(folder: Path) -> int:
     return sum(1 for _ in folder.glob("part-*.json"))
 
 
-def wait_for_part(process: subprocess.Popen[bytes], folder: Path) -> None:
+def wait_for_part(process: Started, folder: Path) -> None:
     """Wait for one more finished part."""
     before = finished_in(folder)
     while process.poll() is None and finished_in(folder) == before:

@@ -64,19 +64,20 @@ def test_text_of_this_demo_is_used_again(tmp_path: Path) -> None:
 
 
 def test_at_the_limit_it_says_that_the_machine_is_slow_and_how_to_go_on(command: Command, tmp_path: Path) -> None:
-    first = command("demo", "--minutes", "0.05", "--output", "my run")
+    first = command("demo", "--minutes", "0.02", "--output", "my run")
     assert first.status == 0, first.err
     assert "until 97% of" in first.err
-    assert "the limit of 0.05 minutes was reached, with 0.0% of the validation sentences exactly right" in first.out
+    assert "the limit of 0.02 minutes was reached, with 0.0% of the validation sentences exactly right" in first.out
     assert "this machine is slow or busy" in first.out
-    assert "  pellucid demo --minutes 0.1 --seed 1 --output 'my run'\n" in first.out
+    assert "  pellucid demo --minutes 0.04 --seed 1 --output 'my run'\n" in first.out
     steps = json.loads((tmp_path / "my run" / "demo.json").read_text(encoding="utf-8"))["steps"]
-    again = command("demo", "--minutes", "0.1", "--output", "my run")
+    again = command("demo", "--minutes", "0.04", "--output", "my run")
     assert again.status == 0, again.err
     assert f"continuing from step {steps:,}" in again.err
     assert json.loads((tmp_path / "my run" / "demo.json").read_text(encoding="utf-8"))["steps"] >= steps
 
 
+@pytest.mark.slow
 def test_it_ends_when_it_is_right(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def learnt_by_heart(*, seed: int, train_size: int) -> SampleCorpus:
         corpus = build_corpus(seed=seed, train_size=211, valid_size=0, test_size=0)

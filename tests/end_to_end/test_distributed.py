@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.forked import Started
 
 from .small_runs import kept_port
 
@@ -31,8 +31,8 @@ def train(folder: Path, output: Path, *, processes: int, **settings: object) -> 
                 "MASTER_PORT": str(port),
                 "OMP_NUM_THREADS": "1",
             }
-            command = [sys.executable, str(SCRIPT), str(folder), str(output), json.dumps(settings)]
-            running.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+            arguments = (SCRIPT, folder, output, json.dumps(settings))
+            running.append(Started(*arguments, env=environment, stderr=subprocess.PIPE, text=True))
         errors = [process.communicate(timeout=600)[1] for process in running]
     assert [process.returncode for process in running] == [0] * processes, errors
     weights = [load_file(output.with_suffix(f".{rank}.safetensors")) for rank in range(processes)]
@@ -55,7 +55,7 @@ SETTINGS: dict[str, object] = {"train_steps": 9, "adam_epsilon": 1e-3, "valid_st
     [("adam", 1e-9), ("muon", 1e-3)],
 )
 def test_two_processes_equal_one_with_twice_the_batches(optimizer: str, tolerance: float, tmp_path: Path) -> None:
-    changes = SETTINGS | {"optimizer": optimizer}
+    changes = SETTINGS | {"optimizer": optimizer, "dropout": 0.1}
     (one,), (alone,) = train(tmp_path / "one", tmp_path / "a", processes=1, accum_count=2, **changes)
     (first, second), facts = train(tmp_path / "two", tmp_path / "b", processes=2, accum_count=1, **changes)
     assert equal(first, second)
@@ -90,6 +90,15 @@ def test_a_bad_step_of_one_process_is_skipped_by_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_budget_of_minutes_ends_all_at_the_same_step(tmp_path: Path) -> None:
+    """However long each process took until training began, they agree on the time that is left."""
+    budget = {"minutes": 0.1, "train_steps": None, "valid_steps": None, "prepared_seconds": [2.5, 0.0]}
+    (first, second), facts = train(tmp_path / "run", tmp_path / "o", processes=2, **(SETTINGS | budget))
+    assert facts[0]["steps"] == facts[1]["steps"] > 0
+    assert equal(first, second)
+
+
+@pytest.mark.slow
 def test_two_processes_continue_bit_for_bit(tmp_path: Path) -> None:
     settings = SETTINGS | {"dropout": 0.1, "decay_method": "inverse_sqrt"}
     (whole, _), _ = train(tmp_path / "whole", tmp_path / "w", processes=2, **settings)
@@ -98,3 +107,19 @@ def test_two_processes_continue_bit_for_bit(tmp_path: Path) -> None:
     assert facts[0]["first_step"] == 5
     assert equal(first, second)
     assert equal(first, whole)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_other_numbers_of_processes(tmp_path: Path) -> None:
+    """1 to 2 to 1 processes make the steps of one process, and 3 share its 4 batches unevenly."""
+    settings = SETTINGS | {"dropout": 0.1, "accum_count": 4, "decay_method": "inverse_sqrt"}
+    (alone,), (whole,) = train(tmp_path / "whole", tmp_path / "w", processes=1, **settings)
+    for output, numbers in (("a", (1, 2, 1)), ("b", (1, 3, 3))):
+        for steps, processes in zip((3, 6, 9), numbers, strict=True):
+            weights, facts = train(
+                tmp_path / output, tmp_path / "p", processes=processes, **(settings | {"train_steps": steps})
+            )
+        assert facts[0]["first_step"] == 6
+        assert facts[0]["tokens"] == whole["tokens"]
+        for name, tensor in alone.items():
+            assert torch.allclose(tensor, weights[0][name], rtol=1e-9, atol=1e-11), name

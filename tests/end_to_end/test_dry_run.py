@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,11 +30,16 @@ def test_pieces_are_learnt_from_a_bounded_sample(
     whole = command(*arguments)
     assert whole.status == 0, whole.err
     assert "700 source" in whole.err
+    assert "warning: the" not in whole.err
+    monkeypatch.setattr(dry_run.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1 << 20))
+    monkeypatch.setattr(dry_run, "free_memory", lambda: 2 << 20)
     monkeypatch.setattr(dry_run, "_SAMPLE_CHARACTERS", 1500)
     part = command(*arguments)
     assert part.status == 0, part.err
     assert "estimated from the first ones" in part.err
     assert "the sample is too small to test tokenizer.vocab_size = 700" in part.err
+    assert f"warning: the disk of {tmp_path} has 1 MiB free, and the run needs up to" in part.err
+    assert "warning: the memory of this machine has 2 MiB free, and the run needs up to" in part.err
 
 
 def test_a_slow_step_is_timed_once_and_a_busy_machine_is_told(

@@ -94,7 +94,8 @@ def test_the_page_offers_each_direction_beside_the_walkthrough(folder: Path) -> 
 def test_an_export_has_every_direction_and_names_the_tag_of_this_one(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pairs = [SentencePair(pair.source, pair.target, 0, 0) for pair in build_corpus(seed=1).train[:300]]
+    text = build_corpus(seed=1, train_size=300, valid_size=0, test_size=0).train
+    pairs = [SentencePair(pair.source, pair.target, 0, 0) for pair in text]
     tokenizer = train_tokenizer(lambda: pairs, TokenizerConfig(vocab_size="auto"), seed=1, threads=1, tags=TAGS)
     embed_random_model(tmp_path / "embedded", monkeypatch, tokenizer=tokenizer)
     outcome = command("export", "fr-en", "--format", "ctranslate2", "--output", "exported")

@@ -61,7 +61,7 @@ def found(report: object) -> float:
     raise AssertionError("no BLEU in the report")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_a_fine_tuned_import_gains_in_its_domain_and_takes_the_gain_out(command: Command, tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     write_domains(tmp_path)

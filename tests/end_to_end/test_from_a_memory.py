@@ -11,6 +11,7 @@ import pytest
 from tests.unit.text.formats.memories import DATE, USER, po, tmx, tu, write
 
 from pellucid.sample.corpus import build_corpus
+from pellucid.text.formats import reading
 from pellucid.text.splits.sources import bare_source
 
 from .conftest import Command, Outcome
@@ -98,11 +99,21 @@ def check_report(run: Path, counts: dict[str, int]) -> None:
     assert sum(report["split"].values()) == report["cleaning"]["kept"]
 
 
-def run_and_check(command: Command, folder: Path, count: int, *, most: int) -> None:
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return the memories that are parsed, one for each time."""
+    paths: list[Path] = []
+    read = reading._READERS["tmx"]
+    monkeypatch.setitem(reading._READERS, "tmx", lambda path, asked: paths.append(path) or read(path, asked))
+    return paths
+
+
+def run_and_check(command: Command, folder: Path, count: int, *, most: int, parsed: list[Path]) -> None:
     counts = memory(folder / "memory.tmx", count)
     arguments = (folder / "memory.tmx", "--src-lang", "en", "--tgt-lang", "fr")
     outcome = trained(command, *arguments, most=most)
     assert outcome.status == 0, outcome.err
+    assert len(parsed) == 1, "to choose a preset, verify, clean, split, learn pieces and store tokens"
     run = folder / "runs" / "en-fr"
     assert "for 'en' the texts in en-GB" in outcome.err
     assert "split: " in outcome.err
@@ -120,16 +131,17 @@ def run_and_check(command: Command, folder: Path, count: int, *, most: int) -> N
         (run / "data" / name).unlink()
     again = trained(command, *arguments, most=most, steps=4)
     assert again.status == 0, again.err
+    assert len(parsed) == 2
     assert (run / "data" / "test.jsonl").read_bytes() == before
 
 
-def test_from_a_memory_to_a_score(tmp_path: Path, command: Command) -> None:
-    run_and_check(command, tmp_path, 300, most=12)
+def test_from_a_memory_to_a_score(tmp_path: Path, command: Command, parsed: list[Path]) -> None:
+    run_and_check(command, tmp_path, 300, most=12, parsed=parsed)
 
 
 @pytest.mark.slow
-def test_from_a_memory_of_5000_units_to_a_score(tmp_path: Path, command: Command) -> None:
-    run_and_check(command, tmp_path, 5000, most=250)
+def test_from_a_memory_of_5000_units_to_a_score(tmp_path: Path, command: Command, parsed: list[Path]) -> None:
+    run_and_check(command, tmp_path, 5000, most=250, parsed=parsed)
 
 
 def test_a_memory_that_has_changed_is_refused_and_another_date_is_not(tmp_path: Path, command: Command) -> None:

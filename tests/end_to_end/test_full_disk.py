@@ -20,18 +20,19 @@ def write_text(folder: Path) -> None:
         (folder / name).write_text("".join(f"{name} wort {i} und noch eins\n" for i in range(300)))
 
 
+FULL = (errno.ENOSPC, "the disk is full; make room and give the same command again")
+MOMENTS = ["text.json", "prepared.json", "valid.jsonl", "tokenizer.json", "recipe.toml", "train"]
+
+
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("moment", "code", "words"),
     [
-        (errno.ENOSPC, "the disk is full; make room and give the same command again"),
-        (errno.EDQUOT, "the disk quota is used up; make room or have the quota raised"),
-        (errno.EFBIG, "exceeds the size limit (ulimit -f); raise the limit"),
+        *((moment, *FULL) for moment in MOMENTS),
+        ("train", errno.EDQUOT, "the disk quota is used up; make room or have the quota raised"),
+        ("text.json", errno.EFBIG, "exceeds the size limit (ulimit -f); raise the limit"),
     ],
 )
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="an open file is told by its name in /proc")
-@pytest.mark.parametrize(
-    "moment", ["text.json", "prepared.json", "valid.jsonl", "tokenizer.json", "recipe.toml", "train"]
-)
 def test_preparation_names_the_file_and_what_it_ran_out_of(
     moment: str, code: int, words: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

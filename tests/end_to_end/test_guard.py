@@ -127,7 +127,7 @@ def changes(folder: Path, run: str) -> dict[str, tuple[float, float]]:
     return {row["text"]: (row["change"]["baseline"], row["change"]["system"]) for row in report["rows"]}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_without_the_guard_it_forgets_and_with_the_guard_the_general_score_holds(
     command: Command, tmp_path: Path
 ) -> None:

@@ -96,6 +96,12 @@ def test_refusals(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_empty_sentence_is_not_taken_for_a_folder(command: Command) -> None:
+    outcome = command("inspect", "")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "the text is blank" in outcome.err
+
+
 def test_a_step_that_the_translation_turns_out_not_to_have(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How many there are is known when it is there; it could have had more."""
 

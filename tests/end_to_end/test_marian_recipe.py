@@ -15,6 +15,7 @@ SENTENCES = ["Ein Hund rennt über die Wiese.", "Zwei Frauen sitzen im Café.", 
 TRANSLATIONS = ["A dog runs across the meadow.", "Two women sit in a café.", "The man wears a large hat."]
 
 
+@pytest.mark.slow
 def test_the_recipe_trains_and_opens_in_transformers(command: Command, tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     data = tmp_path / "data"

@@ -31,13 +31,18 @@ _FILE = (
     + """
 import sys
 from pathlib import Path
+from pellucid.jobs.options.translation import TranslationOptions
 from pellucid.jobs.translate import OutputFormat, translate_file
 
 folder, file, output = sys.argv[1:]
 # Random weights know no end; this is about as long as a translation is.
 length = ["max_length_factor=1.0", "max_length_constant=3"]
 done = translate_file(
-    Path(folder), file, output=Path(output), format=OutputFormat.TEXT, settings=length, device="cpu", threads=1
+    Path(folder),
+    file,
+    output=Path(output),
+    format=OutputFormat.TEXT,
+    options=TranslationOptions(settings=length, device="cpu", threads=1),
 )
 print(done.lines, peak_megabytes())
 """

@@ -266,7 +266,7 @@ def test_without_validation_files_pairs_are_held_out(text: Path, tmp_path: Path,
         "--output", tmp_path / "run", *settings("training.train_steps=1"),
     )  # fmt: skip
     assert outcome.status == 0, outcome.err
-    assert "2 training pairs are held out" in outcome.err
+    assert "2 training pairs held out" in outcome.err
     assert "train: 209 pairs" in outcome.err
 
 

@@ -53,6 +53,14 @@ def train(command: Command, tmp_path: Path, scores: str, *more: str, steps: int 
     )  # fmt: skip
 
 
+def test_a_recipe_without_a_length_names_the_promised_command(command: Command, text: Path, tmp_path: Path) -> None:
+    endless = RECIPE.replace("train_steps = 4", "").format(scores=NOT_MEASURED, steps=4)
+    (tmp_path / "r.toml").write_text(endless, encoding="utf-8")
+    refused = command("train", "--recipe", "r.toml", "--data-dir", "text", "--output", "run")
+    assert refused.status == 1
+    assert "the promise of the recipe is for: pellucid train" in refused.err
+
+
 def test_a_promise_that_holds_and_one_that_does_not(command: Command, text: Path, tmp_path: Path) -> None:
     held = train(command, tmp_path, '[[promise.scores]]\nmetric = "chrf"\nvalue = 0')
     assert held.status == 0, held.err

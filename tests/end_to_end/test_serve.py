@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.forked import Started
 from tests.models import random_model, save_model
 
 from pellucid.config import TranslationConfig
@@ -22,7 +22,6 @@ from pellucid.config import TranslationConfig
 PATIENCE_SECONDS = 600
 """Ends a test that hangs. On a busy machine everything takes as long as it takes."""
 FEW = TranslationConfig(beam_size=2, max_length_constant=5, max_length_factor=0.1)
-COMMAND = [sys.executable, "-m", "pellucid", "serve"]
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +30,9 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def served(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str], list[str]]]:
+def served(*arguments: str) -> Iterator[tuple[str, Started, list[str]]]:
     """Start the command; yield its address, the process and what it said so far."""
-    process = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True)
+    process = Started("-m", "pellucid", "serve", *arguments, stderr=subprocess.PIPE, text=True)
     try:
         said: list[str] = []
         assert process.stderr is not None

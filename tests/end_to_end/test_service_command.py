@@ -7,17 +7,17 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
+from tests.commands import Command
 from tests.end_to_end.test_service_clients import FEW, wait_until_ready
+from tests.forked import Started
 from tests.models import random_model, save_model
 
-COMMAND = [sys.executable, "-m", "pellucid", "serve"]
 PATIENCE_SECONDS = 600
 
 
@@ -26,19 +26,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(tmp_path_factory.mktemp("command") / "toy", random_model(), translation=FEW)
 
 
-def test_other_machines_need_keys(folder: Path, tmp_path: Path) -> None:
+def test_other_machines_need_keys(folder: Path, command: Command, tmp_path: Path) -> None:
     # A11
-    command = [*COMMAND, str(folder), "--host", "0.0.0.0", "--port", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
-    assert done.returncode == 1
-    assert "without a key" in done.stderr
-    assert "--new-key" in done.stderr
-    made = subprocess.run([*COMMAND, "--new-key", "cat"], capture_output=True, text=True, timeout=600, check=True)
-    key, _, lines = made.stdout.partition("\n")
+    done = command("serve", folder, "--host", "0.0.0.0", "--port", "0")
+    assert done.status == 1
+    assert "without a key" in done.err
+    assert "--new-key" in done.err
+    made = command("serve", "--new-key", "cat")
+    assert made.status == 0
+    key, _, lines = made.out.partition("\n")
     assert hashlib.sha256(key.encode()).hexdigest() in lines
     config = tmp_path / "serve.toml"
     config.write_text(f'host = "0.0.0.0"\nport = 0\n[[models]]\npath = "{folder}"\n{lines}', encoding="utf-8")
-    process = subprocess.Popen([*COMMAND, "--config", str(config), "--threads", "1"], stderr=subprocess.PIPE, text=True)
+    process = started("--config", config)
     try:
         address = address_in(process)
         wait_until_ready(address)
@@ -53,8 +53,7 @@ def test_other_machines_need_keys(folder: Path, tmp_path: Path) -> None:
 
 def test_sigterm_finishes_what_was_sent_and_says_so_before(folder: Path) -> None:
     # A7: requests go on during the notice; each that was accepted is answered.
-    command = [*COMMAND, str(folder), "--port", "0", "--threads", "1"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = started(folder, "--port", "0")
     try:
         address = address_in(process)
         wait_until_ready(address)
@@ -75,7 +74,11 @@ def test_sigterm_finishes_what_was_sent_and_says_so_before(folder: Path) -> None
         process.communicate()
 
 
-def address_in(process: subprocess.Popen[str]) -> str:
+def started(*arguments: str | Path) -> Started:
+    return Started("-m", "pellucid", "serve", *arguments, "--threads", "1", stderr=subprocess.PIPE, text=True)
+
+
+def address_in(process: Started) -> str:
     assert process.stderr is not None
     for line in process.stderr:
         if found := re.search(r"(?:look inside|the service is at): (http://\S+)", line):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from tests.forked import Started
 
 from pellucid.signals import HeldInterrupt, RaiseOnSigterm, Terminated
 
+from .conftest import Command
 from .test_bulk import LINES, begun, wait_for_part
 
 SETTINGS = ("beam_size=1", "max_length_constant=40", "max_length_factor=1.0")
@@ -19,7 +20,7 @@ SLOW = tuple(word for setting in SETTINGS for word in ("--set", setting))
 """A model without training seldom ends a sentence."""
 
 
-def terminated(process: subprocess.Popen[bytes]) -> str:
+def terminated(process: Started) -> str:
     """Send SIGTERM; return what the process said before it ended with status 75."""
     process.send_signal(signal.SIGTERM)
     said = process.communicate()[1].decode()
@@ -29,21 +30,23 @@ def terminated(process: subprocess.Popen[bytes]) -> str:
 
 
 @pytest.mark.parametrize("verb", ["translate", "synthesize"])
-def test_parts_are_kept_and_the_same_command_continues(verb: str, tiny_model: Path, tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("\n".join(f"{number} {line}" for number, line in enumerate(LINES * 2)))
+def test_parts_are_kept_and_the_same_command_continues(
+    verb: str, command: Command, tiny_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_text("\n".join(f"{number} {line}" for number, line in enumerate(LINES)))
     output = tmp_path / "out"
     arguments = (verb, tiny_model, tmp_path / "x", "--output", output, "--chunk-lines", "64", "--engine", "torch")
     options = (*SLOW, *(("--set", "drop_flags=[]") if verb == "synthesize" else ()))
     process = begun((*arguments, *options))
     wait_for_part(process, tmp_path / "out.parts")
     said = terminated(process)
-    assert "of 600 lines are finished and kept in" in said
+    assert "of 300 lines are finished and kept in" in said
     assert "the same command continues" in said
     assert not output.exists()
-    again = begun((*arguments, *options))
-    assert b"continuing" in again.communicate()[1]
-    assert again.returncode == 0
-    assert output.read_text().count("\n") == 600
+    again = command(*arguments, *options)
+    assert "continuing" in again.err
+    assert again.status == 0
+    assert output.read_text().count("\n") == 300
 
 
 def test_a_verb_that_keeps_nothing_says_so(tiny_model: Path, tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ def test_a_file_of_terms(tmp_path: Path) -> None:
     assert "loup" in lines[0]
     assert "chien" not in lines[0]
     assert lines[1] == run("translate", MODEL, *options[2:], given="The cat eats.\n").rstrip("\n")
+    (kept,) = run("translate", MODEL, *options[2:], "--keep", "dog", given=SOURCE).splitlines()
+    assert "dog" in kept.split()
     (tmp_path / "bad.tsv").write_text("dog\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"bad\.tsv, line 1: has 1 column;"):
         run("translate", MODEL, "--terms", tmp_path / "bad.tsv", given=SOURCE)

@@ -268,7 +268,8 @@ def interrupted_after_two(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 def test_an_interruption_says_what_is_out(
     interrupted_after_two: int, command: Command, tiny_model: Path, tmp_path: Path
 ) -> None:
-    outcome = command("translate", tiny_model, *FAST, stdin=TEXT.encode() * 3)
+    text = "".join(f"{TEXT.splitlines()[0]} {number}\n" for number in range(6)).encode()
+    outcome = command("translate", tiny_model, *FAST, stdin=text)
     assert outcome.status == interrupted_after_two
     assert outcome.out.count("\n") == 2
     assert outcome.out.endswith("\n")
@@ -276,7 +277,7 @@ def test_an_interruption_says_what_is_out(
     assert "line 3 of the input" in outcome.err
     assert "Traceback" not in outcome.err
     (tmp_path / "out").write_text("old\n")
-    outcome = command("translate", tiny_model, "--output", "out", *FAST, stdin=TEXT.encode() * 3)
+    outcome = command("translate", tiny_model, "--output", "out", *FAST, stdin=text)
     assert outcome.status == interrupted_after_two
     assert "interrupted after 2 lines; out is unchanged, because it is only written whole" in outcome.err
     assert (tmp_path / "out").read_text() == "old\n"

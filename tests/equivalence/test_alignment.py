@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.commands import Command
 
 import pellucid
+from pellucid.analysis.alignment import links_of_trace
 from pellucid.bundle import read_description
 from pellucid.errors import RequestError
 from pellucid.sample.corpus import build_corpus
 from pellucid.sample.records import SamplePair
 from pellucid.translation.alignment.attention import every_head, mean_of_heads
 from pellucid.translation.alignment.heads import AlignmentHeads, AlignmentStep, heads_in, name_heads
+from pellucid.translation.alignment.links import Span, links_of, word_weights
 from pellucid.translation.translator import Translator
 
 FOLDER = Path(pellucid.__file__).parent / "sample" / "walkthrough"
@@ -60,6 +62,45 @@ def test_the_mean_of_heads_is_their_mean(translator: Translator, pairs: tuple[Sa
         np.testing.assert_allclose(mean, expected, atol=1e-6)
 
 
+def holds(spans: Sequence[Span], word: Span) -> int:
+    """Return which span holds a word."""
+    (place,) = [place for place, (start, end) in enumerate(spans) if start <= word[0] and word[1] <= end]
+    return place
+
+
+def test_the_links_of_a_trace_are_those_of_a_translation_and_of_every_head(
+    translator: Translator, pairs: tuple[SamplePair, ...]
+) -> None:
+    ids = ids_of(translator, pairs[:5])
+    every = dict(every_head(translator.model, ids, batch_size=4096))
+    for place, pair in enumerate(pairs[:5]):
+        trace = pellucid.trace(translator, pair.source, target=pair.target, level="attention")
+        found, spaced = links_of_trace(trace, unit="words"), links_of_trace(trace)
+        assert (spaced.source_words, spaced.target_words) == (tuple(pair.source.split()), tuple(pair.target.split()))
+        for step, weights in every[place].items():
+            for layer, head in ((0, 1), (5, 3)):
+                words = word_weights(
+                    weights[layer, head][:, : len(ids[place][0]) - 1],
+                    source=found.source_spans,
+                    target=found.target_spans,
+                )
+                assert found.heads[step][layer][head] == links_of(words)
+                between = {
+                    (
+                        holds(spaced.source_spans, found.source_spans[i]),
+                        holds(spaced.target_spans, found.target_spans[j]),
+                    )
+                    for i, j in links_of(words)
+                }
+                assert spaced.heads[step][layer][head] == tuple(sorted(between))
+    (translated,) = translator.translate([pairs[0].source], alignment=True)
+    assert translated.alignment is not None
+    own = links_of_trace(pellucid.trace(translator, pairs[0].source), unit="words")
+    assert own.source_words == translated.alignment.source_words
+    assert own.by_named == translated.alignment.links
+    assert own.contributions
+
+
 def test_the_shipped_model_aligns_as_its_grammar_does(translator: Translator, pairs: tuple[SamplePair, ...]) -> None:
     found = translator.translate([pair.source for pair in pairs], alignment=True)
     common = total = 0
@@ -75,7 +116,8 @@ def test_the_shipped_model_aligns_as_its_grammar_does(translator: Translator, pa
         common += 2 * len(gold & own)
         total += len(gold) + len(own)
     assert total > 500
-    assert common / total > 0.85
+    stated = translator.origin.description.facts["alignment_error_rate"]
+    assert common / total > 1 - stated - 0.05, "as good as the folder says, within the chance of 60 sentences"
 
 
 def between(text: str, word: int) -> int:
@@ -128,49 +170,42 @@ def copy_without_heads(tmp_path: Path) -> Path:
     return folder
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    code = "from pellucid.cli.main import run; run()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-
-
-def test_the_command_chooses_heads_and_aligns(tmp_path: Path, pairs: tuple[SamplePair, ...]) -> None:
+def test_the_command_chooses_heads_and_aligns(command: Command, tmp_path: Path, pairs: tuple[SamplePair, ...]) -> None:
     folder = copy_without_heads(tmp_path)
     (tmp_path / "en").write_text("".join(f"{pair.source}\n" for pair in pairs), encoding="utf-8")
     (tmp_path / "fr").write_text("".join(f"{pair.target}\n" for pair in pairs), encoding="utf-8")
     sides = "--src", tmp_path / "en", "--tgt", tmp_path / "fr"
-    assert "names no alignment_heads" in run("align", folder, *sides).stderr
-    chosen = run("align", folder, *sides, "--choose")
-    assert chosen.returncode == 0, chosen.stderr
+    assert "names no alignment_heads" in command("align", folder, *sides).err
+    chosen = command("align", folder, *sides, "--choose")
+    assert chosen.status == 0, chosen.err
     description = read_description(folder)
     heads = heads_in(description.facts, description.model, place="")
     assert heads is not None
-    assert f"heads {heads.name} " in chosen.stderr
+    assert f"heads {heads.name} " in chosen.err
     assert "60 pairs" in str(description.facts["alignment_measured_on"])
-    links = run("align", folder, *sides)
-    assert links.returncode == 0, links.stderr
-    assert len(links.stdout.splitlines()) == len(pairs)
-    (tmp_path / "gold").write_text(links.stdout, encoding="utf-8")
-    again = run("align", folder, *sides, "--choose", "--gold", tmp_path / "gold")
-    assert f"heads {heads.name} at the step that {heads.step} a piece: error rate 0.0" in again.stderr
+    links = command("align", folder, *sides)
+    assert links.status == 0, links.err
+    assert len(links.out.splitlines()) == len(pairs)
+    (tmp_path / "gold").write_text(links.out, encoding="utf-8")
+    again = command("align", folder, *sides, "--choose", "--gold", tmp_path / "gold")
+    assert f"heads {heads.name} at the step that {heads.step} a piece: error rate 0.0" in again.err
     (tmp_path / "gold").write_text("99-0\n" * len(pairs), encoding="utf-8")
     assert (
         "gold, line 1: '99-0' is no link"
-        in run("align", folder, *sides, "--choose", "--gold", tmp_path / "gold").stderr
+        in command("align", folder, *sides, "--choose", "--gold", tmp_path / "gold").err
     )
 
 
-def test_the_command_translates_with_alignments(tmp_path: Path, translator: Translator) -> None:
+def test_the_command_translates_with_alignments(command: Command, tmp_path: Path, translator: Translator) -> None:
     text = "The animal didn't cross the street because it was too tired."
     result = translator.translate(text, alignment=True)
     assert result.alignment is not None
     (tmp_path / "en").write_text(f"{text}\n\n", encoding="utf-8")
-    done = run("translate", FOLDER, tmp_path / "en", "--alignment", "--engine", "torch")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [f"{result.text} ||| {result.alignment.pharaoh}", " ||| "]
-    done = run("translate", FOLDER, tmp_path / "en", "--alignment", "--engine", "torch", "--format", "jsonl")
-    record = json.loads(done.stdout.splitlines()[0])
+    done = command("translate", FOLDER, tmp_path / "en", "--alignment", "--engine", "torch")
+    assert done.status == 0, done.err
+    assert done.out.splitlines() == [f"{result.text} ||| {result.alignment.pharaoh}", " ||| "]
+    done = command("translate", FOLDER, tmp_path / "en", "--alignment", "--engine", "torch", "--format", "jsonl")
+    record = json.loads(done.out.splitlines()[0])
     assert record["alignment"]["links"] == [list(link) for link in result.alignment.links]
     assert record["alignment"]["source_words"] == list(result.alignment.source_words)
-    assert "--format moses" in run("translate", FOLDER, tmp_path / "en", "--alignment", "--format", "moses").stderr
+    assert "--format moses" in command("translate", FOLDER, tmp_path / "en", "--alignment", "--format", "moses").err

@@ -9,10 +9,11 @@ unfinished hypotheses for finished ones), so the end has a bias that lets every 
 from __future__ import annotations
 
 import re
+import warnings
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from transformers import MarianConfig, MarianMTModel
 
 from pellucid.config import ModelConfig, SpecialIds, TranslationConfig
 from pellucid.model.transformer import Transformer
@@ -20,6 +21,9 @@ from pellucid.translation.beam import StopRule, beam_search
 from pellucid.translation.constraints import Constraints
 from pellucid.translation.greedy import greedy_search
 from pellucid.translation.stepper import ModelStepper
+
+if TYPE_CHECKING:
+    from transformers import MarianMTModel
 
 VOCAB, EOS, UNK, PAD = 53, 0, 1, 52
 MAX_LENGTH = 40
@@ -40,6 +44,10 @@ RENAMED = [
 
 
 def random_marian(seed: int, end_bias: float) -> MarianMTModel:
+    with warnings.catch_warnings():  # of its dependencies; and collecting the tests need not take the seconds
+        warnings.simplefilter("ignore")
+        from transformers import MarianConfig, MarianMTModel
+
     torch.manual_seed(seed)
     config = MarianConfig(
         vocab_size=VOCAB,

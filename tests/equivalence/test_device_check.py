@@ -220,6 +220,7 @@ def test_what_another_trial_may_change_is_not_remembered(cache: Path) -> None:
 # --- the process ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_trial_runs_in_a_process() -> None:
     found = in_a_process({"folder": str(MODEL), "device": "cpu", "is_bf16": False, "threads": 1, "sentences": 5})
     assert found.problem == "" or found.problem.startswith("it is slower: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -10,12 +11,19 @@ import pytest
 
 from pellucid.analysis.checks import check
 from pellucid.analysis.head_effects import heads_of
-from pellucid.config import TranslationConfig
+from pellucid.config import PositionLayout, TranslationConfig
 from pellucid.errors import RequestError
 from pellucid.jobs.surface import Trace, trace
 from pellucid.tracing.editing.sample import Sample
 from pellucid.tracing.editing.text import Edit, parse_edit
-from pellucid.tracing.edits import AblateHead, AblateSublayer, AblateUnits, OtherSentence, SetAttention
+from pellucid.tracing.edits import (
+    AblateHead,
+    AblateSublayer,
+    AblateUnits,
+    OtherPositions,
+    OtherSentence,
+    SetAttention,
+)
 from pellucid.translation.translator import Translator
 
 from .numpy_transformer import NumpyTransformer
@@ -42,6 +50,8 @@ EDITS: dict[str, Edit] = {
     "units": AblateUnits("encoder", 0, (2, 11, 3)),
     "units, mean of the sample": AblateUnits("decoder", 0, (5, 1), SAMPLE),
     "weights": SetAttention(CROSS, 0, 1, 1, (0, 0.25, 0, 0.75, 0, 0)),
+    "positions of Marian": OtherPositions(PositionLayout.HALF_SPLIT_PAPER_FREQUENCY),
+    "no positions": OtherPositions(None),
 }
 
 
@@ -73,6 +83,15 @@ def means(translator: Translator, site: str) -> np.ndarray:
 
 def by_hand(translator: Translator, edit: Edit, fed: Sequence[int]) -> dict[str, Change]:
     """The change of an edit, written out position by position."""
+    if isinstance(edit, OtherPositions):
+        offset = translator.model.config.position_offset
+
+        def move(value: np.ndarray) -> np.ndarray:
+            return np.array(
+                [position_by_hand(edit.layout, offset + row, value.shape[-1]) for row in range(len(value[0]))]
+            )[None]
+
+        return {"source.position": move, "target.position": move}
     (site,) = edit.sites(translator.model.config)  # type: ignore[union-attr]
     if isinstance(edit, SetAttention):
 
@@ -113,6 +132,14 @@ def by_hand(translator: Translator, edit: Edit, fed: Sequence[int]) -> dict[str,
         return edited
 
     return {site: change}
+
+
+def position_by_hand(layout: PositionLayout | None, position: int, width: int) -> list[float]:
+    """All sines, then all cosines, of the wavelengths of the paper."""
+    if layout is None:
+        return [0.0] * width
+    angles = [position / 10_000 ** (2 * pair / width) for pair in range(width // 2)]
+    return [*map(math.sin, angles), *map(math.cos, angles)]
 
 
 def greedy(translator: Translator, edit: Edit, *, steps: int, least: int) -> tuple[list[int], list[float]]:

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "translate_gpu.py"
 
 
+@pytest.mark.slow
 def test_the_benchmark_for_gpus_runs_here_with_tiny_shapes(tmp_path: Path) -> None:
     result = tmp_path / "result.json"
     command = [sys.executable, str(SCRIPT), "--device", "cpu", "--rounds", "1", "--without", "huggingface"]

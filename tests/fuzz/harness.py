@@ -2,15 +2,17 @@
 
     python -m tests.fuzz.harness TARGET FOLDER COUNT
 
-A child with limits of memory and files makes inputs from their numbers and gives each to its target (see
-``targets.py``). An input may be accepted, or refused with a ``PellucidError``. Anything else is a failure: another
-exception, a processor time beyond ``SECONDS``, a signal. The inputs of failures are written to the folder. Memory
-is limited for the child as a whole, so a bomb is a ``MemoryError`` or ends the child alone. Read ``targets.py`` next.
+A child with limits of memory and files gives its target (see ``targets.py``) the inputs that once did harm, and then
+``COUNT`` inputs that it makes from their numbers. An input may be accepted, or refused with a ``PellucidError``.
+Anything else is a failure: another exception, a processor time beyond ``SECONDS``, a signal. The inputs of failures are
+written to the folder. Memory is limited for the child as a whole, so a bomb is a ``MemoryError`` or ends the child
+alone. Read ``targets.py`` next.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import random
@@ -22,6 +24,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 
 from tests.fuzz.mutation import Mutator, mutate
@@ -70,6 +73,7 @@ class Target:
 class Report:
     """What became of some inputs."""
 
+    given: int
     accepted: int
     refused: int
     failures: list[str]
@@ -80,7 +84,7 @@ class Report:
 
 
 def run(target: str, folder: Path, *, count: int) -> Report:
-    """Give ``count`` inputs to a target in a child, or those that are kept where ``count`` is 0."""
+    """Give a target, in a child, the inputs that are kept for it and ``count`` new ones."""
     failures: list[str] = []
     accepted = refused = 0
     first = 0
@@ -91,12 +95,12 @@ def run(target: str, folder: Path, *, count: int) -> Report:
         refused += sum(line["outcome"] == "refused" for line in lines)
         failures += [f"{line['input']}: {line['outcome']}" for line in lines if line["outcome"] not in _FINE]
         if lines and lines[-1]["outcome"] == "ended":
-            return Report(accepted, refused, failures)
+            return Report(lines[-1]["number"], accepted, refused, failures)
         if not lines or lines[-1]["outcome"] != "given":
             raise RuntimeError(f"the child of {target} did not begin ({_death(done)})\n{done.stderr[-3000:]}")
         failures.append(f"{lines[-1]['input']}: ended the process ({_death(done)})\n{done.stderr[-1500:]}")
         first = lines[-1]["number"] + 1
-    return Report(accepted, refused, failures)
+    return Report(first, accepted, refused, failures)
 
 
 _FINE = ("accepted", "refused", "given", "ended")
@@ -135,15 +139,15 @@ def main(target_name: str, folder: Path, first: int, count: int) -> None:
     target = TARGETS[target_name](folder / "work")
     for name, content in target.seeds.items():
         target.take(name, content)
+    gc.freeze()  # hundreds of thousands of objects that stay; the collector would go through them again and again
     limit()
-    kept = list(target.kept.items())
+    inputs = chain(target.kept.items(), ((str(number), target.input(number)) for number in range(count)))
     with (folder / "report").open("a", encoding="utf-8", buffering=1) as report:
 
         def tell(number: int, name: str, outcome: str) -> None:
             report.write(json.dumps({"number": number, "input": name, "outcome": outcome}) + "\n")
 
-        for number in range(first, count or len(kept)):
-            label, (name, content) = (f"{number}", target.input(number)) if count else kept[number]
+        for number, (label, (name, content)) in islice(enumerate(inputs), first, None):
             path = folder / (re.sub(r"[^\w.]+", "-", f"{target_name}-{label}")[:100] + f"-{name}")
             path.write_bytes(content)
             tell(number, str(path), "given")
@@ -151,7 +155,7 @@ def main(target_name: str, folder: Path, first: int, count: int) -> None:
             tell(number, str(path), outcome)
             if outcome in _FINE:
                 path.unlink()
-        tell(count, "end", "ended")
+        tell(len(target.kept) + count, "end", "ended")
 
 
 def _outcome(target: Target, name: str, content: bytes) -> str:

@@ -1,6 +1,7 @@
-"""A thousand damaged inputs for each way in: each is accepted or refused in a sentence, in bounded time and memory.
+"""Damaged inputs for each way in: each is accepted or refused in a sentence, in bounded time and memory.
 
-The inputs are the same each time. One that fails is written to a file and named; to keep it, add it to ``kept.py``.
+They are those that once did harm and a thousand more, the same each time. One that fails is written to a file and
+named; to keep it, add it to ``kept.py``.
 """
 
 from __future__ import annotations
@@ -22,17 +23,10 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("target", NAMES)
-def test_inputs_that_once_did_harm_do_none(target: str, tmp_path: Path) -> None:
-    report = run(target, tmp_path, count=0)
-    assert not report.failures, report.told()
-    assert report.accepted + report.refused > 0
-
-
-@pytest.mark.parametrize("target", NAMES)
-def test_a_thousand_inputs_do_no_harm(target: str, tmp_path: Path) -> None:
+def test_inputs_that_once_did_harm_and_a_thousand_more_do_none(target: str, tmp_path: Path) -> None:
     report = run(target, tmp_path, count=INPUTS)
     assert not report.failures, report.told()
-    assert report.accepted + report.refused == INPUTS
+    assert report.accepted + report.refused == report.given > INPUTS, "every target has inputs that once did harm"
     # Damage that is always refused, or never, finds nothing.
     assert report.accepted > INPUTS // 100
     assert report.refused > INPUTS // 20

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ def table(section: str) -> list[list[str]]:
     return found[2:]
 
 
+@cache
 def templates() -> list[str]:
     """Return every text of the source, what is filled in as a NUL."""
     found = []
@@ -33,9 +35,6 @@ def templates() -> list[str]:
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
     return found
-
-
-TEMPLATES = templates()
 
 
 def test_every_class_is_on_the_page_with_its_status() -> None:
@@ -49,7 +48,7 @@ def test_what_is_said_while_it_works_stands_in_the_source(row: list[str]) -> Non
     assert given
     assert int(status) == getattr(tree, kind.strip("`")).exit_status
     pattern = ".*".join(re.escape(part) for part in said.strip("`").split("…"))
-    assert any(re.search(pattern, template, flags=re.S) for template in TEMPLATES), said
+    assert any(re.search(pattern, template, flags=re.S) for template in templates()), said
 
 
 def test_there_are_such_rows() -> None:

@@ -54,6 +54,7 @@ def test_a_tree_that_was_never_installed_knows_its_version(code: str) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, pellucid.__version__), done.stderr
 
 
+@pytest.mark.slow
 def test_a_model_folder_is_written_where_nothing_was_installed(tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("".join(f"wort {i} und noch eins\n" for i in range(29)))

@@ -7,7 +7,7 @@ read; then the first pair of rows differs only where the source does. Read ``hea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -21,7 +21,7 @@ from pellucid.tracing.making import trace as make_trace
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
 
-__all__ = ["Effect", "Part", "edit_trace", "effect_of"]
+__all__ = ["Effect", "Part", "edit_trace", "effect_of", "parts_of"]
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,22 @@ class Effect:
                 for trace in (self.before, self.after)
             ]
             lines.append(f"first difference at step {self.divergence}: {pieces[0]} → {pieces[1]}")
-        step = int(abs(self.changes).argmax())
-        lines.append(
-            f"log-probability of the translation before: {self.old_before.sum():.4f} → {self.old_after.sum():.4f}; "
-            f"most at step {step} ({self.before.tokens.predicted_pieces[step]}): {self.changes[step]:+.4f}"
-        )
+        lines.append(f"log-probability of the translation before: {self._change_of_the_old()}")
+        if self.divergence is not None:
+            lines.append(f"log-probability of the translation after: {_change(self.new_before, self.new_after)}")
         return "\n".join(lines)
+
+    def _change_of_the_old(self) -> str:
+        found, step = _change(self.old_before, self.old_after), int(abs(self.changes).argmax())
+        if not self.changes[step]:
+            return found
+        return f"{found}; most at step {step} ({self.before.tokens.predicted_pieces[step]}): {self.changes[step]:+.4f}"
+
+
+def _change(before: Array, after: Array) -> str:
+    if (before == after).all():
+        return f"{before.sum():.4f}, with and without the edits"
+    return f"{before.sum():.4f} → {after.sum():.4f}"
 
 
 def edit_trace(before: Trace, edits: Sequence[Edit | str], *, samples: Sequence[Sample] = ()) -> Effect:
@@ -109,7 +119,7 @@ def edit_trace(before: Trace, edits: Sequence[Edit | str], *, samples: Sequence[
     given = None if search is not None else before.text
     if given is not None and len(value_edits(chosen)) < len(chosen):
         given = None  # the pieces or the source change, so the model has to write
-    after = make_trace(translator, before.source, edits=chosen, level=before.level, target=given)
+    after = make_trace(translator, before.source, edits=chosen, level=before.level, target=given, before=before)
     return effect_of(before, after)
 
 
@@ -145,7 +155,7 @@ def effect_of(before: Trace, after: Trace, *, between_steps: Callable[[], None] 
         before=before,
         after=after,
         divergence=divergence,
-        parts=_parts(old.predicted_ids, new.predicted_ids),
+        parts=parts_of(old.predicted_ids, new.predicted_ids),
         old_before=before.predictions.target_log_probability,
         old_after=rows["old"],
         new_before=rows["new"],
@@ -156,6 +166,7 @@ def effect_of(before: Trace, after: Trace, *, between_steps: Callable[[], None] 
 _KINDS = {"equal": "equal", "replace": "replaced", "delete": "removed", "insert": "added"}
 
 
-def _parts(before: Sequence[int], after: Sequence[int]) -> tuple[Part, ...]:
+def parts_of(before: Sequence[Hashable], after: Sequence[Hashable]) -> tuple[Part, ...]:
+    """Return the difference of two sequences of pieces or ids."""
     codes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     return tuple(Part(_KINDS[tag], (a, b), (c, d)) for tag, a, b, c, d in codes)

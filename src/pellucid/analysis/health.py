@@ -1,43 +1,49 @@
-"""Warning signs in a translation, each with its number and its threshold.
+"""Warning signs in a translation, each with its number, its limit and what it was worth when it was measured.
 
-    repetition   a block of 1 to 8 pieces occurs at least 4 times in a row, and more often than any block in the
+    repetition   a block of 1 to 24 pieces occurs at least 4 times in a row, and more often than any block in the
                  source (the rule of ``translation/flags.py``)
-    coverage     source words that receive less than 0.2 of one row's attention, summed over the target rows and
-                 averaged over all layers and heads of cross-attention: the translation may lack them
-    entropy      uncertain steps: the entropy of the next piece is over 2 nats, as in a choice among 7 equally
+    source_share the mean contribution of the source to a step (ALTI+, see ``attribution/alti.py``) is low: the
+                 translation was written from its own earlier pieces (Dale et al. 2023)
+    to_uniform   the cross-attention looks at few pieces (Wass-to-Unif, see ``transport.py``)
+    to_data      its mass lies where that of sound translations does not (Wass-to-Data, see ``transport.py``)
+    entropy      uncertain steps: the entropy of the next piece, in nats; 2 nats are a choice among 7 equally
                  probable pieces
     new_words    words of the source that no training sentence has, where the words of training are known
     unknown      pieces of the source or the target that are the unknown piece
     bytes        pieces of the source or the target that are a single byte: the vocabulary lacks the character
     truncation   the translation was cut off before its end (flags max_length, dead_end)
-    end          earlier steps where the end of sentence had a probability over 0.2, or a last step where it had
-                 less than 0.2
-    score        the mean log-probability of a piece is under -1: the geometric mean is under 0.37
+    end          earlier steps where the end of sentence had a high probability, or a last step where it had a low one
+    score        the mean log-probability of a piece is low
 
-The thresholds are rules of thumb, not measured on a corpus. A sign is not an error. Read ``page/answers_trace.py``
-next.
+``measured.py`` has the limits and their worth; ``THRESHOLDS`` are rules of thumb for what was not measured. A sign is
+not an error. Read ``transport.py`` next.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from pellucid.analysis.atlas import is_special
+from pellucid.analysis.attribution.methods import contributions
+from pellucid.analysis.measured import Measured, Worth, measured_for
+from pellucid.analysis.transport import distance_to_data, distance_to_uniform, source_mass
+from pellucid.errors import RequestError
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
-from pellucid.tracing.sites import AttentionKind
 from pellucid.translation.flags import most_repeats
 
-__all__ = ["THRESHOLDS", "HealthSign", "bare_word", "end_probabilities", "health_of"]
+__all__ = ["LOW", "THRESHOLDS", "HealthSign", "bare_word", "end_probabilities", "health_of"]
 
 THRESHOLDS: Final = {
     "repetition": 4.0,
-    "coverage": 0.2,
+    "source_share": 0.3,
+    "to_uniform": 0.6,
+    "to_data": 0.2,
     "entropy": 2.0,
     "new_words": 1.0,
     "unknown": 1.0,
@@ -46,6 +52,8 @@ THRESHOLDS: Final = {
     "end": 0.2,
     "score": -1.0,
 }
+LOW: Final = frozenset({"source_share", "score"})
+"""The signs whose number is raised under the limit; the others are raised over it, or at it if they count."""
 _BYTE: Final = re.compile(r"<0x[0-9A-F]{2}>")
 _AROUND_WORD: Final = re.compile(r"^[\W_]+|[\W_]+$")
 
@@ -66,16 +74,27 @@ class HealthSign:
     values: tuple[float, ...] = ()
     source: tuple[int, ...] = ()
     target: tuple[int, ...] = ()
+    worth: Worth | None = None
+    """How often the sign was right; None if that was not measured."""
 
 
-def health_of(trace: Trace, *, training_words: Collection[str] | None = None) -> tuple[HealthSign, ...]:
+def health_of(
+    trace: Trace, *, training_words: Collection[str] | None = None, measured: Measured | None = None
+) -> tuple[HealthSign, ...]:
     """Return all signs, raised or not, for which the trace has the numbers.
 
     Args:
         trace: the trace.
         training_words: the source words of the training data, as ``bare_word`` writes them; None if nobody knows.
+        measured: the limits and their worth; None takes those of ``measured_for``.
+
+    Raises:
+        BundleError: the measurement in the model folder is damaged.
     """
-    return tuple(sign for sign in _signs(trace, training_words) if sign is not None)
+    measured = measured or measured_for(trace).measured
+    limits = THRESHOLDS | {name: worth.threshold for name, worth in measured.signs.items()}
+    signs = _signs(trace, training_words, limits, measured.references)
+    return tuple(replace(sign, worth=measured.signs.get(sign.name)) for sign in signs if sign is not None)
 
 
 def bare_word(word: str) -> str:
@@ -83,10 +102,16 @@ def bare_word(word: str) -> str:
     return _AROUND_WORD.sub("", word).lower()
 
 
-def _signs(trace: Trace, training_words: Collection[str] | None) -> Iterator[HealthSign | None]:
-    yield _repetition(trace)
-    yield _coverage(trace)
-    yield _doubt(trace)
+def _signs(
+    trace: Trace,
+    training_words: Collection[str] | None,
+    limits: Mapping[str, float],
+    references: Sequence[Sequence[float]],
+) -> Iterator[HealthSign | None]:
+    yield _repetition(trace, limits["repetition"])
+    yield _source_share(trace, limits["source_share"])
+    yield from _transported(trace, limits, references)
+    yield _doubt(trace, limits["entropy"])
     if training_words is not None:
         yield _new_words(trace, training_words)
     configuration = trace.provenance.configuration
@@ -105,11 +130,11 @@ def _signs(trace: Trace, training_words: Collection[str] | None) -> Iterator[Hea
         "written as a single byte",
     )
     yield _truncation(trace)
-    yield _end(trace)
-    yield _score(trace)
+    yield _end(trace, limits["end"])
+    yield _score(trace, limits["score"])
 
 
-def _repetition(trace: Trace) -> HealthSign:
+def _repetition(trace: Trace, least: float) -> HealthSign:
     tokens = trace.tokens
     source, target = (
         list(ids or _numbered(pieces))
@@ -118,7 +143,7 @@ def _repetition(trace: Trace) -> HealthSign:
             (tokens.predicted_ids, tokens.predicted_pieces),
         )
     )
-    most, least = most_repeats(target), THRESHOLDS["repetition"]
+    most = most_repeats(target)
     raised = most >= max(least, most_repeats(source) + 1)
     return HealthSign("repetition", raised, most, least, f"a block of pieces occurs at most {most} times in a row")
 
@@ -128,34 +153,38 @@ def _numbered(pieces: Sequence[str]) -> list[int]:
     return [first[piece] for piece in pieces]
 
 
-def _coverage(trace: Trace) -> HealthSign | None:
-    sites = AttentionKind.CROSS.weights_among(trace.sites)
-    if not sites or (trace.model is None and not all(site in trace.arrays for site in sites)):
+def _source_share(trace: Trace, least: float) -> HealthSign | None:
+    if trace.model is None or not trace.tokens.source_ids:
         return None
-    # [heads, target, source] summed over the rows that write the translation, averaged over layers and heads.
-    totals = np.mean([trace[site].astype(np.float64).sum(1).mean(0) for site in sites], axis=0)
-    special = is_special(trace.tokens.source_pieces, trace.tokens.source_ids, trace)
-    words = [word for word in trace.tokens.source_words if not special[word.start]]
-    sums = [float(totals[word.start : word.end].sum()) for word in words]
-    least = THRESHOLDS["coverage"]
-    few = [word for word, total in zip(words, sums, strict=True) if total < least]
-    named = ", ".join(f"“{word.text}”" for word in few)
-    text = f"little attention for {named}" if few else "every source word gets attention"
-    return HealthSign(
-        "coverage",
-        bool(few),
-        min(sums, default=0.0),
-        least,
-        text,
-        values=tuple(sums),
-        source=tuple(place for word in few for place in range(word.start, word.end)),
-    )
+    try:
+        values = contributions(trace).source_share
+    except RequestError:
+        return None  # an edit replaces what ALTI+ would split
+    mean = float(values.mean())
+    raised = mean < least
+    steps = tuple(np.flatnonzero(values < least).tolist()) if raised else ()
+    text = f"{mean:.0%} of the translation comes from its source, the rest from its own earlier pieces"
+    return HealthSign("source_share", raised, mean, least, text, values=tuple(values.tolist()), target=steps)
 
 
-def _doubt(trace: Trace) -> HealthSign | None:
+def _transported(
+    trace: Trace, limits: Mapping[str, float], references: Sequence[Sequence[float]]
+) -> Iterator[HealthSign]:
+    mass = source_mass(trace)
+    if mass is None:
+        return
+    found = {
+        "to_uniform": (distance_to_uniform(mass), "of the attention would have to move to look at all pieces alike"),
+        "to_data": (distance_to_data(mass, references), "of the length is its way to where sound translations look"),
+    }
+    for name, (value, text) in found.items():
+        yield HealthSign(name, value > limits[name], value, limits[name], f"{value:.0%} {text}")
+
+
+def _doubt(trace: Trace, most: float) -> HealthSign | None:
     if trace.predictions is None:
         return None
-    values, most = trace.predictions.entropy.astype(np.float64), THRESHOLDS["entropy"]
+    values = trace.predictions.entropy.astype(np.float64)
     steps = tuple(np.flatnonzero(values > most).tolist())
     text = f"uncertain at {len(steps)} of {len(values)} steps; at most {values.max():.2f} nats"
     return HealthSign("entropy", bool(steps), float(values.max()), most, text, target=steps)
@@ -207,8 +236,8 @@ def end_probabilities(trace: Trace) -> Array | None:
     return top
 
 
-def _end(trace: Trace) -> HealthSign | None:
-    values, most = end_probabilities(trace), THRESHOLDS["end"]
+def _end(trace: Trace, most: float) -> HealthSign | None:
+    values = end_probabilities(trace)
     if values is None:
         return None
     early = np.flatnonzero(values[:-1] > most).tolist()
@@ -225,10 +254,10 @@ def _end(trace: Trace) -> HealthSign | None:
     )
 
 
-def _score(trace: Trace) -> HealthSign | None:
+def _score(trace: Trace, least: float) -> HealthSign | None:
     if trace.predictions is None:
         return None
     terms = trace.predictions.target_log_probability.astype(np.float64)
-    mean, least = float(terms.mean()), THRESHOLDS["score"]
+    mean = float(terms.mean())
     sides = f"{trace.tokens.source_length} source and {trace.tokens.target_length} target pieces"
     return HealthSign("score", mean < least, mean, least, f"{mean:.3f} per piece on average; {sides}")

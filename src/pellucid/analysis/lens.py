@@ -61,8 +61,10 @@ def lens_sites(config: ModelConfig) -> tuple[str, ...]:
     return ("decoder.0.input", *(f"decoder.{layer}.{name}" for layer in layers for name in names))
 
 
-def lens_logits(trace: Trace, site: str) -> Array:
+def lens_logits(trace: Trace, site: str, *, step: int | None = None) -> Array:
     """Return the logits [target, vocabulary] that the output matrix reads from one state of the decoder.
+
+    With a step, those of this step alone, [1, vocabulary].
 
     Raises:
         RequestError: the trace has no model, or the lens does not read this site.
@@ -72,7 +74,7 @@ def lens_logits(trace: Trace, site: str) -> Array:
     sites = lens_sites(trace.model.config)
     if site not in sites:
         raise RequestError(f"{site!r} is no state that the lens reads; use one of {sites[0]!r} to {sites[-1]!r}")
-    state = np.array(trace[site])
+    state = np.array(trace[site] if step is None else trace[site][step : step + 1])
     weight = next(trace.model.decoder.parameters())
     with torch.inference_mode():
         hidden = torch.from_numpy(state).to(weight)[None]
@@ -84,22 +86,29 @@ def lens_logits(trace: Trace, site: str) -> Array:
     return read
 
 
-def logit_lens(trace: Trace, *, top: int = 10) -> LogitLens:
+def logit_lens(trace: Trace, *, top: int = 10, step: int | None = None) -> LogitLens:
     """Read every state of the decoder with the output matrix; edits of the trace apply.
 
+    With a step, the arrays are those of this step alone.
+
     Raises:
-        RequestError: the trace has no model, or ``top`` is not between 1 and the size of the vocabulary.
+        RequestError: the trace has no model or no such step, or ``top`` is not between 1 and the size of the
+            vocabulary.
     """
     if trace.model is None:
         raise RequestError("the lens requires the output matrix, and this trace has no model; use trace.attach(...)")
     config = trace.model.config
     refuse_outside("top", top, range(1, config.target_vocab_size + 1))
+    ids = np.array(trace.tokens.predicted_ids)
+    if step is not None:
+        refuse_outside("step", step, range(len(ids)))
+        ids = ids[step : step + 1]
     full = trace.at_level(Level.FULL)
     sites = lens_sites(config)
-    target = np.array(trace.tokens.predicted_ids)[:, None]
+    target = ids[:, None]
     columns: list[tuple[Array, ...]] = []
     for site in sites:
-        logits = lens_logits(full, site).astype(np.float64)
+        logits = lens_logits(full, site, step=step).astype(np.float64)
         shifted = logits - logits.max(-1, keepdims=True)
         scores = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
         best = np.argsort(-scores, axis=-1, kind="stable")[:, :top]

@@ -33,7 +33,10 @@ def align(
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
 ) -> None:
-    """Print the links between the words of each pair, as 0-0 1-2; or choose the heads that align words best."""
+    """Print the links between the words of each pair, as 0-0 1-2; or choose the heads that align words best.
+
+    The numbers, those of known links too, count what stands between spaces: "tired." is one word.
+    """
     from pellucid.jobs.aligning import files as job
 
     if gold is None and (scores is not None or gold_order is not None):

@@ -36,6 +36,7 @@ def evaluate(
 ) -> None:
     """Score the translations of a model, or those in a file, against reference translations."""
     from pellucid.jobs import evaluate as job
+    from pellucid.jobs.options.translation import ModelOptions
 
     if not ref and not test:
         raise typer.BadParameter("give references, or a test set with both sides by --test", param_hint="--ref")
@@ -45,9 +46,11 @@ def evaluate(
         if place is not None:
             job.refuse_unwritable(place, taken=taken)
             taken.append(place)
+    options = ModelOptions(settings=set_ or (), device=device, threads=threads, engine=engine, precision=precision)
     with counting("translated lines") as progress:
         report = job.evaluate_files(
             ref or [],
+            options=options,
             src=src,
             test=test or [],
             model=model,
@@ -55,11 +58,6 @@ def evaluate(
             against=against,
             target_language=tgt_lang,
             tokenizer=tokenizer,
-            settings=set_ or [],
-            device=device,
-            threads=threads,
-            engine=engine,
-            precision=precision,
             say=say,
             progress=progress,
         )

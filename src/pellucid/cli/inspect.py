@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pellucid.cli.console import say
+from pellucid.cli.console import show as show_result
+from pellucid.cli.explaining.comparing import CompareModelOption, CompareOption, CompareSnapshotOption, other_of
 from pellucid.cli.options import DeviceOption, SettingsOption, ThreadsOption
 from pellucid.cli.pictures import (
     FigureOption,
@@ -28,6 +30,7 @@ from pellucid.cli.pictures import (
 )
 
 if TYPE_CHECKING:
+    from pellucid.jobs.inspect import Inspected
     from pellucid.page.single_file import StartView
 
 __all__ = ["inspect"]
@@ -41,7 +44,10 @@ ModelAndText = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option(help="page.html for the page in one file, trace.npz for the numbers; with --figure, its file."),
+    typer.Option(
+        help="page.html for the page in one file, trace.npz for the numbers, x.json for a comparison; with --figure, "
+        "its file."
+    ),
 ]
 WeightsOption = Annotated[
     str | None,
@@ -73,6 +79,9 @@ def inspect(
     weights: WeightsOption = None,
     target: Annotated[str | None, typer.Option(help="Inspect this translation instead of the model's.")] = None,
     edit: EditOption = None,
+    compare: CompareOption = None,
+    compare_model: CompareModelOption = None,
+    compare_snapshot: CompareSnapshotOption = None,
     font: FontOption = None,
     plain: PlainOption = False,
     numbers: NumbersOption = False,
@@ -82,36 +91,31 @@ def inspect(
 ) -> None:
     """Look inside one translation: the page in one file, a figure, the numbers, or a picture in the terminal."""
     model, text = _model_and_text(model_and_text)
-    page = output is not None and figure is None and output.suffix.lower() != ".npz"
-    if output is None and figure is not None:
-        raise typer.BadParameter("a figure needs a file: --output fig.pdf", param_hint="--figure")
-    show = show or ("attention" if output is None else None)
+    other = other_of(compare, compare_model, compare_snapshot, edits=edit)
+    page = output is not None and figure is None and output.suffix.lower() not in (".npz", ".json")
+    show = show or ("attention" if output is None and other is None else None)
     choices: dict[str, Any] = {"kind": kind, "layer": layer, "heads": heads_of(heads), "words": words}
     _refuse_on_page({"--view": view, "--weights": weights}, {"--font": font}, {"--step": step}, page, figure)
     in_terminal = {"--plain": plain, "--numbers": numbers, "--reference": reference, "--target": target}
     _refuse_in_terminal(show, in_terminal, {} if page or figure else choices)
 
-    from pellucid.figures.plots import refuse_misfit
     from pellucid.jobs import inspect as job
+    from pellucid.jobs.serve import InsideOptions
 
-    if figure is not None:
-        refuse_misfit(figure, **choices, step=step)
-    elif output is not None:
-        job.refuse_name(output)
-    start = _start_view(view, step=step, **choices) if page else None
+    _refuse_output(output, figure, is_compared=bool(other or edit), step=step, **choices)
+    start = _start_view("compare" if other and not view else view, step=step, **choices) if page else None
     inspected = job.inspect_text(
         model,
         text,
+        options=InsideOptions(settings=set_ or (), device=device, threads=threads),
         target=target,
-        settings=set_ or (),
         picture=job.Picture(kind, layer, choices["heads"]) if show or figure else None,
         start=start,
         step=step,
         edits=edit or (),
-        device=device,
-        threads=threads,
+        other=other,
     )
-    say(inspected.to_text())
+    _say(inspected, is_compared=other is not None)
     if show is not None:
         show_in_terminal(inspected.trace, show, reference=reference, plain=plain, numbers=numbers, **choices)
     if output is not None and figure is not None:
@@ -120,10 +124,34 @@ def inspect(
         say(job.write_inspected(inspected, output, start=start, weights=weights))
 
 
+def _refuse_output(
+    output: Path | None, figure: str | None, *, is_compared: bool, step: int | None, **choices: Any
+) -> None:
+    """Refuse a figure without a file, or a file that cannot be written, before anything is computed."""
+    if figure is None:
+        if output is not None:
+            from pellucid.jobs.inspect import refuse_name
+
+            refuse_name(output, is_compared=is_compared)
+        return
+    if output is None:
+        raise typer.BadParameter("a figure needs a file: --output fig.pdf", param_hint="--figure")
+    from pellucid.figures.plots import refuse_misfit
+
+    refuse_misfit(figure, **choices, step=step)
+
+
+def _say(inspected: Inspected, *, is_compared: bool) -> None:
+    """Write what was inspected as messages, and a comparison with something else as the result."""
+    say(inspected.to_text())
+    if is_compared:
+        show_result(str(inspected.comparison))
+
+
 def _model_and_text(given: list[str]) -> tuple[Path | None, str]:
     if len(given) > 2:
         raise typer.BadParameter(f"{len(given)} arguments; give a model and one sentence in quotes")
-    if len(given) == 1 and Path(given[0]).is_dir():
+    if len(given) == 1 and given[0] and Path(given[0]).is_dir():  # an empty text is a path, that of this folder
         raise typer.BadParameter(f"{given[0]} is a folder, and no sentence was given; add one in quotes")
     return (Path(given[0]) if len(given) == 2 else None), given[-1]
 

@@ -1,8 +1,8 @@
 """The command ``pellucid``: each verb has a file that parses its options, calls a job and prints the result.
 
 Results go to standard output, everything else to standard error. Exit status: 0; 1 bad input or settings; 2 usage;
-3 the result is worse than its recipe promises (``train --check``); 75 stopped without loss, as by SIGTERM;
-130 Ctrl-C.
+3 the result is worse than its recipe promises (``train --check``) or than before (``learn``); 75 stopped without loss,
+as by SIGTERM; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from pellucid.cli import (
 )
 from pellucid.cli.console import logging_to_console, say, say_error, show
 from pellucid.cli.explaining import attribute
+from pellucid.cli.learning import corrections, learn
 from pellucid.durable import naming, shortage_of
 from pellucid.errors import PellucidError, StoppedError
 from pellucid.signals import RaiseOnSigterm, Terminated
@@ -72,6 +73,8 @@ _add(average.average)
 _add(import_.import_, "import")
 _add(export.export)
 _add(serve.serve)
+_add(corrections.corrections)
+_add(learn.learn)
 _add(inspect.inspect)
 _add(attribute.attribute)
 

@@ -12,6 +12,7 @@ from pellucid.sample.embedded import DIRECTIONS
 __all__ = [
     "DeviceOption",
     "EngineOption",
+    "MemoryOption",
     "ModelArgument",
     "NewModelOption",
     "PrecisionOption",
@@ -39,6 +40,10 @@ EngineOption = Annotated[
         help="auto, native (a C file compiled here; auto on a CPU), device (CUDA graphs; auto on a GPU), torch, "
         "or ctranslate2.",
     ),
+]
+MemoryOption = Annotated[
+    list[str] | None,
+    typer.Option("--memory", help="A translation memory (TMX, XLIFF, PO, TSV ...) whose exact matches are used."),
 ]
 PrecisionOption = Annotated[
     str,

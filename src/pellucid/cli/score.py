@@ -24,19 +24,11 @@ def score(
 ) -> None:
     """Print the log-probability and the number of tokens of each pair, tab-separated; the perplexity at the end."""
     from pellucid.jobs import score as job
+    from pellucid.jobs.options.translation import ModelOptions
 
     need_standard_output()
+    options = ModelOptions(device=device, threads=threads, engine=engine, precision=precision)
     with counting("scored pairs") as progress:
-        outcome = job.score_files(
-            model,
-            src,
-            tgt,
-            device=device,
-            threads=threads,
-            engine=engine,
-            precision=precision,
-            say=say,
-            progress=progress,
-        )
+        outcome = job.score_files(model, src, tgt, options=options, say=say, progress=progress)
     show("\n".join(f"{pair.log_probability:.6f}\t{len(pair.ids)}" for pair in outcome.pairs))
     say(outcome.to_text())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pellucid.cli.console import say, show
-from pellucid.cli.options import DeviceOption, ThreadsOption
+from pellucid.cli.options import DeviceOption, MemoryOption, ThreadsOption
 from pellucid.terminal import line_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from pellucid.serving.service import Service
 
 __all__ = ["serve"]
+
+GlossaryOption = Annotated[
+    list[str] | None,
+    typer.Option("--glossary", help="A file of terms that requests can name, by its name without the ending."),
+]
+CorrectionsOption = Annotated[
+    str | None, typer.Option(help="Write the corrections that clients send into this folder; refused if unset.")
+]
+NewKeyOption = Annotated[str | None, typer.Option(help="Make a key for a client of this name, show it once, and end.")]
+TraceMemoryOption = Annotated[
+    int, typer.Option(min=1, help="Memory for traces; when it is full, the oldest are dropped.")
+]
 
 
 def serve(
@@ -31,6 +43,9 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with models, keys and limits of the translation service.")
     ] = None,
+    memory: MemoryOption = None,
+    glossary: GlossaryOption = None,
+    corrections: CorrectionsOption = None,
     host: Annotated[
         str | None,
         typer.Option(help="The address to listen on; 127.0.0.1 if unset. Any other requires keys in --config."),
@@ -42,13 +57,9 @@ def serve(
     insecure_public: Annotated[
         bool, typer.Option("--insecure-public", help="Let other machines use the page and the service without keys.")
     ] = False,
-    new_key: Annotated[
-        str | None, typer.Option(help="Make a key for a client of this name, show it once, and end.")
-    ] = None,
+    new_key: NewKeyOption = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
-    trace_memory_mb: Annotated[
-        int, typer.Option(min=1, help="Memory for traces; when it is full, the oldest are dropped.")
-    ] = 256,
+    trace_memory_mb: TraceMemoryOption = 256,
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
 ) -> None:
@@ -59,7 +70,8 @@ def serve(
     if new_key is not None:
         _show_new_key(new_key)
         return
-    wanted = _configured(config, host=host, port=port, insecure_public=insecure_public)
+    given: dict[str, object] = {"host": host, "port": port, "insecure_public": insecure_public or None}
+    wanted = _configured(config, given | {"corrections": corrections}, memory=memory or [], glossary=glossary or [])
     refuse_unguarded(wanted)
     named = [*(Path(model.path) for model in wanted.models), *(models or [])]
     with job.listen(wanted.host, wanted.port) as taken:
@@ -82,12 +94,15 @@ def serve(
             raise SystemExit(130) from None
 
 
-def _configured(path: Path | None, *, host: str | None, port: int | None, insecure_public: bool) -> ServiceConfig:
-    from pellucid.config.service import ServiceConfig
+def _configured(
+    path: Path | None, given: dict[str, object], *, memory: list[str], glossary: list[str]
+) -> ServiceConfig:
+    from pellucid.config.service import ServedGlossary, ServedMemory, ServiceConfig
     from pellucid.jobs.service.opening import read_service_config
 
-    given: dict[str, object] = {"host": host, "port": port, "insecure_public": insecure_public or None}
     config = read_service_config(path) if path is not None else ServiceConfig()
+    given["memories"] = (*config.memories, *(ServedMemory(path=file) for file in memory))
+    given["glossaries"] = (*config.glossaries, *(ServedGlossary(path=file) for file in glossary))
     return config.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
@@ -121,6 +136,6 @@ def _announce(catalogue: Catalogue | None, service: Service, address: str, confi
             "everything in them; there is no password"
         )
     keys = f", with a key of {len(config.keys)}" if config.keys else ""
-    say(f"translate: {address}v1/translate, {address}translate (LibreTranslate){keys}")
+    say(f"translate: {address}translator (a page), {address}v1/translate, {address}translate (LibreTranslate){keys}")
     what = "look inside" if catalogue is not None else "the page is off; the service is at"
     say(f"{what}: {address}   (Ctrl-C stops it)")

@@ -38,20 +38,10 @@ def suggest(
 ) -> None:
     """Print the next words of a translation that is being typed, with probabilities and whole translations."""
     from pellucid.jobs.assisting.suggest import suggest as job
+    from pellucid.jobs.options.translation import ModelOptions
 
     need_standard_output()
     settings = [f"beam_size={beam_size}"] * (beam_size is not None) + list(set_ or [])
-    for lines in job(
-        model,
-        text,
-        prefix=prefix,
-        count=count,
-        format=format_,
-        settings=settings,
-        device=device,
-        threads=threads,
-        engine=engine,
-        precision=precision,
-        say=say,
-    ):
+    options = ModelOptions(settings=settings, device=device, threads=threads, engine=engine, precision=precision)
+    for lines in job(model, text, options=options, prefix=prefix, count=count, format=format_, say=say):
         show(lines)

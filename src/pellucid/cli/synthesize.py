@@ -11,6 +11,7 @@ from pellucid.cli.console import say, say_error, show
 from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, ThreadsOption
 from pellucid.cli.screens.translation import TranslationScreen
 from pellucid.errors import ConfigError
+from pellucid.jobs.options.parts import CHUNK_LINES
 
 __all__ = ["synthesize"]
 
@@ -39,7 +40,7 @@ def synthesize(
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
-    chunk_lines: Annotated[int, typer.Option(help="Lines that are translated together.")] = 1024,
+    chunk_lines: Annotated[int, typer.Option(help="Lines that are translated together.")] = CHUNK_LINES,
     restart: Annotated[
         bool, typer.Option("--restart", help="Discard the parts that an interrupted command left, and begin again.")
     ] = False,
@@ -48,6 +49,7 @@ def synthesize(
 
     The same command continues an interrupted one. The lines for a recipe go to standard output.
     """
+    from pellucid.jobs.options.translation import ModelOptions
     from pellucid.jobs.synthesis import job
     from pellucid.jobs.synthesis.pairs import SynthesisKind
 
@@ -63,11 +65,7 @@ def synthesize(
         search=job.Search(search),
         tag=tag,
         language_tag=language_tag,
-        settings=list(set_ or []),
-        device=device,
-        threads=threads,
-        engine=engine,
-        precision=precision,
+        options=ModelOptions(settings=set_ or (), device=device, threads=threads, engine=engine, precision=precision),
         chunk_lines=chunk_lines,
         restart=restart,
     )

@@ -43,7 +43,7 @@ def train(
     general_tgt: Annotated[Path | None, typer.Option(help="The same text, target side.")] = None,
     src_lang: Annotated[str | None, typer.Option(help="Code of the source language: de, zh, pt-BR ...")] = None,
     tgt_lang: Annotated[str | None, typer.Option(help="Code of the target language.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Size: tiny, small, base, big; auto goes by the text.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Size: tiny, small, base, big; unset: auto, by the text.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget of the whole run, over all its continuations.")] = None,
     init_from: Annotated[Path | None, typer.Option(help="Start from this model and keep its tokenizer.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting, such as training.seed=7.")] = None,

@@ -19,6 +19,8 @@ __all__ = ["CleaningConfig", "CorpusConfig", "DataConfig", "InvalidUtf8", "Split
 
 
 _TARGET: Final = "{tgt}"
+_MANGLED_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""How a path shows ``s3://bucket``."""
 _TAG: Final = re.compile(r"[^\w\s{}][^\s{}]{0,62}[^\w\s{}]")
 
 
@@ -55,9 +57,9 @@ class CorpusConfig(Section):
     NEWER: ClassVar[tuple[str, ...]] = ("files", "format", "document_key", "keep_context", "src_lang")
 
     files: tuple[str, ...] = ()
-    """Names or patterns (``po/**/*.po``) of TMX, XLIFF, PO, CSV, TSV, JSON lines or Parquet files; or of two parallel
-    files that end with the codes of the languages, of which one may be named. Units that are no use are left out and
-    counted."""
+    """Names, patterns (``po/**/*.po``) or addresses (``s3://bucket/*.jsonl``, by ``pellucid[remote]``) of TMX, XLIFF,
+    PO, CSV, TSV, JSON lines or Parquet files; or of two parallel files that end with the codes of the languages, of
+    which one may be named. Units that are no use are left out and counted."""
     format: Literal["auto", "tmx", "xliff", "po", "csv", "tsv", "jsonl", "parquet", "moses"] = "auto"
     """Format of ``files``: ``auto`` goes by the end of each name; ``tmx``, ``xliff``, ``po``, ``csv``, ``tsv``,
     ``jsonl``, ``parquet`` and ``moses`` (two parallel files) hold for all of them."""
@@ -105,6 +107,13 @@ class CorpusConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _addresses_are_files(self) -> Self:
+        for path in self.paths():
+            if _MANGLED_ADDRESS.match(str(path)):
+                raise ValueError(f"{path} looks like an address; addresses go into files = [...]")
+        return self
+
+    @model_validator(mode="after")
     def _one_form(self) -> Self:
         forms = [bool(self.src or self.tgt), bool(self.tsv), bool(self.jsonl), bool(self.files)]
         if sum(forms) != 1:
@@ -135,7 +144,9 @@ class CorpusConfig(Section):
     def below(self, folder: Path) -> CorpusConfig:
         """Return the same corpus with relative files in ``folder``."""
         found = {k: folder / p for k in ("src", "tgt", "tsv", "jsonl") if (p := getattr(self, k)) is not None}
-        return self.model_copy(update={**found, "files": tuple(str(folder / name) for name in self.files)})
+        return self.model_copy(
+            update={**found, "files": tuple(name if "://" in name else str(folder / name) for name in self.files)}
+        )
 
 
 class CleaningConfig(Section):

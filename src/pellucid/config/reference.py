@@ -24,7 +24,7 @@ from pellucid.config.data import CleaningConfig, CorpusConfig, DataConfig, Split
 from pellucid.config.model import PRESETS, ModelConfig, SpecialIds
 from pellucid.config.promise import LearningCurve, Promise, PromisedScore
 from pellucid.config.recipe import Recipe
-from pellucid.config.service import KeyConfig, ServedModel, ServiceConfig, ServiceLimits
+from pellucid.config.service import KeyConfig, ServedGlossary, ServedMemory, ServedModel, ServiceConfig, ServiceLimits
 from pellucid.config.training import TrainingConfig
 from pellucid.config.translation import TranslationConfig
 
@@ -50,6 +50,8 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
 _OF_THE_SERVICE: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("At the top of the file of `pellucid serve --config`", ServiceConfig),
     ("`[[models]]` of the service", ServedModel),
+    ("`[[memories]]` of the service", ServedMemory),
+    ("`[[glossaries]]` of the service", ServedGlossary),
     ("`[[keys]]` of the service", KeyConfig),
     ("`[limits]` of the service", ServiceLimits),
 )
@@ -61,7 +63,7 @@ All settings of a recipe. In a recipe, a setting is in the table that the headin
 `--set training.seed=7`, with a value in TOML, where words need no quotes. An unknown name is an error with the most
 similar valid name, and all problems are reported at once. "Section" means a section of the paper, Vaswani et al. 2017.
 
-The last four tables are those of the [translation service](../guides/serving.md), in a file of their own.
+The last five tables are those of the [translation service](../guides/serving.md), in a file of their own.
 
 `python -m pellucid.config.reference` generates this page.
 """

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from pellucid.config.section import Section
 
-__all__ = ["KeyConfig", "ServedModel", "ServiceConfig", "ServiceLimits"]
+__all__ = ["KeyConfig", "ServedGlossary", "ServedMemory", "ServedModel", "ServiceConfig", "ServiceLimits"]
 
 
 class ServedModel(Section):
@@ -22,6 +22,33 @@ class ServedModel(Section):
     """Code of the target language; if empty, the model folder's."""
     settings: tuple[str, ...] = ()
     """Settings of `[translation]` for this model, such as `"beam_size=2"`."""
+
+
+class ServedMemory(Section):
+    """A translation memory of the service: exact matches are the translation, similar units are shown."""
+
+    path: str
+    """A file or a pattern, in any format that training reads; a relative path starts at the folder of this file."""
+    source: str = ""
+    """Code of the source language; if empty, the memory is used for every model whose languages it has."""
+    target: str = ""
+    """Code of the target language, likewise."""
+
+
+class ServedGlossary(Section):
+    """A glossary that requests can name."""
+
+    name: str = ""
+    """Name in requests; if empty, the name of the file without its ending."""
+    path: str = ""
+    """A file of terms: source form, target forms and forms to avoid, with tabs between them. A relative path starts at
+    the folder of this file."""
+    keep: tuple[str, ...] = ()
+    """Words and phrases that stay as they are in a translation."""
+    source: str = ""
+    """Code of the source language; if empty, the glossary is for every language."""
+    target: str = ""
+    """Code of the target language, likewise."""
 
 
 class KeyConfig(Section):
@@ -61,6 +88,10 @@ class ServiceLimits(Section):
     """Time for an answer, unless the request gives another in the header `X-Deadline-Seconds`."""
     longest_deadline_seconds: float = Field(60, gt=0)
     """Longest time that a request may ask for."""
+    document_bytes: int = Field(32 << 20, ge=1024)
+    """Largest document."""
+    document_seconds: float = Field(600, gt=0)
+    """Time for the translation of a document."""
     notice_seconds: float = Field(1, ge=0)
     """After SIGTERM, time in which `/readyz` says 503 and the server still accepts requests."""
     drain_seconds: float = Field(30, gt=0)
@@ -87,6 +118,18 @@ class ServiceConfig(Section):
     """Limit of the weights in memory; models that were not used longest are closed first. 0 is no limit."""
     models: tuple[ServedModel, ...] = ()
     """The models; the first of two for the same languages is used."""
+    corrections: str = ""
+    """Folder of the corrections that clients send; if empty, they are refused, and no text is ever written. A relative
+    path starts at the folder of this file."""
+    corrections_mb: int = Field(64, ge=1)
+    """Limit of their journal; when it is full, further ones are refused."""
+    memories: tuple[ServedMemory, ...] = ()
+    """Translation memories; every client sees what they hold."""
+    glossaries: tuple[ServedGlossary, ...] = ()
+    """Glossaries that every client can name."""
+    glossary_folder: str = ""
+    """Folder of the glossaries that clients make by DeepL's protocol; if empty, they are in memory until the server
+    ends. A relative path starts at the folder of this file."""
     keys: tuple[KeyConfig, ...] = ()
     """The clients; without any, everyone who reaches the server may use it."""
     limits: ServiceLimits = ServiceLimits()

@@ -104,6 +104,8 @@ class TrainingConfig(Section):
         "subword_nbest",
         "step_method",
         "tensorboard",
+        "hang_seconds",
+        "processes",
     )
 
     batch_size: int | Literal["auto"] = 2048
@@ -111,7 +113,11 @@ class TrainingConfig(Section):
     batch_type: BatchType = BatchType.TOKENS
     """The unit of ``batch_size``."""
     accum_count: int = Field(1, ge=1)
-    """Batches in one step: their gradients are summed and divided by the number of their target tokens."""
+    """Batches in one step: their gradients are summed and divided by the number of their target tokens.
+
+    Under a launcher such as torchrun, so many for each process that began the run, unless ``processes`` is a number.
+    A run keeps the batches of its step for ever.
+    """
     max_length: int = Field(256, ge=2)
     """Limit of tokens on each side of a pair, end of sentence included; longer pairs are skipped and counted."""
 
@@ -213,6 +219,9 @@ class TrainingConfig(Section):
     max_rollbacks: int = Field(2, ge=0)
     """Limit of returns to a checkpoint; at the next one the run fails with a report. 0 allows none."""
 
+    hang_seconds: float = Field(1800, ge=0)
+    """A step that takes longer ends the process with status 75, after it showed where its threads are; 0 never does."""
+
     seed: int = Field(1, ge=0, le=2**63 - 1)
     """Decides the first weights, dropout, the order of the batches, and random samples of the text."""
     device: str = "auto"
@@ -224,6 +233,11 @@ class TrainingConfig(Section):
     """The way in which a step is computed."""
     threads: int = Field(0, ge=0, le=1024)
     """CPU threads; 0 means OMP_NUM_THREADS or MKL_NUM_THREADS, otherwise the physical cores of the process."""
+    processes: int | Literal["auto"] = "auto"
+    """Number, 1 or more, of processes among which the ``accum_count`` batches of a step are divided. On a processor the
+    command starts them, and they share its threads; the number does not change the training. With ``auto`` a trial of
+    about a second decides where a step has several batches. Under a launcher such as torchrun, ``auto`` means its
+    processes, with ``accum_count`` batches each."""
 
     @property
     def samples_subwords(self) -> bool:
@@ -241,11 +255,11 @@ class TrainingConfig(Section):
             raise ConfigError("training.batch_size = 'auto' is chosen by `pellucid train`; give a number here")
         return self.batch_size
 
-    @field_validator("batch_size", mode="before")
+    @field_validator("batch_size", "processes", mode="before")
     @classmethod
-    def _size_is_possible(cls, value: object) -> object:
+    def _number_is_possible(cls, value: object) -> object:
         if isinstance(value, str) and value != "auto":
-            raise ValueError(f"{value!r} is not a size; use 'auto' or a number, as in 2048")
+            raise ValueError(f"{value!r} is not a number; use 'auto', or 1 or more")
         if isinstance(value, int) and value < 1:
             raise ValueError(f"{value} is too small; use 'auto', or 1 or more")
         return value

@@ -18,7 +18,7 @@ from pellucid.evaluation.report import EvaluationReport, evaluate_translations
 from pellucid.evaluation.systems import EvaluatedFile, EvaluatedSystem
 from pellucid.jobs.corpora.test_set import read_test_set
 from pellucid.jobs.line_files import is_stream, writing
-from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
+from pellucid.jobs.options.translation import ModelOptions
 from pellucid.text.compression import packer_of
 from pellucid.text.lines import read_lines
 from pellucid.translation.translator import Translator
@@ -34,6 +34,7 @@ _OURS, _THEIRS = "translations", "baseline"
 def evaluate_files(
     references: Sequence[Path],
     *,
+    options: ModelOptions,
     src: Path | None = None,
     test: Sequence[str] = (),
     model: Path | None = None,
@@ -41,11 +42,6 @@ def evaluate_files(
     against: Path | None = None,
     target_language: str | None = None,
     tokenizer: str = "auto",
-    settings: Sequence[str] = (),
-    device: str = "auto",
-    threads: int = 0,
-    engine: str = EngineName.AUTO,
-    precision: str = EnginePrecision.AUTO,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> EvaluationReport:
@@ -64,19 +60,18 @@ def evaluate_files(
     """
     second = None if against is None or against.is_file() else against
     models = {side: path for side, path in ((_OURS, model), (_THEIRS, second)) if path is not None}
-    of_search = {"--set": settings, "--engine": engine != "auto", "--precision": precision != "auto"}
+    of_search = {
+        "--set": options.settings,
+        "--engine": options.engine != "auto",
+        "--precision": options.precision != "auto",
+    }
     _refuse_unclear(models, {"--src": src, "--ref": references, "--hyp": hypotheses, "--test": test}, of_search)
     files = _files(references, src=src, hypotheses=hypotheses, baseline=None if second else against)
     texts, more = _read_texts(files, test, model=model, say=say)
     for path in models.values():  # a wrong setting is refused before an engine is opened
-        settings_for(path, settings)
+        options.config_of(path)
     sets = [lines for side, lines in texts.items() if side.startswith("reference")]
-    translators = {
-        side: open_translator(
-            path, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
-        )
-        for side, path in models.items()
-    }
+    translators = {side: options.open(path, say=say) for side, path in models.items()}
     language = target_language or next((t.target_language for t in translators.values()), UNKNOWN_LANGUAGE)
     # Before the translation: a tokenizer that is not installed must not cost the work on a whole test set.
     choice = bleu_tokenizer(language, tokenizer, references=chain(*sets))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.analysis.attention_picture import refuse_heads
 from pellucid.analysis.checks import CheckReport, check
 from pellucid.analysis.effect import Effect, edit_trace
-from pellucid.bundle import Bundle
+from pellucid.analysis.health import health_of
+from pellucid.analysis.measured import measured_for
 from pellucid.config import ModelConfig
-from pellucid.errors import BundleError, RequestError
-from pellucid.jobs.models import translator_of
-from pellucid.jobs.serve import open_catalogue
+from pellucid.errors import RequestError
+from pellucid.jobs.comparing.inspect import Other, compare_with
+from pellucid.jobs.comparing.surface import Comparison, compare
+from pellucid.jobs.serve import InsideOptions
 from pellucid.page.catalogue import OpenedModel
 from pellucid.page.samples import sample_of
 from pellucid.page.single_file import StartView, write_page
@@ -30,6 +32,7 @@ __all__ = ["Inspected", "Picture", "inspect_text", "refuse_name", "write_inspect
 
 _PAGES = (".html", ".htm")
 _NUMBERS = ".npz"
+_DIFFERENCES = ".json"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Inspected:
     report: CheckReport
     effect: Effect | None = None
     """What the edits do, if there are any; ``trace`` is then the one after the edits."""
+    comparison: Comparison | None = None
+    """With another sentence, model or snapshot; with edits, of the translation before them and after them."""
 
     def to_text(self) -> str:
         """Return the lines for the screen."""
@@ -53,7 +58,20 @@ class Inspected:
         else:
             lines.append(f"warning: {tested}, {len(self.report.failures):,} do not hold; its numbers are unreliable")
             lines += [f"  {failed.site}: {failed.equation}" for failed in self.report.failures[:5]]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._signs()])
+
+    def _signs(self) -> list[str]:
+        """Return the signs of health that are raised, each with what it was worth when it was measured."""
+        measurement = measured_for(self.trace)
+        signs = health_of(self.trace, training_words=self.opened.training_words, measured=measurement.measured)
+        raised = [sign for sign in signs if sign.is_raised]
+        if not raised:
+            return [f"none of {len(signs)} signs of a bad translation is raised; that is no proof that it is right"]
+        lines = [f"{len(raised)} of {len(signs)} signs of a bad translation raised:"]
+        for sign in raised:
+            worth = f"; {sign.worth.to_text()}" if sign.worth else ""
+            lines.append(line_of(f"  {sign.name} {sign.value:.3g} (limit {sign.threshold:.3g}): {sign.text}{worth}"))
+        return [*lines, line_of(measurement.to_text())]
 
 
 @dataclass(frozen=True)
@@ -81,41 +99,34 @@ def inspect_text(
     model: Path | None,
     text: str,
     *,
+    options: InsideOptions = InsideOptions(),
     target: str | None = None,
-    settings: Sequence[str] = (),
     picture: Picture | None = None,
     start: StartView | None = None,
     step: int | None = None,
     edits: Sequence[str] = (),
-    device: str = "auto",
-    threads: int = 0,
+    other: Other | None = None,
 ) -> Inspected:
     """Translate one sentence and trace it; refuse a picture, view or step that does not exist before that.
 
     Args:
         model: a model folder or a run folder; None is the walkthrough model.
         text: the sentence.
+        options: of the model.
         target: a translation to inspect instead of the model's.
-        settings: ``key=value`` of ``[translation]``.
         picture: the picture that a figure or the terminal will show.
         start: the first view of the page.
         step: the decoder step that will be shown. The translation decides how many steps there are; a step that no
             translation of this sentence can have is refused before it.
         edits: texts of edits, see ``tracing/editing/text.py``; each may have several, separated by semicolons.
-        device: the device of torch.
-        threads: CPU threads; 0 uses as many as torch uses in this process.
+        other: with what the sentence is compared; ``target`` and ``options`` are for both.
 
     Raises:
         BundleError: the folder has no usable model.
         ConfigError: a setting is unknown or out of range.
         RequestError: the text cannot be traced; or ``picture``, ``start`` or ``step`` does not exist.
     """
-    opened = open_catalogue([model] if model else [], device=device, threads=threads).models[0]
-    if settings:
-        origin = opened.translator.origin
-        if not isinstance(origin, Bundle):
-            raise BundleError(f"{model}: is not a model folder, so --set has no effect; leave it out")
-        opened = replace(opened, translator=translator_of(origin, settings=settings))
+    opened = options.open(model)
     config = opened.translator.model.config
     if start is not None:
         start.checked(config)
@@ -132,7 +143,10 @@ def inspect_text(
     trace = effect.after if effect else before
     if step is not None:
         _refuse_step(step, trace.tokens.target_length, whose="this translation has")
-    return Inspected(trace=trace, opened=opened, report=check(trace), effect=effect)
+    found = compare(before, trace) if effect else None
+    if other is not None:
+        found = compare_with(other, trace, model, options=options, target=target)
+    return Inspected(trace=trace, opened=opened, report=check(trace), effect=effect, comparison=found)
 
 
 def _refuse_step(step: int, count: int, *, whose: str) -> None:
@@ -149,16 +163,20 @@ def _most_steps(translator: Translator, text: str, target: str | None) -> int:
     return max_length_of(length, config=translator.config, stepper_max_length=longest)
 
 
-def refuse_name(output: Path) -> None:
+def refuse_name(output: Path, *, is_compared: bool = False) -> None:
     """Refuse an output file with an unknown ending or in a missing folder, before any work.
+
+    A comparison can be written as .json.
 
     Raises:
         RequestError: it has one of these faults.
     """
-    if output.suffix.lower() not in (*_PAGES, _NUMBERS):
+    if output.suffix.lower() == _DIFFERENCES and not is_compared:
+        raise RequestError(f"--output {output}: .json is for a comparison; add --compare or --edit, or write .npz")
+    if output.suffix.lower() not in (*_PAGES, _NUMBERS, _DIFFERENCES):
         raise RequestError(
             f"--output {output}: the ending must be .html for the page or .npz for the numbers; with --figure, .pdf, "
-            ".svg or .png"
+            ".svg or .png; with --compare, .json"
         )
     if not output.parent.is_dir():
         raise RequestError(f"--output {output}: {output.parent} is not a folder; create it, or name another")
@@ -169,15 +187,22 @@ def write_inspected(
 ) -> str:
     """Write a trace as the page in one file (.html), or for other programs (.npz); return a message about it.
 
+    A comparison is part of the page, and can be written alone (.json).
+
     Raises:
         RequestError: the ending is unknown; or a view, layer, head or ``weights`` does not exist.
         DataError: the file cannot be written there.
         StoppedError: the disk is full.
     """
-    refuse_name(output)
+    comparison = inspected.comparison
+    refuse_name(output, is_compared=comparison is not None)
+    if comparison is not None and output.suffix.lower() == _DIFFERENCES:
+        comparison.to_json(output)
+        return f"wrote {output}"
     if output.suffix.lower() == _NUMBERS:
         save_trace(inspected.trace, output)
         return f"wrote {output}; pellucid.Trace.load reads it"
-    left_out = write_page(inspected.trace, output, opened=inspected.opened, start=start, weights=weights)
+    beside = comparison.second if comparison is not None and inspected.effect is None else None
+    left_out = write_page(inspected.trace, output, opened=inspected.opened, start=start, weights=weights, beside=beside)
     missing = f"\nleft out; 'pellucid serve' shows them: {'; '.join(left_out)}" if left_out else ""
     return f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB); open it in a browser, no server is needed{missing}"

@@ -20,8 +20,8 @@ from pellucid.jobs.run_folder import recorded_facts, refuse_occupied
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Precision, Runtime
 from pellucid.text.tokenizer import Tokenizer
-from pellucid.training.distributed import ONE_PROCESS, Ranks
 from pellucid.training.machine.precision import precision_trial
+from pellucid.training.processes.ranks import ONE_PROCESS, Ranks
 
 __all__ = ["OpenedRun", "open_run"]
 
@@ -121,6 +121,7 @@ def _refuse_incomplete(recipe: Recipe) -> None:
         problems.append(
             "the length of training is not set: give --minutes 20, --set training.train_steps=10000 "
             "or --set training.max_epochs=10"
+            + (f"; the promise of the recipe is for: {recipe.promise.command}" if recipe.promise else "")
         )
     if problems:
         raise ConfigError("\n".join(problems))

@@ -2,14 +2,17 @@
 
     verify every file → clean → train the tokenizer (or take the one of ``init_from``) → write the stores
 
-``data/prepared.json`` is written last; while it matches the recipe, a later start reuses the stores. ``text.json``
-beside that folder records which text and settings the run was made from. Read ``train.py`` next.
+``data/prepared.json`` is written last; while it matches the recipe, a later start reuses the stores, and reads neither
+text nor stores again while their files are those of that time (``preparation/states.py``). A text that changed is read
+and cleaned again, and only its new pairs are cut into pieces (``preparation/earlier.py``). ``text.json`` beside that
+folder records which text and settings the run was made from. Read ``train.py`` next.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,11 +21,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from pellucid.bundle import Bundle
-from pellucid.config import Recipe
+from pellucid.config import DataConfig, Recipe
 from pellucid.durable import DISK
 from pellucid.errors import DataError, PellucidError, counted
 from pellucid.jobs.fine_tuning.general import OverlapCount
 from pellucid.jobs.opening import OpenedRun
+from pellucid.jobs.preparation.copies import CopyCount
+from pellucid.jobs.preparation.earlier import earlier_store, stores_of
+from pellucid.jobs.preparation.pace import Pace, processes_for
+from pellucid.jobs.preparation.states import TextState, recognised, states_of, table_of
 from pellucid.text.corpus import CorpusFacts, SentencePair, verify_corpora
 from pellucid.text.mixing import describe_mixture
 from pellucid.text.selection import Selection, deciding_settings, describe_cleaning, select_pairs
@@ -40,6 +47,8 @@ __all__ = ["TEST_TEXT", "PreparedData", "prepare"]
 
 TEST_TEXT: Final = "test.jsonl"
 """In ``data/``: the test pairs, if there are any."""
+_STAMP: Final = "prepared.json"
+_STORES: Final = ("train", "valid")
 _LARGEST_RECORD_BYTES = 16 << 20
 _MOST_VALUES = 1 << 20
 
@@ -73,11 +82,43 @@ def prepare(
         DataError: a file is wrong, or no pair is left to train on.
         ConfigError: the text is too small for the vocabulary size of the recipe.
     """
-    recipe, folder = run.recipe, run.output / "data"
-    facts = verify_corpora(recipe.data)
-    inputs = _inputs(recipe, facts, run.initial)
+    recipe, folder, began = run.recipe, run.output / "data", time.time_ns()
+    stamp = _read_table(folder / _STAMP)
+    before = recognised(recipe.data, stamp.get("corpora")) if stamp else None
+    facts = None if before else verify_corpora(recipe.data)
+    texts = before or tuple(map(TextState.of, facts or ()))
+    inputs = _inputs(recipe, texts, run.initial)
     key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-    names = [", ".join(f.names) for f in facts]
+    _keep_record(run, inputs, texts, say=say)
+    if stamp is not None and stamp.get("fingerprint") == key:
+        try:
+            found = _open(run, folder, stamp)
+        except (PellucidError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+            say(f"{folder}: is damaged ({str(error)[:500]}); preparing the text again")
+        else:
+            if before is None:
+                _write_stamp(folder, recipe.data, texts, stamp, began=began)
+            say(f"{folder}: prepared before from the same files and settings; used again")
+            return found
+    DISK.remove(folder / _STAMP)
+    folder.mkdir(parents=True, exist_ok=True)
+    pace = Pace(processes_for(texts[: len(recipe.data.train)], threads=run.runtime.threads))
+    summary, share = _prepare_anew(
+        run, folder, facts=facts or verify_corpora(recipe.data), pace=pace, say=say, progress=progress
+    )
+    for line in (*summary, pace.to_text()):
+        say(line)
+    stamp = {"fingerprint": key, "summary": summary, "share_of_several_sentences": share}
+    found = _open(run, folder, stamp)
+    _write_stamp(folder, recipe.data, texts, stamp, began=began)
+    return found
+
+
+def _keep_record(
+    run: OpenedRun, inputs: dict[str, object], texts: Sequence[TextState], *, say: Callable[[str], None]
+) -> None:
+    """Refuse another text or other settings once training has begun; record those of this run."""
+    names = [", ".join(text.names) for text in texts]
     # Beside ``data/``, so that it still refuses a changed text when somebody has removed that folder.
     record = run.output / "text.json"
     before, names_before = _read_record(record)
@@ -87,44 +128,54 @@ def prepare(
         if renamed := [f"{b} (was {a})" for a, b in zip(names_before, names, strict=False) if a != b]:
             say(f"the same text under other names: {', '.join(renamed)}")
     DISK.write_replacing(record, json.dumps({**inputs, "names": names}, indent=1, ensure_ascii=False).encode())
-    stamp = _read_table(folder / "prepared.json")
-    if stamp is not None and stamp.get("fingerprint") == key:
-        try:
-            share = stamp.get("share_of_several_sentences")
-            found = _open(run, folder, key, tuple(stamp["summary"]), share)
-        except (PellucidError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
-            say(f"{folder}: is damaged ({str(error)[:500]}); preparing the text again")
-        else:
-            say(f"{folder}: prepared before from the same files and settings; used again")
-            return found
-    DISK.remove(folder / "prepared.json")
-    folder.mkdir(parents=True, exist_ok=True)
-    summary, share = _prepare_anew(run, folder, facts=facts, progress=progress)
-    for line in summary:
-        say(line)
-    content = {"fingerprint": key, "summary": summary, "share_of_several_sentences": share}
-    DISK.write_replacing(folder / "prepared.json", json.dumps(content, indent=1, ensure_ascii=False).encode())
-    return _open(run, folder, key, summary, share)
 
 
-def _open(run: OpenedRun, folder: Path, key: str, summary: tuple[str, ...], share: float | None) -> PreparedData:
-    store, valid_store = (TokenStore.open(folder / name) for name in ("train", "valid"))
+def _write_stamp(
+    folder: Path, data: DataConfig, texts: Sequence[TextState], stamp: Mapping[str, Any], *, began: int
+) -> None:
+    """Write what makes a later start reuse the stores, and what lets it recognise the files without reading them."""
+    content = {
+        **stamp,
+        "corpora": table_of(data, texts, read_from_ns=began),
+        "stores": states_of(_store_files(folder)),
+    }
+    if content != stamp:
+        DISK.write_replacing(folder / _STAMP, json.dumps(content, indent=1, ensure_ascii=False).encode())
+
+
+def _store_files(folder: Path) -> list[Path]:
+    return sorted(path for name in _STORES for path in (folder / name).iterdir())
+
+
+def _open(run: OpenedRun, folder: Path, stamp: Mapping[str, Any]) -> PreparedData:
+    """Open the stores; check their contents, too, unless they are the files that were checked before."""
+    store, valid_store = (TokenStore.open(folder / name) for name in _STORES)
     tokenizer = load_tokenizer(folder / "tokenizer").with_default_tag(_default_tag(run.initial))
     sizes = {"source_vocab_size": tokenizer.source_vocab_size, "target_vocab_size": tokenizer.target_vocab_size}
-    for opened in (store, valid_store):
-        opened.verify(**sizes)
+    if stamp.get("stores") != states_of(_store_files(folder)):
+        for opened in (store, valid_store):
+            opened.verify(**sizes)
     valid = tuple(islice(_validation_text(folder), max(run.recipe.training.valid_bleu_sentences, 1)))
-    return PreparedData(tokenizer, store, valid_store, valid, key, summary, share)
+    share = stamp.get("share_of_several_sentences")
+    return PreparedData(tokenizer, store, valid_store, valid, stamp["fingerprint"], tuple(stamp["summary"]), share)
 
 
 def _prepare_anew(
-    run: OpenedRun, folder: Path, *, facts: Sequence[CorpusFacts], progress: Callable[[str, int], None]
+    run: OpenedRun,
+    folder: Path,
+    *,
+    facts: Sequence[CorpusFacts],
+    pace: Pace,
+    say: Callable[[str], None],
+    progress: Callable[[str, int], None],
 ) -> tuple[tuple[str, ...], float]:
     """Write everything; return the summary and the share of sources with several sentences."""
     data, training = run.recipe.data, run.recipe.training
-    selection = select_pairs(data, seed=training.seed, progress=partial(progress, "read and cleaned pairs"))
+    counted_pairs = partial(progress, "read and cleaned pairs")
+    selection = select_pairs(data, seed=training.seed, progress=counted_pairs, folder=folder)
     kept, held_out = selection.report.kept, 0 if data.valid else selection.count(Role.VALIDATION)
-    tokenizer, lines = _tokenizer(run, selection.training_pairs)
+    with pace.learning():
+        tokenizer, lines = _tokenizer(run, selection.training_pairs)
     (folder / "tokenizer").mkdir(exist_ok=True)
     tokenizer.save(folder / "tokenizer")
     own_tags = [data.tag_of(corpus) for corpus in data.train]
@@ -134,9 +185,10 @@ def _prepare_anew(
         test_tags = [data.tag_of(data.test)] if data.test else own_tags
         _write_text(folder / TEST_TEXT, tagged(selection.test_pairs(), test_tags, tokenizer))
     _write_report(run.output / "text_report.json", facts, selection)
-    sentences = SentenceCount(data.src_lang, expected=kept)
-    overlap = OverlapCount(data)
-    train_text = tagged(overlap.watching(sentences.watching(selection.training_pairs())), own_tags, tokenizer)
+    sentences, overlap, copies = SentenceCount(data.src_lang, expected=kept), OverlapCount(data), CopyCount()
+    train_text = copies.watching(overlap.watching(sentences.watching(selection.training_pairs())))
+    train_text = tagged(train_text, own_tags, tokenizer)
+    earlier = earlier_store(stores_of(folder, run.initial), tokenizer, say=say)
     for name, pairs in (("train", train_text), ("valid", _validation_text(folder))):
         try:
             store = write_store(
@@ -144,6 +196,8 @@ def _prepare_anew(
                 pairs,
                 tokenizer,
                 max_length=training.max_length,
+                processes=pace.processes if name == "train" else 1,
+                earlier=earlier.rows if earlier and name == "train" else None,
                 progress=partial(progress, f"{name} pairs cut into pieces"),
             )
             refuse_unknown(store.unknown, most=data.max_unknown_share)
@@ -153,17 +207,15 @@ def _prepare_anew(
         lines += _describe_store(name, store, max_length=training.max_length)
         if name == "train" and len(data.train) > 1:
             lines.append(describe_mixture(data, store.pairs_of_corpora(len(data.train))))
+    if earlier:
+        say(earlier.to_text())
     if data.capitals_share:
-        copies = sum(1 for _ in selection.training_pairs()) - selection.count(Role.TRAINING)
-        lines.insert(0, f"capitals: {copies:,} pairs added once more in capitals (seeded)")
-    read = [f"{f.label}: {counted(f.pairs, 'pair')} read{_describe_changes(f)}" for f in facts]
-    read += [f"note: {note}" for f in facts for note in f.notes]
-    if selection.split is not None:
-        lines.append(selection.split.to_text())
-    elif held_out:
-        lines.append(f"valid: no validation files given, so {held_out:,} training pairs are held out (seeded)")
-    lines += overlap.lines()
-    return (*read, describe_cleaning(selection.report), *lines, sentences.in_words()), sentences.share
+        added = sum(1 for _ in selection.training_pairs()) - selection.count(Role.TRAINING)
+        lines.insert(0, f"capitals: {added:,} pairs added once more in capitals (seeded)")
+    lines += [*_describe_validation(selection, held_out), *overlap.lines(), *copies.lines()]
+    pace.end(selection.report.read)
+    lines = [*_describe_reading(facts), describe_cleaning(selection.report), *lines, sentences.in_words()]
+    return tuple(lines), sentences.share
 
 
 def _default_tag(initial: Bundle | None) -> str:
@@ -194,6 +246,20 @@ def _describe_store(name: str, store: TokenStore, *, max_length: int) -> list[st
     return [sizes + left_out, *(f"{name}: {side}" for side in store.unknown if side.unknown)]
 
 
+def _describe_validation(selection: Selection, held_out: int) -> list[str]:
+    """Return where the validation text comes from, if not from files of its own."""
+    if selection.split is not None:
+        return [selection.split.to_text()]
+    if not held_out:
+        return []
+    return [f"valid: no validation files given; {counted(held_out, 'training pair')} held out (seeded)"]
+
+
+def _describe_reading(facts: Sequence[CorpusFacts]) -> list[str]:
+    read = [f"{f.label}: {counted(f.pairs, 'pair')} read{_describe_changes(f)}" for f in facts]
+    return read + [f"note: {note}" for f in facts for note in f.notes]
+
+
 def _describe_changes(facts: CorpusFacts) -> str:
     """Return the counts of lines that reading skipped or changed, if any."""
     skipped = {} if facts.reports else facts.skipped  # the notes have those of ``files``
@@ -213,7 +279,7 @@ def _write_report(path: Path, facts: Sequence[CorpusFacts], selection: Selection
     """Write what became of every unit of ``files``, of every pair in the cleaning, and the sizes of the parts."""
     if not any(f.reports for f in facts):
         return
-    parts = {role.name.lower(): selection.count(role) for role in Role}
+    parts = {role.name.lower(): selection.count(role) for role in Role if role is not Role.DROPPED}
     table = {
         "corpora": [{"name": f.label, "pairs": f.pairs, "files": [asdict(one) for one in f.reports]} for f in facts],
         "cleaning": asdict(selection.report),
@@ -258,10 +324,10 @@ def _labelled(table: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {**table, "text": {labels.get(number, number): facts for number, facts in table["text"].items()}}
 
 
-def _inputs(recipe: Recipe, facts: Sequence[CorpusFacts], initial: Bundle | None) -> dict[str, object]:
+def _inputs(recipe: Recipe, texts: Sequence[TextState], initial: Bundle | None) -> dict[str, object]:
     """Return everything that decides the stores: the content of the files and the settings, but no file names."""
     return {
-        "text": {str(number): {"pairs": f.pairs, "sha256": f.sha256} for number, f in enumerate(facts)},
+        "text": {str(number): {"pairs": text.pairs, "sha256": text.sha256} for number, text in enumerate(texts)},
         **deciding_settings(recipe.data),
         "tokenizer": recipe.tokenizer.model_dump(mode="json"),
         "init_from": None if initial is None else dict(sorted(initial.description.files.items())),

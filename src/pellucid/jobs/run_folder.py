@@ -22,7 +22,7 @@ from pellucid.training.reporter import NewBest
 from pellucid.training.resuming import refuse_changes
 from pellucid.training.state import RunFacts, TrainingState, load_averages, read_state
 
-__all__ = ["mend_model", "recorded_facts", "refuse_occupied", "settings_of"]
+__all__ = ["mend_model", "recorded_batches", "recorded_facts", "refuse_occupied", "settings_of"]
 
 _WRITTEN: Final = (
     ".lock",
@@ -81,6 +81,12 @@ def recorded_facts(output: Path) -> RunFacts | None:
     """
     found = _newest_state(output)
     return found[1] if found else None
+
+
+def recorded_batches(output: Path) -> int:
+    """Return the batches of a step of the run in a folder; 0 if it has not begun, or if an older version began it."""
+    found = _newest_state(output)
+    return found[0].batches_per_step if found else 0
 
 
 def mend_model(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pellucid.config import CorpusConfig, InvalidUtf8
 from pellucid.errors import counted
-from pellucid.jobs.models import EngineName, EnginePrecision, open_translator
+from pellucid.jobs.options.translation import ModelOptions
 from pellucid.text.corpus import read_pairs
 from pellucid.translation.hypothesis import ScoredPair
 
@@ -35,10 +35,7 @@ def score_files(
     src: Path,
     tgt: Path,
     *,
-    device: str = "auto",
-    threads: int = 0,
-    engine: str = EngineName.AUTO,
-    precision: str = EnginePrecision.FP32,
+    options: ModelOptions,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> ScoreOutcome:
@@ -51,7 +48,7 @@ def score_files(
         DataError: the files cannot be read or are not parallel.
     """
     pairs = list(read_pairs(CorpusConfig(src=src, tgt=tgt), index=0, invalid_utf8=InvalidUtf8.STRICT))
-    translator = open_translator(model, device=device, threads=threads, engine=engine, precision=precision, say=say)
+    translator = options.open(model, say=say)
     return ScoreOutcome(
         tuple(translator.score([p.source for p in pairs], [p.target for p in pairs], progress=progress))
     )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from pellucid.bundle import open_model_folder, read_model
+from pellucid.bundle import Bundle, open_model_folder, read_model
 from pellucid.errors import BundleError, ConfigError
 from pellucid.jobs.models import EngineName, open_translator, translator_of, translators_over
 from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "USUAL_PORT",
+    "InsideOptions",
     "address_of",
     "demo_folders",
     "listen",
@@ -43,6 +46,7 @@ _SECONDS_BETWEEN_REQUESTS: Final = 5
 """An idle connection is closed after this time."""
 _SECONDS_FOR_THE_LAST_ANSWERS: Final = 3
 _MOST_NOT_ACCEPTED: Final = 128
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 20_000
 _LARGEST_HEAD_BYTES: Final = 16 << 10
 """Limit on the headers of a request."""
 _USUAL_OPEN_FILES: Final = 512
@@ -96,6 +100,33 @@ def open_catalogue(
     if with_embedded and not paths:
         models += _embedded_models(device=device)
     return Catalogue(models, make_translator=translator_of)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsideOptions:
+    """Options of a verb that looks inside; torch computes, so there is no engine to choose."""
+
+    settings: Sequence[str] = ()
+    device: str = "auto"
+    threads: int = 0
+
+    def open(self, model: Path | None, *, snapshot: int | None = None) -> OpenedModel:
+        """Open a folder, or the snapshot of a step of its run; None is the walkthrough model.
+
+        Raises:
+            BundleError: the folder has no usable model, or one that settings cannot change.
+            ConfigError: a setting is unknown or out of range.
+            RequestError: there is no such snapshot.
+        """
+        catalogue = open_catalogue([model] if model else [], device=self.device, threads=self.threads)
+        opened = catalogue.models[0]
+        opened = opened if snapshot is None else catalogue.get(f"{opened.id}@{snapshot}")
+        if not self.settings:
+            return opened
+        origin = opened.translator.origin
+        if not isinstance(origin, Bundle):
+            raise BundleError(f"{model}: is not a model folder, so --set has no effect; leave it out")
+        return replace(opened, translator=translator_of(origin, settings=self.settings))
 
 
 def _embedded_models(*, device: str) -> list[OpenedModel]:
@@ -195,12 +226,23 @@ def serve(
     limits = Limits.for_descriptors(most_open_files(), wanted=wanted)
     server = server_of(catalogue, host=host, trace_memory_mb=trace_memory_mb, limits=limits, service=service)
     # uvicorn raises SIGTERM again after it has closed.
-    with taken, RaiseOnSigterm(lambda: SystemExit(0)):
+    with taken, RaiseOnSigterm(lambda: SystemExit(0)), _rare_collections():
         if service is not None:
             service.start()
         when_ready()
         server.run(sockets=[taken])
         server.raise_problem()
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Let Python look for unreachable cycles after 20,000 new objects: after 700, it takes a tenth of a request."""
+    usual = gc.get_threshold()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def server_of(

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pellucid.bundle import load_bundle, save_bundle
@@ -24,6 +24,7 @@ from pellucid.errors import DataError, StoppedError
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.choosing.preset import with_preset
+from pellucid.jobs.choosing.processes import refuse_processes, sharing_of
 from pellucid.jobs.fine_tuning.comparison import FineTuningReport, before_and_after
 from pellucid.jobs.fine_tuning.general import GeneralText, read_general
 from pellucid.jobs.opening import OpenedRun, open_run
@@ -38,12 +39,14 @@ from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
 from pellucid.signals import RaiseOnSigterm
 from pellucid.text.corpus import SentencePair
+from pellucid.text.formats.keeping import parsing_once
 from pellucid.text.mixing import corpus_weights
 from pellucid.text.sampling.epochs import subword_sampler
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
-from pellucid.training.distributed import Ranks, ranks_of_environment
 from pellucid.training.inputs import RunInputs
+from pellucid.training.processes.local import end_with_first
+from pellucid.training.processes.ranks import Ranks, ranks_of_environment
 from pellucid.training.reporter import TrainingResult
 from pellucid.training.validation import GENERAL_BLEU
 from pellucid.translation.translator import Translator
@@ -70,17 +73,21 @@ class TrainOutcome:
     result: TrainingResult
     model: Path
     seconds: float
+    """Of this command; ``result.seconds`` are those of the run, over all its continuations."""
     warnings: tuple[str, ...] = ()
     """What was not normal in the course of the run, each with its first step."""
 
     def to_text(self) -> str:
         """Return the lines for the screen."""
-        result = self.result
+        result, here = self.result, self.seconds
+        time_taken = f"{max(result.seconds, here):.0f} s in total"
+        time_taken += f", {here:.0f} of them in this command" if result.seconds > here + 1 else ""
+        untrained = "" if result.steps else "\nno step was trained: the budget ended before the first one; give more"
         seen = f"\nnot normal in this run: {'; '.join(self.warnings)}" if self.warnings else ""
         best = "  ".join(f"{name} {value:.3f}" for name, value in result.best.items())
         return (
             f"{result.reason}: {result.steps:,} steps, {result.epochs:.1f} epochs, "
-            f"{result.target_tokens:,} target tokens, {self.seconds:.0f} s in total\n"
+            f"{result.target_tokens:,} target tokens, {time_taken}{untrained}\n"
             f"best at step {result.best_step:,}: {best}\n"
             f"the model is in {self.model}{seen}"
         )
@@ -96,12 +103,14 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
             the initial model.
         StoppedError: training stopped early; nothing is lost, and the same call continues it.
     """
-    with RaiseOnSigterm(lambda: StoppedError(_STOPPED_OUTSIDE)):
+    with RaiseOnSigterm(lambda: StoppedError(_STOPPED_OUTSIDE)), parsing_once(output):
         started = time.monotonic()
+        end_with_first()
         recipe, choice = with_preset(recipe, output, init_from=init_from)
         run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).noting(choice)
         output.mkdir(parents=True, exist_ok=True)
         ranks = ranks_of_environment(run.runtime.torch_device())
+        refuse_processes(run.recipe.training, output, runtime=run.runtime, ranks=ranks)
         with ExitStack() as held:
             if ranks.is_first:
                 held.enter_context(_one_at_a_time(output))
@@ -120,42 +129,22 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     run, size = with_batch_size(run, model, data.store, pairs=len(data.store), ranks=ranks)
     is_tried = run.recipe.training.precision == "auto"
     run = run.with_precision(model, ranks=ranks)
+    sharing = sharing_of(run, model, ranks=ranks)
     recipe, output, most = run.recipe, run.output, run.recipe.training.valid_bleu_sentences
-    if is_tried:
-        reporter.message(f"precision: {run.runtime.precision}, {run.runtime.reason}")
-    if size:
-        reporter.message(size)
     evaluator = ValidationBleu(recipe, data, output / "model", read_general(recipe.data, data.tokenizer, most=most))
+    precision = f"precision: {run.runtime.precision}, {run.runtime.reason}" if is_tried else ""
+    for line in filter(None, (precision, size, sharing.text, evaluator.to_text() if most else "")):
+        reporter.message(line)
     if ranks.is_first:
         DISK.write_replacing(output / "recipe.toml", _settings_in_toml(recipe).encode())
-    if recipe.training.valid_bleu_sentences:
-        reporter.message(evaluator.to_text())
     facts = recorded_facts(output)
     if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
         mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
-    if (sampler := subword_sampler(data.store, data.tokenizer, recipe.training)) is not None:
-        reporter.message(sampler.to_text())
     watch = _watch(run, data, evaluator, is_new=facts is None) if ranks.is_first else None
-    inputs = RunInputs(
-        model=model,
-        store=data.store,
-        valid_store=data.valid_store,
-        tokenizer=data.tokenizer,
-        config=recipe.training,
-        runtime=run.runtime,
-        run_folder=output,
-        settings=settings_of(recipe),
-        reporter=reporter,
-        evaluator=evaluator,
-        on_new_best=evaluator.keep,
-        judge=watch,
-        validates_first=run.initial is not None and most > 0,
-        sampler=sampler,
-        seconds_before=time.monotonic() - since,
-        corpus_weights=corpus_weights(recipe.data, data.store.pairs_of_corpora(len(recipe.data.train))),
-        ranks=ranks,
-    )
-    result = trainer.train(inputs)
+    run = sharing.applied_to(run)
+    inputs = _inputs(run, data, model, evaluator, watch, reporter)
+    with sharing.started(run, ranks=ranks) as processes:
+        result = trainer.train(replace(inputs, ranks=processes, seconds_before=time.monotonic() - since))
     if ranks.is_first:
         mend_model(output, model, keep=evaluator.keep, is_finished=True, say=reporter.message)
     warnings = watch.warnings() if watch else ()
@@ -164,6 +153,37 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     if ranks.is_first and run.initial is not None and most:
         _compare(run, run.initial.model, evaluator, reporter)
     return outcome
+
+
+def _inputs(
+    run: OpenedRun,
+    data: PreparedData,
+    model: Transformer,
+    evaluator: ValidationBleu,
+    watch: RunWatch | None,
+    reporter: JobReporter,
+) -> RunInputs:
+    """Return what the trainer needs, for a single process."""
+    recipe = run.recipe
+    if (sampler := subword_sampler(data.store, data.tokenizer, recipe.training)) is not None:
+        reporter.message(sampler.to_text())
+    return RunInputs(
+        model=model,
+        store=data.store,
+        valid_store=data.valid_store,
+        tokenizer=data.tokenizer,
+        config=recipe.training,
+        runtime=run.runtime,
+        run_folder=run.output,
+        settings=settings_of(recipe),
+        reporter=reporter,
+        evaluator=evaluator,
+        on_new_best=evaluator.keep,
+        judge=watch,
+        validates_first=run.initial is not None and recipe.training.valid_bleu_sentences > 0,
+        sampler=sampler,
+        corpus_weights=corpus_weights(recipe.data, data.store.pairs_of_corpora(len(recipe.data.train))),
+    )
 
 
 def _watch(run: OpenedRun, data: PreparedData, evaluator: ValidationBleu, *, is_new: bool) -> RunWatch:

@@ -8,25 +8,35 @@ from dataclasses import dataclass
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from pellucid.config.translation import TranslationConfig
 from pellucid.errors import ConfigError, DataError
-from pellucid.jobs.bulk.files import Finished, Progress, Runner, Work, run_files
+from pellucid.jobs.bulk.files import run_files
 from pellucid.jobs.bulk.lanes import Lanes
-from pellucid.jobs.bulk.lines import BAR, CHUNK_LINES, OutputFormat, PrefixLines, on_lengths, translate_lines
+from pellucid.jobs.bulk.lines import BAR, OutputFormat, PrefixLines, on_lengths, translate_lines
+from pellucid.jobs.bulk.repeats import Repeats
 from pellucid.jobs.bulk.search import part_search
 from pellucid.jobs.bulk.survey import Part, Survey, can_be_read_twice, survey_of
 from pellucid.jobs.bulk.tally import Tally
+from pellucid.jobs.bulk.work import Finished, Progress, Runner, Work
 from pellucid.jobs.line_files import check_files, is_stream, is_text, reading, writing
-from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
+from pellucid.jobs.options.parts import PartsOptions
+from pellucid.jobs.options.translation import TranslationOptions
 from pellucid.runtime import devices_of
 from pellucid.signals import stopped_by
 from pellucid.translation.flags import in_order
-from pellucid.translation.terms.glossary import Glossary, read_terms
+from pellucid.translation.memory.translating import Remembering
+from pellucid.translation.memory.units import TranslationMemory
 from pellucid.translation.translator import Translator
 
-__all__ = ["CHUNK_LINES", "FileOutcome", "OutputFormat", "outcome_of", "terms_of", "translate_file"]
+__all__ = [
+    "FileOutcome",
+    "OutputFormat",
+    "outcome_of",
+    "translate_file",
+    "with_memory",
+    "work_for",
+]
 
 
 @dataclass(frozen=True)
@@ -53,25 +63,19 @@ def translate_file(
     *,
     output: Path | None,
     format: OutputFormat,
+    options: TranslationOptions,
     prefix_file: str | None = None,
-    terms_file: str | None = None,
-    settings: Sequence[str] = (),
-    device: str = "auto",
-    threads: int = 0,
-    engine: str = EngineName.AUTO,
-    precision: str = EnginePrecision.AUTO,
-    chunk_lines: int = CHUNK_LINES,
+    parts: PartsOptions = PartsOptions(),
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda done, total: None,
-    restart: bool = False,
 ) -> FileOutcome:
     """Translate a file, standard input for ``-``, or ``file`` itself if it is a text, to a file or standard output.
 
     An output file appears whole at the end; until then one that was there before stays as it is. ``prefix_file`` has
-    a line for each line of the input, which its translation begins with; ``terms_file`` holds terms.
-    ``say`` is told which engine computes.
+    a line for each line of the input, which its translation begins with. ``say`` is told which engine computes.
 
-    From files to a file it goes in parts, which survive a kill (``bulk/files.py``); ``restart`` discards them.
+    From files to a file it goes in parts, which survive a kill (``bulk/files.py``); with ``parts.together``, other
+    processes that do the same do their share of them (``bulk/together.py``).
 
     Raises:
         BundleError: the model cannot be used.
@@ -80,32 +84,38 @@ def translate_file(
         ConfigError: a setting is wrong, the format cannot hold what was asked for, or the output cannot be written.
         StoppedError: Ctrl-C or SIGTERM; says how many lines are out.
     """
-    if chunk_lines < 1:
-        raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
     files = [file] if prefix_file is None else [file, prefix_file]
     is_in_parts = output is not None and not is_stream(output) and all(map(can_be_read_twice, files))
-    devices = devices_of(device) if is_in_parts else (device,)
-    options = {"settings": settings, "threads": threads, "engine": engine, "precision": precision}
-    if restart and not is_in_parts:
-        raise ConfigError("--restart discards the parts of a file that is translated to --output; there are none here")
+    devices = devices_of(options.device) if is_in_parts else (options.device,)
+    parts.refuse_misfits(is_in_parts=is_in_parts)
     # All that can be wrong with the command is looked for before an engine is compiled and weights are prepared.
-    config = settings_for(model, settings)
-    _refuse_misfits(config, file, format=format, prefix_file=prefix_file, terms_file=terms_file)
+    config = options.config_of(model)
+    _refuse_misfits(config, file, prefix_file, options, format=format, chunk_lines=parts.chunk_lines)
     check_files(files, output, may_be_text=True)
-    glossary = terms_of(terms_file, config)
+    glossary = options.read_terms(config)
+    memory = options.read_memory(model, say)
     surveys = [survey_of(name) for name in files] if is_in_parts else []
     _refuse_different_lengths(surveys)
-    opened = partial(_opened, model, options)
-    translator = opened(devices[0], say).with_terms(glossary)
+    lanes = [
+        (options.open(model, device=one, say=_unheard if n else say).with_terms(glossary), one)
+        for n, one in enumerate(devices)
+    ]
     if output is not None and is_in_parts:
-        if len(devices) > 1:
-            say(f"parts are divided among {len(devices)} devices: {', '.join(devices)}")
-        lanes = [(translator, devices[0])]
-        lanes += [(opened(place, _unheard).with_terms(glossary), place) for place in devices[1:]]
-        work = _work(lanes, model, surveys, format=format, chunk_lines=chunk_lines, threads=threads)
-        tally = run_files(surveys, output, work, restart=restart, say=say, progress=progress)
+        work = work_for(
+            lanes,
+            model,
+            surveys,
+            partial(_runner, names=files, format=format),
+            facts={"format": format.value},
+            options=options,
+            parts=parts,
+            memory=memory,
+            say=say,
+        )
+        tally = run_files(surveys, output, work, parts=parts, say=say, progress=progress)
     else:
-        tally = _stream(translator, files, output, format=format, chunk_lines=chunk_lines, progress=progress)
+        one = with_memory(lanes[0][0], memory)
+        tally = _stream(one, files, output, format=format, parts=parts, progress=progress)
     return outcome_of(tally, name=_name_of(file), format=format)
 
 
@@ -121,43 +131,58 @@ def _refuse_different_lengths(surveys: Sequence[Survey]) -> None:
         raise DataError(on_lengths(by_length[0].file, by_length[-1].file, lines=by_length[0].lines))
 
 
-def _opened(model: Path, options: dict[str, Any], device: str, say: Callable[[str], None]) -> Translator:
-    return open_translator(model, device=device, say=say, **options)
-
-
 def _unheard(text: str) -> None:
     pass
 
 
-def _work(
+def work_for(
     lanes: Sequence[tuple[Translator, str]],
     model: Path,
     surveys: Sequence[Survey],
+    runner: Callable[[Translator | Remembering, int, Repeats], Runner],
     *,
-    format: OutputFormat,
-    chunk_lines: int,
-    threads: int,
+    facts: Mapping[str, str],
+    options: TranslationOptions,
+    parts: PartsOptions,
+    memory: TranslationMemory | None,
+    say: Callable[[str], None],
 ) -> Work:
-    """Return how parts are translated and written, by the translator of each device."""
-    (translator, device), *others = lanes
+    """Return how parts are translated and written, by the translator of each device.
+
+    ``runner`` returns what runs a part with a translator, so many lines at once, and what is known of repeated texts;
+    ``facts`` are what its output depends on besides them.
+    """
+    if len(lanes) > 1:
+        say(f"parts are divided among {len(lanes)} devices: {', '.join(device for _, device in lanes)}")
+    translator = lanes[0][0]
     search = part_search(
-        translator,
+        lanes,
         model,
         lines=surveys[0].lines,
-        chunk_lines=chunk_lines,
+        chunk_lines=parts.chunk_lines,
         has_prefixes=len(surveys) > 1 or bool(translator.config.target_prefix),
-        device=device,
-        threads=threads,
-        others=others,
+        threads=options.threads,
     )
-    runners = [(_runner(one, surveys, format, search.chunk_lines), calls) for one, calls in search.lanes]
-    facts = search.facts | {"terms": [str(term) for term in translator.glossary], "format": format.value}
-    return Work(Lanes(runners), search.at_once, search.lines_per_part, facts)
+    repeats = Repeats(keeps=search.lanes[0][0] is not translator)
+    runners = [(runner(with_memory(one, memory), search.chunk_lines, repeats), calls) for one, calls in search.lanes]
+    known = search.facts | {"terms": [str(term) for term in translator.glossary]} | dict(facts)
+    known |= {"memory": memory.sha256} if memory is not None else {}
+    return Work(Lanes(runners), search.at_once, search.lines_per_part, known)
 
 
-def _runner(translator: Translator, surveys: Sequence[Survey], format: OutputFormat, chunk_lines: int) -> Runner:
-    names = [survey.file for survey in surveys]
+def with_memory(translator: Translator, memory: TranslationMemory | None) -> Translator | Remembering:
+    """Return a translator with a memory, or itself if there is none."""
+    return translator if memory is None else Remembering(translator, memory)
 
+
+def _runner(
+    translator: Translator | Remembering,
+    chunk_lines: int,
+    repeats: Repeats,
+    *,
+    names: Sequence[str],
+    format: OutputFormat,
+) -> Runner:
     def run(part: Part, advance: Callable[[int], None]) -> Finished:
         sink = StringIO()
         prefixes = None if len(names) == 1 else PrefixLines((line[1] for line in part.lines), names[1])
@@ -170,6 +195,7 @@ def _runner(translator: Translator, surveys: Sequence[Survey], format: OutputFor
             format=format,
             chunk_lines=chunk_lines,
             first_line=part.first_line,
+            repeats=repeats,
             searched=advance,
         )
         return Finished(sink.getvalue(), tally)
@@ -178,12 +204,12 @@ def _runner(translator: Translator, surveys: Sequence[Survey], format: OutputFor
 
 
 def _stream(
-    translator: Translator,
+    translator: Translator | Remembering,
     files: Sequence[str],
     output: Path | None,
     *,
     format: OutputFormat,
-    chunk_lines: int,
+    parts: PartsOptions,
     progress: Progress,
 ) -> Tally:
     """Translate what can be read once only, or is written where somebody waits for it."""
@@ -205,7 +231,7 @@ def _stream(
                 name=sources[0].name,
                 prefixes=PrefixLines(sources[1].lines(), sources[1].name) if len(sources) > 1 else None,
                 format=format,
-                chunk_lines=chunk_lines,
+                chunk_lines=parts.chunk_lines,
                 progress=advance,
             )
         except KeyboardInterrupt as interrupt:
@@ -223,19 +249,17 @@ def outcome_of(tally: Tally, *, name: str, format: OutputFormat, notes: str = ""
     return FileOutcome(tally.lines, tuple(problems), flags, notes)
 
 
-def terms_of(file: str | None, config: TranslationConfig) -> Glossary:
-    """Return the terms of a file, none without a file; a DataError or RequestError says what is wrong with it."""
-    if file is None:
-        return Glossary(())
-    with reading(file, what="a file of terms (source form, tab, target forms)") as opened:
-        glossary = read_terms(opened.lines(), name=opened.name)
-    glossary.refuse_with(config)
-    return glossary
-
-
 def _refuse_misfits(
-    config: TranslationConfig, file: str, *, format: OutputFormat, prefix_file: str | None, terms_file: str | None
+    config: TranslationConfig,
+    file: str,
+    prefix_file: str | None,
+    options: TranslationOptions,
+    *,
+    format: OutputFormat,
+    chunk_lines: int,
 ) -> None:
+    if chunk_lines < 1:
+        raise ConfigError(f"--chunk-lines {chunk_lines}: give 1 or more; 1 translates each line as it comes")
     if format is OutputFormat.TEXT and config.n_best > 1:
         raise ConfigError(
             f"n_best = {config.n_best} does not fit --format text, which holds one line for each line; "
@@ -245,7 +269,7 @@ def _refuse_misfits(
         raise ConfigError("--alignment does not fit --format moses; use --format text or --format jsonl")
     if prefix_file is not None and config.target_prefix:
         raise ConfigError("target_prefix and --prefix-file are both given; give one of them")
-    inputs = {"the text": file, "--prefix-file": prefix_file, "--terms": terms_file}
+    inputs = {"the text": file, "--prefix-file": prefix_file, "--terms": options.terms}
     if len(piped := [name for name, one in inputs.items() if one == "-"]) > 1:
         raise ConfigError(f"{piped[0]} and {piped[1]} are both standard input; name a file for one of them")
 

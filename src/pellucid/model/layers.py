@@ -165,9 +165,12 @@ class DecoderLayer(_Layer):
             scope=scope,
         )
 
-    def step(self, hidden: Tensor, attentions: StepAttentions) -> Tensor:
-        """Map one new position, [rows, 1, d_model], to the same shape; add its keys and values to the earlier ones."""
-        return self._sublayers(hidden, attentions.self_attention, attentions.cross_attention, scope=None)
+    def step(self, hidden: Tensor, attentions: StepAttentions, *, scope: Scope | None = None) -> Tensor:
+        """Map one new position, [rows, 1, d_model], to the same shape; add its keys and values to the earlier ones.
+
+        The scope is for attentions that visit their values too; those of a cache do not.
+        """
+        return self._sublayers(hidden, attentions.self_attention, attentions.cross_attention, scope=scope)
 
     def _sublayers(
         self,

@@ -89,16 +89,17 @@ class Decoder(_Stack):
     def step(self, hidden: Tensor, cache: DecoderCache) -> Tensor:
         """Map the input sum of one new position, [rows, 1, d_model], to the same shape."""
         cache.past.make_room()
-        for layer, layer_cache in zip(self._decoder_layers(), cache.layers, strict=True):
+        for layer, layer_cache in zip(self.decoder_layers(), cache.layers, strict=True):
             hidden = layer.step(hidden, layer_cache)
         cache.past.length += 1
         return self._finish(hidden, scope=None)
 
     def attentions(self) -> list[tuple[MultiHeadAttention, MultiHeadAttention]]:
         """Return each layer's self-attention and cross-attention, for a cache."""
-        return [(layer.self_attention, layer.cross_attention) for layer in self._decoder_layers()]
+        return [(layer.self_attention, layer.cross_attention) for layer in self.decoder_layers()]
 
-    def _decoder_layers(self) -> list[DecoderLayer]:
+    def decoder_layers(self) -> list[DecoderLayer]:
+        """Return the layers, the first one first."""
         return cast(list[DecoderLayer], list(self.layers))
 
 

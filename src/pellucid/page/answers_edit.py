@@ -3,7 +3,7 @@
     effect           both translations, their difference, and the log-probability of every piece in both models
     head_effects     [heads, steps]: the change of each log-probability when one head is off, as octets; the heads of
                      the encoder's self-attention come first, then the decoder's self-attention, then cross-attention
-    before/...       the same paths as for the trace itself, about the trace before the edits
+    before, before/...   the same paths as for the trace itself, about the trace before the edits
 
 Read ``serving/app.py`` next.
 """

@@ -11,6 +11,7 @@ Paths below ``api/models/{id}``:
     neighbours/{side}/{id}         the ten nearest pieces by cosine
     vocabulary/{side}              every piece, in the order of the ids
     training, probes/{step}        see ``answers_training.py``
+    measured                       what the methods of attribution were worth on this model; null if it was not measured
 
 Read ``answers_training.py`` next.
 """
@@ -75,10 +76,12 @@ def model_answer(opened: OpenedModel, rest: str, query: Query) -> Answer:
     kind, _, name = rest.partition("/")
     if kind == "weights" and name:
         return octets_answer(_weights(opened, name, query))
-    if kind in ("", "training", "positions") and not name:
+    if kind in ("", "training", "positions", "measured") and not name:
         if kind == "positions":
             return octets_answer(_positions(opened, query))
         refuse_unknown(query)
+        if kind == "measured":
+            return json_answer(opened.measured)
         return training_answer(opened) if kind else json_answer(_description(opened))
     if kind == "rows":
         return octets_answer(_rows(opened, name if name == "output" else _side(name), query))
@@ -93,7 +96,7 @@ def model_answer(opened: OpenedModel, rest: str, query: Query) -> Answer:
         return probe_answer(opened, name)
     raise UnknownPathError(
         f"a model has no path {rest!r}; allowed are weights/..., rows/..., positions, neighbours/..., "
-        "vocabulary/..., training and probes/..."
+        "vocabulary/..., training, probes/... and measured"
     )
 
 
@@ -135,6 +138,7 @@ def _description(opened: OpenedModel) -> dict[str, object]:
         "examples": opened.examples,
         "is_walkthrough": opened.is_walkthrough,
         "is_snapshot": opened.is_snapshot,
+        "story": opened.story,
     }
 
 

@@ -56,7 +56,7 @@ def search_answer(trace: Trace, query: Query, *, between_steps: Callable[[], Non
     """Answer ``search``.
 
     Raises:
-        RequestError: a parameter is wrong, the trace has no model, or it has edits and a new search is required.
+        RequestError: a parameter is wrong, or the trace has no model.
         ConfigError: a setting is out of range.
     """
     settings = search_settings(query)

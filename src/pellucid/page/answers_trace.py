@@ -10,6 +10,8 @@
     search?...                   the tree of a search, see ``answers_search.py``
     changes                      for each sub-layer, the change of each position: |out - in| / |in|
     effect, head_effects, before/...   see ``answers_edit.py``
+    why?..., lens?step=, align?unit=   see ``answers_why.py``
+    beside/{other}...            see ``answers_compare.py``
 
 Read ``serving/app.py`` next.
 """
@@ -29,15 +31,18 @@ from pellucid.analysis.atlas import atlas, head_table, is_special, layer_weights
 from pellucid.analysis.checks import CheckReport, check
 from pellucid.analysis.head_effects import head_effects
 from pellucid.analysis.heads import head_shares
-from pellucid.analysis.health import health_of
 from pellucid.config import NormOrder, TranslationConfig
 from pellucid.errors import RequestError
 from pellucid.page.answers import Answer, Query, json_answer, octets_answer, refuse_unknown, whole_number
+from pellucid.page.answers_compare import BEFORE, comparison_answer
 from pellucid.page.answers_edit import before_of, effect_answer, refuse_other
+from pellucid.page.answers_health import health_table
 from pellucid.page.answers_model import short_provenance
 from pellucid.page.answers_search import search_answer
+from pellucid.page.answers_why import alignment_answer, lens_answer, why_answer
 from pellucid.page.catalogue import OpenedModel, UnknownPathError
 from pellucid.page.samples import sample_of
+from pellucid.tracing.editing.refusal import as_written
 from pellucid.tracing.editing.text import edit_list
 from pellucid.tracing.file import content_sha256
 from pellucid.tracing.making import trace as make_trace
@@ -46,7 +51,7 @@ from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import AttentionKind, unknown_site
 from pellucid.translation.flags import diagnose, doubtful
 
-__all__ = ["TraceRecord", "make_record", "refuse_settings", "relative_changes", "trace_answer"]
+__all__ = ["TraceRecord", "before_record", "make_record", "refuse_settings", "relative_changes", "trace_answer"]
 
 _NUM_TOP: Final = 10
 _MOST_FAILURES: Final = 20
@@ -54,6 +59,11 @@ _LARGEST_BEAM: Final = 50
 _BYTES_OF_SMALL: Final = 500
 """Memory of a small record of numbers and texts in Python."""
 _BYTES_OF_ID: Final = 36
+_WITH_A_QUERY: Final[Mapping[str, Callable[[Trace, Query], Answer]]] = {
+    "search": search_answer,
+    "lens": lens_answer,
+    "align": alignment_answer,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +78,8 @@ class TraceRecord:
     """The check of the whole trace; ``trace`` itself may store fewer sites."""
     before: Trace | None = None
     """The trace of the same sentence without the edits of ``trace``, if it has edits."""
+    beside: TraceRecord | None = None
+    """Another trace, with which the page compares this one."""
 
     @property
     def nbytes(self) -> int:
@@ -134,6 +146,7 @@ def make_record(
         between_steps: as for ``tracing.trace``; also called before and during the check.
 
     Raises:
+        EditError: edits cannot be applied; it has their texts.
         RequestError: the text or the name of a setting is wrong.
         ConfigError: the value of a setting is wrong.
     """
@@ -146,9 +159,16 @@ def make_record(
     chosen = edit_list(edits, samples=[sample] if sample else [])
     if before is not None:
         refuse_other(before, source=source, edits=chosen)
-    made = make_trace(
-        translator, source, edits=chosen, target=target, target_ids=target_ids, between_steps=between_steps
-    )
+    with as_written(dict(zip(chosen, edits, strict=True))):
+        made = make_trace(
+            translator,
+            source,
+            edits=chosen,
+            target=target,
+            target_ids=target_ids,
+            before=before,
+            between_steps=between_steps,
+        )
     seconds = time.perf_counter() - start
     between_steps()
     report = check(made, between_steps=between_steps)
@@ -158,26 +178,34 @@ def make_record(
     return TraceRecord(id=trace_id, trace=made, opened=opened, seconds=seconds, report=report, before=before)
 
 
-def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
+def trace_answer(
+    record: TraceRecord, rest: str, query: Query, *, between_passes: Callable[[], None] = lambda: None
+) -> Answer:
     """Answer a path below ``api/traces/{id}/``; ``rest`` is the part after it, empty for the manifest.
+
+    ``between_passes`` is called between the passes of an attribution, and ends it by an exception.
 
     Raises:
         UnknownPathError: there is no such path.
         RequestError: a parameter is wrong, or the numbers require a model that the trace does not have.
     """
     kind, _, name = rest.partition("/")
-    if kind == "before" and name and record.before is not None:
-        return trace_answer(replace(record, trace=record.before, before=None, report=None), name, query)
+    if kind == "beside":
+        return _beside(record, name, query, between_passes)
+    if kind == BEFORE and record.before is not None:
+        return trace_answer(before_record(record), name, query, between_passes=between_passes)
     if kind == "sites" and name:
         return octets_answer(_site(record.trace, name, query))
     if kind == "shares" and name:
         return octets_answer(_shares(record.trace, name, query))
-    if rest == "search":
-        return search_answer(record.trace, query)
+    if rest == "why":
+        return why_answer(record.trace, query, between_passes=between_passes)
+    if rest in _WITH_A_QUERY:
+        return _WITH_A_QUERY[rest](record.trace, query)
     if kind not in ("", "heads", "atlas", "flow", "changes", "effect", "head_effects") or name:
         raise UnknownPathError(
             f"a trace has no path {rest!r}; allowed are sites/..., heads, atlas, flow, shares/..., changes, search, "
-            "head_effects, and with edits effect and before/..."
+            "why, lens, align, head_effects, beside/..., and with edits effect and before/..."
         )
     if kind == "flow":
         return octets_answer(_flow(record.trace, query))
@@ -191,6 +219,29 @@ def trace_answer(record: TraceRecord, rest: str, query: Query) -> Answer:
     if kind == "head_effects":
         return record.head_effects
     return record.changes if kind else record.manifest
+
+
+def _beside(record: TraceRecord, name: str, query: Query, between_passes: Callable[[], None]) -> Answer:
+    other_id, _, rest = name.partition("/")
+    other = record.beside
+    if other_id == BEFORE and record.before is not None:
+        other = replace(before_record(record), id=BEFORE)
+    if other is None or other.id != other_id:
+        raise UnknownPathError(f"nothing is known of {other_id!r} beside this trace; name another trace, or 'before'")
+    if rest:
+        return trace_answer(other, rest, query, between_passes=between_passes)
+    refuse_unknown(query)
+    pair = (other, record) if other_id == BEFORE else (record, other)
+    first, second = (one.opened.id if one.opened else None for one in pair)
+    return comparison_answer(pair[0].trace, pair[1].trace, names=(first, second))
+
+
+def before_record(record: TraceRecord) -> TraceRecord:
+    """Return the record of the trace before the edits; its id is the path that leads to it."""
+    if record.before is None:
+        raise UnknownPathError("this trace has no edits, so there is none before them")
+    own = f"{record.id}/{BEFORE}"
+    return replace(record, id=own, trace=record.before, before=None, beside=None, report=None)
 
 
 def relative_changes(trace: Trace) -> dict[str, Array]:
@@ -246,6 +297,7 @@ def _manifest(record: TraceRecord) -> dict[str, Any]:
         "text": trace.text,
         "score": trace.hypothesis.score if trace.hypothesis else None,
         "log_probability": trace.hypothesis.log_probability if trace.hypothesis else None,
+        "beside": record.beside.id if record.beside else None,
         "is_searched": provenance.search is not None,
         "flags": trace.flags,
         "evidence": _evidence(trace),
@@ -259,10 +311,7 @@ def _manifest(record: TraceRecord) -> dict[str, Any]:
         "config": configuration.model_dump(mode="json") if configuration else None,
         "provenance": short_provenance(provenance),
         "seconds": round(record.seconds, 4),
-        "health": [
-            asdict(sign)
-            for sign in health_of(trace, training_words=record.opened.training_words if record.opened else None)
-        ],
+        **health_table(trace, record.opened),
         "check": {
             "passed": report.passed,
             "tested": len(report.identities),

@@ -23,12 +23,14 @@ from pellucid.errors import RequestError
 from pellucid.page.answers import Answer
 from pellucid.version import __version__
 
-__all__ = ["TEMPLATE", "ServedPage", "served_page", "standalone_page", "web_files"]
+__all__ = ["TEMPLATE", "ServedPage", "served_page", "standalone_page", "translator_page", "web_files"]
 
 TEMPLATE: Final = "index.html"
 """The template under ``web/``; it is not served itself."""
 JSON_TYPE: Final = "application/json"
 OCTETS_TYPE: Final = "application/octet-stream;base64"
+_TRANSLATOR: Final = "translator"
+"""Folder, below those of modules, styles and texts, of the page for translators; other pages do not need it."""
 _TRACE_PATH: Final = re.compile(r"api/traces/[^/?]+")
 # The policy allows a hashed script to load modules, but not the markup. So the page starts with a hashed script that
 # creates the module's element: 'strict-dynamic' trusts elements that a trusted script creates and the modules that they
@@ -62,26 +64,47 @@ def web_files() -> dict[str, bytes]:
     return dict(sorted(found.items()))
 
 
-def served_page() -> ServedPage:
-    """Make the page that requests everything from its server.
+def served_page(*, translates: bool = False) -> ServedPage:
+    """Make the page that shows the inside of models and requests everything from its server.
 
     Addresses are relative, so that the page also works behind a prefix; ``?v=`` is the start of the SHA-256 of the
     file, so that browsers may cache the file without a limit.
+
+    Args:
+        translates: whether the server also has the page for translators.
     """
     sources = web_files()
+    flags = {"data-translator": "yes"} if translates else {}
+    return _served(sources, "modules/main.js", _styles(sources), attributes=flags)
+
+
+def translator_page(*, shows_inside: bool) -> ServedPage:
+    """Make the page for translators.
+
+    Args:
+        shows_inside: whether the server also has the page that shows the inside of its models.
+    """
+    sources = web_files()
+    own = [path for path in sources if path.startswith(f"style/{_TRANSLATOR}/")]
+    flags = {"data-inside": "yes"} if shows_inside else {}
+    return _served(sources, f"modules/{_TRANSLATOR}/main.js", ["style/page.css", *own], attributes=flags)
+
+
+def _served(
+    sources: Mapping[str, bytes], module: str, styles: Sequence[str], *, attributes: Mapping[str, str]
+) -> ServedPage:
     address = {path: f"./web/{path}?v={hashlib.sha256(content).hexdigest()[:8]}" for path, content in sources.items()}
     import_map = _import_map({name: address[path] for name, path in _modules(sources).items()})
-    start = f'<script type="module" src="{address["modules/main.js"]}"></script>'
     text = _filled(
         sources,
-        attributes="",
+        attributes="".join(f' {name}="{value}"' for name, value in attributes.items()),
         policy="",
         provenance=_meta("generator", f"pellucid {__version__}"),
         title="pellucid",
-        style="\n".join(f'<link rel="stylesheet" href="{address[path]}">' for path in _styles(sources)),
+        style="\n".join(f'<link rel="stylesheet" href="{address[path]}">' for path in styles),
         import_map=import_map,
         data="",
-        start=start,
+        start=f'<script type="module" src="{address[module]}"></script>',
     )
     csp = "; ".join(
         [
@@ -122,7 +145,7 @@ def standalone_page(
     traces = [path for path in embedded if _TRACE_PATH.fullmatch(path)]
     if len(traces) != 1:
         raise RequestError(f"a single page shows exactly one trace, but {len(traces)} are embedded: {traces}")
-    sources = web_files()
+    sources = {path: content for path, content in web_files().items() if f"/{_TRANSLATOR}/" not in path}
     import_map = _import_map({name: _data_url(sources[path]) for name, path in _modules(sources).items()})
     style = "\n".join(sources[path].decode() for path in _styles(sources))
     if "</style" in style.lower():
@@ -179,8 +202,8 @@ def _modules(sources: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _styles(sources: Mapping[str, bytes]) -> list[str]:
-    """Return the style sheets in their order: page, pictures, then single views."""
-    found = [path for path in sources if path.startswith("style/") and path.endswith(".css")]
+    """Return the style sheets of the page in their order: page, pictures, then single views."""
+    found = [path for path in sources if re.fullmatch(r"style/[^/]+\.css", path)]
     first = ["style/page.css", "style/pictures.css"]
     return [path for path in first if path in found] + [path for path in found if path not in first]
 

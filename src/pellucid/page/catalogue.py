@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from torch import Tensor
 from pellucid.bundle import Bundle, load_snapshot
 from pellucid.errors import BundleError, RequestError
 from pellucid.text.tokenizer import Tokenizer
+from pellucid.tracing.provenance import weights_sha256
 from pellucid.translation.translator import Translator
 from pellucid.untrusted import parse_json, read_at_most
 
@@ -37,13 +38,16 @@ WALKTHROUGH_EXAMPLES: Final = (
     "The animal didn't cross the street because it was too tired.",
     "The animal didn't cross the street because it was too wide.",
     "I am a student.",
+    "What is your name?",
+    "We are going home tomorrow.",
 )
-"""Sentences of the walkthrough, like those of the built-in corpus; only the last word decides what "it" means."""
+"""The sentences of the walkthrough (in the first two only the last word decides what "it" means), and everyday ones."""
 
 _MOST_EXAMPLES: Final = 4
 _SNAPSHOTS_IN_MEMORY: Final = 3
 _LARGEST_INDEX_BYTES: Final = 4 << 20
 _LARGEST_WORDS_BYTES: Final = 16 << 20
+_LARGEST_FIGURES_BYTES: Final = 1 << 20
 
 
 class UnknownPathError(RequestError):
@@ -78,6 +82,32 @@ class OpenedModel:
         try:
             return frozenset(read_at_most(path, _LARGEST_WORDS_BYTES).decode("utf-8").split())
         except (OSError, ValueError) as error:
+            raise RequestError(f"{path}: cannot be read: {str(error)[:200]}") from None
+
+    @cached_property
+    def measured(self) -> Mapping[str, object] | None:
+        """What the methods of attribution were worth on this very model, from ``measured.json``; None if unknown."""
+        path = self.run_folder / "measured.json" if self.run_folder else None
+        if path is None or not path.is_file():
+            return None
+        try:
+            table: Any = parse_json(read_at_most(path, _LARGEST_FIGURES_BYTES))
+            why, weights = table.get("why"), table.get("weights_sha256")
+        except (OSError, ValueError, AttributeError) as error:
+            raise RequestError(f"{path}: cannot be read: {str(error)[:200]}") from None
+        # A snapshot, or another model in the place of the one that was measured, has other numbers.
+        return why if weights == weights_sha256(self.translator.model) else None
+
+    @cached_property
+    def story(self) -> dict[str, Any] | None:
+        """The figures of the walkthrough model that the tour tells, from ``measured.json``; None of other models."""
+        if not self.is_walkthrough or self.is_snapshot or self.run_folder is None:
+            return None
+        path = self.run_folder / "measured.json"
+        try:
+            table: Any = parse_json(read_at_most(path, _LARGEST_FIGURES_BYTES))
+            return dict(table["story"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RequestError(f"{path}: cannot be read: {str(error)[:200]}") from None
 
     @property

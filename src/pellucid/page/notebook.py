@@ -44,27 +44,40 @@ _FOLLOW: Final = """
 """
 
 
-def mime_bundle(trace: Trace) -> dict[str, object]:
-    """Return all representations for a notebook; the page requires the model of the trace."""
+def mime_bundle(trace: Trace, *, beside: Trace | None = None) -> dict[str, object]:
+    """Return all representations for a notebook; the page requires the model of the trace.
+
+    With ``beside``, the page opens with the comparison of both.
+    """
     bundle: dict[str, object] = {"text/plain": repr(trace)}
     picture = attention_png(trace)
     if picture is not None:
         bundle["image/png"] = base64.b64encode(picture).decode()
     try:
-        bundle["text/html"] = notebook_html(trace)
+        bundle["text/html"] = notebook_html(trace, beside=beside)
     except PellucidError as error:
         bundle["text/plain"] = f"{trace!r}\n(no page: {error})"
     return bundle
 
 
-def notebook_html(trace: Trace, *, start: StartView | None = None, largest_bytes: int = LARGEST_BYTES) -> str:
+def notebook_html(
+    trace: Trace,
+    *,
+    beside: Trace | None = None,
+    start: StartView | None = None,
+    largest_bytes: int = LARGEST_BYTES,
+) -> str:
     """Return the page in a frame, and under it a line of text for viewers that remove frames.
 
     Raises:
         RequestError: the trace has no model.
     """
+    start = start or (StartView(view="compare") if beside is not None else None)
     made = single_file(
-        record_of(trace), start=start, largest_bytes=largest_bytes, modules=("pellucid/main", "pellucid/frame")
+        record_of(trace, beside=beside),
+        start=start,
+        largest_bytes=largest_bytes,
+        modules=("pellucid/main", "pellucid/frame"),
     )
     script = _FOLLOW.replace("LEAST", str(_LEAST_HEIGHT)).replace("LARGEST", str(_LARGEST_HEIGHT))
     sentence = f"{trace.source} → {trace.text}"

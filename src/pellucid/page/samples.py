@@ -12,7 +12,7 @@ __all__ = ["sample_of"]
 def sample_of(opened: OpenedModel) -> Sample | None:
     """Return the sample of a model: sentences of the embedded corpus, or the pairs that its run probes; None without.
 
-    The embedded corpus serves the walkthrough model, which was trained on sentences of the same grammar.
+    The embedded corpus serves the walkthrough model, which was trained on sentences of the same grammar, too.
     """
     if opened.is_walkthrough:
         return embedded_sample()

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
+from pellucid.analysis.alignment import Unit, links_of_trace
+from pellucid.analysis.attribution.record import Method
 from pellucid.config import ModelConfig, PositionLayout
 from pellucid.errors import DataError, RequestError
 from pellucid.page.answers import Answer
+from pellucid.page.answers_compare import BEFORE
 from pellucid.page.answers_edit import before_of
 from pellucid.page.answers_model import model_answer, models_answer
 from pellucid.page.answers_trace import TraceRecord, trace_answer
@@ -110,8 +113,10 @@ def view_names() -> tuple[str, ...]:
     return tuple(re.findall(r"\{name: \"(\w+)\"", source))
 
 
-def record_of(trace: Trace, opened: OpenedModel | None = None) -> TraceRecord:
+def record_of(trace: Trace, opened: OpenedModel | None = None, *, beside: Trace | None = None) -> TraceRecord:
     """Return a record of the full trace with its model; the id is a digest of the contents.
+
+    The page compares the trace with ``beside``.
 
     Raises:
         RequestError: the trace has no model.
@@ -122,7 +127,8 @@ def record_of(trace: Trace, opened: OpenedModel | None = None) -> TraceRecord:
             "attach it with trace.attach(translator)"
         )
     whole, opened = trace.at_level("full"), opened or open_model(trace.translator)
-    record = TraceRecord(id="", trace=whole, opened=opened, before=before_of(whole))
+    other = None if beside is None else record_of(beside)
+    record = TraceRecord(id="", trace=whole, opened=opened, before=before_of(whole), beside=other)
     return replace(record, id=record.sha256[:16])
 
 
@@ -133,9 +139,10 @@ def write_page(
     opened: OpenedModel | None = None,
     start: StartView | None = None,
     weights: str | None = None,
+    beside: Trace | None = None,
     largest_bytes: int = LARGEST_BYTES,
 ) -> tuple[str, ...]:
-    """Write the page of a trace to a file; return what it leaves out.
+    """Write the page of a trace, and of its comparison with ``beside``, to a file; return what it leaves out.
 
     Raises:
         RequestError: see ``single_file``.
@@ -144,7 +151,9 @@ def write_page(
     """
     if path.is_dir():
         raise DataError(f"{path}: cannot be written: it is a folder")
-    made = single_file(record_of(trace, opened), start=start, weights=weights, largest_bytes=largest_bytes)
+    made = single_file(
+        record_of(trace, opened, beside=beside), start=start, weights=weights, largest_bytes=largest_bytes
+    )
     write_whole(path, made.html.encode())
     return made.left_out
 
@@ -217,11 +226,14 @@ def _parts(
     flows = [f"{of_trace}/flow", *(f"{of_trace}/flow?head={head}" for head in range(config.num_heads))]
     manifest = [of_trace, f"{of_trace}/heads", f"{of_trace}/atlas", *flows, f"{of_trace}/changes", of_model]
     if record.before is not None:
-        manifest.append(f"{of_trace}/effect")
+        manifest += [f"{of_trace}/effect", f"{of_trace}/{BEFORE}", f"{of_trace}/{BEFORE}/changes"]
+    if record.beside is not None:
+        manifest += list(_beside(record.beside, of_trace))
     yield _Part("the attention of every head", lambda: [*manifest, *sites(attention)])
     yield _Part("which heads matter", lambda: [f"{of_trace}/head_effects"])
+    yield _Part("why each word", lambda: [f"{of_model}/measured", *_why(trace, of_trace)])
     if record.before is not None:
-        of_before = [f"{of_trace}/before/sites/{site}" for site in attention]
+        of_before = [f"{of_trace}/beside/{BEFORE}", *(f"{of_trace}/before/sites/{site}" for site in attention)]
         yield _Part("the attention before the edits", lambda: of_before, bytes_of(attention))
     yield _Part("the tree of the search", lambda: [f"{of_trace}/search"] if has_tree(trace) else [])
     yield _Part("what every sub-layer computed", lambda: sites(others), bytes_of(others))
@@ -235,6 +247,21 @@ def _parts(
     shares = rows * (config.num_heads + 1) * config.d_model * 16 // 3
     yield _Part("what each head adds", lambda: list(_shares(trace, places, of_trace)), shares)
     yield from _weights(opened, places, start, weights)
+
+
+def _why(trace: Trace, of_trace: str) -> Iterator[str]:
+    if links_of_trace(trace).contributions is not None:
+        yield from (f"{of_trace}/why?method={method}" for method in (Method.ALTI_LOGIT, Method.ALTI))
+    yield from (f"{of_trace}/align?unit={unit}" for unit in Unit)
+    yield from (f"{of_trace}/lens?step={step}" for step in range(trace.tokens.target_length))
+
+
+def _beside(other: TraceRecord, of_trace: str) -> Iterator[str]:
+    """Yield the comparison with another trace, and the attention of that one."""
+    yield f"{of_trace}/beside/{other.id}"
+    for site in other.trace.sites:
+        if site.endswith("_attention.weights"):
+            yield f"{of_trace}/beside/{other.id}/sites/{site}"
 
 
 def _weights(opened: OpenedModel, places: Sequence[str], start: StartView, wanted: str | None) -> Iterator[_Part]:

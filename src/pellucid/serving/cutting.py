@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pellucid.serving.glossaries.outcomes import outcome_of
+from pellucid.serving.models.pool import VERSION_DIGITS
 from pellucid.serving.scheduling.work import Outcome, Sentence
 from pellucid.serving.wishes import TextTranslation, Wish
 from pellucid.translation.document.layout import Block, Lines
 from pellucid.translation.document.translating import Cut, document_from, sentences_in
 from pellucid.translation.hypothesis import Translation
+from pellucid.translation.memory.recalling import Recall, recall
 from pellucid.translation.requests import refused
+from pellucid.translation.terms.glossary import Glossary
 from pellucid.translation.translator import Translator
 
-__all__ = ["CutText", "cut_texts", "settings_of"]
+__all__ = ["CutText", "cut_texts", "settings_of", "weights_of"]
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,22 @@ class CutText:
     text: str
     cuts: Sequence[Cut]
     sentences: Sequence[Sentence]
+    recalls: Sequence[Recall]
+    """What the memories say of each sentence."""
+    glossary: Glossary
+
+    def from_memories(self) -> list[Outcome | None]:
+        """Return for each sentence the translation that a memory has, or None."""
+        return [one.translation_of(cut.text) for one, cut in zip(self.recalls, self.cuts, strict=True)]
 
     def as_translation(self, place: int, outcome: Outcome | None) -> Translation:
         """Return what became of a sentence as a translation; one that failed says so."""
         if isinstance(outcome, Translation):
-            return outcome
+            return outcome if outcome.origin == "memory" else self.recalls[place].beside(outcome)
         return refused(self.cuts[place].text, "this sentence could not be translated")
 
-    def put_together(self, outcomes: Sequence[Outcome | None]) -> TextTranslation:
-        """Return the translation of the text from those of its sentences."""
+    def put_together(self, outcomes: Sequence[Outcome | None], *, weights: str = "") -> TextTranslation:
+        """Return the translation of the text from those of its sentences; ``weights`` tells the model."""
         best = [self.as_translation(place, one) for place, one in enumerate(outcomes)]
         found = document_from(self.text, self.cuts, best, lines=Lines.KEEP)
         count = max((len(one.alternatives) for one in best), default=1)
@@ -44,7 +55,9 @@ class CutText:
             for rank in range(1, count)
         ]
         different = tuple(text for text in dict.fromkeys(others) if text != found.text)
-        return TextTranslation(self.text, found.text, different, found.sentences)
+        pairs = ((cut.text, one.text) for cut, one in zip(self.cuts, best, strict=True))
+        terms = outcome_of(self.glossary, pairs)
+        return TextTranslation(self.text, found.text, different, found.sentences, weights, terms)
 
 
 def _with_rank(one: Translation, rank: int) -> Translation:
@@ -69,10 +82,28 @@ def cut_texts(wish: Wish, translator: Translator) -> list[CutText]:
                 splits_sentences=splits,
                 languages=(translator.source_language, translator.target_language),
                 split_tag=translator.tokenizer.split_tag,
+                keeps_whole=lambda block: _recalled(block, wish, most=0).target is not None,
             )
         given = [f"{cut.tag} {cut.text}" if cut.tag else cut.text for cut in cuts]
-        found.append(CutText(text, cuts, [Sentence(one, _tokens(one, translator), wish.prefix) for one in given]))
+        sentences = [Sentence(one, _tokens(one, translator), wish.prefix) for one in given]
+        found.append(CutText(text, cuts, sentences, [_recall_of(cut, wish) for cut in cuts], wish.glossary))
     return found
+
+
+def _recall_of(cut: Cut, wish: Wish) -> Recall:
+    if cut.tag:  # the memory is for one target language
+        return Recall()
+    found = _recalled(cut.text, wish, most=wish.matches)
+    return replace(found, target=None) if wish.prefix else found
+
+
+def _recalled(text: str, wish: Wish, *, most: int) -> Recall:
+    return recall(text, wish.memories, most=most, terms=wish.glossary.within(text)) if wish.memories else Recall()
+
+
+def weights_of(translator: Translator) -> str:
+    """Return the beginning of the checksum of a model's weights, or "" if it has none."""
+    return "" if translator.origin is None else translator.origin.description.weights_sha256[:VERSION_DIGITS]
 
 
 def settings_of(wish: Wish) -> tuple[tuple[str, object], ...]:

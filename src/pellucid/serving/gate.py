@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -35,9 +35,11 @@ SECURITY_HEADERS: Final = {
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 
-def error_response(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    """Return an error as JSON, ``{"error": sentence}``."""
-    content = json.dumps({"error": sentence}, ensure_ascii=False).encode("utf-8", errors="replace")
+def error_response(
+    status: int, sentence: str, headers: dict[str, str] | None = None, *, more: Mapping[str, object] | None = None
+) -> Response:
+    """Return an error as JSON, ``{"error": sentence}`` and what else is known of it."""
+    content = json.dumps({"error": sentence, **(more or {})}, ensure_ascii=False).encode("utf-8", errors="replace")
     return Response(
         content, status, media_type="application/json", headers={"Cache-Control": "no-store"} | (headers or {})
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from pellucid.serving.scheduling.work import Batch
 
@@ -24,6 +24,7 @@ class Metrics:
 
     def __init__(self) -> None:
         own = self._registry = CollectorRegistry()
+        ProcessCollector(registry=own)  # memory, descriptors, processor time
         self._requests = Counter(
             "pellucid_requests", "Requests by route and status.", ["route", "status"], registry=own
         )

@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
 
 from pellucid.config.service import ServiceConfig
-from pellucid.errors import ConfigError, PellucidError
+from pellucid.errors import ConfigError, DataError, PellucidError, RequestError
 from pellucid.serving.access.keys import Client, Clients
-from pellucid.serving.cutting import CutText, cut_texts, settings_of
+from pellucid.serving.corrections.journal import Journal
+from pellucid.serving.corrections.states import Correction
+from pellucid.serving.cutting import CutText, cut_texts, settings_of, weights_of
+from pellucid.serving.documents.desk import Desk
 from pellucid.serving.gathering import Gathering
+from pellucid.serving.glossaries.stored import Shelf
 from pellucid.serving.metrics import Metrics
 from pellucid.serving.models.pool import ModelPool, ServedPair
 from pellucid.serving.refusals import Reason, Refusal
@@ -39,9 +43,12 @@ from pellucid.translation.translator import Translator
 __all__ = ["Caller", "Service"]
 
 _CUT_IN_THE_LOOP: Final = 2000
-"""Characters that are cut at once; more are cut in a thread, so that other requests go on."""
+"""Characters that are cut at once; more are cut in a thread, so that other requests go on. So is a text for which
+memories are searched."""
 _CUTTING_THREADS: Final = 2
 _STALLED_SECONDS: Final = 30
+_SECONDS_BETWEEN_LOOKS: Final = 2
+"""At the folders of the models."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Caller:
     """Who sent a request: a client, and what waits until it has disconnected."""
 
     client: Client
-    until_gone: Callable[[], Awaitable[None]]
+    until_gone: Callable[[], Coroutine[Any, Any, None]]
     deadline_seconds: float
 
 
@@ -60,9 +67,19 @@ class Service:
         pool: the models.
         config: limits and keys.
         threads: that translate.
+        journal: of the corrections that clients send; None: they are refused.
+        glossaries: that requests can name.
     """
 
-    def __init__(self, pool: ModelPool, config: ServiceConfig, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        pool: ModelPool,
+        config: ServiceConfig,
+        *,
+        threads: int = 1,
+        journal: Journal | None = None,
+        glossaries: Shelf | None = None,
+    ) -> None:
         limits = self.limits = config.limits
         self.pool = pool
         self.config = config
@@ -71,10 +88,15 @@ class Service:
         self.is_draining = False
         bounds = QueueBounds(limits.queue_tokens, limits.queue_requests, limits.batch_tokens, workers=threads)
         self.queue = WorkQueue(bounds)
+        self.desk = Desk(self.queue.clock)
         self._workers = Workers(self.queue, number=threads, on_batch=self.metrics.translated)
         self._cutting = anyio.CapacityLimiter(_CUTTING_THREADS)
         self._opening = anyio.CapacityLimiter(1)
+        self.journal = journal
+        self.glossaries = glossaries or Shelf()
+        self._writing = anyio.CapacityLimiter(1)
         self._problem: str | None = None
+        self._has_ended = threading.Event()
         self.metrics.watch("queue_tokens", "Source tokens that wait or are translated.", lambda: self.queue.tokens)
         self.metrics.watch("queue_requests", "Requests that wait or are translated.", lambda: self.queue.requests)
         self.metrics.watch("open_models", "Models in memory.", lambda: pool.num_open)
@@ -83,10 +105,12 @@ class Service:
         """Start the threads, and open the models in another one."""
         self._workers.start()
         threading.Thread(target=self._open_models, name="open-models", daemon=True).start()
+        threading.Thread(target=self._watch_models, name="watch-models", daemon=True).start()
 
     def end(self) -> None:
         """Wait until the queue is empty and the threads have ended."""
         self.is_draining = True
+        self._has_ended.set()
         self._workers.end()
 
     @property
@@ -127,16 +151,20 @@ class Service:
         """
         async with self._admitted(wish, caller) as (translator, end):
             texts = await self._cut(wish, translator)
-            places = [(number, place) for number, text in enumerate(texts) for place in range(len(text.sentences))]
-            outcomes: list[list[Outcome | None]] = [[None] * len(text.sentences) for text in texts]
-            left = [len(text.sentences) for text in texts]
+            weights = weights_of(translator) or wish.pair.version
+            outcomes: list[list[Outcome | None]] = [text.from_memories() for text in texts]
+            left = [found.count(None) for found in outcomes]
             for number, text in enumerate(texts):
+                for place, known in enumerate(outcomes[number]):
+                    if known is not None:
+                        yield SentenceDone(number, place, text.cuts[place], text.as_translation(place, known))
                 if not left[number]:
-                    yield TextDone(number, text.put_together([]))
+                    yield TextDone(number, text.put_together(outcomes[number], weights=weights))
+            places = [(n, place) for n, found in enumerate(outcomes) for place, one in enumerate(found) if one is None]
             if not places:
                 return
             own = translator.with_terms(wish.glossary) if wish.glossary.terms else translator
-            sentences = [sentence for text in texts for sentence in text.sentences]
+            sentences = [texts[number].sentences[place] for number, place in places]
             async for sentence, outcome in self._run(Group(own, settings_of(wish)), sentences, end, wish, caller):
                 number, place = places[sentence]
                 text = texts[number]
@@ -144,7 +172,7 @@ class Service:
                 outcomes[number][place] = outcome
                 left[number] -= 1
                 if not left[number]:
-                    yield TextDone(number, text.put_together(outcomes[number]))
+                    yield TextDone(number, text.put_together(outcomes[number], weights=weights))
 
     async def complete(self, wish: Wish, caller: Caller, count: int) -> list[NextWord]:
         """Return the words that may come next in the translation of the only text, after its prefix.
@@ -163,6 +191,39 @@ class Service:
                     return outcome
         raise Refusal(Reason.FAILED, "the next words could not be computed")
 
+    async def correct(self, correction: Correction, client: Client) -> str:
+        """Put a correction into the journal, and return its id when it is on the disk.
+
+        Raises:
+            Refusal: there is no journal, it is full or cannot be written, or the client has used up its limit.
+        """
+        journal = self.journal
+        if journal is None:
+            raise Refusal(Reason.NOT_OFFERED, "Suggestions are disabled on this server.", status=403)
+        self.clients.charge(client, len(correction.source) + len(correction.target))
+        try:
+            return await anyio.to_thread.run_sync(lambda: journal.add(correction), limiter=self._writing)
+        except RequestError as error:
+            raise Refusal(Reason.FULL, str(error)) from None
+        except (DataError, OSError) as error:
+            why = str(error) if isinstance(error, DataError) else error.strerror
+            logging.getLogger("pellucid.serving").error("corrections: %s", why)
+            raise Refusal(
+                Reason.FAILED, "the correction could not be written; the log of the server says why"
+            ) from None
+
+    async def change_glossaries(self, change: Callable[[], None]) -> None:
+        """Add or remove a glossary of a client, perhaps on the disk.
+
+        Raises:
+            Refusal: as ``Shelf.add`` and ``Shelf.remove``; or the disk is full.
+        """
+        try:
+            await anyio.to_thread.run_sync(change, limiter=self._writing)
+        except OSError as error:
+            logging.getLogger("pellucid.serving").error("glossaries: %s", error.strerror)
+            raise Refusal(Reason.FAILED, "the glossary could not be written; the log of the server says why") from None
+
     @asynccontextmanager
     async def _admitted(self, wish: Wish, caller: Caller) -> AsyncIterator[tuple[Translator, float]]:
         """Admit a request, and hold its model; its deadline counts from here."""
@@ -176,37 +237,22 @@ class Service:
         self, group: Group, sentences: Sequence[Sentence], end: float, wish: Wish, caller: Caller
     ) -> AsyncIterator[tuple[int, Outcome]]:
         """Put sentences into the queue, and yield what becomes of each."""
-        gathering = Gathering(len(sentences))
         is_bulk = wish.is_bulk or sum(sentence.tokens for sentence in sentences) > self.limits.bulk_tokens
-        work = Work(group, sentences, end, gathering.on_done, is_bulk=is_bulk)
-        self._add(work)
-        try:
-            while gathering.is_waiting:
-                if not await self._changed(gathering, work, caller):
-                    raise ClientGoneError
-                for number, outcome in gathering.new():
-                    yield number, outcome
-                if gathering.is_waiting and self.queue.clock() >= end:
-                    raise self._late(work)
-        finally:
-            self.queue.cancel(work)
-
-    async def _changed(self, gathering: Gathering, work: Work, caller: Caller) -> bool:
-        """Wait for results, or until the deadline; return False if the client has disconnected."""
-        is_there = True
-
-        async def watch() -> None:
-            nonlocal is_there
-            await caller.until_gone()
-            is_there = False
-            gathering.wake()
-
-        with anyio.move_on_after(max(work.deadline - self.queue.clock(), 0)):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(watch)
-                await gathering.changed()
-                tasks.cancel_scope.cancel()
-        return is_there
+        seconds = end - self.queue.clock()
+        with Gathering(len(sentences), until_gone=caller.until_gone(), seconds=seconds) as gathering:
+            work = Work(group, sentences, end, gathering.on_done, is_bulk=is_bulk)
+            self._add(work)
+            try:
+                while gathering.is_waiting:
+                    await gathering.changed()
+                    if gathering.is_abandoned:
+                        raise ClientGoneError
+                    for number, outcome in gathering.new():
+                        yield number, outcome
+                    if gathering.is_waiting and gathering.is_late:
+                        raise self._late(work)
+            finally:
+                self.queue.cancel(work)
 
     def _late(self, work: Work) -> Refusal:
         if work.is_begun:
@@ -229,7 +275,8 @@ class Service:
             configured(translator.config, dict(wish.settings))
         except ConfigError as error:
             raise Refusal(Reason.INVALID, str(error)) from None
-        if sum(map(len, wish.texts)) <= _CUT_IN_THE_LOOP:
+        searches = bool(wish.memories) and wish.matches > 0
+        if sum(map(len, wish.texts)) <= _CUT_IN_THE_LOOP and not searches:
             return cut_texts(wish, translator)
         return await anyio.to_thread.run_sync(lambda: cut_texts(wish, translator), limiter=self._cutting)
 
@@ -244,6 +291,16 @@ class Service:
             self.queue.add(work)
         except FullError as error:
             raise _full(error) from None
+
+    def _watch_models(self) -> None:
+        """Look now and then whether a model was replaced on the disk."""
+        log = logging.getLogger("pellucid.serving")
+        while not self._has_ended.wait(_SECONDS_BETWEEN_LOOKS):
+            try:
+                for sentence in self.pool.refresh():
+                    log.warning("%s", sentence)
+            except Exception as error:
+                log.error("a model that was replaced cannot be opened: %s", place_of(error))
 
     def _open_models(self) -> None:
         try:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pellucid.serving.glossaries.outcomes import NO_TERMS, TermOutcome
 from pellucid.serving.models.pool import ServedPair
 from pellucid.translation.document.results import DocumentSentence
 from pellucid.translation.document.translating import Cut
 from pellucid.translation.hypothesis import Translation
+from pellucid.translation.memory.units import TranslationMemory
 from pellucid.translation.terms.glossary import Glossary
 
 __all__ = ["SentenceDone", "TextDone", "TextTranslation", "Wish"]
@@ -27,6 +30,10 @@ class Wish:
     prefix: str = ""
     """What the translation of the only text begins with."""
     glossary: Glossary = field(default_factory=lambda: Glossary(()))
+    memories: tuple[TranslationMemory, ...] = ()
+    """Looked up before the model is asked, the first one first."""
+    matches: int = 0
+    """Most units of the memories that are shown beside a sentence."""
     is_bulk: bool = False
 
 
@@ -39,11 +46,19 @@ class TextTranslation:
     alternatives: tuple[str, ...] = ()
     """Without the first, and without equal ones."""
     sentences: Sequence[DocumentSentence] = ()
+    weights: str = ""
+    """Beginning of the checksum of the model that translated it."""
+    terms: TermOutcome = NO_TERMS
 
     @property
     def flags(self) -> tuple[str, ...]:
         """The flags of all sentences, each once."""
         return tuple(dict.fromkeys(flag for one in self.sentences for flag in one.translation.flags))
+
+    @property
+    def origins(self) -> Counter[str]:
+        """How many sentences are from the ``model`` and from a ``memory``."""
+        return Counter(one.translation.origin for one in self.sentences)
 
     @property
     def error(self) -> str | None:

@@ -7,9 +7,12 @@ drops it. Lengths are in characters. Read ``tokenizer.py`` next.
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -17,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.config import CleaningConfig
+from pellucid.durable import naming
 from pellucid.text.corpus import SentencePair
 from pellucid.text.normalisation import is_blank
 
@@ -75,25 +79,31 @@ class CleaningReport:
 
 
 class Cleaner:
-    """Applies the filters to any number of corpora; duplicates are dropped across all of them."""
+    """Applies the filters to any number of corpora; duplicates are dropped across all of them.
 
-    def __init__(self, config: CleaningConfig) -> None:
+    ``folder`` is where the digests of many pairs go, on disk; without it, memory has them.
+    """
+
+    def __init__(self, config: CleaningConfig, *, folder: Path | None = None) -> None:
         self.config = config
         self._read = 0
         self._kept = 0
         self._dropped = dict.fromkeys((*FILTERS, DUPLICATE), 0)
-        self._seen = DigestSet()
+        self._seen = DigestSet(folder=folder)
 
     def clean(self, pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
         """Yield the pairs that pass every filter, in order."""
-        for pair in pairs:
-            self._read += 1
-            reason = self._reason(pair)
-            if reason is None:
-                self._kept += 1
-                yield pair
-            else:
-                self._dropped[reason] += 1
+        return (pair for pair in pairs if self.keeps(pair))
+
+    def keeps(self, pair: SentencePair) -> bool:
+        """Count the next pair; return whether it passes every filter."""
+        self._read += 1
+        reason = self._reason(pair)
+        if reason is None:
+            self._kept += 1
+            return True
+        self._dropped[reason] += 1
+        return False
 
     def report(self) -> CleaningReport:
         """Return the counts so far; reasons that dropped nothing have 0."""
@@ -126,12 +136,14 @@ class DigestSet:
     """A set of 128-bit digests with about 16 bytes for each; a Python set needs a hundred.
 
     New digests go to a small set. When it is full it becomes a sorted array, and arrays of similar sizes are merged, so
-    there are never more than a few arrays to search.
+    there are never more than a few arrays to search. With a folder they are in files without a name, and memory holds
+    the small set and a part of a merge; the system keeps as much of the files as it has room for.
     """
 
-    def __init__(self, *, young_limit: int = 1 << 20) -> None:
+    def __init__(self, *, young_limit: int = 1 << 19, folder: Path | None = None) -> None:
         self._young: set[bytes] = set()
         self._young_limit = young_limit
+        self._folder = folder
         self._runs: list[_Run] = []
 
     def add(self, digest: bytes) -> bool:
@@ -144,11 +156,41 @@ class DigestSet:
         return True
 
     def _freeze(self) -> None:
-        halves = np.frombuffer(b"".join(self._young), dtype=">u8").astype(np.uint64).reshape(-1, 2).T
-        while self._runs and len(self._runs[-1]) <= 2 * halves.shape[1]:
-            halves = np.concatenate((self._runs.pop().halves, halves), axis=1)
-        self._runs.append(_Run(halves[:, np.argsort(halves[0])]))
+        # Joining the digests takes 104 bytes for each, because the join fills a table of buffers first.
+        young = np.fromiter(self._young, dtype=f"S{DIGEST_BYTES}", count=len(self._young))
+        halves = young.view("<u8").reshape(-1, 2).T
         self._young = set()
+        merged = [_Run(halves[:, np.argsort(halves[0])])]
+        while self._runs and len(self._runs[-1]) <= 2 * sum(map(len, merged)):
+            merged.append(self._runs.pop())
+        self._runs.append(merged[0] if len(merged) == 1 and self._folder is None else self._merged(merged))
+
+    def _merged(self, runs: Sequence[_Run]) -> _Run:
+        """Merge runs part by part: those with the lowest first halves, then the next."""
+        total = sum(map(len, runs))
+        halves = self._room(total)
+        parts = -(-total // self._young_limit)
+        begins, place = [0] * len(runs), 0
+        for part in range(1, parts + 1):
+            border = part * (1 << 64) // parts
+            ends = [
+                len(run) if part == parts else int(np.searchsorted(run.halves[0], np.uint64(border))) for run in runs
+            ]
+            own = np.concatenate(
+                [run.halves[:, begin:end] for run, begin, end in zip(runs, begins, ends, strict=True)], axis=1
+            )
+            halves[:, place : place + own.shape[1]] = own[:, np.argsort(own[0])]
+            begins, place = ends, place + own.shape[1]
+        return _Run(halves)
+
+    def _room(self, digests: int) -> NDArray[np.uint64]:
+        if self._folder is None:
+            return np.empty((2, digests), dtype=np.uint64)
+        size = 2 * np.dtype(np.uint64).itemsize * digests
+        with naming(self._folder), tempfile.TemporaryFile(dir=self._folder) as file:
+            if hasattr(os, "posix_fallocate"):  # a full disk is an error now, and would end the process later
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.asarray(np.memmap(file, dtype=np.uint64, mode="w+", shape=(2, digests)))
 
 
 class _Run:
@@ -163,7 +205,7 @@ class _Run:
         return len(self._high)
 
     def holds(self, digest: bytes) -> bool:
-        high, low = int.from_bytes(digest[:8]), int.from_bytes(digest[8:])
+        high, low = int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
         place = bisect_left(self._high, high)
         while place < len(self._high) and self._high[place] == high:
             if self._low[place] == low:

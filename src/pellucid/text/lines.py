@@ -18,6 +18,7 @@ from typing import Final
 from pellucid.config import InvalidUtf8
 from pellucid.errors import DataError
 from pellucid.text.compression import NO_COMPRESSION, Opened, open_compressed, telling_damage
+from pellucid.text.formats.content import LINES_NEVER_ARE, SHOWN, kind_of
 from pellucid.text.normalisation import nul_in
 
 __all__ = [
@@ -53,13 +54,18 @@ def read_lines(path: Path, *, invalid_utf8: InvalidUtf8) -> Iterator[str | None]
 
 
 def refuse_other_text(name: str | Path, first: bytes) -> None:
-    r"""Refuse text whose first bytes, a block or a line, are not UTF-8 with lines that end in ``\n``.
+    r"""Refuse what by its first bytes, a block or a line, is not UTF-8 with lines that end in ``\n``.
 
     Raises:
-        DataError: the text is UTF-16, or its lines end in ``\r`` alone.
+        DataError: the text is UTF-16, or its lines end in ``\r`` alone; or it is plainly of another format.
     """
     if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{name}: the file is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
+    if (kind := kind_of(first)) in LINES_NEVER_ARE:
+        raise DataError(
+            f"{name}: its content is {SHOWN[kind]}, not lines of text; give the file the ending of its format, or save "
+            "it as text"
+        )
     if b"\n" not in first and b"\r" in first[:-1]:  # the last byte may be the first half of \r\n
         raise DataError(
             f"{name}: its lines end in \\r alone, as in files of old Macintosh programs, so it would be a single line; "

@@ -1,7 +1,8 @@
 """Select from the corpora of a recipe the pairs that a run trains on and the pairs that validate it.
 
-Every pass over the text yields the same pairs in the same order, so only the role of each is kept in memory. Without
-validation files, a seeded part of the training text is held out. Read ``store.py`` next.
+Every pass over the text yields the same pairs in the same order, so only the role of each is kept in memory, a byte.
+The first pass cleans, and the others read the roles. Without validation files, a seeded part of the training text is
+held out. Read ``store.py`` next.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -31,24 +33,28 @@ _DEFAULTS: Final = DataConfig.model_fields
 
 def cleaned_pairs(data: DataConfig, cleaner: Cleaner) -> Iterator[SentencePair]:
     """Yield the training pairs of all corpora that the filters keep, in order."""
+    return cleaner.clean(_training_text(data))
+
+
+def _training_text(data: DataConfig) -> Iterator[SentencePair]:
     for index, corpus in enumerate(data.train):
-        yield from cleaner.clean(_read(data, corpus, index=index))
+        yield from _read(data, corpus, index=index)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of the cleaned pairs train and which validate."""
+    """Which of the pairs that were read train and which validate."""
 
     data: DataConfig
     seed: int
     report: CleaningReport
     roles: NDArray[np.uint8]
-    """The role of each cleaned pair: which train, validate, test, or are left out."""
+    """The role of each pair that was read: which train, validate, test, are left out, or dropped in the cleaning."""
     split: Split | None = None
     """How they were split without leaks; None where pairs are held out at random, or none is."""
 
     def count(self, role: Role) -> int:
-        """Return how many cleaned pairs have a role."""
+        """Return how many pairs have a role."""
         return int(np.count_nonzero(self.roles == role))
 
     def training_pairs(self) -> Iterator[SentencePair]:
@@ -67,8 +73,8 @@ class Selection:
         return self._rows(Role.TEST) if self.data.test is None else _read(self.data, self.data.test)
 
     def _rows(self, role: Role) -> Iterator[SentencePair]:
-        pairs = cleaned_pairs(self.data, Cleaner(self.data.cleaning))
-        return (pair for pair, own in zip(pairs, self.roles, strict=True) if own == role)
+        roles = self.roles.data  # much faster to iterate over than the array
+        return (pair for pair, own in zip(_training_text(self.data), roles, strict=True) if own == role)
 
 
 def _read(data: DataConfig, corpus: CorpusConfig, *, index: int = 0) -> Iterator[SentencePair]:
@@ -76,22 +82,32 @@ def _read(data: DataConfig, corpus: CorpusConfig, *, index: int = 0) -> Iterator
     return read_pairs(corpus, index=index, invalid_utf8=data.invalid_utf8, languages=languages)
 
 
-def select_pairs(data: DataConfig, *, seed: int, progress: Callable[[int], None]) -> Selection:
+def select_pairs(
+    data: DataConfig, *, seed: int, progress: Callable[[int], None], folder: Path | None = None
+) -> Selection:
     """Read and clean the training text once, and choose the pairs to hold out where there are no validation files.
+
+    ``folder`` is where the digests go that tell duplicates in a large text; without it, memory has them.
 
     Raises:
         DataError: a file is damaged, no pair is left, or the only pair would have to be held out.
     """
-    cleaner = Cleaner(data.cleaning)
+    cleaner = Cleaner(data.cleaning, folder=folder)
     kept_of_corpus = [0] * len(data.train)
     config, rows = data.split_without_leaks(), SplitRows(seed=seed)
-    for number, pair in enumerate(cleaned_pairs(data, cleaner), start=1):
+    is_kept = bytearray()
+    for number, pair in enumerate(_training_text(data), start=1):
+        keeps = cleaner.keeps(pair)
+        is_kept.append(keeps)
+        if number % _PAIRS_BETWEEN_REPORTS == 0:
+            progress(number)
+        if not keeps:
+            continue
         kept_of_corpus[pair.corpus] += 1
         if config is not None:
             rows.add(pair, may_be_held_out=data.train[pair.corpus].hold_out)
-        if number % _PAIRS_BETWEEN_REPORTS == 0:
-            progress(number)
     report = cleaner.report()
+    del cleaner  # and its digests, before the roles of all pairs are put together
     if not report.kept:
         raise DataError(f"no training pair is left; {describe_cleaning(report)}")
     if config is not None:
@@ -102,31 +118,34 @@ def select_pairs(data: DataConfig, *, seed: int, progress: Callable[[int], None]
             valid=chosen.validation_pairs() if data.valid else None,
             test=chosen.test_pairs() if data.test else None,
         )
-        return Selection(data, seed, report, split.roles, split)
+        return Selection(data, seed, report, _of_all(is_kept, split.roles), split)
     roles = np.full(report.kept, Role.TRAINING, dtype=np.uint8)
     if not data.valid:
         roles[_held_out(data, kept_of_corpus, seed=seed)] = Role.VALIDATION
-    return Selection(data, seed, report, roles)
+    return Selection(data, seed, report, _of_all(is_kept, roles))
+
+
+def _of_all(is_kept: bytearray, roles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the roles of all pairs that were read from those of the cleaned ones."""
+    found = np.full(len(is_kept), Role.DROPPED, dtype=np.uint8)
+    found[np.frombuffer(is_kept, dtype=np.bool_)] = roles
+    return found
 
 
 def _held_out(data: DataConfig, kept_of_corpus: Sequence[int], *, seed: int) -> NDArray[np.int64]:
     """Choose places among the cleaned pairs, from the corpora whose pairs may be held out."""
-    ends = np.cumsum(kept_of_corpus)
-    rows = np.concatenate(
-        [
-            np.arange(end - kept, end)
-            for corpus, end, kept in zip(data.train, ends, kept_of_corpus, strict=True)
-            if corpus.hold_out
-        ]
-        or [ends[:0]]
-    )
-    if ends[-1] < 2 or not rows.size:
-        few = "one training pair" if ends[-1] < 2 else "no training pair that may be held out (hold_out = false)"
+    free = np.array([kept * corpus.hold_out for corpus, kept in zip(data.train, kept_of_corpus, strict=True)])
+    total, size = sum(kept_of_corpus), int(free.sum())
+    if total < 2 or not size:
+        few = "one training pair" if total < 2 else "no training pair that may be held out (hold_out = false)"
         raise DataError(f"{few} and no validation text: give --valid-src and --valid-tgt, or more text")
-    count = min(_LARGEST_HELD_OUT, max(1, rows.size // _HELD_OUT_SHARE))
-    chosen = np.random.default_rng([seed, 0x5EED]).choice(rows.size, size=count, replace=False)
-    held_out: NDArray[np.int64] = rows[chosen]
-    return held_out
+    count = min(_LARGEST_HELD_OUT, max(1, size // _HELD_OUT_SHARE))
+    chosen = np.random.default_rng([seed, 0x5EED]).choice(size, size=count, replace=False)
+    # From a place among the pairs that may be held out to one among all: the other corpora before it come on top.
+    corpus = np.searchsorted(np.cumsum(free), chosen, side="right")
+    before = np.cumsum(np.array(kept_of_corpus) - free)
+    found: NDArray[np.int64] = chosen + before[corpus]
+    return found
 
 
 def describe_cleaning(report: CleaningReport) -> str:

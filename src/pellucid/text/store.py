@@ -2,8 +2,9 @@
 
 A store is a folder: ``source.ids`` and ``target.ids`` (16 bits if every id is below 65,536, otherwise 32 bits),
 ``*.offsets`` (64 bits, one more than rows: row i is ids[offsets[i] : offsets[i + 1]]), ``line`` and ``corpus`` of each
-row, and ``index.json``, which describes the other files and is written last. All numbers are little-endian. A store
-is derived from the corpora, so one that does not match them is written again. Read ``batching.py`` next.
+row, ``digests`` of the texts of each row, and ``index.json``, which describes the other files and is written last. All
+numbers are little-endian. A store is derived from the corpora, so one that does not match them is written again; by the
+digests, the new one copies the rows that did not change (``storing/reuse.py``). Read ``batching.py`` next.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 from pellucid.durable import DISK, sha256_of, shortage_of
 from pellucid.errors import DataError, StoppedError
 from pellucid.text.corpus import SentencePair
+from pellucid.text.storing.cutting import CutPairs
+from pellucid.text.storing.reuse import DIGEST, Digests, EarlierRows, cut_new, cutter
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.text.unknown import UnknownCounter, UnknownPieces
 from pellucid.untrusted import parse_json, read_at_most, shown
@@ -32,6 +35,7 @@ __all__ = ["TokenStore", "write_store"]
 
 FORMAT_VERSION: Final = 1
 INDEX_FILE: Final = "index.json"
+DIGESTS_FILE: Final = "digests"
 CHUNK_PAIRS: Final = 4096
 LARGEST_INDEX_BYTES: Final = 1 << 20
 IDS_BELOW_16_BITS: Final = 1 << 16
@@ -62,10 +66,10 @@ class TokenStore:
         """Line of each row in its corpus file, from 0; int64 [rows]."""
         self.corpus = columns["corpus"]
         """Index of the corpus of each row, from 0; uint16 [rows]."""
-        self.source_lengths: NDArray[np.int64] = np.diff(self._source_offsets).astype(np.int64)
-        """Source pieces of each row, without specials; int64 [rows]."""
-        self.target_lengths: NDArray[np.int64] = np.diff(self._target_offsets).astype(np.int64)
-        """Target pieces of each row, without specials; int64 [rows]."""
+        self.source_lengths = _lengths(self._source_offsets)
+        """Source pieces of each row, without specials; int32 [rows]."""
+        self.target_lengths = _lengths(self._target_offsets)
+        """Target pieces of each row, without specials; int32 [rows]."""
         self.left_out = _integer(index, "left_out")
         """The number of pairs with more than ``max_length`` tokens on a side, which are not in the store."""
         table = index.get("unknown")
@@ -95,7 +99,11 @@ class TokenStore:
         for side in ("source", "target"):
             offsets = columns[f"{side}.offsets"]
             ends = (int(offsets[0]), int(offsets[-1])) if len(offsets) else ()
-            if ends != (0, len(columns[f"{side}.ids"])) or len(offsets) != rows + 1 or (np.diff(offsets) < 0).any():
+            if (
+                ends != (0, len(columns[f"{side}.ids"]))
+                or len(offsets) != rows + 1
+                or (offsets[1:] < offsets[:-1]).any()
+            ):
                 raise _damage(folder, f"{side}.offsets has rows outside {side}.ids")
         if len(columns["corpus"]) != rows:
             raise _damage(folder, f"corpus has {len(columns['corpus'])} rows and line has {rows}")
@@ -117,6 +125,19 @@ class TokenStore:
         """Return the target piece ids of a row."""
         return self.target_ids[self._target_offsets[row] : self._target_offsets[row + 1]]
 
+    def rows_for(self, tokenizer: Tokenizer) -> EarlierRows | None:
+        """Return the rows for ``write_store`` to copy; None if another tokenizer or another release cut them.
+
+        Raises:
+            DataError: a file is damaged.
+        """
+        made = (self.index.get("tokenizer"), self.index.get("cut_by"))
+        if made != (tokenizer.fingerprint, cutter()):
+            return None
+        self.verify(source_vocab_size=tokenizer.source_vocab_size, target_vocab_size=tokenizer.target_vocab_size)
+        digests = np.memmap(self.folder / DIGESTS_FILE, dtype=DIGEST, mode="r")
+        return EarlierRows(np.asarray(digests), source=self.source, target=self.target)
+
     def verify(self, *, source_vocab_size: int, target_vocab_size: int) -> None:
         """Check the digest of every file, and that every id is in the vocabulary.
 
@@ -124,9 +145,11 @@ class TokenStore:
             DataError: a file is damaged, or an id is not in the vocabulary.
         """
         table = self.index.get("columns")
-        for name in _TYPES:
-            stated = table[name]["sha256"] if isinstance(table, dict) else None
-            if sha256_of(self.folder / name) != stated:
+        sums = {name: table[name]["sha256"] if isinstance(table, dict) else None for name in _TYPES}
+        if DIGESTS_FILE in self.index:  # an older store has none
+            sums[DIGESTS_FILE] = self.index[DIGESTS_FILE]
+        for name, stated in sums.items():
+            if not (self.folder / name).is_file() or sha256_of(self.folder / name) != stated:
                 raise _damage(self.folder, f"{name} has another SHA-256 than {INDEX_FILE} records")
         for name, ids, size in (
             ("source.ids", self.source_ids, source_vocab_size),
@@ -143,19 +166,25 @@ def write_store(
     tokenizer: Tokenizer,
     *,
     max_length: int,
+    processes: int = 1,
+    earlier: EarlierRows | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> TokenStore:
     """Encode pairs into a new store, which replaces an older one in one step.
+
+    The store has the same bytes whatever the number of processes, and with or without an earlier store.
 
     Args:
         folder: the place of the store; its parent is created.
         pairs: read once, in chunks of some thousands.
         tokenizer: encodes both sides.
         max_length: limit of tokens for each side, end of sentence included; longer pairs are skipped and counted.
+        processes: number of processes that encode; with 1, this process does.
+        earlier: rows of another store, by ``TokenStore.rows_for`` and this tokenizer; they are copied.
         progress: called with the number of pairs since the last call.
 
     Raises:
-        DataError: no pair is left.
+        DataError: no pair is left, or a process ended.
         StoppedError: the disk is full; an older store is intact.
     """
     beside = folder.with_name(f".{folder.name}.writing")
@@ -163,9 +192,16 @@ def write_store(
         folder.parent.mkdir(parents=True, exist_ok=True)
         DISK.remove(beside)  # of a killed run
         beside.mkdir()
-        with closing(_Writer(beside, tokenizer, max_length)) as writer:
-            for chunk in _chunks(pairs, CHUNK_PAIRS):
-                writer.add(chunk)
+        with (
+            closing(_Writer(beside, tokenizer, max_length)) as writer,
+            closing(
+                cut_new(
+                    _chunks(pairs, CHUNK_PAIRS), tokenizer, most=max_length - 1, processes=processes, earlier=earlier
+                )
+            ) as ready,
+        ):
+            for chunk, digests, found in ready:
+                writer.add(chunk, digests, found)
                 if progress:
                     progress(len(chunk))
             writer.finish()
@@ -190,8 +226,8 @@ class _Writer:
         sizes = {"source": tokenizer.source_vocab_size, "target": tokenizer.target_vocab_size}
         needs_32_bits = {f"{side}.ids" for side, size in sizes.items() if size > IDS_BELOW_16_BITS}
         self.types = {name: types[name in needs_32_bits] for name, types in _TYPES.items()}
-        self.files = {name: (folder / name).open("wb") for name in _TYPES}
-        self.digests = {name: hashlib.sha256() for name in _TYPES}
+        self.files = {name: (folder / name).open("wb") for name in (*_TYPES, DIGESTS_FILE)}
+        self.digests = {name: hashlib.sha256() for name in self.files}
         self.counts = dict.fromkeys(_TYPES, 0)
         encoders = (tokenizer.encode_source, tokenizer.encode_target)
         self.unknown = [
@@ -201,23 +237,18 @@ class _Writer:
         for side in _SIDES:
             self._write(f"{side}.offsets", [0])
 
-    def add(self, pairs: Sequence[SentencePair]) -> None:
-        sources = self.tokenizer.encode_source([pair.source for pair in pairs])
-        targets = self.tokenizer.encode_target([pair.target for pair in pairs])
-        most = self.max_length - 1
-        fits = [len(s) <= most and len(t) <= most for s, t in zip(sources, targets, strict=True)]
-        kept_pairs = [pair for pair, fit in zip(pairs, fits, strict=True) if fit]
-        texts = ([pair.source for pair in kept_pairs], [pair.target for pair in kept_pairs])
-        for side, rows, own, counter in zip(_SIDES, (sources, targets), texts, self.unknown, strict=True):
-            kept = [row for row, fit in zip(rows, fits, strict=True) if fit]
-            counter.see(own, kept)
-            ends = self.counts[f"{side}.ids"] + np.cumsum([len(row) for row in kept], dtype=np.int64)
-            self._write(f"{side}.ids", [i for row in kept for i in row])
-            self._write(f"{side}.offsets", ends)
-        self._write("line", [pair.line for pair in kept_pairs])
-        self._write("corpus", [pair.corpus for pair in kept_pairs])
-        self.rows += len(kept_pairs)
-        self.left_out += len(pairs) - len(kept_pairs)
+    def add(self, pairs: Sequence[SentencePair], digests: Digests, found: CutPairs) -> None:
+        kept = list(compress(pairs, found.fits.tolist()))
+        for name, side, counter in zip(_SIDES, found.sides, self.unknown, strict=True):
+            ends = np.cumsum(side.lengths, dtype=np.int64)
+            counter.see([getattr(pair, name) for pair in kept], side.ids, ends)
+            self._write(f"{name}.offsets", self.counts[f"{name}.ids"] + ends)
+            self._write(f"{name}.ids", side.ids)
+        self._write("line", [pair.line for pair in kept])
+        self._write("corpus", [pair.corpus for pair in kept])
+        self._append(DIGESTS_FILE, digests[found.fits].tobytes())
+        self.rows += len(kept)
+        self.left_out += len(pairs) - len(kept)
 
     def finish(self) -> None:
         for stream in self.files.values():
@@ -240,6 +271,8 @@ class _Writer:
             "variants": 1,
             "unknown": {counter.result().side: counter.result().to_table() for counter in self.unknown},
             "tokenizer": self.tokenizer.fingerprint,
+            "cut_by": cutter(),
+            DIGESTS_FILE: self.digests[DIGESTS_FILE].hexdigest(),
             "columns": columns,
             "fingerprint": hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest(),
         }
@@ -251,11 +284,13 @@ class _Writer:
             with suppress(OSError):  # on a full disk closing fails too; the first error is reported
                 stream.close()
 
-    def _write(self, name: str, values: Sequence[int] | NDArray[np.int64]) -> None:
-        raw = np.asarray(values, dtype=self.types[name]).tobytes()
+    def _write(self, name: str, values: Sequence[int] | NDArray[np.integer]) -> None:
+        self._append(name, np.asarray(values, dtype=self.types[name]).tobytes())
+        self.counts[name] += len(values)
+
+    def _append(self, name: str, raw: bytes) -> None:
         self.files[name].write(raw)
         self.digests[name].update(raw)
-        self.counts[name] += len(values)
 
 
 def _chunks(pairs: Iterable[SentencePair], size: int) -> Iterator[list[SentencePair]]:
@@ -292,6 +327,12 @@ def _map(folder: Path, index: dict[str, object], name: str) -> NDArray[np.intege
         return np.zeros(0, dtype=kind)  # an empty file cannot be mapped
     # A plain array over the map: slicing a memmap object takes several times as long.
     return np.asarray(np.memmap(path, dtype=kind, mode="r", shape=(count,)))
+
+
+def _lengths(offsets: NDArray[np.integer]) -> NDArray[np.int32]:
+    found = np.empty(len(offsets) - 1, dtype=np.int32)
+    np.subtract(offsets[1:], offsets[:-1], out=found, casting="unsafe")  # without an array of 64 bits in between
+    return found
 
 
 def _damage(folder: Path, problem: str) -> DataError:

@@ -193,7 +193,7 @@ class Tokenizer:
         """Number of target ids."""
         return len(self.target.vocabulary)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Digest of everything that decides which ids a text gets."""
         digest = hashlib.sha256()
@@ -219,6 +219,7 @@ class Tokenizer:
             known = ", ".join(self.source_tags) or "none"
             raise BundleError(f"default_tag = {shown(tag)} is not a tag of the tokenizer (its tags: {known})")
         other = copy(self)
+        other.__dict__.pop("fingerprint", None)  # it was of the other tag
         other.default_tag = tag
         return other
 

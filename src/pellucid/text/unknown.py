@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pellucid.errors import DataError
 
 __all__ = ["UnknownCounter", "UnknownPieces", "refuse_unknown"]
@@ -65,14 +68,15 @@ class UnknownCounter:
         self._pieces = self._unknown = 0
         self._is_known: dict[str, bool] = {}
 
-    def see(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> None:
-        """Count the pieces of some texts; ``ids`` holds the pieces of each text."""
-        for text, row in zip(texts, ids, strict=True):
-            self._pieces += len(row)
-            if unknown := list(row).count(self._unk):
-                self._unknown += unknown
-                if len(self._characters()) < MAX_EXAMPLES:
-                    self._look_for_examples(text)
+    def see(self, texts: Sequence[str], ids: NDArray[np.integer], ends: NDArray[np.int64]) -> None:
+        """Count the pieces of some texts: those of text i are ``ids[ends[i - 1] : ends[i]]``."""
+        places = np.flatnonzero(ids == self._unk)
+        self._pieces += len(ids)
+        self._unknown += len(places)
+        for row in np.unique(np.searchsorted(ends, places, side="right")):
+            if len(self._characters()) >= MAX_EXAMPLES:
+                break
+            self._look_for_examples(texts[row])
 
     def result(self) -> UnknownPieces:
         """Return the counts so far."""

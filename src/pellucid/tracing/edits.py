@@ -1,4 +1,4 @@
-"""Edits of values: switch off a head, a sub-layer or units, rewrite attention weights, silence a source word.
+"""Edits of values: switch off a head, a sub-layer or units, rewrite attention, silence a word, change the positions.
 
 An edit replaces values while the model computes, so everything that is computed afterwards shows its effect. The text
 of an edit, ``str(edit)``, is its place and what replaces it: ``encoder.5.self_attention.head.3=zero``. Edits of words
@@ -17,8 +17,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from pellucid.config import ModelConfig
+from pellucid.config import ModelConfig, PositionLayout
 from pellucid.errors import RequestError, counted
+from pellucid.model.positions import sinusoids
 from pellucid.tracing.editing.sample import Sample
 from pellucid.tracing.sites import AttentionKind, member, refuse_outside
 
@@ -29,6 +30,7 @@ __all__ = [
     "AblateUnits",
     "AblationMode",
     "Mode",
+    "OtherPositions",
     "OtherSentence",
     "SetAttention",
     "ValueEdit",
@@ -272,8 +274,49 @@ class ZeroValue:
         return edited
 
 
+@dataclass(frozen=True)
+class OtherPositions:
+    """Add other positions than those that the model was trained with, on both sides.
+
+    ``layout`` is one of the sinusoid layouts; None adds zero vectors, so that nothing knows the order of the pieces.
+    """
+
+    layout: PositionLayout | None
+
+    def __post_init__(self) -> None:
+        if self.layout is not None:
+            object.__setattr__(self, "layout", member(PositionLayout, self.layout, "layout"))
+        if self.layout is PositionLayout.LEARNED:
+            raise RequestError(
+                "positions=learned: learned positions have no formula; give a layout of sinusoids, or zero for none"
+            )
+
+    def __str__(self) -> str:
+        return f"positions={self.layout or 'zero'}"
+
+    def sites(self, config: ModelConfig) -> tuple[str, ...]:
+        """Return the sites whose values are replaced."""
+        return ("source.position", "target.position")
+
+    def refuse_misfit(self, config: ModelConfig, *, source: int, target: int | None) -> None:
+        """Do nothing: every model has positions."""
+
+    def table(self, config: ModelConfig, *, count: int) -> Tensor:
+        """Return the rows of the first ``count`` tokens, [count, d_model] in float64."""
+        if self.layout is None:
+            return torch.zeros(count, config.d_model, dtype=torch.float64)
+        rows = sinusoids(self.layout, num_positions=config.position_offset + count, d_model=config.d_model)
+        return rows[config.position_offset :]
+
+    def apply(self, value: Tensor, *, replacement: Tensor | None = None) -> Tensor:
+        """Return other positions [batch, time, d_model]; the replacement is their table."""
+        if replacement is None:
+            raise ValueError("an edit of the positions was applied without their table")
+        return replacement.to(value).expand_as(value)
+
+
 Part = tuple[slice | int | EllipsisType | list[int], ...]
-ValueEdit = AblateHead | AblateSublayer | AblateUnits | SetAttention | ZeroValue
+ValueEdit = AblateHead | AblateSublayer | AblateUnits | SetAttention | ZeroValue | OtherPositions
 
 
 def _ablated(own: Tensor, mode: Mode, is_causal: bool, replacement: Tensor | None, part: Part) -> Tensor:

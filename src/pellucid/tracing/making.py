@@ -15,18 +15,18 @@ from pellucid.tracing.editing.search import EditedStepper
 from pellucid.tracing.editing.text import Edit, edit_list
 from pellucid.tracing.forced_pass import forced_pass
 from pellucid.tracing.predictions import predictions_of
-from pellucid.tracing.provenance import provenance_of
+from pellucid.tracing.provenance import provenance_of, searched_with
 from pellucid.tracing.record import Trace
 from pellucid.tracing.searching.given import given_ids
 from pellucid.tracing.sites import Level, is_kept, member
 from pellucid.tracing.tokens import ZERO_VECTOR_PIECE, Tokens, make_tokens
 from pellucid.translation.flags import diagnose, in_order
-from pellucid.translation.hypothesis import Hypothesis, make_hypothesis
-from pellucid.translation.observer import BeamTree, Expansion
+from pellucid.translation.hypothesis import Hypothesis, Translation, make_hypothesis
+from pellucid.translation.observer import BeamObserver, BeamTree, Expansion
 from pellucid.translation.requests import Request, prepare
 from pellucid.translation.translator import Translator
 
-__all__ = ["request_of", "trace"]
+__all__ = ["beginning_of", "planned", "request_of", "trace"]
 
 
 def _nothing() -> None:
@@ -42,6 +42,7 @@ def trace(
     target: str | None = None,
     target_ids: Sequence[int] | None = None,
     samples: Sequence[Sample] = (),
+    before: Trace | None = None,
     between_steps: Callable[[], None] = _nothing,
 ) -> Trace:
     """Record what a translator's model does with one sentence.
@@ -49,14 +50,13 @@ def trace(
     Args:
         translator: has one Transformer; its settings apply to the search.
         text: one sentence, short enough to translate in one part.
-        edits: changes of the model or of the translation, as records or as their texts, see ``editing/text.py``. The
-            model translates with them; to see what they do to a translation piece by piece, give it as ``target``.
+        edits: records or their texts, see ``editing/text.py``; with ``target``, what they do to that translation.
         level: how much to keep: ``tokens``, ``attention`` or ``full``.
         target: a translation to trace instead of the translator's best one.
         target_ids: the same as ids, see ``SearchTree.ids``; without the end of sentence, the beginning of one.
         samples: samples of sentences that texts of edits name as ``mean:...``.
-        between_steps: called before and after the text is prepared, after each step of a beam search, and before the
-            recorded pass; an exception from it ends the work, for example when the client has disconnected.
+        before: the trace without the edits, if it is known; its search is not run again where only pieces are forced.
+        between_steps: called between all parts of the work; an exception from it ends the work.
 
     Raises:
         RequestError: the text is blank, too long or cannot be tokenised; an edit does not fit the model; the
@@ -68,12 +68,12 @@ def trace(
     edits = edit_list(edits, samples=samples)
     between_steps()
     is_searched = target is None and target_ids is None
-    plan, request = _planned(edits, translator, text, limit=None if is_searched else model.config.max_positions - 1)
+    plan, request = planned(edits, translator, text, limit=None if is_searched else model.config.max_positions - 1)
     source_ids = (*request.part_ids[0], translator.tokenizer.specials.eos)
     plan.refuse_misfit(model.config, source=len(source_ids))
     between_steps()
     hypothesis, search, flags = (
-        _searched(plan, plan.source, between_steps) if is_searched else _given(plan, request, target, target_ids)
+        _searched(plan, before, between_steps) if is_searched else _given(plan, request, target, target_ids)
     )
     between_steps()
     plan.refuse_misfit(model.config, source=len(source_ids), target=len(hypothesis.ids))
@@ -95,8 +95,8 @@ def trace(
     )
 
 
-def _planned(edits: Sequence[Edit], translator: Translator, text: str, *, limit: int | None) -> tuple[Plan, Request]:
-    """Return the edits as a plan, and the sentence in ids with its words changed."""
+def planned(edits: Sequence[Edit], translator: Translator, text: str, *, limit: int | None) -> tuple[Plan, Request]:
+    """Return edits as a plan, and the sentence in ids with its words changed; ``limit`` as for ``request_of``."""
     plan = plan_of(edits, translator, lambda: request_of(translator, text, limit=limit), text)
     return plan, request_of(translator, plan.source, limit=limit)
 
@@ -160,20 +160,45 @@ class _Steps(BeamTree):
 
 
 def _searched(
-    plan: Plan, text: str, between_steps: Callable[[], None]
+    plan: Plan, before: Trace | None, between_steps: Callable[[], None]
 ) -> tuple[Hypothesis, tuple[Expansion, ...], tuple[str, ...]]:
-    """Search with the edits of a plan: once, and once more for every forced piece."""
-    beginning: tuple[int, ...] = ()
-    for force in (*plan.forces, None):
-        translator = plan.translator_of(beginning)
-        tree = _Steps(between_steps=between_steps)
-        # A trace shows one sequence, so the model reads a text of several sentences as a whole.
-        translation = translator.translate(text, observer=tree, split_sentences=SentenceSplitting.NEVER)
-        if translation.error is not None:
-            raise RequestError(translation.error)
-        if force is not None:
-            beginning = plan.beginning(force, translation.alternatives[0].ids)
+    """Search with the edits of a plan, after every forced piece; ``before`` spares the first search."""
+    tree = _Steps(between_steps=between_steps)
+    beginning = beginning_of(plan, before=before, between_steps=between_steps)
+    translation = _translated(plan, beginning, tree)
     return translation.alternatives[0], tuple(tree.expansions.get(0, ())), translation.flags
+
+
+def beginning_of(
+    plan: Plan, *, before: Trace | None = None, between_steps: Callable[[], None] = _nothing
+) -> tuple[int, ...]:
+    """Return the ids up to the last forced piece; the model writes those between forced pieces, one search for each."""
+    beginning: tuple[int, ...] = ()
+    forces = plan.forces
+    if forces and (ids := _known_ids(plan, before)):
+        beginning, forces = plan.beginning(forces[0], ids), forces[1:]
+    for force in forces:
+        translation = _translated(plan, beginning, _Steps(between_steps=between_steps))
+        beginning = plan.beginning(force, translation.alternatives[0].ids)
+    return beginning
+
+
+def _translated(plan: Plan, beginning: Sequence[int], observer: BeamObserver) -> Translation:
+    # A trace shows one sequence, so the model reads a text of several sentences as a whole.
+    translator = plan.translator_of(beginning)
+    translation = translator.translate(plan.source, observer=observer, split_sentences=SentenceSplitting.NEVER)
+    if translation.error is not None:
+        raise RequestError(translation.error)
+    return translation
+
+
+def _known_ids(plan: Plan, before: Trace | None) -> tuple[int, ...]:
+    """Return what the search before the first forced piece finds, if a trace without edits has it; else nothing."""
+    if before is None or before.hypothesis is None or plan.values or plan.bans or plan.edited_from is not None:
+        return ()
+    config = plan.translator.config
+    is_same = before.model is plan.translator.model and before.source == plan.source and not before.provenance.edits
+    return before.hypothesis.ids if is_same and before.provenance.search == searched_with(config) else ()
 
 
 def _given(

@@ -19,7 +19,7 @@ from pellucid.tracing.editing.text import Edit, edit_list
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
 
-__all__ = ["Provenance", "provenance_of", "weights_sha256"]
+__all__ = ["Provenance", "provenance_of", "searched_with", "weights_sha256"]
 
 _SHA256: WeakKeyDictionary[Transformer, tuple[object, str]] = WeakKeyDictionary()
 
@@ -106,7 +106,7 @@ def provenance_of(
         target_language=translator.target_language,
         dtype=str(parameter.dtype).removeprefix("torch."),
         device=str(parameter.device),
-        search=TranslationConfig.model_validate(_search_table(translator.config)) if is_searched else None,
+        search=searched_with(translator.config) if is_searched else None,
         edits=edits,
         edited_from=edited_from,
         libraries={
@@ -129,6 +129,11 @@ def weights_sha256(model: Transformer) -> str:
     digest = hashlib.sha256(content).hexdigest()
     _SHA256[model] = (stamp, digest)
     return digest
+
+
+def searched_with(config: TranslationConfig) -> TranslationConfig:
+    """Return the settings of a search as a provenance has them, all of them set."""
+    return TranslationConfig.model_validate(_search_table(config))
 
 
 def _search_table(config: TranslationConfig) -> dict[str, object]:

@@ -30,8 +30,8 @@ from pellucid.training.checkpoints import (
     step_of,
     write_checkpoint,
 )
-from pellucid.training.distributed import Ranks
 from pellucid.training.journal import Journal, NoJournal
+from pellucid.training.processes.ranks import Ranks
 from pellucid.training.resuming import differences, refuse_changes
 from pellucid.training.state import RunFacts, TrainingState, checkpoint_files, read_state, restore
 

@@ -33,7 +33,7 @@ class Budget:
         config: TrainingConfig,
         *,
         batches_per_epoch: int,
-        num_ranks: int,
+        batches_per_step: int,
         seconds_before: float,
         clock: Callable[[], float],
     ) -> None:
@@ -44,7 +44,7 @@ class Budget:
             )
         self._config = config
         self._batches_per_epoch = max(1, batches_per_epoch)
-        self._batches_per_step = config.accum_count * num_ranks
+        self._batches_per_step = batches_per_step
         self._clock = clock
         self._started = clock() - seconds_before
         self._validation_seconds: float | None = None

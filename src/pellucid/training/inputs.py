@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from pellucid.config import TrainingConfig
 from pellucid.durable import DISK, Disk
 from pellucid.runtime import Runtime
-from pellucid.training.distributed import ONE_PROCESS, Ranks
 from pellucid.training.probes import Probes
+from pellucid.training.processes.ranks import ONE_PROCESS, Ranks
 from pellucid.training.reporter import Evaluator, NewBest, Reporter
 from pellucid.training.state import RunFacts
 

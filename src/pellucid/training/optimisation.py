@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.config import DecayMethod, Optimizer, TrainingConfig
+from pellucid.training.muon import StackedMuon
 
 __all__ = [
     "LATEST_DECAY_START",
@@ -80,7 +81,7 @@ def _left_of_decay(progress: Progress) -> float:
 class _MuonAndAdam(torch.optim.Optimizer):
     """Muon for some weights and Adam for the others, as one optimiser with one table of states."""
 
-    def __init__(self, muon: torch.optim.Muon, adam: torch.optim.AdamW) -> None:
+    def __init__(self, muon: StackedMuon, adam: torch.optim.AdamW) -> None:
         super().__init__([*muon.param_groups, *adam.param_groups], {})
         self._parts = (muon, adam)
         for part in self._parts:
@@ -89,7 +90,7 @@ class _MuonAndAdam(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Change the weights by both rules."""
         for part in self._parts:
-            part.step(closure)  # type: ignore[no-untyped-call]
+            part.step(closure)
 
 
 def make_optimiser(model: nn.Module, *, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -102,12 +103,11 @@ def make_optimiser(model: nn.Module, *, config: TrainingConfig) -> torch.optim.O
     if config.optimizer is Optimizer.ADAM:
         return _adam(weights, config)
     matrices = [module.weight for module in model.modules() if isinstance(module, nn.Linear)]
-    muon = torch.optim.Muon(
+    muon = StackedMuon(
         matrices,
         lr=config.learning_rate,
         momentum=config.muon_momentum,
         weight_decay=config.muon_weight_decay,
-        adjust_lr_fn="match_rms_adamw",
     )
     for group in muon.param_groups:
         group["rate_factor"] = (config.muon_learning_rate or config.learning_rate) / config.learning_rate

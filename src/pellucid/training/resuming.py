@@ -6,12 +6,15 @@ Read ``trainer.py`` next.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from pellucid.errors import IncompatibleModelError
+from pellucid.config import TrainingConfig
+from pellucid.errors import ConfigError, IncompatibleModelError
+from pellucid.training.state import TrainingState
 
-__all__ = ["FREE_SETTINGS", "differences", "rate_jump", "refuse_changes"]
+__all__ = ["FREE_SETTINGS", "differences", "rate_jump", "refuse_changes", "with_step_size"]
 
 _REPORTED_JUMP: Final = 0.05
 """The relative change of the learning rate that is reported; between two normal steps it is smaller."""
@@ -37,10 +40,12 @@ FREE_SETTINGS: Final = frozenset(
         "training.tensorboard",
         "training.max_bad_steps",
         "training.max_rollbacks",
+        "training.hang_seconds",
         "training.device",
         "training.precision",
         "training.step_method",
         "training.threads",
+        "training.processes",
     }
 )
 """Settings, or whole sections, that may change when a run is continued."""
@@ -66,6 +71,24 @@ def differences(
         elif _normal(before) != _normal(now):
             lines.append(f"{key}: was {before!r}, now {now!r}")
     return lines
+
+
+def with_step_size(state: TrainingState, *, config: TrainingConfig, processes: int) -> TrainingState:
+    """Return a state with the number of batches in a step, over all processes; a run keeps that of its beginning.
+
+    So a run that goes on with another number of processes makes the same steps.
+
+    Raises:
+        ConfigError: there are more processes than batches.
+    """
+    begun_with = config.accum_count * (processes if config.processes == "auto" else 1)
+    number = state.batches_per_step or begun_with
+    if number < processes:
+        raise ConfigError(
+            f"this run has {number} {'batch' if number == 1 else 'batches'} in a step, which {processes} processes "
+            f"cannot share; continue it with at most {number}"
+        )
+    return replace(state, batches_per_step=number)
 
 
 def rate_jump(before: float | None, now: float) -> str:

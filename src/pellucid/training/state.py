@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 _LARGEST_BYTES: Final = 16 << 20
+_ADDED: Final = {"batches_per_step"}
+"""Entries that runs of earlier versions do not have."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class TrainingState:
     ``step`` counts every step, ``updates`` those that changed the weights. ``best`` and ``validation``
     hold loss, nll and scores of the best and the latest validation. Every rollback halves ``rate_scale``;
     ``rollback_step`` is the step to which the last one returned. ``largest_batch`` is the size in padded
-    tokens for which memory was too small, if any.
+    tokens for which memory was too small, if any; ``batches_per_step`` counts those of
+    all processes; 0 is not known.
     """
 
     step: int = 0
@@ -70,6 +73,7 @@ class TrainingState:
     rollback_step: int | None = None
     rate_scale: float = 1.0
     largest_batch: int | None = None
+    batches_per_step: int = 0
     journal_bytes: int = 0
 
 
@@ -110,7 +114,7 @@ def read_state(folder: Path) -> tuple[TrainingState, RunFacts]:
     path = folder / "state.json"
     try:
         table = cast(dict[str, Any], parse_json(read_at_most(path, _LARGEST_BYTES)))
-        if set(table["state"]) != {entry.name for entry in fields(TrainingState)}:
+        if set(table["state"]) | _ADDED != {entry.name for entry in fields(TrainingState)}:
             raise CheckpointError(f"{path}: was written by another version of pellucid; use that version to continue")
         facts = {name: table[name] for name in ("settings", "data", "runtime")}
         return TypeAdapter(TrainingState).validate_python(table["state"]), TypeAdapter(RunFacts).validate_python(facts)

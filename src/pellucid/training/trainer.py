@@ -22,13 +22,14 @@ from pellucid.runtime import keeping_memory
 from pellucid.signals import StopSignals
 from pellucid.training.archive import Archive
 from pellucid.training.averaging import MovingAverage
-from pellucid.training.batches import BatchStream, DataPosition, validation_batches
+from pellucid.training.batches import BatchStream, DataPosition
 from pellucid.training.budget import Budget
 from pellucid.training.gpu.attention_choice import chosen_attention
 from pellucid.training.gpu.updater import step_maker
 from pellucid.training.inputs import RunInputs, facts_of, probes_of
 from pellucid.training.optimisation import LATEST_DECAY_START, Progress, learning_rate_at, make_optimiser
 from pellucid.training.probes import SNAPSHOT_STEPS, write_snapshot
+from pellucid.training.processes.watchdog import Watchdog
 from pellucid.training.reporter import (
     SavedRecord,
     SilentReporter,
@@ -37,13 +38,13 @@ from pellucid.training.reporter import (
     TrainingResult,
     ValidationRecord,
 )
-from pellucid.training.resuming import rate_jump
+from pellucid.training.resuming import rate_jump, with_step_size
 from pellucid.training.state import TrainingState
-from pellucid.training.update import Launched, StepOutcome
-from pellucid.training.validation import Scores, is_better, validate, with_general_before
+from pellucid.training.update import Launched, StepOutcome, mixed_seed
+from pellucid.training.validation import Scores, is_better, measure, with_general_before
 
 if TYPE_CHECKING:
-    from pellucid.model.transformer import Transformer
+    pass
 
 __all__ = ["Trainer", "train"]
 
@@ -82,6 +83,8 @@ class _Begun:
 
 class Trainer:
     """One run: its tensors, its state, and the loop. ``files`` closes what the run keeps open."""
+
+    _warned_of_warmup = False
 
     def __init__(self, inputs: RunInputs, files: ExitStack) -> None:
         config = inputs.config
@@ -131,26 +134,31 @@ class Trainer:
             self._say(text)
         found = self._archive.resume(seed=config.seed)
         self._is_new = found is None
-        self._state = found or TrainingState()
+        self._state = with_step_size(found or TrainingState(), config=config, processes=inputs.ranks.count)
         self._budget = Budget(
             config,
             # Always of the first epoch: epochs differ by a batch or two, and resumption must not change the schedule.
             batches_per_epoch=self._stream.batches_of_epoch(0),
-            num_ranks=inputs.ranks.count,
-            seconds_before=self._state.seconds + inputs.seconds_before,
+            batches_per_step=self._state.batches_per_step,
+            seconds_before=self._state.seconds + inputs.ranks.number_of_first(inputs.seconds_before),
             clock=inputs.ranks.agreed_clock(inputs.clock),
         )
+        self._watchdog = files.enter_context(Watchdog(config.hang_seconds, describe=self._describe_hang))
         self._probes = probes_of(inputs) if inputs.ranks.is_first else None
         self._step_mark = self._budget.seconds()
-        self._warned_of_warmup = False
 
     def run(self, signals: StopSignals) -> TrainingResult:
         """Train to the end of the budget, from the beginning or from the newest checkpoint."""
+        with self._inputs.ranks.watching_others():
+            return self._run(signals)
+
+    def _run(self, signals: StopSignals) -> TrainingResult:
         self._begin()
         while (reason := self._budget.is_over(self._state)) is None or self._begun:
             due = self._due(signals) if reason is None else self._settle_all
             if due is None:
-                self._step()
+                with self._watchdog.watching():
+                    self._step()
             elif self._begun:
                 self._settle_all()  # and decide again: an outcome can lead back to a checkpoint
             else:
@@ -183,7 +191,7 @@ class Trainer:
         )
         if text := rate_jump(self._archive.rate_of_another_length, self._rate_at(self._budget.progress(self._state))):
             self._say(text)
-        if self._budget.is_decay_late():
+        if self._budget.is_decay_late() and self._budget.is_over(self._state) is None:
             self._warn_of_warmup()
         if self._is_new:
             self._state = replace(self._state, validated_seconds=self._budget.seconds())
@@ -195,12 +203,15 @@ class Trainer:
 
     def _step(self) -> None:
         before, config, ranks = self._state, self._config, self._inputs.ranks
-        ranks.seed_step(config.seed, before.step + 1)
-        rows, position = self._stream.take(before.position, config.accum_count * ranks.count)
+        rows, position = self._stream.take(before.position, before.batches_per_step)
         progress = self._budget.progress(before)
         rate = self._rate_at(progress)
+        mine = range(ranks.rank, len(rows), ranks.count)
         launched = self._steps.launch(
-            rows[ranks.rank :: ranks.count], learning_rate=rate, largest_batch=before.largest_batch
+            [rows[number] for number in mine],
+            learning_rate=rate,
+            largest_batch=before.largest_batch,
+            seeds=[mixed_seed(config.seed, progress.step, before.rollbacks, number) for number in mine],
         )
         warmup_end = before.warmup_end_fraction
         if warmup_end is None and progress.fraction >= LATEST_DECAY_START:
@@ -214,6 +225,14 @@ class Trainer:
             self._settle()
         if takes_pictures and self._state.step == progress.step:
             self._take_pictures()
+
+    def _describe_hang(self) -> str:
+        ranks = self._inputs.ranks
+        return (
+            f"process {ranks.rank} of {ranks.count} (counted from 0): step {self._state.step + 1:,} takes longer than "
+            f"training.hang_seconds = {self._config.hang_seconds:g}, so this process ends; the same command continues "
+            "from the newest checkpoint. Where the threads are:"
+        )
 
     def _settle_all(self) -> None:
         while self._begun:
@@ -244,7 +263,7 @@ class Trainer:
             self._archive.note_bad_step(state, begun.before, outcome.skipped, rows)
         if state.bad_in_a_row >= self._config.max_bad_steps:
             self._begun.clear()  # the checkpoint replaces the weights of later steps, and their data is used again
-            self._state = self._archive.roll_back(state)
+            self._state = replace(self._archive.roll_back(state), batches_per_step=state.batches_per_step)
 
     def _rate_at(self, progress: Progress) -> float:
         rate = learning_rate_at(progress, config=self._config, d_model=self._model.config.d_model)
@@ -276,7 +295,7 @@ class Trainer:
     def _validate(self) -> None:
         inputs, started = self._inputs, self._budget.seconds()
         model = self._average.refresh()
-        scores = Scores.from_text(inputs.ranks.from_first(lambda: self._measure(model).to_text()))
+        scores = Scores.from_text(inputs.ranks.from_first(lambda: measure(inputs, model, self._device).to_text()))
         state = self._state
         numbers = with_general_before(scores.numbers, state.validation)
         better = is_better(
@@ -321,23 +340,6 @@ class Trainer:
         if better:
             self._save()
         self._step_mark = self._budget.seconds()
-
-    def _measure(self, model: Transformer) -> Scores:
-        inputs, config = self._inputs, self._config
-        batches = validation_batches(
-            inputs.valid_store,
-            config=config,
-            specials=model.config.specials,
-            start_id=model.start_id,
-            device=self._device,
-        )
-        return validate(
-            model,
-            batches,
-            evaluator=inputs.evaluator,
-            label_smoothing=config.label_smoothing,
-            runtime=inputs.runtime,
-        )
 
     def _take_pictures(self) -> None:
         """Write a snapshot of the averaged weights, and their predictions for the probes."""

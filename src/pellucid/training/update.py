@@ -7,8 +7,10 @@ If memory is too small for a batch, the batch is cut in two. Read ``validation.p
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,14 +22,15 @@ from pellucid.config import TrainingConfig
 from pellucid.errors import TrainingError
 from pellucid.runtime import Runtime, is_lack_of_memory
 from pellucid.training.batches import BatchStream, TensorBatch, split_rows
-from pellucid.training.distributed import Ranks
 from pellucid.training.optimisation import clip_gradients, gradient_norm, set_learning_rate
+from pellucid.training.processes.exchange import Exchange
+from pellucid.training.processes.ranks import Ranks
 from pellucid.training.regularisers import training_loss
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["Launched", "StepMaker", "StepOutcome", "Updater", "reason_to_skip"]
+__all__ = ["Launched", "StepMaker", "StepOutcome", "Updater", "mixed_seed", "reason_to_skip"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,19 @@ class StepMaker(Protocol):
     lag: int
     """Steps that can have begun before the outcome of the oldest is read."""
 
-    def launch(self, rows: Sequence[np.ndarray], *, learning_rate: float, largest_batch: int | None) -> Launched:
-        """Begin a step on the batches of these rows."""
+    def launch(
+        self,
+        rows: Sequence[np.ndarray],
+        *,
+        learning_rate: float,
+        largest_batch: int | None,
+        seeds: Sequence[int] | None = None,
+    ) -> Launched:
+        """Begin a step on the batches of these rows.
+
+        ``seeds`` of the batches give dropout the same numbers in whichever process a batch is; without them, and in
+        static steps on a GPU, the generator of the process goes on.
+        """
 
 
 class _OutOfMemory(Exception):
@@ -75,6 +89,10 @@ class _OutOfMemory(Exception):
     def __init__(self, index: int) -> None:
         super().__init__(index)
         self.index = index
+
+
+_Seeded = tuple[TensorBatch, int | None]
+"""A batch and the seed of its random numbers; None lets the generator go on."""
 
 
 class Updater:
@@ -103,13 +121,25 @@ class Updater:
         self._message = message
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
-    def launch(self, rows: Sequence[np.ndarray], *, learning_rate: float, largest_batch: int | None) -> Launched:
+    def launch(
+        self,
+        rows: Sequence[np.ndarray],
+        *,
+        learning_rate: float,
+        largest_batch: int | None,
+        seeds: Sequence[int] | None = None,
+    ) -> Launched:
         """Perform a step; its outcome is known at once."""
-        outcome = self.step(rows, learning_rate=learning_rate, largest_batch=largest_batch)
+        outcome = self.step(rows, learning_rate=learning_rate, largest_batch=largest_batch, seeds=seeds)
         return Launched(lambda: outcome, is_averaged=False)
 
     def step(
-        self, rows: Sequence[np.ndarray], *, learning_rate: float, largest_batch: int | None = None
+        self,
+        rows: Sequence[np.ndarray],
+        *,
+        learning_rate: float,
+        largest_batch: int | None = None,
+        seeds: Sequence[int] | None = None,
     ) -> StepOutcome:
         """Train on the batches of one step; ``largest_batch`` is the size for which memory was too small.
 
@@ -120,8 +150,12 @@ class Updater:
         target_tokens, padded_tokens = self._ranks.total(
             [sum(b.num_target_tokens for b in batches), sum(b.num_padded_tokens for b in batches)]
         )
-        sums, largest_batch = self._gradients(batches, target_tokens, largest_batch)
-        self._ranks.add_gradients(self._parameters, sums)
+        exchange = self._ranks.exchange(self._parameters)
+        seeded: list[_Seeded] = [(batch, None) for batch in batches]
+        if seeds is not None:
+            seeded = list(zip(batches, seeds, strict=True))
+        sums, largest_batch = self._gradients(seeded, target_tokens, largest_batch, exchange)
+        exchange.finish(sums)
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         # One transfer from the device per step: all numbers that the loop needs are copied together.
         loss, nll, norm = torch.cat([sums, gradient_norm(gradients).to(sums.dtype)[None]]).tolist()
@@ -142,7 +176,7 @@ class Updater:
         )
 
     def _gradients(
-        self, batches: list[TensorBatch], target_tokens: float, largest_batch: int | None
+        self, batches: list[_Seeded], target_tokens: float, largest_batch: int | None, exchange: Exchange
     ) -> tuple[Tensor, int | None]:
         """Return the sums of loss and negative log-likelihood, and compute the gradients of the mean loss.
 
@@ -151,10 +185,10 @@ class Updater:
         pieces = [piece for batch in batches for piece in self._cut(batch, largest_batch)]
         while True:
             try:
-                return self._accumulate(pieces, target_tokens), largest_batch
+                return self._accumulate(pieces, target_tokens, exchange), largest_batch
             except _OutOfMemory as failure:
                 index = failure.index
-            piece = pieces[index]
+            piece, _ = pieces[index]
             self._optimiser.zero_grad(set_to_none=True)
             if len(piece.rows) < 2:
                 row = self._stream.rows_of_store(piece.rows)[0]
@@ -167,20 +201,31 @@ class Updater:
                 f"memory is too small for a batch of {piece.num_padded_tokens:,} padded tokens; it is cut in two, "
                 "which gives the same gradient. A smaller training.batch_size avoids this"
             )
-            pieces[index : index + 1] = [self._stream.load(half) for half in split_rows(piece.rows)]
+            pieces[index : index + 1] = self._halves(pieces[index])
 
-    def _cut(self, batch: TensorBatch, largest_batch: int | None) -> list[TensorBatch]:
+    def _cut(self, seeded: _Seeded, largest_batch: int | None) -> list[_Seeded]:
+        batch, _ = seeded
         if largest_batch is None or batch.num_padded_tokens < largest_batch or len(batch.rows) < 2:
-            return [batch]
-        halves = [self._stream.load(half) for half in split_rows(batch.rows)]
-        return [piece for half in halves for piece in self._cut(half, largest_batch)]
+            return [seeded]
+        return [piece for half in self._halves(seeded) for piece in self._cut(half, largest_batch)]
 
-    def _accumulate(self, pieces: Sequence[TensorBatch], target_tokens: float) -> Tensor:
+    def _halves(self, seeded: _Seeded) -> list[_Seeded]:
+        batch, seed = seeded
+        return [
+            (self._stream.load(half), None if seed is None else mixed_seed(seed, number))
+            for number, half in enumerate(split_rows(batch.rows))
+        ]
+
+    def _accumulate(self, pieces: Sequence[_Seeded], target_tokens: float, exchange: Exchange) -> Tensor:
         sums: list[Tensor] = []
-        for index, piece in enumerate(pieces):
+        for index, (piece, seed) in enumerate(pieces):
+            is_last = index == len(pieces) - 1
+            if seed is not None:
+                torch.manual_seed(seed)
             try:
                 loss, nll = training_loss(self._model, piece, config=self._config, runtime=self._runtime)
-                torch.autograd.backward(loss, grad_tensors=loss.new_tensor(1.0 / target_tokens))
+                with exchange.overlapping() if is_last else nullcontext():
+                    torch.autograd.backward(loss, grad_tensors=loss.new_tensor(1.0 / target_tokens))
             except (RuntimeError, MemoryError) as error:
                 if not is_lack_of_memory(error):
                     raise
@@ -189,6 +234,12 @@ class Updater:
         if not sums:
             return torch.zeros(2, device=self._parameters[0].device)
         return torch.stack(sums).sum(0)
+
+
+def mixed_seed(*numbers: int) -> int:
+    """Return a seed that is a function of some numbers and looks unlike those of their neighbours."""
+    digest = hashlib.blake2b(" ".join(map(str, numbers)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
 
 
 def reason_to_skip(loss: float, norm: float) -> str:

@@ -17,15 +17,25 @@ import torch
 
 from pellucid.errors import DataError
 from pellucid.runtime import Runtime
-from pellucid.training.batches import TensorBatch
+from pellucid.training.batches import TensorBatch, validation_batches
 from pellucid.training.loss import batch_loss
 from pellucid.training.reporter import Evaluator
 from pellucid.training.state import random_states, set_random_states
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
+    from pellucid.training.inputs import RunInputs
 
-__all__ = ["GENERAL_BLEU", "Scores", "forgotten", "is_better", "measure_loss", "validate", "with_general_before"]
+__all__ = [
+    "GENERAL_BLEU",
+    "Scores",
+    "forgotten",
+    "is_better",
+    "measure",
+    "measure_loss",
+    "validate",
+    "with_general_before",
+]
 
 LEAST_MEANINGFUL_BLEU: Final = 1.0
 GENERAL_BLEU: Final = "general_bleu"
@@ -134,3 +144,14 @@ def _unchanged_random_states() -> Iterator[None]:
         yield
     finally:
         set_random_states(before)
+
+
+def measure(inputs: RunInputs, model: Transformer, device: torch.device) -> Scores:
+    """Validate a model on the validation pairs of a run."""
+    config = inputs.config
+    batches = validation_batches(
+        inputs.valid_store, config=config, specials=model.config.specials, start_id=model.start_id, device=device
+    )
+    return validate(
+        model, batches, evaluator=inputs.evaluator, label_smoothing=config.label_smoothing, runtime=inputs.runtime
+    )

@@ -2,6 +2,8 @@
 
     blank           the source shows nothing (white space, invisible characters) or has no pieces; so is the translation
     passed_through  the source has neither letter nor digit; it is its own translation, and no model was asked
+    memory          the translation is that of a translation memory, and no model was asked
+    memory_match    a translation memory has a text like the source, which is shown and not used
     failed          the text could not be translated; ``error`` says why
     unknown_tag     the source begins with a language tag that the model does not have
     missing_tag     the model has several language tags, and the source begins with none
@@ -58,6 +60,8 @@ __all__ = ["FLAGS", "diagnose", "doubtful", "in_order", "is_omitted", "most_repe
 FLAGS: Final = (
     "blank",
     "passed_through",
+    "memory",
+    "memory_match",
     "failed",
     "unknown_tag",
     "missing_tag",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.config import LengthPenalty
+from pellucid.translation.memory.matches import MemoryMatch
 
 __all__ = [
     "AlignedHypothesis",
@@ -84,10 +85,14 @@ class Alignment:
     target_places: tuple[int, ...] = ()
 
     @property
+    def links_between_spaces(self) -> tuple[tuple[int, int], ...]:
+        """The links, the numbers counting the stretches between spaces in source and translation."""
+        return tuple(sorted({(self.source_places[i], self.target_places[j]) for i, j in self.links}))
+
+    @property
     def pharaoh(self) -> str:
-        """The links as ``0-0 1-2``, the numbers counting the stretches between spaces in source and translation."""
-        links = {(self.source_places[i], self.target_places[j]) for i, j in self.links}
-        return " ".join(f"{i}-{j}" for i, j in sorted(links))
+        """The links between spaces as ``0-0 1-2``."""
+        return " ".join(f"{i}-{j}" for i, j in self.links_between_spaces)
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,13 @@ class Translation:
     """Where the setting ``alignment`` asks for it, and the text did not fail."""
     evidence: Mapping[str, str] = field(default_factory=dict)
     """For each flag that has more to say than its rule: what is missing, what repeats, how long both sides are."""
+    matches: tuple[MemoryMatch, ...] = ()
+    """Units of a translation memory with this source or one like it; none of them is the translation."""
+
+    @property
+    def origin(self) -> str:
+        """Where the text is from: ``memory``, or ``model``."""
+        return "memory" if "memory" in self.flags else "model"
 
 
 @dataclass(frozen=True)

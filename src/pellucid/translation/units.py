@@ -76,7 +76,7 @@ def units_of(
 def with_terms(
     requests: Sequence[Request], glossary: Glossary, tokenizer: Tokenizer, config: TranslationConfig
 ) -> list[Request]:
-    """Return requests that know the terms of each of their parts, or why one of them cannot be written.
+    """Return requests that know the terms of each of their parts.
 
     Raises:
         RequestError: the search cannot bring terms about.
@@ -87,16 +87,12 @@ def with_terms(
     pen = Pen(tokenizer, avoided=constraints_for(config, tokenizer).forbidden_ids)
     found = []
     for request in requests:
-        try:
-            sources = [
-                source_tokens(glossary.places(part.text), part.text, ids, tokenizer)
-                for part, ids in zip(request.parts, request.part_ids, strict=True)
-            ]
-            watches = tuple(Watch.of(tuple(terms), pen, sources=terms) for terms in sources)
-        except RequestError as error:
-            found.append(replace(request, parts=(), part_ids=(), error=str(error)))
-        else:
-            found.append(replace(request, watches=watches))
+        sources = [
+            source_tokens(glossary.places(part.text), part.text, ids, tokenizer)
+            for part, ids in zip(request.parts, request.part_ids, strict=True)
+        ]
+        watches = tuple(Watch.of(tuple(terms), pen, sources=terms) for terms in sources)
+        found.append(replace(request, watches=watches))
     return found
 
 

@@ -10,7 +10,7 @@ import torch
 from tests.unit.tracing.kit import make_translator
 
 from pellucid.analysis.attribution.faithfulness import RANDOM, erasure_losses, faithfulness
-from pellucid.analysis.attribution.methods import question_of
+from pellucid.analysis.attribution.methods import attribute_trace, question_of
 from pellucid.errors import RequestError
 from pellucid.jobs.surface import Trace, attribute, trace
 from pellucid.text.tokenizer import BytesTokenizer
@@ -123,14 +123,9 @@ def test_alti_refuses_an_edit_that_it_cannot_split(translator: Translator) -> No
     assert np.isfinite(edited.attribute(method="occlusion").source).all()
 
 
-def test_the_errors_of_an_integral_that_does_not_converge_are_refused_not_hidden(
-    made: Trace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pellucid.analysis.attribution.gradients._MOST_POINTS", 32)
-    from pellucid.analysis.attribution.gradients import integrated_gradients
-
+def test_the_errors_of_an_integral_that_does_not_converge_are_refused_not_hidden(made: Trace) -> None:
     with pytest.raises(RequestError, match="with 32 points the parts of step"):
-        integrated_gradients(question_of(made), tolerance=1e-12)
+        attribute_trace(made, method="integrated_gradients", tolerance=1e-6, most_points=32)
 
 
 @pytest.mark.parametrize("method", ["input_x_gradient", "integrated_gradients", "occlusion", "value_zeroing"])

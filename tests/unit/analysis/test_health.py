@@ -8,17 +8,23 @@ import numpy as np
 import pytest
 from tests.unit.tracing.kit import make_translator
 
+from pellucid.analysis.attribution.methods import contributions
 from pellucid.analysis.health import THRESHOLDS, HealthSign, bare_word, end_probabilities, health_of
+from pellucid.analysis.measured import Measured, Worth
+from pellucid.analysis.transport import distance_to_data, distance_to_uniform, source_mass
 from pellucid.tracing.making import trace
 from pellucid.tracing.predictions import predictions_of
 from pellucid.tracing.record import Trace
 
 TRANSLATOR = make_translator()
 EOS = 3
+RULES_OF_THUMB = Measured(
+    model="", weights_sha256="", sample="", sample_sha256="", translations=0, signs={}, references=[[0.5, 0.5], [1.0]]
+)
 
 
 def signs(found: Trace) -> dict[str, HealthSign]:
-    return {sign.name: sign for sign in health_of(found)}
+    return {sign.name: sign for sign in health_of(found, measured=RULES_OF_THUMB)}
 
 
 def foreign(predicted: tuple[str, ...], cross: np.ndarray | None = None) -> Trace:
@@ -52,7 +58,8 @@ SOUND = [[0.01, 0.95], [0.01, 0.95], [0.01, 0.95], [0.97, 0.0]]
 
 def test_a_sound_translation_raises_nothing() -> None:
     found = with_distribution(SOUND)
-    assert {name for name, sign in signs(found).items() if sign.is_raised} <= {"coverage"}
+    # What random weights attend to may raise these.
+    assert {name for name, sign in signs(found).items() if sign.is_raised} <= {"source_share", "to_data"}
     assert set(signs(found)) == set(THRESHOLDS) - {"new_words"}
 
 
@@ -62,24 +69,12 @@ def test_a_loop_is_told(times: int, raised: bool) -> None:
     assert (found.is_raised, found.value) == (raised, times)
 
 
-def test_a_source_word_that_nothing_looks_at_is_told() -> None:
-    cross = np.zeros((2, 3, 5))
-    cross[:, :, 1] = 0.9
-    cross[:, :, 4] = 0.04
-    cross[0, :, 2:4] = 0.03  # two pieces of one word, together 0.18 in one head and 0 in the other
-    found = signs(foreign(("▁A", "▁dog", "</s>"), cross))["coverage"]
-    assert found.is_raised
-    assert found.values == pytest.approx([0.0, 2.7, 0.09])
-    assert found.source == (0, 2, 3)
-    assert "rennt" in found.text
-    assert not signs(foreign(("▁A", "▁dog", "</s>")))["coverage"].is_raised
-
-
 def test_words_that_training_never_had_are_told_where_they_are_known() -> None:
     found = trace(TRANSLATOR, "ein Hund rennt", target="a dog")
 
     def sign(*known: str) -> HealthSign:
-        return next(sign for sign in health_of(found, training_words=set(known)) if sign.name == "new_words")
+        given = health_of(found, training_words=set(known), measured=RULES_OF_THUMB)
+        return next(sign for sign in given if sign.name == "new_words")
 
     assert "new_words" not in signs(found), "nobody knows what the training had"
     assert not sign("ein", "hund", "rennt").is_raised, "a capital makes no word new"
@@ -137,8 +132,44 @@ def test_a_low_score_is_told() -> None:
 def test_a_trace_of_few_numbers_has_the_signs_that_it_can_have() -> None:
     whole = trace(TRANSLATOR, "ein Hund", target="a dog")
     few = replace(whole.at_level("tokens"), model=None)
-    assert set(signs(few)) == set(THRESHOLDS) - {"coverage", "new_words"}
+    assert set(signs(few)) == set(THRESHOLDS) - {"source_share", "to_uniform", "to_data", "new_words"}
 
 
 def test_a_trace_of_arrays_has_the_signs_that_it_can_have() -> None:
-    assert set(signs(foreign(("▁A", "</s>")))) == {"repetition", "coverage", "bytes", "truncation"}
+    expected = {"repetition", "to_uniform", "to_data", "bytes", "truncation"}
+    assert set(signs(foreign(("▁A", "</s>")))) == expected
+
+
+def test_how_much_comes_from_the_source_is_the_mean_of_alti() -> None:
+    found = trace(TRANSLATOR, "ein Hund rennt", target="a dog runs")
+    shares = contributions(found).source_share
+    limited = {
+        limit: Measured(
+            **RULES_OF_THUMB.model_dump(exclude={"signs"}),
+            signs={"source_share": Worth(kind="detached", threshold=float(shares.mean()) + limit)},
+        )
+        for limit in (-1e-9, 1e-9)
+    }
+    for limit, measured in limited.items():
+        sign = next(sign for sign in health_of(found, measured=measured) if sign.name == "source_share")
+        assert sign.is_raised is (limit > 0)
+        assert sign.worth == measured.signs["source_share"]
+        assert sign.values == pytest.approx(shares)
+        assert sign.target == (tuple(np.flatnonzero(shares < sign.threshold)) if limit > 0 else ())
+    edited = trace(TRANSLATOR, "ein Hund rennt", target="a dog runs", edits=("encoder.0.feed_forward=zero",))
+    assert "source_share" not in signs(edited), "ALTI+ cannot split what an edit puts there"
+    whole, part = found, found.at_level("tokens")
+    assert signs(part)["source_share"].value == pytest.approx(signs(whole)["source_share"].value, rel=1e-12)
+
+
+def test_the_transport_of_attention_is_that_of_its_mass() -> None:
+    found = trace(TRANSLATOR, "ein Hund rennt", target="a dog runs")
+    mass, given = source_mass(found), signs(found)
+    assert mass is not None
+    assert given["to_uniform"].value == distance_to_uniform(mass)
+    assert given["to_data"].value == distance_to_data(mass, RULES_OF_THUMB.references)
+    narrow = np.zeros((2, 3, 5))
+    narrow[..., 4] = 1
+    raised = {name: sign.is_raised for name, sign in signs(foreign(("▁A", "▁dog", "</s>"), narrow)).items()}
+    assert (raised["to_uniform"], raised["to_data"]) == (True, True), "everything looks at the end of the sentence"
+    assert not signs(foreign(("▁A", "▁dog", "</s>")))["to_uniform"].is_raised

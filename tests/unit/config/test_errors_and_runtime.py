@@ -25,7 +25,7 @@ def test_every_error_is_in_the_tree_and_has_its_drawn_status() -> None:
 
 def test_what_can_be_continued_is_told_apart() -> None:
     resumable = {name for name in errors.__all__ if getattr(errors, name).exit_status in (75, 130)}
-    assert resumable == {"StoppedError", "InterruptedByUser"}
+    assert resumable == {"StoppedError", "InterruptedByUser", "ProcessLostError"}
     assert issubclass(InterruptedByUser, StoppedError)
 
 

@@ -91,6 +91,6 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared corpora are not beside this repository")
 def test_no_corpus_is_called_tokenised() -> None:
     for path in SHARED.glob("*/*.??"):
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8").split("\n")[::10]
         for language in (path.suffix[1:], "tgt"):
             assert tokenised_lines(lines, language=language) < 0.03 * len(lines), path

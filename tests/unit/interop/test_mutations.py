@@ -46,6 +46,10 @@ def mutate(raw: bytes, generator: random.Random) -> bytes:
     return bytes(content)
 
 
+# As those of tests/fuzz/: hundreds of inputs, the same each time.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def _opened_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the child, which has a test of its own below: a thousand processes would take minutes."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
-import tracemalloc
 from pathlib import Path
 
 import pytest
+from tests.memory import traced_peak
 
 from pellucid.errors import DataError
 from pellucid.jobs import line_files
@@ -44,15 +44,12 @@ def test_a_long_line_is_not_kept_in_memory(tmp_path: Path) -> None:
         for _ in range(40):
             file.write(b"x" * MAX_LINE_BYTES)
         file.write(b"\nkurz\n")
-    tracemalloc.start()
-    with reading(str(tmp_path / "x.gz")) as opened:
+    with traced_peak() as peak, reading(str(tmp_path / "x.gz")) as opened:
         found = list(opened.lines())
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
     assert isinstance(found[0], ValueError)
     assert f"{40 * MAX_LINE_BYTES:,} bytes" in str(found[0])
     assert found[1:] == ["kurz"]
-    assert peak < 8 * MAX_LINE_BYTES
+    assert peak.bytes < 8 * MAX_LINE_BYTES
 
 
 @pytest.mark.parametrize("raw", [b"eins\rzwei\rdrei", b"eins\rzwei\r", b"\xef\xbb\xbfeins\r\rzwei"])

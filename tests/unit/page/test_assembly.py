@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pellucid.errors import RequestError
 from pellucid.page.answers import Answer
-from pellucid.page.assembly import served_page, standalone_page, web_files
+from pellucid.page.assembly import ServedPage, served_page, standalone_page, translator_page, web_files
 
 MANIFEST = "api/traces/0123abcd"
 HOSTILE = [
@@ -87,16 +87,18 @@ def bare_imports(source: bytes) -> set[str]:
 
 
 def test_every_name_that_a_module_imports_is_in_both_maps() -> None:
-    maps = [Page(served_page().html).import_map, standalone().import_map]
+    served = [Page(page.html).import_map for page in (served_page(), translator_page(shows_inside=True))]
     sources = {path: content for path, content in web_files().items() if path.startswith("modules/")}
     assert sources
     for path, content in sources.items():
+        maps = served if "/translator/" in path else [*served, standalone().import_map]
         for name in bare_imports(content):
             assert all(name in names for names in maps), f"web/{path} imports {name!r}"
 
 
-def test_served_addresses_name_their_content() -> None:
-    page, sources = Page(served_page().html), web_files()
+@pytest.mark.parametrize("served", [served_page(), translator_page(shows_inside=False)])
+def test_served_addresses_name_their_content(served: ServedPage) -> None:
+    page, sources = Page(served.html), web_files()
     links = [attributes["href"] for attributes, _ in page.named("link") if attributes["rel"] == "stylesheet"]
     addresses = [*page.import_map.values(), *links]
     assert len(addresses) > 2
@@ -108,8 +110,8 @@ def test_served_addresses_name_their_content() -> None:
         assert len(version) == 8
 
 
-def test_the_served_policy_names_its_one_inline_script() -> None:
-    page = served_page()
+@pytest.mark.parametrize("page", [served_page(), translator_page(shows_inside=True)])
+def test_the_served_policy_names_its_one_inline_script(page: ServedPage) -> None:
     inline = [text for attributes, text in Page(page.html).named("script") if "src" not in attributes]
     assert [source_hash(text) in page.csp for text in inline] == [True]
     assert "unsafe" not in page.csp
@@ -150,10 +152,26 @@ def test_start_trace_and_provenance_are_in_the_file() -> None:
     (provenance,) = [a["content"] for a, _ in page.named("meta") if a.get("name") == "pellucid-provenance"]
     assert json.loads(provenance or "") == {"step": 7}
     assert page.named("title")[0][1].startswith("a ")
-    languages = [path for path in web_files() if path.startswith("texts/")]
+    languages = [path for path in web_files() if path.startswith("texts/") and "/translator/" not in path]
     assert languages
     for path in languages:
         assert json.loads(page.block(f"web/{path}")[1]) == json.loads(web_files()[path])
+
+
+def test_the_single_file_has_nothing_of_the_page_for_translators() -> None:
+    page = standalone()
+    assert not [name for name in page.import_map if "translator" in name]
+    assert not [one for one, _ in page.named("script") if "translator" in (one.get("data-path") or "")]
+
+
+def test_a_page_says_which_other_page_its_server_has() -> None:
+    ((inside, _),) = Page(served_page(translates=True).html).named("html")
+    ((alone, _),) = Page(served_page().html).named("html")
+    ((translator, _),) = Page(translator_page(shows_inside=True).html).named("html")
+    ((without, _),) = Page(translator_page(shows_inside=False).html).named("html")
+    assert inside["data-translator"] == translator["data-inside"] == "yes"
+    assert "data-translator" not in alone
+    assert "data-inside" not in without
 
 
 @settings(max_examples=15)

@@ -13,11 +13,16 @@ import pytest
 import pellucid
 from pellucid.analysis.atlas import LABELS
 from pellucid.analysis.health import THRESHOLDS
+from pellucid.documents.transfer.outcomes import Way
 
 WEB: Final = Path(pellucid.__file__).parent / "web"
 TEXTS: Final = WEB / "texts"
 MODULES: Final = sorted((WEB / "modules").rglob("*.js"))
 LANGUAGES: Final = sorted(path.stem for path in TEXTS.glob("*.json") if path.stem != "en")
+PARTS: Final = sorted(path.parent.name for path in TEXTS.glob("*/en.json"))
+"""Folders of texts; but for ``SHARED``, each comes with the modules of a folder of the same name."""
+SHARED: Final = "said"
+"""The words that both pages have for what is said of a translation."""
 KEY: Final = r"[a-z_]+(?:\.[\w${}]+)+"
 
 
@@ -27,11 +32,16 @@ def unique(pairs: list[tuple[str, str]]) -> dict[str, str]:
     return dict(pairs)
 
 
-@cache
-def texts(language: str) -> dict[str, str]:
-    read = (TEXTS / f"{language}.json").read_text(encoding="utf-8")
+def part(folder: str, language: str) -> dict[str, str]:
+    read = (TEXTS / folder / f"{language}.json").read_text(encoding="utf-8")
     found: dict[str, str] = json.loads(read, object_pairs_hook=unique)
     return found
+
+
+@cache
+def texts(language: str) -> dict[str, str]:
+    """Return all texts of a language: those of the page that shows the inside, of its views, and of the other page."""
+    return unique([pair for folder in ("", *PARTS) for pair in part(folder, language).items()])
 
 
 def placeholders(text: str) -> set[str]:
@@ -51,11 +61,13 @@ def first_arguments(source: str) -> list[str]:
 
 
 @cache
-def asked() -> tuple[frozenset[str], frozenset[str]]:
+def asked(*, without: str | None = None) -> tuple[frozenset[str], frozenset[str]]:
     """Return the keys that the modules ask for as they stand, and patterns of those that they put together."""
     fixed: set[str] = set()
     patterns: set[str] = set()
     for path in MODULES:
+        if without and path.parent.name == without:
+            continue
         for argument in first_arguments(path.read_text(encoding="utf-8")):
             fixed |= set(re.findall(rf'"({KEY})"', argument))
             for template in re.findall(r"`([^`]*)`", argument):
@@ -101,6 +113,29 @@ def test_every_key_is_asked_for() -> None:
     fixed, patterns = asked()
     rest = set(texts("en")) - fixed
     assert not sorted(key for key in rest if not any(re.fullmatch(one, key) for one in patterns))
+
+
+@pytest.mark.parametrize("folder", [folder for folder in PARTS if folder != SHARED])
+def test_the_texts_of_a_view_are_asked_for_by_that_view_alone(folder: str) -> None:
+    fixed, patterns = asked(without=folder)
+    own = part(folder, "en")
+    assert not fixed & own.keys()
+    assert not [key for key in own if any(re.fullmatch(one, key) for one in patterns)]
+
+
+def test_the_page_for_translators_asks_for_its_words_and_the_shared_ones_alone() -> None:
+    known = part("translator", "en").keys() | part(SHARED, "en").keys()
+    asked_for = set()
+    for path in (WEB / "modules" / "translator").glob("*.js"):
+        for argument in first_arguments(path.read_text(encoding="utf-8")):
+            asked_for |= set(re.findall(rf'"({KEY})"', argument))
+    assert len(asked_for) > 50
+    assert not asked_for - known
+
+
+def test_every_way_of_tags_has_its_words() -> None:
+    wanted = {f"translator.way.{re.sub(r'[^a-z]+', '_', way)}" for way in Way}
+    assert wanted == {key for key in part("translator", "en") if key.startswith("translator.way.")}
 
 
 def test_views_stops_signs_and_labels_have_their_texts() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ class Shouter:
         self.config = TranslationConfig()
         self.source_language, self.target_language = source, target
         self.single_sentences = True
+        self.origin = None
         self.calls: list[list[str]] = []
         self.settings: list[dict[str, Any]] = []
         self.drops: list[Drops] = []
@@ -59,13 +61,15 @@ class Shouter:
     def _translation(self, text: str, count: int, settings: dict[str, Any]) -> Translation:
         if "\ud800" in text:
             return Translation(text, "", 0.0, (), (), flags=("failed",), error="a lone surrogate")
-        ranked = [text.upper() + "!" * rank for rank in range(count)]
+        keeps = settings.get("placeholders") == "keep"
+        loud = "".join(s if keeps and s[:1] == "<" else s.upper() for s in re.split("(<[^>]*>)", text))
+        ranked = [loud + "!" * rank for rank in range(count)]
         best = tuple(
             Hypothesis((5, 1), -1.0 - rank, -2.0 - rank, (-1.5, -0.5 - rank), True, ("▁A", "</s>"), one)
             for rank, one in enumerate(ranked)
         )
-        words = tuple(text.split())
-        alignment = Alignment(words, words, tuple((i, i) for i in range(len(words))))
+        words, others = tuple(text.split()), tuple(ranked[0].split())
+        alignment = Alignment(words, others, tuple((i, i) for i in range(len(words))))
         return Translation(
             text, ranked[0], -1.0, ("▁A",), best, ("copy",), alignment=alignment if settings.get("alignment") else None
         )

@@ -35,6 +35,9 @@ def test_the_trace_before_is_under_the_trace_after() -> None:
     site = "sites/decoder.1.cross_attention.weights"
     before = SERVER.get(f"/api/traces/{BEFORE['id']}/{site}")
     assert SERVER.get(f"{AT}/before/{site}").content == before.content != SERVER.get(f"{AT}/{site}").content
+    manifest = SERVER.get(f"{AT}/before").json()
+    assert manifest["id"] == f"{AFTER['id']}/before", "a path below which everything of it is found"
+    assert {**manifest, "id": "", "seconds": 0} == {**BEFORE, "id": "", "seconds": 0}
     # the server makes it again if nobody names it
     alone = ask(SERVER, edits=EDITS).json()
     assert SERVER.get(f"/api/traces/{alone['id']}/before/{site}").content == before.content
@@ -68,6 +71,23 @@ def test_wrong_edits_are_refused(wish: dict[str, object], status: int, says: str
     answer = ask(SERVER, **wish)
     assert answer.status_code == status
     assert says in answer.json()["error"]
+
+
+def test_a_refusal_names_the_edits_that_cannot_be_applied() -> None:
+    misfits = ["encoder.7.feed_forward=zero", "decoder.0.self_attention.head.99=mean"]
+    for wrong, says in (
+        (["nonsense"], "has no '='"),
+        (misfits, "allowed are"),
+        (["word.40=drop"], "the sentence has words 0 to"),
+        (["step.90=a"], "has steps 0 to"),
+        (["decoder.1.self_attention.head.0.row.90=zero"], "row = 90"),
+    ):
+        answer = ask(SERVER, edits=[*EDITS, *wrong]).json()
+        assert [edit for edit, _ in answer["edits"]] == wrong
+        assert all(says in reason and reason in answer["error"] for _, reason in answer["edits"])
+    given = ask(SERVER, target="ab", edits=[*EDITS, 'ban="a"']).json()
+    assert [edit for edit, _ in given["edits"]] == ['ban="a"'], "it cannot change a given translation"
+    assert "edits" not in ask(SERVER, source=" ", edits=EDITS).json(), "the sentence is wrong, not an edit"
 
 
 def test_a_search_that_would_block_the_server_is_refused() -> None:

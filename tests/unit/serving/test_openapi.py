@@ -54,6 +54,7 @@ WISH = {"text": ["Ab oda! Efa.", "…"], "source": "de", "target": "en"}
             "/v1/translate",
             WISH | {"n_best": 3, "tokens": True, "alignment": True, "glossary": [{"source": "a", "target": "b"}]},
         ),
+        ("/v1/translate", WISH | {"memory": [{"source": "Ab oda!", "target": "x"}, {"source": "Efa!", "target": "y"}]}),
         ("/translate", {"q": "ab", "source": "de", "target": "en", "alternatives": 2}),
         ("/translate", {"q": ["ab"], "source": "auto", "target": "en"}),
         ("/translate", {"q": ["ab"], "source": "zz", "target": "en"}),

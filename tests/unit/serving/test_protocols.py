@@ -34,7 +34,9 @@ def test_libretranslate_text_list_alternatives_and_detection(server: TestClient)
     texts = ["Der schnelle braune Fuchs springt über den Hund.", "The quick brown fox jumps over the dog.", "…"]
     pytest.importorskip("py3langid")
     status, answer = libre(server, q=texts, source="auto", target="en")
-    assert (status, answer["error"]) == (400, "en is not available as a target language from en")
+    # What is in the target language already stays as it is.
+    assert (status, answer["translatedText"]) == (200, [texts[0].upper(), texts[1], texts[2]])
+    assert [one["language"] for one in answer["detectedLanguage"]][:2] == ["de", "en"]
     status, answer = libre(server, q=texts[:1], source="auto", target="en")
     assert answer["detectedLanguage"][0]["language"] == "de"
     assert 0 < answer["detectedLanguage"][0]["confidence"] <= 100
@@ -50,7 +52,7 @@ def test_libretranslate_text_list_alternatives_and_detection(server: TestClient)
         ({"q": "a", "source": "de"}, "Invalid request: missing target parameter"),
         ({"q": "a", "source": "zz", "target": "en"}, "zz is not supported"),
         ({"q": "a", "source": "de", "target": "zz"}, "zz is not supported"),
-        ({"q": "a", "source": "de", "target": "de"}, "de is not available as a target language from de"),
+        ({"q": "a", "source": "fr", "target": "de"}, "fr is not supported"),
         ({"q": "a", "format": "docx", **PAIR}, "docx format is not supported"),
         ({"q": "a", "alternatives": "x", **PAIR}, "Invalid request: alternatives parameter is not a number"),
         ({"q": "a", "alternatives": 11, **PAIR}, "Invalid request: alternatives parameter must be <= 10"),
@@ -84,7 +86,7 @@ def test_libretranslate_lists(server: TestClient) -> None:
         {"code": "en", "name": "English", "targets": ["de", "en"]},
     ]
     settings = server.get("/frontend/settings").json()
-    assert (settings["charLimit"], settings["keyRequired"], settings["supportedFilesFormat"]) == (10_000, False, [])
+    assert (settings["charLimit"], settings["keyRequired"]) == (10_000, False)
     assert server.get("/health").json() == {"status": "ok"}
     assert server.post("/suggest", data={"q": "a", "s": "b", **PAIR}).status_code == 403
     pytest.importorskip("py3langid")
@@ -98,6 +100,26 @@ def test_codes_of_languages_are_read_in_every_form(server: TestClient, code: str
     assert libre(server, q="a", source=code, target="en-GB") == (200, {"translatedText": "A"})
 
 
+def test_a_text_in_the_target_language_stays_as_it_is(server: TestClient) -> None:
+    page = "<p>A &amp; <b>b</b></p>"
+    for code in ("en", "en-GB"):
+        assert libre(server, q=page, source="en", target=code, format="html") == (200, {"translatedText": page})
+        assert libre(server, q="a", source=code, target="en") == (200, {"translatedText": "a"})
+    for wish in ({"text": ["a"]}, {"text": [page], "tag_handling": "html"}):
+        answer = server.post("/v2/translate", json=wish | {"source_lang": "EN", "target_lang": "EN-US"})
+        (found,) = answer.json()["translations"]
+        assert (found["text"], found["detected_source_language"]) == (wish["text"][0], "EN")
+
+
+def test_deepl_detects_the_target_language_among_several() -> None:
+    pytest.importorskip("py3langid")
+    english, french = "The quick brown fox jumps over the dog.", "Le chien dort dans la maison depuis ce matin."
+    with service_of(Shouter(), Shouter("fr", "en")) as service, client_of(service) as client:
+        answer = client.post("/v2/translate", json={"text": [english, french], "target_lang": "EN-US"})
+    found = [(one["detected_source_language"], one["text"]) for one in answer.json()["translations"]]
+    assert found == [("EN", english), ("FR", french.upper())]
+
+
 def test_deepl(server: TestClient) -> None:
     wish = {"text": ["ab.", "c"], "target_lang": "EN-US"}
     expected = {"detected_source_language": "DE", "text": "AB.", "billed_characters": 3}
@@ -106,7 +128,7 @@ def test_deepl(server: TestClient) -> None:
         assert len(answer.json()["translations"]) == 2
     refused = server.post("/v2/translate", json={"text": ["a"], "target_lang": "XX"})
     assert (refused.status_code, refused.json()["message"]) == (400, "Value for 'target_lang' not supported.")
-    for name in ("tag_handling", "context"):
+    for name in ("custom_instructions", "context"):
         assert server.post("/v2/translate", json=wish | {name: "xml"}).status_code == 400
     assert server.post("/v2/translate", json={"target_lang": "EN"}).json() == {
         "message": "Parameter 'text' not specified."
@@ -205,3 +227,44 @@ def test_v1_completes_what_is_typed() -> None:
         assert [(one["word"], one["text"]) for one in words] == [(one.word, one.text) for one in expected]
         refused = client.post("/v1/complete", json=wish | {"text": "…"})
         assert (refused.status_code, "nothing to translate" in refused.json()["error"]) == (400, True)
+
+
+def test_a_text_in_the_target_language_stays_as_it_is_in_every_protocol(server: TestClient) -> None:
+    """So it does where the languages are the same, where one is a variant, and in documents."""
+    both = {"source": "en", "target": "en-GB"}
+    assert libre(server, q="ab", **both) == (200, {"translatedText": "ab"})
+    html = {"q": "<b>ab</b>", "format": "html", **both}
+    assert server.post("/translate", json=html).json() == {"translatedText": "<b>ab</b>"}
+    deepl = server.post("/v2/translate", json={"text": ["ab"], "source_lang": "EN", "target_lang": "EN-US"})
+    assert deepl.json()["translations"][0]["text"] == "ab"
+    assert server.get("/api/translate", params={"text": "ab", **both}).json() == {"translation": "ab"}
+    ours = server.post("/v1/translate", json={"text": ["ab", "c"], **both}).json()
+    assert ([one["text"] for one in ours["translations"]], ours["model"]) == (["ab", "c"], None)
+    stream = server.post("/v1/translate", json={"text": "ab", "stream": True, **both}).text
+    assert '"text": "ab"' in stream
+    assert stream.endswith("event: end\ndata: {}\n\n")
+    file = {"file": ("a.txt", b"ab\n")}
+    document = server.post("/v1/document", data=both, files=file)
+    assert document.content == b"ab\n"
+    assert "already" in json.loads(document.headers["X-Document-Report"])["notes"][0]
+    address = server.post("/translate_file", data=both, files=file).json()["translatedFileUrl"]
+    assert server.get(address).content == b"ab\n"
+    sent = server.post("/v2/document", data={"source_lang": "EN", "target_lang": "EN-GB"}, files=file).json()
+    path, key = f"/v2/document/{sent['document_id']}", {"document_key": sent["document_key"]}
+    while server.post(path, data=key).json()["status"] == "translating":
+        pass
+    assert server.post(f"{path}/result", data=key).content == b"ab\n"
+    for path, wish in (("/translate", {"q": "a"}), ("/v1/translate", {"text": "a"})):
+        assert server.post(path, json=wish | {"source": "fr", "target": "fr"}).status_code == 400
+
+
+@pytest.mark.parametrize("field", ["context", "glossary_ids", "style_id", "custom_instructions"])
+def test_what_deepl_can_do_and_this_server_cannot_is_refused_in_its_form(server: TestClient, field: str) -> None:
+    wish = {"text": ["ab"], "source_lang": "DE", "target_lang": "EN"}
+    assert server.post("/v2/translate", json=wish | {field: ["a"]}).status_code == 400
+    for method, path in (
+        ("POST", "/v2/write/rephrase"), ("POST", "/v3/glossaries"), ("PATCH", "/v3/glossaries/a"),
+        ("GET", "/v3/style_rules"), ("DELETE", "/v3/translation_memories/a"),
+    ):  # fmt: skip
+        answer = server.request(method, path)
+        assert (answer.status_code, "not supported by this server" in answer.json()["message"]) == (400, True)

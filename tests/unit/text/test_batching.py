@@ -196,3 +196,15 @@ def test_real_ids_that_equal_padding_are_kept() -> None:
     batch = make_batch(Rows([[9, 9]], [[9, 5, 9]]), np.array([0]), specials=specials, start_id=8)
     assert batch.source_mask.all()
     assert batch.target_input_ids.tolist() == [[8, 9, 5, 9]]
+
+
+def test_the_order_of_rows_is_that_of_one_sort_by_length_and_difference() -> None:
+    """The order is sorted length by length; a plain sort by both keys, as older releases did it, agrees."""
+    source, target = typical_lengths(5000)
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([1, 0, 0])))
+    longer = np.maximum(source, target) + 1
+    difference = target - source + 1.5 * generator.random(5000)
+    plain = np.lexsort((np.where(longer % 2 == 1, difference, -difference), -longer))
+    batches = epoch((source, target))
+    by_length = sorted(batches, key=lambda rows: np.flatnonzero(plain == rows[0])[0])
+    assert np.array_equal(np.concatenate(by_length), plain)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
+from tests.memory import traced_peak
 
 from pellucid.config import CleaningConfig
-from pellucid.text.cleaning import DUPLICATE, FILTERS, Cleaner, CleaningReport, DigestSet
+from pellucid.text.cleaning import DIGEST_BYTES, DUPLICATE, FILTERS, Cleaner, CleaningReport, DigestSet
 from pellucid.text.corpus import SentencePair
 
 
@@ -77,9 +79,26 @@ def test_duplicates_are_found_across_corpora() -> None:
     assert not list(cleaner.clean([pair("a", "b")]))
 
 
-def test_a_digest_set_is_a_set() -> None:
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_digest_set_is_a_set(on_disk: bool, tmp_path: Path) -> None:
     digests = [hashlib.blake2b(str(i).encode(), digest_size=16).digest() for i in range(997)]
     same_half = [b"\x07" * 8 + i.to_bytes(8, "big") for i in range(101)]
-    found = DigestSet(young_limit=13)
+    same_half += [i.to_bytes(8, "big") + bytes(8) for i in range(101)]  # an end of zeros is part of a digest
+    found = DigestSet(young_limit=13, folder=tmp_path if on_disk else None)
     assert all(found.add(digest) for digest in digests + same_half)
     assert not any(found.add(digest) for digest in same_half + digests)
+    assert not list(tmp_path.iterdir())  # its files have no names
+
+
+def test_a_full_set_moves_to_its_file_in_little_memory(tmp_path: Path) -> None:
+    limit = 1 << 14
+    digests = [hashlib.blake2b(str(i).encode(), digest_size=DIGEST_BYTES).digest() for i in range(limit)]
+
+    def peak(count: int) -> int:
+        with traced_peak() as found:
+            kept = DigestSet(young_limit=limit, folder=tmp_path)
+            for digest in digests[:count]:
+                kept.add(digest)
+        return found.bytes
+
+    assert peak(limit) < peak(limit - 1) + 3 * DIGEST_BYTES * limit

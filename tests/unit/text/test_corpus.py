@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import tracemalloc
 from pathlib import Path
 
 import pytest
+from tests.memory import traced_peak
 
 from pellucid.config import CorpusConfig, DataConfig, InvalidUtf8
 from pellucid.errors import DataError
@@ -171,13 +171,11 @@ def test_the_digest_follows_the_text_and_not_its_packing(tmp_path: Path) -> None
 def test_reading_takes_the_same_memory_for_any_length(tmp_path: Path) -> None:
     row = b"ein langer satz mit vielen worten, immer wieder\n"
     corpus = parallel(tmp_path, row * 80_000, row * 80_000)
-    tracemalloc.start()
-    for _ in read_pairs(corpus, index=0, invalid_utf8=STRICT):
-        pass
-    verified(corpus)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 10e6, f"{peak:,}: the lines of both files would be 15 MB as strings"
+    with traced_peak() as peak:
+        for _ in read_pairs(corpus, index=0, invalid_utf8=STRICT):
+            pass
+        verified(corpus)
+    assert peak.bytes < 10e6, f"{peak.bytes:,}: the lines of both files would be 15 MB as strings"
 
 
 @pytest.mark.parametrize("policy", [SKIP, REPLACE])

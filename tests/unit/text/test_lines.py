@@ -7,10 +7,10 @@ import hashlib
 import lzma
 import os
 import time
-import tracemalloc
 from pathlib import Path
 
 import pytest
+from tests.memory import traced_peak
 
 from pellucid.config import InvalidUtf8
 from pellucid.errors import DataError
@@ -197,12 +197,10 @@ def test_a_line_without_end_takes_the_memory_of_the_limit_and_no_more(tmp_path: 
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(8):
             file.write(b"x" * lines.MAX_LINE_BYTES)
-    tracemalloc.start()
-    with pytest.raises(DataError, match=r"endless\.gz, line 1: the line has more than 16,777,216 bytes"):
+    message = r"endless\.gz, line 1: the line has more than 16,777,216 bytes"
+    with traced_peak() as peak, pytest.raises(DataError, match=message):
         read(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 1.5 * lines.MAX_LINE_BYTES
+    assert peak.bytes < 1.5 * lines.MAX_LINE_BYTES
 
 
 @pytest.mark.parametrize("raw", [b"eins\r\n", b"eins\r", b"eins\rzwei\n", b"eins\r\nzwei\r", b"\r"])

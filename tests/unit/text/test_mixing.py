@@ -13,6 +13,7 @@ from pellucid.text.batching import epoch_batches
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.mixing import corpus_weights, describe_mixture
 from pellucid.text.selection import cleaned_pairs, deciding_settings, select_pairs
+from pellucid.text.splits.leakless import Role
 
 
 def data_of(*corpora: dict[str, object], **settings: object) -> DataConfig:
@@ -133,3 +134,17 @@ def test_unused_settings_leave_the_record_of_a_run_as_it_was() -> None:
     used = deciding_settings(data_of({}, {"share": 0.2, "hold_out": False}, mixing_temperature=3))
     assert used["shares"] == [None, 0.2]
     assert used["hold_out"] == [True, False]
+
+
+def test_the_roles_of_one_pass_are_those_of_the_cleaned_pairs(tmp_path: Path) -> None:
+    """Later passes read the roles and do not clean; what they yield is what the cleaning yields."""
+    files = write(tmp_path, [60, 70])
+    with (tmp_path / "1.tsv").open("a") as more:
+        more.write("satz 0 3\tsentence 0 3\n\tempty\nsatz 1 5\tsentence 1 5\nlast\tone\n")
+    data = data_of(*files)
+    selection = select_pairs(data, seed=5, progress=lambda done: None)
+    cleaned = list(cleaned_pairs(data, Cleaner(data.cleaning)))
+    valid = set(selection.validation_pairs())
+    assert list(selection.training_pairs()) == [pair for pair in cleaned if pair not in valid]
+    assert len(cleaned) == 131 == selection.report.kept
+    assert selection.count(Role.DROPPED) == 3

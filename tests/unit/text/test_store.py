@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.memory import traced_peak
 
 from pellucid.config import SpecialIds
 from pellucid.errors import DataError, StoppedError
@@ -194,11 +194,10 @@ def test_writing_holds_one_chunk_in_memory(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(store_module, "CHUNK_PAIRS", 97)
     peaks = []
     for count in (1_009, 10_007):
-        tracemalloc.start()
         rows = (SentencePair("ein satz mit worten " * 3, "a sentence " * 5, i, 0) for i in range(count))
-        store = write_store(tmp_path / "data", rows, BYTES, max_length=99)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        with traced_peak() as peak:
+            store = write_store(tmp_path / "data", rows, BYTES, max_length=99)
+        peaks.append(peak.bytes)
         assert len(store) == count
     assert peaks[1] < 1.5 * peaks[0] + 200_000  # the lengths of the opened store are in memory: 16 bytes a row
 

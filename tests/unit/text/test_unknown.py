@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pellucid.config import TokenizerConfig
@@ -24,7 +25,8 @@ def by_character(texts: Sequence[str]) -> list[list[int]]:
 
 def counted(*texts: str) -> UnknownPieces:
     counter = UnknownCounter("target", by_character, unk=UNK)
-    counter.see(texts, by_character(texts))
+    rows = by_character(texts)
+    counter.see(texts, np.array([i for row in rows for i in row]), np.cumsum([len(row) for row in rows]))
     return counter.result()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pellucid.config import PositionLayout
 from pellucid.errors import RequestError
 from pellucid.tracing.editing.choices import BanPiece, ChangeWord, ForcePiece
 from pellucid.tracing.editing.sample import Sample
@@ -13,6 +14,7 @@ from pellucid.tracing.edits import (
     AblateSublayer,
     AblateUnits,
     AblationMode,
+    OtherPositions,
     OtherSentence,
     SetAttention,
     ZeroValue,
@@ -84,6 +86,8 @@ TEXTS: dict[str, Edit] = {
     "encoder.2.self_attention=zero": AblateSublayer("encoder", 2, "self_attention"),
     "encoder.0.feed_forward.unit.17,40=zero": AblateUnits("encoder", 0, (17, 40)),
     "decoder.cross_attention.value.1=zero": ZeroValue(1),
+    "positions=half_split_t2t": OtherPositions(PositionLayout.HALF_SPLIT_T2T),
+    "positions=zero": OtherPositions(None),
     'step.4="▁elle; \\"x"': ForcePiece(4, '▁elle; "x'),
     'ban="▁il"': BanPiece("▁il"),
     'word.3="wide"': ChangeWord(3, "wide"),
@@ -113,6 +117,7 @@ def test_a_list_is_its_edits_in_their_order() -> None:
         ("encoder.0.norm=zero", r"there is no place 'encoder\.0\.norm'"),
         ("encoder.-1.feed_forward=zero", "there is no place"),
         ("encoder.0.feed_forward=median", r"'median' is unknown; allowed are zero, mean, mean:SAMPLE and from"),
+        ("positions=learned", r"'learned' is unknown; allowed are zero, interleaved, half_split_paper_frequency"),
         ("encoder.0.feed_forward=mean:sample", "known here: none"),
         ("encoder.0.feed_forward=mean:0123abcd", "no sample has the SHA-256 '0123abcd'"),
         ("decoder.cross_attention.value.0=mean", "can only be zero"),

@@ -39,7 +39,11 @@ class SlowSteps(Listener):
 
 def budget(clock: Clock, *, before: float = 0.0, batches: int = 100, **changes: object) -> Budget:
     return Budget(
-        training_config(**changes), batches_per_epoch=batches, num_ranks=1, seconds_before=before, clock=clock
+        training_config(**changes),
+        batches_per_epoch=batches,
+        batches_per_step=int(str(changes.get("accum_count", 1))),
+        seconds_before=before,
+        clock=clock,
     )
 
 

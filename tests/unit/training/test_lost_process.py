@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from pellucid.errors import ConfigError, StoppedError
-from pellucid.training.distributed import ONE_PROCESS, ProcessGroup, Ranks, ranks_of_environment
+from pellucid.training.processes.ranks import ONE_PROCESS, ProcessGroup, Ranks, ranks_of_environment
 
 CALLS: list[Callable[[Ranks], object]] = [
     lambda ranks: ranks.total([1.0]),
-    lambda ranks: ranks.add_gradients([torch.nn.Parameter(torch.ones(3))], torch.zeros(2)),
+    lambda ranks: ranks.exchange([torch.nn.Parameter(torch.ones(3))]).finish(torch.zeros(2)),
     lambda ranks: ranks.from_first(lambda: "text"),
     lambda ranks: ranks.agreed_clock(lambda: 1.0)(),
     lambda ranks: ranks.wait(),
@@ -46,6 +47,13 @@ def test_a_lost_connection_means_that_a_process_ended(
         assert words in str(caught.value)
     assert "more" not in str(caught.value)
     assert caught.value.exit_status == 75
+
+
+def test_the_process_that_gives_no_sign_of_life_is_named(ranks: ProcessGroup, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, RuntimeError("Connection closed by peer"))
+    monkeypatch.setattr(ranks, "_lives", SimpleNamespace(silent=lambda: (1,)))
+    with pytest.raises(StoppedError, match=r"process 2 of 3 \(counted from 0\): process 1 of this run has ended"):
+        ranks.wait()
 
 
 def test_silence_is_told_apart_from_an_end(ranks: ProcessGroup, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pellucid.errors import InterruptedByUser
+from pellucid.training.muon import StackedMuon
 from pellucid.training.optimisation import make_optimiser, moments_of, set_learning_rate
 
 from .kit import equal_weights, run_training, tiny_model, training_config
@@ -52,6 +53,26 @@ def test_a_step_is_the_orthogonal_momentum_with_the_size_of_an_adam_step(rows: i
         expected = linear.weight.detach().numpy().copy()
         # The root mean square of the step of Adam is about 0.2 to 0.4 of its rate (Liu et al. 2025).
         assert 0.1 < moved / 0.01 / (rows * columns) ** 0.5 < 0.4
+
+
+def test_matrices_of_one_shape_together_get_the_steps_that_torch_gives_them_one_by_one() -> None:
+    shapes = [(11, 23), (13, 13), (23, 11), (11, 23), (13, 13), (5, 7)]
+    ours, theirs = ([nn.Parameter(torch.full(shape, 0.5)) for shape in shapes] for _ in range(2))
+    settings = {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.1}
+    optimisers = [StackedMuon(ours, **settings), torch.optim.Muon(theirs, **settings, adjust_lr_fn="match_rms_adamw")]
+    for step in range(3):
+        for pair in zip(ours, theirs, strict=True):
+            gradient = torch.from_numpy(gradients(step + 1, *pair[0].shape)[-1]).float()
+            for weight in pair:
+                weight.grad = gradient.clone()
+        ours[-1].grad = theirs[-1].grad = None  # of a part that a step does not use
+        for optimiser in optimisers:
+            optimiser.step()
+    for mine, other in zip(ours[:-1], theirs[:-1], strict=True):
+        moved = torch.linalg.vector_norm(other - 0.5)
+        assert moved > 0.01
+        assert torch.linalg.vector_norm(mine - other) < 0.01 * moved
+    assert torch.equal(ours[-1], torch.full((5, 7), 0.5))
 
 
 def test_queries_keys_and_values_are_orthogonal_apart_and_tables_norms_and_biases_have_adam() -> None:

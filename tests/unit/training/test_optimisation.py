@@ -11,8 +11,8 @@ from torch import nn
 
 from pellucid.config import DecayMethod
 from pellucid.training.batches import BatchStream
-from pellucid.training.distributed import Ranks
 from pellucid.training.optimisation import Progress, clip_gradients, gradient_norm, learning_rate_at, make_optimiser
+from pellucid.training.processes.ranks import Ranks
 from pellucid.training.update import StepOutcome, Updater
 
 from .kit import RUNTIME, SPECIALS, reversal_store, tiny_model, training_config

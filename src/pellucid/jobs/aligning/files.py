@@ -24,10 +24,11 @@ from pellucid.tracing.sites import member
 from pellucid.translation.alignment.attention import mean_of_heads
 from pellucid.translation.alignment.choosing import KnownPair, Scored, error_rate, scored_heads
 from pellucid.translation.alignment.heads import heads_of_origin, name_heads
-from pellucid.translation.alignment.links import Link, Span, links_of, word_weights
-from pellucid.translation.alignment.pairs import AlignedPart, joined, stretches_of, words_of
+from pellucid.translation.alignment.links import Link, Span
+from pellucid.translation.alignment.pairs import AlignedPart, joined, places_of, words_of
 from pellucid.translation.alignment.statistics import aligned_by_counts
 from pellucid.translation.alignment.words import Word
+from pellucid.translation.hypothesis import Alignment
 
 __all__ = ["Choice", "GoldOrder", "MeasuredLinks", "align_files", "choose_heads", "measure_links"]
 
@@ -112,15 +113,8 @@ def align_files(model: Path, src: Path, tgt: Path, *, device: str = "auto", thre
     """
     pairs = _pairs(src, tgt)
     bundle = _opened(model, device=device, threads=threads)
-    heads = heads_of_origin(bundle)
-    ids = _ids(bundle, pairs)
-    weights = dict(mean_of_heads(bundle.model, ids, heads=heads, batch_size=_BATCH_TOKENS))
-    tokenizer = bundle.tokenizer
-    for place, (source, target) in enumerate(ids):
-        part = AlignedPart(
-            tokenizer.source_pieces(source[:-1]), tokenizer.target_pieces(target), weights[place][:, :-1]
-        )
-        yield joined([part]).pharaoh
+    for alignment in _alignments(bundle, _ids(bundle, pairs)):
+        yield alignment.pharaoh
 
 
 def measure_links(
@@ -133,7 +127,7 @@ def measure_links(
     device: str = "auto",
     threads: int = 0,
 ) -> MeasuredLinks:
-    """Compare the links by the heads that the model folder names with known links.
+    """Compare the links that ``align_files`` yields with known ones.
 
     Raises:
         BundleError: the model cannot be used.
@@ -144,14 +138,9 @@ def measure_links(
     pairs = _pairs(src, tgt)
     lines = _gold_lines(gold, len(pairs))
     bundle = _opened(model, device=device, threads=threads)
-    heads = heads_of_origin(bundle)
     ids = _ids(bundle, pairs)
     known = _known_by_file(bundle, ids, lines, gold, wanted)
-    weights = dict(mean_of_heads(bundle.model, ids, heads=heads, batch_size=_BATCH_TOKENS))
-    links = [
-        links_of(word_weights(weights[place][:, :-1], source=pair.source_words, target=pair.target_words))
-        for place, pair in enumerate(known)
-    ]
+    links = [alignment.links_between_spaces for alignment in _alignments(bundle, ids)]
     return MeasuredLinks(
         links,
         [error_rate([own], [pair.links]) for own, pair in zip(links, known, strict=True)],
@@ -218,6 +207,15 @@ def _opened(model: Path, *, device: str, threads: int) -> Bundle:
     return load_bundle(model, device=runtime.device)
 
 
+def _alignments(bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]]) -> Iterator[Alignment]:
+    """Yield the alignment of every pair by the heads that the model folder names."""
+    weights = dict(mean_of_heads(bundle.model, ids, heads=heads_of_origin(bundle), batch_size=_BATCH_TOKENS))
+    tokenizer = bundle.tokenizer
+    for place, (source, target) in enumerate(ids):
+        pieces = tokenizer.source_pieces(source[:-1]), tokenizer.target_pieces(target)
+        yield joined([AlignedPart(*pieces, weights[place][:, :-1])])
+
+
 def _pairs(src: Path, tgt: Path) -> list[SentencePair]:
     return list(read_pairs(CorpusConfig(src=src, tgt=tgt), index=0, invalid_utf8=InvalidUtf8.STRICT))
 
@@ -267,10 +265,12 @@ def _known_by_file(
     tokenizer = bundle.tokenizer
     known = []
     for number, ((source, target), line) in enumerate(zip(ids, lines, strict=True), start=1):
-        left = stretches_of(tokenizer.source_pieces(source[:-1]))
-        right = stretches_of(tokenizer.target_pieces(target))
-        links = _links(line, len(left), len(right), place=f"{gold}, line {number}", order=order)
-        known.append(KnownPair(source[:-1], target, left, right, links))
+        pieces = tokenizer.source_pieces(source[:-1]), tokenizer.target_pieces(target)
+        words = [words_of(side) for side in pieces]
+        places = places_of(pieces[0], words[0]), places_of(pieces[1], words[1])
+        numbers = [places[side][-1] + 1 if words[side] else 0 for side in (0, 1)]
+        links = _links(line, *numbers, place=f"{gold}, line {number}", order=order)
+        known.append(KnownPair(source[:-1], target, _spans(words[0]), _spans(words[1]), links, places))
     return known
 
 

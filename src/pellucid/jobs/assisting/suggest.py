@@ -9,7 +9,7 @@ from typing import Final
 
 from pellucid.errors import ConfigError, RequestError
 from pellucid.jobs.line_files import check_files, reading
-from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
+from pellucid.jobs.options.translation import ModelOptions
 from pellucid.translation.completion.alternatives import NextWord
 from pellucid.translation.translator import Translator
 
@@ -22,14 +22,10 @@ def suggest(
     model: Path,
     text: str,
     *,
+    options: ModelOptions,
     prefix: str = "",
     count: int = 5,
     format: str = "text",
-    settings: Sequence[str] = (),
-    device: str = "auto",
-    threads: int = 0,
-    engine: str = EngineName.AUTO,
-    precision: str = EnginePrecision.AUTO,
     say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[str]:
     """Yield lines for a text; or, for ``-``, for each line of standard input: a text, a tab and what is typed.
@@ -46,12 +42,10 @@ def suggest(
         raise ConfigError(f"--format {format!r} is unknown; use {', '.join(_FORMATS)}")
     if text == "-" and prefix:
         raise ConfigError("--prefix is for one text; in standard input it stands behind the text and a tab")
-    settings_for(model, settings)  # a wrong setting is refused before an engine is opened
+    options.config_of(model)  # a wrong setting is refused before an engine is opened
     if text == "-":
         check_files([text], None)
-    translator = open_translator(
-        model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
-    )
+    translator = options.open(model, say=say)
     if text != "-":
         words = translator.alternatives(text, prefix, count)
         yield _record(text, prefix, words) if format == "jsonl" else _rows(words)

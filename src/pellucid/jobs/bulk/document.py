@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, TextIO
@@ -13,9 +13,10 @@ from pellucid.errors import ConfigError, DataError
 from pellucid.jobs.bulk.lines import OutputFormat, record_of
 from pellucid.jobs.bulk.tally import MOST_PROBLEMS, Tally
 from pellucid.jobs.line_files import check_files, reading, writing
-from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
-from pellucid.jobs.translate import FileOutcome, outcome_of, terms_of
+from pellucid.jobs.options.translation import TranslationOptions
+from pellucid.jobs.translate import FileOutcome, outcome_of, with_memory
 from pellucid.translation.document.layout import Lines
+from pellucid.translation.memory.translating import Remembering
 from pellucid.translation.translator import Translator
 
 __all__ = ["translate_document_file", "translate_text"]
@@ -32,13 +33,8 @@ def translate_document_file(
     *,
     output: Path | None,
     format: OutputFormat,
+    options: TranslationOptions,
     lines: str = Lines.KEEP,
-    terms_file: str | None = None,
-    settings: Sequence[str] = (),
-    device: str = "auto",
-    threads: int = 0,
-    engine: str = EngineName.AUTO,
-    precision: str = EnginePrecision.AUTO,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> FileOutcome:
@@ -52,24 +48,23 @@ def translate_document_file(
     """
     if lines not in list(Lines):
         raise ConfigError(f"--lines {lines!r} is unknown; use {', '.join(Lines)}")
-    config = settings_for(model, settings)
+    config = options.config_of(model)
     if format is OutputFormat.MOSES:
         raise ConfigError("--format moses holds lines and no document; use --format text or --format jsonl")
     if format is OutputFormat.TEXT and (config.n_best > 1 or config.alignment):
         asked = "--alignment" if config.alignment else f"n_best = {config.n_best}"
         raise ConfigError(f"{asked} does not fit a document with --format text; use --format jsonl")
-    if file == terms_file == "-":
+    if file == options.terms == "-":
         raise ConfigError("the text and --terms are both standard input; name a file for one of them")
     check_files([file], output)
-    glossary = terms_of(terms_file, config)
-    translator = open_translator(
-        model, settings=settings, device=device, threads=threads, engine=engine, precision=precision, say=say
-    ).with_terms(glossary)
+    glossary = options.read_terms(config)
+    recalled = options.read_memory(model, say)
+    translator = options.open(model, say=say).with_terms(glossary)
     with ExitStack() as opened:
         source = opened.enter_context(reading(file))
         sink = opened.enter_context(writing(output, sources=[source]))
         tally, notes = translate_text(
-            translator,
+            with_memory(translator, recalled),
             source.lines(with_ends=True),
             sink,
             name=source.name,
@@ -81,7 +76,7 @@ def translate_document_file(
 
 
 def translate_text(
-    translator: Translator,
+    translator: Translator | Remembering,
     chunks: Iterable[str | ValueError],
     sink: TextIO,
     *,

@@ -1,56 +1,28 @@
 """From input files to an output file in parts: planned in order, run side by side, kept on disk, joined at the end.
 
 The output gets its name when all parts are joined. Until then a kill, Ctrl-C, SIGTERM or a full disk leaves the
-finished parts in ``OUTPUT.parts``, and the same command continues with them. Read ``translate.py`` next, which knows
-what runs a part.
+finished parts in ``OUTPUT.parts``, and the same command continues with them. Several processes may do it together
+(``together.py``). Read ``translate.py`` next, which knows what runs a part.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 from pellucid.errors import DataError
 from pellucid.jobs.bulk.crew import Crew, Stopped
 from pellucid.jobs.bulk.folder import PartsFolder, open_folder
 from pellucid.jobs.bulk.survey import Part, Survey, parts_of
 from pellucid.jobs.bulk.tally import Tally
+from pellucid.jobs.bulk.together import Shared, work_together
+from pellucid.jobs.bulk.work import Progress, Work
 from pellucid.jobs.line_files import writing
+from pellucid.jobs.options.parts import PartsOptions
 from pellucid.signals import stopped_by
 
-__all__ = ["Finished", "Progress", "Runner", "Work", "run_files", "write_texts"]
-
-Progress = Callable[[int, int | None], None]
-"""Called with the number of lines that are done, and of all lines; None if it is unknown."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What became of a part."""
-
-    text: str
-    tally: Tally
-
-
-class Runner(Protocol):
-    """Runs parts, several at once from different threads."""
-
-    def __call__(self, part: Part, advance: Callable[[int], None]) -> Finished:
-        """Run a part; call ``advance`` now and then with the number of its lines that are done, and let it raise."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """How parts are run."""
-
-    run: Runner
-    at_once: int
-    lines_per_part: int
-    facts: Mapping[str, Any]
-    """Everything that the result depends on besides the inputs, as JSON."""
+__all__ = ["run_files", "write_texts"]
 
 
 def write_texts(output: Path, texts: Iterable[str]) -> None:
@@ -65,14 +37,15 @@ def run_files(
     output: Path,
     work: Work,
     *,
-    restart: bool = False,
+    parts: PartsOptions = PartsOptions(),
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda done, total: None,
     write: Callable[[Path, Iterable[str]], None] = write_texts,
 ) -> Tally:
     """Run all lines of files with equal numbers of lines, or what an earlier call left of them; write the output.
 
-    ``write`` writes the output from the texts of all parts, in order.
+    ``write`` writes the output from the texts of all parts, in order. With ``parts.together``, other processes that run
+    the same command do their share.
 
     Raises:
         ConfigError: ``OUTPUT.parts`` holds parts of another command, or is in use.
@@ -81,14 +54,32 @@ def run_files(
         OSError: writing fails, as on a full disk; the finished parts stay.
     """
     inputs = {f"input {number}": survey.facts() for number, survey in enumerate(surveys, start=1)}
+    together = parts.together
     facts = {**work.facts, **inputs, "lines_per_part": work.lines_per_part}
-    with open_folder(output, facts, restart=restart) as folder:
+    with open_folder(output, facts, restart=parts.restart, together=together is not None) as folder:
         count = _Count(surveys[0].lines, progress)
+
+        def join() -> Tally:
+            if together is not None:
+                folder.begin_together(facts)  # another command may have begun at the same instant
+            return _join(folder, output, lines=surveys[0].lines, write=write)
+
         try:
+            if together is not None:
+                shared = Shared(
+                    parts=lambda: parts_of(surveys, most_lines=work.lines_per_part),
+                    folder=folder,
+                    join=join,
+                    kept=count.keep,
+                    advance=count.advance,
+                    look=count.show,
+                    patience=together,
+                )
+                return work_together(shared, work)
             _run_parts(surveys, folder, work, count, say=say)
-            tally = _join(folder, output, lines=surveys[0].lines, write=write)
+            tally = join()
         except KeyboardInterrupt as interrupt:
-            raise stopped_by(interrupt, _left_by(count, folder, output)) from None
+            raise stopped_by(interrupt, _left_by(count, folder, output, is_alone=together is None)) from None
         folder.clear()
     return tally
 
@@ -170,8 +161,13 @@ def _join(folder: PartsFolder, output: Path, *, lines: int, write: Callable[[Pat
     return tally
 
 
-def _left_by(count: _Count, folder: PartsFolder, output: Path) -> str:
+def _left_by(count: _Count, folder: PartsFolder, output: Path, *, is_alone: bool) -> str:
     """Say what an interruption leaves behind."""
+    if not is_alone:
+        return (
+            f"interrupted: the parts that this process finished are kept in {folder.path}, and other processes of this "
+            "command go on; the same command joins them again"
+        )
     if not count.kept:
         return f"interrupted before the first part was finished; {output} is as it was before"
     return (

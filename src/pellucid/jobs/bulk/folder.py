@@ -3,10 +3,12 @@
     manifest.json       everything that the result depends on; written first, removed first
     part-000001.txt     the output of the first part, as plain text
     part-000001.json    written after it: SHA-256 of the part's lines and of its output, and its tally
+    part-000001.lease   who runs the part, where several processes share the folder; see ``leases.py``
+    joined.json         written by the process among several that wrote the output: its tally and SHA-256
 
 Each file is written beside its name, synced, and renamed, so a kill at any instant leaves whole files. A part counts as
-finished if its record is there and both sums agree. One process at a time holds the lock on the folder, which ends with
-the process. Read ``crew.py`` next.
+finished if its record is there and both sums agree. One process at a time holds the lock on the folder, or several that
+share it; a lock ends with its process. Read ``crew.py`` next.
 """
 
 from __future__ import annotations
@@ -23,15 +25,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from pellucid.durable import DISK, refuse_links
+from pellucid.durable import DISK, refuse_links, sha256_of
 from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.bulk.leases import new_member
 from pellucid.jobs.bulk.survey import Part
 from pellucid.jobs.bulk.tally import Tally
 
 __all__ = ["PartsFolder", "folder_for", "open_folder"]
 
 _MANIFEST: Final = "manifest.json"
-_OURS: Final = re.compile(r"\.?(manifest\.json|part-\d{6,}\.(txt|json))(\.new)?")
+_JOINED: Final = "joined.json"
+_OURS: Final = re.compile(
+    r"\.?(manifest\.json|joined\.json|part-\d{6,}\.(txt|json|lease)|join\.lease)(\.[\w.-]+-\d+-[0-9a-f]{8})?(\.(new|taken))?"
+)
 _RECORD: Final = re.compile(r"part-\d{6,}\.json")
 _LONGEST_NAME: Final = 200
 """Bytes of an output's name that fit into the name of its folder."""
@@ -51,8 +57,9 @@ def folder_for(output: Path) -> Path:
 class PartsFolder:
     """An open, locked folder whose manifest is that of the present command."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, output: Path) -> None:
         self.path = path
+        self._output = output
         self.damaged = 0
         """Parts with a record that were not what it says."""
 
@@ -69,8 +76,10 @@ class PartsFolder:
         self.damaged += 1
         return None
 
-    def keep(self, part: Part, text: str, tally: Tally) -> None:
+    def keep(self, part: Part, text: str, tally: Tally, *, mark: str = "") -> None:
         """Make a part finished. Several threads may call this for different parts.
+
+        ``mark`` names this process where several may finish the same part.
 
         Raises:
             OSError: writing fails, as on a full disk; ``filename`` is set.
@@ -81,8 +90,8 @@ class PartsFolder:
             "sha256": hashlib.sha256(content).hexdigest(),
             "tally": asdict(tally),
         }
-        DISK.write_replacing(self._path(part.number, "txt"), content)
-        DISK.write_replacing(self._path(part.number, "json"), _json(record))
+        DISK.write_replacing(self._path(part.number, "txt"), content, mark=mark)
+        DISK.write_replacing(self._path(part.number, "json"), _json(record), mark=mark)
 
     def finished(self) -> Iterator[tuple[str, Tally]]:
         """Yield text and tally of each part in order, until one is missing.
@@ -117,14 +126,48 @@ class PartsFolder:
                 f"{self.path}: holds finished parts of another command for this output: {'; '.join(found)}. Give that "
                 "command again to continue it, or discard the parts with --restart"
             )
-        if restart or before is None or _differences(before, facts):
+        if restart or before is None or (self.path / _JOINED).exists() or _differences(before, facts):
             self.clear()
             DISK.write_replacing(self.path / _MANIFEST, _json(facts))
 
+    def begin_together(self, facts: Mapping[str, Any]) -> None:
+        """Join the processes that work in this folder, or be the first of them.
+
+        Raises:
+            ConfigError: the folder is of another command, or the output of this one was changed after it was written.
+        """
+        if not (self.path / _MANIFEST).exists():  # processes of the same command write the same
+            DISK.write_replacing(self.path / _MANIFEST, _json(facts), mark=new_member())
+        if found := _differences(self._read(_MANIFEST) or {}, facts):
+            raise ConfigError(
+                f"{self.path}: is the folder of another command for this output: {'; '.join(found)}. Give that command "
+                "to work together with it; or, if no process works there any more, remove the folder"
+            )
+        record = self._read(_JOINED)
+        if record is not None and not (self._output.is_file() and sha256_of(self._output) == record.get("sha256")):
+            raise ConfigError(
+                f"{self._output}: was written by this command before, as {self.path / _JOINED} says, and is gone or "
+                "changed now; remove that folder to translate again"
+            )
+
+    def joined(self) -> Tally | None:
+        """Return the tally of the output if one of several processes has written it."""
+        record = self._read(_JOINED)
+        return None if record is None else Tally.from_json(record["tally"])
+
+    def note_joined(self, tally: Tally) -> None:
+        """Note that the output is written, for the processes that work together and those that begin later."""
+        record = {"sha256": sha256_of(self._output), "tally": asdict(tally)}
+        DISK.write_replacing(self.path / _JOINED, _json(record))
+        self._remove_all_but({_MANIFEST, _JOINED})
+
     def clear(self) -> None:
         """Remove all parts; a kill meanwhile leaves some without a manifest, which count for nothing."""
+        self._remove_all_but(set())
+
+    def _remove_all_but(self, names: set[str]) -> None:
         for path in sorted(self.path.iterdir(), key=lambda path: path.name != _MANIFEST):
-            if _OURS.fullmatch(path.name):
+            if _OURS.fullmatch(path.name) and path.name not in names:
                 path.unlink(missing_ok=True)
 
     def _path(self, number: int, suffix: str) -> Path:
@@ -152,20 +195,24 @@ class PartsFolder:
 
 
 @contextmanager
-def open_folder(output: Path, facts: Mapping[str, Any], *, restart: bool) -> Iterator[PartsFolder]:
+def open_folder(
+    output: Path, facts: Mapping[str, Any], *, restart: bool, together: bool = False
+) -> Iterator[PartsFolder]:
     """Open and lock the folder for the parts of an output; it goes away at the end if it holds no finished part.
 
     Args:
         output: the file that the parts are for.
         facts: everything that the result depends on, as JSON.
         restart: discard finished parts.
+        together: share the folder with other processes of the same command; then it stays, and says at the end that
+            the output is written.
 
     Raises:
         ConfigError: the parts in it are of another command; another process uses it; or it is not ours.
         DataError: there is a link in it.
     """
     path = folder_for(output)
-    with _locked(path, output):
+    with _locked(path, output, together=together):
         strangers = [inside.name for inside in path.iterdir() if not _OURS.fullmatch(inside.name)]
         if strangers:
             raise ConfigError(
@@ -173,7 +220,11 @@ def open_folder(output: Path, facts: Mapping[str, Any], *, restart: bool) -> Ite
                 "not write; move the folder away, or name another --output"
             )
         refuse_links([path])
-        folder = PartsFolder(path)
+        folder = PartsFolder(path, output)
+        if together:
+            folder.begin_together(facts)
+            yield folder
+            return
         try:
             folder.begin(facts, restart=restart)
             yield folder
@@ -185,7 +236,7 @@ def open_folder(output: Path, facts: Mapping[str, Any], *, restart: bool) -> Ite
 
 
 @contextmanager
-def _locked(path: Path, output: Path) -> Iterator[None]:
+def _locked(path: Path, output: Path, *, together: bool) -> Iterator[None]:
     while True:
         try:
             path.mkdir(exist_ok=True)
@@ -202,7 +253,8 @@ def _locked(path: Path, output: Path) -> Iterator[None]:
                 ) from None
             raise ConfigError(f"{output}: cannot be written in that folder: {error.strerror or error}") from None
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with _without_locks(allowed=together):
+                fcntl.flock(handle, (fcntl.LOCK_SH if together else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             if not path.exists() or not os.path.samestat(os.fstat(handle), path.stat()):
                 continue  # it was removed before the lock
             yield
@@ -214,6 +266,16 @@ def _locked(path: Path, output: Path) -> Iterator[None]:
             ) from None
         finally:
             os.close(handle)
+
+
+@contextmanager
+def _without_locks(*, allowed: bool) -> Iterator[None]:
+    """Let processes work together on a file system that has no locks: their leases do not need them."""
+    try:
+        yield
+    except OSError as error:
+        if not allowed or error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

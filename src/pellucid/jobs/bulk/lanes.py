@@ -8,8 +8,8 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Sequence
 
-from pellucid.jobs.bulk.files import Finished, Runner
 from pellucid.jobs.bulk.survey import Part
+from pellucid.jobs.bulk.work import Finished, Runner
 
 __all__ = ["Lanes"]
 

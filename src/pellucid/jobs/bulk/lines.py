@@ -8,23 +8,26 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import tee, zip_longest
 from typing import Final, TextIO
 
 from pellucid.errors import ConfigError, DataError, counted
+from pellucid.jobs.bulk.repeats import Repeats
 from pellucid.jobs.bulk.tally import MOST_PROBLEMS, Tally
+from pellucid.jobs.options.parts import CHUNK_LINES
 from pellucid.signals import HeldInterrupt
 from pellucid.translation.hypothesis import Alignment, Translation
+from pellucid.translation.memory.translating import Remembering
 from pellucid.translation.translator import Translator
 
-__all__ = ["BAR", "CHUNK_LINES", "OutputFormat", "PrefixLines", "on_lengths", "record_of", "translate_lines"]
+__all__ = ["BAR", "OutputFormat", "PrefixLines", "Row", "on_lengths", "record_of", "translate_lines"]
 
-CHUNK_LINES: Final = 1024
-"""Lines that are read before their translations are written: they share batches."""
 BAR: Final = "|||"
 """Separates the fields of the Moses format."""
+Row = Callable[[int, Translation, str | None], str]
+"""Takes the place of a line among those that are given, from 0, its translation, and what is wrong with it."""
 
 
 class OutputFormat(StrEnum):
@@ -56,7 +59,7 @@ class PrefixLines:
 
 
 def translate_lines(
-    translator: Translator,
+    translator: Translator | Remembering,
     lines: Iterable[str | ValueError],
     sink: TextIO,
     *,
@@ -65,8 +68,10 @@ def translate_lines(
     prefixes: PrefixLines | None = None,
     chunk_lines: int = CHUNK_LINES,
     first_line: int = 1,
+    repeats: Repeats | None = None,
     progress: Callable[[int], None] = lambda done: None,
     searched: Callable[[int], None] = lambda done: None,
+    row: Row | None = None,
 ) -> Tally:
     """Translate lines, each of them text or why it is none; one that fails leaves an empty line and a problem.
 
@@ -79,8 +84,10 @@ def translate_lines(
         prefixes: of the lines.
         chunk_lines: lines that are translated together.
         first_line: from 1.
+        repeats: what is known of texts that come again; nothing without it.
         progress: called with the number of lines that are written, after each.
         searched: called with the number of lines that are searched, now and then, between those writes.
+        row: returns what is written for a line, in place of ``format``.
 
     Raises:
         DataError: there are more lines than prefixes, or fewer.
@@ -89,16 +96,12 @@ def translate_lines(
     problems: list[tuple[int, str]] = []
     flags: Counter[str] = Counter()
     count = failed = with_bars = 0
-    texts: Iterable[str | None] = _readable(lines, unreadable)
-    begun: Iterable[str] | None = None
-    if prefixes is not None:
-        # Both sides are read together, a line each, so that what is wrong with either is the line's.
-        left, right = tee(_with_prefixes(lines, prefixes, name, unreadable))
-        texts, begun = (text for text, _ in left), (prefix for _, prefix in right)
-    stream = translator.translate_stream(
-        texts, chunk=chunk_lines, target_prefix=begun, progress=lambda done: searched(count + done)
+    texts, begun = _both_sides(lines, prefixes, name, unreadable)
+    repeats = repeats or Repeats(keeps=False)
+    stream = repeats.translate_stream(
+        translator, texts, begun, chunk=chunk_lines, progress=lambda done: searched(count + done)
     )
-    aligns = translator.config.alignment
+    row = row or _rows(format, first_line, aligns=translator.config.alignment)
     with HeldInterrupt() as interruption:
         for count, result in enumerate(stream, start=1):
             error = unreadable.pop(count, None) or result.error
@@ -108,13 +111,23 @@ def translate_lines(
             flags.update(result.flags)
             with_bars += any(BAR in hypothesis.text for hypothesis in result.alternatives)
             with interruption.held():
-                sink.write(_format(first_line + count - 2, result, error, format, aligns=aligns))
+                sink.write(row(count - 1, result, error))
                 if count % chunk_lines == 0:
                     sink.flush()
                 progress(count)
         with interruption.held():
             sink.flush()
     return Tally(count, failed, tuple(problems), dict(flags), with_bars)
+
+
+def _both_sides(
+    lines: Iterable[str | ValueError], prefixes: PrefixLines | None, name: str, unreadable: dict[int, str]
+) -> tuple[Iterable[str | None], Iterable[str] | None]:
+    if prefixes is None:
+        return _readable(lines, unreadable), None
+    # Both sides are read together, a line each, so that what is wrong with either is the line's.
+    left, right = tee(_with_prefixes(lines, prefixes, name, unreadable))
+    return (text for text, _ in left), (prefix for _, prefix in right)
 
 
 def _readable(lines: Iterable[str | ValueError], unreadable: dict[int, str]) -> Iterator[str | None]:
@@ -151,6 +164,10 @@ def on_lengths(shorter: str, longer: str, *, lines: int) -> str:
     )
 
 
+def _rows(format: OutputFormat, first_line: int, *, aligns: bool) -> Row:
+    return lambda place, result, error: _format(first_line + place - 1, result, error, format, aligns=aligns)
+
+
 def _format(index: int, result: Translation, error: str | None, format: OutputFormat, *, aligns: bool) -> str:
     if format is OutputFormat.TEXT:
         links = f" {BAR} {result.alignment.pharaoh if result.alignment is not None else ''}" if aligns else ""
@@ -164,6 +181,7 @@ def _format(index: int, result: Translation, error: str | None, format: OutputFo
 def record_of(result: Translation, error: str | None = None) -> dict[str, object]:
     """Return what a record of ``--format jsonl`` says of a translation; ``error`` is that of its line, else its own."""
     record: dict[str, object] = {"source": result.source, "text": result.text, "score": result.score}
+    record["origin"] = result.origin
     record["tokens"] = list(result.tokens)
     record["flags"] = list(result.flags)
     record["evidence"] = dict(result.evidence)
@@ -173,6 +191,8 @@ def record_of(result: Translation, error: str | None = None) -> dict[str, object
         {"text": h.text, "score": h.score, "log_probability": h.log_probability, "tokens": list(h.pieces)}
         for h in result.alternatives
     ]
+    if result.matches:
+        record["matches"] = [asdict(match) for match in result.matches]
     if error := error or result.error:
         record["error"] = error
     return record

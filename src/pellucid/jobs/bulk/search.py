@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from pellucid.durable import sha256_of
 from pellucid.errors import BundleError
-from pellucid.jobs.bulk.lines import CHUNK_LINES
 from pellucid.jobs.models import EngineName
+from pellucid.jobs.options.parts import CHUNK_LINES
 from pellucid.runtime import Runtime
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
@@ -49,27 +49,26 @@ class PartSearch:
 
 
 def part_search(
-    translator: Translator,
+    lanes: Sequence[tuple[Translator, str]],
     model: Path,
     *,
     lines: int,
     chunk_lines: int,
     has_prefixes: bool,
-    device: str,
     threads: int,
-    others: Sequence[tuple[Translator, str]] = (),
 ) -> PartSearch:
     """Return how the parts of ``lines`` lines are translated: several at once where the engine gives each one thread.
 
-    ``model`` is the folder that the translator was opened from; ``others`` are translators of it on other devices.
+    ``lanes`` are translators that were opened from the folder ``model``, each with its device.
 
     Raises:
         BundleError: the translators have different models.
     """
+    translator, *others = [one for one, _ in lanes]
     sha256 = _model_sha256(translator, model)
-    if any(_model_sha256(other, model) != sha256 for other, _ in others):
+    if any(_model_sha256(other, model) != sha256 for other in others):
         raise BundleError(f"{model}: another model took its place while it was opened; give the same command again")
-    divided = [one.divided(has_prefixes=has_prefixes) for one in (translator, *(other for other, _ in others))]
+    divided = [one.divided(has_prefixes=has_prefixes) for one in (translator, *others)]
     first, _, engine = divided[0]
     at_once = sum(calls for _, calls, _ in divided)
     if engine.startswith(EngineName.DEVICE):
@@ -81,12 +80,12 @@ def part_search(
     facts = {
         "pellucid": __version__,
         "model": sha256,
-        "engine": _computes(engine, [device, *(place for _, place in others)], threads),
+        "engine": _computes(engine, [device for _, device in lanes], threads),
         "translation": translator.config.model_dump(mode="json"),
         "chunk_lines": chunk_lines,
     }
-    lanes = tuple((one, calls) for one, calls, _ in divided)
-    return PartSearch(first, at_once, max(_FEWEST_LINES, min(chunk_lines, short)), chunk_lines, lanes, facts)
+    calls = tuple((one, calls) for one, calls, _ in divided)
+    return PartSearch(first, at_once, max(_FEWEST_LINES, min(chunk_lines, short)), chunk_lines, calls, facts)
 
 
 def _computes(engine: str, devices: Sequence[str], threads: int) -> dict[str, object]:

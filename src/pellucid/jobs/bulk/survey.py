@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from pellucid.errors import DataError
-from pellucid.jobs.line_files import reading
+from pellucid.jobs.bulk.table import open_column
+from pellucid.jobs.line_files import LineSource, reading
 from pellucid.text.compression import telling_damage
 
 __all__ = ["Line", "Part", "Survey", "can_be_read_twice", "parts_of", "survey_of"]
@@ -38,10 +39,13 @@ class Survey:
     lines: int
     status: tuple[int, ...]
     """Changes when somebody writes to the file."""
+    column: str | None = None
+    """Of a Parquet file: the column whose rows are the lines."""
 
     def facts(self) -> dict[str, object]:
         """Return what a translation depends on, and the name for people."""
-        return {name: value for name, value in asdict(self).items() if name != "status"}
+        left_out = {"status"} if self.column is not None else {"status", "column"}
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     def refuse_change(self) -> None:
         """Refuse to go on if the file was written to and is not what it was.
@@ -49,7 +53,7 @@ class Survey:
         Raises:
             DataError: it has other content.
         """
-        if _status_of(self.file) != self.status and survey_of(self.file).sha256 != self.sha256:
+        if _status_of(self.file) != self.status and survey_of(self.file, column=self.column).sha256 != self.sha256:
             raise DataError(changed(self.file))
 
 
@@ -69,14 +73,24 @@ def can_be_read_twice(file: str) -> bool:
         return False
 
 
-def survey_of(file: str) -> Survey:
-    """Read a file once.
+@contextmanager
+def _opened(file: str, column: str | None) -> Iterator[LineSource]:
+    if column is None:
+        with reading(file) as source:
+            yield source
+    else:
+        with open_column(file, column) as stream:
+            yield LineSource(stream, file, None)
+
+
+def survey_of(file: str, *, column: str | None = None) -> Survey:
+    """Read a file once; of a Parquet file, a column.
 
     Raises:
         DataError: it cannot be read, or its compressed data is damaged.
     """
     digest, size, feeds, last = hashlib.sha256(), 0, 0, b"\n"
-    with reading(file) as source:
+    with _opened(file, column) as source:
         status = _status_of(file)
         with telling_damage(source.name, lambda: source.compression, lines=lambda: feeds):
             while block := source.stream.read(_BLOCK_BYTES):
@@ -84,7 +98,7 @@ def survey_of(file: str) -> Survey:
                 size += len(block)
                 feeds += block.count(b"\n")
                 last = block[-1:]
-    return Survey(file, digest.hexdigest(), size, feeds + (last != b"\n"), status)
+    return Survey(file, digest.hexdigest(), size, feeds + (last != b"\n"), status, column)
 
 
 def _status_of(file: str) -> tuple[int, ...]:
@@ -117,7 +131,7 @@ def parts_of(surveys: Sequence[Survey], *, most_lines: int) -> Iterator[Part]:
         DataError: a file is not what it was when it was surveyed, or cannot be read.
     """
     with ExitStack() as opened:
-        sources = [opened.enter_context(reading(survey.file)) for survey in surveys]
+        sources = [opened.enter_context(_opened(survey.file, survey.column)) for survey in surveys]
         streams = [_HashedStream(source.stream) for source in sources]
         hashed = [replace(source, stream=cast(BinaryIO, s)) for source, s in zip(sources, streams, strict=True)]
         rows = zip(*(source.lines() for source in hashed), strict=False)

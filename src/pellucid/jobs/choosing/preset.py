@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from pellucid.config import Recipe
+from pellucid.config import BatchType, Recipe
 from pellucid.config.tables import validated
 from pellucid.jobs.choosing.rules import Budget, TextFacts, choose
 from pellucid.jobs.run_folder import recorded_facts
@@ -37,9 +37,7 @@ def with_preset(recipe: Recipe, output: Path, *, init_from: Path | None = None) 
     if recipe.preset != "auto":
         return recipe, ""
     if init_from is not None:
-        return _written(
-            recipe, {}, None
-        ), "preset auto: chooses nothing, since the run keeps the shape of its first model"
+        return _written(recipe, {}, None), ""
     if (facts := recorded_facts(output)) is not None:
         return _continued(recipe, facts.settings), "preset auto: the settings that this run began with"
     if not recipe.data.train:
@@ -53,8 +51,11 @@ def with_preset(recipe: Recipe, output: Path, *, init_from: Path | None = None) 
         is_gpu=runtime.device.startswith("cuda"),
         threads=runtime.threads,
     )
-    size = training.batch_size if "batch_size" in training.model_fields_set else None
-    choice = choose(text_facts(recipe), budget, batch_size=size if isinstance(size, int) else None)
+    given = {
+        name: getattr(training, name) for name in ("batch_size", "accum_count") if name in training.model_fields_set
+    }
+    numbers = {name: value for name, value in given.items() if isinstance(value, int)}
+    choice = choose(text_facts(recipe), budget, **numbers)
     chosen = _written(recipe, choice.settings, choice.nearest_preset)
     return chosen, f"preset auto: {settings_in_words(chosen)}; {choice.reason}"
 
@@ -99,9 +100,11 @@ def _continued(recipe: Recipe, settings: Mapping[str, object]) -> Recipe:
 def _written(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]], preset: str | None) -> Recipe:
     """Return the recipe with settings that it does not set itself, checked as a whole."""
     table = recipe.model_dump(exclude_unset=True, exclude={"preset"})
+    unfit = {"vocab_size"} if recipe.tokenizer.kind != "sentencepiece" else set()  # bytes need no pieces
+    unfit |= {"batch_size"} if recipe.training.batch_type != BatchType.TOKENS else set()
     for section, values in settings.items():
         own = getattr(recipe, section).model_fields_set
-        added = {name: value for name, value in values.items() if name not in own}
+        added = {name: value for name, value in values.items() if name not in own | unfit}
         if own.intersection(_EXCLUSIVE):
             added = {name: value for name, value in added.items() if name not in _EXCLUSIVE}
         table[section] = added | table.get(section, {})
@@ -121,9 +124,11 @@ def settings_in_words(recipe: Recipe) -> str:
         "SimCut": training.simcut,
         "R-Drop": training.r_drop,
     }
+    times = "" if training.accum_count == 1 else f"{training.accum_count} x "
     return (
         f"{model.num_encoder_layers}+{model.num_decoder_layers} layers, d_model {model.d_model}, feed-forward "
         f"{model.d_feedforward:,}, {model.num_heads} heads, {recipe.tokenizer.vocab_size} pieces, "
-        f"{', '.join(f'{name} {value:g}' for name, value in noise.items() if value)}, batches of {training.batch_size} "
-        f"tokens, peak rate {training.learning_rate:g} after {training.warmup_steps} steps, {training.optimizer.value}"
+        f"{', '.join(f'{name} {value:g}' for name, value in noise.items() if value)}, {times}{training.batch_size} "
+        f"tokens a step, peak rate {training.learning_rate:g} after {training.warmup_steps} steps, "
+        f"{training.optimizer.value}"
     )

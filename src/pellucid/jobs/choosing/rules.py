@@ -67,18 +67,21 @@ class Choice:
     reason: str
 
 
-def choose(text: TextFacts, budget: Budget, *, batch_size: int | None = None) -> Choice:
-    """Return the settings for a text and a budget; ``batch_size`` is that of the user, if any."""
+def choose(text: TextFacts, budget: Budget, *, batch_size: int | None = None, accum_count: int | None = None) -> Choice:
+    """Return the settings for a text and a budget; ``batch_size`` and ``accum_count`` are those of the user, if any."""
     grid = _grid()
     anchor = min(grid["anchor"], key=lambda row: abs(math.log(row["pairs"] / max(text.pairs, 1))))
     numbers = {name: _between(grid["anchor"], text.pairs, name) for name in _INTERPOLATED}
     shape_name = anchor["shape"]
     batch = batch_size or _batch(grid["gpu"], anchor["batch_size"], text, budget)
-    epochs = _epochs(grid["shape"][shape_name], text, budget, batch)
-    while epochs < grid["budget"]["least_epochs"] and (smaller := grid["shape"][shape_name].get("smaller")):
-        shape_name = smaller
-        epochs = _epochs(grid["shape"][shape_name], text, budget, batch)
     shape = grid["shape"][shape_name]
+    count = accum_count or _batches_of_a_step(shape, budget)
+    while (epochs := _epochs(shape, text, budget, batch=batch, count=count)) < grid["budget"]["least_epochs"]:
+        smaller = shape.get("smaller")
+        if smaller is None or _speed(grid["shape"][smaller], budget) <= _speed(shape, budget):
+            break
+        shape_name, shape = smaller, grid["shape"][smaller]
+        count = accum_count or _batches_of_a_step(shape, budget)
     # SimCut makes a step twice as long.
     simcut = anchor["simcut"] if epochs >= (2 if budget.minutes else 1) * grid["budget"]["regulariser_epochs"] else 0.0
     if epochs < grid["budget"]["regulariser_epochs"]:
@@ -87,20 +90,23 @@ def choose(text: TextFacts, budget: Budget, *, batch_size: int | None = None) ->
     model = {name: shape[name] for name in _SIZES}
     model |= {"dropout": _rounded(min(numbers["dropout"], most_dropout), _DROPOUT_STEP)}
     model |= {"attention_dropout": _rounded(numbers["attention_dropout"], _DROPOUT_STEP)}
+    rate = shape["learning_rate"] * math.sqrt(batch * count / _USUAL_BATCH)
     training = {
         "batch_size": batch,
-        "learning_rate": float(f"{shape['learning_rate'] * math.sqrt(batch / _USUAL_BATCH):.1e}"),
-        "warmup_steps": _warmup(grid["budget"], epochs, text, batch),
+        "accum_count": count,
+        "learning_rate": float(f"{rate:.1e}"),
+        "warmup_steps": _warmup(grid["budget"], epochs, text, batch * count),
         "source_word_dropout": _rounded(numbers["source_word_dropout"], _DROPOUT_STEP),
         "target_word_dropout": _rounded(numbers["target_word_dropout"], _DROPOUT_STEP),
         "simcut": simcut,
-        "optimizer": "adam",
+        "optimizer": "adam" if budget.is_gpu else shape["optimizer"],
     }
-    pieces = _pieces(grid["pieces"], numbers["vocab_size"], text)
+    pieces = _pieces(grid["pieces"], min(numbers["vocab_size"], shape.get("most_pieces", math.inf)), text)
     reason = (
         f"{counted(text.pairs, 'pair')} of about {text.mean_tokens:.0f} tokens, about {epochs:,.0f} epochs in "
-        f"{budget.to_text()}; shape {shape_name} of the row for {anchor['pairs']:,} pairs "
-        f"({'measured' if anchor['measured'] else 'not measured here'}: {anchor['source']})"
+        f"{budget.to_text()}{' if no other program runs' if budget.minutes is not None else ''}; "
+        f"shape {shape_name} of the row for {anchor['pairs']:,} pairs "
+        f"({'measured' if shape_name in anchor['measured'] else 'not measured'}: {anchor['source']})"
     )
     sections = {"model": model, "training": training, "tokenizer": {} if pieces is None else {"vocab_size": pieces}}
     return Choice(sections, shape["nearest_preset"], reason)
@@ -139,20 +145,35 @@ def _batch(gpu: Mapping[str, int], usual: int, text: TextFacts, budget: Budget) 
     return batch
 
 
-def _epochs(shape: Mapping[str, Any], text: TextFacts, budget: Budget, batch: int) -> float:
-    """Return about how many epochs the budget has."""
+def _batches_of_a_step(shape: Mapping[str, Any], budget: Budget) -> int:
+    """Return one batch for each thread, up to a limit, where processes of one thread each are faster than threads."""
+    return 1 if budget.is_gpu else min(budget.threads, shape["most_batches"])
+
+
+def _speed(shape: Mapping[str, Any], budget: Budget) -> float:
+    """Return about how many target tokens a second train."""
+    if budget.is_gpu:
+        return float(shape["gpu_tokens_per_second"])
+    return float(budget.threads * shape["core_tokens_per_second"])
+
+
+def _epochs(shape: Mapping[str, Any], text: TextFacts, budget: Budget, *, batch: int, count: int) -> float:
+    """Return about how many epochs the budget has, with so many batches a step."""
     tokens = max(text.pairs * text.mean_tokens, 1.0)
-    speed = shape["gpu_tokens_per_second"] if budget.is_gpu else budget.threads * shape["core_tokens_per_second"]
+    steps = math.ceil(tokens / (batch * count))
+    # Much of a batch's time is the same for a small one: the optimiser, and the calls of some hundred operations.
+    timed = tokens if budget.is_gpu else max(tokens, steps * count * _grid()["budget"]["least_batch_tokens"])
+    speed = _speed(shape, budget)
     limits = [
-        None if budget.minutes is None else 60 * budget.minutes * speed / tokens,
-        None if budget.steps is None else budget.steps * batch / tokens,
+        None if budget.minutes is None else 60 * budget.minutes * speed / timed,
+        None if budget.steps is None else budget.steps / steps,
         None if budget.epochs is None else float(budget.epochs),
     ]
     return min((limit for limit in limits if limit is not None), default=1.0)
 
 
-def _warmup(rules: Mapping[str, float], epochs: float, text: TextFacts, batch: int) -> int:
-    steps = epochs * text.pairs * text.mean_tokens / batch
+def _warmup(rules: Mapping[str, float], epochs: float, text: TextFacts, step_tokens: int) -> int:
+    steps = epochs * math.ceil(text.pairs * text.mean_tokens / step_tokens)
     return int(max(1, min(rules["warmup_steps"], rules["warmup_share"] * steps)))
 
 

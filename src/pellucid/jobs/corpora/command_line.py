@@ -12,8 +12,8 @@ from pellucid.errors import ConfigError
 
 __all__ = ["TextOptions", "output_of", "recipe_of"]
 
-_PRESET_OF_FILES: Final = "auto"
-"""Who has a memory does not know sizes of models."""
+_USUAL_PRESET: Final = "auto"
+"""Of a training text that the options name; a recipe names its own."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class TextOptions:
         for name, patterns in self.files.items():
             if patterns:
                 _put(data, name, {"files": list(patterns)})
-        preset = self.preset or (_PRESET_OF_FILES if self.files.get("train") else None)
+        preset = self.preset or (_USUAL_PRESET if "train" in data else None)
         return ({"data": data} if data else {}) | ({"preset": preset} if preset else {})
 
 

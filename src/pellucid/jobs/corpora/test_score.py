@@ -9,6 +9,7 @@ from pellucid.config import Recipe
 from pellucid.durable import DISK
 from pellucid.evaluation.report import EvaluationReport
 from pellucid.jobs.evaluate import evaluate_files
+from pellucid.jobs.options.translation import ModelOptions
 from pellucid.jobs.prepare import TEST_TEXT
 from pellucid.jobs.train import TrainOutcome
 
@@ -33,10 +34,9 @@ def score_on_test(
     training = recipe.training
     report = evaluate_files(
         [],
+        options=ModelOptions(device=training.device, threads=training.threads),
         test=[str(text)],
         model=outcome.model,
-        device=training.device,
-        threads=training.threads,
         say=say,
         progress=progress,
     )

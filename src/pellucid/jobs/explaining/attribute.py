@@ -10,7 +10,7 @@ from typing import Final
 from pellucid.analysis.attribution.methods import attribute_trace
 from pellucid.analysis.attribution.record import Attribution, Piece
 from pellucid.errors import RequestError
-from pellucid.jobs.serve import open_catalogue
+from pellucid.jobs.serve import InsideOptions
 from pellucid.terminal import line_of
 from pellucid.tracing.file import write_whole
 from pellucid.tracing.making import trace as make_trace
@@ -27,14 +27,13 @@ def attribute_text(
     text: str,
     *,
     method: str,
+    options: InsideOptions = InsideOptions(),
     target: str | None = None,
     step: int | None = None,
     word: str | None = None,
     against: str | None = None,
     quantity: str = "logit",
     points: int | None = None,
-    device: str = "auto",
-    threads: int = 0,
 ) -> Attribution:
     """Translate one sentence and explain it.
 
@@ -42,21 +41,19 @@ def attribute_text(
         model: a model folder or a run folder; None is the walkthrough model.
         text: the sentence.
         method: see ``pellucid.attribute``, also for the arguments that are not here.
+        options: of the model.
         target: a translation to explain instead of the model's.
         step: the step to explain, counted from 0.
         word: explain the step that ends the first word of this spelling in the translation, instead of ``step``.
         against: explain why this step writes its piece and not this word.
         quantity: ``logit`` or ``log_probability``.
         points: of the integral of ``integrated_gradients``.
-        device: the device of torch.
-        threads: CPU threads; 0 uses as many as torch uses in this process.
 
     Raises:
         BundleError: the folder has no usable model.
         RequestError: the text cannot be traced, or the method, step, word or quantity does not exist or does not fit.
     """
-    opened = open_catalogue([model] if model else [], device=device, threads=threads).models[0]
-    trace = make_trace(opened.translator, text, target=target, level="tokens")
+    trace = make_trace(options.open(model).translator, text, target=target, level="tokens")
     if word is not None:
         step = _step_of(trace, word)
     return attribute_trace(trace, method=method, step=step, against=against, quantity=quantity, points=points)

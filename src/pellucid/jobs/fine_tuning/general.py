@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+
 from pellucid.config import CorpusConfig, DataConfig
 from pellucid.errors import DataError
 from pellucid.evaluation.bleu_words import TokenizerChoice, bleu_tokenizer
@@ -53,7 +55,9 @@ def read_general(data: DataConfig, tokenizer: Tokenizer, *, most: int) -> Genera
     for side, encode in (("source", tokenizer.encode_source), ("target", tokenizer.encode_target)):
         texts = [getattr(pair, side) for pair in pairs]
         counters.append(UnknownCounter(side, encode, unk=tokenizer.specials.unk))
-        counters[-1].see(texts, encode(texts))
+        rows = encode(texts)
+        ids = np.array([i for row in rows for i in row], dtype=np.int64)
+        counters[-1].see(texts, ids, np.cumsum([len(row) for row in rows], dtype=np.int64))
     try:
         refuse_unknown([counter.result() for counter in counters], most=data.max_unknown_share)
     except DataError as error:

@@ -24,7 +24,7 @@ from pellucid.jobs.run_folder import recorded_facts
 from pellucid.model.transformer import Transformer
 from pellucid.text.store import TokenStore
 from pellucid.training.batches import BatchStream
-from pellucid.training.distributed import ONE_PROCESS, Ranks
+from pellucid.training.processes.ranks import ONE_PROCESS, Ranks
 from pellucid.training.regularisers import training_loss
 
 __all__ = ["BatchSize", "chosen_size", "continued_batch_size", "with_batch_size"]
@@ -146,7 +146,8 @@ def _cost_of_a_step(run: OpenedRun, model: Transformer, store: TokenStore) -> Ca
             _bytes_for_backward(
                 lambda batch=batch: training_loss(  # type: ignore[misc]
                     model, batch, config=run.recipe.training, runtime=run.runtime
-                )[0]
+                )[0],
+                is_gpu=run.runtime.device.startswith("cuda"),
             )
         )
         model.zero_grad(set_to_none=True)
@@ -166,13 +167,13 @@ def _stream(run: OpenedRun, model: Transformer, store: TokenStore, tokens: int) 
     )
 
 
-def _bytes_for_backward(forward: Callable[[], torch.Tensor]) -> int:
+def _bytes_for_backward(forward: Callable[[], torch.Tensor], *, is_gpu: bool) -> int:
     """Return the bytes that a step needs beside the weights and the state of the optimiser.
 
     On a GPU they are measured. On a processor they are counted: what the forward pass keeps for the backward pass, and
     half as much again for what both have in hand.
     """
-    if torch.cuda.is_available():
+    if is_gpu:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()

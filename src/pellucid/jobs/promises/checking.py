@@ -21,6 +21,7 @@ from pellucid.evaluation.metrics import MetricName
 from pellucid.evaluation.report import EvaluationReport
 from pellucid.jobs.choosing.preset import settings_in_words
 from pellucid.jobs.evaluate import evaluate_files
+from pellucid.jobs.options.translation import ModelOptions
 from pellucid.jobs.run_folder import settings_of
 from pellucid.jobs.train import TrainOutcome
 from pellucid.text.corpus import verify_corpora
@@ -144,13 +145,12 @@ def check_promise(
 
     The model computes in float32, as it did when the promise was measured.
     """
+    training = recipe.training
     report = evaluate_files(
         [promise.test_tgt],
+        options=ModelOptions(device=training.device, threads=training.threads, precision="fp32"),
         src=promise.test_src,
         model=outcome.model,
-        device=recipe.training.device,
-        threads=recipe.training.threads,
-        precision="fp32",
         say=say,
         progress=progress,
     )

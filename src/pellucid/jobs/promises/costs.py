@@ -29,8 +29,8 @@ from pellucid.text.tokenizer import Tokenizer
 from pellucid.training.averaging import MovingAverage
 from pellucid.training.batches import BatchStream, DataPosition
 from pellucid.training.checkpoints import write_checkpoint
-from pellucid.training.distributed import Ranks
 from pellucid.training.optimisation import make_optimiser
+from pellucid.training.processes.ranks import Ranks
 from pellucid.training.state import RunFacts, TrainingState, checkpoint_files
 from pellucid.training.update import Updater
 from pellucid.training.validation import measure_loss

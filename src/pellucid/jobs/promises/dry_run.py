@@ -7,6 +7,7 @@ runs. Read ``costs.py`` and ``forecast.py`` next.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from typing import Final
 from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError
 from pellucid.jobs.choosing.preset import with_preset
+from pellucid.jobs.choosing.processes import refuse_processes, sharing_of
 from pellucid.jobs.fine_tuning.general import read_general
 from pellucid.jobs.opening import OpenedRun, open_run
-from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
+from pellucid.jobs.preparation.copies import CopyCount
+from pellucid.jobs.promises.batch_size import continued_batch_size, free_memory, with_batch_size
 from pellucid.jobs.promises.costs import Clock, Cost, StepCosts, busy_note, measure
 from pellucid.jobs.promises.forecast import Forecast, RunCosts, forecast
 from pellucid.model.transformer import Transformer
@@ -62,8 +65,10 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
     Raises:
         PellucidError: every error that would stop the run before its first step.
     """
+    free = free_memory()
     recipe, choice = with_preset(recipe, output, init_from=init_from)
     run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).noting(choice)
+    refuse_processes(run.recipe.training, output, runtime=run.runtime)
     reading = Clock()
     facts = verify_corpora(run.recipe.data)
     sample = _read_sample(run, facts, reading.cost())
@@ -75,8 +80,10 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         preparation = sample.cost + storing.cost() * sample.times_stored
         run, size = with_batch_size(run, model, store, pairs=sample.kept)
         run = run.with_precision(model)
-        with keeping_memory(run.runtime.device):
-            costs = measure(run, model, sample.tokenizer, store, sample.pairs)
+        sharing = sharing_of(run, model)
+        run = sharing.applied_to(run)
+        with sharing.threads_of_one(run), keeping_memory(run.runtime.device):
+            costs = sharing.divided(measure(run, model, sample.tokenizer, store, sample.pairs))
         batches = _batches(run.recipe, model, store, sample.tokenizer, run.runtime)
         stored = sum(file.stat().st_size for file in store.folder.iterdir())
     training = run.recipe.training
@@ -103,8 +110,9 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         f"{sample.tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample.pairs):,} "
         f"pairs{sample.difference})",
         *(f"pieces: {side}" for side in store.unknown if side.unknown),
-        *filter(None, [size]),
+        *filter(None, [size, sharing.text]),
         *_describe_costs(found, costs, run_costs, steps_per_epoch, busy_note(costs.waiting_share, run.runtime.device)),
+        *_shortages(found, costs, output=output, memory=free if run.runtime.device == "cpu" else None),
         *_describe_promise(recipe),
         f"output: {output}"
         + (" (exists: training would continue its run)" if (output / "checkpoints").exists() else ""),
@@ -157,16 +165,20 @@ def _read_sample(run: OpenedRun, facts: Sequence[CorpusFacts], cost: Cost) -> _S
 
 
 def _describe_text(facts: Sequence[CorpusFacts], sample: _Sample) -> list[str]:
+    copies = CopyCount()
+    for _ in copies.watching(iter(sample.pairs)):
+        pass
     return [
         f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
         *(f"note: {note}" for f in facts for note in f.notes),
         f"pairs: {sample.kept:,} to train on" + ("" if sample.is_whole else " (estimated from the first ones)"),
+        *copies.lines(),
     ]
 
 
 def _describe_costs(found: Forecast, costs: StepCosts, parts: RunCosts, steps_per_epoch: int, busy: str) -> list[str]:
     step = costs.step.seconds
-    cores = f"; {found.cost.processor_seconds / 60:.1f} minutes of processor time on all threads together"
+    cores = f"; {_duration(found.cost.processor_seconds)} of processor time on all threads together"
     return [
         f"memory: {costs.memory_bytes / 2**30:.2f} GiB at most, measured with the longest batches",
         f"disk: {_gigabytes(found.disk_bytes)} at the end, {_gigabytes(found.most_disk_bytes)} at most; "
@@ -175,9 +187,28 @@ def _describe_costs(found: Forecast, costs: StepCosts, parts: RunCosts, steps_pe
         f"({costs.target_tokens / step:,.0f} tokens/s){busy}",
         f"beside the steps: preparation {parts.preparation.seconds:.0f} s, {found.validations:,} validations of "
         f"{parts.validation.seconds:.1f} s, checkpoints of {costs.save.seconds:.1f} s",
-        f"run: about {found.steps:,} steps, {found.steps / steps_per_epoch:.1f} epochs, "
-        f"{found.cost.seconds / 60:.1f} minutes" + (f" as busy as now{cores}" if busy else ""),
+        f"run: about {found.steps:,} steps, {found.steps / steps_per_epoch:,.1f} epochs, "
+        f"{_duration(found.cost.seconds)}" + (f" as busy as now{cores}" if busy else ""),
     ]
+
+
+def _shortages(found: Forecast, costs: StepCosts, *, output: Path, memory: int | None) -> list[str]:
+    """Return a warning for disk or memory that is too small; ``memory`` is None where it is not known."""
+    folder = next(path for path in (output.absolute(), *output.absolute().parents) if path.is_dir())
+    needs = {
+        f"disk of {folder}": (found.most_disk_bytes - _bytes_below(output), shutil.disk_usage(folder).free),
+        "memory of this machine": (costs.memory_bytes, memory),
+    }
+    return [
+        f"warning: the {place} has {_gigabytes(free)} free, and the run needs up to {_gigabytes(most)}"
+        for place, (most, free) in needs.items()
+        if free is not None and most > free
+    ]
+
+
+def _bytes_below(folder: Path) -> int:
+    """Return the size of what an earlier part of the run has written already."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
 
 
 def _describe_promise(recipe: Recipe) -> list[str]:
@@ -189,6 +220,10 @@ def _describe_promise(recipe: Recipe) -> list[str]:
         f"promise of the recipe: {scores or 'no score, ' + promise.not_measured}"
         + (f" on {promise.test_src}, after {promise.minutes:g} minutes on {promise.hardware}" if scores else "")
     ]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:,.1f} minutes"
 
 
 def _gigabytes(size: int) -> str:

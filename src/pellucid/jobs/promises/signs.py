@@ -24,10 +24,12 @@ import numpy as np
 
 from pellucid.jobs.promises.curve import Curve, Validation
 
-__all__ = ["Sign", "Situation", "signs_in"]
+__all__ = ["STEPS_TO_JUDGE", "Sign", "Situation", "signs_in"]
 
 _BLOCK: Final = 50
 """Steps of a median."""
+STEPS_TO_JUDGE: Final = 2 * _BLOCK
+"""Fewest steps of a run after which the rules have anything to compare."""
 _SPEED_BLOCK: Final = 20
 _RISE_NATS: Final = 0.5
 _RISE_SHARE: Final = 0.25
@@ -70,8 +72,13 @@ class Situation:
 
 
 def signs_in(curve: Curve, situation: Situation) -> list[Sign]:
-    """Return the signs of a curve whose last event is a validation; none where all is normal."""
-    rules = (_divergence, _overfitting, _copying, _repeating, _stall, _slow, _padding)
+    """Return the signs of a curve whose last event is a validation; none where all is normal.
+
+    Before ``STEPS_TO_JUDGE`` only the padding is judged: a short run can have a validation after every step, and none
+    of them says much.
+    """
+    is_early = curve.validations[-1].step < STEPS_TO_JUDGE
+    rules = (_padding,) if is_early else (_divergence, _overfitting, _copying, _repeating, _stall, _slow, _padding)
     return [sign for rule in rules if (sign := rule(curve, situation)) is not None]
 
 

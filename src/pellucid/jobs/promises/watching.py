@@ -16,8 +16,9 @@ from typing import Final
 import numpy as np
 
 from pellucid.config import LearningCurve, Promise, TrainingConfig
+from pellucid.errors import counted
 from pellucid.jobs.promises.curve import Curve, CurveReader
-from pellucid.jobs.promises.signs import Situation, signs_in
+from pellucid.jobs.promises.signs import STEPS_TO_JUDGE, Situation, signs_in
 from pellucid.text.batching import epoch_batches
 from pellucid.text.store import TokenStore
 from pellucid.translation.hypothesis import Translation
@@ -27,6 +28,7 @@ __all__ = ["FaultCount", "RunWatch", "padding_share"]
 _FAULTS: Final = ("copy", "repetition")
 """Flags of translations that say something about a model when many sentences have them."""
 _EARLIER: Final = 0.75
+_ROWS_FOR_PADDING: Final = 1_000_000
 _NOISE: Final = {"nll": 0.05, "bleu": 2.0, "exact_match": 0.05}
 """A run is behind if it is worse than the stored run was at three quarters of the way, by more than this."""
 
@@ -86,7 +88,7 @@ class RunWatch:
             for sign in signs
         ]
         self._known |= {sign.name for sign in signs}
-        verdict = "is this normal? no:" if signs else "is this normal? yes, no sign of trouble"
+        verdict = _verdict(len(curve.steps), has_signs=bool(signs))
         text = "\n".join([verdict + (f" ({beside.text})" if beside else ""), *lines])
         return {
             "step": curve.validations[-1].step,
@@ -117,6 +119,14 @@ class RunWatch:
         return None
 
 
+def _verdict(steps: int, *, has_signs: bool) -> str:
+    if has_signs:
+        return "is this normal? no:"
+    if steps < STEPS_TO_JUDGE:
+        return f"is this normal? too early to say, after {counted(steps, 'step')} of the {STEPS_TO_JUDGE} that it takes"
+    return "is this normal? yes, no sign of trouble"
+
+
 def _compared(
     name: str, found: float, stored: LearningCurve, values: Sequence[float], place: float
 ) -> _Comparison | None:
@@ -135,17 +145,21 @@ def _compared(
 
 
 def padding_share(store: TokenStore, config: TrainingConfig) -> float:
-    """Return the share of padding in the batches of an epoch, both sides together, 0 to 1."""
+    """Return the share of padding in the batches of an epoch, both sides together, 0 to 1; of a sample if it is large.
+
+    Fewer rows have fewer neighbours of their length, but with a million of them that does not show.
+    """
+    every = max(1, len(store) // _ROWS_FOR_PADDING)
+    sides = (store.source_lengths[::every], store.target_lengths[::every])
     batches = epoch_batches(
-        store.source_lengths,
-        store.target_lengths,
+        *sides,
         batch_size=config.known_batch_size,
         batch_type=config.batch_type,
         seed=config.seed,
         epoch=0,
     )
     real = places = 0
-    for lengths in (store.source_lengths, store.target_lengths):
+    for lengths in sides:
         for rows in batches:
             chosen = lengths[rows].astype(np.int64) + 1
             real += int(chosen.sum())

@@ -6,20 +6,27 @@ Read ``running.py`` next.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from pellucid.bundle import find_model_folder, read_description
 from pellucid.config.service import ServedModel, ServiceConfig
 from pellucid.config.tables import read_toml, validated
-from pellucid.errors import ConfigError
+from pellucid.errors import BundleError, ConfigError, counted
+from pellucid.jobs.glossaries.reading import glossaries_of
+from pellucid.jobs.memories.reading import memories_of
 from pellucid.jobs.models import open_translator, settings_for
 from pellucid.jobs.serve import most_open_files, walkthrough_folder
 from pellucid.runtime import threads_for
 from pellucid.sample.embedded import DIRECTIONS, direction_of, has_embedded
+from pellucid.serving.corrections.journal import Journal
 from pellucid.serving.gate import is_loopback
-from pellucid.serving.models.pool import ModelPool, ServedPair
+from pellucid.serving.glossaries.stored import Shelf
+from pellucid.serving.models.pool import VERSION_DIGITS, ModelPool, ServedPair
 from pellucid.serving.service import Service
+from pellucid.translation.alignment.heads import heads_in
 from pellucid.translation.translator import Translator
 
 __all__ = ["open_service", "read_service_config", "refuse_unguarded", "shows_page"]
@@ -35,7 +42,15 @@ def read_service_config(path: Path) -> ServiceConfig:
         config = validated(ServiceConfig, read_toml(path), place=str(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    return config.model_copy(update={"models": tuple(_below(path.parent, model) for model in config.models)})
+    models = tuple(_below(path.parent, model) for model in config.models)
+    memories = tuple(one.model_copy(update={"path": str(path.parent / one.path)}) for one in config.memories)
+    corrections = str(path.parent / config.corrections) if config.corrections else ""
+    glossaries = tuple(
+        one.model_copy(update={"path": str(path.parent / one.path)}) if one.path else one for one in config.glossaries
+    )
+    folder = str(path.parent / config.glossary_folder) if config.glossary_folder else ""
+    below = {"models": models, "memories": memories, "corrections": corrections}
+    return config.model_copy(update=below | {"glossaries": glossaries, "glossary_folder": folder})
 
 
 def _below(folder: Path, model: ServedModel) -> ServedModel:
@@ -69,14 +84,27 @@ def open_service(
 
     Raises:
         BundleError: a folder has no model.
-        ConfigError: a setting of a model is wrong.
+        ConfigError: a setting of a model is wrong, a memory or a glossary may be for several of them, or the folder for
+            corrections or glossaries cannot be written.
+        DataError: a memory or a file of terms cannot be read.
     """
     number = threads_for(threads)
     config = _with_room_for_refusals(config, say)
     wanted = [*config.models, *(ServedModel(path=str(path)) for path in paths)] or _embedded()
     pairs = [_pair(model, device=device, threads=number, say=say) for model in wanted]
+    if config.memories:
+        memories = memories_of(config.memories, [(pair.source, pair.target) for pair in pairs], say)
+        pairs = [replace(pair, memory=memories.get((pair.source, pair.target))) for pair in pairs]
     pool = ModelPool(pairs, limit_bytes=config.model_memory_mb << 20)
-    return Service(pool, config, threads=number)
+    journal = None
+    if config.corrections:
+        journal = Journal(Path(config.corrections), limit_bytes=config.corrections_mb << 20)
+        journal.make_folder()
+    folder = Path(config.glossary_folder) if config.glossary_folder else None
+    glossaries = Shelf(glossaries_of(config.glossaries, list(pool.pairs)), folder=folder)
+    for one in glossaries.served:
+        say(f"glossary {one.name}: {counted(len(one.glossary.terms), 'term')} for {one.source} → {one.target}")
+    return Service(pool, config, threads=number, journal=journal, glossaries=glossaries)
 
 
 def _embedded() -> list[ServedModel]:
@@ -100,23 +128,46 @@ def _pair(model: ServedModel, *, device: str, threads: int, say: Callable[[str],
     folder = find_model_folder(path)
     description = read_description(folder)
     named = direction_of(path) or description
-    opened = partial(_opened, path, model.settings, device=device, threads=threads, say=say)
+    target = model.target or named.target_language
+    opened = partial(_opened, path, model.settings, target, device=device, threads=threads, say=say)
     name = path.resolve().name
     return ServedPair(
         name=path.resolve().parent.name if name == "model" else name,
         source=model.source or named.source_language,
-        target=model.target or named.target_language,
+        target=target,
         weights_bytes=(folder / description.weights).stat().st_size,
         open=opened,
-        version=description.weights_sha256[:12],
+        version=description.weights_sha256[:VERSION_DIGITS],
+        aligns=heads_in(description.facts, description.model, place=f"{folder}/model.toml") is not None,
+        stamp=partial(_stamp_of, path),
+        read_again=partial(_pair, model, device=device, threads=threads, say=say),
     )
 
 
+def _stamp_of(path: Path) -> object:
+    """Return what differs when another model is in the folder: a save ends with a new description."""
+    try:
+        facts = (find_model_folder(path) / "model.toml").stat()
+    except (OSError, BundleError):
+        return None
+    return facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
 def _opened(
-    path: Path, settings: Sequence[str], *, device: str, threads: int, say: Callable[[str], None]
+    path: Path, settings: Sequence[str], target: str, *, device: str, threads: int, say: Callable[[str], None]
 ) -> Translator:
     translator = open_translator(path, settings=settings, device=device, threads=threads, say=say)
-    return translator.divided(has_prefixes=True)[0]
+    return _writing(translator, target).divided(has_prefixes=True)[0]
+
+
+def _writing(translator: Translator, language: str) -> Translator:
+    """Return a translator of the same model into a language, which a model of several languages has to be told."""
+    tag, tokenizer = f">>{language}<<", translator.tokenizer
+    if tag not in tokenizer.source_tags or tokenizer.default_tag:
+        return translator
+    other = copy(translator)
+    other.tokenizer = tokenizer.with_default_tag(tag)
+    return other
 
 
 def shows_page(config: ServiceConfig) -> bool:

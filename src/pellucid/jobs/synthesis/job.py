@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -26,12 +26,13 @@ from pellucid.durable import DISK
 from pellucid.errors import ConfigError, DataError, counted
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.sentence_bleu import SentenceBleu
-from pellucid.jobs.bulk.files import Progress, Work, run_files
-from pellucid.jobs.bulk.lines import CHUNK_LINES
+from pellucid.jobs.bulk.files import run_files
 from pellucid.jobs.bulk.search import part_search
 from pellucid.jobs.bulk.survey import Survey, can_be_read_twice, survey_of
+from pellucid.jobs.bulk.work import Progress, Work
 from pellucid.jobs.line_files import check_output, is_stream, reading
-from pellucid.jobs.models import EngineName, EnginePrecision, open_translator, settings_for
+from pellucid.jobs.options.parts import CHUNK_LINES, PartsOptions
+from pellucid.jobs.options.translation import ModelOptions
 from pellucid.jobs.synthesis.corpus import CorpusWriter, describe
 from pellucid.jobs.synthesis.pairs import PairMaker, SynthesisKind
 from pellucid.text.lines import read_lines
@@ -83,12 +84,8 @@ class SynthesisRequest:
     """Tag for the recipe; None is ``<bt>`` for back-translation and none for distillation."""
     language_tag: str = ""
     """A tag of the model, put before each line that it translates; "" is none."""
-    settings: Sequence[str] = ()
-    """``key=value`` settings of [translation], ``cleaning.*`` and ``drop_flags``."""
-    device: str = "auto"
-    threads: int = 0
-    engine: str = EngineName.AUTO
-    precision: str = EnginePrecision.AUTO
+    options: ModelOptions = ModelOptions()
+    """Its settings may have ``cleaning.*`` and ``drop_flags``, too."""
     chunk_lines: int = CHUNK_LINES
     restart: bool = False
 
@@ -124,22 +121,21 @@ def synthesize(
         StoppedError: Ctrl-C or SIGTERM; the same call continues.
         OSError: writing fails, as on a full disk; the same call continues.
     """
-    config, of_search = _settings(request)
+    config, options = _filters(request)
     recipe = _recipe(request)
     files = [request.file, *([request.reference] if request.reference is not None else [])]
     _refuse_misfits(request, files)
-    _refuse_few_choices(request, settings_for(request.model, of_search))
+    _refuse_few_choices(request, options.config_of(request.model))
     surveys = [survey_of(file) for file in files]
     _refuse_different_lengths(surveys)
-    translator = _opened(request, of_search, say)
+    translator = _opened(request, options, say)
     search = part_search(
-        translator,
+        [(translator, options.device)],
         request.model,
         lines=surveys[0].lines,
         chunk_lines=request.chunk_lines,
         has_prefixes=bool(translator.config.target_prefix),
-        device=request.device,
-        threads=request.threads,
+        threads=options.threads,
     )
     closeness = _closeness(translator, request.reference)
     maker = PairMaker(search.translator, request.kind, config, request.chunk_lines, request.language_tag, closeness)
@@ -150,7 +146,7 @@ def synthesize(
         surveys,
         request.output,
         Work(maker, search.at_once, search.lines_per_part, facts),
-        restart=request.restart,
+        parts=PartsOptions(restart=request.restart),
         say=say,
         progress=progress,
         write=writer.write,
@@ -163,21 +159,28 @@ def synthesize(
     return SynthesisOutcome(describe(writer.report), tuple(problems), recipe)
 
 
-def _settings(request: SynthesisRequest) -> tuple[SynthesisConfig, list[str]]:
-    """Return the filters and the settings of the search."""
+def _filters(request: SynthesisRequest) -> tuple[SynthesisConfig, ModelOptions]:
+    """Return the filters, and the options with the settings of the search."""
     table: dict[str, Any] = {}
     of_search = request.search.settings()
-    for setting, (keys, value) in zip(request.settings, parse_settings(request.settings), strict=True):
+    given = request.options.settings
+    for setting, (keys, value) in zip(given, parse_settings(given), strict=True):
         if keys[0] == "cleaning" and len(keys) == 2:
             table.setdefault("cleaning", {})[keys[1]] = value
         elif keys == ("drop_flags",):
             table["drop_flags"] = value
+        elif keys == ("sampling",):
+            raise ConfigError(f"--set {setting}: the search is chosen by --search: {', '.join(Search)}")
         else:
             of_search.append(setting)
+        if keys == ("top_k",) and request.search is not Search.TOP_K:
+            raise ConfigError(f"--set {setting} belongs to --search top-k, and this is --search {request.search}")
+        if keys == ("top_k",) and value == 0:
+            raise ConfigError(f"--set {setting} draws from every piece, which is --search sampling")
     config = validated(SynthesisConfig, table, place="--set")
     if unknown := [flag for flag in config.drop_flags if flag not in FLAGS]:
         raise ConfigError(f"--set drop_flags: {unknown[0]!r} is not a flag; use {', '.join(FLAGS)}")
-    return config, of_search
+    return config, replace(request.options, settings=of_search)
 
 
 def _recipe(request: SynthesisRequest) -> str:
@@ -211,16 +214,8 @@ def _refuse_misfits(request: SynthesisRequest, files: Sequence[str]) -> None:
             check_output(path, sources=sources)
 
 
-def _opened(request: SynthesisRequest, settings: Sequence[str], say: Callable[[str], None]) -> Translator:
-    translator = open_translator(
-        request.model,
-        settings=settings,
-        device=request.device,
-        threads=request.threads,
-        engine=request.engine,
-        precision=request.precision,
-        say=say,
-    )
+def _opened(request: SynthesisRequest, options: ModelOptions, say: Callable[[str], None]) -> Translator:
+    translator = options.open(request.model, say=say)
     if request.language_tag and request.language_tag not in translator.tokenizer.source_tags:
         known = ", ".join(translator.tokenizer.source_tags) or "none"
         raise ConfigError(

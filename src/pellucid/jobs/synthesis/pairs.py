@@ -14,9 +14,9 @@ from typing import Final
 
 from pellucid.config.synthesis import SynthesisConfig
 from pellucid.evaluation.sentence_bleu import SentenceBleu
-from pellucid.jobs.bulk.files import Finished
 from pellucid.jobs.bulk.survey import Part
 from pellucid.jobs.bulk.tally import MOST_PROBLEMS, Tally
+from pellucid.jobs.bulk.work import Finished
 from pellucid.text.cleaning import FILTERS, is_empty, is_too_long
 from pellucid.text.corpus import SentencePair
 from pellucid.translation.flags import in_order

@@ -18,10 +18,11 @@ from pellucid.serving.refusals import Reason, Refusal
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-__all__ = ["Detected", "can_detect", "detect", "detected_among"]
+__all__ = ["Detected", "can_detect", "detect", "detected_among", "detected_for"]
 
 _READ_CHARACTERS: Final = 4096
 _LEAST_SHOWN: Final = 1.0
+_SURE: Final = 50.0
 _LOCK: Final = threading.Lock()
 
 
@@ -72,6 +73,17 @@ def detected_among(text: str, offered: Collection[str]) -> Detected:
     if best is None:
         raise Refusal(Reason.LANGUAGE, "none of the languages of this server can be detected; name the source language")
     return Detected(resolved(best[1], offered) or best[1], best[0])
+
+
+def detected_for(text: str, sources: Collection[str], target: str) -> Detected:
+    """Return the target where it is more probable than all other languages, else the most probable of the sources.
+
+    Raises:
+        Refusal: as ``detected_among``.
+    """
+    base = normalised(target).partition("-")[0]
+    sure = next((one for one in detect(text) if one.language == base and one.confidence > _SURE), None)
+    return sure or detected_among(text, sources)
 
 
 def shown(found: list[Detected]) -> list[Detected]:

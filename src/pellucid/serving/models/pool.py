@@ -1,7 +1,8 @@
 """The models of the service by language pair, opened on demand within a limit of memory.
 
 A model stays open while a request uses it. When another one needs its room, the model that was not used longest is
-closed; when all are in use, the request is refused, and the client tries again. Read ``detection.py`` next.
+closed; when all are in use, the request is refused, and the client tries again. A model whose folder was replaced is
+opened beside the old one, which finishes its requests. Read ``detection.py`` next.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
+from pellucid.errors import PellucidError
 from pellucid.serving.models.languages import resolved
 from pellucid.serving.refusals import Reason, Refusal
+from pellucid.translation.memory.units import TranslationMemory
 from pellucid.translation.translator import Translator
 
-__all__ = ["ModelPool", "ServedPair"]
+__all__ = ["VERSION_DIGITS", "ModelPool", "ServedPair"]
 
 _PROBE = "1 a"
 """What a model translates when it is opened, to show that it can."""
 _RETRY_SECONDS = 5
+VERSION_DIGITS: Final = 12
+"""Of the checksum of the weights."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +41,26 @@ class ServedPair:
     open: Callable[[], Translator]
     version: str = ""
     """Beginning of the checksum of its weights."""
+    aligns: bool = False
+    """Whether its folder names heads that align words."""
+    memory: TranslationMemory | None = None
+    """The translation memory of the language pair, if any."""
+    stamp: Callable[[], object] = lambda: None
+    """Differs after another model has taken the place of this one on the disk; None: it cannot be seen now."""
+    read_again: Callable[[], ServedPair] | None = None
+    """Reads what stands in the place of this model."""
 
 
 class _Open:
     def __init__(self, translator: Translator) -> None:
         self.translator = translator
         self.users = 0
+
+
+def _opened_and_tried(pair: ServedPair) -> _Open:
+    opened = _Open(pair.open())
+    opened.translator.translate(_PROBE)
+    return opened
 
 
 class ModelPool:
@@ -59,6 +79,7 @@ class ModelPool:
         self._open: OrderedDict[tuple[str, str], _Open] = OrderedDict()
         self._lock = threading.Lock()
         self._opening = threading.Lock()
+        self._stamps = {key: pair.stamp() for key, pair in self.pairs.items()}
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -68,6 +89,16 @@ class ModelPool:
     def targets_of(self, source: str) -> tuple[str, ...]:
         """Return the codes of the languages that a language is translated to."""
         return tuple(target for one, target in self.pairs if one == source)
+
+    def sources_of(self, target: str) -> tuple[str, ...]:
+        """Return the codes of the languages that are translated to one, as a client writes its code."""
+        return tuple(one for one in self.sources if resolved(target, self.targets_of(one)) is not None)
+
+    def is_one_language(self, source: str, target: str) -> bool:
+        """Return whether a text in the first language is in the second already, so that no model translates it."""
+        known = dict.fromkeys(code for pair in self.pairs for code in pair)
+        own = resolved(source, known)
+        return own is not None and own == resolved(target, known) and source not in self.sources_of(target)
 
     @property
     def num_open(self) -> int:
@@ -99,6 +130,14 @@ class ModelPool:
                 subject="target",
             )
         return self.pairs[own_source, own_target]
+
+    def translating(self, source: str, target: str) -> ServedPair | None:
+        """Return the model for two languages; None where a text in the first is in the second already, and so stays.
+
+        Raises:
+            Refusal: as ``find``.
+        """
+        return None if self.is_one_language(source, target) else self.find(source, target)
 
     def is_open(self, pair: ServedPair) -> bool:
         """Return whether a model is open, so that ``used`` does not take long."""
@@ -133,6 +172,37 @@ class ModelPool:
             with self.used(pair):
                 pass
 
+    def refresh(self) -> list[str]:
+        """Take models that were replaced on the disk, and return a sentence for each; one that fails changes nothing.
+
+        An open model is replaced when the new one has translated: requests that have begun go on with the old one.
+        """
+        said = []
+        for key, pair in [*self.pairs.items()]:
+            stamp = pair.stamp()
+            if stamp is None or stamp == self._stamps[key] or pair.read_again is None:
+                continue
+            self._stamps[key] = stamp
+            try:
+                said += self._replaced(key, replace(pair.read_again(), memory=pair.memory))
+            except PellucidError as error:
+                said.append(f"{pair.name}: the new model cannot be used, and the old one stays: {error}")
+        return said
+
+    def _replaced(self, key: tuple[str, str], new: ServedPair) -> list[str]:
+        old = self.pairs[key]
+        if new.version == old.version:
+            return []
+        if (new.source, new.target) != key:
+            return [f"{old.name}: the new model translates {new.source} → {new.target}, so the old one stays"]
+        with self._opening:
+            opened = _opened_and_tried(new) if key in self._open else None
+            with self._lock:
+                self.pairs[key] = new
+                if opened is not None:
+                    self._open[key] = opened
+        return [f"{new.name}: {new.source} → {new.target}: the model {new.version} has replaced {old.version}"]
+
     def _held(self, key: tuple[str, str]) -> _Open | None:
         with self._lock:
             if (opened := self._open.get(key)) is not None:
@@ -143,9 +213,8 @@ class ModelPool:
     def _opened(self, pair: ServedPair) -> _Open:
         with self._lock:
             self._make_room(pair.weights_bytes)
-        opened = _Open(pair.open())
+        opened = _opened_and_tried(pair)
         opened.users = 1
-        opened.translator.translate(_PROBE)
         with self._lock:
             self._open[pair.source, pair.target] = opened
         return opened

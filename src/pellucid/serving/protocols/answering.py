@@ -10,7 +10,8 @@ import logging
 import math
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TypeVar
+from contextlib import nullcontext
+from typing import Final, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -30,6 +31,8 @@ Endpoint = Callable[[Service, Request, Fields], Awaitable[Response]]
 Dialect = Callable[[Refusal], Mapping[str, object]]
 """The body of an error."""
 _DEADLINE: str = "x-deadline-seconds"
+_AROUND_A_DOCUMENT: Final = 1 << 16
+"""Bytes of a form besides the document."""
 
 
 def as_json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -56,6 +59,7 @@ def route(
     methods: tuple[str, ...] = ("POST",),
     dialect: Dialect = as_error,
     largest_body: int | None = None,
+    takes_documents: bool = False,
 ) -> Route:
     """Return the route of an endpoint, which gets the fields of the request.
 
@@ -66,14 +70,18 @@ def route(
         methods: of HTTP.
         dialect: the form of errors.
         largest_body: in bytes; the limit of the service if None.
+        takes_documents: the body holds a document, which has other limits.
     """
     limit = min(largest_body or service.limits.body_bytes, service.limits.body_bytes)
+    if takes_documents:
+        limit = service.limits.document_bytes + _AROUND_A_DOCUMENT
 
     async def answer(request: Request) -> Response:
         begun = service.queue.clock()
         name = secrets.token_hex(8)
         try:
-            response = await endpoint(service, request, await read_fields(request, limit=limit))
+            with service.desk.work() if takes_documents else nullcontext():
+                response = await endpoint(service, request, await read_fields(request, limit=limit))
         except Refusal as refusal:
             service.metrics.refused(refusal.reason)
             response = as_json(dialect(refusal), refusal.status, refusal.headers)

@@ -1,7 +1,7 @@
 """The protocol of DeepL, version 2: text, languages, usage and glossaries, for clients with a setting for the server.
 
-What cannot be done is refused, never ignored: ``tag_handling``, ``formality`` and ``context``. Glossaries are in memory
-until the server ends. Read ``opus_mt.py`` next.
+What cannot be done is refused, never ignored: ``formality`` and ``context``. Glossaries are in
+``../glossaries/``. Read ``deepl_documents.py`` next.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import csv
 import io
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -19,30 +18,42 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pellucid.documents.markup.rules import Rules, rules_for_xml
 from pellucid.errors import RequestError
-from pellucid.serving.models.detection import Detected, detected_among
-from pellucid.serving.models.languages import name_of, resolved
+from pellucid.serving.access.keys import Client
+from pellucid.serving.documents.markup import HTML_IN_A_REQUEST, marked_text
+from pellucid.serving.glossaries.stored import StoredGlossary
+from pellucid.serving.models.detection import Detected, detected_for
+from pellucid.serving.models.languages import name_of
+from pellucid.serving.models.pool import ServedPair
 from pellucid.serving.protocols.answering import as_json, caller_of, route
-from pellucid.serving.protocols.libretranslate import by_language, refuse_failed, refuse_long
+from pellucid.serving.protocols.libretranslate import (
+    TextWish,
+    by_language,
+    markup_by_language,
+    origins_of,
+    refuse_failed,
+    refuse_long,
+)
 from pellucid.serving.protocols.reading import Fields, boolean, text
 from pellucid.serving.refusals import Reason, Refusal
 from pellucid.serving.service import Service
 from pellucid.translation.terms.glossary import Glossary, Term
 
-__all__ = ["deepl_routes"]
+__all__ = ["FORMALITIES", "as_message", "deepl_routes", "glossary_for"]
 
 _LARGEST_BODY: Final = 128 << 10
-_MOST_GLOSSARIES: Final = 100
 _MOST_ENTRIES: Final = 500
 _NO_LIMIT: Final = 1_000_000_000_000
-_FORMALITIES: Final = ("default", "prefer_more", "prefer_less")
-_REFUSED: Final = ("tag_handling", "context", "style_id", "custom_instructions", "translation_memory_id")
+FORMALITIES: Final = ("default", "prefer_more", "prefer_less")
+"""What does not ask for another form than the model's."""
+_REFUSED: Final = ("context", "glossary_ids", "style_id", "custom_instructions", "translation_memory_id")
+_ANY_METHOD: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _SPLITTING: Final = {"0": False, "1": None, "nonewlines": None, "": None}
 
 
 def deepl_routes(service: Service) -> list[Route]:
-    """Return the routes of DeepL's version 2."""
-    store = _Glossaries()
+    """Return the routes of DeepL's version 2, but for documents."""
     every = [
         ("/v2/translate", _translate, ("POST",)),
         ("/v2/languages", _languages, ("GET", "POST")),
@@ -51,74 +62,54 @@ def deepl_routes(service: Service) -> list[Route]:
         ("/v2/glossaries", _glossaries, ("GET", "POST")),
         ("/v2/glossaries/{id}", _glossary, ("GET", "DELETE")),
         ("/v2/glossaries/{id}/entries", _entries, ("GET",)),
+        ("/v2/write/{rest:path}", _not_offered, _ANY_METHOD),
+        ("/v3/{rest:path}", _not_offered, _ANY_METHOD),
     ]
     return [
         route(
             service,
             path,
-            partial(answer, store=store),
+            answer,
             methods=methods,
-            dialect=_as_error,
+            dialect=as_message,
             largest_body=_LARGEST_BODY,
         )
         for path, answer, methods in every
     ]
 
 
-def _as_error(refusal: Refusal) -> Mapping[str, object]:
+def as_message(refusal: Refusal) -> Mapping[str, object]:
+    """Return the body of an error as DeepL writes it."""
     if refusal.reason is Reason.LANGUAGE and refusal.subject:
         return {"message": f"Value for '{refusal.subject}_lang' not supported.", "detail": str(refusal)}
     return {"message": str(refusal)}
 
 
-@dataclass(frozen=True)
-class _StoredGlossary:
-    id: str
-    owner: str
-    name: str
-    source: str
-    target: str
-    entries: tuple[tuple[str, str], ...]
-    glossary: Glossary
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+def glossary_for(service: Service, client: Client, id: str, pair: ServedPair) -> Glossary:
+    """Return the glossary of a request, which has to be for its languages.
 
-    def record(self) -> dict[str, object]:
-        return {
-            "glossary_id": self.id,
-            "name": self.name,
-            "ready": True,
-            "source_lang": self.source,
-            "target_lang": self.target,
-            "creation_time": self.created.isoformat().replace("+00:00", "Z"),
-            "entry_count": len(self.entries),
-        }
+    Raises:
+        Refusal: there is none of this id, or it is for other languages.
+    """
+    stored = service.glossaries.get(client.name, id)
+    if (stored.source, stored.target) != (pair.source, pair.target):
+        raise Refusal(Reason.INVALID, f"this glossary is for {stored.source} → {stored.target}")
+    return stored.glossary
 
 
-class _Glossaries:
-    """The glossaries of all clients; each sees its own."""
-
-    def __init__(self) -> None:
-        self._stored: dict[str, _StoredGlossary] = {}
-
-    def of(self, owner: str) -> list[_StoredGlossary]:
-        return [one for one in self._stored.values() if one.owner == owner]
-
-    def add(self, one: _StoredGlossary) -> None:
-        if len(self.of(one.owner)) >= _MOST_GLOSSARIES:
-            raise Refusal(Reason.INVALID, f"there are {_MOST_GLOSSARIES} glossaries; delete one first", status=456)
-        self._stored[one.id] = one
-
-    def get(self, owner: str, id: str) -> _StoredGlossary:
-        found = self._stored.get(id)
-        if found is None or found.owner != owner:
-            raise Refusal(Reason.INVALID, "there is no such glossary; it is gone after a restart", status=404)
-        return found
-
-    def remove(self, owner: str, id: str) -> None:
-        del self._stored[self.get(owner, id).id]
+def _record(one: StoredGlossary) -> dict[str, object]:
+    return {
+        "glossary_id": one.id,
+        "name": one.name,
+        "ready": True,
+        "source_lang": one.source,
+        "target_lang": one.target,
+        "creation_time": one.created.isoformat().replace("+00:00", "Z"),
+        "entry_count": len(one.entries),
+    }
 
 
-async def _translate(service: Service, request: Request, fields: Fields, store: _Glossaries) -> Response:
+async def _translate(service: Service, request: Request, fields: Fields) -> Response:
     caller = caller_of(service, request, fields)
     texts = _texts(service, fields)
     target = text(fields, "target_lang")
@@ -129,35 +120,62 @@ async def _translate(service: Service, request: Request, fields: Fields, store: 
         raise Refusal(Reason.INVALID, "Value for 'split_sentences' not supported.")
     glossary = Glossary(())
     if (id := text(fields, "glossary_id", "")) != "":
-        stored = store.get(caller.client.name, id)
         if not source:
             raise Refusal(Reason.INVALID, "Use of a glossary requires the source_lang parameter to be specified.")
-        glossary = stored.glossary
-    languages = _sources(service, texts, source, target)
-    found, _ = await by_language(
-        service,
-        caller,
-        texts,
-        languages,
-        target,
-        settings={},
-        splits_sentences=_SPLITTING[splitting],
-        glossary=glossary,
-    )
-    refuse_failed(found)
+        glossary = glossary_for(service, caller.client, id, service.pool.find(source, target))
+    wish = TextWish(target, splits_sentences=_SPLITTING[splitting], glossary=glossary)
+    if (tags := text(fields, "tag_handling", "")) != "":
+        is_strict = _version(fields) == "v2" and tags == "xml"
+        marked = [marked_text(one, _rules(one, fields, tags), is_strict=is_strict) for one in texts]
+        languages = _sources(service, [one.plain for one in marked], source, target)
+        results = await markup_by_language(service, caller, marked, languages, wish)
+        written, origins = [one.text for one in results], origins_of(results)
+    else:
+        languages = _sources(service, texts, source, target)
+        found, _ = await by_language(service, caller, texts, languages, wish)
+        refuse_failed(found)
+        written, origins = [one.text for one in found], origins_of(found)
     return as_json(
         {
             "translations": [
                 {
                     "detected_source_language": one.language.upper(),
-                    "text": translation.text,
-                    "billed_characters": len(translation.source),
+                    "text": translation,
+                    "billed_characters": len(given),
                     "model_type_used": "quality_optimized",
                 }
-                for one, translation in zip(languages, found, strict=True)
+                for one, given, translation in zip(languages, texts, written, strict=True)
             ]
-        }
+        },
+        headers=origins,
     )
+
+
+def _rules(one: str, fields: Fields, tags: str) -> Rules:
+    """Return what the tags of a text are."""
+    borders, inline, opaque = (_names(fields, f"{name}_tags") for name in ("splitting", "non_splitting", "ignore"))
+    if tags == "html":
+        return replace(
+            HTML_IN_A_REQUEST, borders=frozenset(borders), inline=frozenset(inline), opaque=frozenset(opaque)
+        )
+    if tags != "xml":
+        raise Refusal(Reason.INVALID, "Value for 'tag_handling' not supported.")
+    finds = boolean(fields, "outline_detection", default=True)
+    return rules_for_xml(one, borders=borders, inline=inline, opaque=opaque, finds_structure=finds)
+
+
+def _version(fields: Fields) -> str:
+    version = text(fields, "tag_handling_version", "v1")
+    if version not in ("v1", "v2"):
+        raise Refusal(Reason.INVALID, "Value for 'tag_handling_version' not supported.")
+    return version
+
+
+def _names(fields: Fields, name: str) -> list[str]:
+    given = fields.get(name) or []
+    every = given if isinstance(given, list) else [given]
+    names = [part.strip() for one in every if isinstance(one, str) for part in one.split(",")]
+    return [one for one in names if one]
 
 
 def _texts(service: Service, fields: Fields) -> list[str]:
@@ -174,7 +192,7 @@ def _refuse_unsupported(fields: Fields) -> None:
     for name in _REFUSED:
         if fields.get(name):
             raise Refusal(Reason.NOT_OFFERED, f"'{name}' is not supported by this server; leave it out")
-    if text(fields, "formality", "default") not in _FORMALITIES:
+    if text(fields, "formality", "default") not in FORMALITIES:
         raise Refusal(Reason.NOT_OFFERED, "'formality' is not supported for given 'target_lang'.")
     boolean(fields, "show_billed_characters", default=True)
 
@@ -182,16 +200,17 @@ def _refuse_unsupported(fields: Fields) -> None:
 def _sources(service: Service, texts: list[str], source: str, target: str) -> list[Detected]:
     """Return the language of each text: the given one; else the only one for this target; else the detected one."""
     if source:
-        return [Detected(service.pool.find(source, target).source, 100.0)] * len(texts)
-    possible = [one for one in service.pool.sources if resolved(target, service.pool.targets_of(one)) is not None]
+        pair = service.pool.translating(source, target)
+        return [Detected(source if pair is None else pair.source, 100.0)] * len(texts)
+    possible = service.pool.sources_of(target)
     if not possible:
         raise Refusal(Reason.LANGUAGE, f"{target[:40]} is not supported", subject="target")
     if len(possible) == 1:
         return [Detected(possible[0], 100.0)] * len(texts)
-    return [detected_among(one, possible) for one in texts]
+    return [detected_for(one, possible, target) for one in texts]
 
 
-async def _languages(service: Service, request: Request, fields: Fields, store: _Glossaries) -> Response:
+async def _languages(service: Service, request: Request, fields: Fields) -> Response:
     caller_of(service, request, fields)
     kind = text(fields, "type", "source")
     if kind not in ("source", "target"):
@@ -202,21 +221,27 @@ async def _languages(service: Service, request: Request, fields: Fields, store: 
     return as_json([{"language": code.upper(), "name": name_of(code), "supports_formality": False} for code in targets])
 
 
-async def _usage(service: Service, request: Request, fields: Fields, store: _Glossaries) -> Response:
+async def _usage(service: Service, request: Request, fields: Fields) -> Response:
     client = caller_of(service, request, fields).client
     return as_json({"character_count": client.used_characters, "character_limit": _NO_LIMIT})
 
 
-async def _glossary_pairs(service: Service, request: Request, fields: Fields, store: _Glossaries) -> Response:
+async def _not_offered(service: Service, request: Request, fields: Fields) -> Response:
+    caller_of(service, request, fields)
+    remedy = "; glossaries of one language pair are in /v2/glossaries" if "glossar" in request.url.path else ""
+    raise Refusal(Reason.NOT_OFFERED, f"{request.url.path[:60]} is not supported by this server{remedy}")
+
+
+async def _glossary_pairs(service: Service, request: Request, fields: Fields) -> Response:
     caller_of(service, request, fields)
     pairs = [{"source_lang": source, "target_lang": target} for source, target in service.pool.pairs]
     return as_json({"supported_languages": pairs})
 
 
-async def _glossaries(service: Service, request: Request, fields: Fields, store: _Glossaries) -> Response:
+async def _glossaries(service: Service, request: Request, fields: Fields) -> Response:
     owner = caller_of(service, request, fields).client.name
     if request.method == "GET":
-        return as_json({"glossaries": [one.record() for one in store.of(owner)]})
+        return as_json({"glossaries": [_record(one) for one in service.glossaries.of(owner)]})
     pair = service.pool.find(text(fields, "source_lang"), text(fields, "target_lang"))
     entries = _entries_in(text(fields, "entries"), text(fields, "entries_format", "tsv"))
     try:
@@ -224,9 +249,9 @@ async def _glossaries(service: Service, request: Request, fields: Fields, store:
     except RequestError as error:
         raise Refusal(Reason.INVALID, f"Invalid glossary entries provided: {error}") from None
     id = secrets.token_hex(16)
-    stored = _StoredGlossary(id, owner, text(fields, "name"), pair.source, pair.target, entries, glossary)
-    store.add(stored)
-    return as_json(stored.record(), 201)
+    stored = StoredGlossary(id, owner, text(fields, "name"), pair.source, pair.target, glossary)
+    await service.change_glossaries(partial(service.glossaries.add, stored))
+    return as_json(_record(stored), 201)
 
 
 def _entries_in(content: str, format: str) -> tuple[tuple[str, str], ...]:
@@ -244,16 +269,17 @@ def _entries_in(content: str, format: str) -> tuple[tuple[str, str], ...]:
     return tuple((row[0], row[1]) for row in found)
 
 
-async def _glossary(service: Service, request: Request, fields: Fields, store: _Glossaries) -> Response:
+async def _glossary(service: Service, request: Request, fields: Fields) -> Response:
     owner = caller_of(service, request, fields).client.name
     id = request.path_params["id"]
     if request.method == "DELETE":
-        store.remove(owner, id)
+        await service.change_glossaries(partial(service.glossaries.remove, owner, id))
         return Response(status_code=204)
-    return as_json(store.get(owner, id).record())
+    return as_json(_record(service.glossaries.get(owner, id)))
 
 
-async def _entries(service: Service, request: Request, fields: Fields, store: _Glossaries) -> Response:
-    stored = store.get(caller_of(service, request, fields).client.name, request.path_params["id"])
+async def _entries(service: Service, request: Request, fields: Fields) -> Response:
+    owner = caller_of(service, request, fields).client.name
+    stored = service.glossaries.get(owner, request.path_params["id"])
     rows = "\n".join(f"{source}\t{target}" for source, target in stored.entries)
     return Response(rows, media_type="text/tab-separated-values; charset=utf-8")

@@ -1,21 +1,32 @@
 """The protocol of LibreTranslate: its routes, fields, answers and sentences of errors, word for word.
 
+A text that is in the target language already comes back as it is, here and in all other protocols.
+
 Different on purpose: texts of a list are translated together, and ``auto`` detects the language of each;
-``alternatives`` has a limit; errors of every kind are JSON; ``/health`` is true. Not offered yet: ``format=html`` and
-files.
-Read ``v1.py`` next.
+``alternatives`` has a limit, and there are none for HTML; errors of every kind are JSON; ``/health`` is true;
+``/suggest`` writes to a journal if the owner of the server wants it (``../corrections/``). Files are in
+``documents.py``. Read ``v1.py`` next.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pellucid.serving.models.detection import Detected, can_detect, detect, detected_among, shown
+from pellucid.documents.naming import FORMATS
+from pellucid.serving.corrections.states import Correction
+from pellucid.serving.documents.markup import Marked, TranslatedMarkup, marked_text, translated_markup
+from pellucid.serving.documents.translating import Job, TranslatedDocument
+from pellucid.serving.glossaries.outcomes import together
+from pellucid.serving.models.detection import Detected, can_detect, detect, detected_among, detected_for, shown
 from pellucid.serving.models.languages import name_of
+from pellucid.serving.models.pool import ServedPair
 from pellucid.serving.protocols.answering import as_json, caller_of, route
 from pellucid.serving.protocols.reading import Fields, number, text
 from pellucid.serving.refusals import Reason, Refusal
@@ -23,7 +34,18 @@ from pellucid.serving.service import Caller, Service
 from pellucid.serving.wishes import TextTranslation, Wish
 from pellucid.translation.terms.glossary import Glossary
 
-__all__ = ["AUTO", "by_language", "libretranslate_routes", "refuse_failed", "refuse_long"]
+__all__ = [
+    "AUTO",
+    "TextWish",
+    "by_language",
+    "correction_in",
+    "languages_of",
+    "libretranslate_routes",
+    "markup_by_language",
+    "origins_of",
+    "refuse_failed",
+    "refuse_long",
+]
 
 AUTO: Final = "auto"
 _UNKNOWN: Final = "en"
@@ -35,7 +57,8 @@ def libretranslate_routes(service: Service) -> list[Route]:
     return [
         route(service, "/translate", _translate),
         route(service, "/detect", _detect),
-        route(service, "/languages", _languages, methods=("GET",)),
+        # Argos Translate's client asks with a form.
+        route(service, "/languages", _languages, methods=("GET", "POST")),
         route(service, "/frontend/settings", _settings, methods=("GET",)),
         route(service, "/suggest", _suggest),
         route(service, "/health", _health, methods=("GET",)),
@@ -48,54 +71,117 @@ async def _translate(service: Service, request: Request, fields: Fields) -> Resp
     source, target = text(fields, "source"), text(fields, "target")
     format = text(fields, "format", "text")
     count = number(fields, "alternatives", default=0, most=service.limits.alternatives)
-    if format != "text":
+    if format not in ("text", "html"):
         raise Refusal(Reason.NOT_OFFERED, f"{format[:40]} format is not supported")
-    found, languages = await by_language(service, caller, texts, source, target, settings=_search(count))
-    refuse_failed(found)
-    answer: dict[str, object] = {"translatedText": [one.text for one in found]}
+    alternatives: list[list[str]] = [[] for _ in texts]
+    if format == "html":
+        marked = [marked_text(one) for one in texts]
+        languages = languages_of(service, [one.plain for one in marked], source, target)
+        results = await markup_by_language(service, caller, marked, languages, TextWish(target))
+        written, origins = [one.text for one in results], origins_of(results)
+    else:
+        wish = TextWish(target, settings=tuple(_search(count).items()))
+        found, languages = await by_language(service, caller, texts, source, wish)
+        refuse_failed(found)
+        written, origins = [one.text for one in found], origins_of(found)
+        alternatives = [list(one.alternatives[:count]) for one in found]
+    answer: dict[str, object] = {"translatedText": written}
     if source == AUTO:
         answer["detectedLanguage"] = [_shown(one) for one in languages]
     if count:
-        answer["alternatives"] = [list(one.alternatives[:count]) for one in found]
+        answer["alternatives"] = alternatives
     if not is_list:
         answer = {name: values[0] for name, values in answer.items() if isinstance(values, list)}
-    return as_json(answer)
+    return as_json(answer, headers=origins)
+
+
+@dataclass(frozen=True)
+class TextWish:
+    """What is wished of texts, whatever their languages."""
+
+    target: str
+    settings: tuple[tuple[str, object], ...] = ()
+    splits_sentences: bool | None = None
+    glossary: Glossary = field(default_factory=lambda: Glossary(()))
+
+
+def languages_of(service: Service, texts: list[str], source: str, target: str) -> list[Detected]:
+    """Return the language of each text: the given one, or where that is ``auto`` the detected one."""
+    if source == AUTO:
+        sources = service.pool.sources_of(target) or service.pool.sources
+        return [detected_for(one, sources, target) for one in texts]
+    return [Detected(source, 100.0)] * len(texts)
 
 
 async def by_language(
-    service: Service,
-    caller: Caller,
-    texts: list[str],
-    source: str | list[Detected],
-    target: str,
-    *,
-    settings: dict[str, object],
-    splits_sentences: bool | None = None,
-    glossary: Glossary | None = None,
+    service: Service, caller: Caller, texts: list[str], source: str | list[Detected], wish: TextWish
 ) -> tuple[list[TextTranslation], list[Detected]]:
     """Translate texts, each from its own language where that is ``auto`` or a list; return the languages, too.
 
     Raises:
         Refusal: as ``Service.translate``.
     """
-    if isinstance(source, list):
-        languages = source
-    elif source == AUTO:
-        languages = [detected_among(one, service.pool.sources) for one in texts]
-    else:
-        languages = [Detected(source, 100.0)] * len(texts)
+    languages = source if isinstance(source, list) else languages_of(service, texts, source, wish.target)
     found: dict[int, TextTranslation] = {}
-    for language in dict.fromkeys(one.language for one in languages):
-        places = [place for place, one in enumerate(languages) if one.language == language]
-        wish = Wish(
+    for pair, places in _by_pair(service, languages, wish.target):
+        if pair is None:
+            found |= {place: TextTranslation(texts[place], texts[place]) for place in places}
+            continue
+        own = Wish(
             tuple(texts[place] for place in places),
-            service.pool.find(language, target),
-            settings=tuple(settings.items()),
-            splits_sentences=splits_sentences,
-            glossary=glossary or Glossary(()),
+            pair,
+            settings=wish.settings,
+            splits_sentences=wish.splits_sentences,
+            glossary=wish.glossary,
+            memories=(pair.memory,) if pair.memory is not None else (),
         )
-        found |= dict(zip(places, await service.translate(wish, caller), strict=True))
+        found |= dict(zip(places, await service.translate(own, caller), strict=True))
     return [found[place] for place in range(len(texts))], languages
+
+
+def origins_of(found: Sequence[TextTranslation | TranslatedMarkup | TranslatedDocument]) -> dict[str, str]:
+    """Return headers with what the answers have no place for.
+
+    They say where the sentences are from, which terms they have and lack, and in how many texts a term could not be
+    applied, if it is in any.
+    """
+    broken = sum("terms" in one.flags for one in found)
+    total = sum((one.origins for one in found), start=Counter[str]())
+    return (
+        {"X-Translation-Origin": ", ".join(f"{name}={count}" for name, count in sorted(total.items()))}
+        | ({"X-Terms-Not-Applied": str(broken)} if broken else {})
+        | together(one.terms for one in found).headers()
+    )
+
+
+async def markup_by_language(
+    service: Service, caller: Caller, texts: list[Marked], languages: list[Detected], wish: TextWish
+) -> list[TranslatedMarkup]:
+    """Translate texts with tags, each from its own language.
+
+    Raises:
+        Refusal: as ``translated_markup``.
+    """
+    found: dict[int, TranslatedMarkup] = {}
+    for pair, places in _by_pair(service, languages, wish.target):
+        if pair is None:
+            found |= {place: texts[place].unchanged() for place in places}
+            continue
+        job = Job(service, caller, pair, wish.glossary, wish.splits_sentences)
+        found |= dict(zip(places, await translated_markup(job, [texts[place] for place in places]), strict=True))
+    return [found[place] for place in range(len(texts))]
+
+
+def _by_pair(service: Service, languages: list[Detected], target: str) -> list[tuple[ServedPair | None, list[int]]]:
+    """Return the model for each language with the places of its texts; None for texts in the target language."""
+    pool = service.pool
+    return [
+        (
+            pool.translating(language, target),
+            [place for place, one in enumerate(languages) if one.language == language],
+        )
+        for language in dict.fromkeys(one.language for one in languages)
+    ]
 
 
 def refuse_failed(found: list[TextTranslation]) -> None:
@@ -162,7 +248,7 @@ async def _settings(service: Service, request: Request, fields: Fields) -> Respo
         {
             "apiKeys": service.clients.need_keys,
             "charLimit": service.limits.characters,
-            "filesTranslation": False,
+            "filesTranslation": True,
             "frontendTimeout": 500,
             "keyRequired": service.clients.need_keys,
             "language": {
@@ -171,14 +257,36 @@ async def _settings(service: Service, request: Request, fields: Fields) -> Respo
                 else {"code": source, "name": name_of(source)},
                 "target": {"code": target, "name": name_of(target)},
             },
-            "suggestions": False,
-            "supportedFilesFormat": [],
+            "suggestions": service.journal is not None,
+            "supportedFilesFormat": [suffix for one in FORMATS for suffix in one.suffixes],
         }
     )
 
 
 async def _suggest(service: Service, request: Request, fields: Fields) -> Response:
-    raise Refusal(Reason.NOT_OFFERED, "Suggestions are disabled on this server.", status=403)
+    caller = caller_of(service, request, fields)
+    if service.journal is None:
+        raise Refusal(Reason.NOT_OFFERED, "Suggestions are disabled on this server.", status=403)
+    given, proposed, source, target = (text(fields, name) for name in ("q", "s", "source", "target"))
+    if source == AUTO:
+        source = detected_among(given, service.pool.sources).language
+    await service.correct(correction_in(service, given, proposed, source, target), caller.client)
+    return as_json({"success": True})
+
+
+def correction_in(
+    service: Service, given: str, proposed: str, source: str, target: str, *, shown: str = ""
+) -> Correction:
+    """Return the correction of a request.
+
+    Raises:
+        Refusal: a text is blank, has a NUL character or is too long, or the languages are not offered.
+    """
+    refuse_long(service, [given, proposed, shown])
+    if not given.strip() or not proposed.strip() or "\0" in given + proposed + shown:
+        raise Refusal(Reason.INVALID, "a correction is a text and its translation, without NUL characters")
+    pair = service.pool.find(source, target)
+    return Correction(given, proposed, pair.source, pair.target, translation=shown)
 
 
 async def _health(service: Service, request: Request, fields: Fields) -> Response:

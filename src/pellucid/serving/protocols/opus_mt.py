@@ -12,7 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pellucid.serving.protocols.answering import as_json, caller_of, route
-from pellucid.serving.protocols.libretranslate import AUTO, by_language, refuse_failed, refuse_long
+from pellucid.serving.protocols.libretranslate import (
+    AUTO,
+    TextWish,
+    by_language,
+    origins_of,
+    refuse_failed,
+    refuse_long,
+)
 from pellucid.serving.protocols.reading import Fields, text
 from pellucid.serving.service import Service
 
@@ -36,9 +43,9 @@ async def _translate(service: Service, request: Request, fields: Fields) -> Resp
     names = ("text", "source", "target") if is_omegat else ("source", "from", "to")
     given, source, target = (text(fields, name) for name in names)
     refuse_long(service, [given])
-    found, _ = await by_language(service, caller, [given], AUTO if source == _DETECT else source, target, settings={})
+    found, _ = await by_language(service, caller, [given], AUTO if source == _DETECT else source, TextWish(target))
     refuse_failed(found)
-    return as_json({"translation": found[0].text})
+    return as_json({"translation": found[0].text}, headers=origins_of(found))
 
 
 async def _languages(service: Service, request: Request, fields: Fields) -> Response:

@@ -1,17 +1,18 @@
 """Read the fields of a request: JSON, or a form with the query, as LibreTranslate merges them.
 
-A body over the limit is refused by its announced length, and again while it is read. Read ``answering.py`` next.
+A body over the limit is refused by its announced length, and again while it is read. Read ``multipart.py`` next.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from pellucid.serving.protocols.multipart import parts_in
 from pellucid.serving.refusals import Reason, Refusal
 
 __all__ = ["Fields", "boolean", "number", "read_fields", "text"]
@@ -21,6 +22,7 @@ Fields = dict[str, object]
 
 _JSON: Final = "application/json"
 _FORM: Final = "application/x-www-form-urlencoded"
+_FILES: Final = "multipart/form-data"
 _MOST_FIELDS: Final = 2000
 
 
@@ -34,19 +36,29 @@ async def read_fields(request: Request, *, limit: int) -> Fields:
     body = await _body(request, limit)
     if body and (kind == _JSON or kind.endswith("+json")):  # some clients send the type with every GET, too
         return _object(body)
-    if body and kind not in (_FORM, ""):
-        raise Refusal(Reason.INVALID, f"send the request as {_JSON} or {_FORM}, not as {kind[:60]!r}", status=415)
-    fields: Fields = {}
-    try:
-        form = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
-    except (ValueError, UnicodeError):
+    form: Sequence[tuple[str, object]]
+    if kind == _FILES:
+        form = list(parts_in(body, request.headers["content-type"], most=_MOST_FIELDS))
+    elif body and kind not in (_FORM, ""):
         raise Refusal(
-            Reason.INVALID, f"the form cannot be read: it needs UTF-8 and at most {_MOST_FIELDS} fields"
-        ) from None
+            Reason.INVALID, f"send the request as {_JSON}, {_FORM} or {_FILES}, not as {kind[:60]!r}", status=415
+        )
+    else:
+        form = _pairs(body)
+    fields: Fields = {}
     for name, value in (*request.query_params.multi_items(), *form):
         known = fields.get(name)
         fields[name] = value if known is None else [*(known if isinstance(known, list) else [known]), value]
     return fields
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except (ValueError, UnicodeError):
+        raise Refusal(
+            Reason.INVALID, f"the form cannot be read: it needs UTF-8 and at most {_MOST_FIELDS} fields"
+        ) from None
 
 
 async def _body(request: Request, limit: int) -> bytes:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from pellucid.serving.protocols.deepl import deepl_routes
+from pellucid.serving.protocols.deepl_documents import deepl_document_routes
+from pellucid.serving.protocols.documents import document_routes
 from pellucid.serving.protocols.health import health_routes
 from pellucid.serving.protocols.libretranslate import libretranslate_routes
 from pellucid.serving.protocols.opus_mt import opus_mt_routes
@@ -21,8 +23,10 @@ def service_routes(service: Service) -> list[Route]:
     """Return the routes of all protocols."""
     return [
         *v1_routes(service),
+        *document_routes(service),
         *libretranslate_routes(service),
         *deepl_routes(service),
+        *deepl_document_routes(service),
         *opus_mt_routes(service),
         *health_routes(service),
     ]

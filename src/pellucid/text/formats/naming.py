@@ -9,9 +9,13 @@ from typing import Final
 
 from pellucid.config import CorpusConfig
 from pellucid.errors import DataError
+from pellucid.text.compression import telling_damage
+from pellucid.text.formats.content import BEGINNING_BYTES, SHOWN, kind_of
 from pellucid.text.formats.languages import tidy_code
+from pellucid.text.formats.remote import address_in, copies_of
+from pellucid.text.lines import open_text
 
-__all__ = ["FORMATS", "NamedFile", "files_of"]
+__all__ = ["FORMATS", "NamedFile", "files_of", "refuse_other_format"]
 
 FORMATS: Final[dict[str, tuple[str, ...]]] = {
     "tmx": (".tmx",),
@@ -42,7 +46,7 @@ class NamedFile:
 
 
 def files_of(corpus: CorpusConfig, languages: tuple[str, str]) -> tuple[NamedFile, ...]:
-    """Return the files that the names and patterns of a corpus stand for, each once, sorted within a pattern.
+    """Return the files that the names, patterns and addresses of a corpus stand for, each once, sorted in a pattern.
 
     Raises:
         DataError: a name or a pattern stands for no file, a name is that of a folder, or a format is unknown.
@@ -62,7 +66,27 @@ def files_of(corpus: CorpusConfig, languages: tuple[str, str]) -> tuple[NamedFil
     return tuple(dict.fromkeys(found))
 
 
+def refuse_other_format(file: NamedFile) -> None:
+    """Refuse a file whose content is plainly of another format than its name says, or its corpus.
+
+    Raises:
+        DataError: it is, or it cannot be opened.
+    """
+    with open_text(file.path) as opened, telling_damage(file.path, lambda: opened.compression, lines=lambda: 0):
+        kind = kind_of(opened.stream.read(BEGINNING_BYTES))
+    is_it = not kind or kind == file.format or (kind == "xml" and file.format in ("tmx", "xliff"))
+    if is_it:
+        return
+    if kind in FORMATS:
+        remedy = f"rename it to {file.path.stem}{FORMATS[kind][0]}, or set format = {kind!r} of its corpus"
+    else:
+        remedy = "save its text in a format for pairs"
+    raise DataError(f"{file.path}: is read as {file.format.upper()}, and its content is {SHOWN[kind]}; {remedy}")
+
+
 def _expanded(pattern: str) -> Sequence[Path]:
+    if (address := address_in(pattern)) is not None:
+        return copies_of(address)
     path = Path(pattern)
     if path.is_dir():
         raise DataError(f"{path}: is a folder; name files in it by a pattern, such as '{path}/**/*.po'")

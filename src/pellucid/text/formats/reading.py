@@ -1,4 +1,4 @@
-"""From the files of a corpus to pairs of texts, with a report that adds up. Read ``markup.py`` next.
+"""From the files of a corpus to pairs of texts, with a report that adds up. Read ``keeping.py`` next.
 
 White space with a line break or a tab becomes one space, and none is left at the ends. The policy ``replace`` for
 invalid text replaces it; with any other policy such a unit is left out, because a memory of years has a few.
@@ -7,15 +7,16 @@ invalid text replaces it; with any other policy such a unit is left out, because
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from pellucid.config import CorpusConfig, InvalidUtf8
 from pellucid.errors import DataError
 from pellucid.text.formats.inline import INLINE_TAG
+from pellucid.text.formats.keeping import kept_units
 from pellucid.text.formats.moses import read_moses
-from pellucid.text.formats.naming import NamedFile, files_of
+from pellucid.text.formats.naming import NamedFile, files_of, refuse_other_format
 from pellucid.text.formats.po import read_po
 from pellucid.text.formats.records import read_jsonl, read_parquet
 from pellucid.text.formats.tables import read_csv, read_tsv
@@ -85,16 +86,34 @@ class FilesReader:
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.files = files_of(corpus, languages)
-        self._request = Request(languages, corpus, invalid_utf8, say)
+        self._notes: list[str] = []
+        self._say = say
+        self._request = Request(languages, corpus, invalid_utf8, self._note)
         self._documents: dict[tuple[int, str], int] = {}
         self._tallies: list[FileTally] = []
 
     def read(self) -> Iterator[NumberedUnit]:
-        """Yield the units to use.
+        """Yield the units to use; inside of ``parsing_once``, those of files that are parsed already come from there.
 
         Raises:
             DataError: a file cannot be read, is of another format or has other languages.
         """
+        kept = kept_units()
+        if kept is None:
+            yield from self._parsed()
+        elif (found := kept.passes.get(key := self._key())) is not None:
+            for note in found.notes:
+                self._note(note)
+            self._tallies += found.tallies
+            yield from (NumberedUnit(*row) for row in found.rows())
+        else:
+            with kept.draft() as draft:
+                for unit in self._parsed():
+                    draft.add((unit.source, unit.target, unit.line, unit.document))
+                    yield unit
+                draft.keep(key, tallies=self._tallies, notes=self._notes)
+
+    def _parsed(self) -> Iterator[NumberedUnit]:
         for number, file in enumerate(self.files):
             tally = FileTally(file.label, file.format)
             self._tallies.append(tally)
@@ -108,11 +127,22 @@ class FilesReader:
         """Return a report for each file that was read."""
         return tuple(tally.report() for tally in self._tallies)
 
+    def _note(self, text: str) -> None:
+        self._notes.append(text)
+        self._say(text)
+
+    def _key(self) -> Hashable:
+        """Return all that decides the units."""
+        paths = [path for file in self.files for path in (file.path, file.partner) if path is not None]
+        states = tuple((path, (status := path.stat()).st_size, status.st_mtime_ns) for path in paths)
+        return self._request.corpus.model_dump_json(), self._request.languages, self._request.invalid_utf8, states
+
     def _found(self, file: NamedFile) -> Iterator[Found]:
         if file.partner is not None:
             return read_moses(file.path, file.partner)
         if file.format == "moses":
             raise DataError(f"{file.path}: has no other half")
+        refuse_other_format(file)
         return _READERS[file.format](file.path, self._request)
 
     def _checked(self, found: Found) -> Found:

@@ -39,10 +39,10 @@ class SampledIds:
 
     def __init__(self, source: _Sampled, target: _Sampled) -> None:
         self._source, self._target = source, target
-        self.source_lengths: NDArray[np.int64] = np.diff(source.offsets)
-        """Source pieces of each row, without specials; int64 [rows]."""
-        self.target_lengths: NDArray[np.int64] = np.diff(target.offsets)
-        """Target pieces of each row, without specials; int64 [rows]."""
+        self.source_lengths: NDArray[np.int32] = np.diff(source.offsets).astype(np.int32)
+        """Source pieces of each row, without specials; int32 [rows]."""
+        self.target_lengths: NDArray[np.int32] = np.diff(target.offsets).astype(np.int32)
+        """Target pieces of each row, without specials; int32 [rows]."""
 
     def source(self, row: int) -> NDArray[np.integer]:
         """Return the source piece ids of a row."""

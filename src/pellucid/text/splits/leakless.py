@@ -30,13 +30,15 @@ _NO_DIGESTS: Final = np.zeros(0, dtype=np.uint64)
 
 
 class Role(IntEnum):
-    """What a cleaned pair of the training text is for."""
+    """What a pair of the training text is for."""
 
     TRAINING = 0
     VALIDATION = 1
     TEST = 2
     LEFT_OUT = 3
     """It has the source of a pair that validates or tests."""
+    DROPPED = 4
+    """A filter of the cleaning drops it."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.errors import RequestError, counted
 from pellucid.text.vocabulary import WORD_BOUNDARY
+from pellucid.tracing.editing.refusal import EditError
 from pellucid.translation.alignment.words import Word
 
 if TYPE_CHECKING:
@@ -78,22 +79,22 @@ def with_words(text: str, words: Sequence[Word], changes: Sequence[ChangeWord]) 
     """Return a text with words replaced or dropped; ``words`` are those of its pieces, without the end of sentence.
 
     Raises:
-        RequestError: there is no such word, it is changed twice, or it cannot be found in the text.
+        EditError: there is no such word, it is changed twice, or it cannot be found in the text.
     """
     by_word: dict[int, ChangeWord] = {}
     for change in changes:
         if change.word >= len(words):
-            raise RequestError(f"{change}: the sentence has words 0 to {len(words) - 1}")
+            raise EditError([(change, f"{change}: the sentence has words 0 to {len(words) - 1}")])
         if change.word in by_word:
-            raise RequestError(f"{change}: word {change.word} is changed twice; leave one of the two out")
+            reason = f"{change}: word {change.word} is changed twice; leave one of the two out"
+            raise EditError([(change, reason)])
         by_word[change.word] = change
     parts, cursor = [], 0
     for number, word in enumerate(words):
         start = text.find(word.text, cursor)
         if start < 0:
-            raise RequestError(
-                f"word.{number}: {word.text!r} is written otherwise in the text; edit the sentence itself"
-            )
+            reason = f"word.{number}: {word.text!r} is written otherwise in the text; edit the sentence itself"
+            raise EditError([(change, reason) for change in changes])
         end = start + len(word.text)
         known = by_word.get(number)
         space = text[cursor:start]

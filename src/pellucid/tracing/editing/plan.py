@@ -10,6 +10,7 @@ from pellucid.config import ModelConfig
 from pellucid.errors import RequestError
 from pellucid.tracing.editing.choices import BanPiece, ChangeWord, ForcePiece, ids_of, with_words
 from pellucid.tracing.editing.recorder import Others, others_of
+from pellucid.tracing.editing.refusal import EditError, refusals_of
 from pellucid.tracing.editing.search import edited_translator
 from pellucid.tracing.editing.text import Edit
 from pellucid.tracing.edits import ValueEdit
@@ -36,20 +37,28 @@ class Plan:
     """By rising step."""
 
     def refuse_misfit(self, config: ModelConfig, *, source: int, target: int | None = None) -> None:
-        """Raise a RequestError if an edit does not fit the model or the lengths; ``target`` None is not known yet."""
+        """Raise an EditError if edits do not fit the model or the lengths; ``target`` None is not known yet."""
+        refused: list[tuple[object, str]] = []
         for edit in self.values:
-            edit.refuse_misfit(config, source=source, target=target)
+            try:
+                edit.refuse_misfit(config, source=source, target=target)
+            except RequestError as error:
+                refused.append((edit, str(error)))
+        if refused:
+            raise EditError(refused)
 
     def refuse_choices(self) -> None:
-        """Raise a RequestError if pieces are forced or banned although the translation is given."""
-        for edit in (*self.forces, *self.bans):
-            raise RequestError(
-                f"{edit}: has no effect on a translation that is given; leave out the edit or the target"
-            )
+        """Raise an EditError if pieces are forced or banned although the translation is given."""
+        without_effect = [
+            (edit, f"{edit}: has no effect on a translation that is given; leave out the edit or the target")
+            for edit in (*self.forces, *self.bans)
+        ]
+        if without_effect:
+            raise EditError(without_effect)
 
     def translator_of(self, beginning: Sequence[int]) -> Translator:
         """Return the edited translator whose translations begin with these pieces."""
-        banned = [index for ban in self.bans for index in ids_of(ban, self.translator.tokenizer)]
+        banned = [index for ban in self.bans for index in _ids_of(ban, self.translator)]
         return edited_translator(
             self.translator, self.values, others=self.others, forced_ids=beginning, banned_ids=banned
         )
@@ -58,24 +67,26 @@ class Plan:
         """Return the pieces up to and including a forced one; ``ids`` are those of the translation before.
 
         Raises:
-            RequestError: the translation has no such step.
+            EditError: the translation has no such step.
         """
         if force.step >= len(ids):
-            raise RequestError(f"{force}: the translation without this edit has steps 0 to {len(ids) - 1}")
-        return (*ids[: force.step], *ids_of(force, self.translator.tokenizer))
+            reason = f"{force}: the translation without this edit has steps 0 to {len(ids) - 1}"
+            raise EditError([(force, reason)])
+        return (*ids[: force.step], *_ids_of(force, self.translator))
 
 
 def plan_of(edits: Sequence[Edit], translator: Translator, request: Callable[[], Request], text: str) -> Plan:
     """Return the plan of a list; ``request`` prepares the sentence, which is ``text``, before the edits.
 
     Raises:
-        RequestError: an edit names a word or piece that does not exist, or two force the same step.
+        EditError: an edit names a word or piece that does not exist, or two force the same step.
     """
     words = [edit for edit in edits if isinstance(edit, ChangeWord)]
     forces = sorted((edit for edit in edits if isinstance(edit, ForcePiece)), key=lambda edit: edit.step)
     for first, second in pairwise(forces):
         if first.step == second.step:
-            raise RequestError(f"{second}: step {second.step} is forced twice; leave one of the two out")
+            reason = f"{second}: step {second.step} is forced twice; leave one of the two out"
+            raise EditError([(second, reason)])
     values = value_edits(edits)
     return Plan(
         translator=translator,
@@ -93,9 +104,14 @@ def value_edits(edits: Sequence[Edit]) -> tuple[ValueEdit, ...]:
     return tuple(edit for edit in edits if isinstance(edit, ValueEdit))
 
 
+def _ids_of(edit: ForcePiece | BanPiece, translator: Translator) -> tuple[int, ...]:
+    with refusals_of(edit):
+        return ids_of(edit, translator.tokenizer)
+
+
 def _changed(request: Request, translator: Translator, changes: Sequence[ChangeWord]) -> str:
     pieces = translator.tokenizer.source_pieces(request.part_ids[0])
     text = with_words(request.parts[0].text, merge_words(pieces, is_special=[False] * len(pieces)), changes)
     if not text:
-        raise RequestError("the edits drop every word of the sentence; keep at least one")
+        raise EditError([(changes[-1], "the edits drop every word of the sentence; keep at least one")])
     return text

@@ -1,4 +1,4 @@
-"""Apply edits while the model computes, with the values that come from other sentences. Read ``search.py`` next."""
+"""Apply edits while the model computes, with the values that come from other sentences. Read ``steps.py`` next."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from torch import Tensor
 from pellucid.config import ModelConfig
 from pellucid.errors import RequestError, counted
 from pellucid.model.transformer import Transformer
+from pellucid.tracing.editing.refusal import EditError, refusals_of
 from pellucid.tracing.editing.sample import Sample
-from pellucid.tracing.edits import SUBLAYERS, OtherSentence, ValueEdit, needs_replacement
+from pellucid.tracing.edits import SUBLAYERS, OtherPositions, OtherSentence, ValueEdit, needs_replacement
 
 if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
@@ -59,7 +60,8 @@ class Editor:
             for site in edit.sites(model.config):
                 self._by_site.setdefault(site, []).append(edit)
         self._donated: dict[tuple[OtherSentence, str], Tensor] = {}
-        self._memories: dict[OtherSentence, Tensor] = {}
+        self.memories: dict[OtherSentence, Tensor] = {}
+        """The encoder's output for other sentences, once ``encode`` has run."""
 
     def visit(self, site: str, value: Tensor) -> Tensor:
         """Return the value with the edits of this site, in their order."""
@@ -74,19 +76,21 @@ class Editor:
         for other, ids in self._others.source_ids.items():
             given = torch.tensor([ids], device=source_ids.device)
             tape = _Tape({site for site in self._by_site if site.startswith("encoder")})
-            self._memories[other] = self._model.encode(given, recorder=tape)
+            self.memories[other] = self._model.encode(given, recorder=tape if tape.wanted else None)
             self._donated |= {(other, site): value for site, value in tape.values.items()}
         return self._model.encode(source_ids, recorder=self)
 
     def decode(self, target_ids: Tensor, memory: Tensor) -> Tensor:
         """Decode with the edits; other sentences are decoded first, with the same target."""
-        for other, alone in self._memories.items():
+        for other, alone in self.memories.items():
             tape = _Tape({site for site in self._by_site if site.startswith("decoder")})
             self._model.decode(target_ids, alone.expand(len(target_ids), -1, -1), recorder=tape)
             self._donated |= {(other, site): value for site, value in tape.values.items()}
         return self._model.decode(target_ids, memory, recorder=self)
 
     def _replacement(self, edit: ValueEdit, site: str, value: Tensor) -> Tensor | None:
+        if isinstance(edit, OtherPositions):
+            return edit.table(self._model.config, count=value.shape[-2])
         mode = getattr(edit, "mode", None)
         if isinstance(mode, Sample):
             return self._others.means[mode][site]
@@ -94,10 +98,11 @@ class Editor:
             return None
         given = self._donated[mode, site]
         if given.shape[-2] != value.shape[-2]:
-            raise RequestError(
+            reason = (
                 f"{edit}: the other sentence has {counted(given.shape[-2], 'source piece')} and this one "
                 f"{value.shape[-2]}; values of the encoder can only be taken from a sentence of equal length"
             )
+            raise EditError([(edit, reason)])
         return given
 
 
@@ -113,7 +118,11 @@ def others_of(edits: Sequence[ValueEdit], model: Transformer, tokenizer: Tokeniz
         return Others()
     if tokenizer is None:
         raise RequestError(f"{wanted[0]}: takes values of other sentences, which requires the tokenizer; attach one")
-    ids = {mode: _ids(mode.source, tokenizer) for mode in modes if isinstance(mode, OtherSentence)}
+    ids = {}
+    for edit in wanted:
+        if isinstance(edit.mode, OtherSentence):  # type: ignore[union-attr]
+            with refusals_of(edit):
+                ids[edit.mode] = _ids(edit.mode.source, tokenizer)  # type: ignore[union-attr]
     return Others(ids, {mode: _means(mode, model, tokenizer) for mode in modes if isinstance(mode, Sample)})
 
 
@@ -122,10 +131,10 @@ class _Tape:
 
     def __init__(self, wanted: set[str]) -> None:
         self.values: dict[str, Tensor] = {}
-        self._wanted = wanted
+        self.wanted = wanted
 
     def visit(self, site: str, value: Tensor) -> Tensor:
-        if site in self._wanted:
+        if site in self.wanted:
             self.values[site] = value
         return value
 

@@ -10,6 +10,7 @@
     decoder.2.feed_forward=zero                    a sub-layer, with any of these values
     encoder.0.feed_forward.unit.17,40=zero         units of a feed-forward network, with any of these values
     decoder.cross_attention.value.3=zero           a source position silent for the decoder
+    positions=half_split_t2t                       other positions on both sides; ``positions=zero`` adds none
     step.4="▁elle"                                 the piece at a step; what follows is translated again
     ban="▁il"                                      a piece that the translation never has
     word.3="wide", word.3=drop                     another source word, or none
@@ -25,9 +26,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from pellucid.config import PositionLayout
 from pellucid.errors import RequestError
 from pellucid.text.vocabulary import WORD_BOUNDARY
 from pellucid.tracing.editing.choices import BanPiece, ChangeWord, Choice, ForcePiece
+from pellucid.tracing.editing.refusal import EditError, refusals_of
 from pellucid.tracing.editing.sample import Sample
 from pellucid.tracing.edits import (
     AblateHead,
@@ -35,6 +38,7 @@ from pellucid.tracing.edits import (
     AblateUnits,
     AblationMode,
     Mode,
+    OtherPositions,
     OtherSentence,
     SetAttention,
     ValueEdit,
@@ -55,7 +59,8 @@ _VALUE: Final = re.compile(r"decoder\.cross_attention\.value\.(\d{1,6})")
 _NUMBERED: Final = re.compile(r"(step|word)\.(\d{1,6})")
 _WEIGHTS: Final = re.compile(r"[-+.0-9e]+(,[-+.0-9e]+)*")
 _EXAMPLES: Final = (
-    'encoder.5.self_attention.head.3=zero, decoder.2.feed_forward=mean, step.4="elle", ban="il", word.3=drop'
+    'encoder.5.self_attention.head.3=zero, decoder.2.feed_forward=mean, step.4="elle", ban="il", word.3=drop, '
+    "positions=zero"
 )
 
 
@@ -73,15 +78,17 @@ def edit_list(edits: Iterable[Edit | str], *, samples: Sequence[Sample] = ()) ->
     """Return edits, those that are texts read, in their order.
 
     Raises:
-        RequestError: something is not an edit, occurs twice, or the list is too long.
+        EditError: a text is not an edit, or an edit occurs twice.
+        RequestError: something else is not an edit, or the list is too long.
     """
     made: list[Edit] = []
     for number, edit in enumerate(edits):
         if not isinstance(edit, str | ValueEdit | Choice):
             raise RequestError(f"edits[{number}] is of type {type(edit).__name__}; give an edit such as {_EXAMPLES}")
-        read = parse_edit(edit, samples=samples) if isinstance(edit, str) else edit
+        with refusals_of(edit):
+            read = parse_edit(edit, samples=samples) if isinstance(edit, str) else edit
         if read in made:
-            raise RequestError(f"the edit {read} occurs twice; give it once")
+            raise EditError([(edit, f"the edit {read} occurs twice; give it once")])
         made.append(read)
         if len(made) > LONGEST_LIST:
             raise RequestError(f"the list has more than {LONGEST_LIST} edits, which is the limit; give fewer")
@@ -103,6 +110,8 @@ def parse_edit(text: str, *, samples: Sequence[Sample] = ()) -> Edit:
         raise RequestError(f"the edit {text!r} has no '='; edits are {_EXAMPLES}")
     if place == "ban":
         return BanPiece(_piece(value, text))
+    if place == "positions":
+        return OtherPositions(_layout(value, text))
     if found := _NUMBERED.fullmatch(place):
         if found[1] == "step":
             return ForcePiece(int(found[2]), _piece(value, text))
@@ -138,6 +147,13 @@ def _mode(value: str, text: str, samples: Sequence[Sample]) -> Mode:
     if kind == "mean":
         return _sample(rest, text, samples)
     raise RequestError(f'the edit {text!r}: {value!r} is unknown; allowed are zero, mean, mean:SAMPLE and from:"..."')
+
+
+def _layout(value: str, text: str) -> PositionLayout | None:
+    allowed = [layout.value for layout in PositionLayout if layout is not PositionLayout.LEARNED]
+    if value != "zero" and value not in allowed:
+        raise RequestError(f"the edit {text!r}: {value!r} is unknown; allowed are zero, {', '.join(allowed)}")
+    return None if value == "zero" else PositionLayout(value)
 
 
 def _sample(name: str, text: str, samples: Sequence[Sample]) -> Sample:

@@ -7,7 +7,9 @@ from typing import Final
 
 from pellucid.config import SentenceSplitting, TranslationConfig
 from pellucid.errors import RequestError
-from pellucid.tracing.making import request_of
+from pellucid.tracing.editing.plan import Plan
+from pellucid.tracing.editing.text import Edit, edit_list
+from pellucid.tracing.making import beginning_of, planned
 from pellucid.tracing.provenance import Provenance, provenance_of
 from pellucid.tracing.record import Trace
 from pellucid.tracing.searching.beam import Grown, beam_nodes, ranked
@@ -16,7 +18,7 @@ from pellucid.tracing.searching.recorder import Recorder
 from pellucid.tracing.searching.reference import look_for
 from pellucid.tracing.searching.walks import walk_nodes
 from pellucid.translation.constraints import max_length_of
-from pellucid.translation.hypothesis import Hypothesis
+from pellucid.translation.hypothesis import Hypothesis, ScoredPair
 from pellucid.translation.observer import Expansion
 from pellucid.translation.translator import Translator
 
@@ -33,6 +35,7 @@ def search_tree(
     translator: Translator,
     text: str,
     *,
+    edits: Sequence[Edit | str] = (),
     reference: str | None = None,
     settings: Mapping[str, object] | None = None,
     between_steps: Callable[[], None] = _nothing,
@@ -44,6 +47,7 @@ def search_tree(
     Args:
         translator: has one Transformer.
         text: one sentence, short enough to translate in one part.
+        edits: as for ``tracing.trace``; a row that the translation does not reach stays as it is.
         reference: a translation to look for in the tree: did the search lose it, or does the model not want it?
         settings: of ``TranslationConfig``, for this search.
         between_steps: called at every step; an exception from it ends the work.
@@ -51,27 +55,30 @@ def search_tree(
     Raises:
         ConfigError: a setting is unknown or wrong.
         RequestError: the text or the reference cannot be used, or the search is one that the tree does not show: with
-            terms, in groups, over several models, or with a reference that is drawn for.
+            terms, in groups, over several models, or with a reference that is drawn for or that edits exclude.
     """
     translator = translator.on_torch().with_settings(**({"n_best": 1} | dict(settings or {})))
     _refuse_others(translator, reference)
     between_steps()
-    request = request_of(translator, text, limit=None)
+    edits = edit_list(edits)
+    plan, request = planned(edits, translator, text, limit=None)
     source_ids = (*request.part_ids[0], translator.tokenizer.specials.eos)
+    plan.refuse_misfit(translator.model.config, source=len(source_ids))
+    _refuse_reference(plan, reference)
     recorder = Recorder(between_steps)
-    translation = translator.translate(text, observer=recorder, split_sentences=SentenceSplitting.NEVER)
+    searcher = plan.translator_of(beginning_of(plan, between_steps=between_steps))
+    translation = searcher.translate(plan.source, observer=recorder, split_sentences=SentenceSplitting.NEVER)
     if translation.error is not None:
         raise RequestError(translation.error)
     between_steps()
     grown = _grown(translator, source_ids, recorder)
     return _tree(
         translator,
-        text,
+        plan.source,
         grown,
         translation.alternatives[0],
-        reference,
-        source=request.parts[0].text,
-        provenance=provenance_of(translator, edits=(), is_searched=True),
+        _scored(plan, request.parts[0].text, reference),
+        provenance=provenance_of(translator, edits=edits, is_searched=True, edited_from=plan.edited_from),
     )
 
 
@@ -91,9 +98,7 @@ def tree_of_trace(trace: Trace) -> SearchTree | None:
     if translator.glossary.terms:
         raise RequestError(_TERMS)
     grown = _of_beam(translator, trace.tokens.source_ids, trace.search, config)
-    return _tree(
-        translator, trace.source, grown, trace.hypothesis, None, source=trace.source, provenance=trace.provenance
-    )
+    return _tree(translator, trace.source, grown, trace.hypothesis, None, provenance=trace.provenance)
 
 
 def has_tree(trace: Trace) -> bool:
@@ -106,7 +111,7 @@ def has_tree(trace: Trace) -> bool:
             _refuse_others(translator, None)
         except RequestError:
             return False
-        return not trace.provenance.edits
+        return True
     return bool(trace.search) and config.n_best == 1
 
 
@@ -123,19 +128,36 @@ def tree_for(
 
     Raises:
         ConfigError: a setting is wrong.
-        RequestError: as ``search_tree``; or a new search is required, and the trace has edits, which it would not have.
+        RequestError: as ``search_tree``.
     """
     config, translator = trace.provenance.search, trace.translator
-    edits, is_recorded = trace.provenance.edits, not settings and reference is None
-    if is_recorded and (edits or (config is not None and config.beam_size > 1)) and (tree := tree_of_trace(trace)):
+    is_recorded = not settings and reference is None and config is not None and config.beam_size > 1
+    if is_recorded and (tree := tree_of_trace(trace)):
         return tree
-    if edits:
-        raise RequestError(
-            "a trace with edits has only the search that it recorded; undo the edits to search with other settings"
-        )
     if translator is None:
         raise RequestError("a search requires the model of the trace; attach it with trace.attach(translator)")
-    return search_tree(translator, trace.source, reference=reference, settings=settings, between_steps=between_steps)
+    return search_tree(
+        translator,
+        trace.source if trace.provenance.edited_from is None else trace.provenance.edited_from,
+        edits=trace.provenance.edits,
+        reference=reference,
+        settings=settings,
+        between_steps=between_steps,
+    )
+
+
+def _refuse_reference(plan: Plan, reference: str | None) -> None:
+    """Refuse to look for a translation where pieces are forced or banned: the edits alone would exclude most."""
+    chosen = (*plan.forces, *plan.bans)
+    if reference is not None and chosen:
+        raise RequestError(f"{chosen[0]}: a search with it is not asked for a reference; leave out the edit or it")
+
+
+def _scored(plan: Plan, source: str, reference: str | None) -> tuple[str, ScoredPair] | None:
+    if reference is None:
+        return None
+    (scored,) = plan.translator_of(()).score([source], [reference])
+    return reference, scored
 
 
 def _refuse_others(translator: Translator, reference: str | None) -> None:
@@ -193,18 +215,17 @@ def _tree(
     text: str,
     grown: Grown,
     best: Hypothesis,
-    reference: str | None,
+    reference: tuple[str, ScoredPair] | None,
     *,
-    source: str,
     provenance: Provenance,
 ) -> SearchTree:
     config = provenance.search or translator.config
     hypotheses, _ = ranked(grown.nodes, config, translator.key_of)
     found = None
     if reference is not None:
-        (scored,) = translator.score([source], [reference])
+        wanted, scored = reference
         found = look_for(
-            reference,
+            wanted,
             scored,
             nodes=grown.nodes,
             hypotheses=hypotheses,

@@ -79,7 +79,7 @@ class ResidentCorpus:
     def __init__(self, store: TokenStore, device: torch.device, *, specials: SpecialIds, start_id: int) -> None:
         self._device, self._specials, self._start_id = device, specials, start_id
         self._sides = tuple(
-            _Side.of(ids, lengths, device)
+            _Side.of(ids, lengths.astype(np.int64), device)
             for ids, lengths in (
                 (store.source_ids, store.source_lengths),
                 (store.target_ids, store.target_lengths),

@@ -45,7 +45,7 @@ class ShapeGrid:
 
     @staticmethod
     def for_batches(
-        batches: Sequence[NDArray[np.int64]], source_lengths: NDArray[np.int64], target_lengths: NDArray[np.int64]
+        batches: Sequence[NDArray[np.int64]], source_lengths: NDArray[np.integer], target_lengths: NDArray[np.integer]
     ) -> ShapeGrid:
         """Choose the finest rounding with which the batches have at most 64 shapes; lengths are without specials."""
         exact = [
@@ -61,7 +61,7 @@ class ShapeGrid:
         return ShapeGrid(parts, len(set(padded)), tokens / max(1, positions))
 
     def shape_of(
-        self, rows: NDArray[np.int64], source_lengths: NDArray[np.int64], target_lengths: NDArray[np.int64]
+        self, rows: NDArray[np.int64], source_lengths: NDArray[np.integer], target_lengths: NDArray[np.integer]
     ) -> Shape:
         """Return the shape of a batch of rows; lengths of all rows are without specials."""
         exact = Shape(len(rows), int(source_lengths[rows].max()) + 1, int(target_lengths[rows].max()) + 1)

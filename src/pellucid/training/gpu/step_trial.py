@@ -280,7 +280,7 @@ class MadeUpStore:
         self.plan = plan
         self._sources, self._targets = sides
         self.source_lengths, self.target_lengths = (
-            np.array([len(ids) for ids in side], dtype=np.int64) for side in sides
+            np.array([len(ids) for ids in side], dtype=np.int32) for side in sides
         )
         self.source_ids, self.target_ids = (np.concatenate(side) for side in sides)
 

@@ -140,7 +140,14 @@ class StaticUpdater:
             f"{step.corpus.to_text()}; outcomes are read one step late"
         )
 
-    def launch(self, rows: Sequence[np.ndarray], *, learning_rate: float, largest_batch: int | None) -> Launched:
+    def launch(
+        self,
+        rows: Sequence[np.ndarray],
+        *,
+        learning_rate: float,
+        largest_batch: int | None,
+        seeds: Sequence[int] | None = None,
+    ) -> Launched:
         """Begin a step on one batch."""
         if self._is_static and largest_batch is not None:
             self._end("an earlier part of this run cut a batch in two")

@@ -8,22 +8,18 @@ the names of the processor and of torch's version. Read ``trainer.py`` next.
 
 from __future__ import annotations
 
-import platform
-import re
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import torch
 
 from pellucid.config import TrainingConfig
 from pellucid.runtime import Precision, Runtime, keeping_memory
-from pellucid.text.batching import Batch
-from pellucid.training.batches import TensorBatch, to_tensors
-from pellucid.training.loss import batch_loss
+from pellucid.training.batches import TensorBatch
 from pellucid.training.machine.records import remember, remembered
+from pellucid.training.machine.trials import batch_to_time, pass_seconds, step_facts
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -32,11 +28,7 @@ __all__ = ["PrecisionTrial", "precision_trial"]
 
 _TRIAL_SECONDS: Final = 1.0
 _MOST_TURNS: Final = 5
-_LENGTH: Final = 24
-"""Tokens of every made-up sentence."""
 _FIRST_TOKENS: Final = 512
-_LONG_STEP_SECONDS: Final = 0.3
-"""A step that takes more processor time is not made larger for the trial."""
 _NEEDED_GAIN: Final = 1.03
 """Bfloat16 must be so many times as fast as float32, because it rounds more coarsely."""
 _KIND: Final = "precision"
@@ -72,7 +64,7 @@ def precision_trial(model: Transformer, *, config: TrainingConfig, runtime: Runt
 
     If the cache folder cannot be written, the next run measures again.
     """
-    facts = _facts(model, config, runtime)
+    facts = step_facts(model, config, runtime)
     try:
         found = remembered(_KIND, facts) or {}
         fp32, bf16 = (float(found[f"{name}_seconds"]) for name in ("fp32", "bf16"))
@@ -86,44 +78,13 @@ def precision_trial(model: Transformer, *, config: TrainingConfig, runtime: Runt
     return trial
 
 
-def _processor() -> str:
-    """Return the name of the processor."""
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
-    except OSError:
-        found = None
-    name = found[1] if found else platform.processor() or platform.machine()
-    return f"{name} {torch.backends.cpu.get_cpu_capability()}"
-
-
-def _facts(model: Transformer, config: TrainingConfig, runtime: Runtime) -> dict[str, object]:
-    """Return what decides the time of a step."""
-    shape = model.config
-    rates = (shape.dropout, shape.attention_dropout, shape.activation_dropout)
-    return {
-        "processor": _processor(),
-        "torch": torch.__version__,
-        "layers": [shape.num_encoder_layers, shape.num_decoder_layers],
-        "d_model": shape.d_model,
-        "d_feedforward": shape.d_feedforward,
-        "heads": shape.num_heads,
-        "pieces": [shape.source_vocab_size, shape.target_vocab_size],
-        "has_dropout": [rate > 0 for rate in rates],
-        "batch": [config.known_batch_size, config.batch_type.value],
-        "threads": runtime.threads,
-    }
-
-
 def _measure(model: Transformer, *, most_tokens: int, runtime: Runtime) -> PrecisionTrial:
     """Time both precisions in turns, and take the least time of each: other programs only make a step slower."""
     wide, narrow = (replace(runtime, precision=precision) for precision in (Precision.FP32, Precision.BF16))
     with torch.random.fork_rng(devices=[]), keeping_memory(runtime.device):
         began = time.perf_counter()
-        tokens = min(_FIRST_TOKENS, most_tokens)
-        batch = _made_up_batch(model, tokens)
-        while (wide_seconds := _seconds(model, batch, wide)) < _LONG_STEP_SECONDS and tokens < most_tokens:
-            tokens = min(2 * tokens, most_tokens)
-            batch = _made_up_batch(model, tokens)
+        seconds = partial(_seconds, model, runtime=wide)
+        batch, wide_seconds = batch_to_time(model, seconds, tokens=_FIRST_TOKENS, most_tokens=most_tokens)
         first_seconds = _seconds(model, batch, narrow)  # the first pass of a precision prepares its kernels
         if first_seconds > max(_TRIAL_SECONDS, 2 * wide_seconds):  # without hardware for it, bfloat16 is very slow
             return PrecisionTrial(wide_seconds, first_seconds)
@@ -137,29 +98,5 @@ def _measure(model: Transformer, *, most_tokens: int, runtime: Runtime) -> Preci
 
 
 def _seconds(model: Transformer, batch: TensorBatch, runtime: Runtime) -> float:
-    """Return the processor time of a forward and a backward pass, which hardly depends on other programs.
-
-    The optimiser does the same work in both precisions.
-    """
-    began = time.process_time()
-    loss, _ = batch_loss(model, batch, label_smoothing=0.1, runtime=runtime)
-    loss.backward()  # type: ignore[no-untyped-call]
-    took = time.process_time() - began
-    model.zero_grad(set_to_none=True)
-    return took
-
-
-def _made_up_batch(model: Transformer, tokens: int) -> TensorBatch:
-    """Return sentences of random pieces without padding, with about ``tokens`` tokens on each side."""
-    shape = model.config
-    length = min(_LENGTH, shape.max_positions, tokens)
-    generator = np.random.default_rng(1)
-    size = (max(1, tokens // length), length)
-    source, target = (generator.integers(v, size=size) for v in (shape.source_vocab_size, shape.target_vocab_size))
-    inputs = np.concatenate([np.full((size[0], 1), model.start_id), target[:, :-1]], axis=1)
-    real = np.ones(size, dtype=np.bool_)
-    count = size[0] * length
-    return to_tensors(
-        Batch(source, inputs, target, real, real, np.arange(size[0]), count, count),
-        device=torch.device("cpu"),
-    )
+    """Return the processor time of a pass, which hardly depends on other programs."""
+    return pass_seconds(model, batch, runtime, clock=time.process_time)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pellucid.errors import RequestError
 from pellucid.translation.alignment.attention import every_head
 from pellucid.translation.alignment.heads import AlignmentHeads, AlignmentStep
-from pellucid.translation.alignment.links import Link, Span, Weights, links_of, word_weights
+from pellucid.translation.alignment.links import Link, Span, Weights, between_spaces, links_of, word_weights
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -32,6 +32,8 @@ class KnownPair:
     source_words: Sequence[Span]
     target_words: Sequence[Span]
     links: Collection[Link]
+    places: tuple[Sequence[int], Sequence[int]] | None = None
+    """What the numbers of the links count, if not words: the number of each source word, and of each target word."""
 
 
 @dataclass(frozen=True)
@@ -82,4 +84,5 @@ def scored_heads(model: Transformer, pairs: Sequence[KnownPair], *, batch_size: 
 
 def _links(weights: Weights, candidate: AlignmentHeads, pair: KnownPair) -> tuple[Link, ...]:
     mean: Weights = sum(weights[layer, head] for layer, head in candidate.heads)[:, : len(pair.source_ids)]
-    return links_of(word_weights(mean, source=pair.source_words, target=pair.target_words))
+    found = links_of(word_weights(mean, source=pair.source_words, target=pair.target_words))
+    return found if pair.places is None else between_spaces(found, source=pair.places[0], target=pair.places[1])

@@ -15,29 +15,43 @@ Read ``heads.py`` next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Link", "Span", "Weights", "links_of", "symmetrised", "word_weights"]
+__all__ = ["Link", "Span", "Weights", "between_spaces", "links_of", "symmetrised", "word_weights"]
 
 Link = tuple[int, int]
 """A number in the source, and one in the translation."""
 Span = tuple[int, int]
 """The pieces of a word: from the first up to but not including the second."""
-Weights = NDArray[np.float32]
+Weights = NDArray[np.floating[Any]]
 """[target, source]: how much each target piece, or word, attends to each of the source."""
 
 _NEIGHBOURS = [step for step in product((-1, 0, 1), repeat=2) if step != (0, 0)]
 
 
 def word_weights(pieces: Weights, *, source: Sequence[Span], target: Sequence[Span]) -> Weights:
-    """Return the weights of words [target words, source words] from those of pieces [target pieces, source pieces]."""
-    rows = [pieces[start:end].mean(axis=0) for start, end in target]
-    weights = [[row[start:end].sum() for start, end in source] for row in rows]
-    return np.array(weights, np.float32).reshape(len(target), len(source))
+    """Return the weights of words [target words, source words] from those of pieces [target pieces, source pieces].
+
+    The result has the number format of the pieces.
+    """
+    members = np.zeros((pieces.shape[1], len(source)), pieces.dtype)
+    means = np.zeros((len(target), pieces.shape[0]), pieces.dtype)
+    for word, (start, end) in enumerate(source):
+        members[start:end, word] = 1
+    for word, (start, end) in enumerate(target):
+        means[word, start:end] = 1 / (end - start)
+    weights: Weights = means @ pieces @ members
+    return weights
+
+
+def between_spaces(links: Iterable[Link], *, source: Sequence[int], target: Sequence[int]) -> tuple[Link, ...]:
+    """Return links of words as links of what stands between spaces, sorted; each side gives its words' numbers."""
+    return tuple(sorted({(source[i], target[j]) for i, j in links}))
 
 
 def links_of(weights: Weights) -> tuple[Link, ...]:

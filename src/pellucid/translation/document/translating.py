@@ -74,6 +74,7 @@ def translate_document(
     lines: str = Lines.KEEP,
     terms: Iterable[Term] = (),
     progress: Callable[[int], None] = lambda done: None,
+    keeps_whole: Callable[[str], bool] = lambda text: False,
     **settings: object,
 ) -> DocumentTranslation:
     """Translate a whole document; its white space, blank lines and ends of lines come back as they were.
@@ -85,6 +86,7 @@ def translate_document(
             ``wrap`` (they are broken into lines again); see ``Lines``.
         terms: for this call; see ``Translator.with_terms``.
         progress: told how many sentences are done, now and then.
+        keeps_whole: whether a block is not cut into sentences.
         **settings: of ``TranslationConfig``, for this call.
 
     Raises:
@@ -105,6 +107,7 @@ def translate_document(
         splits_sentences=splits,
         languages=(translator.source_language, translator.target_language),
         split_tag=translator.tokenizer.split_tag,
+        keeps_whole=keeps_whole,
     )
     given = [f"{cut.tag} {cut.text}" if cut.tag else cut.text for cut in cuts]
     whole: dict[str, Any] = {**settings, "split_sentences": "never"}
@@ -120,6 +123,7 @@ def sentences_in(
     splits_sentences: bool,
     languages: tuple[str, str],
     split_tag: Callable[[str], tuple[str, str]],
+    keeps_whole: Callable[[str], bool] = lambda text: False,
 ) -> list[Cut]:
     """Return the sentences of a document, or its blocks where they are not split.
 
@@ -129,6 +133,7 @@ def sentences_in(
         splits_sentences: whether each sentence is a text of its own.
         languages: codes of source and target.
         split_tag: returns the language tag at the start of a text, or "", and the rest.
+        keeps_whole: whether a block is not cut into sentences.
     """
     found: list[Cut] = []
     leading = ""
@@ -139,7 +144,8 @@ def sentences_in(
         start = block.end - len(rest.lstrip()) if tag else block.start
         body_start = after_markers(text, start, block.end) if tag else start
         if start < block.end:
-            cuts = _cut(text, block, body_start, tag or leading, languages, splits_sentences=splits_sentences)
+            splits = splits_sentences and not keeps_whole(text[body_start : block.end])
+            cuts = _cut(text, block, body_start, tag or leading, languages, splits_sentences=splits)
             found += [replace(cuts[0], markers=text[start:body_start]), *cuts[1:]]
     return found
 

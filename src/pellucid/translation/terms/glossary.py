@@ -5,7 +5,9 @@ and, after another tab, the forms that it must not contain. Forms are separated 
 
     Hund<tab>hound | hounds<tab>dog | dogs
     Katze<tab><tab>pussy
+    Bellmann<tab>Bellmann
 
+The last one stays as it is, as do the forms of ``kept_terms``.
 Blank lines, and lines that begin with "#", are left out. Read ``watch.py`` next.
 """
 
@@ -19,9 +21,9 @@ from typing import Final
 
 from pellucid.config import TranslationConfig
 from pellucid.errors import DataError, RequestError, counted
-from pellucid.translation.terms.forms import is_boundary, spellings_of
+from pellucid.translation.terms.forms import is_boundary, occurrences, spellings_of
 
-__all__ = ["Glossary", "Term", "read_terms"]
+__all__ = ["Glossary", "Term", "kept_terms", "merged", "read_terms"]
 
 _SEPARATOR: Final = "|"
 _KEY_LENGTH: Final = 3
@@ -59,6 +61,12 @@ class Term:
             object.__setattr__(self, name, tuple(dict.fromkeys(map(_plain, given))))
         if both := set(self.target) & set(self.avoid):
             raise RequestError(f"the term {self.source!r} has {min(both)!r} both as a target form and as one to avoid")
+
+    def is_kept_in(self, target: str) -> bool:
+        """Return whether a translation has one of the target forms, if there are any, and none to avoid."""
+        has = any(any(occurrences(target, spellings_of(form))) for form in self.target)
+        avoided = any(any(occurrences(target, spellings_of(form))) for form in self.avoid)
+        return (has or not self.target) and not avoided
 
     def __str__(self) -> str:
         wanted = [f"use {' | '.join(self.target)}"] if self.target else []
@@ -138,6 +146,20 @@ class Glossary:
 
     def _beginning(self, key: str) -> list[tuple[str, Term]]:
         return [one for size in range(len(key), 0, -1) for one in self._spelt.get(key[:size], ())]
+
+
+def kept_terms(forms: Iterable[str]) -> list[Term]:
+    """Return terms for words that stay as they are; a RequestError says which one is empty."""
+    return [*merged([Glossary([Term(form, form)]) for form in forms])]
+
+
+def merged(glossaries: Iterable[Glossary]) -> Glossary:
+    """Return the terms of several glossaries; of two terms for the same source form, the first counts."""
+    found: dict[str, Term] = {}
+    for glossary in glossaries:
+        for term in glossary:
+            found.setdefault(term.source, term)
+    return Glossary(found.values())
 
 
 def read_terms(lines: Iterable[str | ValueError], *, name: str) -> Glossary:

@@ -198,21 +198,26 @@ class Watch:
     """The spellings that must not come, by their terms."""
     sources: Mapping[Term, frozenset[int]] = field(default_factory=dict)
     """The source tokens of each term."""
+    unwritable: tuple[str, ...] = ()
+    """Why terms that the sentence has are not asked for."""
 
     @staticmethod
     def of(terms: Sequence[Term], pen: Pen, *, sources: Mapping[Term, Collection[int]] | None = None) -> Watch | None:
         """Watch the terms of a sentence, and the source tokens of each; None where it has none.
 
-        Raises:
-            RequestError: a form cannot be written with the pieces of the vocabulary.
+        A term whose forms cannot be written with the pieces of the vocabulary is not asked for, and is never kept.
         """
         if not terms:
             return None
-        demands = sorted((pen.demand_of(term) for term in terms if term.target), key=_longest_first)
+        demands, unwritable = [], []
+        for term in terms:
+            try:
+                demands += [pen.demand_of(term)] if term.target else []
+            except RequestError as error:
+                unwritable.append(str(error))
         avoided = tuple((term, pen.spellings_of(term.avoid)) for term in terms if term.avoid)
-        return Watch(
-            pen, tuple(demands), avoided, {term: frozenset(tokens) for term, tokens in (sources or {}).items()}
-        )
+        tokens = {term: frozenset(own) for term, own in (sources or {}).items()}
+        return Watch(pen, tuple(sorted(demands, key=_longest_first)), avoided, tokens, tuple(unwritable))
 
     @property
     def cost(self) -> int:
@@ -280,7 +285,9 @@ class Watch:
         """Say which terms a finished text does not keep to."""
         missing = [f"{_listed(one.term.target)} is missing, for {one.term.source!r}" for one in self.unmet(text)]
         found = sorted(self.violations(text), key=lambda place: place[1:])
-        return missing + [f"{text[start:end]!r} is to be avoided, for {source!r}" for source, start, end in found]
+        return [*self.unwritable, *missing] + [
+            f"{text[start:end]!r} is to be avoided, for {source!r}" for source, start, end in found
+        ]
 
     def left(self, ids: Sequence[int]) -> int:
         """Return the fewest pieces that are to be written until all demands are met."""

@@ -1,18 +1,23 @@
 // The page: its head with model and sentence, the list of chapters, and one view. Read views.js next.
 import {Component, html, useEffect, useRef, useState} from "pellucid/ui";
-import {forget, get, isFile, makeTrace, onLost, useData} from "pellucid/data";
+import {forget, get, isFile, makeTrace, ofTrace, onLost, useData} from "pellucid/data";
 import {getState, setHover, setState, useAppState} from "pellucid/state";
 import {Glossary} from "pellucid/glossary";
 import {Sentence} from "pellucid/sentence";
+import {ranking} from "pellucid/numbers";
 import {KINDS, depthOf} from "pellucid/sites";
-import {LANGUAGES, currentLanguage, loadTexts, t} from "pellucid/texts";
+import {LANGUAGES, currentLanguage, loadTexts, t, withTexts} from "pellucid/texts";
 import {toggleTheme, useTheme} from "pellucid/theme";
 import {Tour, TourButton} from "pellucid/tour";
 import {VIEWS, viewNamed} from "pellucid/views";
 import {lazy} from "pellucid/views/lazy";
+import {Waiting} from "pellucid/pictures/figure";
 
 const EditBar = lazy("edit_bar", () => import("pellucid/editing/bar"), "EditBar");
+const Change = lazy("edit_change", () => withTexts("editing", import("pellucid/editing/change")), "Change");
 const EditPanel = lazy("edit_panel", () => import("pellucid/editing/panel"), "EditPanel");
+const hasTranslator = document.documentElement.dataset.translator === "yes"; // the server has the page for translators
+const OF_ATTENTION = ["attention", "matrices", "heads", "links", "atlas"];
 const EDITABLE = ["translate", "attention", "matrices", "heads", "links", "atlas", "decoder", "softmax"];
 
 export function App() {
@@ -34,6 +39,8 @@ export function App() {
   if (!trace.isStale && trace.value && model.value && [model.value.id, null].includes(trace.value.model))
     pair.current = {trace: trace.value, model: model.value, attempt};
   const shown = source ? pair.current : {};
+  const hasEdits = shown.trace?.provenance.edits.length > 0;
+  const isBefore = hasEdits && state.shown === "before" && state.view !== "compare"; // which shows both
   window.__inspect.trace = trace.isStale ? null : trace.value;
   useKeys();
   const [isAlone, setAlone] = useState(false); // the server does not answer
@@ -96,15 +103,12 @@ export function App() {
           </p>`
         }
         ${!source && !problem && model.value && html`<${Welcome} model=${model.value} />`}
-        ${
-          (state.edits || shown.trace?.provenance.edits.length > 0) &&
-          html`<${EditBar} ...${{trace: isDrawn ? shown.trace : null, state, problem}} />`
-        }
+        ${(state.edits || hasEdits) && html`<${EditBar} ...${{trace: isDrawn ? shown.trace : null, state, problem}} />`}
         ${isDrawn && html`<${Banner} trace=${shown.trace} />`}
         ${
           isDrawn &&
           html`<${Fenced} key=${`${state.view} ${shown.attempt}`} subject=${shown.trace}>
-            <${Chapter} ...${{state, ...shown}} />
+            <${isBefore ? BeforeEdits : Chapter} ...${{state, ...shown, hasEdits}} />
           <//>`
         }
       </main>
@@ -153,6 +157,10 @@ function Head({models, modelId}) {
           </select>
         </label>
         <button onClick=${toggleTheme}>${t(theme === "dark" ? "page.light" : "page.dark")}</button>
+        ${
+          hasTranslator &&
+          html`<a class="button" href=${`./translator#lang=${currentLanguage()}`}>${t("page.translator")}</a>`
+        }
         <${TourButton} />
       </div>
     </header>
@@ -217,11 +225,21 @@ function Banner({trace}) {
   </div>`;
 }
 
-function Chapter({state, trace, model}) {
+/** The chapter as it is without the edits. */
+function BeforeEdits({trace, ...more}) {
+  const data = useData(`${trace.id} before`, () => ofTrace(trace, "before"));
+  return html`<${Waiting} data=${data}>
+    ${(before) => html`<${Chapter} ...${{...more, trace: before, after: trace}} />`}
+  <//>`;
+}
+
+function Chapter({state, trace, model, after = trace, hasEdits}) {
   const {name, Component: View} = viewNamed(state.view);
   const index = VIEWS.findIndex((view) => view.name === name);
   const next = VIEWS[index + 1];
   const own = {trace, model, state: within(state, trace, model)};
+  const editing = EDITABLE.includes(name) && html`<${Editing} key=${`edit ${name}`} ...${own} />`;
+  const isFirst = index === 0; // it begins with the story, and places the editing below it
   useEffect(() => setHover(null), [name]);
   return html`
     <article class="chapter" data-view=${name}>
@@ -237,8 +255,17 @@ function Chapter({state, trace, model}) {
         <summary><span>${t(`${name}.lede`)}</span> <span class="more">${t("page.more")}</span></summary>
         <p>${t(`${name}.more`)}</p>
       </details>
-      ${EDITABLE.includes(name) && html`<${Editing} key=${`edit ${name}`} ...${own} />`}
-      <${View} ...${own} />
+      ${
+        OF_ATTENTION.includes(name) &&
+        html`<p class="hint">
+        ${t("page.no_effect")} <button onClick=${() => setState({view: "why", "why.show": "heads"})}>
+          ${t("page.effect")}
+        </button>
+      </p>`
+      }
+      ${!isFirst && editing}
+      <${View} ...${own} editing=${isFirst && editing} />
+      ${hasEdits && html`<div class="edit-change"><${Change} ...${{...own, trace: after}} /></div>`}
       <${Glossary} view=${name} />
       ${
         next &&
@@ -280,9 +307,13 @@ function within(state, trace, model) {
     heads: state.heads.filter((head) => head < model.config.num_heads),
     query: inside(state.query, kind === "encoder" ? sources : targets),
     key: inside(state.key, kind === "decoder" ? targets : sources),
-    step: Math.min(state.step, targets - 1),
+    step: Math.min(state.step ?? firstStep(state.view, trace), targets - 1),
   };
 }
+
+/** Where a chapter begins: the decoder at its first step, others at the step of which the model was least sure. */
+const firstStep = (view, {predictions}) =>
+  view === "decoder" ? 0 : (ranking(predictions?.target_log_probability ?? []).at(-1) ?? 0);
 
 /** Shows the error of a view that fails; the rest of the page works, and the view returns with the next sentence. */
 class Fenced extends Component {

@@ -94,7 +94,8 @@ async function complaint(response) {
   const body = await response.json().catch(() => ({}));
   const isRefusal = response.status >= 400 && response.status < 500;
   const message = body?.error ? refusalText(body.error) : t("error.server", {status: response.status});
-  return Object.assign(new Error(message), {isRefusal, status: response.status});
+  const edits = body?.edits?.map(([edit, reason]) => [edit, refusalText(reason)]); // that cannot be applied
+  return Object.assign(new Error(message), {isRefusal, status: response.status, edits, written: body?.error});
 }
 
 /** The answer of a path: parsed JSON, or a Tensor. Kept, up to 64 MB, since answers do not change. */
@@ -163,13 +164,15 @@ export async function makeTrace(wanted) {
   const {edits, ...unedited} = wanted;
   const before = await requested(bodyOf(unedited), signal);
   if (!edits) return before;
-  const {editsIn} = await code(() => import("pellucid/editing/list"));
-  try {
-    return await requested(bodyOf({...unedited, edits: editsIn(edits), before: before.id}), signal);
-  } catch (error) {
-    if (error.status !== 410) throw error; // the server no longer has the trace before the edits, and makes it again
-    return requested(bodyOf({...unedited, edits: editsIn(edits)}), signal);
-  }
+  const {withEdits} = await code(() => import("pellucid/editing/list"));
+  return withEdits(before, edits, async (list) => {
+    try {
+      return await requested(bodyOf({...unedited, edits: list, before: before.id}), signal);
+    } catch (error) {
+      if (error.status !== 410) throw error; // the server no longer has the trace before the edits, and makes it again
+      return requested(bodyOf({...unedited, edits: list}), signal);
+    }
+  });
 }
 
 /** The trace of another sentence than the one that the page is about; it cancels nothing. */

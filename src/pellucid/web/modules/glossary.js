@@ -35,6 +35,8 @@ export const WORDS = {
     "run_folder",
   ],
   health: ["threshold", "entropy", "nat", "byte", "log_probability", "trace"],
+  compare: ["cosine", "site"],
+  why: ["log_probability", "bias", "gradient", "nat", "pre_norm", "start"],
 };
 
 export const Glossary = ({view}) => html`

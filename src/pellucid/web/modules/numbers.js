@@ -11,7 +11,8 @@ export function short(value, digits = 4) {
   const size = Math.abs(value);
   let text = size < 1e-4 || size >= 1e7 ? size.toExponential(digits - 1) : String(Number(size.toPrecision(digits)));
   // A share that is not all never reads 1.
-  if (text === "1" && Math.fround(size) < 1) text = String(Number(size.toPrecision(8)));
+  for (let more = digits + 1; text === "1" && Math.fround(size) < 1 && more <= 8; more += 1)
+    text = String(Number(size.toPrecision(more)));
   return (value < 0 ? MINUS : "") + text.replace("e-", `e${MINUS}`);
 }
 

@@ -1,5 +1,5 @@
 // What the server says, in the language of the page and for somebody who has only the page: its sentences are English,
-// and some of them name settings of the command line. A sentence that is not listed stays as it is. Read data.js next.
+// and some of them name settings of the command line. A sentence that is not listed is quoted. Read data.js next.
 import {t} from "pellucid/texts";
 
 /** Refusals that a reader can meet: what the server writes, the key of the text, the names of its numbers. */
@@ -14,6 +14,45 @@ const REFUSALS = [
   [/^the trace of .* takes [\d.,]+ MB; the limit /, "long", []],
   [/^the request queue is full/, "busy", []],
   [/^there is no model '(.*)'; there are/, "model", ["name"]],
+  [/^step\.(\d+)=.*: the translation without this edit has steps 0 to (\d+)/, "edited_step", ["step", "last"]],
+  [/^word\.(\d+)=.*: the sentence has words 0 to (\d+)/, "edited_word", ["word", "last"]],
+  [/^.*: step (\d+) is forced twice/, "edited_twice", ["step"]],
+  [/^the edit .* occurs twice; /, "edited_again", []],
+  [/^the edit (.*?)(?:: | has no '=')/, "edit", ["edit"]],
+  [/: (.*) weights? for (.*) columns? of /, "weights_count", ["n", "columns"]],
+  [/: the weights sum to (.*); they must/, "weights_sum", ["sum"]],
+  [/: weights\[(.*)\] = (.*); weights must/, "weights_sign", ["column", "value"]],
+  [/: row (.*) of the decoder's self-attention can attend to/, "weights_later", ["row"]],
+  [/: layer = (.*); allowed are the whole numbers (.*) to (.*)$/, "no_layer", ["n", "first", "last"]],
+  [/: head = (.*); allowed are the whole numbers (.*) to (.*)$/, "no_head", ["n", "first", "last"]],
+  [/: row = (.*); allowed are the whole numbers (.*) to (.*)$/, "no_row", ["n", "first", "last"]],
+  [/: unit = (.*); allowed are the whole numbers (.*) to (.*)$/, "no_unit", ["n", "first", "last"]],
+  [/: position = (.*); allowed are the whole numbers (.*) to (.*)$/, "no_position", ["n", "first", "last"]],
+  [/^(.*) is not a sub-layer; there are/, "edit", ["edit"]],
+  [/^positions=learned: /, "learned", []],
+  [/: a translation never has (.*); name another/, "never", ["piece"]],
+  [/: (.*) ends the sentence and cannot be banned/, "never_banned", ["piece"]],
+  [/: is written with .* \((.*)\); ban one piece/, "several", ["pieces"]],
+  [/: the vocabulary has no piece for it/, "no_piece", []],
+  [/^word\.(\d+): the text is .*; give a word/, "no_word", ["word"]],
+  [/: word (\d+) is changed twice/, "word_twice", ["word"]],
+  [/^word\.(\d+): (.*) is written otherwise in the text/, "word_spelled", ["word", "text"]],
+  [/^the edits drop every word/, "no_words", []],
+  [/: has no effect on a translation that is given/, "given", []],
+  [/: the other sentence has (.*) source pieces? and this one (.*); values/, "other_length", ["n", "own"]],
+  [/^the list has more than (\d+) edits/, "edits", ["limit"]],
+  [/^a search with (.*) edits and beam_size = .* computes/, "edits_long", ["n"]],
+  [/: a search with it is not asked for a reference/, "excluded", []],
+  [/^a draw searches for nothing/, "draw", []],
+  [/^settings\.beam_size = (.*); the limit on this page is (\d+)/, "beam", ["n", "limit"]],
+  [/^(\w+) = (.*) is not a value of this setting/, "setting", ["name", "value"]],
+  [/^target_ids/, "ids", []],
+  [/^there is not enough memory/, "long", []],
+  [/log-probabilities are not numbers/, "not_numbers", []],
+  [/^the run has no probe of step (.*); it has/, "probe", ["step"]],
+  [/: (?:cannot be read: |is damaged: |holds no measurement)/, "damaged", []],
+  [/^the server failed \((.*)\)/, "failed", ["name"]],
+  [/^(?:this server does not answer to the name|pages of .* cannot use this server)/, "foreign", []],
   [/^'(.*)' has no snapshot of step '(.*)'; it has/, "snapshot", ["name", "step"]],
 ];
 
@@ -47,7 +86,7 @@ function readOut(text, table) {
 
 export function refusalText(text) {
   const [key, values] = readOut(text, REFUSALS) ?? [];
-  return key ? t(`refused.${key}`, values) : text;
+  return key ? t(`refused.${key}`, values) : t("refused.other", {text});
 }
 
 export function evidenceText(text) {

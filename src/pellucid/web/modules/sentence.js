@@ -8,13 +8,21 @@ import {t} from "pellucid/texts";
 import {cut} from "pellucid/tokens";
 
 const LONGEST_QUOTE = 60;
-const MOST_DOUBTS = 3;
+const MOST_DOUBTS = 4;
 
 // Flags that are about the request, not about the translation.
-const SILENT_FLAGS = new Set(["blank", "passed_through", "failed", "split", "fewer"]);
+const SILENT_FLAGS = new Set(["blank", "passed_through", "memory", "memory_match", "failed", "split", "fewer"]);
 
 /** The state in which the page begins with another sentence: nothing of the old one is chosen. */
-export const about = (source, target = "") => ({source, target, ids: "", edits: "", query: null, key: null, step: 0});
+export const about = (source, target = "") => ({
+  source,
+  target,
+  ids: "",
+  edits: "",
+  query: null,
+  key: null,
+  step: null,
+});
 
 /** Enter translates what was typed; Escape takes it back. */
 export function Sentence({source, target, trace, shown, problem, isBusy, isBroken, again}) {
@@ -96,14 +104,28 @@ export function flagText(name, evidence) {
 export const flagsOf = ({flags, evidence = {}}) =>
   flags.filter((name) => !SILENT_FLAGS.has(name)).map((name) => ({name, text: flagText(name, evidence[name])}));
 
-/** Why not to trust a translation, the weightiest first: words that training never had, steps in doubt, flags. */
+/** A share in whole per cents: what was measured on some hundred translations has no more digits. */
+export const rounded = (share) => `${Math.round(share * 100)} %`;
+
+/** What a sign says, and how often it was right when it was measured, where that is known. */
+function withWorth(text, {worth}, {is_own: isOwn}) {
+  if (typeof worth?.precision !== "number") return text;
+  return `${text} ${t(isOwn ? "doubt.worth" : "doubt.worth_other", {precision: rounded(worth.precision)})}`;
+}
+
+/**
+ * Why not to trust a translation, the weightiest first: words that training never had, little from the source, steps in
+ * doubt, flags.
+ */
 export function doubtsOf(trace) {
   const raised = Object.fromEntries(trace.health.filter((sign) => sign.is_raised).map((sign) => [sign.name, sign]));
   const words = trace.tokens.source_words.filter(({start}) => raised.new_words?.source.includes(start));
   const steps = trace.tokens.predicted_pieces.length;
+  const said = (name, numbers) => raised[name] && withWorth(t(`doubt.${name}`, numbers), raised[name], trace.measured);
   return [
-    words.length && t("doubt.new_words", {words: words.map(({text}) => `“${text}”`).join(" ")}),
-    raised.entropy && t("doubt.entropy", {n: raised.entropy.target.length, all: steps}),
+    said("new_words", {words: words.map(({text}) => `“${text}”`).join(" ")}),
+    said("source_share", {value: rounded(raised.source_share?.value)}),
+    said("entropy", {n: raised.entropy?.target.length, all: steps}),
     ...flagsOf(trace).map(({text}) => text),
   ].filter(Boolean);
 }

@@ -15,7 +15,7 @@ const DEFAULTS = {
   heads: [],
   query: null,
   key: null,
-  step: 0,
+  step: null,
   merge: false,
   lang: "",
 };

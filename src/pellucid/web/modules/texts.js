@@ -1,4 +1,6 @@
-// The words of the page, one JSON file a language. A key that a language lacks is taken from English.
+// The words of the pages, JSON files of each language. A key that a language lacks is taken from English. texts/ has
+// those of the page that shows the inside, texts/said/ what both pages say of a translation. The page for translators,
+// and a view whose code comes when it is opened, have words of their own in a folder of texts/.
 import {getState} from "pellucid/state";
 
 const texts = {};
@@ -9,20 +11,37 @@ export const LANGUAGES = [
   ["zh", "中文"],
 ];
 
+const parts = new Set(["said/"]); // folders of texts/ that are in use
+const loaded = new Set();
+
 async function load(name) {
-  if (texts[name]) return;
-  const block = document.querySelector(`script[data-path="web/texts/${name}.json"]`);
-  texts[name] = block ? JSON.parse(block.textContent) : await (await fetch(`web/texts/${name}.json`)).json();
+  for (const part of parts) {
+    const path = `web/texts/${part}${name}.json`;
+    if (loaded.has(path)) continue;
+    const block = document.querySelector(`script[data-path="${path}"]`);
+    const found = block ? JSON.parse(block.textContent) : await (await fetch(path)).json();
+    texts[name] = {...texts[name], ...found};
+    loaded.add(path);
+  }
 }
 
-/** Load the language of the address, else the reader's, else English. */
-export async function loadTexts(wanted = getState().lang) {
+/** Load the language of the address, else the reader's, else English; part: the folder with the words of the page. */
+export async function loadTexts(wanted = getState().lang, part = "") {
+  parts.add(part);
   const names = LANGUAGES.map(([name]) => name);
   const candidates = [wanted, ...(navigator.languages ?? []).map((tag) => tag.split("-")[0])];
   language = candidates.find((name) => names.includes(name)) ?? "en";
   await load("en");
   await load(language);
   document.documentElement.lang = language;
+}
+
+/** What a view imports, with its words, those in the folder `part` of texts/: for `lazy`. */
+export async function withTexts(part, imported) {
+  parts.add(`${part}/`);
+  await load("en");
+  await load(language);
+  return imported;
 }
 
 export const currentLanguage = () => language;

@@ -4,10 +4,12 @@ import {about} from "pellucid/sentence";
 import {getState, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {isFile} from "pellucid/data";
-import {STOPS as ALL, OTHER, SENTENCE, TOP} from "pellucid/tour_stops";
+import {STOPS as ALL, OTHER, SENTENCE, TOP, figuresOf} from "pellucid/tour_stops";
 
 // A file holds one sentence, so the stops that change it are left out there.
 const STOPS = ALL.filter(({name}) => !isFile || !name.startsWith("wide"));
+
+const MEASURED = new Set(["it", "wide_links", "wide_adjective", "wide_methods"]); // stops whose texts have figures
 
 const MOVES = ["wheel", "touchmove", "pointerdown"];
 const NARROW = "(max-width: 900px)"; // as in page.css: here the card is a sheet at the foot of the window
@@ -17,7 +19,7 @@ let open = () => {};
 export const TourButton = ({label}) =>
   html`<button type="button" onClick=${() => open(0)}>${label ?? t("tour.start")}</button>`;
 
-const DRAWN_WITHIN = 10_000; // milliseconds
+const DRAWN_WITHIN = 10_000; // milliseconds after everything has come
 
 const MARGIN = 12; // pixels between the subject of a stop and the edges of what the card leaves free
 
@@ -32,8 +34,9 @@ function show({subject}) {
   const picture = parts[0]?.closest(".figure") ?? document.querySelector(".chapter .figure");
   const start = isNarrow || parts.length ? picture : document.querySelector(".chapter .controls, .chapter .figure");
   start?.scrollIntoView();
-  if (!parts.length) return undefined;
-  const card = document.querySelector(".tour").getBoundingClientRect();
+  const tour = document.querySelector(".tour"); // none for a moment when the tour has just ended
+  if (!parts.length || !tour) return undefined;
+  const card = tour.getBoundingClientRect();
   const boxes = parts.map((part) => part.getBoundingClientRect());
   const [top, bottom] = [Math.min(...boxes.map((box) => box.top)), Math.max(...boxes.map((box) => box.bottom))];
   const isUnder = isNarrow || boxes.some((box) => box.right > card.left && box.left < card.right);
@@ -48,7 +51,7 @@ function show({subject}) {
  * any more, unless the reader has moved meanwhile. Gives what ends it.
  */
 function bringIntoView(stop) {
-  const began = performance.now();
+  let busyUntil = performance.now();
   const end = () => {
     clearInterval(timer);
     MOVES.forEach((name) => removeEventListener(name, end));
@@ -56,13 +59,20 @@ function bringIntoView(stop) {
   let isFirst = true;
   const timer = setInterval(() => {
     const isBusy = document.querySelector("main [aria-busy=true], main[aria-busy=true]") !== null;
+    if (isBusy) busyUntil = performance.now();
     if (isFirst || !isBusy) show(stop);
     isFirst = false;
-    if (!isBusy || performance.now() - began > DRAWN_WITHIN) end();
+    // Code that comes when it is opened draws the subject later than the chapter.
+    const isThere = !stop.subject || stop.subject === TOP || document.querySelector(stop.subject) !== null;
+    if ((!isBusy && isThere) || performance.now() - busyUntil > DRAWN_WITHIN) end();
   }, 80);
   MOVES.forEach((name) => addEventListener(name, end, {passive: true}));
   return end;
 }
+
+/** The text of a stop, with the figures that were measured; without them, and where it has any, its other text. */
+const textOf = (name, figures) =>
+  t(figures || !MEASURED.has(name) ? `tour.${name}.text` : `tour.${name}.plain`, figures ?? {});
 
 /** A card at the foot of the page; Escape leaves it, the arrow keys go on and back while it has the focus. */
 export function Tour({trace, model, isWaiting}) {
@@ -75,8 +85,8 @@ export function Tour({trace, model, isWaiting}) {
   const go = (next) => {
     if (stop === null) {
       before.current = document.activeElement;
-      const {source, target} = getState();
-      mine.current = {source, target};
+      const {source, target, editing, "compare.source": beside} = getState();
+      mine.current = {source, target, editing, beside};
     }
     setStop(next);
     if (next === null) {
@@ -84,11 +94,16 @@ export function Tour({trace, model, isWaiting}) {
       early.current = [];
       const {source} = getState();
       const isOwn = ![SENTENCE, OTHER].includes(source); // typed during the tour
-      if (!isOwn && source !== mine.current.source) setState(about(mine.current.source, mine.current.target));
+      const isBack = !isOwn && source !== mine.current.source;
+      setState({
+        ...(isBack ? about(mine.current.source, mine.current.target) : {}),
+        editing: mine.current.editing,
+        "compare.source": mine.current.beside ?? "",
+      });
       return;
     }
     if (isWaiting) early.current.push(next);
-    setState(STOPS[next].state(trace, model));
+    setState({editing: "", ...STOPS[next].state(trace, model)});
   };
   useEffect(() => {
     if (isWaiting || !early.current.length) return;
@@ -124,7 +139,7 @@ export function Tour({trace, model, isWaiting}) {
       ${
         !isFolded &&
         html`<div class="tour-text" tabindex="0" key=${stop}>
-          <p>${t(`tour.${STOPS[stop].name}.text`)}</p>
+          <p>${textOf(STOPS[stop].name, figuresOf(model))}</p>
           ${model && !model.is_walkthrough && html`<p class="hint">${t("tour.other")}</p>`}
         </div>`
       }

@@ -1,6 +1,7 @@
 // Where the tour stops: each stop has a name (its texts are tour.<name>.title and .text), the state that it opens, and
 // its subject: a selector of all that its text is about, which the card must not hide.
 // The tour is about one sentence, in which only the last word tells what "it" is.
+import {percent, short} from "pellucid/numbers";
 
 export const SENTENCE = "The animal didn't cross the street because it was too tired.";
 export const OTHER = SENTENCE.replace("tired", "wide");
@@ -26,15 +27,18 @@ const pronoun = (trace) => Math.max(pronounOf(trace), 0);
 /** The sentence, for a model that reads English; others keep theirs. */
 const about = (source, model) => (model?.languages[0] === "en" ? {source, target: ""} : {});
 
-/** The head of the decoder that looks at what “it” stands for. */
-export const STORY_HEAD = 5;
+/**
+ * The head of the decoder without which the pronoun loses most, as it was measured ({layer, head}); of a model that was
+ * not measured, the first.
+ */
+export const writerOf = (model) => model?.story?.writer ?? {layer: 0, head: 0};
 
 /** Where the decoder looks in the source when it writes the pronoun. */
-const atPronoun = (trace) => ({
+const atPronoun = (trace, model) => ({
   view: "links",
   kind: "cross",
-  layer: 4,
-  heads: [STORY_HEAD],
+  layer: writerOf(model).layer,
+  heads: [writerOf(model).head],
   query: pronoun(trace),
   key: null,
   merge: false,
@@ -42,7 +46,11 @@ const atPronoun = (trace) => ({
 
 export const STOPS = [
   {name: "translate", subject: TOP, state: (trace, model) => ({view: "translate", ...about(SENTENCE, model)})},
-  {name: "stack", state: () => ({view: "stack"})},
+  {
+    name: "stack",
+    subject: "[data-figure=stack] svg > g:first-of-type > .stack-name", // the top of the encoder, beside the decoder
+    state: () => ({view: "stack"}),
+  },
   {
     name: "embeddings",
     state: (trace) => ({view: "embeddings", "embeddings.side": "", "embeddings.position": String(it(trace))}),
@@ -85,7 +93,7 @@ export const STOPS = [
   {
     name: "decoder",
     subject: "[data-figure=decoder-cross] .matrix-picture",
-    state: (trace) => ({view: "decoder", step: pronoun(trace), layer: 4}),
+    state: (trace, model) => ({view: "decoder", step: pronoun(trace), layer: writerOf(model).layer}),
   },
   {name: "softmax", state: (trace) => ({view: "softmax", step: pronoun(trace), "softmax.id": ""})},
   {
@@ -98,13 +106,68 @@ export const STOPS = [
   {
     name: "wide_adjective",
     subject: LINK,
-    state: (trace) => ({
+    state: (trace, model) => ({
       view: "links",
       kind: "encoder",
-      layer: 3,
-      heads: [1],
+      layer: model?.story?.adjective.layer ?? 0,
+      heads: [model?.story?.adjective.head ?? 0],
       query: find(trace?.tokens.source_pieces, "▁wide"),
       key: null,
     }),
   },
+  {
+    name: "wide_methods",
+    subject: "[data-figure=head-effects-cross] .matrix-picture",
+    state: (trace, model) => ({...atPronoun(trace, model), step: pronoun(trace), editing: "1"}),
+  },
+  {
+    name: "wide_why",
+    subject: "[data-figure=why] .why-parts:first-of-type",
+    state: (trace) => ({
+      view: "why",
+      "why.show": "",
+      "why.method": "",
+      "why.id": "",
+      "why.against": ["elle", "▁elle"].includes(trace?.tokens.predicted_pieces[pronoun(trace)]) ? "il" : "",
+      step: pronoun(trace),
+    }),
+  },
+  {
+    name: "wide_compare",
+    subject: "[data-figure=compare-texts] .says",
+    state: () => ({view: "compare", "compare.source": SENTENCE, "compare.model": "", "compare.same": ""}),
+  },
 ];
+
+/** What the texts of the tour tell of the measured model; null of another, which has texts without figures. */
+export function figuresOf(model) {
+  if (!model?.story) return null;
+  const {story} = model;
+  const {writer, adjective, methods} = story;
+  const shares = Object.entries({
+    it_choice: story.it.choice,
+    overturned: story.most_overturned,
+    alti_noun: methods.alti_logit.noun_over_other,
+    alti_largest: methods.alti_logit.noun_largest,
+    zeroing_noun: methods.value_zeroing.noun_over_other,
+    zeroing_largest: methods.value_zeroing.noun_largest,
+  }).map(([name, share]) => [name, percent(share, 2)]);
+  return {
+    sentences: story.sentences,
+    switched_off: story.switched_off,
+    writer_layer: writer.layer,
+    writer_head: writer.head,
+    writer_loss: short(writer.mean, 3),
+    adjective_layer: adjective.layer,
+    adjective_head: adjective.head,
+    referent: short(adjective.referent, 2),
+    other: short(adjective.other, 2),
+    ...Object.fromEntries(shares),
+    ...Object.fromEntries(
+      ["tired", "wide", "brought"].flatMap((name) => [
+        [`${name}_word`, story[name].word],
+        [`${name}_weight`, story[name].weight],
+      ]),
+    ),
+  };
+}

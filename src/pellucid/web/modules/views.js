@@ -1,5 +1,6 @@
 // The views, in the order of the walkthrough: a new one is a new file in views/ and a new line here. The first view
 // comes with the page; the code of the others comes when they are opened.
+import {withTexts} from "pellucid/texts";
 import {lazy} from "pellucid/views/lazy";
 import {TranslateView} from "pellucid/views/translate";
 
@@ -23,6 +24,8 @@ const TargetsView = lazy("targets", () => import("pellucid/views/targets"), "Tar
 const CurvesView = lazy("curves", () => import("pellucid/views/curves"), "CurvesView");
 const HealthView = lazy("health", () => import("pellucid/views/health"), "HealthView");
 
+const CompareView = lazy("compare", () => import("pellucid/views/compare/compare"), "CompareView");
+const WhyView = lazy("why", () => withTexts("why", import("pellucid/views/why/why")), "WhyView");
 const SearchView = lazy("search", () => import("pellucid/views/search/search"), "SearchView");
 
 /** Each: its name (in the address and in the texts) and its Component ({trace, model, state}). */
@@ -44,6 +47,8 @@ export const VIEWS = [
   {name: "targets", Component: TargetsView},
   {name: "curves", Component: CurvesView},
   {name: "health", Component: HealthView},
+  {name: "compare", Component: CompareView},
+  {name: "why", Component: WhyView},
 ];
 
 export const viewNamed = (name) => VIEWS.find((view) => view.name === name) ?? VIEWS[0];

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pellucid.jobs.bulk.files import Finished, Work, run_files
+from pellucid.jobs.bulk.files import run_files
 from pellucid.jobs.bulk.survey import Part, survey_of
 from pellucid.jobs.bulk.tally import Tally
+from pellucid.jobs.bulk.work import Finished, Work
 from pellucid.jobs.line_files import reading
+from pellucid.jobs.options.parts import PartsOptions
 
 NUMBERED = b"".join(b"zeile %d\n" % number for number in range(23))
 
@@ -31,8 +33,17 @@ def work(run: Callable[..., Finished] = shout, *, lines: int = 2, at_once: int =
     return Work(run, at_once, lines, facts or {"model": "a"})
 
 
-def run(source: Path, output: Path, some: Work | None = None, **options: object) -> Tally:
-    return run_files([survey_of(str(source))], output, some or work(), **options)  # type: ignore[arg-type]
+def run(
+    source: Path,
+    output: Path,
+    some: Work | None = None,
+    *,
+    restart: bool = False,
+    together: float | None = None,
+    **more: object,
+) -> Tally:
+    parts = PartsOptions(restart=restart, together=together)
+    return run_files([survey_of(str(source))], output, some or work(), parts=parts, **more)  # type: ignore[arg-type]
 
 
 def expected(source: Path) -> tuple[str, Tally]:

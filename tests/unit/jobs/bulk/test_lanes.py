@@ -13,9 +13,10 @@ import pellucid
 from pellucid.errors import BundleError
 from pellucid.jobs import translate as job
 from pellucid.jobs.bulk import search
-from pellucid.jobs.bulk.files import Finished
 from pellucid.jobs.bulk.lanes import Lanes
 from pellucid.jobs.bulk.survey import Part
+from pellucid.jobs.bulk.work import Finished
+from pellucid.jobs.options.translation import TranslationOptions
 from pellucid.runtime import devices_of
 
 MODEL = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"
@@ -84,7 +85,12 @@ def translated(folder: Path, name: str, said: list[str], **options: object) -> s
     source = folder / "in"
     source.write_text("".join(f"I see {number} red cars.\nThe cat is small.\n\n" for number in range(24)))
     job.translate_file(
-        MODEL, str(source), output=folder / name, format=job.OutputFormat.TEXT, say=said.append, **options
+        MODEL,
+        str(source),
+        output=folder / name,
+        format=job.OutputFormat.TEXT,
+        options=TranslationOptions(**options),  # type: ignore[arg-type]
+        say=said.append,
     )
     return (folder / name).read_text()
 

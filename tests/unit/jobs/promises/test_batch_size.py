@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
+import torch
 
 from pellucid.errors import ConfigError
-from pellucid.jobs.promises.batch_size import BatchSize, chosen_size, free_memory
+from pellucid.jobs.promises.batch_size import BatchSize, _bytes_for_backward, chosen_size, free_memory
 
 GIB = 2**30
 
@@ -31,6 +32,12 @@ def test_a_processor_takes_the_usual_size_unless_memory_is_short() -> None:
     short = size(free=GIB)
     assert short.tokens == 1024
     assert "memory is short" in short.to_text()
+
+
+def test_a_step_on_the_processor_is_counted_there_although_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    weights = torch.ones(1000, requires_grad=True)
+    assert _bytes_for_backward(lambda: (weights.exp() ** 2).sum(), is_gpu=False) >= 4 * 1000
 
 
 def test_a_gpu_takes_more_as_long_as_an_epoch_has_enough_steps() -> None:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 from pellucid.jobs.promises.curve import CurveReader
+from pellucid.jobs.promises.signs import STEPS_TO_JUDGE, Situation
+from pellucid.jobs.promises.watching import FaultCount, RunWatch
 
 
 def step(number: int, nll: float = 2.0, **more: object) -> dict[str, object]:
@@ -51,3 +53,13 @@ def test_warnings_of_the_whole_run_are_kept_with_their_first_step(tmp_path: Path
     for number in (5, 6):
         write(path, {"kind": "judgement", "step": number, "warnings": ["slow"], "faults": {}})
     assert CurveReader(path).update().warnings == {"slow": 5}
+
+
+def test_a_run_in_which_too_little_happened_is_not_called_normal(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    watch = RunWatch(Situation(100, 8000), promise=None, faults=FaultCount(), first_run=True)
+    validation = {"kind": "validation", "nll": 1.5, "scores": {}, "is_best": True}
+    write(path, step(1), step(2), validation | {"step": 2})
+    assert watch(path)["text"] == "is this normal? too early to say, after 2 steps of the 100 that it takes"
+    write(path, *(step(n) for n in range(3, STEPS_TO_JUDGE + 1)), validation | {"step": STEPS_TO_JUDGE})
+    assert watch(path)["text"] == "is this normal? yes, no sign of trouble"

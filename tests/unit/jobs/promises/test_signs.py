@@ -134,3 +134,16 @@ def test_the_speed_of_an_earlier_process_is_not_compared() -> None:
     curve = curve_of(speed=lambda t: 40_000 if t <= 1000 else 4000)
     assert names(curve) == ["slow"]
     assert names(curve, began=1000) == []
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(99, []), (150, ["repeating", "stall"])])
+def test_the_first_steps_are_too_few_to_judge_however_many_validations_they_have(
+    steps: int, expected: list[str]
+) -> None:
+    curve = Curve()
+    for step in range(1, steps + 1):
+        speeds = {"padded_tokens_per_second": 4000, "target_tokens": 1800, "fraction": step / steps}
+        curve.add({"kind": "step", "step": step, "nll": 5.0, **speeds})
+        curve.add({"kind": "validation", "step": step, "nll": 5.9, "scores": {"bleu": 0.0}, "is_best": False})
+        curve.faults.append({"repetition": 0.9})
+    assert names(curve, warmup_steps=2) == expected

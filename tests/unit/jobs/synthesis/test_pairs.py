@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import cast
@@ -11,6 +10,7 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.memory import traced_peak
 
 from pellucid.config import validated
 from pellucid.config.synthesis import SynthesisConfig
@@ -157,12 +157,10 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     def peak(parts: int, *, drops: bool) -> int:
         writer = CorpusWriter(validated(SynthesisConfig, {"cleaning": {"drop_duplicates": drops}}, place="test"))
         texts = ("".join(f"\tsource {part} {n}\ttarget\n" for n in range(500)) for part in range(parts))
-        tracemalloc.start()
-        writer.write(tmp_path / "out.tsv", texts)
-        found = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
+        with traced_peak() as found:
+            writer.write(tmp_path / "out.tsv", texts)
         assert writer.report.kept == 500 * parts
-        return found
+        return found.bytes
 
     assert peak(40, drops=False) < 1.2 * peak(4, drops=False)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import tracemalloc
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.memory import traced_peak
 from tests.unit.text.formats.memories import DATE, USER, po, tmx, tu, write, xliff_1, xliff_2
 
 from pellucid.config import CorpusConfig, InvalidUtf8
@@ -348,7 +348,7 @@ def test_bad_files_are_named_with_the_remedy(tmp_path: Path, name: str, message:
         "not.po": "# nothing\n",
     }.items():
         write(tmp_path / own, text)
-    write(tmp_path / "not.tmx", "<html/>")
+    write(tmp_path / "not.tmx", "<a/>")
     write(tmp_path / "not.xlf", "plain text")
     write(tmp_path / "coded.tmx", '<?xml version="1.0" encoding="klingon"?><tmx/>')
     with pytest.raises(DataError, match=message):
@@ -361,12 +361,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
             tmp_path / "m.tmx", tmx([tu(("de", f"Satz {n} " * 9), ("en", f"Sentence {n} " * 9)) for n in range(count)])
         )
         reader = FilesReader(CorpusConfig(files=(str(path),)), languages=("de", "en"), invalid_utf8=InvalidUtf8.STRICT)
-        tracemalloc.start()
-        try:
+        with traced_peak() as found:
             assert sum(1 for _ in reader.read()) == count
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        return found.bytes
 
     peak(10)  # what is imported and compiled once
     assert peak(8000) < 1.25 * peak(2000) + 100_000

@@ -236,12 +236,42 @@ def test_a_trace_with_edits_shows_the_search_that_it_recorded() -> None:
     assert tree.best == edited.hypothesis
     assert [node.token for node in tree.path(tree.hypotheses[0].node)] == list(edited.tokens.predicted_ids)
     assert tree.nodes != search_tree(own, TEXT).nodes
-    with pytest.raises(RequestError, match="undo the edits"):
-        tree_for(edited, settings={"beam_size": 2})
     pruned = next(node for node in tree.nodes if node.outcome is Outcome.OUTSIDE)
     opened = trace(own, TEXT, edits=edited.provenance.edits, target_ids=tree.ids(pruned.number))
     assert opened.hypothesis is not None
     assert opened.hypothesis.score == pytest.approx(pruned.score, abs=1e-10)
     assert pellucid.Trace.of(opened).check().passed
-    with pytest.raises(RequestError, match="undo the edits"):
-        tree_for(opened)
+    assert tree_for(opened).best == edited.hypothesis, "searched again, with the edits"
+
+
+@pytest.mark.parametrize("settings", [{"beam_size": 2}, {"beam_size": 1}, {"sampling": True, "seed": 3}])
+@pytest.mark.parametrize(
+    "edits",
+    [
+        ["encoder.0.feed_forward=mean", "decoder.0.cross_attention.head.1.row.1=zero"],
+        ["step.1=cat", 'ban="▁dog"', "word.1=drop"],
+    ],
+)
+def test_another_search_has_the_edits_too(edits: list[str], settings: dict[str, object]) -> None:
+    own = translator()
+    edited = trace(own, TEXT, edits=edits)
+    tree = tree_for(edited, settings=settings)
+    wanted = trace(own.with_settings(**settings), TEXT, edits=edits)
+    assert wanted.hypothesis is not None
+    assert tree.best.ids == wanted.hypothesis.ids
+    assert tree.best.score == pytest.approx(wanted.hypothesis.score, abs=1e-10)
+    assert tree.source == edited.source
+    assert tree.provenance.edits == edited.provenance.edits
+    assert tree.nodes != tree_for(trace(own, TEXT), settings=settings).nodes
+
+
+def test_a_reference_is_scored_with_the_edits() -> None:
+    own, edit = translator(), "decoder.1.feed_forward=zero"
+    edited = trace(own, TEXT, edits=[edit])
+    found = tree_for(edited, reference="dog cat").reference
+    given = trace(own, TEXT, edits=[edit], target="dog cat").hypothesis
+    assert found is not None
+    assert given is not None
+    assert found.score == pytest.approx(given.score, abs=1e-10)
+    with pytest.raises(RequestError, match="not asked for a reference"):
+        tree_for(trace(own, TEXT, edits=["step.1=cat"]), reference="dog cat")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.models import random_model, save_model
 
 import pellucid
 from pellucid.bundle import load_bundle
@@ -177,6 +178,7 @@ exec {compiler} "$@"
 """
 
 
+@pytest.mark.slow
 def test_several_processes_compile_and_prepare_once(tmp_path: Path) -> None:
     log, cache = tmp_path / "log", tmp_path / "cache"
     compiler = tmp_path / "cc"
@@ -207,42 +209,51 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.fixture(scope="module")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a small model with the tokenizer of the walkthrough: exporting it takes a moment."""
+    tokenizer = load_bundle(MODEL).tokenizer
+    return save_model(tmp_path_factory.mktemp("small"), random_model(tokenizer, noise=0.3), tokenizer)
+
+
 def few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "_ISAS", ("",))
     monkeypatch.setattr(trial, "_BATCHES", (512,))
 
 
 def test_ctranslate2_translates_like_torch_and_is_exported_once(
-    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    small_folder: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ctranslate2", reason="the extra ctranslate2 is not installed")
     few_settings(monkeypatch)
     said: list[str] = []
     options = {"engine": "ctranslate2", "precision": "fp32", "device": "cpu", "threads": 1}
-    found = open_translator(MODEL, **options, say=said.append).translate(SENTENCE)
-    expected = open_translator(MODEL, engine="torch").translate(SENTENCE)
+    found = open_translator(small_folder, **options, say=said.append).translate(SENTENCE)
+    expected = open_translator(small_folder, engine="torch").translate(SENTENCE)
     assert found.text == expected.text
     assert found.score == pytest.approx(expected.score, abs=1e-4)
     assert "exporting the model for CTranslate2 and comparing the export with it, once" in said
     assert said[-1].startswith("engine: ctranslate2 ")
     again: list[str] = []
-    open_translator(MODEL, **options, say=again.append)
+    open_translator(small_folder, **options, say=again.append)
     assert again == said[-1:]
     # A damaged export is written again.
     (weights,) = own_cache.glob("ctranslate2-*/model.bin")
     content = weights.read_bytes()
     weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    open_translator(MODEL, **options)
+    open_translator(small_folder, **options)
     assert weights.read_bytes() == content
 
 
 @pytest.mark.usefixtures("without_compiler", "own_cache")
-def test_without_a_compiler_auto_is_ctranslate2_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_auto_is_ctranslate2_where_it_is_installed(
+    small_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("ctranslate2", reason="the extra ctranslate2 is not installed")
     monkeypatch.setattr(models, "is_installed", lambda package: True)
     few_settings(monkeypatch)
     said: list[str] = []
-    open_translator(MODEL, device="cpu", threads=1, say=said.append)
+    open_translator(small_folder, device="cpu", threads=1, say=said.append)
     assert said[-1].startswith("engine: ctranslate2 ")
     assert "because the native engine is not available: there is no C compiler" in said[-1]
     assert said[-1].endswith("--precision fp32 keeps them exact")

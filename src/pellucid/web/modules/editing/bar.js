@@ -1,10 +1,11 @@
 // The visible list of edits, and what they do: both translations, where they first differ, and every log-probability.
 // Read panel.js next.
-import {html} from "pellucid/ui";
+import {html, useEffect, useRef} from "pellucid/ui";
 import {isFile, ofTrace, useData} from "pellucid/data";
 import {dropAll, dropEdit, editsIn, inWords} from "pellucid/editing/list";
 import {Figure, Waiting} from "pellucid/pictures/figure";
-import {largest, short, total} from "pellucid/numbers";
+import {largest, percent, short, total} from "pellucid/numbers";
+import {Setting} from "pellucid/pickers";
 import {t} from "pellucid/texts";
 import {pieceLabel, pieceText} from "pellucid/tokens";
 
@@ -12,15 +13,20 @@ import {pieceLabel, pieceText} from "pellucid/tokens";
 export function EditBar({trace, state, problem}) {
   const recorded = trace?.provenance.edits ?? [];
   const edits = isFile ? recorded : editsIn(state.edits);
+  const refused = trace?.refused ?? {};
+  const bar = useRef(null);
+  // The effect of a click far down the page stands above it: bring it into the window.
+  useEffect(() => bar.current?.scrollIntoView({block: "nearest"}), [recorded.join()]);
   if (!edits.length) return null;
-  return html`<section class="edit-bar" aria-label=${t("editing.list")}>
+  return html`<section ref=${bar} class="edit-bar" aria-label=${t("editing.list")}>
     <div class="edit-list">
       <b>${t("editing.list")}</b>
       <ul>
         ${edits.map(
           (edit) =>
-            html`<li key=${edit}>
+            html`<li key=${edit} class=${edit in refused ? "refused" : ""}>
             <span title=${edit}>${inWords(edit)}</span>
+            ${edit in refused && html`<small role="alert"><b>${t("editing.refused")}</b> ${refused[edit]}</small>`}
             ${
               !isFile &&
               html`<button
@@ -39,6 +45,22 @@ export function EditBar({trace, state, problem}) {
       }
     </div>
     ${recorded.length > 0 && !problem && html`<${Effect} trace=${trace} />`}
+    ${
+      recorded.length > 0 &&
+      state.view !== "compare" &&
+      html`<${Setting}
+        state=${state} name="shown" label=${t("editing.shown")}
+        options=${[
+          ["after", t("editing.shown_after")],
+          ["before", t("editing.shown_before")],
+        ]}
+      />
+      <p>
+        <button type="button" onClick=${() => document.querySelector(".edit-change")?.scrollIntoView()}>
+          ${t("editing.jump")}
+        </button>
+      </p>`
+    }
   </section>`;
 }
 
@@ -58,7 +80,16 @@ function Both({trace, effect}) {
           before: pieceLabel(old[divergence] ?? "</s>"),
           after: pieceLabel(fresh[divergence] ?? "</s>"),
         });
-  const sum = (values) => short(total(values), 4);
+  const change = (...rows) => {
+    const [before, after] = rows.map((values) => short(total(values), 4));
+    return before === after ? after : `${before} → ${after}`;
+  };
+  const rows = [
+    [effect.old_before, effect.old_after],
+    ...(divergence === null ? [] : [[effect.new_before, effect.new_after]]),
+  ];
+  const drawn = rows.map(([one, other]) => (isNothing(changesOf(one, other)) ? one : changesOf(one, other)));
+  const most = Math.max(...drawn.map(largest), 1e-6); // both pictures have one scale
   const side = (name, pieces) =>
     html`
     <p class=${`edit-${name}`}>
@@ -77,34 +108,77 @@ function Both({trace, effect}) {
       html`<p>${t("editing.source", {before: effect.source, after: trace.source})}</p>`
     }
     ${side("before", old)} ${side("after", fresh)}
-    <p role="status">${says}</p>
+    <p role="status">${says} ${heard({trace, effect})}</p>
     <details>
-      <summary>${t("editing.numbers", {before: sum(effect.old_before), after: sum(effect.old_after)})}</summary>
-      <${Steps} name="effect-old" title=${t("editing.old")} trace=${trace} pieces=${old} one=${effect.old_before}
-        other=${effect.old_after} />
+      <summary>
+        ${t("editing.numbers", {change: change(effect.old_before, effect.old_after)})}
+        ${
+          divergence !== null &&
+          html`<br />${t("editing.numbers.after", {change: change(effect.new_before, effect.new_after)})}`
+        }
+      </summary>
+      <${Steps} which="old" trace=${trace} pieces=${old} one=${effect.old_before} other=${effect.old_after}
+        most=${most} />
       ${
         divergence !== null &&
-        html`<${Steps} name="effect-new" title=${t("editing.new")} trace=${trace} pieces=${fresh}
-          one=${effect.new_before} other=${effect.new_after} />`
+        html`<${Steps} which="new" trace=${trace} pieces=${fresh} one=${effect.new_before}
+          other=${effect.new_after} most=${most} />`
       }
     </details>
   `;
 }
 
+/** The effect in probabilities: of both pieces where the translations part, or of the piece that changes most. */
+function heard({trace, effect}) {
+  const {divergence: step, old_before: before, old_after: after} = effect;
+  const [old, fresh] = [effect.tokens.predicted_pieces, trace.tokens.predicted_pieces];
+  if (step !== null && step < Math.min(old.length, fresh.length)) {
+    const logs = [after[step], effect.new_after[step]];
+    const [one, other] = logs.map((log) => percent(Math.exp(log)));
+    const [loss, next] = logs.map((log) => short(-log, 3));
+    return t("editing.heard_both", {
+      before: pieceLabel(old[step]),
+      after: pieceLabel(fresh[step]),
+      one,
+      other,
+      loss,
+      next,
+    });
+  }
+  const most = mostChanged(changesOf(before, after));
+  const [one, other] = [before, after].map((logs) => percent(Math.exp(logs[most])));
+  return t("editing.heard", {piece: pieceLabel(old[most]), step: most, one, other});
+}
+
+const changesOf = (one, other) => one.map((before, i) => other[i] - before);
+const isNothing = (changes) => changes.every((change) => change === 0);
+
+const mostChanged = (changes) =>
+  changes.reduce((best, change, i) => (Math.abs(change) > Math.abs(changes[best]) ? i : best), 0);
+
 const shown = (piece) => (piece.startsWith("<") ? "" : piece.replaceAll("▁", " "));
 
-/** The change of the log-probability of each piece as bars that go up or down, with all numbers as a table. */
-function Steps({name, title, trace, pieces, one, other}) {
-  const changes = one.map((before, i) => other[i] - before);
-  const most = Math.max(largest(changes), 1e-6);
-  const step = changes.reduce((best, change, i) => (Math.abs(change) > Math.abs(changes[best]) ? i : best), 0);
+/**
+ * The change of the log-probability of each piece as bars that go up or down, with all numbers as a table. Edits of
+ * pieces leave the model as it is: then nothing changes, and the bars are the log-probabilities themselves.
+ */
+function Steps({which, trace, pieces, one, other, most}) {
+  const changes = changesOf(one, other);
+  const isSame = isNothing(changes);
+  const drawn = isSame ? one : changes;
+  const step = mostChanged(drawn);
   const table = () => ({
     columns: [t("word.position"), t("word.piece"), t("editing.before"), t("editing.after"), t("editing.change")],
     rows: pieces.map((piece, i) => [i, piece, one[i], other[i], changes[i]]),
   });
   return html`<${Figure}
-    name=${name} title=${title} provenance=${trace.provenance} table=${table}
-    says=${t("editing.most", {piece: pieceLabel(pieces[step]), step, change: short(changes[step])})}
+    name=${`effect-${which}`} title=${t(`editing.steps.${which}${isSame ? "_same" : ""}`)}
+    provenance=${trace.provenance} table=${table}
+    says=${t(isSame ? "editing.most_same" : "editing.most", {
+      piece: pieceLabel(pieces[step]),
+      step,
+      change: short(drawn[step]),
+    })}
   >
     <ol class="step-changes">
       ${pieces.map(
@@ -113,11 +187,11 @@ function Steps({name, title, trace, pieces, one, other}) {
           <svg width="26" height="60" aria-hidden="true">
             <line x1="0" x2="26" y1="30" y2="30" class="axis" />
             <rect
-              x="5" width="16" y=${30 - Math.max(0, changes[i] / most) * 28}
-              height=${Math.max(Math.abs(changes[i] / most) * 28, 0.5)} class=${changes[i] < 0 ? "less" : "more"}
+              x="5" width="16" y=${30 - Math.max(0, drawn[i] / most) * 28}
+              height=${Math.max(Math.abs(drawn[i] / most) * 28, 0.5)} class=${drawn[i] < 0 ? "less" : "more"}
             />
           </svg>
-          <bdi>${pieceText(piece)}</bdi> <small>${short(changes[i], 2)}</small>
+          <bdi>${pieceText(piece)}</bdi> <small>${short(drawn[i], 2)}</small>
         </li>`,
       )}
     </ol>

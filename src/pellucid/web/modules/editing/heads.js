@@ -1,13 +1,13 @@
-// Switch heads and sub-layers off, see which heads matter for a word, and what an attention was before the edits.
+// Switch heads and sub-layers off, and see which heads matter for a word. Read change.js next.
 import {html, useState} from "pellucid/ui";
-import {get, isFile, ofTrace, site, useData} from "pellucid/data";
+import {isFile, ofTrace, useData} from "pellucid/data";
 import {addEdit, dropEdit, editAt} from "pellucid/editing/list";
 import {Choice, StepSlider} from "pellucid/pickers";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {useWidth} from "pellucid/pictures/width";
 import {largest, short} from "pellucid/numbers";
-import {KINDS, depthOf, labelsOf, place} from "pellucid/sites";
+import {KINDS, depthOf, place} from "pellucid/sites";
 import {t} from "pellucid/texts";
 import {pieceLabel} from "pellucid/tokens";
 
@@ -51,31 +51,43 @@ export function HeadsPanel({trace, model, state, edits}) {
         t(`editing.${one}`),
       ])}
     />
-    ${trace.provenance.edits.length > 0 && html`<${Difference} ...${{trace, state}} />`}
-    <${HeadEffects} ...${{trace, model, state, toggle}} />
-  `;
-}
-
-/** All heads at once: the change of the log-probability of one piece when each head alone is off. */
-function HeadEffects({trace, model, state, toggle}) {
-  const data = useData(`${trace.id} head_effects`, () => ofTrace(trace, "head_effects"));
-  return html`
     <${StepSlider} state=${state} steps=${trace.tokens.fed_pieces.length} label=${t("editing.which")} />
-    <${Waiting} data=${data}>
-      ${(effects) =>
-        html`<div class="side-by-side">${KINDS.map(
-          (kind) => html`<${Sheet} key=${kind} ...${{kind, effects, trace, model, state, toggle}} />`,
-        )}</div>`}
-    <//>
+    <${HeadEffects}
+      ...${{trace, model, state}} caption=${t("editing.matter_caption")}
+      onPick=${(kind, layer, head) => !isFile && toggle(`${place(kind, layer)}.head.${head}`)}
+    />
   `;
 }
 
-function Sheet({kind, effects, trace, model, state, toggle}) {
+/**
+ * All heads at once: the change of the log-probability of one piece when each head alone is off.
+ * onPick(kind, layer, head): a cell was chosen; picked: [kind, layer, head] or null
+ */
+export function HeadEffects({trace, model, state, caption, onPick, picked = null}) {
+  const data = useData(`${trace.id} head_effects`, () => ofTrace(trace, "head_effects"));
+  return html`<${Waiting} data=${data}>
+    ${(effects) =>
+      html`<div class="side-by-side">${KINDS.map(
+        (kind) =>
+          html`<${Sheet}
+            key=${kind} ...${{kind, effects, trace, model, state, caption}}
+            selected=${picked?.[0] === kind ? picked.slice(1) : null}
+            onPick=${(layer, head) => onPick(kind, layer, head)}
+          />`,
+      )}</div>`}
+  <//>`;
+}
+
+/** Where the heads of a kind begin among all heads. */
+export const firstHead = (kind, config) =>
+  KINDS.slice(0, KINDS.indexOf(kind)).reduce((sum, one) => sum + depthOf(one, config) * config.num_heads, 0);
+
+function Sheet({kind, effects, trace, model, state, caption, onPick, selected}) {
   const {config} = model;
   const [frame, room] = useWidth(340);
   const layers = depthOf(kind, config);
   const heads = config.num_heads;
-  const first = KINDS.slice(0, KINDS.indexOf(kind)).reduce((sum, one) => sum + depthOf(one, config) * heads, 0);
+  const first = firstHead(kind, config);
   const values = Float32Array.from({length: layers * heads}, (_, i) => effects.at(first + i, state.step));
   const all = Float32Array.from({length: effects.shape[0]}, (_, i) => effects.at(i, state.step));
   const most = Math.max(largest(all), 1e-6);
@@ -95,92 +107,16 @@ function Sheet({kind, effects, trace, model, state, toggle}) {
   const cell = Math.max(Math.min(Math.floor((room - 100) / heads), 34), 14);
   return html`<${Figure}
     frame=${frame} name=${`head-effects-${kind}`} title=${t("editing.matter", {kind: t(`kind.${kind}`), piece})}
-    provenance=${trace.provenance} table=${table} says=${describe(Math.floor(top / heads), top % heads)}
-    caption=${t("editing.matter_caption")}
+    provenance=${trace.provenance} table=${table}
+    says=${t("editing.head_most", {says: describe(Math.floor(top / heads), top % heads)})}
+    caption=${caption}
   >
     <${Matrix}
       values=${values} shape=${[layers, heads]} rows=${rows}
       columns=${Array.from({length: heads}, (_, i) => String(i))} scale=${{kind: "diverging", most}} cell=${cell}
       name=${t("editing.matter", {kind: t(`kind.${kind}`), piece})}
-      columnTitle=${t("pick.head")} describe=${describe} selected=${null}
-      onSelect=${(layer, head) => !isFile && toggle(`${place(kind, layer)}.head.${head}`)}
+      columnTitle=${t("pick.head")} describe=${describe} selected=${selected}
+      onSelect=${onPick}
     />
-  <//>`;
-}
-
-/** One head's attention before the edits, after them, and the signed difference. */
-function Difference({trace, state}) {
-  const [kind, layer, head] = [state.kind, state.layer, state.heads[0] ?? 0];
-  const name = `${place(kind, layer)}.weights`;
-  const data = useData(`${trace.id} ${name} ${head} before`, async () => {
-    const [before, after, effect] = await Promise.all([
-      get(`api/traces/${trace.id}/before/sites/${name}`),
-      site(trace, name),
-      ofTrace(trace, "effect"),
-    ]);
-    return {before: before.part(head), after: after.part(head), tokens: effect.tokens};
-  });
-  return html`<${Waiting} data=${data}>
-    ${(both) => html`<${Three} ...${{...both, trace, kind, layer, head}} />`}
-  <//>`;
-}
-
-function Three({before, after, tokens, trace, kind, layer, head}) {
-  const [frame, room] = useWidth(1100);
-  const shape = [0, 1].map((axis) => Math.min(before.shape[axis], after.shape[axis]));
-  // Only what both have can be subtracted: the first rows and columns.
-  const difference = Float32Array.from({length: shape[0] * shape[1]}, (_, i) => {
-    const [row, column] = [Math.floor(i / shape[1]), i % shape[1]];
-    return after.at(row, column) - before.at(row, column);
-  });
-  const [old, fresh] = [labelsOf(kind, tokens), labelsOf(kind, trace.tokens)];
-  const most = Math.max(largest(difference), 1e-6);
-  const widest = Math.max(before.shape[1], after.shape[1]);
-  const across = room > 900 ? 3 : 1;
-  const cell = Math.max(Math.min(Math.floor((room / across - 140) / widest), 16), 5);
-  const isShorter = before.shape.some((side, axis) => side !== after.shape[axis]);
-  const i = difference.reduce((best, one, at) => (Math.abs(one) > Math.abs(difference[best]) ? at : best), 0);
-  const cellText = (labels, row, column) => `${pieceLabel(labels.rows[row])} → ${pieceLabel(labels.columns[column])}`;
-  const pictures = [
-    ["before", before.data, before.shape, old, {kind: "sequential", most: 1}],
-    ["after", after.data, after.shape, fresh, {kind: "sequential", most: 1}],
-    ["difference", difference, shape, fresh, {kind: "diverging", most}],
-  ];
-  const table = () => ({
-    columns: [t("heads.row"), t("heads.column"), t("editing.before"), t("editing.after"), t("editing.change")],
-    rows: Array.from(difference, (change, at) => {
-      const [row, column] = [Math.floor(at / shape[1]), at % shape[1]];
-      return [
-        `${row} ${fresh.rows[row]}`,
-        `${column} ${fresh.columns[column]}`,
-        before.at(row, column),
-        after.at(row, column),
-        change,
-      ];
-    }),
-  });
-  return html`<${Figure}
-    frame=${frame} name="attention-difference" provenance=${trace.provenance} table=${table}
-    title=${t("editing.three", {kind: t(`kind.${kind}`), layer, head})}
-    says=${t("editing.three_says", {
-      cell: cellText(fresh, Math.floor(i / shape[1]), i % shape[1]),
-      change: short(difference[i]),
-    })}
-    caption=${isShorter ? t("editing.shorter", {rows: shape[0], columns: shape[1]}) : ""}
-  >
-    <div class="three-matrices">
-      ${pictures.map(
-        ([name, values, size, labels, scale]) =>
-          html`<div key=${name}>
-          <p class="caption">${t(`editing.${name}`)}</p>
-          <${Matrix}
-            values=${values} shape=${size} rows=${labels.rows.slice(0, size[0]).map(pieceLabel)}
-            columns=${labels.columns.slice(0, size[1]).map(pieceLabel)} scale=${scale} cell=${cell} isQuiet
-            name=${t(`editing.${name}`)} selected=${null}
-            describe=${(row, column) => `${cellText(labels, row, column)}: ${short(values[row * size[1] + column])}`}
-          />
-        </div>`,
-      )}
-    </div>
   <//>`;
 }

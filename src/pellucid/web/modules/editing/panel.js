@@ -27,6 +27,7 @@ export function EditPanel({trace, model, state}) {
 function PiecesPanel({trace, state, model, edits}) {
   const {tokens, predictions} = trace;
   const {step} = state;
+  const layers = model.config.num_decoder_layers;
   const [typed, type] = useState("");
   const vocabulary = useData(`${model.id} vocabulary`, () => ofModel(model, "vocabulary/target"));
   const piece = tokens.predicted_pieces[step];
@@ -42,7 +43,7 @@ function PiecesPanel({trace, state, model, edits}) {
     const text = typed.trim();
     if (!text) return;
     type("");
-    force(/^[\p{L}\p{N}]/u.test(text) ? `▁${text}` : text);
+    force(pieceOf(text, piece, vocabulary.value));
   };
   return html`
     <p>${t("editing.choose")}</p>
@@ -76,6 +77,11 @@ function PiecesPanel({trace, state, model, edits}) {
       </button>
     </form>
     <${Words} trace=${trace} edits=${edits} />
+    <p>
+      <button type="button" onClick=${() => setState({view: "heads", kind: "cross", layer: layers - 1, editing: "1"})}>
+        ${t("editing.to_heads")}
+      </button>
+    </p>
   `;
 }
 
@@ -121,4 +127,13 @@ function Words({trace, edits}) {
       </form>`
     }
   `;
+}
+
+const STARTS_TEXT = /^[\p{L}\p{N}]/u;
+
+/** The piece for a typed word: after the space that the piece in its place has, or else as the vocabulary has it. */
+function pieceOf(text, replaced, vocabulary) {
+  if (!STARTS_TEXT.test(text)) return text;
+  const forms = STARTS_TEXT.test(replaced) ? [text, `▁${text}`] : [`▁${text}`, text];
+  return forms.find((form) => vocabulary?.includes(form)) ?? forms[0];
 }

@@ -51,5 +51,9 @@ export const css = ([red, green, blue]) => `rgb(${red}, ${green}, ${blue})`;
 export const headColour = (head) => HEADS[head % HEADS.length];
 export const headDash = (head) => DASHES[head % DASHES.length];
 
-/** Black or white, whichever is easier to read on a colour. */
-export const inkOn = ([red, green, blue]) => (red * 0.299 + green * 0.587 + blue * 0.114 > 140 ? "#1b1d21" : "#ffffff");
+/** The light of one part of a colour, 0 to 1. */
+const light = (part) => (part <= 10 ? part / 3294 : ((part / 255 + 0.055) / 1.055) ** 2.4);
+
+/** Black or white, whichever stands out more: on every colour one of them has a contrast of 4.58 or more (WCAG 2). */
+export const inkOn = ([red, green, blue]) =>
+  light(red) * 0.2126 + light(green) * 0.7152 + light(blue) * 0.0722 > 0.179 ? "#000000" : "#ffffff";

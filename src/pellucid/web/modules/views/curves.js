@@ -44,11 +44,26 @@ const isOneLine = (metrics, kind) =>
     .filter((row) => row.kind === kind && Number.isFinite(row.nll))
     .every(({loss, nll}) => Math.abs(loss - nll) <= 1e-6 * Math.abs(nll));
 
+const OF_ONE_TEXT = "bleu_"; // before the name of a validation text, where a run has several
+
+/** The keys of a quantity in a journal, those of each validation text included. */
+function keysOf(metrics, quantity) {
+  if (quantity !== "quality") return QUANTITIES[quantity];
+  const scores = metrics.flatMap((row) => Object.keys(row.scores ?? {})).filter((key) => key.startsWith(OF_ONE_TEXT));
+  return [...QUANTITIES.quality, ...[...new Set(scores)].map((key) => ["validation", key])];
+}
+
+/** The name of a curve. */
+function nameOf(metrics, kind, key) {
+  if (key.startsWith(OF_ONE_TEXT)) return t("curves.bleu_of", {name: key.slice(OF_ONE_TEXT.length)});
+  return t(`curves.${kind}_${key === "loss" && isOneLine(metrics, kind) ? "both" : key}`);
+}
+
 function seriesOf(metrics, quantity) {
-  return QUANTITIES[quantity]
+  return keysOf(metrics, quantity)
     .filter(([kind, key]) => key !== "nll" || !isOneLine(metrics, kind))
     .map(([kind, key], i) => ({
-      name: t(`curves.${kind}_${key === "loss" && isOneLine(metrics, kind) ? "both" : key}`),
+      name: nameOf(metrics, kind, key),
       colour: headColour(i),
       dash: headDash(i),
       points: metrics
@@ -68,7 +83,6 @@ function Curves({trace, model, state, training}) {
   const [base, , at] = model.id.match(/^(.*?)(@(\d+))?$/).slice(1);
   const open = (step) => setState({model: `${base}@${step}`});
   const aim = aimFor(training.label_smoothing, model);
-  const grown = model.is_walkthrough && t("curves.grown");
   const ends = series.map(({name, points}) =>
     t("curves.end", {name, value: short(points.at(-1)[1]), step: points.at(-1)[0]}),
   );
@@ -92,10 +106,8 @@ function Curves({trace, model, state, training}) {
       says=${t("curves.says", {ends: ends.reduce((before, next) => t("curves.and", {before, next}))})}
       caption=${[
         t(training.snapshots.length ? "curves.caption" : "curves.no_snapshots"),
-        ...(quantity === "loss" ? [t("curves.leap"), grown, aim && t("curves.aim", aim)] : []),
-        ...(quantity === "quality"
-          ? [t("curves.held_out"), model.is_walkthrough && t("curves.same_grammar"), grown]
-          : []),
+        ...(quantity === "loss" ? [t("curves.leap"), aim && t("curves.aim", aim)] : []),
+        ...(quantity === "quality" ? [t("curves.held_out"), model.is_walkthrough && t("curves.two_sources")] : []),
       ]
         .filter(Boolean)
         .join(" ")}

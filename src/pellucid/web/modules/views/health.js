@@ -1,8 +1,9 @@
-// Health: signs that something went wrong in this translation, each with its number and its threshold.
+// Health: signs that something went wrong in this translation, each with its number, its limit and what it was worth
+// when it was measured on translations with references.
 import {html} from "pellucid/ui";
 import {Figure} from "pellucid/pictures/figure";
 import {percent, short} from "pellucid/numbers";
-import {flagsOf} from "pellucid/sentence";
+import {flagsOf, rounded} from "pellucid/sentence";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {Chips} from "pellucid/tokens";
@@ -10,8 +11,28 @@ import {Chips} from "pellucid/tokens";
 // Flags that a sign already shows, with its number.
 const SHOWN_AS_SIGNS = new Set(["unknown", "unknown_output", "max_length", "dead_end"]);
 
+const COLUMNS = ["sign", "raised", "value", "threshold", "means", "worth_of", "auroc"];
+
 // The signs whose number should not be small; of the others it should not be large.
-const LEAST = new Set(["coverage", "score"]);
+const LEAST = new Set(["source_share", "score"]);
+
+/** How often a sign was right, in words. */
+function worthText({worth}) {
+  if (!worth) return t("health.unmeasured");
+  const kind = t(`health.kind.${worth.kind}`);
+  if (worth.precision === null) return t("health.never_raised");
+  const figures = Object.fromEntries(
+    ["precision", "recall", "false_alarms"].map((name) => [name, worth[name] === null ? "–" : rounded(worth[name])]),
+  );
+  return t("health.worth", {kind, ...figures});
+}
+
+/** On what the limits and their worth were measured. */
+const measuredText = ({measured}) =>
+  t(measured.is_own ? "health.measured_own" : "health.measured_other", {
+    n: measured.translations,
+    ...measured,
+  });
 
 /** What a sign says of this translation, in the language of the page; the sign's `text` is for other readers. */
 function says(sign, {tokens}) {
@@ -22,7 +43,9 @@ function says(sign, {tokens}) {
   const words = tokens.source_words.filter(({start}) => source.includes(start)).map(({text}) => `“${text}”`);
   const sentences = {
     repetition: () => t(value > 1 ? "health.says.repeated" : "health.says.not_repeated", {n: value, limit: threshold}),
-    coverage: () => t(isRaised ? "health.says.uncovered" : "health.says.covered", {words: words.join(" ")}),
+    source_share: () => t("health.says.source_share", {value: rounded(value)}),
+    to_uniform: () => t("health.says.to_uniform", {value: rounded(value)}),
+    to_data: () => t("health.says.to_data", {value: percent(value)}),
     entropy: () => t("health.says.doubt", {n: target.length, all, value: short(value, 3)}),
     new_words: () => t(isRaised ? "health.says.new_words" : "health.says.no_new_words", {words: words.join(" ")}),
     unknown: () => t(isRaised ? "health.says.unknown" : "health.says.no_unknown", pieces),
@@ -31,7 +54,7 @@ function says(sign, {tokens}) {
     end: () =>
       [
         target.length > Number(late) && t("health.says.early", {n: target.length - Number(late)}),
-        late && t("health.says.late", {value: short(sign.values.at(-1), 3)}),
+        late && t("health.says.late", {value: short(sign.last, 3)}),
         !isRaised && t("health.says.in_time"),
       ]
         .filter(Boolean)
@@ -65,9 +88,9 @@ export function HealthView({trace}) {
         t(flags.length ? "health.some_flags" : "health.no_flags", {n: flags.length}),
         t("health.limits"),
       ].join(" ")}
-      caption=${t("health.caption")}
+      caption=${`${measuredText(trace)} ${t("health.caption")}`}
       table=${() => ({
-        columns: [t("health.sign"), t("health.raised"), t("health.value"), t("health.threshold"), t("health.means")],
+        columns: COLUMNS.map((name) => t(`health.${name}`)),
         rows: [
           ...signs.map((sign) => [
             t(`health.${sign.name}`),
@@ -75,8 +98,10 @@ export function HealthView({trace}) {
             sign.value,
             sign.threshold,
             says(sign, trace),
+            worthText(sign),
+            sign.worth?.auroc ?? "",
           ]),
-          ...flags.map(({name, text}) => [name, t("health.yes"), "", "", text]),
+          ...flags.map(({name, text}) => [name, t("health.yes"), "", "", text, "", ""]),
         ],
       })}
     >
@@ -85,7 +110,7 @@ export function HealthView({trace}) {
           (sign) => html`
             <li key=${sign.name} class=${sign.is_raised ? "raised" : ""}>
               <b>${sign.is_raised ? "▲" : "✓"} ${t(`health.${sign.name}`)}</b>
-              <span class="sign-says">${says(sign, trace)}</span>
+              <span class="sign-says">${says(sign, trace)} <small class="worth">${worthText(sign)}</small></span>
               <span class="number">
                 ${short(sign.value)} <small>
                   ${t(LEAST.has(sign.name) ? "health.at_least" : "health.limit", {value: short(sign.threshold)})}

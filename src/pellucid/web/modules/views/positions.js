@@ -1,17 +1,20 @@
 // Position encodings: the table that tells the model where a piece stands, in every layout that is in use.
 import {html, useMemo} from "pellucid/ui";
 import {LineChart} from "pellucid/pictures/chart";
-import {ofModel, useData} from "pellucid/data";
+import {isFile, ofModel, useData} from "pellucid/data";
+import {addEdit, dropEdit, editAt, editsIn} from "pellucid/editing/list";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {dot, largest, short} from "pellucid/numbers";
 import {headColour} from "pellucid/pictures/palette";
 import {Setting, settingOf} from "pellucid/pickers";
 import {indexOf, setState} from "pellucid/state";
+import {about} from "pellucid/sentence";
 import {t} from "pellucid/texts";
 
 const LAYOUTS = ["interleaved", "half_split_paper_frequency", "half_split_t2t"];
 const LENGTH = 64;
+const ORDERED = "The dog saw the cat."; // its words in another order mean something else
 
 /** The number of a sinusoid table by its formula, and that formula in words and numbers. */
 export function sinusoid(layout, position, dimension, width) {
@@ -38,8 +41,37 @@ export function PositionsView({trace, model, state}) {
       />
       <span class="hint">★ ${t("positions.own")}</span>
     </div>
+    <${TryIt} ...${{trace, model, state, layout, own}} />
     <${Waiting} data=${data}>${(table) => html`<${Table} ...${{trace, model, state, layout, own, table}} />`}<//>
   `;
+}
+
+/** Translates with the table that is shown, or with none: an edit like any other. */
+function TryIt({trace, model, state, layout, own}) {
+  const edit = editAt(isFile ? trace.provenance.edits : editsIn(state.edits ?? ""), "positions");
+  const choices = [
+    ["positions=zero", t("positions.try_none")],
+    ...(layout === own ? [] : [[`positions=${layout}`, t("positions.try_this")]]),
+  ];
+  return html`<div class="edit-choices" role="group" aria-label=${t("positions.try")}>
+    <span class="choice-label">${t("positions.try")}</span>
+    ${choices.map(
+      ([one, label]) =>
+        html`<button
+        key=${one} type="button" disabled=${isFile} aria-pressed=${edit === one}
+        onClick=${() => (edit === one ? dropEdit(one) : addEdit(one))}
+      >
+        ${label}
+      </button>`,
+    )}
+    ${
+      model.is_walkthrough &&
+      !isFile &&
+      trace.source !== ORDERED &&
+      html`<span class="hint">${t("positions.try_hint")}</span>
+        <button type="button" lang="en" onClick=${() => setState(about(ORDERED))}>${ORDERED}</button>`
+    }
+  </div>`;
 }
 
 function Table({trace, model, state, layout, own, table}) {

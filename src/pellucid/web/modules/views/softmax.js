@@ -91,6 +91,7 @@ function Probabilities({trace, model, state, vector, logits, pieces}) {
             onInput=${(event) => setTemperature(Number(event.currentTarget.value))}
           /> <output>${temperature.toFixed(2)}</output>
         </label>
+        <button onClick=${() => draw(temperature)}>${t("softmax.draw")}</button>
       </div>
       <p>
         ${t("softmax.picked", {
@@ -113,6 +114,14 @@ function Probabilities({trace, model, state, vector, logits, pieces}) {
     <//>
   `;
 }
+
+/** Opens the chapter on search with translations that are drawn by chance at this temperature. */
+const draw = (temperature) =>
+  setState({
+    view: "search",
+    "search.node": "",
+    "search.set": new URLSearchParams({sampling: "true", temperature, top_k: 0, top_p: 1, seed: 1}).toString(),
+  });
 
 /** How sure training asked the model to be, where its targets were smoothed. */
 function taught({label_smoothing: epsilon, tokenizer}) {

@@ -31,8 +31,8 @@ function boxesOf(stack, layer, config) {
  */
 function layoutOf(config, room) {
   const isRows = room >= ROWS_FROM;
-  const between = room < 560 ? 38 : isRows ? 70 : 110;
-  const wide = Math.min(Math.max((room - between - 44) / 2, 118), isRows ? 480 : 250);
+  const between = room < 560 ? 26 : isRows ? 70 : 110;
+  const wide = Math.min(Math.max((room - between - 44) / 2, 112), isRows ? 480 : 250);
   const stacks = STACKS.map((stack, side) => {
     const depth = depthOf(stack, config);
     const tall = (isRows ? BOX : boxesOf(stack, 0, config).length * (BOX + 4)) + 2 * (isRows ? 8 : PAD);

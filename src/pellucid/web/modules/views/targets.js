@@ -12,8 +12,6 @@ import {pieceLabel} from "pellucid/tokens";
 import {useWidth} from "pellucid/pictures/width";
 
 const TOP = 5;
-// The walkthrough model was given more layers after the first of these steps, and had learnt again by the second.
-const GROWN = [1551, 1651];
 const LEAST = 0.01; // a piece below it in every row has no column of its own in the pictures
 
 export function TargetsView({trace, model, state}) {
@@ -32,7 +30,6 @@ function Probed({trace, model, state, training}) {
   const index = indexOf(state, "targets.step", steps.length, steps.length - 1);
   const sentence = indexOf(state, "targets.sentence", sentences.length);
   const step = steps[index];
-  const isRegrown = model.is_walkthrough && step > GROWN[0] && step < GROWN[1];
   const data = useData(`${model.id} probe ${step}`, () => ofModel(model, `probes/${step}`));
   return html`
     <div class="controls">
@@ -57,7 +54,6 @@ function Probed({trace, model, state, training}) {
         ]}
       />
     </div>
-    ${model.is_walkthrough && html`<p class=${isRegrown ? "problem" : "hint"}>${t("targets.grown")}</p>`}
     <${Waiting} data=${data}>
       ${(probes) => html`
         <${Rows} ...${{trace, model, state, training, pair: sentences[sentence], probe: probes[sentence], step}} />

@@ -15,7 +15,7 @@ const Whole = lazy("whole", () => import("pellucid/whole/whole"), "Whole");
 
 const UNSURE = 0.5; // below it, a piece is marked and its probability stands under it
 
-export function TranslateView({trace, model, state}) {
+export function TranslateView({trace, model, state, editing}) {
   const {tokens, predictions} = trace;
   const probabilities = predictions.target_log_probability.map(Math.exp);
   const least = ranking(probabilities).at(-1);
@@ -26,7 +26,7 @@ export function TranslateView({trace, model, state}) {
   });
   const isStory = model.is_walkthrough && !isFile && !state.target && model.examples.slice(0, 2).includes(trace.source);
   return html`
-    ${isStory && html`<${Pair} ...${{trace, model}} />`}
+    ${isStory && html`<${Pair} ...${{trace, model}} />`} ${editing}
     <${Whole} ...${{trace, model, state}} />
     <${Figure}
       name="black-box" title=${t("translate.figure")} provenance=${trace.provenance} table=${table}
@@ -112,6 +112,12 @@ function Pair({trace, model}) {
         </button>
       `,
     )}
-    <p class="pair-more">${t("pair.text")} <${TourButton} label=${t("pair.tour")} /></p>
+    <p class="pair-more">
+      ${t("pair.text")} <${TourButton} label=${t("pair.tour")} /> <button
+        type="button" onClick=${() => setState({view: "compare", "compare.source": missing, "compare.model": ""})}
+      >
+        ${t("pair.compare")}
+      </button>
+    </p>
   </section>`;
 }

@@ -11,7 +11,7 @@ import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
 import {pieceLabel, pieceName} from "pellucid/tokens";
-import {STORY_HEAD, pronounOf} from "pellucid/tour_stops";
+import {pronounOf, writerOf} from "pellucid/tour_stops";
 import {colours} from "pellucid/whole/colours";
 import {detailOf, exactText, spoken} from "pellucid/whole/details";
 import {pressKey} from "pellucid/whole/hands";
@@ -55,7 +55,7 @@ const pinOf = (state, trace, model) => {
 
 /** The one head whose weights are drawn, or null for the mean of all; the story has the head that tells it. */
 function headOf(state, trace, model) {
-  const chosen = state["whole.head"] || (model.is_walkthrough && pronounOf(trace) >= 0 ? STORY_HEAD : MEAN);
+  const chosen = state["whole.head"] || (model.story && pronounOf(trace) >= 0 ? writerOf(model).head : MEAN);
   const head = Number(chosen === MEAN ? NaN : chosen);
   return Number.isInteger(head) && head >= 0 && head < model.config.num_heads ? head : null;
 }

@@ -11,7 +11,7 @@ const MOST_TERMS = 6; // the last ones of a long path; the others are added up
 
 const Term = ({value, label}) => html`<span>${short(value)} <small><bdi>${label}</bdi></small></span>`;
 
-export function Details({tree, node, settings}) {
+export function Details({tree, node, settings, edits}) {
   const path = pathOf(node, tree);
   const last = path.slice(-MOST_TERMS);
   const before = path.length - last.length;
@@ -21,7 +21,13 @@ export function Details({tree, node, settings}) {
     value: short(tree.steps[node.step].divisor),
   });
   const open = () =>
-    setState({view: "decoder", target: "", ids: path.map(({token}) => token).join(","), step: path.length - 1});
+    setState({
+      view: "decoder",
+      target: "",
+      ids: path.map(({token}) => token).join(","),
+      edits: edits.filter((edit) => !/^(step\.|ban=)/.test(edit)).join(";"), // the ids have those pieces
+      step: path.length - 1,
+    });
   return html`<section class="search-details" aria-live="polite" aria-label=${t("search.details")}>
     <p><b><bdi>${path.map(({piece}) => pieceLabel(piece)).join(" ")}</bdi></b></p>
     <p class="search-sum">

@@ -7,6 +7,7 @@ import {short} from "pellucid/numbers";
 import {Choice} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
+import {pieceLabel} from "pellucid/tokens";
 import {Details} from "pellucid/views/search/details";
 import {outcomeText, treeOf} from "pellucid/views/search/nodes";
 import {Tree} from "pellucid/views/search/tree";
@@ -48,11 +49,11 @@ export function SearchView({trace, state}) {
   if (data.value) last.current = {answer: data.value, of: trace.id};
   const answer = last.current.of === trace.id ? last.current.answer : undefined;
   return html`
-    ${answer && html`<${Controls} ...${{answer, own, reference}} />`}
+    ${answer && html`<${Controls} ...${{answer, own, reference, edits: trace.provenance.edits}} />`}
     ${!trace.is_searched && html`<p class="hint">${t("search.given")}</p>`}
     ${isFile && html`<p class="hint">${t("search.file")}</p>`}
     ${
-      (chosen || reference) &&
+      chosen &&
       html`<p class="hint">
         ${t("search.other")} <button onClick=${() => setState({"search.set": "", "search.reference": ""})}>
           ${t("search.restore")}
@@ -63,7 +64,7 @@ export function SearchView({trace, state}) {
   `;
 }
 
-function Controls({answer, own, reference}) {
+function Controls({answer, own, reference, edits}) {
   const {settings, method} = answer;
   const [moved, move] = useState({}); // settings of sliders that the server has not answered yet
   useEffect(() => move({}), [answer]);
@@ -117,7 +118,7 @@ function Controls({answer, own, reference}) {
           </label>
         `,
       )}
-      ${!isSampling && html`<${Reference} reference=${reference} />`}
+      ${!isSampling && html`<${Reference} ...${{reference, isExcluded: edits.some((edit) => OF_PIECES.test(edit))}} />`}
     </fieldset>
   `;
 }
@@ -129,8 +130,10 @@ const sliderText = (name, value) =>
     ? t("search.off")
     : short(Number(value), 3);
 
+const OF_PIECES = /^(step\.|ban=)/; // edits that exclude translations
+
 /** A translation to look for; Enter looks. */
-const Reference = ({reference}) =>
+const Reference = ({reference, isExcluded}) =>
   html`<form
   class="search-reference"
   onSubmit=${(event) => {
@@ -141,9 +144,11 @@ const Reference = ({reference}) =>
   <label>
     <span class="choice-label">${t("search.reference")}</span> <input
       name="reference" key=${reference} defaultValue=${reference} dir="auto" autocomplete="off" spellcheck=${false}
+      disabled=${isExcluded}
     />
   </label>
-  <button>${t("search.look")}</button>
+  <button disabled=${isExcluded}>${t("search.look")}</button>
+  ${isExcluded && html`<span class="hint">${t("search.excluded")}</span>`}
 </form>`;
 
 function Found({trace, state, found}) {
@@ -156,6 +161,7 @@ function Found({trace, state, found}) {
     rows: tree.nodes.map((one) => [...COLUMNS.map((name) => one[name] ?? ""), outcomeText(one, tree)]),
   });
   return html`
+    ${found.reference && html`<${Verdict} ...${{tree, reference: found.reference}} />`}
     <${Figure}
       name="search" title=${t("search.figure")} provenance=${trace.provenance} table=${table} subject=${found}
       says=${[
@@ -170,7 +176,7 @@ function Found({trace, state, found}) {
       caption=${t("search.caption")}
     >
       ${node && html`<${Tree} ...${{tree, picked: node.number, isChosen: picked >= 0}} />`}
-      ${node && html`<${Details} ...${{tree, node, settings: found.settings}} />`}
+      ${node && html`<${Details} ...${{tree, node, settings: found.settings, edits: trace.provenance.edits}} />`}
     <//>
     <ol class="search-ends" start="0" aria-label=${t("search.ends")}>
       ${hypotheses.slice(0, 10).map(
@@ -186,7 +192,6 @@ function Found({trace, state, found}) {
         `,
       )}
     </ol>
-    ${found.reference && html`<${Verdict} ...${{tree, reference: found.reference}} />`}
   `;
 }
 
@@ -201,7 +206,7 @@ function endingText({ending, settings}) {
 /** Was it lost by the search, or does the model not want it? */
 function Verdict({tree, reference}) {
   const {verdict, lost_step: step, lost_node: lost, rank} = reference;
-  const piece = step === null ? "" : reference.pieces[step];
+  const piece = step === null ? "" : pieceLabel(reference.pieces[step]);
   const at = () => setState({"search.node": String(lost)});
   return html`<p class="search-verdict" role="status" data-verdict=${verdict}>
     <b>${t(`search.verdict.${verdict}`)}</b> ${t("search.scores", {

@@ -1,0 +1,33 @@
+"""HTML and XHTML: text, titles, and the attributes that people read.
+
+Scripts, styles, code, ``<pre>``, comments and elements with ``translate="no"`` stay as they are. Read
+``../markup/rules.py`` for what parts sentences, and ``markdown.py`` next.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pellucid.documents.limits import Reading
+from pellucid.documents.markup.rules import HTML, XHTML
+from pellucid.documents.markup.segmenting import spans_of
+from pellucid.documents.safe_xml import refuse_declarations
+from pellucid.documents.spans import SpanDocument, decoded
+
+__all__ = ["read"]
+
+_BEGINNING: Final = 4096
+_CHARSET: Final = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
+_DECLARED: Final = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+
+
+def read(data: bytes, reading: Reading) -> SpanDocument:
+    """Read a page; it is XHTML if it begins with an XML declaration."""
+    beginning = data[:_BEGINNING]
+    stated = _DECLARED.search(beginning) or _CHARSET.search(beginning)
+    file = decoded(data, reading, stated=stated[1].decode("ascii") if stated else "")
+    is_xml = file.text.lstrip().startswith("<?xml")
+    if is_xml:
+        refuse_declarations(data, reading.name)
+    return SpanDocument(file, spans_of(file.text, XHTML if is_xml else HTML), reading.name, errors="xmlcharrefreplace")

@@ -1,0 +1,101 @@
+"""Strings of software in JSON (.json, .arb): texts in objects and lists are replaced in place, all else stays.
+
+Keys stay, and so do texts without letters, web addresses, values below keys that begin with ``@`` or ``$`` (notes for
+people and programs), and messages with forms to choose from. Read ``yaml_strings.py`` next.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from pellucid.documents.limits import Reading
+from pellucid.documents.placeholders import MESSAGE_SYNTAX, parts_of_string
+from pellucid.documents.segments import Segment
+from pellucid.documents.spans import Decoded, Place, Span, SpanDocument, decoded
+from pellucid.errors import DocumentError, DocumentTooLargeError
+
+__all__ = ["is_for_people", "read"]
+
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[][{}:,]')
+_ADDRESS: Final = re.compile(r"(?:[a-z][a-z0-9+.-]{1,20}://|www\.|mailto:)\S*$|[^\s@]+@[^\s@]+\.[a-z]+$", re.IGNORECASE)
+_LONGEST_KEY_SHOWN: Final = 80
+
+
+def read(data: bytes, reading: Reading) -> SpanDocument:
+    """Read a file of strings."""
+    file = decoded(data, reading)
+    _refuse_damaged(file, reading)
+    spans, notes = [], []
+    for place, path in _values(file.text, reading):
+        value = json.loads(file.text[place.start : place.end])
+        if MESSAGE_SYNTAX.search(value):
+            notes.append(f"{path}: stays, because it has forms to choose from (plural or select)")
+        elif is_for_people(value):
+            is_ascii = file.text[place.start : place.end].isascii() and not value.isascii()
+            write = _escaped if is_ascii else _written
+            spans.append(Span(place, Segment(parts_of_string(value), path), write, _quoted))
+    return SpanDocument(file, spans, reading.name, notes=notes)
+
+
+def is_for_people(value: str) -> bool:
+    """Return whether a string is a text: it has letters, can be written, and is no address."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:  # half of a pair of surrogates
+        return False
+    return any(character.isalpha() for character in value) and not _ADDRESS.match(value.strip())
+
+
+def _refuse_damaged(file: Decoded, reading: Reading) -> None:
+    try:
+        json.loads(file.text)
+    except RecursionError:
+        raise DocumentTooLargeError(f"{reading.name}: is nested thousands of levels deep; flatten it") from None
+    except ValueError as error:
+        raise DocumentError(f"{reading.name}: is not valid JSON ({error}); correct it") from None
+
+
+def _values(text: str, reading: Reading) -> Iterator[tuple[Place, str]]:
+    """Yield the place of each string that is a value, and the keys that lead to it."""
+    path: list[str | int] = []
+    key = ""
+    is_object: list[bool] = []
+    awaits_value = True
+    for token in _TOKEN.finditer(text):
+        mark = token[0]
+        if mark in "{[":
+            path.append(key if is_object and is_object[-1] else "")
+            is_object.append(mark == "{")
+            awaits_value = mark == "["
+            if len(path) > reading.limits.depth:
+                raise DocumentTooLargeError(
+                    f"{reading.name}: is nested over {reading.limits.depth} levels deep; flatten it"
+                )
+        elif mark in "}]":
+            path.pop()
+            is_object.pop()
+        elif mark == ",":
+            awaits_value = not is_object[-1]
+        elif mark == ":":
+            awaits_value = True
+        elif not awaits_value:
+            key = json.loads(mark)
+        else:
+            keys = [str(one) for one in (*path, key if is_object and is_object[-1] else "") if one]
+            if not any(one.startswith(("@", "$")) for one in keys):
+                yield Place(token.start(), token.end()), ".".join(keys)[-_LONGEST_KEY_SHOWN:] or "the text"
+
+
+def _written(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _quoted(written: str) -> str:
+    return f'"{written}"'

@@ -1,0 +1,125 @@
+"""Subtitles: SubRip (.srt) and WebVTT (.vtt). Each cue is a segment; times, numbers, notes and styles stay.
+
+A translation has as many lines as its source where it has words enough. In a cue in which people speak in turns, each
+line is a segment. Read ``xliff.py`` next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final
+
+from pellucid.documents.limits import Reading
+from pellucid.documents.markup.escapes import escaper, resolved
+from pellucid.documents.segments import Code, CodeKind, Segment, merged_text
+from pellucid.documents.spans import Place, Span, SpanDocument, as_it_is, decoded, line_of, lines_of
+
+__all__ = ["read"]
+
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_TIMES: Final = re.compile(r"\s*(?:\d+:)?\d+:\d\d[.,]\d+\s*-->\s*(?:\d+:)?\d+:\d\d[.,]\d+")
+_CODE: Final = re.compile(r"</?[A-Za-z\d][^<>\r\n]{0,200}>|\{\\[^{}\r\n]{1,200}\}")
+_TAG: Final = re.compile(r"<(/?)([A-Za-z]{1,20})")
+_TURN: Final = re.compile(r"\s*(?:<[^<>]{1,40}>)?[-–—]")
+_BREAK: Final = re.compile(r"\r\n|\r|\n")
+
+
+def read(data: bytes, reading: Reading) -> SpanDocument:
+    """Read subtitles; a file that begins with WEBVTT has the character references of WebVTT."""
+    file = decoded(data, reading)
+    text = file.text
+    is_vtt = text.startswith("WEBVTT")
+    starts = lines_of(text)
+    spans = []
+    for place in _cues(text):
+        raw = text[place.start : place.end]
+        segment = _segment(raw, place, line_of(starts, place.start), is_vtt=is_vtt)
+        if any(character.isalnum() for character in segment.text):
+            write: Callable[[str], str] = escaper(raw) if is_vtt else as_it_is
+            spans.append(Span(place, segment, write, partial(_in_lines, breaks=_BREAK.findall(raw))))
+    return SpanDocument(file, spans, reading.name)
+
+
+def _cues(text: str) -> Iterator[Place]:
+    """Yield the places of the texts of cues, without the line end after them."""
+    is_text = False
+    lines: list[Place] = []
+    for found in _LINE.finditer(text):
+        bare = found[0].rstrip("\r\n")
+        if is_text and bare.strip():
+            lines.append(Place(found.start(), found.start() + len(bare)))
+        else:
+            yield from _as_segments(text, lines)
+            lines = []
+            is_text = _TIMES.match(bare) is not None
+    yield from _as_segments(text, lines)
+
+
+def _as_segments(text: str, lines: list[Place]) -> list[Place]:
+    if not lines:
+        return []
+    if len(lines) > 1 and all(_TURN.match(text, one.start, one.end) for one in lines):
+        return lines
+    return [Place(lines[0].start, lines[-1].end)]
+
+
+def _segment(raw: str, place: Place, where: str, *, is_vtt: bool) -> Segment:
+    found: list[str | Code] = []
+    waiting: list[tuple[str, int]] = []
+    end = 0
+    keeps_order = False
+
+    def words(stretch: str) -> str:
+        return resolved(stretch) if is_vtt else stretch
+
+    for number, one in enumerate(_CODE.finditer(raw), start=1):
+        found.append(words(raw[end : one.start()]))
+        end = one.end()
+        own = Place(place.start + one.start(), place.start + one.end())
+        kind, code_number = CodeKind.STANDALONE, number
+        tag = _TAG.match(one[0])
+        if tag and not tag[1]:
+            waiting.append((tag[2], len(found)))
+        elif tag and waiting and waiting[-1][0] == tag[2]:
+            opening = found[waiting[-1][1]]
+            if isinstance(opening, Code):
+                found[waiting.pop()[1]] = Code(CodeKind.OPENING, opening.number, opening.original, opening.shown)
+                kind, code_number = CodeKind.CLOSING, opening.number
+        elif tag:
+            keeps_order = True
+        found.append(Code(kind, code_number, own, one[0]))
+    return Segment(merged_text([*found, words(raw[end:])]), where, keeps_order or bool(waiting))
+
+
+def _in_lines(written: str, *, breaks: list[str]) -> str:
+    """Return a text in as many lines as its source had, of about the same length."""
+    flat = " ".join(line.strip() for line in _BREAK.split(written) if line.strip())
+    spaces = list(_spaces_in(flat))
+    lines: list[str] = []
+    done = 0
+    for place, one in enumerate(breaks):
+        left = [(at, shown) for at, shown in spaces if at >= done]
+        if not left:
+            break
+        before = next((shown + 1 for at, shown in spaces if at == done - 1), 0)
+        wanted = before + (_shown_length(flat) - before) / (len(breaks) + 1 - place)
+        at, _ = min(left, key=lambda space, wanted=wanted: abs(space[1] - wanted))  # type: ignore[misc]
+        lines.append(flat[done:at] + one)
+        done = at + 1
+    return "".join(lines) + flat[done:]
+
+
+def _spaces_in(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the spaces outside codes: the place of each, and the number of characters before it that are shown."""
+    end = hidden = 0
+    for code in [*_CODE.finditer(text), None]:
+        until = code.start() if code else len(text)
+        yield from ((at, at - hidden) for at in range(end, until) if text[at] == " ")
+        if code:
+            end, hidden = code.end(), hidden + len(code[0])
+
+
+def _shown_length(written: str) -> int:
+    return len(_CODE.sub("", written))

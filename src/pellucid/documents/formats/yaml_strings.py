@@ -1,0 +1,170 @@
+"""Strings of software in YAML (.yml, .yaml): texts that are values are replaced in place; all else stays.
+
+Comments, anchors, keys, numbers and dates stay, and so does what ``json_strings.py`` leaves as it is. A block in which
+line breaks count (``|``) is translated line by line. A text that can no longer stand without quotation marks gets some.
+Read ``markdown.py`` next.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pellucid.documents.formats.json_strings import is_for_people
+from pellucid.documents.limits import Reading
+from pellucid.documents.placeholders import MESSAGE_SYNTAX, parts_of_string
+from pellucid.documents.segments import Segment
+from pellucid.documents.spans import Place, Span, SpanDocument, as_it_is, decoded, line_of, lines_of
+from pellucid.errors import DocumentError, DocumentTooLargeError
+
+if TYPE_CHECKING:
+    from yaml.events import Event, ScalarEvent
+
+__all__ = ["read"]
+
+_MOST_BYTES: Final = 4 << 20
+"""The parser is slow."""
+_PLAIN: Final = re.compile(r"[^\W\d_](?:[^:#\[\]{},\n\r\"'|>&*!%@`\\]|:(?=\S)|(?<=\S)#)*+$")
+"""What can stand without quotation marks wherever a text can, if it is not a word with another meaning."""
+_BLOCK_LINE: Final = re.compile(r"[^\r\n]+")
+_STRING: Final = "tag:yaml.org,2002:str"
+
+
+@dataclass
+class _Level:
+    """A mapping or a list that is being read."""
+
+    is_mapping: bool
+    is_key: bool = True
+    """Whether the next node of a mapping is a key."""
+    key: str = ""
+
+
+def read(data: bytes, reading: Reading) -> SpanDocument:
+    """Read a file of strings."""
+    if len(data) > _MOST_BYTES:
+        raise DocumentTooLargeError(
+            f"{reading.name}: has {len(data):,} bytes, limit of YAML {_MOST_BYTES:,}; divide the document"
+        )
+    file = decoded(data, reading)
+    starts = lines_of(file.text)
+    spans, notes = [], []
+    for scalar, path in _values(file.text, reading):
+        where = (
+            f"{line_of(starts, scalar.start_mark.index)}, {path}" if path else line_of(starts, scalar.start_mark.index)
+        )
+        if MESSAGE_SYNTAX.search(scalar.value):
+            notes.append(f"{where}: stays, because it has forms to choose from (plural or select)")
+        elif is_for_people(scalar.value):
+            spans += _spans(file.text, scalar, where)
+    return SpanDocument(file, spans, reading.name, notes=notes)
+
+
+def _values(text: str, reading: Reading) -> Iterator[tuple[ScalarEvent, str]]:
+    """Yield the texts that are values, and the keys that lead to each; aliases are not followed."""
+    import yaml
+
+    resolver = yaml.SafeLoader("")
+    levels: list[_Level] = []
+    try:
+        # A mark counts characters, and this parser skips a byte order mark, which the text has no longer.
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            is_key = bool(levels) and levels[-1].is_mapping and levels[-1].is_key
+            if isinstance(event, yaml.ScalarEvent):
+                path = [level.key for level in levels if level.is_mapping]
+                if is_key:
+                    levels[-1].key = event.value
+                elif _is_text(event, resolver) and not any(key.startswith(("@", "$")) for key in path):
+                    yield event, ".".join(path)[-80:]
+            _step(event, levels, reading)
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())[:200]
+        raise DocumentError(f"{reading.name}: is not valid YAML ({problem}); correct it") from None
+
+
+def _step(event: Event, levels: list[_Level], reading: Reading) -> None:
+    """Follow an event: whether the next node is a key, and how deep it is."""
+    import yaml
+
+    if isinstance(event, yaml.CollectionEndEvent):
+        levels.pop()
+    elif not isinstance(event, yaml.NodeEvent):
+        return
+    if isinstance(event, yaml.CollectionStartEvent):
+        levels.append(_Level(isinstance(event, yaml.MappingStartEvent)))
+        if len(levels) > reading.limits.depth:
+            raise DocumentTooLargeError(
+                f"{reading.name}: is nested over {reading.limits.depth} levels deep; flatten it"
+            )
+    elif levels:  # a node is complete
+        levels[-1].is_key = not levels[-1].is_key
+
+
+def _is_text(event: ScalarEvent, resolver: object) -> bool:
+    import yaml
+
+    if event.tag is not None:
+        return event.tag in ("!", _STRING)
+    if event.style:
+        return True
+    return resolver.resolve(yaml.ScalarNode, event.value, (True, False)) == _STRING  # type: ignore[attr-defined, no-any-return]
+
+
+def _spans(text: str, scalar: ScalarEvent, where: str) -> list[Span]:
+    start, end = scalar.start_mark.index, scalar.end_mark.index
+    if scalar.style in ("|", ">"):
+        return _block_spans(text, Place(start, end), where, is_folded=scalar.style == ">")
+    write: Callable[[str], str] = {"'": _single, '"': _double}.get(scalar.style or "", _bare)
+    segment = Segment(parts_of_string(scalar.value), where)
+    return [Span(Place(start, end), segment, write)]
+
+
+def _block_spans(text: str, place: Place, where: str, *, is_folded: bool) -> list[Span]:
+    """Return the lines of a block; of a folded one, lines that follow each other are one text."""
+    header = text.find("\n", place.start, place.end)
+    if header < 0:
+        return []
+    runs: list[Place] = []
+    for line in _BLOCK_LINE.finditer(text, header + 1, place.end):
+        bare = line[0].strip()
+        first = line.start() + len(line[0]) - len(line[0].lstrip())
+        follows = bool(runs) and is_folded and text[runs[-1].end : first].count("\n") == 1
+        if not bare:
+            continue
+        if follows:
+            runs[-1] = Place(runs[-1].start, first + len(bare))
+        else:
+            runs.append(Place(first, first + len(bare)))
+    spans = []
+    for run in runs:
+        value = text[run.start : run.end]
+        if is_for_people(value):
+            spans.append(Span(run, Segment(parts_of_string(value), where), as_it_is, _one_line))
+    return spans
+
+
+def _one_line(written: str) -> str:
+    return " ".join(written.split("\n")).strip() or written
+
+
+def _bare(text: str) -> str:
+    import yaml
+
+    if _PLAIN.match(text) and not text[-1].isspace():
+        is_word = yaml.SafeLoader("").resolve(yaml.ScalarNode, text, (True, False))
+        if is_word == _STRING:
+            return text
+    return _double(text)
+
+
+def _single(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'" if text.isprintable() else _double(text)
+
+
+def _double(text: str) -> str:
+    # Strings of JSON are strings of YAML; what YAML cannot hold as it is, JSON does not escape.
+    escaped = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in escaped)

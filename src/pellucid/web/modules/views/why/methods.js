@@ -1,0 +1,103 @@
+// Which method to believe: what was measured on this model, from the file why.json of its run folder.
+import {html} from "pellucid/ui";
+import {ofModel, useData} from "pellucid/data";
+import {Figure, Waiting} from "pellucid/pictures/figure";
+import {percent, short} from "pellucid/numbers";
+import {t} from "pellucid/texts";
+
+/** In the order in which they are offered; the first is the usual one. */
+export const METHODS = ["alti_logit", "alti", "occlusion", "value_zeroing", "integrated_gradients", "input_x_gradient"];
+
+const nameOf = (name) => t(`why.method.${name}`);
+
+export function Methods({trace, model}) {
+  const data = useData(`${model.id} measured`, () => ofModel(model, "measured"));
+  return html`<${Waiting} data=${data}>
+    ${(found) => (found ? html`<${Measured} ...${{trace, found}} />` : html`<p>${t("why.measured.none")}</p>`)}
+  <//>`;
+}
+
+function Measured({trace, found}) {
+  const {faithfulness: curve, nouns, alignment} = found;
+  const names = [...METHODS.filter((name) => curve.nats[name]), "random"];
+  return html`
+    <${Sheet}
+      name="faithfulness" trace=${trace} title=${t("why.measured.faithful")}
+      says=${verdict(curve, names)} caption=${t("why.measured.faithful_caption", {
+        sentences: curve.sentences,
+        steps: curve.steps,
+        error: short(Math.max(...Object.values(curve.standard_errors).flat()), 2),
+        points: found.points_of_integrated_gradients,
+      })}
+      columns=${[t("why.method"), ...curve.hidden.map(String)]}
+      rows=${names.map((name) => [nameOf(name), ...curve.nats[name]])} text=${(value) => value.toFixed(2)}
+    />
+    <${Sheet}
+      name="nouns" trace=${trace} title=${t("why.measured.nouns")}
+      says=${t("why.measured.nouns_says", {n: nouns.sentences})} caption=${t("why.measured.nouns_caption")}
+      columns=${["method", "over", "referent", "adjective", "it"].map((name) =>
+        name === "method" ? t("why.method") : t(`why.measured.${name}`),
+      )}
+      rows=${names
+        .filter((name) => nouns.methods[name])
+        .map((name) => {
+          const {referent_over_other: over, largest_word: largest} = nouns.methods[name];
+          return [nameOf(name), over, ...["referent", "adjective", "it"].map((role) => largest[role] ?? 0)];
+        })}
+      text=${(value) => percent(value, 2)}
+    />
+    <${Sheet}
+      name="alignment" trace=${trace} title=${t("why.measured.alignment")}
+      says=${t("why.measured.alignment_says", {n: found.aligned_pairs})} caption=${t("why.measured.alignment_caption")}
+      columns=${["weights", "error_rate", "precision", "recall"].map((name) => t(`why.measured.${name}`))}
+      rows=${Object.entries(alignment).map(([name, one]) => [
+        METHODS.includes(name) ? nameOf(name) : t("why.links.by.named"),
+        one.error_rate,
+        one.precision,
+        one.recall,
+      ])}
+      text=${(value) => value.toFixed(3)}
+    />
+  `;
+}
+
+/** What the curve says of each method that a random order reaches, and of the others. */
+function verdict({nats, standard_errors: errors, hidden}, names) {
+  const methods = names.filter((name) => name !== "random");
+  const isBetter = (name, i) => nats[name][i] - nats.random[i] > errors[name][i] + errors.random[i];
+  const poor = methods.flatMap((name) => {
+    const first = hidden.findIndex((_, i) => !isBetter(name, i));
+    return first < 0 ? [] : [t("why.measured.poor", {name: nameOf(name), n: hidden[first]})];
+  });
+  const best = methods.reduce((one, other) => (nats[other][0] > nats[one][0] ? other : one));
+  const equal = methods.filter(
+    (name) => name !== best && nats[best][0] - nats[name][0] <= errors[best][0] + errors[name][0],
+  );
+  return [
+    t("why.measured.best", {name: nameOf(best), nats: short(nats[best][0], 3), random: short(nats.random[0], 3)}),
+    ...(equal.length ? [t("why.measured.equal", {names: equal.map(nameOf).join(", ")})] : []),
+    ...poor,
+  ].join(" ");
+}
+
+function Sheet({name, trace, title, says, caption, columns, rows, text}) {
+  return html`<${Figure}
+    name=${`measured-${name}`} title=${title} says=${says} caption=${caption} provenance=${trace.provenance}
+    table=${() => ({columns, rows})}
+  >
+    <div class="table-window why-table" tabindex="0" role="region" aria-label=${title}>
+      <table>
+        <thead><tr>${columns.map((column) => html`<th key=${column} scope="col">${column}</th>`)}</tr></thead>
+        <tbody>
+          ${rows.map(
+            ([first, ...numbers]) =>
+              html`<tr key=${first}>
+                <th scope="row">${first}</th>
+                ${numbers.map((value, i) => html`<td key=${i} class="number">${text(value)}</td>`)}
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+  <//>`;
+}

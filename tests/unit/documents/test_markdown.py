@@ -1,0 +1,138 @@
+"""Markdown: only words change, and what changes is still the same page to another parser."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from tests.unit.documents.reading import changed, identity, opened, shown
+
+PAGE = """---
+title: Not text
+---
+
+# A *big* title #
+
+Some **bold [link](http://a.b/c "t") text** and `code`
+on two lines, [ref] and [other text][ref] & more\\* &copy;.
+
+> A quote
+> goes on <b>here</b> <http://auto.link>.
+
+1. One ![a dog](dog.png)
+2. [x] Two
+   * Three _four_ snake_case_name {{ name }}
+
+| A | b |
+|---|---|
+| **c** d | e \\| f |
+
+```python
+code = "stays"
+```
+
+    indented code
+
+<div>
+an html block
+</div>
+
+Title
+=====
+
+[ref]: http://example.com "Title"
+"""
+
+
+def test_segments_are_blocks_with_their_codes() -> None:
+    assert shown(opened("markdown", PAGE)) == [
+        "A (1big1) title",
+        "Some (1bold (2link2) text1) and [3]\non two lines, (4ref4) and (5other text5) & more* ©.",
+        "A quote\ngoes on [1]here[2] [3].",
+        "One [1]",
+        "a dog",
+        "[1] Two",
+        "Three (1four1) snake_case_name [2]",
+        "A",
+        "b",
+        "(1c1) d",
+        "e | f",
+        "Title",
+    ]
+
+
+def test_only_words_change() -> None:
+    document = opened("markdown", PAGE)
+    assert identity(document) == PAGE.encode()
+    found = changed(document)
+    assert found == (
+        PAGE.replace("A *big* title", "A *BIG* TITLE")
+        .replace("Some **bold [link](", "SOME **BOLD [LINK](").replace(" text** and `code`\n", " TEXT** AND `code` ")
+        .replace("on two lines, [ref] and [other text]", "ON TWO LINES, [REF][ref] AND [OTHER TEXT]")
+        .replace("& more\\* &copy;", "& MORE\\* ©")
+        .replace("A quote\n> goes on <b>here", "A QUOTE GOES ON <b>HERE")
+        .replace("One ![a dog]", "ONE ![A DOG]").replace("[x] Two", "[x] TWO")
+        .replace("Three _four_ snake_case_name", "THREE _FOUR_ SNAKE_CASE_NAME")
+        .replace("| A | b |", "| A | B |").replace("**c** d | e \\| f", "**C** D | E \\| F")
+        .replace("Title\n=", "TITLE\n=")
+    )  # fmt: skip
+
+
+def test_what_a_footnote_begins_with_stays() -> None:
+    page = "A dog.[^1]\n\n[^1]: The note.\n[^b]:   An *other*\n  line\n> [^c]: Quoted words\n> [^d]: and again\n"
+    document = opened("markdown", page)
+    assert [one.text for one in document.segments] == [
+        "A dog.",
+        "The note.",
+        "An other\nline",
+        "Quoted words",
+        "and again",
+    ]
+    assert identity(document) == page.encode()
+    assert changed(document) == page.upper().replace("OTHER*\n  LINE", "OTHER* LINE").replace("B]", "b]").replace(
+        "C]", "c]"
+    ).replace("D]", "d]")
+
+
+def structure(text: str) -> list[Any]:
+    """Return the kinds and attributes of all tokens, as markdown-it sees them, without text."""
+    found = []
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        inline = [
+            (one.type, one.attrs, one.content * (one.type in ("code_inline", "html_inline")))
+            for one in token.children or ()
+        ]
+        found.append((token.type, token.tag, [one for one in inline if one[0] not in ("text", "softbreak")]))
+    return found
+
+
+def test_the_structure_stays_whatever_the_words_become() -> None:
+    document = opened("markdown", PAGE)
+    for words in ("# *a* [b](c) `d` <i>e</i>", "1. x_ _y", "+ a | b ** c", "=== ", "&amp; \\ ![x](y)"):
+
+        def among(text: str, words: str = words) -> str:
+            return re.sub(r"\w.*\w|\w", lambda found: f"w {words} w", text, flags=re.DOTALL)
+
+        assert structure(changed(document, among)) == structure(changed(document, lambda text: text))
+        start = changed(opened("markdown", "word\n"), lambda text, words=words: words)
+        assert structure(start) == structure("word")
+
+
+WORDS = ["**", "``", "](a)", "![", "<b>", "</b>", "<!--", "&amp;", "~~"]
+BLOCKS = ["# ", "> ", "- ", "1. ", "    ", "```\n", "---\n", "| a | b |\n|--|--|\n", "[r]: x\n", "\n\n", "\r\n"]
+SCRAPS = st.sampled_from([*"*_`[]|\\\n\u00a0", *WORDS, *BLOCKS, "word ", "два слова "])
+
+
+@given(st.lists(SCRAPS, max_size=30).map("".join))
+def test_any_page_comes_back_byte_for_byte(page: str) -> None:
+    assert identity(opened("markdown", page)) == page.encode()
+
+
+@pytest.mark.parametrize("scrap", ["[", "*a ", "`" * 3 + " ", "![", "](", "<a ", "<!--", "\\", "_ _"])
+def test_the_time_is_linear_on_adversarial_text(scrap: str) -> None:
+    page = f"word {scrap * 1_500}"
+    assert identity(opened("markdown", page)) == page.encode()
