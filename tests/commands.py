@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from pellucid.cli.main import run
 
@@ -24,6 +26,9 @@ class Outcome:
 
 Command = Callable[..., Outcome]
 
+# Typer reads the signatures of all verbs again for every command, which takes longer than most commands of a test.
+_verbs_of = functools.cache(typer.main.get_command)
+
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
@@ -33,6 +38,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
         out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
         with monkeypatch.context() as patch:
             patch.chdir(tmp_path)
+            patch.setattr(typer.main, "get_command", _verbs_of)
             patch.setattr(sys, "argv", ["pellucid", *map(str, arguments)])
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8"))
             patch.setattr(sys, "stdout", out)
