@@ -1,6 +1,6 @@
 """Small training runs in processes of their own, killed on purpose; run as a script by ``test_crash``.
 
-This process imports torch once and forks a child for every run: the child trains with one thread and is
+This process forks a child for every run: the child trains with one thread and is
 killed (``os._exit`` at a chosen operation of the disk, or SIGKILL from outside), and a second child continues.
 The report on standard output is one JSON object a line.
 """

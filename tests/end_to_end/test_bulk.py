@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.forked import Started
 
 from .conftest import Command
-from .test_translate_files import FAST, in_a_process
+from .test_translate_files import FAST
 
 LINES = [f"Satz {number} mit {'vielen ' * (number % 7)}Worten." for number in range(300)]
 POISON = "\n".join(LINES[:150]).encode() + b"\n\nab\xff\nc\0d\r\n\xed\xa0\x80\n" + "\n".join(LINES[150:]).encode()
@@ -79,9 +82,11 @@ def test_a_limit_in_the_middle_keeps_the_parts_and_other_settings_are_refused(
     (tmp_path / "x").write_text("\n".join(LINES))
     # At least two blocks of 1,024 bytes for the parts and the manifest; the joined output is longer.
     translate = ("translate", tiny_model, tmp_path / "x", "--output", tmp_path / "out", "--format", "jsonl", *FAST)
-    limited = in_a_process(*translate, "--chunk-lines", "8", shell='ulimit -f 60; "$@"')
-    assert limited.returncode == 75, limited.stderr
-    assert b"(ulimit -f)" in limited.stderr
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (60 << 10, 60 << 10))
+    limited = begun((*translate, "--chunk-lines", "8"), before=limit)
+    said = limited.communicate()[1].decode()
+    assert limited.returncode == 75, said
+    assert "(ulimit -f)" in said
     assert (tmp_path / "out.parts" / "part-000001.json").exists()
     other = command(*translate, "--chunk-lines", "8", "--beam-size", "2")
     assert other.status == 1
@@ -98,8 +103,9 @@ def summary(said: str) -> list[str]:
     return [line for line in said.splitlines() if line.startswith(("flagged", "error"))]
 
 
-def begun(arguments: tuple[str | Path, ...]) -> Started:
-    return Started("-m", "pellucid", *arguments, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
+def begun(arguments: tuple[str | Path, ...], **more: Any) -> Started:
+    alone = os.environ | {"OMP_NUM_THREADS": "1"}
+    return Started("-m", "pellucid", *arguments, env=alone, stderr=subprocess.PIPE, **more)
 
 
 def finished_in(folder: Path) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.forked import Started
 
 SCRIPT = Path(__file__).with_name("crash_runs.py")
 
@@ -27,11 +27,12 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def reports_of(kind: str, folder: Path, **numbers: int) -> list[dict[str, object]]:
-    command = [sys.executable, str(SCRIPT), kind, str(folder), *(f"{k}={v}" for k, v in numbers.items())]
+    arguments = (SCRIPT, kind, folder, *(f"{k}={v}" for k, v in numbers.items()))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    process = Started(*arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    return [json.loads(line) for line in out.splitlines()]
 
 
 @pytest.mark.slow

@@ -32,31 +32,31 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
 assert found == [expected] * 3, (found, expected)
 print(expected)
 """
-_FORK_BEFORE_THE_FIRST_SENTENCE = """
-child = os.fork()
-if not child:
-    print(torch.get_num_threads(), translated(sys.argv[2]), flush=True)
-    os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
-"""
-_LATER_IN_THE_CHILD = """
-child = os.fork()
-if not child:
+_CHILDREN = """
+def in_a_child(work):
+    child = os.fork()
+    if not child:
+        work()
+        sys.stdout.flush()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+def of_a_greedy_translation():
+    print(torch.get_num_threads(), translated(sys.argv[2]))
+
+def of_a_sample_first():
     sampled = translator.translate(sys.argv[2], sampling=True)
-    print(torch.get_num_threads(), bool(sampled.text), translated(sys.argv[2]), flush=True)
-    os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
-"""
-_LOAD_IN_THE_CHILD = """
-child = os.fork()
-if not child:
+    print(torch.get_num_threads(), bool(sampled.text), translated(sys.argv[2]))
+
+def of_a_load():
     try:
         pellucid.load(sys.argv[1], engine="torch", threads=2)
     except pellucid.PellucidError as error:
-        print(error, flush=True)
-    print(pellucid.load(sys.argv[1]).translate(sys.argv[2], beam_size=1).text, flush=True)
-    os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
+        print(error)
+    print(pellucid.load(sys.argv[1]).translate(sys.argv[2], beam_size=1).text)
+
+for work in (of_a_greedy_translation, of_a_sample_first, of_a_load):
+    in_a_child(work)
 """
 
 
@@ -80,15 +80,21 @@ def test_a_pool_of_forked_workers_translates_as_the_parent_does() -> None:
     assert run(_POOL) == "Je suis étudiant."
 
 
-def test_a_fork_computes_on_one_thread() -> None:
-    assert run(_FORK_BEFORE_THE_FIRST_SENTENCE) == "1 Je suis étudiant."
+@pytest.fixture(scope="module")
+def of_children() -> list[str]:
+    """Return the lines of the children, which are forked before the parent translates its first sentence."""
+    return run(_CHILDREN).splitlines()
 
 
-def test_a_fork_opens_the_model_itself_later_and_computes_on_one_thread() -> None:
-    assert run(_LATER_IN_THE_CHILD) == "1 True Je suis étudiant."
+def test_a_fork_computes_on_one_thread(of_children: list[str]) -> None:
+    assert of_children[0] == "1 Je suis étudiant."
 
 
-def test_a_fork_that_asks_for_two_threads_is_refused_and_may_load_without() -> None:
-    refusal, translation = run(_LOAD_IN_THE_CHILD).splitlines()
+def test_a_fork_opens_the_model_itself_later_and_computes_on_one_thread(of_children: list[str]) -> None:
+    assert of_children[1] == "1 True Je suis étudiant."
+
+
+def test_a_fork_that_asks_for_two_threads_is_refused_and_may_load_without(of_children: list[str]) -> None:
+    refusal, translation = of_children[2:]
     assert refusal.startswith("threads = 2: this process was forked")
     assert translation == "Je suis étudiant."

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.forked import Started
 
 from .conftest import Command
 from .small_runs import settings
@@ -70,10 +74,10 @@ def test_preparation_names_the_file_and_what_it_ran_out_of(
 def test_a_limit_on_the_size_of_files_is_no_full_disk(tmp_path: Path) -> None:
     write_text(tmp_path)
     train = ("train", *FILES, *settings("training.train_steps=1", "tokenizer.kind=bytes"))
-    shell = f'cd {tmp_path}; ulimit -f 8; "$@"'
-    outcome = in_a_process(*train, shell=shell)
-    said = outcome.stderr.decode()
-    assert outcome.returncode == 75, said
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (8 << 10, 8 << 10))
+    process = Started("-m", "pellucid", *train, cwd=tmp_path, before=limit, stderr=subprocess.PIPE, text=True)
+    _, said = process.communicate()
+    assert process.returncode == 75, said
     assert "exceeds the size limit (ulimit -f); raise the limit" in said
     assert "standard output" not in said
     assert "disk is full" not in said
@@ -83,7 +87,13 @@ def test_a_limit_on_the_size_of_files_is_no_full_disk(tmp_path: Path) -> None:
 def test_standard_output_is_named_where_it_is_what_failed(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "s").write_text("Hund\n" * 99)
     score = ("score", tiny_model, "--src", tmp_path / "s", "--tgt", tmp_path / "s")
-    for verb in (("evaluate", "--hyp", tmp_path / "s", "--ref", tmp_path / "s"), score, ("--version",)):
-        outcome = in_a_process(*verb, shell='"$@" > /dev/full')
-        assert outcome.returncode == 75, outcome.stderr
-        assert b"error: standard output: No space left on device: the disk is full; make room" in outcome.stderr
+    for verb in (("evaluate", "--hyp", tmp_path / "s", "--ref", tmp_path / "s"), score):
+        with Path("/dev/full").open("wb") as full:
+            process = Started("-m", "pellucid", *verb, stdout=full, stderr=subprocess.PIPE, text=True)
+        _, said = process.communicate()
+        assert process.returncode == 75, said
+        assert "error: standard output: No space left on device: the disk is full; make room" in said
+    outcome = in_a_process("--version", shell='"$@" > /dev/full')  # the end of an interpreter flushes, too
+    assert outcome.returncode == 75, outcome.stderr
+    assert b"error: standard output: No space left on device: the disk is full; make room" in outcome.stderr
+    assert b"Exception ignored" not in outcome.stderr
