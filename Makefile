@@ -24,7 +24,9 @@ JAVASCRIPT := src/pellucid/web/modules
 VENV := .venv
 BIN := $(VENV)/bin
 # pip names every package as it comes, and nothing else; its errors go to the screen whole. It does not compile: Python
-# compiles a module when it is first imported, and most of what comes never is.
+# compiles a module when it is first imported, and most of what comes never is. Images of containers often forbid Python
+# to keep what it has compiled, and then every process of the tests compiles torch again, which takes 2 to 6 seconds.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile -c constraints.txt
 SHOW := awk '/^(Collecting|Building|Installing|Successfully)/ { print "  " $$0; fflush() }'
 
