@@ -85,9 +85,24 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take minutes, or one process of two would end with one while the other has no more."""
-    items.sort(key=lambda item: -sum(mark.kwargs.get("minutes", 0) for mark in item.iter_markers("slow")))
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the tests that take minutes, or one process would end with one while the others have no more.
+
+    Each process begins with one part of the tests in their order, so each part begins with some of the long ones.
+    """
+    minutes = {item: sum(mark.kwargs.get("minutes", 0) for mark in item.iter_markers("slow")) for item in items}
+    long = sorted((item for item in items if minutes[item]), key=lambda item: -minutes[item])
+    others = [item for item in items if not minutes[item]]
+    count = getattr(config, "workerinput", {}).get("workercount", 1)
+    ordered: list[pytest.Item] = []
+    for number in range(count):
+        size = (len(items) - len(ordered)) // (count - number)
+        mine = long[number::count]
+        room = max(0, size - len(mine))
+        ordered += mine + others[:room]
+        del others[:room]
+    items[:] = ordered + others
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

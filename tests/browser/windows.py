@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:  # the fast tests are collected without them
     from playwright.sync_api import BrowserContext, ConsoleMessage, Download, Frame, Page, Request, Route
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 # Looks again and again in the page, for a second at most, whether an expression or the answer of a function is true.
 UNTIL = """async (argument) => {
     for (const end = performance.now() + 1000; ;) {
@@ -167,6 +167,7 @@ def open_window(
     parts = urlsplit(address)
     window = Window(context.new_page(), origin or (f"{parts.scheme}://{parts.netloc}" if parts.netloc else address))
     window.watch()
+    window.page.set_default_timeout(PATIENCE_SECONDS * 1000)
     for pattern, answer in (routes or {}).items():
         window.page.route(pattern, answer)
     window.page.goto(address)

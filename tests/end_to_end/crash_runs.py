@@ -1,7 +1,7 @@
 """Small training runs in processes of their own, killed on purpose; run as a script by ``test_crash``.
 
 This process forks a child for every run: the child trains with one thread and is
-killed (``os._exit`` at a chosen operation of the disk, or SIGKILL from outside), and a second child continues.
+killed (``os._exit`` at a chosen operation of the disk, or a signal at a random moment), and a second child continues.
 The report on standard output is one JSON object a line.
 """
 
@@ -16,7 +16,6 @@ import resource
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,28 +115,27 @@ def every_operation(folder: Path, *, steps: int) -> None:
         shutil.rmtree(run)
 
 
+def train_until(moment: float, folder: Path, *, steps: int) -> None:
+    """Train for so many seconds of the processor; nothing handles the signal, so it ends a process as SIGKILL does."""
+    signal.setitimer(signal.ITIMER_PROF, moment)
+    train_to_end(folder, steps=steps)
+
+
 def random_moments(folder: Path, *, steps: int, kills: int, seed: int) -> None:
-    """Send SIGKILL at random moments of a run, and continue."""
-    started = time.monotonic()
+    """End a run at random moments of its processor time, which a busy machine does not move, and continue."""
     in_child(lambda: train_to_end(folder / "whole", steps=steps))
-    lasts = time.monotonic() - started
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    lasts = spent.ru_utime + spent.ru_stime
     expected = (folder / "whole" / "final").read_text()
     generator = random.Random(seed)
     for number in range(kills):
         run = folder / f"killed-{number}"
-        child = os.fork()
-        if child == 0:
-            try:
-                train_to_end(run, steps=steps)
-            finally:
-                os._exit(0)
-        time.sleep(generator.uniform(0.02, lasts))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        moment = generator.uniform(0.02, lasts)
+        killed, _ = in_child(lambda run=run, moment=moment: train_until(moment, run, steps=steps))
         saved = sorted(path.name for path in (run / "checkpoints").glob("step-*"))
         status, text = in_child(lambda run=run: train_to_end(run, steps=steps))
         final = (run / "final").read_text() if status == 0 else ""
-        report(saved=saved, status=status, text=text, same=final == expected)
+        report(saved=saved, killed=killed, status=status, text=text, same=final == expected)
         shutil.rmtree(run)
 
 

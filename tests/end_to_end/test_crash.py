@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -37,21 +38,22 @@ def reports_of(kind: str, folder: Path, **numbers: int) -> list[dict[str, object
 
 @pytest.mark.slow
 def test_a_kill_at_every_operation_of_the_disk(folder: Path) -> None:
-    reports = reports_of("operations", folder, steps=6)
+    reports = reports_of("operations", folder, steps=4)
     assert not [r for r in reports if r["killed"] != 9 or r["status"] != 0 or not r["same"]]
     kinds = {str(r["operation"]).split()[0] for r in reports}
     assert kinds == {"write", "fsync", "rename", "unlink"}
     # The second save onwards removes an older checkpoint; every file of a save is among the operations.
     touched = {str(r["operation"]).rsplit("/", 1)[-1] for r in reports}
     assert {"weights.safetensors", "averages.safetensors", "optimiser.safetensors", "random.safetensors"} <= touched
-    assert {"state.json", "manifest.json", "step-00000006"} <= touched
+    assert {"state.json", "manifest.json", "step-00000004"} <= touched
     assert any(name.endswith(".removed") for name in touched)
 
 
 @pytest.mark.slow
 def test_twenty_kills_at_random_moments(folder: Path) -> None:
-    reports = reports_of("moments", folder, steps=60, kills=20, seed=11)
+    reports = reports_of("moments", folder, steps=40, kills=20, seed=11)
     assert len(reports) == 20
+    assert sum(r["killed"] == -signal.SIGPROF for r in reports) >= 15  # the others ended before their moment
     assert not [r for r in reports if r["status"] != 0 or not r["same"]]
     # Moments that all fall before the first save would prove nothing.
     assert len({tuple(r["saved"]) for r in reports}) > 5  # type: ignore[arg-type]

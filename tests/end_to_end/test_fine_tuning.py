@@ -20,7 +20,7 @@ def train(command: Command, domain: str, *, start: str, output: str, steps: int,
     settings = {
         "training.train_steps": steps,
         "training.valid_steps": steps,
-        "training.batch_size": 2048,
+        "training.batch_size": 1024,
         "training.learning_rate": rate,
         "training.warmup_steps": 100,
         "training.label_smoothing": 0,
@@ -68,7 +68,7 @@ def test_a_fine_tuned_import_gains_in_its_domain_and_takes_the_gain_out(command:
     make_marian(tmp_path / "new", tmp_path)
     # What stands for somebody's model: made by transformers, taught statements, and a MarianMT folder again.
     assert command("import", "new", "--output", "new-here", *ALONE).status == 0
-    train(command, "statements", start="new-here", output="first", steps=400, rate="0.003")
+    train(command, "statements", start="new-here", output="first", steps=300, rate="0.003")
     assert command("export", "first", "--format", "marian", "--output", "theirs", *ALONE).status == 0
     # What its user does.
     assert command("import", "theirs", "--output", "imported", *ALONE).status == 0

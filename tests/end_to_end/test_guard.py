@@ -93,7 +93,7 @@ TUNED = (
 )
 BOTH = (
     "model.dropout=0",
-    "training.batch_size=2048",
+    "training.batch_size=1024",
     "training.label_smoothing=0",
     "training.average_decay=0.9",
     "training.valid_bleu_sentences=60",

@@ -23,7 +23,7 @@ def pellucid(*arguments: str | Path) -> None:
     assert process.returncode == 0, said
 
 
-@pytest.mark.slow(minutes=2)
+@pytest.mark.slow(minutes=1)
 @pytest.mark.parametrize(("task", "seed"), [(task, seed) for seed, task in enumerate(sorted(TASKS), start=1)])
 def test_a_toy_task_is_learned(task: str, seed: int, tmp_path: Path) -> None:
     write_task(task, tmp_path, seed=seed)

@@ -6,7 +6,6 @@ import http.client
 import json
 import re
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.balancer import Balancer, Instance, balancing
+from tests.end_to_end.small_runs import kept_port
 from tests.end_to_end.test_service_clients import FEW
 from tests.forked import Started
 from tests.models import random_model, save_model
@@ -98,9 +98,10 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+@pytest.fixture
+def port() -> Iterator[int]:
+    with kept_port() as port:
+        yield port
 
 
 @contextmanager
@@ -116,7 +117,7 @@ def started(config: Path, port: int, *more: str) -> Iterator[Started]:
 @pytest.mark.slow
 def test_a_killed_instance_costs_its_own_requests_and_replacing_all_costs_none(config: Path) -> None:
     with ExitStack() as held:
-        ports = [free_port() for _ in range(3)]
+        ports = [held.enter_context(kept_port()) for _ in range(3)]
         processes = [held.enter_context(started(config, port)) for port in ports]
         balancer = held.enter_context(balancing(ports))
         until("three are ready", lambda: all(one.is_ready for one in balancer.instances))
@@ -148,18 +149,20 @@ def replace(held: ExitStack, config: Path, balancer: Balancer, instance: Instanc
 
 
 @pytest.mark.slow
-def test_a_killed_server_keeps_its_word_and_a_long_day_leaves_nothing_behind(config: Path, tmp_path: Path) -> None:
-    port, journal = free_port(), tmp_path / "corrections"
+def test_a_killed_server_keeps_its_word_and_a_long_day_leaves_nothing_behind(
+    config: Path, port: int, tmp_path: Path
+) -> None:
+    journal = tmp_path / "corrections"
     more = ["--corrections", str(journal)]
     with started(config, port, *more) as process:
         until("it is ready", lambda: ask(port, path="/readyz") == 200)
-        many(port, 600)
+        many(port, 400)
         before = settled(process)
-        many(port, 1500)
+        many(port, 1000)
         after = settled(process)
         assert after.threads == before.threads
         assert after.descriptors == before.descriptors
-        assert after.kilobytes - before.kilobytes < 4096, "1,500 requests"
+        assert after.kilobytes - before.kilobytes < 3072, "1,000 requests"
         promised = set()
         with Load(port) as load:
             for number in range(8):
@@ -176,12 +179,19 @@ def test_a_killed_server_keeps_its_word_and_a_long_day_leaves_nothing_behind(con
 
 
 def many(port: int, count: int) -> None:
-    """Send requests on one connection."""
+    """Send requests on one connection, which the server may close between two while a busy machine lets us wait."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     for number in range(count):
         body = json.dumps({"q": f"{SOURCE} {number % 50}", "source": "de", "target": "en"})
-        connection.request("POST", "/translate", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
+        for is_last_try in (False, True):
+            try:
+                connection.request("POST", "/translate", body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                break
+            except ConnectionError:
+                connection.close()
+                if is_last_try:
+                    raise
         answer.read()
         assert answer.status == 200
     connection.close()

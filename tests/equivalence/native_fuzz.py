@@ -119,7 +119,7 @@ def random_request(generator: np.random.Generator, workers: Workers) -> int:
     )
     index = PieceIndex([b"", b"", b"", b"", *(b"ab"[i % 2 :][: 1 + i % 3] for i in range(4, size))], left_out={1})
     sentences = []
-    for _ in range(int(generator.integers(1, 40))):
+    for _ in range(int(generator.integers(1, 20))):
         source = [*generator.integers(0, config.source_vocab_size, generator.integers(0, 40)).tolist(), EOS]
         limit = int(generator.integers(6, 60))
         uniform = generator.random(limit)
