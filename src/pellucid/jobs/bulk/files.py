@@ -61,7 +61,7 @@ def run_files(
 
         def join() -> Tally:
             if together is not None:
-                folder.begin_together(facts)  # another command may have begun at the same instant
+                folder.begin_together()  # another command may have begun at the same instant
             return _join(folder, output, lines=surveys[0].lines, write=write)
 
         try:
