@@ -43,6 +43,8 @@ class Code:
     """What stands for it in the file; only its format looks at it."""
     shown: str = field(compare=False, default="")
     """What people are shown for it, such as ``<b>``."""
+    is_visible: bool = field(compare=False, default=True)
+    """Whether readers of the document see anything of it; behind one that they do not see, a word goes on."""
 
 
 Parts = tuple[str | Code, ...]

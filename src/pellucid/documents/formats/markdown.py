@@ -157,7 +157,7 @@ class _Inline:
             closed = text.find("-->", at + 4, end)
             self._has_comments = closed >= 0
             if self._has_comments:
-                return self._standalone(at, closed + 3)
+                return self._standalone(at, closed + 3, is_visible=False)
         for pattern in (_AUTO_LINK, _TAG, _BARE_ADDRESS, _TEMPLATE):
             if character in "<hw{[:" and (found := pattern.match(text, at, end)):
                 return self._standalone(at, found.end())
@@ -196,8 +196,9 @@ class _Inline:
         self._number += 1
         return self._number
 
-    def _standalone(self, start: int, end: int) -> int:
-        self._parts.append(Code(CodeKind.STANDALONE, self._new(), Place(start, end), self._text[start:end][:60]))
+    def _standalone(self, start: int, end: int, *, is_visible: bool = True) -> int:
+        shown = self._text[start:end][:60]
+        self._parts.append(Code(CodeKind.STANDALONE, self._new(), Place(start, end), shown, is_visible=is_visible))
         return end
 
     def _take_code(self, at: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -85,11 +86,11 @@ def _segment(raw: str, place: Place, where: str, *, is_vtt: bool) -> Segment:
         elif tag and waiting and waiting[-1][0] == tag[2]:
             opening = found[waiting[-1][1]]
             if isinstance(opening, Code):
-                found[waiting.pop()[1]] = Code(CodeKind.OPENING, opening.number, opening.original, opening.shown)
+                found[waiting.pop()[1]] = replace(opening, kind=CodeKind.OPENING)
                 kind, code_number = CodeKind.CLOSING, opening.number
         elif tag:
             keeps_order = True
-        found.append(Code(kind, code_number, own, one[0]))
+        found.append(Code(kind, code_number, own, one[0], is_visible=False))
     return Segment(merged_text([*found, words(raw[end:])]), where, keeps_order or bool(waiting))
 
 

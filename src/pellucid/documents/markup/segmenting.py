@@ -34,6 +34,8 @@ class _Item:
     is_cdata: bool = False
     number: int = 0
     """The same for both halves of a pair."""
+    is_half: bool = False
+    """It is half of a pair whose other half is not in the segment."""
 
 
 class _Open:
@@ -198,7 +200,8 @@ class _Segmenter:
         number = numbers.setdefault(item.number, len(numbers) + 1)
         raw = self._text[item.place.start : item.place.end]
         shown = raw if len(raw) <= _LONGEST_SHOWN else f"{raw[:_LONGEST_SHOWN]}..."
-        return Code(item.kind, number, item.place, shown)
+        is_visible = not (item.is_half or self._rules.is_unseen(raw))
+        return Code(item.kind, number, item.place, shown, is_visible)
 
     def _value(self, item: _Item) -> str:
         start, end = item.place.start, item.place.end
@@ -245,7 +248,7 @@ def _paired(items: Sequence[_Item]) -> tuple[list[_Item], bool]:
                 found.append(_Item(Place(begun.place.start, item.place.end), CodeKind.STANDALONE, number=number))
                 continue
             if opened is None:
-                found.append(replace(item, kind=CodeKind.STANDALONE, number=number))
+                found.append(replace(item, kind=CodeKind.STANDALONE, number=number, is_half=True))
                 open_.has_single = True
                 continue
             found.append(replace(item, number=found[opened].number))
@@ -254,7 +257,7 @@ def _paired(items: Sequence[_Item]) -> tuple[list[_Item], bool]:
             open_.open(item.name, len(found))
         found.append(replace(item, number=number))
     for place in open_.left():
-        found[place] = replace(found[place], kind=CodeKind.STANDALONE)
+        found[place] = replace(found[place], kind=CodeKind.STANDALONE, is_half=True)
     return found, open_.has_single
 
 

@@ -111,6 +111,8 @@ class Atom:
     opens: Hashable = None
     """Equal to ``closes`` of the atom that ends what this one begins."""
     closes: Hashable = None
+    is_visible: bool = True
+    """Whether readers see it; a bookmark or a comment of XML can stand in the middle of a word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from pellucid.documents.zipped.inline import (
     carry_out,
 )
 from pellucid.documents.zipped.package import Left, Passage, ZippedDocument, opened
-from pellucid.documents.zipped.runs import append_text, plain_passage
+from pellucid.documents.zipped.runs import append_text, atom_of, plain_passage
 from pellucid.documents.zipped.stretches import stretches_of
 from pellucid.errors import DocumentError
 
@@ -50,6 +50,8 @@ _AROUND: Final = frozenset({f"{_TEXT}span", f"{_TEXT}a", f"{_TEXT}meta"})
 _FORGOTTEN: Final = frozenset({f"{_TEXT}soft-page-break"})
 _BREAKS: Final = frozenset({f"{_TEXT}tab", f"{_TEXT}line-break"})
 _RANGES: Final = ("bookmark", "reference-mark", "toc-mark", "user-index-mark", "alphabetical-index-mark")
+_UNSEEN: Final = frozenset({*_RANGES, "change", "annotation"})
+"""With or without ``-start`` and ``-end``; readers see nothing of them within the sentence."""
 _SPACES: Final = re.compile(r"[ \t\r\n]+")
 _WHITE: Final = re.compile(r" +|[\t\n]|[^ \t\n]+")
 _MOST_SPACES: Final = 1_000
@@ -158,9 +160,10 @@ class _Inside:
 
     def _atom(self, child: _Element) -> Atom:
         if not isinstance(child.tag, str):
-            return Atom((Place(child),))
-        self._is_after_space = False
+            return atom_of(child)
         name = _local(child)
+        is_visible = name.removesuffix("-start").removesuffix("-end") not in _UNSEEN
+        self._is_after_space = self._is_after_space and not is_visible
         self._left["ruby text"] += name == "ruby"
         kind, _, end = name.rpartition("-start" if name.endswith("-start") else "-end")
         number = child.get(f"{_TEXT}name") or child.get(f"{_TEXT}id")
@@ -170,6 +173,7 @@ class _Inside:
             f"<{name}>",
             opens=(kind, number) if is_range and name.endswith("-start") else None,
             closes=(kind, number) if is_range and name.endswith("-end") else None,
+            is_visible=is_visible,
         )
 
 
