@@ -32,7 +32,7 @@ from pellucid.jobs.bulk.leases import new_member
 from pellucid.jobs.bulk.survey import Part
 from pellucid.jobs.bulk.tally import Tally
 
-__all__ = ["PartsFolder", "folder_for", "open_folder"]
+__all__ = ["PartsFolder", "differences", "folder_for", "has_finished_parts", "open_folder"]
 
 _MANIFEST: Final = "manifest.json"
 _JOINED: Final = "joined.json"
@@ -53,6 +53,11 @@ def folder_for(output: Path) -> Path:
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
     return target.with_name(f"{name}.parts")
+
+
+def has_finished_parts(folder: Path) -> bool:
+    """Return whether at least one part is finished in a folder, which need not exist."""
+    return folder.is_dir() and any(_RECORD.fullmatch(path.name) for path in folder.iterdir())
 
 
 class PartsFolder:
@@ -116,7 +121,7 @@ class PartsFolder:
 
     def holds_parts(self) -> bool:
         """Return whether at least one part is finished."""
-        return any(_RECORD.fullmatch(path.name) for path in self.path.iterdir())
+        return has_finished_parts(self.path)
 
     def begin(self, *, restart: bool) -> None:
         """Keep the finished parts if they are of this command; else begin with none.
@@ -125,12 +130,12 @@ class PartsFolder:
             ConfigError: the finished parts are of another command.
         """
         before = self._read(_MANIFEST)
-        if before is not None and not restart and self.holds_parts() and (found := _differences(before, self._facts)):
+        if before is not None and not restart and self.holds_parts() and (found := differences(before, self._facts)):
             raise ConfigError(
                 f"{self.path}: holds finished parts of another command for this output: {'; '.join(found)}. Give that "
                 "command again to continue it, or discard the parts with --restart"
             )
-        if restart or before is None or (self.path / _JOINED).exists() or _differences(before, self._facts):
+        if restart or before is None or (self.path / _JOINED).exists() or differences(before, self._facts):
             self.clear()
             DISK.write_replacing(self.path / _MANIFEST, _json(self._facts))
 
@@ -144,7 +149,7 @@ class PartsFolder:
         """
         if not (self.path / _MANIFEST).exists():  # processes of the same command write the same
             DISK.write_replacing(self.path / _MANIFEST, _json(self._facts), mark=new_member())
-        if found := _differences(self._read(_MANIFEST) or {}, self._facts):
+        if found := differences(self._read(_MANIFEST) or {}, self._facts):
             raise ConfigError(
                 f"{self.path}: is the folder of another command for this output: {'; '.join(found)}. Give that command "
                 "to work together with it; or, if no process works there any more, remove the folder"
@@ -297,7 +302,7 @@ def _without_locks(*, allowed: bool) -> Iterator[None]:
             raise
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return what differs between two manifests, a phrase each."""
     old, new = dict(_leaves(before)), dict(_leaves(now))
     return [

@@ -81,7 +81,10 @@ def _is_for(memory: ServedMemory, pair: Pair) -> bool:
 
 def _units(memory: ServedMemory, pair: Pair, say: Say, *, is_only: bool) -> Iterator[tuple[str, str]]:
     reader = FilesReader(
-        CorpusConfig(files=(memory.path,)), languages=pair, invalid_utf8=InvalidUtf8.SKIP, say=say if is_only else _mute
+        CorpusConfig(files=(memory.path,)),
+        languages=pair,
+        invalid_utf8=InvalidUtf8.STRICT,
+        say=say if is_only else _mute,
     )
     for unit in reader.read():
         yield unit.source, unit.target
