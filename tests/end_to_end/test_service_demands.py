@@ -100,9 +100,7 @@ def test_a_body_of_200_megabytes_takes_no_memory(served: Served, path: str, anno
 def test_fifty_clients_that_leave_free_their_places_and_cost_nothing(served: Served) -> None:
     # A5
     body = json.dumps({"q": ["eins zwei"] * 4, "source": "de", "target": "en"}).encode()
-    head = (
-        f"POST /translate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    )
+    head = "POST /translate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     served.model.calls.clear()
     with served.model.held():
         clients = [socket.create_connection(served.place, timeout=PATIENCE_SECONDS) for _ in range(50)]
