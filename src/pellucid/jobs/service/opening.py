@@ -103,8 +103,8 @@ def open_service(
     folder = Path(config.glossary_folder) if config.glossary_folder else None
     glossaries = Shelf(glossaries_of(config.glossaries, list(pool.pairs)), folder=folder)
     for one in glossaries.served:
-        for part in one.dictionaries:
-            say(f"glossary {one.name}: {counted(len(part.terms.terms), 'term')} for {part.source} → {part.target}")
+        for each in one.dictionaries:
+            say(f"glossary {one.name}: {counted(len(each.terms.terms), 'term')} for {each.source} → {each.target}")
     return Service(pool, config, threads=number, journal=journal, glossaries=glossaries)
 
 

@@ -36,7 +36,7 @@ _FASTEST: Final = (("beam_size", 1), ("n_best", 1))
 _MOST_GLOSSARIES: Final = 5
 _LINE_END: Final = re.compile(r"(?<=\S)[ \t]*(?:\r\n|\n|\r)[ \t]*(?=\S)")
 _BLANK_LINE: Final = re.compile(r"(?:\r\n|\n|\r)[ \t]*(?:\r\n|\n|\r)")
-_TAG: Final = re.compile("<[^>]*>")
+_TAG: Final = re.compile("<[^<>]*>")
 _ENDS: Final = ".,;:!?…。！？"
 
 
