@@ -106,8 +106,9 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
     with RaiseOnSigterm(lambda: StoppedError(_STOPPED_OUTSIDE)), parsing_once(output):
         started = time.monotonic()
         end_with_first()
-        recipe, choice = with_preset(recipe, output, init_from=init_from)
-        run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).noting(choice)
+        chosen = with_preset(recipe, output, init_from=init_from)
+        recipe = chosen.recipe
+        run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).with_choice(chosen)
         output.mkdir(parents=True, exist_ok=True)
         ranks = ranks_of_environment(run.runtime.torch_device())
         refuse_processes(run.recipe.training, output, runtime=run.runtime, ranks=ranks)
@@ -141,9 +142,8 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
         mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
     watch = _watch(run, data, evaluator, is_new=facts is None) if ranks.is_first else None
-    run = sharing.applied_to(run)
-    inputs = _inputs(run, data, model, evaluator, watch, reporter)
-    with sharing.started(run, ranks=ranks) as processes:
+    with sharing.started(run, ranks=ranks, say=reporter.message) as (run, processes):
+        inputs = _inputs(run, data, model, evaluator, watch, reporter)
         result = trainer.train(replace(inputs, ranks=processes, seconds_before=time.monotonic() - since))
     if ranks.is_first:
         mend_model(output, model, keep=evaluator.keep, is_finished=True, say=reporter.message)

@@ -66,8 +66,9 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         PellucidError: every error that would stop the run before its first step.
     """
     free = free_memory()
-    recipe, choice = with_preset(recipe, output, init_from=init_from)
-    run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).noting(choice)
+    chosen = with_preset(recipe, output, init_from=init_from)
+    recipe = chosen.recipe
+    run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).with_choice(chosen)
     refuse_processes(run.recipe.training, output, runtime=run.runtime)
     reading = Clock()
     facts = verify_corpora(run.recipe.data)
