@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import signal
 from collections.abc import Generator, Iterator
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
 
 # The same examples every time: a gate that fails by chance teaches people to press the button again.
@@ -39,18 +39,36 @@ def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         os.environ["PELLUCID_CACHE"] = before
 
 
-THREADS = torch.get_num_threads()
+@pytest.fixture(scope="session", autouse=True)
+def _quick_disk() -> Iterator[None]:
+    """Let the system choose when it writes to the disk.
+
+    Tests kill processes and never the machine, so none could tell the difference, and a test that trains would wait for
+    the disk some thirty times. A descriptor that is not open is still an error.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: os.fstat(descriptor) and None)
+        yield
+
+
+@functools.cache
+def _threads() -> int:
+    import torch  # not above: with several processes, the one that hands the tests out does without it
+
+    return torch.get_num_threads()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Begin every test with the same number of threads, that of the import of the test modules.
+    """Begin every test with the same number of threads, that of the first test.
 
     The last bit of a matrix product depends on it: [5, 18] by [18, 18] in float32 rounds otherwise with two threads
     than with one. A test that opens a model may set it for its whole process, and how busy the machine is decides
     which tests share a process. So what a module computed once and a test computes again would differ by chance.
     """
-    torch.set_num_threads(THREADS)
+    import torch
+
+    torch.set_num_threads(_threads())
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
-from pellucid.sample.corpus import build_corpus
+from pellucid.sample import SampleCorpus, build_corpus
 
 TINY = ("model.d_model=12", "model.num_heads=3", "model.d_feedforward=17")
 SMALL = (
@@ -37,9 +38,15 @@ def numbered_lines(count: int = 29) -> str:
     return "".join(f"wort {i} und noch eins\n" for i in range(count))
 
 
+@cache
+def sample(*, seed: int = 1, train: int, valid: int = 0, test: int = 0) -> SampleCorpus:
+    """Return the embedded corpus of these sizes, which takes up to half a second to write."""
+    return build_corpus(seed=seed, train_size=train, valid_size=valid, test_size=test)
+
+
 def write_corpus(folder: Path, *, train: int, valid: int, test: int) -> None:
     """Write parts of the embedded corpus: train.en, train.fr, valid.en and so on."""
-    corpus = build_corpus(seed=1, train_size=train, valid_size=valid, test_size=test)
+    corpus = sample(train=train, valid=valid, test=test)
     for name, pairs in (("train", corpus.train), ("valid", corpus.valid), ("test", corpus.test)):
         (folder / f"{name}.en").write_text("".join(p.source + "\n" for p in pairs), encoding="utf-8")
         (folder / f"{name}.fr").write_text("".join(p.target + "\n" for p in pairs), encoding="utf-8")

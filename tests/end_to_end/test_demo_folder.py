@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 
 from pellucid.jobs import demo as job
-from pellucid.sample.corpus import build_corpus
 from pellucid.sample.records import SampleCorpus
 
 from .conftest import Command
-from .small_runs import numbered_lines, settings
+from .small_runs import numbered_lines, sample, settings
 
 
 @pytest.fixture(autouse=True)
 def small_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(*, seed: int, train_size: int) -> SampleCorpus:
-        corpus = build_corpus(seed=seed, train_size=min(train_size, 211), valid_size=23, test_size=13)
+        corpus = sample(seed=seed, train=min(train_size, 211), valid=23, test=13)
         return replace(corpus, minimal_pairs=corpus.minimal_pairs[:3])
 
     monkeypatch.setattr(job, "build_corpus", build)
@@ -80,7 +79,7 @@ def test_at_the_limit_it_says_that_the_machine_is_slow_and_how_to_go_on(command:
 @pytest.mark.slow
 def test_it_ends_when_it_is_right(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def learnt_by_heart(*, seed: int, train_size: int) -> SampleCorpus:
-        corpus = build_corpus(seed=seed, train_size=211, valid_size=0, test_size=0)
+        corpus = sample(seed=seed, train=211)
         few = corpus.train[:5]
         return replace(corpus, train=few, valid=few, test=few, minimal_pairs=corpus.minimal_pairs[:1])
 

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 from tests.unit.text.formats.memories import DATE, USER, po, tmx, tu, write
 
-from pellucid.sample.corpus import build_corpus
 from pellucid.text.formats import reading
 from pellucid.text.splits.sources import bare_source
 
 from .conftest import Command, Outcome
-from .small_runs import settings
+from .small_runs import sample, settings
 
 BROKEN = (
     "<tu><tuv xml:lang='en-GB'><seg>R & D</seg></tuv><tuv xml:lang='fr-FR'><seg>R</seg></tuv></tu>",
@@ -25,9 +24,7 @@ BROKEN = (
 
 
 def sentences(count: int, *, seed: int) -> list[tuple[str, str]]:
-    # The grammar has no new sentences for the other parts of a very small corpus.
-    corpus = build_corpus(seed=seed, train_size=max(count, 200), valid_size=13, test_size=13)
-    return [(pair.source, pair.target) for pair in corpus.train[:count]]
+    return [(pair.source, pair.target) for pair in sample(seed=seed, train=count).train]
 
 
 def in_po(pair: tuple[str, str]) -> str:

@@ -44,9 +44,8 @@ SHORT = (
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
-    """Return the processes that a run starts, on a disk that does not wait."""
+    """Return the processes that a run starts."""
     found: Started = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
     def popen(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
         found.append(subprocess.Popen(*arguments, **options))  # type: ignore[call-overload]

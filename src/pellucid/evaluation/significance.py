@@ -8,7 +8,7 @@ seed from the environment and hold all resamples in memory at once (gigabytes fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,10 +102,11 @@ def compare(
         )
     observed = abs(system.corpus_score().value - baseline.corpus_score().value)
     total = system.rows.sum(axis=0) + baseline.rows.sum(axis=0)
+    score_of = _remembering(system)
     at_least_as_large = 0
     for swapped in _coin_flips(trials, len(system.rows), seed):
         mixed = swapped @ baseline.rows + (1.0 - swapped) @ system.rows
-        differences = np.array([system.score_of(one) - system.score_of(total - one) for one in mixed])
+        differences = np.array([score_of(one) - score_of(total - one) for one in mixed])
         # the tolerance absorbs rounding, so that equal counts give equal scores
         at_least_as_large += int(np.sum(np.abs(differences) >= observed - 1e-9))
     paired = _resampled_scores(system, resamples=resamples, seed=seed) - _resampled_scores(
@@ -123,16 +124,30 @@ def compare(
     )
 
 
+def _remembering(statistics: SentenceStatistics) -> Callable[[Floats], float]:
+    """Return ``score_of`` that computes the score of a sum once: few sentences have few sums, which come again."""
+    known: dict[bytes, float] = {}
+
+    def score_of(total: Floats) -> float:
+        key = total.tobytes()
+        if key not in known:
+            known[key] = statistics.score_of(total)
+        return known[key]
+
+    return score_of
+
+
 def _resampled_scores(statistics: SentenceStatistics, *, resamples: int, seed: int) -> Floats:
     generator = np.random.default_rng(seed)
     count = len(statistics.rows)
+    score_of = _remembering(statistics)
     scores: list[float] = []
     while len(scores) < resamples:
         size = min(_CHUNK, resamples - len(scores))
         chosen: npt.NDArray[np.int64] = generator.choice(count, size=(size, count), replace=True)
         for row in chosen:
             how_often = np.bincount(row, minlength=count)
-            scores.append(statistics.score_of(how_often @ statistics.rows))
+            scores.append(score_of(how_often @ statistics.rows))
     return np.array(scores)
 
 

@@ -159,3 +159,18 @@ def test_different_sentences_are_not_compared() -> None:
         compare(statistics(GOOD), statistics(GOOD[:13]))
     with pytest.raises(DataError, match="bleu of 97 and chrf"):
         compare(statistics(GOOD), statistics(GOOD, MetricName.CHRF))
+
+
+def test_equal_sums_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five sentences have 32 exchanges and 126 resamples, however many are drawn."""
+    scored: list[object] = []
+    score_of = SentenceStatistics.score_of
+
+    def counted(self: SentenceStatistics, total: np.ndarray) -> float:
+        scored.append(total)
+        return score_of(self, total)
+
+    monkeypatch.setattr(SentenceStatistics, "score_of", counted)
+    found = compare(statistics(GOOD[:5]), statistics(BAD[:5]))
+    assert found.trials == 10_000
+    assert len(scored) <= 2 * 32 + 2 * 126
