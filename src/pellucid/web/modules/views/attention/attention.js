@@ -19,8 +19,8 @@ import {
   quoted,
   rowKey,
   rowName,
-  rowOf,
 } from "pellucid/views/attention/parts";
+import {rowOf} from "pellucid/views/beginning";
 import {Context, Products} from "pellucid/views/attention/products";
 import {Scores} from "pellucid/views/attention/scores";
 import {projection, scaleOf} from "pellucid/views/attention/sums";
