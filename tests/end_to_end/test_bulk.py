@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import resource
@@ -112,10 +113,10 @@ def finished_in(folder: Path) -> int:
     return sum(1 for _ in folder.glob("part-*.json"))
 
 
-def wait_for_part(process: Started, folder: Path) -> None:
-    """Wait for one more finished part."""
-    before = finished_in(folder)
-    while process.poll() is None and finished_in(folder) == before:
+def wait_for_part(process: Started, folder: Path, *, seconds: float = math.inf) -> None:
+    """Wait for one more finished part, or for so many seconds."""
+    before, end = finished_in(folder), time.monotonic() + seconds
+    while process.poll() is None and finished_in(folder) == before and time.monotonic() < end:
         time.sleep(0.005)
 
 
@@ -146,7 +147,8 @@ def test_kills_at_random_moments_change_no_byte(engine: tuple[str, ...], tiny_mo
         process = begun(arguments)
         if kill % 2:
             wait_for_part(process, tmp_path / "out.parts")
-        time.sleep(generator.uniform(0, lasts / 16 if kill % 2 else starts))
+        # No kill waits for more than a part, so that none comes too late where the machine has become faster.
+        wait_for_part(process, tmp_path / "out.parts", seconds=generator.uniform(0, lasts / 16 if kill % 2 else starts))
         process.send_signal(signal.SIGKILL)
         last_words = process.communicate()[1].decode()
         assert process.returncode == -signal.SIGKILL, last_words
