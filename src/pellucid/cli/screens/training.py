@@ -75,6 +75,8 @@ class TrainingScreen(Screen):
 
 
 def _score(name: str, value: float) -> str:
+    if name == "bleu_share":
+        return f"on {value:.0%} of the sentences, because most translations do not end yet"
     return f"{value:.1%} exactly right" if name == "exact_match" else f"{name} {value:.2f}"
 
 

@@ -25,6 +25,7 @@ from pellucid.jobs.preparation.copies import CopyCount
 from pellucid.jobs.promises.batch_size import continued_batch_size, free_memory, with_batch_size
 from pellucid.jobs.promises.costs import Clock, Cost, StepCosts, busy_note, measure
 from pellucid.jobs.promises.forecast import Forecast, RunCosts, forecast
+from pellucid.jobs.reporting.validation import ENOUGH_TO_SEE
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
@@ -90,17 +91,8 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
     training = run.recipe.training
     steps_per_epoch = max(1, round(batches * sample.weight * sample.kept / len(sample.pairs) / training.accum_count))
     tokens_of_a_pair = costs.target_tokens * batches / training.accum_count / len(sample.pairs)
-    validation = costs.loss_of_a_token * (sample.valid * tokens_of_a_pair)
-    translated = min(max(training.valid_bleu_sentences, 1), sample.valid)
-    run_costs = RunCosts(
-        preparation=preparation,
-        step=costs.step,
-        validation=validation + costs.translation * translated,
-        early_validation=validation + costs.early_translation * translated,
-        save=costs.save,
-        checkpoint_bytes=costs.checkpoint_bytes,
-        weights_bytes=costs.weights_bytes,
-        data_bytes=round(stored * sample.times_stored),
+    run_costs = _run_costs(
+        run.recipe, costs, sample, preparation, tokens_of_a_pair=tokens_of_a_pair, stored_bytes=stored
     )
     found = forecast(training, run_costs, steps_per_epoch=steps_per_epoch)
     lines = (
@@ -119,6 +111,33 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         + (" (exists: training would continue its run)" if (output / "checkpoints").exists() else ""),
     )
     return Prediction(found, costs.memory_bytes, lines)
+
+
+def _run_costs(
+    recipe: Recipe,
+    costs: StepCosts,
+    sample: _Sample,
+    preparation: Cost,
+    *,
+    tokens_of_a_pair: float,
+    stored_bytes: int,
+) -> RunCosts:
+    loss = costs.loss_of_a_token * (sample.valid * tokens_of_a_pair)
+    translated = min(max(recipe.training.valid_bleu_sentences, 1), sample.valid)
+    is_seen_first = translated >= 2 * ENOUGH_TO_SEE and recipe.data.general is None
+    decoded = sample.valid / 3 + 2 * translated  # as in training.validation.cost_in_steps
+    return RunCosts(
+        preparation=preparation,
+        step=costs.step,
+        validation=loss + costs.translation * translated,
+        early_validation=loss + costs.early_translation * (ENOUGH_TO_SEE if is_seen_first else translated),
+        early_last_validation=loss + costs.early_translation * translated,
+        save=costs.save,
+        checkpoint_bytes=costs.checkpoint_bytes,
+        weights_bytes=costs.weights_bytes,
+        data_bytes=round(stored_bytes * sample.times_stored),
+        steps_of_a_validation=tokens_of_a_pair * decoded / max(costs.target_tokens, 1.0),
+    )
 
 
 @dataclass(frozen=True)
