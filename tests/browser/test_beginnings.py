@@ -1,4 +1,4 @@
-"""What a chapter shows before its reader chooses anything: the word of the story, and a layer that shows something."""
+"""What a chapter shows before its reader has chosen anything: the word of the story, at a layer that shows it."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pellucid
+from pellucid.analysis.effect import edit_trace
 from pellucid.tracing.editing.text import parse_edits
 
 from .conftest import OpenPage
@@ -130,6 +131,41 @@ def test_a_piece_is_forced_by_a_click_and_another_one_typed(shown: Shown, open_p
     assert float(drawn[step].replace("−", "-")) == pytest.approx(forced.target_log_probability[step], rel=0.05), (
         "the model is the same, so the bars are log-probabilities, not changes of nothing"
     )
+    said = page.inner_text(".edit-bar [role=status]:not(.waiting)")
+    assert f"elle has {_log(forced.target_log_probability[step])} " in said, "of this step, and no other sum"
+    assert "without and with the edits: they change what is written, not the model" in said
+
+
+def _log(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
+
+
+def test_the_list_says_of_what_each_log_probability_is(shown: Shown, open_page: OpenPage) -> None:
+    """Of the whole translation before and after, in the model without the edits and with them; and of one step."""
+    edits = ["decoder.5.cross_attention.head.4=zero", "decoder.4.cross_attention.head.5=zero", 'word.10="wide"']
+    link = shown.link("walkthrough", source=TIRED, view="stack", edits=";".join(edits))
+    window = open_page(link).ready()
+    window.page.wait_for_selector(".edit-bar .edit-after")
+    translator = pellucid.load(shown.folders["walkthrough"], threads=1)
+    effect = edit_trace(pellucid.trace(translator, TIRED), edits)
+    step = effect.divergence
+    assert step is not None
+    summary = window.page.inner_text(".edit-bar summary")
+    rows = {"before": (effect.old_before, effect.old_after), "after": (effect.new_before, effect.new_after)}
+    for name, (without, having) in rows.items():
+        one, two = (f"{values.sum():.4g}".replace("-", "−") for values in (without, having))
+        told = f"log-probability {one} in the model without the edits, {two} in the model with them"
+        assert f"The whole translation {name} the edits, all its pieces added up: {told}" in summary
+    said = window.page.inner_text(".edit-bar [role=status]:not(.waiting)")
+    old, new = (one.tokens.predicted_pieces[step] for one in (effect.before, effect.after))
+    numbers = [_log(values[step]) for pair in rows.values() for values in pair]
+    assert f"{old} has the log-probability {numbers[0]} without the edits and {numbers[1]} with them" in said
+    assert f"{new} has {numbers[2]} and {numbers[3]}" in said
+    window.page.select_option(".page-tools select >> nth=-1", "zh")
+    window.until("document.documentElement.lang === 'zh'")
+    told = window.page.inner_text(".edit-bar")
+    assert "没有改动的模型给出的对数概率是" in told
+    assert "在这一步，开头相同时" in told
 
 
 def test_a_piece_is_banned_a_word_changed_and_all_undone(shown: Shown, open_page: OpenPage) -> None:

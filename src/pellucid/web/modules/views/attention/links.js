@@ -132,8 +132,10 @@ function Links({trace, state, weights, facts}) {
   const over = (index) => () => setHover({side: sides.rows, position: units.position(index)});
   const out = () => setHover(null);
   const isHovered = (index) => isOver(hover, sides.rows, units.position(index));
-  const choose = (index) =>
-    setState(row === index ? {query: null, "links.all": "1"} : {query: units.position(index), "links.all": ""});
+  const choose = (index) => {
+    if (row === index) return setState({query: null, "links.all": "1"});
+    return setState({query: units.position(index), ...(state["links.all"] ? {"links.all": ""} : {})});
+  };
   return html`
     <${Figure}
       name="links" title=${t("links.figure")} provenance=${trace.provenance} table=${table}
