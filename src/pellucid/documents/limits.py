@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pellucid.documents.segments import Segment
-from pellucid.errors import DocumentTooLargeError
+from pellucid.errors import DocumentTooLargeError, counted
 
 __all__ = ["Limits", "Reading"]
 
@@ -47,7 +47,7 @@ class Reading:
         """Refuse a file over the limit; the DocumentTooLargeError names it."""
         if len(data) > self.limits.file_bytes:
             raise DocumentTooLargeError(
-                f"{self.name}: has {len(data):,} bytes, limit {self.limits.file_bytes:,}; divide the document"
+                f"{self.name}: has {counted(len(data), 'byte')}, limit {self.limits.file_bytes:,}; divide the document"
             )
 
     def refuse_many(self, segments: Sequence[Segment]) -> None:
@@ -55,7 +55,7 @@ class Reading:
         limits = self.limits
         if len(segments) > limits.segments:
             raise DocumentTooLargeError(
-                f"{self.name}: has {len(segments):,} segments, limit {limits.segments:,}; divide the document"
+                f"{self.name}: has {counted(len(segments), 'segment')}, limit {limits.segments:,}; divide the document"
             )
         for one in segments:
             self.refuse_segment(one)
@@ -66,6 +66,7 @@ class Reading:
         characters, codes = len(segment.text), len(segment.codes)
         if characters > limits.segment_characters or codes > limits.codes_in_segment:
             raise DocumentTooLargeError(
-                f"{self.name}, {segment.place or 'a segment'}: has {characters:,} characters and {codes:,} codes in "
+                f"{self.name}, {segment.place or 'a segment'}: has "
+                f"{counted(characters, 'character')} and {codes:,} codes in "
                 f"one segment, limits {limits.segment_characters:,} and {limits.codes_in_segment:,}; divide it"
             )

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pellucid.documents.limits import Reading
-from pellucid.errors import DocumentError, DocumentTooLargeError
+from pellucid.errors import DocumentError, DocumentTooLargeError, counted
 
 if TYPE_CHECKING:
     from lxml.etree import _ElementTree
@@ -47,7 +47,7 @@ def parsed_xml(data: bytes, reading: Reading, *, member: str = "") -> _ElementTr
     where = f"{reading.name}, {member}" if member else reading.name
     if len(data) > reading.limits.xml_bytes:
         raise DocumentTooLargeError(
-            f"{where}: has {len(data):,} bytes of XML, limit {reading.limits.xml_bytes:,}; divide the document"
+            f"{where}: has {counted(len(data), 'byte')} of XML, limit {reading.limits.xml_bytes:,}; divide the document"
         )
     refuse_declarations(data, where)
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from pellucid.errors import DocumentError
+from pellucid.errors import DocumentError, counted
 
 __all__ = ["Code", "CodeKind", "Document", "Parts", "Segment", "is_balanced", "merged_text", "problem_with", "text_of"]
 
@@ -97,7 +97,8 @@ class Document(ABC):
         """
         if len(translated) != len(self.segments):
             raise DocumentError(
-                f"{len(translated):,} translations were given for {len(self.segments):,} segments; give one for each"
+                f"{counted(len(translated), 'translation')} given for "
+                f"{counted(len(self.segments), 'segment')}; give one for each"
             )
         for segment, parts in zip(self.segments, translated, strict=True):
             if parts is not None and (problem := problem_with(segment.parts, parts)):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
 from pellucid.durable import draft_of, naming
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError, DataError, counted
 from pellucid.terminal import shown_on
 from pellucid.text.compression import (
     NO_COMPRESSION,
@@ -101,7 +101,7 @@ class LineSource:
             length += len(rest.removesuffix(b"\n"))
             if rest.endswith(b"\n"):
                 break
-        return ValueError(f"the line has {length:,} bytes, limit {MAX_LINE_BYTES:,}; split it into sentences")
+        return ValueError(f"the line has {counted(length, 'byte')}, limit {MAX_LINE_BYTES:,}; split it into sentences")
 
 
 def _decoded(line: bytes, *, guesses: bool) -> str | ValueError:

@@ -20,7 +20,7 @@ from pathlib import Path
 from pellucid.bundle import load_bundle
 from pellucid.config import Recipe
 from pellucid.durable import DISK
-from pellucid.errors import DataError, StoppedError
+from pellucid.errors import DataError, StoppedError, counted
 from pellucid.jobs.choosing.preset import with_preset
 from pellucid.jobs.choosing.processes import refuse_processes, sharing_of
 from pellucid.jobs.fine_tuning.general import read_general
@@ -78,8 +78,8 @@ class TrainOutcome:
         seen = f"\nnot normal in this run: {'; '.join(self.warnings)}" if self.warnings else ""
         best = "  ".join(f"{name} {value:.3f}" for name, value in result.best.items())
         return (
-            f"{result.reason}: {result.steps:,} steps, {result.epochs:.1f} epochs, "
-            f"{result.target_tokens:,} target tokens, {time_taken}{untrained}\n"
+            f"{result.reason}: {counted(result.steps, 'step')}, {result.epochs:.1f} epochs, "
+            f"{counted(result.target_tokens, 'target token')}, {time_taken}{untrained}\n"
             f"best at step {result.best_step:,}: {best}\n"
             f"the model is in {self.model}{seen}"
         )

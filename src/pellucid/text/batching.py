@@ -100,7 +100,7 @@ def epoch_batches(
         return []
     if batch_type is BatchType.TOKENS and (longest := int(longer.max())) > batch_size:
         raise ConfigError(
-            f"training.batch_size = {batch_size} tokens is too small for "
+            f"training.batch_size = {counted(batch_size, 'token')} is too small for "
             f"{counted(int((longer > batch_size).sum()), 'pair')} of up to {longest} tokens; "
             f"use at least {longest}, or a training.max_length of at most {batch_size}"
         )

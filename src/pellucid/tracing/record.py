@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pellucid.errors import IncompatibleModelError, RequestError
+from pellucid.errors import IncompatibleModelError, RequestError, counted
 from pellucid.model.transformer import Transformer
 from pellucid.tracing.editing.plan import value_edits
 from pellucid.tracing.editing.recorder import others_of
@@ -207,8 +207,8 @@ class Trace:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        sides = f"{self.tokens.source_length} source and {self.tokens.target_length} target positions"
-        return f"<Trace {self.source!r} → {self.text!r}: {sides}, level {self.level}, {self.nbytes:,} bytes>"
+        sides = f"{self.tokens.source_length} source and {counted(self.tokens.target_length, 'target position')}"
+        return f"<Trace {self.source!r} → {self.text!r}: {sides}, level {self.level}, {counted(self.nbytes, 'byte')}>"
 
     def _pass_again(self, is_wanted: Callable[[str], bool]) -> dict[str, Array]:
         if self.model is None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 
 from pellucid.config import TrainingConfig
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 from pellucid.training.optimisation import LATEST_DECAY_START, Progress
 from pellucid.training.state import TrainingState
 from pellucid.training.validation import forgotten
@@ -89,16 +89,16 @@ class Budget:
         """Return why the run must end now, or None."""
         config = self._config
         if config.train_steps is not None and state.step >= config.train_steps:
-            return f"the budget of {config.train_steps:,} steps is used up"
+            return f"the budget of {counted(config.train_steps, 'step')} is used up"
         if config.max_epochs is not None and state.position.epoch >= config.max_epochs:
             return f"the budget of {config.max_epochs:,} epochs is used up"
         if config.minutes is not None and self.seconds() + self._step_seconds >= self._usable_seconds():
-            return f"the budget of {config.minutes:g} minutes is used up"
+            return f"the budget of {counted(config.minutes, 'minute')} is used up"
         lost = forgotten(state.validation)
         if lost > config.max_forgetting and 0 < config.forgetting_patience <= state.without_better:
             return (
                 f"the general score is {lost:.1f} BLEU lower than before (max_forgetting = {config.max_forgetting:g}), "
-                f"and {state.without_better} validations in a row brought no better model"
+                f"and {counted(state.without_better, 'validation')} in a row brought no better model"
             )
         if self.seconds() < config.min_minutes * 60:
             return None
@@ -108,7 +108,7 @@ class Budget:
                 f"(the aim is {config.stop_at_exact_match:.1%})"
             )
         if 0 < config.early_stopping <= state.without_better:
-            return f"{state.without_better} validations in a row did not improve on the best one"
+            return f"{counted(state.without_better, 'validation')} in a row did not improve on the best one"
         return None
 
     def _is_right(self, state: TrainingState) -> bool:

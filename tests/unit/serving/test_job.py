@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pellucid.config.service import KeyConfig, ServiceConfig
 from pellucid.errors import BundleError, ConfigError
 from pellucid.jobs import serve
+from pellucid.jobs.service.opening import shows_page
 
 
 def test_a_free_port_is_taken_where_the_usual_one_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +60,14 @@ def test_the_demo_opens_the_walkthrough_model_and_its_own_run(monkeypatch: pytes
     assert serve.demo_folders(tmp_path / "none") == [walkthrough]
     (walkthrough / "model.toml").unlink()
     assert serve.demo_folders(run) == [run]
+
+
+def test_keys_and_names_hide_the_page_that_asks_for_no_key() -> None:
+    keys = (KeyConfig(name="weblate", sha256="0" * 64),)
+    assert shows_page(ServiceConfig())
+    assert not shows_page(ServiceConfig(page=False))
+    assert not shows_page(ServiceConfig(keys=keys))
+    assert not shows_page(ServiceConfig(names=("translate.example.org",)))
+    assert shows_page(ServiceConfig(keys=keys, page=True))
+    assert not shows_page(ServiceConfig(host="0.0.0.0", keys=keys, page=True))
+    assert shows_page(ServiceConfig(host="0.0.0.0", insecure_public=True))

@@ -18,7 +18,7 @@ from pellucid.documents.limits import Reading
 from pellucid.documents.placeholders import MESSAGE_SYNTAX, parts_of_string
 from pellucid.documents.segments import Segment
 from pellucid.documents.spans import Place, Span, SpanDocument, as_it_is, decoded, line_of, lines_of
-from pellucid.errors import DocumentError, DocumentTooLargeError
+from pellucid.errors import DocumentError, DocumentTooLargeError, counted
 
 if TYPE_CHECKING:
     from yaml.events import Event, ScalarEvent
@@ -47,7 +47,7 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
     """Read a file of strings."""
     if len(data) > _MOST_BYTES:
         raise DocumentTooLargeError(
-            f"{reading.name}: has {len(data):,} bytes, limit of YAML {_MOST_BYTES:,}; divide the document"
+            f"{reading.name}: has {counted(len(data), 'byte')}, limit of YAML {_MOST_BYTES:,}; divide the document"
         )
     file = decoded(data, reading)
     starts = lines_of(file.text)

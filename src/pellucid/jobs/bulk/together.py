@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 from pellucid.jobs.bulk.crew import Crew, Stopped
 from pellucid.jobs.bulk.folder import PartsFolder
 from pellucid.jobs.bulk.leases import History, Leases
@@ -147,7 +147,7 @@ class _Member:
             ends = history.suspects.get(str(number), 0)
             if ends >= _ENDS_OF_A_LINE:
                 line = (
-                    ValueError(f"{ends} processes ended while they translated this line; it was left out"),
+                    ValueError(f"{counted(ends, 'process')} ended while they translated this line; it was left out"),
                     *line[1:],
                 )
             else:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from pellucid.config import BatchType, Recipe
 from pellucid.config.tables import validated
+from pellucid.errors import counted
 from pellucid.jobs.choosing.rules import Budget, TextFacts, choose
 from pellucid.jobs.run_folder import recorded_facts
 from pellucid.runtime import Runtime
@@ -143,8 +144,8 @@ def settings_in_words(recipe: Recipe) -> str:
     times = "" if training.accum_count == 1 else f"{training.accum_count} x "
     return (
         f"{model.num_encoder_layers}+{model.num_decoder_layers} layers, d_model {model.d_model}, feed-forward "
-        f"{model.d_feedforward:,}, {model.num_heads} heads, {recipe.tokenizer.vocab_size} pieces, "
+        f"{model.d_feedforward:,}, {counted(model.num_heads, 'head')}, {recipe.tokenizer.vocab_size} pieces, "
         f"{', '.join(f'{name} {value:g}' for name, value in noise.items() if value)}, {times}{training.batch_size} "
-        f"tokens a step, peak rate {training.learning_rate:g} after {training.warmup_steps} steps, "
+        f"tokens a step, peak rate {training.learning_rate:g} after {counted(training.warmup_steps, 'step')}, "
         f"{training.optimizer.value}"
     )

@@ -18,7 +18,7 @@ from typing import Final
 import torch.distributed
 
 from pellucid.config import TrainingConfig
-from pellucid.errors import ConfigError, ProcessLostError
+from pellucid.errors import ConfigError, ProcessLostError, counted
 from pellucid.jobs.opening import OpenedRun
 from pellucid.jobs.promises.batch_size import free_memory
 from pellucid.jobs.promises.costs import StepCosts, peak_memory
@@ -53,7 +53,7 @@ class Sharing:
         """Return the run with the threads of one process, and with the number of processes."""
         if not self.starts:
             return run
-        reason = f"{run.runtime.threads} for {self.division.processes} processes"
+        reason = f"{run.runtime.threads} for {counted(self.division.processes, 'process')}"
         runtime = replace(run.runtime, threads=self.division.threads, threads_reason=reason)
         training = run.recipe.training.model_copy(update={"processes": self.division.processes})
         return replace(run, runtime=runtime, recipe=run.recipe.model_copy(update={"training": training}))
@@ -128,7 +128,7 @@ def refuse_processes(training: TrainingConfig, output: Path, *, runtime: Runtime
         return
     if ranks.count > 1:
         raise ConfigError(
-            f"training.processes = {number}, but the launcher started {ranks.count} processes; leave "
+            f"training.processes = {number}, but the launcher started {counted(ranks.count, 'process')}; leave "
             f"training.processes out, or set it to {ranks.count}"
         )
     if runtime.device != "cpu":
@@ -139,7 +139,7 @@ def refuse_processes(training: TrainingConfig, output: Path, *, runtime: Runtime
     batches = recorded_batches(output) or training.accum_count
     if number > batches:
         raise ConfigError(
-            f"training.processes = {number}, but a step has {batches} {'batch' if batches == 1 else 'batches'} to "
+            f"training.processes = {number}, but a step has {counted(batches, 'batch')} to "
             f"share; use at most {batches}, or for a new run set training.accum_count={number}, with a smaller "
             "training.batch_size if a step shall keep its tokens"
         )
@@ -168,8 +168,9 @@ def sharing_of(run: OpenedRun, model: Transformer, *, ranks: Ranks = ONE_PROCESS
     when = "measured earlier on this machine" if trial.is_remembered else "measured now"
     reason = (
         f"a batch takes {1000 * trial.part_seconds:.0f} ms with {_threads(best.threads)} and "
-        f"{1000 * trial.whole_seconds:.0f} with {threads} ({when}), so {best.processes} processes make a step of "
-        f"{batches} batches in {1 / trial.gain:.2f} of the time"
+        f"{1000 * trial.whole_seconds:.0f} with {threads} ({when}), so "
+        f"{counted(best.processes, 'process')} make a step of "
+        f"{counted(batches, 'batch')} in {1 / trial.gain:.2f} of the time"
     )
     if not trial.pays:
         return replace(alone, text=_line(alone.division, threads, reason))
@@ -205,4 +206,4 @@ def _line(division: Division, threads: int, reason: str) -> str:
 
 
 def _threads(number: int) -> str:
-    return "1 thread" if number == 1 else f"{number} threads"
+    return counted(number, "thread")

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from pellucid.config import Recipe, TrainingConfig
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 from pellucid.jobs.opening import OpenedRun
 from pellucid.jobs.run_folder import recorded_facts
 from pellucid.model.transformer import Transformer
@@ -49,7 +49,7 @@ class BatchSize:
 
     def to_text(self) -> str:
         """Return the line for the screen."""
-        return f"batch size: {self.tokens:,} tokens, {self.reason}"
+        return f"batch size: {counted(self.tokens, 'token')}, {self.reason}"
 
 
 def continued_batch_size(recipe: Recipe, output: Path) -> Recipe:
@@ -99,7 +99,7 @@ def scaled_rate(recipe: Recipe, batch_of_rate: int | None) -> tuple[Recipe, str]
         return recipe, ""
     new = float(f"{rate * math.sqrt(size / batch_of_rate):.1e}")
     training = recipe.training.model_copy(update={"learning_rate": new})
-    words = f"; the peak rate {rate:g}, which preset auto chose for {batch_of_rate:,} tokens, becomes {new:g}"
+    words = f"; the peak rate {rate:g}, which preset auto chose for {counted(batch_of_rate, 'token')}, becomes {new:g}"
     return recipe.model_copy(update={"training": training}), words
 
 
@@ -130,7 +130,8 @@ def chosen_size(
         return BatchSize(size, "the usual size of a processor; the free memory is unknown")
     if cost(size) > _SHARE * free:
         raise ConfigError(
-            f"training.batch_size = 'auto': a batch of {size:,} tokens needs about {cost(size) / 2**30:.2f} GiB and "
+            f"training.batch_size = 'auto': a batch of {counted(size, 'token')} needs "
+            f"about {cost(size) / 2**30:.2f} GiB and "
             f"{free / 2**30:.2f} GiB are free; use a smaller preset, a lower training.max_length, or end other programs"
         )
     has = f"and {free / 2**30:.1f} GiB are free"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.config import Recipe
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError, DataError, counted
 from pellucid.jobs.choosing.preset import with_preset
 from pellucid.jobs.choosing.processes import refuse_processes, sharing_of
 from pellucid.jobs.fine_tuning.general import read_general
@@ -99,9 +99,9 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         *_describe_text(facts, sample),
         *run.notes,
         f"machine: {run.runtime.to_text()}",
-        f"model: {model.num_parameters():,} parameters, {sample.tokenizer.source_vocab_size:,} source and "
-        f"{sample.tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample.pairs):,} "
-        f"pairs{sample.difference})",
+        f"model: {counted(model.num_parameters(), 'parameter')}, {sample.tokenizer.source_vocab_size:,} source and "
+        f"{counted(sample.tokenizer.target_vocab_size, 'target piece')} (from a sample of "
+        f"{counted(len(sample.pairs), 'pair')}{sample.difference})",
         *(f"pieces: {side}" for side in store.unknown if side.unknown),
         *filter(None, [size, sharing.text]),
         *_describe_costs(found, costs, run_costs, steps_per_epoch, busy_note(costs.waiting_share, run.runtime.device)),
@@ -188,8 +188,9 @@ def _describe_text(facts: Sequence[CorpusFacts], sample: _Sample) -> list[str]:
     copies = CopyCount()
     for _ in copies.watching(iter(sample.pairs)):
         pass
+    read = [f"{f.label} {counted(f.pairs, 'pair')}" for f in facts]
     return [
-        f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
+        f"files: {', '.join(read)}; all readable and parallel",
         *(f"note: {note}" for f in facts for note in f.notes),
         f"pairs: {sample.kept:,} to train on" + ("" if sample.is_whole else " (estimated from the first ones)"),
         *copies.lines(),
@@ -205,9 +206,10 @@ def _describe_costs(found: Forecast, costs: StepCosts, parts: RunCosts, steps_pe
         f"{_gigabytes(costs.checkpoint_bytes)} for each checkpoint",
         f"steps: {steps_per_epoch:,} an epoch, {step:.3f} s and {costs.target_tokens:,.0f} target tokens each "
         f"({costs.target_tokens / step:,.0f} tokens/s){busy}",
-        f"beside the steps: preparation {parts.preparation.seconds:.0f} s, {found.validations:,} validations of "
+        f"beside the steps: preparation {parts.preparation.seconds:.0f} s, "
+        f"{counted(found.validations, 'validation')} of "
         f"{parts.validation.seconds:.1f} s, checkpoints of {costs.save.seconds:.1f} s",
-        f"run: about {found.steps:,} steps, {found.steps / steps_per_epoch:,.1f} epochs, "
+        f"run: about {counted(found.steps, 'step')}, {found.steps / steps_per_epoch:,.1f} epochs, "
         f"{_duration(found.cost.seconds)}" + (f" as busy as now{cores}" if busy else ""),
     ]
 
@@ -238,7 +240,11 @@ def _describe_promise(recipe: Recipe) -> list[str]:
     scores = ", ".join(f"{score.metric} {score.value:g}" for score in promise.scores)
     return [
         f"promise of the recipe: {scores or 'no score, ' + promise.not_measured}"
-        + (f" on {promise.test_src}, after {promise.minutes:g} minutes on {promise.hardware}" if scores else "")
+        + (
+            f" on {promise.test_src}, after {counted(promise.minutes, 'minute')} on {promise.hardware}"
+            if scores
+            else ""
+        )
     ]
 
 

@@ -171,4 +171,4 @@ def padding_share(store: TokenStore, config: TrainingConfig) -> float:
 def _load() -> str:
     if not hasattr(os, "getloadavg"):
         return ""
-    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count() or 1} cores"
+    return f"load {os.getloadavg()[0]:.1f} on {counted(os.cpu_count() or 1, 'core')}"

@@ -13,6 +13,7 @@ from typing import Final
 
 from pellucid.bundle import save_bundle
 from pellucid.config import Recipe, to_toml
+from pellucid.errors import counted
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.fine_tuning.comparison import FineTuningReport, before_and_after
@@ -161,9 +162,9 @@ def _card(
         lines += [recipe.description, ""]
     lines += [
         f"Trained with pellucid {__version__}. A Transformer (Vaswani et al. 2017) with "
-        f"{num_parameters:,} parameters: {recipe.model.num_encoder_layers} encoder and "
-        f"{recipe.model.num_decoder_layers} decoder layers, d_model {recipe.model.d_model}, "
-        f"feed-forward {recipe.model.d_feedforward}, {recipe.model.num_heads} heads.",
+        f"{counted(num_parameters, 'parameter')}: {recipe.model.num_encoder_layers} encoder and "
+        f"{counted(recipe.model.num_decoder_layers, 'decoder layer')}, d_model {recipe.model.d_model}, "
+        f"feed-forward {recipe.model.d_feedforward}, {counted(recipe.model.num_heads, 'head')}.",
         "",
         "## Data",
         "",
@@ -174,6 +175,6 @@ def _card(
         *(f"* {name}: {value}" for name, value in facts.items()),
     ]
     if score is not None:
-        lines.append(f"* validation, greedy search, {len(data.valid_pairs):,} sentences at most: {score}")
+        lines.append(f"* validation, greedy search, {counted(len(data.valid_pairs), 'sentence')} at most: {score}")
     lines += ["", "## Recipe", "", "```toml", settings_in_toml(recipe).strip(), "```", ""]
     return "\n".join(lines)

@@ -160,7 +160,7 @@ def synthesize(
     tally = run_files(surveys, request.output, work, parts=restarts, say=say, progress=progress, write=write)
     problems = [f"{request.file}, line {line}: {error}" for line, error in tally.problems]
     if tally.failed > len(problems):
-        problems.append(f"... and {tally.failed - len(problems):,} more lines failed")
+        problems.append(f"... and {counted(tally.failed - len(problems), 'more line')} failed")
     return SynthesisOutcome(describe(writer.report), tuple(problems), recipe)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pellucid.config.service import KeyConfig
+from pellucid.errors import are, counted
 from pellucid.serving.refusals import Reason, Refusal
 
 __all__ = ["KEY_FIELDS", "Client", "Clients", "new_key", "sha256_of"]
@@ -58,7 +59,8 @@ class Client:
             if characters > limit:
                 raise Refusal(
                     Reason.TOO_LARGE,
-                    f"{characters:,} characters are over the {limit:,} of a minute for this key; send less at once",
+                    f"{counted(characters, 'character')} {are(characters)} over the {limit:,} of a "
+                    "minute for this key; send less at once",
                 )
             if characters > left:
                 wait = math.ceil((characters - left) * 60 / limit)

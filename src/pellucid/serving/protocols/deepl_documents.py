@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, are, counted
 from pellucid.serving.documents.desk import Waiting
 from pellucid.serving.documents.translating import UploadedDocument, translated_document
 from pellucid.serving.models.pool import ServedPair
@@ -91,7 +91,8 @@ async def _work(
         waiting.data, waiting.characters = found.data, found.characters
         waiting.origins = origins_of([found])
         if found.report.failed:
-            waiting.note = f"{found.report.failed:,} segments are not translated: {found.report.problems[0]}"
+            failed = found.report.failed
+            waiting.note = f"{counted(failed, 'segment')} {are(failed)} not translated: {found.report.problems[0]}"
 
 
 async def _status(service: Service, request: Request, fields: Fields) -> Response:

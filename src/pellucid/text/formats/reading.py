@@ -192,8 +192,8 @@ def describe_files(reports: tuple[FileReport, ...], languages: tuple[str, str]) 
     for report in reports:
         for reason, count in report.left_out.items():
             reasons[reason] = reasons.get(reason, 0) + count
-    files = reports[0].name if len(reports) == 1 else f"{len(reports):,} files"
-    line = f"{files}: {units:,} units = {used:,} used"
+    files = reports[0].name if len(reports) == 1 else f"{counted(len(reports), 'file')}"
+    line = f"{files}: {counted(units, 'unit')} = {used:,} used"
     line += "".join(f" + {count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda one: -one[1]))
     lines = [line]
     for side, asked in enumerate(languages):
