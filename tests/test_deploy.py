@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSTRUCTIONS = {
-    "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "RUN", "STOPSIGNAL", "USER", "VOLUME",
+    "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "RUN", "STOPSIGNAL", "USER", "VOLUME",
     "WORKDIR",
 }  # fmt: skip
 
@@ -166,7 +166,7 @@ def test_compose_names_what_is_there(compose: dict[str, Any]) -> None:
 
 
 def test_the_dockerfile_builds_from_what_is_there(instructions: list[tuple[str, str]]) -> None:
-    assert instructions[0][0] == "FROM"
+    assert next(name for name, _ in instructions if name != "ARG") == "FROM"
     assert {name for name, _ in instructions} <= INSTRUCTIONS
     for name, words in instructions:
         if name == "COPY":

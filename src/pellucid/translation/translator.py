@@ -227,8 +227,7 @@ class Translator:
             prefixes = texts_of("target_prefix", target_prefix, wanted=wanted)
         if len(prefixes) != len(given):
             raise RequestError(
-                f"{counted(len(given), 'text')} and {len(prefixes)} target prefixes; give "
-                "one for each text, or one str for all"
+                f"{counted(len(given), 'text')}, target prefixes: {len(prefixes)}; give one each, or one str for all"
             )
         found = (self.with_terms(terms) if terms else self)._translate(given, prefixes, config, progress, observer)
         return found[0] if isinstance(texts, str) else found
