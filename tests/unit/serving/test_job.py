@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -60,6 +61,24 @@ def test_the_demo_opens_the_walkthrough_model_and_its_own_run(monkeypatch: pytes
     assert serve.demo_folders(tmp_path / "none") == [walkthrough]
     (walkthrough / "model.toml").unlink()
     assert serve.demo_folders(run) == [run]
+
+
+def test_answers_on_kept_connections_do_not_wait_for_acknowledgements() -> None:
+    async def accepted() -> int:
+        delays: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            own = writer.get_extra_info("socket")
+            delays.set_result(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with serve.listen("127.0.0.1", 0) as taken:
+            async with await asyncio.start_server(answer, sock=taken):
+                _, writer = await asyncio.open_connection(*taken.getsockname())
+                writer.close()
+                return await delays
+
+    assert asyncio.run(accepted()) == 1
 
 
 def test_keys_and_names_hide_the_page_that_asks_for_no_key() -> None:
