@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from pellucid.documents.segments import Segment
 from pellucid.errors import DocumentTooLargeError, counted
+from pellucid.terminal import line_of
 
-__all__ = ["Limits", "Reading"]
+__all__ = ["Limits", "Reading", "reason_of"]
+
+_LONGEST_REASON: Final = 200
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,9 @@ class Reading:
                 f"{counted(characters, 'character')} and {codes:,} codes in "
                 f"one segment, limits {limits.segment_characters:,} and {limits.codes_in_segment:,}; divide it"
             )
+
+
+def reason_of(error: object) -> str:
+    """Return what a parser says of a file as part of a message: it may quote the file, at any length."""
+    said = line_of(" ".join(str(error).split()))
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}..."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pellucid.documents.limits import Reading
+from pellucid.documents.limits import Reading, reason_of
 from pellucid.errors import DocumentError, DocumentTooLargeError, counted
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def parsed_xml(data: bytes, reading: Reading, *, member: str = "") -> _ElementTr
     try:
         tree = etree.ElementTree(etree.fromstring(data, _parser()))
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise DocumentError(f"{where}: is not well-formed XML ({error}); save the document again") from None
+        problem = reason_of(error.msg if isinstance(error, etree.XMLSyntaxError) else error)
+        raise DocumentError(f"{where}: is not well-formed XML ({problem}); save the document again") from None
     declared = tree.docinfo.internalDTD
     if declared is not None and any(True for _ in declared.iterentities()):  # in an encoding that hid the word
         refuse_declarations(b"<!ENTITY", where)

@@ -118,12 +118,14 @@ def text_of(parts: Parts) -> str:
 def merged_text(parts: Iterable[str | Code]) -> Parts:
     """Return parts in which no text is empty or follows text."""
     found: list[str | Code] = []
+    text: list[str] = []  # joined at once: a paragraph may have a hundred thousand pieces
     for part in parts:
-        if isinstance(part, str) and found and isinstance(found[-1], str):
-            found[-1] += part
-        elif part != "":
-            found.append(part)
-    return tuple(found)
+        if isinstance(part, str):
+            text.append(part)
+            continue
+        found += filter(None, ("".join(text), part))
+        text.clear()
+    return (*found, *filter(None, ("".join(text),)))
 
 
 def is_balanced(parts: Parts) -> bool:

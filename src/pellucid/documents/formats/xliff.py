@@ -16,6 +16,7 @@ from typing import Final
 from pellucid.documents.limits import Reading
 from pellucid.documents.markup.escapes import escaper, resolved
 from pellucid.documents.markup.tokens import Token, TokenKind, attributes_in, tokens_of
+from pellucid.documents.markup.wholeness import not_well_formed
 from pellucid.documents.placeholders import parts_of_string
 from pellucid.documents.safe_xml import refuse_declarations
 from pellucid.documents.segments import Code, CodeKind, Parts, Segment, merged_text
@@ -51,6 +52,8 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
     stated = _DECLARED.search(data[:4096])
     refuse_declarations(data, reading.name)
     file = decoded(data, reading, stated=stated[1].decode("ascii") if stated else "")
+    if problem := not_well_formed(file.text):
+        raise DocumentError(f"{reading.name}: is not well-formed XML ({problem}); save it again with its editor")
     finder = _Finder(file.text)
     spans = list(finder.spans())
     if not finder.units:

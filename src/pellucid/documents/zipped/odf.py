@@ -54,6 +54,7 @@ _UNSEEN: Final = frozenset({*_RANGES, "change", "annotation"})
 """With or without ``-start`` and ``-end``; readers see nothing of them within the sentence."""
 _SPACES: Final = re.compile(r"[ \t\r\n]+")
 _WHITE: Final = re.compile(r" +|[\t\n]|[^ \t\n]+")
+_ELEMENTS: Final = {"\t": "tab", "\n": "line-break"}
 _MOST_SPACES: Final = 1_000
 _MEDIA_TYPE: Final = "application/vnd.oasis.opendocument."
 _MANIFEST_FILE: Final = "META-INF/manifest.xml"
@@ -200,23 +201,23 @@ class _Writer:
         self._is_after_space = True
 
     def write(self, parent: _Element, text: str, format: Format) -> None:
+        words: list[str] = []
+
+        def element(name: str, count: int = 0) -> None:
+            from lxml import etree
+
+            append_text(parent, "".join(words))
+            words.clear()
+            etree.SubElement(parent, f"{_TEXT}{name}", {f"{_TEXT}c": str(count)} if count else None)
+
         for piece in _WHITE.findall(text):
-            if piece == "\t":
-                self._element(parent, "tab")
-            elif piece == "\n":
-                self._element(parent, "line-break")
+            if piece in _ELEMENTS:
+                element(_ELEMENTS[piece])
             elif not piece.startswith(" "):
-                append_text(parent, piece)
-                self._is_after_space = False
+                words.append(piece)
             else:
-                if not self._is_after_space:
-                    append_text(parent, " ")
+                words += [] if self._is_after_space else [" "]
                 if count := len(piece) - (not self._is_after_space):
-                    self._element(parent, "s").set(f"{_TEXT}c", str(count))
-                self._is_after_space = True
-
-    def _element(self, parent: _Element, name: str) -> _Element:
-        from lxml import etree
-
-        self._is_after_space = False
-        return etree.SubElement(parent, f"{_TEXT}{name}")
+                    element("s", count)
+            self._is_after_space = piece.startswith(" ")
+        append_text(parent, "".join(words))

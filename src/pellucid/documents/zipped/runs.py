@@ -173,6 +173,8 @@ def append_leaf(parent: _Element, text: str, leaf: str) -> None:
 
 def append_text(parent: _Element, text: str, format: Format = PLAIN) -> None:
     """Write text behind the children of an element."""
+    if not text:
+        return
     if len(parent):
         parent[-1].tail = (parent[-1].tail or "") + text
     else:
