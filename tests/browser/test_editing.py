@@ -18,7 +18,9 @@ from .windows import Window
 pytestmark = pytest.mark.slow
 
 TIRED = "The animal didn't cross the street because it was too tired."
+WIDE = TIRED.replace("tired", "wide")
 HEAD = "decoder.4.cross_attention.head.4=zero"
+UNIT = "encoder.2.feed_forward.unit.11=zero"
 
 
 def _edits(window: Window) -> str:
@@ -172,7 +174,8 @@ def test_a_piece_is_banned_a_word_changed_and_all_undone(shown: Shown, open_page
     window = open_page(shown.link("walkthrough", source=TIRED, view="translate", editing=1, step=10)).ready()
     page = window.page
     piece = page.evaluate("__inspect.trace.tokens.predicted_pieces[10]")
-    page.click(".edit-typed >> nth=0 >> button[type=button]")
+    page.focus(".edit-typed >> nth=0 >> button[type=button]")
+    page.keyboard.press("Enter")
     _edited(window, f'ban="{piece}"')
     assert piece not in page.evaluate("__inspect.trace.tokens.predicted_pieces")
     page.click(".edit-panel .edit-choices >> nth=1 >> button:has-text('tired')")
@@ -185,6 +188,56 @@ def test_a_piece_is_banned_a_word_changed_and_all_undone(shown: Shown, open_page
     page.click(".edit-list > button")
     _edited(window)
     assert page.evaluate("__inspect.trace.source") == TIRED
+
+
+def test_a_head_is_patched_from_another_sentence_by_keyboard_on_a_telephone(shown: Shown, open_page: OpenPage) -> None:
+    state = {"view": "links", "kind": "cross", "layer": 5, "heads": 4, "query": 13, "editing": 1}
+    window = open_page(shown.link("walkthrough", source=TIRED, **state), width=360, height=740).ready()
+    page = window.page
+    page.focus(".edit-panel .choice button:has-text('as in another sentence')")
+    page.keyboard.press("Enter")
+    assert page.input_value(".edit-other input") == WIDE, "the other sentence of the story"
+    page.focus(".edit-panel [type=checkbox]")
+    page.keyboard.press("Space")
+    page.focus("[role=switch] >> nth=4")
+    page.keyboard.press("Enter")
+    edit = f'decoder.5.cross_attention.head.4.row.13=from:"{WIDE}"'
+    _edited(window, edit)
+    shape, values = window.array("decoder.5.cross_attention.context")
+    wanted = _expected(shown, edit)["decoder.5.cross_attention.context"]
+    np.testing.assert_allclose(np.array(values).reshape(shape), wanted, atol=1e-5)
+    assert page.evaluate("__inspect.state().query") == 13, "what is pinned stays"
+    assert page.get_attribute("[role=switch] >> nth=4", "aria-checked") == "false"
+    assert "row 13: as in" in page.inner_text(".edit-list")
+    assert window.accessibility_problems() == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("key", ["Enter", "mouse"])
+def test_a_unit_of_a_feed_forward_network_is_switched_off(shown: Shown, open_page: OpenPage, key: str) -> None:
+    state = {"view": "feed_forward", "kind": "encoder", "layer": 2, "query": 3, "feed_forward.unit": 11}
+    window = open_page(shown.link("walkthrough", source=TIRED, **state), color_scheme="dark").ready()
+    switch = window.page.locator(".unit-picker [role=switch]")
+    assert switch.get_attribute("aria-checked") == "true"
+    if key == "mouse":
+        switch.click()
+    else:
+        switch.focus()
+        window.page.keyboard.press(key)
+    _edited(window, UNIT)
+    shape, values = window.array("encoder.2.feed_forward.hidden")
+    hidden = np.array(values).reshape(shape)
+    assert not hidden[:, 11].any()
+    np.testing.assert_allclose(hidden, _expected(shown, UNIT)["encoder.2.feed_forward.hidden"], atol=1e-5)
+    assert window.page.evaluate("__inspect.state().query") == 3
+    window.page.click("[data-figure=feed-forward-unit] .tools button:has-text('by hand')")
+    window.until("document.querySelector('[data-figure=feed-forward-unit] .recomputed')")
+    if window.page.locator("[data-figure=feed-forward-unit] .recomputed .differs").count():
+        assert "The model has edits" in window.page.inner_text("[data-figure=feed-forward-unit] .recomputed")
+    assert window.accessibility_problems() == []
+    switch.focus()
+    window.page.keyboard.press("Space")
+    _edited(window)
 
 
 @pytest.mark.parametrize(("width", "scheme", "lang"), [(360, "dark", "zh"), (1440, "light", "en")])

@@ -7,17 +7,22 @@ import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {useWidth} from "pellucid/pictures/width";
 import {largest, short} from "pellucid/numbers";
-import {KINDS, depthOf, place} from "pellucid/sites";
+import {KINDS, depthOf, labelsOf, place} from "pellucid/sites";
 import {t} from "pellucid/texts";
-import {pieceLabel} from "pellucid/tokens";
+import {pieceLabel, pieceName} from "pellucid/tokens";
+import {rowOf} from "pellucid/views/beginning";
 
-const HOW = ["zero", "mean", "sample"];
+const HOW = ["zero", "mean", "other", "sample"];
 
 export function HeadsPanel({trace, model, state, edits}) {
   const [how, setHow] = useState("zero");
+  const [other, setOther] = useState(model.examples.find((text) => text !== trace.source) ?? "");
+  const [isOneRow, setOneRow] = useState(false);
+  const row = rowOf(state, trace);
+  const piece = pieceName(labelsOf(state.kind, trace.tokens).rows[row]);
   const at = place(state.kind, state.layer);
   const where = t("editing.switches", {kind: t(`kind.${state.kind}`), layer: state.layer});
-  const mode = how === "sample" ? "mean:sample" : how;
+  const mode = {sample: "mean:sample", other: `from:${JSON.stringify(other.trim())}`}[how] ?? how;
   const toggle = (one) => {
     const known = editAt(edits, one);
     if (known) dropEdit(known);
@@ -25,7 +30,7 @@ export function HeadsPanel({trace, model, state, edits}) {
   };
   const switches = [
     ...Array.from({length: model.config.num_heads}, (_, head) => [
-      `${at}.head.${head}`,
+      `${at}.head.${head}${isOneRow ? `.row.${row}` : ""}`,
       t("editing.switch_head", {head}),
     ]),
     [at, t("editing.switch_all")],
@@ -44,13 +49,29 @@ export function HeadsPanel({trace, model, state, edits}) {
         </button>`;
       })}
     </div>
+    <label class="switch">
+      <input type="checkbox" checked=${isOneRow} onChange=${(event) => setOneRow(event.currentTarget.checked)} /> ${t(
+        "editing.one_row",
+        {piece},
+      )}
+    </label>
     <${Choice}
       label=${t("editing.how")} value=${how} onChange=${setHow}
-      options=${(model.is_walkthrough || model.has_training ? HOW : HOW.slice(0, 2)).map((one) => [
+      options=${(model.is_walkthrough || model.has_training ? HOW : HOW.slice(0, 3)).map((one) => [
         one,
         t(`editing.${one}`),
       ])}
     />
+    ${
+      how === "other" &&
+      html`<label class="edit-other">
+        ${t("editing.other_sentence")} <input
+          value=${other} autocomplete="off" spellcheck=${false} disabled=${isFile}
+          onInput=${(event) => setOther(event.currentTarget.value)}
+        />
+      </label>
+      ${state.kind === "encoder" && html`<p class="hint">${t("editing.other_length")}</p>`}`
+    }
     <${StepSlider} state=${state} steps=${trace.tokens.fed_pieces.length} label=${t("editing.which")} />
     <${HeadEffects}
       ...${{trace, model, state}} caption=${t("editing.matter_caption")}

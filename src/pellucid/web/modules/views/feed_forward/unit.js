@@ -1,7 +1,8 @@
 // One unit opened: the products behind its pre-activation, its activation, what it writes; and the sum of what all of
 // them write, which is the output. What is computed from weights comes with the word that it is of. Read words.js next.
 import {html, useMemo} from "pellucid/ui";
-import {useData, weights} from "pellucid/data";
+import {isFile, useData, weights} from "pellucid/data";
+import {addEdit, dropEdit, editAt} from "pellucid/editing/list";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {bySize, cosine, exact, largest, norm, short, total} from "pellucid/numbers";
@@ -29,8 +30,9 @@ export function Unit(shared) {
 }
 
 /** Which unit is open: a number, or the next in the order of strength. */
-function UnitPicker({unit, ranked, state}) {
+function UnitPicker({unit, ranked, state, at, edits}) {
   const rank = ranked.indexOf(unit);
+  const off = editAt(edits, `${at}.unit.${unit}`);
   return html`<div class="controls unit-picker">
     <label class="slider">
       ${t("feed_forward.unit_label")} <input
@@ -55,6 +57,12 @@ function UnitPicker({unit, ranked, state}) {
       ${t("feed_forward.strongest")}
     </button>
     <span class="hint">${t("feed_forward.rank", {rank: rank + 1, n: ranked.length})}</span>
+    <button
+      type="button" role="switch" aria-checked=${!off} disabled=${isFile}
+      onClick=${() => (off ? dropEdit(off) : addEdit(`${at}.unit.${unit}=zero`))}
+    >
+      ${t("editing.switch_unit", {unit})} <small>${t(off ? "editing.off" : "editing.on")}</small>
+    </button>
   </div>`;
 }
 
@@ -113,7 +121,7 @@ function Opened({one, own, state, ranked}) {
       caption=${t("feed_forward.unit_caption")} provenance=${trace.provenance} table=${table}
       recompute=${() => unitByHand({one, own})} subject=${`${trace.id} ${one.at} ${one.query} ${unit}`}
     >
-      <${UnitPicker} ...${{unit, ranked, state}} />
+      <${UnitPicker} ...${{unit, ranked, state, at: one.at, edits: trace.provenance.edits}} />
       <div class="side-by-side">
         <div class="vectors">
           ${strip(html`<${Symbol} letter="x" />`, x, "x")}
