@@ -14,6 +14,7 @@ import runpy
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import IO, Any
 
 from pellucid.runtime import let_others_run_at_barriers
 
-__all__ = ["Started"]
+__all__ = ["Started", "slow_disk"]
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -107,6 +108,11 @@ class Started:
         self._process.kill()
 
 
+def slow_disk() -> None:
+    """Wait a tenth of a second for every file: a command does this ``before`` it can end too early to be killed."""
+    os.fsync = lambda descriptor: time.sleep(0.1)  # type: ignore[assignment]
+
+
 def _stream(wish: int | IO[Any], *, text: bool) -> tuple[IO[Any] | None, Connection | None]:
     """Return the end that a test reads, and the end that the command writes to."""
     if wish == subprocess.DEVNULL:
@@ -152,4 +158,5 @@ def _work(
         exec(rest[0], {"__name__": "__main__"})
     else:
         sys.argv = [first, *rest]
+        sys.path.insert(0, str(Path(first).resolve().parent))
         runpy.run_path(first, run_name="__main__")

@@ -7,7 +7,7 @@ from copy import deepcopy
 
 import pytest
 import torch
-from tests.equivalence.clear_models import BOS, EOS, PAD, sentences
+from tests.equivalence.clear_models import BOS, EOS, PAD, SHORT, sentences
 
 from pellucid.config import TranslationConfig
 from pellucid.model.transformer import Transformer
@@ -62,7 +62,7 @@ def refuse_difference(found: Found, expected: Found, *, tolerance: float = 1e-4)
 def compare(
     model: Transformer, settings: dict[str, object], *, count: int = 13, rows_at_once: int = 0
 ) -> dict[int, list[Hypothesis]]:
-    wanted = request(sentences(count), settings)
+    wanted = request(sentences(count), SHORT | settings)
     engine = engine_of(model, rows_at_once=rows_at_once)
     assert engine.lacks(wanted) is None
     found = dict(engine.search(wanted))

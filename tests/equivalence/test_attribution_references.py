@@ -104,6 +104,7 @@ class TestCaptum:
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Translator]:
     """A model folder of ours that has gone out as MarianMT, and its translator."""
+    pytest.importorskip("inseq", reason="install the extra attribution")
     folder = tmp_path_factory.mktemp("exported")
     shape = {"position_layout": "half_split_paper_frequency", "decoder_start": "pad", "scale_embeddings": False}
     tokenizer = learned_tokenizer(joint=True)
@@ -128,7 +129,7 @@ def test_inseq_on_the_exported_folder(exported: tuple[Path, Translator], name: s
     text, target = sentences(1)[0], sentences(2)[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        inseq = pytest.importorskip("inseq", reason="install the extra attribution")
+        inseq = pytest.importorskip("inseq")
         method = inseq.load_model(str(exported[0]), name)
         made = method.attribute(
             text,

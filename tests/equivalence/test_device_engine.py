@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.equivalence.clear_models import EOS, VARIANTS, VOCAB, clear_model, sentences
+from tests.equivalence.clear_models import EOS, SHORT, VARIANTS, VOCAB, clear_model, sentences
 from tests.equivalence.device_kit import by_torch, compare, engine_of, refuse_difference, request
 
 import pellucid
@@ -69,7 +69,7 @@ def test_every_setting_gives_the_hypotheses_of_torch(search: str, rows_at_once: 
 @pytest.mark.parametrize("settings", [{"beam_size": 4}, {"beam_size": 1}, {"beam_size": 3, "n_best": 3}])
 def test_a_sentence_does_not_depend_on_the_others(settings: dict[str, object]) -> None:
     engine = engine_of(clear_model(), rows_at_once=16)
-    sources = sentences(9)
+    sources, settings = sentences(9), SHORT | settings
     together = dict(engine.search(request(sources, settings)))
     other_order = dict(engine.search(request(sources[::-1], settings)))
     alone = {place: dict(engine.search(request([ids], settings)))[0] for place, ids in enumerate(sources)}
@@ -83,7 +83,7 @@ def test_sentences_of_all_lengths_share_a_call(memory: int, monkeypatch: pytest.
     monkeypatch.setattr(module.DeviceEngine, "_memory", lambda self: memory)
     model = clear_model(max_positions=200)
     sources = [[*range(4, 4 + length), EOS] for length in (1, 2, 5, 30, 31, 32, 63, 64, 70, 140, 3)]
-    wanted = request(sources, {"beam_size": 3})
+    wanted = request(sources, {"beam_size": 3, "max_length_factor": 0.3, "max_length_constant": 30})
     refuse_difference(dict(engine_of(model, rows_at_once=6).search(wanted)), by_torch(model, wanted))
 
 
@@ -94,7 +94,7 @@ def test_ends_and_dead_ends_are_those_of_torch() -> None:
     for left in ([EOS], [EOS, 9], [EOS, 9, 40]):
         forbidden = [index for index in range(VOCAB) if index not in left]
         for settings in ({"beam_size": 4}, {"beam_size": 4, "n_best": 4}, {"beam_size": 1}, {"min_length": 5}):
-            wanted = request(sources, settings, forbidden=forbidden)
+            wanted = request(sources, SHORT | settings, forbidden=forbidden)
             refuse_difference(dict(engine_of(model).search(wanted)), by_torch(model, wanted))
 
 
@@ -114,7 +114,7 @@ def test_of_equal_candidates_the_first_comes_first(settings: dict[str, object]) 
     model = clear_model(share_embeddings=False, share_decoder_embeddings=False)
     with torch.no_grad():
         model.projection.weight[4:] = model.projection.weight[4:14].repeat(15, 1)[: VOCAB - 4]
-    wanted = request(sentences(11), settings, key_of=tuple)
+    wanted = request(sentences(11), SHORT | settings, key_of=tuple)
     refuse_difference(dict(engine_of(model).search(wanted)), by_torch(model, wanted))
 
 
@@ -136,7 +136,7 @@ def test_a_sentence_without_numbers_fails_alone(settings: dict[str, object]) -> 
     model = clear_model(share_embeddings=False)
     with torch.no_grad():
         model.source_embedding.weight[77] = torch.nan
-    sources = sentences(12)
+    sources, settings = sentences(12), SHORT | settings
     broken = [[5, 77, EOS], [77, EOS]]
     mixed = [*sources[:5], broken[0], *sources[5:9], broken[1], *sources[9:]]
     found = dict(engine_of(model, rows_at_once=4).search(request(mixed, settings)))
@@ -165,7 +165,7 @@ def test_where_memory_is_short_fewer_slots_do(most: int, monkeypatch: pytest.Mon
             super().__init__(network, size)
 
     model = clear_model()
-    wanted = request(sentences(11), {"beam_size": 3})
+    wanted = request(sentences(11), SHORT | {"beam_size": 3})
     monkeypatch.setattr(module, "Slots", Short)
     found = dict(engine_of(model).search(wanted))
     if most:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.equivalence.clear_models import BOS, EOS, PAD, UNK, VARIANTS, VOCAB, clear_model, sentences
+from tests.equivalence.clear_models import BOS, EOS, PAD, SHORT, UNK, VARIANTS, VOCAB, clear_model, sentences
 
 from pellucid.config import TranslationConfig
 from pellucid.model.transformer import Transformer
@@ -171,7 +171,7 @@ def compare(
     prefixes: Sequence[Prefix] = (),
     key_of: Callable[[Sequence[int]], Hashable] | None = None,
 ) -> None:
-    config = TranslationConfig.model_validate(search)
+    config = TranslationConfig.model_validate(SHORT | search)
     sources = sentences(23)
     found = native(workers_of(model, library, folder), sources, config, prefixes=prefixes or (Prefix(),), key_of=key_of)
     rules = Constraints(
@@ -211,7 +211,7 @@ DRAWS: dict[str, dict[str, object]] = {
 def test_the_draws_are_those_of_torch(draws: str, prefixes: str | None, library: Library, tmp_path: Path) -> None:
     model = clear_model()
     engine = NativeEngine(workers_of(model, library, tmp_path), threads=2)
-    config = TranslationConfig.model_validate({"sampling": True, "n_best": 3, "seed": 8, **DRAWS[draws]})
+    config = TranslationConfig.model_validate({"sampling": True, "n_best": 3, "seed": 8, **SHORT, **DRAWS[draws]})
     sources = sentences(23)
     beginnings = PREFIXES[prefixes] if prefixes else [Prefix()] * len(sources)
     rules = Constraints(
