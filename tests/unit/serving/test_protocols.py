@@ -120,6 +120,55 @@ def test_deepl_detects_the_target_language_among_several() -> None:
     assert found == [("EN", english), ("FR", french.upper())]
 
 
+CHINESE = "这是一个测试。今天天气很好。"
+NOT_SERVED = [CHINESE, "你好", "Привет, как дела?", "El informe anual se presentará mañana.", "Ik heb een grote hond."]
+
+
+@pytest.mark.parametrize("given", NOT_SERVED)
+def test_a_text_in_a_language_that_no_model_reads_is_refused(given: str) -> None:
+    pytest.importorskip("py3langid")
+    html = {"q": f"<p>{given}</p>", "format": "html"}
+    with service_of(Shouter(), Shouter("fr", "en")) as service, client_of(service) as client:
+        answers = [
+            client.post("/translate", json={"q": given, "source": "auto", "target": "en"}),
+            client.post("/translate", json=html | {"source": "auto", "target": "en"}),
+            client.post("/v2/translate", json={"text": [given], "target_lang": "EN-US"}),
+            client.post("/v1/translate", json={"text": given, "source": "auto", "target": "en"}),
+            client.post("/api/translate", json={"source": given, "from": "detect", "to": "en"}),
+            client.post("/translate_file", files={"file": ("a.txt", given)}, data={"source": "auto", "target": "en"}),
+        ]
+    for answer in answers:
+        (said,) = answer.json().values()
+        assert answer.status_code == 400
+        assert said.startswith("the text seems to be in ")
+        assert "German (de), French (fr)" in said
+    assert given != CHINESE or "Chinese (zh)" in said
+
+
+def test_a_text_in_a_language_that_the_only_model_does_not_read_is_refused_by_deepl(server: TestClient) -> None:
+    pytest.importorskip("py3langid")
+    refused = server.post("/v2/translate", json={"text": [CHINESE], "target_lang": "EN-US"})
+    assert refused.status_code == 400
+    assert "seems to be in Chinese (zh)" in refused.json()["message"]
+    named = server.post("/v2/translate", json={"text": [CHINESE], "target_lang": "EN-US", "source_lang": "DE"})
+    assert named.status_code == 200, "who names a language is believed"
+
+
+@pytest.mark.parametrize("given", ["Hallo", "OK", "ab", "Szczebrzeszyn", "Jan Kowalski", "Der Hund", "Bonjour", "42"])
+def test_a_text_too_short_to_tell_is_translated(given: str) -> None:
+    pytest.importorskip("py3langid")
+    with service_of(Shouter(), Shouter("fr", "en")) as service, client_of(service) as client:
+        status, answer = libre(client, q=given, source="auto", target="en")
+    assert (status, answer["translatedText"]) == (200, given.upper())
+    assert answer["detectedLanguage"]["language"] in ("de", "fr") or given == "42"
+
+
+def test_nothing_is_refused_where_the_detector_does_not_know_the_languages_of_the_models() -> None:
+    pytest.importorskip("py3langid")
+    with service_of(Shouter("de", "en"), Shouter("xx", "en")) as service, client_of(service) as client:
+        assert libre(client, q=CHINESE, source="auto", target="en")[0] == 200
+
+
 def test_deepl(server: TestClient) -> None:
     wish = {"text": ["ab.", "c"], "target_lang": "EN-US"}
     for answer in (server.post("/v2/translate", json=wish), server.post("/v2/translate", data=wish)):

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pellucid.serving.models.detection import Detected, detected_for
+from pellucid.serving.models.detection import Detected, detected_for, refuse_foreign
 from pellucid.serving.models.languages import name_of, resolved
 from pellucid.serving.protocols.answering import as_json, caller_of, route
 from pellucid.serving.protocols.deepl_glossaries import deepl_glossary_routes, glossary_for
@@ -131,6 +131,8 @@ def _sources(service: Service, texts: list[str], source: str, target: str) -> li
     if not possible:
         raise Refusal(Reason.LANGUAGE, f"{target[:40]} is not supported", subject="target")
     if len(possible) == 1:
+        for one in texts:
+            refuse_foreign(one, possible, target)
         return [Detected(possible[0], 100.0)] * len(texts)
     return [detected_for(one, possible, target) for one in texts]
 
