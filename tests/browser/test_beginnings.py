@@ -122,3 +122,21 @@ def test_the_steps_of_training_and_of_the_decoder_play_from_their_beginning(
         window.until(f"String(__inspect.state()[{name!r}]) === '1'")
         play.click()
         window.until("document.querySelector('.play [aria-pressed=false]')")
+
+
+def test_pieces_in_the_prose_are_linked_to_the_picture(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", view="decoder", step=13, layer=5, source=TIRED)).ready()
+    trace = _traced(shown, window)
+    place = "[data-figure=decoder-cross] .says .said-piece"
+    linked = window.page.locator(place).all_inner_texts()
+    weights = trace["decoder.5.cross_attention.weights"][:, 13].mean(0)
+    most = trace.tokens.source_pieces[int(weights.argmax())]
+    assert linked == [most], "what stands at several places or on both sides is not linked"
+    window.page.hover(place)
+    marked = window.page.locator(".written .chips >> nth=0").locator(".chip.hovered")
+    assert marked.all_inner_texts() == [most]
+    window.page.mouse.move(5, 5)
+    window.until("!document.querySelector('.chip.hovered')")
+    window.go(model="walkthrough", view="attention", kind="cross", step=13, layer=5, heads=4, source=TIRED)
+    window.page.hover("[data-figure=attention-scores] .says .said-piece >> nth=0")
+    assert window.page.locator("[data-figure=attention-scores] tr.hovered").count() == 1

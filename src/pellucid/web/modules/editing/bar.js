@@ -7,7 +7,7 @@ import {Figure, Waiting} from "pellucid/pictures/figure";
 import {largest, percent, short, total} from "pellucid/numbers";
 import {Setting} from "pellucid/pickers";
 import {t} from "pellucid/texts";
-import {pieceLabel, pieceText} from "pellucid/tokens";
+import {marked, pieceLabel, pieceText} from "pellucid/tokens";
 
 /** trace: the trace that is shown, with or without its edits yet; state: with the list of the address */
 export function EditBar({trace, state, problem}) {
@@ -99,7 +99,7 @@ function Both({trace, effect}) {
           .map(shown)
           .join("");
         if (!text) return null;
-        return part.kind === "equal" ? text : html`<mark key=${i}>${text}</mark>`;
+        return part.kind === "equal" ? text : marked(text, i);
       })}
     </p>`;
   return html`

@@ -19,7 +19,8 @@ export function HeadsPanel({trace, model, state, edits}) {
   const [other, setOther] = useState(model.examples.find((text) => text !== trace.source) ?? "");
   const [isOneRow, setOneRow] = useState(false);
   const row = rowOf(state, trace);
-  const piece = pieceName(labelsOf(state.kind, trace.tokens).rows[row]);
+  const {rows, predicts} = labelsOf(state.kind, trace.tokens);
+  const piece = pieceName((predicts ?? rows)[row]);
   const at = place(state.kind, state.layer);
   const where = t("editing.switches", {kind: t(`kind.${state.kind}`), layer: state.layer});
   const mode = {sample: "mean:sample", other: `from:${JSON.stringify(other.trim())}`}[how] ?? how;
@@ -49,19 +50,31 @@ export function HeadsPanel({trace, model, state, edits}) {
         </button>`;
       })}
     </div>
-    <label class="switch">
-      <input type="checkbox" checked=${isOneRow} onChange=${(event) => setOneRow(event.currentTarget.checked)} /> ${t(
-        "editing.one_row",
-        {piece},
-      )}
-    </label>
-    <${Choice}
-      label=${t("editing.how")} value=${how} onChange=${setHow}
-      options=${(model.is_walkthrough || model.has_training ? HOW : HOW.slice(0, 3)).map((one) => [
-        one,
-        t(`editing.${one}`),
-      ])}
+    <p>
+      <label class="switch">
+        <input type="checkbox" checked=${isOneRow} onChange=${(event) => setOneRow(event.currentTarget.checked)} />
+        ${t(predicts ? "editing.one_row_step" : "editing.one_row", {piece})}
+      </label>
+    </p>
+    <${How} ...${{trace, model, state, how, setHow, other, setOther}} />
+    <${HeadEffects}
+      ...${{trace, model, state}} caption=${t("editing.matter_caption")}
+      onPick=${(kind, layer, head) => !isFile && toggle(`${place(kind, layer)}.head.${head}`)}
     />
+  `;
+}
+
+/** What stands in the place of what is off, and the piece whose heads are shown. */
+function How({trace, model, state, how, setHow, other, setOther}) {
+  const hasSample = model.is_walkthrough || model.has_training;
+  return html`
+    <div class="controls">
+      <${Choice}
+        label=${t("editing.how")} value=${how} onChange=${setHow}
+        options=${(hasSample ? HOW : HOW.slice(0, 3)).map((one) => [one, t(`editing.${one}`)])}
+      />
+      <${StepSlider} state=${state} steps=${trace.tokens.fed_pieces.length} label=${t("editing.which")} />
+    </div>
     ${
       how === "other" &&
       html`<label class="edit-other">
@@ -72,11 +85,6 @@ export function HeadsPanel({trace, model, state, edits}) {
       </label>
       ${state.kind === "encoder" && html`<p class="hint">${t("editing.other_length")}</p>`}`
     }
-    <${StepSlider} state=${state} steps=${trace.tokens.fed_pieces.length} label=${t("editing.which")} />
-    <${HeadEffects}
-      ...${{trace, model, state}} caption=${t("editing.matter_caption")}
-      onPick=${(kind, layer, head) => !isFile && toggle(`${place(kind, layer)}.head.${head}`)}
-    />
   `;
 }
 

@@ -3,6 +3,7 @@ import {html} from "pellucid/ui";
 import {site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
+import {Said} from "pellucid/pictures/said";
 import {mean, percent, ranking, short} from "pellucid/numbers";
 import {Bars} from "pellucid/pictures/bars";
 import {LayerPicker, StepSlider, kindHint} from "pellucid/pickers";
@@ -90,12 +91,12 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
   return html`
     <${Figure}
       name=${name} title=${title} caption=${caption} table=${table} provenance=${trace.provenance}
-      says=${t("decoder.says", {
+      says=${html`<${Said} tokens=${trace.tokens} text=${t("decoder.says", {
         fed: pieceName(trace.tokens.fed_pieces[step]),
         predicts: pieceName(trace.tokens.predicted_pieces[step]),
         best: pieceName(columns[best]),
         weight: short(means[best], 3),
-      })}
+      })} />`}
     >
       <${Matrix}
         values=${values} shape=${[heads, width]} rows=${headNames} columns=${labels}

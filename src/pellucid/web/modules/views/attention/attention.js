@@ -3,6 +3,7 @@
 import {html} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Said} from "pellucid/pictures/said";
 import {ranking, short} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -124,7 +125,8 @@ function Vectors({one, model, state, other}) {
     <${Figure}
       frame=${frame} name="attention-vectors"
       subject=${`${rowKey(trace, kind, layer, head, query)} ${other} ${letter}${index}`} title=${t("attention.vectors")}
-      says=${says} provenance=${trace.provenance} table=${table} recompute=${recompute}
+      says=${html`<${Said} text=${says} tokens=${trace.tokens} />`} provenance=${trace.provenance}
+      table=${table} recompute=${recompute}
       caption=${t("attention.vectors_caption", {letter, index, entry: inputs.queries, parameters: one.parameters})}
     >
       <div class="asks-and-answers">

@@ -5,6 +5,7 @@ import {Figure, Waiting} from "pellucid/pictures/figure";
 import {mean, percent, ranking, short, total} from "pellucid/numbers";
 import {LineSample} from "pellucid/pictures/chart";
 import {headColour, headDash} from "pellucid/pictures/palette";
+import {Said} from "pellucid/pictures/said";
 import {HeadPicker, KindHint, KindPicker, LayerPicker, MergePicker, labelText} from "pellucid/pickers";
 import {labelsOf, longKind, place, sidesOf} from "pellucid/sites";
 import {isOver, setHover, setState, useHover} from "pellucid/state";
@@ -139,7 +140,8 @@ function Links({trace, state, weights, facts}) {
   return html`
     <${Figure}
       name="links" title=${t("links.figure")} provenance=${trace.provenance} table=${table}
-      recompute=${row === null || state.merge ? null : () => sumOfRow(units, row)} says=${saysOf(units, row)}
+      recompute=${row === null || state.merge ? null : () => sumOfRow(units, row)}
+      says=${said(state.kind, saysOf(units, row), trace)}
       caption=${`${t("links.drawn", {share: percent(mass)})} ${capped} ${state.merge ? t("links.merged") : ""}`}
     >
       <div ref=${frame}>
@@ -157,7 +159,7 @@ function Links({trace, state, weights, facts}) {
                   key=${i} x1=${left + 8} x2=${right - 8} y1=${34 + from * ROW + spread(h, heads)}
                   y2=${34 + to * ROW + spread(h, heads)} stroke=${headColour(heads[h])}
                   stroke-dasharray=${heads.length > 1 ? headDash(heads[h]) : "none"} stroke-width=${0.6 + 3.4 * value}
-                  opacity=${drawn === null ? 0.08 + 0.82 * value : 0.3 + 0.7 * value}
+                  opacity=${drawn === null ? 0.08 + 0.82 * value : 0.45 + 0.55 * value}
                 />
               `,
             )}
@@ -233,6 +235,9 @@ function linesOf({matrices, columns}, least, row) {
     hiddenLines: all.length - lines.length,
   };
 }
+
+/** Where both sides are one, a piece of the right side is not linked: pointing at it would show where it looks. */
+const said = (kind, text, {tokens}) => (kind === "cross" ? html`<${Said} ...${{text, tokens}} />` : text);
 
 function saysOf({rows, predicts, columns, heads, matrices}, row) {
   if (row === null) return t("links.choose");

@@ -30,9 +30,8 @@ export function Unit(shared) {
 }
 
 /** Which unit is open: a number, or the next in the order of strength. */
-function UnitPicker({unit, ranked, state, at, edits}) {
+function UnitPicker({unit, ranked, state, at, off}) {
   const rank = ranked.indexOf(unit);
-  const off = editAt(edits, `${at}.unit.${unit}`);
   return html`<div class="controls unit-picker">
     <label class="slider">
       ${t("feed_forward.unit_label")} <input
@@ -71,6 +70,7 @@ function Opened({one, own, state, ranked}) {
   const {unit, hears, bias, writes} = own;
   const [frame, room] = useWidth(420);
   const [p, h] = [one.p[unit], one.h[unit]];
+  const off = editAt(trace.provenance.edits, `${one.at}.unit.${unit}`);
   const products = productsOf(x, hears);
   const written = Float64Array.from(writes, (value) => h * value);
   let sum = bias;
@@ -104,7 +104,13 @@ function Opened({one, own, state, ranked}) {
     </tr>
   `;
   const says = t(
-    p > 0 ? "feed_forward.unit_says" : activation.isCut ? "feed_forward.unit_silent" : "feed_forward.unit_faint",
+    off
+      ? "feed_forward.unit_off"
+      : p > 0
+        ? "feed_forward.unit_says"
+        : activation.isCut
+          ? "feed_forward.unit_silent"
+          : "feed_forward.unit_faint",
     {
       unit,
       d: x.length,
@@ -121,7 +127,7 @@ function Opened({one, own, state, ranked}) {
       caption=${t("feed_forward.unit_caption")} provenance=${trace.provenance} table=${table}
       recompute=${() => unitByHand({one, own})} subject=${`${trace.id} ${one.at} ${one.query} ${unit}`}
     >
-      <${UnitPicker} ...${{unit, ranked, state, at: one.at, edits: trace.provenance.edits}} />
+      <${UnitPicker} ...${{unit, ranked, state, at: one.at, off}} />
       <div class="side-by-side">
         <div class="vectors">
           ${strip(html`<${Symbol} letter="x" />`, x, "x")}
@@ -172,7 +178,7 @@ function Opened({one, own, state, ranked}) {
         </table>
       </div>
       <p class="equation">
-        <span class="formula">h[${unit}] = ${activation.formula(bracketed(p))} = </span>
+        <span class="formula">h[${unit}] = ${off ? "" : `${activation.formula(bracketed(p))} = `}</span>
         <b class="number activation-value" title=${exact(h)}>${short(h)}</b>
       </p>
       <div class="vectors">
