@@ -137,7 +137,7 @@ def test_xliff_2_segment_by_segment() -> None:
     )
     with pytest.raises(DocumentError, match="not XLIFF"):
         opened("xliff", "<a/>")
-    with pytest.raises(DocumentError, match="not well-formed XML .mismatched tag at line 1"):
+    with pytest.raises(DocumentError, match=r"not well-formed XML .mismatched tag at line 1"):
         opened("xliff", XLIFF_2.replace("\n", "").replace("</segment>", "", 1))
     with pytest.raises(DocumentError, match="entities"):
         opened("xliff", '<!DOCTYPE a [<!ENTITY b "c">]>' + XLIFF_1)
