@@ -1,4 +1,4 @@
-"""``translate`` of files without text, of every kind: empty ones and ones of blank lines, over outputs that exist or not."""
+"""``translate`` of files without text, of every kind: empty, or of blank lines; where the output exists, or not."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_records_without_text(content: str, options: list[str], tmp_path: Path) 
     source, output = tmp_path / "zero.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(EMPTY[content])
     output.write_bytes(OLD)
-    with pytest.raises(PellucidError, match="zero.jsonl: holds no record"):
+    with pytest.raises(PellucidError, match=r"zero\.jsonl: holds no record"):
         run(source, "-o", output, *options)
     assert output.read_bytes() == OLD
     source.write_bytes(b'{"source": ""}\n')
