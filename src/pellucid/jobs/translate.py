@@ -245,6 +245,8 @@ def outcome_of(tally: Tally, *, name: str, format: OutputFormat, notes: str = ""
     if tally.failed > len(problems):
         problems.append(f"... and {counted(tally.failed - len(problems), 'more line')} failed")
     flags = {flag: tally.flags[flag] for flag in in_order(set(tally.flags))}
+    if not tally.lines and not notes:
+        notes = f"{name}: has no text to translate"
     notes = _on_bars(tally.with_bars) if format is OutputFormat.MOSES and tally.with_bars else notes
     return FileOutcome(tally.lines, tuple(problems), flags, notes)
 

@@ -51,6 +51,8 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
             f"{reading.name}: has {counted(len(data), 'byte')}, limit of YAML {_MOST_BYTES:,}; divide the document"
         )
     file = decoded(data, reading)
+    if not file.text.strip():  # the parser refuses a line of a tab
+        return SpanDocument(file, [], reading.name)
     starts = lines_of(file.text)
     spans, notes = [], []
     for scalar, path in _values(file.text, reading):

@@ -81,6 +81,8 @@ class DocumentReport:
         ways = ", ".join(f"{way} {count:,}" for way, count in self.ways.items() if way is not Way.NO_CODES)
         flags = ", ".join(f"{flag} {count:,}" for flag, count in self.flags.items())
         found = [f"{counted(self.segments, 'segment')}, {counted(self.codes, 'code')}" + (f"; {ways}" if ways else "")]
+        if not self.segments:
+            found = ["no text to translate, so the document is written as it is"]
         return [*found, *([f"flagged segments: {flags}"] if flags else []), *self.notes]
 
 
