@@ -21,7 +21,7 @@ sentences settings shapes signs snapshots sources states steps targets tensors t
 translations trials units validations values vocabularies words
 """
 NO_ADJECTIVES = ["and", "for", "has", "holds", "is", "its", "not", "of", "or", "that", "the", "their", "to", "with"]
-COUNTED = re.compile(rf" (?:(?!(?:{'|'.join(NO_ADJECTIVES)}) )[a-z-]+ )?(?:{'|'.join(NOUNS.split())})\b(?!-)")
+COUNTED = re.compile(rf" (?:(?!(?:{'|'.join(NO_ADJECTIVES)}) )[a-z-]+ )?(?:{'|'.join(NOUNS.split())})\b(?![-/])")
 A_LIMIT = re.compile(r"[A-Z][A-Z_]{3,}|limit|most|least|longest|max_|vocab_size|batch_size|num_decoder_layers|sizes$")
 """Expressions of numbers that are never 1, and of several numbers."""
 NO_COUNT = re.compile(r"(^|\.)(side|kind|name|stack|value|suffix|shown|what)\b|match\[|whose|position_layout|maker$")
@@ -58,7 +58,7 @@ def _uncounted(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 continue
             shown = ast.unparse(value.value)
             spec = "" if value.format_spec is None else ast.unparse(value.format_spec)
-            if value.conversion != -1 or "%" in spec or re.search(r"\.\d+f|e'", spec):
+            if value.conversion != -1 or "%" in spec or re.search(r"\.[1-9]f|e'", spec):
                 continue  # a name in quotes, a share, or a measured number with its decimals
             found = COUNTED.match(str(after.value))
             is_counted = shown.startswith("counted(")
@@ -76,7 +76,13 @@ def test_no_message_puts_a_plural_behind_any_number() -> None:
 
 
 def test_the_rule_finds_what_it_is_for() -> None:
-    for text in ("f'{n} minutes'", "f'{n:,} target tokens'", "f'a {len(x)} pairs b'", "f'{x:g} steps'"):
+    for text in (
+        "f'{n} minutes'",
+        "f'{n:,} target tokens'",
+        "f'a {len(x)} pairs b'",
+        "f'{x:g} steps'",
+        "f'{x:,.0f} epochs'",
+    ):
         assert list(_uncounted(ast.parse(text))), text
     for text in ("f'{n:.1f} minutes'", "f'{n:.0%} pairs'", "f'{n} of its pairs'", "f'{counted(n)} and pairs'"):
         assert not list(_uncounted(ast.parse(text))), text

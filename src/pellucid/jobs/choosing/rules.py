@@ -103,7 +103,8 @@ def choose(text: TextFacts, budget: Budget, *, batch_size: int | None = None, ac
     }
     pieces = _pieces(grid["pieces"], min(numbers["vocab_size"], shape.get("most_pieces", math.inf)), text)
     reason = (
-        f"{counted(text.pairs, 'pair')} of about {text.mean_tokens:.0f} tokens, about {epochs:,.0f} epochs in "
+        f"{counted(text.pairs, 'pair')} of about {counted(round(text.mean_tokens), 'token')}, "
+        f"about {counted(round(epochs), 'epoch')} in "
         f"{budget.to_text()}{' if no other program runs' if budget.minutes is not None else ''}; "
         f"shape {shape_name} of the row for {counted(anchor['pairs'], 'pair')} "
         f"({'measured' if shape_name in anchor['measured'] else 'not measured'}: {anchor['source']})"
