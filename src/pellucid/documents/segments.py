@@ -16,7 +16,18 @@ from typing import Any, Final
 
 from pellucid.errors import DocumentError, counted
 
-__all__ = ["Code", "CodeKind", "Document", "Parts", "Segment", "is_balanced", "merged_text", "problem_with", "text_of"]
+__all__ = [
+    "Code",
+    "CodeKind",
+    "Document",
+    "Parts",
+    "Segment",
+    "has_letters",
+    "is_balanced",
+    "merged_text",
+    "problem_with",
+    "text_of",
+]
 
 _MOST_SHOWN: Final = 5
 
@@ -108,6 +119,11 @@ class Document(ABC):
     @abstractmethod
     def _written(self, translated: Sequence[Parts | None]) -> bytes:
         """Return the file; ``translated`` is checked."""
+
+
+def has_letters(text: str) -> bool:
+    """Return whether a text has a letter of any script; figures, dates and signs alone are the same in any language."""
+    return any(map(str.isalpha, text))
 
 
 def text_of(parts: Parts) -> str:

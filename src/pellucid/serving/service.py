@@ -152,7 +152,7 @@ class Service:
         async with self._admitted(wish, caller) as (translator, end):
             texts = await self._cut(wish, translator)
             weights = weights_of(translator) or wish.pair.version
-            outcomes: list[list[Outcome | None]] = [text.from_memories() for text in texts]
+            outcomes: list[list[Outcome | None]] = [text.without_model() for text in texts]
             left = [found.count(None) for found in outcomes]
             for number, text in enumerate(texts):
                 for place, known in enumerate(outcomes[number]):

@@ -257,3 +257,11 @@ def test_a_code_before_a_sign_keeps_the_space_before_it() -> None:
     source, target = ((0, 3), (4, 10), (11, 15), (15, 16)), ((0, 4), (5, 10), (10, 11))
     found = placed(plain, AlignedText("this costs.", source, target, ((0, 0), (1, 1), (3, 2))))
     assert shown(found.parts) == "this costs [1]."
+
+
+@pytest.mark.parametrize("given", ["42", "12.03.2019", " 3,50 € [1] ", "(1 50 % 1)"])
+def test_a_segment_without_letters_stays_and_no_model_is_asked(given: str) -> None:
+    parts = parts_from(given) if "[" in given else (given,)
+    (found,) = translated_segments(FakeTranslator(lambda text: f"At {text}"), [Segment(parts)], aligns=False)
+    assert (found.parts, found.way) == (parts, Way.AS_IT_IS)
+    assert report_on([Segment(parts)], [found]).origins["model"] == 0

@@ -311,3 +311,20 @@ def test_what_deepl_can_do_and_this_server_cannot_is_refused_in_its_form(server:
     ):  # fmt: skip
         answer = server.request(method, path)
         assert (answer.status_code, "not supported by this server" in answer.json()["message"]) == (400, True)
+
+
+@pytest.mark.parametrize("given", ["42", "12.03.2019", "3,50 €", "+49 (0)30 123-456", "50 % / 7", "…", "٤٢"])
+def test_a_text_without_letters_comes_back_as_it_is_and_no_model_is_asked(given: str) -> None:
+    shouter = Shouter()
+    with service_of(shouter) as service, client_of(service) as client:
+        cells = f"<td>{given}</td><td>ab</td>"
+        wish = {"text": [given, cells], "source_lang": "DE", "target_lang": "EN-US", "tag_handling": "html"}
+        deepl = client.post("/v2/translate", json=wish).json()["translations"]
+        assert [one["text"] for one in deepl] == [given, f"<td>{given}</td><td>AB</td>"]
+        assert libre(client, q=[given, "ab"], **PAIR) == (200, {"translatedText": [given, "AB"]})
+        ours = client.post("/v1/translate", json={"text": given, **PAIR}).json()["translations"][0]
+        assert (ours["text"], ours["flags"]) == (given, ["passed_through"])
+        document = f"ab\n{given}\n"
+        form = {"files": {"file": ("a.txt", document)}, "data": PAIR}
+        assert client.post("/v1/document", **form).text == f"AB\n{given}\n"
+    assert all(text == "ab" for call in shouter.calls for text in call)
