@@ -205,7 +205,8 @@ def _describe_costs(found: Forecast, costs: StepCosts, parts: RunCosts, steps_pe
         f"disk: {_gigabytes(found.disk_bytes)} at the end, {_gigabytes(found.most_disk_bytes)} at most; "
         f"{_gigabytes(costs.checkpoint_bytes)} for each checkpoint",
         f"steps: {steps_per_epoch:,} an epoch, {step:.3f} s and "
-        f"{counted(round(costs.target_tokens), 'target token')} each ({costs.target_tokens / step:,.0f} tokens/s){busy}",
+        f"{counted(round(costs.target_tokens), 'target token')} each "
+        f"({costs.target_tokens / step:,.0f} tokens/s){busy}",
         f"beside the steps: preparation {parts.preparation.seconds:.0f} s, "
         f"{counted(found.validations, 'validation')} of "
         f"{parts.validation.seconds:.1f} s, checkpoints of {costs.save.seconds:.1f} s",
