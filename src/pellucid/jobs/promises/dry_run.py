@@ -204,7 +204,8 @@ def _describe_costs(found: Forecast, costs: StepCosts, parts: RunCosts, steps_pe
         f"memory: {costs.memory_bytes / 2**30:.2f} GiB at most, measured with the longest batches",
         f"disk: {_gigabytes(found.disk_bytes)} at the end, {_gigabytes(found.most_disk_bytes)} at most; "
         f"{_gigabytes(costs.checkpoint_bytes)} for each checkpoint",
-        f"steps: {steps_per_epoch:,} an epoch, {step:.3f} s and {counted(round(costs.target_tokens), 'target token')} each "
+        f"steps: {steps_per_epoch:,} an epoch, {step:.3f} s and "
+        f"{counted(round(costs.target_tokens), 'target token')} each "
         f"({costs.target_tokens / step:,.0f} tokens/s){busy}",
         f"beside the steps: preparation {parts.preparation.seconds:.0f} s, "
         f"{counted(found.validations, 'validation')} of "
