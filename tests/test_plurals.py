@@ -84,5 +84,5 @@ def test_the_rule_finds_what_it_is_for() -> None:
         "f'{x:,.0f} epochs'",
     ):
         assert list(_uncounted(ast.parse(text))), text
-    for text in ("f'{n:.1f} minutes'", "f'{n:.0%} pairs'", "f'{n} of its pairs'", "f'{counted(n)} and pairs'"):
-        assert not list(_uncounted(ast.parse(text))), text
+    for text in ("{n:.1f} minutes", "{n:.0%} pairs", "{n} of its pairs", "{counted(n)} and pairs", "{n:,} tokens/s"):
+        assert not list(_uncounted(ast.parse(f"f'{text}'"))), text
