@@ -259,9 +259,8 @@ def test_a_code_before_a_sign_keeps_the_space_before_it() -> None:
     assert shown(found.parts) == "this costs [1]."
 
 
-@pytest.mark.parametrize("given", ["42", "12.03.2019", " 3,50 € [1] ", "(1 50 % 1)"])
-def test_a_segment_without_letters_stays_and_no_model_is_asked(given: str) -> None:
-    parts = parts_from(given) if "[" in given else (given,)
+@pytest.mark.parametrize("parts", [("42",), ("12.03.2019",), (" 3,50 € ", *parts_from("[1]"), " "), ("(1 50 % 1)",)])
+def test_a_segment_without_letters_stays_and_no_model_is_asked(parts: tuple[str | Code, ...]) -> None:
     (found,) = translated_segments(FakeTranslator(lambda text: f"At {text}"), [Segment(parts)], aligns=False)
     assert (found.parts, found.way) == (parts, Way.AS_IT_IS)
     assert report_on([Segment(parts)], [found]).origins["model"] == 0
