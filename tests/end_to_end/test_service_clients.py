@@ -224,6 +224,9 @@ def test_the_calls_of_weblate(address: str, expected: str) -> None:
     texts = [TEXT] * 20
     found = asked(f"{address}translate", {"q": texts, "source": "de", "target": "en", "api_key": KEY})
     assert found["translatedText"] == [expected] * 20
+    # It sends [X6X] in place of the placeholder at character 6, and needs it back.
+    found = asked(f"{address}translate", {"q": f"Hallo [X6X], {TEXT}", "source": "de", "target": "en", "api_key": KEY})
+    assert found["translatedText"].count("[X6X]") == 1
 
 
 def test_the_call_of_omegats_plugin(address: str, expected: str) -> None:

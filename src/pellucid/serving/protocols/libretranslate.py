@@ -10,6 +10,7 @@ Different on purpose: texts of a list are translated together, and ``auto`` dete
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,8 @@ __all__ = [
 AUTO: Final = "auto"
 LIBRETRANSLATE_STATUSES: Final = {Reason.NO_KEY: 400}
 _FIELDS: Final = frozenset({"q", "source", "target", "format", "alternatives"})
+_WEBLATE: Final = re.compile(r"\[X\d{1,6}X\]")
+"""What Weblate sends in place of a placeholder, and puts the placeholder back for."""
 _UNKNOWN: Final = "en"
 """LibreTranslate's language of a text without letters."""
 
@@ -94,7 +97,7 @@ async def _translate(service: Service, request: Request, fields: Fields) -> Resp
         results = await markup_by_language(service, caller, marked, languages, TextWish(target))
         written, origins = [one.text for one in results], origins_of(results)
     else:
-        wish = TextWish(target, settings=tuple(_search(count).items()))
+        wish = TextWish(target, settings=tuple(_search(texts, count).items()))
         found, languages = await by_language(service, caller, texts, source, wish)
         refuse_failed(found)
         written, origins = [one.text for one in found], origins_of(found)
@@ -230,8 +233,9 @@ def _texts(service: Service, request: Request, fields: Fields) -> tuple[list[str
     return texts, isinstance(given, list)
 
 
-def _search(alternatives: int) -> dict[str, object]:
-    return {"n_best": alternatives + 1, "beam_size": max(5, alternatives + 1)} if alternatives else {}
+def _search(texts: Sequence[str], alternatives: int) -> dict[str, object]:
+    found: dict[str, object] = {"placeholders": "keep"} if any(map(_WEBLATE.search, texts)) else {}
+    return found | ({"n_best": alternatives + 1, "beam_size": max(5, alternatives + 1)} if alternatives else {})
 
 
 def _shown(one: Detected) -> dict[str, object]:
