@@ -20,7 +20,7 @@ from pellucid.serving.refusals import Reason, Refusal
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-__all__ = ["Detected", "can_detect", "detect", "detected_among", "detected_for", "refuse_foreign"]
+__all__ = ["Detected", "can_detect", "detect", "detected_among", "detected_for", "prepare_detection", "refuse_foreign"]
 
 _READ_CHARACTERS: Final = 4096
 _LEAST_SHOWN: Final = 1.0
@@ -43,6 +43,13 @@ class Detected:
 def can_detect() -> bool:
     """Return whether the library is installed."""
     return is_installed("py3langid")
+
+
+def prepare_detection() -> None:
+    """Load what detection needs, if it is installed, so that no request waits for it."""
+    if can_detect():
+        with _LOCK:
+            _identifier()
 
 
 def detect(text: str) -> list[Detected]:
