@@ -83,6 +83,7 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
   );
   const best = ranking(means)[0];
   const labels = columns.map(pieceLabel);
+  const shown = {...trace.tokens, fed_pieces: trace.tokens.fed_pieces.slice(0, step + 1)}; // the chips that are there
   const headNames = Array.from({length: heads}, (_, head) => t("decoder.head", {head}));
   const table = () => ({
     columns: [t("links.head"), ...labels],
@@ -91,7 +92,7 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
   return html`
     <${Figure}
       name=${name} title=${title} caption=${caption} table=${table} provenance=${trace.provenance}
-      says=${html`<${Said} tokens=${trace.tokens} text=${t("decoder.says", {
+      says=${html`<${Said} tokens=${shown} text=${t("decoder.says", {
         fed: pieceName(trace.tokens.fed_pieces[step]),
         predicts: pieceName(trace.tokens.predicted_pieces[step]),
         best: pieceName(columns[best]),
