@@ -3,7 +3,7 @@ import {html} from "pellucid/ui";
 import {site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
-import {Said} from "pellucid/pictures/said";
+import {Said, linked} from "pellucid/pictures/said";
 import {mean, percent, ranking, short} from "pellucid/numbers";
 import {Bars} from "pellucid/pictures/bars";
 import {LayerPicker, StepSlider, kindHint} from "pellucid/pickers";
@@ -83,7 +83,6 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
   );
   const best = ranking(means)[0];
   const labels = columns.map(pieceLabel);
-  const shown = {...trace.tokens, fed_pieces: trace.tokens.fed_pieces.slice(0, step + 1)}; // the chips that are there
   const headNames = Array.from({length: heads}, (_, head) => t("decoder.head", {head}));
   const table = () => ({
     columns: [t("links.head"), ...labels],
@@ -92,10 +91,10 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
   return html`
     <${Figure}
       name=${name} title=${title} caption=${caption} table=${table} provenance=${trace.provenance}
-      says=${html`<${Said} tokens=${shown} text=${t("decoder.says", {
+      says=${html`<${Said} text=${t("decoder.says", {
         fed: pieceName(trace.tokens.fed_pieces[step]),
         predicts: pieceName(trace.tokens.predicted_pieces[step]),
-        best: pieceName(columns[best]),
+        best: linked(pieceName(columns[best]), kind === "cross" ? "source" : "target", best),
         weight: short(means[best], 3),
       })} />`}
     >

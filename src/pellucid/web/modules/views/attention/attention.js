@@ -3,7 +3,7 @@
 import {html} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
-import {Said} from "pellucid/pictures/said";
+import {Said, linked} from "pellucid/pictures/said";
 import {ranking, short} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -116,7 +116,7 @@ function Vectors({one, model, state, other}) {
   });
   const says = t(isSame ? "attention.vectors_says_own" : "attention.vectors_says", {
     asks: rowName(one, query),
-    looked: quoted(labels.columns[other]),
+    looked: linked(quoted(labels.columns[other]), one.sides.columns, other),
     width: one.x.length,
     head,
     d: one.q.length,
@@ -125,7 +125,7 @@ function Vectors({one, model, state, other}) {
     <${Figure}
       frame=${frame} name="attention-vectors"
       subject=${`${rowKey(trace, kind, layer, head, query)} ${other} ${letter}${index}`} title=${t("attention.vectors")}
-      says=${html`<${Said} text=${says} tokens=${trace.tokens} />`} provenance=${trace.provenance}
+      says=${html`<${Said} text=${says} />`} provenance=${trace.provenance}
       table=${table} recompute=${recompute}
       caption=${t("attention.vectors_caption", {letter, index, entry: inputs.queries, parameters: one.parameters})}
     >

@@ -5,7 +5,7 @@ import {Figure, Waiting} from "pellucid/pictures/figure";
 import {mean, percent, ranking, short, total} from "pellucid/numbers";
 import {LineSample} from "pellucid/pictures/chart";
 import {headColour, headDash} from "pellucid/pictures/palette";
-import {Said} from "pellucid/pictures/said";
+import {Said, linked} from "pellucid/pictures/said";
 import {HeadPicker, KindHint, KindPicker, LayerPicker, MergePicker, labelText} from "pellucid/pickers";
 import {labelsOf, longKind, place, sidesOf} from "pellucid/sites";
 import {isOver, setHover, setState, useHover} from "pellucid/state";
@@ -141,7 +141,7 @@ function Links({trace, state, weights, facts}) {
     <${Figure}
       name="links" title=${t("links.figure")} provenance=${trace.provenance} table=${table}
       recompute=${row === null || state.merge ? null : () => sumOfRow(units, row)}
-      says=${said(state.kind, saysOf(units, row), trace)}
+      says=${html`<${Said} text=${saysOf(units, row, state)} />`}
       caption=${`${t("links.drawn", {share: percent(mass)})} ${capped} ${state.merge ? t("links.merged") : ""}`}
     >
       <div ref=${frame}>
@@ -236,19 +236,18 @@ function linesOf({matrices, columns}, least, row) {
   };
 }
 
-/** Where both sides are one, a piece of the right side is not linked: pointing at it would show where it looks. */
-const said = (kind, text, {tokens}) => (kind === "cross" ? html`<${Said} ...${{text, tokens}} />` : text);
-
-function saysOf({rows, predicts, columns, heads, matrices}, row) {
+function saysOf({rows, predicts, columns, heads, matrices}, row, {kind, merge}) {
   if (row === null) return t("links.choose");
   const means = columns.map((_, column) => mean(matrices.map((matrix) => matrix[row * columns.length + column])));
+  // Where both sides are one, or words are drawn, a place does not name what is looked at.
+  const looked = (column) => (kind === "cross" && !merge ? linked(columns[column], "source", column) : columns[column]);
   const [first, second] = ranking(means);
   const strongest = ranking(matrices.map((matrix) => matrix[row * columns.length + first]))[0];
   return t(heads.length === 1 || second === undefined ? "links.says_one" : "links.says", {
     word: predicts ? `${rows[row]} → ${predicts[row]}` : rows[row],
-    first: columns[first],
+    first: looked(first),
     weight: short(means[first], 3),
-    second: columns[second],
+    second: second === undefined ? "" : looked(second),
     other: short(means[second] ?? 0, 3),
     head: heads[strongest],
     own: short(matrices[strongest][row * columns.length + first], 3),
