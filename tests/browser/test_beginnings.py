@@ -133,12 +133,14 @@ def test_pieces_in_the_prose_are_linked_to_the_picture(shown: Shown, open_page: 
     most = trace.tokens.source_pieces[int(weights.argmax())]
     assert linked == [most]
     window.page.hover(place)
+    window.until("document.querySelector('.written .chips .chip.hovered')")
     marked = window.page.locator(".written .chips >> nth=0").locator(".chip.hovered")
     assert marked.all_inner_texts() == [most]
     window.page.mouse.move(5, 5)
     window.until("!document.querySelector('.chip.hovered')")
     window.go(model="walkthrough", view="attention", kind="cross", step=13, layer=5, heads=4, source=TIRED)
+    window.page.wait_for_load_state("networkidle")  # what comes later is drawn anew, without the mouse over it
     window.page.hover("[data-figure=attention-scores] .says .said-piece >> nth=0")
+    window.until("document.querySelectorAll('[data-figure=attention-scores] tr.hovered').length === 1")
     hovered = window.page.locator("[data-figure=attention-scores] tr.hovered")
-    assert hovered.count() == 1
     assert "animal" in hovered.inner_text()

@@ -138,9 +138,9 @@ def check_parallel(sides: dict[str, Sequence[str]]) -> None:
     Raises:
         DataError: a side is empty, or the numbers of lines differ.
     """
-    counts = ", ".join(f"{name} {len(lines)}" for name, lines in sides.items())
+    counts = ", ".join(f"{name} {counted(len(lines), 'line')}" for name, lines in sides.items())
     if any(not lines for lines in sides.values()):
-        raise DataError(f"nothing to score: {counts}, in lines; every side needs at least one")
+        raise DataError(f"nothing to score: {counts}; every side needs at least one")
     if len({len(lines) for lines in sides.values()}) > 1:
         raise DataError(f"the sides have different numbers of lines: {counts}; line n must translate line n")
 
