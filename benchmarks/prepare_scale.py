@@ -1,13 +1,15 @@
 """Measure how preparation grows with the corpus: memory, pairs a second, and the time to the first batch of a restart.
 
     python benchmarks/prepare_scale.py --pairs 100000 1000000 --json result.json
+    python benchmarks/prepare_scale.py --pairs 100000 --repeat 100 --sentences 5000     # a restart with 10 million rows
     python benchmarks/prepare_scale.py --pairs 500 1000 --sentences 1000        # proves the script in seconds
 
 The pairs are those of the embedded grammar; from the 20,001st on they are two sentences, so that no pair comes twice.
 Every measurement is a process of its own. Memory is the peak of what the process holds for itself: pages of files do
 not count, because the system takes them back when it needs them. The tokenizer learns from at most ``--sentences``
 sentences, so that its memory is the same for each size and small enough not to hide what grows. Processor time stands
-beside wall time, which depends on what else the machine does.
+beside wall time, which depends on what else the machine does. With ``--repeat`` the rows of the store are repeated
+after the preparation, so that a restart with many is measured in minutes instead of an hour.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from machine import commit, machine_facts
 
+from pellucid.jobs.preparation.states import states_of
 from pellucid.sample.corpus import build_corpus
 
 _BASE = 20_000
@@ -72,6 +76,7 @@ def main() -> None:
     options.add_argument("--pairs", type=int, nargs="+", default=[100_000, 1_000_000])
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--sentences", type=int, default=50_000, help="that the tokenizer learns from")
+    options.add_argument("--repeat", type=int, default=1, help="times the rows of the store before the restart")
     options.add_argument("--folder", type=Path, help="for the text and the stores; a temporary one without it")
     options.add_argument("--json", type=Path)
     given = options.parse_args()
@@ -79,13 +84,13 @@ def main() -> None:
     for pairs in given.pairs:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             write_text(Path(folder), pairs)
-            results[pairs] = {
-                name: measure(Path(folder), threads=given.threads, sentences=given.sentences)
-                for name in ("preparation", "restart")
-            }
+            results[pairs] = {"preparation": measure(Path(folder), threads=given.threads, sentences=given.sentences)}
+            repeat_rows(Path(folder) / "run" / "data", given.repeat)
+            results[pairs]["restart"] = measure(Path(folder), threads=given.threads, sentences=given.sentences)
         print(f"{pairs:,} pairs: {json.dumps(results[pairs])}", flush=True)
     if given.json:
-        table = {"machine": machine_facts(), "commit": commit(), "threads": given.threads, "results": results}
+        facts = {"threads": given.threads, "repeat": given.repeat, "results": results}
+        table = {"machine": machine_facts(), "commit": commit(), **facts}
         given.json.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
@@ -100,6 +105,28 @@ def write_text(folder: Path, pairs: int) -> None:
                 sides.append((other.source, other.target))
             source.write(" ".join(side for side, _ in sides) + "\n")
             target.write(" ".join(side for _, side in sides) + "\n")
+
+
+def repeat_rows(data: Path, times: int) -> None:
+    """Repeat the rows of the training store, and tell the record by which a restart recognises it."""
+    if times == 1:
+        return
+    store = data / "train"
+    index = json.loads((store / "index.json").read_text(encoding="utf-8"))
+    for name, column in index["columns"].items():
+        values = np.fromfile(store / name, dtype=column["type"])
+        if name.endswith(".offsets"):
+            shifted = [values[1:] + number * values[-1] for number in range(times)]
+            values = np.concatenate([values[:1], *shifted])
+        else:
+            values = np.tile(values, times)
+        values.tofile(store / name)
+        column["count"] = len(values)
+    index["rows"] *= times
+    (store / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    stamp = json.loads((data / "prepared.json").read_text(encoding="utf-8"))
+    stamp["stores"] = states_of(sorted(path for name in ("train", "valid") for path in (data / name).iterdir()))
+    (data / "prepared.json").write_text(json.dumps(stamp), encoding="utf-8")
 
 
 def measure(folder: Path, *, threads: int, sentences: int) -> dict[str, object]:

@@ -243,7 +243,7 @@ def measure_quality(folder: Path, runtime: Runtime, options: argparse.Namespace)
             "training.learning_rate=2e-3",
             "model.dropout=0.3",
             "model.attention_dropout=0.1",
-            *([] if runtime.device != "cpu" else ['preset="tiny"', "training.batch_size=512"]),
+            *(['preset="small"'] if runtime.device != "cpu" else ['preset="tiny"', "training.batch_size=512"]),
         ],
     )
     recipe = recipe.model_copy(update={"data": recipe.data.below(options.data)})

@@ -204,11 +204,24 @@ def aligners_table(measured: Mapping[str, Any]) -> str:
     rows.append(row(f"statistical aligner ({pairs})", heads["statistical_aligner"]))
     why = measured["why"]
     rows += [
-        row(f"`{name}` ({why['aligned_pairs']} pairs)", one)
+        row(f"{name if name.startswith('heads') else f'`{name}`'} ({why['aligned_pairs']} pairs)", one)
         for name, one in why["alignment"].items()
-        if not name.startswith("heads")
     ]
     return table(["weights", "error rate", "precision", "recall"], rows)
+
+
+def every_head_table(rows: Sequence[Row]) -> str:
+    """Return the error rates of every head and of the mean of every layer, by the step that writes."""
+    rates = {row["heads"]: row["error_rate"] for row in rows if row["step"] == "writes"}
+    layers, heads = (1 + max(int(name.split(".")[i]) for name in rates if " " not in name) for i in (0, 1))
+    names = [[f"{layer}.{head}" for head in range(heads)] for layer in range(layers)]
+    return table(
+        ["layer", *(f"head {head}" for head in range(heads)), "mean of all"],
+        [
+            [layer, *(f"{rates[name]:.2f}" for name in own), f"{rates[' '.join(own)]:.2f}"]
+            for layer, own in enumerate(names)
+        ],
+    )
 
 
 def page_of(scores: Row, measured: Mapping[str, Any]) -> str:
@@ -269,6 +282,11 @@ Error rates on test pairs, against the links that the grammar of the embedded co
 (`benchmarks/alignment_heads.py`, `benchmarks/why.py`); the statistical aligner reads no known links.
 
 {aligners_table(measured)}
+
+The error rate of every head of cross-attention, and of the mean of the heads of each layer, for links of the step that
+writes a word ({measured["alignment_heads"]["pairs"]:,} pairs):
+
+{every_head_table(measured["alignment_heads"]["all"])}
 """
 
 

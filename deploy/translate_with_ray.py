@@ -1,6 +1,6 @@
 """Translate on a Ray cluster: a text file, or a column of Parquet or JSON lines.
 
-    ray job submit --address http://HEAD:8265 -- python translate_with_ray.py MODEL INPUT OUTPUT --threads 4
+    ray submit deploy/ray-cluster.yaml deploy/translate_with_ray.py MODEL INPUT OUTPUT --threads 4
 
 For text, MODEL, INPUT and OUTPUT lie on a file system that all nodes see, and OUTPUT is what one process alone would
 write. With --column, INPUT and OUTPUT are folders or buckets, such as s3://BUCKET/news, and rows may change places.
@@ -49,6 +49,7 @@ def translate_columns(options: argparse.Namespace) -> None:
         workers=options.workers or max(1, int(ray.cluster_resources()["CPU"]) // options.threads),
         gpus=options.gpus,
         batch_rows=options.batch_rows,
+        part_rows=options.part_rows,
         options=ModelOptions(threads=options.threads),
     )
     translated.write_parquet(options.output) if is_parquet else translated.write_json(options.output)
@@ -71,6 +72,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="of each process")
     parser.add_argument("--gpus", type=float, default=0, help="of each process, for a dataset")
     parser.add_argument("--batch-rows", type=int, default=1024, help="rows of a dataset that are translated together")
+    parser.add_argument("--part-rows", type=int, default=8192, help="the most rows of a file of a written dataset")
     parser.add_argument("--address", default="auto", help="of the cluster")
     return parser.parse_args()
 

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSTRUCTIONS = {
-    "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "RUN", "STOPSIGNAL", "USER", "VOLUME",
+    "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "RUN", "STOPSIGNAL", "USER", "VOLUME",
     "WORKDIR",
 }  # fmt: skip
 
@@ -73,7 +73,8 @@ def known_metrics(service: Service) -> set[str]:
 def test_every_file_is_looked_at_here_or_is_known() -> None:
     names = {str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*") if path.is_file()}
     assert names == {
-        "Dockerfile", "compose.yaml", "haproxy.cfg", "pellucid.service", "prometheus.yml", "serve.toml",
+        "Dockerfile", "Dockerfile.dockerignore", "compose.yaml", "haproxy.cfg", "pellucid.service", "prometheus.yml",
+        "serve.toml",
         "grafana/dashboard.json", "grafana/datasource.yaml", "grafana/provider.yaml",
         # test_deploy_clusters.py
         "ray-cluster.yaml", "train.slurm", "translate-job.yaml", "translate-sky.yaml", "translate.slurm",
@@ -166,8 +167,11 @@ def test_compose_names_what_is_there(compose: dict[str, Any]) -> None:
 
 
 def test_the_dockerfile_builds_from_what_is_there(instructions: list[tuple[str, str]]) -> None:
-    assert instructions[0][0] == "FROM"
+    assert next(name for name, _ in instructions if name != "ARG") == "FROM"
     assert {name for name, _ in instructions} <= INSTRUCTIONS
+    admitted = {line[1:] for line in read("Dockerfile.dockerignore").split("\n") if line.startswith("!")}
+    copied = {word for name, words in instructions if name == "COPY" for word in words.split()[:-1]}
+    assert admitted == {word.removeprefix("./") for word in copied}, "nothing else is sent to the builder"
     for name, words in instructions:
         if name == "COPY":
             assert all((ROOT / word).exists() for word in words.split()[:-1]), words
@@ -188,6 +192,28 @@ def test_the_container_runs_the_command(instructions: list[tuple[str, str]]) -> 
     program = json.loads(check.partition("CMD ")[2])
     compile(program[2], "HEALTHCHECK", "exec")
     assert "/healthz" in program[2]
+
+
+def test_the_container_writes_only_to_a_volume_of_its_user(
+    instructions: list[tuple[str, str]], compose: dict[str, Any]
+) -> None:
+    # With a read-only root, the compiler and Python need a folder for temporary files, too.
+    names = [name for name, _ in instructions]
+    (volume,) = [words for name, words in instructions if name == "VOLUME"]
+    (environment,) = [words for name, words in instructions if name == "ENV"]
+    assert set(environment.split()) == {f"PELLUCID_CACHE={volume}", f"TMPDIR={volume}"}
+    made = next(place for place, (_, words) in enumerate(instructions) if words.startswith("mkdir"))
+    assert names.index("USER") < made < names.index("VOLUME"), "the folder of the volume belongs to the user"
+    for name in ("pellucid-1", "pellucid-2", "pellucid-3"):
+        one = compose["services"][name]
+        assert (one["read_only"], one["cap_drop"]) == (True, ["ALL"])
+        assert [each for each in one["volumes"] if not each.endswith(":ro")] == [f"cache:{volume}"]
+
+
+def test_prometheus_takes_its_configuration() -> None:
+    if (program := shutil.which("promtool")) is None:
+        pytest.skip("promtool is not installed")
+    subprocess.run([program, "check", "config", DEPLOY / "prometheus.yml"], check=True, capture_output=True)
 
 
 def unit() -> configparser.ConfigParser:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.util
-import json
+import inspect
+import os
 import re
 import shlex
 import subprocess
@@ -15,7 +17,9 @@ from types import ModuleType
 
 import pytest
 import yaml
-from tests.test_docs import commands, parse_command
+from tests.test_docs import blocks, commands, parse_command
+
+from pellucid.jobs.clusters import ray as ray_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
@@ -57,6 +61,71 @@ def test_scripts_for_slurm_run_commands_that_parse(name: str) -> None:
         (command,) = re.findall(r"^srun pellucid (.*)$", text, flags=re.M)
         parse_command(shlex.split(command))
     assert re.search(rf"^#   sbatch \S+ deploy/{name} ", text, flags=re.M)
+
+
+def fake_programs(folder: Path, **bodies: str) -> dict[str, str]:
+    """Write programs of Slurm's names; return an environment in which they are found first."""
+    folder.mkdir()
+    for name, body in bodies.items():
+        (folder / name).write_text(f"#!/bin/bash\n{body}\n")
+        (folder / name).chmod(0o755)
+    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+
+
+def test_the_script_of_training_hands_over_what_it_was_given(tmp_path: Path) -> None:
+    """Slurm's programs are played; names with blanks reach the command whole."""
+    environment = fake_programs(
+        tmp_path / "bin", srun='exec "$@"', scontrol="echo node0; echo node1", torchrun="printf '%s\\n' \"$@\""
+    )
+    environment |= {"SLURM_JOB_NODELIST": "node[0-1]", "SLURM_NNODES": "2", "SLURM_NODEID": "1"}
+    command = ["bash", DEPLOY / "train.slurm", "a recipe.toml", "the data", "the output"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    words = done.stdout.splitlines()
+    parse_torchrun(words)
+    given = {name: words[words.index(name) + 1] for name in ("--nnodes", "--node-rank", "--master-addr")}
+    assert given == {"--nnodes": "2", "--node-rank": "1", "--master-addr": "node0"}
+    assert words[words.index("--recipe") :] == [
+        "--recipe", "a recipe.toml", "--data-dir", "the data", "--output", "the output",
+    ]  # fmt: skip
+
+
+def test_the_script_of_translating_translates(tmp_path: Path) -> None:
+    environment = fake_programs(
+        tmp_path / "bin", srun='exec "$@"', pellucid=f'exec "{sys.executable}" -m pellucid "$@"'
+    )
+    (tmp_path / "in put").write_text("The cat is very tired.\n")
+    model = ROOT / "src/pellucid/sample/walkthrough/model"
+    command = ["bash", DEPLOY / "translate.slurm", model, "in put", "out put"]
+    subprocess.run(command, cwd=tmp_path, env=environment | {"SLURM_CPUS_PER_TASK": "1"}, check=True)
+    assert (tmp_path / "out put").read_text() == "Le chat est très fatigué.\n"
+
+
+def test_every_command_of_the_guide_is_parsed_by_a_test() -> None:
+    """Those of torchrun, pellucid and Ray in blocks by the tests beside this one, those of Slurm in the text here."""
+    for block in blocks(GUIDE):
+        if block.language == "python":
+            tree = ast.parse(block.text)
+            calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+            assert {call.func.id for call in calls} == {"Path", "checkpointed", "translate_dataset"}
+            for call in calls:
+                if call.func.id != "Path":
+                    names = [word.arg for word in call.keywords]
+                    inspect.signature(getattr(ray_jobs, call.func.id)).bind(*call.args, **dict.fromkeys(names))
+            continue
+        assert block.language == "sh"
+        for line in joined(block.text).strip().split("\n"):
+            assert line.split()[0] in {"torchrun", "pellucid", "ray"}, line
+    shown = re.findall(r"`sbatch ([^`]+)`", GUIDE.read_text(encoding="utf-8"))
+    assert {word for one in shown for word in one.split() if word.startswith("deploy/")} == {
+        "deploy/train.slurm",
+        "deploy/translate.slurm",
+    }
+    for one in shown:
+        (script,) = [word for word in one.split() if word.startswith("deploy/")]
+        assert f"#   sbatch {one}\n" in (ROOT / script).read_text(encoding="utf-8"), "the script says the same"
+        option, *operands = [word for word in one.split() if word != script]
+        assert re.fullmatch(r"--(nodes=\d+|array=\d+-\d+)", option)
+        assert len(operands) == len(set(re.findall(r"=(\$\d)", (ROOT / script).read_text(encoding="utf-8"))))
 
 
 def test_the_job_for_kubernetes_runs_a_command_that_parses() -> None:
@@ -119,6 +188,7 @@ def test_commands_for_ray_name_files_and_options_that_exist(
     cluster = DEPLOY / "ray-cluster.yaml"
     shown = [shlex.split(line) for line in re.findall(r"^#   ray (.*)$", cluster.read_text(encoding="utf-8"), re.M)]
     shown += [words for _, words in commands("ray")]
+    shown += [shlex.split(line) for line in re.findall(r"^    ray (.*)$", str(ray_script.__doc__), re.M)]
     assert {words[0] for words in shown} == {"up", "submit"}
     for verb, config, *rest in shown:
         assert ROOT / config == cluster
@@ -137,11 +207,19 @@ def test_the_cluster_installs_an_extra_that_exists() -> None:
     assert cluster["min_workers"] <= cluster["max_workers"] == len(cluster["provider"]["worker_ips"])
 
 
-def test_ray_takes_the_cluster_file() -> None:
-    ray = pytest.importorskip("ray", reason="needs the extra ray")
-    jsonschema = pytest.importorskip("jsonschema")
-    schema = json.loads((Path(ray.__file__).parent / "autoscaler/ray-schema.json").read_text(encoding="utf-8"))
-    jsonschema.validate(yaml.safe_load((DEPLOY / "ray-cluster.yaml").read_text(encoding="utf-8")), schema)
+def test_ray_takes_the_cluster_file_and_the_commands() -> None:
+    """By what ``ray up`` does first, and by Ray's own parsers."""
+    pytest.importorskip("ray", reason="needs the extra ray")
+    from ray.autoscaler._private.util import prepare_config, validate_config
+    from ray.scripts.scripts import cli
+
+    text = (DEPLOY / "ray-cluster.yaml").read_text(encoding="utf-8")
+    cluster = yaml.safe_load(text)
+    validate_config(prepare_config(yaml.safe_load(text)))
+    said = [*cluster["head_start_ray_commands"], *cluster["worker_start_ray_commands"]]
+    said += re.findall(r"^#   (ray .*)$", text, re.M)
+    for _, verb, *words in (*map(shlex.split, said), *(["ray", *words] for _, words in commands("ray"))):
+        cli.commands[verb].make_context(verb, words)
 
 
 def test_the_guide_leads_to_every_cluster_file() -> None:

@@ -39,3 +39,16 @@ def test_lines_are_short() -> None:
 def test_files_are_short() -> None:
     offences = [f"{path}: {len(lines)} lines" for path, lines in page_files().items() if len(lines) > MAX_FILE_LINES]
     assert not offences, f"at most {MAX_FILE_LINES} lines a file: cut where the ideas part"
+
+
+def test_no_markup_is_made_of_text() -> None:
+    """A13: a text of a user or a model never becomes an element or a program; templates escape what they hold."""
+    ways = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc=")
+    offences = [
+        f"{path}:{number}: {way}"
+        for path, lines in page_files().items()
+        for number, line in enumerate(lines, start=1)
+        for way in ways
+        if way.lower() in line.lower()
+    ]
+    assert not offences

@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from pellucid.errors import DataError, StoppedError
+from pellucid.errors import DataError, StoppedError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,7 +224,8 @@ def refuse_full_disk(path: Path, *, needed_bytes: int) -> Iterator[None]:
         if not (shortage := shortage_of(error)):
             raise
         raise StoppedError(
-            f"{path}: this save needs {needed_bytes:,} bytes and {free:,} are free: {shortage}. The earlier save is "
+            f"{path}: this save needs {counted(needed_bytes, 'byte')} and {free:,} are "
+            f"free: {shortage}. The earlier save is "
             "intact"
         ) from error
 

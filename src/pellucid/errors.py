@@ -107,6 +107,23 @@ class EngineUnavailableError(PellucidError):
     """A translation engine does not support this machine or this model; another engine does."""
 
 
-def counted(number: int, name: str) -> str:
-    """Return a number with its noun, for messages: ``1 column``, ``1,000 columns``."""
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
+def counted(number: float, name: str) -> str:
+    """Return a number with its noun, for messages: ``1 column``, ``1,000 columns``, ``2.5 minutes``, ``3 batches``."""
+    return f"{_written(number)} {name if number == 1 else _plural(name)}"
+
+
+def are(number: float) -> str:
+    """Return the verb behind a counted subject, for messages: ``1 line is ...``, ``2 lines are ...``."""
+    return "is" if number == 1 else "are"
+
+
+def _written(number: float) -> str:
+    return f"{int(number):,}" if number == int(number) else f"{number:,g}"
+
+
+def _plural(name: str) -> str:
+    if name.endswith("sis"):
+        return f"{name[:-2]}es"
+    if name.endswith("y") and name[-2] not in "aeiou":
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.endswith(("s", "x", "ch")) else f"{name}s"

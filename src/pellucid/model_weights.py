@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pellucid.config.model import ModelConfig
-from pellucid.errors import BundleError, IncompatibleModelError
+from pellucid.errors import BundleError, IncompatibleModelError, counted
 from pellucid.weights_file import DTYPE_BYTES, DTYPE_NAMES, TensorFacts, read_header, summary, tensor_problems
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _verify_sizes(path: Path, config: ModelConfig, *, least_bytes: int) -> None:
     least += config.d_model * config.target_vocab_size
     if least * least_bytes > path.stat().st_size:
         raise BundleError(
-            f"{path}: {path.stat().st_size:,} bytes cannot hold the model that {_DESCRIPTION} describes "
+            f"{path}: {counted(path.stat().st_size, 'byte')} cannot hold the model that {_DESCRIPTION} describes "
             f"(at least {least:,} numbers)"
         )
     if (config.max_positions + config.position_offset) * config.d_model > 1 << 28:

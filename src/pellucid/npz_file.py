@@ -18,7 +18,7 @@ from typing import IO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.errors import BundleError
+from pellucid.errors import BundleError, counted
 from pellucid.untrusted import refuse_zip
 
 __all__ = ["NpzFile", "open_npz"]
@@ -98,13 +98,13 @@ class NpzFile:
                 shape, is_fortran, dtype = _head(file)
                 held = entry.file_size - file.tell()
                 if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != held:
-                    raise ValueError(f"{dtype} {list(shape)} does not take {held:,} bytes")
+                    raise ValueError(f"{dtype} {list(shape)} does not take {counted(held, 'byte')}")
                 yield file, shape, dtype, is_fortran
         except BundleError:
             raise
         except MemoryError:
             raise BundleError(
-                f"{self.path}: there is not enough memory for {name}, which has {entry.file_size:,} bytes"
+                f"{self.path}: there is not enough memory for {name}, which has {counted(entry.file_size, 'byte')}"
             ) from None
         except _DAMAGE as error:
             raise BundleError(f"{self.path}: {name} cannot be read ({_message(error)}); fetch the file again") from None
@@ -159,7 +159,7 @@ def _head(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]
         raise ValueError("it is not an .npy file")
     length = int.from_bytes(file.read(2 if start[6] == 1 else 4), "little")
     if length > _LARGEST_HEAD:
-        raise ValueError(f"its head has {length:,} bytes, limit {_LARGEST_HEAD:,}")
+        raise ValueError(f"its head has {counted(length, 'byte')}, limit {_LARGEST_HEAD:,}")
     match = _HEAD.fullmatch(file.read(length))
     if match is None:
         raise ValueError("NumPy does not write such a head")

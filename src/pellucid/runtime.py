@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     import torch
@@ -120,8 +120,9 @@ class Runtime:
 
     def to_text(self) -> str:
         """Return the device, threads and precision with their reasons, as a line for the screen."""
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        return f"{self.device}, {threads} ({self.threads_reason}), {self.precision}: {self.reason}"
+        return (
+            f"{self.device}, {counted(self.threads, 'thread')} ({self.threads_reason}), {self.precision}: {self.reason}"
+        )
 
     def torch_device(self) -> torch.device:
         """Return the device as a torch object."""

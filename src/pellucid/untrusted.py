@@ -16,7 +16,7 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import Final
 
-from pellucid.errors import BundleError
+from pellucid.errors import BundleError, counted
 
 __all__ = [
     "MAX_TOML_BYTES",
@@ -68,16 +68,16 @@ def parse_toml(text: str) -> dict[str, object]:
         ValueError: it has a number of thousands of digits.
     """
     if len(text) > MAX_TOML_BYTES:
-        raise TooLargeError(f"{len(text):,} characters exceed the limit of {MAX_TOML_BYTES:,}")
+        raise TooLargeError(f"{counted(len(text), 'character')} exceed the limit of {MAX_TOML_BYTES:,}")
     bare = _OPAQUE.sub('"', text)
     values = sum(bare.count(mark) for mark in "=,[{")
     if values > MAX_TOML_VALUES:
-        raise TooLargeError(f"{values:,} keys and values exceed the limit of {MAX_TOML_VALUES:,}")
+        raise TooLargeError(f"{counted(values, 'key')} and values exceed the limit of {MAX_TOML_VALUES:,}")
     depth = max(accumulate((_BRACKETS[mark] for mark in re.findall(r"[][{}]", bare)), initial=0))
     if depth > MAX_TOML_DEPTH:
         raise TooLargeError(f"brackets are nested {depth:,} deep, limit {MAX_TOML_DEPTH}")
     if (parts := _longest_key(bare)) > MAX_TOML_DEPTH:
-        raise TooLargeError(f"a key has {parts:,} parts with dots between them, limit {MAX_TOML_DEPTH}")
+        raise TooLargeError(f"a key has {counted(parts, 'part')} with dots between them, limit {MAX_TOML_DEPTH}")
     return tomllib.loads(text)
 
 
@@ -109,7 +109,7 @@ def parse_json(
     """
     values = sum(raw.count(mark) for mark in (b",", b"[", b"{"))
     if values > most_values:
-        raise TooLargeError(f"{values:,} values exceed the limit of {most_values:,}")
+        raise TooLargeError(f"{counted(values, 'value')} exceed the limit of {most_values:,}")
     try:
         return json.loads(raw.decode("utf-8"), object_pairs_hook=pairs)
     except RecursionError:
@@ -165,7 +165,7 @@ def refuse_zip(
         ValueError: the archive is refused.
     """
     if not 1 <= len(members) <= most_members:
-        raise TooLargeError(f"it has {len(members):,} members; 1 to {most_members:,} are supported")
+        raise TooLargeError(f"it has {counted(len(members), 'member')}; 1 to {most_members:,} are supported")
     for member in members:
         if member.flag_bits & _ZIP_ENCRYPTED:
             raise ValueError(f"its member {member.filename[:80]!r} is encrypted")
@@ -174,7 +174,7 @@ def refuse_zip(
             raise ValueError(f"its member {member.filename[:80]!r} {method}")
     total = sum(member.file_size for member in members)
     if total > most_bytes:
-        raise TooLargeError(f"it unpacks to {total:,} bytes, limit {most_bytes:,}")
+        raise TooLargeError(f"it unpacks to {counted(total, 'byte')}, limit {most_bytes:,}")
     if total > max(most_ratio * size, _ZIP_SMALL_BYTES):
         raise TooLargeError(f"it unpacks to {total // max(size, 1):,} times its size, limit {most_ratio} times")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pellucid.errors import BundleError
+from pellucid.errors import BundleError, counted
 from pellucid.untrusted import parse_json
 
 __all__ = ["DTYPE_BYTES", "DTYPE_NAMES", "TensorFacts", "read_header", "summary", "tensor_problems"]
@@ -48,7 +48,9 @@ def read_header(path: Path) -> dict[str, TensorFacts]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, _LARGEST_HEADER_BYTES):
-            raise BundleError(f"{path}: is not a safetensors file (header of {length:,} bytes in a file of {size:,})")
+            raise BundleError(
+                f"{path}: is not a safetensors file (header of {counted(length, 'byte')} in a file of {size:,})"
+            )
         try:
             header = parse_json(file.read(length), most_values=_MOST_VALUES)
         except ValueError as error:

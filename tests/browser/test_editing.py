@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pellucid
+from pellucid.analysis.effect import edit_trace
 from pellucid.tracing.editing.text import parse_edits
 
 from .conftest import OpenPage
@@ -17,7 +18,9 @@ from .windows import Window
 pytestmark = pytest.mark.slow
 
 TIRED = "The animal didn't cross the street because it was too tired."
+WIDE = TIRED.replace("tired", "wide")
 HEAD = "decoder.4.cross_attention.head.4=zero"
+UNIT = "encoder.2.feed_forward.unit.11=zero"
 
 
 def _edits(window: Window) -> str:
@@ -130,13 +133,49 @@ def test_a_piece_is_forced_by_a_click_and_another_one_typed(shown: Shown, open_p
     assert float(drawn[step].replace("−", "-")) == pytest.approx(forced.target_log_probability[step], rel=0.05), (
         "the model is the same, so the bars are log-probabilities, not changes of nothing"
     )
+    said = page.inner_text(".edit-bar [role=status]:not(.waiting)")
+    assert f"elle has {_log(forced.target_log_probability[step])} " in said, "of this step, and no other sum"
+    assert "without and with the edits: they change what is written, not the model" in said
+
+
+def _log(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
+
+
+def test_the_list_says_of_what_each_log_probability_is(shown: Shown, open_page: OpenPage) -> None:
+    """Of the whole translation before and after, in the model without the edits and with them; and of one step."""
+    edits = ["decoder.5.cross_attention.head.4=zero", "decoder.4.cross_attention.head.5=zero", 'word.10="wide"']
+    link = shown.link("walkthrough", source=TIRED, view="stack", edits=";".join(edits))
+    window = open_page(link).ready()
+    window.page.wait_for_selector(".edit-bar .edit-after")
+    translator = pellucid.load(shown.folders["walkthrough"], threads=1)
+    effect = edit_trace(pellucid.trace(translator, TIRED), edits)
+    step = effect.divergence
+    assert step is not None
+    summary = window.page.inner_text(".edit-bar summary")
+    rows = {"before": (effect.old_before, effect.old_after), "after": (effect.new_before, effect.new_after)}
+    for name, (without, having) in rows.items():
+        one, two = (f"{values.sum():.4g}".replace("-", "−") for values in (without, having))
+        told = f"log-probability {one} in the model without the edits, {two} in the model with them"
+        assert f"The whole translation {name} the edits, all its pieces added up: {told}" in summary
+    said = window.page.inner_text(".edit-bar [role=status]:not(.waiting)")
+    old, new = (one.tokens.predicted_pieces[step] for one in (effect.before, effect.after))
+    numbers = [_log(values[step]) for pair in rows.values() for values in pair]
+    assert f"{old} has the log-probability {numbers[0]} without the edits and {numbers[1]} with them" in said
+    assert f"{new} has {numbers[2]} and {numbers[3]}" in said
+    window.page.select_option(".page-tools select >> nth=-1", "zh")
+    window.until("document.documentElement.lang === 'zh'")
+    told = window.page.inner_text(".edit-bar")
+    assert "没有改动的模型给出的对数概率是" in told
+    assert "在这一步，开头相同时" in told
 
 
 def test_a_piece_is_banned_a_word_changed_and_all_undone(shown: Shown, open_page: OpenPage) -> None:
     window = open_page(shown.link("walkthrough", source=TIRED, view="translate", editing=1, step=10)).ready()
     page = window.page
     piece = page.evaluate("__inspect.trace.tokens.predicted_pieces[10]")
-    page.click(".edit-typed >> nth=0 >> button[type=button]")
+    page.focus(".edit-typed >> nth=0 >> button[type=button]")
+    page.keyboard.press("Enter")
     _edited(window, f'ban="{piece}"')
     assert piece not in page.evaluate("__inspect.trace.tokens.predicted_pieces")
     page.click(".edit-panel .edit-choices >> nth=1 >> button:has-text('tired')")
@@ -149,6 +188,56 @@ def test_a_piece_is_banned_a_word_changed_and_all_undone(shown: Shown, open_page
     page.click(".edit-list > button")
     _edited(window)
     assert page.evaluate("__inspect.trace.source") == TIRED
+
+
+def test_a_head_is_patched_from_another_sentence_by_keyboard_on_a_telephone(shown: Shown, open_page: OpenPage) -> None:
+    state = {"view": "links", "kind": "cross", "layer": 5, "heads": 4, "query": 13, "editing": 1}
+    window = open_page(shown.link("walkthrough", source=TIRED, **state), width=360, height=740).ready()
+    page = window.page
+    page.focus(".edit-panel .choice button:has-text('as in another sentence')")
+    page.keyboard.press("Enter")
+    assert page.input_value(".edit-other input") == WIDE, "the other sentence of the story"
+    page.focus(".edit-panel [type=checkbox]")
+    page.keyboard.press("Space")
+    page.focus("[role=switch] >> nth=4")
+    page.keyboard.press("Enter")
+    edit = f'decoder.5.cross_attention.head.4.row.13=from:"{WIDE}"'
+    _edited(window, edit)
+    shape, values = window.array("decoder.5.cross_attention.context")
+    wanted = _expected(shown, edit)["decoder.5.cross_attention.context"]
+    np.testing.assert_allclose(np.array(values).reshape(shape), wanted, atol=1e-5)
+    assert page.evaluate("__inspect.state().query") == 13, "what is pinned stays"
+    assert page.get_attribute("[role=switch] >> nth=4", "aria-checked") == "false"
+    assert "row 13: as in" in page.inner_text(".edit-list")
+    assert window.accessibility_problems() == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("key", ["Enter", "mouse"])
+def test_a_unit_of_a_feed_forward_network_is_switched_off(shown: Shown, open_page: OpenPage, key: str) -> None:
+    state = {"view": "feed_forward", "kind": "encoder", "layer": 2, "query": 3, "feed_forward.unit": 11}
+    window = open_page(shown.link("walkthrough", source=TIRED, **state), color_scheme="dark").ready()
+    switch = window.page.locator(".unit-picker [role=switch]")
+    assert switch.get_attribute("aria-checked") == "true"
+    if key == "mouse":
+        switch.click()
+    else:
+        switch.focus()
+        window.page.keyboard.press(key)
+    _edited(window, UNIT)
+    shape, values = window.array("encoder.2.feed_forward.hidden")
+    hidden = np.array(values).reshape(shape)
+    assert not hidden[:, 11].any()
+    np.testing.assert_allclose(hidden, _expected(shown, UNIT)["encoder.2.feed_forward.hidden"], atol=1e-5)
+    assert window.page.evaluate("__inspect.state().query") == 3
+    window.page.click("[data-figure=feed-forward-unit] .tools button:has-text('by hand')")
+    window.until("document.querySelector('[data-figure=feed-forward-unit] .recomputed')")
+    if window.page.locator("[data-figure=feed-forward-unit] .recomputed .differs").count():
+        assert "The model has edits" in window.page.inner_text("[data-figure=feed-forward-unit] .recomputed")
+    assert window.accessibility_problems() == []
+    switch.focus()
+    window.page.keyboard.press("Space")
+    _edited(window)
 
 
 @pytest.mark.parametrize(("width", "scheme", "lang"), [(360, "dark", "zh"), (1440, "light", "en")])

@@ -52,7 +52,7 @@ def test_decoder_rows_carry_both_labels_in_order(shown: Shown, open_page: OpenPa
     assert _from_above(window, f"{mask}.fed") == [_label(piece) for piece in fed]
     assert _from_above(window, f"{mask}.predicts") == [f"→ {_label(piece)}" for piece in predicted]
 
-    window.go(view="links", kind="cross", **pair)
+    window.go(view="links", kind="cross", **{"links.all": 1}, **pair)
     rows = _from_above(window, "[data-figure=links] .unit[role=button] text")
     assert rows == [f"{_label(a)}→ {_label(b)}" for a, b in zip(fed, predicted, strict=True)]
     columns = _from_above(window, "[data-figure=links] .unit.target text")

@@ -110,7 +110,7 @@ def test_pictures_by_keyboard_alone(shown: Shown, open_page: OpenPage) -> None:
     pinned = window.page.evaluate(f"[{state}['positions.row'], {state}['positions.column']]")
     assert pinned == ["4", "2"], "from row 3, column 0, one down and two to the right"
 
-    window.go(model="walkthrough", view="links", kind="cross", **PAIR)
+    window.go(model="walkthrough", view="links", kind="cross", step=0, **PAIR)
     _tab_to(window, "it.matches('.unit[role=button]')")
     window.page.keyboard.press("Tab")
     window.page.keyboard.press("Enter")

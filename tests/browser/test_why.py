@@ -128,6 +128,22 @@ def test_the_lens_ends_at_the_output(shown: Shown, open_page: OpenPage, model: s
     assert ("common scale" in page.inner_text(".caption")) == (model == "walkthrough")
 
 
+def test_the_lens_of_another_step_by_keyboard(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", view="why", step=0, **PAIR), width=360, color_scheme="dark").ready()
+    window.page.focus("button:has-text('what each layer would say')")
+    window.page.keyboard.press("Enter")
+    window.until("document.querySelector('[data-figure=lens] tbody tr')")
+    window.page.focus(f".chapter .chips button >> nth={STEP}")
+    window.page.keyboard.press("Enter")
+    window.until("(step) => __inspect.state().step === step", STEP)
+    window.ready()
+    trace = shown.trace("walkthrough", SOURCE, TARGET)
+    assert trace.predictions is not None
+    last = window.page.locator("[data-figure=lens] tbody tr").last.locator("td").last.inner_text()
+    assert last == f"{100 * np.exp(trace.predictions.target_log_probability[STEP]):#.3g} %"
+    assert window.page.locator(".why-sum.agrees").count() == 1
+
+
 def test_a_head_is_shown_with_its_effect(shown: Shown, open_page: OpenPage) -> None:
     window = open_page(shown.link("walkthrough", view="links", kind="cross", layer=1, step=STEP, **PAIR)).ready()
     page = window.page

@@ -26,14 +26,16 @@ finally:
 """
 
 
-def imported_by(*arguments: str, stdin: str = "") -> tuple[str, set[str]]:
-    """Run the command; return its output and the packages that it imported."""
+def imported_by(*arguments: str, stdin: str = "", status: int = 0) -> tuple[str, set[str]]:
+    """Run the command; return what it said and the packages that it imported."""
     command = [sys.executable, "-c", _CHILD, json.dumps(arguments)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        command, input=stdin, env=environment, capture_output=True, text=True, timeout=300, check=True
+        command, input=stdin, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
-    return done.stdout, set(json.loads(done.stderr.splitlines()[-1]))
+    assert done.returncode == status, done.stderr
+    *said, modules = done.stderr.splitlines()
+    return done.stdout if status == 0 else "\n".join(said), set(json.loads(modules))
 
 
 def test_a_prepared_model_translates_without_torch(command: Command) -> None:
@@ -71,6 +73,17 @@ def test_help_imports_nothing_that_computes(arguments: tuple[str, ...]) -> None:
     _, packages = imported_by(*arguments)
     assert not packages & {"torch", "numpy", "rich", "sentencepiece"}
     assert "pydantic" not in packages or arguments[0] == "translate"  # Typer itself imports it for a verb
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("training.lerning_rate=1", "did you mean 'learning_rate'"), ("model.num_heads=7", "num_heads = 7")],
+)
+def test_a_mistake_in_a_recipe_is_told_before_anything_that_computes_is_imported(setting: str, words: str) -> None:
+    texts = ("--train-src", "s", "--train-tgt", "t", "--preset", "tiny", "--output", "run")
+    said, packages = imported_by("train", *texts, "--set", setting, status=1)
+    assert words in said
+    assert not packages & {"torch", "numpy", "sentencepiece"}
 
 
 def test_the_package_itself_imports_nothing() -> None:

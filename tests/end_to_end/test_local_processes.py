@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +18,7 @@ import pytest
 import torch
 
 from pellucid.config import Recipe, recipe_from
-from pellucid.errors import ProcessLostError, StoppedError
+from pellucid.errors import ConfigError, PellucidError, ProcessLostError, StoppedError
 from pellucid.jobs.choosing import processes as choosing
 from pellucid.jobs.reporting.reporter import QuietReporter
 from pellucid.jobs.train import train
@@ -137,6 +140,76 @@ def test_a_process_that_cannot_begin_is_named_with_its_last_words(started: Start
         pytest.fail("there is nobody to train with")
     assert started[0].returncode == 9
     assert "WORLD_SIZE" not in os.environ
+
+
+def refuse(error: Exception) -> Callable[..., object]:
+    def call(*_: object, **__: object) -> object:
+        raise error
+
+    return call
+
+
+FAILURES: dict[str, tuple[object, str, Exception]] = {
+    "no port": (socket, "create_server", OSError(errno.EADDRINUSE, "Address already in use")),
+    "no store": (torch.distributed, "TCPStore", RuntimeError("The server socket has failed to listen")),
+    "no process": (subprocess, "Popen", BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")),
+    "no room for messages": (tempfile, "TemporaryFile", OSError(errno.ENOSPC, "No space left on device")),
+    "no connection": (torch.distributed, "init_process_group", RuntimeError("Unable to find address for: lo")),
+}
+SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_processes_that_cannot_be_connected_are_a_plain_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, attribute, error = FAILURES[name]
+    monkeypatch.setattr(place, attribute, refuse(error))
+    with (
+        pytest.raises(ConfigError, match=r"cannot be connected \(.*\); set training\.processes=1") as refused,
+        local.started_here(SLEEPS, count=2, threads=1),
+    ):
+        pytest.fail("there is nobody to train with")
+    assert str(error) in str(refused.value)
+    assert not torch.distributed.is_initialized()
+
+
+def test_processes_that_never_meet_are_given_up(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_SECONDS_TO_CONNECT", 0)
+    with (
+        pytest.raises(ConfigError, match="did not find each other within 0 seconds"),
+        local.started_here(SLEEPS, count=2, threads=1),
+    ):
+        pytest.fail("there is nobody to train with")
+    assert started[0].returncode == -signal.SIGKILL
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ConfigError("the processes cannot be connected (no port); set training.processes=1"), "connected (no port)."),
+        (
+            ProcessLostError("process 1 ended; nothing is lost\nprocess 1 ended\n  no room"),
+            "process 1 ended (no room).",
+        ),
+    ],
+)
+def test_a_run_goes_on_alone_where_auto_chose_the_processes(
+    error: PellucidError, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = SharingTrial(Division(2, 2, 1), whole_seconds=0.4, part_seconds=0.5)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setattr(choosing, "sharing_trial", lambda *_, **__: trial)
+    monkeypatch.setattr(choosing, "started_here", refuse(error))
+    said: list[str] = []
+    done = train(run_of(tmp_path, train_steps=2), tmp_path / "run", reporter=QuietReporter(said.append))
+    assert done.result.steps == 2
+    (line,) = (line for line in said if line.startswith("processes: 1 of 2 threads"))
+    assert f"in place of 2, because {'the processes cannot be ' * ('connected' in told)}{told}" in line
+    assert f"Nothing is lost, and a step takes about {trial.gain:.2f} times as long" in line
+    state = json.loads((tmp_path / "run/checkpoints/step-00000002/state.json").read_text())
+    assert (state["runtime"]["processes"], state["runtime"]["threads"]) == (1, 2)
+    with pytest.raises(type(error), match=r"the processes cannot be connected|process 1 ended"):
+        train(run_of(tmp_path, processes=2), tmp_path / "asked", reporter=QuietReporter())
 
 
 @pytest.mark.usefixtures("started")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from pellucid.jobs.promises import batch_size
 
 from .conftest import Command
-from .small_runs import settings, write_corpus
+from .small_runs import TINY, options, settings, write_corpus
 
 RECIPE = """
 preset = "tiny"
@@ -118,6 +119,29 @@ def test_an_automatic_batch_size_is_said_and_kept(
     other = run("1024", 5)
     assert other.status == 1
     assert "training.batch_size: was 2048, now 1024" in other.err
+
+
+def test_the_rate_of_preset_auto_fits_the_automatic_batch(command: Command, text: Path, tmp_path: Path) -> None:
+    def run(steps: int) -> str:
+        done = command(
+            "train", "--train-src", text / "train.en", "--train-tgt", text / "train.fr", "--output", "run",
+            "--preset", "auto", *options(*TINY, "tokenizer.kind=bytes", "training.threads=1"),
+            *options("training.valid_bleu_sentences=2", f"training.train_steps={steps}", "training.batch_size=auto"),
+        )  # fmt: skip
+        assert done.status == 0, done.err
+        return done.err
+
+    said = run(1)
+    rate, batch, scaled = re.search(
+        r"the peak rate (\S+), which preset auto chose for ([\d,]+) tokens, becomes (\S+)", said
+    ).groups()  # type: ignore[union-attr]
+    training = tomllib.loads((tmp_path / "run/recipe.toml").read_text())["training"]
+    assert training["learning_rate"] == float(scaled)
+    assert training["batch_size"] == 2048 != int(batch.replace(",", ""))
+    assert float(scaled) == pytest.approx(float(rate) * (2048 / int(batch.replace(",", ""))) ** 0.5, rel=0.05)
+    assert "becomes" not in run(2), "a run that goes on keeps its rate"
+    again = tomllib.loads((tmp_path / "run/recipe.toml").read_text())["training"]
+    assert again["learning_rate"] == float(scaled)
 
 
 def test_auto_needs_tokens(command: Command) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -11,11 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
+from tests.end_to_end.ray_cluster import LocalCluster, local_cluster, processes_of
 from tests.models import random_model, save_model
 
 from pellucid.errors import ConfigError
@@ -37,21 +38,20 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 @pytest.fixture(scope="module")
-def ray() -> ModuleType:
-    return pytest.importorskip("ray", reason="needs the extra ray")
+def cluster() -> Iterator[LocalCluster]:
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("no tests of Ray: pip install -c constraints.txt -e '.[test,ray]'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), str(ROOT)]))
+        with local_cluster() as cluster:
+            yield cluster
 
 
 @pytest.fixture(scope="module")
-def cluster(ray: ModuleType) -> Iterator[Any]:
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), str(ROOT)]))
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        ray.init(address=cluster.address, log_to_driver=False)
-        yield cluster
-        ray.shutdown()
-        cluster.shutdown()
+def large_cluster(cluster: LocalCluster) -> LocalCluster:
+    """For datasets: reading, an actor and writing take a processor each."""
+    cluster.add_node(processors=3)
+    return cluster
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,17 @@ def members(output: Path) -> set[str]:
 
 
 @pytest.mark.slow
-def test_a_file_on_a_cluster_that_loses_a_node(ray: ModuleType, cluster: Any, model: Path, tmp_path: Path) -> None:
+def test_what_ray_starts_for_tests_listens_on_the_loopback_address_only(cluster: LocalCluster) -> None:
+    import ray
+
+    assert ray.get(ray.remote(os.getpid).remote()) in processes_of(cluster.folder)
+    addresses = cluster.listens_on()
+    assert addresses
+    assert all(ip_address(address).is_loopback for address in addresses), addresses
+
+
+@pytest.mark.slow(minutes=1)
+def test_a_file_on_a_cluster_that_loses_a_node(cluster: LocalCluster, model: Path, tmp_path: Path) -> None:
     (tmp_path / "in").write_text("".join(f"zeile {number} und noch eine\n" for number in range(2000)))
     given = {
         "format": OutputFormat.TEXT,
@@ -86,12 +96,12 @@ def test_a_file_on_a_cluster_that_loses_a_node(ray: ModuleType, cluster: Any, mo
     }
     outputs = [tmp_path / name for name in ("alone", "out")]
     translate_file(model, str(tmp_path / "in"), output=outputs[0], **given | {"parts": PartsOptions(chunk_lines=64)})
-    second = cluster.add_node(num_cpus=1)
+    second = cluster.add_node(processors=1)
     with ThreadPoolExecutor() as pool:
         running = pool.submit(translate_file_on_ray, model, str(tmp_path / "in"), outputs[1], workers=2, **given)
         wait_for(lambda: running.done() or len(members(outputs[1])) == 2)
         assert not running.done()
-        cluster.remove_node(second, allow_graceful=False)
+        cluster.lose(second)
         outcome = running.result(timeout=300)
     assert outputs[1].read_bytes() == outputs[0].read_bytes()
     assert outcome.lines == 2000
@@ -102,9 +112,9 @@ def test_a_file_on_a_cluster_that_loses_a_node(ray: ModuleType, cluster: Any, mo
 
 # Ray Data 2.60 warns of settings of its own, and of the way to give the number of retries, which stays until 2.63.
 @pytest.mark.filterwarnings("ignore:`(use|ray)_:DeprecationWarning")
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_a_column_of_a_dataset_is_translated_as_by_one_process(
-    ray: ModuleType, cluster: Any, model: Path, tmp_path: Path
+    large_cluster: LocalCluster, model: Path, tmp_path: Path
 ) -> None:
     import pyarrow
     import ray.data as ray_data
@@ -117,10 +127,11 @@ def test_a_column_of_a_dataset_is_translated_as_by_one_process(
         rows = range(20 * number, 20 * number + 20)
         table = pyarrow.table({"id": list(rows), "text": [texts[row] for row in rows]})
         parquet.write_table(table, tmp_path / "in" / f"{number}.parquet")
-    cluster.add_node(num_cpus=3)
     dataset = ray_data.read_parquet(str(tmp_path / "in"))
-    translate_dataset(dataset, model, column="text", batch_rows=10).write_parquet(str(tmp_path / "out"))
-    rows = [row for path in (tmp_path / "out").glob("*.parquet") for row in parquet.read_table(path).to_pylist()]
+    translate_dataset(dataset, model, column="text", batch_rows=10, part_rows=15).write_parquet(str(tmp_path / "out"))
+    files = [parquet.read_table(path).to_pylist() for path in (tmp_path / "out").glob("*.parquet")]
+    assert max(map(len, files)) <= 15
+    rows = [row for file in files for row in file]
     assert sorted(row["id"] for row in rows) == list(range(60))
     translator = open_translator(model, device="cpu", threads=1)
     expected = {text: translator.translate(text).text for text in set(filter(None, texts))}
@@ -136,14 +147,14 @@ from pellucid.jobs.clusters.ray import checkpointed, translate_dataset
 address, model, source, output = sys.argv[1:]
 ray.init(address=address, log_to_driver=False)
 with checkpointed(output + ".checkpoint", id_column="id"):
-    rows = ray.data.read_parquet(source, override_num_blocks=24)
-    translate_dataset(rows, Path(model), column="text", batch_rows=25).write_parquet(output)
+    rows = ray.data.read_parquet(source)
+    translate_dataset(rows, Path(model), column="text", batch_rows=25, part_rows=25).write_parquet(output)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_after_a_killed_driver_a_second_one_does_what_is_left(
-    ray: ModuleType, cluster: Any, model: Path, tmp_path: Path
+    large_cluster: LocalCluster, model: Path, tmp_path: Path
 ) -> None:
     import pyarrow
     from pyarrow import parquet
@@ -154,8 +165,7 @@ def test_after_a_killed_driver_a_second_one_does_what_is_left(
         ids = list(range(25 * number, 25 * number + 25))
         table = pyarrow.table({"id": ids, "text": [f"zeile {row} " + "und noch eine " * 9 for row in ids]})
         parquet.write_table(table, source / f"{number:02}.parquet")
-    cluster.add_node(num_cpus=3)
-    command = [sys.executable, "-c", DRIVER, cluster.address, *map(str, (model, source, output))]
+    command = [sys.executable, "-c", DRIVER, large_cluster.address, *map(str, (model, source, output))]
 
     def rows() -> dict[Path, list[int]]:
         return {path: parquet.read_table(path)["id"].to_pylist() for path in output.glob("*.parquet")}

@@ -8,23 +8,22 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.end_to_end.live_service import running
 from tests.models import random_model, save_model
 
 from pellucid.config import TranslationConfig
 from pellucid.config.service import KeyConfig, ServedModel, ServiceConfig, ServiceLimits
 from pellucid.errors import PellucidError
 from pellucid.jobs.models import open_translator
-from pellucid.jobs.serve import address_of, listen, server_of
+from pellucid.jobs.serve import listen, server_of
 from pellucid.jobs.service.opening import open_service
 from pellucid.serving.access.keys import sha256_of
 from pellucid.serving.connections import Limits
@@ -38,37 +37,6 @@ NODE_MODULES = Path(__file__).parents[1] / "node" / "node_modules"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(tmp_path_factory.mktemp("service") / "toy", random_model(), translation=FEW)
-
-
-@contextmanager
-def running(config: ServiceConfig) -> Iterator[str]:
-    """Serve in a thread; the address has a slash at its end."""
-    service = open_service(config, threads=1)
-    with listen("127.0.0.1", 0) as taken:
-        server = server_of(None, host="127.0.0.1", limits=Limits(), service=service)
-        service.start()
-        thread = threading.Thread(target=lambda: server.run(sockets=[taken]), daemon=True)
-        thread.start()
-        address = address_of(taken, "127.0.0.1")
-        wait_until_ready(address)
-        try:
-            yield address
-        finally:
-            server.should_exit = True
-            thread.join()
-            service.end()
-
-
-def wait_until_ready(address: str) -> None:
-    for _ in range(3000):
-        try:
-            urllib.request.urlopen(f"{address}readyz", timeout=60).close()
-            return
-        except urllib.error.URLError as error:
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()
-            time.sleep(0.02)
-    pytest.fail("the service is not ready")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +72,7 @@ def test_deepl(address: str, expected: str) -> None:
     assert [one.text for one in found] == [expected, "…"]
     assert client.translate_text(TEXT, target_lang="EN-GB").detected_source_lang == "DE"
     assert [one.code for one in client.get_source_languages()] == ["DE"]
-    assert [one.code for one in client.get_target_languages()] == ["EN"]
+    assert [one.code for one in client.get_target_languages()] == ["EN-GB", "EN-US"]
     assert client.get_usage().character.count >= len(TEXT)
     glossary = client.create_glossary("mine", "DE", "EN", {"Hund": "ab"})
     assert client.get_glossary_entries(glossary) == {"Hund": "ab"}
@@ -222,7 +190,7 @@ def test_deepl_node(address: str, expected: str) -> None:
     assert found == {
         "texts": [expected, "…"],
         "sources": ["de"],
-        "targets": ["en"],
+        "targets": ["en-GB", "en-US"],
         "hasTerm": True,
         "glossaries": 0,
         "hasUsage": True,
@@ -256,6 +224,9 @@ def test_the_calls_of_weblate(address: str, expected: str) -> None:
     texts = [TEXT] * 20
     found = asked(f"{address}translate", {"q": texts, "source": "de", "target": "en", "api_key": KEY})
     assert found["translatedText"] == [expected] * 20
+    # It sends [X6X] in place of the placeholder at character 6, and needs it back.
+    found = asked(f"{address}translate", {"q": f"Hallo [X6X], {TEXT}", "source": "de", "target": "en", "api_key": KEY})
+    assert found["translatedText"].count("[X6X]") == 1
 
 
 def test_the_call_of_omegats_plugin(address: str, expected: str) -> None:

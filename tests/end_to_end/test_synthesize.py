@@ -19,6 +19,7 @@ from .conftest import Command
 from .test_bulk import begun, finished_in, wait_for_part
 
 SHORT = ("--set", "beam_size=1", "--set", "max_length_constant=9", "--set", "max_length_factor=0.1")
+SKIPPING = ("--set", "invalid_utf8=skip")
 ANYTHING = ("--set", "drop_flags=[]")
 LINES = [f"Satz {number} mit {'vielen ' * (number % 7)}Worten." for number in range(120)]
 POISON = "\n".join(LINES).encode() + b"\n\nab\xff\nSatz 0 mit Worten.\n" + b"x" * 2100 + b"\n"
@@ -32,7 +33,7 @@ def test_a_corpus_says_where_it_comes_from_and_its_counts_add_up(
     command: Command, tiny_model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "mono").write_bytes(POISON)
-    done = command("synthesize", tiny_model, "mono", "--output", "bt.tsv", *SHORT, *ANYTHING)
+    done = command("synthesize", tiny_model, "mono", "--output", "bt.tsv", *SHORT, *ANYTHING, *SKIPPING)
     assert done.status == 0, done.err
     rows = corpus_of(tmp_path)
     assert [target for _, target in rows] == LINES, "the duplicate and the bad lines are gone, and the order is kept"
@@ -63,6 +64,64 @@ def test_the_printed_lines_are_a_recipe(command: Command, tiny_model: Path, tmp_
     table = tomllib.loads(done.out)["data"]["train"][0]
     assert table == {"tsv": "kd.tsv", "name": "distillation", "hold_out": False}
     assert [source for source, _ in corpus_of(tmp_path, "kd.tsv")] == LINES
+
+
+def test_a_finished_corpus_is_not_replaced_by_another_command(
+    command: Command, tiny_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mono").write_text("\n".join(LINES[:20]))
+    (tmp_path / "other").write_text("\n".join(LINES[20:40]))
+
+    def made(*options: object, text: str = "mono") -> tuple[int, str]:
+        done = command("synthesize", tiny_model, text, "--output", "bt.tsv", *SHORT, *ANYTHING, *options)
+        return done.status, done.err
+
+    assert made()[0] == 0
+    whole, about = (tmp_path / "bt.tsv").read_bytes(), (tmp_path / "bt.tsv.json").read_bytes()
+    status, said = made()
+    assert status == 0, said
+    assert "this command has finished it before, so nothing is translated" in said
+    assert "20 lines read, 20 pairs written" in said
+    assert (tmp_path / "bt.tsv.json").read_bytes() == about
+    for options, difference in {
+        ("--set", "min_length=2"): "translation.min_length = 0 there and 2 now",
+        ("--set", "cleaning.max_ratio=3"): "filters.cleaning.max_ratio = 9.0 there and 3.0 now",
+        ("--kind", "distillation"): 'kind = "back-translation" there and "distillation" now',
+        ("--search", "sampling", "--set", "beam_size=1"): "translation.sampling = false there and true now",
+    }.items():
+        status, said = made(*options)
+        assert status == 1, said
+        assert "bt.tsv: is a finished corpus of another command" in said
+        assert difference in said
+        assert "name another --output, or make the corpus anew with --restart" in said
+    status, said = made(text="other")
+    assert status == 1
+    assert "input 1.sha256 =" in said
+    assert (tmp_path / "bt.tsv").read_bytes() == whole
+    assert (tmp_path / "bt.tsv.json").read_bytes() == about
+    assert made("--restart", text="other")[0] == 0
+    assert (tmp_path / "bt.tsv").read_bytes() != whole
+
+
+def test_a_file_of_somebody_else_is_not_replaced(command: Command, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "mono").write_text("\n".join(LINES[:5]))
+    start = ("synthesize", tiny_model, "mono", *SHORT, *ANYTHING, "--output")
+    (tmp_path / "own.tsv").write_text("eins\tone\n")
+    refused = command(*start, "own.tsv")
+    assert refused.status == 1
+    assert "own.tsv: exists, and nothing says that 'pellucid synthesize' made it" in refused.err
+    assert (tmp_path / "own.tsv").read_text() == "eins\tone\n"
+    assert command(*start, "bt.tsv").status == 0
+    with (tmp_path / "bt.tsv").open("a") as file:
+        file.write("mehr\tmore\n")
+    refused = command(*start, "bt.tsv")
+    assert refused.status == 1
+    assert "bt.tsv: was changed after it was finished; name another --output" in refused.err
+    assert command(*start, "bt.tsv", "--restart").status == 0
+    assert len(corpus_of(tmp_path)) == 5
+    (tmp_path / "bt.tsv").unlink()
+    assert command(*start, "bt.tsv").status == 0
+    assert len(corpus_of(tmp_path)) == 5
 
 
 def test_searches_differ_and_draws_can_be_repeated(command: Command, tiny_model: Path, tmp_path: Path) -> None:
@@ -142,7 +201,17 @@ def test_what_cannot_be_done_is_said(
 @pytest.mark.slow
 def test_kills_at_random_moments_change_no_byte(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "mono").write_bytes(POISON + b"\n".join(f"Noch ein Satz {n}.".encode() for n in range(900)))
-    options = ("--set", "beam_size=3", "--set", "max_length_constant=40", "--chunk-lines", "64", "--threads", "2")
+    options = (
+        "--set",
+        "beam_size=3",
+        "--set",
+        "max_length_constant=40",
+        "--chunk-lines",
+        "64",
+        "--threads",
+        "2",
+        *SKIPPING,
+    )
     start = ("synthesize", tiny_model, tmp_path / "mono", *options, *ANYTHING)
     whole = begun((*start, "--output", tmp_path / "whole.tsv"))
     said = whole.communicate()[1].decode()

@@ -356,9 +356,10 @@ def test_every_flag_of_the_run_is_counted_on_the_screen(command: Command, tiny_m
 
 def test_a_run_without_flags_names_its_engine_and_says_nothing_else(command: Command, tiny_model: Path) -> None:
     said = command("translate", tiny_model, *FAST, stdin=b"").err.splitlines()
-    (line,) = [text for text in said if "once" not in text]
+    line, note = [text for text in said if "once" not in text]
     assert line.startswith("engine: ")
-    assert command("translate", tiny_model, *FAST, "--engine", "torch", stdin=b"").err == ""
+    assert note.endswith(": has no text to translate")
+    assert command("translate", tiny_model, *FAST, "--engine", "torch", stdin=b"").err.splitlines() == [note]
 
 
 WALKTHROUGH = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"

@@ -79,7 +79,6 @@ def test_what_does_not_fit_a_document_is_refused(model: Path, tmp_path: Path) ->
         ([page, "-o", tmp_path / "b", "--lines", "wrap"], "for plain text"),
         ([page, "-o", tmp_path / "b", "--restart"], "is for lines"),
         ([page, "--format", "latex"], "is unknown; use text, jsonl, moses, or for a document txt, html"),
-        ([page, "--format", "text", "--force"], "--force"),
     ):
         with pytest.raises(ConfigError, match=problem):
             run(model, *arguments)

@@ -11,6 +11,7 @@ import zipfile
 
 import numpy as np
 from tests.fuzz.mutation import varint
+from tests.unit.documents.zipped.archives import epub, odf, xlsx
 
 Kept = dict[str, tuple[str, bytes]]
 
@@ -171,3 +172,28 @@ def raw_requests() -> Kept:
         "a head without end": ("get", b"GET / HTTP/1.1\r\n" + host + b"X: " + b"a" * 200_000),
         "300 requests at once": ("get", (b"GET /api/models HTTP/1.1\r\n" + host + b"\r\n") * 300),
     }
+
+
+def documents(*, zipped: bool) -> Kept:
+    """Documents; the name of the seed begins with the format."""
+    if zipped:
+        words = "<text:p>" + "word " * 40_000 + "</text:p>"
+        rich = "<si><r><t>a</t></r><r><rPr><b/></rPr><x/><!-- c --><t>b<!-- d -->c</t></r></si>"
+        return {
+            "a paragraph of many words of odt": ("odt", odf("text", words)),  # quadratic: 20 s
+            "an element in a run": ("xlsx", xlsx(rich, "")),  # it was lost, and then got a prefix of its own
+            "a reference to no entity": ("epub", epub("<p>One &b; two &#38;lt;</p>")),  # it became text
+        }
+    cue = "1\n00:00:01,000 --> 00:00:02,000\n"
+    found = {
+        "spaces without an end": ("markdown", "word" + " " * 100_000 + "word"),  # quadratic: a minute
+        "a paragraph of many words": ("markdown", "word " * 40_000),  # quadratic, too
+        "a cue of 20,000 lines": ("srt", cue + "a word\n" * 20_000),  # and this
+        "an anchor of a text": ("yaml", "a: &b Hello\nc: *b\nd: !!str\n  # e\n  Hello\n"),  # it was lost
+        "references without an end": ("html", "<p>caf&eacute: &copy2 &#233 <a title='&copy &lt'>x</a>"),  # text
+        # Text, too.
+        "brackets in an address": ("markdown", "A [link](a<b>c(d(e)) 'f') \u2028and <![CDATA[ <b>x</b> ]]>.\n"),
+        "no XML": ("xliff", "<xliff><trans-unit><source>One</trans-unit></xliff>"),  # a target was added twice
+        "a message of a parser": ("xliff", f"<xliff><x xmlns:a='{chr(0x202E) * 5000}\x1b'"),  # shown as it is
+    }
+    return {label: (name, text.encode()) for label, (name, text) in found.items()}

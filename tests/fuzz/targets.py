@@ -1,4 +1,4 @@
-"""The ways in: text lines, TSV, JSON lines, TOML, tokenizer files, weights, .npz files, HTTP requests.
+"""The ways in: text lines, TSV, JSON lines, TOML, tokenizer files, weights, .npz files, HTTP requests, documents.
 
 ``TARGETS`` makes each of them in a folder; a sound input of each is its seed. Everything is reached by what users and
 jobs call, as a stranger's file or request would reach it.
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from tests.fuzz import kept
+from tests.fuzz.documents import DOCUMENT_TARGETS
 from tests.fuzz.harness import Target
 from tests.fuzz.mutation import inside_gzip, inside_protobuf, inside_safetensors, inside_zip, mutate_json, mutate_value
 from tests.fuzz.servers import Application, Server
@@ -353,4 +354,5 @@ TARGETS: Mapping[str, Callable[[Path], Target]] = {
     "npz": npz,
     "requests": requests,
     "raw_requests": raw_requests,
+    **DOCUMENT_TARGETS,
 }

@@ -14,7 +14,10 @@ import pytest
 from .harness import run
 
 INPUTS = 1000
-NAMES = ["text_lines", "tsv", "json_lines", "toml", "tokenizer", "weights", "npz", "requests", "raw_requests"]
+NAMES = [
+    "text_lines", "tsv", "json_lines", "toml", "tokenizer", "weights", "npz", "requests", "raw_requests",
+    "document_texts", "document_archives",
+]  # fmt: skip
 
 pytestmark = [
     pytest.mark.slow,

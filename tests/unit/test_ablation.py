@@ -75,8 +75,24 @@ def test_a_promise_has_mean_and_spread(capsys: pytest.CaptureFixture[str], tmp_p
     module.main([str(tmp_path / "ablation.json"), *options])
     table = recipe_from(tomllib.loads(capsys.readouterr().out)).promise
     assert table is not None
+    assert table.curve is None
     assert (table.seeds, table.minutes, table.hardware) == (3, 10.0, "2 cores of P, fp32")
     assert [(s.metric, s.value, s.spread) for s in table.scores] == [
         ("bleu", 42.0, 1.0),
         ("bleu_lowercased", 43.0, 1.0),
     ]
+
+
+def test_the_curve_of_a_promise_is_the_mean_at_tenths_of_the_budget(tmp_path: Path) -> None:
+    module = load_script("promise")
+    for seed, gain in ((1, 0.0), (2, 2.0)):
+        rows = []
+        for fraction in (0.1, 0.22, 0.5, 1.0):
+            rows.append({"kind": "step", "fraction": fraction})
+            rows.append({"kind": "validation", "scores": {"bleu": 10 * fraction + gain}})
+        rows[1]["scores"] = {"bleu": 50.0, "bleu_share": 0.06}  # of a few sentences, which says nothing
+        (folder := tmp_path / f"auto-seed{seed}/run").mkdir(parents=True)
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    curve = module.curve_of(sorted(tmp_path.glob("auto-seed*/run")))
+    assert curve["fraction"] == [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    assert curve["bleu"] == [4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]

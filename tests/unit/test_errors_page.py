@@ -24,6 +24,18 @@ def table(section: str) -> list[list[str]]:
     return found[2:]
 
 
+def written(part: ast.expr) -> str:
+    """Return a part of an f-string, what is filled in as a NUL and what stands beside a number in the plural."""
+    match part:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.FormattedValue(value=ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))])):
+            return f"\0 {tree.counted(2, noun).split(' ', 1)[1]}"
+        case ast.FormattedValue(value=ast.Call(func=ast.Name(id="are"))):
+            return "are"
+    return "\0"
+
+
 @cache
 def templates() -> list[str]:
     """Return every text of the source, what is filled in as a NUL."""
@@ -31,7 +43,7 @@ def templates() -> list[str]:
     for path in (ROOT / "src" / "pellucid").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
-                found.append("".join(p.value if isinstance(p, ast.Constant) else "\0" for p in node.values))  # type: ignore[misc]
+                found.append("".join(written(part) for part in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
     return found

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from pellucid.analysis.equations import Rule, rules_of
+from pellucid.errors import counted
 from pellucid.model.transformer import Transformer
 from pellucid.tracing.editing.plan import value_edits
 from pellucid.tracing.predictions import Array, entropy, log_sum_exp
@@ -82,7 +83,10 @@ class CheckReport:
         return not self.failures
 
     def __str__(self) -> str:
-        lines = [f"{len(self.identities)} identities tested, {len(self.failures)} fail, {len(self.skipped)} skipped"]
+        lines = [
+            f"{counted(len(self.identities), 'identity')} tested, "
+            f"{len(self.failures)} fail, {len(self.skipped)} skipped"
+        ]
         lines += [
             f"{i.site}: {i.name}: {i.equation}: error {i.error:.3g} at {list(i.place)}, tolerance {i.tolerance:.3g}"
             for i in self.failures

@@ -80,9 +80,9 @@ class Effect:
                 for trace in (self.before, self.after)
             ]
             lines.append(f"first difference at step {self.divergence}: {pieces[0]} → {pieces[1]}")
-        lines.append(f"log-probability of the translation before: {self._change_of_the_old()}")
+        lines.append(f"log-probability of the whole translation before: {self._change_of_the_old()}")
         if self.divergence is not None:
-            lines.append(f"log-probability of the translation after: {_change(self.new_before, self.new_after)}")
+            lines.append(f"log-probability of the whole translation after: {_change(self.new_before, self.new_after)}")
         return "\n".join(lines)
 
     def _change_of_the_old(self) -> str:
@@ -95,7 +95,7 @@ class Effect:
 def _change(before: Array, after: Array) -> str:
     if (before == after).all():
         return f"{before.sum():.4f}, with and without the edits"
-    return f"{before.sum():.4f} → {after.sum():.4f}"
+    return f"{before.sum():.4f} without the edits, {after.sum():.4f} with them"
 
 
 def edit_trace(before: Trace, edits: Sequence[Edit | str], *, samples: Sequence[Sample] = ()) -> Effect:

@@ -32,7 +32,7 @@ from pellucid.analysis.atlas import is_special
 from pellucid.analysis.attribution.methods import contributions
 from pellucid.analysis.measured import Measured, Worth, measured_for
 from pellucid.analysis.transport import distance_to_data, distance_to_uniform, source_mass
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
 from pellucid.translation.flags import most_repeats
@@ -186,7 +186,7 @@ def _doubt(trace: Trace, most: float) -> HealthSign | None:
         return None
     values = trace.predictions.entropy.astype(np.float64)
     steps = tuple(np.flatnonzero(values > most).tolist())
-    text = f"uncertain at {len(steps)} of {len(values)} steps; at most {values.max():.2f} nats"
+    text = f"uncertain at {len(steps)} of {counted(len(values), 'step')}; at most {values.max():.2f} nats"
     return HealthSign("entropy", bool(steps), float(values.max()), most, text, target=steps)
 
 
@@ -208,7 +208,7 @@ def _new_words(trace: Trace, known: Collection[str]) -> HealthSign:
 def _pieces(name: str, source: Sequence[bool], target: Sequence[bool], what: str) -> HealthSign:
     on_source, on_target = ([i for i, is_one in enumerate(side) if is_one] for side in (source, target))
     count = len(on_source) + len(on_target)
-    text = f"{len(on_source)} source and {len(on_target)} target pieces are {what}"
+    text = f"{len(on_source)} source and {counted(len(on_target), 'target piece')} are {what}"
     return HealthSign(name, count > 0, count, THRESHOLDS[name], text, source=tuple(on_source), target=tuple(on_target))
 
 
@@ -244,7 +244,7 @@ def _end(trace: Trace, most: float) -> HealthSign | None:
     late = [len(values) - 1] if values[-1] < most else []
     findings = []
     if early:
-        findings.append(f"could have ended at {len(early)} earlier steps")
+        findings.append(f"could have ended at {counted(len(early), 'earlier step')}")
     if late:
         findings.append(f"ended with a probability of only {values[-1]:.2f}")
     text = "; ".join(findings) or "ends at the right place, and nowhere else"
@@ -259,5 +259,5 @@ def _score(trace: Trace, least: float) -> HealthSign | None:
         return None
     terms = trace.predictions.target_log_probability.astype(np.float64)
     mean = float(terms.mean())
-    sides = f"{trace.tokens.source_length} source and {trace.tokens.target_length} target pieces"
+    sides = f"{trace.tokens.source_length} source and {counted(trace.tokens.target_length, 'target piece')}"
     return HealthSign("score", mean < least, mean, least, f"{mean:.3f} per piece on average; {sides}")

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from pellucid.config.section import Section
 from pellucid.config.tables import validated
-from pellucid.errors import BundleError, ConfigError
+from pellucid.errors import BundleError, ConfigError, counted
 from pellucid.tracing.record import Trace
 from pellucid.untrusted import parse_json, plain_file, read_at_most
 
@@ -84,7 +84,7 @@ class Measurement:
     def to_text(self) -> str:
         """Return in words what was measured, and whether it was this model."""
         whose = "this model" if self.is_own else f"another model, {self.measured.model}"
-        return f"limits and figures of the signs: {self.measured.translations:,} translations of {whose}"
+        return f"limits and figures of the signs: {counted(self.measured.translations, 'translation')} of {whose}"
 
 
 def measured_for(trace: Trace) -> Measurement:

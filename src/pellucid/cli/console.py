@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from pellucid.durable import naming
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 from pellucid.terminal import visible
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class _ConsoleHandler(logging.Handler):
             self._written += 1
             text = self.format(record)
             cut = len(text) - _LONGEST_LOG_RECORD
-            say(text if cut <= 0 else f"{text[:_LONGEST_LOG_RECORD]} ... and {cut:,} more characters")
+            say(text if cut <= 0 else f"{text[:_LONGEST_LOG_RECORD]} ... and {counted(cut, 'more character')}")
         except Exception:  # a malformed record, or a standard error that cannot be written
             self._left_out += 1
 
@@ -226,7 +226,8 @@ class _ConsoleHandler(logging.Handler):
 
     def _report_left_out(self) -> None:
         if self._left_out:
-            say(f"{self._left_out:,} more log messages were omitted")
+            were = "was" if self._left_out == 1 else "were"
+            say(f"{counted(self._left_out, 'more log message')} {were} omitted")
         self._left_out = 0
 
 

@@ -11,6 +11,7 @@ import typer
 
 from pellucid.cli.console import say, show
 from pellucid.cli.options import DeviceOption, MemoryOption, ThreadsOption
+from pellucid.errors import counted
 from pellucid.terminal import line_of
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _announce(catalogue: Catalogue | None, service: Service, address: str, confi
     from pellucid.serving.gate import is_loopback
 
     for model in catalogue.models if catalogue else ():
-        steps = f", {len(model.snapshot_steps)} snapshots" if model.snapshot_steps else ""
+        steps = f", {counted(len(model.snapshot_steps), 'snapshot')}" if model.snapshot_steps else ""
         languages = f"{model.translator.source_language} → {model.translator.target_language}"
         say(line_of(f"{model.name}: {languages}{steps}"))
     for pair in () if catalogue else service.pool.pairs.values():
@@ -137,5 +138,6 @@ def _announce(catalogue: Catalogue | None, service: Service, address: str, confi
         )
     keys = f", with a key of {len(config.keys)}" if config.keys else ""
     say(f"translate: {address}translator (a page), {address}v1/translate, {address}translate (LibreTranslate){keys}")
-    what = "look inside" if catalogue is not None else "the page is off; the service is at"
+    why = " with keys or names unless page = true" if config.page is None and is_loopback(config.host) else ""
+    what = "look inside" if catalogue is not None else f"the page that shows the inside is off{why}; the service is at"
     say(f"{what}: {address}   (Ctrl-C stops it)")

@@ -42,7 +42,7 @@ def synthesize(
     threads: ThreadsOption = 0,
     chunk_lines: Annotated[int, typer.Option(help="Lines that are translated together.")] = CHUNK_LINES,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Discard the parts that an interrupted command left, and begin again.")
+        bool, typer.Option("--restart", help="Begin again, whatever an earlier command finished of this corpus.")
     ] = False,
 ) -> None:
     """Make training text with a model: back-translation or distillation.

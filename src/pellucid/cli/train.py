@@ -82,10 +82,7 @@ class _Run:
 
     def go(self, *, dry_run: bool, check: bool, serve: bool) -> None:
         """Predict, or train, score and open the page."""
-        from pellucid.cli.screens.training import TrainingScreen
-        from pellucid.jobs import train as job
         from pellucid.jobs.corpora.command_line import output_of, recipe_of
-        from pellucid.jobs.promises.checking import promise_of
 
         chosen = recipe_of(self.options, self.settings, recipe=self.recipe, data_dir=self.data_dir)
         output = output_of(self.output, chosen)
@@ -93,6 +90,11 @@ class _Run:
             raise ConfigError("--check compares a run with the promise of its recipe; give --recipe with it")
         if serve and (check or dry_run):
             raise ConfigError("--serve opens the page after a training; leave --check and --dry-run out")
+        # These import torch, and a mistake in the recipe should not wait for it.
+        from pellucid.cli.screens.training import TrainingScreen
+        from pellucid.jobs import train as job
+        from pellucid.jobs.promises.checking import promise_of
+
         promise = promise_of(chosen, place=str(self.recipe)) if check else None
         if dry_run:
             from pellucid.jobs.promises.dry_run import dry_run as predict

@@ -60,7 +60,10 @@ FormatOption = Annotated[
         "the file does not tell it.",
     ),
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace a translated document that exists.")]
+ForceOption = Annotated[
+    bool,
+    typer.Option("--force", help="Replace a translated document that exists; lines and records do in any case."),
+]
 TermsOption = Annotated[
     str | None,
     typer.Option(help="A file of terms: source form, target forms and forms to avoid, with tabs between them."),
@@ -137,9 +140,9 @@ def translate(
         _translate_document(model, file, kind, force=force, **shared)
         return
     if format_ is None and not document and _holds_records(file):
-        _translate_records(model, file, force=force, field=field, to_field=to_field, **of_lines, **shared)
+        _translate_records(model, file, field=field, to_field=to_field, **of_lines, **shared)
         return
-    _refuse_for_lines(force=force, field=field, to_field=to_field)
+    _refuse_for_lines(field=field, to_field=to_field)
     shared["format"] = job.OutputFormat.named(format_ or job.OutputFormat.TEXT)
     if document:
         _translate_whole(model, file, lines=lines, **shared)
@@ -194,12 +197,12 @@ def _holds_records(file: str) -> bool:
     return holds_records(file) and not is_text(file)
 
 
-def _translate_records(model: Path, file: str, *, force: bool, prefix_file: str | None, **given: Any) -> None:
+def _translate_records(model: Path, file: str, *, prefix_file: str | None, **given: Any) -> None:
     from pellucid.jobs.bulk.addresses import translate_at
     from pellucid.jobs.bulk.record_files import translate_records
 
-    if prefix_file is not None or force:
-        raise ConfigError("--prefix-file and --force do not fit records; leave them out")
+    if prefix_file is not None:
+        raise ConfigError("--prefix-file does not fit records; leave it out")
     with TranslationScreen("records") as screen:
         outcome = translate_at(translate_records, model, file, say=screen.message, progress=screen.progress, **given)
     _report(outcome)
@@ -214,14 +217,14 @@ def _refuse_mixed(parts: PartsOptions, prefix_file: str | None, *, document: boo
     usual = {"prefix_file": None, **vars(PartsOptions())}
     for name, value in {"prefix_file": prefix_file, **vars(parts)}.items():
         if document and value != usual[name]:
-            raise ConfigError(f"--{name.replace('_', '-')} is for lines; leave it out with --document")
+            raise ConfigError(
+                f"--{name.replace('_', '-')} is for lines; a document is translated as a whole, so leave it out"
+            )
 
 
-def _refuse_for_lines(*, force: bool, field: str | None, to_field: str | None) -> None:
+def _refuse_for_lines(*, field: str | None, to_field: str | None) -> None:
     if field is not None or to_field is not None:
         raise ConfigError("--field and --to-field are for JSON lines and Parquet files without --format")
-    if force:
-        raise ConfigError("--force replaces a document; a translation of lines replaces its output in any case")
 
 
 def _patience_of(together: bool, patience: float) -> float | None:

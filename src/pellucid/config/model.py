@@ -12,6 +12,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from pellucid.config.section import Section
+from pellucid.errors import counted
 
 __all__ = [
     "PRESETS",
@@ -184,7 +185,9 @@ class ModelConfig(Section):
             )
         top = max(self.specials.pad, self.specials.unk, self.specials.bos, self.specials.eos)
         if any(size and top >= size for size in sizes):
-            problems.append(f"special id {top} is outside a vocabulary of {min(s for s in sizes if s)} pieces")
+            problems.append(
+                f"special id {top} is outside a vocabulary of {counted(min(s for s in sizes if s), 'piece')}"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self

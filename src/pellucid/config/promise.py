@@ -14,6 +14,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pellucid.config.section import Section
+from pellucid.errors import counted
 
 __all__ = ["LearningCurve", "Promise", "PromisedScore"]
 
@@ -84,7 +85,7 @@ class LearningCurve(Section):
             raise ValueError(f"a curve needs at least one of {', '.join(_CURVE_VALUES)}")
         for name, values in self.values().items():
             if len(values) != len(along):
-                raise ValueError(f"{name} has {len(values)} values, but {places[0]} has {len(along)}")
+                raise ValueError(f"{name} has {counted(len(values), 'value')}, but {places[0]} has {len(along)}")
             if not all(map(math.isfinite, (*values, *along))):
                 raise ValueError(f"{name} and {places[0]} must be finite")
         return self

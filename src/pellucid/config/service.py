@@ -107,9 +107,10 @@ class ServiceConfig(Section):
     """Port to listen on; if unset, 8642, or a free one if it is in use."""
     names: tuple[str, ...] = ()
     """Names under which clients reach the server, besides `host` and the names of this machine."""
-    page: bool = True
-    """Serve the page, too. It shows everything of the models, so only this machine gets it, unless `insecure_public`
-    is set."""
+    page: bool | None = None
+    """Serve the page that shows the inside, too. It shows everything of the models and asks for no key, so only this
+    machine gets it, unless `insecure_public` is set. If unset, it is off with `keys` or `names`, because a proxy on
+    this machine would show it to everyone."""
     insecure_public: bool = False
     """Serve other machines without keys."""
     cors_origins: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ Read ``recipe.py`` next.
 
 from __future__ import annotations
 
-from pellucid.config.data import CleaningConfig
+from pellucid.config.data import CleaningConfig, InvalidUtf8
 from pellucid.config.section import Section
 
 __all__ = ["SynthesisConfig"]
@@ -26,3 +26,5 @@ class SynthesisConfig(Section):
         "unknown_output",
     )
     """Flags of a translation that drop its pair; the list of all flags is in the guide to translating."""
+    invalid_utf8: InvalidUtf8 = InvalidUtf8.STRICT
+    """The policy for lines that are not valid UTF-8 or contain a NUL character; a line that is too long is dropped."""

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 from pellucid.untrusted import MAX_TOML_BYTES, MAX_TOML_DEPTH, first_of, parse_toml, read_at_most, shown
 
 __all__ = ["Table", "parse_settings", "read_toml", "to_toml", "validated"]
@@ -70,7 +70,7 @@ def parse_settings(settings: Sequence[str]) -> list[tuple[tuple[str, ...], objec
             raise ConfigError(f"--set {shown(setting)} is not of the form section.key=value, as in training.seed=7")
         if len(keys) > MAX_TOML_DEPTH:
             raise ConfigError(
-                f"--set {shown(key)}: has {len(keys):,} parts between dots, and the limit is {MAX_TOML_DEPTH}"
+                f"--set {shown(key)}: has {counted(len(keys), 'part')} between dots, and the limit is {MAX_TOML_DEPTH}"
             )
         try:
             table = parse_toml(f"value = {text}")

@@ -186,12 +186,14 @@ class TrainingConfig(Section):
     """If over 0, the moving average covers about this last share of the updates so far, however long the run is:
     the decay after update t is 1 - 1 / (share * t), in place of ``average_decay``."""
     valid_steps: int | None = Field(None, ge=1)
-    """Steps between validations; if not set, a tenth of the run."""
+    """Steps between validations; if not set, a tenth of the run, and so many that validations take a tenth of the
+    time."""
     valid_seconds: float | None = Field(None, gt=0)
     """With ``minutes``: seconds between validations; if not set, a tenth of the budget. Slow ones lengthen it."""
     valid_bleu_sentences: int = Field(500, ge=0)
     """Number of validation sentences, from the first, to translate greedily for BLEU, which decides the best model;
-    with 0 the likelihood decides."""
+    with 0 the likelihood decides. As long as most translations do not end, only 32 are, except at the end of
+    the run."""
     early_stopping: int = Field(0, ge=0)
     """The run ends after this number of validations in a row without an improvement; 0 is off."""
     stop_at_exact_match: float | None = Field(None, gt=0, le=1)

@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
-from pellucid.documents.limits import Reading
+from pellucid.documents.limits import Reading, reason_of
 from pellucid.errors import DocumentError, DocumentTooLargeError
 from pellucid.untrusted import TooLargeError, refuse_zip
 
@@ -71,7 +71,7 @@ def read_archive(data: bytes, reading: Reading) -> Archive:
     except TooLargeError as error:
         raise DocumentTooLargeError(f"{name}: {error}; give a smaller document") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise DocumentError(f"{name}: is no ZIP archive that can be read ({error}); save it again") from None
+        raise DocumentError(f"{name}: is no ZIP archive that can be read ({reason_of(error)}); save it again") from None
 
 
 def _refuse_names(infos: list[zipfile.ZipInfo], name: str) -> None:

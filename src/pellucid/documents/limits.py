@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from pellucid.documents.segments import Segment
-from pellucid.errors import DocumentTooLargeError
+from pellucid.errors import DocumentTooLargeError, counted
+from pellucid.terminal import line_of
 
-__all__ = ["Limits", "Reading"]
+__all__ = ["Limits", "Reading", "reason_of"]
+
+_LONGEST_REASON: Final = 200
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Reading:
         """Refuse a file over the limit; the DocumentTooLargeError names it."""
         if len(data) > self.limits.file_bytes:
             raise DocumentTooLargeError(
-                f"{self.name}: has {len(data):,} bytes, limit {self.limits.file_bytes:,}; divide the document"
+                f"{self.name}: has {counted(len(data), 'byte')}, limit {self.limits.file_bytes:,}; divide the document"
             )
 
     def refuse_many(self, segments: Sequence[Segment]) -> None:
@@ -55,7 +59,7 @@ class Reading:
         limits = self.limits
         if len(segments) > limits.segments:
             raise DocumentTooLargeError(
-                f"{self.name}: has {len(segments):,} segments, limit {limits.segments:,}; divide the document"
+                f"{self.name}: has {counted(len(segments), 'segment')}, limit {limits.segments:,}; divide the document"
             )
         for one in segments:
             self.refuse_segment(one)
@@ -66,6 +70,13 @@ class Reading:
         characters, codes = len(segment.text), len(segment.codes)
         if characters > limits.segment_characters or codes > limits.codes_in_segment:
             raise DocumentTooLargeError(
-                f"{self.name}, {segment.place or 'a segment'}: has {characters:,} characters and {codes:,} codes in "
+                f"{self.name}, {segment.place or 'a segment'}: has "
+                f"{counted(characters, 'character')} and {codes:,} codes in "
                 f"one segment, limits {limits.segment_characters:,} and {limits.codes_in_segment:,}; divide it"
             )
+
+
+def reason_of(error: object) -> str:
+    """Return what a parser says of a file as part of a message: it may quote the file, at any length."""
+    said = line_of(" ".join(str(error).split()))
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}..."

@@ -6,6 +6,7 @@ Read ``spans.py`` next.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -64,6 +65,10 @@ FORMATS: Final[tuple[Format, ...]] = (
 )
 
 
+_MAY_BE_EMPTY: Final = frozenset({"txt", "html", "markdown", "po", "yaml", "srt", "vtt"})
+"""Nothing is a document of these formats, too, and has no text."""
+
+
 def format_named(name: str) -> Format:
     """Return the format of a name.
 
@@ -105,6 +110,10 @@ def read_document(data: bytes, format: Format, reading: Reading | None = None) -
     """
     reading = reading or Reading()
     reading.refuse_large(data)
+    if format.name not in _MAY_BE_EMPTY and not data.removeprefix(BOM_UTF8).strip():
+        raise DocumentError(
+            f"{reading.name}: is empty, and a document of the format {format.name} is not; save it again"
+        )
     _refuse_other_content(data, format, reading.name)
     read: Callable[[bytes, Reading], Document] = import_module(f"{_ROOM}.{format.module}").read
     document = read(data, reading)

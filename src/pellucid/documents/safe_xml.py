@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pellucid.documents.limits import Reading
-from pellucid.errors import DocumentError, DocumentTooLargeError
+from pellucid.documents.limits import Reading, reason_of
+from pellucid.errors import DocumentError, DocumentTooLargeError, counted
 
 if TYPE_CHECKING:
     from lxml.etree import _ElementTree
@@ -47,13 +47,14 @@ def parsed_xml(data: bytes, reading: Reading, *, member: str = "") -> _ElementTr
     where = f"{reading.name}, {member}" if member else reading.name
     if len(data) > reading.limits.xml_bytes:
         raise DocumentTooLargeError(
-            f"{where}: has {len(data):,} bytes of XML, limit {reading.limits.xml_bytes:,}; divide the document"
+            f"{where}: has {counted(len(data), 'byte')} of XML, limit {reading.limits.xml_bytes:,}; divide the document"
         )
     refuse_declarations(data, where)
     try:
         tree = etree.ElementTree(etree.fromstring(data, _parser()))
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise DocumentError(f"{where}: is not well-formed XML ({error}); save the document again") from None
+        problem = reason_of(error.msg if isinstance(error, etree.XMLSyntaxError) else error)
+        raise DocumentError(f"{where}: is not well-formed XML ({problem}); save the document again") from None
     declared = tree.docinfo.internalDTD
     if declared is not None and any(True for _ in declared.iterentities()):  # in an encoding that hid the word
         refuse_declarations(b"<!ENTITY", where)

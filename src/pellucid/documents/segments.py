@@ -14,9 +14,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from pellucid.errors import DocumentError
+from pellucid.errors import DocumentError, counted
 
-__all__ = ["Code", "CodeKind", "Document", "Parts", "Segment", "is_balanced", "merged_text", "problem_with", "text_of"]
+__all__ = [
+    "Code",
+    "CodeKind",
+    "Document",
+    "Parts",
+    "Segment",
+    "has_letters",
+    "is_balanced",
+    "merged_text",
+    "problem_with",
+    "text_of",
+]
 
 _MOST_SHOWN: Final = 5
 
@@ -43,6 +54,8 @@ class Code:
     """What stands for it in the file; only its format looks at it."""
     shown: str = field(compare=False, default="")
     """What people are shown for it, such as ``<b>``."""
+    is_visible: bool = field(compare=False, default=True)
+    """Whether readers of the document see anything of it; behind one that they do not see, a word goes on."""
 
 
 Parts = tuple[str | Code, ...]
@@ -95,7 +108,8 @@ class Document(ABC):
         """
         if len(translated) != len(self.segments):
             raise DocumentError(
-                f"{len(translated):,} translations were given for {len(self.segments):,} segments; give one for each"
+                f"{counted(len(translated), 'translation')} given for "
+                f"{counted(len(self.segments), 'segment')}; give one for each"
             )
         for segment, parts in zip(self.segments, translated, strict=True):
             if parts is not None and (problem := problem_with(segment.parts, parts)):
@@ -107,6 +121,11 @@ class Document(ABC):
         """Return the file; ``translated`` is checked."""
 
 
+def has_letters(text: str) -> bool:
+    """Return whether a text has a letter of any script; figures, dates and signs alone are the same in any language."""
+    return any(map(str.isalpha, text))
+
+
 def text_of(parts: Parts) -> str:
     """Return the text of parts without their codes."""
     return "".join(part for part in parts if isinstance(part, str))
@@ -115,12 +134,14 @@ def text_of(parts: Parts) -> str:
 def merged_text(parts: Iterable[str | Code]) -> Parts:
     """Return parts in which no text is empty or follows text."""
     found: list[str | Code] = []
+    text: list[str] = []  # joined at once: a paragraph may have a hundred thousand pieces
     for part in parts:
-        if isinstance(part, str) and found and isinstance(found[-1], str):
-            found[-1] += part
-        elif part != "":
-            found.append(part)
-    return tuple(found)
+        if isinstance(part, str):
+            text.append(part)
+            continue
+        found += filter(None, ("".join(text), part))
+        text.clear()
+    return (*found, *filter(None, ("".join(text),)))
 
 
 def is_balanced(parts: Parts) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 from pellucid.documents.limits import Reading
 from pellucid.documents.segments import Code, Document, Parts, Segment
 from pellucid.errors import DocumentError
+from pellucid.text.formats.encodings import looks_like
 
 __all__ = ["Decoded", "Literal", "Place", "Span", "SpanDocument", "as_it_is", "decoded", "line_of", "lines_of"]
 
@@ -148,7 +149,8 @@ def decoded(data: bytes, reading: Reading, *, stated: str = "") -> Decoded:
         ) from None
     except UnicodeError as error:
         at = f": byte {error.start + len(mark)}" if isinstance(error, UnicodeDecodeError) else ""
-        raise DocumentError(f"{reading.name}: is not valid {encoding}{at}; save it as UTF-8") from None
+        guess = looks_like(body) if encoding == "utf-8" else ""
+        raise DocumentError(f"{reading.name}: is not valid {encoding}{at}{guess}; save it as UTF-8") from None
     if not is_exact:
         raise DocumentError(f"{reading.name}: its {encoding} would not come back byte for byte; save it as UTF-8")
     if "\0" in text:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 from pellucid.evaluation.bleu_words import TokenizerChoice, bleu_tokenizer, has_words_without_spaces
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class SentenceStatistics:
             ratio = result.sys_len / result.ref_len if result.ref_len else 0.0
             detail = (
                 f"precisions {precisions}, brevity penalty {result.bp:.3f}, "
-                f"length ratio {ratio:.3f} ({result.sys_len} words for {result.ref_len})"
+                f"length ratio {ratio:.3f} ({counted(result.sys_len, 'word')} for {result.ref_len})"
             )
         return Score(self.metric, float(result.score), self.signature, detail)
 
@@ -138,9 +138,9 @@ def check_parallel(sides: dict[str, Sequence[str]]) -> None:
     Raises:
         DataError: a side is empty, or the numbers of lines differ.
     """
-    counts = ", ".join(f"{name} {len(lines)}" for name, lines in sides.items())
+    counts = ", ".join(f"{name} {counted(len(lines), 'line')}" for name, lines in sides.items())
     if any(not lines for lines in sides.values()):
-        raise DataError(f"nothing to score: {counts} lines; every side needs at least one")
+        raise DataError(f"nothing to score: {counts}; every side needs at least one")
     if len({len(lines) for lines in sides.values()}) > 1:
         raise DataError(f"the sides have different numbers of lines: {counts}; line n must translate line n")
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 
+from pellucid.errors import counted
 from pellucid.evaluation.bleu_words import TokenizerChoice, bleu_tokenizer
 from pellucid.evaluation.caveats import notes_on_texts
 from pellucid.evaluation.metrics import (
@@ -77,7 +78,7 @@ class EvaluationReport:
     def to_text(self) -> str:
         """Return the figures as plain lines for a terminal, without the worst sentences."""
         lines = [
-            f"{self.sentences} sentences into {self.target_language}{self._references_in_words()}; "
+            f"{counted(self.sentences, 'sentence')} into {self.target_language}{self._references_in_words()}; "
             f"BLEU tokenizer {self.tokenizer.name}: {self.tokenizer.reason}",
             *(f"{label:<16} {text}" for label, text in self._origin_rows(short=True)),
         ]
@@ -89,7 +90,7 @@ class EvaluationReport:
         lines.append(f"{'exact match':<16} {100 * self.exact_match:6.2f}  {self.exact_matches} of {self.sentences}")
         lines += self._comparison_lines()
         for given in list(self.intervals.values())[:1]:
-            lines.append(f"[ ] 95 % bootstrap interval, {given.resamples} resamples, seed {given.seed}")
+            lines.append(f"[ ] 95 % bootstrap interval, {counted(given.resamples, 'resample')}, seed {given.seed}")
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines) + "\n"
 
@@ -132,7 +133,7 @@ class EvaluationReport:
         lines = [
             f"# {title}",
             "",
-            f"{self.sentences} sentences into `{self.target_language}`{self._references_in_words()}. "
+            f"{counted(self.sentences, 'sentence')} into `{self.target_language}`{self._references_in_words()}. "
             f"BLEU tokenizer `{self.tokenizer.name}`: {self.tokenizer.reason}.",
             "",
             "| metric | score | 95 % interval | signature |",
@@ -151,14 +152,14 @@ class EvaluationReport:
         if self.notes:
             lines += ["", "## Notes", "", *(f"- {note}" for note in self.notes)]
         if self.worst:
-            lines += ["", f"## The {len(self.worst)} worst sentences, by chrF", ""]
+            lines += ["", f"## The {counted(len(self.worst), 'worst sentence')}, by chrF", ""]
             lines += ["| line | chrF | | text |", "|---:|---:|---|---|"]
             for sentence in self.worst:
                 lines += _worst_rows(sentence)
         return "\n".join(lines) + "\n"
 
     def _references_in_words(self) -> str:
-        return f", {self.num_references} references each" if self.num_references > 1 else ""
+        return f", {counted(self.num_references, 'reference')} each" if self.num_references > 1 else ""
 
     def _origin_rows(self, *, short: bool) -> list[tuple[str, str]]:
         """Return labels and texts about the models and the test set."""
@@ -182,8 +183,8 @@ class EvaluationReport:
             for c in self.comparisons
         ]
         lines += [
-            f"p by paired approximate randomization, {c.trials} trials, seed {c.seed}; "
-            f"interval by paired bootstrap, {c.interval.resamples} resamples"
+            f"p by paired approximate randomization, {counted(c.trials, 'trial')}, seed {c.seed}; "
+            f"interval by paired bootstrap, {counted(c.interval.resamples, 'resample')}"
             for c in self.comparisons[:1]
         ]
         return lines

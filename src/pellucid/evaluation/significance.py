@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 from pellucid.evaluation.metrics import Floats, MetricName, SentenceStatistics
 
 __all__ = ["DEFAULT_SEED", "Comparison", "Interval", "bootstrap_interval", "compare"]
@@ -98,7 +98,7 @@ def compare(
     if len(system.rows) != len(baseline.rows) or system.metric != baseline.metric:
         raise DataError(
             f"a paired test needs one metric on the same sentences, but got {system.metric} of {len(system.rows)} and "
-            f"{baseline.metric} of {len(baseline.rows)} sentences"
+            f"{baseline.metric} of {counted(len(baseline.rows), 'sentence')}"
         )
     observed = abs(system.corpus_score().value - baseline.corpus_score().value)
     total = system.rows.sum(axis=0) + baseline.rows.sum(axis=0)

@@ -146,7 +146,7 @@ def _method_text(tree: SearchTree) -> str:
 
 
 def _hypotheses(number: int) -> str:
-    return f"{number:,} hypothes{'i' if number == 1 else 'e'}s"
+    return counted(number, "hypothesis")
 
 
 def _config(tree: SearchTree) -> TranslationConfig:

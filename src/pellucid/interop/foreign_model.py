@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from pellucid.config import ModelConfig, SpecialIds, TranslationConfig
-from pellucid.errors import BundleError, IncompatibleModelError
+from pellucid.errors import BundleError, IncompatibleModelError, counted
 from pellucid.interop.untrusted.files import read_segmenter
 from pellucid.model.transformer import Transformer
 from pellucid.text.normalisation import Normaliser
@@ -126,7 +126,7 @@ def piece_ids(table: Mapping[str, object], *, place: str) -> dict[str, int]:
     if len(ids) != len(table):
         raise BundleError(f"{place}: must map each piece to its id, a whole number; fetch it again")
     if not ids or sorted(ids.values()) != list(range(len(ids))):
-        raise BundleError(f"{place}: the ids of {len(ids):,} pieces must be 0 to {len(ids) - 1:,}, each once")
+        raise BundleError(f"{place}: the ids of {counted(len(ids), 'piece')} must be 0 to {len(ids) - 1:,}, each once")
     try:
         "".join(ids).encode("utf-8")
     except UnicodeEncodeError:

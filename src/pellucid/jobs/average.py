@@ -7,7 +7,7 @@ from functools import cmp_to_key
 from pathlib import Path
 
 from pellucid.bundle import load_bundle, save_bundle
-from pellucid.errors import CheckpointError, ConfigError
+from pellucid.errors import CheckpointError, ConfigError, counted
 from pellucid.model.transformer import Transformer
 from pellucid.training.averaging import average_weights
 from pellucid.training.checkpoints import list_checkpoints, step_of, verify_checkpoint
@@ -46,7 +46,7 @@ def average_run(run: Path, output: Path, *, last: int | None = None, best: int |
         kind = " that were saved at a validation" if best is not None else ""
         needed = f"{wanted} requested" if wanted is not None else "an average needs at least one"
         raise CheckpointError(
-            f"{run / 'checkpoints'}: holds {len(found)} checkpoints{kind}, {needed}; "
+            f"{run / 'checkpoints'}: holds {counted(len(found), 'checkpoint')}{kind}, {needed}; "
             "training.keep_checkpoint says how many a run keeps"
         )
     chosen = sorted(found[:best] if best is not None else found[-(last or len(found)) :], key=step_of)

@@ -73,7 +73,7 @@ class DemoOutcome:
 
     def to_text(self) -> str:
         """Return the report for the screen."""
-        lines = ["", f"Training ended after {self.steps:,} steps: {self.ended}."]
+        lines = ["", f"Training ended after {counted(self.steps, 'step')}: {self.ended}."]
         if self.continued_by:
             lines += [
                 "That was too early: this machine is slow or busy, and the translator can still improve.",
@@ -157,12 +157,13 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
     corpus = build_corpus(seed=seed, train_size=_TRAINING_PAIRS)
     write_corpus(corpus, texts)
     reporter.message(
-        f"{len(corpus.train):,} sentence pairs written by pellucid's own grammar, {len(corpus.test):,} held out"
+        f"{counted(len(corpus.train), 'sentence pair')} written by pellucid's own "
+        f"grammar, {len(corpus.test):,} held out"
     )
     reporter.message(
         f"training until {_AIM:.0%} of {_VALIDATION_PAIRS:,} validation sentences, which are not trained on, are "
         f"translated exactly right: usually after about {_USUAL_STEPS:,} steps, which take about three minutes on "
-        f"two idle cores and more beside other programs; at most {minutes:g} minutes"
+        f"two idle cores and more beside other programs; at most {counted(minutes, 'minute')}"
     )
     result = train(recipe, output, reporter=_PaceReporter(reporter, minutes=minutes)).result
     is_right = result.best["exact_match"] >= _AIM
@@ -171,7 +172,7 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
     def french(pairs: Sequence[SamplePair]) -> list[str]:
         return translate_all(translator, [pair.source for pair in pairs])
 
-    reporter.message(f"translating {len(corpus.test) + 2 * len(corpus.minimal_pairs):,} held-out sentences")
+    reporter.message(f"translating {counted(len(corpus.test) + 2 * len(corpus.minimal_pairs), 'held-out sentence')}")
     found = french(corpus.test)
     references = [pair.target for pair in corpus.test]
     first = french([pair.first for pair in corpus.minimal_pairs])
@@ -243,7 +244,7 @@ def _longer_demo(output: Path, *, minutes: float, seed: int) -> str:
 
 def _at_the_limit(result: TrainingResult, minutes: float) -> str:
     found = f"{result.best['exact_match']:.1%} of the validation sentences exactly right (the aim is {_AIM:.0%})"
-    return f"the limit of {minutes:g} minutes was reached, with {found}"
+    return f"the limit of {counted(minutes, 'minute')} was reached, with {found}"
 
 
 def write_corpus(corpus: SampleCorpus, folder: Path) -> None:

@@ -12,7 +12,7 @@ from pellucid.analysis.effect import Effect, edit_trace
 from pellucid.analysis.health import health_of
 from pellucid.analysis.measured import measured_for
 from pellucid.config import ModelConfig
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.jobs.comparing.inspect import Other, compare_with
 from pellucid.jobs.comparing.surface import Comparison, compare
 from pellucid.jobs.serve import InsideOptions
@@ -52,7 +52,7 @@ class Inspected:
         lines = [f"{line_of(self.trace.source)} → {line_of(self.trace.text)}"]
         if self.effect is not None:
             lines += [line_of(line) for line in str(self.effect).splitlines()]
-        tested = f"{len(self.report.identities):,} identities between its numbers tested"
+        tested = f"{counted(len(self.report.identities), 'identity')} between its numbers tested"
         if self.report.passed:
             lines.append(f"{tested}, all hold")
         else:
@@ -66,8 +66,11 @@ class Inspected:
         signs = health_of(self.trace, training_words=self.opened.training_words, measured=measurement.measured)
         raised = [sign for sign in signs if sign.is_raised]
         if not raised:
-            return [f"none of {len(signs)} signs of a bad translation is raised; that is no proof that it is right"]
-        lines = [f"{len(raised)} of {len(signs)} signs of a bad translation raised:"]
+            return [
+                f"none of {counted(len(signs), 'sign')} of a bad translation is "
+                "raised; that is no proof that it is right"
+            ]
+        lines = [f"{len(raised)} of {counted(len(signs), 'sign')} of a bad translation raised:"]
         for sign in raised:
             worth = f"; {sign.worth.to_text()}" if sign.worth else ""
             lines.append(line_of(f"  {sign.name} {sign.value:.3g} (limit {sign.threshold:.3g}): {sign.text}{worth}"))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
 from pellucid.durable import draft_of, naming
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError, DataError, counted
 from pellucid.terminal import shown_on
 from pellucid.text.compression import (
     NO_COMPRESSION,
@@ -28,13 +28,34 @@ from pellucid.text.compression import (
     refuse_packed_stream,
     telling_damage,
 )
-from pellucid.text.lines import BYTE_ORDER_MARK, refuse_other_text
+from pellucid.text.formats.content import kind_of
+from pellucid.text.formats.encodings import looks_like
+from pellucid.text.lines import BYTE_ORDER_MARK, refuse_other_encoding, refuse_other_text
 from pellucid.text.normalisation import nul_in
 
-__all__ = ["MAX_LINE_BYTES", "LineSource", "check_files", "check_output", "is_stream", "is_text", "reading", "writing"]
+__all__ = [
+    "MAX_LINE_BYTES",
+    "BadLine",
+    "LineSource",
+    "check_files",
+    "check_output",
+    "is_stream",
+    "is_text",
+    "reading",
+    "writing",
+]
 
+_LOOKED_AT_BYTES: Final = 1 << 18
 MAX_LINE_BYTES: Final = 1 << 20
 """Limit on the bytes of a line, without its end."""
+
+
+class BadLine(ValueError):
+    """Why a line is no text, and what is left of it with U+FFFD in place of what is not."""
+
+    def __init__(self, problem: str, replaced: str) -> None:
+        super().__init__(problem)
+        self.replaced = replaced
 
 
 @dataclass(frozen=True)
@@ -58,6 +79,7 @@ class LineSource:
         """
         number = 0
         with telling_damage(self.name, lambda: self.compression, lines=lambda: number):
+            has_guessed = False
             while raw := self.stream.readline(MAX_LINE_BYTES + 1):
                 line = raw if number else self._without_mark(raw)
                 number += 1
@@ -65,7 +87,8 @@ class LineSource:
                 if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
                     yield self._too_long(len(raw))
                 else:
-                    yield _decoded(whole)
+                    yield (text := _decoded(whole, guesses=not has_guessed))
+                    has_guessed |= isinstance(text, ValueError)
 
     def _without_mark(self, raw: bytes) -> bytes:
         refuse_packed_stream(self.name, raw)
@@ -78,17 +101,22 @@ class LineSource:
             length += len(rest.removesuffix(b"\n"))
             if rest.endswith(b"\n"):
                 break
-        return ValueError(f"the line has {length:,} bytes, limit {MAX_LINE_BYTES:,}; split it into sentences")
+        return ValueError(f"the line has {counted(length, 'byte')}, limit {MAX_LINE_BYTES:,}; split it into sentences")
 
 
-def _decoded(line: bytes) -> str | ValueError:
+def _decoded(line: bytes, *, guesses: bool) -> str | ValueError:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         place = f"byte {error.start + 1} (0x{line[error.start]:02x})"
-        return ValueError(f"{place} is not valid UTF-8; correct the line, or save the file as UTF-8")
-    problem = nul_in(text)
-    return text if problem is None else ValueError(f"{problem}; remove it")
+        guess = looks_like(line) if guesses else ""
+        problem = f"{place} is not valid UTF-8{guess}; correct the line, or save the file as UTF-8"
+        text = line.decode("utf-8", errors="replace")
+    else:
+        if (found := nul_in(text)) is None:
+            return text
+        problem = f"{found}; remove it"
+    return BadLine(problem, text.replace("\x00", "\ufffd"))
 
 
 def is_text(file: str) -> bool:
@@ -132,6 +160,15 @@ def reading(file: str, *, what: str = "a text file", may_be_text: bool = False) 
         yield LineSource(stream, file, Path(file).stat(), opened.compression)
 
 
+def _refuse_other_encoding(file: str) -> None:
+    """Refuse a file whose beginning is in another encoding: line by line, all that is not ASCII would fail."""
+    opened = open_compressed(Path(file))
+    with opened.stream as stream, telling_damage(file, lambda: opened.compression, lines=lambda: 0):
+        block = stream.read(_LOOKED_AT_BYTES)
+    if not kind_of(block):
+        refuse_other_encoding(file, block if len(block) < _LOOKED_AT_BYTES else block.rpartition(b"\n")[0])
+
+
 def check_files(files: Sequence[str], output: Path | None, *, may_be_text: bool = False) -> None:
     """Refuse inputs that cannot be read and an output that cannot be written, before any work.
 
@@ -139,12 +176,15 @@ def check_files(files: Sequence[str], output: Path | None, *, may_be_text: bool 
     once a reader has left it.
 
     Raises:
-        DataError: an input cannot be opened.
+        DataError: an input cannot be opened, or is in another encoding than UTF-8.
         ConfigError: see ``check_output``; or standard output is needed and closed.
     """
     with ExitStack() as opened:
         named = [file for number, file in enumerate(files) if number or not (may_be_text and is_text(file))]
         sources = [opened.enter_context(reading(file)) for file in named if file == "-" or not Path(file).is_fifo()]
+        for file in named:
+            if file != "-" and Path(file).is_file():
+                _refuse_other_encoding(file)
         if output is not None:
             check_output(output, sources=sources)
         elif sys.stdout is None:

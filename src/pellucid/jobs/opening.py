@@ -15,6 +15,7 @@ import torch
 from pellucid.bundle import Bundle, load_bundle
 from pellucid.config import PRESETS, ModelConfig, Recipe
 from pellucid.errors import ConfigError, IncompatibleModelError
+from pellucid.jobs.choosing.preset import Preset
 from pellucid.jobs.reporting.tensorboard import refuse_missing_tensorboard
 from pellucid.jobs.run_folder import recorded_facts, refuse_occupied
 from pellucid.model.transformer import Transformer
@@ -42,9 +43,13 @@ class OpenedRun:
     notes: tuple[str, ...]
     """Sentences for the screen: about the preset, and the languages of the initial model."""
 
-    def noting(self, text: str) -> OpenedRun:
-        """Return this run with one more sentence for the screen, before the others, unless it is empty."""
-        return replace(self, notes=(text, *self.notes)) if text else self
+    batch_of_rate: int | None = None
+    """Tokens of the batch for which a preset chose the learning rate, where the batch of the run is not known yet."""
+
+    def with_choice(self, chosen: Preset) -> OpenedRun:
+        """Return this run with what a preset says of its choice, before the other sentences."""
+        notes = (*filter(None, [chosen.text]), *self.notes)
+        return replace(self, notes=notes, batch_of_rate=chosen.batch_of_rate)
 
     def make_model(self, tokenizer: Tokenizer) -> Transformer:
         """Return the model before the first step, on the device of the run; fresh weights depend on the seed alone."""

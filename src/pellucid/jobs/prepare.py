@@ -211,7 +211,7 @@ def _prepare_anew(
         say(earlier.to_text())
     if data.capitals_share:
         added = sum(1 for _ in selection.training_pairs()) - selection.count(Role.TRAINING)
-        lines.insert(0, f"capitals: {added:,} pairs added once more in capitals (seeded)")
+        lines.insert(0, f"capitals: {counted(added, 'pair')} added once more in capitals (seeded)")
     lines += [*_describe_validation(selection, held_out), *overlap.lines(), *copies.lines()]
     pace.end(selection.report.read)
     lines = [*_describe_reading(facts), describe_cleaning(selection.report), *lines, sentences.in_words()]
@@ -231,8 +231,8 @@ def _tokenizer(run: OpenedRun, pairs: Callable[[], Iterator[SentencePair]]) -> t
     seed, threads = recipe.training.seed, run.runtime.threads
     trained = train_tokenizer(pairs, recipe.tokenizer, seed=seed, threads=threads, tags=tags)
     return trained, [
-        f"tokenizer: {choice.used:,} {choice.side} pieces learnt from {choice.num_sentences:,} sentences "
-        f"({choice.reason})"
+        f"tokenizer: {counted(choice.used, choice.side + ' piece')} learnt from "
+        f"{counted(choice.num_sentences, 'sentence')} ({choice.reason})"
         for choice in trained.choices
     ]
 
@@ -240,7 +240,7 @@ def _tokenizer(run: OpenedRun, pairs: Callable[[], Iterator[SentencePair]]) -> t
 def _describe_store(name: str, store: TokenStore, *, max_length: int) -> list[str]:
     sizes = (
         f"{name}: {counted(len(store), 'pair')}, {int(store.source_lengths.sum()):,} source and "
-        f"{int(store.target_lengths.sum()):,} target tokens"
+        f"{counted(int(store.target_lengths.sum()), 'target token')}"
     )
     left_out = f"; {store.left_out:,} longer than {max_length} tokens left out" if store.left_out else ""
     return [sizes + left_out, *(f"{name}: {side}" for side in store.unknown if side.unknown)]
@@ -265,7 +265,7 @@ def _describe_changes(facts: CorpusFacts) -> str:
     skipped = {} if facts.reports else facts.skipped  # the notes have those of ``files``
     parts = [f"{count:,} skipped ({reason})" for reason, count in skipped.items() if count]
     if facts.replaced:
-        parts.append(f"{facts.replaced:,} lines with invalid bytes replaced")
+        parts.append(f"{counted(facts.replaced, 'line')} with invalid bytes replaced")
     return "".join(f"; {part}" for part in parts)
 
 

@@ -174,7 +174,9 @@ def listen(host: str, port: int | None = None) -> socket.socket:
         raise ConfigError(f"--host {host}: is not an address of this machine ({error}); use 127.0.0.1") from None
     ports = [port] if port is not None else [USUAL_PORT, 0]
     for number in ports:
-        taken = _Listener(family, socket.SOCK_STREAM)
+        # asyncio sends small packets at once only on sockets of this protocol. On others, the body of an answer waits
+        # until a client acknowledges its head, which takes 40 ms on a connection that is kept.
+        taken = _Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((address[0], number, *address[2:]))

@@ -12,45 +12,37 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pellucid.bundle import load_bundle, save_bundle
-from pellucid.config import Recipe, to_toml
+from pellucid.bundle import load_bundle
+from pellucid.config import Recipe
 from pellucid.durable import DISK
-from pellucid.errors import DataError, StoppedError
-from pellucid.evaluation.bleu_words import bleu_tokenizer
-from pellucid.evaluation.metrics import Score, corpus_score
+from pellucid.errors import DataError, StoppedError, counted
 from pellucid.jobs.choosing.preset import with_preset
 from pellucid.jobs.choosing.processes import refuse_processes, sharing_of
-from pellucid.jobs.fine_tuning.comparison import FineTuningReport, before_and_after
-from pellucid.jobs.fine_tuning.general import GeneralText, read_general
+from pellucid.jobs.fine_tuning.general import read_general
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.prepare import PreparedData, prepare
 from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
 from pellucid.jobs.promises.signs import Situation
-from pellucid.jobs.promises.watching import FaultCount, RunWatch, padding_share
-from pellucid.jobs.reporting.by_corpus import bleu_by_corpus
+from pellucid.jobs.promises.watching import RunWatch, padding_share
 from pellucid.jobs.reporting.reporter import JobReporter, QuietReporter
 from pellucid.jobs.reporting.tensorboard import TensorBoardReporter
+from pellucid.jobs.reporting.validation import ValidationBleu, settings_in_toml
 from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
 from pellucid.signals import RaiseOnSigterm
-from pellucid.text.corpus import SentencePair
 from pellucid.text.formats.keeping import parsing_once
 from pellucid.text.mixing import corpus_weights
 from pellucid.text.sampling.epochs import subword_sampler
-from pellucid.text.sentences import has_single_sentences
 from pellucid.training import trainer
 from pellucid.training.inputs import RunInputs
 from pellucid.training.processes.local import end_with_first
 from pellucid.training.processes.ranks import Ranks, ranks_of_environment
 from pellucid.training.reporter import TrainingResult
-from pellucid.training.validation import GENERAL_BLEU
-from pellucid.translation.translator import Translator
-from pellucid.version import __version__
 
 __all__ = [
     "JobReporter",
@@ -86,8 +78,8 @@ class TrainOutcome:
         seen = f"\nnot normal in this run: {'; '.join(self.warnings)}" if self.warnings else ""
         best = "  ".join(f"{name} {value:.3f}" for name, value in result.best.items())
         return (
-            f"{result.reason}: {result.steps:,} steps, {result.epochs:.1f} epochs, "
-            f"{result.target_tokens:,} target tokens, {time_taken}{untrained}\n"
+            f"{result.reason}: {counted(result.steps, 'step')}, {result.epochs:.1f} epochs, "
+            f"{counted(result.target_tokens, 'target token')}, {time_taken}{untrained}\n"
             f"best at step {result.best_step:,}: {best}\n"
             f"the model is in {self.model}{seen}"
         )
@@ -106,8 +98,9 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
     with RaiseOnSigterm(lambda: StoppedError(_STOPPED_OUTSIDE)), parsing_once(output):
         started = time.monotonic()
         end_with_first()
-        recipe, choice = with_preset(recipe, output, init_from=init_from)
-        run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).noting(choice)
+        chosen = with_preset(recipe, output, init_from=init_from)
+        recipe = chosen.recipe
+        run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).with_choice(chosen)
         output.mkdir(parents=True, exist_ok=True)
         ranks = ranks_of_environment(run.runtime.torch_device())
         refuse_processes(run.recipe.training, output, runtime=run.runtime, ranks=ranks)
@@ -136,14 +129,13 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     for line in filter(None, (precision, size, sharing.text, evaluator.to_text() if most else "")):
         reporter.message(line)
     if ranks.is_first:
-        DISK.write_replacing(output / "recipe.toml", _settings_in_toml(recipe).encode())
+        DISK.write_replacing(output / "recipe.toml", settings_in_toml(recipe).encode())
     facts = recorded_facts(output)
     if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
         mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
     watch = _watch(run, data, evaluator, is_new=facts is None) if ranks.is_first else None
-    run = sharing.applied_to(run)
-    inputs = _inputs(run, data, model, evaluator, watch, reporter)
-    with sharing.started(run, ranks=ranks) as processes:
+    with sharing.started(run, ranks=ranks, say=reporter.message) as (run, processes):
+        inputs = _inputs(run, data, model, evaluator, watch, reporter)
         result = trainer.train(replace(inputs, ranks=processes, seconds_before=time.monotonic() - since))
     if ranks.is_first:
         mend_model(output, model, keep=evaluator.keep, is_finished=True, say=reporter.message)
@@ -178,6 +170,7 @@ def _inputs(
         settings=settings_of(recipe),
         reporter=reporter,
         evaluator=evaluator,
+        last_evaluator=evaluator.of_all,
         on_new_best=evaluator.keep,
         judge=watch,
         validates_first=run.initial is not None and recipe.training.valid_bleu_sentences > 0,
@@ -214,96 +207,6 @@ def _prepare(run: OpenedRun, *, reporter: JobReporter, ranks: Ranks) -> Prepared
     return data or prepared()
 
 
-class ValidationBleu:
-    """The evaluator of a run: greedy BLEU, exact matches and a sample; saves the best model as a folder."""
-
-    def __init__(self, recipe: Recipe, data: PreparedData, folder: Path, general: GeneralText | None = None) -> None:
-        self._recipe = recipe
-        self._data = data
-        self._folder = folder
-        self._general = general
-        targets = (pair.target for pair in data.valid_pairs)
-        self._tokenizer_choice = bleu_tokenizer(recipe.data.tgt_lang, references=targets, if_missing="char")
-        self._score: Score | None = None
-        self.faults = FaultCount()
-
-    def to_text(self) -> str:
-        """Return the line for the screen about the tokenizer of BLEU."""
-        choice = self._tokenizer_choice
-        note = f"; note: {choice.note}" if choice.note else ""
-        return f"BLEU of the validations: tokenizer {choice.name}, {choice.reason}{note}"
-
-    def __call__(self, model: Transformer) -> Mapping[str, float | str]:
-        """Translate and score; without BLEU sentences, return a sample only. ``exact_match`` is a share, 0 to 1."""
-        recipe = self._recipe
-        wanted = recipe.training.valid_bleu_sentences
-        pairs: tuple[SentencePair, ...] = self._data.valid_pairs[: max(wanted, 1)]
-        translator = self._translator(model)
-        sources, references = ([getattr(pair, side) for pair in pairs] for side in ("source", "target"))
-        results = translator.translate(sources)
-        texts = [result.text for result in results]
-        shown = min(range(len(pairs)), key=lambda i: abs(len(pairs[i].source) - 60))
-        found: dict[str, float | str] = {
-            "source": pairs[shown].source,
-            "output": texts[shown],
-            "reference": pairs[shown].target,
-        }
-        if wanted:
-            self.faults.count(results, sources=sources, references=references)
-            language = recipe.data.tgt_lang
-            self._score = corpus_score(texts, references, target_language=language, tokenizer=self._tokenizer_choice)
-            found["bleu"] = self._score.value
-            found["exact_match"] = sum(map(str.__eq__, texts, references)) / len(references)
-            found |= bleu_by_corpus(recipe.data, pairs, texts)
-        if self._general is not None:
-            found[GENERAL_BLEU] = self._general.bleu(translator)
-        return found
-
-    def _translator(self, model: Transformer) -> Translator:
-        """Return a translator that searches greedily and is otherwise that of the recipe."""
-        recipe = self._recipe
-        return Translator(
-            model,
-            self._data.tokenizer,
-            config=recipe.translation.model_copy(update={"beam_size": 1, "n_best": 1}),
-            source_language=recipe.data.src_lang,
-            target_language=recipe.data.tgt_lang,
-            single_sentences=has_single_sentences(self._data.share_of_several_sentences),
-        )
-
-    def compare(self, before: Transformer, after: Transformer) -> FineTuningReport:
-        """Compare two models on the validation sentences and on the general text."""
-        texts = {"domain": (self._data.valid_pairs, self._tokenizer_choice)}
-        if self._general is not None:
-            texts["general"] = (self._general.pairs, self._general.tokenizer)
-        return before_and_after(
-            texts,
-            before=self._translator(before.eval()),
-            after=self._translator(after.eval()),
-            target_language=self._recipe.data.tgt_lang,
-        )
-
-    def keep(self, model: Transformer, facts: Mapping[str, float | str]) -> None:
-        """Write the model folder; an earlier model stays complete until the new one is."""
-        recipe = self._recipe
-        save_bundle(
-            self._folder,
-            model,
-            tokenizer=self._data.tokenizer,
-            card=_card(recipe, self._data, facts=facts, score=self._score, num_parameters=model.num_parameters()),
-            source_language=recipe.data.src_lang,
-            target_language=recipe.data.tgt_lang,
-            translation=recipe.translation,
-            facts=dict(facts),
-            share_of_several_sentences=self._data.share_of_several_sentences,
-        )
-
-
-def _settings_in_toml(recipe: Recipe) -> str:
-    """Return the settings without the promise, which is about another run."""
-    return to_toml(recipe.model_copy(update={"promise": None}))
-
-
 @contextmanager
 def _one_at_a_time(output: Path) -> Iterator[None]:
     """Lock the run folder during the training; the lock ends with the process, even after a kill."""
@@ -317,36 +220,3 @@ def _one_at_a_time(output: Path) -> Iterator[None]:
                 "translate with the model in the meantime"
             ) from None
         yield
-
-
-def _card(
-    recipe: Recipe,
-    data: PreparedData,
-    *,
-    facts: Mapping[str, float | str],
-    score: Score | None,
-    num_parameters: int,
-) -> str:
-    """Return the card as Markdown. Nothing reads it, so people may edit it."""
-    languages = f"{recipe.data.src_lang} → {recipe.data.tgt_lang}"
-    lines = [f"# A translator, {languages}", ""]
-    if recipe.description:
-        lines += [recipe.description, ""]
-    lines += [
-        f"Trained with pellucid {__version__}. A Transformer (Vaswani et al. 2017) with "
-        f"{num_parameters:,} parameters: {recipe.model.num_encoder_layers} encoder and "
-        f"{recipe.model.num_decoder_layers} decoder layers, d_model {recipe.model.d_model}, "
-        f"feed-forward {recipe.model.d_feedforward}, {recipe.model.num_heads} heads.",
-        "",
-        "## Data",
-        "",
-        *(f"* {line}" for line in data.summary),
-        "",
-        "## Scores",
-        "",
-        *(f"* {name}: {value}" for name, value in facts.items()),
-    ]
-    if score is not None:
-        lines.append(f"* validation, greedy search, {len(data.valid_pairs):,} sentences at most: {score}")
-    lines += ["", "## Recipe", "", "```toml", _settings_in_toml(recipe).strip(), "```", ""]
-    return "\n".join(lines)

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 from pellucid.config.translation import TranslationConfig
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError, DataError, are, counted
 from pellucid.jobs.bulk.files import run_files
 from pellucid.jobs.bulk.lanes import Lanes
 from pellucid.jobs.bulk.lines import BAR, OutputFormat, PrefixLines, on_lengths, translate_lines
@@ -153,7 +153,7 @@ def work_for(
     ``facts`` are what its output depends on besides them.
     """
     if len(lanes) > 1:
-        say(f"parts are divided among {len(lanes)} devices: {', '.join(device for _, device in lanes)}")
+        say(f"parts are divided among {counted(len(lanes), 'device')}: {', '.join(device for _, device in lanes)}")
     translator = lanes[0][0]
     search = part_search(
         lanes,
@@ -243,8 +243,10 @@ def outcome_of(tally: Tally, *, name: str, format: OutputFormat, notes: str = ""
     """Return what there is to say of counted lines, or sentences, of a file."""
     problems = [f"{name}, line {line}: {error}" for line, error in tally.problems]
     if tally.failed > len(problems):
-        problems.append(f"... and {tally.failed - len(problems):,} more lines failed")
+        problems.append(f"... and {counted(tally.failed - len(problems), 'more line')} failed")
     flags = {flag: tally.flags[flag] for flag in in_order(set(tally.flags))}
+    if not tally.lines and not notes:
+        notes = f"{name}: has no text to translate"
     notes = _on_bars(tally.with_bars) if format is OutputFormat.MOSES and tally.with_bars else notes
     return FileOutcome(tally.lines, tuple(problems), flags, notes)
 
@@ -278,13 +280,13 @@ def _left_by(written: int, output: Path | None) -> str:
     """Say what an interruption leaves behind."""
     if output is not None and not is_stream(output):
         return (
-            f"interrupted after {written:,} lines; {output} is unchanged, because it is only written whole. "
+            f"interrupted after {counted(written, 'line')}; {output} is unchanged, because it is only written whole. "
             "Translate to standard output to keep what is done"
         )
     if not written:
         return "interrupted before the first line was written"
     return (
-        f"interrupted: {written:,} lines are translated and written, each of them whole; "
+        f"interrupted: {counted(written, 'line')} {are(written)} translated and written, each of them whole; "
         f"to go on, begin with line {written + 1:,} of the input"
     )
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.config import ModelConfig, PositionLayout
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 
 __all__ = ["Positions", "sinusoids"]
 
@@ -79,7 +79,7 @@ class Positions(nn.Module):
         """
         if start + count > self.max_positions:
             raise RequestError(
-                f"a sequence of {start + count} tokens is longer than the model's max_positions = "
+                f"a sequence of {counted(start + count, 'token')} is longer than the model's max_positions = "
                 f"{self.max_positions}; split the text, or train with a larger model.max_positions"
             )
         first = self.offset + start

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from pellucid.config import PositionLayout
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.model.positions import sinusoids
 from pellucid.page.answers import Answer, Query, json_answer, number_in, octets_answer, refuse_unknown, whole_number
 from pellucid.page.answers_training import label_smoothing, probe_answer, training_answer
@@ -185,7 +185,9 @@ def _weights(opened: OpenedModel, name: str, query: Query) -> Array:
         part = slice(head * model.config.d_head, (head + 1) * model.config.d_head)
         tensor = tensor[:, part] if match[1] == "output" else tensor[part]
     if 4 * tensor.numel() > _LARGEST_ANSWER_BYTES:
-        raise RequestError(f"{name} has {tensor.numel():,} numbers, too many for one answer; request rows/... instead")
+        raise RequestError(
+            f"{name} has {counted(tensor.numel(), 'number')}, too many for one answer; request rows/... instead"
+        )
     return _array(tensor)
 
 
@@ -201,7 +203,7 @@ def _rows(opened: OpenedModel, side: str, query: Query) -> Array:
     table = _table(opened, side)
     texts = query.get("ids", "").split(",")
     if len(texts) > _MOST_ROWS:
-        raise RequestError(f"{len(texts)} ids; the limit is {_MOST_ROWS} per request")
+        raise RequestError(f"{counted(len(texts), 'id')}; the limit is {_MOST_ROWS} per request")
     ids = [number_in(text, "id", below=len(table)) for text in texts]
     rows, bias = table[ids], opened.translator.model.projection.bias
     return _array(rows if side != "output" or bias is None else torch.cat([rows, bias[ids][:, None]], dim=1))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pellucid.config import read_toml
-from pellucid.errors import BundleError, ConfigError, RequestError
+from pellucid.errors import BundleError, ConfigError, RequestError, counted
 from pellucid.npz_file import open_npz
 from pellucid.page.answers import Answer, json_answer
 from pellucid.page.catalogue import OpenedModel, UnknownPathError, probe_pairs, source_text
@@ -119,7 +119,7 @@ def _metrics(path: Path) -> tuple[list[Table], int]:
     if not path.is_file():
         return [], 1
     if path.stat().st_size > _LARGEST_BYTES:
-        raise RequestError(f"{path}: {path.stat().st_size:,} bytes; the limit is {_LARGEST_BYTES:,}")
+        raise RequestError(f"{path}: {counted(path.stat().st_size, 'byte')}; the limit is {_LARGEST_BYTES:,}")
     # Read the file twice, because a long run does not fit into memory and few of its rows are sent.
     steps = sum(row.get("kind") == "step" for row in _lines(path))
     every = -(-steps // _MOST_STEP_ROWS) or 1

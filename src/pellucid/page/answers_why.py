@@ -73,7 +73,7 @@ def _against(trace: Trace, query: Query) -> str | int | None:
     if word is not None and "against_id" in query:
         raise RequestError("against and against_id both name the other piece; give one of them")
     if word is not None and len(word) > _LONGEST_WORD:
-        raise RequestError(f"against has {len(word)} characters; the limit on this page is {_LONGEST_WORD}")
+        raise RequestError(f"against has {counted(len(word), 'character')}; the limit on this page is {_LONGEST_WORD}")
     size = trace.model.config.target_vocab_size if trace.model else 1
     return word or whole_number(query, "against_id", below=size)
 
@@ -95,8 +95,9 @@ def _refuse_costly(trace: Trace, method: Method, *, step: int | None, points: in
     }.get(method, 1)
     if rows * positions > MOST_POSITIONS:
         raise RequestError(
-            f"method {method.value!r} for {counted(steps, 'step')} over {tokens.source_length} source pieces and {fed} "
-            f"of the translation computes {rows * positions:,} positions; the limit on this page is "
+            f"method {method.value!r} for {counted(steps, 'step')} over "
+            f"{counted(tokens.source_length, 'source piece')} and {fed} "
+            f"of the translation computes {counted(rows * positions, 'position')}; the limit on this page is "
             f"{MOST_POSITIONS:,}; take method 'alti_logit', one step or fewer points, or a shorter sentence"
         )
     return min(MOST_POINTS, MOST_POSITIONS // (3 * steps * positions))

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from pellucid.errors import PellucidError, RequestError
+from pellucid.errors import PellucidError, RequestError, counted
 from pellucid.page.answers_trace import refuse_settings
 from pellucid.tracing.sites import all_sites, expected_shape
 from pellucid.translation.constraints import max_length_of
@@ -65,15 +65,17 @@ def refuse_heavy(
         rows = config.beam_size * (source_length + target_length)
         if rows > MOST_ROWS:
             raise RequestError(
-                f"a search with beam_size = {config.beam_size} over {source_length} source pieces and up to "
-                f"{target_length} target pieces takes {rows:,} rows; the limit on this page is {MOST_ROWS:,}; "
+                f"a search with beam_size = {config.beam_size} over {counted(source_length, 'source piece')} and up to "
+                f"{counted(target_length, 'target piece')} takes {counted(rows, 'row')}; the "
+                f"limit on this page is {MOST_ROWS:,}; "
                 "lower beam_size, max_length_factor or max_length_constant, or give a shorter sentence"
             )
         _refuse_edits(edits, config.beam_size, target_length)
     size = bytes_of_pass(model, source_length=source_length, target_length=target_length)
     if size > largest_bytes:
         raise RequestError(
-            f"the trace of {source_length} source and up to {target_length} target pieces takes {size / 1e6:,.0f} MB; "
+            f"the trace of {source_length} source and up to "
+            f"{counted(target_length, 'target piece')} takes {size / 1e6:,.0f} MB; "
             f"the limit on this page is {largest_bytes / 1e6:,.0f} MB; give a shorter sentence, or start the server "
             "with a larger --trace-memory-mb"
         )
@@ -85,8 +87,9 @@ def _refuse_edits(edits: Sequence[str], beam_size: int, target_length: int) -> N
     positions = searches * beam_size * target_length**2 // 2 if edits else 0
     if positions > MOST_EDITED_POSITIONS:
         raise RequestError(
-            f"a search with {len(edits)} edits and beam_size = {beam_size} over up to {target_length} target pieces "
-            f"computes {positions:,} positions; the limit on this page is {MOST_EDITED_POSITIONS:,}; "
+            f"a search with {counted(len(edits), 'edit')} and beam_size = {beam_size} over up to "
+            f"{counted(target_length, 'target piece')} "
+            f"computes {counted(positions, 'position')}; the limit on this page is {MOST_EDITED_POSITIONS:,}; "
             "force fewer pieces, lower beam_size or max_length_factor, or give a shorter sentence"
         )
 
@@ -100,7 +103,8 @@ def refuse_long(source: str, target: str | None) -> None:
     for name, text in (("source", source), ("target", target or "")):
         if len(text) > LONGEST_TEXT:
             raise RequestError(
-                f"{name} has {len(text):,} characters; the limit on this page is {LONGEST_TEXT:,}; send one sentence "
+                f"{name} has {counted(len(text), 'character')}; the limit on this page is "
+                f"{LONGEST_TEXT:,}; send one sentence "
                 "at a time"
             )
 
@@ -126,6 +130,6 @@ def _length(name: str, text: str, encode: Callable[[list[str]], list[list[int]]]
         raise RequestError(f"{name}: {str(error).removeprefix('text 0: ')}") from None
     if len(ids) > most:
         raise RequestError(
-            f"{name} has {len(ids):,} pieces; the limit of a trace is {most}; give one sentence at a time"
+            f"{name} has {counted(len(ids), 'piece')}; the limit of a trace is {most}; give one sentence at a time"
         )
     return len(ids) + 1

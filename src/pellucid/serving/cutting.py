@@ -1,7 +1,8 @@
 """Cut texts into the sentences that are translated, and put their translations together.
 
 Line breaks, blank lines and indentation come back as they were: a text is cut as a document is
-(``translation/document/``). With a prefix, a text is translated whole. Read ``gathering.py`` next.
+(``translation/document/``). A sentence without letters, such as an amount or a date, is its own translation, and no
+model is asked. With a prefix, a text is translated whole. Read ``gathering.py`` next.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pellucid.documents.segments import has_letters
 from pellucid.serving.glossaries.outcomes import outcome_of
 from pellucid.serving.models.pool import VERSION_DIGITS
 from pellucid.serving.scheduling.work import Outcome, Sentence
 from pellucid.serving.wishes import TextTranslation, Wish
 from pellucid.translation.document.layout import Block, Lines
 from pellucid.translation.document.translating import Cut, document_from, sentences_in
-from pellucid.translation.hypothesis import Translation
+from pellucid.translation.hypothesis import Hypothesis, Translation
 from pellucid.translation.memory.recalling import Recall, recall
 from pellucid.translation.requests import refused
 from pellucid.translation.terms.glossary import Glossary
@@ -35,9 +37,20 @@ class CutText:
     """What the memories say of each sentence."""
     glossary: Glossary
 
-    def from_memories(self) -> list[Outcome | None]:
-        """Return for each sentence the translation that a memory has, or None."""
-        return [one.translation_of(cut.text) for one, cut in zip(self.recalls, self.cuts, strict=True)]
+    prefix: str = ""
+    """What the translation has to begin with."""
+
+    def without_model(self) -> list[Outcome | None]:
+        """Return for each sentence the translation that a memory has; itself without letters and terms; or None."""
+        return [
+            one.translation_of(cut.text) or self._itself(cut) for one, cut in zip(self.recalls, self.cuts, strict=True)
+        ]
+
+    def _itself(self, cut: Cut) -> Translation | None:
+        if self.prefix or has_letters(cut.text) or self.glossary.within(cut.text):
+            return None
+        itself = Hypothesis((), 0.0, 0.0, (), is_finished=True, text=cut.text)
+        return Translation(cut.text, cut.text, 0.0, (), (itself,), flags=("passed_through",))
 
     def as_translation(self, place: int, outcome: Outcome | None) -> Translation:
         """Return what became of a sentence as a translation; one that failed says so."""
@@ -86,7 +99,9 @@ def cut_texts(wish: Wish, translator: Translator) -> list[CutText]:
             )
         given = [f"{cut.tag} {cut.text}" if cut.tag else cut.text for cut in cuts]
         sentences = [Sentence(one, _tokens(one, translator), wish.prefix) for one in given]
-        found.append(CutText(text, cuts, sentences, [_recall_of(cut, wish) for cut in cuts], wish.glossary))
+        found.append(
+            CutText(text, cuts, sentences, [_recall_of(cut, wish) for cut in cuts], wish.glossary, wish.prefix)
+        )
     return found
 
 

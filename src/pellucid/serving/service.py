@@ -29,6 +29,7 @@ from pellucid.serving.documents.desk import Desk
 from pellucid.serving.gathering import Gathering
 from pellucid.serving.glossaries.stored import Shelf
 from pellucid.serving.metrics import Metrics
+from pellucid.serving.models.detection import prepare_detection
 from pellucid.serving.models.pool import ModelPool, ServedPair
 from pellucid.serving.refusals import Reason, Refusal
 from pellucid.serving.scheduling.queue import FullError, QueueBounds, WorkQueue
@@ -152,7 +153,7 @@ class Service:
         async with self._admitted(wish, caller) as (translator, end):
             texts = await self._cut(wish, translator)
             weights = weights_of(translator) or wish.pair.version
-            outcomes: list[list[Outcome | None]] = [text.from_memories() for text in texts]
+            outcomes: list[list[Outcome | None]] = [text.without_model() for text in texts]
             left = [found.count(None) for found in outcomes]
             for number, text in enumerate(texts):
                 for place, known in enumerate(outcomes[number]):
@@ -303,6 +304,7 @@ class Service:
                 log.error("a model that was replaced cannot be opened: %s", place_of(error))
 
     def _open_models(self) -> None:
+        prepare_detection()  # before the first model is open, which is when the server is ready
         try:
             self.pool.open_what_fits()
         except PellucidError as error:

@@ -236,7 +236,7 @@ class _Problems:
         for path, messages in self._by_file.items():
             found += messages
             if (more := self._counts[path] - len(messages)) > 0:
-                found.append(f"{path}: {more} more bad lines")
+                found.append(f"{path}: {counted(more, 'more bad line')}")
         return found + self._plain
 
 
@@ -327,7 +327,8 @@ def _facts(
                 replaced.add(line)
     pairs = readers[0].num_lines - len(left_out)
     if pairs == 0:
-        problems.add(f"{readers[0].path}: all {len(left_out)} lines are bad and skipped; save the file as UTF-8")
+        lines = counted(len(left_out), "line")
+        problems.add(f"{readers[0].path}: every line is bad and skipped ({lines}); save the file as UTF-8")
         return None
     digests = [reader.sha256 for reader in readers]
     both = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
@@ -345,7 +346,8 @@ def _facts(
 
 def _unequal(src: Path, tgt: Path, num_source: int, num_target: int) -> str:
     return (
-        f"{src} has {num_source:,} lines and {tgt} has {num_target:,}; line N of one file must translate line N of "
+        f"{src} has {counted(num_source, 'line')} and {tgt} has {num_target:,}; line N "
+        "of one file must translate line N of "
         "the other, so both need the same number of lines"
     )
 

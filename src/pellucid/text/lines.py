@@ -12,17 +12,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from pellucid.config import InvalidUtf8
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 from pellucid.text.compression import NO_COMPRESSION, Opened, open_compressed, telling_damage
 from pellucid.text.formats.content import LINES_NEVER_ARE, SHOWN, kind_of
+from pellucid.text.formats.encodings import is_other_encoding, is_utf8, looks_like
 from pellucid.text.normalisation import nul_in
 
 __all__ = [
     "BYTE_ORDER_MARK",
+    "FOR_TRAINING",
     "MAX_LINE_BYTES",
     "TOO_LONG",
     "LineReader",
@@ -30,16 +33,24 @@ __all__ = [
     "open_text",
     "place_of",
     "read_lines",
+    "refuse_other_encoding",
     "refuse_other_text",
+    "sample_of_bad_lines",
 ]
 
 MAX_LINE_BYTES: Final = 1 << 24
 """Largest line in bytes, without its end; never below ``BLOCK_BYTES``."""
 BLOCK_BYTES: Final = 1 << 18
+_LOOKED_AT: Final = 1_000_000
+_SAMPLE_LINES: Final = 200
+_SAMPLE_BYTES: Final = 1 << 14
+_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 INVALID: Final = "invalid UTF-8"
 NUL: Final = "NUL character"
 TOO_LONG: Final = "line too long"
+FOR_TRAINING: Final = "or for training set data.invalid_utf8 = {}"
+"""The part of messages that says how to set a policy."""
 Report = Callable[[int | None, str], None]
 
 
@@ -59,7 +70,7 @@ def refuse_other_text(name: str | Path, first: bytes) -> None:
     Raises:
         DataError: the text is UTF-16, or its lines end in ``\r`` alone; or it is plainly of another format.
     """
-    if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if first[:2] in _UTF16_MARKS:
         raise DataError(f"{name}: the file is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
     if (kind := kind_of(first)) in LINES_NEVER_ARE:
         raise DataError(
@@ -71,6 +82,37 @@ def refuse_other_text(name: str | Path, first: bytes) -> None:
             f"{name}: its lines end in \\r alone, as in files of old Macintosh programs, so it would be a single line; "
             "convert it (tr '\\r' '\\n' < OLD > NEW)"
         )
+
+
+def refuse_other_encoding(name: str | Path, block: bytes) -> None:
+    """Refuse a file whose first lines are mostly in another encoding; a few damaged lines are no reason.
+
+    Raises:
+        DataError: the message says what the text looks like.
+    """
+    if block[:2] in _UTF16_MARKS:  # refused in other words when it is read
+        return
+    lines = [line for line in block.split(b"\n") if not line.isascii()]
+    bad = [line for line in lines if not is_utf8(line)]
+    if not is_other_encoding(bad_lines=len(bad), good_lines=len(lines) - len(bad)):
+        return
+    number = 1 + block[: block.index(bad[0])].count(b"\n")
+    raise DataError(
+        f"{name}, line {number:,}: is not valid UTF-8, like {len(bad):,} of the first {counted(len(lines), 'line')} "
+        f"with characters beyond ASCII{looks_like(block)}; save the file as UTF-8"
+    )
+
+
+def sample_of_bad_lines(path: Path) -> bytes:
+    """Return some lines of a file that are not UTF-8, for a guess; nothing where there are none."""
+    found: list[bytes] = []
+    with open_text(path) as opened:
+        for line in islice(iter(lambda: opened.stream.readline(_SAMPLE_BYTES), b""), _LOOKED_AT):
+            if not is_utf8(line):
+                found.append(line)
+                if len(found) == _SAMPLE_LINES:
+                    break
+    return b"".join(found)
 
 
 def place_of(path: Path, line: int | None) -> str:
@@ -109,9 +151,12 @@ class LineReader:
         invalid_utf8: the policy for bad lines.
         report: called with (line from 0, or None for the whole file; problem) instead of raising at the first bad line,
             which then becomes ``None``.
+        option: the part of messages that says how to set a policy, with ``{}`` in its place.
     """
 
-    def __init__(self, path: Path, *, invalid_utf8: InvalidUtf8, report: Report | None = None) -> None:
+    def __init__(
+        self, path: Path, *, invalid_utf8: InvalidUtf8, report: Report | None = None, option: str = FOR_TRAINING
+    ) -> None:
         self.path = path
         self.invalid_utf8 = invalid_utf8
         self.num_lines = 0
@@ -119,6 +164,8 @@ class LineReader:
         self.bad_lines: dict[int, str] = {}
         """The reason of every bad line under ``replace`` or ``skip``, by line."""
         self.report = report or self._raise
+        self._option = option
+        self._has_guessed = False
         self._hash = hashlib.sha256()
 
     @property
@@ -182,7 +229,8 @@ class LineReader:
     def _too_long(self) -> list[str | None]:
         problem = f"the line has more than {MAX_LINE_BYTES:,} bytes, the limit; cut or remove it"
         if self.invalid_utf8 is InvalidUtf8.STRICT:
-            self.report(self.num_lines, f"{problem}, or for training set data.invalid_utf8 = 'skip'")
+            option = self._option.format("'skip'")
+            self.report(self.num_lines, f"{problem}, {option}")
         else:
             self.bad_lines[self.num_lines] = TOO_LONG
         return [None]
@@ -201,9 +249,9 @@ class LineReader:
 
     def _decode_each(self, raw: bytes) -> list[str | None]:
         rows = raw.removesuffix(b"\n").split(b"\n")
-        return [self._decode_line(row.removesuffix(b"\r"), self.num_lines + i) for i, row in enumerate(rows)]
+        return [self._decode_line(row.removesuffix(b"\r"), self.num_lines + i, raw) for i, row in enumerate(rows)]
 
-    def _decode_line(self, raw: bytes, line: int) -> str | None:
+    def _decode_line(self, raw: bytes, line: int, block: bytes) -> str | None:
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -214,11 +262,10 @@ class LineReader:
                 return text
             reason, detail = NUL, problem
         if self.invalid_utf8 is InvalidUtf8.STRICT:
-            self.report(
-                line,
-                f"{detail}; correct the file or save it as UTF-8, or for training set data.invalid_utf8 = 'replace' or "
-                "'skip'",
-            )
+            guess = "" if self._has_guessed else looks_like(block)
+            self._has_guessed = True
+            others = self._option.format("'replace' or 'skip'")
+            self.report(line, f"{detail}{guess}; correct the file or save it as UTF-8, {others}")
             return None
         self.bad_lines[line] = reason
         if self.invalid_utf8 is InvalidUtf8.SKIP:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pellucid.config import DataConfig
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 
 __all__ = ["corpus_weights", "describe_mixture"]
 
@@ -57,7 +57,7 @@ def describe_mixture(data: DataConfig, pairs: Sequence[int]) -> str:
     weights = corpus_weights(data, pairs)
     shown = [weight * n for weight, n in zip(weights, pairs, strict=True)]
     parts = [
-        f"{corpus.label()} {part / sum(shown):.1%} ({n:,} pairs, each {weight:.3g} times)"
+        f"{corpus.label()} {part / sum(shown):.1%} ({counted(n, 'pair')}, each {weight:.3g} times)"
         for corpus, part, n, weight in zip(data.train, shown, pairs, weights, strict=True)
     ]
-    return f"mixing: an epoch shows {round(sum(shown)):,} pairs: {', '.join(parts)}"
+    return f"mixing: an epoch shows {counted(round(sum(shown)), 'pair')}: {', '.join(parts)}"

@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from pellucid.errors import counted
+
 __all__ = ["SideNotices", "notes_on"]
 
 _OTHER_ENDS: Final = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
@@ -90,7 +92,7 @@ def notes_on(sides: Sequence[SideNotices], *, languages: Sequence[str] = ()) -> 
 
 
 def _counts(sides: Sequence[SideNotices], what: str) -> str:
-    return ", ".join(f"{side.name}: {getattr(side, what):,} of {side.seen:,} texts" for side in sides)
+    return ", ".join(f"{side.name}: {getattr(side, what):,} of {counted(side.seen, 'text')}" for side in sides)
 
 
 def _is_header(text: str, languages: Sequence[str]) -> bool:

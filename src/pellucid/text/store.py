@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.durable import DISK, sha256_of, shortage_of
-from pellucid.errors import DataError, StoppedError
+from pellucid.errors import DataError, StoppedError, counted
 from pellucid.text.corpus import SentencePair
 from pellucid.text.storing.cutting import CutPairs
 from pellucid.text.storing.reuse import DIGEST, Digests, EarlierRows, cut_new, cutter
@@ -106,7 +106,7 @@ class TokenStore:
             ):
                 raise _damage(folder, f"{side}.offsets has rows outside {side}.ids")
         if len(columns["corpus"]) != rows:
-            raise _damage(folder, f"corpus has {len(columns['corpus'])} rows and line has {rows}")
+            raise _damage(folder, f"corpus has {counted(len(columns['corpus']), 'row')} and line has {rows}")
         return TokenStore(folder, index, columns)
 
     def __len__(self) -> int:
@@ -157,7 +157,7 @@ class TokenStore:
         ):
             most = int(ids.max()) if len(ids) else -1
             if most >= size:
-                raise _damage(self.folder, f"{name} has the id {most}, and the vocabulary has {size} pieces")
+                raise _damage(self.folder, f"{name} has the id {most}, and the vocabulary has {counted(size, 'piece')}")
 
 
 def write_store(
@@ -321,7 +321,8 @@ def _map(folder: Path, index: dict[str, object], name: str) -> NDArray[np.intege
         raise _damage(folder, f"{name} cannot be read ({error.strerror})") from None
     if kind not in _TYPES[name] or type(count) is not int or size != count * np.dtype(kind).itemsize:
         raise _damage(
-            folder, f"{name} has {size} bytes, and {INDEX_FILE} records {shown(count)} numbers of type {shown(kind)}"
+            folder,
+            f"{name} has {counted(size, 'byte')}, and {INDEX_FILE} records {shown(count)} times the type {shown(kind)}",
         )
     if count == 0:
         return np.zeros(0, dtype=kind)  # an empty file cannot be mapped

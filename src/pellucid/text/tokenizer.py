@@ -15,7 +15,7 @@ import sentencepiece
 from pydantic import ValidationError
 
 from pellucid.config import SpecialIds, TokenizerConfig
-from pellucid.errors import BundleError
+from pellucid.errors import BundleError, counted
 from pellucid.text.corpus import SentencePair
 from pellucid.text.normalisation import FORMS, Normaliser
 from pellucid.text.sentencepiece.foreign import foreign_segmenter
@@ -206,7 +206,8 @@ def _check_fit(segmenter: Segmenter, vocabulary: Vocabulary, segmenter_path: Pat
     if missing or len(vocabulary) != expected:
         example = f", for example {missing[0]!r}" if missing else ""
         raise BundleError(
-            f"{vocabulary_path} has {len(vocabulary)} pieces, but {segmenter_path} needs {expected} with specials and "
+            f"{vocabulary_path} has {counted(len(vocabulary), 'piece')}, but "
+            f"{segmenter_path} needs {expected} with specials and "
             f"tags; {len(missing)} of its pieces have no id{example}; take both files from one model"
         )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pellucid.config import SpecialIds
-from pellucid.errors import BundleError
+from pellucid.errors import BundleError, counted
 from pellucid.untrusted import parse_json
 
 __all__ = ["MOST_VALUES", "UNKNOWN_SURFACE", "WORD_BOUNDARY", "Vocabulary", "byte_piece"]
@@ -55,7 +55,7 @@ class Vocabulary:
         for name, special in specials.model_dump().items():
             if special >= len(self.pieces):
                 raise BundleError(
-                    f"the special id {name} = {special} is outside a vocabulary of {len(self.pieces)} pieces"
+                    f"the special id {name} = {special} is outside a vocabulary of {counted(len(self.pieces), 'piece')}"
                 )
         for tag in self.tags:
             if tag not in self.ids:
@@ -78,7 +78,7 @@ class Vocabulary:
         while len(numbered) in fixed:
             numbered.append(fixed.pop(len(numbered)))
         if fixed:
-            raise BundleError(f"the special ids {sorted(fixed)} leave a gap after {len(numbered)} pieces")
+            raise BundleError(f"the special ids {sorted(fixed)} leave a gap after {counted(len(numbered), 'piece')}")
         return Vocabulary(numbered, specials=specials, tags=tags)
 
     def __len__(self) -> int:
@@ -125,7 +125,9 @@ class Vocabulary:
         if not isinstance(table, dict) or not all(type(v) is int for v in table.values()):
             raise BundleError(f"{place}: must be an object that maps each piece to its id")
         if sorted(table.values()) != list(range(len(table))):
-            raise BundleError(f"{place}: the ids of {len(table)} pieces must be 0 to {len(table) - 1}, each once")
+            raise BundleError(
+                f"{place}: the ids of {counted(len(table), 'piece')} must be 0 to {len(table) - 1}, each once"
+            )
         try:
             return Vocabulary(sorted(table, key=table.__getitem__), specials=specials, tags=tags)
         except BundleError as error:

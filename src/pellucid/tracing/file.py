@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pellucid.durable import DISK, refuse_full_disk
-from pellucid.errors import BundleError, DataError, RequestError
+from pellucid.errors import BundleError, DataError, RequestError, counted
 from pellucid.npz_file import open_npz
 from pellucid.tracing.predictions import Array, Predictions
 from pellucid.tracing.provenance import Provenance
@@ -150,7 +150,9 @@ def _read(path: Path) -> dict[str, Array]:
             if np.dtype(kind).kind not in "biuf":
                 raise ValueError(f"{name} has the number format {kind}, which no trace has")
             if name == "manifest" and shape[0:1] > (_LARGEST_MANIFEST_BYTES,):
-                raise ValueError(f"its manifest has {shape[0]:,} bytes; the limit is {_LARGEST_MANIFEST_BYTES:,}")
+                raise ValueError(
+                    f"its manifest has {counted(shape[0], 'byte')}; the limit is {_LARGEST_MANIFEST_BYTES:,}"
+                )
         return {name: archive.array(name) for name in archive.names}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pellucid.config import SentenceSplitting
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.model.transformer import ZERO_VECTOR_ID, Transformer
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.tracing.editing.plan import Plan, plan_of
@@ -142,7 +142,8 @@ def request_of(translator: Translator, text: str, *, limit: int | None) -> Reque
             command = f"pellucid inspect MODEL TEXT --set max_input_length={longest} --output page.html"
             more = f"; '{command}' accepts up to {longest}"
         raise RequestError(
-            f"the text has more than {limit} pieces and would be translated in {len(request.parts)} parts, but a trace "
+            f"the text has more than {limit} pieces and would be translated in "
+            f"{counted(len(request.parts), 'part')}, but a trace "
             f"shows one; shorten it, or give its sentences one by one{more}"
         )
     return request

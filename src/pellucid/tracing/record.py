@@ -9,13 +9,13 @@ people do with one: check, draw, show in a page. Read ``sites.py`` next.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-from pellucid.errors import IncompatibleModelError, RequestError
+from pellucid.errors import IncompatibleModelError, RequestError, counted
 from pellucid.model.transformer import Transformer
 from pellucid.tracing.editing.plan import value_edits
 from pellucid.tracing.editing.recorder import others_of
@@ -183,7 +183,7 @@ class Trace:
             "flags": list(self.flags),
             "tokens": asdict(self.tokens),
             "hypothesis": asdict(self.hypothesis) if self.hypothesis else None,
-            "search": [asdict(expansion) for expansion in self.search],
+            "search": [_as_table(expansion) for expansion in self.search],
             "provenance": self.provenance.to_table(),
         }
 
@@ -207,8 +207,8 @@ class Trace:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        sides = f"{self.tokens.source_length} source and {self.tokens.target_length} target positions"
-        return f"<Trace {self.source!r} → {self.text!r}: {sides}, level {self.level}, {self.nbytes:,} bytes>"
+        sides = f"{self.tokens.source_length} source and {counted(self.tokens.target_length, 'target position')}"
+        return f"<Trace {self.source!r} → {self.text!r}: {sides}, level {self.level}, {counted(self.nbytes, 'byte')}>"
 
     def _pass_again(self, is_wanted: Callable[[str], bool]) -> dict[str, Array]:
         if self.model is None:
@@ -221,6 +221,13 @@ class Trace:
         ids, edits = self.tokens, value_edits(self.provenance.edits)
         others = others_of(edits, self.model, self.translator.tokenizer if self.translator else None)
         return forced_pass(self.model, ids.source_ids, ids.fed_ids, edits=edits, others=others, is_wanted=is_wanted)
+
+
+def _as_table(record: Any) -> Any:
+    """Return a record as ``asdict`` does, without copying what cannot change: a search has hundreds of candidates."""
+    if is_dataclass(record):
+        return {one.name: _as_table(getattr(record, one.name)) for one in fields(record)}
+    return tuple(map(_as_table, record)) if isinstance(record, tuple) else record
 
 
 def _are_same(first: Array, second: Array) -> bool:

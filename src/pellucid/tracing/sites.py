@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from pellucid.config import ModelConfig, NormOrder
@@ -81,6 +82,7 @@ class AttentionKind(StrEnum):
         return [site for site in sites if site.endswith(".weights") and AttentionKind.of(site) is self]
 
     @staticmethod
+    @lru_cache(4096)  # a check of a trace asks for the same few hundred names several times
     def of(site: str) -> AttentionKind | None:
         """Return the attention that a site belongs to, or None."""
         match = re.match(r"(encoder|decoder)\.\d+\.(self|cross)_attention(\.|$)", site)

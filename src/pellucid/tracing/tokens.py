@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.tracing.sites import AttentionKind
 from pellucid.translation.alignment.words import Word, merge_words
 
@@ -53,8 +53,9 @@ class Tokens:
         sizes = {"fed": len(self.fed_pieces), "predicted": len(self.predicted_pieces)}
         if not self.source_pieces or not self.fed_pieces or sizes["fed"] != sizes["predicted"]:
             raise RequestError(
-                f"{len(self.source_pieces)} source pieces, {sizes['fed']} pieces fed and {sizes['predicted']} "
-                "predicted; a trace requires at least one of each, and equal numbers fed and predicted"
+                f"{counted(len(self.source_pieces), 'source piece')}, {counted(sizes['fed'], 'piece')} fed and "
+                f"{sizes['predicted']} predicted; a trace requires at least one of each, "
+                "and equal numbers fed and predicted"
             )
         for name in ("source", "fed", "predicted"):
             ids, pieces = getattr(self, f"{name}_ids"), getattr(self, f"{name}_pieces")

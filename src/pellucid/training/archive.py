@@ -19,7 +19,7 @@ from torch import nn
 
 from pellucid.config import TrainingConfig
 from pellucid.durable import DISK, Disk
-from pellucid.errors import TrainingError
+from pellucid.errors import TrainingError, counted
 from pellucid.training.averaging import MovingAverage
 from pellucid.training.batches import DataPosition
 from pellucid.training.checkpoints import (
@@ -109,7 +109,9 @@ class Archive:
         )
         restore(folder, model=self._model, average=self._average, optimiser=self._optimiser, with_random=True)
         if lost := self.journal.cut(state.journal_bytes):
-            self._message(f"{self.journal.path}: the last {lost:,} bytes before step {state.step:,} are missing")
+            self._message(
+                f"{self.journal.path}: the last {counted(lost, 'byte')} before step {state.step:,} are missing"
+            )
         self.saved_step = state.step
         is_warm = state.step >= self._config.warmup_steps
         if is_warm and self._has_new_length(facts) and (last := self.journal.last("step")):
@@ -188,8 +190,9 @@ class Archive:
             "rollback", {"step": before.step, "from_step": state.step, "rate_scale": rate_scale, "bad": self._bad_steps}
         )
         self._message(
-            f"{state.bad_in_a_row} steps in a row were not finite (steps {first_bad:,} to {state.step:,}; batches in "
-            f"{report}): returned to step {before.step:,}; training continues with the data after the bad steps and "
+            f"not finite: {counted(state.bad_in_a_row, 'step')} in a row (steps {first_bad:,} to {state.step:,}; "
+            f"batches in {report}): returned to step {before.step:,}; training continues "
+            "with the data after the bad steps and "
             f"{rate_scale:g} times the learning rate"
         )
         return replace(
@@ -225,8 +228,9 @@ class Archive:
     def _report(self, state: TrainingState, report: Path) -> str:
         lines = [f"  step {bad['step']}: {bad['reason']}" for bad in self._bad_steps[-5:]]
         return (
-            f"training cannot continue: {state.bad_in_a_row} steps in a row had a loss or a gradient that is not "
-            f"finite, after {state.rollbacks} returns to an earlier checkpoint. The last of these steps:\n"
+            f"training cannot continue: {counted(state.bad_in_a_row, 'step')} in a row "
+            "had a loss or a gradient that is not "
+            f"finite, after {counted(state.rollbacks, 'return')} to an earlier checkpoint. The last of these steps:\n"
             + "\n".join(lines)
             + f"\n{report} lists their batches (rows of the token store). Usually a lower training.learning_rate, "
             "more training.warmup_steps, or setting training.max_grad_norm helps; so does removing broken text"

@@ -78,7 +78,7 @@ class BatchStream:
         self._corpus_weights = corpus_weights
         self._sampler = sampler
         self._sampled: dict[int, PairIds] = {}
-        self._order: tuple[int, list[np.ndarray]] | None = None
+        self._order: tuple[int, Sequence[np.ndarray]] | None = None
 
     def take(self, position: DataPosition, count: int) -> tuple[list[np.ndarray], DataPosition]:
         """Return the rows of the next ``count`` batches and the position after them.
@@ -123,7 +123,7 @@ class BatchStream:
             self._sampled = dict([*kept, (epoch, self._sampler.epoch(epoch))])
         return self._sampled[epoch]
 
-    def _order_of(self, epoch: int) -> list[np.ndarray]:
+    def _order_of(self, epoch: int) -> Sequence[np.ndarray]:
         if self._order is None or self._order[0] != epoch:
             ids = self._ids_of(epoch)
             order = epoch_batches(

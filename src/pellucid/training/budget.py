@@ -7,15 +7,16 @@ next.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from pellucid.config import TrainingConfig
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 from pellucid.training.optimisation import LATEST_DECAY_START, Progress
 from pellucid.training.state import TrainingState
 from pellucid.training.validation import forgotten
 
-__all__ = ["Budget"]
+__all__ = ["Budget", "valid_steps_of"]
 
 _FIRST_RESERVE_FRACTION = 0.04
 _VALIDATION_SHARE = 10.0  # a validation takes at most a tenth of the time between validations
@@ -25,7 +26,8 @@ _SAVE_SHARE = 20.0  # a save takes at most a twentieth of the time between saves
 class Budget:
     """The length of one run, and its clock.
 
-    ``seconds_before`` is the working time before this object was made; ``clock`` returns seconds and never goes back.
+    ``seconds_before`` is the working time before this object was made; ``clock`` returns seconds and never goes back;
+    ``steps_of_a_validation`` is the number of steps that take about as long as a validation.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Budget:
         batches_per_step: int,
         seconds_before: float,
         clock: Callable[[], float],
+        steps_of_a_validation: float = 0.0,
     ) -> None:
         if config.train_steps is None and config.minutes is None and config.max_epochs is None:
             raise ConfigError(
@@ -47,7 +50,9 @@ class Budget:
         self._batches_per_step = batches_per_step
         self._clock = clock
         self._started = clock() - seconds_before
+        self._steps_of_a_validation = steps_of_a_validation
         self._validation_seconds: float | None = None
+        self._last_validation_seconds = 0.0
         self._save_seconds = 0.0
         self._step_seconds = 0.0
         self.last_save = self.seconds()
@@ -84,16 +89,16 @@ class Budget:
         """Return why the run must end now, or None."""
         config = self._config
         if config.train_steps is not None and state.step >= config.train_steps:
-            return f"the budget of {config.train_steps:,} steps is used up"
+            return f"the budget of {counted(config.train_steps, 'step')} is used up"
         if config.max_epochs is not None and state.position.epoch >= config.max_epochs:
             return f"the budget of {config.max_epochs:,} epochs is used up"
         if config.minutes is not None and self.seconds() + self._step_seconds >= self._usable_seconds():
-            return f"the budget of {config.minutes:g} minutes is used up"
+            return f"the budget of {counted(config.minutes, 'minute')} is used up"
         lost = forgotten(state.validation)
         if lost > config.max_forgetting and 0 < config.forgetting_patience <= state.without_better:
             return (
                 f"the general score is {lost:.1f} BLEU lower than before (max_forgetting = {config.max_forgetting:g}), "
-                f"and {state.without_better} validations in a row brought no better model"
+                f"and {counted(state.without_better, 'validation')} in a row brought no better model"
             )
         if self.seconds() < config.min_minutes * 60:
             return None
@@ -103,7 +108,7 @@ class Budget:
                 f"(the aim is {config.stop_at_exact_match:.1%})"
             )
         if 0 < config.early_stopping <= state.without_better:
-            return f"{state.without_better} validations in a row did not improve on the best one"
+            return f"{counted(state.without_better, 'validation')} in a row did not improve on the best one"
         return None
 
     def _is_right(self, state: TrainingState) -> bool:
@@ -130,11 +135,14 @@ class Budget:
             left = self._usable_seconds() - self.seconds()
             # Shortly before the end, the last validation comes soon enough.
             return self.seconds() - state.validated_seconds >= interval and left > interval / 3
-        return state.step % self.valid_steps() == 0
+        interval = self.valid_steps()
+        if self._config.valid_steps is None and self.steps and 0 < self.steps - state.step < interval / 3:
+            return False
+        return state.step % interval == 0
 
     def valid_steps(self) -> int:
-        """Return the steps between validations; if unset, a tenth of the run."""
-        return self._config.valid_steps or max(1, (self.steps or 10_000) // 10)
+        """Return the steps between validations."""
+        return valid_steps_of(self._config, steps=self.steps, steps_of_a_validation=self._steps_of_a_validation)
 
     def valid_seconds(self) -> float:
         """Return the seconds between validations; slow validations lengthen the interval."""
@@ -150,9 +158,10 @@ class Budget:
         interval = max(self._config.save_seconds, _SAVE_SHARE * self._save_seconds)
         return self.seconds() - self.last_save >= interval
 
-    def note_validation(self, seconds: float) -> None:
-        """Remember the duration of a validation."""
+    def note_validation(self, seconds: float, *, share: float = 1.0) -> None:
+        """Remember the duration of a validation, of this share of its sentences; the last one of a run has them all."""
         self._validation_seconds = seconds
+        self._last_validation_seconds = seconds / share
 
     def note_save(self, seconds: float) -> None:
         """Remember the duration and the time of a save."""
@@ -171,4 +180,13 @@ class Budget:
         whole = (self._config.minutes or 0.0) * 60
         if self._validation_seconds is None:
             return whole * (1 - _FIRST_RESERVE_FRACTION)
-        return max(0.5 * whole, whole - 1.25 * self._validation_seconds - 1.5 * self._save_seconds - self._step_seconds)
+        reserve = 1.25 * self._last_validation_seconds + 1.5 * self._save_seconds + self._step_seconds
+        return max(0.5 * whole, whole - reserve)
+
+
+def valid_steps_of(config: TrainingConfig, *, steps: int | None, steps_of_a_validation: float) -> int:
+    """Return the steps between validations: as set, or a tenth of the run, or so many that they take ten times as long.
+
+    A run that is shorter has one validation, at its end.
+    """
+    return config.valid_steps or max(1, (steps or 10_000) // 10, math.ceil(_VALIDATION_SHARE * steps_of_a_validation))

@@ -27,7 +27,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pellucid.durable import DISK, Disk, refuse_full_disk, sha256_of
-from pellucid.errors import CheckpointError
+from pellucid.errors import CheckpointError, counted
 
 __all__ = [
     "FileContent",
@@ -191,7 +191,8 @@ def verify_checkpoint(folder: Path) -> None:
     try:
         if path.stat().st_size > _LARGEST_MANIFEST_BYTES:
             raise CheckpointError(
-                f"{path}: {path.stat().st_size:,} bytes is too large for a manifest; limit {_LARGEST_MANIFEST_BYTES:,}"
+                f"{path}: {counted(path.stat().st_size, 'byte')} is too large for a "
+                f"manifest; limit {_LARGEST_MANIFEST_BYTES:,}"
             )
         manifest = json.loads(path.read_bytes())
         version, entries = manifest["format_version"], manifest["files"]
@@ -216,7 +217,9 @@ def _verify_file(path: Path, *, size: int, checksum: str) -> None:
     try:
         actual = path.stat().st_size
         if actual != size:
-            raise CheckpointError(f"{path}: has {actual:,} bytes, expected {size:,}; the checkpoint is damaged")
+            raise CheckpointError(
+                f"{path}: has {counted(actual, 'byte')}, expected {size:,}; the checkpoint is damaged"
+            )
         if sha256_of(path) != checksum:
             raise CheckpointError(f"{path}: its SHA-256 differs from the manifest; the checkpoint is damaged")
     except OSError as error:

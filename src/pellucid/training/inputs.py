@@ -41,6 +41,8 @@ class RunInputs:
     """The complete recipe: a run continues only with the same one, except for ``resuming.FREE_SETTINGS``."""
     reporter: Reporter
     evaluator: Evaluator | None = None
+    last_evaluator: Evaluator | None = None
+    """The evaluator of the validation at the end of the run, where it is another one."""
     on_new_best: NewBest | None = None
     """Receives the averaged model whenever it is the best so far."""
     judge: Callable[[Path], Mapping[str, object]] | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.config import TrainingConfig
-from pellucid.errors import ConfigError, IncompatibleModelError
+from pellucid.errors import ConfigError, IncompatibleModelError, counted
 from pellucid.training.state import TrainingState
 
 __all__ = ["FREE_SETTINGS", "differences", "rate_jump", "refuse_changes", "with_step_size"]
@@ -85,7 +85,8 @@ def with_step_size(state: TrainingState, *, config: TrainingConfig, processes: i
     number = state.batches_per_step or begun_with
     if number < processes:
         raise ConfigError(
-            f"this run has {number} {'batch' if number == 1 else 'batches'} in a step, which {processes} processes "
+            f"this run has {counted(number, 'batch')} in a step, "
+            f"which {counted(processes, 'process')} "
             f"cannot share; continue it with at most {number}"
         )
     return replace(state, batches_per_step=number)

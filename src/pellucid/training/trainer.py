@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from signal import Signals
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,10 +40,7 @@ from pellucid.training.reporter import (
 from pellucid.training.resuming import rate_jump, with_step_size
 from pellucid.training.state import TrainingState
 from pellucid.training.update import Launched, StepOutcome, mixed_seed
-from pellucid.training.validation import Scores, is_better, measure, with_general_before
-
-if TYPE_CHECKING:
-    pass
+from pellucid.training.validation import BLEU_SHARE, Scores, cost_in_steps, is_better, measure, with_general_before
 
 __all__ = ["Trainer", "train"]
 
@@ -135,17 +131,23 @@ class Trainer:
         found = self._archive.resume(seed=config.seed)
         self._is_new = found is None
         self._state = with_step_size(found or TrainingState(), config=config, processes=inputs.ranks.count)
-        self._budget = Budget(
-            config,
-            # Always of the first epoch: epochs differ by a batch or two, and resumption must not change the schedule.
-            batches_per_epoch=self._stream.batches_of_epoch(0),
-            batches_per_step=self._state.batches_per_step,
+        self._budget = self._make_budget()
+        self._watchdog = files.enter_context(Watchdog(config.hang_seconds, describe=self._describe_step))
+        self._probes = probes_of(inputs) if inputs.ranks.is_first else None
+        self._step_mark = self._budget.seconds()
+
+    def _make_budget(self) -> Budget:
+        inputs, of_a_step = self._inputs, self._state.batches_per_step
+        # Always of the first epoch: epochs differ by a batch or two, and resumption must not change the schedule.
+        batches = max(self._stream.batches_of_epoch(0), 1)
+        return Budget(
+            inputs.config,
+            batches_per_epoch=batches,
+            batches_per_step=of_a_step,
+            steps_of_a_validation=cost_in_steps(inputs, batches_of_a_step=of_a_step, batches_of_an_epoch=batches),
             seconds_before=self._state.seconds + inputs.ranks.number_of_first(inputs.seconds_before),
             clock=inputs.ranks.agreed_clock(inputs.clock),
         )
-        self._watchdog = files.enter_context(Watchdog(config.hang_seconds, describe=self._describe_hang))
-        self._probes = probes_of(inputs) if inputs.ranks.is_first else None
-        self._step_mark = self._budget.seconds()
 
     def run(self, signals: StopSignals) -> TrainingResult:
         """Train to the end of the budget, from the beginning or from the newest checkpoint."""
@@ -226,13 +228,9 @@ class Trainer:
         if takes_pictures and self._state.step == progress.step:
             self._take_pictures()
 
-    def _describe_hang(self) -> str:
+    def _describe_step(self) -> str:
         ranks = self._inputs.ranks
-        return (
-            f"process {ranks.rank} of {ranks.count} (counted from 0): step {self._state.step + 1:,} takes longer than "
-            f"training.hang_seconds = {self._config.hang_seconds:g}, so this process ends; the same command continues "
-            "from the newest checkpoint. Where the threads are:"
-        )
+        return f"process {ranks.rank} of {ranks.count} (counted from 0): step {self._state.step + 1:,}"
 
     def _settle_all(self) -> None:
         while self._begun:
@@ -292,11 +290,12 @@ class Trainer:
         self._archive.journal.append("step", record.to_journal())
         self._inputs.reporter.stepped(record)
 
-    def _validate(self) -> None:
+    def _validate(self, *, is_last: bool = False) -> None:
         inputs, started = self._inputs, self._budget.seconds()
-        model = self._average.refresh()
-        scores = Scores.from_text(inputs.ranks.from_first(lambda: measure(inputs, model, self._device).to_text()))
-        state = self._state
+        model, state = self._average.refresh(), self._state
+        scores = Scores.from_text(
+            inputs.ranks.from_first(lambda: measure(inputs, model, self._device, is_last=is_last).to_text())
+        )
         numbers = with_general_before(scores.numbers, state.validation)
         better = is_better(
             numbers,
@@ -318,7 +317,7 @@ class Trainer:
                 inputs.on_new_best(model, {"step": state.step, "seconds": started, **numbers})
         now = self._budget.seconds()
         self._state = replace(self._state, validated_seconds=now)
-        self._budget.note_validation(now - started)
+        self._budget.note_validation(now - started, share=numbers.get(BLEU_SHARE, 1.0))
         record = ValidationRecord(
             step=state.step,
             seconds=now,
@@ -369,7 +368,7 @@ class Trainer:
 
     def _end(self, reason: str) -> TrainingResult:
         if self._state.validated_step != self._state.step:
-            self._validate()
+            self._validate(is_last=True)
         if self._archive.saved_step != self._state.step:
             self._save()
         state = self._state

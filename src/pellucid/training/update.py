@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pellucid.config import TrainingConfig
-from pellucid.errors import TrainingError
+from pellucid.errors import TrainingError, counted
 from pellucid.runtime import Runtime, is_lack_of_memory
 from pellucid.training.batches import BatchStream, TensorBatch, split_rows
 from pellucid.training.optimisation import clip_gradients, gradient_norm, set_learning_rate
@@ -194,11 +194,12 @@ class Updater:
                 row = self._stream.rows_of_store(piece.rows)[0]
                 raise TrainingError(
                     f"memory is too small for one sentence pair (row {row} of the token store, "
-                    f"{piece.num_padded_tokens} tokens); use a lower training.max_length or a smaller model"
+                    f"{counted(piece.num_padded_tokens, 'token')}); use a lower training.max_length or a smaller model"
                 )
             largest_batch = min(piece.num_padded_tokens, largest_batch or piece.num_padded_tokens)
             self._message(
-                f"memory is too small for a batch of {piece.num_padded_tokens:,} padded tokens; it is cut in two, "
+                "memory is too small for a batch of "
+                f"{counted(piece.num_padded_tokens, 'padded token')}; it is cut in two, "
                 "which gives the same gradient. A smaller training.batch_size avoids this"
             )
             pieces[index : index + 1] = self._halves(pieces[index])

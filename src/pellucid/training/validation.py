@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pellucid.training.inputs import RunInputs
 
 __all__ = [
+    "BLEU_SHARE",
     "GENERAL_BLEU",
     "Scores",
     "forgotten",
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 LEAST_MEANINGFUL_BLEU: Final = 1.0
+BLEU_SHARE: Final = "bleu_share"
+"""Name of the share of the sentences that an evaluator scored; there is none where it scored all of them."""
 GENERAL_BLEU: Final = "general_bleu"
 """Name of an evaluator's score on general text, which a run that starts from a model must not lose."""
 _GENERAL_BLEU_BEFORE: Final = "general_bleu_before"
@@ -146,12 +149,23 @@ def _unchanged_random_states() -> Iterator[None]:
         set_random_states(before)
 
 
-def measure(inputs: RunInputs, model: Transformer, device: torch.device) -> Scores:
-    """Validate a model on the validation pairs of a run."""
+def measure(inputs: RunInputs, model: Transformer, device: torch.device, *, is_last: bool) -> Scores:
+    """Validate a model on the validation pairs of a run; the last validation may have an evaluator of its own."""
     config = inputs.config
+    evaluator = inputs.last_evaluator if is_last and inputs.last_evaluator is not None else inputs.evaluator
     batches = validation_batches(
         inputs.valid_store, config=config, specials=model.config.specials, start_id=model.start_id, device=device
     )
-    return validate(
-        model, batches, evaluator=inputs.evaluator, label_smoothing=config.label_smoothing, runtime=inputs.runtime
-    )
+    return validate(model, batches, evaluator=evaluator, label_smoothing=config.label_smoothing, runtime=inputs.runtime)
+
+
+def cost_in_steps(inputs: RunInputs, *, batches_of_a_step: int, batches_of_an_epoch: int) -> float:
+    """Estimate how many steps take as long as a validation, by counts alone, so that a run can be repeated.
+
+    Per target token, a step takes about three times as long as the loss and half as long as a greedy translation
+    (docs/log.md, 2026-11-27: the cost of a validation).
+    """
+    tokens_of_a_step = (inputs.store.target_lengths + 1).sum() * batches_of_a_step / batches_of_an_epoch
+    lengths = inputs.valid_store.target_lengths + 1
+    translated = 0 if inputs.evaluator is None else max(inputs.config.valid_bleu_sentences, 1)
+    return float(lengths.sum() / 3 + 2 * lengths[:translated].sum()) / max(float(tokens_of_a_step), 1.0)

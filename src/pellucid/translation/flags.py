@@ -178,7 +178,7 @@ def _repetition(
         characters = [*map(ord, text)]
         worst = _worst_repeat(characters, [*map(ord, source)])
         block = text[worst.start : worst.start + worst.size] if worst else ""
-    return {"repetition": f"{_shortened(block.strip())!r} {worst.times} times in a row"} if worst else {}
+    return {"repetition": f"{_shortened(block.strip())!r} {counted(worst.times, 'time')} in a row"} if worst else {}
 
 
 def _worst_repeat(ids: Sequence[int], source_ids: Sequence[int]) -> Repeat | None:

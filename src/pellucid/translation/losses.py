@@ -32,8 +32,9 @@ PLACEHOLDER: Final = re.compile(
     + r")"  # %s, %1$s
     r"|&(?:[A-Za-z]\w{1,31}|#\d{1,7}|#x[0-9A-Fa-f]{1,6});"
     r"|</?[A-Za-z][\w:-]{0,63}(?=[\s/>])[^<>]{0,500}>"
+    r"|\[X\d{1,6}X\]"
 )
-"""Placeholders of formats, character entities, and tags."""
+"""Placeholders of formats, character entities, tags, and the ``[X6X]`` that Weblate sends in place of them."""
 _TAG_NAME: Final = re.compile(r"</?[A-Za-z][\w:-]*")
 _EMOJI: Final = re.compile(
     "[\u231a-\u231b\u23e9-\u23fa\u2600-\u27bf\u2b50-\u2b55\U0001f000-\U0001f3fa\U0001f400-\U0001faff]"

@@ -144,7 +144,9 @@ def _notes_on_tag(text: str, *, has_tag: bool, number: int) -> frozenset[str]:
 
 
 def _too_long(length: int, limit: int) -> str:
-    return f"the text is {length} pieces, over max_input_length = {limit}; raise it or set long_input = 'split'"
+    return (
+        f"the text is {counted(length, 'piece')}, over max_input_length = {limit}; raise it or set long_input = 'split'"
+    )
 
 
 def _in_parts(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Final
 
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.text.sentences import sentences_of
 
 __all__ = ["Part", "join_parts", "separators_of", "split_text"]
@@ -71,7 +71,7 @@ def _fitting(stretches: Sequence[str], *, limit: int, count: Count) -> list[Part
             continue
         if len(text) == 1:
             raise RequestError(
-                f"the character {text!r} alone is {length} pieces, over max_input_length = {limit}; raise it"
+                f"the character {text!r} alone is {counted(length, 'piece')}, over max_input_length = {limit}; raise it"
             )
         places = _cuts(text, _wanted_stretches(length, limit))
         cut = [text[start:end] for start, end in pairwise([0, *places, len(text)])]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from pellucid.errors import IncompatibleModelError
+from pellucid.errors import IncompatibleModelError, counted
 
 if TYPE_CHECKING:
     from pellucid.model.cache import DecoderCache
@@ -143,7 +143,9 @@ class EnsembleStepper:
             raise ValueError("an ensemble needs at least one stepper")
         facts = {(stepper.vocab_size, stepper.eos_id) for stepper in steppers}
         if len(facts) > 1:
-            told = ", ".join(f"{size} pieces with the end of sentence at {eos}" for size, eos in sorted(facts))
+            told = ", ".join(
+                f"{counted(size, 'piece')} with the end of sentence at {eos}" for size, eos in sorted(facts)
+            )
             raise IncompatibleModelError(
                 f"the models of an ensemble share one vocabulary, and these have {told}; "
                 "train them with the same tokenizer (--init-from keeps it)"
@@ -184,7 +186,8 @@ def refuse_strangers(model: Transformer, tokenizer: Tokenizer) -> None:
     sizes = (config.source_vocab_size, config.target_vocab_size)
     if sizes != (tokenizer.source_vocab_size, tokenizer.target_vocab_size) or config.specials != tokenizer.specials:
         raise IncompatibleModelError(
-            f"the model has {sizes[0]} source and {sizes[1]} target pieces with special ids {config.specials}, "
+            f"the model has {sizes[0]} source and {counted(sizes[1], 'target piece')} "
+            f"with special ids {config.specials}, "
             f"the tokenizer {tokenizer.source_vocab_size} and {tokenizer.target_vocab_size} with "
             f"{tokenizer.specials}; use the tokenizer of the model's own folder"
         )

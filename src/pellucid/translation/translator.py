@@ -17,7 +17,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Self, overload
 
 from pellucid.config import TranslationConfig
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.translation.alignment.heads import heads_of_origin
 from pellucid.translation.completion.alternatives import alternatives
 from pellucid.translation.constraints import configured, constraints_for
@@ -227,7 +227,7 @@ class Translator:
             prefixes = texts_of("target_prefix", target_prefix, wanted=wanted)
         if len(prefixes) != len(given):
             raise RequestError(
-                f"{len(given)} texts and {len(prefixes)} target prefixes; give one for each text, or one str for all"
+                f"{counted(len(given), 'text')}, target prefixes: {len(prefixes)}; give one each, or one str for all"
             )
         found = (self.with_terms(terms) if terms else self)._translate(given, prefixes, config, progress, observer)
         return found[0] if isinstance(texts, str) else found

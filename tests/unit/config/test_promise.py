@@ -47,7 +47,7 @@ def test_not_measured_can_be_said_and_must_be() -> None:
         ({"scores": [SCORE | {"value": 40}]}, "does not contain value = 40"),
         ({"curve": {"nll": [1]}}, "a curve needs one of steps, target_tokens, fraction; given: none"),
         ({"curve": {"steps": [1], "fraction": [1], "nll": [1]}}, "given: steps, fraction"),
-        ({"curve": {"steps": [1, 2], "nll": [1]}}, "nll has 1 values, but steps has 2"),
+        ({"curve": {"steps": [1, 2], "nll": [1]}}, "nll has 1 value, but steps has 2"),
         ({"curve": {"steps": [2, 1], "nll": [1, 1]}}, "steps must rise"),
         ({"curve": {"steps": [1, 2]}}, "at least one of nll, bleu, exact_match"),
         ({"minutes": 0}, "promise.minutes = 0"),

@@ -78,6 +78,11 @@ def test_what_is_no_text_is_refused(data: bytes) -> None:
         read_document(data, format_named("txt"))
 
 
+def test_text_in_another_encoding_is_said_to_look_like_it() -> None:
+    with pytest.raises(DocumentError, match="is not valid utf-8: byte 3; the text looks like WINDOWS-1252"):
+        read_document(b"caf\xe9", format_named("txt"))
+
+
 def test_limits_hold() -> None:
     text = format_named("txt")
     for limits in (Limits(file_bytes=3), Limits(segments=1), Limits(segment_characters=1)):

@@ -80,6 +80,16 @@ def test_the_stated_encoding_is_kept() -> None:
     assert document.merge([("Ж é",)]) == '<meta charset="iso-8859-1"><p>&#1046; \xe9</p>'.encode("latin-1")
 
 
+def test_references_are_those_of_html() -> None:
+    page = "<p title='&copy=1 &copy &#233'>caf&eacute &copy2 &#233 &hearts x</p>"
+    document = opened("html", page)
+    assert [one.text for one in document.segments] == ["&copy=1 © é", "café ©2 é &hearts x"]
+    assert identity(document) == page.encode()
+    xml = opened("html", f'<?xml version="1.0"?>{page.replace("<p", "<p>&b; &eacute; &my-own; x</p><p")}')
+    assert shown(xml)[0] == " é [1] x"
+    assert "&b; É &my-own; X" in changed(xml)
+
+
 def test_xhtml_has_cdata_and_tags_that_end_themselves() -> None:
     page = '<?xml version="1.0"?><html><title/><script/><p>a <![CDATA[b < c]]> d&#160;e</p></html>'
     document = opened("html", page)

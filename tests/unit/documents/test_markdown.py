@@ -52,7 +52,7 @@ def test_segments_are_blocks_with_their_codes() -> None:
     assert shown(opened("markdown", PAGE)) == [
         "A (1big1) title",
         "Some (1bold (2link2) text1) and [3]\non two lines, (4ref4) and (5other text5) & more* ©.",
-        "A quote\ngoes on [1]here[2] [3].",
+        "A quote\ngoes on (1here1) [3].",
         "One [1]",
         "a dog",
         "[1] Two",
@@ -80,6 +80,21 @@ def test_only_words_change() -> None:
         .replace("| A | b |", "| A | B |").replace("**c** d | e \\| f", "**C** D | E \\| F")
         .replace("Title\n=", "TITLE\n=")
     )  # fmt: skip
+
+
+def test_html_inside_a_text_is_pairs_and_codes() -> None:
+    page = (
+        "Press <kbd>Esc</kbd> for H<sub>2</sub>O, <a id='x'></a>an <i>odd <b>pair</i></b>, a<br>b <!-- c --> and\n"
+        "<span translate='no'>Ann</span> *so <u>on* now</u>, <?php x ?><!-->\n"
+    )
+    document = opened("markdown", page)
+    assert shown(document) == [
+        "Press [1] for H(222)O, [4]an (6odd [7]pair6)[9], a[10]b [11] and\n[12] (13so [14]on13) now[15], [16][17]"
+    ]
+    assert document.segments[0].keeps_order
+    assert identity(document) == page.encode()
+    assert changed(document).startswith("PRESS <kbd>Esc</kbd> FOR H<sub>2</sub>O, <a id='x'></a>AN <i>ODD <b>PAIR</i>")
+    assert changed(opened("markdown", "A [link](a<b>c(d(e)) 't').\n")) == "A [LINK](a<b>c(d(e)) 't').\n"
 
 
 def test_what_a_footnote_begins_with_stays() -> None:

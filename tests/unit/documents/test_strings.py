@@ -137,6 +137,8 @@ def test_xliff_2_segment_by_segment() -> None:
     )
     with pytest.raises(DocumentError, match="not XLIFF"):
         opened("xliff", "<a/>")
+    with pytest.raises(DocumentError, match=r"not well-formed XML .mismatched tag at line 1"):
+        opened("xliff", XLIFF_2.replace("\n", "").replace("</segment>", "", 1))
     with pytest.raises(DocumentError, match="entities"):
         opened("xliff", '<!DOCTYPE a [<!ENTITY b "c">]>' + XLIFF_1)
 
@@ -243,6 +245,22 @@ def test_new_texts_in_yaml_are_quoted_where_they_must_be(text: str) -> None:
         if style is None:
             assert len(document.segments) == 3
         assert yaml.safe_load(changed(document, lambda old: text))["b"][0] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a: &b Hello\nc: *b\n", "a: &b HELLO\nc: *b\n"),
+        ("a: !!str Hello\n", "a: !!str HELLO\n"),
+        ("a: &b\n  Hello\n", "a: &b\n  HELLO\n"),
+        ("a: &b  # why\n  'Hello'\n", "a: &b  # why\n  'HELLO'\n"),
+        ("a: !!str &b |\n  Hello\n", "a: !!str &b |\n  HELLO\n"),
+        ("[&b Hello, *b, !!str x]\n", "[&b HELLO, *b, !!str X]\n"),
+        ("a: !ours Hello\n", "a: !ours Hello\n"),
+    ],
+)
+def test_anchors_and_tags_of_texts_in_yaml_stay(text: str, wanted: str) -> None:
+    assert changed(opened("yaml", text)) == wanted
 
 
 def test_yaml_that_is_damaged_or_deep_is_refused() -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from pellucid.documents.segments import Code, CodeKind, Parts, Segment, is_balanced, merged_text, problem_with, text_of
 from pellucid.documents.transfer.outcomes import Transferred, Way, report_on
+from pellucid.documents.transfer.placing import placed
 from pellucid.documents.transfer.plain import parts_of_tagged, plain_of, tagged
+from pellucid.documents.transfer.words import AlignedText
 from pellucid.documents.translating import translated_segments
 from pellucid.translation.hypothesis import Alignment, Translation
 
@@ -248,3 +250,17 @@ def test_a_thousand_tagged_sentences_keep_their_codes_whatever_the_translator_do
         if not text_of(segment.parts).strip():
             assert result.parts == segment.parts
     assert sum(report_on(segments, found).ways.values()) == 1000
+
+
+def test_a_code_before_a_sign_keeps_the_space_before_it() -> None:
+    plain = plain_of(Segment(parts_from("das kostet [1] Euro.")))
+    source, target = ((0, 3), (4, 10), (11, 15), (15, 16)), ((0, 4), (5, 10), (10, 11))
+    found = placed(plain, AlignedText("this costs.", source, target, ((0, 0), (1, 1), (3, 2))))
+    assert shown(found.parts) == "this costs [1]."
+
+
+@pytest.mark.parametrize("parts", [("42",), ("12.03.2019",), (" 3,50 € ", *parts_from("[1]"), " "), ("(1 50 % 1)",)])
+def test_a_segment_without_letters_stays_and_no_model_is_asked(parts: tuple[str | Code, ...]) -> None:
+    (found,) = translated_segments(FakeTranslator(lambda text: f"At {text}"), [Segment(parts)], aligns=False)
+    assert (found.parts, found.way) == (parts, Way.AS_IT_IS)
+    assert report_on([Segment(parts)], [found]).origins["model"] == 0

@@ -155,7 +155,7 @@ def test_an_unknown_tokenizer_is_refused_with_the_known_ones() -> None:
     [
         ([], [], "nothing to score"),
         (["a"], [], "references 0"),
-        (["a", "b", "c"], ["a"] * 5, "hypotheses 3, references 5"),
+        (["a", "b", "c"], ["a"] * 5, "hypotheses 3 lines, references 5 lines"),
     ],
 )
 def test_sides_that_do_not_belong_together(hypotheses: list[str], references: list[str], message: str) -> None:

@@ -88,7 +88,7 @@ def test_every_form_of_the_report_shows_the_references() -> None:
 @pytest.mark.parametrize(
     ("references", "message"),
     [
-        ([FIRST, SECOND[:3]], r"references \(set 1\) 5, references \(set 2\) 3"),
+        ([FIRST, SECOND[:3]], r"references \(set 1\) 5 lines, references \(set 2\) 3 lines"),
         ([FIRST, []], r"references \(set 2\) 0"),
     ],
 )

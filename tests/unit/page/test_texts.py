@@ -14,6 +14,7 @@ import pellucid
 from pellucid.analysis.atlas import LABELS
 from pellucid.analysis.health import THRESHOLDS
 from pellucid.documents.transfer.outcomes import Way
+from pellucid.page.single_file import view_names
 
 WEB: Final = Path(pellucid.__file__).parent / "web"
 TEXTS: Final = WEB / "texts"
@@ -113,6 +114,12 @@ def test_every_key_is_asked_for() -> None:
     fixed, patterns = asked()
     rest = set(texts("en")) - fixed
     assert not sorted(key for key in rest if not any(re.fullmatch(one, key) for one in patterns))
+
+
+def test_the_prose_of_a_chapter_is_the_text_of_nothing_else() -> None:
+    """One key for two texts put a paragraph on a button."""
+    fixed, _ = asked()
+    assert not {key for key in fixed if key.split(".")[0] in view_names() and key.endswith((".lede", ".more"))}
 
 
 @pytest.mark.parametrize("folder", [folder for folder in PARTS if folder != SHARED])

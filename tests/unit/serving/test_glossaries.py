@@ -119,7 +119,7 @@ def test_what_a_client_made_is_there_after_a_restart(server: TestClient, files: 
     assert server.delete(f"/v2/glossaries/{ids[1]}").status_code == 204
     (again,) = Shelf(folder=files / "made").of("everyone")
     before = server.get(f"/v2/glossaries/{ids[0]}").json()
-    assert (again.id, again.name, again.entries) == (ids[0], "mine", [("Hund", "Ab ü")])
+    assert (again.id, again.name, again.dictionaries[0].entries) == (ids[0], "mine", [("Hund", "Ab ü")])
     assert before["creation_time"].startswith(again.created.isoformat()[:19])
     assert (files / "made").stat().st_mode & 0o077 == 0
     assert not list(Shelf().of("everyone"))
@@ -141,7 +141,8 @@ def test_glossaries_that_are_for_nobody_or_for_anybody_are_refused(files: Path) 
     ):
         with pytest.raises(ConfigError, match=said):
             glossaries_of(wrong, pairs)
-    assert [one.target for one in glossaries_of([ServedGlossary(path=zoo.path)], pairs[:1])] == ["en"]
+    (alone,) = glossaries_of([ServedGlossary(path=zoo.path)], pairs[:1])
+    assert [one.pair for one in alone.dictionaries] == [("de", "en")]
     assert len(glossaries_of([brands], pairs)) == 2
     from pellucid.config import TranslationConfig
 

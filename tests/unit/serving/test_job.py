@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
 import pytest
 
+from pellucid.config.service import KeyConfig, ServiceConfig
 from pellucid.errors import BundleError, ConfigError
 from pellucid.jobs import serve
+from pellucid.jobs.service.opening import shows_page
 
 
 def test_a_free_port_is_taken_where_the_usual_one_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +61,32 @@ def test_the_demo_opens_the_walkthrough_model_and_its_own_run(monkeypatch: pytes
     assert serve.demo_folders(tmp_path / "none") == [walkthrough]
     (walkthrough / "model.toml").unlink()
     assert serve.demo_folders(run) == [run]
+
+
+def test_answers_on_kept_connections_do_not_wait_for_acknowledgements() -> None:
+    async def accepted() -> int:
+        delays: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            own = writer.get_extra_info("socket")
+            delays.set_result(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with serve.listen("127.0.0.1", 0) as taken:
+            async with await asyncio.start_server(answer, sock=taken):
+                _, writer = await asyncio.open_connection(*taken.getsockname())
+                writer.close()
+                return await delays
+
+    assert asyncio.run(accepted()) == 1
+
+
+def test_keys_and_names_hide_the_page_that_asks_for_no_key() -> None:
+    keys = (KeyConfig(name="weblate", sha256="0" * 64),)
+    assert shows_page(ServiceConfig())
+    assert not shows_page(ServiceConfig(page=False))
+    assert not shows_page(ServiceConfig(keys=keys))
+    assert not shows_page(ServiceConfig(names=("translate.example.org",)))
+    assert shows_page(ServiceConfig(keys=keys, page=True))
+    assert not shows_page(ServiceConfig(host="0.0.0.0", keys=keys, page=True))
+    assert shows_page(ServiceConfig(host="0.0.0.0", insecure_public=True))

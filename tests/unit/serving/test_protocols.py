@@ -120,16 +120,62 @@ def test_deepl_detects_the_target_language_among_several() -> None:
     assert found == [("EN", english), ("FR", french.upper())]
 
 
+CHINESE = "这是一个测试。今天天气很好。"
+NOT_SERVED = [CHINESE, "你好", "Привет, как дела?", "El informe anual se presentará mañana.", "Ik heb een grote hond."]
+
+
+@pytest.mark.parametrize("given", NOT_SERVED)
+def test_a_text_in_a_language_that_no_model_reads_is_refused(given: str) -> None:
+    pytest.importorskip("py3langid")
+    html = {"q": f"<p>{given}</p>", "format": "html"}
+    with service_of(Shouter(), Shouter("fr", "en")) as service, client_of(service) as client:
+        answers = [
+            client.post("/translate", json={"q": given, "source": "auto", "target": "en"}),
+            client.post("/translate", json=html | {"source": "auto", "target": "en"}),
+            client.post("/v2/translate", json={"text": [given], "target_lang": "EN-US"}),
+            client.post("/v1/translate", json={"text": given, "source": "auto", "target": "en"}),
+            client.post("/api/translate", json={"source": given, "from": "detect", "to": "en"}),
+            client.post("/translate_file", files={"file": ("a.txt", given)}, data={"source": "auto", "target": "en"}),
+        ]
+    for answer in answers:
+        (said,) = answer.json().values()
+        assert answer.status_code == 400
+        assert said.startswith("the text seems to be in ")
+        assert "German (de), French (fr)" in said
+    assert given != CHINESE or "Chinese (zh)" in said
+
+
+def test_a_text_in_a_language_that_the_only_model_does_not_read_is_refused_by_deepl(server: TestClient) -> None:
+    pytest.importorskip("py3langid")
+    refused = server.post("/v2/translate", json={"text": [CHINESE], "target_lang": "EN-US"})
+    assert refused.status_code == 400
+    assert "seems to be in Chinese (zh)" in refused.json()["message"]
+    named = server.post("/v2/translate", json={"text": [CHINESE], "target_lang": "EN-US", "source_lang": "DE"})
+    assert named.status_code == 200, "who names a language is believed"
+
+
+@pytest.mark.parametrize("given", ["Hallo", "OK", "ab", "Szczebrzeszyn", "Jan Kowalski", "Der Hund", "Bonjour", "42"])
+def test_a_text_too_short_to_tell_is_translated(given: str) -> None:
+    pytest.importorskip("py3langid")
+    with service_of(Shouter(), Shouter("fr", "en")) as service, client_of(service) as client:
+        status, answer = libre(client, q=given, source="auto", target="en")
+    assert (status, answer["translatedText"]) == (200, given.upper())
+    assert answer["detectedLanguage"]["language"] in ("de", "fr") or given == "42"
+
+
+def test_nothing_is_refused_where_the_detector_does_not_know_the_languages_of_the_models() -> None:
+    pytest.importorskip("py3langid")
+    with service_of(Shouter("de", "en"), Shouter("xx", "en")) as service, client_of(service) as client:
+        assert libre(client, q=CHINESE, source="auto", target="en")[0] == 200
+
+
 def test_deepl(server: TestClient) -> None:
     wish = {"text": ["ab.", "c"], "target_lang": "EN-US"}
-    expected = {"detected_source_language": "DE", "text": "AB.", "billed_characters": 3}
     for answer in (server.post("/v2/translate", json=wish), server.post("/v2/translate", data=wish)):
-        assert answer.json()["translations"][0] == expected | {"model_type_used": "quality_optimized"}
-        assert len(answer.json()["translations"]) == 2
+        first, second = answer.json()["translations"]
+        assert (first, second["text"]) == ({"detected_source_language": "DE", "text": "AB."}, "C")
     refused = server.post("/v2/translate", json={"text": ["a"], "target_lang": "XX"})
     assert (refused.status_code, refused.json()["message"]) == (400, "Value for 'target_lang' not supported.")
-    for name in ("custom_instructions", "context"):
-        assert server.post("/v2/translate", json=wish | {name: "xml"}).status_code == 400
     assert server.post("/v2/translate", json={"target_lang": "EN"}).json() == {
         "message": "Parameter 'text' not specified."
     }
@@ -258,13 +304,27 @@ def test_a_text_in_the_target_language_stays_as_it_is_in_every_protocol(server: 
         assert server.post(path, json=wish | {"source": "fr", "target": "fr"}).status_code == 400
 
 
-@pytest.mark.parametrize("field", ["context", "glossary_ids", "style_id", "custom_instructions"])
-def test_what_deepl_can_do_and_this_server_cannot_is_refused_in_its_form(server: TestClient, field: str) -> None:
-    wish = {"text": ["ab"], "source_lang": "DE", "target_lang": "EN"}
-    assert server.post("/v2/translate", json=wish | {field: ["a"]}).status_code == 400
+def test_what_deepl_can_do_and_this_server_cannot_is_refused_in_its_form(server: TestClient) -> None:
     for method, path in (
-        ("POST", "/v2/write/rephrase"), ("POST", "/v3/glossaries"), ("PATCH", "/v3/glossaries/a"),
+        ("POST", "/v2/write/rephrase"), ("POST", "/v2/write/correct"), ("GET", "/v3/languages"),
         ("GET", "/v3/style_rules"), ("DELETE", "/v3/translation_memories/a"),
     ):  # fmt: skip
         answer = server.request(method, path)
         assert (answer.status_code, "not supported by this server" in answer.json()["message"]) == (400, True)
+
+
+@pytest.mark.parametrize("given", ["42", "12.03.2019", "3,50 €", "+49 (0)30 123-456", "50 % / 7", "…", "٤٢"])
+def test_a_text_without_letters_comes_back_as_it_is_and_no_model_is_asked(given: str) -> None:
+    shouter = Shouter()
+    with service_of(shouter) as service, client_of(service) as client:
+        cells = f"<td>{given}</td><td>ab</td>"
+        wish = {"text": [given, cells], "source_lang": "DE", "target_lang": "EN-US", "tag_handling": "html"}
+        deepl = client.post("/v2/translate", json=wish).json()["translations"]
+        assert [one["text"] for one in deepl] == [given, f"<td>{given}</td><td>AB</td>"]
+        assert libre(client, q=[given, "ab"], **PAIR) == (200, {"translatedText": [given, "AB"]})
+        ours = client.post("/v1/translate", json={"text": given, **PAIR}).json()["translations"][0]
+        assert (ours["text"], ours["flags"]) == (given, ["passed_through"])
+        document = f"ab\n{given}\n"
+        form = {"files": {"file": ("a.txt", document)}, "data": PAIR}
+        assert client.post("/v1/document", **form).text == f"AB\n{given}\n"
+    assert all(text == "ab" for call in shouter.calls for text in call)

@@ -189,13 +189,23 @@ def test_a_server_is_not_ready_before_its_models_are_open() -> None:
         assert client.get("/readyz").status_code == 200
 
 
+def test_the_languages_are_known_before_a_server_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr("pellucid.serving.service.prepare_detection", lambda: done.append("detection"))
+    with service_of(Shouter(), is_open=False) as service:
+        monkeypatch.setattr(service.pool, "open_what_fits", lambda: done.append("models"))
+        service._open_models()
+    assert done == ["detection", "models"]
+
+
 def test_keys_are_needed_everywhere_and_their_limits_hold() -> None:
     # A10
     keys = [{"name": "cat", "sha256": sha256_of("secret"), "characters_per_minute": 10}]
     wish = {"q": "abcdef", "source": "de", "target": "en"}
     with service_of(Shouter(), keys=keys) as service, client_of(service) as client:
-        assert client.post("/translate", json=wish).status_code == 403
-        assert client.post("/translate", json=wish | {"api_key": ""}).status_code == 403
+        assert client.post("/translate", json=wish).status_code == 400, "as LibreTranslate says that a key is needed"
+        assert client.post("/translate", json=wish | {"api_key": ""}).status_code == 400
+        assert client.post("/v1/translate", json={"text": "a", "source": "de", "target": "en"}).status_code == 403
         assert client.post("/translate", json=wish | {"api_key": "wrong"}).status_code == 403
         assert client.post("/translate", json=wish | {"api_key": "secret"}).status_code == 200
         header = {"Authorization": "Bearer secret"}

@@ -208,3 +208,37 @@ def test_the_order_of_rows_is_that_of_one_sort_by_length_and_difference() -> Non
     batches = epoch((source, target))
     by_length = sorted(batches, key=lambda rows: np.flatnonzero(plain == rows[0])[0])
     assert np.array_equal(np.concatenate(by_length), plain)
+
+
+@pytest.mark.parametrize("weights", [None, [0.7, 1.6]])
+def test_batches_are_the_same_in_whatever_order_they_are_asked_for(weights: list[float] | None) -> None:
+    lengths = typical_lengths(3001)
+    corpus = np.arange(3001) % 2
+    given = {"corpus": corpus, "weights": weights} if weights else {}
+    expected = [rows.tolist() for rows in epoch(lengths, **given)]
+    asked = np.random.default_rng(1).permutation(len(expected)).tolist()
+    batches = epoch(lengths, **given)
+    assert {number: batches[number].tolist() for number in asked} == dict(enumerate(expected))
+    assert epoch(lengths, **given)[-1].tolist() == expected[-1]
+    assert [rows.tolist() for rows in epoch(lengths, **given)[3:9:2]] == expected[3:9:2]
+
+
+def test_the_first_batch_sorts_the_rows_of_its_lengths_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restart with ten million pairs waits for this sort before its first step."""
+    argsort = np.argsort
+    sizes = []
+
+    def counting(values: NDArray[np.generic], **options: str) -> NDArray[np.int64]:
+        if values.dtype == np.float64:
+            sizes.append(len(values))
+        return argsort(values, **options)
+
+    monkeypatch.setattr(np, "argsort", counting)
+    lengths = typical_lengths(100_003)
+    batches = epoch(lengths)
+    assert sizes == [len(batches)], "the order of the batches"
+    first = batches[0]
+    longer = np.maximum(*lengths)
+    assert sum(sizes[1:]) == np.isin(longer, longer[first]).sum() < 10_000
+    list(batches)
+    assert sum(sizes[1:]) == 100_003, "each length once"

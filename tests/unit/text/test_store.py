@@ -120,7 +120,7 @@ def test_opening_checks_what_is_there(tmp_path: Path) -> None:
         (lambda: changed(format_version=99), "does not describe a token store of format"),
         (lambda: changed(variants=2), "does not describe a token store of format"),
         (lambda: changed(columns={}), "does not describe source.ids"),
-        (lambda: (folder / "source.ids").write_bytes(b"x"), "source.ids has 1 bytes, and index.json records 3"),
+        (lambda: (folder / "source.ids").write_bytes(b"x"), "source.ids has 1 byte, and index.json records 3"),
         (lambda: (folder / "line").unlink(), "line cannot be read"),
     ):
         renewed()

@@ -41,6 +41,10 @@ EDITS = [
     "decoder.0.cross_attention.head.0.row.1=0.5,0.5,0,0",
     'decoder.1.feed_forward=from:"zwei Hund rennt"',
     f"decoder.0.cross_attention.head.1.row.3={MEAN}; positions=zero",
+    'positions=zero; decoder.0.cross_attention.head.1=from:"zwei Hund rennt ein Katze"; '
+    "decoder.1.cross_attention.head.0.row.1=0.5,0.5,0,0; decoder.cross_attention.value.0=zero",
+    'decoder.1.feed_forward=from:"ein Katze"; decoder.0.feed_forward.unit.2=from:"zwei Hund rennt ein"',
+    'encoder.0.self_attention.head.0=from:"zwei Katze rennt"; decoder.1.feed_forward=zero',
 ]
 SOURCE_IDS = [*TRANSLATOR.tokenizer.encode_source(["ein Hund rennt"])[0], TRANSLATOR.tokenizer.specials.eos]
 STEPS: list[tuple[list[int] | None, list[int]]] = [

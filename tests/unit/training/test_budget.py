@@ -122,6 +122,63 @@ def test_validations_go_by_steps_once_each() -> None:
     assert not by_steps.is_validation_due(TrainingState(step=8, validated_step=8))
 
 
+def short(of_one: float, **changes: object) -> Budget:
+    return Budget(
+        training_config(**changes),
+        batches_per_epoch=100,
+        batches_per_step=1,
+        seconds_before=0,
+        clock=Clock(),
+        steps_of_a_validation=of_one,
+    )
+
+
+def test_validations_by_steps_take_a_tenth_of_the_run_unless_they_are_set() -> None:
+    def due(run: Budget) -> list[int]:
+        return [step for step in range(1, 41) if run.is_validation_due(TrainingState(step=step))]
+
+    assert due(short(0.31, train_steps=40, valid_steps=None)) == list(range(4, 41, 4))
+    assert due(short(1.3, train_steps=40, valid_steps=None)) == [13, 26], "at 39, that of the end comes soon enough"
+    assert due(short(9.0, train_steps=40, valid_steps=None)) == [], "the end of the run has one in any case"
+    assert due(short(9.0, train_steps=40, valid_steps=15)) == [15, 30]
+    assert due(short(9.0, train_steps=None, max_epochs=1, valid_steps=None)) == []
+
+
+def test_a_validation_of_a_part_is_cheap_now_and_reserves_the_time_for_all() -> None:
+    clock = Clock()
+    run = budget(clock, minutes=10.0, train_steps=None, valid_steps=None)
+    run.note_validation(2.0, share=0.1)
+    assert run.valid_seconds() == 60, "a tenth of the budget"
+    clock.now += 600 - 1.25 * 20 - 1
+    assert run.is_over(TrainingState(step=5)) is None
+    clock.now += 2
+    assert "10 minutes" in str(run.is_over(TrainingState(step=5)))
+
+
+def test_the_last_validation_has_the_evaluator_of_its_own(tmp_path: Path) -> None:
+    result, _, listener = run_training(
+        tmp_path,
+        config_valid_steps=4,
+        evaluator=lambda model: {"bleu": 3.0, "bleu_share": 0.1},
+        last_evaluator=lambda model: {"bleu": 5.0},
+    )
+    *earlier, last = listener.validations
+    assert [record.scores for record in earlier] == [{"bleu": 3.0, "bleu_share": 0.1}] * len(earlier)
+    assert earlier
+    assert last.scores == {"bleu": 5.0}
+    assert result.best["bleu"] == 5.0
+    assert "bleu_share" not in result.best
+
+
+def test_short_runs_do_not_validate_all_the_time(tmp_path: Path) -> None:
+    """The validation text of these runs takes longer than a step, so a tenth of the steps would be far too often."""
+    listener = Listener()
+    result, _, _ = run_training(
+        tmp_path, config_valid_steps=None, config_train_steps=12, evaluator=lambda model: {}, reporter=listener
+    )
+    assert [record.step for record in listener.validations] == [result.steps]
+
+
 def test_early_stopping_ends_the_run(tmp_path: Path) -> None:
     scores = iter([1.0, 5.0, 4.0, 3.0, 2.0, 1.0])
     result, _, listener = run_training(

@@ -70,7 +70,7 @@ def test_addresses(source: str, text: str, found: set[str]) -> None:
     assert set(lost_or_changed(source, text)) == found
 
 
-MARKS = """{0} {name} {0:.2f} {} {{name}} ${x} %s %(x)d %1$s %.2f %ld <b> <br/> </b> &nbsp; &#39; &#x27;"""
+MARKS = """{0} {name} {0:.2f} {} {{name}} ${x} %s %(x)d %1$s %.2f %ld <b> <br/> </b> &nbsp; &#39; &#x27; [X6X]"""
 
 
 @pytest.mark.parametrize("mark", [*MARKS.split(), "<a href='x'>"])

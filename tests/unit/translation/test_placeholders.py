@@ -120,6 +120,26 @@ def test_a_placeholder_before_a_sign_does_not_run_into_a_word() -> None:
     assert with_markers(source, target, markers, [[0.9, 0.05, 0.05], [0.0, 0.1, 0.9]]) == "une {0} vache"
 
 
+@pytest.mark.parametrize("marker", ["{0}", "<x1/>"])
+def test_a_placeholder_keeps_its_spaces_in_braces_and_as_a_tag(marker: str) -> None:
+    """As a tag it stands in documents, whose codes are tags for the translator."""
+    _, markers = taken_out(f"das kostet {marker} Euro.")
+    source = Side("das kostet Euro.", [b"das", b" kostet", b" Euro", b"."])
+    target = Side("this costs.", [b"this", b" costs", b"."])
+    weights = [[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0.5, 0.5]]
+    assert with_markers(source, target, markers, weights) == f"this costs {marker}."
+    _, markers = taken_out(f"a {marker}, cow")
+    source, target = Side("a, cow", [b" a", b",", b" cow"]), Side("une vache", [b" une", b" vache"])
+    written = with_markers(source, target, markers, [[0.9, 0.05, 0.05], [0.0, 0.1, 0.9]])
+    assert written == f"une {marker} vache"
+
+
+def test_a_line_break_between_words_gets_no_spaces() -> None:
+    _, markers = taken_out("a<br/>cow")
+    source, target = Side("a cow", [b" a", b" cow"]), Side("une vache", [b" une", b" vache"])
+    assert with_markers(source, target, markers, [[1.0, 0.0], [0.0, 1.0]]).split("<br/>")[0].strip() == "une"
+
+
 def test_what_the_model_makes_up_does_not_come_twice() -> None:
     source, target = Side("a cow", [b" a", b" cow"]), Side("une {0} vache", [b" une", b" {0}", b" vache"])
     _, markers = taken_out("a {0} cow")

@@ -187,7 +187,7 @@ class TestTranslations:
         assert found[3].error == "the target prefix: character 2 is a NUL character; remove it"
 
     def test_their_number_is_that_of_the_texts(self) -> None:
-        with pytest.raises(RequestError, match="2 texts and 1 target prefixes"):
+        with pytest.raises(RequestError, match="2 texts, target prefixes: 1; give one each"):
             shouter().translate(["a", "b"], target_prefix=["!"])
         with pytest.raises(RequestError, match="fewer target prefixes than texts"):
             list(shouter().translate_stream(["a", "b"], target_prefix=["!"]))

@@ -282,7 +282,7 @@ class TestScore:
             assert hypothesis.token_log_probabilities == pytest.approx(found, abs=1e-5)
 
     def test_refusals(self) -> None:
-        with pytest.raises(RequestError, match="2 sources and 1 targets"):
+        with pytest.raises(RequestError, match="2 sources and 1 target;"):
             shouter().score(["a", "b"], ["c"])
         short = Translator(OneStepper(max_length=5), TOKENIZER)
         with pytest.raises(RequestError, match=r"pair 2 .* 7 tokens, and the model has 5 positions"):

@@ -19,7 +19,7 @@ from pellucid.analysis.atlas import is_special
 from pellucid.analysis.attribution.methods import attribute_trace, question_of
 from pellucid.analysis.attribution.question import Quantity, Question, batches
 from pellucid.analysis.attribution.record import Method
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
 from pellucid.tracing.sites import member
@@ -53,7 +53,7 @@ class Faithfulness:
             f"{name:<{width}}" + "".join(f"{loss:>9.3f}" for loss in losses)
             for name, losses in zip(self.methods, self.losses, strict=True)
         ]
-        return "\n".join([f"nats lost as the first source pieces go; {self.traces:,} sentences", *rows])
+        return "\n".join([f"nats lost as the first source pieces go; {counted(self.traces, 'sentence')}", *rows])
 
 
 def faithfulness(
@@ -101,7 +101,9 @@ def faithfulness(
     table = np.stack(rows)
     possible = (~np.isnan(table)).sum(0)
     if not possible.all():
-        raise RequestError(f"counts = {tuple(counts)}: no sentence has more than {max(counts)} pieces; give fewer")
+        raise RequestError(
+            f"counts = {tuple(counts)}: no sentence has more than {counted(max(counts), 'piece')}; give fewer"
+        )
     errors = np.nanstd(table, axis=0) / np.sqrt(np.maximum(possible - 1, 1))
     means_of_all = np.nanmean(table, axis=0)
     return Faithfulness((*names, RANDOM), tuple(counts), means_of_all, errors, len(rows), steps)

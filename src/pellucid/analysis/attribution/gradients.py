@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pellucid.analysis.attribution.question import Parts, Question, batches
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.tracing.predictions import Array
 
 __all__ = ["FEWEST_POINTS", "MOST_POINTS", "TOLERANCE", "Embeddings", "input_x_gradient", "integrated_gradients"]
@@ -92,7 +92,8 @@ def _divided(question: Question, limits: Tensor, most_points: int) -> tuple[Tens
         if count >= most_points:
             worst = int((missed.sum(0) / limits).argmax())
             raise RequestError(
-                f"integrated gradients: with {count:,} points the parts of step {question.steps[worst]} miss what they "
+                f"integrated gradients: with {counted(count, 'point')} the parts of step "
+                f"{question.steps[worst]} miss what they "
                 f"must sum to by up to {float(missed.sum(0)[worst]):.3g}, and the limit is {float(limits[worst]):.3g}; "
                 "give a number of points, and the sum is shown as it is, or use another method"
             )

@@ -15,7 +15,7 @@ import numpy as np
 
 from pellucid.analysis.comparison.matching import Plan, plan_of, refuse_misfit, sides_of
 from pellucid.config import NormOrder
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.tracing.file import content_sha256
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
@@ -112,7 +112,7 @@ class Comparison:
         for axis, name in enumerate(axes_of(site)):
             sizes = [side.shape[axis] for side in sides]
             if name == "numbers" and sizes[0] != sizes[1]:
-                return f"vectors of {sizes[0]} and of {sizes[1]} numbers"
+                return f"vectors of {sizes[0]} and of {counted(sizes[1], 'number')}"
         return None
 
     def other_name(self, site: str) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pellucid.analysis.comparison.matching import STACKS, PieceMatching
 from pellucid.analysis.comparison.record import Comparison, HeadChange
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.tracing.predictions import Array
 from pellucid.tracing.record import Trace
 
@@ -136,7 +136,7 @@ def _difference(matching: PieceMatching, first: tuple[str, ...], second: tuple[s
         for part in other
     ]
     alone = len(matching.only_first), len(matching.only_second)
-    unmatched = f"; without a partner {alone[0]} | {alone[1]} pieces" if any(alone) else ""
+    unmatched = f"; without a partner {alone[0]} | {counted(alone[1], 'piece')}" if any(alone) else ""
     return "; ".join(spelt) + unmatched
 
 

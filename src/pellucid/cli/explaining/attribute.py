@@ -9,6 +9,7 @@ import typer
 
 from pellucid.cli.console import say, show
 from pellucid.cli.options import DeviceOption, ThreadsOption
+from pellucid.errors import counted
 
 __all__ = ["attribute"]
 
@@ -46,7 +47,7 @@ def attribute(
     from pellucid.jobs.serve import InsideOptions
 
     if len(model_and_text) > 2:
-        raise typer.BadParameter(f"{len(model_and_text)} arguments; give a model and one sentence in quotes")
+        raise typer.BadParameter(f"{counted(len(model_and_text), 'argument')}; give a model and one sentence in quotes")
     if step is not None and word is not None:
         raise typer.BadParameter("names a step, as --step does; give one of them", param_hint="--word")
     if against is not None and step is None and word is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from pellucid.cli.console import SECONDS_BETWEEN_PLAIN_LINES, Bar, Screen, draws_bars
+from pellucid.errors import counted
 from pellucid.terminal import line_of
 from pellucid.training.reporter import SavedRecord, StartRecord, StepRecord, ValidationRecord
 
@@ -34,14 +35,16 @@ class TrainingScreen(Screen):
     def started(self, record: StartRecord) -> None:
         """Show the size and the budget of the run."""
         begin = f"continuing at step {record.first_step:,}" if record.first_step else "training"
-        budget = f"{record.train_steps:,} steps" if record.train_steps else f"{record.minutes:g} minutes in total"
-        if not record.train_steps and not record.minutes:
-            budget = "until stopped"
+        budget = "until stopped"
+        if record.minutes:
+            budget = f"{counted(record.minutes, 'minute')} in total"
+        if record.train_steps:
+            budget = counted(record.train_steps, "step")
         if record.stop_at_exact_match is not None:
             budget = f"until {record.stop_at_exact_match:.0%} of the validation sentences are right, at most {budget}"
         self.message(
-            f"{begin}: {record.num_parameters:,} parameters, {record.num_pairs:,} pairs in "
-            f"{record.batches_per_epoch:,} batches an epoch, {budget}"
+            f"{begin}: {counted(record.num_parameters, 'parameter')}, {counted(record.num_pairs, 'pair')} in "
+            f"{counted(record.batches_per_epoch, 'batch')} an epoch, {budget}"
         )
         if draws_bars():
             self._bar = Bar(total=_STEPS_OF_THE_BAR)
@@ -75,6 +78,8 @@ class TrainingScreen(Screen):
 
 
 def _score(name: str, value: float) -> str:
+    if name == "bleu_share":
+        return f"on {value:.0%} of the sentences, because most translations do not end yet"
     return f"{value:.1%} exactly right" if name == "exact_match" else f"{name} {value:.2f}"
 
 

@@ -1,7 +1,8 @@
 """Markdown (CommonMark and its tables): paragraphs, headings, items and cells; all else stays byte for byte.
 
 Front matter, code, HTML blocks, addresses of links and images stay. The text of a link is translated, and the text for
-an image. Blocks are found by markdown-it-py; the codes inside them by the rules below. Read ``xliff.py`` next.
+an image. Blocks are found by markdown-it-py; the codes inside them by the rules below. Read
+``markdown_html.py`` next.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Final
 
+from pellucid.documents.formats.markdown_html import InlineHtml
 from pellucid.documents.limits import Reading
 from pellucid.documents.markup.escapes import resolved
 from pellucid.documents.segments import Code, CodeKind, Segment, merged_text
@@ -21,16 +23,20 @@ __all__ = ["read"]
 _FRONT_MATTER: Final = re.compile(r"(---|\+\+\+)[ \t]*\r?\n(?:.*?\r?\n)??\1[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _NEW_LINE: Final = re.compile(r"[ \t]*(?:\r\n|\r|\n)[ \t]*(?:>[ \t]?)*[ \t]*")
+_SPACES: Final = re.compile(r"[ \t]+")
 _CODE_MARK: Final = re.compile(r"`+")
 _AUTO_LINK: Final = re.compile(r"<[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*>|<[^\s<>@]{1,80}@[^\s<>]{1,80}>")
-_TAG: Final = re.compile(r"</?[A-Za-z][\w-]*(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
 _BARE_ADDRESS: Final = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]]+")
 _TEMPLATE: Final = re.compile(r"\{\{[^{}\n]{0,200}\}\}|\{%[^{}\n]{0,200}%\}|\[\^[^\]\s]{1,80}\]|:[a-z0-9_+-]{2,40}:")
 _FOOTNOTE: Final = re.compile(r"(?:(?<=[\r\n])[ \t>]*|\A)\[\^[^\]\s]{1,80}\]:[ \t]*")
 """What a footnote begins with, which CommonMark takes for text: a paragraph may hold several, one a line."""
 _TASK: Final = re.compile(r"\[[ xX]\](?=\s)")
+_WHITE: Final = r"[ \t\r\n]"
+_ADDRESS: Final = r"[^\0- \x7f()\\]|\\."
 _DESTINATION: Final = re.compile(
-    r"""\(\s*(?:<[^<>\n]*>|(?:[^\s()<\\]|\\.|\([^\s()]*\))*)(?:\s+(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\([^()]*\)))?\s*\)"""
+    rf"\({_WHITE}*(?:<[^<>\n]*>|(?!<)(?:{_ADDRESS}|\((?:{_ADDRESS}|\((?:{_ADDRESS})*+\))*+\))*+)"
+    rf"""(?:{_WHITE}+(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\([^()]*\)))?{_WHITE}*\)""",
+    re.DOTALL,
 )
 _LABEL: Final = re.compile(r"\[([^\[\]\n]{0,500})\]")
 _EMPHASIS: Final = re.compile(r"\*+|_+|~~")
@@ -131,7 +137,7 @@ class _Inline:
         self._brackets: list[_Mark] = []
         self._images: list[Span] = []
         self._keeps_order = False
-        self._has_comments = True
+        self._html = InlineHtml(text, place)
 
     def spans(self) -> list[Span]:
         at = self._place.start
@@ -139,7 +145,8 @@ class _Inline:
             at = self._take(at)
         for mark in (*self._emphasis, *self._brackets):  # nothing closes them, so they are text
             self._parts[mark.place] = mark.marks
-        segment = Segment(merged_text(self._parts), self._where, self._keeps_order)
+        parts = merged_text(self._html.paired(self._parts))
+        segment = Segment(parts, self._where, self._keeps_order or self._html.has_halves)
         if not any(character.isalnum() for character in segment.text):
             return self._images
         return [Span(self._place, segment, _written, _first_words), *self._images]
@@ -153,14 +160,11 @@ class _Inline:
             return found.end()
         if character == "`":
             return self._take_code(at)
-        if self._has_comments and text.startswith("<!--", at):
-            closed = text.find("-->", at + 4, end)
-            self._has_comments = closed >= 0
-            if self._has_comments:
-                return self._standalone(at, closed + 3)
-        for pattern in (_AUTO_LINK, _TAG, _BARE_ADDRESS, _TEMPLATE):
+        for pattern in (_AUTO_LINK, _BARE_ADDRESS, _TEMPLATE):
             if character in "<hw{[:" and (found := pattern.match(text, at, end)):
                 return self._standalone(at, found.end())
+        if character == "<" and (after := self._html.after(at)):
+            return self._standalone(at, after, is_visible=self._html.is_visible(at))
         if character == "[" and at == self._place.start and (found := _TASK.match(text, at, end)):
             return self._standalone(at, found.end())
         if character == "!" and text.startswith("![", at):
@@ -173,9 +177,11 @@ class _Inline:
             return self._take_bracket(at)
         if character in "*_~" and (found := _EMPHASIS.match(text, at, end)):
             return self._take_emphasis(found)
-        if character in "\r\n \t" and (found := _NEW_LINE.match(text, at, end)):
-            self._parts.append("\n")
-            return found.end()
+        if character in "\r\n \t":
+            found = _NEW_LINE.match(text, at, end) or _SPACES.match(text, at, end)
+            if found:
+                self._parts.append("\n" if found.re is _NEW_LINE else found[0])
+                return found.end()
         return self._take_text(at)
 
     def _take_text(self, at: int) -> int:
@@ -196,8 +202,9 @@ class _Inline:
         self._number += 1
         return self._number
 
-    def _standalone(self, start: int, end: int) -> int:
-        self._parts.append(Code(CodeKind.STANDALONE, self._new(), Place(start, end), self._text[start:end][:60]))
+    def _standalone(self, start: int, end: int, *, is_visible: bool = True) -> int:
+        shown = self._text[start:end][:60]
+        self._parts.append(Code(CodeKind.STANDALONE, self._new(), Place(start, end), shown, is_visible=is_visible))
         return end
 
     def _take_code(self, at: int) -> int:

@@ -7,8 +7,11 @@ line is a segment. Read ``xliff.py`` next.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from typing import Final
 
 from pellucid.documents.limits import Reading
@@ -72,7 +75,7 @@ def _segment(raw: str, place: Place, where: str, *, is_vtt: bool) -> Segment:
     keeps_order = False
 
     def words(stretch: str) -> str:
-        return resolved(stretch) if is_vtt else stretch
+        return resolved(stretch, is_html=True) if is_vtt else stretch
 
     for number, one in enumerate(_CODE.finditer(raw), start=1):
         found.append(words(raw[end : one.start()]))
@@ -85,11 +88,11 @@ def _segment(raw: str, place: Place, where: str, *, is_vtt: bool) -> Segment:
         elif tag and waiting and waiting[-1][0] == tag[2]:
             opening = found[waiting[-1][1]]
             if isinstance(opening, Code):
-                found[waiting.pop()[1]] = Code(CodeKind.OPENING, opening.number, opening.original, opening.shown)
+                found[waiting.pop()[1]] = replace(opening, kind=CodeKind.OPENING)
                 kind, code_number = CodeKind.CLOSING, opening.number
         elif tag:
             keeps_order = True
-        found.append(Code(kind, code_number, own, one[0]))
+        found.append(Code(kind, code_number, own, one[0], is_visible=False))
     return Segment(merged_text([*found, words(raw[end:])]), where, keeps_order or bool(waiting))
 
 
@@ -97,17 +100,19 @@ def _in_lines(written: str, *, breaks: list[str]) -> str:
     """Return a text in as many lines as its source had, of about the same length."""
     flat = " ".join(line.strip() for line in _BREAK.split(written) if line.strip())
     spaces = list(_spaces_in(flat))
+    length = _shown_length(flat)
     lines: list[str] = []
-    done = 0
+    done = before = first = 0
     for place, one in enumerate(breaks):
-        left = [(at, shown) for at, shown in spaces if at >= done]
-        if not left:
+        if first == len(spaces):
             break
-        before = next((shown + 1 for at, shown in spaces if at == done - 1), 0)
-        wanted = before + (_shown_length(flat) - before) / (len(breaks) + 1 - place)
-        at, _ = min(left, key=lambda space, wanted=wanted: abs(space[1] - wanted))  # type: ignore[misc]
+        wanted = before + (length - before) / (len(breaks) + 1 - place)
+        after = bisect_left(spaces, wanted, first, key=itemgetter(1))
+        nearest = [number for number in (after - 1, after) if first <= number < len(spaces)]
+        chosen = min(nearest, key=lambda number, wanted=wanted: abs(spaces[number][1] - wanted))  # type: ignore[misc]
+        at, shown = spaces[chosen]
         lines.append(flat[done:at] + one)
-        done = at + 1
+        done, before, first = at + 1, shown + 1, chosen + 1
     return "".join(lines) + flat[done:]
 
 

@@ -16,6 +16,7 @@ from typing import Final
 from pellucid.documents.limits import Reading
 from pellucid.documents.markup.escapes import escaper, resolved
 from pellucid.documents.markup.tokens import Token, TokenKind, attributes_in, tokens_of
+from pellucid.documents.markup.wholeness import not_well_formed
 from pellucid.documents.placeholders import parts_of_string
 from pellucid.documents.safe_xml import refuse_declarations
 from pellucid.documents.segments import Code, CodeKind, Parts, Segment, merged_text
@@ -30,6 +31,8 @@ _PAIRED: Final = frozenset({"g", "mrk", "pc", "hi"})
 _OPENING: Final = {"bpt": ("rid", "id"), "bx": ("rid", "id"), "sc": ("id",)}
 _CLOSING: Final = {"ept": ("rid", "id"), "ex": ("rid", "id"), "ec": ("startRef", "id")}
 _WITH_CONTENT: Final = frozenset({"ph", "it", "bpt", "ept"})
+_UNSEEN: Final = frozenset({"it", "sm", "em"})
+"""Halves of pairs whose other half is elsewhere: of formatting, and of annotations."""
 _STATE: Final = re.compile(r"""(?<=\bstate=["'])(?:new|needs-translation)(?=["'])""")
 _UNTRANSLATED: Final = frozenset({"new", "needs-translation", "initial"})
 
@@ -49,6 +52,8 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
     stated = _DECLARED.search(data[:4096])
     refuse_declarations(data, reading.name)
     file = decoded(data, reading, stated=stated[1].decode("ascii") if stated else "")
+    if problem := not_well_formed(file.text):
+        raise DocumentError(f"{reading.name}: is not well-formed XML ({problem}); save it again with its editor")
     finder = _Finder(file.text)
     spans = list(finder.spans())
     if not finder.units:
@@ -192,7 +197,8 @@ class _Numbers:
             self._open.append(number)
         elif token.kind is TokenKind.CLOSING and self._open:
             kind, number = CodeKind.CLOSING, self._open.pop()
-        return Code(kind, number, place, text[place.start : place.end][:60])
+        is_visible = token.kind is not TokenKind.OTHER and name not in _UNSEEN
+        return Code(kind, number, place, text[place.start : place.end][:60], is_visible=is_visible)
 
     def paired(self, parts: list[str | Code]) -> list[str | Code]:
         """Return parts in which halves that have no other half, or cross other pairs, are codes of their own."""
@@ -208,7 +214,7 @@ class _Numbers:
             if isinstance(part, Code) and part.kind is not CodeKind.STANDALONE and place not in good:
                 self._next += 1
                 self.has_single = True
-                found.append(Code(CodeKind.STANDALONE, self._next, part.original, part.shown))
+                found.append(replace(part, kind=CodeKind.STANDALONE, number=self._next, is_visible=False))
             else:
                 found.append(part)
         return found

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pellucid.documents.formats.json_strings import is_for_people
-from pellucid.documents.limits import Reading
+from pellucid.documents.limits import Reading, reason_of
 from pellucid.documents.placeholders import MESSAGE_SYNTAX, parts_of_string
 from pellucid.documents.segments import Segment
 from pellucid.documents.spans import Place, Span, SpanDocument, as_it_is, decoded, line_of, lines_of
-from pellucid.errors import DocumentError, DocumentTooLargeError
+from pellucid.errors import DocumentError, DocumentTooLargeError, counted
 
 if TYPE_CHECKING:
     from yaml.events import Event, ScalarEvent
@@ -29,6 +29,7 @@ _MOST_BYTES: Final = 4 << 20
 """The parser is slow."""
 _PLAIN: Final = re.compile(r"[^\W\d_](?:[^:#\[\]{},\n\r\"'|>&*!%@`\\]|:(?=\S)|(?<=\S)#)*+$")
 """What can stand without quotation marks wherever a text can, if it is not a word with another meaning."""
+_PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*+(?:[ \t]++|[ \t]*+(?:(?<=[ \t])#[^\r\n]*+)?[\r\n]++[ \t]*+)*+)+")
 _BLOCK_LINE: Final = re.compile(r"[^\r\n]+")
 _STRING: Final = "tag:yaml.org,2002:str"
 
@@ -47,9 +48,11 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
     """Read a file of strings."""
     if len(data) > _MOST_BYTES:
         raise DocumentTooLargeError(
-            f"{reading.name}: has {len(data):,} bytes, limit of YAML {_MOST_BYTES:,}; divide the document"
+            f"{reading.name}: has {counted(len(data), 'byte')}, limit of YAML {_MOST_BYTES:,}; divide the document"
         )
     file = decoded(data, reading)
+    if not file.text.strip():  # the parser refuses a line of a tab
+        return SpanDocument(file, [], reading.name)
     starts = lines_of(file.text)
     spans, notes = [], []
     for scalar, path in _values(file.text, reading):
@@ -81,8 +84,7 @@ def _values(text: str, reading: Reading) -> Iterator[tuple[ScalarEvent, str]]:
                     yield event, ".".join(path)[-80:]
             _step(event, levels, reading)
     except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())[:200]
-        raise DocumentError(f"{reading.name}: is not valid YAML ({problem}); correct it") from None
+        raise DocumentError(f"{reading.name}: is not valid YAML ({reason_of(error)}); correct it") from None
 
 
 def _step(event: Event, levels: list[_Level], reading: Reading) -> None:
@@ -115,6 +117,9 @@ def _is_text(event: ScalarEvent, resolver: object) -> bool:
 
 def _spans(text: str, scalar: ScalarEvent, where: str) -> list[Span]:
     start, end = scalar.start_mark.index, scalar.end_mark.index
+    if scalar.anchor is not None or scalar.tag is not None:  # they stand before the text, and belong to its mark
+        properties = _PROPERTIES.match(text, start, end)
+        start = properties.end() if properties else start
     if scalar.style in ("|", ">"):
         return _block_spans(text, Place(start, end), where, is_folded=scalar.style == ">")
     write: Callable[[str], str] = {"'": _single, '"': _double}.get(scalar.style or "", _bare)

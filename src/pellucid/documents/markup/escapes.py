@@ -15,20 +15,31 @@ from typing import Final
 __all__ = ["escaper", "quoted_escaper", "resolved", "unknown_in"]
 
 _REFERENCE: Final = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
+_IN_XML: Final = re.compile(r"&(?:[^\W\d][\w:.-]{0,63}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
+_SHORT: Final = "|".join(sorted((name for name in html5 if name[-1] != ";"), key=len, reverse=True))
+"""Names that need no semicolon in HTML (section 13.2.5.73); in an attribute, no letter may follow."""
+_IN_HTML: Final = re.compile(rf"{_REFERENCE.pattern}|&(?:#\d{{1,7}}|#[xX][0-9A-Fa-f]{{1,6}}|{_SHORT})")
+_IN_ATTRIBUTE: Final = re.compile(
+    rf"{_REFERENCE.pattern}|&(?:#\d{{1,7}}|#[xX][0-9A-Fa-f]{{1,6}}|(?:{_SHORT})(?![=A-Za-z0-9]))"
+)
 _MARKUP: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _QUOTES: Final = {'"': "&quot;", "'": "&#39;"}
 
 
-def resolved(text: str) -> str:
-    """Return a text with its character references resolved; one that is unknown, or has no end, stays."""
+def resolved(text: str, *, is_html: bool = False, is_attribute: bool = False) -> str:
+    """Return a text with its character references resolved; one that is unknown stays.
+
+    In HTML numbers and some names need no semicolon; elsewhere, what has none is no reference.
+    """
     if "&" not in text:
         return text
-    return _REFERENCE.sub(lambda found: _character(found[0]), text)
+    pattern = (_IN_ATTRIBUTE if is_attribute else _IN_HTML) if is_html else _REFERENCE
+    return pattern.sub(lambda found: _character(found[0]), text)
 
 
 def unknown_in(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield the places of the references in a stretch of XML that stand for no character that is known here."""
-    for found in _REFERENCE.finditer(text, start, end):
+    for found in _IN_XML.finditer(text, start, end):
         is_number = found[0][1] == "#"
         if _character(found[0]) == found[0] if is_number else found[0][1:] not in html5:
             yield found.span()

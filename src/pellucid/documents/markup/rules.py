@@ -5,6 +5,7 @@ Read ``segmenting.py`` next.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -122,6 +123,9 @@ _ENDS_BEFORE: Final = {
     "tr": frozenset({"tr", "tbody", "tfoot"}),
     "option": frozenset({"option", "optgroup"}),
 }
+_NOTE: Final = re.compile("<[!?]")
+_ANCHOR: Final = re.compile(r"<(?:[!?]|wbr\b|(?:a|span)\s(?:[^>]*\s)?(?:id|name)\s*=)", re.IGNORECASE)
+"""What nobody sees between two letters: a comment, a place to break a word, a place that links lead to."""
 _ATTRIBUTES: Final = frozenset({"alt", "title", "placeholder", "aria-label", "aria-description"})
 _LABELLED: Final = frozenset({"optgroup", "option", "track"})
 _BUTTONS: Final = frozenset({"button", "submit", "reset"})
@@ -177,6 +181,10 @@ class Rules:
         if self.is_xml:
             return False
         return tag.name not in _INLINE if name == "p" else tag.name in _ENDS_BEFORE.get(name, ())
+
+    def is_unseen(self, written: str) -> bool:
+        """Return whether a code without content is one that readers do not see, by what stands in the file."""
+        return (_ANCHOR if self.is_html else _NOTE).match(written) is not None
 
     def is_read(self, tag: str, name: str, attributes: dict[str, str]) -> bool:
         """Return whether people read an attribute, so that it is translated."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pellucid.documents.markup.escapes import escaper, quoted_escaper, resolved, unknown_in
+from pellucid.documents.markup.halves import OpenHalves
 from pellucid.documents.markup.rules import Role, Rules
 from pellucid.documents.markup.tokens import Token, TokenKind, attributes_in, tokens_of
 from pellucid.documents.segments import Code, CodeKind, Segment, merged_text
@@ -34,6 +35,8 @@ class _Item:
     is_cdata: bool = False
     number: int = 0
     """The same for both halves of a pair."""
+    is_half: bool = False
+    """It is half of a pair whose other half is not in the segment."""
 
 
 class _Open:
@@ -102,7 +105,7 @@ class _Segmenter:
 
     def _take_text(self, place: Place) -> None:
         start = place.start
-        if not self._rules.is_html:  # in HTML an unknown reference is text; in XML it stands for something
+        if self._rules.is_xml:  # in HTML an unknown reference is text; in XML it stands for something
             for begun, end in unknown_in(self._text, place.start, place.end):
                 self._items += [_Item(Place(start, begun), None)] if start < begun else []
                 self._items.append(_Item(Place(begun, end), CodeKind.STANDALONE))
@@ -173,7 +176,7 @@ class _Segmenter:
             return
         for one in attributes_in(self._text, tag, is_xml=self._rules.is_xml):
             raw = self._text[one.start : one.end]
-            value = resolved(raw)
+            value = resolved(raw, is_html=not self._rules.is_xml, is_attribute=True)
             if self._rules.is_read(tag.name, one.name, attributes) and _has_words(value):
                 place = f"{line_of(self._lines, one.start)}, {one.name} of <{tag.name}>"
                 write = quoted_escaper(raw, one.quote)
@@ -198,13 +201,14 @@ class _Segmenter:
         number = numbers.setdefault(item.number, len(numbers) + 1)
         raw = self._text[item.place.start : item.place.end]
         shown = raw if len(raw) <= _LONGEST_SHOWN else f"{raw[:_LONGEST_SHOWN]}..."
-        return Code(item.kind, number, item.place, shown)
+        is_visible = not (item.is_half or self._rules.is_unseen(raw))
+        return Code(item.kind, number, item.place, shown, is_visible)
 
     def _value(self, item: _Item) -> str:
         start, end = item.place.start, item.place.end
         if item.is_cdata:
             return self._text[start + _CDATA_START : end].removesuffix("]]>")
-        return resolved(self._text[start:end])
+        return resolved(self._text[start:end], is_html=not self._rules.is_xml)
 
     def _trimmed(self, items: Sequence[_Item]) -> Sequence[_Item]:
         """Return a segment without what is around its text: white space, codes, and pairs around it all."""
@@ -236,7 +240,7 @@ def _paired(items: Sequence[_Item]) -> tuple[list[_Item], bool]:
     Also returns whether there are such halves.
     """
     found: list[_Item] = []
-    open_ = _OpenHalves()
+    open_ = OpenHalves()
     for number, item in enumerate(items, start=1):
         if item.kind is CodeKind.CLOSING:
             opened = open_.closed_by(item.name)
@@ -245,7 +249,7 @@ def _paired(items: Sequence[_Item]) -> tuple[list[_Item], bool]:
                 found.append(_Item(Place(begun.place.start, item.place.end), CodeKind.STANDALONE, number=number))
                 continue
             if opened is None:
-                found.append(replace(item, kind=CodeKind.STANDALONE, number=number))
+                found.append(replace(item, kind=CodeKind.STANDALONE, number=number, is_half=True))
                 open_.has_single = True
                 continue
             found.append(replace(item, number=found[opened].number))
@@ -254,36 +258,5 @@ def _paired(items: Sequence[_Item]) -> tuple[list[_Item], bool]:
             open_.open(item.name, len(found))
         found.append(replace(item, number=number))
     for place in open_.left():
-        found[place] = replace(found[place], kind=CodeKind.STANDALONE)
+        found[place] = replace(found[place], kind=CodeKind.STANDALONE, is_half=True)
     return found, open_.has_single
-
-
-class _OpenHalves:
-    """The opening halves of a segment that wait for the other half."""
-
-    def __init__(self) -> None:
-        self._waiting: list[tuple[str, int]] = []
-        self._counts: Counter[str] = Counter()
-        self._left: list[int] = []
-        self.has_single = False
-
-    def open(self, name: str, place: int) -> None:
-        self._waiting.append((name, place))
-        self._counts[name] += 1
-
-    def closed_by(self, name: str) -> int | None:
-        """Return the place of the opening half; those inside it that are open have no other half."""
-        if not self._counts[name]:
-            return None
-        while True:
-            inner, place = self._waiting.pop()
-            self._counts[inner] -= 1
-            if inner == name:
-                return place
-            self._left.append(place)
-            self.has_single = True
-
-    def left(self) -> list[int]:
-        """Return the places of the halves without another."""
-        self.has_single = self.has_single or bool(self._waiting)
-        return [*self._left, *(place for _, place in self._waiting)]

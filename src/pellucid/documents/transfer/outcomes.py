@@ -36,6 +36,8 @@ class Way(StrEnum):
     IN_ORDER = "in their order, by attention"
     PROPORTION = "some by proportion"
     AROUND_ALL = "around the whole sentence"
+    AS_IT_IS = "nothing to translate"
+    """No letter is in it, such as in an amount or a date; no model was asked."""
     KEPT = "not translated"
 
 
@@ -74,13 +76,16 @@ class DocumentReport:
     def origins(self) -> Counter[str]:
         """How many segments are from the ``model`` and from the ``memory``."""
         remembered = self.ways.get(Way.MEMORY, 0)
-        return Counter({"memory": remembered, "model": self.segments - remembered - self.failed})
+        others = self.failed + self.ways.get(Way.AS_IT_IS, 0)
+        return Counter({"memory": remembered, "model": self.segments - remembered - others})
 
     def lines(self) -> list[str]:
         """Return what people are shown at the end."""
         ways = ", ".join(f"{way} {count:,}" for way, count in self.ways.items() if way is not Way.NO_CODES)
         flags = ", ".join(f"{flag} {count:,}" for flag, count in self.flags.items())
         found = [f"{counted(self.segments, 'segment')}, {counted(self.codes, 'code')}" + (f"; {ways}" if ways else "")]
+        if not self.segments:
+            found = ["no text to translate, so the document is written as it is"]
         return [*found, *([f"flagged segments: {flags}"] if flags else []), *self.notes]
 
 

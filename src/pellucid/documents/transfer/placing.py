@@ -23,6 +23,7 @@ from pellucid.documents.transfer.words import AlignedText
 __all__ = ["Placed", "placed"]
 
 _UNLINKED_COSTS: Final = 0.01
+_SIGNS: Final = frozenset(".,;:!?…)]»”")
 _DEEPEST: Final = 100
 """Levels of pairs inside pairs that are placed by words; what is deeper goes around the same words."""
 
@@ -191,7 +192,13 @@ class _Placing:
         """Write what has no words, with white space as it had in the source."""
         is_last = word >= len(self._found.target_words)
         if (node.space_before or is_first) and not is_last:
-            self._put((*node.opening, *([" "] if node.space_after else [])), self._start_of(word))
+            place = self._start_of(word)
+            sign = self._found.text[place : place + 1]
+            # Before a sign, such as the full stop, there is no space that could be the one before the code.
+            runs_in = node.space_before and sign in _SIGNS and not self._found.text[:place][-1:].isspace()
+            before = [" "] if runs_in and place else []
+            after = [" "] if node.space_after and not runs_in else []
+            self._put((*before, *node.opening, *after), place)
         else:
             self._put((*([" "] if node.space_before and word else []), *node.opening), self._end_of(word))
 

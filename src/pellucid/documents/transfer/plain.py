@@ -18,6 +18,8 @@ __all__ = ["Node", "Plain", "parts_of_tagged", "plain_of", "tagged"]
 _LINE_BREAK: Final = re.compile(r"[ \t\f]*[\r\n][ \t\r\n\f]*")
 _ENDS: Final = ".,;:!?…)]»”"
 """After these a word does not go on."""
+_REST_OF_WORD: Final = re.compile(r"(?:(?![\u2e80-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff])\w|[\u0300-\u036f])+")
+"""Not in scripts that put no spaces between words."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Plain:
 
 def plain_of(segment: Segment) -> Plain:
     """Return a segment without its codes."""
-    lead, inner, tail = _without_ends(segment.parts)
+    lead, inner, tail = _without_ends(_with_whole_words(segment.parts))
     builder = _Builder(inner)
     nodes = builder.nodes()
     return Plain(builder.text, lead, tail, nodes, segment.keeps_order, inner)
@@ -87,6 +89,30 @@ def _tag(code: Code) -> str:
     if code.kind is CodeKind.STANDALONE:
         return f"<x{code.number}/>"
     return f"<g{code.number}>" if code.kind is CodeKind.OPENING else f"</g{code.number}>"
+
+
+def _with_whole_words(parts: Parts) -> Parts:
+    """Return parts in which what readers do not see, such as a comment in the middle of a word, stands behind it."""
+    found: list[str | Code] = []
+    unseen: list[Code] = []
+    for part in parts:
+        if isinstance(part, Code):
+            if part.kind is CodeKind.STANDALONE and not part.is_visible:
+                unseen.append(part)
+                continue
+            found += unseen
+            unseen.clear()
+            found.append(part)
+            continue
+        before = found[-1] if found and isinstance(found[-1], str) else ""
+        rest = _REST_OF_WORD.match(part) if unseen and _REST_OF_WORD.fullmatch(before[-1:]) else None
+        if rest is not None:
+            found.append(rest[0])
+            part = part[rest.end() :]
+        if part:
+            found += (*unseen, part)
+            unseen.clear()
+    return merged_text([*found, *unseen])
 
 
 def _without_ends(parts: Parts) -> tuple[Parts, Parts, Parts]:
@@ -140,7 +166,7 @@ class _Builder:
                 self._add(_LINE_BREAK.sub(" ", part))
             elif part.kind is CodeKind.STANDALONE:
                 levels[-1].append(self._single(place, place + 1))
-                self._has_gap = True
+                self._has_gap = self._has_gap or part.is_visible
             elif part.kind is CodeKind.OPENING:
                 opened.append((len(self.text), place))
                 levels.append([])

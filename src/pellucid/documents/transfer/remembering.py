@@ -1,4 +1,6 @@
-"""What a translation memory says of the segments of a document: only the translation of the whole segment counts.
+"""Segments of a document for which no model is asked: a translation memory has them, or they hold no letter.
+
+Of a memory, only the translation of the whole segment counts.
 
 A segment with codes is looked up with its codes as tags, as a memory has those of its units. Read ``../translating.py``
 next.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pellucid.documents.segments import has_letters
 from pellucid.documents.transfer.outcomes import Transferred, Way, from_tagged
 from pellucid.documents.transfer.plain import Plain, tagged
 from pellucid.translation.memory.recalling import recall
@@ -22,11 +25,18 @@ def remembered(
 ) -> list[Transferred | None]:
     """Return the translation that a memory has of each segment, with all its codes, or None.
 
+    A segment without letters and terms, which the memory does not have, is its own translation.
+
     A translation that breaks a term of ``glossary`` does not count.
     """
-    if memory is None:
-        return [None] * len(plains)
-    return [_remembered(plain, memory, glossary) for plain in plains]
+    found = [None if memory is None else _remembered(plain, memory, glossary) for plain in plains]
+    return [one or _as_it_is(plain, glossary) for one, plain in zip(found, plains, strict=True)]
+
+
+def _as_it_is(plain: Plain, glossary: Glossary) -> Transferred | None:
+    if has_letters(plain.text) or glossary.within(plain.text):
+        return None
+    return Transferred(plain.around(plain.inner), Way.AS_IT_IS)
 
 
 def _remembered(plain: Plain, memory: TranslationMemory, glossary: Glossary) -> Transferred | None:

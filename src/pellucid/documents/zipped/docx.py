@@ -28,9 +28,11 @@ from pellucid.documents.zipped.opc import Kind, office_of
 from pellucid.documents.zipped.package import Left, Passage
 from pellucid.documents.zipped.runs import (
     append_run,
+    atom_of,
     descriptions_in,
     format_of,
     in_run,
+    is_note,
     name_of,
     run_passage,
     sibling_tag,
@@ -97,16 +99,18 @@ def _run(run: _Element, left: Left) -> Iterator[Node]:
         name = name_of(child)
         steps = in_run(run, properties, child)
         if name == "w:t":
-            yield Text(text_in(child), look)
+            yield from text_in(child, look, run=run, properties=properties)
         elif name in _LETTERS:
             yield Text(_LETTERS[name], look)
         elif name in _BREAKS:
             yield Break(steps)
         elif name in ("w:fldChar", "w:instrText"):
             yield Mark(steps, stage=child.get(sibling_tag(child, "fldCharType"), ""), instruction=child.text or "")
+        elif is_note(child):
+            yield atom_of(child)
         elif name != "w:rPr" and name not in _FORGOTTEN:
             left["ruby text"] += name == "w:ruby"
-            yield Atom(steps, f"<{name.rpartition(':')[2]}>")
+            yield Atom(steps, f"<{name.rpartition(':')[2]}>", is_visible=name != "w:commentReference")
 
 
 def _control(control: _Element, left: Left) -> Node:
@@ -127,13 +131,15 @@ def _simple_field(field: _Element, left: Left) -> Node:
 
 
 def _range(element: _Element, name: str) -> Atom:
-    """Return a code of a paragraph; it may begin or end a range such as a bookmark."""
+    """Return a code of a paragraph; it may begin or end a range such as a bookmark, which readers do not see."""
     number = element.get(sibling_tag(element, "id")) if name else None
     kind, _, end = name.rpartition("Start" if name.endswith("Start") else "End")
     is_range = kind in _RANGES and not end and number is not None
     opens = (kind, number) if is_range and name.endswith("Start") else None
     closes = (kind, number) if is_range and name.endswith("End") else None
-    return Atom((Place(element),), f"<{name.rpartition(':')[2] or '!'}>", opens=opens, closes=closes)
+    is_visible = not (is_note(element) or name in _DELETED or name.endswith(("Start", "End")))
+    shown = f"<{name.rpartition(':')[2] or '!'}>"
+    return Atom((Place(element),), shown, opens=opens, closes=closes, is_visible=is_visible)
 
 
 def _properties(element: _Element) -> tuple[_Element, ...]:

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pellucid.documents.zipped.inline import Atom, Break, Node, Place, Text
+from pellucid.documents.zipped.inline import Break, Node, Place
 from pellucid.documents.zipped.package import Left, Passage, PassageReader
 from pellucid.documents.zipped.runs import (
     append_run,
+    atom_of,
     descriptions_in,
-    format_of,
     name_of,
+    nodes_of_run,
     run_passage,
     sibling_tag,
-    text_in,
 )
 
 if TYPE_CHECKING:
@@ -53,14 +53,12 @@ def _nodes(paragraph: _Element, left: Left) -> Iterator[Node]:
     for child in paragraph:
         name = name_of(child)
         if name == "a:r":
-            properties = next((one for one in child if name_of(one) == "a:rPr"), None)
-            text = "".join(text_in(one) for one in child if name_of(one) == "a:t")
-            yield Text(text, format_of(properties, ignored=_UNSEEN))
+            yield from nodes_of_run(child, ignored=_UNSEEN)
         elif name == "a:br":
             yield Break((Place(child),))
         elif name not in _KEPT and name not in _LAST:
             left["field result"] += name == "a:fld" and any(map(str.isalpha, "".join(child.itertext())))
-            yield Atom((Place(child),), f"<{name.rpartition(':')[2]}>")
+            yield atom_of(child)
 
 
 DIAGRAMS: Final[dict[str, PassageReader]] = {

@@ -34,6 +34,7 @@ __all__ = [
     "writable",
 ]
 
+_INVENTED: Final = re.compile(r"ns\d+")
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -111,6 +112,8 @@ class Atom:
     opens: Hashable = None
     """Equal to ``closes`` of the atom that ends what this one begins."""
     closes: Hashable = None
+    is_visible: bool = True
+    """Whether readers see it; a bookmark or a comment of XML can stand in the middle of a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +177,8 @@ def carry_out(
         elif isinstance(step, PopFormat):
             formats.pop()
         elif isinstance(step, PushShell):
-            of, around = step.element, parents[-1].nsmap
-            more = {prefix: uri for prefix, uri in of.nsmap.items() if around.get(prefix) != uri}
-            shell = etree.SubElement(parents[-1], of.tag, attrib=dict(of.attrib), nsmap=more)
+            of = step.element
+            shell = etree.SubElement(parents[-1], of.tag, attrib=dict(of.attrib), nsmap=_declared(of, parents[-1]))
             shell.extend(_copied(one) for one in step.properties)
             parents.append(shell)
         elif isinstance(step, PopShell):
@@ -184,6 +186,18 @@ def carry_out(
         else:
             step.element.tail = None
             parents[-1].append(step.element)
+
+
+def _declared(element: _Element, parent: _Element) -> dict[str | None, str]:
+    """Return the namespaces that a copy of an element must declare below a parent."""
+    around = parent.nsmap
+    every = set(around.values())
+    # lxml invents a prefix such as ns0 for the default namespace of an element that was taken out of its document.
+    return {
+        prefix: uri
+        for prefix, uri in element.nsmap.items()
+        if around.get(prefix) != uri and not (uri in every and _INVENTED.fullmatch(prefix or ""))
+    }
 
 
 def _copied(element: _Element) -> _Element:

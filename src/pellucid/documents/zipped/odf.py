@@ -29,7 +29,7 @@ from pellucid.documents.zipped.inline import (
     carry_out,
 )
 from pellucid.documents.zipped.package import Left, Passage, ZippedDocument, opened
-from pellucid.documents.zipped.runs import append_text, plain_passage
+from pellucid.documents.zipped.runs import append_text, atom_of, plain_passage
 from pellucid.documents.zipped.stretches import stretches_of
 from pellucid.errors import DocumentError
 
@@ -50,8 +50,11 @@ _AROUND: Final = frozenset({f"{_TEXT}span", f"{_TEXT}a", f"{_TEXT}meta"})
 _FORGOTTEN: Final = frozenset({f"{_TEXT}soft-page-break"})
 _BREAKS: Final = frozenset({f"{_TEXT}tab", f"{_TEXT}line-break"})
 _RANGES: Final = ("bookmark", "reference-mark", "toc-mark", "user-index-mark", "alphabetical-index-mark")
+_UNSEEN: Final = frozenset({*_RANGES, "change", "annotation"})
+"""With or without ``-start`` and ``-end``; readers see nothing of them within the sentence."""
 _SPACES: Final = re.compile(r"[ \t\r\n]+")
 _WHITE: Final = re.compile(r" +|[\t\n]|[^ \t\n]+")
+_ELEMENTS: Final = {"\t": "tab", "\n": "line-break"}
 _MOST_SPACES: Final = 1_000
 _MEDIA_TYPE: Final = "application/vnd.oasis.opendocument."
 _MANIFEST_FILE: Final = "META-INF/manifest.xml"
@@ -158,9 +161,10 @@ class _Inside:
 
     def _atom(self, child: _Element) -> Atom:
         if not isinstance(child.tag, str):
-            return Atom((Place(child),))
-        self._is_after_space = False
+            return atom_of(child)
         name = _local(child)
+        is_visible = name.removesuffix("-start").removesuffix("-end") not in _UNSEEN
+        self._is_after_space = self._is_after_space and not is_visible
         self._left["ruby text"] += name == "ruby"
         kind, _, end = name.rpartition("-start" if name.endswith("-start") else "-end")
         number = child.get(f"{_TEXT}name") or child.get(f"{_TEXT}id")
@@ -170,6 +174,7 @@ class _Inside:
             f"<{name}>",
             opens=(kind, number) if is_range and name.endswith("-start") else None,
             closes=(kind, number) if is_range and name.endswith("-end") else None,
+            is_visible=is_visible,
         )
 
 
@@ -196,23 +201,23 @@ class _Writer:
         self._is_after_space = True
 
     def write(self, parent: _Element, text: str, format: Format) -> None:
+        words: list[str] = []
+
+        def element(name: str, count: int = 0) -> None:
+            from lxml import etree
+
+            append_text(parent, "".join(words))
+            words.clear()
+            etree.SubElement(parent, f"{_TEXT}{name}", {f"{_TEXT}c": str(count)} if count else None)
+
         for piece in _WHITE.findall(text):
-            if piece == "\t":
-                self._element(parent, "tab")
-            elif piece == "\n":
-                self._element(parent, "line-break")
+            if piece in _ELEMENTS:
+                element(_ELEMENTS[piece])
             elif not piece.startswith(" "):
-                append_text(parent, piece)
-                self._is_after_space = False
+                words.append(piece)
             else:
-                if not self._is_after_space:
-                    append_text(parent, " ")
+                words += [] if self._is_after_space else [" "]
                 if count := len(piece) - (not self._is_after_space):
-                    self._element(parent, "s").set(f"{_TEXT}c", str(count))
-                self._is_after_space = True
-
-    def _element(self, parent: _Element, name: str) -> _Element:
-        from lxml import etree
-
-        self._is_after_space = False
-        return etree.SubElement(parent, f"{_TEXT}{name}")
+                    element("s", count)
+            self._is_after_space = piece.startswith(" ")
+        append_text(parent, "".join(words))

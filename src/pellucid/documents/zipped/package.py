@@ -154,6 +154,4 @@ def opened(data: bytes, reading: Reading) -> Archive:
             f"{reading.name}: is protected with a password, or of a format before 2007 (.doc, .ppt, .xls); save it "
             "without a password in the new format"
         )
-    if not data:
-        raise DocumentError(f"{reading.name}: is empty; give a document")
     return read_archive(data, reading)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pellucid.documents.zipped.inline import (
     PLAIN,
+    Atom,
     Format,
     Node,
     Place,
@@ -34,10 +35,13 @@ __all__ = [
     "append_leaf",
     "append_run",
     "append_text",
+    "atom_of",
     "descriptions_in",
     "format_of",
     "in_run",
+    "is_note",
     "name_of",
+    "nodes_of_run",
     "plain_passage",
     "run_passage",
     "sibling_tag",
@@ -70,9 +74,53 @@ def name_of(element: _Element) -> str:
     return _short(element.tag) if isinstance(element.tag, str) else ""
 
 
-def text_in(leaf: _Element) -> str:
-    """Return the text of an element that holds nothing else but comments."""
-    return (leaf.text or "") + "".join(one.tail or "" for one in leaf)
+def text_in(
+    leaf: _Element,
+    format: Format = PLAIN,
+    *,
+    run: _Element | None = None,
+    properties: _Element | None = None,
+) -> Iterator[Text | Atom]:
+    """Yield the text of an element, and as codes what else is in it, such as comments.
+
+    ``run`` is the element around it, and ``properties`` state the look, as for ``in_run``.
+    """
+    if leaf.text:
+        yield Text(leaf.text, format)
+    for one in leaf:
+        yield atom_of(one, () if run is None else (PushShell(run, _all(properties)), PushShell(leaf)))
+        if one.tail:
+            yield Text(one.tail, format)
+
+
+def nodes_of_run(run: _Element, *, ignored: frozenset[str]) -> Iterator[Text | Atom]:
+    """Yield what a run of PowerPoint or Excel holds; ``ignored`` as for ``format_of``."""
+    properties = run.find(sibling_tag(run, "rPr"))
+    look = format_of(properties, ignored=ignored)
+    for child in run:
+        if child.tag == sibling_tag(run, "t"):
+            yield from text_in(child, look, run=run, properties=properties)
+        elif child is not properties:
+            yield atom_of(child, (PushShell(run, _all(properties)),))
+
+
+def atom_of(element: _Element, around: tuple[PushShell, ...] = ()) -> Atom:
+    """Return the code of an element, in copies of the elements around it, or of a comment, which can stand anywhere."""
+    if is_note(element):
+        return Atom((Place(element),), "<!>", is_visible=False)
+    steps: tuple[Step, ...] = (*around, Place(element), *(PopShell() for _ in around))
+    return Atom(steps, f"<{name_of(element).rpartition(':')[2] or '&'}>")
+
+
+def is_note(element: _Element) -> bool:
+    """Return whether an element is a comment or a processing instruction, which readers do not see."""
+    from lxml import etree
+
+    return element.tag is etree.Comment or element.tag is etree.ProcessingInstruction
+
+
+def _all(properties: _Element | None) -> tuple[_Element, ...]:
+    return () if properties is None else (properties,)
 
 
 def sibling_tag(element: _Element, local: str) -> str:
@@ -98,7 +146,7 @@ def _key(element: _Element, ignored: frozenset[str]) -> tuple[str, Any, tuple[Ha
 
 def in_run(run: _Element, properties: _Element | None, element: _Element) -> tuple[Step, ...]:
     """Return the steps that put an element into a run like the one it was in."""
-    return (PushShell(run, () if properties is None else (properties,)), Place(element), PopShell())
+    return (PushShell(run, _all(properties)), Place(element), PopShell())
 
 
 def append_run(parent: _Element, text: str, format: Format, *, run: str, leaf: str) -> None:
@@ -125,6 +173,8 @@ def append_leaf(parent: _Element, text: str, leaf: str) -> None:
 
 def append_text(parent: _Element, text: str, format: Format = PLAIN) -> None:
     """Write text behind the children of an element."""
+    if not text:
+        return
     if len(parent):
         parent[-1].tail = (parent[-1].tail or "") + text
     else:
@@ -186,4 +236,4 @@ def plain_passage(element: _Element, place: str) -> Passage:
         element.text = None
         carry_out(steps, element, append_text)
 
-    return Passage(stretches_of([Text(text)] if (text := text_in(element)) else []), rewrite, place)
+    return Passage(stretches_of(text_in(element)), rewrite, place)

@@ -185,18 +185,24 @@ def _simplified(nodes: Iterable[Node]) -> Iterator[Node]:
 def _one_atom(atoms: Sequence[Node]) -> Iterator[Node]:
     if atoms:
         shown = "".join(one.shown for one in atoms if isinstance(one, Atom))
-        yield Atom(steps_of(atoms), shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…")
+        shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
+        yield Atom(steps_of(atoms), shown, is_visible=_is_visible(atoms))
 
 
 def _simple_pair(pair: Pair) -> Node:
     children = tuple(_simplified(pair.children))
     if not any(text.text for text in _texts_of(children)):
-        return Atom((*pair.before, *steps_of(children), *pair.after), pair.shown)
+        steps = (*pair.before, *steps_of(children), *pair.after)
+        return Atom(steps, pair.shown, is_visible=_is_visible(children))
     inner = children[0]
     if len(children) == 1 and isinstance(inner, Pair):
         before, after = (*pair.before, *inner.before), (*inner.after, *pair.after)
         return replace(pair, before=before, after=after, children=inner.children, shown=pair.shown + inner.shown)
     return replace(pair, children=children)
+
+
+def _is_visible(nodes: Iterable[Node]) -> bool:
+    return any(isinstance(node, Atom) and node.is_visible for node in nodes)
 
 
 def _has_ranges(nodes: Iterable[Node]) -> bool:
@@ -249,7 +255,8 @@ def _stretch(nodes: Iterable[Node], *, keeps_order: bool) -> Stretch:
                 continue
             number = next(numbers)
             if not isinstance(node, Pair):
-                add(Code(CodeKind.STANDALONE, number, shown=node.shown if isinstance(node, Atom) else ""), node.steps)
+                shown, is_visible = (node.shown, node.is_visible) if isinstance(node, Atom) else ("", True)
+                add(Code(CodeKind.STANDALONE, number, shown=shown, is_visible=is_visible), node.steps)
                 continue
             add(Code(CodeKind.OPENING, number, shown=node.shown), node.before)
             take(node.children)

@@ -14,14 +14,15 @@ from pellucid.documents.limits import Reading
 from pellucid.documents.safe_xml import parsed_xml
 from pellucid.documents.segments import Document
 from pellucid.documents.zipped.drawing import DIAGRAMS, drawing_passages
-from pellucid.documents.zipped.inline import PLAIN, Atom, Format, Node, Text, Write
+from pellucid.documents.zipped.inline import Atom, Format, Node, Text, Write
 from pellucid.documents.zipped.opc import Kind, Office, office_of
 from pellucid.documents.zipped.package import Left, Passage
 from pellucid.documents.zipped.runs import (
     append_leaf,
     append_run,
-    format_of,
+    atom_of,
     name_of,
+    nodes_of_run,
     plain_passage,
     run_passage,
     sibling_tag,
@@ -36,6 +37,7 @@ __all__ = ["read"]
 
 _ESCAPE: Final = re.compile("(_x[0-9A-Fa-f]{4}_)")
 _PAGE_TEXT: Final = re.compile(rb"<(?:\w+:)?(?:odd|even|first)(?:Header|Footer)[ >]")
+_PHONETIC: Final = frozenset({"s:rPh", "s:phoneticPr"})
 _GUIDE: Final = re.compile(rb"<(?:\w+:)?rPh[ >]")
 
 
@@ -112,28 +114,33 @@ def _rich(texts: Iterable[tuple[_Element, str]], left: Left, names: frozenset[st
 
 def _nodes(element: _Element) -> Iterator[Node]:
     for child in element:
-        if name_of(child) == "s:t":
-            yield from _pieces(text_in(child), PLAIN)
-        elif name_of(child) == "s:r":
-            properties = next((one for one in child if name_of(one) == "s:rPr"), None)
-            look = format_of(properties, ignored=frozenset())
-            yield from _pieces("".join(text_in(one) for one in child if name_of(one) == "s:t"), look)
+        name = name_of(child)
+        if name == "s:t":
+            found: Iterable[Text | Atom] = text_in(child)
+        elif name == "s:r":
+            found = nodes_of_run(child, ignored=frozenset())
+        else:
+            found = [] if name in _PHONETIC else [atom_of(child)]
+        for node in found:
+            yield from _pieces(node) if isinstance(node, Text) else [node]
 
 
-def _pieces(text: str, look: Format) -> Iterator[Node]:
+def _pieces(text: Text) -> Iterator[Node]:
     """Yield text; escapes such as ``_x000D_`` in it are codes."""
-    for number, piece in enumerate(_ESCAPE.split(text)):
+    for number, piece in enumerate(_ESCAPE.split(text.text)):
         if number % 2:
-            yield Atom((Write(piece, look),), piece)
+            yield Atom((Write(piece, text.format),), piece)
         elif piece:
-            yield Text(piece, look)
+            yield Text(piece, text.format)
 
 
 def _append_plain(parent: _Element, text: str, format: Format) -> None:
-    before = parent[-1].text if len(parent) else ""
-    for one in list(parent):
-        parent.remove(one)
-    append_leaf(parent, f"{before}{text}", sibling_tag(parent, "t"))
+    leaf = sibling_tag(parent, "t")
+    before = parent.find(leaf)
+    if before is not None:
+        text = f"{before.text}{text}"
+        parent.remove(before)
+    append_leaf(parent, text, leaf)
 
 
 _MAIN: Final = (

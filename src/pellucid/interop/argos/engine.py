@@ -21,7 +21,7 @@ import torch
 
 from pellucid.bundle import Bundle
 from pellucid.config import LengthPenalty, TranslationConfig
-from pellucid.errors import BundleError, ConversionError
+from pellucid.errors import BundleError, ConversionError, are, counted
 from pellucid.interop.argos.package import METADATA, MODEL, SEGMENTER, SPLITTERS
 from pellucid.interop.argos.splitter import sentences_of
 from pellucid.interop.ctranslate2.config import ctranslate2_library
@@ -149,7 +149,7 @@ def _run(bundle: Bundle, package: ArgosPackage) -> str:
     found = [package.translate(text, longest=_LONGEST_TRIED) for text in texts[:_TRIED]]
     comparable = [(own, other) for own, other in zip(wanted, found, strict=True) if own is not None]
     same = sum(own == other for own, other in comparable)
-    summary = f"run as Argos runs it: {same} of {len(comparable)} texts are equal"
+    summary = f"run as Argos runs it: {same} of {counted(len(comparable), 'text')} {are(len(comparable))} equal"
     if same < len(comparable) - len(comparable) // _TEXTS_PER_TIE:
         own, other = next(pair for pair in comparable if pair[0] != pair[1])
         raise ConversionError(f"{summary}; for example {own[:80]!r} by the model and {other[:80]!r} by the package")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from pellucid.errors import BundleError
+from pellucid.errors import BundleError, counted
 from pellucid.interop.ctranslate2.config import Quantization
 from pellucid.untrusted import plain_file
 
@@ -91,7 +91,7 @@ def _walked(file: BinaryIO, size: int) -> CTranslate2File:
         variables[variable_name] = variable
     aliases = [(_text(file), _text(file)) for _ in range(_count(file))]
     if file.tell() != size:
-        raise ValueError(f"{size - file.tell():,} bytes follow its end")
+        raise ValueError(f"there are bytes after its end: {size - file.tell():,}")
     for alias, original in aliases:
         if original not in variables or alias in variables:
             raise ValueError(
@@ -112,7 +112,7 @@ def _variable(file: BinaryIO, size: int) -> Variable:
     for dimension in shape:
         count *= dimension
     if count * _BYTES[_FORMATS[kind]] != length:
-        raise ValueError(f"a tensor of shape {shape} in {_FORMATS[kind]} has {length:,} bytes")
+        raise ValueError(f"a tensor of shape {shape} in {_FORMATS[kind]} has {counted(length, 'byte')}")
     if file.tell() + length > size:
         raise ValueError("it is cut short")
     file.seek(length, 1)
@@ -121,7 +121,7 @@ def _variable(file: BinaryIO, size: int) -> Variable:
 
 def _count(file: BinaryIO) -> int:
     if (count := _number(file, "<I")) > _MOST_VARIABLES:
-        raise ValueError(f"it promises {count:,} tensors, limit {_MOST_VARIABLES:,}")
+        raise ValueError(f"it promises {counted(count, 'tensor')}, limit {_MOST_VARIABLES:,}")
     return count
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.bundle import Bundle
-from pellucid.errors import ConversionError
+from pellucid.errors import ConversionError, counted
 from pellucid.interop.ctranslate2.config import Quantization, ctranslate2_library, table_length
 from pellucid.interop.ctranslate2.engine import CTranslate2Model
 from pellucid.interop.ctranslate2.file import read_ctranslate2_file
@@ -48,7 +48,8 @@ def ctranslate2_pairs(bundle: Bundle, folder: Path, *, segmenters: tuple[Path, P
     quantization = file.quantization
     if file.num_positions < (needed := table_length(bundle.description.model)):
         raise ConversionError(
-            f"{folder}: its table of positions has {file.num_positions} rows, and {needed} are needed: CTranslate2 "
+            f"{folder}: its table of positions has {counted(file.num_positions, 'row')}, "
+            f"and {needed} are needed: CTranslate2 "
             "ends a batch with an error where a sentence reaches the end of the table"
         )
     engine = partial(

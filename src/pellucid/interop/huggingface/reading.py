@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pellucid.config import ModelConfig, PositionLayout
-from pellucid.errors import BundleError, IncompatibleModelError
+from pellucid.errors import BundleError, IncompatibleModelError, counted
 from pellucid.interop.foreign_model import ForeignModel, model_of, piece_ids, tokenizer_of
 from pellucid.interop.huggingface.config import model_config, translation_config
 from pellucid.interop.huggingface.names import POSITION_TABLES, copies_of_shared, tensor_names, tensor_shapes
@@ -110,7 +110,7 @@ def _verify_vocabularies(
         problems.append("one vocabulary, but decoder_vocab_size differs from vocab_size")
     for name, pieces, size, setting in sides:
         if len(pieces) != size:
-            problems.append(f"{name} has {len(pieces):,} pieces, and {setting} = {size:,} in {CONFIG}")
+            problems.append(f"{name} has {counted(len(pieces), 'piece')}, and {setting} = {size:,} in {CONFIG}")
         for role, piece in SPECIAL_PIECES.items():
             wanted = getattr(config.specials, role)
             if pieces.get(piece) != wanted:
@@ -134,7 +134,9 @@ def _read_weights(path: Path, config: ModelConfig) -> dict[str, Tensor]:
     shapes = tensor_shapes(config)
     numbers = sum(torch.Size(shape).numel() for shape in shapes.values())
     if numbers * min(DTYPE_BYTES.values()) > size:
-        raise IncompatibleModelError(f"{path}: {size:,} bytes cannot hold the {numbers:,} numbers of {CONFIG}")
+        raise IncompatibleModelError(
+            f"{path}: {counted(size, 'byte')} cannot hold the {counted(numbers, 'number')} of {CONFIG}"
+        )
     if config.max_positions * config.d_model > _LARGEST_TABLE:
         raise IncompatibleModelError(
             f"{path.parent / CONFIG}: max_position_embeddings = {config.max_positions:,} with d_model = "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pellucid.errors import BundleError
+from pellucid.errors import BundleError, counted
 from pellucid.interop.marian.yaml_file import Settings, read_settings
 from pellucid.interop.untrusted.files import MAX_JSON_BYTES, read_bytes
 
@@ -117,7 +117,7 @@ def _named(folder: Path, decoder: Settings, name: str, *, most: int) -> list[Pat
     value = decoder.get(name, [])
     given = [value] if isinstance(value, str) else value
     if len(given) > most:
-        raise BundleError(f"{folder / DECODER}: {name} has {len(given)} files, limit {most}")
+        raise BundleError(f"{folder / DECODER}: {name} has {counted(len(given), 'file')}, limit {most}")
     paths = []
     for entry in given:
         plain = entry.replace("\\", "/").rpartition("/")[2]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from pellucid.config import ModelConfig, SpecialIds, TranslationConfig
-from pellucid.errors import BundleError, IncompatibleModelError
+from pellucid.errors import BundleError, IncompatibleModelError, counted
 from pellucid.interop.foreign_model import ForeignModel, config_of, model_of, tokenizer_of
 from pellucid.interop.marian.folder import NpzFolder, find_npz_folder, read_text
 from pellucid.interop.marian.names import CONFIG_NAME, OUTPUT_BIAS, Place, tensor_places
@@ -91,7 +91,7 @@ def _vocabularies(files: NpzFolder, options: MarianOptions) -> tuple[dict[str, i
     problems = []
     for path, own, size in zip(files.vocabularies, (source, target), options.vocab_sizes, strict=True):
         if len(own) != size:
-            problems.append(f"{path.name} has {len(own):,} pieces, and dim-vocabs says {size:,}")
+            problems.append(f"{path.name} has {counted(len(own), 'piece')}, and dim-vocabs says {size:,}")
         problems += [f"{path.name} has no piece {piece!r}" for piece in (_UNK, _EOS) if piece not in own]
     for piece in (_UNK, _EOS, _PAD):
         if source.get(piece) != target.get(piece) and not problems:
@@ -124,7 +124,8 @@ def _weights(archive: NpzFile, config: ModelConfig, options: MarianOptions) -> d
     least = min(np.dtype(name).itemsize for name in _NUMBER_FORMATS)
     if numbers * least > _LARGEST_PACKING * path.stat().st_size:
         raise IncompatibleModelError(
-            f"{path}: {path.stat().st_size:,} bytes cannot hold the {numbers:,} numbers of its options"
+            f"{path}: {counted(path.stat().st_size, 'byte')} cannot hold the "
+            f"{counted(numbers, 'number')} of its options"
         )
     found = {
         name: TensorFacts(_squeezed(shape), dtype)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pellucid.config import ModelConfig
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.interop.onnx.layers import cross_names, past_names, present_names
 
 __all__ = ["OnnxStepper", "Run"]
@@ -119,6 +119,7 @@ class OnnxStepper:
     def _refuse_too_long(self, length: int) -> None:
         if length > self.max_length:
             raise RequestError(
-                f"a sequence of {length} tokens is longer than the model's max_positions = {self.max_length}; "
+                f"a sequence of {counted(length, 'token')} is longer than the model's "
+                f"max_positions = {self.max_length}; "
                 "split the text, or train with a larger model.max_positions"
             )

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pellucid.config import TranslationConfig
+from pellucid.errors import counted
 from pellucid.interop.verification.samples import Sample
 from pellucid.model.transformer import Transformer
 from pellucid.text.subword import Tokenizer
@@ -194,8 +195,8 @@ class Verdict:
         shares = [f"{name} {100 * n / max(self.num_searched, 1):.0f} %" for name, n in self.identical.items()]
         same = "the same model" if self.bounds.same_words else "the same model but for its rounding"
         lines = [
-            f"{self.ours} against {self.theirs}: {self.num_sentences} sentences, "
-            f"{self.num_forced_tokens:,} forced positions, largest difference of log-probabilities "
+            f"{self.ours} against {self.theirs}: {counted(self.num_sentences, 'sentence')}, "
+            f"{counted(self.num_forced_tokens, 'forced position')}, largest difference of log-probabilities "
             f"{self.largest_difference:.1e}{' of their size in float32' if self.is_single_precision else ''} "
             f"(tolerance {self.bounds.tolerance:g})",
             f"  identical translations: {', '.join(shares) or 'none'} of {self.num_searched} "
@@ -215,7 +216,7 @@ def compare(
 ) -> Verdict:
     """Compare two engines on sample sentences; ``progress`` gets the number of compared sentences."""
     problems = [
-        f"the {side} vocabularies differ: {len(own):,} and {len(other):,} pieces, for example {example!r}"
+        f"the {side} vocabularies differ: {len(own):,} and {counted(len(other), 'piece')}, for example {example!r}"
         for side, own, other in (
             ("source", ours.source_pieces, theirs.source_pieces),
             ("target", ours.target_pieces, theirs.target_pieces),

@@ -17,6 +17,7 @@ from typing import Final
 
 from pellucid.config import SpecialIds
 from pellucid.errors import DataError
+from pellucid.text.formats.encodings import looks_like
 from pellucid.text.normalisation import tidy
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.text.vocabulary import Vocabulary
@@ -52,7 +53,7 @@ def read_sentences(path: Path) -> list[str]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; name a file with a sentence a line") from None
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not valid UTF-8 at byte {error.start}; convert it") from None
+        raise DataError(f"{path}: is not valid UTF-8 at byte {error.start}{looks_like(raw)}; convert it") from None
     if not (sentences := [line for line in lines if line.strip()][:_MOST_LINES]):
         raise DataError(f"{path}: holds no sentence; write one source sentence a line")
     return sentences

@@ -88,7 +88,7 @@ class Choice:
             f"precision {one.precision:.3f}, recall {one.recall:.3f}"
             for one in self.scored[:most]
         ]
-        return "\n".join([f"{self.pairs:,} pairs, against {self.against}", *rows, *self._table()])
+        return "\n".join([f"{counted(self.pairs, 'pair')}, against {self.against}", *rows, *self._table()])
 
     def _table(self) -> list[str]:
         """Return the error rates of every head, and of the mean of every layer, at the step of the best candidate."""
@@ -230,9 +230,9 @@ def _ids(bundle: Bundle, pairs: Sequence[SentencePair]) -> list[tuple[list[int],
     sources = bundle.tokenizer.encode_source([pair.source for pair in pairs])
     targets = bundle.tokenizer.encode_target([pair.target for pair in pairs])
     for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
-        if max(len(source), len(target)) >= most:
+        if (longer := max(len(source), len(target))) >= most:
             raise DataError(
-                f"pair {number} has a side of {max(len(source), len(target)):,} pieces, and the model has {most:,} "
+                f"pair {number} has a side of {counted(longer, 'piece')}, and the model has {most:,} "
                 "positions, one of them for the end; shorten the pair or leave it out"
             )
     return [([*source, eos], target) for source, target in zip(sources, targets, strict=True)]
@@ -289,7 +289,8 @@ def _links(line: str, sources: int, targets: int, *, place: str, order: GoldOrde
             link = (link[1], link[0])
         if link is None or link[0] >= sources or link[1] >= targets:
             raise DataError(
-                f"{place}: {item[:40]!r} is no link between {sources} source and {targets} target words in the order "
+                f"{place}: {item[:40]!r} is no link between {sources} source and "
+                f"{counted(targets, 'target word')} in the order "
                 f"{order}; write 0-1 for {words}"
             )
         links.append(link)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 from pellucid.jobs.options.parts import PartsOptions
 from pellucid.jobs.translate import FileOutcome
 from pellucid.text.formats.remote import address_in, copies_of, kept_place, send
@@ -44,7 +44,7 @@ def _on_this_machine(file: str, output: Path | None, *, together: bool) -> Itera
     if (address := address_in(file)) is not None:
         copies = copies_of(address)
         if len(copies) != 1:
-            raise ConfigError(f"{address}: stands for {len(copies)} files; translate them one by one")
+            raise ConfigError(f"{address}: stands for {counted(len(copies), 'file')}; translate them one by one")
         file = str(copies[0])
     target = None if output is None else address_in(output)
     if target is None:

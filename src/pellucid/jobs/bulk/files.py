@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from pellucid.errors import DataError
+from pellucid.errors import DataError, are, counted
 from pellucid.jobs.bulk.crew import Crew, Stopped
 from pellucid.jobs.bulk.folder import PartsFolder, open_folder
 from pellucid.jobs.bulk.survey import Part, Survey, parts_of
@@ -61,7 +61,7 @@ def run_files(
 
         def join() -> Tally:
             if together is not None:
-                folder.begin_together(facts)  # another command may have begun at the same instant
+                folder.begin_together()  # another command may have begun at the same instant
             return _join(folder, output, lines=surveys[0].lines, write=write)
 
         try:
@@ -140,7 +140,8 @@ def _run_parts(
 
 
 def _continuing(count: _Count, folder: PartsFolder) -> str:
-    return f"continuing: the first {count.kept:,} of {count.total:,} lines are finished, in {folder.path}"
+    lines = f"{counted(count.total, 'line')} {are(count.total)}"
+    return f"continuing: the first {count.kept:,} of {lines} finished, in {folder.path}"
 
 
 def _join(folder: PartsFolder, output: Path, *, lines: int, write: Callable[[Path, Iterable[str]], None]) -> Tally:
@@ -171,6 +172,7 @@ def _left_by(count: _Count, folder: PartsFolder, output: Path, *, is_alone: bool
     if not count.kept:
         return f"interrupted before the first part was finished; {output} is as it was before"
     return (
-        f"interrupted: {count.kept:,} of {count.total:,} lines are finished and kept in {folder.path}; the same "
+        f"interrupted: {count.kept:,} of {counted(count.total, 'line')} {are(count.total)} finished "
+        f"and kept in {folder.path}; the same "
         f"command continues with the others (--restart discards them). {output} is as it was before"
     )

@@ -2,10 +2,11 @@
 
     manifest.json       everything that the result depends on; written first, removed first
     part-000001.txt     the output of the first part, as plain text
-    part-000001.json    written after it: SHA-256 of the part's lines and of its output, and its tally
+    part-000001.json    written after it: SHA-256 of the part's lines, of its output and of the manifest; its tally
     part-000001.lease   who runs the part, where several processes share the folder; see ``leases.py``
-    joined.json         written by the process among several that wrote the output: its tally and SHA-256
+    joined.json         written by the process among several that wrote the output: its tally, and two SHA-256 alike
 
+A kill can leave records without their manifest. They name the command that they are of, so they count for no other.
 Each file is written beside its name, synced, and renamed, so a kill at any instant leaves whole files. A part counts as
 finished if its record is there and both sums agree. One process at a time holds the lock on the folder, or several that
 share it; a lock ends with its process. Read ``crew.py`` next.
@@ -31,7 +32,7 @@ from pellucid.jobs.bulk.leases import new_member
 from pellucid.jobs.bulk.survey import Part
 from pellucid.jobs.bulk.tally import Tally
 
-__all__ = ["PartsFolder", "folder_for", "open_folder"]
+__all__ = ["PartsFolder", "differences", "folder_for", "has_finished_parts", "open_folder"]
 
 _MANIFEST: Final = "manifest.json"
 _JOINED: Final = "joined.json"
@@ -54,12 +55,19 @@ def folder_for(output: Path) -> Path:
     return target.with_name(f"{name}.parts")
 
 
-class PartsFolder:
-    """An open, locked folder whose manifest is that of the present command."""
+def has_finished_parts(folder: Path) -> bool:
+    """Return whether at least one part is finished in a folder, which need not exist."""
+    return folder.is_dir() and any(_RECORD.fullmatch(path.name) for path in folder.iterdir())
 
-    def __init__(self, path: Path, output: Path) -> None:
+
+class PartsFolder:
+    """An open, locked folder for the parts of the command with these facts."""
+
+    def __init__(self, path: Path, output: Path, facts: Mapping[str, Any]) -> None:
         self.path = path
         self._output = output
+        self._facts = facts
+        self._command = _digest_of(facts)
         self.damaged = 0
         """Parts with a record that were not what it says."""
 
@@ -88,6 +96,7 @@ class PartsFolder:
         record = {
             "source_sha256": part.source_sha256,
             "sha256": hashlib.sha256(content).hexdigest(),
+            "command": self._command,
             "tally": asdict(tally),
         }
         DISK.write_replacing(self._path(part.number, "txt"), content, mark=mark)
@@ -112,69 +121,84 @@ class PartsFolder:
 
     def holds_parts(self) -> bool:
         """Return whether at least one part is finished."""
-        return any(_RECORD.fullmatch(path.name) for path in self.path.iterdir())
+        return has_finished_parts(self.path)
 
-    def begin(self, facts: Mapping[str, Any], *, restart: bool) -> None:
-        """Keep the finished parts if they are of the command with these facts; else begin with none.
+    def begin(self, *, restart: bool) -> None:
+        """Keep the finished parts if they are of this command; else begin with none.
 
         Raises:
             ConfigError: the finished parts are of another command.
         """
         before = self._read(_MANIFEST)
-        if before is not None and not restart and self.holds_parts() and (found := _differences(before, facts)):
+        if before is not None and not restart and self.holds_parts() and (found := differences(before, self._facts)):
             raise ConfigError(
                 f"{self.path}: holds finished parts of another command for this output: {'; '.join(found)}. Give that "
                 "command again to continue it, or discard the parts with --restart"
             )
-        if restart or before is None or (self.path / _JOINED).exists() or _differences(before, facts):
+        if restart or before is None or (self.path / _JOINED).exists() or differences(before, self._facts):
             self.clear()
-            DISK.write_replacing(self.path / _MANIFEST, _json(facts))
+            DISK.write_replacing(self.path / _MANIFEST, _json(self._facts))
 
-    def begin_together(self, facts: Mapping[str, Any]) -> None:
+    def begin_together(self) -> None:
         """Join the processes that work in this folder, or be the first of them.
+
+        If the output is written, remove what a process left that was killed after it.
 
         Raises:
             ConfigError: the folder is of another command, or the output of this one was changed after it was written.
         """
         if not (self.path / _MANIFEST).exists():  # processes of the same command write the same
-            DISK.write_replacing(self.path / _MANIFEST, _json(facts), mark=new_member())
-        if found := _differences(self._read(_MANIFEST) or {}, facts):
+            DISK.write_replacing(self.path / _MANIFEST, _json(self._facts), mark=new_member())
+        if found := differences(self._read(_MANIFEST) or {}, self._facts):
             raise ConfigError(
                 f"{self.path}: is the folder of another command for this output: {'; '.join(found)}. Give that command "
                 "to work together with it; or, if no process works there any more, remove the folder"
             )
-        record = self._read(_JOINED)
-        if record is not None and not (self._output.is_file() and sha256_of(self._output) == record.get("sha256")):
+        record = self._read_ours(_JOINED)
+        if record is None:
+            return
+        if not (self._output.is_file() and sha256_of(self._output) == record.get("sha256")):
             raise ConfigError(
                 f"{self._output}: was written by this command before, as {self.path / _JOINED} says, and is gone or "
                 "changed now; remove that folder to translate again"
             )
+        self.tidy()
 
     def joined(self) -> Tally | None:
         """Return the tally of the output if one of several processes has written it."""
-        record = self._read(_JOINED)
+        record = self._read_ours(_JOINED)
         return None if record is None else Tally.from_json(record["tally"])
 
     def note_joined(self, tally: Tally) -> None:
         """Note that the output is written, for the processes that work together and those that begin later."""
-        record = {"sha256": sha256_of(self._output), "tally": asdict(tally)}
-        DISK.write_replacing(self.path / _JOINED, _json(record))
+        record = {"sha256": sha256_of(self._output), "command": self._command, "tally": asdict(tally)}
+        DISK.write_replacing(self.path / _JOINED, _json(record), mark=new_member())
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove everything but the notes that the output is written. Several processes may do it at once."""
         self._remove_all_but({_MANIFEST, _JOINED})
 
     def clear(self) -> None:
-        """Remove all parts; a kill meanwhile leaves some without a manifest, which count for nothing."""
+        """Remove all parts; a kill meanwhile leaves some without a manifest, which the next command removes."""
         self._remove_all_but(set())
 
     def _remove_all_but(self, names: set[str]) -> None:
         for path in sorted(self.path.iterdir(), key=lambda path: path.name != _MANIFEST):
             if _OURS.fullmatch(path.name) and path.name not in names:
-                path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # another process was faster
+                    DISK.remove(path)
 
     def _path(self, number: int, suffix: str) -> Path:
         return self.path / f"part-{number:06}.{suffix}"
 
     def _record(self, number: int) -> dict[str, Any] | None:
-        return self._read(self._path(number, "json").name)
+        return self._read_ours(self._path(number, "json").name)
+
+    def _read_ours(self, name: str) -> dict[str, Any] | None:
+        """Return a record unless it is of another command; those of earlier versions do not say of which."""
+        record = self._read(name)
+        return None if record is None or record.get("command", self._command) != self._command else record
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
@@ -220,13 +244,13 @@ def open_folder(
                 "not write; move the folder away, or name another --output"
             )
         refuse_links([path])
-        folder = PartsFolder(path, output)
+        folder = PartsFolder(path, output, facts)
         if together:
-            folder.begin_together(facts)
+            folder.begin_together()
             yield folder
             return
         try:
-            folder.begin(facts, restart=restart)
+            folder.begin(restart=restart)
             yield folder
         finally:
             if not folder.holds_parts():
@@ -278,7 +302,7 @@ def _without_locks(*, allowed: bool) -> Iterator[None]:
             raise
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return what differs between two manifests, a phrase each."""
     old, new = dict(_leaves(before)), dict(_leaves(now))
     return [
@@ -294,6 +318,12 @@ def _leaves(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, A
             yield from _leaves(value, f"{before}{name}.")
         elif name not in _FOR_PEOPLE:
             yield f"{before}{name}", value
+
+
+def _digest_of(facts: Mapping[str, Any]) -> str:
+    """Return a digest that is equal where no difference is found."""
+    said = {name: value for name, value in sorted(_leaves(facts)) if value is not None}
+    return hashlib.sha256(_json(said)).hexdigest()
 
 
 def _shown(value: object) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from pellucid.errors import DataError, counted
 from pellucid.jobs.bulk.crew import Crew, Stopped
 from pellucid.jobs.bulk.folder import PartsFolder
 from pellucid.jobs.bulk.leases import History, Leases
@@ -64,13 +65,20 @@ def work_together(shared: Shared, work: Work) -> Tally:
     with Leases(shared.folder.path, patience=shared.patience) as leases:
         member = _Member(shared, work, leases)
         while (tally := shared.folder.joined()) is None:
-            if waiting := member.run_what_is_free():
-                member.wait_for_one_of(waiting)
-            elif leases.take(_JOINING) is None:
-                member.wait_for_one_of([_JOINING])
-            elif shared.folder.joined() is None:
-                shared.folder.note_joined(shared.join())
-        return tally
+            try:
+                if waiting := member.run_what_is_free():
+                    member.wait_for_one_of(waiting)
+                elif leases.take(_JOINING) is None:
+                    member.wait_for_one_of([_JOINING])
+                elif shared.folder.joined() is None:
+                    shared.folder.note_joined(shared.join())
+            except (DataError, OSError):
+                # Another process has written the output meanwhile, and removed the files that this one was at.
+                if shared.folder.joined() is None:
+                    raise
+    # The one that wrote the output may have been killed since, and this one may have finished a part after it.
+    shared.folder.tidy()
+    return tally
 
 
 class _Member:
@@ -139,7 +147,7 @@ class _Member:
             ends = history.suspects.get(str(number), 0)
             if ends >= _ENDS_OF_A_LINE:
                 line = (
-                    ValueError(f"{ends} processes ended while they translated this line; it was left out"),
+                    ValueError(f"{counted(ends, 'process')} ended while they translated this line; it was left out"),
                     *line[1:],
                 )
             else:

@@ -10,16 +10,17 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pellucid.config import BatchType, Recipe
 from pellucid.config.tables import validated
+from pellucid.errors import counted
 from pellucid.jobs.choosing.rules import Budget, TextFacts, choose
 from pellucid.jobs.run_folder import recorded_facts
 from pellucid.runtime import Runtime
 from pellucid.text.corpus import read_pairs, verify_corpora
 
-__all__ = ["settings_in_words", "text_facts", "with_preset"]
+__all__ = ["Preset", "settings_in_words", "text_facts", "with_preset"]
 
 _LOOKED_AT: Final = 20_000
 """Pairs of each corpus that decide length and alphabet."""
@@ -28,20 +29,31 @@ _BYTES_OF_A_TOKEN: Final = 4.0
 _EXCLUSIVE: Final = ("r_drop", "simcut")
 
 
-def with_preset(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> tuple[Recipe, str]:
-    """Return a recipe without ``auto``, and the line for the screen, which is empty if nothing was chosen.
+class Preset(NamedTuple):
+    """A recipe without ``auto``."""
+
+    recipe: Recipe
+    text: str = ""
+    """A line for the screen; empty if nothing was chosen."""
+    batch_of_rate: int | None = None
+    """Tokens of a batch for which the peak learning rate was chosen; None if it was not chosen here, or that batch is
+    the one of the recipe."""
+
+
+def with_preset(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> Preset:
+    """Return a recipe without ``auto``.
 
     Raises:
         DataError: the text is missing or wrong.
     """
     if recipe.preset != "auto":
-        return recipe, ""
+        return Preset(recipe)
     if init_from is not None:
-        return _written(recipe, {}, None), ""
+        return Preset(_written(recipe, {}, None))
     if (facts := recorded_facts(output)) is not None:
-        return _continued(recipe, facts.settings), "preset auto: the settings that this run began with"
+        return Preset(_continued(recipe, facts.settings), "preset auto: the settings that this run began with")
     if not recipe.data.train:
-        return _written(recipe, {}, "small"), ""  # refused when the run is opened
+        return Preset(_written(recipe, {}, "small"))  # refused when the run is opened
     training = recipe.training
     runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
     budget = Budget(
@@ -57,7 +69,12 @@ def with_preset(recipe: Recipe, output: Path, *, init_from: Path | None = None) 
     numbers = {name: value for name, value in given.items() if isinstance(value, int)}
     choice = choose(text_facts(recipe), budget, **numbers)
     chosen = _written(recipe, choice.settings, choice.nearest_preset)
-    return chosen, f"preset auto: {settings_in_words(chosen)}; {choice.reason}"
+    is_for_another = chosen.training.batch_size == "auto" and "learning_rate" not in training.model_fields_set
+    return Preset(
+        chosen,
+        f"preset auto: {settings_in_words(chosen)}; {choice.reason}",
+        choice.settings["training"]["batch_size"] if is_for_another else None,
+    )
 
 
 def text_facts(recipe: Recipe) -> TextFacts:
@@ -127,8 +144,8 @@ def settings_in_words(recipe: Recipe) -> str:
     times = "" if training.accum_count == 1 else f"{training.accum_count} x "
     return (
         f"{model.num_encoder_layers}+{model.num_decoder_layers} layers, d_model {model.d_model}, feed-forward "
-        f"{model.d_feedforward:,}, {model.num_heads} heads, {recipe.tokenizer.vocab_size} pieces, "
+        f"{model.d_feedforward:,}, {counted(model.num_heads, 'head')}, {recipe.tokenizer.vocab_size} pieces, "
         f"{', '.join(f'{name} {value:g}' for name, value in noise.items() if value)}, {times}{training.batch_size} "
-        f"tokens a step, peak rate {training.learning_rate:g} after {training.warmup_steps} steps, "
+        f"tokens a step, peak rate {training.learning_rate:g} after {counted(training.warmup_steps, 'step')}, "
         f"{training.optimizer.value}"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Final
 import torch.distributed
 
 from pellucid.config import TrainingConfig
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, ProcessLostError, counted
 from pellucid.jobs.opening import OpenedRun
 from pellucid.jobs.promises.batch_size import free_memory
 from pellucid.jobs.promises.costs import StepCosts, peak_memory
@@ -44,32 +44,61 @@ class Sharing:
     starts: bool = False
     text: str = ""
     """A line for the screen, empty if there was nothing to decide."""
+    is_chosen: bool = False
+    """Whether ``auto`` chose them, so that the run goes on with one process where they cannot be connected."""
+    gain: float | None = None
+    """How many times as fast as one process they are; None if that was not measured."""
 
     def applied_to(self, run: OpenedRun) -> OpenedRun:
         """Return the run with the threads of one process, and with the number of processes."""
         if not self.starts:
             return run
-        reason = f"{run.runtime.threads} for {self.division.processes} processes"
+        reason = f"{run.runtime.threads} for {counted(self.division.processes, 'process')}"
         runtime = replace(run.runtime, threads=self.division.threads, threads_reason=reason)
         training = run.recipe.training.model_copy(update={"processes": self.division.processes})
         return replace(run, runtime=runtime, recipe=run.recipe.model_copy(update={"training": training}))
 
     @contextmanager
-    def started(self, run: OpenedRun, *, ranks: Ranks) -> Iterator[Ranks]:
-        """Yield the processes of the run, started and connected; afterwards they have ended.
+    def started(
+        self, run: OpenedRun, *, ranks: Ranks, say: Callable[[str], None] = lambda text: None
+    ) -> Iterator[tuple[OpenedRun, Ranks]]:
+        """Yield the run with its processes, started and connected; afterwards they have ended.
 
-        ``recipe.toml`` in the run folder must be that of the run, and the text must be prepared.
+        Processes that ``auto`` chose and that cannot be connected are left out, because no step is lost by that, and
+        ``say`` is told. ``recipe.toml`` in the run folder must be that of the run, and the text must be prepared.
+
+        Raises:
+            ConfigError: the processes that the user asked for cannot be connected.
+            ProcessLostError: one of them ended early.
         """
         if not self.starts:
-            yield ranks
+            yield run, ranks
             return
-        command = _command(run, self.division)
-        with (
-            self.threads_of_one(run),
-            started_here(command, count=self.division.processes, threads=self.division.threads) as group,
-        ):
-            group.wait()  # as the others do when they look for the prepared text
-            yield group
+        shared, is_ready = self.applied_to(run), False
+        division, command = self.division, _command(run, self.division)
+        try:
+            with (
+                self.threads_of_one(shared),
+                started_here(command, count=division.processes, threads=division.threads) as group,
+            ):
+                group.wait()  # as the others do when they look for the prepared text
+                is_ready = True
+                yield shared, group
+                return
+        except (ConfigError, ProcessLostError) as error:
+            if is_ready or not self.is_chosen:
+                raise
+            reason = _cause(error)
+        say(self._alone(run, reason))
+        yield run, ranks
+
+    def _alone(self, run: OpenedRun, reason: str) -> str:
+        """Return the line for the screen about a run that goes on with one process."""
+        cost = "" if self.gain is None else f", and a step takes about {self.gain:.2f} times as long"
+        return (
+            f"processes: 1 of {_threads(run.runtime.threads)} in place of {self.division.processes}, because {reason}. "
+            f"Nothing is lost{cost}"
+        )
 
     @contextmanager
     def threads_of_one(self, run: OpenedRun) -> Iterator[None]:
@@ -99,7 +128,7 @@ def refuse_processes(training: TrainingConfig, output: Path, *, runtime: Runtime
         return
     if ranks.count > 1:
         raise ConfigError(
-            f"training.processes = {number}, but the launcher started {ranks.count} processes; leave "
+            f"training.processes = {number}, but the launcher started {counted(ranks.count, 'process')}; leave "
             f"training.processes out, or set it to {ranks.count}"
         )
     if runtime.device != "cpu":
@@ -110,7 +139,7 @@ def refuse_processes(training: TrainingConfig, output: Path, *, runtime: Runtime
     batches = recorded_batches(output) or training.accum_count
     if number > batches:
         raise ConfigError(
-            f"training.processes = {number}, but a step has {batches} {'batch' if batches == 1 else 'batches'} to "
+            f"training.processes = {number}, but a step has {counted(batches, 'batch')} to "
             f"share; use at most {batches}, or for a new run set training.accum_count={number}, with a smaller "
             "training.batch_size if a step shall keep its tokens"
         )
@@ -133,13 +162,15 @@ def sharing_of(run: OpenedRun, model: Transformer, *, ranks: Ranks = ONE_PROCESS
     begun_with = facts.runtime.get("processes") if facts else None
     if isinstance(begun_with, int) and 1 <= begun_with <= min(batches, threads):
         chosen = division_of(batches, threads=threads, processes=begun_with)
-        return Sharing(chosen, chosen.processes > 1, _line(chosen, threads, "as this run began"))
+        text = _line(chosen, threads, "as this run began")
+        return Sharing(chosen, chosen.processes > 1, text, is_chosen=True)
     trial = sharing_trial(model, best, config=training, runtime=run.runtime)
     when = "measured earlier on this machine" if trial.is_remembered else "measured now"
     reason = (
         f"a batch takes {1000 * trial.part_seconds:.0f} ms with {_threads(best.threads)} and "
-        f"{1000 * trial.whole_seconds:.0f} with {threads} ({when}), so {best.processes} processes make a step of "
-        f"{batches} batches in {1 / trial.gain:.2f} of the time"
+        f"{1000 * trial.whole_seconds:.0f} with {threads} ({when}), so "
+        f"{counted(best.processes, 'process')} make a step of "
+        f"{counted(batches, 'batch')} in {1 / trial.gain:.2f} of the time"
     )
     if not trial.pays:
         return replace(alone, text=_line(alone.division, threads, reason))
@@ -147,7 +178,13 @@ def sharing_of(run: OpenedRun, model: Transformer, *, ranks: Ranks = ONE_PROCESS
     if free is not None and needed > _SHARE_OF_MEMORY * free:
         reason += f", but need {needed / 2**30:.1f} GiB more, and {free / 2**30:.1f} GiB are free"
         return replace(alone, text=_line(alone.division, threads, reason))
-    return Sharing(best, True, _line(best, threads, reason))
+    return Sharing(best, True, _line(best, threads, reason), is_chosen=True, gain=trial.gain)
+
+
+def _cause(error: Exception) -> str:
+    """Return what happened, without the remedy, and the last words of a process if there are any."""
+    what, *more = str(error).splitlines()
+    return what.partition(";")[0] + (f" ({more[-1].strip()})" if more else "")
 
 
 def _has_launcher() -> bool:
@@ -169,4 +206,4 @@ def _line(division: Division, threads: int, reason: str) -> str:
 
 
 def _threads(number: int) -> str:
-    return "1 thread" if number == 1 else f"{number} threads"
+    return counted(number, "thread")

@@ -53,7 +53,7 @@ class Budget:
     def to_text(self) -> str:
         """Return the words for the screen."""
         given = {"minute": self.minutes, "step": self.steps, "epoch": self.epochs}
-        parts = [f"{value:,g} {unit}{'s' * (value != 1)}" for unit, value in given.items() if value is not None]
+        parts = [counted(value, unit) for unit, value in given.items() if value is not None]
         return f"{' and '.join(parts)} on {'a GPU' if self.is_gpu else counted(self.threads, 'thread')}"
 
 
@@ -103,9 +103,10 @@ def choose(text: TextFacts, budget: Budget, *, batch_size: int | None = None, ac
     }
     pieces = _pieces(grid["pieces"], min(numbers["vocab_size"], shape.get("most_pieces", math.inf)), text)
     reason = (
-        f"{counted(text.pairs, 'pair')} of about {text.mean_tokens:.0f} tokens, about {epochs:,.0f} epochs in "
+        f"{counted(text.pairs, 'pair')} of about {counted(round(text.mean_tokens), 'token')}, "
+        f"about {counted(round(epochs), 'epoch')} in "
         f"{budget.to_text()}{' if no other program runs' if budget.minutes is not None else ''}; "
-        f"shape {shape_name} of the row for {anchor['pairs']:,} pairs "
+        f"shape {shape_name} of the row for {counted(anchor['pairs'], 'pair')} "
         f"({'measured' if shape_name in anchor['measured'] else 'not measured'}: {anchor['source']})"
     )
     sections = {"model": model, "training": training, "tokenizer": {} if pieces is None else {"vocab_size": pieces}}

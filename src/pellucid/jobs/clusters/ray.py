@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["checkpointed", "translate_dataset", "translate_file_on_ray"]
 
 _BATCH_ROWS: Final = 1024
+_PART_ROWS: Final = 8192
 _ENDS_OF_A_BATCH: Final = 3
 """So often a batch is tried again after its process ended; a row that ends every process must not do so for ever."""
 
@@ -98,6 +99,7 @@ def translate_dataset(
     workers: int | tuple[int, int] = 1,
     gpus: float = 0,
     batch_rows: int = _BATCH_ROWS,
+    part_rows: int = _PART_ROWS,
     options: ModelOptions = ModelOptions(),
 ) -> Dataset:
     """Return a dataset with two columns more: the translation of a column, and ``INTO_error``, null where all is well.
@@ -113,6 +115,8 @@ def translate_dataset(
         workers: number of actors, or the fewest and the most.
         gpus: that an actor reserves; with more than 0 it computes there.
         batch_rows: rows that are translated together.
+        part_rows: the most rows that an actor is given at once and that a written file has. What was under way when a
+            run is stopped is lost, and an actor for which no part is left does nothing.
         options: of an actor, which reserves as many processors as it has threads; 0 threads stand for 1, and on the
             device ``auto`` it computes on a GPU if it reserves one.
 
@@ -123,7 +127,8 @@ def translate_dataset(
     fewest, most = (workers, workers) if isinstance(workers, int) else workers
     threads = options.threads or 1
     device = options.device if options.device != "auto" else "cuda" if gpus else "cpu"
-    translated: Dataset = dataset.map_batches(
+    # Ray cuts by bytes: a million sentences are one block of its size, for one actor, in one file.
+    translated: Dataset = dataset.repartition(target_num_rows_per_block=part_rows).map_batches(
         _Translations,
         fn_constructor_kwargs={
             "model": model.absolute(),

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from pellucid.errors import counted
 from pellucid.evaluation.bleu_words import TokenizerChoice
 from pellucid.evaluation.metrics import MetricName, SentenceStatistics, sentence_statistics
 from pellucid.evaluation.significance import Comparison, Interval, bootstrap_interval, compare
@@ -35,7 +36,7 @@ class BeforeAndAfter:
             f"{self.text:<8} BLEU {change.baseline:.1f} [{self.before.low:.1f}, {self.before.high:.1f}] before, "
             f"{change.system:.1f} [{self.after.low:.1f}, {self.after.high:.1f}] after: {change.difference:+.1f} "
             f"[{change.interval.low:+.1f}, {change.interval.high:+.1f}], {change.verdict()} "
-            f"({self.sentences:,} sentences)"
+            f"({counted(self.sentences, 'sentence')})"
         )
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 
 from pellucid.config import CorpusConfig, DataConfig
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 from pellucid.evaluation.bleu_words import TokenizerChoice, bleu_tokenizer
 from pellucid.evaluation.metrics import corpus_score
 from pellucid.text.cleaning import digest_of
@@ -92,6 +92,7 @@ class OverlapCount:
         if not self._found:
             return []
         return [
-            f"note: {len(self._found):,} of {len(self._general):,} pairs of the general text are also trained on, so "
+            f"note: {len(self._found):,} of {counted(len(self._general), 'pair')} of the "
+            "general text are also trained on, so "
             "its score says too little about forgetting; remove them from one of the two"
         ]

@@ -12,7 +12,7 @@ from pellucid.config import TranslationConfig
 from pellucid.config.service import ServedGlossary
 from pellucid.errors import ConfigError, RequestError
 from pellucid.jobs.line_files import reading
-from pellucid.serving.glossaries.stored import StoredGlossary, id_of
+from pellucid.serving.glossaries.stored import Dictionary, StoredGlossary, id_of
 from pellucid.text.formats.languages import answers
 from pellucid.translation.terms.glossary import Glossary, kept_terms, read_terms
 
@@ -58,7 +58,7 @@ def glossaries_of(named: Sequence[ServedGlossary], pairs: Sequence[Pair]) -> lis
             id = id_of(name, source, target)
             if id in found:
                 raise ConfigError(f"two glossaries for {source} → {target} have the name {name!r}; rename one of them")
-            found[id] = StoredGlossary(id, None, name, source, target, glossary)
+            found[id] = StoredGlossary(id, None, name, (Dictionary(source, target, glossary),))
     return [*found.values()]
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from pellucid.bundle import find_model_folder, read_description
 from pellucid.config import Recipe, recipe_from
 from pellucid.durable import DISK
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 from pellucid.jobs.learning.text import LearningText, accepted_in, is_few, learning_text, outlook
 from pellucid.jobs.models import languages_of
 from pellucid.jobs.train import JobReporter, train
@@ -126,7 +126,7 @@ def judged(rows: Sequence[dict[str, Any]], recipe: Recipe) -> tuple[bool, bool, 
             is_sure = row["change"]["p_value"] < _LEVEL
             doubt = "" if is_sure else "; a difference of this size can be chance, so accept more corrections"
         reasons.append(
-            f"{name}: BLEU {before:.1f} before, {after:.1f} after ({row['sentences']:,} sentences); it "
+            f"{name}: BLEU {before:.1f} before, {after:.1f} after ({counted(row['sentences'], 'sentence')}); it "
             f"{limit}{'' if is_domain else f'{most:g}'}{doubt}"
         )
     return is_better, is_sure, tuple(reasons)

@@ -70,7 +70,8 @@ def accepted_in(folder: Path, languages: tuple[str, str]) -> list[Correction]:
     sources = {bare_source(one.source) for one in found}
     if len(sources) < LEAST:
         raise DataError(
-            f"{journal.path}: has {len(sources):,} accepted corrections with different sources for {languages[0]} → "
+            f"{journal.path}: has {counted(len(sources), 'accepted correction')} with "
+            f"different sources for {languages[0]} → "
             f"{languages[1]}, and {LEAST} are needed, because some of them only measure{_alike(found, len(sources))}; "
             "accept more with 'pellucid corrections'"
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pellucid.config import CorpusConfig, InvalidUtf8
 from pellucid.config.service import ServedMemory
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError, DataError, counted
 from pellucid.jobs.models import languages_of
 from pellucid.sample.embedded import direction_of
 from pellucid.text.formats.languages import answers
@@ -70,7 +70,7 @@ def memories_of(named: Sequence[ServedMemory], pairs: Sequence[Pair], say: Say) 
             )
     for (source, target), one in found.items():
         if len(one):
-            say(f"memory: {len(one):,} sources for {source} → {target}")
+            say(f"memory: {counted(len(one), 'source')} for {source} → {target}")
     return {pair: one for pair, one in found.items() if len(one)}
 
 
@@ -81,7 +81,10 @@ def _is_for(memory: ServedMemory, pair: Pair) -> bool:
 
 def _units(memory: ServedMemory, pair: Pair, say: Say, *, is_only: bool) -> Iterator[tuple[str, str]]:
     reader = FilesReader(
-        CorpusConfig(files=(memory.path,)), languages=pair, invalid_utf8=InvalidUtf8.SKIP, say=say if is_only else _mute
+        CorpusConfig(files=(memory.path,)),
+        languages=pair,
+        invalid_utf8=InvalidUtf8.STRICT,
+        say=say if is_only else _mute,
     )
     for unit in reader.read():
         yield unit.source, unit.target

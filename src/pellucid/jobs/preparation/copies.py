@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from pellucid.errors import counted
 from pellucid.text.corpus import SentencePair
 
 __all__ = ["CopyCount"]
@@ -32,7 +33,8 @@ class CopyCount:
         if self._copies < _WORTH_A_NOTE * max(self._pairs, 1):
             return []
         return [
-            f"note: {self._copies:,} of {self._pairs:,} training pairs have the same text on both sides, so the model "
+            f"note: {self._copies:,} of {counted(self._pairs, 'training pair')} have the "
+            "same text on both sides, so the model "
             "learns to copy; check that both files are the right ones, or drop these pairs with "
             "data.cleaning.copy_minimum_characters = 0"
         ]

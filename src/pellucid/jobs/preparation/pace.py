@@ -48,9 +48,8 @@ class Pace:
     def to_text(self) -> str:
         """Return the line for the screen."""
         wall, processor = (max(seconds, 1e-3) for seconds in self._taken)
-        processes = "1 process" if self.processes == 1 else f"{self.processes} processes"
         return (
-            f"prepared: {counted(self._pairs, 'pair')} in {wall:.1f} s by {processes}, "
+            f"prepared: {counted(self._pairs, 'pair')} in {wall:.1f} s by {counted(self.processes, 'process')}, "
             f"{self._pairs / wall:,.0f} a second, and {self._pairs / processor:,.0f} for each second of a core; "
             f"the tokenizer took {self._learning[0]:.1f} s more"
         )

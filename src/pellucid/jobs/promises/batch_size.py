@@ -7,6 +7,7 @@ that is continued keeps the size that it began with. Read ``opening.py`` for the
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 
 from pellucid.config import Recipe, TrainingConfig
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 from pellucid.jobs.opening import OpenedRun
 from pellucid.jobs.run_folder import recorded_facts
 from pellucid.model.transformer import Transformer
@@ -27,7 +28,7 @@ from pellucid.training.batches import BatchStream
 from pellucid.training.processes.ranks import ONE_PROCESS, Ranks
 from pellucid.training.regularisers import training_loss
 
-__all__ = ["BatchSize", "chosen_size", "continued_batch_size", "with_batch_size"]
+__all__ = ["BatchSize", "chosen_size", "continued_batch_size", "scaled_rate", "with_batch_size"]
 
 _USUAL: Final = int(TrainingConfig.model_fields["batch_size"].default)
 _LARGEST: Final = 32_768
@@ -48,7 +49,7 @@ class BatchSize:
 
     def to_text(self) -> str:
         """Return the line for the screen."""
-        return f"batch size: {self.tokens:,} tokens, {self.reason}"
+        return f"batch size: {counted(self.tokens, 'token')}, {self.reason}"
 
 
 def continued_batch_size(recipe: Recipe, output: Path) -> Recipe:
@@ -81,7 +82,25 @@ def with_batch_size(
         return f"{found.tokens} {found.to_text()}"
 
     size, _, text = ranks.from_first(decided).partition(" ")
-    return replace(run, recipe=_with_size(run.recipe, int(size))), text
+    recipe, of_rate = scaled_rate(_with_size(run.recipe, int(size)), run.batch_of_rate)
+    return replace(run, recipe=recipe, batch_of_rate=None), text + of_rate
+
+
+def scaled_rate(recipe: Recipe, batch_of_rate: int | None) -> tuple[Recipe, str]:
+    """Return a recipe with the learning rate for its batch, and the words for the screen.
+
+    The rate that a preset chose for a batch of so many tokens grows with the root of the size, as in the grid itself. A
+    rate of the user, or of a fixed preset (None), stays.
+    """
+    size, rate = recipe.training.known_batch_size, recipe.training.learning_rate
+    if batch_of_rate is None:
+        return recipe, "" if size == _USUAL else "; training.learning_rate is not scaled with it"
+    if size == batch_of_rate:
+        return recipe, ""
+    new = float(f"{rate * math.sqrt(size / batch_of_rate):.1e}")
+    training = recipe.training.model_copy(update={"learning_rate": new})
+    words = f"; the peak rate {rate:g}, which preset auto chose for {counted(batch_of_rate, 'token')}, becomes {new:g}"
+    return recipe.model_copy(update={"training": training}), words
 
 
 def chosen_size(
@@ -111,7 +130,8 @@ def chosen_size(
         return BatchSize(size, "the usual size of a processor; the free memory is unknown")
     if cost(size) > _SHARE * free:
         raise ConfigError(
-            f"training.batch_size = 'auto': a batch of {size:,} tokens needs about {cost(size) / 2**30:.2f} GiB and "
+            f"training.batch_size = 'auto': a batch of {counted(size, 'token')} needs "
+            f"about {cost(size) / 2**30:.2f} GiB and "
             f"{free / 2**30:.2f} GiB are free; use a smaller preset, a lower training.max_length, or end other programs"
         )
     has = f"and {free / 2**30:.1f} GiB are free"
@@ -120,7 +140,7 @@ def chosen_size(
     if not is_gpu:
         return BatchSize(size, f"the usual size on a processor, {needs}, {has}")
     limit = "the largest" if wanted >= _LARGEST else f"the largest with {_LEAST_STEPS_PER_EPOCH} steps an epoch"
-    return BatchSize(size, f"{limit}, {needs}, {has}; training.learning_rate is not scaled with it")
+    return BatchSize(size, f"{limit}, {needs}, {has}")
 
 
 def _with_size(recipe: Recipe, size: int) -> Recipe:

@@ -16,7 +16,7 @@ from typing import Final
 
 from pellucid.config import CorpusConfig, DataConfig, Promise, PromisedScore, Recipe, load_recipe
 from pellucid.durable import DISK
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 from pellucid.evaluation.metrics import MetricName
 from pellucid.evaluation.report import EvaluationReport
 from pellucid.jobs.choosing.preset import settings_in_words
@@ -212,10 +212,13 @@ def _explanations(promise: Promise, outcome: TrainOutcome, changes: Sequence[str
             f"needs more minutes (promised on: {promise.hardware})"
         )
     if promise.target_tokens is not None and result.target_tokens < _FEWER_STEPS * promise.target_tokens:
-        lines.append(f"less text seen: {result.target_tokens:,} target tokens, {promise.target_tokens:,} promised")
+        lines.append(
+            f"less text seen: {counted(result.target_tokens, 'target token')}, {promise.target_tokens:,} promised"
+        )
     if result.skipped_steps or result.rollbacks:
         lines.append(
-            f"numbers that were not finite: {result.skipped_steps:,} steps skipped, {result.rollbacks} returns"
+            f"numbers that were not finite: {counted(result.skipped_steps, 'step')} "
+            f"skipped, {counted(result.rollbacks, 'return')}"
         )
     lines += [f"seen while it trained: {warning}" for warning in outcome.warnings]
     if promise.note:

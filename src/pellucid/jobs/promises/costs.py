@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from pellucid.config import TranslationConfig
+from pellucid.errors import counted
 from pellucid.jobs.opening import OpenedRun
 from pellucid.model.transformer import Transformer
 from pellucid.text.corpus import SentencePair
@@ -248,4 +249,8 @@ def busy_note(waiting_share: float | None, device: str) -> str:
         return f"; other programs slow this machine down: our threads waited {waiting_share:.0%} of the time for a core"
     load, cores = (os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0), os.cpu_count() or 1
     # The load includes the dry run itself, which keeps every core busy.
-    return f"; other programs slow this machine down (load {load:.1f} on {cores} cores)" if load > cores + 1 else ""
+    return (
+        f"; other programs slow this machine down (load {load:.1f} on {counted(cores, 'core')})"
+        if load > cores + 1
+        else ""
+    )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.config import Recipe
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError, DataError, counted
 from pellucid.jobs.choosing.preset import with_preset
 from pellucid.jobs.choosing.processes import refuse_processes, sharing_of
 from pellucid.jobs.fine_tuning.general import read_general
@@ -25,6 +25,7 @@ from pellucid.jobs.preparation.copies import CopyCount
 from pellucid.jobs.promises.batch_size import continued_batch_size, free_memory, with_batch_size
 from pellucid.jobs.promises.costs import Clock, Cost, StepCosts, busy_note, measure
 from pellucid.jobs.promises.forecast import Forecast, RunCosts, forecast
+from pellucid.jobs.reporting.validation import ENOUGH_TO_SEE
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.cleaning import Cleaner
@@ -66,8 +67,9 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         PellucidError: every error that would stop the run before its first step.
     """
     free = free_memory()
-    recipe, choice = with_preset(recipe, output, init_from=init_from)
-    run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).noting(choice)
+    chosen = with_preset(recipe, output, init_from=init_from)
+    recipe = chosen.recipe
+    run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).with_choice(chosen)
     refuse_processes(run.recipe.training, output, runtime=run.runtime)
     reading = Clock()
     facts = verify_corpora(run.recipe.data)
@@ -89,26 +91,17 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
     training = run.recipe.training
     steps_per_epoch = max(1, round(batches * sample.weight * sample.kept / len(sample.pairs) / training.accum_count))
     tokens_of_a_pair = costs.target_tokens * batches / training.accum_count / len(sample.pairs)
-    validation = costs.loss_of_a_token * (sample.valid * tokens_of_a_pair)
-    translated = min(max(training.valid_bleu_sentences, 1), sample.valid)
-    run_costs = RunCosts(
-        preparation=preparation,
-        step=costs.step,
-        validation=validation + costs.translation * translated,
-        early_validation=validation + costs.early_translation * translated,
-        save=costs.save,
-        checkpoint_bytes=costs.checkpoint_bytes,
-        weights_bytes=costs.weights_bytes,
-        data_bytes=round(stored * sample.times_stored),
+    run_costs = _run_costs(
+        run.recipe, costs, sample, preparation, tokens_of_a_pair=tokens_of_a_pair, stored_bytes=stored
     )
     found = forecast(training, run_costs, steps_per_epoch=steps_per_epoch)
     lines = (
         *_describe_text(facts, sample),
         *run.notes,
         f"machine: {run.runtime.to_text()}",
-        f"model: {model.num_parameters():,} parameters, {sample.tokenizer.source_vocab_size:,} source and "
-        f"{sample.tokenizer.target_vocab_size:,} target pieces (from a sample of {len(sample.pairs):,} "
-        f"pairs{sample.difference})",
+        f"model: {counted(model.num_parameters(), 'parameter')}, {sample.tokenizer.source_vocab_size:,} source and "
+        f"{counted(sample.tokenizer.target_vocab_size, 'target piece')} (from a sample of "
+        f"{counted(len(sample.pairs), 'pair')}{sample.difference})",
         *(f"pieces: {side}" for side in store.unknown if side.unknown),
         *filter(None, [size, sharing.text]),
         *_describe_costs(found, costs, run_costs, steps_per_epoch, busy_note(costs.waiting_share, run.runtime.device)),
@@ -118,6 +111,33 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         + (" (exists: training would continue its run)" if (output / "checkpoints").exists() else ""),
     )
     return Prediction(found, costs.memory_bytes, lines)
+
+
+def _run_costs(
+    recipe: Recipe,
+    costs: StepCosts,
+    sample: _Sample,
+    preparation: Cost,
+    *,
+    tokens_of_a_pair: float,
+    stored_bytes: int,
+) -> RunCosts:
+    loss = costs.loss_of_a_token * (sample.valid * tokens_of_a_pair)
+    translated = min(max(recipe.training.valid_bleu_sentences, 1), sample.valid)
+    is_seen_first = translated >= 2 * ENOUGH_TO_SEE and recipe.data.general is None
+    decoded = sample.valid / 3 + 2 * translated  # as in training.validation.cost_in_steps
+    return RunCosts(
+        preparation=preparation,
+        step=costs.step,
+        validation=loss + costs.translation * translated,
+        early_validation=loss + costs.early_translation * (ENOUGH_TO_SEE if is_seen_first else translated),
+        early_last_validation=loss + costs.early_translation * translated,
+        save=costs.save,
+        checkpoint_bytes=costs.checkpoint_bytes,
+        weights_bytes=costs.weights_bytes,
+        data_bytes=round(stored_bytes * sample.times_stored),
+        steps_of_a_validation=tokens_of_a_pair * decoded / max(costs.target_tokens, 1.0),
+    )
 
 
 @dataclass(frozen=True)
@@ -168,8 +188,9 @@ def _describe_text(facts: Sequence[CorpusFacts], sample: _Sample) -> list[str]:
     copies = CopyCount()
     for _ in copies.watching(iter(sample.pairs)):
         pass
+    read = [f"{f.label} {counted(f.pairs, 'pair')}" for f in facts]
     return [
-        f"files: {', '.join(f'{f.label} {f.pairs:,} pairs' for f in facts)}; all readable and parallel",
+        f"files: {', '.join(read)}; all readable and parallel",
         *(f"note: {note}" for f in facts for note in f.notes),
         f"pairs: {sample.kept:,} to train on" + ("" if sample.is_whole else " (estimated from the first ones)"),
         *copies.lines(),
@@ -183,11 +204,13 @@ def _describe_costs(found: Forecast, costs: StepCosts, parts: RunCosts, steps_pe
         f"memory: {costs.memory_bytes / 2**30:.2f} GiB at most, measured with the longest batches",
         f"disk: {_gigabytes(found.disk_bytes)} at the end, {_gigabytes(found.most_disk_bytes)} at most; "
         f"{_gigabytes(costs.checkpoint_bytes)} for each checkpoint",
-        f"steps: {steps_per_epoch:,} an epoch, {step:.3f} s and {costs.target_tokens:,.0f} target tokens each "
+        f"steps: {steps_per_epoch:,} an epoch, {step:.3f} s and "
+        f"{counted(round(costs.target_tokens), 'target token')} each "
         f"({costs.target_tokens / step:,.0f} tokens/s){busy}",
-        f"beside the steps: preparation {parts.preparation.seconds:.0f} s, {found.validations:,} validations of "
+        f"beside the steps: preparation {parts.preparation.seconds:.0f} s, "
+        f"{counted(found.validations, 'validation')} of "
         f"{parts.validation.seconds:.1f} s, checkpoints of {costs.save.seconds:.1f} s",
-        f"run: about {found.steps:,} steps, {found.steps / steps_per_epoch:,.1f} epochs, "
+        f"run: about {counted(found.steps, 'step')}, {found.steps / steps_per_epoch:,.1f} epochs, "
         f"{_duration(found.cost.seconds)}" + (f" as busy as now{cores}" if busy else ""),
     ]
 
@@ -218,7 +241,11 @@ def _describe_promise(recipe: Recipe) -> list[str]:
     scores = ", ".join(f"{score.metric} {score.value:g}" for score in promise.scores)
     return [
         f"promise of the recipe: {scores or 'no score, ' + promise.not_measured}"
-        + (f" on {promise.test_src}, after {promise.minutes:g} minutes on {promise.hardware}" if scores else "")
+        + (
+            f" on {promise.test_src}, after {counted(promise.minutes, 'minute')} on {promise.hardware}"
+            if scores
+            else ""
+        )
     ]
 
 

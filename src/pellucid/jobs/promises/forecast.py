@@ -7,6 +7,7 @@ from typing import Final
 
 from pellucid.config import TrainingConfig
 from pellucid.jobs.promises.costs import Cost
+from pellucid.training.budget import valid_steps_of
 from pellucid.training.probes import SNAPSHOT_STEPS
 
 __all__ = ["Forecast", "RunCosts", "forecast"]
@@ -27,11 +28,15 @@ class RunCosts:
     step: Cost
     validation: Cost
     early_validation: Cost
-    """Before the end of the warm-up, when translations rarely end by themselves."""
+    """Before the end of the warm-up, when translations rarely end by themselves, so that few are made."""
+    early_last_validation: Cost
+    """The same at the end of the run, where all of them are made."""
     save: Cost
     checkpoint_bytes: int
     weights_bytes: int
     data_bytes: int
+    steps_of_a_validation: float = 0.0
+    """As the run estimates it (``training.validation.cost_in_steps``)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def forecast(training: TrainingConfig, costs: RunCosts, *, steps_per_epoch: int)
 
 
 def _of_steps(training: TrainingConfig, costs: RunCosts, steps: int) -> Forecast:
-    every = training.valid_steps or max(1, steps // _VALIDATIONS)
+    every = valid_steps_of(training, steps=steps, steps_of_a_validation=costs.steps_of_a_validation)
     validations = -(-steps // every)
     stepping = costs.step * steps
     early = min(validations, training.warmup_steps // every)
@@ -94,7 +99,10 @@ def _beside(
     """Return the cost of validations, saves, snapshots, and the model folder that each better validation writes."""
     share = costs.weights_bytes / max(costs.checkpoint_bytes, 1)
     saves = _saves(training, costs, validations, seconds, steps) + share * (_snapshots(steps) + validations)
-    return costs.validation * (validations - early) + costs.early_validation * early + costs.save * saves
+    cost = costs.validation * (validations - early) + costs.early_validation * early + costs.save * saves
+    if early < validations:
+        return cost
+    return cost + costs.early_last_validation + costs.early_validation * -1
 
 
 def _saves(training: TrainingConfig, costs: RunCosts, validations: int, seconds: float, steps: int) -> int:

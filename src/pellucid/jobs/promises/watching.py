@@ -135,7 +135,8 @@ def _compared(
         return None
     there, earlier = (float(np.interp(share * place, along, values)) for share in (1.0, _EARLIER))
     sign = 1 if name == "nll" else -1
-    is_behind = sign * (found - earlier) > _NOISE[name]
+    # Before the first stored validation nobody knows how the stored run stood.
+    is_behind = _EARLIER * place >= along[0] and sign * (found - earlier) > _NOISE[name]
     digits = 1 if name == "bleu" else 3
     label = {"bleu": "BLEU", "exact_match": "exact match"}.get(name, name)
     verdict = ", so this run is BEHIND it: fewer steps, other settings, or other text?" if is_behind else ""
@@ -170,4 +171,4 @@ def padding_share(store: TokenStore, config: TrainingConfig) -> float:
 def _load() -> str:
     if not hasattr(os, "getloadavg"):
         return ""
-    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count() or 1} cores"
+    return f"load {os.getloadavg()[0]:.1f} on {counted(os.cpu_count() or 1, 'core')}"

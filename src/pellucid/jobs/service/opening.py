@@ -103,7 +103,8 @@ def open_service(
     folder = Path(config.glossary_folder) if config.glossary_folder else None
     glossaries = Shelf(glossaries_of(config.glossaries, list(pool.pairs)), folder=folder)
     for one in glossaries.served:
-        say(f"glossary {one.name}: {counted(len(one.glossary.terms), 'term')} for {one.source} → {one.target}")
+        for each in one.dictionaries:
+            say(f"glossary {one.name}: {counted(len(each.terms.terms), 'term')} for {each.source} → {each.target}")
     return Service(pool, config, threads=number, journal=journal, glossaries=glossaries)
 
 
@@ -171,5 +172,12 @@ def _writing(translator: Translator, language: str) -> Translator:
 
 
 def shows_page(config: ServiceConfig) -> bool:
-    """Return whether the page is served: it shows everything of the models, and asks for no key."""
-    return config.page and (is_loopback(config.host) or config.insecure_public)
+    """Return whether the page is served: it shows everything of the models, and asks for no key.
+
+    Requests that a proxy on this machine passes on come from this machine, too. So keys or names, which are for clients
+    elsewhere, turn the page off unless the configuration asks for it.
+    """
+    if config.insecure_public:
+        return config.page is not False
+    wanted = config.page if config.page is not None else not config.keys and not config.names
+    return wanted and is_loopback(config.host)

@@ -10,7 +10,7 @@ Read ``pairs.py`` next.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -22,7 +22,6 @@ from pellucid.config import CorpusConfig, InvalidUtf8
 from pellucid.config.synthesis import SynthesisConfig
 from pellucid.config.tables import parse_settings, validated
 from pellucid.config.translation import TranslationConfig
-from pellucid.durable import DISK
 from pellucid.errors import ConfigError, DataError, counted
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.sentence_bleu import SentenceBleu
@@ -34,8 +33,10 @@ from pellucid.jobs.line_files import check_output, is_stream, reading
 from pellucid.jobs.options.parts import CHUNK_LINES, PartsOptions
 from pellucid.jobs.options.translation import ModelOptions
 from pellucid.jobs.synthesis.corpus import CorpusWriter, describe
+from pellucid.jobs.synthesis.finished import FORMAT, facts_of_corpus, finished_corpus, write_provenance
 from pellucid.jobs.synthesis.pairs import PairMaker, SynthesisKind
-from pellucid.text.lines import read_lines
+from pellucid.text.cleaning import CleaningReport
+from pellucid.text.lines import LineReader, read_lines
 from pellucid.translation.flags import FLAGS
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
@@ -43,7 +44,6 @@ from pellucid.version import __version__
 __all__ = ["PROVENANCE_VERSION", "Search", "SynthesisOutcome", "SynthesisRequest", "synthesize"]
 
 PROVENANCE_VERSION: Final = 1
-_FORMAT: Final = "pellucid synthetic corpus"
 _LINES_FOR_THE_SCRIPT: Final = 200
 _USUAL_TOP_K: Final = 10
 
@@ -85,7 +85,7 @@ class SynthesisRequest:
     language_tag: str = ""
     """A tag of the model, put before each line that it translates; "" is none."""
     options: ModelOptions = ModelOptions()
-    """Its settings may have ``cleaning.*`` and ``drop_flags``, too."""
+    """Its settings may have ``cleaning.*``, ``drop_flags`` and ``invalid_utf8``, too."""
     chunk_lines: int = CHUNK_LINES
     restart: bool = False
 
@@ -116,7 +116,7 @@ def synthesize(
 
     Raises:
         BundleError: the model cannot be used.
-        ConfigError: a setting is wrong, the output cannot be written, or its parts are of another command.
+        ConfigError: a setting is wrong, the output cannot be written, or it or its parts are of another command.
         DataError: an input cannot be read, the inputs differ in length, or no pair is left.
         StoppedError: Ctrl-C or SIGTERM; the same call continues.
         OSError: writing fails, as on a full disk; the same call continues.
@@ -126,6 +126,8 @@ def synthesize(
     files = [request.file, *([request.reference] if request.reference is not None else [])]
     _refuse_misfits(request, files)
     _refuse_few_choices(request, options.config_of(request.model))
+    if config.invalid_utf8 is InvalidUtf8.STRICT:
+        _refuse_invalid(files)
     surveys = [survey_of(file) for file in files]
     _refuse_different_lengths(surveys)
     translator = _opened(request, options, say)
@@ -137,25 +139,28 @@ def synthesize(
         has_prefixes=bool(translator.config.target_prefix),
         threads=options.threads,
     )
-    closeness = _closeness(translator, request.reference)
-    maker = PairMaker(search.translator, request.kind, config, request.chunk_lines, request.language_tag, closeness)
     of_corpus = {"kind": request.kind.value, "language_tag": request.language_tag}
     facts = search.facts | of_corpus | {"filters": config.model_dump(mode="json")}
+    wanted = facts_of_corpus(facts, surveys)
+    about = finished_corpus(request.output, request.provenance, wanted, restart=request.restart)
+    if about is not None:
+        say(f"{request.output}: this command has finished it before, so nothing is translated")
+        write_provenance(request.provenance, about | {"recipe": recipe})
+        return SynthesisOutcome(describe(CleaningReport(**about["counts"])), (), recipe)
+    closeness = _closeness(translator, request.reference)
+    maker = PairMaker(search.translator, request.kind, config, request.chunk_lines, request.language_tag, closeness)
     writer = CorpusWriter(config)
-    tally = run_files(
-        surveys,
-        request.output,
-        Work(maker, search.at_once, search.lines_per_part, facts),
-        parts=PartsOptions(restart=request.restart),
-        say=say,
-        progress=progress,
-        write=writer.write,
-    )
-    content = _provenance(request, translator, facts, surveys, writer, recipe)
-    DISK.write_replacing(request.provenance, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
+
+    def write(output: Path, texts: Iterable[str]) -> None:
+        writer.write(output, texts)
+        write_provenance(request.provenance, _provenance(request, translator, facts, surveys, writer, recipe))
+
+    work = Work(maker, search.at_once, search.lines_per_part, facts)
+    restarts = PartsOptions(restart=request.restart)
+    tally = run_files(surveys, request.output, work, parts=restarts, say=say, progress=progress, write=write)
     problems = [f"{request.file}, line {line}: {error}" for line, error in tally.problems]
     if tally.failed > len(problems):
-        problems.append(f"... and {tally.failed - len(problems):,} more lines failed")
+        problems.append(f"... and {counted(tally.failed - len(problems), 'more line')} failed")
     return SynthesisOutcome(describe(writer.report), tuple(problems), recipe)
 
 
@@ -167,8 +172,8 @@ def _filters(request: SynthesisRequest) -> tuple[SynthesisConfig, ModelOptions]:
     for setting, (keys, value) in zip(given, parse_settings(given), strict=True):
         if keys[0] == "cleaning" and len(keys) == 2:
             table.setdefault("cleaning", {})[keys[1]] = value
-        elif keys == ("drop_flags",):
-            table["drop_flags"] = value
+        elif keys in (("drop_flags",), ("invalid_utf8",)):
+            table[keys[0]] = value
         elif keys == ("sampling",):
             raise ConfigError(f"--set {setting}: the search is chosen by --search: {', '.join(Search)}")
         else:
@@ -212,6 +217,14 @@ def _refuse_misfits(request: SynthesisRequest, files: Sequence[str]) -> None:
         sources = [opened.enter_context(reading(file)) for file in files]
         for path in (request.output, request.provenance):
             check_output(path, sources=sources)
+
+
+def _refuse_invalid(files: Sequence[str]) -> None:
+    """Refuse a file with a line that cannot be read, before any work; one that is too long counts as dropped later."""
+    for file in files:
+        reader = LineReader(Path(file), invalid_utf8=InvalidUtf8.STRICT, option="or give --set invalid_utf8={}")
+        for _ in reader.blocks():
+            pass
 
 
 def _opened(request: SynthesisRequest, options: ModelOptions, say: Callable[[str], None]) -> Translator:
@@ -261,7 +274,7 @@ def _provenance(
 ) -> dict[str, object]:
     origin = translator.origin
     return {
-        "format": _FORMAT,
+        "format": FORMAT,
         "format_version": PROVENANCE_VERSION,
         "kind": request.kind.value,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from pellucid.config import InvalidUtf8
 from pellucid.config.synthesis import SynthesisConfig
 from pellucid.evaluation.sentence_bleu import SentenceBleu
 from pellucid.jobs.bulk.survey import Part
 from pellucid.jobs.bulk.tally import MOST_PROBLEMS, Tally
 from pellucid.jobs.bulk.work import Finished
+from pellucid.jobs.line_files import BadLine
 from pellucid.text.cleaning import FILTERS, is_empty, is_too_long
 from pellucid.text.corpus import SentencePair
 from pellucid.translation.flags import in_order
@@ -59,21 +61,26 @@ class PairMaker:
 
     def __call__(self, part: Part, advance: Callable[[int], None]) -> Finished:
         """Translate the lines of a part; each gives a row."""
-        early = [self._reason_before(line) for line in part.lines]
+        lines = [tuple(map(self._readable, line)) for line in part.lines]
+        early = [self._reason_before(line) for line in lines]
         before = f"{self.language_tag} " if self.language_tag else ""
-        texts = [None if reason else f"{before}{line[0]}" for line, reason in zip(part.lines, early, strict=True)]
+        texts = [None if reason else f"{before}{line[0]}" for line, reason in zip(lines, early, strict=True)]
         rows: list[str] = []
         problems: list[tuple[int, str]] = []
         results = self.translator.translate_stream(
             texts, chunk=self.chunk_lines, progress=lambda done: advance(len(rows) + done)
         )
-        for place, (line, reason, result) in enumerate(zip(part.lines, early, results, strict=True)):
+        for place, (line, reason, result) in enumerate(zip(lines, early, results, strict=True)):
             if reason == UNREADABLE or (not reason and result.error):
                 problem = next((str(text) for text in line if isinstance(text, ValueError)), result.error or "")
                 problems.append((part.first_line + place, problem))
             rows.append(_row(reason) if reason else self._finished(line, result))
         tally = Tally(len(rows), len(problems), tuple(problems[:MOST_PROBLEMS]))
         return Finished("".join(rows), tally)
+
+    def _readable(self, text: str | ValueError) -> str | ValueError:
+        replaces = self.config.invalid_utf8 is InvalidUtf8.REPLACE
+        return text.replaced if replaces and isinstance(text, BadLine) else text
 
     def _reason_before(self, line: tuple[str | ValueError, ...]) -> str:
         """Return why a line needs no translation, or ""."""

@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from pellucid.config.service import KeyConfig
+from pellucid.errors import are, counted
 from pellucid.serving.refusals import Reason, Refusal
 
-__all__ = ["Client", "Clients", "new_key", "sha256_of"]
+__all__ = ["KEY_FIELDS", "Client", "Clients", "new_key", "sha256_of"]
+
+KEY_FIELDS: Final = ("api_key", "apiKey", "auth_key")
+"""Fields of a request that may hold its key."""
 
 _SCHEMES: Final = ("deepl-auth-key", "bearer")
-_FIELDS: Final = ("api_key", "apiKey", "auth_key")
 _LONGEST_KEY: Final = 256
 
 
@@ -56,7 +59,8 @@ class Client:
             if characters > limit:
                 raise Refusal(
                     Reason.TOO_LARGE,
-                    f"{characters:,} characters are over the {limit:,} of a minute for this key; send less at once",
+                    f"{counted(characters, 'character')} {are(characters)} over the {limit:,} of a "
+                    "minute for this key; send less at once",
                 )
             if characters > left:
                 wait = math.ceil((characters - left) * 60 / limit)
@@ -118,4 +122,4 @@ def _given(headers: Mapping[str, str], fields: Mapping[str, object]) -> str:
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() in _SCHEMES and key.strip():
         return key.strip()
-    return next((value for name in _FIELDS if isinstance(value := fields.get(name), str) and value), "")
+    return next((value for name in KEY_FIELDS if isinstance(value := fields.get(name), str) and value), "")

@@ -67,6 +67,8 @@ class Job:
     pair: ServedPair
     glossary: Glossary = field(default_factory=lambda: Glossary(()))
     splits_sentences: bool | None = None
+    settings: tuple[tuple[str, object], ...] = ()
+    """Of ``TranslationConfig``, over those of the model."""
     waits: bool = False
     """Whether a full queue is waited for, as for documents, or refuses the request."""
     seconds: float = 0.0
@@ -200,7 +202,7 @@ async def _texts(
         wish = Wish(
             texts,
             job.pair,
-            settings=tuple(settings.items()),
+            settings=(*job.settings, *settings.items()),
             splits_sentences=job.splits_sentences,
             glossary=job.glossary,
             is_bulk=job.waits,

@@ -1,7 +1,7 @@
 """The glossaries of a server, by id and by name; those of clients are in memory, or in a folder if the owner names one.
 
 Each client sees its own and the owner's. A glossary in the folder is a file of JSON, which is on the disk before the
-client gets its id. Read ``../protocols/terms.py`` next.
+client gets its answer. Read ``../protocols/terms.py`` next.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pellucid.durable import DISK
 from pellucid.errors import ConfigError, RequestError
 from pellucid.serving.refusals import Reason, Refusal
 from pellucid.translation.terms.glossary import Glossary, Term
 
-__all__ = ["Shelf", "StoredGlossary", "id_of"]
+__all__ = ["Dictionary", "Shelf", "StoredGlossary", "id_of"]
 
 _MOST_GLOSSARIES: Final = 100
 _ID: Final = re.compile("[0-9a-f]{32}")
@@ -33,22 +33,43 @@ def id_of(name: str, source: str, target: str) -> str:
 
 
 @dataclass(frozen=True)
+class Dictionary:
+    """The terms of a glossary for one language pair."""
+
+    source: str
+    target: str
+    terms: Glossary
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Its languages."""
+        return self.source, self.target
+
+    @property
+    def entries(self) -> list[tuple[str, str]]:
+        """Source forms, each with the first of its target forms."""
+        return [(term.source, term.target[0]) for term in self.terms if term.target]
+
+
+@dataclass(frozen=True)
 class StoredGlossary:
-    """A glossary for a language pair."""
+    """A glossary: one dictionary for each of its language pairs."""
 
     id: str
     owner: str | None
     """The client that made it; None: the owner of the server, and everyone may use it."""
     name: str
-    source: str
-    target: str
-    glossary: Glossary
+    dictionaries: tuple[Dictionary, ...]
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    @property
-    def entries(self) -> list[tuple[str, str]]:
-        """Source forms, each with the first of its target forms."""
-        return [(term.source, term.target[0]) for term in self.glossary if term.target]
+    def for_pair(self, source: str, target: str) -> Dictionary | None:
+        """Return the dictionary for two languages, or None."""
+        return next((one for one in self.dictionaries if one.pair == (source, target)), None)
+
+    def having(self, dictionary: Dictionary) -> StoredGlossary:
+        """Return the glossary with a dictionary, in place of the one for the same languages if there is one."""
+        others = [one for one in self.dictionaries if one.pair != dictionary.pair]
+        return replace(self, dictionaries=(*others, dictionary))
 
 
 class Shelf:
@@ -88,14 +109,14 @@ class Shelf:
 
     def named(self, name: str, source: str, target: str) -> Glossary:
         """Return the glossary of the owner that has a name; a Refusal says what there is."""
-        served = [one for one in self.served if (one.source, one.target) == (source, target)]
-        found = next((one for one in served if one.name == name), None)
+        served = {one.name: own for one in self.served if (own := one.for_pair(source, target)) is not None}
+        found = served.get(name)
         if found is None:
-            names = ", ".join(one.name for one in served) or "none"
+            names = ", ".join(served) or "none"
             raise Refusal(
                 Reason.INVALID, f"there is no glossary {name[:40]!r} for {source} → {target}; there are: {names}"
             )
-        return found.glossary
+        return found.terms
 
     def add(self, one: StoredGlossary) -> None:
         """Keep a glossary of a client; it is on the disk then, if there is a folder.
@@ -107,9 +128,19 @@ class Shelf:
         with self._lock:
             if sum(other.owner == one.owner for other in self._stored.values()) >= _MOST_GLOSSARIES:
                 raise Refusal(Reason.INVALID, f"there are {_MOST_GLOSSARIES} glossaries; delete one first", status=456)
-            if self._folder is not None:
-                DISK.write_replacing(self._folder / f"{one.id}.json", json.dumps(_record(one)).encode("ascii"))
-            self._stored[one.id] = one
+            self._keep(one)
+
+    def change(self, client: str, id: str, change: Callable[[StoredGlossary], StoredGlossary]) -> StoredGlossary:
+        """Put what ``change`` makes of a glossary of a client in its place, and return it.
+
+        Raises:
+            Refusal: there is none, or it is the owner's.
+            OSError: the disk is full.
+        """
+        with self._lock:
+            changed = change(self._own(client, id))
+            self._keep(changed)
+            return changed
 
     def remove(self, client: str, id: str) -> None:
         """Forget a glossary of a client.
@@ -119,18 +150,31 @@ class Shelf:
             OSError: its file cannot be removed.
         """
         with self._lock:
-            if self.get(client, id).owner is None:
-                raise Refusal(
-                    Reason.INVALID, "this glossary belongs to the server; only its owner can delete it", status=403
-                )
+            self._own(client, id)
             if self._folder is not None:
                 DISK.remove(self._folder / f"{id}.json")
             del self._stored[id]
 
+    def _own(self, client: str, id: str) -> StoredGlossary:
+        found = self.get(client, id)
+        if found.owner is None:
+            raise Refusal(
+                Reason.INVALID, "this glossary belongs to the server; only its owner can change it", status=403
+            )
+        return found
+
+    def _keep(self, one: StoredGlossary) -> None:
+        if self._folder is not None:
+            DISK.write_replacing(self._folder / f"{one.id}.json", json.dumps(_record(one)).encode("ascii"))
+        self._stored[one.id] = one
+
 
 def _record(one: StoredGlossary) -> dict[str, object]:
-    texts = {"id": one.id, "owner": one.owner, "name": one.name, "source": one.source, "target": one.target}
-    return texts | {"created": one.created.isoformat(), "entries": one.entries}
+    dictionaries = [
+        {"source": each.source, "target": each.target, "entries": each.entries} for each in one.dictionaries
+    ]
+    texts = {"id": one.id, "owner": one.owner, "name": one.name, "created": one.created.isoformat()}
+    return texts | {"dictionaries": dictionaries}
 
 
 def _read_all(folder: Path) -> list[StoredGlossary]:
@@ -150,9 +194,14 @@ def _read_all(folder: Path) -> list[StoredGlossary]:
 def _from_file(path: Path, content: bytes) -> StoredGlossary:
     try:
         record = json.loads(content)
-        glossary = Glossary([Term(source, target) for source, target in record["entries"]])
-        owner, name, source, target = (str(record[key]) for key in ("owner", "name", "source", "target"))
+        # Before there were several language pairs, the languages and entries stood in the record itself.
+        dictionaries = tuple(_dictionary(one) for one in record.get("dictionaries", [record]))
         created = datetime.fromisoformat(record["created"])
-        return StoredGlossary(path.stem, owner, name, source, target, glossary, created)
-    except (ValueError, KeyError, TypeError, RequestError):
+        return StoredGlossary(path.stem, str(record["owner"]), str(record["name"]), dictionaries, created)
+    except (ValueError, KeyError, TypeError, AttributeError, RequestError):
         raise ConfigError(f"{path}: is no glossary of a client; move it away") from None
+
+
+def _dictionary(record: Mapping[str, Any]) -> Dictionary:
+    terms = Glossary([Term(source, target) for source, target in record["entries"]])
+    return Dictionary(str(record["source"]), str(record["target"]), terms)

@@ -7,7 +7,7 @@ from typing import Final
 
 from pellucid.interop.argos.languages import LANGUAGE_NAMES
 
-__all__ = ["name_of", "normalised", "resolved"]
+__all__ = ["loses_region", "name_of", "normalised", "resolved"]
 
 _ALIASES: Final = {
     "zh": ("zh", "zh-hans", "zh-cn"),
@@ -32,7 +32,14 @@ _ALIASES: Final = {
     "zho": ("zh", "zh-hans"),
     "jpn": ("ja",),
 }
-_VARIANTS: Final = {"hans": "Simplified", "hant": "Traditional", "br": "Brazil", "gb": "British", "us": "American"}
+_VARIANTS: Final = {
+    "hans": "Simplified",
+    "hant": "Traditional",
+    "br": "Brazil",
+    "pt": "Portugal",
+    "gb": "British",
+    "us": "American",
+}
 
 
 def normalised(code: str) -> str:
@@ -53,6 +60,12 @@ def resolved(code: str, offered: Collection[str]) -> str | None:
             return by_form[form]
     variants = [form for form in by_form if form.partition("-")[0] == base]
     return by_form[variants[0]] if len(variants) == 1 and "-" not in wanted else None
+
+
+def loses_region(wanted: str, offered: str) -> bool:
+    """Return whether a client asks for a variant of a language, and the model writes the language without choosing."""
+    one, other = normalised(wanted), normalised(offered)
+    return "-" in one and one != other and other not in _ALIASES.get(one, ())
 
 
 def name_of(code: str) -> str:

@@ -33,6 +33,7 @@ Dialect = Callable[[Refusal], Mapping[str, object]]
 _DEADLINE: str = "x-deadline-seconds"
 _AROUND_A_DOCUMENT: Final = 1 << 16
 """Bytes of a form besides the document."""
+_NO_OTHERS: Final[Mapping[Reason, int]] = {}
 
 
 def as_json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -58,6 +59,7 @@ def route(
     *,
     methods: tuple[str, ...] = ("POST",),
     dialect: Dialect = as_error,
+    statuses: Mapping[Reason, int] = _NO_OTHERS,
     largest_body: int | None = None,
     takes_documents: bool = False,
 ) -> Route:
@@ -69,6 +71,7 @@ def route(
         endpoint: reads fields and answers.
         methods: of HTTP.
         dialect: the form of errors.
+        statuses: of errors, where the protocol has others than ``refusals.py``.
         largest_body: in bytes; the limit of the service if None.
         takes_documents: the body holds a document, which has other limits.
     """
@@ -84,7 +87,7 @@ def route(
                 response = await endpoint(service, request, await read_fields(request, limit=limit))
         except Refusal as refusal:
             service.metrics.refused(refusal.reason)
-            response = as_json(dialect(refusal), refusal.status, refusal.headers)
+            response = as_json(dialect(refusal), statuses.get(refusal.reason, refusal.status), refusal.headers)
         except (ClientGoneError, ClientDisconnect):
             service.metrics.gone()
             response = Response(status_code=499)

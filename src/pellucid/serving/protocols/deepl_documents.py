@@ -10,18 +10,20 @@ import hmac
 import logging
 from contextlib import ExitStack
 from functools import partial
-from typing import Final
+from pathlib import PurePosixPath
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, are, counted
 from pellucid.serving.documents.desk import Waiting
 from pellucid.serving.documents.translating import UploadedDocument, translated_document
 from pellucid.serving.models.pool import ServedPair
 from pellucid.serving.protocols.answering import as_json, caller_of, route
-from pellucid.serving.protocols.deepl import FORMALITIES, as_message, glossary_for
+from pellucid.serving.protocols.deepl import as_message, served_target
+from pellucid.serving.protocols.deepl_glossaries import glossary_for
+from pellucid.serving.protocols.deepl_options import document_options
 from pellucid.serving.protocols.documents import as_download, pair_for, uploaded
 from pellucid.serving.protocols.libretranslate import AUTO, origins_of
 from pellucid.serving.protocols.reading import Fields, text
@@ -31,8 +33,6 @@ from pellucid.serving.service import Caller, Service
 from pellucid.translation.terms.glossary import Glossary
 
 __all__ = ["deepl_document_routes"]
-
-_REFUSED: Final = ("output_format", "glossary_ids", "translation_memory_id", "style_id", "custom_instructions")
 
 
 def deepl_document_routes(service: Service) -> list[Route]:
@@ -48,18 +48,14 @@ def deepl_document_routes(service: Service) -> list[Route]:
 
 async def _upload(service: Service, request: Request, fields: Fields, running: set[asyncio.Task[None]]) -> Response:
     caller = caller_of(service, request, fields)
-    for name in _REFUSED:
-        if fields.get(name):
-            raise Refusal(Reason.NOT_OFFERED, f"'{name}' is not supported by this server; leave it out")
-    if text(fields, "formality", "default") not in FORMALITIES:
-        raise Refusal(Reason.NOT_OFFERED, "'formality' is not supported for given 'target_lang'.")
     document = uploaded(fields, file_name=text(fields, "filename", ""))
-    source = text(fields, "source_lang", AUTO)
-    pair = await pair_for(service, document, source, text(fields, "target_lang"))
+    options = document_options(fields, PurePosixPath(document.name).suffix)
+    pair = await pair_for(service, document, options.source or AUTO, options.target)
     glossary = Glossary(())
-    if (id := text(fields, "glossary_id", "")) != "":
-        offered = pair or service.pool.find(source, text(fields, "target_lang"))
-        glossary = glossary_for(service, caller.client, id, offered)
+    if options.glossaries:
+        offered = pair or service.pool.find(options.source, options.target)
+        glossary = glossary_for(service, caller.client, options.glossaries, offered)
+    said = options.headers((), (), served_target(service, options.target))
     held = ExitStack()
     held.enter_context(service.desk.work())
     name, waiting = service.desk.put(caller.client.name, document.name)
@@ -71,7 +67,7 @@ async def _upload(service: Service, request: Request, fields: Fields, running: s
     task = asyncio.create_task(_work(service, own, document, pair, glossary, waiting, held))
     running.add(task)
     task.add_done_callback(running.discard)
-    return as_json({"document_id": name, "document_key": waiting.key})
+    return as_json({"document_id": name, "document_key": waiting.key}, headers=said)
 
 
 async def _work(
@@ -95,7 +91,8 @@ async def _work(
         waiting.data, waiting.characters = found.data, found.characters
         waiting.origins = origins_of([found])
         if found.report.failed:
-            waiting.note = f"{found.report.failed:,} segments are not translated: {found.report.problems[0]}"
+            failed = found.report.failed
+            waiting.note = f"{counted(failed, 'segment')} {are(failed)} not translated: {found.report.problems[0]}"
 
 
 async def _status(service: Service, request: Request, fields: Fields) -> Response:

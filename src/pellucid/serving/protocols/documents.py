@@ -27,9 +27,14 @@ from pellucid.serving.documents.translating import (
 from pellucid.serving.models.detection import detected_for
 from pellucid.serving.models.pool import ServedPair
 from pellucid.serving.protocols.answering import as_json, caller_of, route
-from pellucid.serving.protocols.libretranslate import AUTO, origins_of
+from pellucid.serving.protocols.libretranslate import (
+    AUTO,
+    LIBRETRANSLATE_STATUSES,
+    as_libretranslate,
+    origins_of,
+)
 from pellucid.serving.protocols.multipart import Upload
-from pellucid.serving.protocols.reading import Fields, text
+from pellucid.serving.protocols.reading import Fields, not_applied, text, unknown_in
 from pellucid.serving.protocols.terms import TERM_FIELDS, terms_in
 from pellucid.serving.refusals import Reason, Refusal
 from pellucid.serving.service import Service
@@ -43,11 +48,11 @@ _LONGEST_PROBLEM: Final = 200
 
 def document_routes(service: Service) -> list[Route]:
     """Return the routes of documents."""
-    sends = partial(route, service, takes_documents=True)
+    libre = partial(route, service, dialect=as_libretranslate, statuses=LIBRETRANSLATE_STATUSES)
     return [
-        sends("/v1/document", _document),
-        sends("/translate_file", _translate_file),
-        route(service, "/download_file/{name}", _download_file, methods=("GET",)),
+        route(service, "/v1/document", _document, takes_documents=True),
+        libre("/translate_file", _translate_file, takes_documents=True),
+        libre("/download_file/{name}", _download_file, methods=("GET",)),
     ]
 
 
@@ -70,7 +75,8 @@ async def _translate_file(service: Service, request: Request, fields: Fields) ->
     name, waiting = service.desk.put(caller.client.name, document.name)
     waiting.data = found.data
     address = f"{request.base_url}download_file/{name}{document.format.suffixes[0]}"
-    return as_json({"translatedFileUrl": address}, headers=origins_of([found]))
+    unused = not_applied(unknown_in(fields, {"file", "source", "target"}))
+    return as_json({"translatedFileUrl": address}, headers=origins_of([found]) | unused)
 
 
 async def _download_file(service: Service, request: Request, fields: Fields) -> Response:

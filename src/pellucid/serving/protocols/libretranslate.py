@@ -10,8 +10,9 @@ Different on purpose: texts of a list are translated together, and ``auto`` dete
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,7 +29,7 @@ from pellucid.serving.models.detection import Detected, can_detect, detect, dete
 from pellucid.serving.models.languages import name_of
 from pellucid.serving.models.pool import ServedPair
 from pellucid.serving.protocols.answering import as_json, caller_of, route
-from pellucid.serving.protocols.reading import Fields, number, text
+from pellucid.serving.protocols.reading import Fields, not_applied, number, text, unknown_in
 from pellucid.serving.refusals import Reason, Refusal
 from pellucid.serving.service import Caller, Service
 from pellucid.serving.wishes import TextTranslation, Wish
@@ -36,7 +37,9 @@ from pellucid.translation.terms.glossary import Glossary
 
 __all__ = [
     "AUTO",
+    "LIBRETRANSLATE_STATUSES",
     "TextWish",
+    "as_libretranslate",
     "by_language",
     "correction_in",
     "languages_of",
@@ -48,21 +51,33 @@ __all__ = [
 ]
 
 AUTO: Final = "auto"
+LIBRETRANSLATE_STATUSES: Final = {Reason.NO_KEY: 400}
+_FIELDS: Final = frozenset({"q", "source", "target", "format", "alternatives"})
+_WEBLATE: Final = re.compile(r"\[X\d{1,6}X\]")
+"""What Weblate sends in place of a placeholder, and puts the placeholder back for."""
 _UNKNOWN: Final = "en"
 """LibreTranslate's language of a text without letters."""
 
 
 def libretranslate_routes(service: Service) -> list[Route]:
-    """Return the routes of LibreTranslate."""
-    return [
-        route(service, "/translate", _translate),
-        route(service, "/detect", _detect),
-        # Argos Translate's client asks with a form.
-        route(service, "/languages", _languages, methods=("GET", "POST")),
-        route(service, "/frontend/settings", _settings, methods=("GET",)),
-        route(service, "/suggest", _suggest),
-        route(service, "/health", _health, methods=("GET",)),
+    """Return the routes of LibreTranslate, but for files."""
+    every = [
+        ("/translate", _translate, ("POST",)),
+        ("/detect", _detect, ("POST",)),
+        ("/languages", _languages, ("GET", "POST")),  # Argos Translate's client asks with a form
+        ("/frontend/settings", _settings, ("GET",)),
+        ("/suggest", _suggest, ("POST",)),
+        ("/health", _health, ("GET",)),
     ]
+    return [
+        route(service, path, answer, methods=methods, dialect=as_libretranslate, statuses=LIBRETRANSLATE_STATUSES)
+        for path, answer, methods in every
+    ]
+
+
+def as_libretranslate(refusal: Refusal) -> Mapping[str, object]:
+    """Return the body of an error as LibreTranslate writes it."""
+    return {"error": f"Slowdown: {refusal}" if refusal.reason is Reason.RATE else str(refusal)}
 
 
 async def _translate(service: Service, request: Request, fields: Fields) -> Response:
@@ -74,13 +89,15 @@ async def _translate(service: Service, request: Request, fields: Fields) -> Resp
     if format not in ("text", "html"):
         raise Refusal(Reason.NOT_OFFERED, f"{format[:40]} format is not supported")
     alternatives: list[list[str]] = [[] for _ in texts]
+    unused = unknown_in(fields, _FIELDS)
     if format == "html":
+        unused += ["alternatives"] * (count > 0)
         marked = [marked_text(one) for one in texts]
         languages = languages_of(service, [one.plain for one in marked], source, target)
         results = await markup_by_language(service, caller, marked, languages, TextWish(target))
         written, origins = [one.text for one in results], origins_of(results)
     else:
-        wish = TextWish(target, settings=tuple(_search(count).items()))
+        wish = TextWish(target, settings=tuple(_search(texts, count).items()))
         found, languages = await by_language(service, caller, texts, source, wish)
         refuse_failed(found)
         written, origins = [one.text for one in found], origins_of(found)
@@ -92,7 +109,7 @@ async def _translate(service: Service, request: Request, fields: Fields) -> Resp
         answer["alternatives"] = alternatives
     if not is_list:
         answer = {name: values[0] for name, values in answer.items() if isinstance(values, list)}
-    return as_json(answer, headers=origins)
+    return as_json(answer, headers=origins | not_applied(unused))
 
 
 @dataclass(frozen=True)
@@ -167,7 +184,7 @@ async def markup_by_language(
         if pair is None:
             found |= {place: texts[place].unchanged() for place in places}
             continue
-        job = Job(service, caller, pair, wish.glossary, wish.splits_sentences)
+        job = Job(service, caller, pair, wish.glossary, wish.splits_sentences, wish.settings)
         found |= dict(zip(places, await translated_markup(job, [texts[place] for place in places]), strict=True))
     return [found[place] for place in range(len(texts))]
 
@@ -202,8 +219,10 @@ def refuse_long(service: Service, texts: list[str]) -> None:
 def _texts(service: Service, request: Request, fields: Fields) -> tuple[list[str], bool]:
     given = fields.get("q")
     is_json = "json" in request.headers.get("content-type", "").lower()
-    if not given or (isinstance(given, list) and not is_json):
+    if not given:
         raise Refusal(Reason.INVALID, "Invalid request: missing q parameter")
+    if isinstance(given, list) and not is_json:
+        raise Refusal(Reason.INVALID, "Invalid request: q parameter occurs several times; send a list of texts as JSON")
     every = given if isinstance(given, list) else [given]
     texts = [one for one in every if isinstance(one, str)]
     if len(texts) < len(every):
@@ -214,8 +233,9 @@ def _texts(service: Service, request: Request, fields: Fields) -> tuple[list[str
     return texts, isinstance(given, list)
 
 
-def _search(alternatives: int) -> dict[str, object]:
-    return {"n_best": alternatives + 1, "beam_size": max(5, alternatives + 1)} if alternatives else {}
+def _search(texts: Sequence[str], alternatives: int) -> dict[str, object]:
+    found: dict[str, object] = {"placeholders": "keep"} if any(map(_WEBLATE.search, texts)) else {}
+    return found | ({"n_best": alternatives + 1, "beam_size": max(5, alternatives + 1)} if alternatives else {})
 
 
 def _shown(one: Detected) -> dict[str, object]:

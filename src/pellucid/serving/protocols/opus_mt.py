@@ -20,7 +20,7 @@ from pellucid.serving.protocols.libretranslate import (
     refuse_failed,
     refuse_long,
 )
-from pellucid.serving.protocols.reading import Fields, text
+from pellucid.serving.protocols.reading import Fields, not_applied, text, unknown_in
 from pellucid.serving.service import Service
 
 __all__ = ["opus_mt_routes"]
@@ -45,7 +45,7 @@ async def _translate(service: Service, request: Request, fields: Fields) -> Resp
     refuse_long(service, [given])
     found, _ = await by_language(service, caller, [given], AUTO if source == _DETECT else source, TextWish(target))
     refuse_failed(found)
-    return as_json({"translation": found[0].text}, headers=origins_of(found))
+    return as_json({"translation": found[0].text}, headers=origins_of(found) | not_applied(unknown_in(fields, names)))
 
 
 async def _languages(service: Service, request: Request, fields: Fields) -> Response:

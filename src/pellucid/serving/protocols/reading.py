@@ -6,16 +6,21 @@ A body over the limit is refused by its announced length, and again while it is 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from pellucid.serving.access.keys import KEY_FIELDS
 from pellucid.serving.protocols.multipart import parts_in
 from pellucid.serving.refusals import Reason, Refusal
 
-__all__ = ["Fields", "boolean", "number", "read_fields", "text"]
+__all__ = ["NOT_APPLIED", "Fields", "boolean", "not_applied", "number", "read_fields", "text", "unknown_in"]
+
+NOT_APPLIED: Final = "X-Options-Not-Applied"
+"""A header of answers with the names of the fields that had no effect."""
 
 Fields = dict[str, object]
 """A field of a form that occurs several times is a list."""
@@ -24,6 +29,8 @@ _JSON: Final = "application/json"
 _FORM: Final = "application/x-www-form-urlencoded"
 _FILES: Final = "multipart/form-data"
 _MOST_FIELDS: Final = 2000
+_MOST_NAMED: Final = 20
+_LONGEST_NAME: Final = 40
 
 
 async def read_fields(request: Request, *, limit: int) -> Fields:
@@ -131,3 +138,15 @@ def boolean(fields: Mapping[str, object], name: str, *, default: bool) -> bool:
     if known is None or isinstance(value, list | dict):
         raise Refusal(Reason.INVALID, f"Invalid request: {name} parameter must be true or false")
     return known
+
+
+def unknown_in(fields: Mapping[str, object], known: Collection[str]) -> list[str]:
+    """Return the names of fields that are not known, but for keys and those without a value."""
+    every = [name for name, value in fields.items() if value not in (None, "", [])]
+    return [name for name in every if name not in known and name not in KEY_FIELDS]
+
+
+def not_applied(names: Iterable[str]) -> dict[str, str]:
+    """Return the header that names fields without an effect; none if there are none."""
+    safe = [re.sub(r"[^\w.-]", "?", one, flags=re.ASCII)[:_LONGEST_NAME] for one in dict.fromkeys(names)]
+    return {NOT_APPLIED: ", ".join(safe[:_MOST_NAMED])} if safe else {}

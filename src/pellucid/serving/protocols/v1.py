@@ -277,7 +277,8 @@ async def _glossaries(service: Service, request: Request, fields: Fields) -> Res
     caller_of(service, request, fields)
     return as_json(
         [
-            {"name": one.name, "source": one.source, "target": one.target, "terms": len(one.glossary.terms)}
+            {"name": one.name, "source": each.source, "target": each.target, "terms": len(each.terms.terms)}
             for one in service.glossaries.served
+            for each in one.dictionaries
         ]
     )

@@ -7,9 +7,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
-from pellucid.config import InvalidUtf8
 from pellucid.errors import DataError
-from pellucid.text.formats.units import Found, LeftOut, Reason, Unit
+from pellucid.text.formats.units import Found, LeftOut, Reason, Request, Unit
 from pellucid.text.lines import read_lines
 
 __all__ = ["read_moses"]
@@ -17,15 +16,15 @@ __all__ = ["read_moses"]
 _END: Final = object()
 
 
-def read_moses(source: Path, target: Path) -> Iterator[Found]:
+def read_moses(source: Path, target: Path, request: Request) -> Iterator[Found]:
     """Yield the lines of both files as units.
 
     Raises:
         DataError: a file cannot be read, or one has more lines than the other.
     """
     sides = zip_longest(
-        read_lines(source, invalid_utf8=InvalidUtf8.SKIP),
-        read_lines(target, invalid_utf8=InvalidUtf8.SKIP),
+        read_lines(source, invalid_utf8=request.of_lines),
+        read_lines(target, invalid_utf8=request.of_lines),
         fillvalue=_END,
     )
     for line, (one, other) in enumerate(sides):

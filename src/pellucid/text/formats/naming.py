@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.config import CorpusConfig
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 from pellucid.text.compression import telling_damage
 from pellucid.text.formats.content import BEGINNING_BYTES, SHOWN, kind_of
 from pellucid.text.formats.languages import tidy_code
@@ -99,7 +99,7 @@ def _expanded(pattern: str) -> Sequence[Path]:
     if not found:
         raise DataError(f"{pattern}: no file matches this pattern; the current folder is {Path.cwd()}")
     if len(found) > _MOST_FILES:
-        raise DataError(f"{pattern}: {len(found):,} files match, limit {_MOST_FILES:,}; use several corpora")
+        raise DataError(f"{pattern}: {counted(len(found), 'file')} match, limit {_MOST_FILES:,}; use several corpora")
     return found
 
 

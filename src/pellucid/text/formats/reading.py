@@ -1,7 +1,8 @@
 """From the files of a corpus to pairs of texts, with a report that adds up. Read ``keeping.py`` next.
 
 White space with a line break or a tab becomes one space, and none is left at the ends. The policy ``replace`` for
-invalid text replaces it; with any other policy such a unit is left out, because a memory of years has a few.
+invalid text replaces it; with any other policy such a unit is left out, because a memory of years has a few. With
+``strict`` a file is refused where most units beyond ASCII are invalid: it is in another encoding.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pellucid.config import CorpusConfig, InvalidUtf8
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
+from pellucid.text.formats.encodings import is_other_encoding, looks_like
 from pellucid.text.formats.inline import INLINE_TAG
 from pellucid.text.formats.keeping import kept_units
 from pellucid.text.formats.moses import read_moses
@@ -32,6 +34,7 @@ from pellucid.text.formats.units import (
     Unit,
 )
 from pellucid.text.formats.xliff import read_xliff
+from pellucid.text.lines import sample_of_bad_lines
 
 __all__ = ["FilesReader", "NumberedUnit", "describe_files"]
 
@@ -122,6 +125,23 @@ class FilesReader:
                 tally.count(found)
                 if isinstance(found, Unit):
                     yield NumberedUnit(found.source, found.target, found.line, self._document(number, found.document))
+            self._refuse_other_encoding(file, tally)
+
+    def _refuse_other_encoding(self, file: NamedFile, tally: FileTally) -> None:
+        bad = tally.left_out[Reason.INVALID_TEXT.value]
+        if self._request.invalid_utf8 is not InvalidUtf8.STRICT or not is_other_encoding(
+            bad_lines=bad, good_lines=tally.beyond_ascii
+        ):
+            return
+        name, lines = file.label, sample_of_bad_lines(file.path)
+        if file.partner is not None:
+            name = str(file.path if lines else file.partner)
+            lines = lines or sample_of_bad_lines(file.partner)
+        raise DataError(
+            f"{name}, line {tally.places[Reason.INVALID_TEXT.value][0]:,}: has invalid text, like {bad:,} of "
+            f"{counted(bad + tally.beyond_ascii, 'unit')} with characters beyond ASCII{looks_like(lines)}; save the "
+            "file as UTF-8, or for training set data.invalid_utf8 = 'skip'"
+        )
 
     def reports(self) -> tuple[FileReport, ...]:
         """Return a report for each file that was read."""
@@ -139,7 +159,7 @@ class FilesReader:
 
     def _found(self, file: NamedFile) -> Iterator[Found]:
         if file.partner is not None:
-            return read_moses(file.path, file.partner)
+            return read_moses(file.path, file.partner, self._request)
         if file.format == "moses":
             raise DataError(f"{file.path}: has no other half")
         refuse_other_format(file)
@@ -172,8 +192,8 @@ def describe_files(reports: tuple[FileReport, ...], languages: tuple[str, str]) 
     for report in reports:
         for reason, count in report.left_out.items():
             reasons[reason] = reasons.get(reason, 0) + count
-    files = reports[0].name if len(reports) == 1 else f"{len(reports):,} files"
-    line = f"{files}: {units:,} units = {used:,} used"
+    files = reports[0].name if len(reports) == 1 else f"{counted(len(reports), 'file')}"
+    line = f"{files}: {counted(units, 'unit')} = {used:,} used"
     line += "".join(f" + {count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda one: -one[1]))
     lines = [line]
     for side, asked in enumerate(languages):

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pellucid.config import InvalidUtf8
 from pellucid.errors import DataError
 from pellucid.text.formats.languages import answers
 from pellucid.text.formats.units import Found, LeftOut, Reason, Request, Unit
-from pellucid.text.lines import LineReader
+from pellucid.text.lines import read_lines
 
 __all__ = ["read_jsonl", "read_parquet"]
 
@@ -29,15 +28,15 @@ def read_jsonl(path: Path, request: Request) -> Iterator[Found]:
     Raises:
         DataError: the file cannot be read.
     """
-    line = 0
-    for block in LineReader(path, invalid_utf8=InvalidUtf8.SKIP).blocks():
-        for text in block:
-            try:
-                record = None if text is None else json.loads(text)
-            except (ValueError, RecursionError):
-                record = None
-            yield _found(record, line, request)
-            line += 1
+    for line, text in enumerate(read_lines(path, invalid_utf8=request.of_lines)):
+        if text is None:
+            yield LeftOut(Reason.INVALID_TEXT, line)
+            continue
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError):
+            record = None
+        yield _found(record, line, request)
 
 
 def read_parquet(path: Path, request: Request) -> Iterator[Found]:

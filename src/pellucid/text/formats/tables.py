@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pellucid.config import InvalidUtf8
 from pellucid.errors import DataError
 from pellucid.text.formats.languages import answers
 from pellucid.text.formats.units import Found, LeftOut, Reason, Request, Unit
-from pellucid.text.lines import LineReader
+from pellucid.text.lines import read_lines
 
 __all__ = ["Columns", "columns_of", "read_csv", "read_tsv"]
 
@@ -44,7 +43,8 @@ def read_tsv(path: Path, request: Request) -> Iterator[Found]:
     Raises:
         DataError: the file cannot be read, or its header lacks a column.
     """
-    rows = ((None if text is None else text.split("\t"), line) for line, text in enumerate(_lines(path)))
+    lines = enumerate(_lines(path, request))
+    rows = ((Reason.INVALID_TEXT if text is None else text.split("\t"), line) for line, text in lines)
     return _units(path, rows, request)
 
 
@@ -54,21 +54,19 @@ def read_csv(path: Path, request: Request) -> Iterator[Found]:
     Raises:
         DataError: the file cannot be read, or its header lacks a column.
     """
-    return _units(path, _rows(path), request)
+    return _units(path, _rows(_lines(path, request)), request)
 
 
-def _lines(path: Path) -> Iterator[str | None]:
-    reader = LineReader(path, invalid_utf8=InvalidUtf8.SKIP)
-    for block in reader.blocks():
-        yield from block
+def _lines(path: Path, request: Request) -> Iterator[str | None]:
+    return read_lines(path, invalid_utf8=request.of_lines)
 
 
-def _rows(path: Path) -> Iterator[tuple[list[str] | None, int]]:
-    """Yield rows with the line where they begin; None for a row that is not well-formed.
+def _rows(every: Iterator[str | None]) -> Iterator[tuple[list[str] | Reason, int]]:
+    """Yield rows with the line where they begin, or why such a row cannot be read.
 
     A quotation mark that is never closed costs its own line only: the lines after it are read again.
     """
-    lines = enumerate(_lines(path))
+    lines = enumerate(every)
     again: list[tuple[int, str | None]] = []
     separator = ""
     while True:
@@ -76,7 +74,7 @@ def _rows(path: Path) -> Iterator[tuple[list[str] | None, int]]:
         if line < 0:
             return
         if text is None:
-            yield None, line
+            yield Reason.INVALID_TEXT, line
             continue
         separator = separator or max(_SEPARATORS, key=text.count)
         taken: list[tuple[int, str | None]] = []
@@ -92,7 +90,7 @@ def _rows(path: Path) -> Iterator[tuple[list[str] | None, int]]:
                 whole += f"\n{taken[-1][1]}"
         if whole is None:
             again = taken + again
-        yield (None if whole is None else _cells(whole, separator)), line
+        yield (None if whole is None else _cells(whole, separator)) or Reason.BROKEN, line
 
 
 def _cells(text: str, separator: str) -> list[str] | None:
@@ -135,15 +133,18 @@ def columns_of(path: Path, names: Sequence[str], request: Request) -> Columns | 
     return Columns(source, target, document, (codes[0], codes[1]))
 
 
-def _units(path: Path, rows: Iterator[tuple[list[str] | None, int]], request: Request) -> Iterator[Found]:
+def _units(path: Path, rows: Iterator[tuple[list[str] | Reason, int]], request: Request) -> Iterator[Found]:
     columns = None
     for cells, line in rows:
-        if columns is None and cells is not None:
+        if isinstance(cells, Reason):
+            yield LeftOut(cells, line)
+            continue
+        if columns is None:
             columns = columns_of(path, cells, request)
             if columns is not None:
                 continue
             columns = Columns(request.corpus.src_column, request.corpus.tgt_column)
-        if cells is None or columns is None or max(columns.source, columns.target) >= len(cells):
+        if max(columns.source, columns.target) >= len(cells):
             yield LeftOut(Reason.BROKEN, line)
             continue
         document = columns.document

@@ -82,6 +82,11 @@ class Request:
     """Receives notes, such as that a file has the two languages the other way round."""
 
     @property
+    def of_lines(self) -> InvalidUtf8:
+        """The policy for the lines of a file: a bad one costs its own unit, and its file only if most are bad."""
+        return InvalidUtf8.REPLACE if self.invalid_utf8 is InvalidUtf8.REPLACE else InvalidUtf8.SKIP
+
+    @property
     def swapped(self) -> tuple[str, str]:
         """The languages the other way round."""
         return self.languages[1], self.languages[0]
@@ -117,6 +122,8 @@ class FileTally:
     format: str
     units: int = 0
     used: int = 0
+    beyond_ascii: int = 0
+    """Used units with characters beyond ASCII."""
     left_out: Counter[str] = field(default_factory=Counter)
     places: dict[str, list[int]] = field(default_factory=dict)
     codes: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
@@ -131,6 +138,7 @@ class FileTally:
                 places.append(found.line + 1)
             return
         self.used += 1
+        self.beyond_ascii += not (found.source.isascii() and found.target.isascii())
         for counter, code in zip(self.codes, found.codes, strict=True):
             if code:
                 counter[code] += 1

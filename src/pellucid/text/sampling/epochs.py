@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.config import BatchType, TrainingConfig
+from pellucid.errors import counted
 from pellucid.text.sampling.ways import Cutter
 from pellucid.text.store import TokenStore
 from pellucid.text.subword import Side
@@ -106,7 +107,9 @@ class SubwordSampler:
         parts = []
         for name, table in self._tables.items():
             if table is not None:
-                parts.append(f"{name} {len(table.first):,} words in {len(table.lengths):,} ways, {table.growth():.2f}")
+                parts.append(
+                    f"{name} {counted(len(table.first), 'word')} in {len(table.lengths):,} ways, {table.growth():.2f}"
+                )
         return f"subword sampling: {'; '.join(parts)} times as many tokens"
 
 

@@ -17,7 +17,7 @@ from typing import Final, cast
 
 import numpy as np
 
-from pellucid.errors import BundleError
+from pellucid.errors import BundleError, counted
 
 __all__ = ["MAX_MODEL_BYTES", "MAX_PIECES", "SentencePieceFile", "fields", "inspect"]
 
@@ -60,7 +60,8 @@ def inspect(raw: bytes, *, place: str) -> SentencePieceFile:
     """
     if not raw or len(raw) > MAX_MODEL_BYTES:
         raise BundleError(
-            f"{place}: has {len(raw):,} bytes, and a SentencePiece model has 1 to {MAX_MODEL_BYTES:,}; fetch or export "
+            f"{place}: has {counted(len(raw), 'byte')}, and a SentencePiece model has 1 to "
+            f"{MAX_MODEL_BYTES:,}; fetch or export "
             "it again"
         )
     try:
@@ -157,7 +158,7 @@ def _piece(raw: bytes, index: int) -> tuple[str, int]:
     if not math.isfinite(struct.unpack("<f", score)[0]):
         raise ValueError(f"piece {index} has a score that is not a finite number")
     if not 0 < len(text) <= MAX_PIECE_BYTES:
-        raise ValueError(f"piece {index} has {len(text)} bytes")
+        raise ValueError(f"piece {index} has {counted(len(text), 'byte')}")
     if kind not in _TYPES:
         raise ValueError(f"piece {index} has the unknown type {kind!r}")
     return text.decode("utf-8"), kind

@@ -12,7 +12,7 @@ from typing import Final
 
 import sentencepiece
 
-from pellucid.errors import BundleError
+from pellucid.errors import BundleError, counted
 from pellucid.text.sentencepiece.file import SentencePieceFile, inspect
 from pellucid.text.vocabulary import WORD_BOUNDARY, byte_piece
 
@@ -44,8 +44,8 @@ class Segmenter:
             raise BundleError(f"{place}: SentencePiece cannot read it ({_first_line(error)})") from None
         if len(self._processor) != len(self.file.pieces):
             raise BundleError(
-                f"{place}: the file is damaged: SentencePiece reads {len(self._processor)} of {len(self.file.pieces)} "
-                "pieces; fetch or export it again"
+                f"{place}: the file is damaged: SentencePiece reads {len(self._processor)} of "
+                f"{counted(len(self.file.pieces), 'piece')}; fetch or export it again"
             )
 
     @property

@@ -17,7 +17,7 @@ import numpy as np
 import sentencepiece
 
 from pellucid.config import TokenizerConfig
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError, DataError, counted
 from pellucid.text.normalisation import Normaliser
 from pellucid.text.sentencepiece.file import MAX_PIECES
 from pellucid.text.sentencepiece.segmenter import Segmenter
@@ -101,14 +101,15 @@ def train_segmenter(
     used = len(segmenter.pieces) + reserved - 1
     if used < wanted and config.vocab_size != "auto":
         raise ConfigError(
-            f"tokenizer.vocab_size = {wanted} is too large for {len(sentences):,} sentences ({side}); use at most "
+            f"tokenizer.vocab_size = {wanted} is too large for "
+            f"{counted(len(sentences), 'sentence')} ({side}); use at most "
             f"{used}, or 'auto', or give more text"
         )
     if config.vocab_size == "auto" and used <= wanted:
         reason = (
             f"auto: {AUTO_VOCAB_SIZE}"
             if used == wanted
-            else f"auto: {used} is the largest size for {len(sentences):,} sentences"
+            else f"auto: {used} is the largest size for {counted(len(sentences), 'sentence')}"
         )
     return segmenter, VocabularyChoice(side, config.vocab_size, used, reason, len(sentences))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.sample.corpus import build_corpus
 
 __all__ = ["Sample", "embedded_sample"]
@@ -54,7 +54,7 @@ class Sample:
         return hashlib.sha256(json.dumps(self.pairs, ensure_ascii=False).encode("utf-8")).hexdigest()
 
     def __repr__(self) -> str:
-        return f"<Sample {self.sha256[:12]}: {len(self.pairs)} pairs>"
+        return f"<Sample {self.sha256[:12]}: {counted(len(self.pairs), 'pair')}>"
 
 
 def embedded_sample() -> Sample:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pellucid.errors import counted
 from pellucid.model.transformer import Transformer
 from pellucid.tracing.editing.recorder import Editor, Others
 from pellucid.tracing.editing.steps import EditedDecoder
@@ -38,7 +39,7 @@ class EditedStepper:
             ValueError: there are several; the edits are those of one.
         """
         if len(source_ids) != 1:
-            raise ValueError(f"{len(source_ids)} sentences; edits belong to one sentence")
+            raise ValueError(f"{counted(len(source_ids), 'sentence')}; edits belong to one sentence")
         device = next(self._model.parameters()).device
         editor = Editor(self._edits, self._model, others=self._others)
         memory = editor.encode(torch.tensor(source_ids, device=device))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.translation.hypothesis import Hypothesis, make_hypothesis
 from pellucid.translation.scoring import forced_log_probabilities, forced_log_probabilities_by_steps
 from pellucid.translation.stepper import Stepper
@@ -27,7 +27,7 @@ def given_ids(
     tokenizer, config = translator.tokenizer, translator.config
     size, longest, eos = tokenizer.target_vocab_size, translator.model.config.max_positions, tokenizer.specials.eos
     if not 1 <= len(target_ids) <= longest:
-        raise RequestError(f"target_ids has {len(target_ids)} ids; allowed are 1 to {longest}")
+        raise RequestError(f"target_ids has {counted(len(target_ids), 'id')}; allowed are 1 to {longest}")
     for place, token in enumerate(target_ids):
         if isinstance(token, bool) or not isinstance(token, int) or not 0 <= token < size:
             raise RequestError(f"target_ids[{place}] = {token!r}; allowed are whole numbers from 0 to {size - 1}")

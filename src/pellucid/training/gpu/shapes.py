@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.errors import counted
+
 __all__ = ["Shape", "ShapeGrid"]
 
 _MOST_SHAPES: Final = 64
@@ -69,7 +71,7 @@ class ShapeGrid:
 
     def to_text(self) -> str:
         """Return the line for the screen."""
-        return f"{self.num_shapes} shapes of batches, {self.real_share:.1%} of their positions are text"
+        return f"{counted(self.num_shapes, 'shape')} of batches, {self.real_share:.1%} of their positions are text"
 
 
 def round_up(number: int, *, parts: int) -> int:

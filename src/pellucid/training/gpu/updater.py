@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from pellucid.config import StepMethod, TrainingConfig
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, counted
 from pellucid.runtime import is_lack_of_memory
 from pellucid.training.averaging import MovingAverage
 from pellucid.training.batches import BatchStream, DataPosition
@@ -90,7 +90,7 @@ def _method_of_auto(
 def _obstacle(optimiser: torch.optim.Optimizer, config: TrainingConfig, num_ranks: int) -> str:
     """Return why steps cannot be static, or an empty text."""
     if num_ranks > 1:
-        return f"{num_ranks} processes add their gradients between the parts of a step"
+        return f"{counted(num_ranks, 'process')} add their gradients between the parts of a step"
     if config.accum_count > 1:
         return f"accum_count = {config.accum_count} adds the gradients of several batches"
     if config.source_word_dropout or config.target_word_dropout or config.r_drop or config.simcut:

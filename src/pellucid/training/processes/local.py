@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ _INTERFACE: Final = "GLOO_SOCKET_IFNAME"
 _LOOPBACK: Final = "lo0" if sys.platform == "darwin" else "lo"
 _LONGEST_WAIT: Final = timedelta(hours=2)
 _LOOK_SECONDS: Final = 0.1
+_SECONDS_TO_CONNECT: Final = 600
+"""They read the settings first; on a busy machine that takes a minute."""
 _SECONDS_TO_END: Final = 60
 _LAST_LINES: Final = 15
 _SIGNAL_AT_DEATH_OF_PARENT: Final = 1
@@ -49,17 +52,21 @@ def started_here(command: Sequence[str], *, count: int, threads: int) -> Iterato
 
     Raises:
         ProcessLostError: one of them ended early; the message says how.
-        ConfigError: the processes cannot be connected.
+        ConfigError: the processes cannot be started or connected.
     """
     others: dict[int, _Other] = {}
     group: ProcessGroup | None = None
-    store, port = _store()
+    store: object = None
     try:
-        for rank in range(1, count):
-            variables = {"RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": _HOST, "MASTER_PORT": port}
-            others[rank] = _Other.start(command, variables | {"OMP_NUM_THREADS": threads})
-        _connect(port, others)
-        group = ProcessGroup(torch.distributed.TCPStore(_HOST, port, timeout=timedelta(seconds=10)))  # type: ignore[attr-defined]
+        try:
+            store, port = _store()
+            for rank in range(1, count):
+                variables = {"RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": _HOST, "MASTER_PORT": port}
+                others[rank] = _Other.start(command, variables | {"OMP_NUM_THREADS": threads})
+            _connect(port, others)
+            group = ProcessGroup(torch.distributed.TCPStore(_HOST, port, timeout=timedelta(seconds=10)))  # type: ignore[attr-defined]
+        except (OSError, RuntimeError) as error:  # no port, no process, no room for its messages
+            raise _unconnected(error) from None
         yield group
         for other in others.values():
             other.wait()
@@ -158,10 +165,13 @@ def _connect(port: int, others: Mapping[int, _Other]) -> None:
             failures.append(error)
 
     connecting = threading.Thread(target=connect, daemon=True)
+    last = time.monotonic() + _SECONDS_TO_CONNECT
     with _on_loopback():
         connecting.start()
         while connecting.is_alive():
             connecting.join(_LOOK_SECONDS)
+            if time.monotonic() > last:
+                raise TimeoutError(f"they did not find each other within {_SECONDS_TO_CONNECT} seconds")
             for rank, other in others.items():
                 if other.end():
                     raise ProcessLostError(
@@ -169,9 +179,11 @@ def _connect(port: int, others: Mapping[int, _Other]) -> None:
                         "lost. Fix the cause and run the same command again, or set training.processes=1"
                     )
     if failures:
-        raise ConfigError(
-            f"the processes of this run cannot be connected ({first_line(failures[0])}); set training.processes=1"
-        )
+        raise _unconnected(failures[0])
+
+
+def _unconnected(error: Exception) -> ConfigError:
+    return ConfigError(f"the processes of this run cannot be connected ({first_line(error)}); set training.processes=1")
 
 
 @contextmanager

@@ -29,7 +29,10 @@ def _end(text: str) -> None:
 
 
 class Watchdog:
-    """Watches blocks of code; one that takes longer than ``seconds`` ends the process. 0 seconds watch nothing."""
+    """Watches blocks of code; one that takes longer than ``seconds`` ends the process. 0 seconds watch nothing.
+
+    ``describe`` says what the process does.
+    """
 
     def __init__(self, seconds: float, *, describe: Callable[[], str], end: Callable[[str], None] = _end) -> None:
         self._seconds = seconds
@@ -61,5 +64,8 @@ class Watchdog:
         while not self._closed.wait(self._seconds / _LOOKS):
             self._looks = self._looks + 1 if self._is_watched else 0
             if self._looks > _LOOKS:
-                self._end(self._describe())
+                self._end(
+                    f"{self._describe()} takes longer than training.hang_seconds = {self._seconds:g}, so this process "
+                    "ends; the same command continues from the newest checkpoint. Where the threads are:"
+                )
                 return

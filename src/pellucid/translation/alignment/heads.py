@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from pellucid.bundle import ModelDescription, ModelFolder, described, read_description
 from pellucid.config.tables import to_toml
 from pellucid.durable import DISK
-from pellucid.errors import BundleError, RequestError
+from pellucid.errors import BundleError, RequestError, counted
 from pellucid.untrusted import shown
 
 if TYPE_CHECKING:
@@ -86,8 +86,9 @@ def heads_in(facts: Mapping[str, object], config: ModelConfig, *, place: str) ->
     for layer, head in heads:
         if layer >= config.num_decoder_layers or head >= config.num_heads:
             raise BundleError(
-                f"{place}: {_HEADS} names head {layer}.{head}, but the model has {config.num_decoder_layers} decoder "
-                f"layers of {config.num_heads} heads, counted from 0"
+                f"{place}: {_HEADS} names head {layer}.{head}, but the model has "
+                f"{counted(config.num_decoder_layers, 'decoder layer')} of "
+                f"{counted(config.num_heads, 'head')}, counted from 0"
             )
     return AlignmentHeads(heads, AlignmentStep(str(step)))
 

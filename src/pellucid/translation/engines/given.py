@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.translation.hypothesis import ScoredPair
 from pellucid.translation.units import batches_of
 
@@ -80,7 +80,9 @@ def score_pairs(
             memory, or has log-probabilities that are no numbers.
     """
     if len(sources) != len(targets):
-        raise RequestError(f"{len(sources)} sources and {len(targets)} targets; give as many of each")
+        raise RequestError(
+            f"{counted(len(sources), 'source')} and {counted(len(targets), 'target')}; give as many of each"
+        )
     eos = tokenizer.specials.eos
     source_ids = [[*ids, eos] for ids in tokenizer.encode_source(sources)]
     target_ids = [[*ids, eos] for ids in tokenizer.encode_target(targets)]
@@ -88,7 +90,7 @@ def score_pairs(
     for place, length in enumerate(lengths):
         if length > longest:
             raise RequestError(
-                f"pair {place + 1} has a side of {length} tokens, and the model has "
+                f"pair {place + 1} has a side of {counted(length, 'token')}, and the model has "
                 f"{longest} positions; score its sentences one by one"
             )
     scored: dict[int, ScoredPair] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pellucid.errors import RequestError
+from pellucid.errors import RequestError, counted
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import is_lack_of_memory
 from pellucid.translation.beam import beam_search
@@ -137,7 +137,8 @@ class TorchEngine:
         if len(places) == 1:
             sides = len(source_ids[places[0]]), len(target_ids[places[0]])
             no_memory = (
-                f"there is not enough memory for its {sides[0]} and {sides[1]} tokens; score its sentences one by one"
+                f"there is not enough memory for its {sides[0]} and "
+                f"{counted(sides[1], 'token')}; score its sentences one by one"
             )
             raise RequestError(f"pair {places[0] + 1}: {problem or no_memory}")
         middle = len(places) // 2

@@ -38,6 +38,11 @@ class Marker:
         """Whether it is a tag, which stands for no word."""
         return self.text.startswith("<")
 
+    @property
+    def is_half(self) -> bool:
+        """Whether it is an opening or closing tag; any other tag may stand for a word, as ``<x1/>`` for ``{name}``."""
+        return self.is_tag and not self.text.endswith("/>")
+
 
 def markers_of(text: str) -> list[str]:
     """Return the placeholders, tags and entities of a text, in order."""

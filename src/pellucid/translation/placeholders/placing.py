@@ -160,9 +160,13 @@ def _spaced(group: Sequence[Marker], *, has_space: bool, at_start: bool, after: 
     if has_space:
         left = first.space_before or not (first.is_tag or first.word_before)
         right = last.space_after or not (last.is_tag or last.word_after or after[:1] in _CLOSES)
+        if first.is_tag and not first.is_half:  # apart from a word on one side, and now between two
+            left = left or (first.space_after and not first.word_before)
+        if last.is_tag and not last.is_half:
+            right = right or (last.space_before and not last.word_after and after[:1] not in _CLOSES)
     else:
-        left = first.space_before and not first.is_tag
-        right = last.space_after and not last.is_tag and after[:1] not in _CLOSES
+        left = first.space_before and not first.is_half
+        right = last.space_after and not last.is_half and after[:1] not in _CLOSES
     left, right = left and not at_start, right and bool(after)
     is_apart = left or right or any(one.space_after for one in group[:-1])
     if has_space and not is_apart and after and not at_start:

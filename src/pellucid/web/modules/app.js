@@ -4,12 +4,11 @@ import {forget, get, isFile, makeTrace, ofTrace, onLost, useData} from "pellucid
 import {getState, setHover, setState, useAppState} from "pellucid/state";
 import {Glossary} from "pellucid/glossary";
 import {Sentence} from "pellucid/sentence";
-import {ranking} from "pellucid/numbers";
-import {KINDS, depthOf} from "pellucid/sites";
 import {LANGUAGES, currentLanguage, loadTexts, t, withTexts} from "pellucid/texts";
 import {toggleTheme, useTheme} from "pellucid/theme";
 import {Tour, TourButton} from "pellucid/tour";
 import {VIEWS, viewNamed} from "pellucid/views";
+import {useLayer, within} from "pellucid/views/beginning";
 import {lazy} from "pellucid/views/lazy";
 import {Waiting} from "pellucid/pictures/figure";
 
@@ -42,7 +41,8 @@ export function App() {
   const hasEdits = shown.trace?.provenance.edits.length > 0;
   const isBefore = hasEdits && state.shown === "before" && state.view !== "compare"; // which shows both
   window.__inspect.trace = trace.isStale ? null : trace.value;
-  useKeys();
+  const place = useRef({layer: 0}); // the layer that is shown, also where nobody has chosen one
+  useKeys(place);
   const [isAlone, setAlone] = useState(false); // the server does not answer
   const main = useRef(null);
   const again = () => {
@@ -108,7 +108,7 @@ export function App() {
         ${
           isDrawn &&
           html`<${Fenced} key=${`${state.view} ${shown.attempt}`} subject=${shown.trace}>
-            <${isBefore ? BeforeEdits : Chapter} ...${{state, ...shown, hasEdits}} />
+            <${isBefore ? BeforeEdits : Chapter} ...${{state, ...shown, hasEdits, place}} />
           <//>`
         }
       </main>
@@ -233,11 +233,13 @@ function BeforeEdits({trace, ...more}) {
   <//>`;
 }
 
-function Chapter({state, trace, model, after = trace, hasEdits}) {
+function Chapter({state, trace, model, after = trace, hasEdits, place}) {
   const {name, Component: View} = viewNamed(state.view);
   const index = VIEWS.findIndex((view) => view.name === name);
   const next = VIEWS[index + 1];
-  const own = {trace, model, state: within(state, trace, model)};
+  const layer = useLayer(state, trace, model);
+  const own = {trace, model, state: within({...state, layer: layer.value ?? 0}, trace, model)};
+  place.current = {layer: own.state.layer};
   const editing = EDITABLE.includes(name) && html`<${Editing} key=${`edit ${name}`} ...${own} />`;
   const isFirst = index === 0; // it begins with the story, and places the editing below it
   useEffect(() => setHover(null), [name]);
@@ -264,7 +266,11 @@ function Chapter({state, trace, model, after = trace, hasEdits}) {
       </p>`
       }
       ${!isFirst && editing}
-      <${View} ...${own} editing=${isFirst && editing} />
+      ${
+        layer.value === undefined
+          ? html`<${Waiting} data=${layer} />`
+          : html`<${View} ...${own} editing=${isFirst && editing} />`
+      }
       ${hasEdits && html`<div class="edit-change"><${Change} ...${{...own, trace: after}} /></div>`}
       <${Glossary} view=${name} />
       ${
@@ -292,29 +298,6 @@ const Editing = (own) =>
   ${own.state.editing === "1" && html`<${EditPanel} ...${own} />`}
 </details>`;
 
-/** The state, with values that this model or sentence does not have replaced by valid ones. */
-function within(state, trace, model) {
-  const kind = KINDS.includes(state.kind) ? state.kind : "encoder";
-  const {
-    source_pieces: {length: sources},
-    fed_pieces: {length: targets},
-  } = trace.tokens;
-  const inside = (index, length) => (index !== null && index < length ? index : null);
-  return {
-    ...state,
-    kind,
-    layer: Math.min(state.layer, depthOf(kind, model.config) - 1),
-    heads: state.heads.filter((head) => head < model.config.num_heads),
-    query: inside(state.query, kind === "encoder" ? sources : targets),
-    key: inside(state.key, kind === "decoder" ? targets : sources),
-    step: Math.min(state.step ?? firstStep(state.view, trace), targets - 1),
-  };
-}
-
-/** Where a chapter begins: the decoder at its first step, others at the step of which the model was least sure. */
-const firstStep = (view, {predictions}) =>
-  view === "decoder" ? 0 : (ranking(predictions?.target_log_probability ?? []).at(-1) ?? 0);
-
 /** Shows the error of a view that fails; the rest of the page works, and the view returns with the next sentence. */
 class Fenced extends Component {
   componentDidCatch(error) {
@@ -330,11 +313,12 @@ class Fenced extends Component {
 }
 
 /** [ and ] change the layer, { and } the head, except while the reader types. */
-function useKeys() {
+function useKeys(place) {
   useEffect(() => {
     const onKey = (event) => {
       if (event.target.closest?.("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
-      const {layer, heads} = getState();
+      const {heads} = getState();
+      const {layer} = place.current;
       const head = heads[0] ?? -1;
       const change = {
         "[": {layer: Math.max(layer - 1, 0)},

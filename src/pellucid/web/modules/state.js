@@ -11,7 +11,7 @@ const DEFAULTS = {
   ids: "",
   edits: "",
   kind: "encoder",
-  layer: 0,
+  layer: null,
   heads: [],
   query: null,
   key: null,

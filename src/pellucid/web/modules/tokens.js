@@ -27,6 +27,12 @@ export function cut(text, most) {
   return characters.length > most ? characters.slice(0, most - 1).join("") + "…" : text;
 }
 
+/** What differs in a text, as a list of parts; a space before it is not marked. */
+export const marked = (text, key) => [
+  text.slice(0, text.length - text.trimStart().length),
+  html`<mark key=${key}>${text.trimStart()}</mark>`,
+];
+
 /** The words of a side as spans [{text, start, end}]; of the fed pieces, the predicted words one later. */
 export function wordsOf(side, tokens) {
   if (side === "source") return tokens.source_words;

@@ -18,8 +18,7 @@ RUNS = {"r"}
 SPANS = {"span"}
 PROPERTIES = {"rPr"}
 UNSEEN = {"proofErr", "lastRenderedPageBreak", "lang", "noProof", "rPh", "phoneticPr", "soft-page-break"}
-INVISIBLE_STYLES = {"T2"}  # of the samples; it states nothing but a revision
-TEXT_ATTRIBUTES = {"alt", "descr"}
+TEXT_ATTRIBUTES = {"alt", "descr", "title"}
 UNSEEN_ATTRIBUTES = {"lang", "dirty", "err", "rsid", "string-value"}
 
 Seen = list[tuple[object, ...]]
@@ -38,7 +37,16 @@ def canonical(data: bytes) -> bytes:
 
 def seen(data: bytes, change: Callable[[str], str] = str) -> Seen:
     """Return what is seen of XML, its text changed."""
-    return list(_walk(etree.fromstring(data), (), change))
+    root = etree.fromstring(data)
+    invisible = {
+        style.get(f"{style.tag[:-5]}name")
+        for style in root.iter("{*}style")
+        if not any(not key.endswith("rsid") for one in style.iter() if one is not style for key in one.attrib)
+    }
+    for span in root.iter("{*}span"):
+        if span.get(f"{span.tag[:-4]}style-name") in invisible:
+            span.attrib.clear()
+    return list(_walk(root, (), change))
 
 
 def _walk(
@@ -47,10 +55,12 @@ def _walk(
     name = local(element.tag)
     if name in PROPERTIES | UNSEEN:
         return
+    if name == "!":  # nobody sees how a comment looks
+        path = tuple(one for one in path if isinstance(one, str))
     if name in RUNS:
         look = next((_look(one) for one in element if local(one.tag) in PROPERTIES), b"")
         path = (*path, look) if look else path
-    elif name in SPANS and element.get(f"{element.tag[:-4]}style-name") in INVISIBLE_STYLES:
+    elif name in SPANS and not element.attrib:
         pass
     elif name in SPANS:
         path = (*path, tuple(sorted(element.attrib.items())))

@@ -297,8 +297,8 @@ def test_a_damaged_file_is_refused_before_their_reader_sees_it(written: Path, tm
     path = tmp_path / "model.bin"
     cases = {
         "version": struct.pack("<I", 7) + whole[4:],
-        "cut short|requires a buffer|bytes follow": whole[:-40],
-        "bytes follow": whole + b"\0",
+        "cut short|requires a buffer|bytes after its end": whole[:-40],
+        "bytes after its end": whole + b"\0",
         "TransformerSpec": whole.replace(b"TransformerSpec\0", b"TransformerSpek\0"),
         "promises": whole.replace(struct.pack("<I", 7) + whole[26:30], struct.pack("<II", 7, 1 << 31), 1),
     }

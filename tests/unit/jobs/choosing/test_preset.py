@@ -134,7 +134,8 @@ def corpus(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_the_recipe_has_plain_numbers_and_the_line_says_why(corpus: dict[str, Any], tmp_path: Path) -> None:
-    chosen, line = with_preset(recipe_from(corpus), tmp_path / "run")
+    chosen, line, batch_of_rate = with_preset(recipe_from(corpus), tmp_path / "run")
+    assert batch_of_rate is None
     assert chosen.preset == "tiny"
     assert "auto" not in str(settings_of(chosen)["model"])
     assert f"d_model {chosen.model.d_model}" in line
@@ -148,7 +149,7 @@ def test_the_recipe_has_plain_numbers_and_the_line_says_why(corpus: dict[str, An
 def test_every_setting_of_the_user_stays(corpus: dict[str, Any], tmp_path: Path) -> None:
     own = ["model.d_model=96", "model.dropout=0.05", "training.r_drop=2.0", "training.batch_size=777"]
     own += ["training.warmup_steps=3", "tokenizer.vocab_size=330", "training.simcut=0"]
-    chosen, _ = with_preset(recipe_from(corpus, own), tmp_path / "run")
+    chosen = with_preset(recipe_from(corpus, own), tmp_path / "run").recipe
     assert (chosen.model.d_model, chosen.model.dropout, chosen.tokenizer.vocab_size) == (96, 0.05, 330)
     training = chosen.training
     assert training.accum_count == 1  # for a single thread
@@ -159,16 +160,26 @@ def test_what_the_user_chose_leaves_no_room_for_other_choices(corpus: dict[str, 
     many = (tmp_path / "a.txt").read_text() * 7
     for name in ("a", "b"):
         (tmp_path / f"{name}.txt").write_text(many)
-    chosen, _ = with_preset(
-        recipe_from(corpus, ["tokenizer.kind=bytes", "training.batch_type=sentences"]), tmp_path / "r"
-    )
+    own = ["tokenizer.kind=bytes", "training.batch_type=sentences"]
+    chosen = with_preset(recipe_from(corpus, own), tmp_path / "r").recipe
     assert chosen.tokenizer.vocab_size == "auto"
     assert chosen.training.batch_size == recipe_from({}).training.batch_size
 
 
+def test_the_rate_is_for_the_batch_of_the_grid_until_the_real_one_is_known(
+    corpus: dict[str, Any], tmp_path: Path
+) -> None:
+    fixed = with_preset(recipe_from(corpus), tmp_path / "run").recipe.training
+    found = with_preset(recipe_from(corpus, ["training.batch_size=auto"]), tmp_path / "run")
+    assert found.recipe.training.batch_size == "auto"
+    assert (found.batch_of_rate, found.recipe.training.learning_rate) == (fixed.batch_size, fixed.learning_rate)
+    own = ["training.batch_size=auto", "training.learning_rate=0.5"]
+    assert with_preset(recipe_from(corpus, own), tmp_path / "run").batch_of_rate is None
+
+
 def test_another_preset_is_left_alone(corpus: dict[str, Any], tmp_path: Path) -> None:
     recipe = recipe_from(corpus | {"preset": "small"})
-    assert with_preset(recipe, tmp_path / "run") == (recipe, "")
+    assert with_preset(recipe, tmp_path / "run") == (recipe, "", None)
 
 
 @pytest.mark.slow

@@ -7,8 +7,9 @@ import itertools
 import pytest
 import torch
 
+from pellucid.config import recipe_from
 from pellucid.errors import ConfigError
-from pellucid.jobs.promises.batch_size import BatchSize, _bytes_for_backward, chosen_size, free_memory
+from pellucid.jobs.promises.batch_size import BatchSize, _bytes_for_backward, chosen_size, free_memory, scaled_rate
 
 GIB = 2**30
 
@@ -44,7 +45,19 @@ def test_a_gpu_takes_more_as_long_as_an_epoch_has_enough_steps() -> None:
     assert size(free=80 * GIB, is_gpu=True).tokens == 32_768
     assert size(free=80 * GIB, is_gpu=True, places=400_000).tokens == 8192
     assert size(free=80 * GIB, is_gpu=True, places=1_000).tokens == 2048
-    assert "learning_rate is not scaled" in size(free=80 * GIB, is_gpu=True).reason
+
+
+def test_a_rate_that_a_preset_chose_follows_the_batch_once() -> None:
+    recipe = recipe_from({"training": {"batch_size": 8192, "learning_rate": 2e-3}})
+    scaled, words = scaled_rate(recipe, 2048)
+    assert scaled.training.learning_rate == 4e-3
+    assert words == "; the peak rate 0.002, which preset auto chose for 2,048 tokens, becomes 0.004"
+    assert scaled_rate(recipe, 8192) == (recipe, "")
+    assert scaled_rate(recipe, None) == (recipe, "; training.learning_rate is not scaled with it")
+    usual = recipe_from({"training": {"batch_size": 2048, "learning_rate": 2e-3}})
+    assert scaled_rate(usual, None) == (usual, "")
+    smaller, _ = scaled_rate(usual, 4096)
+    assert smaller.training.learning_rate == 1.4e-3
 
 
 def test_too_little_memory_is_refused_with_the_remedy() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pellucid.config import TrainingConfig
@@ -13,6 +15,7 @@ COSTS = RunCosts(
     step=Cost(0.5, 1.0),
     validation=Cost(4, 6),
     early_validation=Cost(9, 13),
+    early_last_validation=Cost(20, 21),
     save=Cost(0.4, 0.2),
     checkpoint_bytes=400,
     weights_bytes=100,
@@ -37,8 +40,15 @@ def test_validations_before_the_end_of_the_warmup_take_longer() -> None:
     early = of(train_steps=100, valid_steps=25, warmup_steps=60)
     assert early.cost.seconds - of(train_steps=100, valid_steps=25).cost.seconds == pytest.approx(2 * (9 - 4))
     assert of(train_steps=100, valid_steps=25, warmup_steps=400).cost.seconds == pytest.approx(
-        of(train_steps=100, valid_steps=25).cost.seconds + 4 * (9 - 4)
+        of(train_steps=100, valid_steps=25).cost.seconds + 3 * (9 - 4) + (20 - 4)
     )
+
+
+def test_a_short_run_has_so_few_validations_as_it_can_pay_for() -> None:
+    for steps_of_one, expected in ((0.0, 10), (1.0, 10), (2.0, 5), (4.2, 3), (70.0, 1)):
+        costs = replace(COSTS, steps_of_a_validation=steps_of_one)
+        found = forecast(TrainingConfig(**QUICK_SAVE, train_steps=100), costs, steps_per_epoch=50)
+        assert found.validations == expected
 
 
 def test_epochs_are_steps_and_the_nearest_limit_ends_the_run() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
-from pellucid.errors import EngineUnavailableError
+from pellucid.errors import EngineUnavailableError, counted
 from pellucid.runtime import module_paths
 
 __all__ = ["Child", "WorkerSettings"]
@@ -37,7 +37,7 @@ class WorkerSettings:
     def __str__(self) -> str:
         isa = self.isa or "default instructions"
         return (
-            f"{self.compute_type}, {isa}, {self.inter_threads} x {self.intra_threads} threads, "
+            f"{self.compute_type}, {isa}, {self.inter_threads} x {counted(self.intra_threads, 'thread')}, "
             f"batches of {self.max_batch_size} tokens"
         )
 

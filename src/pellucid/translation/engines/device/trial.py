@@ -23,6 +23,7 @@ from typing import Final, Protocol
 import torch
 
 from pellucid.config import ModelConfig, TranslationConfig
+from pellucid.errors import counted
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import is_lack_of_memory
 from pellucid.translation.constraints import Constraints
@@ -97,7 +98,10 @@ def try_engine(
         return Verdict(f"it fails: {type(error).__name__}: {reason}", is_lasting=not is_lack_of_memory(error))
     problem = ""
     if seconds > torch_seconds:
-        problem = f"it is slower: {seconds:.2f} s for {translations} made-up sentences, and torch {torch_seconds:.2f} s"
+        problem = (
+            f"it is slower: {seconds:.2f} s for "
+            f"{counted(translations, 'made-up sentence')}, and torch {torch_seconds:.2f} s"
+        )
     return Verdict(problem, True, translations, equal, seconds, torch_seconds)
 
 
@@ -178,7 +182,7 @@ class _Comparison:
         dtype = next(self.other.models[0].parameters()).dtype
         tolerance, count = _TOLERANCES[dtype], len(self.expected)
         if self.found.keys() != self.expected.keys():
-            raise _Refused(f"{self.name}: it translates {len(self.found)} of {count} made-up sentences")
+            raise _Refused(f"{self.name}: it translates {len(self.found)} of {counted(count, 'made-up sentence')}")
         # `not a <= b` also refuses what is no number.
         if not (error := self._largest_error()) <= tolerance:
             raise _Refused(
@@ -189,7 +193,8 @@ class _Comparison:
         same = sum(_ids(self.found[place][:depth]) == _ids(theirs[:depth]) for place, theirs in self.expected.items())
         if count - same > int(count * _MOST_DIFFERENT[dtype] + 0.5):
             raise _Refused(
-                f"{self.name}: it translates {count - same} of {count} made-up sentences otherwise than torch"
+                f"{self.name}: it translates {count - same} of "
+                f"{counted(count, 'made-up sentence')} otherwise than torch"
             )
         lower = (_sum_of_scores(self.expected) - _sum_of_scores(self.found)) / count
         if count > 1 and not lower <= tolerance:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.durable import sha256_of
-from pellucid.errors import EngineUnavailableError
+from pellucid.errors import EngineUnavailableError, counted
 from pellucid.translation.engines.cache import alone, private_cache
 from pellucid.translation.engines.native import layout
 
@@ -51,7 +51,8 @@ class Library:
         for number, record in enumerate(layout.RECORDS):
             if library.engine_sizes(number) != ctypes.sizeof(record):
                 raise EngineUnavailableError(
-                    f"{path}: the record {record.__name__} has {library.engine_sizes(number)} bytes in C and "
+                    f"{path}: the record {record.__name__} has "
+                    f"{counted(library.engine_sizes(number), 'byte')} in C and "
                     f"{ctypes.sizeof(record)} in Python; remove the file, and it is compiled again"
                 )
         library.engine_new_worker.argtypes = [ctypes.c_void_p, *[ctypes.c_int32] * 3]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.config import LengthPenalty, ModelConfig
+from pellucid.errors import counted
 from pellucid.translation.engines.native import layout
 from pellucid.translation.engines.native.beginnings import tables_of
 from pellucid.translation.engines.native.n_best import Lists
@@ -218,4 +219,6 @@ def _numbers_of(sentence: Sentence) -> NDArray[np.float64]:
 
 def _refuse_strange(ids: NDArray[Any], vocab_size: int, side: str) -> None:
     if ids.size and ids.view(np.uint32).max() >= vocab_size:  # negative numbers are large ones there
-        raise ValueError(f"the {side} ids are from {ids.min()} to {ids.max()}, and the model has {vocab_size} pieces")
+        raise ValueError(
+            f"the {side} ids are from {ids.min()} to {ids.max()}, and the model has {counted(vocab_size, 'piece')}"
+        )

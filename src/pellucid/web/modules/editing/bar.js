@@ -7,7 +7,7 @@ import {Figure, Waiting} from "pellucid/pictures/figure";
 import {largest, percent, short, total} from "pellucid/numbers";
 import {Setting} from "pellucid/pickers";
 import {t} from "pellucid/texts";
-import {pieceLabel, pieceText} from "pellucid/tokens";
+import {marked, pieceLabel, pieceText} from "pellucid/tokens";
 
 /** trace: the trace that is shown, with or without its edits yet; state: with the list of the address */
 export function EditBar({trace, state, problem}) {
@@ -80,9 +80,9 @@ function Both({trace, effect}) {
           before: pieceLabel(old[divergence] ?? "</s>"),
           after: pieceLabel(fresh[divergence] ?? "</s>"),
         });
-  const change = (...rows) => {
-    const [before, after] = rows.map((values) => short(total(values), 4));
-    return before === after ? after : `${before} → ${after}`;
+  const whole = (which, ...logs) => {
+    const [one, two] = logs.map((values) => short(total(values), 4));
+    return t(`editing.whole.${which}${one === two ? "_same" : ""}`, {one, two});
   };
   const rows = [
     [effect.old_before, effect.old_after],
@@ -99,7 +99,7 @@ function Both({trace, effect}) {
           .map(shown)
           .join("");
         if (!text) return null;
-        return part.kind === "equal" ? text : html`<mark key=${i}>${text}</mark>`;
+        return part.kind === "equal" ? text : marked(text, i);
       })}
     </p>`;
   return html`
@@ -111,11 +111,8 @@ function Both({trace, effect}) {
     <p role="status">${says} ${heard({trace, effect})}</p>
     <details>
       <summary>
-        ${t("editing.numbers", {change: change(effect.old_before, effect.old_after)})}
-        ${
-          divergence !== null &&
-          html`<br />${t("editing.numbers.after", {change: change(effect.new_before, effect.new_after)})}`
-        }
+        ${whole("old", effect.old_before, effect.old_after)}
+        ${divergence !== null && html`<br />${whole("new", effect.new_before, effect.new_after)}`}
       </summary>
       <${Steps} which="old" trace=${trace} pieces=${old} one=${effect.old_before} other=${effect.old_after}
         most=${most} />
@@ -128,26 +125,27 @@ function Both({trace, effect}) {
   `;
 }
 
-/** The effect in probabilities: of both pieces where the translations part, or of the piece that changes most. */
+/**
+ * The effect on one step, without and with the edits: on both pieces where the translations part, or else on the piece
+ * that changes most.
+ */
 function heard({trace, effect}) {
   const {divergence: step, old_before: before, old_after: after} = effect;
   const [old, fresh] = [effect.tokens.predicted_pieces, trace.tokens.predicted_pieces];
+  const log = (value) => short(value, 3);
+  const share = (value) => percent(Math.exp(value));
   if (step !== null && step < Math.min(old.length, fresh.length)) {
-    const logs = [after[step], effect.new_after[step]];
-    const [one, other] = logs.map((log) => percent(Math.exp(log)));
-    const [loss, next] = logs.map((log) => short(-log, 3));
-    return t("editing.heard_both", {
-      before: pieceLabel(old[step]),
-      after: pieceLabel(fresh[step]),
-      one,
-      other,
-      loss,
-      next,
-    });
+    const logs = [before[step], after[step], effect.new_before[step], effect.new_after[step]];
+    const [one, two, three, four] = logs.map(log);
+    const [p, q, r, s] = logs.map(share);
+    const isSame = one === two && three === four;
+    const pieces = {before: pieceLabel(old[step]), after: pieceLabel(fresh[step])};
+    return t(`editing.heard_both${isSame ? "_same" : ""}`, {...pieces, one, two, three, four, p, q, r, s});
   }
   const most = mostChanged(changesOf(before, after));
-  const [one, other] = [before, after].map((logs) => percent(Math.exp(logs[most])));
-  return t("editing.heard", {piece: pieceLabel(old[most]), step: most, one, other});
+  const [one, two] = [before[most], after[most]];
+  const piece = pieceLabel(old[most]);
+  return t("editing.heard", {piece, step: most, one: log(one), two: log(two), p: share(one), q: share(two)});
 }
 
 const changesOf = (one, other) => one.map((before, i) => other[i] - before);

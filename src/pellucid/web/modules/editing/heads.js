@@ -7,17 +7,23 @@ import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {useWidth} from "pellucid/pictures/width";
 import {largest, short} from "pellucid/numbers";
-import {KINDS, depthOf, place} from "pellucid/sites";
+import {KINDS, depthOf, labelsOf, place} from "pellucid/sites";
 import {t} from "pellucid/texts";
-import {pieceLabel} from "pellucid/tokens";
+import {pieceLabel, pieceName} from "pellucid/tokens";
+import {rowOf} from "pellucid/views/beginning";
 
-const HOW = ["zero", "mean", "sample"];
+const HOW = ["zero", "mean", "other", "sample"];
 
 export function HeadsPanel({trace, model, state, edits}) {
   const [how, setHow] = useState("zero");
+  const [other, setOther] = useState(model.examples.find((text) => text !== trace.source) ?? "");
+  const [isOneRow, setOneRow] = useState(false);
+  const row = rowOf(state, trace);
+  const {rows, predicts} = labelsOf(state.kind, trace.tokens);
+  const piece = pieceName((predicts ?? rows)[row]);
   const at = place(state.kind, state.layer);
   const where = t("editing.switches", {kind: t(`kind.${state.kind}`), layer: state.layer});
-  const mode = how === "sample" ? "mean:sample" : how;
+  const mode = {sample: "mean:sample", other: `from:${JSON.stringify(other.trim())}`}[how] ?? how;
   const toggle = (one) => {
     const known = editAt(edits, one);
     if (known) dropEdit(known);
@@ -25,7 +31,7 @@ export function HeadsPanel({trace, model, state, edits}) {
   };
   const switches = [
     ...Array.from({length: model.config.num_heads}, (_, head) => [
-      `${at}.head.${head}`,
+      `${at}.head.${head}${isOneRow ? `.row.${row}` : ""}`,
       t("editing.switch_head", {head}),
     ]),
     [at, t("editing.switch_all")],
@@ -44,18 +50,41 @@ export function HeadsPanel({trace, model, state, edits}) {
         </button>`;
       })}
     </div>
-    <${Choice}
-      label=${t("editing.how")} value=${how} onChange=${setHow}
-      options=${(model.is_walkthrough || model.has_training ? HOW : HOW.slice(0, 2)).map((one) => [
-        one,
-        t(`editing.${one}`),
-      ])}
-    />
-    <${StepSlider} state=${state} steps=${trace.tokens.fed_pieces.length} label=${t("editing.which")} />
+    <p>
+      <label class="switch">
+        <input type="checkbox" checked=${isOneRow} onChange=${(event) => setOneRow(event.currentTarget.checked)} />
+        ${t(predicts ? "editing.one_row_step" : "editing.one_row", {piece})}
+      </label>
+    </p>
+    <${How} ...${{trace, model, state, how, setHow, other, setOther}} />
     <${HeadEffects}
       ...${{trace, model, state}} caption=${t("editing.matter_caption")}
       onPick=${(kind, layer, head) => !isFile && toggle(`${place(kind, layer)}.head.${head}`)}
     />
+  `;
+}
+
+/** What stands in the place of what is off, and the piece whose heads are shown. */
+function How({trace, model, state, how, setHow, other, setOther}) {
+  const hasSample = model.is_walkthrough || model.has_training;
+  return html`
+    <div class="controls">
+      <${Choice}
+        label=${t("editing.how")} value=${how} onChange=${setHow}
+        options=${(hasSample ? HOW : HOW.slice(0, 3)).map((one) => [one, t(`editing.${one}`)])}
+      />
+      <${StepSlider} state=${state} steps=${trace.tokens.fed_pieces.length} label=${t("editing.which")} />
+    </div>
+    ${
+      how === "other" &&
+      html`<label class="edit-other">
+        ${t("editing.other_sentence")} <input
+          value=${other} autocomplete="off" spellcheck=${false} disabled=${isFile}
+          onInput=${(event) => setOther(event.currentTarget.value)}
+        />
+      </label>
+      ${state.kind === "encoder" && html`<p class="hint">${t("editing.other_length")}</p>`}`
+    }
   `;
 }
 

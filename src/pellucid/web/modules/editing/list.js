@@ -29,9 +29,15 @@ export async function withEdits(before, text, request) {
   return {...before, refused};
 }
 
+const wordsIn = (edits) => edits.filter((edit) => edit.startsWith("word.")).join(";");
+
+/** Change the list. What is pinned stays, unless the words of the sentence are others now. */
 const change = (make) => {
-  const next = make(editsIn(getState().edits ?? "")).join(";");
-  setState({edits: next, query: null, key: null, step: getState().step});
+  const {edits: text = "", step} = getState();
+  const edits = editsIn(text);
+  const next = make(edits);
+  const isSame = wordsIn(next) === wordsIn(edits);
+  setState({edits: next.join(";"), step, ...(isSame ? {} : {query: null, key: null})});
 };
 
 export const addEdit = (edit) => change((edits) => [...edits.filter((one) => placeOf(one) !== placeOf(edit)), edit]);

@@ -76,7 +76,7 @@ export function Figure({name, title, says, caption, table, recompute, provenance
       ${caption && html`<p class="caption">${caption}</p>`}
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
       ${open === "table" && given && html`<${Table} ...${given} />`}
-      ${open === "recompute" && given && html`<${Recomputed} ...${given} />`}
+      ${open === "recompute" && given && html`<${Recomputed} ...${given} hasEdits=${provenance?.edits?.length > 0} />`}
     </section>
   `;
 }
@@ -166,7 +166,8 @@ export function Table({columns, rows}) {
 }
 
 /** The steps of a computation by this page itself, in double precision, and how far it is from the model's number. */
-function Recomputed({lines, computed, shown}) {
+function Recomputed({lines, computed, shown, hasEdits}) {
+  const agrees = Math.abs(computed - shown) <= 1e-4 * Math.max(1, Math.abs(shown));
   return html`
     <div class="recomputed">
       <ol>
@@ -176,13 +177,14 @@ function Recomputed({lines, computed, shown}) {
           `,
         )}
       </ol>
-      <p class=${Math.abs(computed - shown) <= 1e-4 * Math.max(1, Math.abs(shown)) ? "agrees" : "differs"}>
+      <p class=${agrees ? "agrees" : "differs"}>
         ${t("recompute.verdict", {
           computed: short(computed, 8),
           shown: exact(shown),
           difference: short(Math.abs(computed - shown), 2),
         })}
       </p>
+      ${!agrees && hasEdits && html`<p>${t("recompute.edited")}</p>`}
     </div>
   `;
 }

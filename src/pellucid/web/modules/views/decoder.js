@@ -1,23 +1,22 @@
 // The decoder step by step: what it has written, where it looks, what it may write next, what it chooses.
-import {html, useEffect, useState} from "pellucid/ui";
+import {html} from "pellucid/ui";
 import {site, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
+import {Said, linked} from "pellucid/pictures/said";
 import {mean, percent, ranking, short} from "pellucid/numbers";
 import {Bars} from "pellucid/pictures/bars";
 import {LayerPicker, StepSlider, kindHint} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {Chips, pieceLabel, pieceName, within, wordsOf} from "pellucid/tokens";
-
-const SECONDS_A_STEP = 1.1;
+import {Play} from "pellucid/views/play";
 
 export function DecoderView({trace, model, state}) {
   const {tokens} = trace;
   const steps = tokens.fed_pieces.length;
-  const {step} = state;
+  const {step, layer} = state;
   const inDecoder = {...state, kind: "cross"};
-  const layer = Math.min(state.layer, model.config.num_decoder_layers - 1);
   const data = useData(`${trace.id} ${layer} ${step}`, () =>
     Promise.all(
       ["self", "cross"].map((kind) => site(trace, `decoder.${layer}.${kind}_attention.weights`, {row: step})),
@@ -25,7 +24,8 @@ export function DecoderView({trace, model, state}) {
   );
   return html`
     <div class="controls">
-      <${Play} step=${step} steps=${steps} /><${StepSlider} state=${state} steps=${steps} />
+      <${Play} step=${step} steps=${steps} isChosen=${!state.isFirstStep} go=${(next) => setState({step: next})} />
+      <${StepSlider} state=${state} steps=${steps} />
       <${LayerPicker} state=${inDecoder} config=${model.config} />
     </div>
     <${Written} ...${{trace, step}} />
@@ -47,29 +47,6 @@ export function DecoderView({trace, model, state}) {
     <//>
     <${Candidates} ...${{trace, step}} />
   `;
-}
-
-function Play({step, steps}) {
-  const [isPlaying, setPlaying] = useState(false);
-  useEffect(() => {
-    if (!isPlaying) return undefined;
-    if (step + 1 >= steps) return setPlaying(false);
-    const timer = setTimeout(() => setState({step: step + 1}), SECONDS_A_STEP * 1000);
-    return () => clearTimeout(timer);
-  }, [isPlaying, step]);
-  const start = () => {
-    if (step + 1 >= steps) setState({step: 0});
-    setPlaying(!isPlaying);
-  };
-  return html`<span class="choice">
-    <button aria-pressed=${isPlaying} onClick=${start}>${t(isPlaying ? "decoder.pause" : "decoder.play")}</button>
-    <button disabled=${step === 0} onClick=${() => setState({step: step - 1})} aria-label=${t("decoder.back")}>
-      ←
-    </button>
-    <button disabled=${step + 1 >= steps} onClick=${() => setState({step: step + 1})} aria-label=${t("decoder.forth")}>
-      →
-    </button>
-  </span>`;
 }
 
 function Written({trace, step}) {
@@ -114,12 +91,12 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
   return html`
     <${Figure}
       name=${name} title=${title} caption=${caption} table=${table} provenance=${trace.provenance}
-      says=${t("decoder.says", {
+      says=${html`<${Said} text=${t("decoder.says", {
         fed: pieceName(trace.tokens.fed_pieces[step]),
         predicts: pieceName(trace.tokens.predicted_pieces[step]),
-        best: labels[best],
+        best: linked(pieceName(columns[best]), kind === "cross" ? "source" : "target", best),
         weight: short(means[best], 3),
-      })}
+      })} />`}
     >
       <${Matrix}
         values=${values} shape=${[heads, width]} rows=${headNames} columns=${labels}
@@ -176,7 +153,7 @@ function Candidates({trace, step}) {
           kind: isChosen ? "chosen" : "",
         }))}
       />
-      <p class="next"><button onClick=${() => setState({view: "softmax"})}>${t("decoder.more")}</button></p>
+      <p class="next"><button onClick=${() => setState({view: "softmax"})}>${t("decoder.all_pieces")}</button></p>
     <//>
   `;
 }

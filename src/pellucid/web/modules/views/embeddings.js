@@ -10,6 +10,7 @@ import {Bars} from "pellucid/pictures/bars";
 import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {Chips, pieceLabel, pieceName, wordsOf} from "pellucid/tokens";
+import {firstWord} from "pellucid/views/beginning";
 
 // A sentence of the walkthrough's world in which pieces come twice, and one of them with a capital, too.
 export const REPEATED = "The actress was painting the boat when the tourist arrived.";
@@ -21,7 +22,8 @@ export function EmbeddingsView({trace, model, state}) {
   const {tokens} = trace;
   const pieces = side === "source" ? tokens.source_pieces : tokens.fed_pieces;
   const ids = side === "source" ? tokens.source_ids : tokens.fed_ids;
-  const chosen = indexOf(state, "embeddings.position", pieces.length);
+  const usual = side === "source" ? firstWord(trace) : state.step;
+  const chosen = indexOf(state, "embeddings.position", pieces.length, usual);
   const data = useData(`${trace.id}/${side} embeddings`, () =>
     Promise.all(STAGES.map((stage) => site(trace, `${side}.${stage}`))),
   );

@@ -9,6 +9,7 @@ import {SUBLAYERS, depthOf, sitesOf, sublayers} from "pellucid/sites";
 import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {Chips, wordsOf} from "pellucid/tokens";
+import {firstWord} from "pellucid/views/beginning";
 
 export function ResidualView({trace, model, state}) {
   const list = sublayers(model.config);
@@ -17,7 +18,8 @@ export function ResidualView({trace, model, state}) {
   const side = stack === "encoder" ? "source" : "target";
   const {tokens} = trace;
   const pieces = side === "source" ? tokens.source_pieces : tokens.fed_pieces;
-  const position = indexOf(state, "residual.position", pieces.length);
+  const usual = side === "source" ? firstWord(trace) : state.step;
+  const position = indexOf(state, "residual.position", pieces.length, usual);
   const sites = sitesOf(block, model.config);
   const data = useData(`${trace.id} ${sites.sum} ${position}`, async () => {
     const [x, added, sum, normed, gain, bias] = await Promise.all([

@@ -10,6 +10,7 @@ import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceLabel} from "pellucid/tokens";
 import {useWidth} from "pellucid/pictures/width";
+import {Play} from "pellucid/views/play";
 
 const TOP = 5;
 const LEAST = 0.01; // a piece below it in every row has no column of its own in the pictures
@@ -40,6 +41,10 @@ function Probed({trace, model, state, training}) {
           ${sentences.map(({source}, i) => html`<option key=${i} value=${i}>${source}</option>`)}
         </select>
       </label>
+      <${Play}
+        step=${index} steps=${steps.length} isChosen=${Boolean(state["targets.step"])}
+        go=${(next) => setState({"targets.step": String(next)})}
+      />
       <label class="slider">
         ${t("targets.step")} <input
           type="range" min="0" max=${steps.length - 1} value=${index}

@@ -3,6 +3,7 @@
 import {html} from "pellucid/ui";
 import {isFile, otherTrace, useData} from "pellucid/data";
 import {Figure} from "pellucid/pictures/figure";
+import {Said, linked} from "pellucid/pictures/said";
 import {percent, ranking} from "pellucid/numbers";
 import {about} from "pellucid/sentence";
 import {setState} from "pellucid/state";
@@ -30,12 +31,12 @@ export function TranslateView({trace, model, state, editing}) {
     <${Whole} ...${{trace, model, state}} />
     <${Figure}
       name="black-box" title=${t("translate.figure")} provenance=${trace.provenance} table=${table}
-      says=${t("translate.says", {
+      says=${html`<${Said} text=${t("translate.says", {
         sources: tokens.source_pieces.length,
         targets: tokens.predicted_pieces.length,
-        piece: pieceName(tokens.predicted_pieces[least]),
+        piece: linked(pieceName(tokens.predicted_pieces[least]), "target", least),
         least: percent(probabilities[least]),
-      })}
+      })} />`}
     >
       <div class="black-box">
         <${Chips}

@@ -4,7 +4,7 @@ import {headColour} from "pellucid/pictures/palette";
 import {bent, curveOf, linksOf, trace} from "pellucid/whole/links";
 import {yOf} from "pellucid/whole/layout";
 import {boxOf} from "pellucid/whole/marks";
-import {paintLabel, paintOutput, projection} from "pellucid/whole/paint";
+import {labels, paintLabel, paintOutput, projection, shownRows} from "pellucid/whole/paint";
 
 const LEAST = 0.03;
 const LIT = 0.25; // of a row: where that much goes, the piece is coloured
@@ -20,14 +20,14 @@ export function focusLinks({weights}, {stack, row}, {layers}) {
 }
 
 /** Everything that moves. */
-export function paintFocus(context, scene) {
+export function paintFocus(context, scene, reach) {
   const {layout, focus, hover, pin, tint} = scene;
   const to = projection(scene);
   if (scene.partial) paintPartial(context, scene, to);
   if (focus && scene.isReached(focus)) {
     band(context, scene, focus, to);
     strong(context, scene, scene.strong);
-    named(context, scene, to);
+    named(context, scene, reach, to);
   }
   for (const mark of [pin, hover]) {
     if (mark?.type !== "link" || !scene.isReached(mark)) continue;
@@ -47,9 +47,11 @@ export function paintFocus(context, scene) {
 }
 
 /** The pieces that matter to the row, in bold or in the colour of what looks at them. */
-function named(context, scene, to) {
+function named(context, scene, reach, to) {
   const {focus, layout, lit, tint} = scene;
   const {encoder, decoder} = layout.stacks;
+  // Links from the encoder go across the pieces of the decoder: these stand on top, so that they can be read.
+  if (focus.stack === "decoder") labels(context, scene, decoder, shownRows(decoder, reach), to);
   for (const [row, share] of Object.entries(lit))
     if (share > LIT)
       paintLabel(context, scene, encoder, Number(row), to, {

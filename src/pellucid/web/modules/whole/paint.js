@@ -147,7 +147,8 @@ export function vectorPicture({data, shape: [count, width]}, aspect) {
 }
 
 /** The pieces that are read so far. */
-const shownRows = (own, {steps}) => (own.stack === "encoder" ? own.rows : Math.min(Math.max(steps, 1), own.rows));
+export const shownRows = (own, {steps}) =>
+  own.stack === "encoder" ? own.rows : Math.min(Math.max(steps, 1), own.rows);
 
 /** What was written, with its probability as a bar. */
 function outputs(context, scene, steps, to) {
@@ -218,7 +219,7 @@ function ties(context, scene, own, count, to) {
 }
 
 /** The pieces at the left of a stack. */
-function labels(context, scene, own, count, to) {
+export function labels(context, scene, own, count, to) {
   for (let row = 0; row < Math.min(count, own.rows); row += 1) paintLabel(context, scene, own, row, to);
 }
 

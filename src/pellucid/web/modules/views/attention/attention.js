@@ -3,6 +3,7 @@
 import {html} from "pellucid/ui";
 import {site, useData, weights} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
+import {Said, linked} from "pellucid/pictures/said";
 import {ranking, short} from "pellucid/numbers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
@@ -19,8 +20,8 @@ import {
   quoted,
   rowKey,
   rowName,
-  rowOf,
 } from "pellucid/views/attention/parts";
+import {rowOf} from "pellucid/views/beginning";
 import {Context, Products} from "pellucid/views/attention/products";
 import {Scores} from "pellucid/views/attention/scores";
 import {projection, scaleOf} from "pellucid/views/attention/sums";
@@ -115,7 +116,7 @@ function Vectors({one, model, state, other}) {
   });
   const says = t(isSame ? "attention.vectors_says_own" : "attention.vectors_says", {
     asks: rowName(one, query),
-    looked: quoted(labels.columns[other]),
+    looked: linked(quoted(labels.columns[other]), one.sides.columns, other),
     width: one.x.length,
     head,
     d: one.q.length,
@@ -124,7 +125,8 @@ function Vectors({one, model, state, other}) {
     <${Figure}
       frame=${frame} name="attention-vectors"
       subject=${`${rowKey(trace, kind, layer, head, query)} ${other} ${letter}${index}`} title=${t("attention.vectors")}
-      says=${says} provenance=${trace.provenance} table=${table} recompute=${recompute}
+      says=${html`<${Said} text=${says} />`} provenance=${trace.provenance}
+      table=${table} recompute=${recompute}
       caption=${t("attention.vectors_caption", {letter, index, entry: inputs.queries, parameters: one.parameters})}
     >
       <div class="asks-and-answers">

@@ -11,7 +11,8 @@ import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {evenText, partOf} from "pellucid/views/attention/atlas";
 import {Concatenated, Shares, loadOutput, loadShares} from "pellucid/views/attention/output";
-import {Pickers, WordPicker, headOf, rowOf} from "pellucid/views/attention/parts";
+import {Pickers, WordPicker, headOf} from "pellucid/views/attention/parts";
+import {rowOf} from "pellucid/views/beginning";
 import {useWidth} from "pellucid/pictures/width";
 
 const MOST_CELLS = 64 * 64 * 16; // weights of one layer up to this are fetched as they are, above it the small pictures

@@ -5,12 +5,14 @@ import {Figure, Waiting} from "pellucid/pictures/figure";
 import {mean, percent, ranking, short, total} from "pellucid/numbers";
 import {LineSample} from "pellucid/pictures/chart";
 import {headColour, headDash} from "pellucid/pictures/palette";
+import {Said, linked} from "pellucid/pictures/said";
 import {HeadPicker, KindHint, KindPicker, LayerPicker, MergePicker, labelText} from "pellucid/pickers";
 import {labelsOf, longKind, place, sidesOf} from "pellucid/sites";
 import {isOver, setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {mergeWeights, pieceLabel, wordsOf} from "pellucid/tokens";
 import {useWidth} from "pellucid/pictures/width";
+import {rowOf} from "pellucid/views/beginning";
 
 const MOST_LINES = 1200;
 const ROW = 26;
@@ -28,8 +30,8 @@ export function LinksView({trace, model, state}) {
   return html`
     <div class="controls">
       <${KindPicker} state=${state} /><${LayerPicker} state=${state} config=${model.config} />
-      <${HeadPicker} state=${state} config=${model.config} /><${MergePicker} state=${state} />
-      <${Least} state=${state} />
+      <${HeadPicker} state=${state} config=${model.config} /><${AllPicker} state=${state} />
+      <${MergePicker} state=${state} /><${Least} state=${state} />
     </div>
     <${KindHint} state=${state} config=${model.config} />
     <${Waiting} data=${data}>
@@ -37,6 +39,18 @@ export function LinksView({trace, model, state}) {
     <//>
   `;
 }
+
+/** Whether the lines of all words are drawn at once; a word that is pinned comes first. */
+const showsAll = (state) => state["links.all"] === "1" && state.query === null;
+
+const AllPicker = ({state}) => html`
+  <label class="switch">
+    <input
+      type="checkbox" checked=${showsAll(state)}
+      onChange=${(event) => setState({query: null, "links.all": event.currentTarget.checked ? "1" : ""})}
+    /> ${t("links.all")}
+  </label>
+`;
 
 const leastOf = (state) => Math.min(Math.max(Number(state["links.least"] ?? 0.05) || 0, 0), 1);
 
@@ -51,7 +65,7 @@ const Least = ({state}) => html`
   </label>
 `;
 
-/** The two columns of units (pieces or words) and, for each chosen head, the weights between them. */
+/** The two columns of units (pieces or words), the weights of each chosen head, and which row a position is in. */
 function unitsOf(trace, state, weights) {
   const {kind, merge} = state;
   const labels = labelsOf(kind, trace.tokens);
@@ -64,40 +78,41 @@ function unitsOf(trace, state, weights) {
       predicts: labels.predicts?.map(pieceLabel),
       matrices: heads.map((head) => weights.part(head).data),
       position: (row) => row,
-      row: state.query,
+      rowAt: (position) => position,
     };
   }
   const rowWords = wordsOf(kind === "encoder" ? "source" : "fed", trace.tokens);
   const columnWords = wordsOf(kind === "decoder" ? "fed" : "source", trace.tokens);
-  const row =
-    state.query === null ? null : rowWords.findIndex(({start, end}) => state.query >= start && state.query < end);
   return {
     heads,
     rows: rowWords.map(({text}) => text),
     columns: columnWords.map(({text}) => text),
     predicts: null,
-    row: row === -1 ? null : row,
     matrices: heads.map(
       (head) => mergeWeights(weights.part(head).data, weights.shape.slice(1), rowWords, columnWords).values,
     ),
     position: (word) => rowWords[word].start,
+    rowAt: (position) => {
+      const found = rowWords.findIndex(({start, end}) => position >= start && position < end);
+      return found < 0 ? null : found;
+    },
   };
 }
 
 function Links({trace, state, weights, facts}) {
-  const units = useMemo(
-    () => unitsOf(trace, state, weights),
-    [weights, state.kind, state.merge, state.heads.join(), state.query],
-  );
-  const {heads, rows, columns, matrices, row} = units;
+  const units = useMemo(() => unitsOf(trace, state, weights), [weights, state.kind, state.merge, state.heads.join()]);
+  const {heads, rows, columns, matrices} = units;
   const hover = useHover();
   const [frame, room] = useWidth();
   const {left, right, width} = columnsOf(room);
   const sides = sidesOf(state.kind);
   const least = leastOf(state);
-  const {lines, mass, hiddenLines} = useMemo(() => linesOf(units, least), [units, least]);
+  const row = showsAll(state) ? null : units.rowAt(rowOf(state, trace));
+  // The word under the pointer, or with the focus, shows its lines meanwhile.
+  const drawn = (hover?.side === sides.rows ? units.rowAt(hover.position) : null) ?? row;
+  const {lines, mass, hiddenLines} = useMemo(() => linesOf(units, least, drawn), [units, least, drawn]);
   const means = columns.map((_, column) =>
-    mean(matrices.map((matrix) => (row === null ? 0 : matrix[row * columns.length + column]))),
+    mean(matrices.map((matrix) => (drawn === null ? 0 : matrix[drawn * columns.length + column]))),
   );
   const table = () => ({
     columns: [
@@ -115,12 +130,18 @@ function Links({trace, state, weights, facts}) {
     ),
   });
   const capped = hiddenLines ? t("links.capped", {n: MOST_LINES, hidden: hiddenLines}) : "";
+  const over = (index) => () => setHover({side: sides.rows, position: units.position(index)});
+  const out = () => setHover(null);
   const isHovered = (index) => isOver(hover, sides.rows, units.position(index));
-  const choose = (index) => setState({query: row === index ? null : units.position(index)});
+  const choose = (index) => {
+    if (row === index) return setState({query: null, "links.all": "1"});
+    return setState({query: units.position(index), ...(state["links.all"] ? {"links.all": ""} : {})});
+  };
   return html`
     <${Figure}
       name="links" title=${t("links.figure")} provenance=${trace.provenance} table=${table}
-      recompute=${row === null || state.merge ? null : () => sumOfRow(units)} says=${saysOf(units, means)}
+      recompute=${row === null || state.merge ? null : () => sumOfRow(units, row)}
+      says=${html`<${Said} text=${saysOf(units, row, state)} />`}
       caption=${`${t("links.drawn", {share: percent(mass)})} ${capped} ${state.merge ? t("links.merged") : ""}`}
     >
       <div ref=${frame}>
@@ -138,7 +159,7 @@ function Links({trace, state, weights, facts}) {
                   key=${i} x1=${left + 8} x2=${right - 8} y1=${34 + from * ROW + spread(h, heads)}
                   y2=${34 + to * ROW + spread(h, heads)} stroke=${headColour(heads[h])}
                   stroke-dasharray=${heads.length > 1 ? headDash(heads[h]) : "none"} stroke-width=${0.6 + 3.4 * value}
-                  opacity=${row === null ? 0.08 + 0.82 * value : 0.3 + 0.7 * value}
+                  opacity=${drawn === null ? 0.08 + 0.82 * value : 0.45 + 0.55 * value}
                 />
               `,
             )}
@@ -149,8 +170,7 @@ function Links({trace, state, weights, facts}) {
                 key=${index}
                 class=${`unit ${row === index ? "pinned" : ""} ${isHovered(index) ? "hovered" : ""}`}
                 ...${pressable(() => choose(index))} aria-pressed=${row === index}
-                onPointerEnter=${() => setHover({side: sides.rows, position: units.position(index)})}
-                onPointerLeave=${() => setHover(null)}
+                onPointerEnter=${over(index)} onPointerLeave=${out} onFocus=${over(index)} onBlur=${out}
               >
                 <rect x="0" y=${34 + index * ROW - ROW / 2} width=${left + 4} height=${ROW - 2} rx="5" />
                 <text x=${left - 2} y=${34 + index * ROW} dy="0.32em" text-anchor="end" direction="ltr">
@@ -169,7 +189,7 @@ function Links({trace, state, weights, facts}) {
             (label, column) => html`
               <g key=${column} class=${`unit target ${isOver(hover, sides.columns, column) ? "hovered" : ""}`}>
                 ${
-                  row !== null &&
+                  drawn !== null &&
                   html`<rect
                     class="share" x=${right - 4} y=${34 + column * ROW - ROW / 2}
                     width=${Math.max(means[column], 0) * (width - right)} height=${ROW - 2} rx="5"
@@ -178,7 +198,7 @@ function Links({trace, state, weights, facts}) {
                 <text x=${right + 2} y=${34 + column * ROW} dy="0.32em">
                   ${label}
                   ${
-                    row !== null &&
+                    drawn !== null &&
                     means[column] >= 0.005 &&
                     html`<tspan class="second" dx="8">${short(means[column], 2)}</tspan>`
                   }
@@ -196,7 +216,7 @@ function Links({trace, state, weights, facts}) {
 const spread = (h, heads) => (heads.length > 1 ? (h / (heads.length - 1) - 0.5) * 9 : 0);
 
 /** The lines to draw, heaviest last, and what share of all the weight they carry. */
-function linesOf({matrices, columns, row}, least) {
+function linesOf({matrices, columns}, least, row) {
   const all = [];
   let whole = 0;
   matrices.forEach((matrix, h) =>
@@ -216,15 +236,18 @@ function linesOf({matrices, columns, row}, least) {
   };
 }
 
-function saysOf({rows, predicts, columns, heads, matrices, row}, means) {
+function saysOf({rows, predicts, columns, heads, matrices}, row, {kind, merge}) {
   if (row === null) return t("links.choose");
+  const means = columns.map((_, column) => mean(matrices.map((matrix) => matrix[row * columns.length + column])));
+  // Where both sides are one, or words are drawn, a place does not name what is looked at.
+  const looked = (column) => (kind === "cross" && !merge ? linked(columns[column], "source", column) : columns[column]);
   const [first, second] = ranking(means);
   const strongest = ranking(matrices.map((matrix) => matrix[row * columns.length + first]))[0];
   return t(heads.length === 1 || second === undefined ? "links.says_one" : "links.says", {
     word: predicts ? `${rows[row]} → ${predicts[row]}` : rows[row],
-    first: columns[first],
+    first: looked(first),
     weight: short(means[first], 3),
-    second: columns[second],
+    second: second === undefined ? "" : looked(second),
     other: short(means[second] ?? 0, 3),
     head: heads[strongest],
     own: short(matrices[strongest][row * columns.length + first], 3),
@@ -232,7 +255,7 @@ function saysOf({rows, predicts, columns, heads, matrices, row}, means) {
 }
 
 /** The weights of the pinned row add up to 1 in every head: add them up again. */
-function sumOfRow({matrices, heads, columns, row}) {
+function sumOfRow({matrices, heads, columns}, row) {
   const width = columns.length;
   const sums = matrices.map((matrix) => total(matrix.subarray(row * width, (row + 1) * width)));
   return {

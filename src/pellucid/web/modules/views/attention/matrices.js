@@ -9,7 +9,8 @@ import {inputsOf, parameters, place} from "pellucid/sites";
 import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {pieceLabel, pieceText} from "pellucid/tokens";
-import {Formula, Pickers, headOf, placed, quoted, rowCells, rowKey, rowOf} from "pellucid/views/attention/parts";
+import {Formula, Pickers, headOf, placed, quoted, rowCells, rowKey} from "pellucid/views/attention/parts";
+import {rowOf} from "pellucid/views/beginning";
 import {context, projection, transpose, weight} from "pellucid/views/attention/sums";
 
 const LETTERS = ["q", "k", "v"];

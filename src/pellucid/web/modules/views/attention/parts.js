@@ -12,14 +12,6 @@ import {Chips, pieceText, wordsOf} from "pellucid/tokens";
 /** The head that is looked at where a view has one at a time. */
 export const headOf = (state) => state.heads[0] ?? 0;
 
-/** The row that a picture begins with: "it" where the sentence has one, else the middle. */
-export function rowOf(state, trace) {
-  if (state.query !== null) return state.query;
-  const {rows} = labelsOf(state.kind, trace.tokens);
-  const it = state.kind === "encoder" ? rows.findIndex((piece) => pieceText(piece).toLowerCase() === "it") : -1;
-  return it >= 0 ? it : Math.floor((rows.length - 1) / 2);
-}
-
 /** "32 numbers", "1 number". */
 export const numbers = (n) => t(n === 1 ? "attention.number" : "attention.numbers", {n});
 

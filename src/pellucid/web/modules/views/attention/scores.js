@@ -1,6 +1,7 @@
 // Steps 2 to 6 of self-attention as one table: a row for every position that is looked at, from q · k to weight × v.
 import {html} from "pellucid/ui";
 import {Figure} from "pellucid/pictures/figure";
+import {Said, linked} from "pellucid/pictures/said";
 import {Thumbnail} from "pellucid/pictures/matrix";
 import {exact, percent, ranking, short, total} from "pellucid/numbers";
 import {Setting, settingOf} from "pellucid/pickers";
@@ -54,24 +55,22 @@ export function Scores({one, state, pinned, looked}) {
     ]),
   });
   const [second] = ranking(weights).slice(1);
+  const next = second === undefined ? "" : linked(quoted(labels.columns[second]), one.sides.columns, second);
   return html`
     <${Figure}
       name="attention-scores" subject=${`${rowKey(trace, kind, layer, head, query)} ${at}`}
       title=${t("attention.scores", {name: rowName(one, query)})} provenance=${trace.provenance} table=${table}
-      says=${
+      says=${html`<${Said} text=${
         t("attention.scores_says", {
           name: rowName(one, query),
-          first: quoted(labels.columns[looked]),
+          first: linked(quoted(labels.columns[looked]), one.sides.columns, looked),
           score: short(scores[looked]),
           d: one.q.length,
           root: short(root),
           scaled: short(scaled[looked]),
           share: percent(weights[looked]),
-        }) +
-        (second === undefined
-          ? ""
-          : ` ${t("attention.scores_next", {next: quoted(labels.columns[second]), share: percent(weights[second])})}`)
-      }
+        }) + (second === undefined ? "" : ` ${t("attention.scores_next", {next, share: percent(weights[second])})}`)
+      } />`}
       recompute=${() => weight(one.q, one.keys, Array.from(one.mayAttend), at, weights[at])}
       caption=${
         t("attention.scores_caption", {most: short(most, 6), sum: short(sum, 6), piece: quoted(labels.columns[at])}) +

@@ -4,7 +4,7 @@ import {Figure} from "pellucid/pictures/figure";
 import {inWords} from "pellucid/editing/list";
 import {percent} from "pellucid/numbers";
 import {t} from "pellucid/texts";
-import {pieceLabel} from "pellucid/tokens";
+import {marked, pieceLabel} from "pellucid/tokens";
 
 /** A text of this view; where the two sides are before and after the edits, it says so in its words. */
 export const tell = (found, key, values) =>
@@ -32,7 +32,7 @@ function Marked({pieces, parts, name}) {
       .map(shown)
       .join("");
     if (!text.trim()) return text;
-    return part.kind === "equal" ? text : html`<mark key=${i}>${text}</mark>`;
+    return part.kind === "equal" ? text : marked(text, i);
   });
 }
 

@@ -1,7 +1,8 @@
 // One unit opened: the products behind its pre-activation, its activation, what it writes; and the sum of what all of
 // them write, which is the output. What is computed from weights comes with the word that it is of. Read words.js next.
 import {html, useMemo} from "pellucid/ui";
-import {useData, weights} from "pellucid/data";
+import {isFile, useData, weights} from "pellucid/data";
+import {addEdit, dropEdit, editAt} from "pellucid/editing/list";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {bySize, cosine, exact, largest, norm, short, total} from "pellucid/numbers";
@@ -29,7 +30,7 @@ export function Unit(shared) {
 }
 
 /** Which unit is open: a number, or the next in the order of strength. */
-function UnitPicker({unit, ranked, state}) {
+function UnitPicker({unit, ranked, state, at, off}) {
   const rank = ranked.indexOf(unit);
   return html`<div class="controls unit-picker">
     <label class="slider">
@@ -55,6 +56,12 @@ function UnitPicker({unit, ranked, state}) {
       ${t("feed_forward.strongest")}
     </button>
     <span class="hint">${t("feed_forward.rank", {rank: rank + 1, n: ranked.length})}</span>
+    <button
+      type="button" role="switch" aria-checked=${!off} disabled=${isFile}
+      onClick=${() => (off ? dropEdit(off) : addEdit(`${at}.unit.${unit}=zero`))}
+    >
+      ${t("editing.switch_unit", {unit})} <small>${t(off ? "editing.off" : "editing.on")}</small>
+    </button>
   </div>`;
 }
 
@@ -63,6 +70,7 @@ function Opened({one, own, state, ranked}) {
   const {unit, hears, bias, writes} = own;
   const [frame, room] = useWidth(420);
   const [p, h] = [one.p[unit], one.h[unit]];
+  const off = editAt(trace.provenance.edits, `${one.at}.unit.${unit}`);
   const products = productsOf(x, hears);
   const written = Float64Array.from(writes, (value) => h * value);
   let sum = bias;
@@ -96,7 +104,13 @@ function Opened({one, own, state, ranked}) {
     </tr>
   `;
   const says = t(
-    p > 0 ? "feed_forward.unit_says" : activation.isCut ? "feed_forward.unit_silent" : "feed_forward.unit_faint",
+    off
+      ? "feed_forward.unit_off"
+      : p > 0
+        ? "feed_forward.unit_says"
+        : activation.isCut
+          ? "feed_forward.unit_silent"
+          : "feed_forward.unit_faint",
     {
       unit,
       d: x.length,
@@ -113,7 +127,7 @@ function Opened({one, own, state, ranked}) {
       caption=${t("feed_forward.unit_caption")} provenance=${trace.provenance} table=${table}
       recompute=${() => unitByHand({one, own})} subject=${`${trace.id} ${one.at} ${one.query} ${unit}`}
     >
-      <${UnitPicker} ...${{unit, ranked, state}} />
+      <${UnitPicker} ...${{unit, ranked, state, at: one.at, off}} />
       <div class="side-by-side">
         <div class="vectors">
           ${strip(html`<${Symbol} letter="x" />`, x, "x")}
@@ -164,7 +178,7 @@ function Opened({one, own, state, ranked}) {
         </table>
       </div>
       <p class="equation">
-        <span class="formula">h[${unit}] = ${activation.formula(bracketed(p))} = </span>
+        <span class="formula">h[${unit}] = ${off ? "" : `${activation.formula(bracketed(p))} = `}</span>
         <b class="number activation-value" title=${exact(h)}>${short(h)}</b>
       </p>
       <div class="vectors">

@@ -4,6 +4,7 @@ import {html, useState} from "pellucid/ui";
 import {isFile, ofModel, ofTrace, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {css, diverging, inkOn} from "pellucid/pictures/palette";
+import {Said, linked} from "pellucid/pictures/said";
 import {largest, percent, ranking, short, total} from "pellucid/numbers";
 import {Choice, MergePicker, Setting, settingOf} from "pellucid/pickers";
 import {isOver, setHover, setState, useHover} from "pellucid/state";
@@ -175,12 +176,12 @@ function Parts({trace, state, found, row}) {
   return html`<${Figure}
     name="why" title=${title} provenance=${trace.provenance} table=${table} recompute=${recompute}
     subject=${`${found.method} ${found.against} ${state.step} ${state.merge}`}
-    says=${t(second === undefined ? "why.says_one" : "why.says", {
-      first: all[first].text,
+    says=${html`<${Said} text=${t(second === undefined ? "why.says_one" : "why.says", {
+      first: linked(all[first].text, all[first].side, all[first].start),
       part: signed(parts[first]),
-      second: all[second]?.text,
+      second: all[second] && linked(all[second].text, all[second].side, all[second].start),
       other: signed(parts[second] ?? 0),
-    })}
+    })} />`}
     caption=${t("why.caption")}
   >
     <${Shaded} ...${{units: source, most}} name=${t("why.source")} />
