@@ -142,14 +142,14 @@ class Server:
     def kill(self) -> None:
         """Lose it at once, as a machine does that is switched off."""
         self.process.kill()
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=600)
         self._reader.join()
         self.process.stderr.close()  # type: ignore[union-attr]
 
     def stop(self) -> None:
         """End it as a process manager does; it leaves with status 0 and has complained of nothing."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(timeout=60)
+        status = self.process.wait(timeout=600)
         self._reader.join()
         rest = [line for line in self._lines.queue if line and not line.startswith(OF_THE_ENGINE)]
         self.process.stderr.close()  # type: ignore[union-attr]

@@ -34,7 +34,7 @@ def is_aborted(problem: str) -> bool:
 def ask(shown: Shown, path: str, body: Mapping[str, object]) -> Any:
     """Ask the service without the page."""
     request = Asked(f"{shown.address}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urlopen(request, timeout=60) as answer:
+    with urlopen(request, timeout=600) as answer:
         return json.load(answer)
 
 

@@ -110,7 +110,7 @@ def balancing(ports: Sequence[int]) -> Iterator[Balancer]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert started.wait(60)
+    assert started.wait(600)
     try:
         yield balancer
     finally:

@@ -50,7 +50,7 @@ def wait_until_ready(address: str) -> None:
     """Wait until the models of a service are open."""
     for _ in range(3000):
         try:
-            urllib.request.urlopen(f"{address}readyz", timeout=60).close()
+            urllib.request.urlopen(f"{address}readyz", timeout=600).close()
             return
         except urllib.error.URLError as error:
             if isinstance(error, urllib.error.HTTPError):

@@ -31,7 +31,7 @@ def imported_by(*arguments: str, stdin: str = "", status: int = 0) -> tuple[str,
     command = [sys.executable, "-c", _CHILD, json.dumps(arguments)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        command, input=stdin, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, input=stdin, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == status, done.stderr
     *said, modules = done.stderr.splitlines()
@@ -64,7 +64,7 @@ def test_python_code_translates_without_torch() -> None:
     )
     pellucid.load(MODEL, device="cpu", threads=1)  # compiles and prepares
     run = [sys.executable, "-c", program]
-    said = subprocess.run(run, capture_output=True, text=True, timeout=300, check=True).stdout
+    said = subprocess.run(run, capture_output=True, text=True, timeout=600, check=True).stdout
     assert said == "Le chat est très fatigué. False\n"
 
 
@@ -88,6 +88,6 @@ def test_a_mistake_in_a_recipe_is_told_before_anything_that_computes_is_imported
 
 def test_the_package_itself_imports_nothing() -> None:
     code = "import pellucid, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True)
     packages = {name.partition(".")[0] for name in done.stdout.split()}
     assert not packages & {"torch", "numpy", "pydantic", "rich", "typer"}

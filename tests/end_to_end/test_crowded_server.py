@@ -91,7 +91,7 @@ def served(folder: Path, *, descriptors: int) -> Iterator[tuple[int, Started, Pa
             pytest.fail(said.read_text())
     finally:
         process.kill()
-        process.wait(60)
+        process.wait(600)
 
 
 def peak_memory(process: Started) -> int:
@@ -113,7 +113,7 @@ def test_half_requests_take_nobodys_place(large_folder: Path) -> None:
     """More connections than the process may open files, none of which ever finishes its request."""
     with served(large_folder, descriptors=128) as (port, process, said), ExitStack() as attack:
         for number in range(300):
-            client = attack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+            client = attack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=600))
             client.sendall((HEAD % b"/")[: number % 20])
             if number % 60 == 59:
                 assert get(port)[0] == 200
@@ -129,7 +129,7 @@ def test_answers_that_nobody_reads_take_bounded_memory(large_folder: Path) -> No
         assert len(get(port, LARGE)[1]) == LARGE_BYTES
         before = peak_memory(process)
         for _ in range(200):
-            client = attack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+            client = attack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=600))
             client.sendall(HEAD % LARGE + b"\r\n")
         assert get(port)[0] == 200, "small answers need no room"
         answered(port, LARGE, tries=30)
@@ -152,7 +152,7 @@ def served_here(limits: Limits) -> Iterator[int]:
             yield taken.getsockname()[1]
         finally:
             server.should_exit = True
-            thread.join(60)
+            thread.join(600)
             assert not thread.is_alive()
 
 
@@ -174,7 +174,7 @@ def test_a_request_has_to_come_within_its_time(beginning: bytes) -> None:
         client.sendall(beginning)
         start = time.monotonic()
         while not is_closed(client, within=0.4):
-            assert time.monotonic() - start < 30
+            assert time.monotonic() - start < 120
             try:
                 client.sendall(b"x")
             except ConnectionError:
@@ -187,7 +187,7 @@ def test_who_waits_for_an_answer_is_not_hurried(monkeypatch: pytest.MonkeyPatch)
     goes_on, make = threading.Event(), answers_trace.make_trace
 
     def slow(*arguments: object, **options: object) -> object:
-        assert goes_on.wait(60)
+        assert goes_on.wait(600)
         return make(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(answers_trace, "make_trace", slow)
@@ -210,8 +210,8 @@ def test_an_answer_has_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
             for _ in range(12):
                 time.sleep(0.3)
                 slow.recv(7)
-            assert is_closed(silent, within=30)
-            assert is_closed(slow, within=30)
+            assert is_closed(silent, within=120)
+            assert is_closed(slow, within=120)
         status, content = get(port)
         assert (status, len(content)) == (200, len(large)), "who reads gets all of it"
 
@@ -221,7 +221,7 @@ def test_where_the_server_is_full_who_keeps_it_waiting_goes() -> None:
         clients = [attack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(8)]
         for number in range(3):
             assert get(port)[0] == 200
-            assert is_closed(clients[number], within=30), "the one that has waited longest"
+            assert is_closed(clients[number], within=120), "the one that has waited longest"
             clients.append(attack.enter_context(socket.create_connection(("127.0.0.1", port))))
         assert not is_closed(clients[7], within=0.3)
 
@@ -231,7 +231,7 @@ def test_where_everybody_is_served_the_next_is_refused_at_once(monkeypatch: pyte
 
     def slow(catalogue: Catalogue) -> Answer:
         begun.release()
-        assert goes_on.wait(60)
+        assert goes_on.wait(600)
         return Answer(b"{}")
 
     monkeypatch.setattr("pellucid.serving.app.models_answer", slow)
@@ -240,13 +240,13 @@ def test_where_everybody_is_served_the_next_is_refused_at_once(monkeypatch: pyte
         threads = [threading.Thread(target=lambda: statuses.append(get(port)[0])) for _ in range(3)]
         for thread in threads:
             thread.start()
-            assert begun.acquire(timeout=60)
-        with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+            assert begun.acquire(timeout=600)
+        with socket.create_connection(("127.0.0.1", port), timeout=600) as client:
             refusal = client.recv(4096)
         assert refusal.startswith(b"HTTP/1.1 503 ")
         assert "too many connections" in json.loads(refusal.partition(b"\r\n\r\n")[2])["error"]
         goes_on.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(600)
         assert statuses == [200] * 3
         assert get(port)[0] == 200

@@ -28,7 +28,7 @@ def translated(text):
 _POOL = """
 expected = translated(sys.argv[2])
 with multiprocessing.get_context("fork").Pool(2) as pool:
-    found = pool.map_async(translated, [sys.argv[2]] * 3).get(200)
+    found = pool.map_async(translated, [sys.argv[2]] * 3).get(600)
 assert found == [expected] * 3, (found, expected)
 print(expected)
 """
@@ -69,7 +69,7 @@ def run(code: str) -> str:
         env=environment | {"PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -188,7 +188,7 @@ def on_a_terminal(*arguments: str | Path, stdin: bytes) -> str:
         pass
     finally:
         os.close(main_end)
-        assert process.wait(120) == 0
+        assert process.wait(600) == 0
     return written.decode().replace("\r\n", "\n")  # the terminal itself makes the \r
 
 

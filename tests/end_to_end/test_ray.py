@@ -102,7 +102,7 @@ def test_a_file_on_a_cluster_that_loses_a_node(cluster: LocalCluster, model: Pat
         wait_for(lambda: running.done() or len(members(outputs[1])) == 2)
         assert not running.done()
         cluster.lose(second)
-        outcome = running.result(timeout=300)
+        outcome = running.result(timeout=600)
     assert outputs[1].read_bytes() == outputs[0].read_bytes()
     assert outcome.lines == 2000
     wrong = TranslationOptions(settings=("no_such_setting=1",))

@@ -211,9 +211,9 @@ def test_a_file_as_libretranslates_page_sends_it(address: str, expected: str) ->
     request = urllib.request.Request(
         f"{address}translate_file", body + b"--b--\r\n", {"Content-Type": "multipart/form-data; boundary=b"}
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=600) as answer:
         place = json.load(answer)["translatedFileUrl"]
-    with urllib.request.urlopen(place, timeout=60) as answer:
+    with urllib.request.urlopen(place, timeout=600) as answer:
         assert answer.read().decode() == expected
 
 
@@ -258,7 +258,7 @@ def test_more_than_fits_is_refused_and_everything_is_counted(folder: Path) -> No
             thread.start()
         for thread in threads:
             thread.join()
-        with urllib.request.urlopen(f"{address}metrics", timeout=60) as answer:
+        with urllib.request.urlopen(f"{address}metrics", timeout=600) as answer:
             metrics = answer.read().decode()
     served = sum(status == 200 for status, _ in answers)
     refused = [after for status, after in answers if status == 503]

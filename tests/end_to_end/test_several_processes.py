@@ -60,7 +60,7 @@ def test_the_survivor_of_a_killed_process_says_what_to_do(killed: int, tmp_path:
             time.sleep(0.1)
     running[killed].send_signal(signal.SIGKILL)
     survivor = running[1 - killed]
-    said = survivor.communicate(timeout=120)[1]
+    said = survivor.communicate(timeout=600)[1]
     running[killed].communicate()
     assert survivor.returncode == 75, said
     assert f"process {1 - killed} of 2" in said

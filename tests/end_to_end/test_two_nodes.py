@@ -94,7 +94,7 @@ def test_the_others_end_and_name_the_node_that_is_gone(loss: str, nodes: tuple[s
         ip("-n", nodes[1], "link", "set", "cable", "down")
     else:
         kill_all_in(nodes[1])
-    said = [process.communicate(timeout=150)[1] for process in running]
+    said = [process.communicate(timeout=600)[1] for process in running]
     assert running[0].returncode != 0
     assert "process 0 of 2 (counted from 0): process 1 of this run" in said[0]
     assert "exitcode  : 75" in said[0]

@@ -37,7 +37,7 @@ else:
 def run_uninstalled(code: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, "-c", _NOT_INSTALLED + code], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", _NOT_INSTALLED + code], env=environment, capture_output=True, text=True, timeout=600
     )
 
 

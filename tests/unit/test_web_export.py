@@ -31,7 +31,7 @@ def written(columns: list[object], rows: list[list[object]], folder: Path) -> li
     )
     (folder / "in.json").write_text(json.dumps({"columns": columns, "rows": rows}))
     assert NODE is not None
-    subprocess.run([NODE, "run.mjs"], cwd=folder, check=True, timeout=60)
+    subprocess.run([NODE, "run.mjs"], cwd=folder, check=True, timeout=600)
     with (folder / "out.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
 

@@ -65,7 +65,7 @@ def threads_in_a_new_process(code: str, **variables: str) -> str:
         env=inherited | {"PYTHONPATH": str(SOURCE)} | variables,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -37,7 +37,7 @@ class Device:
             self.most = max(self.most, self.running)
             self.parts.append(part.number)
         if self._gate is not None and len(self.parts) == 1:
-            self._gate.wait(60)
+            self._gate.wait(600)
         try:
             return shout(part, advance)
         finally:

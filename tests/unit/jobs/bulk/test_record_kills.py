@@ -73,5 +73,5 @@ def test_killed_processes_do_not_show_in_records(ending: str, rounds: int, tmp_p
             assert process.wait() == -signal.SIGKILL
         assert not output.exists()
         kept = finished(output)
-    assert pair[1].wait(timeout=300) == 0
+    assert pair[1].wait(timeout=600) == 0
     assert sha256(output) == sha256(whole)

@@ -73,19 +73,19 @@ def test_three_processes_and_twenty_kills_give_the_output_of_one(
         some[victim].kill()
         some[victim].wait()
         some[victim] = processes()
-    assert [process.wait(timeout=120) for process in some] == [0, 0, 0]
+    assert [process.wait(timeout=600) for process in some] == [0, 0, 0]
     assert output.read_text() == expected(source)[0]
     assert sorted(path.name for path in folder_for(output).iterdir()) == ["joined.json", "manifest.json"]
     assert len((tmp_path / "log").read_text().splitlines()) <= 40 + 20  # a kill costs one part at most
     again = processes()  # as the last task of a job array that begins after the end
-    assert again.wait(timeout=60) == 0
+    assert again.wait(timeout=600) == 0
     assert output.read_text() == expected(source)[0]
 
 
 def test_a_line_that_ends_every_process_costs_itself_only(processes: Callable[..., Process], tmp_path: Path) -> None:
     source, output = written(tmp_path, LINES)
     ends = 0
-    while (status := processes(poison=True).wait(timeout=120)) != 0:
+    while (status := processes(poison=True).wait(timeout=600)) != 0:
         assert status == 139
         ends += 1
     assert ends == 4  # two with its part, two with the line alone

@@ -195,7 +195,7 @@ def test_several_processes_compile_and_prepare_once(tmp_path: Path) -> None:
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
-    answers = [process.communicate(timeout=300) for process in running]
+    answers = [process.communicate(timeout=600) for process in running]
     assert len({out for out, _ in answers}) == 1
     assert answers[0][0].strip()
     assert log.read_text().splitlines() == ["compiled"]
