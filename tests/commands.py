@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import sys
 from collections.abc import Callable
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import typer.main
 
 from pellucid.cli.main import run
 
@@ -26,9 +24,6 @@ class Outcome:
 
 Command = Callable[..., Outcome]
 
-# Typer reads the signatures of all verbs again for every command, which takes longer than most commands of a test.
-_verbs_of = functools.cache(typer.main.get_command)
-
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
@@ -38,7 +33,6 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
         out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
         with monkeypatch.context() as patch:
             patch.chdir(tmp_path)
-            patch.setattr(typer.main, "get_command", _verbs_of)
             patch.setattr(sys, "argv", ["pellucid", *map(str, arguments)])
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8"))
             patch.setattr(sys, "stdout", out)

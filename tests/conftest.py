@@ -51,6 +51,21 @@ def _quick_disk() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _verbs_are_read_once() -> Iterator[None]:
+    """Keep what Typer makes of the verbs.
+
+    It reads all signatures again for every command, which takes longer than most commands of a test.
+    """
+    import typer.testing
+
+    with pytest.MonkeyPatch.context() as patch:
+        verbs = functools.cache(typer.main.get_command)
+        patch.setattr("typer.main.get_command", verbs)
+        patch.setattr("typer.testing._get_command", verbs)
+        yield
+
+
 @functools.cache
 def _threads() -> int:
     import torch  # not above: with several processes, the one that hands the tests out does without it

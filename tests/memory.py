@@ -21,10 +21,12 @@ def traced_peak() -> Iterator[Peak]:
     """Measure the peak of a block; its bytes are known at the end of the block.
 
     Garbage of earlier tests is collected before. What its finalisers allocate, such as the text of a warning, took
-    6 MB once in the middle of a measurement, and so the collector rests meanwhile.
+    6 MB once in the middle of a measurement, and so the collector rests meanwhile. What is left then stays long, and
+    the collector need not go through it for the next measurement.
     """
     peak = Peak()
     gc.collect()
+    gc.freeze()
     gc.disable()
     tracemalloc.start()
     try:

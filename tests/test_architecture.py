@@ -114,6 +114,8 @@ def module_name(path: Path) -> str:
 
 MODULES = {module_name(path): path for path in ours(PACKAGE, ".py")}
 trees = cache(lambda: {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES.values()})
+LOOKED_AT = (ast.stmt, ast.Call, ast.Attribute, ast.keyword)
+nodes = cache(lambda: {path: [n for n in ast.walk(tree) if isinstance(n, LOOKED_AT)] for path, tree in trees().items()})
 
 
 def imported_modules(node: ast.AST, path: Path) -> Iterator[str]:
@@ -151,11 +153,11 @@ def test_every_room_stands_on_a_floor() -> None:
 
 def test_rooms_import_only_from_lower_floors() -> None:
     offences = []
-    for path, tree in trees().items():
+    for path, found in nodes().items():
         room = room_of(module_name(path))
         if room not in FLOORS:  # the public surface looks at everything, lazily
             continue
-        for node in ast.walk(tree):
+        for node in found:
             for module in imported_modules(node, path):
                 other = room_of(module)
                 if not other:
@@ -167,10 +169,10 @@ def test_rooms_import_only_from_lower_floors() -> None:
 
 def test_leaf_modules_are_imported() -> None:
     offences = []
-    for path, tree in trees().items():
+    for path, found in nodes().items():
         if path == PACKAGE / "__init__.py":
             continue
-        for node in ast.walk(tree):
+        for node in found:
             for module in imported_modules(node, path):
                 is_package = module in MODULES and MODULES[module].name == "__init__.py"
                 inside = module_name(path).startswith(f"{module}.")
@@ -183,9 +185,9 @@ def test_no_import_cycles() -> None:
     # Imports inside functions and for type checkers count: a circle hidden in them still ties the files together.
     graph = {
         module_name(path): {
-            module for node in ast.walk(tree) for module in imported_modules(node, path) if module != module_name(path)
+            module for node in found for module in imported_modules(node, path) if module != module_name(path)
         }
-        for path, tree in trees().items()
+        for path, found in nodes().items()
     }
     finished: set[str] = set()
 
@@ -231,8 +233,8 @@ def test_rooms_say_what_lives_in_them() -> None:
 
 def test_functions_are_short() -> None:
     offences = []
-    for path, tree in trees().items():
-        for node in ast.walk(tree):
+    for path, found in nodes().items():
+        for node in found:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
                 lines = node.end_lineno - node.lineno + 1
                 offences += [f"{place(path, node)}: {node.name}: {lines} lines"] if lines > MAX_FUNCTION_LINES else []
@@ -292,9 +294,9 @@ STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
 
 def test_one_place_writes_to_the_terminal() -> None:
     offences = []
-    for path, tree in trees().items():
+    for path, found in nodes().items():
         may_name_streams = path.relative_to(PACKAGE).as_posix() in HANDLES_A_STREAM
-        for node in ast.walk(tree) if path != CONSOLE else ():
+        for node in found if path != CONSOLE else ():
             names = set()
             if isinstance(node, ast.Attribute) and not may_name_streams:
                 names = {ast.unparse(node)} & STREAMS
@@ -310,13 +312,13 @@ def test_one_place_writes_to_the_terminal() -> None:
 
 def test_nothing_is_asserted() -> None:
     # python -O drops assert statements, and an AssertionError tells a user nothing.
-    assert not [place(path, n) for path, tree in trees().items() for n in ast.walk(tree) if isinstance(n, ast.Assert)]
+    assert not [place(path, n) for path, found in nodes().items() for n in found if isinstance(n, ast.Assert)]
 
 
 def test_nothing_that_is_read_can_execute() -> None:
     offences = []
-    for path, tree in trees().items():
-        for node in ast.walk(tree):
+    for path, found in nodes().items():
+        for node in found:
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
