@@ -38,9 +38,7 @@ def get(port: int, path: bytes = b"/api/models", *, body: bytes | None = None, m
         if body is not None:
             head += b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
         client.sendall(head + b"Connection: close\r\n\r\n" + (body or b""))
-        answer = b""
-        while chunk := client.recv(1 << 20):
-            answer += chunk
+        answer = b"".join(iter(lambda: client.recv(1 << 20), b""))
     assert answer, "the server closed the connection"
     return int(answer.split(b" ", 2)[1]), answer.partition(b"\r\n\r\n")[2]
 
@@ -200,9 +198,9 @@ def test_who_waits_for_an_answer_is_not_hurried(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_answer_has_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Far more than the buffers of the system hold, of which the client reads nothing, or a little now and then."""
-    large = b"x" * (64 << 20)
+    large = b"x" * (32 << 20)
     monkeypatch.setattr("pellucid.serving.app.models_answer", lambda catalogue: Answer(large))
-    with served_here(Limits(reading_seconds=1.0, patience_seconds=60)) as port:
+    with served_here(Limits(reading_seconds=2.0, patience_seconds=60)) as port:
         with ExitStack() as clients:
             silent, slow = (clients.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2))
             for client in (silent, slow):

@@ -42,6 +42,7 @@ from pellucid.page.answers_trace import TraceRecord, before_record, make_record,
 from pellucid.page.catalogue import Catalogue, UnknownPathError
 from pellucid.page.single_file import StartView, single_file
 from pellucid.serving.access.crossing import Crossing
+from pellucid.serving.bodies import body_of
 from pellucid.serving.bounds import refuse_heavy, refuse_long
 from pellucid.serving.connections import Limits, PacedAnswers
 from pellucid.serving.gate import Gate
@@ -275,13 +276,9 @@ async def _body(request: Request) -> bytes:
     """Read the body of a request up to the limit."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "send the request as application/json")
-    content = b""
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > LARGEST_BODY_BYTES:
-            raise HTTPException(
-                413, f"the request is over {LARGEST_BODY_BYTES // 1024} KB; send one sentence at a time"
-            )
+    content = await body_of(request, LARGEST_BODY_BYTES)
+    if content is None:
+        raise HTTPException(413, f"the request is over {LARGEST_BODY_BYTES // 1024} KB; send one sentence at a time")
     return content
 
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from pellucid.serving.access.keys import KEY_FIELDS
+from pellucid.serving.bodies import body_of
 from pellucid.serving.protocols.multipart import parts_in
 from pellucid.serving.refusals import Reason, Refusal
 
@@ -40,7 +41,9 @@ async def read_fields(request: Request, *, limit: int) -> Fields:
         Refusal: the body is too large, of another type, or no JSON object.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await _body(request, limit)
+    body = await body_of(request, limit)
+    if body is None:
+        raise Refusal(Reason.TOO_LARGE, f"the request is over {limit:,} bytes; send less text at once")
     if body and (kind == _JSON or kind.endswith("+json")):  # some clients send the type with every GET, too
         return _object(body)
     form: Sequence[tuple[str, object]]
@@ -66,20 +69,6 @@ def _pairs(body: bytes) -> list[tuple[str, str]]:
         raise Refusal(
             Reason.INVALID, f"the form cannot be read: it needs UTF-8 and at most {_MOST_FIELDS} fields"
         ) from None
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    too_large = Refusal(Reason.TOO_LARGE, f"the request is over {limit:,} bytes; send less text at once")
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise too_large
-    pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit:
-            raise too_large
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _object(body: bytes) -> Fields:
