@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/edit_time.py [--model FOLDER] [--rounds 7] [--json FILE]
 
-Each request translates a sentence of about 30 pieces with an edit, traces and checks it, reads the signs of health and
+Each request translates a sentence of 30 pieces with an edit, traces and checks it, reads the signs of health and
 writes the manifest, with the trace before the edit at hand, as on the page. The figure is the median over the rounds of
 the processor time of this process, in milliseconds; a busy machine changes it less than wall time.
 """
@@ -22,7 +22,12 @@ import pellucid
 from pellucid.page.answers_trace import TraceRecord, make_record
 from pellucid.page.catalogue import OpenedModel, open_model
 
-SOURCE = "The animal didn't cross the street because it was too tired, and the old woman saw the small red house."
+SOURCE = (
+    "Yesterday my brother told me that he didn't want to go to school because he was too tired to get out of bed this "
+    "morning."
+)
+PIECES = 30
+"""Of the source, with the end of the sentence; its translation has 29."""
 EDITS = {
     "no edit": (),
     "a head of the encoder": ("encoder.3.self_attention.head.1=zero",),
@@ -31,7 +36,7 @@ EDITS = {
     "a sub-layer of the decoder": ("decoder.0.feed_forward=zero",),
     "a source piece silenced": ("decoder.cross_attention.value.3=zero",),
     "a row of the decoder": ("decoder.0.self_attention.head.1.row.3=zero",),
-    "other weights in a row": (f"decoder.2.cross_attention.head.1.row.4={','.join(['0'] * 25)},1",),
+    "other weights in a row": (f"decoder.2.cross_attention.head.1.row.4={','.join(['0'] * (PIECES - 1))},1",),
     "a sub-layer's mean": ("decoder.2.feed_forward=mean",),
     "a head of another sentence": ('decoder.2.cross_attention.head.1=from:"The dog saw the cat."',),
     "the last sub-layer of another sentence": ('decoder.5.feed_forward=from:"The dog saw the cat."',),

@@ -224,7 +224,8 @@ class _Checker:
         if "log_probabilities" not in self.arrays:
             return
         every = _wide(self.arrays["log_probabilities"])
-        best = -np.sort(-every, axis=-1)[:, : made.top_ids.shape[-1]]
+        count = min(made.top_ids.shape[-1], every.shape[-1])
+        best = -np.sort(np.partition(-every, count - 1, axis=-1)[:, :count], axis=-1)
         yield self._near("predictions", "top_log_probabilities", "the best of all", made.top_log_probabilities, best)
         listed = np.take_along_axis(every, made.top_ids.astype(np.int64), axis=-1)
         yield self._near("predictions", "top_ids", "log_probabilities of these ids", made.top_log_probabilities, listed)

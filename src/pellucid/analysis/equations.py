@@ -202,8 +202,8 @@ def head_vectors(context: Array, weight: Array) -> Array:
     ``context`` is [heads, time, d_head], ``weight`` W_O as torch stores it, [d_model, heads * d_head].
     """
     heads, _, width = context.shape
-    by_head = weight.reshape(weight.shape[0], heads, width)
-    vectors: Array = np.einsum("htd,ohd->hto", context, by_head, optimize=True)
+    # A product of matrices for each head; the same as one einsum is not handed to BLAS and takes six times as long.
+    vectors: Array = context @ weight.reshape(weight.shape[0], heads, width).transpose(1, 2, 0)
     return vectors
 
 
