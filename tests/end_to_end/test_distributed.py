@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,9 +23,11 @@ Facts = dict[str, object]
 Weights = dict[str, torch.Tensor]
 
 
-def train(folder: Path, output: Path, *, processes: int, **settings: object) -> tuple[list[Weights], list[Facts]]:
+@contextmanager
+def started(folder: Path, output: Path, *, processes: int, **settings: object) -> Iterator[list[Started]]:
+    """Start processes that train together; they must have met at the end of the block."""
     with kept_port() as port:
-        running = []
+        running: list[Started] = []
         for rank in range(processes):
             environment = os.environ | {
                 "RANK": str(rank),
@@ -33,6 +39,11 @@ def train(folder: Path, output: Path, *, processes: int, **settings: object) -> 
             }
             arguments = (SCRIPT, folder, output, json.dumps(settings))
             running.append(Started(*arguments, env=environment, stderr=subprocess.PIPE, text=True))
+        yield running
+
+
+def train(folder: Path, output: Path, *, processes: int, **settings: object) -> tuple[list[Weights], list[Facts]]:
+    with started(folder, output, processes=processes, **settings) as running:
         errors = [process.communicate(timeout=600)[1] for process in running]
     assert [process.returncode for process in running] == [0] * processes, errors
     weights = [load_file(output.with_suffix(f".{rank}.safetensors")) for rank in range(processes)]
@@ -107,6 +118,35 @@ def test_two_processes_continue_bit_for_bit(tmp_path: Path) -> None:
     assert facts[0]["first_step"] == 5
     assert equal(first, second)
     assert equal(first, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [(0,), (1,), (0, 1)])
+def test_after_a_kill_two_processes_continue_bit_for_bit(killed: tuple[int, ...], tmp_path: Path) -> None:
+    settings = SETTINGS | {"dropout": 0.1, "train_steps": 30, "save_steps": 1, "keep_checkpoint": 2}
+    (whole, _), _ = train(tmp_path / "whole", tmp_path / "w", processes=2, **settings)
+    chance, seen = random.Random(sum(killed)), 0
+    for _ in range(3):
+        with started(tmp_path / "part", tmp_path / "p", processes=2, **settings) as running:
+            while newest_step(tmp_path / "part") <= seen:
+                assert [process.poll() for process in running] == [None, None]
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0, 0.05))  # amid a step, or a save
+            for number in killed:
+                running[number].kill()
+            for process in running:
+                process.communicate(timeout=120)
+        assert all(process.returncode != 0 for process in running), "the other one does not go on alone"
+        seen = newest_step(tmp_path / "part")
+    assert 0 < seen < 30
+    (first, second), facts = train(tmp_path / "part", tmp_path / "p", processes=2, **settings)
+    assert facts[0]["first_step"] >= seen
+    assert equal(first, second)
+    assert equal(first, whole)
+
+
+def newest_step(run: Path) -> int:
+    return max((int(path.name[5:]) for path in (run / "checkpoints").glob("step-????????")), default=0)
 
 
 @pytest.mark.slow

@@ -80,7 +80,10 @@ def members(output: Path) -> set[str]:
 def test_what_ray_starts_for_tests_listens_on_the_loopback_address_only(cluster: LocalCluster) -> None:
     import ray
 
-    assert ray.get(ray.remote(os.getpid).remote()) in processes_of(cluster.folder)
+    def worker() -> int:
+        return os.getpid()
+
+    assert ray.get(ray.remote(worker).remote()) in processes_of(cluster.folder)
     addresses = cluster.listens_on()
     assert addresses
     assert all(ip_address(address).is_loopback for address in addresses), addresses
