@@ -6,6 +6,7 @@ of blocks, so that every tail of every loop is passed.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from itertools import cycle
@@ -24,6 +25,7 @@ from pellucid.translation.alignment.heads import AlignmentHeads, AlignmentStep
 from pellucid.translation.beam import beam_search
 from pellucid.translation.constraints import Constraints, max_length_of
 from pellucid.translation.engines.engine import SearchRequest
+from pellucid.translation.engines.native import jobs
 from pellucid.translation.engines.native.engine import NativeEngine
 from pellucid.translation.engines.native.jobs import Workers, run_search
 from pellucid.translation.engines.native.library import Library, load_library
@@ -276,6 +278,22 @@ def test_company_and_threads_change_nothing(library: Library, tmp_path: Path) ->
         assert together == native(workers, sources, config, threads=2)
         assert together == native(workers, sources[::-1], config, threads=3)[::-1]
         assert together == [native(workers, [ids], config)[0] for ids in sources]
+
+
+def test_a_thread_of_a_server_searches_itself(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Only the main thread hears of Ctrl-C; another one would wait for a thread that does its work, and for its turn.
+    workers = workers_of(clear_model(), library, tmp_path)
+    config = TranslationConfig(beam_size=4)
+    sources = [[5, 6, 7, EOS]] * 40
+    expected = native(workers, sources, config)
+    monkeypatch.setattr(jobs, "_run_in_threads", lambda *given: pytest.fail("a thread was started"))
+    found: list[list[list[Hypothesis]]] = []
+    thread = threading.Thread(target=lambda: found.append(native(workers, sources, config)))
+    thread.start()
+    thread.join()
+    assert found == [expected]
 
 
 def test_int8_keeps_the_log_probabilities_near(library: Library, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.translation.shouting import TOKENIZER, ShoutingStepper
 
 from pellucid.text.tokenizer import BytesTokenizer
-from pellucid.translation.document.layout import Lines, blocks_of
+from pellucid.translation.document.layout import Lines, blocks_of, looks_wrapped
 from pellucid.translation.document.results import DocumentTranslation
 from pellucid.translation.translator import Translator
 
@@ -182,3 +182,11 @@ def test_a_line_with_a_marker_goes_on_in_the_next(text: str) -> None:
 def test_many_markers_take_linear_time(sign: str) -> None:
     text = sign * 100_000 + "\n"
     assert blocks_of(text, Lines.JOIN)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028"])
+def test_a_document_looks_wrapped_from_eight_lines_on(end: str) -> None:
+    lines = ["An ox and a goat go", *["to the old mill and to"] * 9]
+    assert [looks_wrapped(end.join(lines[:count])) for count in (1, 7, 8, 10)] == [False, False, True, True]
+    assert not looks_wrapped(end.join(["An ox."] * 9)), "each line ends a sentence"
+    assert not looks_wrapped("to the old mill and to" + end * 9), "blank lines are none"

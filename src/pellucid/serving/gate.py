@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +32,7 @@ SECURITY_HEADERS: Final = {
 }
 """Headers of every answer; the page has another Content-Security-Policy."""
 
+_ENCODED_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -87,9 +88,9 @@ class Gate:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                own = [*message.get("headers", ())]
+                known = {name.lower() for name, _ in own}
+                message["headers"] = own + [pair for pair in _ENCODED_HEADERS if pair[0] not in known]
             await send(message)
 
         headers = Headers(scope=scope)

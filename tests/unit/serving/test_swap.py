@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.embedded_model import TAGS
 from tests.models import random_model, save_model
 from tests.unit.serving.service_kit import Shouter, client_of, pair_of
@@ -15,6 +16,7 @@ from pellucid.config.service import ServedModel, ServiceConfig
 from pellucid.errors import BundleError
 from pellucid.jobs.service.opening import open_service
 from pellucid.serving.models.pool import ModelPool, ServedPair
+from pellucid.serving.refusals import Refusal
 from pellucid.serving.service import Service
 from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.translation.hypothesis import Translation
@@ -137,3 +139,16 @@ def test_a_model_of_several_languages_writes_the_one_of_its_pair(tmp_path: Path)
         with pool.used(pool.find("fr", target)) as translator:
             assert translator.tokenizer.default_tag == f">>{target}<<"
             assert "missing_tag" not in translator.translate("ab").flags
+
+
+def test_codes_of_clients_are_remembered_within_a_limit() -> None:
+    pool = ModelPool([pair_of(Shouter())])
+    for number in range(1000):
+        assert pool.translating(f"de-{number}", "en") is pool.pairs["de", "en"]
+        assert pool.translating("en", f"en-{number}") is None, "it is in this language already"
+    assert len(pool._translated) <= 256
+    new = pool.pairs["de", "en"] = pair_of(Shouter(), version="new")
+    assert pool.translating("de-999", "en") is new
+    for _ in range(2):
+        with pytest.raises(Refusal, match="zz is not supported"):
+            pool.translating("de", "zz")

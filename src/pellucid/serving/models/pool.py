@@ -25,6 +25,8 @@ __all__ = ["VERSION_DIGITS", "ModelPool", "ServedPair"]
 _PROBE = "1 a"
 """What a model translates when it is opened, to show that it can."""
 _RETRY_SECONDS = 5
+_MOST_KNOWN: Final = 256
+"""Pairs of codes as clients write them, which stand for the same models as long as the process runs."""
 VERSION_DIGITS: Final = 12
 """Of the checksum of the weights."""
 
@@ -79,6 +81,7 @@ class ModelPool:
         self._open: OrderedDict[tuple[str, str], _Open] = OrderedDict()
         self._lock = threading.Lock()
         self._opening = threading.Lock()
+        self._translated: dict[tuple[str, str], tuple[str, str] | None] = {}
         self._stamps = {key: pair.stamp() for key, pair in self.pairs.items()}
 
     @property
@@ -137,7 +140,14 @@ class ModelPool:
         Raises:
             Refusal: as ``find``.
         """
-        return None if self.is_one_language(source, target) else self.find(source, target)
+        codes = source, target
+        if codes not in self._translated:
+            found = None if self.is_one_language(source, target) else self.find(source, target)
+            if len(self._translated) >= _MOST_KNOWN:
+                self._translated.clear()
+            self._translated[codes] = None if found is None else (found.source, found.target)
+        key = self._translated[codes]
+        return None if key is None else self.pairs[key]
 
     def is_open(self, pair: ServedPair) -> bool:
         """Return whether a model is open, so that ``used`` does not take long."""

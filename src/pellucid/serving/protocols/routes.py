@@ -5,6 +5,8 @@ Read ``../app.py`` next.
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.routing import Route
 
 from pellucid.serving.protocols.deepl import deepl_routes
@@ -18,10 +20,13 @@ from pellucid.serving.service import Service
 
 __all__ = ["service_routes"]
 
+_USUAL: Final = ("/v1/translate", "/translate", "/v2/translate")
+"""Routes are tried in their order, so these come first."""
+
 
 def service_routes(service: Service) -> list[Route]:
     """Return the routes of all protocols."""
-    return [
+    every = [
         *v1_routes(service),
         *document_routes(service),
         *libretranslate_routes(service),
@@ -30,3 +35,4 @@ def service_routes(service: Service) -> list[Route]:
         *opus_mt_routes(service),
         *health_routes(service),
     ]
+    return sorted(every, key=lambda one: one.path not in _USUAL)

@@ -23,7 +23,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final
 
 __all__ = ["Block", "Lines", "after_markers", "blocks_of", "breaks_of", "looks_wrapped"]
@@ -108,6 +108,8 @@ def blocks_of(text: str, lines: Lines) -> list[Block]:
 
 def looks_wrapped(text: str) -> bool:
     """Return whether most lines of a document go on in the next, which ``Lines.KEEP`` translates apart."""
+    if not next(islice(_LINE_END.finditer(text), _FEWEST_LINES - 2, None), None):
+        return False  # most texts of a service are a line or two
     every = [line for line in _lines_of(text) if not line.is_blank]
     joined = len(blocks_of(text, Lines.JOIN))
     columns = sum(len(line.columns) for line in every)

@@ -170,6 +170,8 @@ def _place_of(text: str, sentence: str, place: int) -> tuple[int, int]:
     """Return where a sentence stands in a text from ``place`` on, whatever white space its lines have."""
     while text[place].isspace():
         place += 1
+    if text.startswith(sentence, place):
+        return place, place + len(sentence)
     end = place
     for character in sentence:
         if not character.isspace():

@@ -115,8 +115,8 @@ def run_search(
         finally:
             workers.give_back(key, worker)
 
-    if threads == 1 and len(sentences) <= slots:
-        run()
+    if threads == 1 and (len(sentences) <= slots or threading.current_thread() is not threading.main_thread()):
+        run()  # soon over, or nobody's Ctrl-C comes to this thread
     else:
         _run_in_threads(run, threads, job.record, progress)
     if job.problem is not None:
