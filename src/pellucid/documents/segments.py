@@ -16,7 +16,18 @@ from typing import Any, Final
 
 from pellucid.errors import DocumentError
 
-__all__ = ["Code", "CodeKind", "Document", "Parts", "Segment", "is_balanced", "merged_text", "problem_with", "text_of"]
+__all__ = [
+    "Code",
+    "CodeKind",
+    "Document",
+    "Parts",
+    "Segment",
+    "has_letters",
+    "is_balanced",
+    "merged_text",
+    "problem_with",
+    "text_of",
+]
 
 _MOST_SHOWN: Final = 5
 
@@ -112,6 +123,11 @@ class Document(ABC):
 def text_of(parts: Parts) -> str:
     """Return the text of parts without their codes."""
     return "".join(part for part in parts if isinstance(part, str))
+
+
+def has_letters(text: str) -> bool:
+    """Return whether a text has words: what has no letter, such as a number or a date, is the same in any language."""
+    return any(character.isalpha() for character in text)
 
 
 def merged_text(parts: Iterable[str | Code]) -> Parts:

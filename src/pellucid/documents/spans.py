@@ -7,16 +7,17 @@ format in ``formats/`` next.
 from __future__ import annotations
 
 import codecs
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pellucid.documents.limits import Reading
 from pellucid.documents.segments import Code, Document, Parts, Segment
 from pellucid.errors import DocumentError
 
-__all__ = ["Decoded", "Literal", "Place", "Span", "SpanDocument", "as_it_is", "decoded", "line_of", "lines_of"]
+__all__ = ["Decoded", "Literal", "Place", "Span", "SpanDocument", "as_it_is", "decoded", "line_of", "lines_of", "moved"]
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -154,6 +155,23 @@ def decoded(data: bytes, reading: Reading, *, stated: str = "") -> Decoded:
     if "\0" in text:
         raise DocumentError(f"{reading.name}: has a NUL character, so it is no text; give a text file")
     return Decoded(text, encoding, mark)
+
+
+def moved(spans: Iterable[Span], by: int, starts: Sequence[int]) -> list[Span]:
+    """Return the spans of a part of a text as those of the whole text, in which the part begins at place ``by``."""
+    return [_moved(span, by, starts) for span in spans]
+
+
+def _moved(span: Span, by: int, starts: Sequence[int]) -> Span:
+    place = Place(span.place.start + by, span.place.end + by)
+    parts = tuple(
+        replace(part, original=Place(part.original.start + by, part.original.end + by))
+        if isinstance(part, Code) and isinstance(part.original, Place)
+        else part
+        for part in span.segment.parts
+    )
+    where = re.sub(r"\Aline \d+", line_of(starts, place.start), span.segment.place)
+    return replace(span, place=place, segment=replace(span.segment, parts=parts, place=where))
 
 
 def as_it_is(text: str) -> str:

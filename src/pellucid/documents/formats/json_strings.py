@@ -13,7 +13,7 @@ from typing import Final
 
 from pellucid.documents.limits import Reading
 from pellucid.documents.placeholders import MESSAGE_SYNTAX, parts_of_string
-from pellucid.documents.segments import Segment
+from pellucid.documents.segments import Segment, has_letters
 from pellucid.documents.spans import Decoded, Place, Span, SpanDocument, decoded
 from pellucid.errors import DocumentError, DocumentTooLargeError
 
@@ -46,7 +46,7 @@ def is_for_people(value: str) -> bool:
         value.encode("utf-8")
     except UnicodeEncodeError:  # half of a pair of surrogates
         return False
-    return any(character.isalpha() for character in value) and not _ADDRESS.match(value.strip())
+    return has_letters(value) and not _ADDRESS.match(value.strip())
 
 
 def _refuse_damaged(file: Decoded, reading: Reading) -> None:

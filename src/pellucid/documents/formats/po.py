@@ -83,7 +83,7 @@ def _spans(entry: _Entry, starts: list[int]) -> Iterator[Span]:
     for number, name in enumerate(forms):
         is_singular = "msgid_plural" not in entry.texts or (number == 0 and len(forms) > 1)
         source = _resolved(entry.texts["msgid" if is_singular else "msgid_plural"])
-        if not entry.texts[name] and any(character.isalnum() for character in source):
+        if not entry.texts[name] and source.strip():
             segment = Segment(parts_of_string(source), line_of(starts, entry.places[name].start))
             yield Span(entry.places[name], segment, _written, _quoted, is_target=True)
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from pellucid.documents.limits import Reading
 from pellucid.documents.markup.escapes import escaper, resolved
-from pellucid.documents.segments import Code, CodeKind, Segment, merged_text
+from pellucid.documents.segments import Code, CodeKind, Segment, has_letters, merged_text
 from pellucid.documents.spans import Place, Span, SpanDocument, as_it_is, decoded, line_of, lines_of
 
 __all__ = ["read"]
@@ -39,7 +39,7 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
     for place in _cues(text):
         raw = text[place.start : place.end]
         segment = _segment(raw, place, line_of(starts, place.start), is_vtt=is_vtt)
-        if any(character.isalnum() for character in segment.text):
+        if has_letters(segment.text):
             write: Callable[[str], str] = escaper(raw) if is_vtt else as_it_is
             spans.append(Span(place, segment, write, partial(_in_lines, breaks=_BREAK.findall(raw))))
     return SpanDocument(file, spans, reading.name)

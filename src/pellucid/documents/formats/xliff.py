@@ -127,7 +127,7 @@ class _Finder:
             start = _STATE.sub("needs-review-translation", start)
             finish = partial(_around, start=start, end=f"</{opening.name}>")
         segment = self._segment(unit.source)
-        if any(character.isalnum() for character in segment.text):
+        if segment.text.strip() or segment.codes:
             raw = self._text[first.end : last.start]
             yield Span(place, segment, escaper(raw), finish, is_target=True)
 

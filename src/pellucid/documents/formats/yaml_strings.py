@@ -23,7 +23,7 @@ from pellucid.errors import DocumentError, DocumentTooLargeError
 if TYPE_CHECKING:
     from yaml.events import Event, ScalarEvent
 
-__all__ = ["read"]
+__all__ = ["read", "spans_of_value", "values_in"]
 
 _MOST_BYTES: Final = 4 << 20
 """The parser is slow."""
@@ -55,18 +55,18 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
         return SpanDocument(file, [], reading.name)
     starts = lines_of(file.text)
     spans, notes = [], []
-    for scalar, path in _values(file.text, reading):
+    for scalar, path in values_in(file.text, reading):
         where = (
             f"{line_of(starts, scalar.start_mark.index)}, {path}" if path else line_of(starts, scalar.start_mark.index)
         )
         if MESSAGE_SYNTAX.search(scalar.value):
             notes.append(f"{where}: stays, because it has forms to choose from (plural or select)")
         elif is_for_people(scalar.value):
-            spans += _spans(file.text, scalar, where)
+            spans += spans_of_value(file.text, scalar, where)
     return SpanDocument(file, spans, reading.name, notes=notes)
 
 
-def _values(text: str, reading: Reading) -> Iterator[tuple[ScalarEvent, str]]:
+def values_in(text: str, reading: Reading) -> Iterator[tuple[ScalarEvent, str]]:
     """Yield the texts that are values, and the keys that lead to each; aliases are not followed."""
     import yaml
 
@@ -115,7 +115,8 @@ def _is_text(event: ScalarEvent, resolver: object) -> bool:
     return resolver.resolve(yaml.ScalarNode, event.value, (True, False)) == _STRING  # type: ignore[attr-defined, no-any-return]
 
 
-def _spans(text: str, scalar: ScalarEvent, where: str) -> list[Span]:
+def spans_of_value(text: str, scalar: ScalarEvent, where: str) -> list[Span]:
+    """Return the spans of a text that is a value; of a block, one for each line or paragraph."""
     start, end = scalar.start_mark.index, scalar.end_mark.index
     if scalar.anchor is not None or scalar.tag is not None:  # they stand before the text, and belong to its mark
         properties = _PROPERTIES.match(text, start, end)

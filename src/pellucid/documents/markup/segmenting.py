@@ -15,7 +15,7 @@ from pellucid.documents.markup.escapes import escaper, quoted_escaper, resolved,
 from pellucid.documents.markup.halves import OpenHalves
 from pellucid.documents.markup.rules import Role, Rules
 from pellucid.documents.markup.tokens import Token, TokenKind, attributes_in, tokens_of
-from pellucid.documents.segments import Code, CodeKind, Segment, merged_text
+from pellucid.documents.segments import Code, CodeKind, Segment, has_letters, merged_text
 from pellucid.documents.spans import Place, Span, line_of, lines_of
 
 __all__ = ["spans_of"]
@@ -177,7 +177,7 @@ class _Segmenter:
         for one in attributes_in(self._text, tag, is_xml=self._rules.is_xml):
             raw = self._text[one.start : one.end]
             value = resolved(raw, is_html=not self._rules.is_xml, is_attribute=True)
-            if self._rules.is_read(tag.name, one.name, attributes) and _has_words(value):
+            if self._rules.is_read(tag.name, one.name, attributes) and has_letters(value):
                 place = f"{line_of(self._lines, one.start)}, {one.name} of <{tag.name}>"
                 write = quoted_escaper(raw, one.quote)
                 self._spans.append(Span(Place(one.start, one.end), Segment((value,), place), write))
@@ -186,7 +186,7 @@ class _Segmenter:
         every, keeps_order = _paired(self._items)
         self._items = []
         items = self._trimmed(every)
-        if not any(item.kind is None and _has_words(self._value(item)) for item in items):
+        if not any(item.kind is None and has_letters(self._value(item)) for item in items):
             return
         place = Place(items[0].place.start, items[-1].place.end)
         numbers: dict[int, int] = {}
@@ -228,10 +228,6 @@ class _Segmenter:
         if item.kind is None:
             return self._text[item.place.start : item.place.end].isspace()
         return item.kind is CodeKind.STANDALONE
-
-
-def _has_words(text: str) -> bool:
-    return any(character.isalnum() for character in text)
 
 
 def _paired(items: Sequence[_Item]) -> tuple[list[_Item], bool]:

@@ -29,6 +29,8 @@ class Way(StrEnum):
 
     NO_CODES = "no codes inside"
     """There were none, or only at the ends."""
+    AS_IT_IS = "no letters, so as they are"
+    """Numbers, dates, codes alone: no model was asked."""
     MEMORY = "from the memory"
     """The whole segment; no model was asked."""
     COPIED = "copied by the model"
@@ -74,7 +76,8 @@ class DocumentReport:
     def origins(self) -> Counter[str]:
         """How many segments are from the ``model`` and from the ``memory``."""
         remembered = self.ways.get(Way.MEMORY, 0)
-        return Counter({"memory": remembered, "model": self.segments - remembered - self.failed})
+        others = remembered + self.failed + self.ways.get(Way.AS_IT_IS, 0)
+        return Counter({"memory": remembered, "model": self.segments - others})
 
     def lines(self) -> list[str]:
         """Return what people are shown at the end."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pellucid.documents.limits import Reading
-from pellucid.documents.segments import Document
+from pellucid.documents.segments import Document, has_letters
 from pellucid.documents.zipped.drawing import DIAGRAMS
 from pellucid.documents.zipped.fields import Mark, folded, is_link
 from pellucid.documents.zipped.inline import (
@@ -126,7 +126,7 @@ def _control(control: _Element, left: Left) -> Node:
 def _simple_field(field: _Element, left: Left) -> Node:
     if is_link(field.get(sibling_tag(field, "instr"), "")):
         return Pair((PushShell(field),), (PopShell(),), tuple(_nodes(field, left)), shown="<link>")
-    left["field result"] += any(character.isalpha() for character in "".join(field.itertext()))
+    left["field result"] += has_letters("".join(field.itertext()))
     return Atom((Place(field),), "<field>")
 
 

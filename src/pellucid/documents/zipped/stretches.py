@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
 
-from pellucid.documents.segments import Code, CodeKind, Parts, merged_text
+from pellucid.documents.segments import Code, CodeKind, Parts, has_letters, merged_text
 from pellucid.documents.zipped.inline import (
     PLAIN,
     Atom,
@@ -230,7 +230,7 @@ def _trimmed(nodes: list[Node], *, keeps_order: bool) -> list[tuple[Step, ...] |
             after[:0] = steps_of([nodes.pop()])
         else:
             break
-    if not any(character.isalpha() for text in _texts_of(nodes) for character in text.text):
+    if not any(has_letters(text.text) for text in _texts_of(nodes)):
         return [(*before, *steps_of(nodes), *after)]
     return [tuple(before), _stretch(nodes, keeps_order=keeps_order), tuple(after)]
 
