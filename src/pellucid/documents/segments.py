@@ -56,6 +56,8 @@ class Code:
     """What people are shown for it, such as ``<b>``."""
     is_visible: bool = field(compare=False, default=True)
     """Whether readers of the document see anything of it; behind one that they do not see, a word goes on."""
+    is_space: bool = field(compare=False, default=False)
+    """Whether it is white space itself, such as the end of a line: the text beside it needs none."""
 
 
 Parts = tuple[str | Code, ...]

@@ -1,9 +1,9 @@
 """Translate the segments of a document with a translator, and put their codes back.
 
-What has no words, or is in a translation memory, does not reach the model. Ways to put codes back, surest first: let the model copy tags,
-where a trial of the first segments shows that it can; translate without codes and place them by word alignment, where
-the model folder names heads for that; else have the translator keep them in their order. What none of them places goes
-by proportion. Read ``pellucid/jobs/documents/`` next.
+What has no words, or is in a translation memory, does not reach the model. Ways to put codes back, surest first: let
+the model copy tags, where a trial of the first segments shows that it can; translate without codes and place them by
+word alignment, where the model folder names heads for that; else have the translator keep them in their order. What
+none of them places goes by proportion. Read ``pellucid/jobs/documents/`` next.
 """
 
 from __future__ import annotations

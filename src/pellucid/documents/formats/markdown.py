@@ -7,8 +7,9 @@ and so are blocks of HTML, and what readers see of the front matter. Read ``mark
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -103,17 +104,19 @@ class _Inline:
         self._brackets: list[_Mark] = []
         self._others: list[Span] = []
         """Of images and titles, which stand inside codes."""
-        self._keeps_order = False
+        self._has_odd_runs = False
         self._html = InlineHtml(text, place)
 
     def spans(self) -> list[Span]:
         at = self._place.start
         while at < self._place.end:
             at = self._take(at)
-        for mark in (*self._emphasis, *self._brackets):  # nothing closes them, so they are text
+        for mark in self._emphasis:
+            self._as_single(mark)
+        for mark in self._brackets:  # nothing closes them, so they are text
             self._parts[mark.place] = mark.marks
         parts = merged_text(self._html.paired(self._parts))
-        segment = Segment(parts, self._where, self._keeps_order or self._html.has_halves)
+        segment = Segment(parts, self._where, self._has_odd_runs or self._html.has_halves)
         if not has_letters(segment.text):
             return self._others
         line = self._text[self._text.rfind("\n", 0, self._place.start) + 1 : self._place.start]
@@ -125,7 +128,7 @@ class _Inline:
         text, end = self._text, self._place.end
         character = text[at]
         if character in "\\ " and (found := _HARD_BREAK.match(text, at, end)):
-            return self._standalone(at, found.end())
+            return self._standalone(at, found.end(), is_space=True)
         if character == "\\" and (found := _ESCAPED.match(text, at, end)):
             self._parts.append(found[1])
             return found.end()
@@ -173,9 +176,9 @@ class _Inline:
         self._number += 1
         return self._number
 
-    def _standalone(self, start: int, end: int, *, is_visible: bool = True) -> int:
+    def _standalone(self, start: int, end: int, **look: bool) -> int:
         shown = self._text[start:end][:60]
-        self._parts.append(Code(CodeKind.STANDALONE, self._new(), Place(start, end), shown, is_visible=is_visible))
+        self._parts.append(Code(CodeKind.STANDALONE, self._new(), Place(start, end), shown, **look))
         return end
 
     def _take_code(self, at: int) -> int:
@@ -228,8 +231,7 @@ class _Inline:
             return end
         # Emphasis that begins inside and has not ended is text.
         while self._emphasis and self._emphasis[-1].place > opened.place:
-            mark = self._emphasis.pop()
-            self._parts[mark.place] = mark.marks
+            self._as_single(self._emphasis.pop())
         self._parts.append(Code(CodeKind.CLOSING, opened.number, original, self._text[at:end][:60]))
         return end
 
@@ -245,10 +247,11 @@ class _Inline:
         marks, start, end = found[0], found.start(), found.end()
         before = self._text[start - 1] if start > self._place.start else " "
         after = self._text[end] if end < self._place.end else " "
-        opens = not after.isspace() and (after.isalnum() or not before.isalnum())
-        closes = not before.isspace() and (before.isalnum() or not after.isalnum())
+        # The flanking runs of CommonMark 0.31, section 6.2.
+        opens = not after.isspace() and (not _is_mark(after) or before.isspace() or _is_mark(before))
+        closes = not before.isspace() and (not _is_mark(before) or after.isspace() or _is_mark(after))
         if marks[0] == "_":
-            opens, closes = opens and not before.isalnum(), closes and not after.isalnum()
+            opens, closes = opens and (not closes or _is_mark(before)), closes and (not opens or _is_mark(after))
         bracket = self._brackets[-1].place if self._brackets else -1
         place = Place(start, end)
         if closes and self._emphasis and self._emphasis[-1].marks == marks and self._emphasis[-1].place > bracket:
@@ -258,19 +261,28 @@ class _Inline:
             self._emphasis.append(_Mark(len(self._parts), marks, self._new()))
             self._parts.append(Code(CodeKind.OPENING, self._number, place, marks))
         elif closes and self._emphasis:  # runs of other lengths, which pair in ways of their own
-            self._keeps_order = True
+            self._has_odd_runs = True
             while self._emphasis:
-                mark = self._emphasis.pop()
-                self._as_single(mark.place)
-            self._parts.append(Code(CodeKind.STANDALONE, self._new(), place, marks))
+                self._as_single(self._emphasis.pop())
+            self._parts.append(Code(CodeKind.STANDALONE, self._new(), place, marks, is_visible=False))
+        elif self._has_odd_runs:
+            self._parts.append(Code(CodeKind.STANDALONE, self._new(), place, marks, is_visible=False))
         else:
             self._parts.append(marks)
         return end
 
-    def _as_single(self, place: int) -> None:
-        part = self._parts[place]
-        if isinstance(part, Code):
-            self._parts[place] = Code(CodeKind.STANDALONE, part.number, part.original, part.shown)
+    def _as_single(self, mark: _Mark) -> None:
+        """Make a mark that nothing closes a code of its own, where such marks may count, or else text."""
+        part = self._parts[mark.place]
+        if isinstance(part, Code) and self._has_odd_runs:
+            self._parts[mark.place] = replace(part, kind=CodeKind.STANDALONE, is_visible=False)
+        else:
+            self._parts[mark.place] = mark.marks
+
+
+def _is_mark(character: str) -> bool:
+    """Return whether a character is punctuation to CommonMark."""
+    return unicodedata.category(character)[0] in "PS"
 
 
 def _written(text: str) -> str:
