@@ -85,6 +85,9 @@ def low_letters(text: str) -> str:
 def _xliff(data: bytes) -> object:
     """Return everything but the targets, and that what is in a target is what is in its source."""
     root = etree.fromstring(data)
+    for one in root.iter():
+        for name in ("target-language", "trgLang"):  # stated, because there are targets now
+            one.attrib.pop(name, None)
     for one in list(root.iter("{*}target")):
         if one.tail:
             raise_to = one.getparent()
@@ -142,7 +145,10 @@ def _html(text: str) -> object:
 
 
 def _markdown(text: str) -> object:
-    return _html(MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
+    front = re.match(r"---[ \t]*\r?\n(.*?\r?\n)??---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL)
+    rest = text[front.end() :] if front else text
+    page = _html(MarkdownIt("commonmark", {"html": True}).enable("table").render(rest))
+    return page, _yaml(front[1] or "") if front else ""
 
 
 def _json(text: str) -> object:

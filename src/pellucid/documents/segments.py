@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from pellucid.errors import DocumentError
+from pellucid.errors import DocumentError, counted
 
 __all__ = [
     "Code",
@@ -25,6 +25,7 @@ __all__ = [
     "has_letters",
     "is_balanced",
     "merged_text",
+    "notes_of",
     "problem_with",
     "text_of",
 ]
@@ -125,6 +126,15 @@ class Document(ABC):
 def text_of(parts: Parts) -> str:
     """Return the text of parts without their codes."""
     return "".join(part for part in parts if isinstance(part, str))
+
+
+def notes_of(left: Mapping[str, int]) -> list[str]:
+    """Return a sentence for each kind of what is left, by its noun in the singular."""
+    return [
+        f"{counted(number, name)} left as {'it is' if number == 1 else 'they are'}"
+        for name, number in left.items()
+        if number
+    ]
 
 
 def has_letters(text: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from pellucid.documents.formats.json_strings import is_for_people
 from pellucid.documents.limits import Reading, reason_of
 from pellucid.documents.placeholders import MESSAGE_SYNTAX, parts_of_string
-from pellucid.documents.segments import Segment
+from pellucid.documents.segments import Segment, has_letters, notes_of
 from pellucid.documents.spans import Place, Span, SpanDocument, as_it_is, decoded, line_of, lines_of
 from pellucid.errors import DocumentError, DocumentTooLargeError
 
@@ -27,7 +28,7 @@ __all__ = ["read", "spans_of_value", "values_in"]
 
 _MOST_BYTES: Final = 4 << 20
 """The parser is slow."""
-_PLAIN: Final = re.compile(r"[^\W\d_](?:[^:#\[\]{},\n\r\"'|>&*!%@`\\]|:(?=\S)|(?<=\S)#)*+$")
+_PLAIN: Final = re.compile(r"[^\W\d_](?:[^:#\[\]{},\n\r\\]|:(?=\S)|(?<=\S)#)*+$")
 """What can stand without quotation marks wherever a text can, if it is not a word with another meaning."""
 _PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*+(?:[ \t]++|[ \t]*+(?:(?<=[ \t])#[^\r\n]*+)?[\r\n]++[ \t]*+)*+)+")
 _BLOCK_LINE: Final = re.compile(r"[^\r\n]+")
@@ -55,6 +56,7 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
         return SpanDocument(file, [], reading.name)
     starts = lines_of(file.text)
     spans, notes = [], []
+    left = Counter[str]()
     for scalar, path in values_in(file.text, reading):
         where = (
             f"{line_of(starts, scalar.start_mark.index)}, {path}" if path else line_of(starts, scalar.start_mark.index)
@@ -63,7 +65,9 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
             notes.append(f"{where}: stays, because it has forms to choose from (plural or select)")
         elif is_for_people(scalar.value):
             spans += spans_of_value(file.text, scalar, where)
-    return SpanDocument(file, spans, reading.name, notes=notes)
+        else:
+            left["untranslatable value"] += has_letters(scalar.value)
+    return SpanDocument(file, spans, reading.name, notes=[*notes, *notes_of(left)])
 
 
 def values_in(text: str, reading: Reading) -> Iterator[tuple[ScalarEvent, str]]:
@@ -147,6 +151,7 @@ def _block_spans(text: str, place: Place, where: str, *, is_folded: bool) -> lis
     spans = []
     for run in runs:
         value = text[run.start : run.end]
+        value = " ".join(value.split()) if "\n" in value else value  # of a folded block
         if is_for_people(value):
             spans.append(Span(run, Segment(parts_of_string(value), where), as_it_is, _one_line))
     return spans

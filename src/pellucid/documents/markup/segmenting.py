@@ -11,18 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from pellucid.documents.languages import direction_of, is_of_another, restated
+from pellucid.documents.limits import Reading
 from pellucid.documents.markup.escapes import escaper, quoted_escaper, resolved, unknown_in
 from pellucid.documents.markup.halves import OpenHalves
 from pellucid.documents.markup.rules import Role, Rules
 from pellucid.documents.markup.tokens import Token, TokenKind, attributes_in, tokens_of
 from pellucid.documents.segments import Code, CodeKind, Segment, has_letters, merged_text
-from pellucid.documents.spans import Place, Span, line_of, lines_of
+from pellucid.documents.spans import Label, Place, Span, line_of, lines_of
 
-__all__ = ["spans_of"]
+__all__ = ["Markup", "markup_of", "spans_of"]
 
 _CDATA_START: Final = len("<![CDATA[")
 _CDATA_END: Final = len("]]>")
 _LONGEST_SHOWN: Final = 60
+_LANGUAGES: Final = ("xml:lang", "lang")
+_DIRECTIONS: Final = frozenset({"ltr", "rtl"})
+_ROOTS: Final = frozenset({"html", "body", "ncx", "package"})
 
 
 @dataclass(frozen=True)
@@ -66,14 +71,38 @@ class _Open:
         return not self._names
 
 
+@dataclass(frozen=True)
+class Markup:
+    """What was found in a text with tags."""
+
+    spans: list[Span]
+    labels: list[Label]
+    """Where it states its language."""
+    left: Counter[str]
+    """What stays as it is, by its noun in the singular."""
+
+
 def spans_of(text: str, rules: Rules) -> list[Span]:
     """Return the segments of a text, those of attributes among them."""
-    return _Segmenter(text, rules).found()
+    return markup_of(text, rules, Reading()).spans
+
+
+def markup_of(text: str, rules: Rules, reading: Reading) -> Markup:
+    """Return the segments of a text, and where it states that it is in the source language.
+
+    A passage of a text in the source language that is marked as in another language stays as it is.
+    """
+    segmenter = _Segmenter(text, rules, reading)
+    return Markup(segmenter.found(), segmenter.labels, segmenter.left)
 
 
 class _Segmenter:
-    def __init__(self, text: str, rules: Rules) -> None:
-        self._text, self._rules = text, rules
+    def __init__(self, text: str, rules: Rules, reading: Reading) -> None:
+        self._text, self._rules, self._reading = text, rules, reading
+        self.labels: list[Label] = []
+        self.left: Counter[str] = Counter()
+        self._is_in_source = False
+        """The text says that it is in the source language, as a whole."""
         self._tokens = list(tokens_of(text, is_xml=rules.is_xml))
         self._lines = lines_of(text)
         self._open = _Open()
@@ -128,6 +157,9 @@ class _Segmenter:
         attributes = self._attributes(tag)
         role = self._rules.role_of(tag, attributes)
         is_void = self._rules.is_void(tag)
+        if not self._take_labels(tag, attributes) and not is_void and self._is_foreign(tag, attributes):
+            self.left["passage in another language"] += 1
+            role = Role.OPAQUE_INLINE if role in (Role.INLINE, Role.OPAQUE_INLINE) else Role.OPAQUE_BORDER
         if role in (Role.OPAQUE_INLINE, Role.OPAQUE_BORDER):
             after = number + 1 if is_void else self._after_opaque(number)
             if role is Role.OPAQUE_INLINE:
@@ -164,6 +196,29 @@ class _Segmenter:
                 if not self._rules.is_void(token):
                     inside.push(token.name)
         return len(self._tokens)
+
+    def _take_labels(self, tag: Token, attributes: dict[str, str]) -> bool:
+        """Note where an element says that it is in the source language; return whether it does."""
+        stated = [attributes[name] for name in _LANGUAGES if name in attributes]
+        if not any(restated(one, self._reading) for one in stated):
+            return False
+        self._is_in_source = self._is_in_source or tag.name in _ROOTS
+        direction = direction_of(self._reading.target_language)
+        for one in attributes_in(self._text, tag, is_xml=self._rules.is_xml):
+            value = self._text[one.start : one.end]
+            if one.name in _LANGUAGES and (new := restated(value, self._reading)):
+                self.labels.append(Label(Place(one.start, one.end), new))
+            elif one.name == "dir" and value.lower() in _DIRECTIONS and value.lower() != direction:
+                self.labels.append(Label(Place(one.start, one.end), direction))
+        if tag.name == "html" and "dir" not in attributes and direction == "rtl":
+            self.labels.append(Label(Place(tag.start + len("<html"), tag.start + len("<html")), ' dir="rtl"'))
+        return True
+
+    def _is_foreign(self, tag: Token, attributes: dict[str, str]) -> bool:
+        """Return whether an element in a text in the source language says that it is in another language."""
+        if not self._is_in_source or tag.name in _ROOTS:
+            return False
+        return any(is_of_another(attributes[name], self._reading) for name in _LANGUAGES if name in attributes)
 
     def _attributes(self, tag: Token) -> dict[str, str]:
         found: dict[str, str] = {}

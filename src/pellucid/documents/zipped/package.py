@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Final
 from pellucid.documents.archives import Archive, read_archive
 from pellucid.documents.limits import Reading
 from pellucid.documents.safe_xml import parsed_xml
-from pellucid.documents.segments import Document, Parts, Segment
+from pellucid.documents.segments import Document, Parts, Segment, notes_of
 from pellucid.documents.zipped.inline import Step
 from pellucid.documents.zipped.stretches import Stretch
-from pellucid.errors import DocumentError, counted
+from pellucid.errors import DocumentError
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-__all__ = ["Left", "Passage", "PassageReader", "ZippedDocument", "notes_of", "opened"]
+__all__ = ["Left", "Passage", "PassageReader", "ZippedDocument", "opened"]
 
 _DECLARATION: Final = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml[^>]{0,200}\?>\s*")
 _IS_UTF_8: Final = re.compile(rb"""^(?:(?!encoding).)*\?>|encoding\s*=\s*["']utf-8["']""", re.IGNORECASE | re.DOTALL)
@@ -120,15 +120,6 @@ class ZippedDocument(Document):
 
 def _is_new(new: Parts | None, old: Parts) -> bool:
     return new is not None and new != old
-
-
-def notes_of(left: Left) -> list[str]:
-    """Return a sentence for each kind of what is left."""
-    return [
-        f"{counted(number, name)} left as {'it is' if number == 1 else 'they are'}"
-        for name, number in left.items()
-        if number
-    ]
 
 
 def _serialised(tree: object, before: bytes) -> bytes:
