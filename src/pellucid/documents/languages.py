@@ -17,6 +17,10 @@ __all__ = ["direction_of", "is_of_another", "located", "restated"]
 _RIGHT_TO_LEFT: Final = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 
 
+_LOCATED: Final = {"ar": "ar-SA", "no": "nb-NO", "zh-hans": "zh-CN", "zh-hant": "zh-TW"}
+"""Where the table of the system has none, or another."""
+
+
 def restated(stated: str, reading: Reading) -> str | None:
     """Return what a code such as ``fr-CA`` is to be, or None where it stays: it is not that of the source language."""
     if not reading.target_language or not _is_source(stated, reading):
@@ -31,6 +35,8 @@ def is_of_another(stated: str, reading: Reading) -> bool:
 
 def located(code: str) -> str:
     """Return a code with a region, which Microsoft Office wants: ``en`` is ``en-US``, ``pt-BR`` stays."""
+    if own := _LOCATED.get(code.lower()):
+        return own
     if "-" in code:
         return code
     known = locale.normalize(code).partition(".")[0].partition("@")[0]

@@ -129,6 +129,11 @@ class SpanDocument(Document):
         self._starts = [span.place.start for span in self._spans]
         self._file, self._name, self._errors = file, name, errors
 
+    @property
+    def states_language(self) -> bool:
+        """Whether it states somewhere that it is in the source language."""
+        return any(span.segment is _LABEL for span in self._spans)
+
     def _written(self, translated: Sequence[Parts | None]) -> bytes:
         texts = iter(translated)
         found = [None if span.segment is _LABEL else next(texts) for span in self._spans]

@@ -204,7 +204,7 @@ def test_front_matter_that_is_no_text_stays() -> None:
         "---\nTitle: &a One title\nlang: fr\nmenu: {title: Two}\nsummary: >-\n  Three\n  four\ntags: [five]\n---\nSix\n"
     )
     document = opened("markdown", page)
-    assert [one.text for one in document.segments] == ["One title", "Three\n  four", "Six"]
+    assert [one.text for one in document.segments] == ["One title", "Three four", "Six"]
     assert [one.place for one in document.segments] == ["line 2, Title", "line 6, summary", "line 10"]
     assert " ".join(changed(document).split()) == " ".join(
         page.replace("One title", "ONE TITLE")

@@ -26,6 +26,7 @@ _CDATA_START: Final = len("<![CDATA[")
 _CDATA_END: Final = len("]]>")
 _LONGEST_SHOWN: Final = 60
 _LANGUAGES: Final = ("xml:lang", "lang")
+_MARKS: Final = frozenset({"a", "sup"})
 _DIRECTIONS: Final = frozenset({"ltr", "rtl"})
 _ROOTS: Final = frozenset({"html", "body", "ncx", "package"})
 
@@ -87,21 +88,22 @@ def spans_of(text: str, rules: Rules) -> list[Span]:
     return markup_of(text, rules, Reading()).spans
 
 
-def markup_of(text: str, rules: Rules, reading: Reading) -> Markup:
+def markup_of(text: str, rules: Rules, reading: Reading, *, is_in_source: bool = False) -> Markup:
     """Return the segments of a text, and where it states that it is in the source language.
 
-    A passage of a text in the source language that is marked as in another language stays as it is.
+    A passage of a text in the source language that is marked as in another language stays as it is; ``is_in_source``
+    says that the text is in that language although it does not say so itself.
     """
-    segmenter = _Segmenter(text, rules, reading)
+    segmenter = _Segmenter(text, rules, reading, is_in_source=is_in_source)
     return Markup(segmenter.found(), segmenter.labels, segmenter.left)
 
 
 class _Segmenter:
-    def __init__(self, text: str, rules: Rules, reading: Reading) -> None:
+    def __init__(self, text: str, rules: Rules, reading: Reading, *, is_in_source: bool) -> None:
         self._text, self._rules, self._reading = text, rules, reading
         self.labels: list[Label] = []
         self.left: Counter[str] = Counter()
-        self._is_in_source = False
+        self._is_in_source = is_in_source
         """The text says that it is in the source language, as a whole."""
         self._tokens = list(tokens_of(text, is_xml=rules.is_xml))
         self._lines = lines_of(text)
@@ -158,7 +160,7 @@ class _Segmenter:
         role = self._rules.role_of(tag, attributes)
         is_void = self._rules.is_void(tag)
         if not self._take_labels(tag, attributes) and not is_void and self._is_foreign(tag, attributes):
-            self.left["passage in another language"] += 1
+            self.left["foreign passage"] += 1
             role = Role.OPAQUE_INLINE if role in (Role.INLINE, Role.OPAQUE_INLINE) else Role.OPAQUE_BORDER
         if role in (Role.OPAQUE_INLINE, Role.OPAQUE_BORDER):
             after = number + 1 if is_void else self._after_opaque(number)
@@ -239,6 +241,8 @@ class _Segmenter:
 
     def _flush(self) -> None:
         every, keeps_order = _paired(self._items)
+        if self._rules.is_html:
+            every = self._without_marks(every)
         self._items = []
         items = self._trimmed(every)
         if not any(item.kind is None and has_letters(self._value(item)) for item in items):
@@ -249,6 +253,23 @@ class _Segmenter:
         segment = Segment(merged_text(parts), line_of(self._lines, place.start), keeps_order)
         raw = "".join(self._text[i.place.start : i.place.end] for i in items if i.kind is None and not i.is_cdata)
         self._spans.append(Span(place, segment, escaper(raw)))
+
+    def _without_marks(self, items: Sequence[_Item]) -> list[_Item]:
+        """Return items in which a link or superior letters without a word, such as the mark of a note, are one code."""
+        found: list[_Item] = []
+        opened: dict[int, int] = {}
+        last_word = -1
+        for item in items:
+            if item.kind is CodeKind.OPENING and item.name in _MARKS:
+                opened[item.number] = len(found)
+            found.append(item)
+            if item.kind is None and has_letters(self._value(item)):
+                last_word = len(found)
+            begun = opened.pop(item.number, len(found)) if item.kind is CodeKind.CLOSING else len(found)
+            if begun >= last_word and begun < len(found):
+                place = Place(found[begun].place.start, item.place.end)
+                found[begun:] = [_Item(place, CodeKind.STANDALONE, item.name, number=item.number)]
+        return found
 
     def _part(self, item: _Item, numbers: dict[int, int]) -> str | Code:
         if item.kind is None:

@@ -55,12 +55,14 @@ def read(data: bytes, reading: Reading) -> Document:
     left = Left()
     pages: list[tuple[str, SpanDocument]] = []
     lists: list[tuple[str, SpanDocument]] = []
+    is_in_source = False
     for member, kind in _texts(archive, reading, left):
         content = archive.members[member]
         if kind == _PACKAGE:
             lists.append((member, _list_of_pages(content, member, reading)))
+            is_in_source = lists[-1][1].states_language
         else:
-            pages.append((member, _page(content, kind, member, reading, left)))
+            pages.append((member, _page(content, kind, member, reading, left, is_in_source=is_in_source)))
     notes = ["the title and the metadata of the book left as they are", *notes_of(left)]
     return _Book(data, archive, pages, lists, notes)
 
@@ -147,10 +149,10 @@ def _in_order(package: _Element) -> list[_Element]:
     return [items[name] for name in (*spine, *items) if name in items]
 
 
-def _page(data: bytes, kind: str, member: str, reading: Reading, left: Left) -> SpanDocument:
+def _page(data: bytes, kind: str, member: str, reading: Reading, left: Left, *, is_in_source: bool) -> SpanDocument:
     file, own = _decoded(data, member, reading)
     rules = XHTML if kind == _PAGE else rules_for_xml(file.text, opaque=("docTitle", "docAuthor"))
-    found = markup_of(file.text, rules, own)
+    found = markup_of(file.text, rules, own, is_in_source=is_in_source)
     left.update(found.left)
     return SpanDocument(file, found.spans, own.name, labels=found.labels, errors="xmlcharrefreplace")
 

@@ -114,6 +114,8 @@ class Atom:
     closes: Hashable = None
     is_visible: bool = True
     """Whether readers see it; a bookmark or a comment of XML can stand in the middle of a word."""
+    is_space: bool = False
+    """Whether it is white space, such as a tab."""
 
 
 @dataclass(frozen=True, slots=True)

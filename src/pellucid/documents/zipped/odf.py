@@ -29,6 +29,7 @@ from pellucid.documents.zipped.inline import (
     carry_out,
 )
 from pellucid.documents.zipped.package import Left, Passage, ZippedDocument, opened
+from pellucid.documents.zipped.relabelling import relabel_open
 from pellucid.documents.zipped.runs import append_text, atom_of, plain_passage
 from pellucid.documents.zipped.stretches import stretches_of
 from pellucid.errors import DocumentError
@@ -72,7 +73,16 @@ def read(data: bytes, reading: Reading) -> Document:
     left["embedded object"] += sum(name.endswith("/content.xml") for name in members)
     signed = ["its digital signature is no longer valid once a text changed"] if _SIGNATURES in members else []
     readers = {name: _passages for name in ("content.xml", "styles.xml") if name in members}
-    return ZippedDocument(data, archive, readers, reading, left=left, notes=signed)
+    return ZippedDocument(
+        data,
+        archive,
+        readers,
+        reading,
+        left=left,
+        relabel=relabel_open,
+        labelled=[name for name in ("styles.xml",) if name in members],
+        notes=signed,
+    )
 
 
 _SIGNATURES: Final = "META-INF/documentsignatures.xml"

@@ -37,6 +37,8 @@ __all__ = ["read"]
 
 _ESCAPE: Final = re.compile("(_x[0-9A-Fa-f]{4}_)")
 _PAGE_TEXT: Final = re.compile(rb"<(?:\w+:)?(?:odd|even|first)(?:Header|Footer)[ >]")
+_INPUT_TEXT: Final = re.compile(rb"<(?:\w+:)?dataValidation [^<>]*\b(?:prompt|error)=")
+"""What Excel says while a value is typed in; it is short, and a file with a longer one does not open."""
 _PHONETIC: Final = frozenset({"s:rPh", "s:phoneticPr"})
 _GUIDE: Final = re.compile(rb"<(?:\w+:)?rPh[ >]")
 
@@ -52,6 +54,7 @@ def read(data: bytes, reading: Reading) -> Document:
         left["sheet name"] += sum(name_of(one) == "s:sheet" for one in root.iter("{*}sheet"))
     sheets = office.members(_SHEET)
     left["header and footer text"] += sum(len(_PAGE_TEXT.findall(members[member])) for member in sheets)
+    left["input message"] += sum(len(_INPUT_TEXT.findall(members[member])) for member in sheets)
     guides = sum(len(_GUIDE.findall(members[member])) for member in office.members(_STRINGS, _SHEET))
     return office.document(
         _kind(names),

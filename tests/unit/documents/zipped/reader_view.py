@@ -19,7 +19,7 @@ SPANS = {"span"}
 PROPERTIES = {"rPr"}
 UNSEEN = {"proofErr", "lastRenderedPageBreak", "lang", "noProof", "rPh", "phoneticPr", "soft-page-break"}
 TEXT_ATTRIBUTES = {"alt", "descr", "title"}
-UNSEEN_ATTRIBUTES = {"lang", "dirty", "err", "rsid", "string-value"}
+UNSEEN_ATTRIBUTES = {"lang", "language", "country", "dirty", "err", "rsid", "string-value"}
 
 Seen = list[tuple[object, ...]]
 
