@@ -74,6 +74,9 @@ def _seen(data: bytes) -> object:
                 one.text = None
                 for child in one:
                     child.tail = None
+        for paragraph in root.iter("{*}p"):  # its properties come first, or count for nothing
+            for properties in paragraph.findall("{*}pPr"):
+                paragraph.insert(0, properties)
     return [one for one in seen(etree.tostring(root), low_letters) if one[0] not in (" ", "\n", "\t", "\r")]
 
 

@@ -152,15 +152,16 @@ JSON = r'''{ "@@locale": "en",
 
 def test_json_strings_are_replaced_in_place() -> None:
     document = opened("json", JSON)
-    assert [segment.place for segment in document.segments] == ["menu.open", "menu.list", "menu.list"]
-    assert shown(document) == ["Open [1]", "One", "café (1x1)"]
-    assert document.notes == (
-        "n: stays, because it has forms to choose from (plural or select)",
-        "1 untranslatable value left as it is",
-    )
+    assert [segment.place for segment in document.segments] == ["menu.open", "menu.list", "menu.list", "n", "n"]
+    assert shown(document) == ["Open [1]", "One", "café (1x1)", "a", "b"]
+    assert document.notes == ("1 untranslatable value left as it is",)
     assert identity(document) == JSON.encode()
     assert changed(document) == (
-        JSON.replace("Open {", "OPEN {").replace("One", "ONE").replace(r"caf\u00e9 <b>x", r"CAF\u00c9 <b>X")
+        JSON.replace("Open {", "OPEN {")
+        .replace("One", "ONE")
+        .replace(r"caf\u00e9 <b>x", r"CAF\u00c9 <b>X")
+        .replace("{a}", "{A}")
+        .replace("{b}", "{B}")
     )
     evil = 'a"b\\c\n\u2028'
     assert json.loads(changed(opened("json", '{"a": "b"}'), lambda text: evil)) == {"a": evil}
@@ -190,6 +191,43 @@ def test_placeholders_are_codes(text: str, seen: str) -> None:
     document = opened("json", json.dumps({"a": text}))
     assert shown(document) == [seen]
     assert json.loads(changed(document, lambda part: part)) == {"a": text}
+
+
+PLURAL = "{n, plural, offset:1 =0 {No 'ca'ts} one {It''s {name}''s cat} other {# cats}}"
+NESTED = "{who, select, male {{n, plural, one {He has a cat} other {He has # cats}}} other {12}}"
+
+
+@pytest.mark.parametrize(
+    ("message", "seen"),
+    [
+        (PLURAL, ["No 'ca'ts", "It's [1]'s cat", "[1] cats"]),
+        (NESTED, ["He has a cat", "He has [1] cats"]),
+        (f"You have {PLURAL}.", []),
+        ("{n, plural, one {a {m, plural, one {b}} c} other {d}}", []),
+        ("{n, plural, one {a} other {b}", []),
+        ("{n, plural, }", []),
+    ],
+)
+def test_forms_of_a_message_are_translated_if_each_is_a_sentence(message: str, seen: list[str]) -> None:
+    for file in (json.dumps({"a": message}), yaml.safe_dump({"a": message}, width=999, default_style="'")):
+        document = opened("json" if file[0] == "{" else "yaml", file)
+        assert shown(document) == seen
+        assert bool(document.notes) is not bool(seen)
+        assert identity(document) == file.encode()
+        if message is PLURAL:
+            written = document.merge(
+                [("l'", *one.codes, "\n\"é'" if file[0] == "{" else "é'") for one in document.segments]
+            )
+            found = yaml.safe_load(written)["a"]
+            end = "\n\"é''" if file[0] == "{" else "é''"
+            assert found == f"{{n, plural, offset:1 =0 {{l'{end}}} one {{l''{{name}}{end}}} other {{l''#{end}}}}}"
+
+
+def test_the_places_of_forms_are_found_behind_escapes() -> None:
+    file = r'{"a": "{n, plural, one {\u00e9\ud83d\ude00\"x\"} other {y\/z}}"}'
+    document = opened("json", file)
+    assert [one.text for one in document.segments] == ['é😀"x"', "y/z"]
+    assert json.loads(changed(document)) == {"a": '{n, plural, one {É😀"X"} other {Y/Z}}'}
 
 
 FOR_PROGRAMS = ["#ff0000", "#FFF", "assets/img/cat.png", "/usr/bin", "./a", "C:\\x", "a/b/c", "index.html",

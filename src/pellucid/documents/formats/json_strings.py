@@ -14,7 +14,8 @@ from typing import Final
 
 from pellucid.documents.languages import restated
 from pellucid.documents.limits import Reading
-from pellucid.documents.placeholders import MESSAGE_SYNTAX, parts_of_string
+from pellucid.documents.messages import MESSAGE_SYNTAX, escaped_in_message, forms_of, text_of_form
+from pellucid.documents.placeholders import parts_of_form, parts_of_string
 from pellucid.documents.segments import Segment, has_letters, notes_of
 from pellucid.documents.spans import Decoded, Label, Place, Span, SpanDocument, decoded
 from pellucid.errors import DocumentError, DocumentTooLargeError
@@ -29,6 +30,10 @@ _IDENTIFIER: Final = re.compile(
     r"|(?:\.{0,2}/|[A-Za-z]:\\)\S*|(?:[\w.~@-]+/)+[\w.~-]*\.\w{1,5}|(?:[\w.~@-]+/){2,}[\w.~-]*"  # a path
     r"|\d[\dTZ:.+-]*|-?\d+(?:\.\d+)?(?:px|r?em|pt|v[hw]|m?s|deg|fr)"  # a time, a length
 )
+_CHARACTER: Final = re.compile(
+    r"\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\.|.", re.DOTALL
+)
+"""A character of a string, as it is written."""
 _LOCALE: Final = "@@locale"
 """The language of a file of Flutter (.arb)."""
 _LONGEST_KEY_SHOWN: Final = 80
@@ -47,7 +52,9 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
             new = restated(value, reading)
             labels += [Label(place, json.dumps(new))] if new else []
         elif MESSAGE_SYNTAX.search(value):
-            notes.append(f"{path}: stays, because it has forms to choose from (plural or select)")
+            forms = _spans_of_forms(file.text, place, value, path)
+            spans += forms
+            notes += [] if forms else [f"{path}: stays, because text stands around its forms (plural or select)"]
         elif not is_for_people(value):
             left["untranslatable value"] += has_letters(value)
         else:
@@ -55,6 +62,24 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
             write = _escaped if is_ascii else _written
             spans.append(Span(place, Segment(parts_of_string(value), path), write, _quoted))
     return SpanDocument(file, spans, reading.name, labels=labels, notes=[*notes, *notes_of(left)])
+
+
+def _spans_of_forms(text: str, place: Place, value: str, path: str) -> list[Span]:
+    """Return the forms of a message as segments, or nothing where it is no mere choice."""
+    found = forms_of(value) or ()
+    places = [place.start + 1 + one.end() for one in _CHARACTER.finditer(text[place.start + 1 : place.end - 1])]
+    at = [place.start + 1, *places]
+    spans = []
+    for form in found:
+        own = text_of_form(value[form.start : form.end])
+        if is_for_people(own):
+            segment = Segment(parts_of_form(own, is_plural=form.is_plural, write=_written), path)
+            spans.append(Span(Place(at[form.start], at[form.end]), segment, _written_in_message))
+    return spans
+
+
+def _written_in_message(text: str) -> str:
+    return _written(escaped_in_message(text))
 
 
 def is_for_people(value: str) -> bool:

@@ -12,11 +12,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pellucid.documents.formats.json_strings import is_for_people
 from pellucid.documents.limits import Reading, reason_of
-from pellucid.documents.placeholders import MESSAGE_SYNTAX, parts_of_string
+from pellucid.documents.messages import MESSAGE_SYNTAX, escaped_in_message, forms_of, text_of_form
+from pellucid.documents.placeholders import parts_of_form, parts_of_string
 from pellucid.documents.segments import Segment, has_letters, notes_of
 from pellucid.documents.spans import Place, Span, SpanDocument, as_it_is, decoded, line_of, lines_of
 from pellucid.errors import DocumentError, DocumentTooLargeError
@@ -62,7 +64,9 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
             f"{line_of(starts, scalar.start_mark.index)}, {path}" if path else line_of(starts, scalar.start_mark.index)
         )
         if MESSAGE_SYNTAX.search(scalar.value):
-            notes.append(f"{where}: stays, because it has forms to choose from (plural or select)")
+            forms = _spans_of_forms(file.text, scalar, where)
+            spans += forms
+            notes += [] if forms else [f"{where}: stays, because text stands around its forms (plural or select)"]
         elif is_for_people(scalar.value):
             spans += spans_of_value(file.text, scalar, where)
         else:
@@ -130,6 +134,31 @@ def spans_of_value(text: str, scalar: ScalarEvent, where: str) -> list[Span]:
     write: Callable[[str], str] = {"'": _single, '"': _double}.get(scalar.style or "", _bare)
     segment = Segment(parts_of_string(scalar.value), where)
     return [Span(Place(start, end), segment, write)]
+
+
+def _spans_of_forms(text: str, scalar: ScalarEvent, where: str) -> list[Span]:
+    """Return the forms of a message as segments, if it is a mere choice and stands in the file as it is."""
+    start = scalar.end_mark.index - len(scalar.value) - 1
+    write = {"'": _single, '"': _double}.get(scalar.style or "")
+    if write is None or text[start : scalar.end_mark.index - 1] != scalar.value:
+        return []
+    spans = []
+    for form in forms_of(scalar.value) or ():
+        own = text_of_form(scalar.value[form.start : form.end])
+        if is_for_people(own):
+            parts = parts_of_form(own, is_plural=form.is_plural, write=partial(_without_marks, write=write))
+            place = Place(start + form.start, start + form.end)
+            spans.append(Span(place, Segment(parts, where), partial(_in_message, write=write)))
+    return spans
+
+
+def _in_message(text: str, *, write: Callable[[str], str]) -> str:
+    return _without_marks(escaped_in_message(text), write=write)
+
+
+def _without_marks(text: str, *, write: Callable[[str], str]) -> str:
+    """Return text as it is written between quotation marks, without them."""
+    return write(text)[1:-1]
 
 
 def _block_spans(text: str, place: Place, where: str, *, is_folded: bool) -> list[Span]:
