@@ -68,15 +68,18 @@ _OFFICE = (b"schemas.openxmlformats.org/", b"purl.oclc.org/ooxml/")
 
 def _seen(data: bytes) -> object:
     root = etree.fromstring(data)
-    if any(namespace in data for namespace in _OFFICE):
+    if any(namespace in data.replace(b"\0", b"") for namespace in _OFFICE):
         for one in root.iter():
             if len(one) and one.tag is not etree.Comment and not str(one.tag).endswith(("}t", "}text")):
                 one.text = None
                 for child in one:
                     child.tail = None
-        for paragraph in root.iter("{*}p"):  # its properties come first, or count for nothing
-            for properties in paragraph.findall("{*}pPr"):
-                paragraph.insert(0, properties)
+        for properties in list(root.iter("{*}pPr")):  # they come first in a paragraph, or count for nothing
+            parent = properties.getparent()
+            if parent is not None:
+                parent.remove(properties)
+                if str(parent.tag).endswith("}p"):
+                    parent.insert(0, properties)
     return [one for one in seen(etree.tostring(root), low_letters) if one[0] not in (" ", "\n", "\t", "\r")]
 
 
