@@ -40,6 +40,7 @@ __all__ = [
     "format_of",
     "in_run",
     "is_note",
+    "keep_space",
     "name_of",
     "nodes_of_run",
     "plain_passage",
@@ -178,9 +179,15 @@ def append_leaf(parent: _Element, text: str, leaf: str) -> None:
 
     written = etree.SubElement(parent, leaf)
     written.text = text
+    keep_space(written)
+
+
+def keep_space(leaf: _Element) -> None:
+    """Have the white space in an element count, if it has any that would not."""
+    text = "".join(one for one in leaf.itertext())
     # White space always counts in DrawingML, and its texts have no attributes.
-    if not _short(leaf).startswith("a:") and (text != text.strip() or "  " in text or "\n" in text):
-        written.set(_SPACE, "preserve")
+    if not name_of(leaf).startswith("a:") and (text != text.strip() or "  " in text or "\n" in text):
+        leaf.set(_SPACE, "preserve")
 
 
 def append_text(parent: _Element, text: str, format: Format = PLAIN) -> None:

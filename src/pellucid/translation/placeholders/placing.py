@@ -96,8 +96,8 @@ def _slots(text: str) -> list[_Slot]:
 
 def _goes_on(text: str, place: int) -> bool:
     """Return whether a word goes on after a hyphen, or as in ``there's``; ``l'eau`` is two words."""
-    before = text[place - 1]
-    return before == "-" or (before in "'’" and text[place - 2 : place - 1].isalpha() and bool(_ENDING.match(text, place)))
+    before, earlier = text[place - 1], text[place - 2 : place - 1]
+    return before == "-" or (before in "'’" and earlier.isalpha() and _ENDING.match(text, place) is not None)
 
 
 def _chosen(
