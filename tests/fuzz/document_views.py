@@ -68,12 +68,18 @@ _OFFICE = (b"schemas.openxmlformats.org/", b"purl.oclc.org/ooxml/")
 
 def _seen(data: bytes) -> object:
     root = etree.fromstring(data)
-    if any(namespace in data for namespace in _OFFICE):
+    if any(namespace in data.replace(b"\0", b"") for namespace in _OFFICE):
         for one in root.iter():
             if len(one) and one.tag is not etree.Comment and not str(one.tag).endswith(("}t", "}text")):
                 one.text = None
                 for child in one:
                     child.tail = None
+        for properties in list(root.iter("{*}pPr")):  # they come first in a paragraph, or count for nothing
+            parent = properties.getparent()
+            if parent is not None:
+                parent.remove(properties)
+                if str(parent.tag).endswith("}p"):
+                    parent.insert(0, properties)
     return [one for one in seen(etree.tostring(root), low_letters) if one[0] not in (" ", "\n", "\t", "\r")]
 
 
@@ -85,6 +91,9 @@ def low_letters(text: str) -> str:
 def _xliff(data: bytes) -> object:
     """Return everything but the targets, and that what is in a target is what is in its source."""
     root = etree.fromstring(data)
+    for one in root.iter():
+        for name in ("target-language", "trgLang"):  # stated, because there are targets now
+            one.attrib.pop(name, None)
     for one in list(root.iter("{*}target")):
         if one.tail:
             raise_to = one.getparent()
@@ -142,7 +151,10 @@ def _html(text: str) -> object:
 
 
 def _markdown(text: str) -> object:
-    return _html(MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
+    front = re.match(r"---[ \t]*\r?\n(.*?\r?\n)??---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL)
+    rest = text[front.end() :] if front else text
+    page = _html(MarkdownIt("commonmark", {"html": True}).enable("table").render(rest))
+    return page, _yaml(front[1] or "") if front else ""
 
 
 def _json(text: str) -> object:

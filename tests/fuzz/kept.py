@@ -189,6 +189,7 @@ def documents(*, zipped: bool) -> Kept:
         "spaces without an end": ("markdown", "word" + " " * 100_000 + "word"),  # quadratic: a minute
         "a paragraph of many words": ("markdown", "word " * 40_000),  # quadratic, too
         "a cue of 20,000 lines": ("srt", cue + "a word\n" * 20_000),  # and this
+        "spaces in a string": ("json", '{"a": "One' + " " * 60_000 + 'two"}'),  # quadratic
         "an anchor of a text": ("yaml", "a: &b Hello\nc: *b\nd: !!str\n  # e\n  Hello\n"),  # it was lost
         "references without an end": ("html", "<p>caf&eacute: &copy2 &#233 <a title='&copy &lt'>x</a>"),  # text
         # Text, too.

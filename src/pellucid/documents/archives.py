@@ -1,6 +1,6 @@
 """ZIP archives of strangers: unpacked into memory within limits, and packed again in the same order.
 
-Names are never used as paths, and archives inside the archive are not opened. Read ``safe_xml.py`` next.
+Names are never used as paths, and archives inside the archive are not opened. Read ``languages.py`` next.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -25,6 +25,7 @@ __all__ = [
     "has_letters",
     "is_balanced",
     "merged_text",
+    "notes_of",
     "problem_with",
     "text_of",
 ]
@@ -56,6 +57,8 @@ class Code:
     """What people are shown for it, such as ``<b>``."""
     is_visible: bool = field(compare=False, default=True)
     """Whether readers of the document see anything of it; behind one that they do not see, a word goes on."""
+    is_space: bool = field(compare=False, default=False)
+    """Whether it is white space itself, such as the end of a line: the text beside it needs none."""
 
 
 Parts = tuple[str | Code, ...]
@@ -129,6 +132,15 @@ def has_letters(text: str) -> bool:
 def text_of(parts: Parts) -> str:
     """Return the text of parts without their codes."""
     return "".join(part for part in parts if isinstance(part, str))
+
+
+def notes_of(left: Mapping[str, int]) -> list[str]:
+    """Return a sentence for each kind of what is left, by its noun in the singular."""
+    return [
+        f"{counted(number, name)} left as {'it is' if number == 1 else 'they are'}"
+        for name, number in left.items()
+        if number
+    ]
 
 
 def merged_text(parts: Iterable[str | Code]) -> Parts:

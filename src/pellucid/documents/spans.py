@@ -7,9 +7,10 @@ format in ``formats/`` next.
 from __future__ import annotations
 
 import codecs
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pellucid.documents.limits import Reading
@@ -17,7 +18,19 @@ from pellucid.documents.segments import Code, Document, Parts, Segment
 from pellucid.errors import DocumentError
 from pellucid.text.formats.encodings import looks_like
 
-__all__ = ["Decoded", "Literal", "Place", "Span", "SpanDocument", "as_it_is", "decoded", "line_of", "lines_of"]
+__all__ = [
+    "Decoded",
+    "Label",
+    "Literal",
+    "Place",
+    "Span",
+    "SpanDocument",
+    "as_it_is",
+    "decoded",
+    "line_of",
+    "lines_of",
+    "moved",
+]
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -80,21 +93,67 @@ class Span:
     """The place is that of a translation, and its source stands elsewhere."""
 
 
+@dataclass(frozen=True)
+class Label:
+    """What a document says of its language, its place, and what it is to say once a text is translated."""
+
+    place: Place
+    text: str
+
+
 class SpanDocument(Document):
-    """A document that is text with spans; ``errors`` says how characters are written that its encoding lacks."""
+    """A document that is text with spans.
+
+    Args:
+        file: its text.
+        spans: what is translated.
+        name: for messages.
+        labels: what changes with the language of the texts.
+        notes: for the report.
+        errors: how characters are written that its encoding lacks.
+    """
 
     def __init__(
-        self, file: Decoded, spans: Iterable[Span], name: str, *, notes: Iterable[str] = (), errors: str = "strict"
+        self,
+        file: Decoded,
+        spans: Iterable[Span],
+        name: str,
+        *,
+        labels: Iterable[Label] = (),
+        notes: Iterable[str] = (),
+        errors: str = "strict",
     ) -> None:
+        every = [*spans, *(Span(one.place, _LABEL, lambda text: text, _as(one.text)) for one in labels)]
         # Of spans that begin together the outer one is first.
-        self._spans = sorted(spans, key=lambda span: (span.place.start, -span.place.end))
-        super().__init__([span.segment for span in self._spans], notes)
+        self._spans = sorted(every, key=lambda span: (span.place.start, -span.place.end))
+        super().__init__([span.segment for span in self._spans if span.segment is not _LABEL], notes)
         self._starts = [span.place.start for span in self._spans]
         self._file, self._name, self._errors = file, name, errors
 
+    @property
+    def states_language(self) -> bool:
+        """Whether it states somewhere that it is in the source language."""
+        return any(span.segment is _LABEL for span in self._spans)
+
     def _written(self, translated: Sequence[Parts | None]) -> bytes:
-        text = self._between(0, len(self._file.text), 0, translated)
+        texts = iter(translated)
+        found = [None if span.segment is _LABEL else next(texts) for span in self._spans]
+        if any(self._is_new(span, parts) for span, parts in zip(self._spans, found, strict=True)):
+            found = [
+                _NEW_LABEL if span.segment is _LABEL else parts for span, parts in zip(self._spans, found, strict=True)
+            ]
+        return self._encoded(found)
+
+    def relabelled(self) -> bytes:
+        """Return the document as it is but for its language, because a document that it belongs to is translated."""
+        return self._encoded([_NEW_LABEL if span.segment is _LABEL else None for span in self._spans])
+
+    def _encoded(self, found: Sequence[Parts | None]) -> bytes:
+        text = self._between(0, len(self._file.text), 0, found)
         return self._file.encoded(text, self._name, errors=self._errors)
+
+    def _is_new(self, span: Span, parts: Parts | None) -> bool:
+        return parts is not None and (parts != span.segment.parts or span.is_target)
 
     def _between(self, start: int, end: int, first: int, translated: Sequence[Parts | None]) -> str:
         """Return a stretch of the file with the new parts of the spans inside it, which begin at number ``first``."""
@@ -111,7 +170,7 @@ class SpanDocument(Document):
 
     def _of(self, number: int, parts: Parts | None, translated: Sequence[Parts | None]) -> str:
         span = self._spans[number]
-        if parts is None or (parts == span.segment.parts and not span.is_target):
+        if parts is None or not self._is_new(span, parts):
             return self._between(span.place.start, span.place.end, number + 1, translated)
         written, waiting = "", ""
         for part in parts:
@@ -130,6 +189,14 @@ class SpanDocument(Document):
         return self._between(
             original.start, original.end, 0 if self._spans[number].is_target else number + 1, translated
         )
+
+
+_LABEL: Final = Segment(())
+_NEW_LABEL: Final[Parts] = ("new",)
+
+
+def _as(text: str) -> Callable[[str], str]:
+    return lambda written: text
 
 
 def decoded(data: bytes, reading: Reading, *, stated: str = "") -> Decoded:
@@ -156,6 +223,23 @@ def decoded(data: bytes, reading: Reading, *, stated: str = "") -> Decoded:
     if "\0" in text:
         raise DocumentError(f"{reading.name}: has a NUL character, so it is no text; give a text file")
     return Decoded(text, encoding, mark)
+
+
+def moved(spans: Iterable[Span], by: int, starts: Sequence[int]) -> list[Span]:
+    """Return the spans of a part of a text as those of the whole text, in which the part begins at place ``by``."""
+    return [_moved(span, by, starts) for span in spans]
+
+
+def _moved(span: Span, by: int, starts: Sequence[int]) -> Span:
+    place = Place(span.place.start + by, span.place.end + by)
+    parts = tuple(
+        replace(part, original=Place(part.original.start + by, part.original.end + by))
+        if isinstance(part, Code) and isinstance(part.original, Place)
+        else part
+        for part in span.segment.parts
+    )
+    where = re.sub(r"\Aline \d+", line_of(starts, place.start), span.segment.place)
+    return replace(span, place=place, segment=replace(span.segment, parts=parts, place=where))
 
 
 def as_it_is(text: str) -> str:

@@ -1,9 +1,9 @@
 """Translate the segments of a document with a translator, and put their codes back.
 
-What a translation memory has does not reach the model. Ways to put codes back, surest first: let the model copy tags,
-where a trial of the first segments shows that it can; translate without codes and place them by word alignment, where
-the model folder names heads for that; else have the translator keep them in their order. What none of them places goes
-by proportion. Read ``pellucid/jobs/documents/`` next.
+What has no words, or is in a translation memory, does not reach the model. Ways to put codes back, surest first: let
+the model copy tags, where a trial of the first segments shows that it can; translate without codes and place them by
+word alignment, where the model folder names heads for that; else have the translator keep them in their order. What
+none of them places goes by proportion. Read ``pellucid/jobs/documents/`` next.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from pellucid.documents.segments import Segment
 from pellucid.documents.transfer.outcomes import Transferred, Way, by_alignment, from_tagged, kept, without_codes
 from pellucid.documents.transfer.plain import Plain, plain_of, tagged
-from pellucid.documents.transfer.remembering import remembered
+from pellucid.documents.transfer.remembering import needing_no_model
 from pellucid.documents.transfer.words import aligned, unaligned
 from pellucid.translation.hypothesis import Translation
 from pellucid.translation.memory.units import TranslationMemory
@@ -76,7 +76,7 @@ def translated_segments(
         progress: told how many segments are done, now and then.
     """
     plains = [plain_of(segment) for segment in segments]
-    found = remembered(plains, memory, glossary or Glossary(()))
+    found = needing_no_model(plains, memory, glossary or Glossary(()))
     left = [number for number, one in enumerate(found) if one is None]
     bare = [number for number in left if not plains[number].nodes]
     coded = [number for number in left if plains[number].nodes]

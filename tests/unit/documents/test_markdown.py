@@ -12,7 +12,8 @@ from markdown_it import MarkdownIt
 from tests.unit.documents.reading import changed, identity, opened, shown
 
 PAGE = """---
-title: Not text
+layout: Not text
+title: "The front"
 ---
 
 # A *big* title #
@@ -50,8 +51,10 @@ Title
 
 def test_segments_are_blocks_with_their_codes() -> None:
     assert shown(opened("markdown", PAGE)) == [
+        "The front",
         "A (1big1) title",
         "Some (1bold (2link2) text1) and [3]\non two lines, (4ref4) and (5other text5) & more* ©.",
+        "t",
         "A quote\ngoes on (1here1) [3].",
         "One [1]",
         "a dog",
@@ -61,6 +64,8 @@ def test_segments_are_blocks_with_their_codes() -> None:
         "b",
         "(1c1) d",
         "e | f",
+        "\nan html block\n",
+        "Title",
         "Title",
     ]
 
@@ -71,7 +76,9 @@ def test_only_words_change() -> None:
     found = changed(document)
     assert found == (
         PAGE.replace("A *big* title", "A *BIG* TITLE")
-        .replace("Some **bold [link](", "SOME **BOLD [LINK](").replace(" text** and `code`\n", " TEXT** AND `code` ")
+        .replace("The front", "THE FRONT").replace("an html block", "AN HTML BLOCK").replace('"Title"', '"TITLE"')
+        .replace('Some **bold [link](http://a.b/c "t"', 'SOME **BOLD [LINK](http://a.b/c "T"')
+        .replace(" text** and `code`\n", " TEXT** AND `code` ")
         .replace("on two lines, [ref] and [other text]", "ON TWO LINES, [REF][ref] AND [OTHER TEXT]")
         .replace("& more\\* &copy;", "& MORE\\* ©")
         .replace("A quote\n> goes on <b>here", "A QUOTE GOES ON <b>HERE")
@@ -94,7 +101,120 @@ def test_html_inside_a_text_is_pairs_and_codes() -> None:
     assert document.segments[0].keeps_order
     assert identity(document) == page.encode()
     assert changed(document).startswith("PRESS <kbd>Esc</kbd> FOR H<sub>2</sub>O, <a id='x'></a>AN <i>ODD <b>PAIR</i>")
-    assert changed(opened("markdown", "A [link](a<b>c(d(e)) 't').\n")) == "A [LINK](a<b>c(d(e)) 't').\n"
+    assert changed(opened("markdown", "A [link](a<b>c(d(e)) 't').\n")) == "A [LINK](a<b>c(d(e)) 'T').\n"
+
+
+DIALECTS = """::: tip Not for readers
+Some text in a container
+:::
+
+!!! note "Not yet"
+    What the note says
+
+Term
+: What it means
+
+> [!WARNING]
+> Take care now
+
+# A title {#anchor .class}
+
+The formula $a_1 + b$ and $$x^2$$ cost $5 and $6, {{ field }} {% tag %} :smile: at the end.
+
+First line\x20\x20
+second line\\
+third *slanted\x20\x20
+line*
+
+[TOC]
+
+1.50 | 12/05/2024
+
+![An image](a.png 'Of a cat') and [it's](b "A \\"quoted\\" one") or [so](c (Round)).
+
+[d]: e
+  (On its own line)
+
+<details class="x"><summary>More of it</summary>
+<p>Hidden <b>text</b></p><pre>code</pre>
+</details>
+
+> <p>in a quotation</p>
+"""
+
+
+def test_what_dialects_add_stays() -> None:
+    document = opened("markdown", DIALECTS)
+    assert shown(document) == [
+        "Some text in a container",
+        "What the note says",
+        "Term",
+        "What it means",
+        "Take care now",
+        "A title [1]",
+        "The formula [1] and [2] cost $5 and $6, [3] [4] [5] at the end.",
+        "First line[1]second line[2]third (3slanted[4]line3)",
+        "[1] and (2it's2) or (3so3).",
+        "An image",
+        "Of a cat",
+        "Round",
+        "On its own line",
+        "More of it",
+        "Hidden (1text1)",
+    ]
+    assert identity(document) == DIALECTS.encode()
+    found = changed(document)
+    assert found.lower() == DIALECTS.lower()
+    for same in (
+        '!!! note "Not yet"\n',
+        "::: tip Not",
+        "> [!WARNING]\n",
+        "{#anchor .class}",
+        "$a_1 + b$",
+        "[TOC]",
+        "</pre>",
+    ):
+        assert same in found
+
+
+@pytest.mark.parametrize("words", ["- one", "1. one", "# one", "> one", "===", "+ one", " - one"])
+@pytest.mark.parametrize("before", ["", "> ", "- > "])
+def test_a_line_behind_a_break_begins_no_block(words: str, before: str) -> None:
+    page = f"{before}word  \n{before.replace('-', ' ')}word\n"
+    document = opened("markdown", page)
+    (segment,) = document.segments
+    written = document.merge([("word", *segment.codes, words)]).decode()
+    assert structure(written) == structure(page)
+
+
+@pytest.mark.parametrize("quotes", ['""', "''", "()"])
+def test_titles_stay_titles(quotes: str) -> None:
+    document = opened("markdown", f"[a](b {quotes[0]}old{quotes[1]})\n\n[c]: d\n\n[c]: d {quotes[0]}old{quotes[1]}\n")
+    evil = "a\"b'c(d)e\\f &amp; <g>\nh"
+    written = document.merge([None, (evil,), (evil,)]).decode()
+    parser = MarkdownIt("commonmark")
+    environment: dict[str, Any] = {}
+    titles = [one.attrs.get("title") for token in parser.parse(written, environment) for one in token.children or ()]
+    assert titles[0] == evil.replace("\n", " ")
+    assert environment["duplicate_refs"][0]["title"] == evil.replace("\n", " ")
+
+
+def test_front_matter_that_is_no_text_stays() -> None:
+    page = (
+        "---\nTitle: &a One title\nlang: fr\nmenu: {title: Two}\nsummary: >-\n  Three\n  four\ntags: [five]\n---\nSix\n"
+    )
+    document = opened("markdown", page)
+    assert [one.text for one in document.segments] == ["One title", "Three four", "Six"]
+    assert [one.place for one in document.segments] == ["line 2, Title", "line 6, summary", "line 10"]
+    assert " ".join(changed(document).split()) == " ".join(
+        page.replace("One title", "ONE TITLE")
+        .replace("Three", "THREE")
+        .replace("four", "FOUR")
+        .replace("Six", "SIX")
+        .split()
+    )
+    for odd in ("---\ntitle: [x\n---\nSix\n", "+++\ntitle = 'x'\n+++\nSix\n", "---\n---\nSix\n"):
+        assert [one.text for one in opened("markdown", odd).segments] == ["Six"]
 
 
 def test_what_a_footnote_begins_with_stays() -> None:
@@ -116,11 +236,11 @@ def test_what_a_footnote_begins_with_stays() -> None:
 def structure(text: str) -> list[Any]:
     """Return the kinds and attributes of all tokens, as markdown-it sees them, without text."""
     found = []
-    for token in MarkdownIt("commonmark").enable("table").parse(text):
-        inline = [
-            (one.type, one.attrs, one.content * (one.type in ("code_inline", "html_inline")))
-            for one in token.children or ()
-        ]
+    for token in MarkdownIt("commonmark").enable("table").parse(text.partition("\n---\n")[2] or text):
+        inline = []
+        for one in token.children or ():
+            attributes = {key: value for key, value in one.attrs.items() if key not in ("title", "alt")}
+            inline.append((one.type, attributes, one.content * (one.type in ("code_inline", "html_inline"))))
         found.append((token.type, token.tag, [one for one in inline if one[0] not in ("text", "softbreak")]))
     return found
 

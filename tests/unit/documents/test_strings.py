@@ -51,7 +51,7 @@ msgstr[1] ""
 
 def test_po_gets_the_translations_that_it_lacks() -> None:
     document = opened("po", PO)
-    assert shown(document) == ['Open "[1]" (2now2)\n', "Two lines", "[1] file", "[1] files"]
+    assert shown(document) == ['Open "[1]" (2now2)[4]', "Two lines", "[1] file", "[1] files"]
     assert document.merge([None] * 4) == PO.encode()
     found = changed(document)
     filled = polib.pofile(found)
@@ -96,11 +96,12 @@ XLIFF_2 = """<xliff version="2.0" xmlns="urn:oasis:names:tc:xliff:document:2.0" 
 
 def test_xliff_gets_the_targets_that_it_lacks() -> None:
     document = opened("xliff", XLIFF_1)
-    assert shown(document) == ["A (1big1) [3]dog & [5]", "Empty", "(1S1.1) (3S2.3)"]
+    assert shown(document) == ["A (1big1) [3]dog & [4]", "Empty", "(1S1.1) (3S2.3)"]
     assert document.merge([None] * 3) == XLIFF_1.encode()
     found = changed(document)
-    first = '<target>A <g id="1">BIG</g> <x id="2"/>DOG &amp; <ph id="3">&lt;br&gt;</ph></target>'
-    second = '<target><mrk mtype="seg" mid="1">S1.</mrk> <mrk mtype="seg" mid="2">S2.</mrk></target>'
+    state = ' state="needs-review-translation"'
+    first = f'<target{state}>A <g id="1">BIG</g> <x id="2"/>DOG &amp; <ph id="3">&lt;br&gt;</ph></target>'
+    second = f'<target{state}><mrk mtype="seg" mid="1">S1.</mrk> <mrk mtype="seg" mid="2">S2.</mrk></target>'
     assert found == (
         XLIFF_1.replace("</source>\n    <note>", f"</source>\n    {first}\n    <note>")
         .replace('<target state="new"/>', '<target state="needs-review-translation">EMPTY</target>')
@@ -124,7 +125,7 @@ def test_xliff_has_the_tags_of_another_markup_as_codes(source: str, seen: str, t
     document = opened("xliff", file)
     assert shown(document) == [seen]
     found = changed(document)
-    assert f"</source><target>{target}</target>" in found
+    assert f'</source><target state="needs-review-translation">{target}</target>' in found
     etree.fromstring(found.encode())
     assert document.merge([None]) == file.encode()
 
@@ -151,12 +152,16 @@ JSON = r'''{ "@@locale": "en",
 
 def test_json_strings_are_replaced_in_place() -> None:
     document = opened("json", JSON)
-    assert [segment.place for segment in document.segments] == ["menu.open", "menu.list", "menu.list"]
-    assert shown(document) == ["Open [1]", "One", "café (1x1)"]
-    assert document.notes == ("n: stays, because it has forms to choose from (plural or select)",)
+    assert [segment.place for segment in document.segments] == ["menu.open", "menu.list", "menu.list", "n", "n"]
+    assert shown(document) == ["Open [1]", "One", "café (1x1)", "a", "b"]
+    assert document.notes == ("1 untranslatable value left as it is",)
     assert identity(document) == JSON.encode()
     assert changed(document) == (
-        JSON.replace("Open {", "OPEN {").replace("One", "ONE").replace(r"caf\u00e9 <b>x", r"CAF\u00c9 <b>X")
+        JSON.replace("Open {", "OPEN {")
+        .replace("One", "ONE")
+        .replace(r"caf\u00e9 <b>x", r"CAF\u00c9 <b>X")
+        .replace("{a}", "{A}")
+        .replace("{b}", "{B}")
     )
     evil = 'a"b\\c\n\u2028'
     assert json.loads(changed(opened("json", '{"a": "b"}'), lambda text: evil)) == {"a": evil}
@@ -164,6 +169,75 @@ def test_json_strings_are_replaced_in_place() -> None:
         opened("json", "{'a': 1}")
     with pytest.raises(DocumentTooLargeError, match="levels deep"):
         opened("json", "[" * 900 + "]" * 900)
+
+
+FOR_PROGRAMS = ["#ff0000", "#FFF", "assets/img/cat.png", "/usr/bin", "./a", "C:\\x", "a/b/c", "index.html",
+                "1.0.2-beta.1", "a.b.c", "btn_ok", "_x", "ERROR_CODE", "myValue", "iPhone2G", "2024-01-01T10:00:00Z",
+                "12px", "-1.5rem", "https://a.b/c", "www.a.b", "mailto:a@b.c", "a@b.cd", "12", "\ud800"]  # fmt: skip
+FOR_PEOPLE = [
+    "OK",
+    "Yes/No",
+    "A cat.",
+    "Self-made",
+    "word",
+    "Mr. X",
+    "#hashtag",
+    "50 px",
+    "a_b c",
+    "e-mail: a@b.c",
+    "It's",
+]
+
+
+def test_values_for_programs_stay() -> None:
+    given = {"people": FOR_PEOPLE, "programs": FOR_PROGRAMS}
+    document = opened("json", json.dumps(given))
+    assert [one.text for one in document.segments] == FOR_PEOPLE
+    assert document.notes == ("22 untranslatable values left as they are",)
+    assert json.loads(changed(document))["programs"] == FOR_PROGRAMS
+    assert [one.text for one in opened("yaml", yaml.safe_dump(given)).segments] == FOR_PEOPLE
+
+
+def test_strings_state_the_new_language() -> None:
+    arb = '{"@@locale": "fr_CA", "a": "Un chat", "b": "fr"}'
+    document = opened("json", arb, source_language="fr", target_language="pt-BR")
+    assert changed(document) == arb.replace("fr_CA", "pt_BR").replace("Un chat", "UN CHAT").replace('"fr"', '"FR"')
+    assert identity(document) == arb.encode()
+    header = 'msgid ""\nmsgstr ""\n"Language: %s\\n"\n"X: y\\n"\n\nmsgid "Un chat"\nmsgstr ""\n'
+    for stated, new in (("", "en"), ("fr_FR", "en"), ("de", "de")):
+        document = opened("po", header % stated, source_language="fr", target_language="en")
+        assert f'"Language: {new}\\n"' in changed(document)
+        assert document.merge([None]) == (header % stated).encode()
+    assert '"Language: \\n"' in changed(opened("po", header % ""))
+
+
+def test_xliff_states_the_target_language_that_it_needs() -> None:
+    for file, attribute in ((XLIFF_1, ' target-language="de"'), (XLIFF_2, ' trgLang="de"')):
+        bare = file.replace(attribute, "")
+        document = opened("xliff", bare, source_language="en", target_language="nl")
+        assert attribute.replace("de", "nl") + ">" in changed(document)
+        assert document.merge([None] * len(document.segments)) == bare.encode()
+        assert attribute in changed(opened("xliff", file, source_language="en", target_language="nl"))
+
+
+def test_what_stays_of_files_of_translations_is_counted() -> None:
+    assert opened("po", PO).notes == ("1 translation left as it is", "1 fuzzy translation left as it is")
+    assert opened("xliff", XLIFF_1).notes == (
+        "2 untranslatable units left as they are",
+        "1 translated unit left as it is",
+    )
+
+
+def test_xliff_of_editors() -> None:
+    unit = '<source>x</source><seg-source><mrk mtype="seg" mid="0">A <mrk mtype="protected">Rex</mrk> dog</mrk>'
+    file = f'<xliff><trans-unit>{unit}</seg-source><target><mrk mtype="seg" mid="0"/></target></trans-unit></xliff>'
+    document = opened("xliff", file)
+    assert shown(document) == ["(1A [2] dog1)"]
+    assert '<target><mrk mtype="seg" mid="0">A <mrk mtype="protected">Rex</mrk> DOG</mrk></target>' in changed(document)
+    kept = (
+        '<xliff><segment><source>A <mrk id="1" translate="no">Rex</mrk>, <pc id="2">b</pc></source></segment></xliff>'
+    )
+    assert shown(opened("xliff", kept)) == ["A [1], (2b2)"]
 
 
 @given(
@@ -220,8 +294,8 @@ copy: *anchor
 def test_yaml_strings_are_replaced_in_place() -> None:
     document = opened("yaml", YAML)
     assert shown(document) == [
-        "Open [1] now", "It's done", 'A "word"\n', "First line", "Second (1line1)", "Third",
-        "One text\n    in two lines", "One", "Two, three", "two lines",
+        "Open [1] now", "It's done", 'A "word"[1]', "First line", "Second (1line1)", "Third",
+        "One text in two lines", "One", "Two, three", "two lines",
     ]  # fmt: skip
     assert identity(document) == YAML.encode()
     found = changed(document)
@@ -229,7 +303,7 @@ def test_yaml_strings_are_replaced_in_place() -> None:
         YAML.replace("Open %{name} now", '"OPEN %{name} NOW"')  # in a list it could not stand without them
         .replace("It''s done", "IT''S DONE").replace('A \\"word', 'A \\"WORD')
         .replace("First line", "FIRST LINE").replace("Second <b>line", "SECOND <b>LINE").replace("Third", "THIRD")
-        .replace("One text\n    in two lines", "ONE TEXT     IN TWO LINES")
+        .replace("One text\n    in two lines", "ONE TEXT IN TWO LINES")
         .replace("[One, \"Two, three\"", "[ONE, \"TWO, THREE\"")
         .replace("two\n    lines", "TWO LINES")
     )  # fmt: skip

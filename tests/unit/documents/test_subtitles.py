@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.documents.reading import changed, identity, opened, shown
@@ -14,8 +15,33 @@ VTT = "WEBVTT\n\nNOTE a note\n\nSTYLE\n::cue {}\n\nintro\n00:01.000 --> 00:02.00
 
 
 def test_cues_are_segments() -> None:
-    assert shown(opened("srt", SRT)) == ["(1Hello1) there,\r\nmy friend!", "- Who?", "- [1]Me."]
+    assert shown(opened("srt", SRT)) == ["(1Hello1) there,\r\nmy friend!", "[1]Who?", "[1][2]Me."]
     assert shown(opened("vtt", VTT)) == ["(1Tom & me1)"]
+
+
+@pytest.mark.parametrize(
+    ("cue", "seen"),
+    [
+        ("- Who?\n- Me.", ["[1]Who?", "[1]Me."]),
+        ("Hello.\n– Me. Yes\nand more", ["Hello.", "[1]Me. Yes\nand more"]),
+        ("JEAN : It is.", ["[1]It is."]),
+        ("- MR. O'NEILL: Yes.", ["[1][2]Yes."]),
+        ("<i>- OK.</i>", ["(1[2]OK.1)"]),
+        ("♪ He sings ♪", ["[1]He sings[2]"]),
+        ("[A DOOR SLAMS]", ["[1]A DOOR SLAMS[2]"]),
+        ("It is: here. Half-time: 2:0", ["It is: here. Half-time: 2:0"]),
+        ("{\\an8}<i>ÉLÉONORE: yes</i>", ["[1](2[3]yes2)"]),
+        ("♪♪", []),
+        ("12", []),
+    ],
+)
+def test_what_is_not_spoken_is_codes(cue: str, seen: list[str]) -> None:
+    file = f"1\n00:00:01,000 --> 00:00:02,000\n{cue}\n"
+    document = opened("srt", file)
+    assert shown(document) == seen
+    assert identity(document) == file.encode()
+    marks = [one for one in ("JEAN : ", "- MR. O'NEILL: ", "ÉLÉONORE: ", "♪ ", " ♪", "[", "]") if one in cue]
+    assert all(one in changed(document, str.lower) for one in marks)
 
 
 def test_times_and_numbers_of_lines_stay() -> None:

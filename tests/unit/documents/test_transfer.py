@@ -144,7 +144,7 @@ def test_tags_that_the_model_copies_are_taken() -> None:
     swapped = FakeTranslator(garble=lambda text: "<x2/> a b <x1/> c")
     assert one("a [1] b [2] c", swapped).way is Way.COPIED
     found = one("a [1] b [2] c", swapped, keeps_order=True)
-    assert (shown(found.parts), found.way) == ("a [1]b [2]c", Way.ALIGNED)
+    assert (shown(found.parts), found.way) == ("a [1] b [2] c", Way.ALIGNED)
 
 
 def test_without_heads_they_are_kept_in_their_order() -> None:

@@ -96,6 +96,19 @@ def test_a_marker_goes_where_its_words_go(text: str, translation: str) -> None:
     assert with_markers(source, target, markers, weights) == translation
 
 
+@pytest.mark.parametrize(
+    ("target", "surfaces", "wanted"),
+    [
+        ("it's red", [b" it", b"'", b"s", b" red"], "it's {0} red"),
+        ("l'eau rouge", [b" l", b"'", b"eau", b" rouge"], "l' {0} eau rouge"),
+    ],
+)
+def test_a_marker_goes_into_no_word(target: str, surfaces: list[bytes], wanted: str) -> None:
+    rest, markers = taken_out("a {0} cow")
+    weights = [[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]]
+    assert with_markers(Side(rest, [b" a", b" cow"]), Side(target, surfaces), markers, weights) == wanted
+
+
 def test_the_shouter_keeps_them_in_place() -> None:
     text = "a <b>horse</b> and {0}, an ox %s <br/> &amp; a goat"
     assert shouter().translate(text).text == "A <b>HORSE</b> AND {0}, AN OX %s <br/> &amp; A GOAT"

@@ -11,8 +11,9 @@ from typing import Final
 
 from pellucid.documents.limits import Reading
 from pellucid.documents.markup.rules import HTML, XHTML
-from pellucid.documents.markup.segmenting import spans_of
+from pellucid.documents.markup.segmenting import markup_of
 from pellucid.documents.safe_xml import refuse_declarations
+from pellucid.documents.segments import notes_of
 from pellucid.documents.spans import SpanDocument, decoded
 
 __all__ = ["read"]
@@ -30,4 +31,12 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
     is_xml = file.text.lstrip().startswith("<?xml")
     if is_xml:
         refuse_declarations(data, reading.name)
-    return SpanDocument(file, spans_of(file.text, XHTML if is_xml else HTML), reading.name, errors="xmlcharrefreplace")
+    found = markup_of(file.text, XHTML if is_xml else HTML, reading)
+    return SpanDocument(
+        file,
+        found.spans,
+        reading.name,
+        labels=found.labels,
+        notes=notes_of(found.left),
+        errors="xmlcharrefreplace",
+    )

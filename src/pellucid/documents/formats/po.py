@@ -7,14 +7,16 @@ singular, the others from the plural; a language with one form has that of the p
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from pellucid.documents.languages import restated
 from pellucid.documents.limits import Reading
 from pellucid.documents.placeholders import parts_of_string
-from pellucid.documents.segments import Segment
-from pellucid.documents.spans import Place, Span, SpanDocument, decoded, line_of, lines_of
+from pellucid.documents.segments import Segment, notes_of
+from pellucid.documents.spans import Label, Place, Span, SpanDocument, decoded, line_of, lines_of
 from pellucid.errors import DocumentError
 
 __all__ = ["read"]
@@ -28,6 +30,7 @@ _CHARSET: Final = re.compile(rb"charset=([A-Za-z0-9._-]{1,40})")
 _ESCAPE: Final = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|(.))", re.DOTALL)
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 _WRITTEN: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"})
+_LANGUAGE: Final = re.compile(r"(?<=[\"n])Language:[ \t]*+([A-Za-z_@.-]*)(?=\\n)")
 _HEADER: Final = 1 << 16
 
 
@@ -38,6 +41,7 @@ class _Entry:
     texts: dict[str, str] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     last: str = ""
+    is_fuzzy: bool = False
 
 
 def read(data: bytes, reading: Reading) -> SpanDocument:
@@ -46,22 +50,44 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
     encoding = stated[1].decode("ascii") if stated and stated[1] != b"CHARSET" else ""
     file = decoded(data, reading, stated=encoding)
     starts = lines_of(file.text)
-    spans = [span for entry in _entries(file.text, reading, starts) for span in _spans(entry, starts)]
-    return SpanDocument(file, spans, reading.name)
+    spans: list[Span] = []
+    labels: list[Label] = []
+    left = Counter[str]()
+    for entry in _entries(file.text, reading, starts):
+        if entry.texts.get("msgid"):
+            spans += _spans(entry, starts)
+            left["fuzzy translation" if entry.is_fuzzy else "translation"] += any(
+                text for name, text in entry.texts.items() if name.startswith("msgstr")
+            )
+        elif "msgstr" in entry.places:
+            labels += _labels(file.text, entry.places["msgstr"], reading)
+    return SpanDocument(file, spans, reading.name, labels=labels, notes=notes_of(left))
+
+
+def _labels(text: str, header: Place, reading: Reading) -> Iterator[Label]:
+    """Yield where the header states no language, or the source language."""
+    found = _LANGUAGE.search(text, header.start, header.end)
+    if found and reading.target_language:
+        new = reading.target_language if not found[1] else restated(found[1], reading)
+        if new:
+            yield Label(Place(*found.span(1)), new if found[0].endswith(" ") or found[1] else f" {new}")
 
 
 def _entries(text: str, reading: Reading, starts: list[int]) -> Iterator[_Entry]:
-    entry = _Entry()
+    entry, is_fuzzy = _Entry(), False
     for found in _LINE.finditer(text):
         line = found[0].rstrip("\r\n")
         if not line.strip() or line.startswith("#"):
             entry.last = ""
+            is_fuzzy = is_fuzzy or (line.startswith("#,") and "fuzzy" in line)
             continue
         if keyword := _KEYWORD.match(line):
             name = keyword[1]
             if name in ("msgctxt", "msgid") and "msgstr" in " ".join(entry.texts):
                 yield entry
                 entry = _Entry()
+            if name in ("msgctxt", "msgid") and not entry.texts:
+                entry.is_fuzzy, is_fuzzy = is_fuzzy, False
             entry.texts[name] = keyword[2][1:-1]
             entry.places[name] = Place(found.start() + keyword.start(2), found.start() + keyword.end(2))
             entry.last = name
@@ -77,13 +103,11 @@ def _entries(text: str, reading: Reading, starts: list[int]) -> Iterator[_Entry]
 
 
 def _spans(entry: _Entry, starts: list[int]) -> Iterator[Span]:
-    if not entry.texts.get("msgid"):  # the header
-        return
     forms = [name for name in entry.places if name.startswith("msgstr")]
     for number, name in enumerate(forms):
         is_singular = "msgid_plural" not in entry.texts or (number == 0 and len(forms) > 1)
         source = _resolved(entry.texts["msgid" if is_singular else "msgid_plural"])
-        if not entry.texts[name] and any(character.isalnum() for character in source):
+        if not entry.texts[name] and source.strip():
             segment = Segment(parts_of_string(source), line_of(starts, entry.places[name].start))
             yield Span(entry.places[name], segment, _written, _quoted, is_target=True)
 

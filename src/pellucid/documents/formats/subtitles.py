@@ -1,7 +1,8 @@
 """Subtitles: SubRip (.srt) and WebVTT (.vtt). Each cue is a segment; times, numbers, notes and styles stay.
 
 A translation has as many lines as its source where it has words enough. In a cue in which people speak in turns, each
-line is a segment. Read ``xliff.py`` next.
+turn is a segment. The dash before a turn, the name of a speaker in capitals, and notes of music are codes. Read
+``xliff.py`` next.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final
 
 from pellucid.documents.limits import Reading
 from pellucid.documents.markup.escapes import escaper, resolved
-from pellucid.documents.segments import Code, CodeKind, Segment, merged_text
+from pellucid.documents.segments import Code, CodeKind, Segment, has_letters, merged_text
 from pellucid.documents.spans import Place, Span, SpanDocument, as_it_is, decoded, line_of, lines_of
 
 __all__ = ["read"]
@@ -24,6 +25,14 @@ __all__ = ["read"]
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _TIMES: Final = re.compile(r"\s*(?:\d+:)?\d+:\d\d[.,]\d+\s*-->\s*(?:\d+:)?\d+:\d\d[.,]\d+")
 _CODE: Final = re.compile(r"</?[A-Za-z\d][^<>\r\n]{0,200}>|\{\\[^{}\r\n]{1,200}\}")
+_LEAD: Final = re.compile(
+    r"(?:(?:<[^<>\r\n]{1,40}>|\{\\[^{}\r\n]{1,200}\})\s*)*"
+    r"(?P<dash>[-–—]\s*)?"
+    r"(?P<speaker>[^\W\d_a-zà-ÿ][^\W_a-zà-ÿ]*(?:(?:\. |[ .'’-])[^\W_a-zà-ÿ]+){0,4}\.?[ \u00a0\u202f]?:\s+)?"
+)
+"""What a turn begins with that is not spoken: a dash, and a name such as ``MR. SMITH:``."""
+_MUSIC: Final = re.compile(r"[♩-♬]+[ \t]*|[ \t]*[♩-♬]+|[\[\]]")
+"""Notes of music, and brackets around a sound."""
 _TAG: Final = re.compile(r"<(/?)([A-Za-z]{1,20})")
 _TURN: Final = re.compile(r"\s*(?:<[^<>]{1,40}>)?[-–—]")
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
@@ -39,7 +48,7 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
     for place in _cues(text):
         raw = text[place.start : place.end]
         segment = _segment(raw, place, line_of(starts, place.start), is_vtt=is_vtt)
-        if any(character.isalnum() for character in segment.text):
+        if has_letters(segment.text):
             write: Callable[[str], str] = escaper(raw) if is_vtt else as_it_is
             spans.append(Span(place, segment, write, partial(_in_lines, breaks=_BREAK.findall(raw))))
     return SpanDocument(file, spans, reading.name)
@@ -63,9 +72,13 @@ def _cues(text: str) -> Iterator[Place]:
 def _as_segments(text: str, lines: list[Place]) -> list[Place]:
     if not lines:
         return []
-    if len(lines) > 1 and all(_TURN.match(text, one.start, one.end) for one in lines):
-        return lines
-    return [Place(lines[0].start, lines[-1].end)]
+    turns = [lines[:1]]
+    for line in lines[1:]:
+        if _TURN.match(text, line.start, line.end):
+            turns.append([line])
+        else:
+            turns[-1].append(line)
+    return [Place(turn[0].start, turn[-1].end) for turn in turns]
 
 
 def _segment(raw: str, place: Place, where: str, *, is_vtt: bool) -> Segment:
@@ -77,12 +90,13 @@ def _segment(raw: str, place: Place, where: str, *, is_vtt: bool) -> Segment:
     def words(stretch: str) -> str:
         return resolved(stretch, is_html=True) if is_vtt else stretch
 
-    for number, one in enumerate(_CODE.finditer(raw), start=1):
-        found.append(words(raw[end : one.start()]))
-        end = one.end()
-        own = Place(place.start + one.start(), place.start + one.end())
+    for number, (first, after) in enumerate(_codes(raw), start=1):
+        written = raw[first:after]
+        found.append(words(raw[end:first]))
+        end = after
+        own = Place(place.start + first, place.start + after)
         kind, code_number = CodeKind.STANDALONE, number
-        tag = _TAG.match(one[0])
+        tag = _TAG.match(written)
         if tag and not tag[1]:
             waiting.append((tag[2], len(found)))
         elif tag and waiting and waiting[-1][0] == tag[2]:
@@ -92,8 +106,20 @@ def _segment(raw: str, place: Place, where: str, *, is_vtt: bool) -> Segment:
                 kind, code_number = CodeKind.CLOSING, opening.number
         elif tag:
             keeps_order = True
-        found.append(Code(kind, code_number, own, one[0], is_visible=False))
+        found.append(Code(kind, code_number, own, written, is_visible=False))
     return Segment(merged_text([*found, words(raw[end:])]), where, keeps_order or bool(waiting))
+
+
+def _codes(raw: str) -> Iterator[tuple[int, int]]:
+    """Yield the places of codes: tags, and what is not spoken."""
+    lead = _LEAD.match(raw)
+    named = [lead.span(name) for name in ("dash", "speaker") if lead[name]] if lead else []
+    found = [*named, *(one.span() for one in _CODE.finditer(raw)), *(one.span() for one in _MUSIC.finditer(raw))]
+    end = 0
+    for first, after in sorted(found):
+        if first >= end:
+            yield first, after
+            end = after
 
 
 def _in_lines(written: str, *, breaks: list[str]) -> str:

@@ -6,7 +6,7 @@ Read ``html.py`` next.
 from __future__ import annotations
 
 from pellucid.documents.limits import Reading
-from pellucid.documents.segments import Segment
+from pellucid.documents.segments import Segment, has_letters
 from pellucid.documents.spans import Place, Span, SpanDocument, as_it_is, decoded, line_of, lines_of
 from pellucid.translation.document.layout import Lines, blocks_of
 
@@ -21,7 +21,7 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
     spans = []
     for block in blocks_of(text, Lines.KEEP):
         body = text[block.start : block.end]
-        if any(character.isalnum() for character in body):
+        if has_letters(body):
             segment = Segment((body,), line_of(starts, block.start))
             spans.append(Span(Place(block.start, block.end), segment, as_it_is))
     return SpanDocument(file, spans, reading.name)

@@ -8,6 +8,7 @@ the tags of another markup in its text (in CDATA, or escaped) are codes, too, an
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,21 +20,24 @@ from pellucid.documents.markup.tokens import Token, TokenKind, attributes_in, to
 from pellucid.documents.markup.wholeness import not_well_formed
 from pellucid.documents.placeholders import parts_of_string
 from pellucid.documents.safe_xml import refuse_declarations
-from pellucid.documents.segments import Code, CodeKind, Parts, Segment, merged_text
-from pellucid.documents.spans import Place, Span, SpanDocument, decoded, line_of, lines_of
+from pellucid.documents.segments import Code, CodeKind, Parts, Segment, merged_text, notes_of
+from pellucid.documents.spans import Label, Place, Span, SpanDocument, decoded, line_of, lines_of
 from pellucid.errors import DocumentError
 
 __all__ = ["read"]
 
 _DECLARED: Final = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _UNITS: Final = frozenset({"trans-unit", "segment"})
-_PAIRED: Final = frozenset({"g", "mrk", "pc", "hi"})
+_TAGS: Final = re.compile(r"</?(?:\w+:)?(?:mrk|g|sm|em)(?=[\s/>])[^<>]*>|<!--.*?-->", re.DOTALL)
 _OPENING: Final = {"bpt": ("rid", "id"), "bx": ("rid", "id"), "sc": ("id",)}
 _CLOSING: Final = {"ept": ("rid", "id"), "ex": ("rid", "id"), "ec": ("startRef", "id")}
 _WITH_CONTENT: Final = frozenset({"ph", "it", "bpt", "ept"})
 _UNSEEN: Final = frozenset({"it", "sm", "em"})
 """Halves of pairs whose other half is elsewhere: of formatting, and of annotations."""
+_NEW: Final = ' state="needs-review-translation"'
+"""What a new target of XLIFF 1.2 says; in XLIFF 2 the segment has a state, and stays ``initial``."""
 _STATE: Final = re.compile(r"""(?<=\bstate=["'])(?:new|needs-translation)(?=["'])""")
+_STATED_IN: Final = {"file": ("source-language", "target-language"), "xliff": ("srcLang", "trgLang")}
 _UNTRANSLATED: Final = frozenset({"new", "needs-translation", "initial"})
 
 
@@ -60,7 +64,9 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
         raise DocumentError(
             f"{reading.name}: has no units (<trans-unit> or <unit>), so it is not XLIFF, or it is empty"
         )
-    return SpanDocument(file, spans, reading.name, errors="xmlcharrefreplace")
+    labels = finder.labels(reading) if spans else ()
+    notes = notes_of(finder.left)
+    return SpanDocument(file, spans, reading.name, labels=labels, notes=notes, errors="xmlcharrefreplace")
 
 
 class _Finder:
@@ -69,6 +75,16 @@ class _Finder:
         self._tokens = list(tokens_of(text, is_xml=True))
         self._lines = lines_of(text)
         self.units = 0
+        self.left = Counter[str]()
+
+    def labels(self, reading: Reading) -> Iterator[Label]:
+        """Yield where the target language is not stated, which XLIFF requires of a file with targets."""
+        for token in self._tokens:
+            name = _STATED_IN.get(token.name.rpartition(":")[2])
+            if token.kind is TokenKind.OPENING and name and reading.target_language:
+                attributes = self._attributes(token)
+                if name[0] in attributes and name[1] not in attributes:
+                    yield Label(Place(token.end - 1, token.end - 1), f' {name[1]}="{reading.target_language}"')
 
     def spans(self) -> Iterator[Span]:
         unit: _Unit | None = None
@@ -83,6 +99,7 @@ class _Finder:
                 refusing.append(stated == "no" or (is_refused and stated != "yes"))
                 if name in _UNITS:
                     unit = None if refusing[-1] else _Unit(token)
+                    self.left["untranslatable unit"] += refusing[-1]
                     self.units += 1
                 elif inside or name in ("source", "target", "seg-source", "alt-trans", "note", "matches"):
                     begun = begun if inside else number
@@ -116,8 +133,10 @@ class _Finder:
             line = self._text.rfind("\n", 0, first.start) + 1
             indent = self._text[line : first.start]
             before = f"\n{indent}" if not indent.strip() and line else ""
-            finish = partial(_around, start=f"{before}<{tag}>", end=f"</{tag}>")
+            state = _NEW if unit.opening.name.endswith("trans-unit") else ""
+            finish = partial(_around, start=f"{before}<{tag}{state}>", end=f"</{tag}>")
         elif not self._is_open(unit, unit.target):
+            self.left["translated unit"] += 1
             return
         else:
             opening, closing = (self._tokens[number] for number in unit.target)
@@ -127,15 +146,15 @@ class _Finder:
             start = _STATE.sub("needs-review-translation", start)
             finish = partial(_around, start=start, end=f"</{opening.name}>")
         segment = self._segment(unit.source)
-        if any(character.isalnum() for character in segment.text):
+        if segment.text.strip() or segment.codes:
             raw = self._text[first.end : last.start]
             yield Span(place, segment, escaper(raw), finish, is_target=True)
 
     def _is_open(self, unit: _Unit, target: tuple[int, int]) -> bool:
         """Return whether a target is there only to be filled."""
         opening, closing = (self._tokens[number] for number in target)
-        if opening is closing or not self._text[opening.end : closing.start].strip():
-            return True
+        if opening is closing or not _TAGS.sub("", self._text[opening.end : closing.start]).strip():
+            return True  # editors put the marks of segments into an empty target
         states = (self._attributes(opening).get("state"), self._attributes(unit.opening).get("state"))
         return any(state in _UNTRANSLATED for state in states)
 
@@ -152,10 +171,13 @@ class _Finder:
             elif token.kind is TokenKind.CDATA:
                 found.append(self._text[token.start + 9 : token.end - 3])
             else:
-                if token.kind is TokenKind.OPENING and name in _WITH_CONTENT:
+                attributes = self._attributes(token)
+                is_whole = name in _WITH_CONTENT or (name in ("mrk", "g", "pc") and _is_protected(attributes))
+                if token.kind is TokenKind.OPENING and is_whole:
                     number = self._closing(number, source[1])
                     place = Place(token.start, self._tokens[number].end)
-                found.append(numbers.code(token, name, place, self._attributes(token), self._text))
+                    token = replace(token, kind=TokenKind.EMPTY)
+                found.append(numbers.code(token, name, place, attributes, self._text))
             number += 1
         where = line_of(self._lines, self._tokens[source[0]].start)
         parts = numbers.with_strings(merged_text(numbers.paired(found)))
@@ -232,6 +254,11 @@ class _Numbers:
                 self._next += max((one.number for one in codes), default=0)
             found += inner
         return merged_text(found)
+
+
+def _is_protected(attributes: dict[str, str]) -> bool:
+    """Return whether a stretch of a source is not for translation."""
+    return attributes.get("translate") == "no" or attributes.get("mtype") == "protected"
 
 
 def _first(attributes: dict[str, str], names: tuple[str, ...]) -> str:

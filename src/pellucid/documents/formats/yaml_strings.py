@@ -9,25 +9,28 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pellucid.documents.formats.json_strings import is_for_people
 from pellucid.documents.limits import Reading, reason_of
-from pellucid.documents.placeholders import MESSAGE_SYNTAX, parts_of_string
-from pellucid.documents.segments import Segment
+from pellucid.documents.messages import MESSAGE_SYNTAX, escaped_in_message, forms_of, text_of_form
+from pellucid.documents.placeholders import parts_of_form, parts_of_string
+from pellucid.documents.segments import Segment, has_letters, notes_of
 from pellucid.documents.spans import Place, Span, SpanDocument, as_it_is, decoded, line_of, lines_of
 from pellucid.errors import DocumentError, DocumentTooLargeError, counted
 
 if TYPE_CHECKING:
     from yaml.events import Event, ScalarEvent
 
-__all__ = ["read"]
+__all__ = ["read", "spans_of_value", "values_in"]
 
 _MOST_BYTES: Final = 4 << 20
 """The parser is slow."""
-_PLAIN: Final = re.compile(r"[^\W\d_](?:[^:#\[\]{},\n\r\"'|>&*!%@`\\]|:(?=\S)|(?<=\S)#)*+$")
+_PLAIN: Final = re.compile(r"[^\W\d_](?:[^:#\[\]{},\n\r\\]|:(?=\S)|(?<=\S)#)*+$")
 """What can stand without quotation marks wherever a text can, if it is not a word with another meaning."""
 _PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*+(?:[ \t]++|[ \t]*+(?:(?<=[ \t])#[^\r\n]*+)?[\r\n]++[ \t]*+)*+)+")
 _BLOCK_LINE: Final = re.compile(r"[^\r\n]+")
@@ -55,18 +58,23 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
         return SpanDocument(file, [], reading.name)
     starts = lines_of(file.text)
     spans, notes = [], []
-    for scalar, path in _values(file.text, reading):
+    left = Counter[str]()
+    for scalar, path in values_in(file.text, reading):
         where = (
             f"{line_of(starts, scalar.start_mark.index)}, {path}" if path else line_of(starts, scalar.start_mark.index)
         )
         if MESSAGE_SYNTAX.search(scalar.value):
-            notes.append(f"{where}: stays, because it has forms to choose from (plural or select)")
+            forms = _spans_of_forms(file.text, scalar, where)
+            spans += forms
+            notes += [] if forms else [f"{where}: stays, because text stands around its forms (plural or select)"]
         elif is_for_people(scalar.value):
-            spans += _spans(file.text, scalar, where)
-    return SpanDocument(file, spans, reading.name, notes=notes)
+            spans += spans_of_value(file.text, scalar, where)
+        else:
+            left["untranslatable value"] += has_letters(scalar.value)
+    return SpanDocument(file, spans, reading.name, notes=[*notes, *notes_of(left)])
 
 
-def _values(text: str, reading: Reading) -> Iterator[tuple[ScalarEvent, str]]:
+def values_in(text: str, reading: Reading) -> Iterator[tuple[ScalarEvent, str]]:
     """Yield the texts that are values, and the keys that lead to each; aliases are not followed."""
     import yaml
 
@@ -115,7 +123,8 @@ def _is_text(event: ScalarEvent, resolver: object) -> bool:
     return resolver.resolve(yaml.ScalarNode, event.value, (True, False)) == _STRING  # type: ignore[attr-defined, no-any-return]
 
 
-def _spans(text: str, scalar: ScalarEvent, where: str) -> list[Span]:
+def spans_of_value(text: str, scalar: ScalarEvent, where: str) -> list[Span]:
+    """Return the spans of a text that is a value; of a block, one for each line or paragraph."""
     start, end = scalar.start_mark.index, scalar.end_mark.index
     if scalar.anchor is not None or scalar.tag is not None:  # they stand before the text, and belong to its mark
         properties = _PROPERTIES.match(text, start, end)
@@ -125,6 +134,31 @@ def _spans(text: str, scalar: ScalarEvent, where: str) -> list[Span]:
     write: Callable[[str], str] = {"'": _single, '"': _double}.get(scalar.style or "", _bare)
     segment = Segment(parts_of_string(scalar.value), where)
     return [Span(Place(start, end), segment, write)]
+
+
+def _spans_of_forms(text: str, scalar: ScalarEvent, where: str) -> list[Span]:
+    """Return the forms of a message as segments, if it is a mere choice and stands in the file as it is."""
+    start = scalar.end_mark.index - len(scalar.value) - 1
+    write = {"'": _single, '"': _double}.get(scalar.style or "")
+    if write is None or text[start : scalar.end_mark.index - 1] != scalar.value:
+        return []
+    spans = []
+    for form in forms_of(scalar.value) or ():
+        own = text_of_form(scalar.value[form.start : form.end])
+        if is_for_people(own):
+            parts = parts_of_form(own, is_plural=form.is_plural, write=partial(_without_marks, write=write))
+            place = Place(start + form.start, start + form.end)
+            spans.append(Span(place, Segment(parts, where), partial(_in_message, write=write)))
+    return spans
+
+
+def _in_message(text: str, *, write: Callable[[str], str]) -> str:
+    return _without_marks(escaped_in_message(text), write=write)
+
+
+def _without_marks(text: str, *, write: Callable[[str], str]) -> str:
+    """Return text as it is written between quotation marks, without them."""
+    return write(text)[1:-1]
 
 
 def _block_spans(text: str, place: Place, where: str, *, is_folded: bool) -> list[Span]:
@@ -146,6 +180,7 @@ def _block_spans(text: str, place: Place, where: str, *, is_folded: bool) -> lis
     spans = []
     for run in runs:
         value = text[run.start : run.end]
+        value = " ".join(value.split()) if "\n" in value else value  # of a folded block
         if is_for_people(value):
             spans.append(Span(run, Segment(parts_of_string(value), where), as_it_is, _one_line))
     return spans

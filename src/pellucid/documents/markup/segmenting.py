@@ -11,18 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from pellucid.documents.languages import direction_of, is_of_another, restated
+from pellucid.documents.limits import Reading
 from pellucid.documents.markup.escapes import escaper, quoted_escaper, resolved, unknown_in
 from pellucid.documents.markup.halves import OpenHalves
 from pellucid.documents.markup.rules import Role, Rules
 from pellucid.documents.markup.tokens import Token, TokenKind, attributes_in, tokens_of
-from pellucid.documents.segments import Code, CodeKind, Segment, merged_text
-from pellucid.documents.spans import Place, Span, line_of, lines_of
+from pellucid.documents.segments import Code, CodeKind, Segment, has_letters, merged_text
+from pellucid.documents.spans import Label, Place, Span, line_of, lines_of
 
-__all__ = ["spans_of"]
+__all__ = ["Markup", "markup_of", "spans_of"]
 
 _CDATA_START: Final = len("<![CDATA[")
 _CDATA_END: Final = len("]]>")
 _LONGEST_SHOWN: Final = 60
+_LANGUAGES: Final = ("xml:lang", "lang")
+_MARKS: Final = frozenset({"a", "sup"})
+_DIRECTIONS: Final = frozenset({"ltr", "rtl"})
+_ROOTS: Final = frozenset({"html", "body", "ncx", "package"})
 
 
 @dataclass(frozen=True)
@@ -66,14 +72,39 @@ class _Open:
         return not self._names
 
 
+@dataclass(frozen=True)
+class Markup:
+    """What was found in a text with tags."""
+
+    spans: list[Span]
+    labels: list[Label]
+    """Where it states its language."""
+    left: Counter[str]
+    """What stays as it is, by its noun in the singular."""
+
+
 def spans_of(text: str, rules: Rules) -> list[Span]:
     """Return the segments of a text, those of attributes among them."""
-    return _Segmenter(text, rules).found()
+    return markup_of(text, rules, Reading()).spans
+
+
+def markup_of(text: str, rules: Rules, reading: Reading, *, is_in_source: bool = False) -> Markup:
+    """Return the segments of a text, and where it states that it is in the source language.
+
+    A passage of a text in the source language that is marked as in another language stays as it is; ``is_in_source``
+    says that the text is in that language although it does not say so itself.
+    """
+    segmenter = _Segmenter(text, rules, reading, is_in_source=is_in_source)
+    return Markup(segmenter.found(), segmenter.labels, segmenter.left)
 
 
 class _Segmenter:
-    def __init__(self, text: str, rules: Rules) -> None:
-        self._text, self._rules = text, rules
+    def __init__(self, text: str, rules: Rules, reading: Reading, *, is_in_source: bool) -> None:
+        self._text, self._rules, self._reading = text, rules, reading
+        self.labels: list[Label] = []
+        self.left: Counter[str] = Counter()
+        self._is_in_source = is_in_source
+        """The text says that it is in the source language, as a whole."""
         self._tokens = list(tokens_of(text, is_xml=rules.is_xml))
         self._lines = lines_of(text)
         self._open = _Open()
@@ -128,6 +159,9 @@ class _Segmenter:
         attributes = self._attributes(tag)
         role = self._rules.role_of(tag, attributes)
         is_void = self._rules.is_void(tag)
+        if not self._take_labels(tag, attributes) and not is_void and self._is_foreign(tag, attributes):
+            self.left["foreign passage"] += 1
+            role = Role.OPAQUE_INLINE if role in (Role.INLINE, Role.OPAQUE_INLINE) else Role.OPAQUE_BORDER
         if role in (Role.OPAQUE_INLINE, Role.OPAQUE_BORDER):
             after = number + 1 if is_void else self._after_opaque(number)
             if role is Role.OPAQUE_INLINE:
@@ -165,6 +199,29 @@ class _Segmenter:
                     inside.push(token.name)
         return len(self._tokens)
 
+    def _take_labels(self, tag: Token, attributes: dict[str, str]) -> bool:
+        """Note where an element says that it is in the source language; return whether it does."""
+        stated = [attributes[name] for name in _LANGUAGES if name in attributes]
+        if not any(restated(one, self._reading) for one in stated):
+            return False
+        self._is_in_source = self._is_in_source or tag.name in _ROOTS
+        direction = direction_of(self._reading.target_language)
+        for one in attributes_in(self._text, tag, is_xml=self._rules.is_xml):
+            value = self._text[one.start : one.end]
+            if one.name in _LANGUAGES and (new := restated(value, self._reading)):
+                self.labels.append(Label(Place(one.start, one.end), new))
+            elif one.name == "dir" and value.lower() in _DIRECTIONS and value.lower() != direction:
+                self.labels.append(Label(Place(one.start, one.end), direction))
+        if tag.name == "html" and "dir" not in attributes and direction == "rtl":
+            self.labels.append(Label(Place(tag.start + len("<html"), tag.start + len("<html")), ' dir="rtl"'))
+        return True
+
+    def _is_foreign(self, tag: Token, attributes: dict[str, str]) -> bool:
+        """Return whether an element in a text in the source language says that it is in another language."""
+        if not self._is_in_source or tag.name in _ROOTS:
+            return False
+        return any(is_of_another(attributes[name], self._reading) for name in _LANGUAGES if name in attributes)
+
     def _attributes(self, tag: Token) -> dict[str, str]:
         found: dict[str, str] = {}
         for one in attributes_in(self._text, tag, is_xml=self._rules.is_xml):
@@ -177,16 +234,18 @@ class _Segmenter:
         for one in attributes_in(self._text, tag, is_xml=self._rules.is_xml):
             raw = self._text[one.start : one.end]
             value = resolved(raw, is_html=not self._rules.is_xml, is_attribute=True)
-            if self._rules.is_read(tag.name, one.name, attributes) and _has_words(value):
+            if self._rules.is_read(tag.name, one.name, attributes) and has_letters(value):
                 place = f"{line_of(self._lines, one.start)}, {one.name} of <{tag.name}>"
                 write = quoted_escaper(raw, one.quote)
                 self._spans.append(Span(Place(one.start, one.end), Segment((value,), place), write))
 
     def _flush(self) -> None:
         every, keeps_order = _paired(self._items)
+        if self._rules.is_html:
+            every = self._without_marks(every)
         self._items = []
         items = self._trimmed(every)
-        if not any(item.kind is None and _has_words(self._value(item)) for item in items):
+        if not any(item.kind is None and has_letters(self._value(item)) for item in items):
             return
         place = Place(items[0].place.start, items[-1].place.end)
         numbers: dict[int, int] = {}
@@ -194,6 +253,23 @@ class _Segmenter:
         segment = Segment(merged_text(parts), line_of(self._lines, place.start), keeps_order)
         raw = "".join(self._text[i.place.start : i.place.end] for i in items if i.kind is None and not i.is_cdata)
         self._spans.append(Span(place, segment, escaper(raw)))
+
+    def _without_marks(self, items: Sequence[_Item]) -> list[_Item]:
+        """Return items in which a link or superior letters without a word, such as the mark of a note, are one code."""
+        found: list[_Item] = []
+        opened: dict[int, int] = {}
+        last_word = -1
+        for item in items:
+            if item.kind is CodeKind.OPENING and item.name in _MARKS:
+                opened[item.number] = len(found)
+            found.append(item)
+            if item.kind is None and has_letters(self._value(item)):
+                last_word = len(found)
+            begun = opened.pop(item.number, len(found)) if item.kind is CodeKind.CLOSING else len(found)
+            if begun >= last_word and begun < len(found):
+                place = Place(found[begun].place.start, item.place.end)
+                found[begun:] = [_Item(place, CodeKind.STANDALONE, item.name, number=item.number)]
+        return found
 
     def _part(self, item: _Item, numbers: dict[int, int]) -> str | Code:
         if item.kind is None:
@@ -228,10 +304,6 @@ class _Segmenter:
         if item.kind is None:
             return self._text[item.place.start : item.place.end].isspace()
         return item.kind is CodeKind.STANDALONE
-
-
-def _has_words(text: str) -> bool:
-    return any(character.isalnum() for character in text)
 
 
 def _paired(items: Sequence[_Item]) -> tuple[list[_Item], bool]:

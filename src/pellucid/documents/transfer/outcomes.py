@@ -15,6 +15,7 @@ from typing import Final
 from pellucid.documents.segments import Code, CodeKind, Parts, Segment, problem_with
 from pellucid.documents.transfer.placing import placed
 from pellucid.documents.transfer.plain import Plain, parts_of_tagged
+from pellucid.documents.transfer.spacing import respaced
 from pellucid.documents.transfer.words import AlignedText
 from pellucid.errors import counted
 from pellucid.translation.flags import in_order
@@ -108,7 +109,7 @@ def from_tagged(plain: Plain, text: str, *, way: Way, flags: Sequence[str] = ())
         or (plain.keeps_order and _is_other_order(plain, inner))
     ):
         return None
-    return Transferred(plain.around(inner), way, tuple(flags))
+    return Transferred(plain.around(respaced(plain.inner, inner)), way, tuple(flags))
 
 
 def by_alignment(plain: Plain, found: AlignedText, flags: Sequence[str] = ()) -> Transferred:
@@ -119,7 +120,7 @@ def by_alignment(plain: Plain, found: AlignedText, flags: Sequence[str] = ()) ->
         way = Way.PROPORTION
     elif result.around_all:
         way = Way.AROUND_ALL
-    parts = plain.around(result.parts)
+    parts = plain.around(respaced(plain.inner, result.parts))
     if problem := problem_with((*plain.lead, *plain.inner, *plain.tail), parts):
         return kept(problem, flags)
     return Transferred(parts, way, tuple(flags))

@@ -3,7 +3,7 @@
 Of all stretches of words of the translation, a pair takes the one with most words that are linked to words inside the
 pair, less those that are linked to words outside only. What is inside a pair goes inside its stretch, and pairs that
 stood apart get stretches that stand apart, so that the result is always balanced. Where no links say where a pair
-goes, it goes by proportion; a pair alone encloses the whole sentence. Read ``outcomes.py`` next.
+goes, it goes by proportion; a pair alone encloses the whole sentence. Read ``spacing.py`` next.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ __all__ = ["Node", "Plain", "parts_of_tagged", "plain_of", "tagged"]
 _LINE_BREAK: Final = re.compile(r"[ \t\f]*[\r\n][ \t\r\n\f]*")
 _ENDS: Final = ".,;:!?…)]»”"
 """After these a word does not go on."""
+_SOFT_HYPHEN: Final = "\u00ad"
 _REST_OF_WORD: Final = re.compile(r"(?:(?![\u2e80-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff])\w|[\u0300-\u036f])+")
 """Not in scripts that put no spaces between words."""
 
@@ -95,7 +96,8 @@ def _with_whole_words(parts: Parts) -> Parts:
     """Return parts in which what readers do not see, such as a comment in the middle of a word, stands behind it."""
     found: list[str | Code] = []
     unseen: list[Code] = []
-    for part in parts:
+    # Where a word of the source may be divided says nothing of its translation.
+    for part in merged_text(one.replace(_SOFT_HYPHEN, "") if isinstance(one, str) else one for one in parts):
         if isinstance(part, Code):
             if part.kind is CodeKind.STANDALONE and not part.is_visible:
                 unseen.append(part)
@@ -113,6 +115,10 @@ def _with_whole_words(parts: Parts) -> Parts:
             found += (*unseen, part)
             unseen.clear()
     return merged_text([*found, *unseen])
+
+
+def _ends_a_word(text: str) -> bool:
+    return text[-1].isalnum() or text[-1] in _ENDS
 
 
 def _without_ends(parts: Parts) -> tuple[Parts, Parts, Parts]:
@@ -157,6 +163,8 @@ class _Builder:
         self.text = ""
         self._has_gap = False
         """A single code is before what comes next, and no white space."""
+        self._has_space = False
+        """A code that is white space is before what comes next."""
 
     def nodes(self) -> tuple[Node, ...]:
         levels: list[list[Node]] = [[]]
@@ -167,6 +175,7 @@ class _Builder:
             elif part.kind is CodeKind.STANDALONE:
                 levels[-1].append(self._single(place, place + 1))
                 self._has_gap = self._has_gap or part.is_visible
+                self._has_space = self._has_space or part.is_space
             elif part.kind is CodeKind.OPENING:
                 opened.append((len(self.text), place))
                 levels.append([])
@@ -195,7 +204,8 @@ class _Builder:
     def _add(self, text: str) -> None:
         if not self.text or self.text[-1].isspace():
             text = text.lstrip()
-        elif self._has_gap and text[:1].isalnum() and (self.text[-1].isalnum() or self.text[-1] in _ENDS):
-            text = f" {text}"
+        elif self._has_space or (self._has_gap and text[:1].isalnum() and _ends_a_word(self.text)):
+            text = f" {text}" if text.strip() else text
         self.text += text
         self._has_gap = self._has_gap and not text
+        self._has_space = self._has_space and not text

@@ -1,6 +1,4 @@
-"""Segments of a document for which no model is asked: a translation memory has them, or they hold no letter.
-
-Of a memory, only the translation of the whole segment counts.
+"""What of a document needs no model: segments without words, and whole segments that a translation memory has.
 
 A segment with codes is looked up with its codes as tags, as a memory has those of its units. Read ``../translating.py``
 next.
@@ -17,17 +15,16 @@ from pellucid.translation.memory.recalling import recall
 from pellucid.translation.memory.units import TranslationMemory
 from pellucid.translation.terms.glossary import Glossary
 
-__all__ = ["remembered"]
+__all__ = ["needing_no_model"]
 
 
-def remembered(
+def needing_no_model(
     plains: Sequence[Plain], memory: TranslationMemory | None, glossary: Glossary
 ) -> list[Transferred | None]:
-    """Return the translation that a memory has of each segment, with all its codes, or None.
+    """Return the translation that a memory has of each segment, with all its codes; without letters, itself; else None.
 
-    A segment without letters and terms, which the memory does not have, is its own translation.
-
-    A translation that breaks a term of ``glossary`` does not count.
+    A translation of the memory that breaks a term of ``glossary`` does not count, nor does a segment with a term have
+    no letters.
     """
     found = [None if memory is None else _remembered(plain, memory, glossary) for plain in plains]
     return [one or _as_it_is(plain, glossary) for one, plain in zip(found, plains, strict=True)]

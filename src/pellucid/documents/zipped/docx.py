@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from pellucid.documents.limits import Reading
-from pellucid.documents.segments import Document
+from pellucid.documents.segments import Document, has_letters
 from pellucid.documents.zipped.drawing import DIAGRAMS
 from pellucid.documents.zipped.fields import Mark, folded, is_link
 from pellucid.documents.zipped.inline import (
@@ -26,6 +27,7 @@ from pellucid.documents.zipped.inline import (
 )
 from pellucid.documents.zipped.opc import Kind, office_of
 from pellucid.documents.zipped.package import Left, Passage
+from pellucid.documents.zipped.relabelling import relabel_word
 from pellucid.documents.zipped.runs import (
     append_run,
     atom_of,
@@ -51,6 +53,10 @@ _AROUND: Final = frozenset(
 )
 _PROPERTIES: Final = frozenset({"w:smartTagPr", "w:customXmlPr", "w:sdtPr", "w:sdtEndPr"})
 _BOUND: Final = frozenset({"w:dataBinding", "w:dropDownList", "w:comboBox", "w:date"})
+_SLIGHT: Final = {"w:spacing": 10, "w:w": 5, "w:kern": 10_000}
+"""Twentieths of a point between letters, percents of their width, and whether pairs of letters move together."""
+_OF_OTHER_SCRIPTS: Final = frozenset({"w:bCs", "w:iCs", "w:szCs"})
+"""They count where the run says that its script is one of those."""
 _RANGES: Final = ("w:bookmark", "w:commentRange", "w:perm")
 _LETTERS: Final = {"w:noBreakHyphen": "\u2011", "w:softHyphen": "\u00ad"}
 _BREAKS: Final = frozenset({"w:tab", "w:br", "w:cr", "w:ptab"})
@@ -89,12 +95,13 @@ def _nodes(parent: _Element, left: Left) -> Iterator[Node]:
             yield _simple_field(child, left)
         elif name not in _FORGOTTEN and name not in _PROPERTIES:
             left["tracked deletion"] += name in _DELETED
+            left["alternative text"] += name == "mc:AlternateContent" and _has_own_text(child)
             yield _range(child, name)
 
 
 def _run(run: _Element, left: Left) -> Iterator[Node]:
     properties = next((child for child in run if name_of(child) == "w:rPr"), None)
-    look = format_of(properties, ignored=_UNSEEN)
+    look = format_of(properties, ignored=_UNSEEN, is_slight=_is_slight)
     for child in run:
         name = name_of(child)
         steps = in_run(run, properties, child)
@@ -110,7 +117,28 @@ def _run(run: _Element, left: Left) -> Iterator[Node]:
             yield atom_of(child)
         elif name != "w:rPr" and name not in _FORGOTTEN:
             left["ruby text"] += name == "w:ruby"
+            left["alternative text"] += name == "mc:AlternateContent" and _has_own_text(child)
             yield Atom(steps, f"<{name.rpartition(':')[2]}>", is_visible=name != "w:commentReference")
+
+
+def _is_slight(property_: _Element) -> bool:
+    """Return whether a property of a run cannot be seen, as far as it goes: conversion from PDF leaves many such."""
+    name, value = name_of(property_), property_.get(sibling_tag(property_, "val"), "")
+    if name in _OF_OTHER_SCRIPTS:
+        return not any(name_of(one) in ("w:rtl", "w:cs") for one in property_.itersiblings()) and not any(
+            name_of(one) in ("w:rtl", "w:cs") for one in property_.itersiblings(preceding=True)
+        )
+    most = _SLIGHT.get(name)
+    return most is not None and value.lstrip("-").isdecimal() and abs(int(value) - (name == "w:w") * 100) <= most
+
+
+def _has_own_text(element: _Element) -> bool:
+    """Return whether an element holds text that stands in no paragraph of its own, as a text box has."""
+    return any(
+        has_letters(leaf.text or "")
+        and not any(name_of(one) == "w:p" for one in takewhile(lambda one: one is not element, leaf.iterancestors()))
+        for leaf in element.iter("{*}t")
+    )
 
 
 def _control(control: _Element, left: Left) -> Node:
@@ -126,7 +154,7 @@ def _control(control: _Element, left: Left) -> Node:
 def _simple_field(field: _Element, left: Left) -> Node:
     if is_link(field.get(sibling_tag(field, "instr"), "")):
         return Pair((PushShell(field),), (PopShell(),), tuple(_nodes(field, left)), shown="<link>")
-    left["field result"] += any(character.isalpha() for character in "".join(field.itertext()))
+    left["field result"] += has_letters("".join(field.itertext()))
     return Atom((Place(field),), "<field>")
 
 
@@ -160,4 +188,6 @@ _KIND: Final = Kind(
         **dict.fromkeys((*_BODY, *(f"wordprocessingml.{name}+xml" for name in _OTHERS)), _passages),
         **DIAGRAMS,
     },
+    relabel_word,
+    ("wordprocessingml.styles+xml", "wordprocessingml.settings+xml"),
 )

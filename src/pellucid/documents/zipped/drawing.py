@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from pellucid.documents.segments import has_letters
 from pellucid.documents.zipped.inline import Break, Node, Place
 from pellucid.documents.zipped.package import Left, Passage, PassageReader
 from pellucid.documents.zipped.runs import (
@@ -57,7 +58,7 @@ def _nodes(paragraph: _Element, left: Left) -> Iterator[Node]:
         elif name == "a:br":
             yield Break((Place(child),))
         elif name not in _KEPT and name not in _LAST:
-            left["field result"] += name == "a:fld" and any(map(str.isalpha, "".join(child.itertext())))
+            left["field result"] += name == "a:fld" and has_letters("".join(child.itertext()))
             yield atom_of(child)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pellucid.documents.segments import has_letters
 from pellucid.documents.zipped.inline import Atom, Node, Pair, Text, steps_of
 from pellucid.documents.zipped.package import Left
 
@@ -48,5 +49,5 @@ def _field(nodes: Sequence[Node], left: Left) -> Node:
     middle = next((at for at, node in enumerate(nodes) if isinstance(node, Mark) and node.stage == "separate"), None)
     if middle is not None and is_link(instruction):
         return Pair(steps_of(nodes[: middle + 1]), steps_of(nodes[-1:]), tuple(nodes[middle + 1 : -1]), shown="<link>")
-    left["field result"] += any(isinstance(node, Text) and any(map(str.isalpha, node.text)) for node in nodes)
+    left["field result"] += any(isinstance(node, Text) and has_letters(node.text) for node in nodes)
     return Atom(steps_of(nodes), f"<field {' '.join(instruction.split()[:1])}>")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ __all__ = [
     "writable",
 ]
 
-_INVENTED: Final = re.compile(r"ns\d+")
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -78,6 +77,11 @@ class PushShell:
     element: _Element
     properties: tuple[_Element, ...] = ()
     """Its children that are copied, too."""
+    namespaces: dict[str | None, str] = field(init=False, compare=False)
+    """By prefix, as the document has them: an element that was taken out of it has others."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "namespaces", dict(self.element.nsmap))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ class Atom:
     closes: Hashable = None
     is_visible: bool = True
     """Whether readers see it; a bookmark or a comment of XML can stand in the middle of a word."""
+    is_space: bool = False
+    """Whether it is white space, such as a tab."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +184,9 @@ def carry_out(
             formats.pop()
         elif isinstance(step, PushShell):
             of = step.element
-            shell = etree.SubElement(parents[-1], of.tag, attrib=dict(of.attrib), nsmap=_declared(of, parents[-1]))
+            shell = etree.SubElement(
+                parents[-1], of.tag, attrib=dict(of.attrib), nsmap=_undeclared(step.namespaces, parents[-1])
+            )
             shell.extend(_copied(one) for one in step.properties)
             parents.append(shell)
         elif isinstance(step, PopShell):
@@ -188,16 +196,10 @@ def carry_out(
             parents[-1].append(step.element)
 
 
-def _declared(element: _Element, parent: _Element) -> dict[str | None, str]:
+def _undeclared(namespaces: dict[str | None, str], parent: _Element) -> dict[str | None, str]:
     """Return the namespaces that a copy of an element must declare below a parent."""
     around = parent.nsmap
-    every = set(around.values())
-    # lxml invents a prefix such as ns0 for the default namespace of an element that was taken out of its document.
-    return {
-        prefix: uri
-        for prefix, uri in element.nsmap.items()
-        if around.get(prefix) != uri and not (uri in every and _INVENTED.fullmatch(prefix or ""))
-    }
+    return {prefix: uri for prefix, uri in namespaces.items() if around.get(prefix) != uri}
 
 
 def _copied(element: _Element) -> _Element:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pellucid.documents.archives import Archive
 from pellucid.documents.limits import Reading
 from pellucid.documents.safe_xml import parsed_xml
-from pellucid.documents.segments import Document
+from pellucid.documents.segments import Document, has_letters
 from pellucid.documents.zipped.inline import (
     Atom,
     Break,
@@ -29,6 +29,7 @@ from pellucid.documents.zipped.inline import (
     carry_out,
 )
 from pellucid.documents.zipped.package import Left, Passage, ZippedDocument, opened
+from pellucid.documents.zipped.relabelling import relabel_open
 from pellucid.documents.zipped.runs import append_text, atom_of, plain_passage
 from pellucid.documents.zipped.stretches import stretches_of
 from pellucid.errors import DocumentError
@@ -72,7 +73,16 @@ def read(data: bytes, reading: Reading) -> Document:
     left["embedded object"] += sum(name.endswith("/content.xml") for name in members)
     signed = ["its digital signature is no longer valid once a text changed"] if _SIGNATURES in members else []
     readers = {name: _passages for name in ("content.xml", "styles.xml") if name in members}
-    return ZippedDocument(data, archive, readers, reading, left=left, notes=signed)
+    return ZippedDocument(
+        data,
+        archive,
+        readers,
+        reading,
+        left=left,
+        relabel=relabel_open,
+        labelled=[name for name in ("styles.xml",) if name in members],
+        notes=signed,
+    )
 
 
 _SIGNATURES: Final = "META-INF/documentsignatures.xml"
@@ -166,6 +176,7 @@ class _Inside:
         is_visible = name.removesuffix("-start").removesuffix("-end") not in _UNSEEN
         self._is_after_space = self._is_after_space and not is_visible
         self._left["ruby text"] += name == "ruby"
+        self._left["field result"] += child.tag.startswith(_TEXT) and has_letters(child.text or "")
         kind, _, end = name.rpartition("-start" if name.endswith("-start") else "-end")
         number = child.get(f"{_TEXT}name") or child.get(f"{_TEXT}id")
         is_range = kind in _RANGES and not end and number is not None

@@ -9,7 +9,7 @@ from typing import Final
 from pellucid.documents.archives import Archive
 from pellucid.documents.limits import Reading
 from pellucid.documents.safe_xml import parsed_xml
-from pellucid.documents.zipped.package import Left, PassageReader, ZippedDocument, opened
+from pellucid.documents.zipped.package import Left, PassageReader, Relabel, ZippedDocument, opened
 from pellucid.errors import DocumentError
 
 __all__ = ["Kind", "Office", "office_of"]
@@ -36,6 +36,9 @@ class Kind:
     """Endings of the type of its main part."""
     readers: Mapping[str, PassageReader]
     """By the ending of the type of a part; in the order of reading."""
+    relabel: Relabel = lambda root, reading: False
+    labelled: tuple[str, ...] = ()
+    """Endings of the types of other parts that state the language of the text."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,16 @@ class Office:
             if found := self.members(ending):
                 left[noun] += len(found)
         signed = ["its digital signature is no longer valid once a text changed"] if self.members(_SIGNATURE) else []
-        return ZippedDocument(self.data, self.archive, readers, reading, left=left, notes=[*signed, *notes])
+        return ZippedDocument(
+            self.data,
+            self.archive,
+            readers,
+            reading,
+            left=left,
+            relabel=kind.relabel,
+            labelled=self.members(*(ending.lower() for ending in kind.labelled)) if kind.labelled else (),
+            notes=[*signed, *notes],
+        )
 
 
 def office_of(data: bytes, kind: Kind, reading: Reading) -> Office:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Final
@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Final
 from pellucid.documents.archives import Archive, read_archive
 from pellucid.documents.limits import Reading
 from pellucid.documents.safe_xml import parsed_xml
-from pellucid.documents.segments import Document, Parts, Segment
+from pellucid.documents.segments import Document, Parts, Segment, notes_of
 from pellucid.documents.zipped.inline import Step
 from pellucid.documents.zipped.stretches import Stretch
-from pellucid.errors import DocumentError, counted
+from pellucid.errors import DocumentError
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-__all__ = ["Left", "Passage", "PassageReader", "ZippedDocument", "notes_of", "opened"]
+__all__ = ["Left", "Passage", "PassageReader", "Relabel", "ZippedDocument", "opened"]
 
 _DECLARATION: Final = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml[^>]{0,200}\?>\s*")
 _IS_UTF_8: Final = re.compile(rb"""^(?:(?!encoding).)*\?>|encoding\s*=\s*["']utf-8["']""", re.IGNORECASE | re.DOTALL)
@@ -56,6 +56,7 @@ class Passage:
         self.write(steps)
 
 
+Relabel = Callable[["_Element", Reading], bool]
 PassageReader = Callable[["_Element", Left], Iterable[Passage]]
 """Yields the passages of a member, from its root, and counts what it leaves."""
 
@@ -69,6 +70,8 @@ class ZippedDocument(Document):
         readers: of its members with text, in the order of reading.
         reading: how it is read.
         left: what stays, as far as it is known; the readers count more.
+        relabel: says in the tree of a member that its text is in the target language; returns whether it did.
+        labelled: members without text that state the language of the others.
         notes: what else is to be said.
     """
 
@@ -80,9 +83,12 @@ class ZippedDocument(Document):
         reading: Reading,
         *,
         left: Left,
+        relabel: Relabel = lambda root, reading: False,
+        labelled: Sequence[str] = (),
         notes: Iterable[str] = (),
     ) -> None:
         segments: list[Segment] = []
+        self._relabel, self._labelled = relabel, labelled
         self._data, self._archive, self._readers, self._reading = data, archive, readers, reading
         self._starts: dict[str, int] = {}
         for member in readers:
@@ -102,7 +108,21 @@ class ZippedDocument(Document):
         for member, start, end in zip(self._starts, starts, starts[1:], strict=False):
             if any(_is_new(translated[at], self.segments[at].parts) for at in range(start, end)):
                 changed[member] = self._member(member, translated[start:end])
-        return self._archive.packed(changed) if changed else self._data
+        if not changed:
+            return self._data
+        return self._archive.packed(changed | dict(self._relabelled(changed)))
+
+    def _relabelled(self, changed: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        for member in self._labelled:
+            if member in changed:
+                continue
+            data = self._archive.members[member]
+            try:
+                tree = parsed_xml(data, self._reading, member=member)
+            except DocumentError:  # it holds no text, so it stays as it is
+                continue
+            if self._relabel(tree.getroot(), self._reading):
+                yield member, _serialised(tree, data)
 
     def _member(self, member: str, translated: Sequence[Parts | None]) -> bytes:
         data = self._archive.members[member]
@@ -115,20 +135,12 @@ class ZippedDocument(Document):
             start += len(stretches)
             if any(_is_new(new, old.parts) for new, old in zip(parts, stretches, strict=True)):
                 passage.rewrite(parts)
+        self._relabel(tree.getroot(), self._reading)
         return _serialised(tree, data)
 
 
 def _is_new(new: Parts | None, old: Parts) -> bool:
     return new is not None and new != old
-
-
-def notes_of(left: Left) -> list[str]:
-    """Return a sentence for each kind of what is left."""
-    return [
-        f"{counted(number, name)} left as {'it is' if number == 1 else 'they are'}"
-        for name, number in left.items()
-        if number
-    ]
 
 
 def _serialised(tree: object, before: bytes) -> bytes:

@@ -14,6 +14,7 @@ from pellucid.documents.segments import Document
 from pellucid.documents.zipped.drawing import DIAGRAMS, drawing_passages, passages_where
 from pellucid.documents.zipped.opc import Kind, office_of
 from pellucid.documents.zipped.package import Left, Passage
+from pellucid.documents.zipped.relabelling import relabel_drawing
 from pellucid.documents.zipped.runs import name_of, plain_passage
 
 if TYPE_CHECKING:
@@ -67,4 +68,6 @@ _KIND: Final = Kind(
         "ms-powerpoint.comments+xml": _comments,
         **DIAGRAMS,
     },
+    relabel_drawing,
+    _SLIDE_SHOWS,
 )

@@ -40,6 +40,7 @@ __all__ = [
     "format_of",
     "in_run",
     "is_note",
+    "keep_space",
     "name_of",
     "nodes_of_run",
     "plain_passage",
@@ -128,19 +129,30 @@ def sibling_tag(element: _Element, local: str) -> str:
     return f"{element.tag.rpartition('}')[0]}}}{local}"
 
 
-def format_of(properties: _Element | None, *, ignored: frozenset[str]) -> Format:
-    """Return the look that properties of a run state, without those that cannot be seen."""
+def format_of(
+    properties: _Element | None,
+    *,
+    ignored: frozenset[str],
+    is_slight: Callable[[_Element], bool] = lambda property_: False,
+) -> Format:
+    """Return the look that properties of a run state, without those that cannot be seen, by name or by their value."""
     if properties is None:
         return PLAIN
-    key = _key(properties, ignored)
+    key = _key(properties, ignored, is_slight)
     return Format(key if key[1] or key[2] else (), properties)
 
 
-def _key(element: _Element, ignored: frozenset[str]) -> tuple[str, Any, tuple[Hashable, ...]]:
+def _key(
+    element: _Element, ignored: frozenset[str], is_slight: Callable[[_Element], bool]
+) -> tuple[str, Any, tuple[Hashable, ...]]:
     attributes = tuple(
         sorted((name, value) for name, value in element.attrib.items() if name.rpartition("}")[2] not in ignored)
     )
-    children = tuple(_key(one, ignored) for one in element if name_of(one) not in ignored and name_of(one))
+    children = tuple(
+        _key(one, ignored, is_slight)
+        for one in element
+        if name_of(one) not in ignored and name_of(one) and not is_slight(one)
+    )
     return name_of(element), attributes, children
 
 
@@ -167,8 +179,15 @@ def append_leaf(parent: _Element, text: str, leaf: str) -> None:
 
     written = etree.SubElement(parent, leaf)
     written.text = text
-    if text != text.strip() or "  " in text or "\n" in text:
-        written.set(_SPACE, "preserve")
+    keep_space(written)
+
+
+def keep_space(leaf: _Element) -> None:
+    """Have the white space in an element count, if it has any that would not."""
+    text = "".join(one for one in leaf.itertext())
+    # White space always counts in DrawingML, and its texts have no attributes.
+    if not name_of(leaf).startswith("a:") and (text != text.strip() or "  " in text or "\n" in text):
+        leaf.set(_SPACE, "preserve")
 
 
 def append_text(parent: _Element, text: str, format: Format = PLAIN) -> None:

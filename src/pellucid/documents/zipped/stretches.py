@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
 
-from pellucid.documents.segments import Code, CodeKind, Parts, merged_text
+from pellucid.documents.segments import Code, CodeKind, Parts, has_letters, merged_text
 from pellucid.documents.zipped.inline import (
     PLAIN,
     Atom,
@@ -162,10 +162,20 @@ def _lines(nodes: Sequence[Node]) -> Iterator[tuple[list[Node], Break | None]]:
 
 
 def _whole(node: Node) -> Node:
-    """Return a node in which breaks are codes."""
+    """Return a node in which breaks are codes, each with what follows it in its pair if that has no words."""
     if isinstance(node, Break):
-        return Atom(node.steps, "<break>")
-    return replace(node, children=tuple(_whole(one) for one in node.children)) if isinstance(node, Pair) else node
+        return Atom(node.steps, "<break>", is_space=True)
+    if not isinstance(node, Pair):
+        return node
+    children: list[Node] = []
+    for line, end in _lines(node.children):
+        if children and not any(has_letters(text.text) for text in _texts_of(line)):
+            before = children.pop()
+            line = [replace(before, steps=steps_of([before, *line]))] if isinstance(before, Atom) else [before, *line]
+        children += line
+        if end is not None:
+            children.append(Atom(end.steps, "<break>", is_space=True))
+    return replace(node, children=tuple(children))
 
 
 def _simplified(nodes: Iterable[Node]) -> Iterator[Node]:
@@ -186,7 +196,8 @@ def _one_atom(atoms: Sequence[Node]) -> Iterator[Node]:
     if atoms:
         shown = "".join(one.shown for one in atoms if isinstance(one, Atom))
         shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
-        yield Atom(steps_of(atoms), shown, is_visible=_is_visible(atoms))
+        is_space = all(isinstance(one, Atom) and one.is_space for one in atoms)
+        yield Atom(steps_of(atoms), shown, is_visible=_is_visible(atoms), is_space=is_space)
 
 
 def _simple_pair(pair: Pair) -> Node:
@@ -230,7 +241,7 @@ def _trimmed(nodes: list[Node], *, keeps_order: bool) -> list[tuple[Step, ...] |
             after[:0] = steps_of([nodes.pop()])
         else:
             break
-    if not any(character.isalpha() for text in _texts_of(nodes) for character in text.text):
+    if not any(has_letters(text.text) for text in _texts_of(nodes)):
         return [(*before, *steps_of(nodes), *after)]
     return [tuple(before), _stretch(nodes, keeps_order=keeps_order), tuple(after)]
 
@@ -255,8 +266,10 @@ def _stretch(nodes: Iterable[Node], *, keeps_order: bool) -> Stretch:
                 continue
             number = next(numbers)
             if not isinstance(node, Pair):
-                shown, is_visible = (node.shown, node.is_visible) if isinstance(node, Atom) else ("", True)
-                add(Code(CodeKind.STANDALONE, number, shown=shown, is_visible=is_visible), node.steps)
+                code = Code(CodeKind.STANDALONE, number)
+                if isinstance(node, Atom):
+                    code = replace(code, shown=node.shown, is_visible=node.is_visible, is_space=node.is_space)
+                add(code, node.steps)
                 continue
             add(Code(CodeKind.OPENING, number, shown=node.shown), node.before)
             take(node.children)

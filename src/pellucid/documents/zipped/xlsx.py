@@ -14,13 +14,14 @@ from pellucid.documents.limits import Reading
 from pellucid.documents.safe_xml import parsed_xml
 from pellucid.documents.segments import Document
 from pellucid.documents.zipped.drawing import DIAGRAMS, drawing_passages
-from pellucid.documents.zipped.inline import Atom, Format, Node, Text, Write
+from pellucid.documents.zipped.inline import Atom, Node, Step, Text, Write, carry_out
 from pellucid.documents.zipped.opc import Kind, Office, office_of
 from pellucid.documents.zipped.package import Left, Passage
 from pellucid.documents.zipped.runs import (
-    append_leaf,
     append_run,
+    append_text,
     atom_of,
+    keep_space,
     name_of,
     nodes_of_run,
     plain_passage,
@@ -28,6 +29,7 @@ from pellucid.documents.zipped.runs import (
     sibling_tag,
     text_in,
 )
+from pellucid.documents.zipped.stretches import stretches_of
 from pellucid.errors import counted
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ __all__ = ["read"]
 
 _ESCAPE: Final = re.compile("(_x[0-9A-Fa-f]{4}_)")
 _PAGE_TEXT: Final = re.compile(rb"<(?:\w+:)?(?:odd|even|first)(?:Header|Footer)[ >]")
+_RESULT: Final = re.compile(rb"""<(?:\w+:)?c\s[^<>]*\bt=["']str["']""")
+"""A cell whose formula gives a text."""
+_INPUT_TEXT: Final = re.compile(rb"<(?:\w+:)?dataValidation [^<>]*\b(?:prompt|error)=")
+"""What Excel says while a value is typed in; it is short, and a file with a longer one does not open."""
 _PHONETIC: Final = frozenset({"s:rPh", "s:phoneticPr"})
 _GUIDE: Final = re.compile(rb"<(?:\w+:)?rPh[ >]")
 
@@ -52,6 +58,8 @@ def read(data: bytes, reading: Reading) -> Document:
         left["sheet name"] += sum(name_of(one) == "s:sheet" for one in root.iter("{*}sheet"))
     sheets = office.members(_SHEET)
     left["header and footer text"] += sum(len(_PAGE_TEXT.findall(members[member])) for member in sheets)
+    left["formula result"] += sum(len(_RESULT.findall(members[member])) for member in sheets)
+    left["input message"] += sum(len(_INPUT_TEXT.findall(members[member])) for member in sheets)
     guides = sum(len(_GUIDE.findall(members[member])) for member in office.members(_STRINGS, _SHEET))
     return office.document(
         _kind(names),
@@ -108,8 +116,13 @@ def _rich(texts: Iterable[tuple[_Element, str]], left: Left, names: frozenset[st
             left["column name"] += 1
             continue
         run, leaf = sibling_tag(element, "r"), sibling_tag(element, "t")
-        write = partial(append_run, run=run, leaf=leaf) if element.find(run) is not None else _append_plain
-        yield run_passage(element, nodes, place, write=write, kept=frozenset())
+        leaves = element.findall(leaf)
+        if len(leaves) == 1 and element.find(run) is None:
+            inside = [piece for node in text_in(leaves[0]) for piece in _pieces(node)]
+            yield Passage(stretches_of(inside), partial(_write_plain, element, leaves[0]), place)
+        else:
+            write = partial(append_run, run=run, leaf=leaf)
+            yield run_passage(element, nodes, place, write=write, kept=frozenset())
 
 
 def _nodes(element: _Element) -> Iterator[Node]:
@@ -122,11 +135,14 @@ def _nodes(element: _Element) -> Iterator[Node]:
         else:
             found = [] if name in _PHONETIC else [atom_of(child)]
         for node in found:
-            yield from _pieces(node) if isinstance(node, Text) else [node]
+            yield from _pieces(node)
 
 
-def _pieces(text: Text) -> Iterator[Node]:
+def _pieces(text: Text | Atom) -> Iterator[Node]:
     """Yield text; escapes such as ``_x000D_`` in it are codes."""
+    if isinstance(text, Atom):
+        yield text
+        return
     for number, piece in enumerate(_ESCAPE.split(text.text)):
         if number % 2:
             yield Atom((Write(piece, text.format),), piece)
@@ -134,13 +150,16 @@ def _pieces(text: Text) -> Iterator[Node]:
             yield Text(piece, text.format)
 
 
-def _append_plain(parent: _Element, text: str, format: Format) -> None:
-    leaf = sibling_tag(parent, "t")
-    before = parent.find(leaf)
-    if before is not None:
-        text = f"{before.text}{text}"
-        parent.remove(before)
-    append_leaf(parent, text, leaf)
+def _write_plain(item: _Element, leaf: _Element, steps: Iterable[Step]) -> None:
+    """Write a text without runs into its only leaf, and drop the phonetic guides beside it."""
+    for one in list(item):
+        if name_of(one) in _PHONETIC:
+            item.remove(one)
+    for one in list(leaf):
+        leaf.remove(one)
+    leaf.text = None
+    carry_out(steps, leaf, append_text)
+    keep_space(leaf)
 
 
 _MAIN: Final = (

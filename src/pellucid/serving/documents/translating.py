@@ -28,7 +28,7 @@ from pellucid.documents.transfer.outcomes import (
     without_codes,
 )
 from pellucid.documents.transfer.plain import Plain, plain_of, tagged
-from pellucid.documents.transfer.remembering import remembered
+from pellucid.documents.transfer.remembering import needing_no_model
 from pellucid.documents.transfer.words import aligned_sentences, unaligned
 from pellucid.errors import DocumentError, DocumentTooLargeError
 from pellucid.serving.documents.desk import Pace
@@ -171,7 +171,7 @@ async def translated_segments(job: Job, segments: Sequence[Segment]) -> list[Tra
         ClientGoneError: the client has disconnected.
     """
     plains = [plain_of(segment) for segment in segments]
-    found = await anyio.to_thread.run_sync(remembered, plains, job.pair.memory, job.glossary)
+    found = await anyio.to_thread.run_sync(needing_no_model, plains, job.pair.memory, job.glossary)
     left = [number for number, one in enumerate(found) if one is None]
     job.pace.begun, job.pace.total = job.service.queue.clock(), sum(len(plains[number].text) for number in left)
     bare = [number for number in left if not plains[number].nodes]

@@ -26,6 +26,7 @@ _EMPTY_OUTSIDE_COSTS: Final = 0.25
 _INSIDE_COSTS: Final = 0.05
 _CLOSES: Final = ".,;:!?)]}»”’…。，、！？"
 _WITHIN_WORDS: Final = "'’-"
+_ENDING: Final = re.compile(r"(?:s|t|re|ve|ll|d|m)\b", re.IGNORECASE)
 _SPACES: Final = re.compile(" {2,}")
 
 
@@ -85,12 +86,18 @@ def _slots(text: str) -> list[_Slot]:
             end = place + len(text[place:]) - len(text[place:].lstrip())
             found.append(_Slot(place, end))
             place = end
-        elif not (text[place - 1].isspace() or text[place] in _WITHIN_WORDS or text[place - 1] == "-"):
+        elif not (text[place - 1].isspace() or text[place] in _WITHIN_WORDS or _goes_on(text, place)):
             found += [_Slot(place, place)] if is_boundary(text, place) else []
         place += 1
     if found[-1].end < len(text):
         found.append(_Slot(len(text), len(text)))
     return found
+
+
+def _goes_on(text: str, place: int) -> bool:
+    """Return whether a word goes on after a hyphen, or as in ``there's``; ``l'eau`` is two words."""
+    before, earlier = text[place - 1], text[place - 2 : place - 1]
+    return before == "-" or (before in "'’" and earlier.isalpha() and _ENDING.match(text, place) is not None)
 
 
 def _chosen(

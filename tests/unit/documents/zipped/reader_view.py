@@ -19,7 +19,7 @@ SPANS = {"span"}
 PROPERTIES = {"rPr"}
 UNSEEN = {"proofErr", "lastRenderedPageBreak", "lang", "noProof", "rPh", "phoneticPr", "soft-page-break"}
 TEXT_ATTRIBUTES = {"alt", "descr", "title"}
-UNSEEN_ATTRIBUTES = {"lang", "dirty", "err", "rsid", "string-value"}
+UNSEEN_ATTRIBUTES = {"lang", "language", "country", "dirty", "err", "rsid", "string-value"}
 
 Seen = list[tuple[object, ...]]
 
@@ -65,7 +65,7 @@ def _walk(
     elif name in SPANS:
         path = (*path, tuple(sorted(element.attrib.items())))
     elif name == "s" and "opendocument" in element.tag:
-        yield from ((" ", path) for _ in range(int(element.get(f"{element.tag[:-1]}c", "1"))))
+        yield from ((" ", path) for _ in range(min(int(element.get(f"{element.tag[:-1]}c", "1")), 1_000)))
     elif name == "noBreakHyphen" or name == "softHyphen":
         yield ("\u2011" if name == "noBreakHyphen" else "\u00ad", path)
     elif name not in LEAVES:

@@ -87,6 +87,8 @@ def test_segments(name: str, wanted: list[str]) -> None:
         ("xlsx, table", {"1 sheet name left as it is", "2 column names left as they are"}),
         ("xlsx, phonetic", {"1 sheet name left as it is", "1 phonetic guide not kept where the text changes"}),
         ("xlsx, print header", {"1 sheet name left as it is", "1 header and footer text left as it is"}),
+        ("xlsx, formulas", {"1 sheet name left as it is", "1 formula result left as it is"}),
+        ("odt, field", set()),
         ("odt, embedded", {"1 embedded object left as it is"}),
     ],
 )
