@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pellucid.durable import can_be_name
 from pellucid.errors import BundleError
+from pellucid.untrusted import shown
 
 __all__ = ["DIRECTIONS", "EMBEDDED_FOLDER", "Direction", "direction_of", "embedded_folder", "has_embedded"]
 
@@ -65,7 +67,7 @@ def has_embedded() -> bool:
 
 def direction_of(path: Path) -> Direction | None:
     """Return the direction that a path names; None for every other path."""
-    return None if path.exists() else DIRECTIONS.get(str(path))
+    return None if can_be_name(path) and path.exists() else DIRECTIONS.get(str(path))
 
 
 def embedded_folder(path: Path) -> Path:
@@ -75,8 +77,9 @@ def embedded_folder(path: Path) -> Path:
         BundleError: the path is no such name, or this installation has no embedded model.
     """
     if direction_of(path) is None:
+        name = path if can_be_name(path) else shown(str(path))
         names = f", or one of the embedded translators: {', '.join(DIRECTIONS)}" if has_embedded() else ""
-        raise BundleError(f"{path}: no such folder; name a model folder or a run folder{names}")
+        raise BundleError(f"{name}: no such folder; name a model folder or a run folder{names}")
     if not has_embedded():
         raise BundleError(
             f"{path}: the embedded translators are not part of this installation; name a model folder or a run folder, "
