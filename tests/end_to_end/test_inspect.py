@@ -84,6 +84,13 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
         (("a dog", "--show", "search", "--heads", "1"), 2, "has an effect on pictures of attention only"),
         (("a dog", "and a cat"), 2, "3 arguments"),
         ((), 2, "is a folder, and no sentence was given"),
+        (("a dog", "--compare", ""), 2, "--compare: is empty; give a value, or leave the option out"),
+        (("a dog", "--edit", " "), 2, "--edit: is empty; give a value"),
+        (("a dog", "--edit", "ban=a", "--edit", ""), 2, "--edit: is empty; give a value"),
+        (("a dog", "--edit", ";"), 1, "the text of an edit is empty; edits are"),
+        (("a dog", "--target", ""), 2, "--target: is empty; give a value"),
+        (("a dog", "--output", ""), 2, "--output: is empty; give a value"),
+        (("a dog", "--edit", "positions=zero", "--edit", "positions=half_split_t2t"), 1, "leave one of the two out"),
     ],
 )
 def test_refusals(
@@ -114,11 +121,19 @@ def test_a_long_text_is_no_name_of_a_folder(model: Path, command: Command) -> No
 
 @pytest.mark.parametrize(
     "arguments",
-    [("inspect", LONG, "a dog"), ("attribute", LONG, "a dog"), ("serve", LONG, "--port", "0")]
-    + [("translate", LONG, "-"), ("suggest", LONG, "a dog"), ("score", LONG, "--src", "f", "--tgt", "f")]
-    + [("align", LONG, "--src", "f", "--tgt", "f"), ("evaluate", LONG, "--src", "f", "--ref", "f")]
-    + [("synthesize", LONG, "f", "--output", "o"), ("learn", LONG, "--corrections", ".", "--output", "o")]
-    + [("export", LONG, "--format", "onnx", "--output", "o")],
+    [
+        ("inspect", LONG, "a dog"),
+        ("attribute", LONG, "a dog"),
+        ("serve", LONG, "--port", "0"),
+        ("translate", LONG, "-"),
+        ("suggest", LONG, "a dog"),
+        ("score", LONG, "--src", "f", "--tgt", "f"),
+        ("align", LONG, "--src", "f", "--tgt", "f"),
+        ("evaluate", LONG, "--src", "f", "--ref", "f"),
+        ("synthesize", LONG, "f", "--output", "o"),
+        ("learn", LONG, "--corrections", ".", "--output", "o"),
+        ("export", LONG, "--format", "onnx", "--output", "o"),
+    ],
     ids=lambda arguments: arguments[0],
 )
 def test_a_long_text_in_the_place_of_a_model(command: Command, tmp_path: Path, arguments: tuple[str, ...]) -> None:

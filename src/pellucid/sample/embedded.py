@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pellucid.durable import can_be_name
 from pellucid.errors import BundleError
-from pellucid.untrusted import shown
 
 __all__ = ["DIRECTIONS", "EMBEDDED_FOLDER", "Direction", "direction_of", "embedded_folder", "has_embedded"]
 
 EMBEDDED_FOLDER: Final = Path(__file__).with_name("translators")
 """The model folder; benchmarks/embed_translators.py writes it."""
+_LONGEST_SHOWN: Final = 200
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,8 @@ def has_embedded() -> bool:
 
 def direction_of(path: Path) -> Direction | None:
     """Return the direction that a path names; None for every other path."""
-    return None if can_be_name(path) and path.exists() else DIRECTIONS.get(str(path))
+    direction = DIRECTIONS.get(str(path))
+    return None if direction is None or path.exists() else direction
 
 
 def embedded_folder(path: Path) -> Path:
@@ -77,7 +77,7 @@ def embedded_folder(path: Path) -> Path:
         BundleError: the path is no such name, or this installation has no embedded model.
     """
     if direction_of(path) is None:
-        name = path if can_be_name(path) else shown(str(path))
+        name = str(path) if len(str(path)) <= _LONGEST_SHOWN else f"{str(path)[:_LONGEST_SHOWN]}..."
         names = f", or one of the embedded translators: {', '.join(DIRECTIONS)}" if has_embedded() else ""
         raise BundleError(f"{name}: no such folder; name a model folder or a run folder{names}")
     if not has_embedded():
