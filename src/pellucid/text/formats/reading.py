@@ -34,7 +34,7 @@ from pellucid.text.formats.units import (
     Unit,
 )
 from pellucid.text.formats.xliff import read_xliff
-from pellucid.text.lines import sample_of_bad_lines
+from pellucid.text.lines import ends_within_a_line, sample_of_bad_lines
 
 __all__ = ["FilesReader", "NumberedUnit", "describe_files"]
 
@@ -47,6 +47,7 @@ _READERS: Final = {
     "jsonl": read_jsonl,
     "parquet": read_parquet,
 }
+_OF_LINES: Final = {"po": "entry", "csv": "row", "tsv": "row", "jsonl": "record"}
 _SPACES: Final = re.compile(r"[ \u00a0]*[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029][\s]*")
 _BAD: Final = re.compile("[\x00\ud800-\udfff]")
 _MOST_SHOWN: Final = 8
@@ -120,11 +121,13 @@ class FilesReader:
         for number, file in enumerate(self.files):
             tally = FileTally(file.label, file.format)
             self._tallies.append(tally)
+            last: Found | None = None
             for raw in self._found(file):
-                found = self._checked(raw)
+                last = found = self._checked(raw)
                 tally.count(found)
                 if isinstance(found, Unit):
                     yield NumberedUnit(found.source, found.target, found.line, self._document(number, found.document))
+            _refuse_cut_off(file, tally, last)
             self._refuse_other_encoding(file, tally)
 
     def _refuse_other_encoding(self, file: NamedFile, tally: FileTally) -> None:
@@ -183,6 +186,21 @@ class FilesReader:
 
     def _document(self, file: int, name: str) -> int:
         return self._documents.setdefault((file, name), len(self._documents) + 1) if name else 0
+
+
+def _refuse_cut_off(file: NamedFile, tally: FileTally, last: Found | None) -> None:
+    """Refuse a file of lines that ends in the middle of a unit: nobody knows how much of it is missing.
+
+    Those of XML, of Parquet and compressed ones state their own end, and their readers look for it.
+    """
+    if not isinstance(last, LeftOut) or last.reason is not Reason.BROKEN or file.format not in _OF_LINES:
+        return
+    if ends_within_a_line(file.path):
+        raise DataError(
+            f"{file.label}, line {last.line + 1:,}: the file ends within this {_OF_LINES[file.format]}, after "
+            f"{counted(tally.units - 1, 'unit')}, so it was cut off; export or fetch it again, or remove the rest of "
+            "this one to use what is there"
+        )
 
 
 def describe_files(reports: tuple[FileReport, ...], languages: tuple[str, str]) -> list[str]:

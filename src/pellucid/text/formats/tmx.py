@@ -43,7 +43,7 @@ def read_tmx(path: Path, request: Request) -> Iterator[Found]:
 
 
 def _units(path: Path) -> Iterator[Piece]:
-    return pieces_of(path, units=frozenset({"tu"}), around=frozenset())
+    return pieces_of(path, units=frozenset({"tu"}), around=frozenset(), root="tmx")
 
 
 def _survey(path: Path, request: Request) -> _Usual:
