@@ -18,6 +18,7 @@ from pellucid.errors import BundleError, ConfigError, counted
 from pellucid.jobs.glossaries.reading import glossaries_of
 from pellucid.jobs.memories.reading import memories_of
 from pellucid.jobs.models import open_translator, settings_for
+from pellucid.jobs.options.translation import FOR_PEOPLE
 from pellucid.jobs.serve import most_open_files, walkthrough_folder
 from pellucid.runtime import threads_for
 from pellucid.sample.embedded import DIRECTIONS, direction_of, has_embedded
@@ -130,7 +131,7 @@ def _pair(model: ServedModel, *, device: str, threads: int, say: Callable[[str],
     description = read_description(folder)
     named = direction_of(path) or description
     target = model.target or named.target_language
-    opened = partial(_opened, path, model.settings, target, device=device, threads=threads, say=say)
+    opened = partial(_opened, path, (*FOR_PEOPLE, *model.settings), target, device=device, threads=threads, say=say)
     name = path.resolve().name
     return ServedPair(
         name=path.resolve().parent.name if name == "model" else name,
