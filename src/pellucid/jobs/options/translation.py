@@ -18,8 +18,8 @@ from pellucid.translation.translator import Translator
 __all__ = ["FOR_PEOPLE", "ModelOptions", "TranslationOptions"]
 
 FOR_PEOPLE: Final = ("placeholders=keep",)
-"""Settings of `pellucid translate` and of the service, below those of the user: a program puts something in the place of
-a placeholder, so it has to come through. Scores and the inside of a model are of the text as it is."""
+"""Settings of `pellucid translate` and of the service, below those of the user: a program puts something in the place
+of a placeholder, so it has to come through. Scores and the inside of a model are of the text as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
