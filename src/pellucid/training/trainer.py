@@ -16,7 +16,7 @@ from signal import Signals
 import numpy as np
 
 from pellucid.config import DecayMethod
-from pellucid.errors import DataError, InterruptedByUser, StoppedError
+from pellucid.errors import DataError, InterruptedByUser, StoppedError, counted
 from pellucid.runtime import keeping_memory
 from pellucid.signals import StopSignals
 from pellucid.training.archive import Archive
@@ -388,9 +388,10 @@ class Trainer:
     def _warn_of_warmup(self) -> None:
         if self._config.decay_method in _FALLING_FROM_THE_WARM_UP and not self._warned_of_warmup:
             self._warned_of_warmup = True
+            usual = "" if "warmup_steps" in self._config.model_fields_set else "usual "
             self._say(
-                f"warmup_steps = {self._config.warmup_steps:,} is over half of this run, so the learning rate "
-                "falls before it reaches its peak; set training.warmup_steps lower for such a short run"
+                f"the {usual}warm-up of {counted(self._config.warmup_steps, 'step')} is over half of this run, so the "
+                "learning rate falls before it reaches its peak; set training.warmup_steps lower for such a short run"
             )
 
     def _tell(self, text: str) -> None:
