@@ -300,4 +300,4 @@ def _batches(recipe: Recipe, model: Transformer, store: TokenStore, tokenizer: T
         device=runtime.torch_device(),
         sampler=subword_sampler(store, tokenizer, recipe.training),
     )
-    return stream.batches_of_epoch(0)
+    return stream.batches_of_first_epoch()
