@@ -28,7 +28,7 @@ from pellucid.config.model import ModelConfig
 from pellucid.config.section import Section
 from pellucid.config.tables import read_toml, to_toml, validated
 from pellucid.config.translation import TranslationConfig
-from pellucid.durable import DISK, Disk, refuse_full_disk, refuse_links, sha256_of
+from pellucid.durable import DISK, Disk, can_be_name, refuse_full_disk, refuse_links, sha256_of
 from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
 from pellucid.model_weights import dtype_name, load_weights, rounded
 from pellucid.sample.embedded import direction_of, embedded_folder
@@ -128,6 +128,8 @@ def find_model_folder(path: Path) -> Path:
     Raises:
         BundleError: there is no model there.
     """
+    if not can_be_name(path):
+        return embedded_folder(path)
     for folder in (path, path / "model"):
         if (folder / _DESCRIPTION).is_file():
             return folder

@@ -29,6 +29,7 @@ __all__ = [
     "DISK",
     "Disk",
     "cache_folder",
+    "can_be_name",
     "draft_of",
     "naming",
     "open_to_append",
@@ -46,6 +47,21 @@ _SHORTAGES = {
 }
 """The shortages that can stop a write, and their remedies."""
 _PREFIX_CHARACTERS = 40
+
+
+def can_be_name(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file or folder can have this name; one that is not there can, a text over 255 bytes cannot.
+
+    To ask the system whether such a text is there would raise an error, so ask this first where an argument may be a
+    text.
+    """
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    except ValueError:  # it has a NUL
+        return False
+    return True
 
 
 class Disk:

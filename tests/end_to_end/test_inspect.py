@@ -84,6 +84,13 @@ def test_the_page_the_numbers_and_the_terminal(model: Path, command: Command, tm
         (("a dog", "--show", "search", "--heads", "1"), 2, "has an effect on pictures of attention only"),
         (("a dog", "and a cat"), 2, "3 arguments"),
         ((), 2, "is a folder, and no sentence was given"),
+        (("a dog", "--compare", ""), 2, "--compare: is empty; give a value, or leave the option out"),
+        (("a dog", "--edit", " "), 2, "--edit: is empty; give a value"),
+        (("a dog", "--edit", "ban=a", "--edit", ""), 2, "--edit: is empty; give a value"),
+        (("a dog", "--edit", ";"), 1, "the text of an edit is empty; edits are"),
+        (("a dog", "--target", ""), 2, "--target: is empty; give a value"),
+        (("a dog", "--output", ""), 2, "--output: is empty; give a value"),
+        (("a dog", "--edit", "positions=zero", "--edit", "positions=half_split_t2t"), 1, "leave one of the two out"),
     ],
 )
 def test_refusals(
@@ -100,6 +107,41 @@ def test_an_empty_sentence_is_not_taken_for_a_folder(command: Command) -> None:
     outcome = command("inspect", "")
     assert (outcome.status, outcome.out) == (1, "")
     assert "the text is blank" in outcome.err
+
+
+LONG = "the dog is tired, and " * 30
+"""A text that no file can have as its name: the system has a limit of 255 bytes."""
+
+
+def test_a_long_text_is_no_name_of_a_folder(model: Path, command: Command) -> None:
+    outcome = command("inspect", LONG, "--target", "le chien", "--plain")
+    assert outcome.status == 0, outcome.err
+    assert "the dog is tired" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("inspect", LONG, "a dog"),
+        ("attribute", LONG, "a dog"),
+        ("serve", LONG, "--port", "0"),
+        ("translate", LONG, "-"),
+        ("suggest", LONG, "a dog"),
+        ("score", LONG, "--src", "f", "--tgt", "f"),
+        ("align", LONG, "--src", "f", "--tgt", "f"),
+        ("evaluate", LONG, "--src", "f", "--ref", "f"),
+        ("synthesize", LONG, "f", "--output", "o"),
+        ("learn", LONG, "--corrections", ".", "--output", "o"),
+        ("export", LONG, "--format", "onnx", "--output", "o"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_long_text_in_the_place_of_a_model(command: Command, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Who forgets the model is told what is missing, in every verb."""
+    (tmp_path / "f").write_text("a dog\n", encoding="utf-8")
+    outcome = command(*arguments)
+    assert outcome.status == 1
+    assert "no such folder; name a model folder or a run folder, or one of the embedded translators" in outcome.err
 
 
 def test_a_step_that_the_translation_turns_out_not_to_have(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.durable import DISK, draft_of, naming, refuse_full_disk, shortage_of
+from pellucid.durable import DISK, can_be_name, draft_of, naming, refuse_full_disk, shortage_of
 from pellucid.errors import StoppedError
 
 LEAVE_ONE = """
@@ -140,3 +140,11 @@ def test_a_write_that_fails_names_its_file_and_leaves_nothing(tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(FileNotFoundError, match="nowhere"), naming("elsewhere"):
         (tmp_path / "nowhere").read_bytes()
+
+
+def test_what_can_be_a_name(tmp_path: Path) -> None:
+    assert can_be_name(tmp_path)
+    assert can_be_name(tmp_path / "nothing here")
+    assert can_be_name("")
+    assert not can_be_name(tmp_path / ("x" * 256))
+    assert not can_be_name("a\0b")

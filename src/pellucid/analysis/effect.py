@@ -11,8 +11,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from pellucid.errors import RequestError
-from pellucid.tracing.editing.plan import value_edits
+from pellucid.errors import RequestError, counted
+from pellucid.tracing.editing.plan import value_edits, written_with
 from pellucid.tracing.editing.recorder import others_of
 from pellucid.tracing.editing.sample import Sample
 from pellucid.tracing.editing.text import Edit, edit_list
@@ -61,6 +61,12 @@ class Effect:
         return self.after.provenance.edits
 
     @property
+    def written(self) -> dict[Edit, tuple[str, ...]]:
+        """The pieces of every forced text that is no piece of the vocabulary, which they write together."""
+        translator = self.after.translator
+        return written_with(self.edits, translator) if translator else {}
+
+    @property
     def changes(self) -> Array:
         """[steps before]: the change of each log-probability of the old translation."""
         difference: Array = self.old_after - self.old_before
@@ -68,7 +74,8 @@ class Effect:
 
     def __str__(self) -> str:
         old, new = self.before.text, self.after.text
-        lines = [f"edit    {edit}" for edit in self.edits]
+        written = self.written
+        lines = [f"edit    {edit}{_note(written.get(edit))}" for edit in self.edits]
         lines += [f"before  {old}", f"after   {new}"]
         if self.divergence is None:
             lines.append("the translation stays the same")
@@ -90,6 +97,13 @@ class Effect:
         if not self.changes[step]:
             return found
         return f"{found}; most at step {step} ({self.before.tokens.predicted_pieces[step]}): {self.changes[step]:+.4f}"
+
+
+def _note(pieces: Sequence[str] | None) -> str:
+    if pieces is None:
+        return ""
+    names = ", ".join(map(repr, pieces))
+    return f" (no piece of the vocabulary; written with {counted(len(pieces), 'piece')}: {names})"
 
 
 def _change(before: Array, after: Array) -> str:

@@ -28,6 +28,7 @@ from pellucid.cli.pictures import (
     heads_of,
     show_in_terminal,
 )
+from pellucid.durable import can_be_name
 from pellucid.errors import counted
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def _say(inspected: Inspected, *, is_compared: bool) -> None:
 def _model_and_text(given: list[str]) -> tuple[Path | None, str]:
     if len(given) > 2:
         raise typer.BadParameter(f"{counted(len(given), 'argument')}; give a model and one sentence in quotes")
-    if len(given) == 1 and given[0] and Path(given[0]).is_dir():  # an empty text is a path, that of this folder
+    is_alone = len(given) == 1 and bool(given[0])  # an empty text is a path, that of this folder
+    if is_alone and can_be_name(given[0]) and Path(given[0]).is_dir():
         raise typer.BadParameter(f"{given[0]} is a folder, and no sentence was given; add one in quotes")
     return (Path(given[0]) if len(given) == 2 else None), given[-1]
 

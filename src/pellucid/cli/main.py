@@ -34,6 +34,7 @@ from pellucid.cli import (
 from pellucid.cli.console import logging_to_console, say, say_error, show
 from pellucid.cli.explaining import attribute
 from pellucid.cli.learning import corrections, learn
+from pellucid.cli.options import Verb
 from pellucid.durable import naming, shortage_of
 from pellucid.errors import PellucidError, StoppedError
 from pellucid.signals import RaiseOnSigterm, Terminated
@@ -58,7 +59,7 @@ app = typer.Typer(
 def _add(verb: Callable[..., None], name: str | None = None) -> None:
     """Add a verb, with the first paragraph of its docstring in the list of all verbs; Typer itself would cut it."""
     paragraph = (verb.__doc__ or "").split("\n\n")[0]
-    app.command(name, short_help=" ".join(paragraph.split()))(verb)
+    app.command(name, cls=Verb, short_help=" ".join(paragraph.split()))(verb)
 
 
 _add(demo.demo)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from pellucid.sample.embedded import DIRECTIONS
 
@@ -19,7 +20,37 @@ __all__ = [
     "SampleOption",
     "SettingsOption",
     "ThreadsOption",
+    "Verb",
 ]
+
+_MAY_BE_EMPTY: Final = {"suggest": ("prefix",), "synthesize": ("tag", "language_tag")}
+"""Options for which an empty text says something: nothing is typed yet, no tag."""
+
+
+class Verb(TyperCommand):
+    """A verb that refuses an empty text for an option, such as a variable of a script that nobody set.
+
+    Most options would ignore it in silence, and an empty path is the current folder.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments.
+
+        Raises:
+            typer.BadParameter: an option has an empty text, or another fault.
+        """
+        given, *_ = self.make_parser(ctx).parse_args(args=list(args))
+        for param in self.params:
+            value = given.get(param.name or "")
+            values = value if isinstance(value, list | tuple) else [value]
+            if param.param_type_name != "option" or param.name in _MAY_BE_EMPTY.get(self.name or "", ()):
+                continue
+            if any(isinstance(one, str) and not one.strip() for one in values):
+                raise typer.BadParameter(
+                    "is empty; give a value, or leave the option out", ctx=ctx, param_hint=param.opts[0]
+                )
+        return super().parse_args(ctx, args)
+
 
 ModelArgument = Annotated[
     Path, typer.Argument(help=f"A model folder, a run folder, or an embedded translator: {', '.join(DIRECTIONS)}.")

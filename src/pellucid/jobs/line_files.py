@@ -17,7 +17,7 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
-from pellucid.durable import draft_of, naming
+from pellucid.durable import can_be_name, draft_of, naming
 from pellucid.errors import ConfigError, DataError, counted
 from pellucid.terminal import shown_on
 from pellucid.text.compression import (
@@ -121,10 +121,7 @@ def _decoded(line: bytes, *, guesses: bool) -> str | ValueError:
 
 def is_text(file: str) -> bool:
     """Return whether an argument for an input file is a text itself: it has white space, and is no file's name."""
-    try:
-        return len(file.split()) > 1 and not Path(file).exists()
-    except OSError:  # too long for a name
-        return True
+    return len(file.split()) > 1 and not (can_be_name(file) and Path(file).exists())
 
 
 @contextmanager

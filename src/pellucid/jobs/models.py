@@ -22,6 +22,7 @@ from pellucid.bundle import (
 )
 from pellucid.config.tables import parse_settings, validated
 from pellucid.config.translation import TranslationConfig
+from pellucid.durable import can_be_name
 from pellucid.errors import ConfigError, EngineUnavailableError
 from pellucid.interop.packages import is_installed
 from pellucid.runtime import Precision, Runtime, has_gpu, is_forked_from_torch, threads_for
@@ -231,7 +232,7 @@ def _on_device(
 
 
 def _is_onnx_folder(path: Path) -> bool:
-    if not (path / "model.json").is_file():  # what follows imports torch
+    if not can_be_name(path) or not (path / "model.json").is_file():  # what follows imports torch
         return False
     from pellucid.interop.onnx.reading import is_onnx_folder
 

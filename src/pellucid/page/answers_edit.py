@@ -61,6 +61,7 @@ def effect_answer(trace: Trace, before: Trace | None) -> Answer:
     effect = effect_of(before, trace)
     table: Mapping[str, object] = {
         "edits": [str(edit) for edit in effect.edits],
+        "written": {str(edit): pieces for edit, pieces in effect.written.items()},
         "source": before.source,
         "text": before.text,
         "tokens": asdict(before.tokens),

@@ -18,6 +18,7 @@ __all__ = ["DIRECTIONS", "EMBEDDED_FOLDER", "Direction", "direction_of", "embedd
 
 EMBEDDED_FOLDER: Final = Path(__file__).with_name("translators")
 """The model folder; benchmarks/embed_translators.py writes it."""
+_LONGEST_SHOWN: Final = 200
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def has_embedded() -> bool:
 
 def direction_of(path: Path) -> Direction | None:
     """Return the direction that a path names; None for every other path."""
-    return None if path.exists() else DIRECTIONS.get(str(path))
+    direction = DIRECTIONS.get(str(path))
+    return None if direction is None or path.exists() else direction
 
 
 def embedded_folder(path: Path) -> Path:
@@ -75,8 +77,9 @@ def embedded_folder(path: Path) -> Path:
         BundleError: the path is no such name, or this installation has no embedded model.
     """
     if direction_of(path) is None:
+        name = str(path) if len(str(path)) <= _LONGEST_SHOWN else f"{str(path)[:_LONGEST_SHOWN]}..."
         names = f", or one of the embedded translators: {', '.join(DIRECTIONS)}" if has_embedded() else ""
-        raise BundleError(f"{path}: no such folder; name a model folder or a run folder{names}")
+        raise BundleError(f"{name}: no such folder; name a model folder or a run folder{names}")
     if not has_embedded():
         raise BundleError(
             f"{path}: the embedded translators are not part of this installation; name a model folder or a run folder, "

@@ -36,6 +36,16 @@ class PieceIndex:
         ends = range(place + 1, min(place + self.longest, len(text)) + 1)
         return [(end, ids) for end in ends if (ids := self._ids.get(text[place:end]))]
 
+    def fewest(self, text: bytes) -> list[int]:
+        """Return the fewest pieces that write a text, the first of them as long as possible; none where none do."""
+        ways: list[list[int] | None] = [None] * len(text) + [[]]
+        for place in reversed(range(len(text))):
+            for end, ids in self.inside(text, place):  # by rising length, so that a longer piece wins a tie
+                rest, known = ways[end], ways[place]
+                if rest is not None and (known is None or len(rest) + 1 <= len(known)):
+                    ways[place] = [ids[0], *rest]
+        return ways[0] or []
+
     def beyond(self, text: bytes, place: int) -> list[int]:
         """Return the pieces that write the text from ``place`` to its end, and more after it."""
         left = len(text) - place

@@ -126,6 +126,11 @@ class Side:
             ids, written = [], b""  # the segmenter rewrites text, so no piece is certain
         return Beginning(tuple(ids), wanted.encode("utf-8")[len(written) :], self._piece_index)
 
+    def continuation(self, text: str) -> Ids:
+        """Return the fewest pieces that write exactly this text; none where no pieces do."""
+        (body,) = self.normaliser.all([text])
+        return self._piece_index.fewest(body.encode("utf-8"))
+
     @cached_property
     def _piece_index(self) -> PieceIndex:
         return PieceIndex(self.vocabulary.surfaces, left_out={self.vocabulary.specials.unk})
@@ -257,6 +262,13 @@ class Tokenizer:
             RequestError: the text holds a lone surrogate.
         """
         return self.target.begin(text)
+
+    def continuation(self, text: str) -> Ids:
+        """Return the fewest target pieces that write a text within a word, so without a space before it.
+
+        There are none where no pieces of the vocabulary write it.
+        """
+        return self.target.continuation(text)
 
     def decode_target(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Join target pieces to text; specials are skipped, an unknown piece becomes U+2047."""

@@ -73,6 +73,13 @@ def test_wrong_edits_are_refused(wish: dict[str, object], status: int, says: str
     assert says in answer.json()["error"]
 
 
+def test_a_word_that_is_no_piece_comes_with_its_pieces() -> None:
+    made = ask(SERVER, edits=['step.0="ab"']).json()
+    assert made["text"].startswith("ab")
+    effect = json.loads(SERVER.get(f"/api/traces/{made['id']}/effect").content)
+    assert effect["written"] == {'step.0="ab"': ["<0x61>", "<0x62>"]}
+
+
 def test_a_refusal_names_the_edits_that_cannot_be_applied() -> None:
     misfits = ["encoder.7.feed_forward=zero", "decoder.0.self_attention.head.99=mean"]
     for wrong, says in (
@@ -85,6 +92,10 @@ def test_a_refusal_names_the_edits_that_cannot_be_applied() -> None:
         answer = ask(SERVER, edits=[*EDITS, *wrong]).json()
         assert [edit for edit, _ in answer["edits"]] == wrong
         assert all(says in reason and reason in answer["error"] for _, reason in answer["edits"])
+    pair = ['step.0="a"', 'step.0="b"']
+    refused = ask(SERVER, edits=[*EDITS, *pair]).json()
+    assert [edit for edit, _ in refused["edits"]] == pair[1:], "the others can be applied without it"
+    assert all(edit in refused["error"] for edit in pair)
     given = ask(SERVER, target="ab", edits=[*EDITS, 'ban="a"']).json()
     assert [edit for edit, _ in given["edits"]] == ['ban="a"'], "it cannot change a given translation"
     assert "edits" not in ask(SERVER, source=" ", edits=EDITS).json(), "the sentence is wrong, not an edit"

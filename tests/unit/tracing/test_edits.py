@@ -103,7 +103,6 @@ def test_a_text_is_an_edit_and_back(text: str) -> None:
 
 def test_a_list_is_its_edits_in_their_order() -> None:
     assert parse_edits("; ".join(TEXTS), samples=[SAMPLE]) == tuple(TEXTS.values())
-    assert parse_edits("") == ()
     assert parse_edit("step.4=elle") == ForcePiece(4, "▁elle")
     assert parse_edit("encoder.0.feed_forward=mean:sample", samples=[SAMPLE]).mode == SAMPLE  # type: ignore[union-attr]
 
@@ -112,6 +111,7 @@ def test_a_list_is_its_edits_in_their_order() -> None:
     ("text", "says"),
     [
         ("", "has no '='"),
+        (" ; ", "the text of an edit is empty"),
         ("encoder.0.cross_attention.head.1=zero", "an encoder has no cross_attention"),
         ("encoder.0.cross_attention=zero", "is not a sub-layer"),
         ("encoder.0.norm=zero", r"there is no place 'encoder\.0\.norm'"),

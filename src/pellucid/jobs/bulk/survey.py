@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+from pellucid.durable import can_be_name
 from pellucid.errors import DataError
 from pellucid.jobs.bulk.table import open_column
 from pellucid.jobs.line_files import LineSource, reading
@@ -67,10 +68,7 @@ def changed(file: str) -> str:
 
 def can_be_read_twice(file: str) -> bool:
     """Return whether an input is a regular file; standard input and pipes are not."""
-    try:
-        return file != "-" and Path(file).is_file()
-    except OSError:  # a text that is too long for a name
-        return False
+    return file != "-" and can_be_name(file) and Path(file).is_file()
 
 
 @contextmanager

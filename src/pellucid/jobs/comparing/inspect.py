@@ -52,4 +52,4 @@ def compare_with(
     translator = trace.translator
     if translator is None or other.model is not None or other.snapshot is not None:
         translator = options.open(other.model or model, snapshot=other.snapshot).translator
-    return compare(trace, make_trace(translator, other.text or trace.source, target=target))
+    return compare(trace, make_trace(translator, trace.source if other.text is None else other.text, target=target))

@@ -14,6 +14,7 @@ from pathlib import Path
 from pellucid.bundle import find_model_folder, read_description
 from pellucid.config.service import ServedModel, ServiceConfig
 from pellucid.config.tables import read_toml, validated
+from pellucid.durable import can_be_name
 from pellucid.errors import ConfigError, counted
 from pellucid.jobs.glossaries.reading import glossaries_of
 from pellucid.jobs.memories.reading import memories_of
@@ -56,7 +57,7 @@ def read_service_config(path: Path) -> ServiceConfig:
 
 def _below(folder: Path, model: ServedModel) -> ServedModel:
     path = folder / model.path
-    is_name = not path.exists() and direction_of(Path(model.path)) is not None
+    is_name = not (can_be_name(path) and path.exists()) and direction_of(Path(model.path)) is not None
     return model if is_name else model.model_copy(update={"path": str(path)})
 
 

@@ -25,7 +25,11 @@ __all__ = ["BanPiece", "ChangeWord", "Choice", "ForcePiece", "ids_of", "with_wor
 
 @dataclass(frozen=True)
 class ForcePiece:
-    """The translation has this piece at a step, counted from 0; a text that is not a piece is written with several."""
+    """The translation has this piece at a step, counted from 0.
+
+    A text that is no piece is written with several, at this step and the next ones; it begins a word if it begins with
+    U+2581, or else continues the word before it.
+    """
 
     step: int
     piece: str
@@ -79,15 +83,12 @@ def with_words(text: str, words: Sequence[Word], changes: Sequence[ChangeWord]) 
     """Return a text with words replaced or dropped; ``words`` are those of its pieces, without the end of sentence.
 
     Raises:
-        EditError: there is no such word, it is changed twice, or it cannot be found in the text.
+        EditError: there is no such word, or it cannot be found in the text.
     """
     by_word: dict[int, ChangeWord] = {}
     for change in changes:
         if change.word >= len(words):
             raise EditError([(change, f"{change}: the sentence has words 0 to {len(words) - 1}")])
-        if change.word in by_word:
-            reason = f"{change}: word {change.word} is changed twice; leave one of the two out"
-            raise EditError([(change, reason)])
         by_word[change.word] = change
     parts, cursor = [], 0
     for number, word in enumerate(words):
@@ -122,13 +123,29 @@ def ids_of(edit: ForcePiece | BanPiece, tokenizer: Tokenizer) -> tuple[int, ...]
         raise RequestError(f"{edit}: {edit.piece!r} ends the sentence and cannot be banned; ban another piece")
     if found is not None:
         return (found,)
-    (ids,) = tokenizer.encode_target([edit.piece.removeprefix(WORD_BOUNDARY)])
+    ids = _spelt(edit, tokenizer)
     if isinstance(edit, BanPiece) and len(ids) != 1:
         pieces = ", ".join(map(repr, tokenizer.target_pieces(ids)))
+        begins = WORD_BOUNDARY + edit.piece
+        known = begins if tokenizer.target_id(begins) is not None else tokenizer.target_pieces(ids[:1])[0]
         raise RequestError(
-            f"{edit}: is written with {counted(len(ids), 'piece')} ({pieces}); ban one piece, such as "
-            f"{tokenizer.target_pieces(ids[:1])[0]!r}"
+            f"{edit}: is no piece of the vocabulary, which writes it with {counted(len(ids), 'piece')} ({pieces}); ban "
+            f"one piece, such as {known!r}"
         )
-    if not ids:
-        raise RequestError(f"{edit}: the vocabulary has no piece for it; name another")
+    return ids
+
+
+def _spelt(edit: ForcePiece | BanPiece, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return the pieces that write a text which is none itself.
+
+    Raises:
+        RequestError: there are none.
+    """
+    text = edit.piece.replace(WORD_BOUNDARY, " ")
+    if text.startswith(" "):
+        (ids,) = tokenizer.encode_target([text[1:]])
+    else:
+        ids = tokenizer.continuation(text)
+    if not ids or tokenizer.specials.unk in ids:
+        raise RequestError(f"{edit}: the vocabulary has no pieces that write it; name another")
     return tuple(ids)

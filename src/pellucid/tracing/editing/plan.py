@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from pellucid.config import ModelConfig
 from pellucid.errors import RequestError
 from pellucid.tracing.editing.choices import BanPiece, ChangeWord, ForcePiece, ids_of, with_words
+from pellucid.tracing.editing.conflicts import refuse_conflicts, refuse_conflicts_of_pieces
 from pellucid.tracing.editing.recorder import Others, others_of
 from pellucid.tracing.editing.refusal import EditError, refusals_of
 from pellucid.tracing.editing.search import edited_translator
@@ -18,7 +18,7 @@ from pellucid.translation.alignment.words import merge_words
 from pellucid.translation.requests import Request
 from pellucid.translation.translator import Translator
 
-__all__ = ["Plan", "plan_of", "value_edits"]
+__all__ = ["Plan", "plan_of", "value_edits", "written_with"]
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,18 @@ def plan_of(edits: Sequence[Edit], translator: Translator, request: Callable[[],
     """Return the plan of a list; ``request`` prepares the sentence, which is ``text``, before the edits.
 
     Raises:
-        EditError: an edit names a word or piece that does not exist, or two force the same step.
+        EditError: an edit names a word or piece that does not exist, or two edits contradict each other.
     """
     words = [edit for edit in edits if isinstance(edit, ChangeWord)]
     forces = sorted((edit for edit in edits if isinstance(edit, ForcePiece)), key=lambda edit: edit.step)
-    for first, second in pairwise(forces):
-        if first.step == second.step:
-            reason = f"{second}: step {second.step} is forced twice; leave one of the two out"
-            raise EditError([(second, reason)])
+    bans = tuple(edit for edit in edits if isinstance(edit, BanPiece))
+    refuse_conflicts(edits)
+    if len(forces) + len(bans) > 1:
+        refuse_conflicts_of_pieces(
+            [(force, _ids_of(force, translator)) for force in forces],
+            [(ban, _ids_of(ban, translator)) for ban in bans],
+            translator.tokenizer,
+        )
     values = value_edits(edits)
     return Plan(
         translator=translator,
@@ -94,7 +98,7 @@ def plan_of(edits: Sequence[Edit], translator: Translator, request: Callable[[],
         edited_from=text if words else None,
         values=values,
         others=others_of(values, translator.model, translator.tokenizer),
-        bans=tuple(edit for edit in edits if isinstance(edit, BanPiece)),
+        bans=bans,
         forces=tuple(forces),
     )
 
@@ -102,6 +106,17 @@ def plan_of(edits: Sequence[Edit], translator: Translator, request: Callable[[],
 def value_edits(edits: Sequence[Edit]) -> tuple[ValueEdit, ...]:
     """Return the edits that change values of the pass."""
     return tuple(edit for edit in edits if isinstance(edit, ValueEdit))
+
+
+def written_with(edits: Sequence[Edit], translator: Translator) -> dict[Edit, tuple[str, ...]]:
+    """Return the pieces of every forced text that is no piece itself."""
+    found: dict[Edit, tuple[str, ...]] = {}
+    for edit in edits:
+        if isinstance(edit, ForcePiece):
+            pieces = tuple(translator.tokenizer.target_pieces(_ids_of(edit, translator)))
+            if pieces != (edit.piece,):
+                found[edit] = pieces
+    return found
 
 
 def _ids_of(edit: ForcePiece | BanPiece, translator: Translator) -> tuple[int, ...]:

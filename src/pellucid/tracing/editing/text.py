@@ -16,7 +16,8 @@
     word.3="wide", word.3=drop                     another source word, or none
 
 Edits of a list are separated by semicolons. Texts in quotes are JSON strings. Without quotes, ``step.4=elle`` is the
-word, which begins with a space: the piece "▁elle". Read ``recorder.py`` next.
+word, which begins with a space: the piece "▁elle". A text in quotes that is no piece is written with several, exactly:
+``step.4="elles"`` continues the word before it. Read ``recorder.py`` next.
 """
 
 from __future__ import annotations
@@ -59,18 +60,20 @@ _VALUE: Final = re.compile(r"decoder\.cross_attention\.value\.(\d{1,6})")
 _NUMBERED: Final = re.compile(r"(step|word)\.(\d{1,6})")
 _WEIGHTS: Final = re.compile(r"[-+.0-9e]+(,[-+.0-9e]+)*")
 _EXAMPLES: Final = (
-    'encoder.5.self_attention.head.3=zero, decoder.2.feed_forward=mean, step.4="elle", ban="il", word.3=drop, '
+    "encoder.5.self_attention.head.3=zero, decoder.2.feed_forward=mean, step.4=elle, ban=il, word.3=drop, "
     "positions=zero"
 )
 
 
 def parse_edits(text: str, *, samples: Sequence[Sample] = ()) -> tuple[Edit, ...]:
-    """Read a list of edits separated by semicolons; an empty text has none.
+    """Read a list of edits separated by semicolons.
 
     Raises:
-        RequestError: a part is not an edit, or the list is too long.
+        RequestError: there is none, a part is not an edit, or the list is too long.
     """
     parts = [part.strip() for part in _SEPARATOR.split(text)]
+    if not any(parts):
+        raise RequestError(f"the text of an edit is empty; edits are {_EXAMPLES}")
     return edit_list([part for part in parts if part], samples=samples)
 
 

@@ -249,7 +249,7 @@ def test_a_trace_with_edits_shows_the_search_that_it_recorded() -> None:
     "edits",
     [
         ["encoder.0.feed_forward=mean", "decoder.0.cross_attention.head.1.row.1=zero"],
-        ["step.1=cat", 'ban="▁dog"', "word.1=drop"],
+        ["step.1=runs", 'ban="▁dog"', "word.1=drop"],
     ],
 )
 def test_another_search_has_the_edits_too(edits: list[str], settings: dict[str, object]) -> None:
@@ -274,4 +274,4 @@ def test_a_reference_is_scored_with_the_edits() -> None:
     assert given is not None
     assert found.score == pytest.approx(given.score, abs=1e-10)
     with pytest.raises(RequestError, match="not asked for a reference"):
-        tree_for(trace(own, TEXT, edits=["step.1=cat"]), reference="dog cat")
+        tree_for(trace(own, TEXT, edits=["step.1=runs"]), reference="dog cat")
