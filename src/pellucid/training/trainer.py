@@ -135,8 +135,7 @@ class Trainer:
 
     def _make_budget(self) -> Budget:
         inputs, of_a_step = self._inputs, self._state.batches_per_step
-        # Always of the first epoch: epochs differ by a batch or two, and resumption must not change the schedule.
-        batches = self._state.batches_of_first_epoch
+        batches = self._state.batches_of_first_epoch  # epochs differ, and resumption must not change the schedule
         return Budget(
             inputs.config,
             batches_per_epoch=batches,
@@ -390,9 +389,9 @@ class Trainer:
     def _warn_of_warmup(self) -> None:
         if self._config.decay_method in _FALLING_FROM_THE_WARM_UP and not self._warned_of_warmup:
             self._warned_of_warmup = True
-            usual = "" if "warmup_steps" in self._config.model_fields_set else "usual "
+            whose = "the" if "warmup_steps" in self._config.model_fields_set else "the usual"
             self._say(
-                f"the {usual}warm-up of {counted(self._config.warmup_steps, 'step')} is over half of this run, so the "
+                f"{whose} warm-up of {counted(self._config.warmup_steps, 'step')} is over half of this run, so the "
                 "learning rate falls before it reaches its peak; set training.warmup_steps lower for such a short run"
             )
 
