@@ -5,6 +5,10 @@ import {isOver, setHover, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 
 const BYTE = /^<0x([0-9A-F]{2})>$/;
+const SHOWN_BYTE = /⟨[0-9A-F]{2}⟩/;
+
+/** The first byte that a text shows as a piece, such as ⟨E4⟩; undefined where it shows none. */
+export const byteIn = (text) => SHOWN_BYTE.exec(text)?.[0];
 
 /** A piece for the eye: a space shown as "␣" only where it stands alone, a byte as ⟨E4⟩. */
 export function pieceText(piece) {

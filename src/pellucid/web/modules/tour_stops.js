@@ -34,7 +34,7 @@ const about = (source, model) => (model?.languages[0] === "en" ? {source, target
 export const writerOf = (model) => model?.story?.writer ?? {layer: 0, head: 0};
 
 /** Where the decoder looks in the source when it writes the pronoun. */
-const atPronoun = (trace, model) => ({
+export const atPronoun = (trace, model) => ({
   view: "links",
   kind: "cross",
   layer: writerOf(model).layer,

@@ -21,6 +21,7 @@ function worthText({worth}) {
   if (!worth) return t("health.unmeasured");
   const kind = t(`health.kind.${worth.kind}`);
   if (worth.precision === null) return t("health.never_raised");
+  if (worth.precision === 0) return t("health.worthless", {kind});
   const figures = Object.fromEntries(
     ["precision", "recall", "false_alarms"].map((name) => [name, worth[name] === null ? "–" : rounded(worth[name])]),
   );

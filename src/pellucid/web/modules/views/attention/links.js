@@ -12,6 +12,7 @@ import {isOver, setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {mergeWeights, pieceLabel, wordsOf} from "pellucid/tokens";
 import {useWidth} from "pellucid/pictures/width";
+import {Meant} from "pellucid/views/attention/meant";
 import {rowOf} from "pellucid/views/beginning";
 
 const MOST_LINES = 1200;
@@ -34,6 +35,7 @@ export function LinksView({trace, model, state}) {
       <${MergePicker} state=${state} /><${Least} state=${state} />
     </div>
     <${KindHint} state=${state} config=${model.config} />
+    <${Meant} ...${{trace, model}} />
     <${Waiting} data=${data}>
       ${(weights) => html`<${Links} ...${{trace, state, weights, facts: facts.value}} />`}
     <//>

@@ -94,7 +94,7 @@ function Controls({answer, own, reference, edits}) {
       <${Choice}
         label=${t("search.method")} value=${method === "sampling" ? "sampling" : "beam"} onChange=${choose}
         options=${[
-          ["beam", t("search.beam")],
+          ["beam", t(!isSampling && Number(value("beam_size")) === 1 ? "search.greedy" : "search.beam")],
           ["sampling", t("search.sampling")],
         ]}
       />
@@ -179,15 +179,16 @@ function Found({trace, state, found}) {
       ${node && html`<${Details} ...${{tree, node, settings: found.settings, edits: trace.provenance.edits}} />`}
     <//>
     <ol class="search-ends" start="0" aria-label=${t("search.ends")}>
-      ${hypotheses.slice(0, 10).map(
+      ${hypotheses.map(
         (one) => html`
           <li key=${one.node}>
             <button
               aria-pressed=${one.node === node?.number} onClick=${() => setState({"search.node": String(one.node)})}
             >
               <bdi dir="auto">${one.text || "…"}</bdi>
-            </button> <span class="number">${short(one.score)}</span>
-            ${!one.is_finished && html`<small>${t("search.unfinished")}</small>`}
+            </button> <span class="number">${short(one.score)}</span> ${
+              !one.is_finished && html`<small>${t("search.unfinished")}</small>`
+            }
           </li>
         `,
       )}

@@ -164,6 +164,8 @@ function Parts({trace, state, found, row}) {
     ? t("why.figure_against", {piece, other: pieceName(found.against)})
     : t("why.figure", {piece});
   const [first, second] = ranking(parts);
+  const isShare = found.method === "alti"; // shares of a state, which have no sign
+  const said = isShare ? (part) => short(part, 3) : signed;
   const table = () => ({
     columns: [t("why.side"), t("word.position"), t("word.piece"), t("why.part")],
     rows: all.map(({side, start, text, part}) => [t(`why.${side}`), start, text, part]),
@@ -178,21 +180,21 @@ function Parts({trace, state, found, row}) {
     subject=${`${found.method} ${found.against} ${state.step} ${state.merge}`}
     says=${html`<${Said} text=${t(second === undefined ? "why.says_one" : "why.says", {
       first: linked(all[first].text, all[first].side, all[first].start),
-      part: signed(parts[first]),
+      part: said(parts[first]),
       second: all[second] && linked(all[second].text, all[second].side, all[second].start),
-      other: signed(parts[second] ?? 0),
+      other: said(parts[second] ?? 0),
     })} />`}
-    caption=${t("why.caption")}
+    caption=${t(isShare ? "why.caption.alti" : "why.caption")}
   >
-    <${Shaded} ...${{units: source, most}} name=${t("why.source")} />
-    <${Shaded} ...${{units: target, most}} name=${t("why.target")} />
+    <${Shaded} ...${{units: source, most, said}} name=${t("why.source")} />
+    <${Shaded} ...${{units: target, most, said}} name=${t("why.target")} />
     <${Sum} ...${{found, row, sum}} />
   <//>`;
 }
 
 export const signed = (value) => (value > 0 ? "+" : "") + short(value, 3);
 
-function Shaded({units, most, name}) {
+function Shaded({units, most, said, name}) {
   const hover = useHover();
   useTheme();
   return html`
@@ -205,7 +207,7 @@ function Shaded({units, most, name}) {
           style=${{background: css(colour), color: inkOn(colour)}}
           onPointerEnter=${() => setHover({side, position: start})} onPointerLeave=${() => setHover(null)}
         >
-          <bdi dir="auto">${text}</bdi><small class="number">${signed(part)}</small>
+          <bdi dir="auto">${text}</bdi><small class="number">${said(part)}</small>
         </li>`;
       })}
     </ul>
