@@ -91,3 +91,24 @@ def test_the_package_itself_imports_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True)
     packages = {name.partition(".")[0] for name in done.stdout.split()}
     assert not packages & {"torch", "numpy", "pydantic", "rich", "typer"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("learn", "fr-en", "--corrections", ".", "--output", "run"),
+        ("translate", "fr-en", "x"),
+        ("suggest", "fr-en", "le"),
+        ("evaluate", "fr-en", "--src", "x", "--ref", "x"),
+        ("synthesize", "fr-en", "x", "--output", "corpus"),
+        ("inspect", "fr-en", "le chien"),
+        ("inspect", "the dog"),
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_a_misspelt_setting_is_told_before_torch_is_imported(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_text("le chien\n", encoding="utf-8")
+    said, packages = imported_by(*(str(file) if one == "x" else one for one in arguments), "--set", "tipo=1", status=1)
+    assert "tipo: unknown setting; " in said
+    assert "torch" not in packages

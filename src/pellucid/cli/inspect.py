@@ -101,6 +101,10 @@ def inspect(
     in_terminal = {"--plain": plain, "--numbers": numbers, "--reference": reference, "--target": target}
     _refuse_in_terminal(show, in_terminal, {} if page or figure else choices)
 
+    if set_:
+        from pellucid.jobs.models import settings_for
+
+        settings_for(model, set_)  # a wrong setting is refused before torch is imported
     from pellucid.jobs import inspect as job
     from pellucid.jobs.serve import InsideOptions
 

@@ -26,6 +26,7 @@ from pellucid.durable import can_be_name
 from pellucid.errors import ConfigError, EngineUnavailableError
 from pellucid.interop.packages import is_installed
 from pellucid.runtime import Precision, Runtime, has_gpu, is_forked_from_torch, threads_for
+from pellucid.sample.embedded import direction_of
 from pellucid.translation.engines.engine import Engine
 from pellucid.translation.engines.native.engine import open_native
 from pellucid.translation.engines.reference import LaterModel
@@ -253,13 +254,17 @@ def _named(kind: type[_Name], option: str, name: str) -> _Name:
         raise ConfigError(f"{option} {name!r} is unknown; use {', '.join(kind)}") from None
 
 
-def settings_for(path: Path, settings: Sequence[str]) -> TranslationConfig:
+def settings_for(path: Path | None, settings: Sequence[str]) -> TranslationConfig:
     """Return the settings that a translator of this folder would have; only the description of the model is read.
+
+    None stands for the walkthrough model, which has the defaults.
 
     Raises:
         BundleError: there is no usable description.
         ConfigError: a setting is unknown or out of range.
     """
+    if path is None:
+        return _configured(TranslationConfig(), settings)
     if not _is_onnx_folder(path):
         return _configured(read_description(find_model_folder(path)).translation, settings)
     from pellucid.interop.onnx.reading import read_onnx_description
@@ -281,7 +286,8 @@ def languages_of(path: Path) -> tuple[str, str]:
     else:
         description = read_description(find_model_folder(path))
     names = ("source_language", "target_language")
-    codes = (description.source_language, description.target_language)
+    named = direction_of(path) or description  # the embedded model has several directions
+    codes = (named.source_language, named.target_language)
     if any(FolderDescription.model_fields[name].default == code for name, code in zip(names, codes, strict=True)):
         raise ConfigError(
             f"{path}: was trained without the codes of its languages, so it is not known which texts of a file are in "

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pellucid.bundle import find_model_folder, read_description
 from pellucid.config import Recipe, recipe_from
@@ -20,8 +20,10 @@ from pellucid.durable import DISK
 from pellucid.errors import ConfigError, counted
 from pellucid.jobs.learning.text import LearningText, accepted_in, is_few, learning_text, outlook
 from pellucid.jobs.models import languages_of
-from pellucid.jobs.train import JobReporter, train
 from pellucid.version import __version__
+
+if TYPE_CHECKING:
+    from pellucid.jobs.reporting.reporter import JobReporter
 
 __all__ = ["Lesson", "judged", "learn"]
 
@@ -79,10 +81,11 @@ def learn(
 
     Raises:
         DataError: there are too few corrections.
-        ConfigError: there is no general text, or ``into`` is no link.
+        ConfigError: a setting is wrong, there is no general text, or ``into`` is no link.
         StoppedError: the training stopped early; the same call continues it.
     """
     _refuse_no_link(into)
+    _refuse_settings(settings)
     source_language, target_language = languages_of(model)
     accepted = accepted_in(corrections, (source_language, target_language))
     text = learning_text(accepted, model=model, general=general, folder=output / "corrections")
@@ -96,6 +99,8 @@ def learn(
     )
     if not recipe.training.valid_bleu_sentences:
         raise ConfigError("training.valid_bleu_sentences = 0 measures nothing, and learning has to; leave it out")
+    from pellucid.jobs.train import train  # imports torch, so what is wrong is said before
+
     train(recipe, output, init_from=model, reporter=reporter)
     rows = json.loads((output / "fine_tuning.json").read_text(encoding="utf-8"))["rows"]
     is_better, is_sure, reasons = judged(rows, recipe)
@@ -104,6 +109,12 @@ def learn(
     if into is not None and is_better:
         _place(output, into)
     return Lesson(is_better, is_sure, reasons, into if is_better else None)
+
+
+def _refuse_settings(settings: Sequence[str]) -> None:
+    """Refuse wrong settings before anything is read; the text of the recipe stands for the one that is made later."""
+    data = {"train": [{"src": "corrections", "tgt": "corrections"}]}
+    recipe_from({"data": data, "training": _training(settings, is_short=False)}, settings, place="pellucid learn")
 
 
 def _training(settings: Sequence[str], *, is_short: bool) -> dict[str, object]:
