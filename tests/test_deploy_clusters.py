@@ -230,7 +230,8 @@ def test_the_task_for_skypilot_has_documented_fields_and_a_command_that_parses()
         "envs",
         "secrets",
         "file_mounts",
-        "tolerations", "volumes",
+        "tolerations",
+        "volumes",
         "setup",
         "run",
     }
