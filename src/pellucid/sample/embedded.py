@@ -14,7 +14,15 @@ from typing import Final
 
 from pellucid.errors import BundleError
 
-__all__ = ["DIRECTIONS", "EMBEDDED_FOLDER", "Direction", "direction_of", "embedded_folder", "has_embedded"]
+__all__ = [
+    "DIRECTIONS",
+    "EMBEDDED_FOLDER",
+    "Direction",
+    "direction_of",
+    "embedded_folder",
+    "has_embedded",
+    "is_shipped",
+]
 
 EMBEDDED_FOLDER: Final = Path(__file__).with_name("translators")
 """The model folder; benchmarks/embed_translators.py writes it."""
@@ -62,6 +70,11 @@ DIRECTIONS: Final[Mapping[str, Direction]] = {
 def has_embedded() -> bool:
     """Return whether this installation has the embedded model."""
     return (EMBEDDED_FOLDER / "model.toml").is_file()
+
+
+def is_shipped(folder: Path) -> bool:
+    """Return whether a folder is part of the installed package, so that no verb may write into it."""
+    return folder.resolve().is_relative_to(Path(__file__).parent.resolve())
 
 
 def direction_of(path: Path) -> Direction | None:

@@ -124,7 +124,7 @@ def test_alti_refuses_an_edit_that_it_cannot_split(translator: Translator) -> No
 
 
 def test_the_errors_of_an_integral_that_does_not_converge_are_refused_not_hidden(made: Trace) -> None:
-    with pytest.raises(RequestError, match="with 32 points the parts of step"):
+    with pytest.raises(RequestError, match="with 48 points the parts of step"):
         attribute_trace(made, method="integrated_gradients", tolerance=1e-6, most_points=32)
 
 

@@ -15,8 +15,9 @@ from typing import Final
 
 from pellucid.bundle import Bundle, find_model_folder, load_bundle
 from pellucid.config import CorpusConfig, InvalidUtf8
-from pellucid.errors import DataError, counted
+from pellucid.errors import DataError, RequestError, counted
 from pellucid.runtime import Runtime
+from pellucid.sample.embedded import is_shipped
 from pellucid.text.corpus import SentencePair, read_pairs
 from pellucid.text.lines import read_lines
 from pellucid.tracing.file import write_whole
@@ -30,7 +31,7 @@ from pellucid.translation.alignment.statistics import aligned_by_counts
 from pellucid.translation.alignment.words import Word
 from pellucid.translation.hypothesis import Alignment
 
-__all__ = ["Choice", "GoldOrder", "MeasuredLinks", "align_files", "choose_heads", "measure_links"]
+__all__ = ["Choice", "GoldOrder", "MeasuredLinks", "align_files", "choose_heads", "measure_heads", "measure_links"]
 
 _BATCH_TOKENS: Final = 4096
 _MOST_MEASURED: Final = 2000
@@ -161,8 +162,45 @@ def choose_heads(
 ) -> Choice:
     """Measure the heads of a model on the first 2,000 pairs, and name the best ones in its folder.
 
+    The arguments are those of ``measure_heads``.
+
+    Raises:
+        BundleError: the model cannot be used.
+        DataError: the files cannot be read or are not parallel, a link is wrong, or a pair is too long for the model.
+        RequestError: the model is part of the installed package; no pair has links, or there is no such order.
+    """
+    folder = find_model_folder(model)
+    if is_shipped(folder):
+        raise RequestError(
+            f"{model}: --choose would write into the installed package, {folder}; copy that folder, and choose in the "
+            "copy. The heads that it names were measured, and align uses them without --choose"
+        )
+    choice = measure_heads(model, src, tgt, gold=gold, order=order, device=device, threads=threads, say=say)
+    best = choice.scored[0]
+    name_heads(
+        folder,
+        best.heads,
+        error_rate=best.error_rate,
+        measured_on=f"{counted(choice.pairs, 'pair')} of {src.name} and {tgt.name}, against {choice.against}",
+    )
+    return choice
+
+
+def measure_heads(
+    model: Path,
+    src: Path,
+    tgt: Path,
+    *,
+    gold: Path | None = None,
+    order: str = GoldOrder.SOURCE_TARGET,
+    device: str = "auto",
+    threads: int = 0,
+    say: Callable[[str], None] = lambda text: None,
+) -> Choice:
+    """Measure the heads of a model on the first 2,000 pairs.
+
     Args:
-        model: a model folder or a run folder.
+        model: a model folder, a run folder, or an embedded translator.
         src: source sentences, one a line.
         tgt: their translations.
         gold: the links of each pair, one line each; None asks the statistical aligner, which reads all pairs.
@@ -190,15 +228,7 @@ def choose_heads(
         against = gold.name
     say(f"measuring {counted(min(len(known), _MOST_MEASURED), 'pair')}")
     known = known[:_MOST_MEASURED]
-    choice = Choice(scored_heads(bundle.model, known, batch_size=_BATCH_TOKENS), len(known), against)
-    best = choice.scored[0]
-    name_heads(
-        find_model_folder(model),
-        best.heads,
-        error_rate=best.error_rate,
-        measured_on=f"{counted(len(known), 'pair')} of {src.name} and {tgt.name}, against {against}",
-    )
-    return choice
+    return Choice(scored_heads(bundle.model, known, batch_size=_BATCH_TOKENS), len(known), against)
 
 
 def _opened(model: Path, *, device: str, threads: int) -> Bundle:
