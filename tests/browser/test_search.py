@@ -130,8 +130,12 @@ def test_a_long_search_is_bounded(shown: Shown, open_page: OpenPage) -> None:
     assert window.page.locator("[role=treeitem]").count() <= 12 * 24
     assert window.num_nodes() < 3000
     assert window.page.evaluate("document.documentElement.scrollWidth") <= 360
+    first = "document.querySelector('.search-canvas text').textContent"
+    assert window.page.evaluate(first) == "0", "it opens at its beginning"
+    window.page.click(".paging button >> nth=1")
+    window.until(f"{first} === '24'")
     window.page.click(".paging button >> nth=0")
-    window.until("() => document.querySelector('.search-canvas text').textContent !== ''")
+    window.until(f"{first} === '0'")
 
 
 @pytest.mark.parametrize("width", [360, 1440])

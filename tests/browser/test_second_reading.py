@@ -117,12 +117,8 @@ def test_a_draw_begins_at_its_beginning_and_its_numbers_are_whole(
     assert window.page.inner_text(".paging").split("of")[0].strip().endswith("steps 1 to 24")
     cut = "[...document.querySelectorAll('.search-node small')].filter((own) => own.scrollWidth > own.clientWidth + 1)"
     assert window.page.evaluate(f"{cut}.map((own) => own.textContent)") == []
-    # The keyboard reaches it where it is shown, and goes on from there.
-    first = window.page.locator("[role=treeitem][tabindex='0']")
-    assert (first.count(), first.get_attribute("aria-level")) == (1, "1")
-    first.focus()
-    window.page.keyboard.press("ArrowRight")
-    window.until("document.activeElement.getAttribute('aria-level') === '2'")
+    picked = window.page.locator("[role=treeitem][aria-selected=true]")
+    assert (picked.count(), picked.get_attribute("aria-level")) == (1, "24"), "the last of the result that is drawn"
     window.page.click(".paging button >> nth=1")
     window.until("document.querySelector('.paging').innerText.includes('steps 25 to')")
 
@@ -144,7 +140,7 @@ def test_it_is_named_and_a_link_leads_to_where_the_pronoun_is_written(shown: Sho
 
 def test_all_heads_lead_to_the_word_links_and_say_what_the_number_is(shown: Shown, open_page: OpenPage) -> None:
     window = open_page(shown.link("walkthrough", view="atlas", source=TIRED)).ready()
-    assert "natural logarithm (ln) of 16" in _says(window, "atlas-encoder")
+    assert "ln 16 = 2.77, where ln is the natural logarithm" in _says(window, "atlas-encoder")
     window.page.click("button:has-text('align words')")
     window.until("document.querySelector('[data-figure=word-links]')")
 
@@ -189,3 +185,12 @@ def test_a_link_shows_the_temperature_of_its_sender(shown: Shown, open_page: Ope
     window.until("!__inspect.state()['softmax.temperature']")
     window.go(model="walkthrough", view="softmax", source=TIRED, **{"softmax.temperature": "hot"})
     assert window.page.input_value(slider) == "1"
+
+
+def test_an_apostrophe_in_a_sentence_can_be_read(shown: Shown, open_page: OpenPage) -> None:
+    """Among quotation marks it was nothing but one more of them."""
+    state = {"source": TIRED, "step": 13}
+    window = open_page(shown.link("walkthrough", view="why", **state)).ready()
+    assert "(apostrophe)" in _says(window, "why")
+    window.go(model="walkthrough", view="links", kind="cross", query=13, **state)
+    assert "(apostrophe) → il" in _says(window, "links")

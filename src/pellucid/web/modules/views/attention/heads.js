@@ -28,8 +28,8 @@ export function HeadsView({trace, model, state}) {
   return html`<div>
     <${Pickers} state=${state} config=${model.config} />
     <${WordPicker} ...${{trace, state, query}} />
-    <${Meant} ...${{trace, model}} />
     <${Waiting} data=${pictures}>${(own) => html`<${Pictures} ...${{own, state, trace, query}} />`}<//>
+    <${Meant} ...${{trace, model}} />
     <${Waiting} data=${row}>${(one) => html`<${Concatenated} ...${{one, model, state}} />`}<//>
     <${Waiting} data=${shares}>${(one) => html`<${Shares} ...${{one, state}} />`}<//>
   </div>`;

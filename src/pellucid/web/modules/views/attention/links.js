@@ -10,7 +10,7 @@ import {HeadPicker, KindHint, KindPicker, LayerPicker, MergePicker, labelText} f
 import {labelsOf, longKind, place, sidesOf} from "pellucid/sites";
 import {isOver, setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {mergeWeights, pieceLabel, wordsOf} from "pellucid/tokens";
+import {mergeWeights, pieceLabel, pieceName, wordsOf} from "pellucid/tokens";
 import {useWidth} from "pellucid/pictures/width";
 import {Meant} from "pellucid/views/attention/meant";
 import {rowOf} from "pellucid/views/beginning";
@@ -242,11 +242,14 @@ function saysOf({rows, predicts, columns, heads, matrices}, row, {kind, merge}) 
   if (row === null) return t("links.choose");
   const means = columns.map((_, column) => mean(matrices.map((matrix) => matrix[row * columns.length + column])));
   // Where both sides are one, or words are drawn, a place does not name what is looked at.
-  const looked = (column) => (kind === "cross" && !merge ? linked(columns[column], "source", column) : columns[column]);
+  const looked = (column) => {
+    const name = pieceName(columns[column]);
+    return kind === "cross" && !merge ? linked(name, "source", column) : name;
+  };
   const [first, second] = ranking(means);
   const strongest = ranking(matrices.map((matrix) => matrix[row * columns.length + first]))[0];
   return t(heads.length === 1 || second === undefined ? "links.says_one" : "links.says", {
-    word: predicts ? `${rows[row]} → ${predicts[row]}` : rows[row],
+    word: predicts ? `${pieceName(rows[row])} → ${pieceName(predicts[row])}` : pieceName(rows[row]),
     first: looked(first),
     weight: short(means[first], 3),
     second: second === undefined ? "" : looked(second),

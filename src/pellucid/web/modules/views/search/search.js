@@ -10,7 +10,7 @@ import {t} from "pellucid/texts";
 import {pieceLabel} from "pellucid/tokens";
 import {Details} from "pellucid/views/search/details";
 import {outcomeText, treeOf} from "pellucid/views/search/nodes";
-import {Tree} from "pellucid/views/search/tree";
+import {MOST_STEPS, Tree} from "pellucid/views/search/tree";
 
 const PENALTIES = ["none", "average", "gnmt"];
 
@@ -67,7 +67,9 @@ export function SearchView({trace, state}) {
 function Controls({answer, own, reference, edits}) {
   const {settings, method} = answer;
   const [moved, move] = useState({}); // settings of sliders that the server has not answered yet
-  useEffect(() => move({}), [answer]);
+  // What the server has answered is no longer on its way; what was moved meanwhile still is.
+  const isAnswered = ([name, moving]) => Number(settings[name]) === Number(moving);
+  useEffect(() => move((now) => Object.fromEntries(Object.entries(now).filter((one) => !isAnswered(one)))), [answer]);
   const value = (name) => moved[name] ?? own[name] ?? settings[name];
   const isSampling = String(value("sampling")) === "true";
   const change = (patch) => {
@@ -154,7 +156,9 @@ const Reference = ({reference, isExcluded}) =>
 function Found({trace, state, found}) {
   const tree = treeOf(found);
   const picked = Math.min(Number(state["search.node"] || -1), tree.nodes.length - 1);
-  const node = tree.nodes[picked >= 0 ? picked : (found.winner.at(-1) ?? 0)];
+  // The end of the result or, where it is longer than the tree shows at a time, the last piece of its beginning.
+  const usual = found.winner[Math.min(found.winner.length, MOST_STEPS) - 1] ?? 0;
+  const node = tree.nodes[picked >= 0 ? picked : usual];
   const {hypotheses} = found;
   const table = () => ({
     columns: [...COLUMNS, "outcome"].map((name) => t(`search.column.${name}`)),

@@ -12,7 +12,7 @@ const GAP = 20; // pixels between columns
 const HEIGHT = 40; // of a row
 const [BOX, WIDE_BOX] = [92, 144]; // pixels of a node; a draw has two numbers
 const MOST_ROWS = 12; // candidates of a step that are drawn
-const MOST_STEPS = 24; // steps that are drawn at a time
+export const MOST_STEPS = 24; // steps that are drawn at a time
 const LIVE = new Set(["kept", "open", "finished", "max_length", "stuck"]);
 
 /** The nodes that are drawn, each with its row: of every step what lived, then the best of the others. */
@@ -40,12 +40,8 @@ export function Tree({tree, picked, isChosen}) {
   const at = nodes[picked].step;
   const wide = nodes[picked].narrowed === undefined ? BOX : WIDE_BOX;
   const [start, setStart] = useState(0);
-  // Until its reader chooses a candidate, a tree is shown from its beginning.
-  const around = at < start || at >= start + MOST_STEPS ? at - (at % MOST_STEPS) : start;
-  const first = isChosen ? around : 0;
+  const first = at < start || at >= start + MOST_STEPS ? at - (at % MOST_STEPS) : start;
   const {drawn, left} = drawnOf(tree, first, picked);
-  // The arrow keys begin at the picked candidate or, where it is not drawn, at the result's first that is.
-  const focused = drawn.has(picked) ? picked : [...drawn.values()].find(({node}) => node.isWinner)?.node.number;
   const scroller = useRef(null);
   const hasFocus = useRef(false);
   useLayoutEffect(() => {
@@ -83,11 +79,11 @@ export function Tree({tree, picked, isChosen}) {
           )}
         </svg>
         <div
-          role="tree" aria-label=${t("search.figure")} onKeyDown=${(event) => go(event, tree, drawn, focused, pick)}
+          role="tree" aria-label=${t("search.figure")} onKeyDown=${(event) => go(event, tree, drawn, picked, pick)}
           onFocusIn=${() => (hasFocus.current = true)} onFocusOut=${() => (hasFocus.current = false)}
         >
           ${inOrder(nodes, drawn).map(
-            (own) => html`<${Item} key=${own.node.number} ...${{own, tree, picked, focused, wide, pick}} />`,
+            (own) => html`<${Item} key=${own.node.number} ...${{own, tree, picked, wide, pick}} />`,
           )}
         </div>
       </div>
@@ -123,7 +119,7 @@ const MARKS = {finished: "■", max_length: "▯", stuck: "▯", open: "…"};
 const numberUnder = ({score, log_probability: before, narrowed}) =>
   narrowed === undefined ? short(score, 3) : `${percent(Math.exp(before), 2)} → ${percent(Math.exp(narrowed), 2)}`;
 
-function Item({own, tree, picked, focused, wide, pick}) {
+function Item({own, tree, picked, wide, pick}) {
   const {node} = own;
   const family = node.parent === null ? tree.starts : tree.nodes[node.parent].children;
   const isPicked = node.number === picked;
@@ -139,7 +135,7 @@ function Item({own, tree, picked, focused, wide, pick}) {
     aria-posinset=${family.indexOf(node.number) + 1} aria-setsize=${family.length}
     aria-selected=${isPicked ? "true" : "false"}
     aria-expanded=${node.children.length ? "true" : undefined} aria-label=${says} title=${says}
-    tabindex=${node.number === focused ? "0" : "-1"} onClick=${() => pick(node.number)}
+    tabindex=${isPicked ? "0" : "-1"} onClick=${() => pick(node.number)}
     style=${{left: `${x(own, wide)}px`, top: `${y(own)}px`, width: `${wide}px`}}
   >
     <bdi>${MARKS[node.outcome] ?? ""} ${pieceLabel(node.piece)}</bdi>

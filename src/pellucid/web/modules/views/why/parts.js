@@ -179,9 +179,9 @@ function Parts({trace, state, found, row}) {
     name="why" title=${title} provenance=${trace.provenance} table=${table} recompute=${recompute}
     subject=${`${found.method} ${found.against} ${state.step} ${state.merge}`}
     says=${html`<${Said} text=${t(second === undefined ? "why.says_one" : "why.says", {
-      first: linked(all[first].text, all[first].side, all[first].start),
+      first: linked(pieceName(all[first].text), all[first].side, all[first].start),
       part: said(parts[first]),
-      second: all[second] && linked(all[second].text, all[second].side, all[second].start),
+      second: all[second] && linked(pieceName(all[second].text), all[second].side, all[second].start),
       other: said(parts[second] ?? 0),
     })} />`}
     caption=${t(isShare ? "why.caption.alti" : "why.caption")}
