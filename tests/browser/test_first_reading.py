@@ -112,7 +112,7 @@ def test_an_honest_line_stands_beside_a_translation(shown: Shown, open_page: Ope
     steps = window.page.evaluate("__inspect.trace.tokens.predicted_pieces.length")
     assert (f"{len(doubt['target'])} of {steps}" in said) == doubt["is_raised"]
     precision = doubt["worth"]["precision"]
-    assert f"Right in {round(100 * precision)} % of such cases" in said
+    assert f"{round(100 * precision)} % of translations with this sign were {doubt['worth']['kind']}" in said
     assert "another model" not in said, "the walkthrough model has its own measurement"
     window.page.click(".doubts button")
     window.until("document.querySelector('.chapter').dataset.view === 'health'")
