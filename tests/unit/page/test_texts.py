@@ -186,3 +186,10 @@ def test_a_warning_says_that_translations_with_its_sign_were_bad() -> None:
         assert "Right" not in both[key]
         assert placeholders(both[key]) == {"precision", "kind"}
     assert {f"health.kind.{kind}" for kind in ("detached", "looping", "poor")} <= set(both)
+
+
+def test_ranks_say_that_the_best_has_0_and_steps_that_they_are_counted_from_0() -> None:
+    english = texts("en")
+    assert all("the best has 0" in english[key] for key in ("search.has_rank", "search.worse"))
+    assert "from 0" in english["pick.step"]
+    assert "Step" not in english["whole.at_step"], "the picture counts pieces that are written, from 1"
