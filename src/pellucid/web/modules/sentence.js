@@ -22,6 +22,8 @@ export const about = (source, target = "") => ({
   query: null,
   key: null,
   step: null,
+  "why.id": "",
+  "why.against": "",
 });
 
 /** Enter translates what was typed; Escape takes it back. */
