@@ -139,6 +139,11 @@ export const STOPS = [
   },
 ];
 
+/** The settings of chapters that stops change: names of the state that have a dot. */
+export const SETTINGS = [...new Set(STOPS.flatMap(({state}) => Object.keys(state())))].filter((name) =>
+  /\./.test(name),
+);
+
 /** What the texts of the tour tell of the measured model; null of another, which has texts without figures. */
 export function figuresOf(model) {
   if (!model?.story) return null;

@@ -153,7 +153,9 @@ function Candidates({trace, step}) {
           kind: isChosen ? "chosen" : "",
         }))}
       />
-      <p class="next"><button onClick=${() => setState({view: "softmax"})}>${t("decoder.all_pieces")}</button></p>
+      <p class="next"><button onClick=${() => setState({view: "softmax"})}>${t("decoder.all_pieces")}</button> <button
+        onClick=${() => setState({view: "why", "why.show": "lens"})}
+      >${t("decoder.lens")}</button></p>
     <//>
   `;
 }

@@ -73,8 +73,8 @@ function Controls({answer, own, reference, edits}) {
   const value = (name) => moved[name] ?? own[name] ?? settings[name];
   const isSampling = String(value("sampling")) === "true";
   const change = (patch) => {
-    const names = isSampling ? ["sampling", ...namesOf("sampling")] : ["length_penalty", ...namesOf("beam")];
-    const next = {...Object.fromEntries(names.map((name) => [name, value(name)])), ...patch};
+    const names = isSampling ? namesOf("sampling") : ["length_penalty", ...namesOf("beam")];
+    const next = {...Object.fromEntries(["sampling", ...names].map((name) => [name, value(name)])), ...patch};
     setState({"search.set": new URLSearchParams(next).toString(), "search.node": ""});
   };
   useEffect(() => {
@@ -82,15 +82,15 @@ function Controls({answer, own, reference, edits}) {
     const timer = setTimeout(() => change(moved), WAIT);
     return () => clearTimeout(timer);
   }, [moved]);
-  const choose = (kind) =>
-    setState({
-      "search.node": "",
-      "search.set": new URLSearchParams(
-        kind === "sampling"
-          ? {sampling: "true", temperature: 1, top_k: 0, top_p: 1, seed: 1}
-          : {beam_size: 4, length_penalty: settings.length_penalty, alpha: settings.alpha},
-      ).toString(),
-    });
+  const left = useRef(null); // the settings of the beam that the reader left for sampling
+  const choose = (kind) => {
+    if (isSampling === (kind === "sampling")) return;
+    if (!isSampling) left.current = own;
+    // No settings mean the search of the translation itself; where that one samples, a beam has to be asked for.
+    const beam = left.current ?? (own.sampling === "true" ? {} : {sampling: "false"});
+    const next = isSampling ? beam : {sampling: "true", temperature: 1, top_k: 0, top_p: 1, seed: 1};
+    setState({"search.node": "", "search.set": new URLSearchParams(next).toString()});
+  };
   return html`
     <fieldset class="search-controls" disabled=${isFile} aria-label=${t("search.settings")}>
       <${Choice}

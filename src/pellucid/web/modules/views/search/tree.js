@@ -15,6 +15,9 @@ const MOST_ROWS = 12; // candidates of a step that are drawn
 export const MOST_STEPS = 24; // steps that are drawn at a time
 const LIVE = new Set(["kept", "open", "finished", "max_length", "stuck"]);
 
+/** Steps are counted from 0, as everywhere on the page, though the way through a list counts from 1. */
+const windowText = ({first, last, all}) => t("search.window", {first: first - 1, last: last - 1, all});
+
 /** The nodes that are drawn, each with its row: of every step what lived, then the best of the others. */
 function drawnOf({nodes, steps}, first, picked) {
   const drawn = new Map();
@@ -59,7 +62,7 @@ export function Tree({tree, picked, isChosen}) {
     ${
       steps.length > MOST_STEPS &&
       html`<${Paging}
-        first=${first} size=${MOST_STEPS} all=${steps.length} says=${(part) => t("search.window", part)}
+        first=${first} size=${MOST_STEPS} all=${steps.length} says=${windowText}
         go=${(to) => {
           setStart(to);
           pick(tree.nodes.find((node) => node.step === to && node.isWinner)?.number ?? steps[to].first);
