@@ -10,7 +10,7 @@ import {HeadPicker, KindHint, KindPicker, LayerPicker, MergePicker, labelText} f
 import {labelsOf, longKind, place, sidesOf} from "pellucid/sites";
 import {isOver, setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {mergeWeights, pieceLabel, pieceName, wordsOf} from "pellucid/tokens";
+import {mergeWeights, nameAmong, pieceLabel, pieceName, wordsOf} from "pellucid/tokens";
 import {useWidth} from "pellucid/pictures/width";
 import {Meant} from "pellucid/views/attention/meant";
 import {rowOf} from "pellucid/views/beginning";
@@ -243,7 +243,7 @@ function saysOf({rows, predicts, columns, heads, matrices}, row, {kind, merge}) 
   const means = columns.map((_, column) => mean(matrices.map((matrix) => matrix[row * columns.length + column])));
   // Where both sides are one, or words are drawn, a place does not name what is looked at.
   const looked = (column) => {
-    const name = pieceName(columns[column]);
+    const name = nameAmong(columns, column);
     return kind === "cross" && !merge ? linked(name, "source", column) : name;
   };
   const [first, second] = ranking(means);
