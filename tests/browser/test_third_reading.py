@@ -23,9 +23,8 @@ def test_a_part_against_the_piece_is_as_large_as_one_for_it(shown: Shown, open_p
     state = {"source": TIRED, "target": ILL, "why.against": "il"}
     window = open_page(shown.link("walkthrough", view="why", **state)).ready()
     window.until("document.querySelector('[data-figure=why] .why-parts')")
-    parts = [
-        float(text.replace("−", "-")) for text in window.page.locator("[data-figure=why] small.number").all_inner_texts()
-    ]
+    texts = window.page.locator("[data-figure=why] small.number").all_inner_texts()
+    parts = [float(text.replace("−", "-")) for text in texts]
     largest = max(parts, key=abs)
     assert largest < 0
     assert f"(−{-largest:.3g})" in _says(window, "why").split(", then")[0]
@@ -63,3 +62,19 @@ def test_why_opens_with_the_other_pronoun_of_the_story(
     assert f"“{own}” and not “{other}”" in window.page.inner_text("[data-figure=why] h3")
     window.page.click(".edit-choices > button >> nth=0")
     window.until("!document.querySelector('[data-figure=why] h3')?.innerText.includes('and not')")
+
+
+def test_what_was_given_for_one_sentence_goes_with_it(shown: Shown, open_page: OpenPage) -> None:
+    """An expected translation judged the next sentence too."""
+    given = {"search.reference": ILL, "why.gold": "0-0"}
+    window = open_page(shown.link("walkthrough", view="search", source=TIRED, **given)).ready()
+    window.page.fill(".sentence input", WIDE)
+    window.page.press(".sentence input", "Enter")
+    window.until("(source) => __inspect.trace?.source === source", WIDE)
+    assert not [name for name in given if window.page.evaluate("__inspect.state()").get(name)]
+
+
+def test_the_knob_of_a_slider_reaches_both_ends(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", view="targets")).ready()
+    style = "getComputedStyle(document.querySelector('.slider input[type=range]'))"
+    assert window.page.evaluate(f"[{style}.paddingLeft, {style}.borderLeftWidth]") == ["0px", "0px"]

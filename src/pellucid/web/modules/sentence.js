@@ -22,6 +22,9 @@ export const about = (source, target = "") => ({
   query: null,
   key: null,
   step: null,
+  "search.reference": "",
+  "search.node": "",
+  "why.gold": "",
 });
 
 /** Enter translates what was typed; Escape takes it back. */
