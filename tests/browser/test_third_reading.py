@@ -78,3 +78,35 @@ def test_the_knob_of_a_slider_reaches_both_ends(shown: Shown, open_page: OpenPag
     window = open_page(shown.link("walkthrough", view="targets")).ready()
     style = "getComputedStyle(document.querySelector('.slider input[type=range]'))"
     assert window.page.evaluate(f"[{style}.paddingLeft, {style}.borderLeftWidth]") == ["0px", "0px"]
+
+
+def test_tables_and_titles_are_whole_on_a_telephone(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", view="attention", source=TIRED), width=360, height=740).ready()
+    cells = "[...document.querySelectorAll('.scores tbody td:is(:nth-child(4), :nth-child(5))')]"
+    boxes = window.page.evaluate(
+        f"{cells}.map((cell) => cell.getBoundingClientRect()).map((box) => [box.width, box.right])"
+    )
+    assert boxes
+    assert all(width > 0 and right <= 330 for width, right in boxes), "exp and softmax"
+    window.go(model="walkthrough", view="links", kind="cross", source=TIRED)
+    window.page.wait_for_selector("svg.links .axis-title")
+    assert (
+        window.page.evaluate(
+            """() => {
+            const frame = document.querySelector("svg.links").getBoundingClientRect();
+            return [...document.querySelectorAll("svg.links text")].filter((text) => {
+                const {left, right} = text.getBoundingClientRect();
+                return left < frame.left - 1 || right > frame.right + 1;
+            }).map((text) => text.textContent);
+        }"""
+        )
+        == []
+    )
+
+
+def test_a_label_of_two_pieces_is_whole(shown: Shown, open_page: OpenPage) -> None:
+    state = {"source": TIRED, "compare.source": WIDE, "kind": "decoder"}
+    window = open_page(shown.link("walkthrough", view="compare", **state)).ready()
+    window.page.wait_for_selector("[data-figure=compare-attention] .label")
+    labels = window.page.locator("[data-figure=compare-attention] .label").all_text_contents()
+    assert "→ ·fatigué | ·large" in [label.strip() for label in labels]

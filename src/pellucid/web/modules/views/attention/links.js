@@ -17,11 +17,13 @@ import {rowOf} from "pellucid/views/beginning";
 
 const MOST_LINES = 1200;
 const ROW = 26;
+const NARROW = 420; // pixels, below which the left words need more of the room and the titles stand at the edges
 
 /** Where the two columns stand in the room there is. */
 const columnsOf = (room) => {
   const width = Math.min(Math.max(room - 2, 280), 760);
-  return {left: Math.round(width * 0.34), right: Math.round(width * 0.66), width};
+  const isNarrow = width < NARROW;
+  return {left: Math.round(width * (isNarrow ? 0.44 : 0.34)), right: Math.round(width * 0.66), width, isNarrow};
 };
 
 export function LinksView({trace, model, state}) {
@@ -106,7 +108,7 @@ function Links({trace, state, weights, facts}) {
   const {heads, rows, columns, matrices} = units;
   const hover = useHover();
   const [frame, room] = useWidth();
-  const {left, right, width} = columnsOf(room);
+  const {left, right, width, isNarrow} = columnsOf(room);
   const sides = sidesOf(state.kind);
   const least = leastOf(state);
   const row = showsAll(state) ? null : units.rowAt(rowOf(state, trace));
@@ -152,8 +154,12 @@ function Links({trace, state, weights, facts}) {
           viewBox=${`0 0 ${width} ${Math.max(rows.length, columns.length) * ROW + 34}`} role="group"
           aria-label=${t("links.figure")}
         >
-          <text class="axis-title" x=${left} y="14" text-anchor="end">${t(`links.side.${state.kind}.rows`)}</text>
-          <text class="axis-title" x=${right} y="14">${t(`links.side.${state.kind}.columns`)}</text>
+          <text class="axis-title" x=${isNarrow ? 0 : left} y="14" text-anchor=${isNarrow ? "start" : "end"}>
+            ${t(`links.side.${state.kind}.rows`)}
+          </text>
+          <text class="axis-title" x=${isNarrow ? width : right} y="14" text-anchor=${isNarrow ? "end" : "start"}>
+            ${t(`links.side.${state.kind}.columns`)}
+          </text>
           <g aria-hidden="true">
             ${lines.map(
               ({h, from, to, value}, i) => html`
