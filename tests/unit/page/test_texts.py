@@ -103,6 +103,12 @@ def test_no_text_is_empty_or_has_stray_spaces(language: str) -> None:
     assert not [key for key, text in texts(language).items() if not text or text != text.strip() or "  " in text]
 
 
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_no_text_sends_a_reader_to_a_file_or_a_name_that_the_page_does_not_have(language: str) -> None:
+    hidden = re.compile(r"\bdocs/|\bbenchmarks/|\.md\b|Wass-to")
+    assert not [key for key, text in texts(language).items() if hidden.search(text)]
+
+
 def test_every_key_that_the_page_asks_for_exists() -> None:
     fixed, patterns = asked()
     assert len(fixed) > 100

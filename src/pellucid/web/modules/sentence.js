@@ -24,6 +24,9 @@ export const about = (source, target = "") => ({
   step: null,
   "why.id": "",
   "why.against": "",
+  "search.reference": "",
+  "search.node": "",
+  "why.gold": "",
 });
 
 /** Enter translates what was typed; Escape takes it back. */

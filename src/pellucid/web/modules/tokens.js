@@ -24,6 +24,11 @@ export const pieceLabel = (piece) => (piece.startsWith("▁") && piece.length > 
 export const pieceName = (piece) =>
   /^▁?['’]$/.test(piece) ? t("word.apostrophe", {piece: pieceLabel(piece)}) : pieceLabel(piece);
 
+/** The same of one of several pieces, with its position where another of them reads alike. */
+export const nameAmong = (pieces, at) =>
+  pieceName(pieces[at]) +
+  (pieces.indexOf(pieces[at]) === pieces.lastIndexOf(pieces[at]) ? "" : ` (${t("word.position")} ${at})`);
+
 /** A text cut to `most` characters as readers count them: an emoji of several parts stays whole. */
 export function cut(text, most) {
   if (text.length <= most) return text;

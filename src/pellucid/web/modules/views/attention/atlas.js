@@ -11,10 +11,17 @@ import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
 import {useWidth} from "pellucid/pictures/width";
+import {linksOfStory} from "pellucid/views/why/gold";
 
 const ORDERS = ["place", "entropy", "diagonality", "to_end"];
 const [SMALLEST, LARGEST, LABEL] = [24, 104, 22]; // pixels of a small picture, and of the labels beside them
 const NARROW = 500; // pixels of room, below which the pictures stand closer
+
+/** The word links; for a sentence whose links are known, judged by them, so that every head has its number. */
+function toLinks(trace) {
+  const known = linksOfStory(trace);
+  return {view: "why", "why.show": "links", ...(known && {"why.gold": known, "why.order": "", "why.unit": ""})};
+}
 
 export function AtlasView({trace, model, state}) {
   const heads = useData(`${trace.id} heads`, () => ofTrace(trace, "heads"));
@@ -26,7 +33,7 @@ export function AtlasView({trace, model, state}) {
         state=${state} name="atlas.order" label=${t("atlas.order")}
         options=${ORDERS.map((name) => [name, t(`atlas.${name}`)])}
       />
-      <button type="button" onClick=${() => setState({view: "why", "why.show": "links"})}>${t("atlas.align")}</button>
+      <button type="button" onClick=${() => setState(toLinks(trace))}>${t("atlas.align")}</button>
     </div>
     <${Waiting} data=${heads}>
       ${(facts) => html`

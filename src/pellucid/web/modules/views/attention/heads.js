@@ -31,7 +31,7 @@ export function HeadsView({trace, model, state}) {
     <${Waiting} data=${pictures}>${(own) => html`<${Pictures} ...${{own, state, trace, query}} />`}<//>
     <${Meant} ...${{trace, model}} />
     <${Waiting} data=${row}>${(one) => html`<${Concatenated} ...${{one, model, state}} />`}<//>
-    <${Waiting} data=${shares}>${(one) => html`<${Shares} ...${{one, state}} />`}<//>
+    <${Waiting} data=${shares}>${(one) => html`<${Shares} ...${{one, model, state}} />`}<//>
   </div>`;
 }
 
