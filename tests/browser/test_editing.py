@@ -334,3 +334,18 @@ def test_the_single_file_shows_recorded_edits(shown: Shown, open_page: OpenPage,
     assert window.page.locator("[data-figure^=head-effects]").count() == 3
     assert window.page.is_disabled("[role=switch] >> nth=0")
     assert "pellucid serve" in window.page.inner_text(".edit-bar")
+
+
+def test_contradictions_and_words_that_are_no_piece_are_told(shown: Shown, open_page: OpenPage) -> None:
+    edits = 'step.13="ellexyz";step.13="▁il";positions=zero;positions=half_split_t2t'
+    window = open_page(shown.link("walkthrough", source=TIRED, edits=edits), may_fail=True).ready()
+    window.page.wait_for_selector(".edit-bar .edit-after")
+    assert window.page.locator(".edit-list li").count() == 4
+    refused = window.page.locator(".edit-list li.refused").all_inner_texts()
+    assert len(refused) == 2
+    assert 'step.13="▁il" contradicts step.13="ellexyz": both force' in refused[0]
+    assert "positions=half_split_t2t contradicts positions=zero" in refused[1]
+    assert window.page.evaluate("__inspect.trace.provenance.edits") == ['step.13="ellexyz"', "positions=zero"]
+    bar = window.page.inner_text(".edit-bar")
+    assert "no piece of the vocabulary, so it is written with 4: elle" in bar
+    assert "ellexyz" in window.page.inner_text(".edit-bar .edit-after")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -253,3 +255,130 @@ def test_the_picture_on_every_screen(shown: Shown, open_page: OpenPage, width: i
     assert box["right"] <= width
     assert window.accessibility_problems() == []
     window.screenshot(f"whole-{width}-{scheme}-{language}")
+
+
+# The sentences below the picture, by the moment at which each was seen.
+SEEN_WHILE_IT_PLAYS = """() => new Promise((done) => {
+    const scene = __inspect.whole;
+    const seen = {};
+    const look = () => {
+        (seen[scene.moment] ??= []).push(document.querySelector("[data-figure=whole] > .says").innerText);
+        scene.isPlaying ? requestAnimationFrame(look) : done(seen);
+    };
+    scene.speed = 4;
+    scene.play();
+    look();
+})"""
+
+
+def _says(window: Window) -> str:
+    return str(window.page.inner_text("[data-figure=whole] > .says"))
+
+
+def test_the_sentence_below_follows_the_step_that_is_shown(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", source=TIRED), reduced_motion="no-preference").ready()
+    pieces = [piece.replace("▁", "·") for piece in window.page.evaluate("__inspect.trace.tokens.predicted_pieces")]
+    shares = 100 * np.exp(window.page.evaluate("__inspect.trace.predictions.target_log_probability"))
+    assert "“il”" in _says(window) or "“·il”" in _says(window), "at rest, the step that is kept"
+    for moment in (0, 3, 6):
+        window.page.evaluate(f"{SCENE}.goTo({moment})")
+        window.until("document.querySelector('[data-figure=whole] > .says').innerText.includes('Nothing is written')")
+    words = [step for step, piece in enumerate(pieces) if piece.strip("·").isalpha()]
+    for step in (words[0], words[3], words[-1]):
+        window.page.evaluate(f"{SCENE}.goTo({6 + step + 1})")
+        window.until(f"document.querySelector('[data-figure=whole] > .says').innerText.includes('“{pieces[step]}”')")
+        assert f"{shares[step]:.3g}" in _says(window)
+    kept = {"type": "piece", "stack": "decoder", "row": words[2]}
+    window.page.evaluate(f"(kept) => {{ {SCENE}.goTo({SCENE}.last); {SCENE}.choose(kept); }}", kept)
+    window.until(f"document.querySelector('[data-figure=whole] > .says').innerText.includes('“{pieces[words[2]]}”')")
+    seen: dict[str, list[str]] = window.page.evaluate(SEEN_WHILE_IT_PLAYS)
+    played = [step for step in words[:-1] if str(7 + step) in seen]
+    assert played, "some steps were seen while it played"
+    for step in played:
+        assert any(f"“{pieces[step]}”" in says for says in seen[str(7 + step)])
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (800, 600), (360, 740)])
+def test_the_card_is_never_cut_off(shown: Shown, open_page: OpenPage, width: int, height: int) -> None:
+    window = open_page(shown.link("walkthrough", source=TIRED), width=width, height=height).ready()
+    sources, targets = window.page.evaluate("[__inspect.trace.tokens.source_pieces, __inspect.trace.tokens.fed_pieces]")
+    marks: list[dict[str, object]] = []
+    for stack, rows in (("encoder", len(sources)), ("decoder", len(targets))):
+        for row in (0, rows - 1):
+            marks += [
+                {"type": "cell", "stack": stack, "block": f"{stack}.{n}.self_attention", "row": row} for n in (0, 5)
+            ]
+            marks += [{"type": "piece", "stack": stack, "row": row}]
+    marks += [{"type": "output", "stack": "decoder", "row": row} for row in (0, len(targets) - 1)]
+    for mark in marks:
+        y = _place(window, **mark)[1]
+        window.page.evaluate(f"scrollBy(0, {y} - innerHeight / 2)")
+        window.page.mouse.move(2, 2)
+        window.until("!document.querySelector('.whole-card')")
+        window.page.mouse.move(*window.page.evaluate(PLACE, mark))
+        window.until("document.querySelector('.whole-card')?.style.top")
+        box = window.page.evaluate("document.querySelector('.whole-card').getBoundingClientRect().toJSON()")
+        assert box["left"] >= 0, mark
+        assert box["right"] <= width, mark
+        assert box["top"] >= 0, mark
+        assert box["bottom"] <= height, mark
+
+
+def test_labels_are_painted_over_the_lines(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", source=TIRED)).ready()
+    painted = """(prepare) => new Promise((done) => {
+        const scene = __inspect.whole;
+        const context = scene.layers.over.getContext("2d");
+        const calls = [];
+        for (const name of ["bezierCurveTo", "fillText"]) {
+            const own = CanvasRenderingContext2D.prototype[name];
+            context[name] = function (...given) {
+                calls.push(name === "fillText" ? given[0] : name);
+                own.apply(this, given);
+            };
+        }
+        const link = {...scene.strong.find(({kind}) => kind === "cross")};
+        const chosen = prepare === "link" ? {type: "link", row: 13, link} : {type: "piece", row: 12};
+        scene.choose({stack: "decoder", ...chosen});
+        scene.spoil("over");
+        requestAnimationFrame(() => setTimeout(() => done(calls), 100));
+    })"""
+    for prepare in ("row", "link"):
+        calls: list[str] = window.page.evaluate(painted, prepare)
+        assert "bezierCurveTo" in calls
+        last = len(calls) - 1 - calls[::-1].index("bezierCurveTo")
+        labels = window.page.evaluate("__inspect.trace.tokens.fed_pieces.map((piece) => piece.replaceAll('▁', ''))")
+        assert set(filter(str.isalpha, labels)) <= {call.strip("·") for call in calls[last:]}
+
+
+def test_the_head_that_is_drawn_is_the_head_that_opens(shown: Shown, open_page: OpenPage) -> None:
+    window = open_page(shown.link("walkthrough", **{"whole.head": 2}, **PAIR)).ready()
+    link = {"kind": "cross", "layer": 3, "row": 1, "column": 2, "weight": 0.5}
+    window.page.evaluate(f"(link) => {SCENE}.open({{type: 'link', stack: 'decoder', row: 1, link}})", link)
+    window.until("document.querySelector('.chapter').dataset.view === 'links'")
+    assert window.ready().page.evaluate("__inspect.state().heads") == [2]
+    window = open_page(shown.link("walkthrough", **{"whole.head": "mean"}, **PAIR)).ready()
+    window.page.evaluate(f"(link) => {SCENE}.open({{type: 'link', stack: 'decoder', row: 1, link}})", link)
+    window.until("document.querySelector('.chapter').dataset.view === 'links'")
+    weights = shown.trace("walkthrough", **PAIR)["decoder.3.cross_attention.weights"][:, 1, 2]
+    assert window.ready().page.evaluate("__inspect.state().heads") == [int(weights.argmax())], "though none was loaded"
+
+
+def test_the_exported_picture_has_no_buttons_and_the_menu_has_the_whole_page(
+    shown: Shown, open_page: OpenPage, tmp_path: Path
+) -> None:
+    window = open_page(shown.link("walkthrough", **PAIR)).ready()
+    menu = "[data-figure=whole] .menu"
+    files = {}
+    for item in ("SVG", "Whole page (HTML)"):
+        window.page.click(f"{menu} > button")
+        with window.page.expect_download() as waiting:
+            window.page.click(f"{menu} .menu-items button:has-text('{item}')")
+        path = tmp_path / waiting.value.suggested_filename
+        waiting.value.save_as(path)
+        files[item] = path.read_text(encoding="utf-8")
+    assert files["SVG"].count("<image") == 4
+    texts = ElementTree.fromstring(files["SVG"]).iter("{http://www.w3.org/2000/svg}text")
+    assert [one.text for one in texts] == [], "no button, no slider, no help"
+    assert 'data-mode="file"' in files["Whole page (HTML)"]
+    assert PAIR["target"] in files["Whole page (HTML)"]

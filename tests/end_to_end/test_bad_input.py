@@ -108,7 +108,11 @@ FILES = [
     Case("two files wrong at once", write(s=b"", t=b"\xff\n"), training(), 1, ("s: is empty", "t", "UTF-8")),
 ]
 
+EDITS = "positions=zero;positions=half_split_t2t"
 SETTINGS = [
+    Case("an option with an empty text", write(), ("train", "--train-src", ""), 2, ("--train-src: is empty",)),
+    Case("a text where a model belongs", write(), ("translate", "a dog, " * 40), 1, ("no such folder", "fr-en")),
+    Case("two edits that contradict", write(), ("inspect", "A dog.", "--edit", EDITS), 1, ("leave one of the two",)),
     Case("no training text", write(), ("train", "--output", "run"), 1, ("--train-src",)),
     Case(
         "one side only", write(s=GOOD), ("train", "--train-src", "s", "--output", "run"), 1, ("--train-tgt is missing",)

@@ -54,6 +54,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         ("evaluate M --src x --ref x --set beam_sise=3", "did you mean 'beam_size'"),
         ("evaluate M --src x --ref x --json no/report", "there is no folder no"),
         ("align M --src nope --tgt x", "nope: no such file"),
+        ("align fr-en --src x --tgt x --choose", "--choose would write into the installed package"),
         ("align M --src x --tgt x --choose --gold nope", "nope: no such file"),
         ("align M --src x --tgt x --choose --gold long", "long: has 2 lines of links"),
         ("suggest M a --format xml", "--format 'xml' is unknown"),

@@ -115,3 +115,22 @@ def test_a_model_that_starts_from_a_direction_keeps_its_tag(folder: Path, comman
     assert isinstance(tuned.tokenizer, BytesTokenizer)
     assert tuned.tokenizer.default_tag == ">>en<<"
     assert tuned.tokenizer.encode_source(["le"]) == tuned.tokenizer.encode_source([">>en<< le"])
+
+
+def test_embedded_translators_align_words(command: Command, tmp_path: Path) -> None:
+    """The tag of a direction is no word; one that the text begins with stands between spaces, so it has a number."""
+    text = "Elle a acheté une nouvelle voiture."
+    (tmp_path / "fr").write_text(f"{text}\n>>en<< {text}\n", encoding="utf-8")
+    (tmp_path / "en").write_text("She bought a new car.\n" * 2, encoding="utf-8")
+    outcome = command("align", "fr-en", "--src", "fr", "--tgt", "en", "--device", "cpu")
+    assert outcome.status == 0, outcome.err
+    found = [[tuple(map(int, link.split("-"))) for link in line.split()] for line in outcome.out.splitlines()]
+    assert {(0, 0), (2, 1), (4, 3), (5, 4)} <= set(found[0]), "she, bought, new, car"
+    assert found[1] == [(source + 1, target) for source, target in found[0]]
+    alignment = pellucid.load("fr-en", device="cpu").translate(text, alignment=True).alignment
+    assert alignment is not None
+    assert max(source for source, _ in found[0]) == max(source for source, _ in alignment.links_between_spaces) == 5
+    (tmp_path / "gold").write_text("0-0 2-1 3-2 4-3 5-4\n1-0 3-1 4-2 5-3 6-4\n", encoding="utf-8")
+    measured = command("align", "fr-en", "--src", "fr", "--tgt", "en", "--gold", "gold", "--device", "cpu")
+    assert measured.out == outcome.out
+    assert "recall 1.000" in measured.err

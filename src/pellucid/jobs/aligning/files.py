@@ -20,6 +20,7 @@ from pellucid.runtime import Runtime
 from pellucid.sample.embedded import is_shipped
 from pellucid.text.corpus import SentencePair, read_pairs
 from pellucid.text.lines import read_lines
+from pellucid.text.tokenizer import Tokenizer
 from pellucid.tracing.file import write_whole
 from pellucid.tracing.sites import member
 from pellucid.translation.alignment.attention import mean_of_heads
@@ -27,6 +28,7 @@ from pellucid.translation.alignment.choosing import KnownPair, Scored, error_rat
 from pellucid.translation.alignment.heads import heads_of_origin, name_heads
 from pellucid.translation.alignment.links import Link, Span
 from pellucid.translation.alignment.pairs import AlignedPart, joined, places_of, words_of
+from pellucid.translation.alignment.results import num_tags
 from pellucid.translation.alignment.statistics import aligned_by_counts
 from pellucid.translation.alignment.words import Word
 from pellucid.translation.hypothesis import Alignment
@@ -104,6 +106,27 @@ class Choice:
         return lines
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """A pair in ids."""
+
+    source: Sequence[int]
+    """With the end."""
+    target: Sequence[int]
+    tags: int
+    """Language tags before the first word of the source, which are no words themselves."""
+    stretches_before: int
+    """Stretches between spaces before the first word: 1 where the text itself begins with a tag."""
+
+    @property
+    def ids(self) -> tuple[list[int], list[int]]:
+        return [*self.source], [*self.target]
+
+    def pieces(self, tokenizer: Tokenizer) -> tuple[list[str], list[str]]:
+        """Return the pieces of both sides without tags and ends."""
+        return tokenizer.source_pieces(self.source[self.tags : -1]), tokenizer.target_pieces(self.target)
+
+
 def align_files(model: Path, src: Path, tgt: Path, *, device: str = "auto", threads: int = 0) -> Iterator[str]:
     """Yield the links of every pair as ``0-0 1-2``, the numbers counting the words between spaces.
 
@@ -114,7 +137,7 @@ def align_files(model: Path, src: Path, tgt: Path, *, device: str = "auto", thre
     """
     pairs = _pairs(src, tgt)
     bundle = _opened(model, device=device, threads=threads)
-    for alignment in _alignments(bundle, _ids(bundle, pairs)):
+    for alignment in _alignments(bundle, _in_ids(bundle, pairs)):
         yield alignment.pharaoh
 
 
@@ -139,7 +162,7 @@ def measure_links(
     pairs = _pairs(src, tgt)
     lines = _gold_lines(gold, len(pairs))
     bundle = _opened(model, device=device, threads=threads)
-    ids = _ids(bundle, pairs)
+    ids = _in_ids(bundle, pairs)
     known = _known_by_file(bundle, ids, lines, gold, wanted)
     links = [alignment.links_between_spaces for alignment in _alignments(bundle, ids)]
     return MeasuredLinks(
@@ -218,7 +241,7 @@ def measure_heads(
     pairs = _pairs(src, tgt)
     lines = None if gold is None else _gold_lines(gold, len(pairs))
     bundle = _opened(model, device=device, threads=threads)
-    ids = _ids(bundle, pairs)
+    ids = _in_ids(bundle, pairs)
     if gold is None or lines is None:
         say(f"the statistical aligner reads {counted(len(pairs), 'pair')}")
         known = _known_by_counts(bundle, ids)
@@ -237,21 +260,21 @@ def _opened(model: Path, *, device: str, threads: int) -> Bundle:
     return load_bundle(model, device=runtime.device)
 
 
-def _alignments(bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]]) -> Iterator[Alignment]:
+def _alignments(bundle: Bundle, pairs: Sequence[_Pair]) -> Iterator[Alignment]:
     """Yield the alignment of every pair by the heads that the model folder names."""
+    ids = [pair.ids for pair in pairs]
     weights = dict(mean_of_heads(bundle.model, ids, heads=heads_of_origin(bundle), batch_size=_BATCH_TOKENS))
-    tokenizer = bundle.tokenizer
-    for place, (source, target) in enumerate(ids):
-        pieces = tokenizer.source_pieces(source[:-1]), tokenizer.target_pieces(target)
-        yield joined([AlignedPart(*pieces, weights[place][:, :-1])])
+    for place, pair in enumerate(pairs):
+        part = AlignedPart(*pair.pieces(bundle.tokenizer), weights[place][:, pair.tags : -1])
+        yield joined([part], stretches_before=pair.stretches_before)
 
 
 def _pairs(src: Path, tgt: Path) -> list[SentencePair]:
     return list(read_pairs(CorpusConfig(src=src, tgt=tgt), index=0, invalid_utf8=InvalidUtf8.STRICT))
 
 
-def _ids(bundle: Bundle, pairs: Sequence[SentencePair]) -> list[tuple[list[int], list[int]]]:
-    """Return the ids of every pair, the source with its end.
+def _in_ids(bundle: Bundle, pairs: Sequence[SentencePair]) -> list[_Pair]:
+    """Return the ids of every pair.
 
     Raises:
         DataError: a side is too long for the model.
@@ -265,19 +288,20 @@ def _ids(bundle: Bundle, pairs: Sequence[SentencePair]) -> list[tuple[list[int],
                 f"pair {number} has a side of {counted(longer, 'piece')}, and the model has {most:,} "
                 "positions, one of them for the end; shorten the pair or leave it out"
             )
-    return [([*source, eos], target) for source, target in zip(sources, targets, strict=True)]
+    found = []
+    for pair, source, target in zip(pairs, sources, targets, strict=True):
+        tag, rest = bundle.tokenizer.split_tag(pair.source)
+        before = int(bool(tag) and rest[:1].isspace())
+        found.append(_Pair([*source, eos], target, num_tags(source, bundle.tokenizer), before))
+    return found
 
 
-def _known_by_counts(bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]]) -> list[KnownPair]:
-    tokenizer = bundle.tokenizer
-    words = [
-        (words_of(tokenizer.source_pieces(source[:-1])), words_of(tokenizer.target_pieces(target)))
-        for source, target in ids
-    ]
+def _known_by_counts(bundle: Bundle, pairs: Sequence[_Pair]) -> list[KnownPair]:
+    words = [tuple(words_of(side) for side in pair.pieces(bundle.tokenizer)) for pair in pairs]
     links = aligned_by_counts([([word.text for word in left], [word.text for word in right]) for left, right in words])
     return [
-        KnownPair(source[:-1], target, _spans(left), _spans(right), found)
-        for (source, target), (left, right), found in zip(ids, words, links, strict=True)
+        KnownPair(pair.source[:-1], pair.target, _spans(left, after=pair.tags), _spans(right), found)
+        for pair, (left, right), found in zip(pairs, words, links, strict=True)
     ]
 
 
@@ -290,17 +314,18 @@ def _gold_lines(gold: Path, pairs: int) -> list[str]:
 
 
 def _known_by_file(
-    bundle: Bundle, ids: Sequence[tuple[list[int], list[int]]], lines: Sequence[str], gold: Path, order: GoldOrder
+    bundle: Bundle, pairs: Sequence[_Pair], lines: Sequence[str], gold: Path, order: GoldOrder
 ) -> list[KnownPair]:
-    tokenizer = bundle.tokenizer
     known = []
-    for number, ((source, target), line) in enumerate(zip(ids, lines, strict=True), start=1):
-        pieces = tokenizer.source_pieces(source[:-1]), tokenizer.target_pieces(target)
+    for number, (pair, line) in enumerate(zip(pairs, lines, strict=True), start=1):
+        pieces = pair.pieces(bundle.tokenizer)
         words = [words_of(side) for side in pieces]
-        places = places_of(pieces[0], words[0]), places_of(pieces[1], words[1])
+        own = [pair.stretches_before + place for place in places_of(pieces[0], words[0])]
+        places = own, places_of(pieces[1], words[1])
         numbers = [places[side][-1] + 1 if words[side] else 0 for side in (0, 1)]
         links = _links(line, *numbers, place=f"{gold}, line {number}", order=order)
-        known.append(KnownPair(source[:-1], target, _spans(words[0]), _spans(words[1]), links, places))
+        spans = _spans(words[0], after=pair.tags), _spans(words[1])
+        known.append(KnownPair(pair.source[:-1], pair.target, *spans, links, places))
     return known
 
 
@@ -327,5 +352,6 @@ def _links(line: str, sources: int, targets: int, *, place: str, order: GoldOrde
     return links
 
 
-def _spans(words: Sequence[Word]) -> list[Span]:
-    return [(word.start, word.end) for word in words]
+def _spans(words: Sequence[Word], *, after: int = 0) -> list[Span]:
+    """Return the pieces of words that stand after so many pieces."""
+    return [(after + word.start, after + word.end) for word in words]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pellucid.text.tokenizer import Tokenizer
     from pellucid.translation.requests import Request
 
-__all__ = ["with_alignments"]
+__all__ = ["num_tags", "with_alignments"]
 
 Found = Mapping[tuple[int, int], Sequence[Hypothesis]]
 
@@ -60,7 +60,7 @@ def with_alignments(
     targets: dict[int, list[list[int]]] = {}
     for key, (source, target) in zip(keys, pairs, strict=True):
         number, part = key
-        tags = _num_tags(source, tokenizer)
+        tags = num_tags(source, tokenizer)
         request = requests[number]
         gaps = separators_of(request.parts, language=language)
         aligned = AlignedPart(
@@ -118,6 +118,7 @@ def _copied(text: str) -> Alignment:
     )
 
 
-def _num_tags(source: Sequence[int], tokenizer: Tokenizer) -> int:
+def num_tags(source: Sequence[int], tokenizer: Tokenizer) -> int:
+    """Return how many pieces of a source are language tags, which are no words: 1 or 0."""
     tags = {tokenizer.source_id(tag) for tag in tokenizer.source_tags}
     return int(bool(source) and source[0] in tags)

@@ -94,10 +94,7 @@ function Both({trace, effect}) {
     html`
     <p class=${`edit-${name}`}>
       <b>${t(`editing.${name}`)}</b> ${parts.map((part, i) => {
-        const text = pieces
-          .slice(...part[name])
-          .map(shown)
-          .join("");
+        const text = textOf(pieces.slice(...part[name]));
         if (!text) return null;
         return part.kind === "equal" ? text : marked(text, i);
       })}
@@ -107,6 +104,12 @@ function Both({trace, effect}) {
       effect.source !== trace.source &&
       html`<p>${t("editing.source", {before: effect.source, after: trace.source})}</p>`
     }
+    ${Object.entries(effect.written).map(
+      ([edit, pieces]) =>
+        html`<p key=${edit} class="hint">
+          ${t("editing.written", {edit: inWords(edit), n: pieces.length, pieces: pieces.map(pieceLabel).join(" ")})}
+        </p>`,
+    )}
     ${side("before", old)} ${side("after", fresh)}
     <p role="status">${says} ${heard({trace, effect})}</p>
     <details>
@@ -154,7 +157,14 @@ const isNothing = (changes) => changes.every((change) => change === 0);
 const mostChanged = (changes) =>
   changes.reduce((best, change, i) => (Math.abs(change) > Math.abs(changes[best]) ? i : best), 0);
 
-const shown = (piece) => (piece.startsWith("<") ? "" : piece.replaceAll("▁", " "));
+/** The text that pieces write; those that are bytes write characters together. */
+const textOf = (pieces) =>
+  pieces
+    .map((piece) => (/^<(?!0x)/.test(piece) ? "" : piece.replaceAll("▁", " ")))
+    .join("")
+    .replace(/(?:<0x[0-9A-F]{2}>)+/g, (run) =>
+      new TextDecoder().decode(Uint8Array.from(run.match(/[0-9A-F]{2}(?=>)/g), (byte) => parseInt(byte, 16))),
+    );
 
 /**
  * The change of the log-probability of each piece as bars that go up or down, with all numbers as a table. Edits of

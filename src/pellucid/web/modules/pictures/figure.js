@@ -1,7 +1,7 @@
 // The frame of every picture: its title, the picture, a summary in one sentence, and its tools:
 // show it as a table, recompute a number by hand, save it as SVG, PNG or CSV. Read export.js next.
 import {html, useEffect, useLayoutEffect, useRef, useState} from "pellucid/ui";
-import {code} from "pellucid/data";
+import {code, isFile} from "pellucid/data";
 import {exact, plain, short} from "pellucid/numbers";
 import {Paging} from "pellucid/pickers";
 import {t} from "pellucid/texts";
@@ -47,11 +47,18 @@ export function Figure({name, title, says, caption, table, recompute, provenance
   const save = (kind) => async () => {
     const {csvOf, download, pngOf, svgOf} = await code(() => import("pellucid/pictures/export"));
     const about = {title, provenance};
-    if (kind === "svg") download(`${name}.svg`, "image/svg+xml", svgOf(body.current, about));
-    if (kind === "png") download(`${name}.png`, "image/png", await pngOf(body.current, about));
+    // Of a picture with controls of its own, the part without them.
+    const drawn = body.current.querySelector("[data-export]") ?? body.current;
+    if (kind === "svg") download(`${name}.svg`, "image/svg+xml", svgOf(drawn, about));
+    if (kind === "png") download(`${name}.png`, "image/png", await pngOf(drawn, about));
     if (kind === "csv") download(`${name}.csv`, "text/csv", csvOf(await table()));
   };
   const kinds = ["svg", "png", ...(table ? ["csv"] : [])];
+  const items = kinds.map((kind) => [kind.toUpperCase(), guard(save(kind))]);
+  // The server makes the whole page with its numbers into one file; a file has all of that already.
+  const id = window.__inspect.trace?.id;
+  const savePage = () => Object.assign(document.createElement("a"), {href: `export/${id}.html`, download: ""}).click();
+  if (id && !isFile) items.push([t("figure.save_page"), savePage]);
   return html`
     <section class="figure" data-figure=${name} aria-label=${title} onCopy=${copyPlain}>
       <header>
@@ -69,9 +76,7 @@ export function Figure({name, title, says, caption, table, recompute, provenance
               ${t("figure.recompute")}
             </button>`
           }
-          <${Menu}
-            label=${t("figure.save")} items=${kinds.map((kind) => [kind.toUpperCase(), guard(save(kind))])}
-          />
+          <${Menu} label=${t("figure.save")} items=${items} />
         </div>
       </header>
       <div class="picture" ref=${body}>${children}</div>

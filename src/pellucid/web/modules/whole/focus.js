@@ -24,10 +24,10 @@ export function paintFocus(context, scene, reach) {
   const {layout, focus, hover, pin, tint} = scene;
   const to = projection(scene);
   if (scene.partial) paintPartial(context, scene, to);
-  if (focus && scene.isReached(focus)) {
-    band(context, scene, focus, to);
+  const own = focus && scene.isReached(focus) ? focus : null;
+  if (own) {
+    band(context, scene, own, to);
     strong(context, scene, scene.strong);
-    named(context, scene, reach, to);
   }
   for (const mark of [pin, hover]) {
     if (mark?.type !== "link" || !scene.isReached(mark)) continue;
@@ -36,6 +36,9 @@ export function paintFocus(context, scene, reach) {
     if (heads && isOpen) opened(context, scene, mark.link, heads);
     else strong(context, scene, [mark.link], 1.6);
   }
+  // Labels stand on top of all lines, so that they can be read.
+  labels(context, scene, layout.stacks.decoder, shownRows(layout.stacks.decoder, reach), to);
+  if (own) named(context, scene, to);
   if (hover && hover.type !== "link") {
     const box = boxOf(layout, hover);
     context.strokeStyle = tint.ink;
@@ -47,11 +50,9 @@ export function paintFocus(context, scene, reach) {
 }
 
 /** The pieces that matter to the row, in bold or in the colour of what looks at them. */
-function named(context, scene, reach, to) {
+function named(context, scene, to) {
   const {focus, layout, lit, tint} = scene;
   const {encoder, decoder} = layout.stacks;
-  // Links from the encoder go across the pieces of the decoder: these stand on top, so that they can be read.
-  if (focus.stack === "decoder") labels(context, scene, decoder, shownRows(decoder, reach), to);
   for (const [row, share] of Object.entries(lit))
     if (share > LIT)
       paintLabel(context, scene, encoder, Number(row), to, {

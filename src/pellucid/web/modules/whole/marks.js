@@ -142,11 +142,12 @@ export function nameOf(mark, {tokens}) {
   return t("whole.cell", {piece: at, stack: t(`whole.${stack}`), layer: cell.layer, name: t(`stack.${cell.name}`)});
 }
 
-/** The state of the chapter that a mark opens. */
-export function chapterOf(mark, strongest = null) {
+/** The state of the chapter that a mark opens, with the head that is shown; null is the mean of all heads. */
+export function chapterOf(mark, head = null) {
   const {type, stack, row, cell, link} = mark;
   const ofStep = stack === "decoder" ? {step: row} : {};
   const at = {query: row, key: null, ...ofStep};
+  const heads = head === null ? [] : [head];
   if (type === "piece")
     return {
       view: "embeddings",
@@ -155,11 +156,10 @@ export function chapterOf(mark, strongest = null) {
       ...ofStep,
     };
   if (type === "output") return {view: "softmax", step: row, "softmax.id": ""};
-  if (type === "link")
-    return {view: "links", kind: link.kind, layer: link.layer, heads: strongest === null ? [] : [strongest], ...at};
-  if (cell.kind === "memory") return {view: "attention", kind: "cross", layer: 0, query: null, key: row};
+  if (type === "link") return {view: "links", kind: link.kind, layer: link.layer, heads, ...at};
+  if (cell.kind === "memory") return {view: "attention", kind: "cross", layer: 0, heads, query: null, key: row};
   if (cell.name === "feed_forward") return {view: "feed_forward", kind: stack, layer: cell.layer, ...at};
-  return {view: "attention", kind: attentionOf(mark), layer: cell.layer, ...at};
+  return {view: "attention", kind: attentionOf(mark), layer: cell.layer, heads, ...at};
 }
 
 /** A mark that stays chosen, for the address: "decoder.14" for a row, "cross.4.14.1" for a link; null for none. */

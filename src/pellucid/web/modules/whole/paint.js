@@ -172,11 +172,11 @@ export function paintOutput(context, scene, row, share, to, {weight = 500, colou
   context.globalAlpha = 1;
   if (share < 1) return;
   const font = fontSize(height, to.k) + 1;
-  text(context, pieceText(trace.tokens.predicted_pieces[row]), to.x(output.text), y, {
-    font: `${weight} ${font}px ${SERIF}`,
-    colour: colour ?? tint.ink,
-    halo: tint.paper,
-  });
+  const words = pieceText(trace.tokens.predicted_pieces[row]);
+  context.font = `${weight} ${font}px ${SERIF}`;
+  context.fillStyle = tint.paper;
+  context.fillRect(to.x(output.text) - 2, y - font * 0.62, context.measureText(words).width + 4, font * 1.24);
+  text(context, words, to.x(output.text), y, {font: context.font, colour: colour ?? tint.ink});
   if (height < 60) return;
   const {top_pieces: pieces, top_log_probabilities: logs} = trace.predictions;
   const lines = Math.min(Math.floor((height / 2 - 14) / 15), 4, logs[row].length);
@@ -189,16 +189,10 @@ export function paintOutput(context, scene, row, share, to, {weight = 500, colou
 const fontSize = (height, k) =>
   Math.min(Math.max(height * 0.62, 7), 12.5 + Math.min(Math.log2(Math.max(k, 1)) * 1.5, 5));
 
-function text(context, words, x, y, {font, colour, align = "start", halo = null, baseline = "middle"}) {
+function text(context, words, x, y, {font, colour, align = "start", baseline = "middle"}) {
   context.font = font;
   context.textAlign = align;
   context.textBaseline = baseline;
-  if (halo) {
-    context.strokeStyle = halo;
-    context.lineWidth = 3;
-    context.lineJoin = "round";
-    context.strokeText(words, x, y);
-  }
   context.fillStyle = colour;
   context.fillText(words, x, y);
 }
@@ -237,14 +231,14 @@ export function paintLabel(context, scene, own, row, to, {weight = 400, colour =
   const natural = to.x(own.text - 3);
   const x = Math.max(natural, width + 12);
   const isStuck = x > natural + 1;
-  if (isStuck || colour || weight > 400) {
+  // Lines from the encoder go across the pieces of the decoder: each stands on a ground of its own.
+  if (isStuck || colour || weight > 400 || own.stack === "decoder") {
     context.fillStyle = tint.paper;
     context.globalAlpha = isStuck && !colour ? 0.86 : 1;
-    context.fillRect(x - width - 5, y - font * 0.7, width + 6, font * 1.4);
+    context.fillRect(x - width - 3, y - font * 0.62, width + 5, font * 1.24);
     context.globalAlpha = 1;
   }
-  const halo = own.stack === "decoder" ? tint.paper : null;
-  text(context, words, x, y, {font: context.font, colour: colour ?? tint.ink, align: "end", halo});
+  text(context, words, x, y, {font: context.font, colour: colour ?? tint.ink, align: "end"});
 }
 
 function headings(context, scene, own, to) {

@@ -301,32 +301,36 @@ export class Scene {
   }
 
   /** Open the chapter of a mark; the address keeps the view from here. */
-  open(mark) {
+  async open(mark) {
     this.tellView();
-    const heads = mark.type === "link" ? this.heads.get(pinText(mark)) : null;
-    const state = chapterOf(mark, heads ? ranking(heads)[0] : null);
+    // The head that is drawn; of a line that is the mean of all heads, the head that gives it the most.
+    const all = this.head === null && mark.type === "link" ? await this.loadHeads(mark.link) : null;
+    const state = chapterOf(mark, this.head ?? (all && ranking(all)[0]));
     const near = around(middleOf(this.layout, mark), Math.min(this.zoom * 2.5, DEEPEST), this.layout, this.size);
     this.travel(near, () => this.on.open(state)); // the address keeps where the reader was, not the way in
   }
 
+  /** The weight of a link in each head, once it has come; null before. */
   headsOf(link) {
     const key = pinText({type: "link", link});
-    if (!this.heads.has(key)) {
-      this.heads.set(key, null);
-      const {trace} = this;
-      site(trace, `${place(link.kind, link.layer)}.weights`, {row: link.row}).then(
-        (rows) => {
-          if (trace !== this.trace) return;
-          this.heads.set(
-            key,
-            Array.from({length: rows.shape[0]}, (_, head) => rows.at(head, link.column)),
-          );
-          this.spoil("over");
-        },
-        () => {}, // the card says so
-      );
+    if (!this.heads.has(key)) this.loadHeads(link).then(() => this.spoil("over"));
+    return this.heads.get(key) ?? null;
+  }
+
+  /** A promise of the same; of null where the weights cannot be had, and the card says why. */
+  async loadHeads(link) {
+    const key = pinText({type: "link", link});
+    const {trace} = this;
+    if (this.heads.get(key)) return this.heads.get(key);
+    this.heads.set(key, null);
+    try {
+      const rows = await site(trace, `${place(link.kind, link.layer)}.weights`, {row: link.row});
+      const found = Array.from({length: rows.shape[0]}, (_, head) => rows.at(head, link.column));
+      if (trace === this.trace) this.heads.set(key, found);
+      return found;
+    } catch {
+      return null;
     }
-    return this.heads.get(key);
   }
 
   /** The vectors of a column as a picture; null until they have come, or where there are none. */

@@ -20,7 +20,6 @@ import {rowMarks, nameOf, isSame} from "pellucid/whole/marks";
 import {Scene} from "pellucid/whole/scene";
 
 const SPEEDS = ["0.5", "1", "2", "4"];
-const WIDEST_CARD = 320; // pixels
 const MEAN = "mean";
 const ADDRESS_AFTER = 250; // milliseconds without a change
 
@@ -33,14 +32,15 @@ export function Whole({trace, model, state}) {
     ]);
     return {flow, changes, head};
   });
+  const [play, setPlay] = useState({moment: null, isPlaying: false});
   return html`
     <${Figure}
       name="whole" title=${t("whole.figure")} provenance=${trace.provenance} table=${() => tableOf(trace, model.config)}
-      says=${saysOf(trace, model, head)} subject=${trace.id}
+      says=${saysOf({trace, model, state, head, moment: play.moment})} subject=${trace.id}
       caption=${html`<${Legend} ...${{config: model.config, head}} />`}
     >
       <${Waiting} data=${data}>
-        ${(numbers) => html`<${Stage} ...${{trace, model, state, ...numbers}} />`}
+        ${(numbers) => html`<${Stage} ...${{trace, model, state, play, setPlay, ...numbers}} />`}
       <//>
     <//>
   `;
@@ -65,11 +65,10 @@ const momentOf = (state) => {
   return Number.isInteger(moment) && moment >= 0 ? moment : null;
 };
 
-function Stage({trace, model, state, flow, changes, head}) {
+function Stage({trace, model, state, play, setPlay, flow, changes, head}) {
   const [frame, room] = useWidth();
   const parts = {stage: useRef(null), scene: useRef(null)};
   const pointed = useRef(new Set()).current; // what is drawn again when the pointer moves; the rest is not
-  const [play, setPlay] = useState({moment: null, isPlaying: false});
   const theme = useTheme();
   const {config} = model;
   const size = {width: room, height: Math.round(tallOf({tokens: trace.tokens, room, window: innerHeight}))};
@@ -113,7 +112,7 @@ function Stage({trace, model, state, flow, changes, head}) {
   return html`
     <div class="whole" ref=${frame}>
       <${Controls} ...${{scene, trace, config, state, head, moment: now, isPlaying: play.isPlaying}} />
-      <div class="whole-frame" style=${{height: `${size.height}px`}}>
+      <div class="whole-frame" data-export style=${{height: `${size.height}px`}}>
         <div
           class="whole-stage" role="grid" tabindex="0" ref=${parts.stage} aria-label=${t("whole.figure")}
           aria-describedby="whole-keys" aria-rowcount=${rows}
@@ -254,9 +253,16 @@ function Card({scene, pointed, trace, size}) {
   const mark = useMark(pointed) ?? chosenLink(scene);
   const detail = useDetail(trace, mark, scene?.head ?? null);
   if (!mark || !detail || !scene?.layout) return html`<output class="unseen" aria-live="polite"></output>`;
+  return html`<${Shown} ...${{scene, mark, detail, size}} />`;
+}
+
+function Shown({scene, mark, detail, size}) {
+  const own = useRef(null);
+  useLayoutEffect(() => {
+    Object.assign(own.current.style, placeOf(scene, mark, size, own.current));
+  });
   const most = Math.max(...detail.bars.map(({share}) => share), 1e-9);
-  const style = placeOf(scene, mark, size, 98 + 19 * detail.bars.length);
-  return html`<output class="whole-card" aria-live="polite" style=${style}>
+  return html`<output ref=${own} class="whole-card" aria-live="polite">
     <b>${detail.name}</b>
     <span class="whole-says">${detail.says}</span>
     ${detail.value !== null && html`<span class="exact">${exactText(detail)}</span>`}
@@ -280,15 +286,24 @@ function Card({scene, pointed, trace, size}) {
   </output>`;
 }
 
-/** Beside the mark, on the side with more room, and beside all of a link; under it on a telephone. */
-function placeOf(scene, mark, {width, height}, tall) {
+/**
+ * Beside the mark, on the side with more room, and beside all of a link; under it or over it on a telephone. All of the
+ * card is within the picture, and within the part of it that the window shows.
+ */
+function placeOf(scene, mark, size, card) {
+  const [wide, tall] = [card.offsetWidth + 4, card.offsetHeight + 4];
+  const frame = card.parentElement.getBoundingClientRect();
   const [x, y] = scene.screenOf(mark);
-  if (width < 560) return {left: "8px", top: `${Math.max(y + 24, 6)}px`};
+  const within = (at, least, most) => `${Math.max(Math.min(at, most), least)}px`;
+  const highest = Math.max(4, 4 - frame.top);
+  const lowest = Math.min(size.height, innerHeight - frame.top) - tall;
+  if (size.width < 560) {
+    const under = y + 24 > lowest ? y - 20 - tall : y + 24;
+    return {left: within(8, 4, size.width - wide), top: within(under, highest, lowest)};
+  }
   const [from, to] = mark.type === "link" ? scene.endsOf(mark.link) : [x - 4, x + 4];
-  const isRight = to + WIDEST_CARD < width || from < WIDEST_CARD;
-  const top = `${Math.max(Math.min(y - 40, height - tall - 4), 4)}px`;
-  const side = Math.min(isRight ? to : width - from, width - WIDEST_CARD) + 16;
-  return {[isRight ? "left" : "right"]: `${Math.max(side, 4)}px`, top};
+  const left = to + 16 + wide < size.width || from < wide + 16 ? to + 16 : from - 16 - wide;
+  return {left: within(left, 4, size.width - wide), top: within(y - 40, highest, lowest)};
 }
 
 function useDetail(trace, mark, head) {
@@ -322,14 +337,19 @@ function Legend({config, head}) {
   </span>`;
 }
 
-/** The picture in one sentence: how sure the model is where it matters, and where that step looks. */
-function saysOf(trace, model, head) {
+/** The picture in one sentence: how sure the model is at the step that stands out, and where that step looks. */
+function saysOf({trace, model, state, head, moment}) {
   const {tokens, predictions} = trace;
-  const story = model.is_walkthrough ? pronounOf(trace) : -1;
-  const step = story < 0 ? ranking(predictions.target_log_probability).at(-1) : story;
-  return t(story < 0 ? "whole.says_least" : head === null ? "whole.says_mean" : "whole.says", {
-    sources: tokens.source_pieces.length,
-    targets: tokens.predicted_pieces.length,
+  const layers = depthOf("encoder", model.config);
+  const of = {sources: tokens.source_pieces.length, targets: tokens.predicted_pieces.length};
+  const now = moment ?? momentOf(state) ?? Infinity;
+  if (now <= layers) return t("whole.says_reading", of);
+  const isWorking = now < layers + of.targets;
+  const pinned = /^decoder\.(\d+)$/.exec(pinOf(state, trace, model))?.[1] ?? NaN;
+  const own = isWorking ? now - layers - 1 : Number(pinned);
+  const step = own < of.targets ? own : ranking(predictions.target_log_probability).at(-1);
+  return t(step !== own ? "whole.says_least" : head === null ? "whole.says_mean" : "whole.says", {
+    ...of,
     piece: pieceName(tokens.predicted_pieces[step]),
     p: percent(Math.exp(predictions.target_log_probability[step])),
     head,
