@@ -1,7 +1,7 @@
 """Compare what ``pellucid train --dry-run`` predicts with what the same run then takes, for two presets.
 
     python benchmarks/dry_run.py --steps 200 --json result.json
-    python benchmarks/dry_run.py --data-dir FOLDER --src-lang de --tgt-lang en
+    python benchmarks/dry_run.py --data-dir FOLDER --src-lang de --tgt-lang en --set training.processes=1
 
 Prediction and run are processes of their own. The text is the embedded English-French corpus, or ``train.XX`` and
 ``valid.XX`` in a folder. Wall time depends on what else the machine does between the two, so processor time, which does
@@ -27,7 +27,7 @@ import json, sys, time
 from pathlib import Path
 from pellucid.config import load_recipe
 from pellucid.jobs.promises.dry_run import dry_run
-found = dry_run(load_recipe(Path(sys.argv[1])), Path(sys.argv[2]))
+found = dry_run(load_recipe(Path(sys.argv[1]), sys.argv[4:]), Path(sys.argv[2]))
 print(found.to_text(), file=sys.stderr)
 cost = found.forecast.cost
 print(json.dumps({"steps": found.forecast.steps, "seconds": cost.seconds,
@@ -41,7 +41,7 @@ from pellucid.config import load_recipe
 from pellucid.jobs.promises.costs import peak_memory
 from pellucid.jobs.train import QuietReporter, train
 began = time.process_time()
-recipe = load_recipe(Path(sys.argv[1]))
+recipe = load_recipe(Path(sys.argv[1]), sys.argv[4:])
 found = train(recipe, Path(sys.argv[2]), reporter=QuietReporter(lambda text: print(text, file=sys.stderr)))
 print(json.dumps({"steps": found.result.steps, "seconds": found.seconds,
     "processor_seconds": time.process_time() - began, "memory_bytes": peak_memory(sys.argv[3])}))
@@ -57,6 +57,7 @@ def main() -> None:
     options.add_argument("--tgt-lang", default="fr")
     options.add_argument("--device", default="cpu")
     options.add_argument("--batch-size", default="auto")
+    options.add_argument("--set", nargs="+", default=[], dest="settings", help="key=value, as pellucid takes them")
     options.add_argument("--json", type=Path)
     given = options.parse_args()
     results = {}
@@ -92,8 +93,8 @@ def compare(given: argparse.Namespace, preset: str, folder: Path, scratch: Path)
         f'device = "{given.device}"\n',
         encoding="utf-8",
     )
-    promised = called(_PREDICT, recipe, run)
-    true = called(_TRAIN, recipe, run, given.device)
+    promised = called(_PREDICT, recipe, run, given.device, *given.settings)
+    true = called(_TRAIN, recipe, run, given.device, *given.settings)
     true["disk_bytes"] = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
     ratio = {name: promised[name] / true[name] for name in promised}
     print(f"{preset}: {'':<20} {'predicted':>14} {'true':>14}   ratio")

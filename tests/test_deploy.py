@@ -199,7 +199,8 @@ def test_the_container_writes_only_to_a_volume_of_its_user(
 ) -> None:
     # With a read-only root, the compiler and Python need a folder for temporary files, too.
     names = [name for name, _ in instructions]
-    (volume,) = [words for name, words in instructions if name == "VOLUME"]
+    (volumes,) = [words.split() for name, words in instructions if name == "VOLUME"]
+    volume, state = volumes
     (environment,) = [words for name, words in instructions if name == "ENV"]
     assert set(environment.split()) == {f"PELLUCID_CACHE={volume}", f"TMPDIR={volume}"}
     made = next(place for place, (_, words) in enumerate(instructions) if words.startswith("mkdir"))
@@ -207,7 +208,26 @@ def test_the_container_writes_only_to_a_volume_of_its_user(
     for name in ("pellucid-1", "pellucid-2", "pellucid-3"):
         one = compose["services"][name]
         assert (one["read_only"], one["cap_drop"]) == (True, ["ALL"])
-        assert [each for each in one["volumes"] if not each.endswith(":ro")] == [f"cache:{volume}"]
+        own = f"state-{name[-1]}:{state}"
+        assert [each for each in one["volumes"] if not each.endswith(":ro")] == [f"cache:{volume}", own]
+
+
+def test_corrections_and_glossaries_have_a_folder_that_can_be_written(
+    instructions: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    (volumes,) = [words.split() for name, words in instructions if name == "VOLUME"]
+    assert f"/var/lib/{unit()['Service']['StateDirectory']}" in volumes
+    lines = re.sub(r"^# (?=\w+ = )", "", read("serve.toml"), flags=re.M)
+    (tmp_path / "serve.toml").write_text(lines, encoding="utf-8")
+    config = read_service_config(tmp_path / "serve.toml")
+    assert {str(Path(one).parent) for one in (config.corrections, config.glossary_folder)} == {volumes[-1]}
+
+
+def test_behind_another_server_clients_are_told_apart() -> None:
+    (stateful,) = re.findall(r"^backend with_state\n  balance (.*)$", read("haproxy.cfg"), flags=re.M)
+    assert stateful == "hash var(txn.client)"
+    (said,) = re.findall(r"set-var\(txn.client\) req.hdr\((Authorization)\)", read("haproxy.cfg"))
+    assert said == "Authorization"
 
 
 def test_prometheus_takes_its_configuration() -> None:

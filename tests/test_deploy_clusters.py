@@ -14,12 +14,16 @@ import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import typer
 import yaml
 from tests.test_docs import blocks, commands, parse_command
 
+from pellucid.cli.main import app
 from pellucid.jobs.clusters import ray as ray_jobs
+from pellucid.jobs.options.parts import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
@@ -128,6 +132,85 @@ def test_every_command_of_the_guide_is_parsed_by_a_test() -> None:
         assert len(operands) == len(set(re.findall(r"=(\$\d)", (ROOT / script).read_text(encoding="utf-8"))))
 
 
+def options_of_ray(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """The options of the script by name, with their defaults."""
+    found: dict[str, object] = {}
+    real = argparse.ArgumentParser.add_argument
+
+    def add(parser: argparse.ArgumentParser, *names: str, **settings: Any) -> argparse.Action:
+        action = real(parser, *names, **settings)
+        found.update(dict.fromkeys(action.option_strings, action.default))
+        return action
+
+    with monkeypatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "add_argument", add)
+        patch.setattr(sys, "argv", ["translate_with_ray.py", "MODEL", "INPUT", "OUTPUT"])
+        script.parse()
+    return found
+
+
+def test_every_option_in_the_text_of_the_guide_exists_with_its_default(
+    ray_script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch.distributed.run import get_args_parser
+
+    text = " ".join(GUIDE.read_text(encoding="utf-8").split())
+    of_ray = options_of_ray(ray_script, monkeypatch)
+    group = typer.main.get_command(app)
+    verbs = [group.commands[verb] for verb in ("translate", "train")]  # type: ignore[attr-defined]
+    known = {name for verb in verbs for parameter in verb.params for name in parameter.opts}
+    known |= {name for action in get_args_parser()._actions for name in action.option_strings}
+    for code in re.findall(r"`(--[^`]+)`", text):
+        assert code.split()[0] in known | of_ray.keys(), code
+    assert int(re.findall(r"for (\d+) seconds \(`--patience`\)", text)[0]) == PATIENCE_SECONDS
+    for option in ("--batch-rows", "--part-rows"):
+        (stated,) = re.findall(rf"([\d,]+) rows(?: at once)? \(`{option}`\)", text)
+        assert int(stated.replace(",", "")) == of_ray[option]
+    assert dict(re.findall(r"`(GLOO_SOCKET_IFNAME)=(\w+)`", text)).keys() == {"GLOO_SOCKET_IFNAME"}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(re.findall(r"pip install 'pellucid\[(\w+)\]'", text)) <= extras.keys()
+
+
+def test_comments_of_the_files_show_commands_of_these_files() -> None:
+    """``kubectl`` and ``sky`` check nothing without a cluster, so their words are looked at here."""
+    shown = {
+        path.name: re.findall(r"^#   ((?:kubectl|sky) .*)$", path.read_text(encoding="utf-8"), flags=re.M)
+        for path in DEPLOY.glob("translate-*.yaml")
+    }
+    assert shown["translate-job.yaml"] == ["kubectl apply -f deploy/translate-job.yaml"]
+    (launch,) = shown["translate-sky.yaml"]
+    assert shlex.split(launch)[:5] == ["sky", "launch", "-c", "pellucid", "deploy/translate-sky.yaml"]
+    assert {word for word in shlex.split(launch) if word.startswith("-")} == {"-c", "--env"}
+
+
+def test_the_job_for_kubernetes_has_fields_of_its_kind() -> None:
+    """By the reference of the API batch/v1 (kubernetes.io, "Job"): a wrong name would be dropped or refused."""
+    job = yaml.safe_load((DEPLOY / "translate-job.yaml").read_text(encoding="utf-8"))
+    assert (job["apiVersion"], job["kind"], job["metadata"].keys()) == ("batch/v1", "Job", {"name"})
+    spec = job["spec"]
+    assert spec.keys() <= {
+        "activeDeadlineSeconds", "backoffLimit", "backoffLimitPerIndex", "completionMode", "completions",
+        "maxFailedIndexes", "parallelism", "podFailurePolicy", "suspend", "template", "ttlSecondsAfterFinished",
+    }  # fmt: skip
+    pod = spec["template"]["spec"]
+    assert pod.keys() <= {
+        "containers", "nodeSelector", "restartPolicy", "securityContext", "terminationGracePeriodSeconds",
+        "tolerations", "volumes",
+    }  # fmt: skip
+    assert (spec["completionMode"], pod["restartPolicy"]) == ("Indexed", "Never"), "backoffLimitPerIndex needs both"
+    (container,) = pod["containers"]
+    assert container.keys() <= {"name", "image", "args", "command", "env", "resources", "volumeMounts"}
+    (volume,) = pod["volumes"]
+    (mount,) = container["volumeMounts"]
+    assert mount["name"] == volume["name"]
+    assert volume["persistentVolumeClaim"].keys() == {"claimName"}
+    files = [word.removeprefix("--output=") for word in container["args"] if "/" in word]
+    assert len(files) == 3
+    assert all(file.startswith(f"{mount['mountPath']}/") for file in files)
+    (threads,) = [word.removeprefix("--threads=") for word in container["args"] if word.startswith("--threads=")]
+    assert threads == container["resources"]["requests"]["cpu"]
+
+
 def test_the_job_for_kubernetes_runs_a_command_that_parses() -> None:
     job = yaml.safe_load((DEPLOY / "translate-job.yaml").read_text(encoding="utf-8"))
     (container,) = job["spec"]["template"]["spec"]["containers"]
@@ -147,6 +230,7 @@ def test_the_task_for_skypilot_has_documented_fields_and_a_command_that_parses()
         "envs",
         "secrets",
         "file_mounts",
+        "tolerations",
         "volumes",
         "setup",
         "run",

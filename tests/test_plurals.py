@@ -37,6 +37,7 @@ NO_COUNT = re.compile(r"(^|\.)(side|kind|name|stack|value|suffix|shown|what)\b|m
         (1.5, "minute", "1.5 minutes"),
         (0.25, "minute", "0.25 minutes"),
         (2, "batch", "2 batches"),
+        (2, "epoch", "2 epochs"),
         (3, "hypothesis", "3 hypotheses"),
         (1, "identity", "1 identity"),
         (2, "identity", "2 identities"),

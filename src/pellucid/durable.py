@@ -241,8 +241,7 @@ def refuse_full_disk(path: Path, *, needed_bytes: int) -> Iterator[None]:
             raise
         raise StoppedError(
             f"{path}: this save needs {counted(needed_bytes, 'byte')} and {free:,} are "
-            f"free: {shortage}. The earlier save is "
-            "intact"
+            f"free: {shortage}. What was saved before stays intact"
         ) from error
 
 

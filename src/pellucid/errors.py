@@ -126,4 +126,5 @@ def _plural(name: str) -> str:
         return f"{name[:-2]}es"
     if name.endswith("y") and name[-2] not in "aeiou":
         return f"{name[:-1]}ies"
-    return f"{name}es" if name.endswith(("s", "x", "ch")) else f"{name}s"
+    hisses = name.endswith(("s", "x", "ch")) and not name.endswith("epoch")  # in "epoch", ch is a k
+    return f"{name}es" if hisses else f"{name}s"

@@ -45,6 +45,7 @@ ARGUMENTS = [
 SECONDS_TO_START = 180
 # Said after the address.
 OF_THE_ENGINE = ("compiling the native engine", "preparing the model", "engine: ", "alignments: ")
+OF_ITS_END = re.compile(r"^\S+ \S+ (?:SIGTERM: stopping; .*|stopped; all is answered)$")
 
 OpenPage = Callable[..., "Window"]
 Serve = Callable[..., str]
@@ -151,7 +152,8 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=600)
         self._reader.join()
-        rest = [line for line in self._lines.queue if line and not line.startswith(OF_THE_ENGINE)]
+        lines = [line for line in self._lines.queue if line and not line.startswith(OF_THE_ENGINE)]
+        rest = [line for line in lines if not OF_ITS_END.search(line)]
         self.process.stderr.close()  # type: ignore[union-attr]
         assert (status, rest) == (0, [])
 

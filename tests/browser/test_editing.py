@@ -35,7 +35,7 @@ def _edited(window: Window, *texts: str) -> Window:
 
 def _expected(shown: Shown, text: str) -> pellucid.Trace:
     translator = pellucid.load(shown.folders["walkthrough"], threads=1)
-    return pellucid.trace(translator, TIRED, edits=parse_edits(text) if text else ())
+    return pellucid.trace(translator, TIRED, edits=list(parse_edits(text)) if text else [])
 
 
 def test_a_head_is_switched_off_and_on_with_the_mouse(shown: Shown, open_page: OpenPage) -> None:
@@ -288,11 +288,26 @@ def test_every_chapter_shows_before_after_and_the_difference(shown: Shown, open_
         assert view != "compare" or "before" in page.inner_text(".compare-texts")
     window.go(view="softmax", source=TIRED, edits=edits, step=13)
     after = page.inner_text(".edit-change")
+    changes = page.locator(".edit-sheet td:nth-child(4)").all_inner_texts()
+    assert all(change == "–" or change.endswith(" points") for change in changes), "of shares, in percentage points"
+    assert not [change for change in changes if "e" in change or "%" in change]
     page.click(".edit-bar .choice button >> nth=1")  # the chapter without the edits
     window.ready()
     top = before[1].top_log_probabilities[13][0]
     assert f"{100 * np.exp(top):.1f} %" in page.inner_text("[data-figure=softmax]")
     assert page.inner_text(".edit-change") == after, "the difference stays"
+
+
+def test_a_forced_piece_changes_what_is_written_and_no_number_of_the_model(shown: Shown, open_page: OpenPage) -> None:
+    """Nineteen zeros and "nothing changes here" stood under a translation that had just changed."""
+    edits = 'step.13="elle"'
+    window = open_page(shown.link("walkthrough", source=TIRED, view="decoder", edits=edits)).ready()
+    window.until("document.querySelector('.edit-change .hint')")
+    said = window.page.inner_text(".edit-change")
+    assert "what is written or read, not the model" in said
+    assert window.page.locator(".edit-change [data-figure]").count() == 0
+    window.page.click(".next button >> nth=1")
+    window.until("document.querySelector('[data-figure=lens]')")
 
 
 def test_a_search_has_the_edits_and_can_be_changed(shown: Shown, open_page: OpenPage) -> None:

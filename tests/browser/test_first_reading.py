@@ -112,7 +112,7 @@ def test_an_honest_line_stands_beside_a_translation(shown: Shown, open_page: Ope
     steps = window.page.evaluate("__inspect.trace.tokens.predicted_pieces.length")
     assert (f"{len(doubt['target'])} of {steps}" in said) == doubt["is_raised"]
     precision = doubt["worth"]["precision"]
-    assert f"Right in {round(100 * precision)} % of such cases" in said
+    assert f"{round(100 * precision)} % of translations with this sign were {doubt['worth']['kind']}" in said
     assert "another model" not in said, "the walkthrough model has its own measurement"
     window.page.click(".doubts button")
     window.until("document.querySelector('.chapter').dataset.view === 'health'")
@@ -360,6 +360,10 @@ def test_the_tour_hides_nothing_that_it_is_about_and_gives_the_sentence_back(sho
     window.page.click(".tour-buttons button >> nth=2")
     window.until("__inspect.trace?.source === 'I am a student.'")
     assert window.ready().page.input_value(INPUT) == "I am a student."
+    state = window.page.evaluate("__inspect.state()")
+    assert not {name: value for name, value in state.items() if "." in name and value}, (
+        "chapters 15 and 19 would stay at what the tour chose"
+    )
 
 
 def test_pictures_are_saved_from_one_menu_by_keyboard(shown: Shown, open_page: OpenPage) -> None:

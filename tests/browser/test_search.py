@@ -109,8 +109,24 @@ def test_the_settings_act_at_once(shown: Shown, open_page: OpenPage) -> None:
     page.keyboard.press("ArrowRight")
     window.until("() => document.querySelector('[role=treeitem]')?.textContent.includes('→ 100 %')")
     assert answer(window)["settings"]["top_k"] == 1
+    page.click(".search-controls button:has-text('beam search')")
+    window.until("() => (__inspect.state()['search.set'] ?? '').includes('beam_size=3')")
     page.click("button:has-text('Back to that search')")
     window.until("(n) => document.querySelectorAll('[role=treeitem]').length === n", before)
+
+
+def test_who_only_looks_at_sampling_comes_back_to_the_search_of_the_translation(
+    shown: Shown, open_page: OpenPage
+) -> None:
+    window = opened(shown, open_page)
+    size = answer(window)["settings"]["beam_size"]
+    window.page.click(".search-controls button:has-text('sampling')")
+    window.page.wait_for_selector("input[name=top_k]")
+    window.page.click(".search-controls button:has-text('beam search')")
+    window.page.wait_for_selector("input[name=beam_size]")
+    assert not window.page.evaluate("__inspect.state()['search.set']")
+    assert window.page.input_value("input[name=beam_size]") == str(size)
+    assert "another search" not in window.ready().page.inner_text(".chapter")
 
 
 def test_a_reference_is_judged(shown: Shown, open_page: OpenPage) -> None:
@@ -130,8 +146,12 @@ def test_a_long_search_is_bounded(shown: Shown, open_page: OpenPage) -> None:
     assert window.page.locator("[role=treeitem]").count() <= 12 * 24
     assert window.num_nodes() < 3000
     assert window.page.evaluate("document.documentElement.scrollWidth") <= 360
+    first = "document.querySelector('.search-canvas text').textContent"
+    assert window.page.evaluate(first) == "0", "it opens at its beginning"
+    window.page.click(".paging button >> nth=1")
+    window.until(f"{first} === '24'")
     window.page.click(".paging button >> nth=0")
-    window.until("() => document.querySelector('.search-canvas text').textContent !== ''")
+    window.until(f"{first} === '0'")
 
 
 @pytest.mark.parametrize("width", [360, 1440])

@@ -88,13 +88,18 @@ def test_two_panes_a_word_a_choice_and_the_inside(shown: Shown, open_page: OpenP
 
     # Each word has the probability of its pieces, so that all of them with the end are the whole sentence's.
     best = answer[2]["sentences"][0]["alternatives"][0]
-    parts = window.page.evaluate(
-        "([text, tokens]) => import('pellucid/translator/words').then(({wordsOf}) => wordsOf(text, tokens, 'fr'))",
-        [best["text"], best["tokens"]],
+    words_of = (
+        "([text, tokens]) => import('pellucid/translator/words').then(({wordsOf}) => wordsOf(text, tokens, 'fr'))"
     )
+    parts = window.page.evaluate(words_of, [best["text"], best["tokens"]])
     assert "".join(part["text"] for part in parts) == best["text"]
     sums = [math.log(part["probability"]) for part in parts if part["probability"] is not None]
     assert math.isclose(sum(sums) + best["tokens"][-1]["log_probability"], best["log_probability"], abs_tol=1e-6)
+    # What was kept has no pieces, and the words beside it have theirs.
+    kept = window.page.evaluate(words_of, ["{price} %s " + best["text"], best["tokens"]])
+    assert [one["probability"] for one in kept if one["probability"] is not None] == pytest.approx(
+        [math.exp(one) for one in sums]
+    )
 
     # A sentence lights up with its partner, under the pointer and under the caret.
     window.page.hover(".written [data-sentence='1'] [data-word]")

@@ -72,10 +72,13 @@ def test_a_slow_step_is_timed_once_and_a_busy_machine_is_told(
     assert len(steps) == 2 * 3, "two for memory, and one that is timed"
 
 
-def test_a_run_of_few_batches_and_weights_is_told_in_steps(command: Command, tmp_path: Path) -> None:
+def test_a_run_of_few_batches_and_weights_is_told_in_steps(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "s").write_text(TEXT)
     (tmp_path / "t").write_text(TEXT.upper())
-    steps = {}
+    steps, memory = {}, {}
+    monkeypatch.setattr(dry_run, "order_bytes", lambda pairs, weight=1.0: round((5 << 30) * weight * pairs / 300))
     for weight, epochs, also in ((1.0, 1, ""), (3.0, 1, ""), (1.0, 3, ""), (1.0, 3, "training.train_steps=2")):
         outcome = command(
             "train", "--output", "run", "--dry-run",
@@ -86,7 +89,9 @@ def test_a_run_of_few_batches_and_weights_is_told_in_steps(command: Command, tmp
         found = re.search(r"run: about ([\d,]+) steps", outcome.err)
         assert found, outcome.err
         steps[weight, epochs, also] = int(found[1])
+        memory[weight] = float(re.findall(r"memory: ([\d.]+) GiB at most", outcome.err)[0])
     plain = steps[1.0, 1, ""]
     assert 1 < plain < 10
     assert steps[3.0, 1, ""] == steps[1.0, 3, ""] == 3 * plain
     assert steps[1.0, 3, "training.train_steps=2"] == 2
+    assert memory[3.0] - memory[1.0] == pytest.approx(10, abs=1), "the order of a longer epoch takes more"

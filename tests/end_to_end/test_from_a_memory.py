@@ -180,8 +180,10 @@ def test_several_files_of_several_formats_with_a_test_set_of_their_own(tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("memory.tmx", "--src-lang", "en"), "--output is missing"),
-        (("memory.tmx", "--output", "r"), "give --src-lang and --tgt-lang"),
+        (("memory.tmx", "--src-lang", "en"), "say from which language into which with --tgt-lang"),
+        (("memory.tmx",), "say from which language into which with --src-lang and --tgt-lang"),
+        (("memory.tmx", "--output", "r"), "say from which language into which with --src-lang and --tgt-lang"),
+        (("memory.tmx", "--src-lang", "en", "--tgt-lang", "EN"), "both languages are 'en'"),
         (("memory.tmx", "--src-lang", "en", "--tgt-lang", "de"), "has no text in 'de'; its languages are"),
         (("none.tmx", "--src-lang", "en", "--tgt-lang", "fr"), "no such file"),
         (("memory.tmx", "--train-src", "a", "--train-tgt", "b", "--src-lang", "en", "--tgt-lang", "fr"), "named twice"),

@@ -70,6 +70,10 @@ def test_sigterm_finishes_what_was_sent_and_says_so_before(folder: Path) -> None
             client.join()
         assert answered == [200] * 4
         assert process.wait(PATIENCE_SECONDS) == 0
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d{4} SIGTERM: stopping; ", said, re.MULTILINE)
+        assert re.search(r"^\d{4}-\S+ \S+ stopped; all is answered$", said, re.MULTILINE)
     finally:
         process.kill()
         process.communicate()

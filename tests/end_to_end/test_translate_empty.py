@@ -68,14 +68,20 @@ def test_lines_without_text(content: str, options: list[str], tmp_path: Path) ->
     assert sorted(one.name for one in tmp_path.iterdir()) == ["out.txt", "zero.txt"], "nothing is left beside it"
 
 
-@pytest.mark.parametrize(("content", "options"), [("empty", ["--force"]), ("blank lines", ["--restart"])])
-def test_records_without_text(content: str, options: list[str], tmp_path: Path) -> None:
+def test_a_file_without_a_record_gives_one(tmp_path: Path) -> None:
     source, output = tmp_path / "zero.jsonl", tmp_path / "out.jsonl"
-    source.write_bytes(EMPTY[content])
+    source.write_bytes(b"")
+    run(source, "-o", output)
+    assert output.read_bytes() == b""
+
+
+def test_blank_lines_are_no_records(tmp_path: Path) -> None:
+    source, output = tmp_path / "zero.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(EMPTY["blank lines"])
     output.write_bytes(OLD)
     with pytest.raises(PellucidError, match=r"zero\.jsonl: holds no record"):
-        run(source, "-o", output, *options)
+        run(source, "-o", output, "--restart")
     assert output.read_bytes() == OLD
     source.write_bytes(b'{"source": ""}\n')
-    run(source, "-o", output, *options)
+    run(source, "-o", output, "--restart")
     assert output.read_bytes() != OLD

@@ -344,7 +344,8 @@ def test_a_corpus_larger_than_memory_is_told(
 def test_every_flag_of_the_run_is_counted_on_the_screen(command: Command, tiny_model: Path, tmp_path: Path) -> None:
     lines = ["", "Hund", "word " * 100, "Hund 1987 {0}"]
     (tmp_path / "x").write_text("\n".join(lines) + "\n")
-    outcome = command("translate", tiny_model, "x", "--format", "jsonl", *FAST)
+    as_text = ("--set", "placeholders=translate")
+    outcome = command("translate", tiny_model, "x", "--format", "jsonl", *as_text, *FAST)
     assert outcome.status == 0, outcome.err
     counts = Counter(flag for row in outcome.out.splitlines() for flag in json.loads(row)["flags"])
     assert {"blank", "split", "max_length", "numbers", "placeholders"} <= set(counts)

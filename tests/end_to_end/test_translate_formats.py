@@ -88,3 +88,16 @@ def test_what_does_not_fit_a_document_is_refused(model: Path, tmp_path: Path) ->
     with pytest.raises(DocumentError, match="not valid utf-8: byte 3"):
         run(model, page, "-o", tmp_path / "b")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.html"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder in which nobody can write")
+def test_a_folder_that_cannot_be_written_is_refused_before_the_model_is_opened(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **named: object) -> None:
+        pytest.fail("the model was opened")
+
+    monkeypatch.setattr("pellucid.jobs.options.translation.open_translator", refuse)
+    (tmp_path / "a.html").write_bytes(PAGE)
+    with pytest.raises(ConfigError, match=r"b\.html: cannot be written in that folder"):
+        run(model, tmp_path / "a.html", "-o", "/proc/self/b.html")

@@ -45,6 +45,7 @@ _LOG_WINDOW_SECONDS: Final = 10.0
 _MOST_LOG_RECORDS: Final = 10
 """Limit for each window, so that an attacker who provokes records cannot fill a disk with them."""
 _LONGEST_LOG_RECORD: Final = 4000
+_SERVERS: Final = frozenset({"uvicorn", "starlette", "asyncio"})
 
 
 def need_standard_output() -> None:
@@ -215,6 +216,9 @@ class _ConsoleHandler(logging.Handler):
                 self._window_ends, self._written = now + _LOG_WINDOW_SECONDS, 0
             self._written += 1
             text = self.format(record)
+            if record.name.partition(".")[0] in _SERVERS or record.name.startswith("pellucid.serving"):
+                # A server runs for months, and whoever reads its log asks when.
+                text = f"{time.strftime('%Y-%m-%d %H:%M:%S%z', time.localtime(record.created))} {text}"
             cut = len(text) - _LONGEST_LOG_RECORD
             say(text if cut <= 0 else f"{text[:_LONGEST_LOG_RECORD]} ... and {counted(cut, 'more character')}")
         except Exception:  # a malformed record, or a standard error that cannot be written

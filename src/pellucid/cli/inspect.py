@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,10 +101,7 @@ def inspect(
     in_terminal = {"--plain": plain, "--numbers": numbers, "--reference": reference, "--target": target}
     _refuse_in_terminal(show, in_terminal, {} if page or figure else choices)
 
-    if set_:
-        from pellucid.jobs.models import settings_for
-
-        settings_for(model, set_)  # a wrong setting is refused before torch is imported
+    _refuse_settings(model, set_)
     from pellucid.jobs import inspect as job
     from pellucid.jobs.serve import InsideOptions
 
@@ -128,6 +125,14 @@ def inspect(
         draw_figure(inspected.trace, figure, output, font=font, step=step, **choices)
     elif output is not None:
         say(job.write_inspected(inspected, output, start=start, weights=weights))
+
+
+def _refuse_settings(model: Path | None, settings: Sequence[str] | None) -> None:
+    """Refuse a wrong setting before torch is imported."""
+    if settings:
+        from pellucid.jobs.models import settings_for
+
+        settings_for(model, settings)
 
 
 def _refuse_output(

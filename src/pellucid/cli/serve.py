@@ -11,7 +11,7 @@ import typer
 
 from pellucid.cli.console import say, show
 from pellucid.cli.options import DeviceOption, MemoryOption, ThreadsOption
-from pellucid.errors import counted
+from pellucid.errors import are, counted
 from pellucid.terminal import line_of
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _announce(catalogue: Catalogue | None, service: Service, address: str, confi
             f"warning: other machines can reach {config.host}, and anyone who reaches it can use these models and read "
             "everything in them; there is no password"
         )
-    keys = f", with a key of {len(config.keys)}" if config.keys else ""
+    keys = f"; {counted(len(config.keys), 'key')} {are(len(config.keys))} valid" if config.keys else ""
     say(f"translate: {address}translator (a page), {address}v1/translate, {address}translate (LibreTranslate){keys}")
     why = " with keys or names unless page = true" if config.page is None and is_loopback(config.host) else ""
     what = "look inside" if catalogue is not None else f"the page that shows the inside is off{why}; the service is at"

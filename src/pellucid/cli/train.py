@@ -82,9 +82,11 @@ class _Run:
 
     def go(self, *, dry_run: bool, check: bool, serve: bool) -> None:
         """Predict, or train, score and open the page."""
-        from pellucid.jobs.corpora.command_line import output_of, recipe_of
+        from pellucid.jobs.corpora.command_line import output_of, recipe_of, refuse_missing_languages
 
         chosen = recipe_of(self.options, self.settings, recipe=self.recipe, data_dir=self.data_dir)
+        if self.init_from is None:  # whose languages they are otherwise
+            refuse_missing_languages(chosen)
         output = output_of(self.output, chosen)
         if check and self.recipe is None:
             raise ConfigError("--check compares a run with the promise of its recipe; give --recipe with it")

@@ -124,11 +124,12 @@ def translate(
 ) -> None:
     """Translate text or a document (HTML ...). Text is line-parallel; what fails does so alone and is reported."""
     from pellucid.jobs import translate as job
-    from pellucid.jobs.options.translation import TranslationOptions
+    from pellucid.jobs.options.translation import FOR_PEOPLE, TranslationOptions
 
     kind = None if format_ in list(job.OutputFormat) else _document_format(file, format_)
     given = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty, "alpha": alpha}
-    settings = [f"{key}={value}" for key, value in given.items() if value is not None] + list(set_ or [])
+    settings = [*FOR_PEOPLE] if prefix_file is None else []  # a prefix has its placeholders itself
+    settings += [f"{key}={value}" for key, value in given.items() if value is not None] + list(set_ or [])
     settings += ["split_sentences=never"] * no_split + ["alignment=true"] * alignment
     machine: dict[str, Any] = {"device": device, "threads": threads, "engine": engine, "precision": precision}
     options = TranslationOptions(settings=settings, terms=terms, keep=keep or (), memory=memory or (), **machine)

@@ -20,7 +20,7 @@ from pellucid.model.transformer import Transformer
 from pellucid.training.checkpoints import list_checkpoints, step_of, verify_checkpoint
 from pellucid.training.reporter import NewBest
 from pellucid.training.resuming import refuse_changes
-from pellucid.training.state import RunFacts, TrainingState, load_averages, read_state
+from pellucid.training.state import RunFacts, TrainingState, load_averages, newest_state
 
 __all__ = ["mend_model", "recorded_batches", "recorded_facts", "refuse_occupied", "settings_of"]
 
@@ -79,13 +79,13 @@ def recorded_facts(output: Path) -> RunFacts | None:
 
     ``recipe.toml`` is for people. Every continuation writes it again, so a damaged one does no harm.
     """
-    found = _newest_state(output)
+    found = newest_state(output / "checkpoints")
     return found[1] if found else None
 
 
 def recorded_batches(output: Path) -> int:
     """Return the batches of a step of the run in a folder; 0 if it has not begun, or if an older version began it."""
-    found = _newest_state(output)
+    found = newest_state(output / "checkpoints")
     return found[0].batches_per_step if found else 0
 
 
@@ -104,7 +104,7 @@ def mend_model(
     Raises:
         CheckpointError: the model is missing or damaged, and every checkpoint is damaged.
     """
-    folder, found = output / "model", _newest_state(output)
+    folder, found = output / "model", newest_state(output / "checkpoints")
     state = found[0] if found else TrainingState()
     if not is_finished and state.best_step is None and not folder.exists():
         return
@@ -129,15 +129,6 @@ def _problem(folder: Path) -> str | None:
         load_bundle(folder)
     except PellucidError as error:
         return str(error)
-    return None
-
-
-def _newest_state(output: Path) -> tuple[TrainingState, RunFacts] | None:
-    for folder in reversed(list_checkpoints(output / "checkpoints")):
-        try:
-            return read_state(folder)
-        except CheckpointError:
-            continue
     return None
 
 

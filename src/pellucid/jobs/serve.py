@@ -14,10 +14,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from pellucid.bundle import Bundle, open_model_folder, read_model
+from pellucid.bundle import Bundle, find_model_folder, open_model_folder, read_model
 from pellucid.errors import BundleError, ConfigError
 from pellucid.jobs.models import EngineName, open_translator, translator_of, translators_over
-from pellucid.page.catalogue import Catalogue, OpenedModel, open_model
+from pellucid.page.catalogue import Catalogue, OpenedModel, Place, open_model
 from pellucid.runtime import Runtime
 from pellucid.sample.embedded import DIRECTIONS, direction_of, has_embedded
 from pellucid.signals import RaiseOnSigterm
@@ -37,6 +37,7 @@ __all__ = [
     "most_open_files",
     "open_catalogue",
     "serve",
+    "stamp_of",
     "walkthrough_folder",
 ]
 
@@ -86,20 +87,31 @@ def open_catalogue(
     Raises:
         BundleError: one of them has no usable model.
     """
-    own = _WALKTHROUGH.resolve()
-    models: list[OpenedModel] = []
-    for path in list(paths) or [walkthrough_folder()]:
-        is_walkthrough = path.resolve() == own
-        # What the page shows is what the model computed, so the model computes everything.
-        translator = open_translator(path, device=device, threads=threads, engine=EngineName.TORCH)
-        opened = open_model(
-            translator, path, name="walkthrough" if is_walkthrough else "", is_walkthrough=is_walkthrough
-        )
-        direction = direction_of(path)
-        models.append(replace(opened, examples=direction.examples) if direction else opened)
+    wanted = list(paths) or [walkthrough_folder()]
+    opening = [partial(_opened, path, device=device, threads=threads) for path in wanted]
+    places = [Place(partial(stamp_of, path), open_) for path, open_ in zip(wanted, opening, strict=True)]
+    models = [open_() for open_ in opening]
     if with_embedded and not paths:
         models += _embedded_models(device=device)
-    return Catalogue(models, make_translator=translator_of)
+    return Catalogue(models, make_translator=translator_of, places=places)
+
+
+def _opened(path: Path, *, device: str, threads: int) -> OpenedModel:
+    is_walkthrough = path.resolve() == _WALKTHROUGH.resolve()
+    # What the page shows is what the model computed, so the model computes everything.
+    translator = open_translator(path, device=device, threads=threads, engine=EngineName.TORCH)
+    opened = open_model(translator, path, name="walkthrough" if is_walkthrough else "", is_walkthrough=is_walkthrough)
+    direction = direction_of(path)
+    return replace(opened, examples=direction.examples) if direction else opened
+
+
+def stamp_of(path: Path) -> object:
+    """Return what differs when another model is in a folder, as a save ends with a new description; None: none is."""
+    try:
+        facts = (find_model_folder(path) / "model.toml").stat()
+    except (OSError, BundleError):
+        return None
+    return facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +242,7 @@ def serve(
     # uvicorn raises SIGTERM again after it has closed.
     with taken, RaiseOnSigterm(lambda: SystemExit(0)), _rare_collections():
         if service is not None:
-            service.start()
+            service.start(follows=() if catalogue is None else (catalogue.refresh,))
         when_ready()
         server.run(sockets=[taken])
         server.raise_problem()

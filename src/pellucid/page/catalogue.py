@@ -17,7 +17,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from pellucid.bundle import Bundle, load_snapshot
-from pellucid.errors import BundleError, RequestError
+from pellucid.errors import BundleError, PellucidError, RequestError
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.tracing.provenance import weights_sha256
 from pellucid.translation.translator import Translator
@@ -27,6 +27,7 @@ __all__ = [
     "WALKTHROUGH_EXAMPLES",
     "Catalogue",
     "OpenedModel",
+    "Place",
     "UnknownPathError",
     "open_model",
     "probe_pairs",
@@ -159,6 +160,15 @@ def open_model(
     )
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a model was read, and where another one may take its place."""
+
+    stamp: Callable[[], object]
+    """Differs after that; None: it cannot be seen now."""
+    open: Callable[[], OpenedModel]
+
+
 class Catalogue:
     """The models of a page, and their snapshots, which are opened on request.
 
@@ -167,10 +177,19 @@ class Catalogue:
     Args:
         models: at least one; equal ids get numbers.
         make_translator: makes the translator of a snapshot from a model folder in memory.
+        places: of the first models, where another model may take their place.
     """
 
-    def __init__(self, models: Sequence[OpenedModel], *, make_translator: Callable[[Bundle], Translator]) -> None:
+    def __init__(
+        self,
+        models: Sequence[OpenedModel],
+        *,
+        make_translator: Callable[[Bundle], Translator],
+        places: Sequence[Place] = (),
+    ) -> None:
         self.models: tuple[OpenedModel, ...] = tuple(_with_different_ids(models))
+        self._places = places
+        self._stamps = [place.stamp() for place in places]
         self._make_translator = make_translator
         self._snapshots: OrderedDict[str, OpenedModel] = OrderedDict()
         self._lock = threading.Lock()
@@ -195,6 +214,29 @@ class Catalogue:
             raise UnknownPathError(f"{base!r} has no snapshot of step {step!r}; it has {known}")
         with self._lock:
             return self._snapshot(model, int(step))
+
+    def refresh(self) -> list[str]:
+        """Take models that were replaced on the disk; return a sentence for each that cannot be opened.
+
+        A model keeps its id, so that a page that is open goes on with the new one; traces of the old one stay its own.
+        """
+        said = []
+        for number, place in enumerate(self._places):
+            stamp = place.stamp()
+            if stamp is None or stamp == self._stamps[number]:
+                continue
+            self._stamps[number] = stamp
+            old = self.models[number]
+            try:
+                new = replace(place.open(), id=old.id)
+            except PellucidError as error:
+                said.append(f"{old.name}: the page cannot show the new model, and shows the old one: {error}")
+                continue
+            with self._lock:
+                self.models = (*self.models[:number], new, *self.models[number + 1 :])
+                for name in [name for name in self._snapshots if name.startswith(f"{old.id}@")]:
+                    del self._snapshots[name]
+        return said
 
     def _snapshot(self, model: OpenedModel, step: int) -> OpenedModel:
         name = f"{model.id}@{step}"

@@ -122,9 +122,13 @@ def weights_of(translator: Translator) -> str:
 
 
 def settings_of(wish: Wish) -> tuple[tuple[str, object], ...]:
-    """Return the settings of the search; what is cut into sentences here is not cut again."""
+    """Return the settings of the search; what is cut into sentences here is not cut again.
+
+    What a translation has to begin with holds the placeholders itself, so none is put back into it.
+    """
+    settings = {"placeholders": "translate", **dict(wish.settings)} if wish.prefix else dict(wish.settings)
     splitting = "auto" if wish.splits_sentences is None else ("always" if wish.splits_sentences else "never")
-    return (*wish.settings, ("split_sentences", splitting if wish.prefix else "never"))
+    return (*settings.items(), ("split_sentences", splitting if wish.prefix else "never"))
 
 
 def _tokens(text: str, translator: Translator) -> int:

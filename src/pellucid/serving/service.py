@@ -102,11 +102,14 @@ class Service:
         self.metrics.watch("queue_requests", "Requests that wait or are translated.", lambda: self.queue.requests)
         self.metrics.watch("open_models", "Models in memory.", lambda: pool.num_open)
 
-    def start(self) -> None:
-        """Start the threads, and open the models in another one."""
+    def start(self, follows: Sequence[Callable[[], list[str]]] = ()) -> None:
+        """Start the threads, and open the models in another one.
+
+        ``follows`` are called each time after the models were looked at, and return what there is to say.
+        """
         self._workers.start()
         threading.Thread(target=self._open_models, name="open-models", daemon=True).start()
-        threading.Thread(target=self._watch_models, name="watch-models", daemon=True).start()
+        threading.Thread(target=self._watch_models, args=[follows], name="watch-models", daemon=True).start()
 
     def end(self) -> None:
         """Wait until the queue is empty and the threads have ended."""
@@ -293,13 +296,14 @@ class Service:
         except FullError as error:
             raise _full(error) from None
 
-    def _watch_models(self) -> None:
+    def _watch_models(self, follows: Sequence[Callable[[], list[str]]]) -> None:
         """Look now and then whether a model was replaced on the disk."""
         log = logging.getLogger("pellucid.serving")
         while not self._has_ended.wait(_SECONDS_BETWEEN_LOOKS):
             try:
-                for sentence in self.pool.refresh():
-                    log.warning("%s", sentence)
+                for look in (self.pool.refresh, *follows):
+                    for sentence in look():
+                        log.warning("%s", sentence)
             except Exception as error:
                 log.error("a model that was replaced cannot be opened: %s", place_of(error))
 

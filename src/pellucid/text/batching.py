@@ -19,10 +19,14 @@ from numpy.typing import NDArray
 from pellucid.config import BatchType, SpecialIds
 from pellucid.errors import ConfigError, counted
 
-__all__ = ["Batch", "PairIds", "epoch_batches", "make_batch"]
+__all__ = ["Batch", "PairIds", "epoch_batches", "make_batch", "order_bytes"]
 
 LENGTH_NOISE: Final = 1.5
 """Random tokens added to the difference of the sides before sorting, so that batches differ between epochs."""
+
+_BYTES_OF_A_ROW: Final = 26
+_BYTES_OF_A_WEIGHTED_ROW: Final = 35
+_BYTES_OF_LENGTHS: Final = 8
 
 Rows = NDArray[np.int64]
 
@@ -115,6 +119,18 @@ def epoch_batches(
     borders = _cut(ends, batch_size, batch_type, first_share=generator.random())
     shuffled = np.argsort(generator.random(len(borders) - 1), kind="stable")
     return _Batches(order, ends, blurred, borders, shuffled, rows)
+
+
+def order_bytes(pairs: int, *, weight: float = 1.0) -> int:
+    """Return about how much memory the order of an epoch takes at most, with the lengths of the pairs.
+
+    Args:
+        pairs: of the store.
+        weight: how often an epoch shows a pair on average.
+    """
+    shown = pairs * weight
+    rows = _BYTES_OF_A_ROW * shown if weight == 1 else _BYTES_OF_A_WEIGHTED_ROW * shown + _BYTES_OF_LENGTHS * pairs
+    return round(rows + _BYTES_OF_LENGTHS * pairs)
 
 
 def _by_length(longer: NDArray[np.int32]) -> tuple[Rows, list[int]]:

@@ -30,6 +30,7 @@ __all__ = [
     "TOO_LONG",
     "LineReader",
     "Report",
+    "ends_within_a_line",
     "open_text",
     "place_of",
     "read_lines",
@@ -113,6 +114,17 @@ def sample_of_bad_lines(path: Path) -> bytes:
                 if len(found) == _SAMPLE_LINES:
                     break
     return b"".join(found)
+
+
+def ends_within_a_line(path: Path) -> bool:
+    """Return whether the last line of a file has no line end; a compressed file is read to its end."""
+    last = b""
+    with open_text(path) as opened:
+        if opened.compression == NO_COMPRESSION:
+            opened.stream.seek(max(0, path.stat().st_size - 1))
+        while chunk := opened.stream.read(BLOCK_BYTES):
+            last = chunk[-1:]
+    return last not in (b"", b"\n", b"\r")
 
 
 def place_of(path: Path, line: int | None) -> str:

@@ -7,11 +7,15 @@ A corpus has a weight (how often an epoch shows each of its pairs) or a share (h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from pellucid.config import DataConfig
 from pellucid.errors import DataError, counted
 
 __all__ = ["corpus_weights", "describe_mixture"]
+
+_LONGEST: Final = 1000
+"""Times the text that an epoch can show; the largest weight is as much."""
 
 
 def corpus_weights(data: DataConfig, pairs: Sequence[int]) -> list[float]:
@@ -25,13 +29,19 @@ def corpus_weights(data: DataConfig, pairs: Sequence[int]) -> list[float]:
         pairs: number of pairs of each training corpus.
 
     Raises:
-        DataError: a corpus with a share has no pairs.
+        DataError: a corpus with a share has no pairs, or a share is so near to 1 that an epoch would hardly end.
     """
     shares = [corpus.share or 0.0 for corpus in data.train]
     free = [0 if share else n for n, share in zip(pairs, shares, strict=True)]
     weights = _tempered([c.weight for c in data.train], free, temperature=data.mixing_temperature)
     rest = sum(w * n for w, n in zip(weights, free, strict=True))
     epoch = rest / (1 - sum(shares))
+    if any(shares) and epoch > _LONGEST * sum(pairs):
+        raise DataError(
+            f"the shares of the training corpora leave {1 - sum(shares):.2g} of an epoch to those without, so it "
+            f"would show {counted(round(epoch), 'pair')}, {epoch / sum(pairs):,.0f} times the text "
+            f"(limit {_LONGEST:,}); lower the shares"
+        )
     for number, (corpus, share) in enumerate(zip(data.train, shares, strict=True)):
         if not share:
             continue

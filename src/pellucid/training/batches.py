@@ -56,7 +56,8 @@ class BatchStream:
     """Batches of a store in training order, epoch after epoch, from any position.
 
     ``corpus_weights`` are those of ``text.batching.epoch_batches``; ``max_epochs`` ends the stream. With a ``sampler``,
-    the ids of a row depend on the epoch, so row r of epoch e has the number e * len(store) + r.
+    the ids of a row depend on the epoch, so row r of epoch e has the number e * len(store) + r. Ordering an epoch of
+    millions of rows takes seconds, so a continued run gives ``batches_of_first_epoch``, which its checkpoint knows.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class BatchStream:
         device: torch.device,
         corpus_weights: Sequence[float] | None = None,
         sampler: SubwordSampler | None = None,
+        batches_of_first_epoch: int = 0,
     ) -> None:
         self._store = store
         self._config = config
@@ -79,6 +81,7 @@ class BatchStream:
         self._sampler = sampler
         self._sampled: dict[int, PairIds] = {}
         self._order: tuple[int, Sequence[np.ndarray]] | None = None
+        self._batches_of_first_epoch = batches_of_first_epoch
 
     def take(self, position: DataPosition, count: int) -> tuple[list[np.ndarray], DataPosition]:
         """Return the rows of the next ``count`` batches and the position after them.
@@ -99,9 +102,15 @@ class BatchStream:
         """Return whether ``max_epochs`` epochs are complete at a position."""
         return self._config.max_epochs is not None and position.epoch >= self._config.max_epochs
 
-    def batches_of_epoch(self, epoch: int) -> int:
-        """Return the number of batches of an epoch."""
-        return len(self._order_of(epoch))
+    def batches_of_first_epoch(self) -> int:
+        """Return the number of batches of epoch 0; other epochs have a batch or two more or fewer."""
+        if not self._batches_of_first_epoch:
+            self._batches_of_first_epoch = len(self._order_of(0))
+        return self._batches_of_first_epoch
+
+    def first_epoch(self) -> list[np.ndarray]:
+        """Return the rows of all batches of epoch 0, whatever ``max_epochs`` is."""
+        return list(self._order_of(0))
 
     def load(self, rows: np.ndarray) -> TensorBatch:
         """Put rows on the device as one batch; they are of one epoch."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pellucid.config import TrainingConfig
 from pellucid.durable import DISK, Disk
 from pellucid.runtime import Runtime
+from pellucid.training.batches import BatchStream
 from pellucid.training.probes import Probes
 from pellucid.training.processes.ranks import ONE_PROCESS, Ranks
 from pellucid.training.reporter import Evaluator, NewBest, Reporter
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pellucid.text.store import TokenStore
     from pellucid.text.tokenizer import Tokenizer
 
-__all__ = ["RunInputs", "facts_of", "probes_of"]
+__all__ = ["RunInputs", "facts_of", "probes_of", "stream_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,20 @@ def facts_of(inputs: RunInputs, *, method: str) -> RunFacts:
             "processes": inputs.ranks.count,
             **({} if method == "eager" else {"steps": method}),
         },
+    )
+
+
+def stream_of(inputs: RunInputs, *, batches_of_first_epoch: int = 0) -> BatchStream:
+    """Return the batches of a run; a run that is continued knows how many its first epoch has."""
+    return BatchStream(
+        inputs.store,
+        config=inputs.config,
+        specials=inputs.model.config.specials,
+        start_id=inputs.model.start_id,
+        device=inputs.runtime.torch_device(),
+        corpus_weights=inputs.corpus_weights,
+        sampler=inputs.sampler,
+        batches_of_first_epoch=batches_of_first_epoch,
     )
 
 

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from pellucid.errors import CheckpointError, IncompatibleModelError
 from pellucid.training.batches import DataPosition
-from pellucid.training.checkpoints import FileContent, json_content, read_tensors, tensor_content
+from pellucid.training.checkpoints import FileContent, json_content, list_checkpoints, read_tensors, tensor_content
+from pellucid.training.gpu.shapes import ShapeGrid
 from pellucid.training.optimisation import moments_of
 from pellucid.untrusted import parse_json, read_at_most, shown
 from pellucid.weights_file import summary
@@ -33,6 +34,7 @@ __all__ = [
     "TrainingState",
     "checkpoint_files",
     "load_averages",
+    "newest_state",
     "random_states",
     "read_state",
     "restore",
@@ -40,7 +42,7 @@ __all__ = [
 ]
 
 _LARGEST_BYTES: Final = 16 << 20
-_ADDED: Final = {"batches_per_step"}
+_ADDED: Final = {"batches_per_step", "batches_of_first_epoch", "shapes"}
 """Entries that runs of earlier versions do not have."""
 
 
@@ -52,7 +54,9 @@ class TrainingState:
     hold loss, nll and scores of the best and the latest validation. Every rollback halves ``rate_scale``;
     ``rollback_step`` is the step to which the last one returned. ``largest_batch`` is the size in padded
     tokens for which memory was too small, if any; ``batches_per_step`` counts those of
-    all processes; 0 is not known.
+    all processes; 0 is not known. ``batches_of_first_epoch`` and ``shapes`` follow from the
+    order of the first epoch, and are kept so that a run that goes on in a later one need not order it again; 0 and
+    None are not known.
     """
 
     step: int = 0
@@ -74,6 +78,8 @@ class TrainingState:
     rate_scale: float = 1.0
     largest_batch: int | None = None
     batches_per_step: int = 0
+    batches_of_first_epoch: int = 0
+    shapes: ShapeGrid | None = None
     journal_bytes: int = 0
 
 
@@ -128,6 +134,16 @@ def read_state(folder: Path) -> tuple[TrainingState, RunFacts]:
         ) from None
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{path}: is not the state of a run: {shown(error)}") from None
+
+
+def newest_state(parent: Path) -> tuple[TrainingState, RunFacts] | None:
+    """Return what the newest readable ``state.json`` below ``checkpoints/`` says; None if there is none."""
+    for folder in reversed(list_checkpoints(parent)):
+        try:
+            return read_state(folder)
+        except CheckpointError:
+            continue
+    return None
 
 
 def restore(

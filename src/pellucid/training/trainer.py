@@ -16,16 +16,16 @@ from signal import Signals
 import numpy as np
 
 from pellucid.config import DecayMethod
-from pellucid.errors import DataError, InterruptedByUser, StoppedError
+from pellucid.errors import DataError, InterruptedByUser, StoppedError, counted
 from pellucid.runtime import keeping_memory
 from pellucid.signals import StopSignals
 from pellucid.training.archive import Archive
 from pellucid.training.averaging import MovingAverage
-from pellucid.training.batches import BatchStream, DataPosition
+from pellucid.training.batches import DataPosition
 from pellucid.training.budget import Budget
 from pellucid.training.gpu.attention_choice import chosen_attention
 from pellucid.training.gpu.updater import step_maker
-from pellucid.training.inputs import RunInputs, facts_of, probes_of
+from pellucid.training.inputs import RunInputs, facts_of, probes_of, stream_of
 from pellucid.training.optimisation import LATEST_DECAY_START, Progress, learning_rate_at, make_optimiser
 from pellucid.training.probes import SNAPSHOT_STEPS, write_snapshot
 from pellucid.training.processes.watchdog import Watchdog
@@ -38,7 +38,7 @@ from pellucid.training.reporter import (
     ValidationRecord,
 )
 from pellucid.training.resuming import rate_jump, with_step_size
-from pellucid.training.state import TrainingState
+from pellucid.training.state import TrainingState, newest_state
 from pellucid.training.update import Launched, StepOutcome, mixed_seed
 from pellucid.training.validation import BLEU_SHARE, Scores, cost_in_steps, is_better, measure, with_general_before
 
@@ -95,21 +95,16 @@ class Trainer:
         self._model = inputs.model.to(self._device).train()
         self._average = MovingAverage(self._model, decay=config.average_decay, tail=config.average_tail)
         self._optimiser = make_optimiser(self._model, config=config)
-        self._stream = BatchStream(
-            inputs.store,
-            config=config,
-            specials=inputs.model.config.specials,
-            start_id=inputs.model.start_id,
-            device=self._device,
-            corpus_weights=inputs.corpus_weights,
-            sampler=inputs.sampler,
-        )
+        earlier = newest_state(inputs.run_folder / "checkpoints")
+        known = earlier[0] if earlier else TrainingState()  # only for what is the same in the whole run
+        self._stream = stream_of(inputs, batches_of_first_epoch=known.batches_of_first_epoch)
         self._steps = step_maker(
             inputs,
             optimiser=self._optimiser,
             average=self._average,
             stream=self._stream,
             message=lambda text: self._say(text),
+            grid=known.shapes,
         )
         self._begun: deque[_Begun] = deque()
         self._archive = files.enter_context(
@@ -130,7 +125,9 @@ class Trainer:
             self._say(text)
         found = self._archive.resume(seed=config.seed)
         self._is_new = found is None
-        self._state = with_step_size(found or TrainingState(), config=config, processes=inputs.ranks.count)
+        state = with_step_size(found or TrainingState(), config=config, processes=inputs.ranks.count)
+        batches = self._stream.batches_of_first_epoch()
+        self._state = replace(state, batches_of_first_epoch=batches, shapes=self._steps.grid or state.shapes)
         self._budget = self._make_budget()
         self._watchdog = files.enter_context(Watchdog(config.hang_seconds, describe=self._describe_step))
         self._probes = probes_of(inputs) if inputs.ranks.is_first else None
@@ -138,8 +135,7 @@ class Trainer:
 
     def _make_budget(self) -> Budget:
         inputs, of_a_step = self._inputs, self._state.batches_per_step
-        # Always of the first epoch: epochs differ by a batch or two, and resumption must not change the schedule.
-        batches = max(self._stream.batches_of_epoch(0), 1)
+        batches = self._state.batches_of_first_epoch  # epochs differ, and resumption must not change the schedule
         return Budget(
             inputs.config,
             batches_per_epoch=batches,
@@ -185,7 +181,7 @@ class Trainer:
                 seconds=self._budget.seconds(),
                 num_parameters=sum(parameter.numel() for parameter in self._model.parameters()),
                 num_pairs=len(self._inputs.store),
-                batches_per_epoch=self._stream.batches_of_epoch(self._state.position.epoch),
+                batches_per_epoch=self._state.batches_of_first_epoch,
                 train_steps=self._budget.steps,
                 minutes=self._config.minutes,
                 stop_at_exact_match=self._config.stop_at_exact_match,
@@ -261,7 +257,12 @@ class Trainer:
             self._archive.note_bad_step(state, begun.before, outcome.skipped, rows)
         if state.bad_in_a_row >= self._config.max_bad_steps:
             self._begun.clear()  # the checkpoint replaces the weights of later steps, and their data is used again
-            self._state = replace(self._archive.roll_back(state), batches_per_step=state.batches_per_step)
+            self._state = replace(
+                self._archive.roll_back(state),
+                batches_per_step=state.batches_per_step,  # constants of the run, which old checkpoints do not have
+                batches_of_first_epoch=state.batches_of_first_epoch,
+                shapes=state.shapes,
+            )
 
     def _rate_at(self, progress: Progress) -> float:
         rate = learning_rate_at(progress, config=self._config, d_model=self._model.config.d_model)
@@ -372,14 +373,14 @@ class Trainer:
         if self._archive.saved_step != self._state.step:
             self._save()
         state = self._state
-        per_epoch = self._stream.batches_of_epoch(state.position.epoch)
         return TrainingResult(
             steps=state.step,
             seconds=self._budget.seconds(),
             reason=reason,
             best=dict(state.best),
             best_step=state.best_step,
-            epochs=state.position.epoch + state.position.batch / per_epoch,
+            # The next epoch is not ordered to count its batches, because no step may follow.
+            epochs=state.position.epoch + min(1.0, state.position.batch / state.batches_of_first_epoch),
             target_tokens=state.target_tokens,
             skipped_steps=state.skipped_steps,
             rollbacks=state.rollbacks,
@@ -388,9 +389,10 @@ class Trainer:
     def _warn_of_warmup(self) -> None:
         if self._config.decay_method in _FALLING_FROM_THE_WARM_UP and not self._warned_of_warmup:
             self._warned_of_warmup = True
+            whose = "the" if "warmup_steps" in self._config.model_fields_set else "the usual"
             self._say(
-                f"warmup_steps = {self._config.warmup_steps:,} is over half of this run, so the learning rate "
-                "falls before it reaches its peak; set training.warmup_steps lower for such a short run"
+                f"{whose} warm-up of {counted(self._config.warmup_steps, 'step')} is over half of this run, so the "
+                "learning rate falls before it reaches its peak; set training.warmup_steps lower for such a short run"
             )
 
     def _tell(self, text: str) -> None:

@@ -29,6 +29,7 @@ from pellucid.training.regularisers import training_loss
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
+    from pellucid.training.gpu.shapes import ShapeGrid
 
 __all__ = ["Launched", "StepMaker", "StepOutcome", "Updater", "mixed_seed", "reason_to_skip"]
 
@@ -67,6 +68,8 @@ class StepMaker(Protocol):
     """What the steps of two runs must have in common so that the runs can be equal bit for bit."""
     lag: int
     """Steps that can have begun before the outcome of the oldest is read."""
+    grid: ShapeGrid | None
+    """The shapes of static steps; None if batches keep their own."""
 
     def launch(
         self,
@@ -100,6 +103,7 @@ class Updater:
 
     method = "eager"
     lag = 0
+    grid: ShapeGrid | None = None
 
     def __init__(
         self,

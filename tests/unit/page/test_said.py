@@ -7,7 +7,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import pellucid
+from pellucid.tracing.editing.conflicts import refuse_conflicts
+from pellucid.tracing.editing.refusal import EditError
+from pellucid.tracing.editing.text import parse_edit
 
 PACKAGE = Path(pellucid.__file__).parent
 SAID = (PACKAGE / "web" / "modules" / "said.js").read_text(encoding="utf-8")
@@ -17,7 +22,7 @@ ROOMS += ["serving/bounds.py", "serving/traces.py"]
 NOT_FROM_THE_PAGE = re.compile(
     r"is of type|^a sample has no|^pair .* of the sample|requires the tokenizer|attach it with|^edits\[|without terms"
     r"|shows the search of one|one beam; leave|n_best = |^(step|word) = |^(step\.7|ban): the piece"
-    r"|the stack is encoder or decoder|no longer stored|^text 0: "
+    r"|^the text of an edit is empty|the stack is encoder or decoder|no longer stored|^text 0: "
 )
 """From Python alone, or never shown: the page makes a trace again that the server no longer has."""
 
@@ -74,3 +79,19 @@ def test_layers_heads_and_rows_that_do_not_exist_are_known_too() -> None:
     for name in ("layer", "head", "row", "unit", "position"):
         text = f"decoder.9.feed_forward=zero: {name} = 9; allowed are the whole numbers 0 to 5"
         assert any(one.search(text) for one in patterns())
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        ('step.2="a"', 'step.2="b"'),
+        ("positions=zero", "positions=interleaved"),
+        ("encoder.0.self_attention.head.0=zero", "encoder.0.self_attention.head.0=mean"),
+    ],
+)
+def test_edits_that_cannot_both_act_are_known_too(edits: tuple[str, str]) -> None:
+    first, second = map(parse_edit, edits)
+    with pytest.raises(EditError) as told:
+        refuse_conflicts([first, second])
+    found = [one.search(told.value.refused[0][1]) for one in patterns()]
+    assert [one.groups() for one in found if one] == [(str(second), str(first))]

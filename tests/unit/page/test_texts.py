@@ -103,6 +103,12 @@ def test_no_text_is_empty_or_has_stray_spaces(language: str) -> None:
     assert not [key for key, text in texts(language).items() if not text or text != text.strip() or "  " in text]
 
 
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_no_text_sends_a_reader_to_a_file_or_a_name_that_the_page_does_not_have(language: str) -> None:
+    hidden = re.compile(r"\bdocs/|\bbenchmarks/|\.md\b|Wass-to")
+    assert not [key for key, text in texts(language).items() if hidden.search(text)]
+
+
 def test_every_key_that_the_page_asks_for_exists() -> None:
     fixed, patterns = asked()
     assert len(fixed) > 100
@@ -177,3 +183,19 @@ def test_chinese_is_written_with_its_own_punctuation() -> None:
     """Half-width commas, colons and brackets beside Chinese characters are slips of the keyboard."""
     slip = re.compile(r"[\u4e00-\u9fff][,:;?!()]|[,:;?!()][\u4e00-\u9fff]")
     assert not [key for key, text in texts("zh").items() if slip.search(text)]
+
+
+def test_a_warning_says_that_translations_with_its_sign_were_bad() -> None:
+    """ "Right in 63 %" beside a translation read as if the translation were right; both pages have the words."""
+    both = part(SHARED, "en")
+    for key in ("doubt.worth", "doubt.worth_other"):
+        assert "Right" not in both[key]
+        assert placeholders(both[key]) == {"precision", "kind"}
+    assert {f"health.kind.{kind}" for kind in ("detached", "looping", "poor")} <= set(both)
+
+
+def test_ranks_say_that_the_best_has_0_and_steps_that_they_are_counted_from_0() -> None:
+    english = texts("en")
+    assert all("the best has 0" in english[key] for key in ("search.has_rank", "search.worse"))
+    assert "from 0" in english["pick.step"]
+    assert "Step" not in english["whole.at_step"], "the picture counts pieces that are written, from 1"

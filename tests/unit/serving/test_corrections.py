@@ -64,6 +64,20 @@ def test_both_protocols_write_what_they_were_sent_and_nothing_of_the_client(
     assert journal.path.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_source_language_of_a_correction_may_be_auto(journal: Journal) -> None:
+    pool = ModelPool([pair_of(Shouter()), pair_of(Shouter("fr", "en")), pair_of(Shouter("en", "de"))])
+    texts = ["Le chien dort dans le jardin.", "Der Hund schläft im Garten."]
+    with client_of(Service(pool, ServiceConfig(), journal=journal)) as client:
+        pytest.importorskip("py3langid")
+        auto = {"source": "auto", "target": "en"}
+        assert client.post("/suggest", json={"q": texts[0], "s": "x", **auto}).status_code == 200
+        assert client.post("/v1/corrections", json={"text": texts[1], "correction": "x", **auto}).status_code == 201
+        assert client.post("/suggest", json={"q": "OK", "s": "x", "source": "auto", "target": "de"}).status_code == 200
+        refused = client.post("/suggest", json={"q": texts[0], "s": "x", "source": "fr", "target": "auto"})
+    assert [found.source_language for found in journal.corrections()] == ["fr", "de", "en"]
+    assert (refused.status_code, "auto is for the source language" in refused.json()["error"]) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

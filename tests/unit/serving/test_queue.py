@@ -115,6 +115,19 @@ def test_the_time_to_come_back_is_what_waits_by_the_speed() -> None:
     assert queue.retry_after_seconds() == 8
 
 
+def test_slow_small_batches_say_little_of_a_full_queue() -> None:
+    clock = Clock()
+    queue = queue_of(clock, batch_tokens=100)
+    for number, (tokens, seconds) in enumerate([(2, 8.0), *[(2, 0.5)] * 4, *[(100, 1.0)] * 10]):
+        queue.add(work(f"{number}-", tokens))
+        clock.now += seconds
+        batch = queue.take()
+        assert batch is not None
+        queue.finish(batch, seconds)
+    queue.add(work("a", *[100] * 2))
+    assert queue.retry_after_seconds() == 3, "the small ones are 10 seconds ago, and had few of the tokens"
+
+
 def test_work_whose_deadline_has_passed_is_not_begun() -> None:
     clock = Clock()
     queue = queue_of(clock)

@@ -14,11 +14,13 @@ from tests.unit.serving.service_kit import Shouter, client_of, pair_of
 
 from pellucid.config.service import ServedModel, ServiceConfig
 from pellucid.errors import BundleError
+from pellucid.jobs.serve import open_catalogue
 from pellucid.jobs.service.opening import open_service
 from pellucid.serving.models.pool import ModelPool, ServedPair
 from pellucid.serving.refusals import Refusal
 from pellucid.serving.service import Service
 from pellucid.text.tokenizer import BytesTokenizer
+from pellucid.tracing.provenance import weights_sha256
 from pellucid.translation.hypothesis import Translation
 from pellucid.translation.memory.units import TranslationMemory
 
@@ -152,3 +154,38 @@ def test_codes_of_clients_are_remembered_within_a_limit() -> None:
     for _ in range(2):
         with pytest.raises(Refusal, match="zz is not supported"):
             pool.translating("de", "zz")
+
+
+def test_the_page_shows_the_model_that_took_the_place_of_another(tmp_path: Path) -> None:
+    for number in (1, 2):
+        model = random_model(seed=number, d_model=12, d_feedforward=17, num_encoder_layers=1, num_decoder_layers=1)
+        save_model(tmp_path / f"model-{number}", model, source_language="de", target_language="en")
+    link = tmp_path / "live"
+    link.symlink_to("model-1")
+    catalogue = open_catalogue([link], threads=1)
+    (old,) = catalogue.models
+    assert catalogue.refresh() == []
+    (tmp_path / "next").symlink_to("model-2")
+    (tmp_path / "next").replace(link)
+    assert catalogue.refresh() == []
+    (new,) = catalogue.models
+    assert (old.name, new.name, new.id) == ("model-1", "model-2", old.id)
+    assert catalogue.get(old.id) is new
+    assert weights_sha256(new.translator.model) != weights_sha256(old.translator.model)
+    (tmp_path / "model-2" / "model.toml").write_text("damaged", encoding="utf-8")
+    (said,) = catalogue.refresh()
+    assert said.startswith("model-2: the page cannot show the new model, and shows the old one: ")
+    assert catalogue.get(old.id) is new
+
+
+def test_what_follows_the_models_is_asked_after_them() -> None:
+    seen = threading.Event()
+
+    def look() -> list[str]:
+        seen.set()
+        return ["the page: said"]
+
+    service = Service(ModelPool([pair_of(Shouter())]), ServiceConfig())
+    service.start(follows=[look])
+    assert seen.wait(60)
+    service.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from pellucid.config import BatchType, SpecialIds
 from pellucid.errors import ConfigError
-from pellucid.text.batching import epoch_batches, make_batch
+from pellucid.text.batching import epoch_batches, make_batch, order_bytes
 
 TOKENS, SENTENCES = BatchType.TOKENS, BatchType.SENTENCES
 Lengths = NDArray[np.int64]
@@ -81,6 +82,20 @@ def test_the_order_is_the_same_in_another_process() -> None:
     lengths = np.arange(997) % 41
     here = np.concatenate(epoch((lengths, lengths[::-1]), number=5, seed=3, batch_size=211))
     assert done.stdout.strip() == str(here.tolist())
+
+
+@pytest.mark.parametrize("weights", [None, (3.0, 2.0, 5.0), (0.5, 1.5, 1.2), (7.3, 7.3, 7.3)])
+def test_the_memory_of_an_order_is_what_is_foretold(weights: tuple[float, ...] | None) -> None:
+    pairs = 200_003
+    source, target = (lengths.astype(np.int32) for lengths in typical_lengths(pairs))
+    corpus = (np.arange(pairs) % 3).astype(np.uint8)
+    tracemalloc.start()
+    batches = epoch((source, target), batch_size=2048, corpus=corpus if weights else None, weights=weights)
+    assert len(batches[0])
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    foretold = order_bytes(pairs, weight=float(np.mean(weights)) if weights else 1.0)
+    assert taken + source.nbytes + target.nbytes == pytest.approx(foretold, rel=0.2)
 
 
 def test_batches_of_short_and_long_rows_are_mixed() -> None:

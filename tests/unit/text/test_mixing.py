@@ -49,6 +49,12 @@ def test_a_share_is_that_part_of_what_training_sees(sizes: list[int]) -> None:
     assert abs(mixed / (real + mixed) - 0.3) < 0.01
 
 
+def test_a_share_that_makes_an_epoch_endless_is_refused() -> None:
+    assert corpus_weights(data_of({}, {"share": 0.99}), [100, 100]) == pytest.approx([1, 99])
+    with pytest.raises(DataError, match=r"1e-06 of an epoch .* 100,000,000 pairs, 500,000 times the text \(limit"):
+        corpus_weights(data_of({}, {"share": 0.999999}), [100, 100])
+
+
 def test_shares_weights_and_temperature_go_together() -> None:
     data = data_of({"weight": 2.0}, {}, {"share": 0.5}, mixing_temperature=2)
     weights = corpus_weights(data, [100, 400, 77])

@@ -153,8 +153,8 @@ def test_a_large_enough_corpus_gives_the_size_that_is_asked_for() -> None:
     separate = learn(TokenizerConfig(vocab_size=401, joint=False))
     assert (separate.source_vocab_size, separate.target_vocab_size, separate.joint) == (401, 401, False)
     assert [(c.side, c.requested, c.used, c.reason) for c in separate.choices] == [
-        ("source", 401, 401, "as requested"),
-        ("target", 401, 401, "as requested"),
+        ("source", 401, 401, "the setting tokenizer.vocab_size"),
+        ("target", 401, 401, "the setting tokenizer.vocab_size"),
     ]
 
 

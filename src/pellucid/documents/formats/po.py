@@ -53,6 +53,7 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
     spans: list[Span] = []
     labels: list[Label] = []
     left = Counter[str]()
+    entry = _Entry()
     for entry in _entries(file.text, reading, starts):
         if entry.texts.get("msgid"):
             spans += _spans(entry, starts)
@@ -61,6 +62,11 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
             )
         elif "msgstr" in entry.places:
             labels += _labels(file.text, entry.places["msgstr"], reading)
+    if entry.texts and "msgstr" not in " ".join(entry.texts):
+        where = line_of(starts, entry.places[entry.last or next(iter(entry.places))].start)
+        raise DocumentError(
+            f"{reading.name}, {where}: the file ends within this entry, so it was cut off; fetch it again"
+        )
     return SpanDocument(file, spans, reading.name, labels=labels, notes=notes_of(left))
 
 

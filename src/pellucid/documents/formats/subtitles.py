@@ -1,8 +1,8 @@
 """Subtitles: SubRip (.srt) and WebVTT (.vtt). Each cue is a segment; times, numbers, notes and styles stay.
 
 A translation has as many lines as its source where it has words enough. In a cue in which people speak in turns, each
-turn is a segment. The dash before a turn, the name of a speaker in capitals, and notes of music are codes. Read
-``xliff.py`` next.
+turn is a segment. The dash before a turn, the name of a speaker in capitals, and notes of music are codes. A file that
+ends within the times of a cue was cut off, and is refused. Read ``xliff.py`` next.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pellucid.documents.limits import Reading
 from pellucid.documents.markup.escapes import escaper, resolved
 from pellucid.documents.segments import Code, CodeKind, Segment, has_letters, merged_text
 from pellucid.documents.spans import Place, Span, SpanDocument, as_it_is, decoded, line_of, lines_of
+from pellucid.errors import DocumentError
 
 __all__ = ["read"]
 
@@ -36,6 +37,8 @@ _MUSIC: Final = re.compile(r"[♩-♬]+[ \t]*|[ \t]*[♩-♬]+|[\[\]]")
 _TAG: Final = re.compile(r"<(/?)([A-Za-z]{1,20})")
 _TURN: Final = re.compile(r"\s*(?:<[^<>]{1,40}>)?[-–—]")
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
+_TIMES_BEGUN: Final = re.compile(r"\s*\d+:\d\d[\d:.,]*\s*-{0,2}>?\s*[\d:.,]*")
+_END: Final = 1000
 
 
 def read(data: bytes, reading: Reading) -> SpanDocument:
@@ -51,7 +54,22 @@ def read(data: bytes, reading: Reading) -> SpanDocument:
         if has_letters(segment.text):
             write: Callable[[str], str] = escaper(raw) if is_vtt else as_it_is
             spans.append(Span(place, segment, write, partial(_in_lines, breaks=_BREAK.findall(raw))))
-    return SpanDocument(file, spans, reading.name)
+    return SpanDocument(file, spans, reading.name, notes=_notes_of_end(text, reading, starts))
+
+
+def _notes_of_end(text: str, reading: Reading, starts: list[int]) -> list[str]:
+    """Say that the last cue is a number and nothing else; refuse a file that ends within the times of a cue."""
+    end = text.rstrip()
+    before, last = ["", "", *_BREAK.split(end[-_END:])][-2:]
+    if before.strip() and not before.strip().isdecimal():
+        return []
+    if _TIMES_BEGUN.fullmatch(last) and not _TIMES.match(last):
+        where = line_of(starts, len(end) - 1)
+        raise DocumentError(
+            f"{reading.name}, {where}: the file ends within these times, so it was cut off; fetch it again"
+        )
+    is_number = last.strip().isdecimal() and not before.strip() and len(end) > len(last)
+    return ["the last cue has a number and nothing else; check that the file was not cut off"] if is_number else []
 
 
 def _cues(text: str) -> Iterator[Place]:

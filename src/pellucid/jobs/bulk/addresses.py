@@ -1,6 +1,7 @@
 """Translate from and to addresses such as ``s3://bucket/text.jsonl``, by way of files on this machine.
 
-The input is copied before the work and the output sent after it, so parts, kills and continuing are those of files.
+The input is copied before the work and the output sent after it, so parts, kills and continuing are those of files. The
+parts stay until the output is at its address, so a command whose output could not be sent has only that left to do.
 Read ``../translate.py`` next.
 """
 
@@ -8,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pellucid.durable import DISK
 from pellucid.errors import ConfigError, counted
+from pellucid.jobs.bulk.folder import folder_for
 from pellucid.jobs.options.parts import PartsOptions
 from pellucid.jobs.translate import FileOutcome
 from pellucid.text.formats.remote import address_in, copies_of, kept_place, send
@@ -35,7 +39,7 @@ def translate_at(
         ConfigError: the input is a pattern; or processes shall work together on an output at an address.
     """
     with _on_this_machine(file, output, together=parts.together is not None) as (near, place):
-        return job(model, near, output=place, parts=parts, **given)
+        return job(model, near, output=place, parts=replace(parts, keeps=place != output), **given)
 
 
 @contextmanager
@@ -55,4 +59,5 @@ def _on_this_machine(file: str, output: Path | None, *, together: bool) -> Itera
     place = kept_place(target)
     yield file, place
     send(place, target)
+    DISK.remove(folder_for(place))
     place.unlink()

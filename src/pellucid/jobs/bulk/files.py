@@ -80,7 +80,8 @@ def run_files(
             tally = join()
         except KeyboardInterrupt as interrupt:
             raise stopped_by(interrupt, _left_by(count, folder, output, is_alone=together is None)) from None
-        folder.clear()
+        if not parts.keeps:
+            folder.clear()
     return tally
 
 

@@ -113,8 +113,8 @@ class PartsFolder:
             text = self._text(number, record)
             if text is None:
                 raise DataError(
-                    f"{self._path(number, 'txt')}: was changed by another program; give the same command again, and "
-                    "this part is translated again"
+                    f"{self._path(number, 'txt')}: was changed by another program, or cannot be read; give the same "
+                    "command again, and this part is translated again"
                 )
             yield text, Tally.from_json(record["tally"])
             number += 1
@@ -205,6 +205,13 @@ class PartsFolder:
             found = json.loads((self.path / name).read_bytes())
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if name not in (_MANIFEST, _JOINED):  # the record of a part, which can be translated again
+                return {}
+            raise ConfigError(
+                f"{self.path / name}: cannot be read: {error.strerror or error}; make it readable, or remove the "
+                "folder and begin again"
+            ) from None
         except ValueError:
             found = {}
         return found if isinstance(found, dict) else {}
@@ -213,7 +220,7 @@ class PartsFolder:
         """Return the output of a part, or None if it is not what its record says."""
         try:
             content = self._path(number, "txt").read_bytes()
-        except FileNotFoundError:
+        except OSError:  # whatever is wrong with it, the part can be translated again
             return None
         return content.decode() if hashlib.sha256(content).hexdigest() == record.get("sha256") else None
 

@@ -20,7 +20,7 @@ from pellucid.jobs.bulk.lines import OutputFormat, translate_lines
 from pellucid.jobs.bulk.records import Fields, choose_fields, record_in, written
 from pellucid.jobs.bulk.repeats import Repeats
 from pellucid.jobs.bulk.survey import Part, survey_of
-from pellucid.jobs.bulk.table import ENDING, column_names, write_table
+from pellucid.jobs.bulk.table import ENDING, column_names, refuse_other_type, write_table
 from pellucid.jobs.bulk.work import Finished, Progress, Runner
 from pellucid.jobs.line_files import check_files, is_stream, reading
 from pellucid.jobs.options.parts import PartsOptions
@@ -75,7 +75,10 @@ def translate_records(
     parts.refuse_misfits(is_in_parts=True)
     check_files([file], target)
     glossary = options.read_terms(_fitting(options.config_of(model)))
-    fields = choose_fields(_first_names(file, is_table=is_table), field=field, to_field=to_field, place=file)
+    names = _first_names(file, is_table=is_table)
+    fields = choose_fields(names, field=field, to_field=to_field, place=file)
+    if is_table:
+        refuse_other_type(file, fields.text)
     say(f"{file}: translating the field {fields.text!r} into {fields.translation!r}")
     surveys = [survey_of(file, column=fields.text if is_table else None)]
     recalled = options.read_memory(model, say)
@@ -117,9 +120,11 @@ def _checked_output(file: str, output: Path | None, *, is_table: bool) -> Path:
     return output
 
 
-def _first_names(file: str, *, is_table: bool) -> list[str]:
+def _first_names(file: str, *, is_table: bool) -> list[str] | None:
+    """Return the fields of the first record; None if the file is empty, as one of many files can be."""
     if is_table:
         return column_names(file)
+    line = None
     with reading(file) as source:
         for line in source.lines():
             try:
@@ -128,6 +133,8 @@ def _first_names(file: str, *, is_table: bool) -> list[str]:
                 record = None
             if isinstance(record, dict):
                 return list(record)
+    if line is None:
+        return None
     raise DataError(f"{file}: holds no record; each line must be a JSON object")
 
 

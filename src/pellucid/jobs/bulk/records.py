@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pellucid.errors import ConfigError, DataError
+from pellucid.jobs.line_files import BadLine
 from pellucid.translation.hypothesis import Translation
 
 __all__ = ["Fields", "Record", "choose_fields", "record_in", "written"]
@@ -35,11 +36,11 @@ class Fields:
         return f"{self.translation}_error"
 
 
-def choose_fields(names: Sequence[str], *, field: str | None, to_field: str | None, place: str) -> Fields:
+def choose_fields(names: Sequence[str] | None, *, field: str | None, to_field: str | None, place: str) -> Fields:
     """Return the fields that are named, or those with a usual name.
 
     Args:
-        names: of the fields of the first record.
+        names: of the fields of the first record; None if there is no record, and so any field will do.
         field: of the text, if it is named.
         to_field: of the translation, likewise.
         place: the file, for messages.
@@ -48,6 +49,8 @@ def choose_fields(names: Sequence[str], *, field: str | None, to_field: str | No
         DataError: the first record has no such field, or none with a usual name.
         ConfigError: both fields are the same.
     """
+    if names is None:
+        names = [field or "text"]
     found = field or next((name for name in _NATURAL if name in names), None)
     if found is None or found not in names:
         shown = ", ".join(repr(name) for name in names[:_MOST_NAMES])
@@ -67,7 +70,7 @@ class Record:
     """A line with a record."""
 
     line: str
-    """As it was read."""
+    """As it was read, with U+FFFD for what is no text; empty if it is too long."""
     text: str | ValueError
     """To translate, or why there is none."""
     table: dict[str, Any] | None
@@ -77,7 +80,7 @@ class Record:
 def record_in(line: str | ValueError, fields: Fields) -> Record:
     """Read a line as a record."""
     if isinstance(line, ValueError):
-        return Record("", line, None)
+        return Record(line.replaced if isinstance(line, BadLine) else "", line, None)
     try:
         table = json.loads(line)
     except (ValueError, RecursionError) as error:

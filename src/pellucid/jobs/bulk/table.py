@@ -17,10 +17,11 @@ from pellucid.durable import draft_of, naming
 from pellucid.errors import DataError
 from pellucid.jobs.bulk.records import Fields
 
-__all__ = ["ENDING", "column_names", "open_column", "write_table"]
+__all__ = ["ENDING", "column_names", "open_column", "refuse_other_type", "write_table"]
 
 ENDING: Final = ".parquet"
 _ROWS_AT_ONCE: Final = 4096
+_TEXT: Final = ("string", "large_string", "string_view", "null")
 
 
 def column_names(file: str) -> list[str]:
@@ -32,6 +33,19 @@ def column_names(file: str) -> list[str]:
     with _opened(file) as table:
         names: list[str] = table.schema_arrow.names
         return names
+
+
+def refuse_other_type(file: str, column: str) -> None:
+    """Refuse a column that cannot hold text, before each of its rows fails.
+
+    Raises:
+        DataError: it has another type, or the file cannot be read.
+    """
+    with _opened(file) as table:
+        found = table.schema_arrow.field(column).type
+    value = found.value_type if str(found).startswith("dictionary") else found
+    if str(value) not in _TEXT:
+        raise DataError(f"{file}: the column {column!r} has the type {found}, not text; name another one with --field")
 
 
 @contextmanager
@@ -56,6 +70,7 @@ def write_table(file: str, output: Path, lines: Iterable[str], fields: Fields) -
     from pyarrow import parquet
 
     rows = (json.loads(line) for line in lines)
+    other = f"{file}: has other rows than those that were translated; put the old file back, or begin with --restart"
     names = (fields.translation, fields.error)
     with (
         naming(output),
@@ -66,12 +81,16 @@ def write_table(file: str, output: Path, lines: Iterable[str], fields: Fields) -
         for number in range(source.num_row_groups):
             group = source.read_row_group(number)
             found = list(islice(rows, group.num_rows))
+            if len(found) != group.num_rows:
+                raise DataError(other)
             for name in names:
                 values = pyarrow.array([row.get(name) for row in found], pyarrow.string())
                 place = group.schema.get_field_index(name)
                 kept = group if place < 0 else group.remove_column(place)
                 group = kept.append_column(name, values)
             sink.write_table(group, row_group_size=max(1, group.num_rows))
+        if next(rows, None) is not None:
+            raise DataError(other)
 
 
 def _writer(parquet: Any, pyarrow: Any, source: Any, draft: Path, names: Sequence[str]) -> Any:

@@ -9,8 +9,10 @@ from typing import Final
 
 from pellucid.config import DataConfig, Recipe, load_recipe, recipe_from
 from pellucid.errors import ConfigError
+from pellucid.text.formats.naming import files_of
+from pellucid.text.formats.sides import languages_in
 
-__all__ = ["TextOptions", "output_of", "recipe_of"]
+__all__ = ["TextOptions", "output_of", "recipe_of", "refuse_missing_languages"]
 
 _USUAL_PRESET: Final = "auto"
 """Of a training text that the options name; a recipe names its own."""
@@ -76,6 +78,33 @@ def recipe_of(
     return recipe_from(table, settings, place="command line")
 
 
+def missing_languages(recipe: Recipe) -> list[str]:
+    """Return the options for the languages that a recipe does not name."""
+    fields = {"src_lang": "--src-lang", "tgt_lang": "--tgt-lang"}
+    return [
+        option for name, option in fields.items() if getattr(recipe.data, name) == DataConfig.model_fields[name].default
+    ]
+
+
+def refuse_missing_languages(recipe: Recipe) -> None:
+    """Ask for the languages of files that hold texts by language.
+
+    Raises:
+        ConfigError: the recipe does not name them; says which ones the first such file has.
+        DataError: the file cannot be read.
+    """
+    languages = (recipe.data.src_lang, recipe.data.tgt_lang)
+    for corpus in recipe.data.train if missing_languages(recipe) else ():
+        if corpus.src_lang or corpus.tgt_lang or not corpus.files:
+            continue
+        for file in files_of(corpus, languages):
+            if known := languages_in(file):
+                options = " and ".join(missing_languages(recipe))
+                raise ConfigError(
+                    f"{file.path}: has texts in {', '.join(known)}; say from which language into which with {options}"
+                )
+
+
 def output_of(output: Path | None, recipe: Recipe) -> Path:
     """Return the run folder: the given one, or one with the names of the languages where files were named.
 
@@ -86,8 +115,7 @@ def output_of(output: Path | None, recipe: Recipe) -> Path:
         return output
     data = recipe.data
     codes = (data.src_lang, data.tgt_lang)
-    unset = tuple(DataConfig.model_fields[name].default for name in ("src_lang", "tgt_lang"))
-    if not any(corpus.files for corpus in data.train) or unset[0] == codes[0] or unset[1] == codes[1]:
+    if not any(corpus.files for corpus in data.train) or missing_languages(recipe):
         raise ConfigError("--output is missing; it names the run folder, such as --output runs/de-en")
     if any(not code.replace("-", "").replace("_", "").isalnum() for code in codes):
         raise ConfigError(f"--output is missing, and the codes {codes[0]!r} and {codes[1]!r} give no name for a folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from pellucid.documents.limits import Limits, Reading
@@ -74,20 +75,24 @@ def translate_document_in(
     target = _checked(output, Path(file), force=force)
     data = _read(Path(file))
     glossary = options.read_terms(config)
-    # All that can be wrong with the document is looked for before an engine is compiled.
+    # All that can be wrong with the document and its output is looked for before an engine is compiled.
     document = read_document(data, format, Reading(file, *_languages(model)))
-    recalled = options.read_memory(model, say)
-    translator = options.open(model, say=say).with_terms(glossary)
-    total = len(document.segments)
-    found = translated_segments(
-        translator,
-        document.segments,
-        aligns=aligns(translator),
-        memory=recalled,
-        glossary=glossary,
-        progress=lambda done: progress(done, total),
-    )
-    with draft_of(target, may_replace=force) as draft:
+    with ExitStack() as opened:
+        try:
+            draft = opened.enter_context(draft_of(target, may_replace=force))
+        except OSError as error:
+            raise ConfigError(f"{output}: cannot be written in that folder: {error.strerror or error}") from None
+        recalled = options.read_memory(model, say)
+        translator = options.open(model, say=say).with_terms(glossary)
+        total = len(document.segments)
+        found = translated_segments(
+            translator,
+            document.segments,
+            aligns=aligns(translator),
+            memory=recalled,
+            glossary=glossary,
+            progress=lambda done: progress(done, total),
+        )
         DISK.write(draft, document.merge([one.parts for one in found]))
     return report_on(document.segments, found, document.notes)
 

@@ -7,6 +7,7 @@ was made and how it was judged. A link that a server reads is replaced in one st
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -165,6 +166,10 @@ def _refuse_no_link(into: Path | None) -> None:
 
 
 def _place(output: Path, into: Path) -> None:
+    """Let a link lead to a folder. It stays absolute if it was: a relative one holds where its folder is mounted."""
+    target = output.resolve()
+    if not (into.is_symlink() and into.readlink().is_absolute()):
+        target = Path(os.path.relpath(target, into.parent.resolve()))
     beside = into.with_name(f".{into.name}.{secrets.token_hex(4)}")
-    beside.symlink_to(output.resolve())
+    beside.symlink_to(target)
     DISK.replace(beside, into)

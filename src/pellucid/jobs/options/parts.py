@@ -21,6 +21,8 @@ class PartsOptions:
     chunk_lines: int = CHUNK_LINES
     restart: bool = False
     """Discard the finished parts that an earlier call left."""
+    keeps: bool = False
+    """Leave the finished parts when the output is written, for a caller that has still to bring it somewhere."""
     together: float | None = None
     """Seconds without a sign of life until a process counts as ended, where several work together; else None."""
 

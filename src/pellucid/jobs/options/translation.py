@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pellucid.config.translation import TranslationConfig
 from pellucid.jobs.glossaries.reading import terms_of
@@ -14,7 +15,11 @@ from pellucid.translation.memory.units import TranslationMemory
 from pellucid.translation.terms.glossary import Glossary
 from pellucid.translation.translator import Translator
 
-__all__ = ["ModelOptions", "TranslationOptions"]
+__all__ = ["FOR_PEOPLE", "ModelOptions", "TranslationOptions"]
+
+FOR_PEOPLE: Final = ("placeholders=keep",)
+"""Settings of `pellucid translate` and of the service, below those of the user: a program puts something in the place
+of a placeholder, so it has to come through. Scores and the inside of a model are of the text as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from pellucid.text.sampling.epochs import subword_sampler
 from pellucid.text.store import TokenStore
 from pellucid.text.tokenizer import Tokenizer
 from pellucid.training.averaging import MovingAverage
-from pellucid.training.batches import BatchStream, DataPosition
+from pellucid.training.batches import BatchStream
 from pellucid.training.checkpoints import write_checkpoint
 from pellucid.training.optimisation import make_optimiser
 from pellucid.training.processes.ranks import Ranks
@@ -122,10 +122,9 @@ def measure(
     config = run.recipe.training
     optimiser = make_optimiser(model, config=config)
     average = MovingAverage(model, decay=config.average_decay, tail=config.average_tail)
-    # A short run must not end while it is timed.
     stream = BatchStream(
         store,
-        config=config.model_copy(update={"max_epochs": None}),
+        config=config,
         specials=model.config.specials,
         start_id=model.start_id,
         device=run.runtime.torch_device(),
@@ -140,7 +139,7 @@ def measure(
         ranks=Ranks(),
         message=lambda text: None,
     )
-    batches, _ = stream.take(DataPosition(), stream.batches_of_epoch(0))
+    batches = stream.first_epoch()
     step, tokens, waiting = _time_steps(updater, average, batches, store, accum_count=config.accum_count)
     saving = Clock()
     files = checkpoint_files(

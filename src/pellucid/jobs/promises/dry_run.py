@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ from pellucid.jobs.promises.forecast import Forecast, RunCosts, forecast
 from pellucid.jobs.reporting.validation import ENOUGH_TO_SEE
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
+from pellucid.text.batching import order_bytes
 from pellucid.text.cleaning import Cleaner
 from pellucid.text.corpus import CorpusFacts, SentencePair, verify_corpora
 from pellucid.text.mixing import corpus_weights
@@ -89,6 +90,9 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         batches = _batches(run.recipe, model, store, sample.tokenizer, run.runtime)
         stored = sum(file.stat().st_size for file in store.folder.iterdir())
     training = run.recipe.training
+    if run.runtime.device == "cpu":  # otherwise the memory is that of the device
+        ordering = order_bytes(sample.kept, weight=sample.weight) - order_bytes(len(sample.pairs))
+        costs = replace(costs, memory_bytes=costs.memory_bytes + max(0, ordering))
     steps_per_epoch = max(1, round(batches * sample.weight * sample.kept / len(sample.pairs) / training.accum_count))
     tokens_of_a_pair = costs.target_tokens * batches / training.accum_count / len(sample.pairs)
     run_costs = _run_costs(
@@ -201,7 +205,8 @@ def _describe_costs(found: Forecast, costs: StepCosts, parts: RunCosts, steps_pe
     step = costs.step.seconds
     cores = f"; {_duration(found.cost.processor_seconds)} of processor time on all threads together"
     return [
-        f"memory: {costs.memory_bytes / 2**30:.2f} GiB at most, measured with the longest batches",
+        f"memory: {costs.memory_bytes / 2**30:.2f} GiB at most, measured with the longest batches; "
+        "the order of an epoch is computed",
         f"disk: {_gigabytes(found.disk_bytes)} at the end, {_gigabytes(found.most_disk_bytes)} at most; "
         f"{_gigabytes(costs.checkpoint_bytes)} for each checkpoint",
         f"steps: {steps_per_epoch:,} an epoch, {step:.3f} s and "
@@ -300,4 +305,4 @@ def _batches(recipe: Recipe, model: Transformer, store: TokenStore, tokenizer: T
         device=runtime.torch_device(),
         sampler=subword_sampler(store, tokenizer, recipe.training),
     )
-    return stream.batches_of_epoch(0)
+    return stream.batches_of_first_epoch()

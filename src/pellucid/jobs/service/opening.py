@@ -15,11 +15,12 @@ from pellucid.bundle import find_model_folder, read_description
 from pellucid.config.service import ServedModel, ServiceConfig
 from pellucid.config.tables import read_toml, validated
 from pellucid.durable import can_be_name
-from pellucid.errors import BundleError, ConfigError, counted
+from pellucid.errors import ConfigError, counted
 from pellucid.jobs.glossaries.reading import glossaries_of
 from pellucid.jobs.memories.reading import memories_of
 from pellucid.jobs.models import open_translator, settings_for
-from pellucid.jobs.serve import most_open_files, walkthrough_folder
+from pellucid.jobs.options.translation import FOR_PEOPLE
+from pellucid.jobs.serve import most_open_files, stamp_of, walkthrough_folder
 from pellucid.runtime import threads_for
 from pellucid.sample.embedded import DIRECTIONS, direction_of, has_embedded
 from pellucid.serving.corrections.journal import Journal
@@ -131,7 +132,7 @@ def _pair(model: ServedModel, *, device: str, threads: int, say: Callable[[str],
     description = read_description(folder)
     named = direction_of(path) or description
     target = model.target or named.target_language
-    opened = partial(_opened, path, model.settings, target, device=device, threads=threads, say=say)
+    opened = partial(_opened, path, (*FOR_PEOPLE, *model.settings), target, device=device, threads=threads, say=say)
     name = path.resolve().name
     return ServedPair(
         name=path.resolve().parent.name if name == "model" else name,
@@ -141,18 +142,9 @@ def _pair(model: ServedModel, *, device: str, threads: int, say: Callable[[str],
         open=opened,
         version=description.weights_sha256[:VERSION_DIGITS],
         aligns=heads_in(description.facts, description.model, place=f"{folder}/model.toml") is not None,
-        stamp=partial(_stamp_of, path),
+        stamp=partial(stamp_of, path),
         read_again=partial(_pair, model, device=device, threads=threads, say=say),
     )
-
-
-def _stamp_of(path: Path) -> object:
-    """Return what differs when another model is in the folder: a save ends with a new description."""
-    try:
-        facts = (find_model_folder(path) / "model.toml").stat()
-    except (OSError, BundleError):
-        return None
-    return facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def _opened(

@@ -288,8 +288,6 @@ async def _suggest(service: Service, request: Request, fields: Fields) -> Respon
     if service.journal is None:
         raise Refusal(Reason.NOT_OFFERED, "Suggestions are disabled on this server.", status=403)
     given, proposed, source, target = (text(fields, name) for name in ("q", "s", "source", "target"))
-    if source == AUTO:
-        source = detected_among(given, service.pool.sources).language
     await service.correct(correction_in(service, given, proposed, source, target), caller.client)
     return as_json({"success": True})
 
@@ -300,11 +298,19 @@ def correction_in(
     """Return the correction of a request.
 
     Raises:
-        Refusal: a text is blank, has a NUL character or is too long, or the languages are not offered.
+        Refusal: a text is blank, has a NUL character or is too long, or the languages are not offered. With ``auto``,
+            the source language is the most probable one that is translated to the target.
     """
     refuse_long(service, [given, proposed, shown])
     if not given.strip() or not proposed.strip() or "\0" in given + proposed + shown:
         raise Refusal(Reason.INVALID, "a correction is a text and its translation, without NUL characters")
+    if source == AUTO:
+        possible = service.pool.sources_of(target) or service.pool.sources
+        source = possible[0] if len(possible) == 1 else detected_among(given, possible).language
+    if target == AUTO:
+        raise Refusal(
+            Reason.LANGUAGE, "auto is for the source language; name the language of the correction", subject="target"
+        )
     pair = service.pool.find(source, target)
     return Correction(given, proposed, pair.source, pair.target, translation=shown)
 

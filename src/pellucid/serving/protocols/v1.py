@@ -114,7 +114,8 @@ async def _complete(service: Service, request: Request, fields: Fields) -> Respo
         raise Refusal(Reason.INVALID, "completion is for one text; send one")
     pair = service.pool.find(text(fields, "source"), text(fields, "target"))
     count = number(fields, "count", default=5, least=1, most=service.limits.alternatives)
-    wish = Wish(tuple(texts), pair, prefix=text(fields, "prefix", ""))
+    as_text = (("placeholders", "translate"),)  # the words are those of the model
+    wish = Wish(tuple(texts), pair, as_text, prefix=text(fields, "prefix", ""))
     words = await service.complete(wish, caller, count)
     return as_json({**_model(wish), "words": [asdict(word) for word in words]})
 

@@ -12,6 +12,7 @@ Read ``workers.py`` next.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -27,7 +28,9 @@ __all__ = ["FullError", "QueueBounds", "WorkQueue"]
 
 _INTERACTIVE_BATCHES: Final = 4
 """As many interactive batches before one of bulk work, where both wait."""
-_SMOOTHING: Final = 0.2
+_REMEMBERED_SECONDS: Final = 10.0
+"""A batch counts for a third of its weight in the speed after this time. Each counts by its tokens and its seconds, so
+that small ones, which are slow for their size, and the first one, say little of a full queue."""
 _RETRY_SECONDS: Final = (1, 30)
 
 
@@ -66,7 +69,8 @@ class WorkQueue:
         self._tokens = 0
         self._interactive_in_a_row = 0
         self._is_closed = False
-        self._tokens_per_second = 0.0
+        self._done_tokens = self._done_seconds = 0.0
+        self._finished_at = 0.0
 
     @property
     def tokens(self) -> int:
@@ -86,8 +90,9 @@ class WorkQueue:
     def retry_after_seconds(self) -> int:
         """Estimate after how many seconds the queue will be empty."""
         low, high = _RETRY_SECONDS
-        seconds = self._tokens / self._tokens_per_second if self._tokens_per_second else low
-        return int(min(max(seconds, low), high))
+        done = self._done_tokens * self.bounds.workers
+        seconds = self._tokens * self._done_seconds / done if done else low
+        return math.ceil(min(max(seconds, low), high))
 
     def add(self, work: Work) -> None:
         """Add work to its line.
@@ -125,9 +130,11 @@ class WorkQueue:
         """Note that a batch is done; return the places in it that somebody waits for, for each work."""
         with self._changed:
             if seconds > 0:
-                speed = self.bounds.workers * batch.tokens / seconds
-                known = self._tokens_per_second or speed
-                self._tokens_per_second = (1 - _SMOOTHING) * known + _SMOOTHING * speed
+                now = self.clock()
+                kept = math.exp((self._finished_at - now) / _REMEMBERED_SECONDS)
+                self._done_tokens = kept * self._done_tokens + batch.tokens
+                self._done_seconds = kept * self._done_seconds + seconds
+                self._finished_at = now
             waited_for: dict[Work, list[int]] = {}
             for place, (work, number) in enumerate(batch.places):
                 work.running.pop(number)

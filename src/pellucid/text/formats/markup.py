@@ -1,6 +1,7 @@
 """Cut XML into units without building a tree of the file, and parse each unit alone.
 
-A unit that is not well-formed costs itself only, and memory holds one unit. Entities cannot be declared: a document
+A unit that is not well-formed costs itself only, and memory holds one unit. A file without the end of its root element
+was cut off, and is refused: nobody knows how much of it is missing. Entities cannot be declared: a document
 type with declarations of its own is refused, and each unit is parsed by lxml without it, without a network, and with
 its limits on size and depth. Read ``inline.py`` next.
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pellucid.config import InvalidUtf8
-from pellucid.errors import DataError
+from pellucid.errors import DataError, counted
 from pellucid.text.compression import NO_COMPRESSION, telling_damage
 from pellucid.text.formats.units import MAX_UNIT_CHARACTERS, Reason
 from pellucid.text.lines import open_text, place_of
@@ -91,18 +92,19 @@ def _errors_of(encoding: str) -> str:
     return "replace" if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
-def pieces_of(path: Path, *, units: frozenset[str], around: frozenset[str]) -> Iterator[Piece]:
+def pieces_of(path: Path, *, units: frozenset[str], around: frozenset[str], root: str) -> Iterator[Piece]:
     """Yield the units of a file and the start tags of the elements around them, in order.
 
     Args:
         path: the file.
         units: local names of the elements that are units; they are not nested.
         around: local names of elements whose start tag matters.
+        root: local name of the element that is the whole file.
 
     Raises:
-        DataError: the file cannot be read, or declares entities.
+        DataError: the file cannot be read, declares entities, or ends before the end tag of its root.
     """
-    cutter = _Cutter(path, units, around)
+    cutter = _Cutter(path, units, around, root)
     for text in decoded(path):
         yield from cutter.feed(text)
     yield from cutter.end()
@@ -111,14 +113,15 @@ def pieces_of(path: Path, *, units: frozenset[str], around: frozenset[str]) -> I
 class _Cutter:
     """Finds units in text that comes in chunks; holds a unit and a chunk."""
 
-    def __init__(self, path: Path, units: frozenset[str], around: frozenset[str]) -> None:
-        self.path, self.units = path, units
-        names = "|".join(sorted(units | around))
+    def __init__(self, path: Path, units: frozenset[str], around: frozenset[str], root: str) -> None:
+        self.path, self.units, self.around, self.root = path, units, around, root
+        names = "|".join(sorted({*units, *around, root}))
         self._token = re.compile(
             rf"<!--|<!\[CDATA\[|<\?|<!(?:DOCTYPE|ENTITY)|<(/?)(?:[A-Za-z_][\w.-]{{0,20}}:)?({names})(?=[\s/>])",
             re.IGNORECASE,
         )
-        self._inside = re.compile(rf"<(/?)(?:[A-Za-z_][\w.-]{{0,20}}:)?({'|'.join(sorted(units))})(?=[\s/>])")
+        own = "|".join(sorted({*units, root}))
+        self._inside = re.compile(rf"<(/?)(?:[A-Za-z_][\w.-]{{0,20}}:)?({own})(?=[\s/>])")
         self._tag = re.compile(rf"<(?:[A-Za-z_][\w.-]{{0,20}}:)?(?:{names}){_REST_OF_TAG}", re.IGNORECASE)
         self._buffer = ""
         self._place = 0
@@ -128,6 +131,8 @@ class _Cutter:
         self._is_dropped = False
         self._unit_line = 0
         self._counted, self._line = 0, 0
+        self._num_units = 0
+        self._root_has_begun = self._root_has_ended = False
 
     def feed(self, text: str) -> Iterator[Piece]:
         self._buffer += text
@@ -136,6 +141,13 @@ class _Cutter:
 
     def end(self) -> Iterator[Piece]:
         yield from self._cut(is_last=True)
+        if self._skip or (self._root_has_begun and not self._root_has_ended):
+            missing = self._skip or f"</{self.root}>"
+            raise DataError(
+                f"{place_of(self.path, self._line_of(len(self._buffer)))}: the file ends here without {missing}, after "
+                f"{counted(self._num_units, 'unit')}, so it was cut off; export or fetch it again, or write {missing} "
+                "at its end to use what is there"
+            )
         if self._start is not None:
             yield self._closed(None)
 
@@ -165,8 +177,9 @@ class _Cutter:
 
     def _seen(self, found: re.Match[str], end: int) -> Iterator[Piece]:
         name, is_closing = found[2], bool(found[1])
+        self._note_root(name, is_closing=is_closing, is_empty=self._buffer[end - 2 : end] == "/>")
         if name not in self.units:
-            if not is_closing:
+            if name in self.around and not is_closing and self._start is None:
                 yield Piece(name, self._line_of(found.start()), self._buffer[found.start() : end])
         elif is_closing:
             if self._start is not None:
@@ -179,7 +192,17 @@ class _Cutter:
             if self._buffer[end - 2 : end] == "/>":
                 yield self._closed(end)
 
+    def _note_root(self, name: str, *, is_closing: bool, is_empty: bool) -> None:
+        if name == self.root and is_closing:
+            # Inside of a unit, too, whose end may be missing; any unit after it shows that it was text.
+            self._root_has_ended = True
+        elif name == self.root and self._start is None:
+            self._root_has_begun, self._root_has_ended = True, is_empty
+        elif name in self.units:
+            self._root_has_ended = False
+
     def _closed(self, end: int | None) -> Piece:
+        self._num_units += 1
         text = None if end is None or self._is_dropped else self._buffer[self._start : end]
         is_too_large = self._is_dropped or (text is not None and len(text) > MAX_UNIT_CHARACTERS)
         self._start = None

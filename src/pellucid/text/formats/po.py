@@ -29,6 +29,7 @@ _TEXT: Final = r'"(?:[^"\\]|\\.)*+"'
 _LINE: Final = re.compile(
     rf"\s*(?:#~\|.*|(?:#~\s*)?(?:(?:msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)\s*{_TEXT}|{_TEXT})\s*|#(?!~).*|#~\s*)"
 )
+_KEYWORD: Final = re.compile(r"^(?:#~\s*)?(msgctxt|msgid_plural|msgid|msgstr)", re.MULTILINE)
 _PLURALS: Final = re.compile(r"nplurals\s*=\s*(\d+)")
 _TWO_FORMS: Final = 2
 _SINGULAR_FIRST: Final = 3
@@ -139,6 +140,10 @@ def _entries(block: str) -> tuple[list[POEntry] | None, _Header | None]:
 
     # polib takes a line without its closing mark for a shorter text.
     if not all(_LINE.fullmatch(line) for line in block.split("\n") if line.strip()):
+        return None, None
+    # polib takes an entry without msgstr for one without a translation.
+    keywords = _KEYWORD.findall(block)
+    if keywords and keywords[-1] != "msgstr":
         return None, None
     try:
         # polib opens a text that is the name of a file; no name begins with a comment and a line break.

@@ -17,10 +17,12 @@ from pellucid.errors import DataError, counted
 from pellucid.text.formats.encodings import is_other_encoding, looks_like
 from pellucid.text.formats.inline import INLINE_TAG
 from pellucid.text.formats.keeping import kept_units
+from pellucid.text.formats.languages import tidy_code
 from pellucid.text.formats.moses import read_moses
 from pellucid.text.formats.naming import NamedFile, files_of, refuse_other_format
 from pellucid.text.formats.po import read_po
 from pellucid.text.formats.records import read_jsonl, read_parquet
+from pellucid.text.formats.sides import SwapWatch, languages_in
 from pellucid.text.formats.tables import read_csv, read_tsv
 from pellucid.text.formats.tmx import read_tmx
 from pellucid.text.formats.units import (
@@ -34,7 +36,7 @@ from pellucid.text.formats.units import (
     Unit,
 )
 from pellucid.text.formats.xliff import read_xliff
-from pellucid.text.lines import sample_of_bad_lines
+from pellucid.text.lines import ends_within_a_line, sample_of_bad_lines
 
 __all__ = ["FilesReader", "NumberedUnit", "describe_files"]
 
@@ -47,6 +49,8 @@ _READERS: Final = {
     "jsonl": read_jsonl,
     "parquet": read_parquet,
 }
+_WITH_LANGUAGES: Final = frozenset({"tmx", "xliff", "po"})
+_OF_LINES: Final = {"po": "entry", "csv": "row", "tsv": "row", "jsonl": "record"}
 _SPACES: Final = re.compile(r"[ \u00a0]*[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029][\s]*")
 _BAD: Final = re.compile("[\x00\ud800-\udfff]")
 _MOST_SHOWN: Final = 8
@@ -118,13 +122,17 @@ class FilesReader:
 
     def _parsed(self) -> Iterator[NumberedUnit]:
         for number, file in enumerate(self.files):
-            tally = FileTally(file.label, file.format)
+            tally, watch = FileTally(file.label, file.format), SwapWatch(self._request.languages)
             self._tallies.append(tally)
+            last: Found | None = None
             for raw in self._found(file):
-                found = self._checked(raw)
+                last = found = self._checked(raw)
                 tally.count(found)
                 if isinstance(found, Unit):
+                    if watch.is_swapped(found):
+                        tally.count_swapped(found)
                     yield NumberedUnit(found.source, found.target, found.line, self._document(number, found.document))
+            _refuse_cut_off(file, tally, last)
             self._refuse_other_encoding(file, tally)
 
     def _refuse_other_encoding(self, file: NamedFile, tally: FileTally) -> None:
@@ -163,6 +171,13 @@ class FilesReader:
         if file.format == "moses":
             raise DataError(f"{file.path}: has no other half")
         refuse_other_format(file)
+        source, target = self._request.languages
+        if file.format in _WITH_LANGUAGES and tidy_code(source) == tidy_code(target):
+            known = ", ".join(languages_in(file))
+            raise DataError(
+                f"{file.path}: both languages are {source!r}, and a text is no translation of itself; name two with "
+                f"--src-lang and --tgt-lang{f'; its languages are {known}' if known else ''}"
+            )
         return _READERS[file.format](file.path, self._request)
 
     def _checked(self, found: Found) -> Found:
@@ -183,6 +198,21 @@ class FilesReader:
 
     def _document(self, file: int, name: str) -> int:
         return self._documents.setdefault((file, name), len(self._documents) + 1) if name else 0
+
+
+def _refuse_cut_off(file: NamedFile, tally: FileTally, last: Found | None) -> None:
+    """Refuse a file of lines that ends in the middle of a unit: nobody knows how much of it is missing.
+
+    Those of XML, of Parquet and compressed ones state their own end, and their readers look for it.
+    """
+    if not isinstance(last, LeftOut) or last.reason is not Reason.BROKEN or file.format not in _OF_LINES:
+        return
+    if ends_within_a_line(file.path):
+        raise DataError(
+            f"{file.label}, line {last.line + 1:,}: the file ends within this {_OF_LINES[file.format]}, after "
+            f"{counted(tally.units - 1, 'unit')}, so it was cut off; export or fetch it again, or remove the rest of "
+            "this one to use what is there"
+        )
 
 
 def describe_files(reports: tuple[FileReport, ...], languages: tuple[str, str]) -> list[str]:
@@ -211,5 +241,12 @@ def describe_files(reports: tuple[FileReport, ...], languages: tuple[str, str]) 
         for reason in broken:
             places = ", ".join(f"{place:,}" for place in report.places[reason])
             lines.append(f"{report.name}: {reason.value} at line {places}")
+        if report.swapped:
+            places = ", ".join(f"{place:,}" for place in report.swapped_places)
+            lines.append(
+                f"{report.name}: {counted(report.swapped, 'used unit')} "
+                f"{'seems' if report.swapped == 1 else 'seem'} to have the languages swapped, at line {places}; "
+                "correct or remove them, because they are used as they are"
+            )
     remedies = [text for reason, text in _REMEDIES.items() if not used and reasons.get(reason)]
     return lines + [f"{files}: {text}" for text in remedies]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from pellucid.durable import DISK, cache_folder
-from pellucid.errors import DataError
+from pellucid.durable import DISK, cache_folder, draft_of, shortage_of
+from pellucid.errors import DataError, counted
 
 __all__ = ["address_in", "copies_of", "kept_place", "send"]
 
@@ -58,7 +58,9 @@ def copies_of(address: str) -> list[Path]:
     except DataError:
         raise
     except Exception as error:  # each protocol has errors of its own
-        raise DataError(f"{address}: cannot be read: {type(error).__name__}: {str(error)[:300]}") from None
+        if isinstance(error, OSError) and shortage_of(error):  # of the disk that gets the copy
+            raise
+        raise DataError(_unreadable(address, error)) from None
 
 
 def kept_place(address: str) -> Path:
@@ -87,7 +89,8 @@ def send(file: Path, address: str) -> None:
         system.put_file(str(file), path)
     except Exception as error:  # each protocol has errors of its own
         raise DataError(
-            f"{address}: cannot be written: {type(error).__name__}: {str(error)[:300]}; the result is in {file}"
+            f"{address}: cannot be written: {type(error).__name__}: {str(error)[:300]}; the result is in {file}, and "
+            "the same command sends it again"
         ) from None
 
 
@@ -106,19 +109,49 @@ def _system_of(address: str) -> tuple[Any, str]:
 
 
 def _copy(system: Any, path: str, address: str) -> Path:
-    """Copy a file unless it is the one that was copied before."""
+    """Copy a file unless it is the one that was copied before.
+
+    Several processes may do this at once: each writes a draft of its own, and a reader keeps the file that it opened.
+    """
     place = kept_place(f"{address.partition('://')[0]}://{path.lstrip('/')}")
     stamp = place.with_name(f".{place.name}.state")
-    state = json.dumps([system.size(path), str(system.ukey(path))])
+    size, state = _state_of(system, path)
     if place.is_file() and stamp.is_file() and stamp.read_text() == state:
         return place
     DISK.remove(stamp)
-    with system.open(path, "rb") as stream:
-        DISK.write_replacing(place, _blocks(stream.read))
-    DISK.write_replacing(stamp, state.encode())
+    with draft_of(place, may_replace=True) as draft:
+        with system.open(path, "rb") as stream:
+            DISK.write(draft, _blocks(stream.read, address))
+        copied = draft.stat().st_size
+        if size is not None and copied != size:  # a connection that ends early can look like the end of the file
+            raise DataError(
+                f"{address}: {counted(copied, 'byte')} of {size:,} arrived; give the same command again, and the file "
+                "is fetched again"
+            )
+        system.invalidate_cache()
+        if _state_of(system, path)[1] != state:
+            raise DataError(f"{address}: was changed while it was copied; give the same command again")
+    with draft_of(stamp, may_replace=True) as draft:
+        DISK.write(draft, state.encode())
     return place
 
 
-def _blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    while block := read(_BLOCK_BYTES):
+def _state_of(system: Any, path: str) -> tuple[int | None, str]:
+    """Return the size of a file, None if it is not known, and what changes with its content."""
+    size = system.size(path)
+    return size, json.dumps([size, str(system.ukey(path))])
+
+
+def _blocks(read: Callable[[int], bytes], address: str) -> Iterator[bytes]:
+    while True:
+        try:
+            block = read(_BLOCK_BYTES)
+        except Exception as error:  # before it looks like an error of the draft that is written
+            raise DataError(_unreadable(address, error)) from None
+        if not block:
+            return
         yield block
+
+
+def _unreadable(address: str, error: Exception) -> str:
+    return f"{address}: cannot be read: {type(error).__name__}: {str(error)[:300]}"

@@ -18,7 +18,7 @@ from pellucid.text.formats.units import Found, LeftOut, Reason, Request, Unit
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-__all__ = ["read_tmx"]
+__all__ = ["read_tmx", "variants_of"]
 
 _SURVEYED: Final = 10_000
 _LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -43,7 +43,7 @@ def read_tmx(path: Path, request: Request) -> Iterator[Found]:
 
 
 def _units(path: Path) -> Iterator[Piece]:
-    return pieces_of(path, units=frozenset({"tu"}), around=frozenset())
+    return pieces_of(path, units=frozenset({"tu"}), around=frozenset(), root="tmx")
 
 
 def _survey(path: Path, request: Request) -> _Usual:
@@ -53,7 +53,7 @@ def _survey(path: Path, request: Request) -> _Usual:
     for piece in islice(_units(path), _SURVEYED):
         units += 1
         unit = unit_of(piece, InvalidUtf8.REPLACE)
-        for code in () if isinstance(unit, Reason) else _variants(unit):
+        for code in () if isinstance(unit, Reason) else variants_of(unit):
             codes[tidy_code(code)] += 1
             spelled.setdefault(tidy_code(code), code)
     if not units:
@@ -68,7 +68,7 @@ def _survey(path: Path, request: Request) -> _Usual:
     return codes
 
 
-def _variants(unit: _Element) -> dict[str, _Element]:
+def variants_of(unit: _Element) -> dict[str, _Element]:
     """Return the text in each language of a unit; of two texts in one language, the first counts."""
     found: dict[str, _Element] = {}
     for variant in children_of(unit, "tuv"):
@@ -83,7 +83,7 @@ def _found(piece: Piece, request: Request, usual: _Usual) -> Found:
     unit = unit_of(piece, request.invalid_utf8)
     if isinstance(unit, Reason):
         return LeftOut(unit, piece.line)
-    variants = _variants(unit)
+    variants = variants_of(unit)
     codes = []
     for asked, missing in zip(request.languages, (Reason.NO_SOURCE, Reason.NO_TARGET), strict=True):
         code = best_of(asked, variants, usual)

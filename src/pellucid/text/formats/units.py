@@ -106,6 +106,10 @@ class FileReport:
     """The first lines, from 1, by reason."""
     codes: tuple[dict[str, int], dict[str, int]]
     """How many used units have each language code, source and target."""
+    swapped: int = 0
+    """How many of the used units seem to have their two languages swapped."""
+    swapped_places: tuple[int, ...] = ()
+    """The first of their lines, from 1."""
 
     def __post_init__(self) -> None:
         if self.units != self.used + sum(self.left_out.values()):
@@ -127,6 +131,14 @@ class FileTally:
     left_out: Counter[str] = field(default_factory=Counter)
     places: dict[str, list[int]] = field(default_factory=dict)
     codes: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
+    swapped: int = 0
+    swapped_places: list[int] = field(default_factory=list)
+
+    def count_swapped(self, unit: Unit) -> None:
+        """Count a used unit as one with its languages swapped."""
+        self.swapped += 1
+        if len(self.swapped_places) < _MOST_PLACES:
+            self.swapped_places.append(unit.line + 1)
 
     def count(self, found: Found) -> None:
         """Count a unit."""
@@ -153,4 +165,6 @@ class FileTally:
             dict(self.left_out.most_common()),
             {reason: tuple(lines) for reason, lines in self.places.items()},
             (dict(self.codes[0].most_common()), dict(self.codes[1].most_common())),
+            self.swapped,
+            tuple(self.swapped_places),
         )

@@ -45,7 +45,7 @@ def read_xliff(path: Path, request: Request) -> Iterator[Found]:
     """
     around, number, units = _Around(), 0, 0
     is_turned = False
-    for piece in pieces_of(path, units=_UNITS, around=_AROUND):
+    for piece in pieces_of(path, units=_UNITS, around=_AROUND, root="xliff"):
         if piece.name in _UNITS:
             units += 1
             for found in _segments(piece, around, request.invalid_utf8):

@@ -84,7 +84,7 @@ def train_segmenter(
     if not sentences:
         raise DataError(f"there is no text to train a tokenizer on ({side}): every sentence is empty")
     size = wanted - reserved + 1  # SentencePiece counts its own unknown piece, which is one of ours too
-    reason = "as requested"
+    reason = "the setting tokenizer.vocab_size"
     try:
         model = _train(sentences, config, size=size, threads=threads)
     except _AlphabetTooLarge as error:

@@ -22,12 +22,10 @@ from typing import Any, Final
 import torch
 
 from pellucid.config import StepMethod
-from pellucid.errors import CheckpointError
 from pellucid.runtime import Runtime, module_paths
-from pellucid.training.checkpoints import list_checkpoints
 from pellucid.training.inputs import RunInputs
 from pellucid.training.machine.records import remember, remembered
-from pellucid.training.state import read_state
+from pellucid.training.state import newest_state
 
 __all__ = ["Finding", "StepChoice", "Trial", "choose_steps", "try_apart", "way_of_run"]
 
@@ -136,15 +134,12 @@ def choose_steps(
 
 def way_of_run(run_folder: Path, runtime: Runtime) -> str | None:
     """Return the way of the newest checkpoint that can be read; None if there is none from this kind of device."""
-    for folder in reversed(list_checkpoints(run_folder / "checkpoints")):
-        try:
-            _, facts = read_state(folder)
-        except CheckpointError:
-            continue
-        way = str(facts.runtime.get("steps", StepMethod.EAGER))
-        is_alike = str(facts.runtime.get("device")).partition(":")[0] == runtime.torch_device().type
-        return way if is_alike and way in _WAYS else None
-    return None
+    if (found := newest_state(run_folder / "checkpoints")) is None:
+        return None
+    runtime_then = found[1].runtime
+    way = str(runtime_then.get("steps", StepMethod.EAGER))
+    is_alike = str(runtime_then.get("device")).partition(":")[0] == runtime.torch_device().type
+    return way if is_alike and way in _WAYS else None
 
 
 def _try_all(inputs: RunInputs, methods: Sequence[StepMethod], trier: Trier) -> tuple[Finding, ...]:

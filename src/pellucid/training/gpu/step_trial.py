@@ -30,7 +30,7 @@ from pellucid.training.batches import BatchStream
 from pellucid.training.gpu.attention_choice import chosen_attention
 from pellucid.training.gpu.step_choice import Finding, Trial
 from pellucid.training.gpu.updater import StaticUpdater, step_maker
-from pellucid.training.inputs import RunInputs
+from pellucid.training.inputs import RunInputs, stream_of
 from pellucid.training.optimisation import make_optimiser
 from pellucid.training.reporter import SilentReporter
 from pellucid.training.update import Launched, StepMaker, StepOutcome
@@ -176,14 +176,7 @@ class _Bench:
 
     def maker_of(self, inputs: RunInputs, optimiser: torch.optim.Optimizer, average: MovingAverage) -> StepMaker:
         """Return what makes the steps."""
-        stream = BatchStream(
-            inputs.store,
-            config=inputs.config,
-            specials=inputs.model.config.specials,
-            start_id=inputs.model.start_id,
-            device=inputs.runtime.torch_device(),
-        )
-        return self._maker(inputs, optimiser, average, stream)
+        return self._maker(inputs, optimiser, average, stream_of(inputs))
 
 
 class _ShortRun:

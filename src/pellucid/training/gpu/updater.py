@@ -19,7 +19,7 @@ from pellucid.config import StepMethod, TrainingConfig
 from pellucid.errors import ConfigError, counted
 from pellucid.runtime import is_lack_of_memory
 from pellucid.training.averaging import MovingAverage
-from pellucid.training.batches import BatchStream, DataPosition
+from pellucid.training.batches import BatchStream
 from pellucid.training.gpu.compiling import compile_layers, pays, uncompile_layers
 from pellucid.training.gpu.graphs import StepRunner
 from pellucid.training.gpu.shapes import Shape, ShapeGrid
@@ -40,8 +40,11 @@ def step_maker(
     average: MovingAverage,
     stream: BatchStream,
     message: Callable[[str], None],
+    grid: ShapeGrid | None = None,
 ) -> StepMaker:
     """Return the way to make steps that ``training.step_method`` asks for; on a GPU, say which one it is.
+
+    ``grid`` is that of the run in the folder, if its checkpoint has one.
 
     Raises:
         ConfigError: this run cannot be made in the way that is asked for.
@@ -71,7 +74,7 @@ def step_maker(
             "'eager'"
         )
     step = StaticStep.of_run(inputs, optimiser=cast(torch.optim.AdamW, optimiser), average=average)
-    return StaticUpdater(step, plain, inputs=inputs, stream=stream, method=method, message=message)
+    return StaticUpdater(step, plain, inputs=inputs, stream=stream, method=method, message=message, grid=grid)
 
 
 def _method_of_auto(
@@ -81,7 +84,7 @@ def _method_of_auto(
     if obstacle:
         message(f"steps: eager, because {obstacle}")
         return StepMethod.EAGER
-    is_long = pays(inputs.config, inputs.model, batches_per_epoch=stream.batches_of_epoch(0))
+    is_long = pays(inputs.config, inputs.model, batches_per_epoch=stream.batches_of_first_epoch())
     choice = choose_steps(inputs, may_compile=is_long)
     message(choice.to_text())
     return choice.method
@@ -114,6 +117,7 @@ class StaticUpdater:
         stream: BatchStream,
         method: StepMethod,
         message: Callable[[str], None],
+        grid: ShapeGrid | None = None,
     ) -> None:
         device = inputs.runtime.torch_device()
         self._step = step
@@ -122,8 +126,9 @@ class StaticUpdater:
         self._message = message
         self._device = device
         self._is_gpu = device.type == "cuda"
-        batches, _ = stream.take(DataPosition(), stream.batches_of_epoch(0))
-        self._grid = ShapeGrid.for_batches(batches, inputs.store.source_lengths, inputs.store.target_lengths)
+        lengths = inputs.store.source_lengths, inputs.store.target_lengths
+        self._grid = grid or ShapeGrid.for_batches(stream.first_epoch(), *lengths)
+        self.grid: ShapeGrid | None = self._grid
         self._is_compiled = method is StepMethod.COMPILED
         if self._is_compiled:
             compile_layers(step.computing, message=message)

@@ -34,7 +34,7 @@ export const WORDS = {
     "reference",
     "run_folder",
   ],
-  health: ["threshold", "entropy", "nat", "byte", "log_probability", "trace"],
+  health: ["threshold", "reference", "entropy", "nat", "byte", "log_probability", "trace"],
   compare: ["cosine", "site"],
   why: ["log_probability", "bias", "gradient", "nat", "pre_norm", "start"],
 };

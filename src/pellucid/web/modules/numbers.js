@@ -41,6 +41,15 @@ export function percent(value, digits = 3) {
   return `${value < 0 ? MINUS : ""}${size.toPrecision(digits)} %`;
 }
 
+const FEWEST_POINTS = 0.001;
+
+/** A difference of two shares in percentage points, with its sign; a tiny one without a power of ten. */
+export function points(change, digits = 3) {
+  const value = change * 100;
+  if (value === 0 || Math.abs(value) >= FEWEST_POINTS) return `${value > 0 ? "+" : ""}${short(value, digits)}`;
+  return value > 0 ? `< ${FEWEST_POINTS}` : `> ${MINUS}${FEWEST_POINTS}`;
+}
+
 export const total = (values) => values.reduce((sum, value) => sum + value, 0);
 
 export const mean = (values) => total(values) / values.length;

@@ -22,6 +22,11 @@ export const about = (source, target = "") => ({
   query: null,
   key: null,
   step: null,
+  "why.id": "",
+  "why.against": "",
+  "search.reference": "",
+  "search.node": "",
+  "why.gold": "",
 });
 
 /** Enter translates what was typed; Escape takes it back. */
@@ -107,10 +112,11 @@ export const flagsOf = ({flags, evidence = {}}) =>
 /** A share in whole per cents: what was measured on some hundred translations has no more digits. */
 export const rounded = (share) => `${Math.round(share * 100)} %`;
 
-/** What a sign says, and how often it was right when it was measured, where that is known. */
+/** What a sign says, and how many translations with it were bad when it was measured, where that is known. */
 function withWorth(text, {worth}, {is_own: isOwn}) {
   if (typeof worth?.precision !== "number") return text;
-  return `${text} ${t(isOwn ? "doubt.worth" : "doubt.worth_other", {precision: rounded(worth.precision)})}`;
+  const figures = {precision: rounded(worth.precision), kind: t(`health.kind.${worth.kind}`)};
+  return `${text} ${t(isOwn ? "doubt.worth" : "doubt.worth_other", figures)}`;
 }
 
 /**

@@ -5,6 +5,10 @@ import {isOver, setHover, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 
 const BYTE = /^<0x([0-9A-F]{2})>$/;
+const SHOWN_BYTE = /⟨[0-9A-F]{2}⟩/;
+
+/** The first byte that a text shows as a piece, such as ⟨E4⟩; undefined where it shows none. */
+export const byteIn = (text) => SHOWN_BYTE.exec(text)?.[0];
 
 /** A piece for the eye: a space shown as "␣" only where it stands alone, a byte as ⟨E4⟩. */
 export function pieceText(piece) {
@@ -19,6 +23,11 @@ export const pieceLabel = (piece) => (piece.startsWith("▁") && piece.length > 
 /** The same in a sentence, where an apostrophe among quotation marks could not be read. */
 export const pieceName = (piece) =>
   /^▁?['’]$/.test(piece) ? t("word.apostrophe", {piece: pieceLabel(piece)}) : pieceLabel(piece);
+
+/** The same of one of several pieces, with its position where another of them reads alike. */
+export const nameAmong = (pieces, at) =>
+  pieceName(pieces[at]) +
+  (pieces.indexOf(pieces[at]) === pieces.lastIndexOf(pieces[at]) ? "" : ` (${t("word.position")} ${at})`);
 
 /** A text cut to `most` characters as readers count them: an emoji of several parts stays whole. */
 export function cut(text, most) {

@@ -4,7 +4,7 @@ import {about} from "pellucid/sentence";
 import {getState, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {isFile} from "pellucid/data";
-import {STOPS as ALL, OTHER, SENTENCE, TOP, figuresOf} from "pellucid/tour_stops";
+import {STOPS as ALL, OTHER, SENTENCE, SETTINGS, TOP, figuresOf} from "pellucid/tour_stops";
 
 // A file holds one sentence, so the stops that change it are left out there.
 const STOPS = ALL.filter(({name}) => !isFile || !name.startsWith("wide"));
@@ -81,12 +81,11 @@ export function Tour({trace, model, isWaiting}) {
   const [isFolded, fold] = useState(false);
   const before = useRef(null); // what had the focus, and gets it back
   const early = useRef([]); // stops that were opened while their sentence was still being translated
-  const mine = useRef(null); // the sentence of the reader, which comes back in the end
+  const mine = useRef(null); // the state of the reader, whose sentence and settings come back in the end
   const go = (next) => {
     if (stop === null) {
       before.current = document.activeElement;
-      const {source, target, editing, "compare.source": beside} = getState();
-      mine.current = {source, target, editing, beside};
+      mine.current = getState();
     }
     setStop(next);
     if (next === null) {
@@ -94,11 +93,11 @@ export function Tour({trace, model, isWaiting}) {
       early.current = [];
       const {source} = getState();
       const isOwn = ![SENTENCE, OTHER].includes(source); // typed during the tour
-      const isBack = !isOwn && source !== mine.current.source;
+      const {source: own, target, ids, edits, editing} = mine.current;
       setState({
-        ...(isBack ? about(mine.current.source, mine.current.target) : {}),
-        editing: mine.current.editing,
-        "compare.source": mine.current.beside ?? "",
+        ...(!isOwn && source !== own ? {...about(own, target), ids, edits} : {}),
+        ...Object.fromEntries(SETTINGS.map((name) => [name, mine.current[name] ?? ""])),
+        editing,
       });
       return;
     }

@@ -34,7 +34,7 @@ const about = (source, model) => (model?.languages[0] === "en" ? {source, target
 export const writerOf = (model) => model?.story?.writer ?? {layer: 0, head: 0};
 
 /** Where the decoder looks in the source when it writes the pronoun. */
-const atPronoun = (trace, model) => ({
+export const atPronoun = (trace, model) => ({
   view: "links",
   kind: "cross",
   layer: writerOf(model).layer,
@@ -138,6 +138,11 @@ export const STOPS = [
     state: () => ({view: "compare", "compare.source": SENTENCE, "compare.model": "", "compare.same": ""}),
   },
 ];
+
+/** The settings of chapters that stops change: names of the state that have a dot. */
+export const SETTINGS = [...new Set(STOPS.flatMap(({state}) => Object.keys(state())))].filter((name) =>
+  /\./.test(name),
+);
 
 /** What the texts of the tour tell of the measured model; null of another, which has texts without figures. */
 export function figuresOf(model) {

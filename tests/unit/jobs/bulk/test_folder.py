@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,53 @@ def test_a_damaged_part_is_run_again(damage: str, tmp_path: Path) -> None:
     assert run(source, output, say=said.append) == expected(source)[1]
     assert output.read_text() == expected(source)[0]
     assert "damaged and are translated again: 1" in said[-1]
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let the first read of a file of that name fail, as on a damaged disk."""
+    real, failed = Path.read_bytes, []
+
+    def read(path: Path) -> bytes:
+        if path.name == name and not failed:
+            failed.append(path)
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+
+
+@pytest.mark.parametrize("name", ["part-000002.txt", "part-000002.json"])
+def test_a_part_that_cannot_be_read_is_run_again(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, output = written(tmp_path)
+    with pytest.raises(ValueError, match="stop"):
+        run(source, output, work(fails_at(5, ValueError("stop")), at_once=1))
+    unreadable(monkeypatch, name)
+    said: list[str] = []
+    assert run(source, output, say=said.append) == expected(source)[1]
+    assert output.read_text() == expected(source)[0]
+    assert "damaged and are translated again: 1" in said[-1]
+
+
+def test_a_part_that_cannot_be_read_at_the_end_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, output = written(tmp_path)
+    unreadable(monkeypatch, "part-000002.txt")  # parts of this run are read when they are joined
+    with pytest.raises(DataError, match=r"part-000002\.txt: was changed .* or cannot be read; give the same command"):
+        run(source, output)
+    assert not output.exists()
+    run(source, output)
+    assert output.read_text() == expected(source)[0]
+
+
+def test_a_manifest_that_cannot_be_read_is_no_other_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, output = written(tmp_path)
+    with pytest.raises(ValueError, match="stop"):
+        run(source, output, work(fails_at(5, ValueError("stop")), at_once=1))
+    with monkeypatch.context() as patch:
+        unreadable(patch, "manifest.json")
+        with pytest.raises(ConfigError, match=r"manifest\.json: cannot be read: .*make it readable"):
+            run(source, output)
+    run(source, output)
+    assert output.read_text() == expected(source)[0]
 
 
 def test_one_process_at_a_time_has_an_output(tmp_path: Path) -> None:

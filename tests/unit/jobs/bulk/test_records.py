@@ -10,7 +10,7 @@ import pytest
 from tests.models import random_model, save_model
 
 from pellucid.errors import ConfigError, DataError
-from pellucid.jobs.bulk import folder
+from pellucid.jobs.bulk import folder, record_files
 from pellucid.jobs.bulk.addresses import translate_at
 from pellucid.jobs.bulk.record_files import translate_records
 from pellucid.jobs.options.parts import PartsOptions
@@ -57,6 +57,75 @@ def test_every_field_stays_as_it_was(model: Path, tmp_path: Path) -> None:
     assert outcome.lines == len(ODD + POISON)
     assert len(outcome.problems) == len(POISON)
     assert any("in.jsonl, line 4: the field 'source' is 3 and not a text" in text for text in outcome.problems)
+
+
+def test_a_record_that_is_no_text_is_kept_as_far_as_it_is(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_bytes(b'{"text": "ein"}\n{"text": "b\xff", "id": 7}\n')
+    run(model, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+    last = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[1])
+    assert last["line"] == '{"text": "b\ufffd", "id": 7}'
+    assert "byte 12 (0xff) is not valid UTF-8" in last["translation_error"]
+
+
+def test_an_empty_file_among_many_gives_an_empty_file(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_bytes(b"")
+    assert run(model, tmp_path / "in.jsonl", tmp_path / "out.jsonl").lines == 0
+    assert (tmp_path / "out.jsonl").read_bytes() == b""
+    run(model, tmp_path / "in.jsonl", tmp_path / "out.jsonl", field="body")
+    assert (tmp_path / "out.jsonl").read_bytes() == b""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"text": pyarrow.array([], pyarrow.string())}), tmp_path / "in.parquet")
+    run(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    assert parquet.read_table(tmp_path / "out.parquet").column_names == ["text", "translation", "translation_error"]
+
+
+def test_a_column_that_holds_no_text_is_refused_by_its_type(model: Path, tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    def table(**columns: Any) -> None:
+        parquet.write_table(pyarrow.table(columns), tmp_path / "in.parquet")
+
+    for values, kind in (([1, 2], "int64"), ([b"a", b"b"], "binary"), ([["a"], ["b"]], "list<")):
+        table(text=values)
+        with pytest.raises(DataError, match=f"the column 'text' has the type {kind}.*, not text; .*--field"):
+            run(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet"]
+    two = pyarrow.array(["ein", "ein"])
+    for values in (two.dictionary_encode(), two.cast(pyarrow.large_string()), pyarrow.nulls(2)):
+        table(text=values, id=[1, 2])
+        outcome = run(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+        assert len(outcome.problems) == (2 if values.null_count else 0)
+    table(id=[1, 2])
+    with pytest.raises(DataError, match="none of the fields source, src, text, sentence, but 'id'"):
+        run(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+
+
+def test_a_table_that_changed_before_it_is_written_is_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    file, write = tmp_path / "in.parquet", record_files.write_table
+    for rows in (2, 4):
+        parquet.write_table(pyarrow.table({"text": ["ein"] * 3}), file)
+
+        def changed(*given: Any, rows: int = rows) -> None:
+            parquet.write_table(pyarrow.table({"text": ["ein"] * rows}), file)
+            write(*given)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(record_files, "write_table", changed)
+            with pytest.raises(DataError, match="has other rows than those that were translated"):
+                run(model, file, tmp_path / "out.parquet")
+        assert not (tmp_path / "out.parquet").exists()
+        parquet.write_table(pyarrow.table({"text": ["ein"] * 3}), file)
+        run(model, file, tmp_path / "out.parquet")
+        assert parquet.read_table(tmp_path / "out.parquet").num_rows == 3
+        (tmp_path / "out.parquet").unlink()
 
 
 def test_a_stop_in_the_middle_does_not_show(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,3 +208,32 @@ def test_input_and_output_may_be_at_addresses(model: Path, tmp_path: Path, monke
             parts=PartsOptions(together=9.0),
         )
     memory.rm("/records", recursive=True)
+
+
+def test_an_output_that_could_not_be_sent_is_only_sent_by_the_same_command(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "cache"))
+    memory = fsspec.filesystem("memory")
+    file, output = tmp_path / "in.jsonl", Path("memory://sent/out.jsonl")
+    file.write_text("".join(f"{line}\n" for line in ODD))
+
+    def refused(*given: Any, **more: Any) -> None:
+        raise ConnectionResetError("the other side ended")
+
+    def send() -> None:
+        translate_at(translate_records, model, str(file), output=output, options=OPTIONS, say=said.append)
+
+    said: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(type(memory), "put_file", refused)
+        with pytest.raises(DataError, match=r"ConnectionResetError.*the same command sends it again"):
+            send()
+    kept = [path.name for path in (tmp_path / "cache" / "copies").rglob("out.jsonl*")]
+    assert sorted(kept) == ["out.jsonl", "out.jsonl.parts"]
+    send()
+    assert any("continuing: the first 3 of 3 lines" in line for line in said)
+    assert memory.cat("/sent/out.jsonl").count(b"\n") == 3
+    assert not list((tmp_path / "cache" / "copies").rglob("out.jsonl*"))
+    memory.rm("/sent", recursive=True)

@@ -4,7 +4,7 @@ import {html} from "pellucid/ui";
 import {get, ofTrace, site, useData} from "pellucid/data";
 import {Pair, Sheet} from "pellucid/editing/pair";
 import {Waiting} from "pellucid/pictures/figure";
-import {largest, percent, short} from "pellucid/numbers";
+import {largest, percent, points, short} from "pellucid/numbers";
 import {settingOf} from "pellucid/pickers";
 import {SUBLAYERS, labelsOf, place, sitesOf, stackOf, sublayers} from "pellucid/sites";
 import {t} from "pellucid/texts";
@@ -151,12 +151,17 @@ function OfLayers({trace, model}) {
   <//>`;
 }
 
+/** Whether the edits change only what is written or read, and no number of the model. */
+const isOfText = (trace) => trace.provenance.edits.every((edit) => /^(step\.|ban=|word\.)/.test(edit));
+
 /** The pieces that were written before: their log-probabilities without and with the edits. */
 function OfSteps({trace}) {
   const data = useData(`${trace.id} effect`, () => ofTrace(trace, "effect"));
   return html`<${Waiting} data=${data}>
-    ${(effect) =>
-      html`<${Sheet}
+    ${(effect) => {
+      const isSame = effect.old_before.every((value, step) => value === effect.old_after[step]);
+      if (isSame && isOfText(trace)) return html`<p class="hint">${t("editing.of_text")}</p>`;
+      return html`<${Sheet}
         name="steps-difference" title=${t("editing.steps")} trace=${trace}
         rows=${effect.tokens.predicted_pieces.map((piece, step) => [
           `${step} ${pieceLabel(piece)}`,
@@ -164,7 +169,8 @@ function OfSteps({trace}) {
           effect.old_after[step],
         ])}
         text=${(value) => short(value)} note=${t("editing.steps_caption")}
-      />`}
+      />`;
+    }}
   <//>`;
 }
 
@@ -180,7 +186,8 @@ function OfCandidates({trace, state}) {
       return html`<${Sheet}
         name="candidates-difference" title=${t("editing.candidates", {step})} trace=${trace}
         rows=${ids.map((id) => [label(id), old.get(id)?.[0] ?? null, fresh.get(id)?.[0] ?? null])}
-        text=${(value) => percent(value)} note=${t("editing.candidates_caption")}
+        text=${(value) => percent(value)} by=${(value) => t("editing.points", {n: points(value)})}
+        note=${t("editing.candidates_caption")}
       />`;
     }}
   <//>`;

@@ -57,11 +57,11 @@ export function Pair({before, after, labels: [old, fresh], trace, name, title, s
   <//>`;
 }
 
-/** rows: [label, before, after], null where a side has no number; text: of a number */
-export function Sheet({rows, text, trace, name, title, note}) {
+/** rows: [label, before, after], null where a side has no number; text: of a number; by: of a change, with its sign */
+export function Sheet({rows, text, by = (value) => `${value > 0 ? "+" : ""}${text(value)}`, trace, name, title, note}) {
   const isChanged = ([, before, after]) => before !== after;
   const change = ([, before, after]) => (before === null || after === null ? null : after - before);
-  const cell = (value, isSigned) => (value === null ? "–" : `${isSigned && value > 0 ? "+" : ""}${text(value)}`);
+  const cell = (value, say = text) => (value === null ? "–" : say(value));
   const columns = [t("editing.what"), t("editing.before"), t("editing.after"), t("editing.difference")];
   const table = () => ({columns, rows: rows.map((row) => [...row, change(row)].map((value) => value ?? ""))});
   const num = rows.filter(isChanged).length;
@@ -80,7 +80,7 @@ export function Sheet({rows, text, trace, name, title, note}) {
                 <td class="number">${cell(row[1])}</td>
                 <td class="number">${cell(row[2])}</td>
                 <td class=${`number ${change(row) < 0 ? "less" : change(row) > 0 ? "more" : ""}`}>
-                  ${cell(change(row), true)}
+                  ${cell(change(row), by)}
                 </td>
               </tr>`,
           )}

@@ -1,10 +1,11 @@
 // The frame of every picture: its title, the picture, a summary in one sentence, and its tools:
 // show it as a table, recompute a number by hand, save it as SVG, PNG or CSV. Read export.js next.
-import {html, useEffect, useRef, useState} from "pellucid/ui";
+import {html, useEffect, useLayoutEffect, useRef, useState} from "pellucid/ui";
 import {code, isFile} from "pellucid/data";
 import {exact, plain, short} from "pellucid/numbers";
 import {Paging} from "pellucid/pickers";
 import {t} from "pellucid/texts";
+import {byteIn} from "pellucid/tokens";
 
 const ROWS_AT_ONCE = 50;
 
@@ -22,6 +23,8 @@ export function Figure({name, title, says, caption, table, recompute, provenance
   const [open, setOpen] = useState(null);
   const [given, setGiven] = useState(null);
   const [problem, setProblem] = useState(null);
+  const [byte, setByte] = useState(undefined); // one that the picture shows as a piece
+  useLayoutEffect(() => setByte(byteIn(body.current.textContent)));
   const guard = (work) => async () => {
     setProblem(null);
     try {
@@ -79,6 +82,7 @@ export function Figure({name, title, says, caption, table, recompute, provenance
       <div class="picture" ref=${body}>${children}</div>
       ${says && html`<p class="says">${says}</p>`}
       ${caption && html`<p class="caption">${caption}</p>`}
+      ${byte && html`<p class="caption">${t("word.byte_piece", {piece: byte})}</p>`}
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
       ${open === "table" && given && html`<${Table} ...${given} />`}
       ${open === "recompute" && given && html`<${Recomputed} ...${given} hasEdits=${provenance?.edits?.length > 0} />`}

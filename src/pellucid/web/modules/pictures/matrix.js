@@ -9,8 +9,10 @@ import {t} from "pellucid/texts";
 import {cut} from "pellucid/tokens";
 
 const LABEL_FROM = 11; // pixels a cell must have for every label to be written
-const LONGEST_LABEL = 16; // characters
-const WIDEST_LABEL = 110;
+const LONGEST_LABEL = 20; // characters: two pieces with an arrow and a bar
+const WIDEST_LABEL = 140;
+
+const MARK = /^(→ )?[^\p{L}\p{N}]$/u; // nothing but a dot or an apostrophe, which is easily overlooked
 
 /**
  * Draw values [rows, columns].
@@ -171,7 +173,7 @@ function Axes({shape, rows, columns, predicts, cellWidth, cellHeight, own, activ
     html`
       <text
         key=${`${kind}${row}`} x=${x} y=${own.top + (row + 0.5) * cellHeight} dy="0.35em" text-anchor="end"
-        class=${`label ${kind} ${isMarked(0, row) ? "marked" : ""}`}
+        class=${`label ${kind} ${isMarked(0, row) ? "marked" : ""} ${MARK.test(label) ? "lone" : ""}`}
       >
         ${cut(label, LONGEST_LABEL)}
       </text>

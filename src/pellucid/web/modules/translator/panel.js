@@ -162,7 +162,8 @@ function Words({sentence, word, text, job, onChange, onWord}) {
               <span class="hint" lang=${job.pair.target} dir="auto">${one.text}</span>
             </li>`;
           })}
-        </ul>`
+        </ul>
+        <p class="hint">${t("translator.instead_shares")}</p>`
         : html`<${Loading} error=${error} />`
     }
     ${job.terms.length > 0 && html`<p class="hint">${t("translator.words_without_terms")}</p>`}

@@ -3,6 +3,18 @@
 const BYTE = /^<0x([0-9A-F]{2})>$/;
 const encoder = new TextEncoder();
 
+/** What is put back into a translation and has no pieces: placeholders, tags and entities. */
+const KEPT = new RegExp(
+  [
+    /\{\{[^{}\s]*\}\}|[$#]?\{[^{}\s]*\}/,
+    /%(?:\(\w+\)|\d\$)?[0-9.#+-]*[hl]{0,2}[sdifuxXeEgGc@]/,
+    /&#?\w+;|<\/?[A-Za-z][^<>]*>|\[X\d+X\]/,
+  ]
+    .map(({source}) => source)
+    .join("|"),
+  "g",
+);
+
 /** Limits of the shading: a word whose probability is below the first has the strongest. */
 export const LEVELS = [0.25, 0.5, 0.8];
 
@@ -44,10 +56,15 @@ function startsOf(text, tokens) {
 
 /**
  * A translation as [{text, isWord, start, probability}], white space among them; the parts together are the text.
- * probability: null for white space, and for all where the pieces do not write the text, as after a repair
+ * probability: null for white space and placeholders, and for all where the pieces do not write the text
  */
 export function wordsOf(text, tokens, language) {
-  const starts = tokens ? startsOf(text, tokens) : null;
+  let written = text; // by the pieces
+  let starts = tokens ? startsOf(text, tokens) : null;
+  if (tokens && !starts) {
+    written = text.replace(KEPT, (one) => " ".repeat(one.length));
+    starts = startsOf(written, tokens);
+  }
   let segmenter;
   try {
     segmenter = new Intl.Segmenter(language, {granularity: "word"});
@@ -56,7 +73,8 @@ export function wordsOf(text, tokens, language) {
   }
   let bytes = 0;
   return Array.from(segmenter.segment(text), ({segment, index, isWordLike}) => {
-    const length = [...encoder.encode(segment)].filter((one) => !isSpace(one)).length;
+    const own = written.slice(index, index + segment.length);
+    const length = [...encoder.encode(own)].filter((one) => !isSpace(one)).length;
     const within = starts && length ? [...starts.keys()].filter((at) => at >= bytes && at < bytes + length) : [];
     bytes += length;
     const sum = within.reduce((total, at) => total + starts.get(at), 0);

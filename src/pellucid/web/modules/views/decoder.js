@@ -9,7 +9,7 @@ import {Bars} from "pellucid/pictures/bars";
 import {LayerPicker, StepSlider, kindHint} from "pellucid/pickers";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {Chips, pieceLabel, pieceName, within, wordsOf} from "pellucid/tokens";
+import {Chips, nameAmong, pieceLabel, pieceName, within, wordsOf} from "pellucid/tokens";
 import {Play} from "pellucid/views/play";
 
 export function DecoderView({trace, model, state}) {
@@ -82,6 +82,8 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
     mean(Array.from({length: heads}, (_, head) => values[head * width + column])),
   );
   const best = ranking(means)[0];
+  const [single] = ranking(values);
+  const looked = (column) => linked(nameAmong(columns, column), kind === "cross" ? "source" : "target", column);
   const labels = columns.map(pieceLabel);
   const headNames = Array.from({length: heads}, (_, head) => t("decoder.head", {head}));
   const table = () => ({
@@ -94,8 +96,11 @@ function Looks({name, trace, weights, columns, step, layer, title, caption, kind
       says=${html`<${Said} text=${t("decoder.says", {
         fed: pieceName(trace.tokens.fed_pieces[step]),
         predicts: pieceName(trace.tokens.predicted_pieces[step]),
-        best: linked(pieceName(columns[best]), kind === "cross" ? "source" : "target", best),
+        best: looked(best),
         weight: short(means[best], 3),
+        head: Math.floor(single / width),
+        one: looked(single % width),
+        own: short(values[single], 3),
       })} />`}
     >
       <${Matrix}
@@ -153,7 +158,9 @@ function Candidates({trace, step}) {
           kind: isChosen ? "chosen" : "",
         }))}
       />
-      <p class="next"><button onClick=${() => setState({view: "softmax"})}>${t("decoder.all_pieces")}</button></p>
+      <p class="next"><button onClick=${() => setState({view: "softmax"})}>${t("decoder.all_pieces")}</button> <button
+        onClick=${() => setState({view: "why", "why.show": "lens"})}
+      >${t("decoder.lens")}</button></p>
     <//>
   `;
 }

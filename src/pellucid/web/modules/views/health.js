@@ -21,6 +21,7 @@ function worthText({worth}) {
   if (!worth) return t("health.unmeasured");
   const kind = t(`health.kind.${worth.kind}`);
   if (worth.precision === null) return t("health.never_raised");
+  if (worth.precision === 0) return t("health.worthless", {kind});
   const figures = Object.fromEntries(
     ["precision", "recall", "false_alarms"].map((name) => [name, worth[name] === null ? "–" : rounded(worth[name])]),
   );
@@ -46,7 +47,8 @@ function says(sign, {tokens}) {
     source_share: () => t("health.says.source_share", {value: rounded(value)}),
     to_uniform: () => t("health.says.to_uniform", {value: rounded(value)}),
     to_data: () => t("health.says.to_data", {value: percent(value)}),
-    entropy: () => t("health.says.doubt", {n: target.length, all, value: short(value, 3)}),
+    entropy: () =>
+      t("health.says.doubt", {n: target.length, all, value: short(value, 3), even: short(Math.exp(value), 2)}),
     new_words: () => t(isRaised ? "health.says.new_words" : "health.says.no_new_words", {words: words.join(" ")}),
     unknown: () => t(isRaised ? "health.says.unknown" : "health.says.no_unknown", pieces),
     bytes: () => t("health.says.bytes", pieces),
@@ -109,7 +111,7 @@ export function HealthView({trace}) {
         ${signs.map(
           (sign) => html`
             <li key=${sign.name} class=${sign.is_raised ? "raised" : ""}>
-              <b>${sign.is_raised ? "▲" : "✓"} ${t(`health.${sign.name}`)}</b>
+              <b>${sign.is_raised ? "▲" : "–"} ${t(`health.${sign.name}`)}</b>
               <span class="sign-says">${says(sign, trace)} <small class="worth">${worthText(sign)}</small></span>
               <span class="number">
                 ${short(sign.value)} <small>

@@ -2,7 +2,7 @@
 import {html, useMemo} from "pellucid/ui";
 import {LineChart} from "pellucid/pictures/chart";
 import {isFile, ofModel, useData} from "pellucid/data";
-import {addEdit, dropEdit, editAt, editsIn} from "pellucid/editing/list";
+import {addEdit, dropEdit, editAt, editsIn, inWords} from "pellucid/editing/list";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {dot, largest, short} from "pellucid/numbers";
@@ -27,6 +27,9 @@ export function sinusoid(layout, position, dimension, width) {
   return {value: isSine ? Math.sin(angle) : Math.cos(angle), angle, exponent, pair, name: isSine ? "sin" : "cos"};
 }
 
+/** The edit of positions, if there is one. */
+const editOf = (trace, state) => editAt(isFile ? trace.provenance.edits : editsIn(state.edits ?? ""), "positions");
+
 export function PositionsView({trace, model, state}) {
   const own = model.config.position_layout;
   const layouts = own === "learned" ? [...LAYOUTS, "learned"] : LAYOUTS;
@@ -48,7 +51,9 @@ export function PositionsView({trace, model, state}) {
 
 /** Translates with the table that is shown, or with none: an edit like any other. */
 function TryIt({trace, model, state, layout, own}) {
-  const edit = editAt(isFile ? trace.provenance.edits : editsIn(state.edits ?? ""), "positions");
+  const edit = editOf(trace, state);
+  // The sentence is tried with the positions that are chosen, or without any, as its question says.
+  const tryOrder = () => setState({...about(ORDERED), edits: edit ?? "positions=zero"});
   const choices = [
     ["positions=zero", t("positions.try_none")],
     ...(layout === own ? [] : [[`positions=${layout}`, t("positions.try_this")]]),
@@ -69,7 +74,7 @@ function TryIt({trace, model, state, layout, own}) {
       !isFile &&
       trace.source !== ORDERED &&
       html`<span class="hint">${t("positions.try_hint")}</span>
-        <button type="button" lang="en" onClick=${() => setState(about(ORDERED))}>${ORDERED}</button>`
+        <button type="button" lang="en" onClick=${tryOrder}>${ORDERED}</button>`
     }
   </div>`;
 }
@@ -87,10 +92,15 @@ function Table({trace, model, state, layout, own, table}) {
   );
   const labels = Array.from({length}, (_, i) => String(i));
   const {length: pieces} = trace.tokens.source_pieces;
+  const edit = editOf(trace, state);
   return html`
     <${Figure}
       name="positions" title=${t(`positions.${layout}`)} provenance=${trace.provenance}
-      says=${t(layout === own ? "positions.says_own" : "positions.says_other")}
+      says=${
+        layout === own
+          ? [t("positions.says_own"), edit && t("positions.edited", {edit: inWords(edit)})].filter(Boolean).join(" ")
+          : t("positions.says_other")
+      }
       caption=${t("positions.caption") + (length > pieces ? ` ${t("positions.beyond", {n: pieces})}` : "")}
       table=${() => ({
         columns: [t("word.position"), ...Array.from({length: width}, (_, i) => String(i))],

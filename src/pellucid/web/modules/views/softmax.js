@@ -12,6 +12,13 @@ import {pieceLabel, pieceName} from "pellucid/tokens";
 import {runnerUp} from "pellucid/views/decoder";
 
 const SHOWN = 12;
+const [COLDEST, HOTTEST] = [0.1, 3];
+
+/** The temperature that the address keeps, 1 where it has none that the slider can show. */
+function temperatureOf(state) {
+  const kept = Number(state["softmax.temperature"]);
+  return kept >= COLDEST && kept <= HOTTEST ? kept : 1;
+}
 
 export function SoftmaxView({trace, model, state}) {
   const {step} = state;
@@ -56,7 +63,7 @@ export function SoftmaxView({trace, model, state}) {
 
 function Probabilities({trace, model, state, vector, logits, pieces}) {
   const {step} = state;
-  const [temperature, setTemperature] = useState(1);
+  const temperature = temperatureOf(state);
   const probabilities = useMemo(() => softmax(logits.map((value) => value / temperature)), [logits, temperature]);
   const order = useMemo(() => ranking(logits), [logits]);
   const chosen = trace.tokens.predicted_ids[step];
@@ -80,15 +87,15 @@ function Probabilities({trace, model, state, vector, logits, pieces}) {
       caption=${
         temperature === 1
           ? `${t("softmax.caption")} ${taught(model)}`
-          : t("softmax.heated", {temperature: temperature.toFixed(2)})
+          : `${t("softmax.caption")} ${t("softmax.heated", {temperature: temperature.toFixed(2)})}`
       }
     >
       <div class="controls">
         <${Search} ...${{pieces, picked}} />
         <label class="slider">
           ${t("softmax.temperature")} <input
-            type="range" min="0.1" max="3" step="0.05" value=${temperature}
-            onInput=${(event) => setTemperature(Number(event.currentTarget.value))}
+            type="range" min=${COLDEST} max=${HOTTEST} step="0.05" value=${temperature}
+            onInput=${({currentTarget: {value}}) => setState({"softmax.temperature": value === "1" ? "" : value})}
           /> <output>${temperature.toFixed(2)}</output>
         </label>
         <button onClick=${() => draw(temperature)}>${t("softmax.draw")}</button>

@@ -1,4 +1,4 @@
-// Target and output: the rows that training asks for beside the rows that the model gives, from untrained to trained.
+// What training teaches: the rows that it asks for beside those that the model gives, from untrained to trained.
 import {html, useMemo} from "pellucid/ui";
 import {ofModel, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
@@ -141,6 +141,10 @@ export function aimFor(epsilon, model) {
   return {epsilon, sure: short(sure, 2), nll: short(nll, 3), loss: short(loss, 3)};
 }
 
+/** The probabilities of the pieces on top that are not right but were just fed in, as in a model that echoes. */
+const echoOf = ({target_ids: ids}, {top_ids: top, top_log_probabilities: logs}) =>
+  top.flatMap(([best], row) => (row && best === ids[row - 1] && best !== ids[row] ? [Math.exp(logs[row][0])] : []));
+
 function Rows({trace, model, state, training, pair, probe, step}) {
   const smoothing = state["targets.rows"] === "one_hot" ? 0 : (training.label_smoothing ?? 0);
   const all = useMemo(() => rowsOf(pair, probe, model, smoothing), [pair, probe, smoothing]);
@@ -157,10 +161,21 @@ function Rows({trace, model, state, training, pair, probe, step}) {
   // A guess at random is the whole bar, unless a loss is larger still.
   const full = Math.max(Math.log(model.tokenizer.target_size), ...loss);
   const right = probe.target_ids.filter((id, row) => probe.top_ids[row][0] === id).length;
+  const echo = echoOf(pair, probe);
   const counts = {shown: width - 1, tabled: all.width - 1, all: model.tokenizer.target_size, rest: t("targets.rest")};
   const pictures = [
     ["target-rows", t("targets.target"), "target", t("targets.target_says", counts)],
-    ["output-rows", t("targets.output"), "output", t("targets.output_says", {step, right, all: rows.length})],
+    [
+      "output-rows",
+      t("targets.output"),
+      "output",
+      [
+        t("targets.output_says", {step, right, all: rows.length}),
+        echo.length && t("targets.echo", {n: echo.length, all: rows.length, most: percent(Math.max(...echo))}),
+      ]
+        .filter(Boolean)
+        .join(" "),
+    ],
   ];
   const table = (values) => () => ({
     columns: [t("targets.position"), ...all.columns],

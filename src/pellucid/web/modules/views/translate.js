@@ -93,18 +93,24 @@ export function Marked({text, beside}) {
 /** Both sentences of the story with their translations; a click brings the page to one of them. */
 function Pair({trace, model}) {
   const sources = model.examples.slice(0, 2);
-  const missing = sources.find((source) => source !== trace.source);
-  const {value, error, isLoading} = useData(`${model.id} beside ${missing}`, () =>
-    otherTrace({model: model.id, source: missing}),
+  const other = sources.find((source) => source !== trace.source);
+  // The story is about the model itself: what the reader's edits make of the sentence stands above it.
+  const isEdited = trace.provenance.edits.length > 0;
+  const wanted = isEdited ? sources : [other];
+  const {value, error, isLoading} = useData(`${model.id} beside ${wanted.join("\n")}`, () =>
+    Promise.all(wanted.map((source) => otherTrace({model: model.id, source}))),
   );
-  const texts = sources.map((source) => (source === trace.source ? trace.text : value?.text));
+  const texts = sources.map((source) =>
+    wanted.includes(source) ? value?.find((one) => one.source === source)?.text : trace.text,
+  );
   if (error) return null; // the sentence of the page stands without the other one
   return html`<section class="pair" aria-label=${t("pair.title")} aria-busy=${isLoading}>
     <p class="pair-title">${t("pair.title")}</p>
     ${sources.map(
       (source, i) => html`
         <button
-          key=${source} type="button" aria-pressed=${source === trace.source} onClick=${() => setState(about(source))}
+          key=${source} type="button" aria-pressed=${!isEdited && source === trace.source}
+          onClick=${() => setState(about(source))}
         >
           <span lang="en"><${Marked} text=${source} beside=${sources[1 - i]} /></span>
           <span class="pair-text" lang="fr">
@@ -114,8 +120,8 @@ function Pair({trace, model}) {
       `,
     )}
     <p class="pair-more">
-      ${t("pair.text")} <${TourButton} label=${t("pair.tour")} /> <button
-        type="button" onClick=${() => setState({view: "compare", "compare.source": missing, "compare.model": ""})}
+      ${t("pair.text")} ${isEdited && `${t("pair.unedited")} `}<${TourButton} label=${t("pair.tour")} /> <button
+        type="button" onClick=${() => setState({view: "compare", "compare.source": other, "compare.model": ""})}
       >
         ${t("pair.compare")}
       </button>

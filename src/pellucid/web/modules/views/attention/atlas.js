@@ -11,9 +11,17 @@ import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
 import {useWidth} from "pellucid/pictures/width";
+import {linksOfStory} from "pellucid/views/why/gold";
 
 const ORDERS = ["place", "entropy", "diagonality", "to_end"];
-const [SMALLEST, LARGEST, GAP, LABEL] = [48, 104, 8, 22];
+const [SMALLEST, LARGEST, LABEL] = [24, 104, 22]; // pixels of a small picture, and of the labels beside them
+const NARROW = 500; // pixels of room, below which the pictures stand closer
+
+/** The word links; for a sentence whose links are known, judged by them, so that every head has its number. */
+function toLinks(trace) {
+  const known = linksOfStory(trace);
+  return {view: "why", "why.show": "links", ...(known && {"why.gold": known, "why.order": "", "why.unit": ""})};
+}
 
 export function AtlasView({trace, model, state}) {
   const heads = useData(`${trace.id} heads`, () => ofTrace(trace, "heads"));
@@ -25,6 +33,7 @@ export function AtlasView({trace, model, state}) {
         state=${state} name="atlas.order" label=${t("atlas.order")}
         options=${ORDERS.map((name) => [name, t(`atlas.${name}`)])}
       />
+      <button type="button" onClick=${() => setState(toLinks(trace))}>${t("atlas.align")}</button>
     </div>
     <${Waiting} data=${heads}>
       ${(facts) => html`
@@ -79,11 +88,12 @@ function Sheet({trace, model, state, kind, order, facts, octets}) {
   const canvas = useRef(null);
   const theme = useTheme();
   const [frame, room] = useWidth();
-  const width = Math.min(Math.max(Math.floor((room - LABEL - 4) / across) - GAP, SMALLEST), LARGEST);
+  const gap = room < NARROW ? 3 : 8;
+  const width = Math.min(Math.max(Math.floor((room - LABEL - 4) / across) - gap, SMALLEST), LARGEST);
   const height = Math.round(width * Math.min(Math.max(rows / columns, 0.5), 1.5));
-  const size = {width: across * (width + GAP), height: Math.ceil(cells.length / across) * (height + GAP)};
+  const size = {width: across * (width + gap), height: Math.ceil(cells.length / across) * (height + gap)};
   useLayoutEffect(
-    () => draw(canvas.current, {bytes, rows, columns, cells, across, width, height, heads}),
+    () => draw(canvas.current, {bytes, rows, columns, cells, across, width, height, gap}),
     [bytes, cells, theme, width, height],
   );
   const cellAt = (row, column) => cells.find((cell) => cell.row === row && cell.column === column);
@@ -92,8 +102,8 @@ function Sheet({trace, model, state, kind, order, facts, octets}) {
   const fromPointer = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     return cellAt(
-      Math.floor((event.clientY - box.top) / (height + GAP)),
-      Math.floor((event.clientX - box.left) / (width + GAP)),
+      Math.floor((event.clientY - box.top) / (height + gap)),
+      Math.floor((event.clientX - box.left) / (width + gap)),
     );
   };
   const onKey = (event) => {
@@ -154,7 +164,7 @@ function Sheet({trace, model, state, kind, order, facts, octets}) {
             heads.map(
               (_, layer) => html`
                 <text
-                  class="label" x=${LABEL - 8} y=${LABEL + layer * (height + GAP) + height / 2} text-anchor="end"
+                  class="label" x=${LABEL - 8} y=${LABEL + layer * (height + gap) + height / 2} text-anchor="end"
                   dy="0.35em"
                 >
                   ${layer}
@@ -166,7 +176,7 @@ function Sheet({trace, model, state, kind, order, facts, octets}) {
             isByPlace &&
             heads[0].map(
               (_, head) => html`
-                <text class="label" x=${LABEL + head * (width + GAP) + width / 2} y=${LABEL - 8} text-anchor="middle">
+                <text class="label" x=${LABEL + head * (width + gap) + width / 2} y=${LABEL - 8} text-anchor="middle">
                   ${head}
                 </text>
               `,
@@ -181,8 +191,8 @@ function Sheet({trace, model, state, kind, order, facts, octets}) {
               html`
                 <rect
                   key=${i} class=${`frame ${i ? "pinned" : "hovered"}`}
-                  x=${(isByPlace ? LABEL : 0) + cell.column * (width + GAP) - 2}
-                  y=${(isByPlace ? LABEL : 0) + cell.row * (height + GAP) - 2} width=${width + 4} height=${height + 4}
+                  x=${(isByPlace ? LABEL : 0) + cell.column * (width + gap) - 2}
+                  y=${(isByPlace ? LABEL : 0) + cell.row * (height + gap) - 2} width=${width + 4} height=${height + 4}
                 />
               `,
           )}
@@ -198,11 +208,11 @@ function Sheet({trace, model, state, kind, order, facts, octets}) {
   `;
 }
 
-function draw(canvas, {bytes, rows, columns, cells, across, width, height}) {
+function draw(canvas, {bytes, rows, columns, cells, across, width, height, gap}) {
   const scale = Math.max(globalThis.devicePixelRatio ?? 1, 1);
   [canvas.width, canvas.height] = [
-    across * (width + GAP) * scale,
-    Math.ceil(cells.length / across) * (height + GAP) * scale,
+    across * (width + gap) * scale,
+    Math.ceil(cells.length / across) * (height + gap) * scale,
   ];
   const context = canvas.getContext("2d");
   context.scale(scale, scale);
@@ -215,8 +225,8 @@ function draw(canvas, {bytes, rows, columns, cells, across, width, height}) {
     const start = (layer * across + head) * rows * columns;
     for (let i = 0; i < rows * columns; i += 1) image.data.set([...colours[bytes[start + i]], 255], i * 4);
     smallContext.putImageData(image, 0, 0);
-    context.drawImage(small, column * (width + GAP), row * (height + GAP), width, height);
+    context.drawImage(small, column * (width + gap), row * (height + gap), width, height);
     context.strokeStyle = css(sequential(0.18));
-    context.strokeRect(column * (width + GAP) + 0.5, row * (height + GAP) + 0.5, width - 1, height - 1);
+    context.strokeRect(column * (width + gap) + 0.5, row * (height + gap) + 0.5, width - 1, height - 1);
   }
 }

@@ -10,6 +10,7 @@ import {labelsOf, longKind, place} from "pellucid/sites";
 import {setState} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {evenText, partOf} from "pellucid/views/attention/atlas";
+import {Meant} from "pellucid/views/attention/meant";
 import {Concatenated, Shares, loadOutput, loadShares} from "pellucid/views/attention/output";
 import {Pickers, WordPicker, headOf} from "pellucid/views/attention/parts";
 import {rowOf} from "pellucid/views/beginning";
@@ -28,8 +29,9 @@ export function HeadsView({trace, model, state}) {
     <${Pickers} state=${state} config=${model.config} />
     <${WordPicker} ...${{trace, state, query}} />
     <${Waiting} data=${pictures}>${(own) => html`<${Pictures} ...${{own, state, trace, query}} />`}<//>
+    <${Meant} ...${{trace, model}} />
     <${Waiting} data=${row}>${(one) => html`<${Concatenated} ...${{one, model, state}} />`}<//>
-    <${Waiting} data=${shares}>${(one) => html`<${Shares} ...${{one, state}} />`}<//>
+    <${Waiting} data=${shares}>${(one) => html`<${Shares} ...${{one, model, state}} />`}<//>
   </div>`;
 }
 

@@ -10,17 +10,20 @@ import {HeadPicker, KindHint, KindPicker, LayerPicker, MergePicker, labelText} f
 import {labelsOf, longKind, place, sidesOf} from "pellucid/sites";
 import {isOver, setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
-import {mergeWeights, pieceLabel, wordsOf} from "pellucid/tokens";
+import {mergeWeights, nameAmong, pieceLabel, pieceName, wordsOf} from "pellucid/tokens";
 import {useWidth} from "pellucid/pictures/width";
+import {Meant} from "pellucid/views/attention/meant";
 import {rowOf} from "pellucid/views/beginning";
 
 const MOST_LINES = 1200;
 const ROW = 26;
+const NARROW = 420; // pixels, below which the left words need more of the room and the titles stand at the edges
 
 /** Where the two columns stand in the room there is. */
 const columnsOf = (room) => {
   const width = Math.min(Math.max(room - 2, 280), 760);
-  return {left: Math.round(width * 0.34), right: Math.round(width * 0.66), width};
+  const isNarrow = width < NARROW;
+  return {left: Math.round(width * (isNarrow ? 0.44 : 0.34)), right: Math.round(width * 0.66), width, isNarrow};
 };
 
 export function LinksView({trace, model, state}) {
@@ -34,6 +37,7 @@ export function LinksView({trace, model, state}) {
       <${MergePicker} state=${state} /><${Least} state=${state} />
     </div>
     <${KindHint} state=${state} config=${model.config} />
+    <${Meant} ...${{trace, model}} />
     <${Waiting} data=${data}>
       ${(weights) => html`<${Links} ...${{trace, state, weights, facts: facts.value}} />`}
     <//>
@@ -104,7 +108,7 @@ function Links({trace, state, weights, facts}) {
   const {heads, rows, columns, matrices} = units;
   const hover = useHover();
   const [frame, room] = useWidth();
-  const {left, right, width} = columnsOf(room);
+  const {left, right, width, isNarrow} = columnsOf(room);
   const sides = sidesOf(state.kind);
   const least = leastOf(state);
   const row = showsAll(state) ? null : units.rowAt(rowOf(state, trace));
@@ -150,8 +154,12 @@ function Links({trace, state, weights, facts}) {
           viewBox=${`0 0 ${width} ${Math.max(rows.length, columns.length) * ROW + 34}`} role="group"
           aria-label=${t("links.figure")}
         >
-          <text class="axis-title" x=${left} y="14" text-anchor="end">${t(`links.side.${state.kind}.rows`)}</text>
-          <text class="axis-title" x=${right} y="14">${t(`links.side.${state.kind}.columns`)}</text>
+          <text class="axis-title" x=${isNarrow ? 0 : left} y="14" text-anchor=${isNarrow ? "start" : "end"}>
+            ${t(`links.side.${state.kind}.rows`)}
+          </text>
+          <text class="axis-title" x=${isNarrow ? width : right} y="14" text-anchor=${isNarrow ? "end" : "start"}>
+            ${t(`links.side.${state.kind}.columns`)}
+          </text>
           <g aria-hidden="true">
             ${lines.map(
               ({h, from, to, value}, i) => html`
@@ -240,11 +248,14 @@ function saysOf({rows, predicts, columns, heads, matrices}, row, {kind, merge}) 
   if (row === null) return t("links.choose");
   const means = columns.map((_, column) => mean(matrices.map((matrix) => matrix[row * columns.length + column])));
   // Where both sides are one, or words are drawn, a place does not name what is looked at.
-  const looked = (column) => (kind === "cross" && !merge ? linked(columns[column], "source", column) : columns[column]);
+  const looked = (column) => {
+    const name = nameAmong(columns, column);
+    return kind === "cross" && !merge ? linked(name, "source", column) : name;
+  };
   const [first, second] = ranking(means);
   const strongest = ranking(matrices.map((matrix) => matrix[row * columns.length + first]))[0];
   return t(heads.length === 1 || second === undefined ? "links.says_one" : "links.says", {
-    word: predicts ? `${rows[row]} → ${predicts[row]}` : rows[row],
+    word: predicts ? `${pieceName(rows[row])} → ${pieceName(predicts[row])}` : pieceName(rows[row]),
     first: looked(first),
     weight: short(means[first], 3),
     second: second === undefined ? "" : looked(second),

@@ -8,6 +8,7 @@ import {headColour} from "pellucid/pictures/palette";
 import {place} from "pellucid/sites";
 import {indexOf, setState} from "pellucid/state";
 import {t} from "pellucid/texts";
+import {pronounOf} from "pellucid/tour_stops";
 import {Formula, NamedStrip, Symbol, headOf, numbers, placed, rowName} from "pellucid/views/attention/parts";
 import {SignedBar} from "pellucid/views/attention/products";
 import {linesOf, productsOf, rowsOf, transpose} from "pellucid/views/attention/sums";
@@ -154,8 +155,18 @@ function OutputMap({weight, numHeads, head, at, room}) {
   </div>`;
 }
 
+/** Before the lengths of the table: where it is measured what a head matters. */
+const Worth = ({trace, model}) =>
+  html`<p class="hint">
+  ${t("heads.worth")} ${model.story && pronounOf(trace) >= 0 && t("heads.worth_story", model.story.writer)} <button
+    type="button" onClick=${() => setState({view: "why", "why.show": "heads"})}
+  >
+    ${t("page.effect")}
+  </button>
+</p>`;
+
 /** What each head adds: lengths, the part along the output, and the vectors themselves, which add up to it. */
-export function Shares({one, state}) {
+export function Shares({one, model, state}) {
   const {shares, bias, output, trace, query, numHeads} = one;
   const [frame, room] = useWidth(640);
   const at = indexOf(state, "heads.dimension", output.length);
@@ -199,6 +210,7 @@ export function Shares({one, state}) {
         difference: short(difference, 2),
       })}
     >
+      <${Worth} trace=${trace} model=${model} />
       <div class="side-by-side">
         <table class="steps">
           <thead>

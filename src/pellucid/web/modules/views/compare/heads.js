@@ -66,6 +66,11 @@ export function HeadChanges({model, state, found, provenance}) {
     })}
     caption=${t(found.heads_by === "number" ? "compare.by_number" : "compare.by_rows")}
   >
+    <p class="hint">
+      ${t("page.no_effect")} <button type="button" onClick=${() => setState({view: "why", "why.show": "heads"})}>
+        ${t("page.effect")}
+      </button>
+    </p>
     <ol class="compare-heads" aria-label=${t("compare.heads")}>
       ${heads.slice(0, MOST).map(
         (one) =>

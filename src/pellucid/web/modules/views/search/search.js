@@ -10,7 +10,7 @@ import {t} from "pellucid/texts";
 import {pieceLabel} from "pellucid/tokens";
 import {Details} from "pellucid/views/search/details";
 import {outcomeText, treeOf} from "pellucid/views/search/nodes";
-import {Tree} from "pellucid/views/search/tree";
+import {MOST_STEPS, Tree} from "pellucid/views/search/tree";
 
 const PENALTIES = ["none", "average", "gnmt"];
 
@@ -67,12 +67,14 @@ export function SearchView({trace, state}) {
 function Controls({answer, own, reference, edits}) {
   const {settings, method} = answer;
   const [moved, move] = useState({}); // settings of sliders that the server has not answered yet
-  useEffect(() => move({}), [answer]);
+  // What the server has answered is no longer on its way; what was moved meanwhile still is.
+  const isAnswered = ([name, moving]) => Number(settings[name]) === Number(moving);
+  useEffect(() => move((now) => Object.fromEntries(Object.entries(now).filter((one) => !isAnswered(one)))), [answer]);
   const value = (name) => moved[name] ?? own[name] ?? settings[name];
   const isSampling = String(value("sampling")) === "true";
   const change = (patch) => {
-    const names = isSampling ? ["sampling", ...namesOf("sampling")] : ["length_penalty", ...namesOf("beam")];
-    const next = {...Object.fromEntries(names.map((name) => [name, value(name)])), ...patch};
+    const names = isSampling ? namesOf("sampling") : ["length_penalty", ...namesOf("beam")];
+    const next = {...Object.fromEntries(["sampling", ...names].map((name) => [name, value(name)])), ...patch};
     setState({"search.set": new URLSearchParams(next).toString(), "search.node": ""});
   };
   useEffect(() => {
@@ -80,21 +82,21 @@ function Controls({answer, own, reference, edits}) {
     const timer = setTimeout(() => change(moved), WAIT);
     return () => clearTimeout(timer);
   }, [moved]);
-  const choose = (kind) =>
-    setState({
-      "search.node": "",
-      "search.set": new URLSearchParams(
-        kind === "sampling"
-          ? {sampling: "true", temperature: 1, top_k: 0, top_p: 1, seed: 1}
-          : {beam_size: 4, length_penalty: settings.length_penalty, alpha: settings.alpha},
-      ).toString(),
-    });
+  const left = useRef(null); // the settings of the beam that the reader left for sampling
+  const choose = (kind) => {
+    if (isSampling === (kind === "sampling")) return;
+    if (!isSampling) left.current = own;
+    // No settings mean the search of the translation itself; where that one samples, a beam has to be asked for.
+    const beam = left.current ?? (own.sampling === "true" ? {} : {sampling: "false"});
+    const next = isSampling ? beam : {sampling: "true", temperature: 1, top_k: 0, top_p: 1, seed: 1};
+    setState({"search.node": "", "search.set": new URLSearchParams(next).toString()});
+  };
   return html`
     <fieldset class="search-controls" disabled=${isFile} aria-label=${t("search.settings")}>
       <${Choice}
         label=${t("search.method")} value=${method === "sampling" ? "sampling" : "beam"} onChange=${choose}
         options=${[
-          ["beam", t("search.beam")],
+          ["beam", t(!isSampling && Number(value("beam_size")) === 1 ? "search.greedy" : "search.beam")],
           ["sampling", t("search.sampling")],
         ]}
       />
@@ -154,7 +156,9 @@ const Reference = ({reference, isExcluded}) =>
 function Found({trace, state, found}) {
   const tree = treeOf(found);
   const picked = Math.min(Number(state["search.node"] || -1), tree.nodes.length - 1);
-  const node = tree.nodes[picked >= 0 ? picked : (found.winner.at(-1) ?? 0)];
+  // The end of the result or, where it is longer than the tree shows at a time, the last piece of its beginning.
+  const usual = found.winner[Math.min(found.winner.length, MOST_STEPS) - 1] ?? 0;
+  const node = tree.nodes[picked >= 0 ? picked : usual];
   const {hypotheses} = found;
   const table = () => ({
     columns: [...COLUMNS, "outcome"].map((name) => t(`search.column.${name}`)),
@@ -179,15 +183,16 @@ function Found({trace, state, found}) {
       ${node && html`<${Details} ...${{tree, node, settings: found.settings, edits: trace.provenance.edits}} />`}
     <//>
     <ol class="search-ends" start="0" aria-label=${t("search.ends")}>
-      ${hypotheses.slice(0, 10).map(
+      ${hypotheses.map(
         (one) => html`
           <li key=${one.node}>
             <button
               aria-pressed=${one.node === node?.number} onClick=${() => setState({"search.node": String(one.node)})}
             >
               <bdi dir="auto">${one.text || "…"}</bdi>
-            </button> <span class="number">${short(one.score)}</span>
-            ${!one.is_finished && html`<small>${t("search.unfinished")}</small>`}
+            </button> <span class="number">${short(one.score)}</span> ${
+              !one.is_finished && html`<small>${t("search.unfinished")}</small>`
+            }
           </li>
         `,
       )}

@@ -8,12 +8,15 @@ import {t} from "pellucid/texts";
 import {pieceLabel, pieceName} from "pellucid/tokens";
 import {outcomeText} from "pellucid/views/search/nodes";
 
-const WIDTH = 112; // of a column in pixels
+const GAP = 20; // pixels between columns
 const HEIGHT = 40; // of a row
-const BOX = 92; // width of a node
+const [BOX, WIDE_BOX] = [92, 144]; // pixels of a node; a draw has two numbers
 const MOST_ROWS = 12; // candidates of a step that are drawn
-const MOST_STEPS = 24; // steps that are drawn at a time
+export const MOST_STEPS = 24; // steps that are drawn at a time
 const LIVE = new Set(["kept", "open", "finished", "max_length", "stuck"]);
+
+/** Steps are counted from 0, as everywhere on the page, though the way through a list counts from 1. */
+const windowText = ({first, last, all}) => t("search.window", {first: first - 1, last: last - 1, all});
 
 /** The nodes that are drawn, each with its row: of every step what lived, then the best of the others. */
 function drawnOf({nodes, steps}, first, picked) {
@@ -31,13 +34,14 @@ function drawnOf({nodes, steps}, first, picked) {
   return {drawn, left};
 }
 
-const x = ({column}) => column * WIDTH;
+const x = ({column}, wide) => column * (wide + GAP);
 const y = ({row}) => row * HEIGHT;
 
 /** picked: the number of a node; isChosen: whether the reader chose it, so that it is brought into view */
 export function Tree({tree, picked, isChosen}) {
   const {nodes, steps} = tree;
   const at = nodes[picked].step;
+  const wide = nodes[picked].narrowed === undefined ? BOX : WIDE_BOX;
   const [start, setStart] = useState(0);
   const first = at < start || at >= start + MOST_STEPS ? at - (at % MOST_STEPS) : start;
   const {drawn, left} = drawnOf(tree, first, picked);
@@ -53,12 +57,12 @@ export function Tree({tree, picked, isChosen}) {
   }, [picked, first]);
   const pick = (number) => setState({"search.node": String(number)});
   const rows = Math.max(...[...drawn.values()].map(({row}) => row + 1));
-  const size = {width: Math.min(steps.length - first, MOST_STEPS) * WIDTH, height: rows * HEIGHT + 44};
+  const size = {width: Math.min(steps.length - first, MOST_STEPS) * (wide + GAP), height: rows * HEIGHT + 44};
   return html`
     ${
       steps.length > MOST_STEPS &&
       html`<${Paging}
-        first=${first} size=${MOST_STEPS} all=${steps.length} says=${(part) => t("search.window", part)}
+        first=${first} size=${MOST_STEPS} all=${steps.length} says=${windowText}
         go=${(to) => {
           setStart(to);
           pick(tree.nodes.find((node) => node.step === to && node.isWinner)?.number ?? steps[to].first);
@@ -68,11 +72,11 @@ export function Tree({tree, picked, isChosen}) {
     <div class="search-window" ref=${scroller}>
       <div class="search-canvas" style=${{width: `${size.width}px`, height: `${size.height}px`}}>
         <svg width=${size.width} height=${size.height} aria-hidden="true">
-          ${[...drawn.values()].map((own) => html`<${Line} key=${own.node.number} ...${{own, drawn}} />`)}
+          ${[...drawn.values()].map((own) => html`<${Line} key=${own.node.number} ...${{own, drawn, wide}} />`)}
           ${left.map(
             (n, column) =>
-              html`<text key=${column} x=${column * WIDTH + 2} y=${size.height - 24}>${first + column}</text>
-                <text key=${`more${column}`} x=${column * WIDTH + 2} y=${size.height - 8} class="more">
+              html`<text key=${column} x=${x({column}, wide) + 2} y=${size.height - 24}>${first + column}</text>
+                <text key=${`more${column}`} x=${x({column}, wide) + 2} y=${size.height - 8} class="more">
                   ${t("search.not_drawn", {n: n + steps[first + column].num_others})}
                 </text>`,
           )}
@@ -82,7 +86,7 @@ export function Tree({tree, picked, isChosen}) {
           onFocusIn=${() => (hasFocus.current = true)} onFocusOut=${() => (hasFocus.current = false)}
         >
           ${inOrder(nodes, drawn).map(
-            (own) => html`<${Item} key=${own.node.number} ...${{own, tree, picked, pick}} />`,
+            (own) => html`<${Item} key=${own.node.number} ...${{own, tree, picked, wide, pick}} />`,
           )}
         </div>
       </div>
@@ -103,10 +107,10 @@ function inOrder(nodes, drawn) {
   return order;
 }
 
-function Line({own, drawn}) {
+function Line({own, drawn, wide}) {
   const from = drawn.get(own.node.parent);
   if (!from) return null;
-  const [x0, y0, x1, y1] = [x(from) + BOX, y(from) + HEIGHT / 2 - 4, x(own), y(own) + HEIGHT / 2 - 4];
+  const [x0, y0, x1, y1] = [x(from, wide) + wide, y(from) + HEIGHT / 2 - 4, x(own, wide), y(own) + HEIGHT / 2 - 4];
   return html`<path class=${kindOf(own.node)} d=${`M${x0},${y0}C${x0 + 12},${y0} ${x1 - 12},${y1} ${x1},${y1}`} />`;
 }
 
@@ -118,7 +122,7 @@ const MARKS = {finished: "■", max_length: "▯", stuck: "▯", open: "…"};
 const numberUnder = ({score, log_probability: before, narrowed}) =>
   narrowed === undefined ? short(score, 3) : `${percent(Math.exp(before), 2)} → ${percent(Math.exp(narrowed), 2)}`;
 
-function Item({own, tree, picked, pick}) {
+function Item({own, tree, picked, wide, pick}) {
   const {node} = own;
   const family = node.parent === null ? tree.starts : tree.nodes[node.parent].children;
   const isPicked = node.number === picked;
@@ -135,7 +139,7 @@ function Item({own, tree, picked, pick}) {
     aria-selected=${isPicked ? "true" : "false"}
     aria-expanded=${node.children.length ? "true" : undefined} aria-label=${says} title=${says}
     tabindex=${isPicked ? "0" : "-1"} onClick=${() => pick(node.number)}
-    style=${{left: `${x(own)}px`, top: `${y(own)}px`, width: `${BOX}px`}}
+    style=${{left: `${x(own, wide)}px`, top: `${y(own)}px`, width: `${wide}px`}}
   >
     <bdi>${MARKS[node.outcome] ?? ""} ${pieceLabel(node.piece)}</bdi>
     <small>${numberUnder(node)}</small>

@@ -14,6 +14,12 @@ const STORY = [
 export const linksOfStory = ({source, text}) =>
   STORY.some(([english, french]) => english === source && french === text) ? OF_STORY : "";
 
+const RIVALS = {il: "elle", elle: "il"};
+
+/** The pronoun that a step of the story could have written instead; undefined in other sentences and at other steps. */
+export const rivalOf = ({source, tokens}, step) =>
+  STORY.some(([english]) => english === source) ? RIVALS[tokens.predicted_pieces[step].replace("▁", "")] : undefined;
+
 /**
  * The links of a text such as "0-0 1-2": {links: [[source, target]], problem: null or {item, source, target}}.
  * sizes: numbers of words on both sides; isReversed: the target comes first

@@ -5,12 +5,13 @@ import {isFile, ofModel, ofTrace, useData} from "pellucid/data";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {css, diverging, inkOn} from "pellucid/pictures/palette";
 import {Said, linked} from "pellucid/pictures/said";
-import {largest, percent, ranking, short, total} from "pellucid/numbers";
+import {bySize, largest, percent, short, total} from "pellucid/numbers";
 import {Choice, MergePicker, Setting, settingOf} from "pellucid/pickers";
 import {isOver, setHover, setState, useHover} from "pellucid/state";
 import {t} from "pellucid/texts";
 import {useTheme} from "pellucid/theme";
 import {pieceLabel, pieceName, within, wordsOf} from "pellucid/tokens";
+import {rivalOf} from "pellucid/views/why/gold";
 import {METHODS} from "pellucid/views/why/methods";
 
 const SPLITTING = ["alti_logit", "alti"]; // one pass explains every step, and the single file has them
@@ -37,7 +38,7 @@ const isSplittable = (trace) => trace.provenance.edits.every((edit) => /^(step\.
 export function PartsOfStep({trace, model, state}) {
   const known = METHODS.filter((name) => (SPLITTING.includes(name) ? isSplittable(trace) : !isFile));
   const method = settingOf(state, "why.method", known);
-  const other = method === "alti" || isFile ? {} : otherOf(state);
+  const other = method === "alti" || isFile ? {} : otherOf(state, trace);
   const isIntegral = method === "integrated_gradients";
   const points = isIntegral && settingOf(state, "why.points", POINTS);
   const isWhole = SPLITTING.includes(method) && !Object.keys(other).length;
@@ -76,10 +77,14 @@ export function PartsOfStep({trace, model, state}) {
   `;
 }
 
-/** The other piece that the address names, as parameters of a request. */
-function otherOf(state) {
-  if (state["why.id"]) return {against_id: state["why.id"]};
-  return state["why.against"] ? {against: state["why.against"]} : {};
+const NONE = "none"; // in place of a number: the reader wants no comparison
+
+/** The other piece, as parameters of a request: the one of the address or, for the story, the other pronoun. */
+function otherOf(state, trace) {
+  const id = state["why.id"];
+  if (id) return id === NONE ? {} : {against_id: id};
+  const word = state["why.against"] || rivalOf(trace, state.step);
+  return word ? {against: word} : {};
 }
 
 /** One sentence on what the method was worth on this model. */
@@ -101,22 +106,25 @@ function Against({trace, state, method}) {
     .filter(([id, piece]) => id !== own && piece !== undefined)
     .slice(0, MOST_ALTERNATIVES);
   const choose = (id, word) => setState({"why.id": id, "why.against": word});
+  // A runner-up of this spelling, with or without a space before it as the piece of the step.
+  const space = tokens.predicted_pieces[step].startsWith("▁") ? "▁" : "";
+  const runnerUp = (word) => others.find(([, piece]) => piece === space + word);
   const submit = (event) => {
     event.preventDefault();
     type("");
     const word = typed.trim();
     if (!word) return;
-    // A runner-up of this spelling, with or without a space before it as the piece of the step.
-    const space = tokens.predicted_pieces[step].startsWith("▁") ? "▁" : "";
-    const known = others.find(([, piece]) => piece === space + word);
+    const known = runnerUp(word);
     choose(known ? String(known[0]) : "", known ? "" : word);
   };
   const label = t("why.against", {piece: pieceName(tokens.predicted_pieces[step])});
-  const [id, word] = cannot ? ["", ""] : [state["why.id"] ?? "", state["why.against"] ?? ""];
+  const {against_id: chosen, against = ""} = cannot ? {} : otherOf(state, trace);
+  const id = chosen ?? String(runnerUp(against)?.[0] ?? "");
+  const word = id ? "" : against;
   return html`
     <div class="edit-choices" role="group" aria-label=${label}>
       <span class="choice-label">${label}</span>
-      <button type="button" disabled=${cannot} aria-pressed=${!id && !word} onClick=${() => choose("", "")}>
+      <button type="button" disabled=${cannot} aria-pressed=${!id && !word} onClick=${() => choose(NONE, "")}>
         ${t("why.against_none")}
       </button>
       ${others.map(
@@ -163,7 +171,9 @@ function Parts({trace, state, found, row}) {
   const title = found.against
     ? t("why.figure_against", {piece, other: pieceName(found.against)})
     : t("why.figure", {piece});
-  const [first, second] = ranking(parts);
+  const [first, second] = bySize(parts); // a part against the piece is as large as one for it
+  const isShare = found.method === "alti"; // shares of a state, which have no sign
+  const said = isShare ? (part) => short(part, 3) : signed;
   const table = () => ({
     columns: [t("why.side"), t("word.position"), t("word.piece"), t("why.part")],
     rows: all.map(({side, start, text, part}) => [t(`why.${side}`), start, text, part]),
@@ -177,22 +187,22 @@ function Parts({trace, state, found, row}) {
     name="why" title=${title} provenance=${trace.provenance} table=${table} recompute=${recompute}
     subject=${`${found.method} ${found.against} ${state.step} ${state.merge}`}
     says=${html`<${Said} text=${t(second === undefined ? "why.says_one" : "why.says", {
-      first: linked(all[first].text, all[first].side, all[first].start),
-      part: signed(parts[first]),
-      second: all[second] && linked(all[second].text, all[second].side, all[second].start),
-      other: signed(parts[second] ?? 0),
+      first: linked(pieceName(all[first].text), all[first].side, all[first].start),
+      part: said(parts[first]),
+      second: all[second] && linked(pieceName(all[second].text), all[second].side, all[second].start),
+      other: said(parts[second] ?? 0),
     })} />`}
-    caption=${t("why.caption")}
+    caption=${t(isShare ? "why.caption.alti" : "why.caption")}
   >
-    <${Shaded} ...${{units: source, most}} name=${t("why.source")} />
-    <${Shaded} ...${{units: target, most}} name=${t("why.target")} />
+    <${Shaded} ...${{units: source, most, said}} name=${t("why.source")} />
+    <${Shaded} ...${{units: target, most, said}} name=${t("why.target")} />
     <${Sum} ...${{found, row, sum}} />
   <//>`;
 }
 
 export const signed = (value) => (value > 0 ? "+" : "") + short(value, 3);
 
-function Shaded({units, most, name}) {
+function Shaded({units, most, said, name}) {
   const hover = useHover();
   useTheme();
   return html`
@@ -205,7 +215,7 @@ function Shaded({units, most, name}) {
           style=${{background: css(colour), color: inkOn(colour)}}
           onPointerEnter=${() => setHover({side, position: start})} onPointerLeave=${() => setHover(null)}
         >
-          <bdi dir="auto">${text}</bdi><small class="number">${signed(part)}</small>
+          <bdi dir="auto">${text}</bdi><small class="number">${said(part)}</small>
         </li>`;
       })}
     </ul>
