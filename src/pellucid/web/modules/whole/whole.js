@@ -32,7 +32,8 @@ export function Whole({trace, model, state}) {
     ]);
     return {flow, changes, head};
   });
-  const [play, setPlay] = useState({moment: null, isPlaying: false});
+  const [kept, setPlay] = useState(null);
+  const play = kept?.id === trace.id ? kept : {moment: null, isPlaying: false}; // of this sentence
   return html`
     <${Figure}
       name="whole" title=${t("whole.figure")} provenance=${trace.provenance} table=${() => tableOf(trace, model.config)}
@@ -79,7 +80,7 @@ function Stage({trace, model, state, play, setPlay, flow, changes, head}) {
       mark: (mark) => pointed.forEach((set) => set(mark)),
       view: (text) => keep({"whole.view": text}),
       moment: (now, isPlaying) => {
-        setPlay({moment: now, isPlaying});
+        setPlay({id: scene.trace.id, moment: now, isPlaying});
         if (!isPlaying) keep({"whole.moment": now >= scene.last ? "" : String(now)});
       },
       pin: (text) => keep({"whole.pin": text}),
@@ -98,7 +99,7 @@ function Stage({trace, model, state, play, setPlay, flow, changes, head}) {
   }, []);
   useLayoutEffect(() => {
     parts.scene.current.show({trace, config, flow, head, changes, size, view, moment, pin});
-    setPlay({moment: parts.scene.current.moment, isPlaying: false});
+    setPlay({id: trace.id, moment: parts.scene.current.moment, isPlaying: false});
   }, [trace, flow, head, changes, size.width, size.height]);
   useLayoutEffect(() => keep.isOwn({"whole.view": view}) || parts.scene.current.setView(view), [view]);
   useLayoutEffect(() => keep.isOwn({"whole.pin": state["whole.pin"]}) || parts.scene.current.setPin(pin), [pin]);
