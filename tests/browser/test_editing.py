@@ -343,8 +343,8 @@ def test_contradictions_and_words_that_are_no_piece_are_told(shown: Shown, open_
     assert window.page.locator(".edit-list li").count() == 4
     refused = window.page.locator(".edit-list li.refused").all_inner_texts()
     assert len(refused) == 2
-    assert 'step.13="▁il" contradicts step.13="ellexyz": both force' in refused[0]
-    assert "positions=half_split_t2t contradicts positions=zero" in refused[1]
+    assert 'step.13="▁il" and step.13="ellexyz" cannot both act' in refused[0]
+    assert "positions=half_split_t2t and positions=zero cannot both act" in refused[1]
     assert window.page.evaluate("__inspect.trace.provenance.edits") == ['step.13="ellexyz"', "positions=zero"]
     bar = window.page.inner_text(".edit-bar")
     assert "no piece of the vocabulary, so it is written with 4: elle" in bar
