@@ -23,8 +23,8 @@ def needing_no_model(
 ) -> list[Transferred | None]:
     """Return the translation that a memory has of each segment, with all its codes; without letters, itself; else None.
 
-    A translation of the memory that breaks a term of ``glossary`` does not count, nor does a segment with a term have
-    no letters.
+    A translation of the memory that breaks a term of ``glossary`` does not count. A segment with a term goes to the
+    model although it has no letters.
     """
     found = [None if memory is None else _remembered(plain, memory, glossary) for plain in plains]
     return [one or _as_it_is(plain, glossary) for one, plain in zip(found, plains, strict=True)]

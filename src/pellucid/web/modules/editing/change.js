@@ -2,6 +2,7 @@
 // Read pair.js next, which draws them.
 import {html} from "pellucid/ui";
 import {get, ofTrace, site, useData} from "pellucid/data";
+import {areOfText} from "pellucid/editing/list";
 import {Pair, Sheet} from "pellucid/editing/pair";
 import {Waiting} from "pellucid/pictures/figure";
 import {largest, percent, points, short} from "pellucid/numbers";
@@ -151,16 +152,13 @@ function OfLayers({trace, model}) {
   <//>`;
 }
 
-/** Whether the edits change only what is written or read, and no number of the model. */
-const isOfText = (trace) => trace.provenance.edits.every((edit) => /^(step\.|ban=|word\.)/.test(edit));
-
 /** The pieces that were written before: their log-probabilities without and with the edits. */
 function OfSteps({trace}) {
   const data = useData(`${trace.id} effect`, () => ofTrace(trace, "effect"));
   return html`<${Waiting} data=${data}>
     ${(effect) => {
       const isSame = effect.old_before.every((value, step) => value === effect.old_after[step]);
-      if (isSame && isOfText(trace)) return html`<p class="hint">${t("editing.of_text")}</p>`;
+      if (isSame && areOfText(trace.provenance.edits)) return html`<p class="hint">${t("editing.of_text")}</p>`;
       return html`<${Sheet}
         name="steps-difference" title=${t("editing.steps")} trace=${trace}
         rows=${effect.tokens.predicted_pieces.map((piece, step) => [

@@ -47,6 +47,9 @@ export const dropAll = () => setState({edits: ""});
 /** What an edit changes: two edits of one place exclude each other, bans of two pieces do not. */
 const placeOf = (edit) => (edit.startsWith("ban=") ? edit : edit.slice(0, edit.indexOf("=")));
 
+/** Whether edits change only what is written or read, and no number of the model. */
+export const areOfText = (edits) => edits.every((edit) => /^(step\.|ban=|word\.)/.test(edit));
+
 /** The edit of the list that a head, a sub-layer or another place has, or undefined. */
 export const editAt = (edits, place) => edits.find((edit) => edit.startsWith(`${place}=`));
 

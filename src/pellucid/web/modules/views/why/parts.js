@@ -2,6 +2,7 @@
 // their sum, added again. Read lens.js next.
 import {html, useState} from "pellucid/ui";
 import {isFile, ofModel, ofTrace, useData} from "pellucid/data";
+import {areOfText} from "pellucid/editing/list";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {css, diverging, inkOn} from "pellucid/pictures/palette";
 import {Said, linked} from "pellucid/pictures/said";
@@ -33,7 +34,7 @@ function refusalText({message, written}) {
 }
 
 /** Whether ALTI+ can split what the edits left; the server says the same in other words. */
-const isSplittable = (trace) => trace.provenance.edits.every((edit) => /^(step\.|ban=|word\.)/.test(edit));
+const isSplittable = (trace) => areOfText(trace.provenance.edits);
 
 export function PartsOfStep({trace, model, state}) {
   const known = METHODS.filter((name) => (SPLITTING.includes(name) ? isSplittable(trace) : !isFile));
