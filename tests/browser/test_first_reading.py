@@ -372,7 +372,8 @@ def test_pictures_are_saved_from_one_menu_by_keyboard(shown: Shown, open_page: O
     assert menu.locator(".menu-items").count() == 0
     menu.locator("> button").focus()
     window.page.keyboard.press("Enter")
-    assert menu.locator(".menu-items button").all_inner_texts() == ["SVG", "PNG", "CSV"]
+    items = menu.locator(".menu-items button").all_inner_texts()
+    assert items == ["SVG", "PNG", "CSV", "Whole page (HTML)"]
     assert window.accessibility_problems() == []
     window.page.keyboard.press("Escape")
     assert menu.locator(".menu-items").count() == 0
