@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,30 @@ def test_where_everybody_is_served_the_next_is_refused_at_once(monkeypatch: pyte
             thread.join(600)
         assert statuses == [200] * 3
         assert get(port)[0] == 200
+
+
+@pytest.mark.parametrize("line", [b"x" * 1000, b"X: x\r\n" * 200], ids=["one header", "many headers"])
+def test_a_head_without_an_end_is_refused(line: bytes) -> None:
+    """It is kept until it is complete, so its size is limited."""
+    limit = 16 << 10
+    with (
+        served_here(Limits(head_bytes=limit)) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as client,
+    ):
+        head = HEAD % b"/api/models" + b"X: "
+        client.sendall(head)
+        for _ in range((limit - len(head)) // len(line) + 1):
+            client.sendall(line)
+        answer = b"".join(iter(lambda: client.recv(1 << 20), b""))
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert b"more than 16,384 bytes" in answer
+
+
+def test_long_heads_on_a_kept_connection_are_answered() -> None:
+    with served_here(Limits(head_bytes=16 << 10)) as port:
+        client = HTTPConnection("127.0.0.1", port, timeout=60)
+        for _ in range(3):
+            client.request("GET", "/api/models", headers={"X": "x" * 12_000})
+            answer = client.getresponse()
+            assert (answer.status, bool(answer.read())) == (200, True)
+        client.close()

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from pellucid.serving.gate import SECURITY_HEADERS, error_response
@@ -48,6 +49,8 @@ class Limits:
     """Time for a client to read the next 64 KB of an answer."""
     patience_seconds: float = 0.25
     """The same while others need the room."""
+    head_bytes: int = 16 << 10
+    """Of the head of a request: its address and its headers."""
     answers_bytes: int = 128 << 20
     """Of all answers being sent; a larger answer is sent alone."""
 
@@ -82,7 +85,7 @@ class Connections:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, None] = {}  # in the order of their coming
         self._sweeps: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -95,24 +98,27 @@ class Connections:
             last.drop()
         if len(self._open) >= self.limits.connections:
             return False
-        self._open.add(connection)
+        self._open[connection] = None
         if self._sweeps is None:
             self._sweep(connection.loop)
         return True
 
     def forget(self, connection: Connection) -> None:
         """Stop counting a connection."""
-        self._open.discard(connection)
+        self._open.pop(connection, None)
 
     def _least_deserving(self, now: float) -> Connection | None:
-        """Return the client that has kept the server waiting longest: for a request, or else while reading."""
-        waiting = [(c.waiting_since, id(c), c) for c in self._open if c.waiting_since is not None]
+        """Return the client that has kept the server waiting longest: for a request, or else while reading.
+
+        Of several since the same instant, which a loop may count in milliseconds, it is the one that came first.
+        """
+        waiting = [(c.waiting_since, c) for c in self._open if c.waiting_since is not None]
         stalled = [
-            (c.stalled_since, id(c), c)
+            (c.stalled_since, c)
             for c in self._open
             if c.stalled_since is not None and now - c.stalled_since >= self.limits.patience_seconds
         ]
-        return min(waiting or stalled, default=(0.0, 0, None))[2]
+        return min(waiting or stalled, key=itemgetter(0), default=(0.0, None))[1]
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
@@ -121,7 +127,7 @@ class Connections:
         self._sweeps = loop.call_later(_SECONDS_BETWEEN_SWEEPS, self._sweep, loop) if self._open else None
 
 
-class Connection(H11Protocol, Client):
+class Connection(HttpToolsProtocol, Client):
     """A uvicorn connection that ends when its client keeps the server waiting."""
 
     def __init__(
@@ -134,6 +140,8 @@ class Connection(H11Protocol, Client):
     ) -> None:
         super().__init__(config, server_state, {**app_state, "client": self}, _loop)
         self._connections = connections
+        self._head_bytes = 0  # of a request whose head is not complete
+        self._is_in_head = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Serve the client if there is room."""
@@ -149,6 +157,31 @@ class Connection(H11Protocol, Client):
         """Note that the connection has ended."""
         self._connections.forget(self)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a head that grows over its limit is refused, because it is kept until it is complete."""
+        if self._is_in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._is_in_head and self._head_bytes > self._connections.limits.head_bytes:
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        limit = self._connections.limits.head_bytes
+        body = f'{{"error": "the address and the headers of a request have more than {limit:,} bytes"}}'.encode()
+        head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+        self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + head + body)
+        self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is complete, and begin to answer."""
+        self._is_in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that what follows is the head of another request."""
+        self._is_in_head, self._head_bytes = True, 0
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """Note that the client does not read what was sent."""
