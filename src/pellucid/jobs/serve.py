@@ -250,7 +250,7 @@ def serve(
 def _rare_collections() -> Iterator[None]:
     """Let Python look for unreachable cycles after 20,000 new objects: after 700, it takes a tenth of a request.
 
-    It does not look at what is there already: a walk through all modules and models takes 150 ms, in which nobody is answered.
+    It does not look at what is there already: that takes 150 ms, in which nobody is answered.
     """
     usual = gc.get_threshold()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *usual[1:])
