@@ -48,6 +48,8 @@ _SECONDS_BETWEEN_REQUESTS: Final = 5
 _SECONDS_FOR_THE_LAST_ANSWERS: Final = 3
 _MOST_NOT_ACCEPTED: Final = 128
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 20_000
+_LARGEST_HEAD_BYTES: Final = 16 << 10
+"""Limit on the headers of a request."""
 _USUAL_OPEN_FILES: Final = 512
 
 
@@ -291,6 +293,7 @@ def server_of(
         backlog=limits.accepted_at_once,
         timeout_keep_alive=_SECONDS_BETWEEN_REQUESTS,
         timeout_graceful_shutdown=max(seconds, 1),
+        h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,
     )
     return DrainingServer(config, service)
 

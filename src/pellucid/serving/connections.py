@@ -19,7 +19,7 @@ from typing import Any, Final
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from pellucid.serving.gate import SECURITY_HEADERS, error_response
@@ -44,13 +44,13 @@ class Limits:
     connections: int = 256
     """Open connections; a further one replaces a connection whose request is not complete."""
     request_seconds: float = 15.0
-    """From the connection, or the last answer, until the next request is complete."""
+    """From the connection, or the last answer, until the next request is complete; a large one may take longer."""
+    slowest_bytes_per_second: int = 32 << 10
+    """A request that comes at this pace is not hurried, however large it is."""
     reading_seconds: float = 10.0
     """Time for a client to read the next 64 KB of an answer."""
     patience_seconds: float = 0.25
     """The same while others need the room."""
-    head_bytes: int = 16 << 10
-    """Of the head of a request: its address and its headers."""
     answers_bytes: int = 128 << 20
     """Of all answers being sent; a larger answer is sent alone."""
 
@@ -127,7 +127,7 @@ class Connections:
         self._sweeps = loop.call_later(_SECONDS_BETWEEN_SWEEPS, self._sweep, loop) if self._open else None
 
 
-class Connection(HttpToolsProtocol, Client):
+class Connection(H11Protocol, Client):
     """A uvicorn connection that ends when its client keeps the server waiting."""
 
     def __init__(
@@ -140,8 +140,8 @@ class Connection(HttpToolsProtocol, Client):
     ) -> None:
         super().__init__(config, server_state, {**app_state, "client": self}, _loop)
         self._connections = connections
-        self._head_bytes = 0  # of a request whose head is not complete
-        self._is_in_head = True
+        self._received_bytes = 0
+        self._counted_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Serve the client if there is room."""
@@ -159,29 +159,11 @@ class Connection(HttpToolsProtocol, Client):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; a head that grows over its limit is refused, because it is kept until it is complete."""
-        if self._is_in_head:
-            self._head_bytes += len(data)
+        """Read on, and count what has come of the request that the server waits for."""
+        if self._counted_since != self.waiting_since:
+            self._counted_since, self._received_bytes = self.waiting_since, 0
+        self._received_bytes += len(data)
         super().data_received(data)
-        if self._is_in_head and self._head_bytes > self._connections.limits.head_bytes:
-            self._refuse_head()
-
-    def _refuse_head(self) -> None:
-        limit = self._connections.limits.head_bytes
-        body = f'{{"error": "the address and the headers of a request have more than {limit:,} bytes"}}'.encode()
-        head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
-        self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + head + body)
-        self.transport.close()
-
-    def on_headers_complete(self) -> None:
-        """Note that the head is complete, and begin to answer."""
-        self._is_in_head = False
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """Note that what follows is the head of another request."""
-        self._is_in_head, self._head_bytes = True, 0
-        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """Note that the client does not read what was sent."""
@@ -195,7 +177,8 @@ class Connection(HttpToolsProtocol, Client):
 
     def is_overdue(self, now: float, limits: Limits) -> bool:
         """Return whether the client has kept the server waiting longer than the limits allow."""
-        return (self.waiting_since is not None and now - self.waiting_since > limits.request_seconds) or (
+        in_time = limits.request_seconds + self._received_bytes / limits.slowest_bytes_per_second
+        return (self.waiting_since is not None and now - self.waiting_since > in_time) or (
             self.stalled_since is not None and now - self.stalled_since > limits.reading_seconds
         )
 
