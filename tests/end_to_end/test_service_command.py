@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -74,6 +75,40 @@ def test_sigterm_finishes_what_was_sent_and_says_so_before(folder: Path) -> None
         said = process.stderr.read()
         assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d{4} SIGTERM: stopping; ", said, re.MULTILINE)
         assert re.search(r"^\d{4}-\S+ \S+ stopped; all is answered$", said, re.MULTILINE)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_takes_longer_than_the_drain_is_answered_too_and_the_end_is_clean(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    """A thread in compiled code must not abort the process, and who waits is told to ask again."""
+    model = save_model(tmp_path / "slow", random_model(d_model=240, d_feedforward=2048), translation=FEW)
+    limits = "[limits]\nnotice_seconds = 0\ndrain_seconds = 1\n"
+    config = tmp_path / "serve.toml"
+    config.write_text(f'port = 0\n[[models]]\npath = "{model}"\n{limits}', encoding="utf-8")
+    process = started("--config", config)
+    try:
+        address = address_in(process)
+        wait_until_ready(address)
+        wish = {"text": "ab cd. " * 500, "source": "de", "target": "en", "beam_size": 16, "keep": ["ab"]}
+        answered: list[int] = []
+        clients = [
+            threading.Thread(target=lambda: answered.append(status_of(f"{address}v1/translate", wish)))
+            for _ in range(3)
+        ]
+        for client in clients:
+            client.start()
+        time.sleep(2)
+        process.send_signal(number)
+        for client in clients:
+            client.join()
+        assert answered == [503] * 3
+        assert process.wait(PATIENCE_SECONDS) == (0 if number == signal.SIGTERM else 130)
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
     finally:
         process.kill()
         process.communicate()

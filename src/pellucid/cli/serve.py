@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 import webbrowser
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -92,7 +95,22 @@ def serve(
             serving(catalogue, taken, host=wanted.host)
         except KeyboardInterrupt:
             say("stopped")
-            raise SystemExit(130) from None
+            _end(service, 130)
+        except SystemExit as end:
+            _end(service, end.code)
+
+
+def _end(service: Service | None, status: str | int | None) -> NoReturn:
+    """End the process; at once where a translation was not waited for.
+
+    Python would otherwise end its threads inside of compiled code, which aborts the process with another status.
+    """
+    if service is not None and service.is_translating:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status if isinstance(status, int) else 0)
+    raise SystemExit(status)
 
 
 def _configured(

@@ -17,6 +17,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 import anyio
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -188,6 +189,11 @@ class Connection(H11Protocol, Client):
         self.transport.abort()
 
 
+def _unfinished() -> Response:
+    text = "the server stopped before this was done; ask again in a moment"
+    return error_response(503, text, {"Retry-After": "2", "Connection": "close", **SECURITY_HEADERS})
+
+
 class PacedAnswers:
     """Send answers in pieces, each after the one before it was sent, and limit the bytes of all answers.
 
@@ -240,6 +246,9 @@ class PacedAnswers:
 
         try:
             await self._app(scope, noting, answer)
+        except asyncio.CancelledError:  # the server ends before this is done
+            if not is_answered:
+                await _unfinished()(scope, receive, send)
         finally:
             if not is_answered:
                 client.waiting_since = anyio.current_time()

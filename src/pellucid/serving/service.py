@@ -118,6 +118,11 @@ class Service:
         self._workers.end()
 
     @property
+    def is_translating(self) -> bool:
+        """Whether a thread is at work on a batch."""
+        return self._workers.longest_seconds() > 0
+
+    @property
     def illness(self) -> str | None:
         """Why the process cannot translate any longer, or None."""
         if self._workers.problem is not None:
