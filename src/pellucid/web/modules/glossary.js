@@ -18,7 +18,7 @@ export const WORDS = {
   feed_forward: ["matrix", "bias", "pre_activation", "activation", "learnt", "cosine"],
   decoder: ["start", "search"],
   softmax: ["linear", "dot_product", "exp", "temperature", "entropy", "nat"],
-  search: ["search", "log_probability", "temperature"],
+  search: ["search", "log_probability", "temperature", "top_k", "alpha"],
   targets: ["one_hot", "ln", "perplexity"],
   curves: [
     "batch",

@@ -43,6 +43,10 @@ export function Figure({name, title, says, caption, table, recompute, provenance
     const load = {table, recompute}[open];
     if (load) guard(async () => setGiven(await load()))();
   }, [subject]);
+  // What a button opens stands below the picture, which may be as tall as the screen.
+  useEffect(() => {
+    if (open) body.current.closest("section").lastElementChild.scrollIntoView({block: "nearest"});
+  }, [open]);
   // The code of the exports comes when it is first used.
   const save = (kind) => async () => {
     const {csvOf, download, pngOf, svgOf} = await code(() => import("pellucid/pictures/export"));

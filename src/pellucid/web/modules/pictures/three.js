@@ -14,7 +14,7 @@ export function Three({pictures, scale = {kind: "sequential", most: 1}}) {
   const [frame, room] = useWidth(1100);
   const widest = Math.max(...pictures.map(({shape}) => shape[1]), 1);
   const isTwice = Boolean(pictures[0].labels.predicts); // two labels a row
-  const [sides, across] = isTwice ? [210, room > 760 ? 2 : 1] : [140, room > 900 ? 3 : 1];
+  const [sides, across] = isTwice ? [210, room > 760 ? 2 : 1] : [110, room > 900 ? 3 : 1];
   const least = widest > MOST_LABELLED ? 5 : 11; // from 11 pixels on, a cell has its label; the picture may be scrolled
   const cell = Math.max(Math.min(Math.floor((room / across - sides) / widest), 16), least);
   const most = Math.max(largest(pictures[2].values), 1e-6);

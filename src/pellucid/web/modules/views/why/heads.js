@@ -3,6 +3,7 @@
 import {html} from "pellucid/ui";
 import {ofTrace, site, useData} from "pellucid/data";
 import {HeadEffects, firstHead} from "pellucid/editing/heads";
+import {editAt, editsIn} from "pellucid/editing/list";
 import {Figure, Waiting} from "pellucid/pictures/figure";
 import {Matrix} from "pellucid/pictures/matrix";
 import {useWidth} from "pellucid/pictures/width";
@@ -58,12 +59,13 @@ function Looks({trace, model, state, kind, layer, head}) {
   const fresh = {...data, value: data.isStale ? undefined : data.value};
   return html`<${Waiting} data=${fresh}>
     ${({weights, effect}) =>
-      html`<${Picture} ...${{trace, kind, layer, head, step, weights, effect: effect.at(step)}} />`}
+      html`<${Picture} ...${{trace, state, kind, layer, head, step, weights, effect: effect.at(step)}} />`}
   <//>`;
 }
 
-function Picture({trace, kind, layer, head, step, weights, effect}) {
+function Picture({trace, state, kind, layer, head, step, weights, effect}) {
   const [frame, room] = useWidth(900);
+  const isEdited = Boolean(editAt(editsIn(state.edits), `${place(kind, layer)}.head.${head}`));
   const labels = labelsOf(kind, trace.tokens);
   const isOfStep = kind !== "encoder";
   const width = kind === "decoder" ? step + 1 : weights.shape[1];
@@ -80,13 +82,13 @@ function Picture({trace, kind, layer, head, step, weights, effect}) {
   return html`<${Figure}
     frame=${frame} name="why-head" title=${t("why.heads.looks", {head, layer, kind: t(`kind.${kind}`)})}
     provenance=${trace.provenance} table=${table} subject=${`${kind} ${layer} ${head} ${step}`}
-    says=${t(isOfStep ? "why.heads.says" : "why.heads.says_encoder", {
+    says=${t(isEdited ? "why.heads.edited" : isOfStep ? "why.heads.says" : "why.heads.says_encoder", {
       piece,
       column: columns[best % width],
       weight: short(values[best], 3),
       effect: short(effect, 4),
     })}
-    caption=${t("why.heads.both")}
+    caption=${isEdited ? null : t("why.heads.both")}
   >
     <${Matrix}
       values=${values} shape=${[rows.length, width]} rows=${rows.map(pieceLabel)} columns=${columns}

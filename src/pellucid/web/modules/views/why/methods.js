@@ -21,6 +21,7 @@ function Measured({trace, found}) {
   const {faithfulness: curve, nouns, alignment} = found;
   const names = [...METHODS.filter((name) => curve.nats[name]), "random"];
   return html`
+    <p>${inShort(found, names)}</p>
     <${Sheet}
       name="faithfulness" trace=${trace} title=${t("why.measured.faithful")}
       says=${verdict(curve, names)} caption=${t("why.measured.faithful_caption", {
@@ -51,7 +52,7 @@ function Measured({trace, found}) {
       says=${t("why.measured.alignment_says", {n: found.aligned_pairs})} caption=${t("why.measured.alignment_caption")}
       columns=${["weights", "error_rate", "precision", "recall"].map((name) => t(`why.measured.${name}`))}
       rows=${Object.entries(alignment).map(([name, one]) => [
-        METHODS.includes(name) ? nameOf(name) : t("why.links.by.named"),
+        weightsOf(name),
         one.error_rate,
         one.precision,
         one.recall,
@@ -61,22 +62,45 @@ function Measured({trace, found}) {
   `;
 }
 
-/** What the curve says of each method that a random order reaches, and of the others. */
-function verdict({nats, standard_errors: errors, hidden}, names) {
+/** What the three tables say together: each question has a method that answers it best. */
+function inShort({faithfulness, nouns, alignment}, names) {
+  const {best, poor} = ranked(faithfulness, names);
+  const choice = bestOf(Object.keys(nouns.methods), (name) => nouns.methods[name].referent_over_other);
+  const links = bestOf(Object.keys(alignment), (name) => -alignment[name].error_rate);
+  const named = {piece: best, choice, links};
+  return [
+    t("why.measured.short", Object.fromEntries(Object.entries(named).map(([key, name]) => [key, weightsOf(name)]))),
+    ...poor.map(([name]) => t("why.measured.never", {name: nameOf(name)})),
+  ].join(" ");
+}
+
+const bestOf = (names, worth) => names.reduce((one, other) => (worth(other) > worth(one) ? other : one));
+
+const weightsOf = (name) => (METHODS.includes(name) ? nameOf(name) : t("why.links.by.named"));
+
+/** The method that leads for the first piece, those that cannot be told from it, and [those, hidden] of no worth. */
+function ranked({nats, standard_errors: errors, hidden}, names) {
   const methods = names.filter((name) => name !== "random");
   const isBetter = (name, i) => nats[name][i] - nats.random[i] > errors[name][i] + errors.random[i];
   const poor = methods.flatMap((name) => {
     const first = hidden.findIndex((_, i) => !isBetter(name, i));
-    return first < 0 ? [] : [t("why.measured.poor", {name: nameOf(name), n: hidden[first]})];
+    return first < 0 ? [] : [[name, hidden[first]]];
   });
-  const best = methods.reduce((one, other) => (nats[other][0] > nats[one][0] ? other : one));
+  const best = bestOf(methods, (name) => nats[name][0]);
   const equal = methods.filter(
     (name) => name !== best && nats[best][0] - nats[name][0] <= errors[best][0] + errors[name][0],
   );
+  return {best, equal, poor};
+}
+
+/** What the curve says of each method that a random order reaches, and of the others. */
+function verdict(curve, names) {
+  const {best, equal, poor} = ranked(curve, names);
+  const [nats, random] = [curve.nats[best][0], curve.nats.random[0]];
   return [
-    t("why.measured.best", {name: nameOf(best), nats: short(nats[best][0], 3), random: short(nats.random[0], 3)}),
+    t("why.measured.best", {name: nameOf(best), nats: short(nats, 3), random: short(random, 3)}),
     ...(equal.length ? [t("why.measured.equal", {names: equal.map(nameOf).join(", ")})] : []),
-    ...poor,
+    ...poor.map(([name, n]) => t("why.measured.poor", {name: nameOf(name), n})),
   ].join(" ");
 }
 

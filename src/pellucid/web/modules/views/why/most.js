@@ -68,6 +68,9 @@ function Said({trace, step, most, hardest}) {
         </button>`
       }
     </p>
-    <p>${t(most === hardest ? "why.heads.hardest_too" : "why.heads.hardest", numbers(hardest))}</p>
+    <p>
+      ${t(most === hardest ? "why.heads.hardest_too" : "why.heads.hardest", numbers(hardest))}
+      ${trace.provenance.edits?.length > 0 && ` ${t("why.heads.with_edits")}`}
+    </p>
   </div>`;
 }
