@@ -10,17 +10,22 @@ main thread of a process receives signals; in other threads all three do nothing
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pellucid.errors import InterruptedByUser, StoppedError
 
 __all__ = ["HeldInterrupt", "RaiseOnSigterm", "StopSignals", "Terminated", "stopped_by"]
+
+_SECONDS_FOR_AN_IMPORT: Final = 30.0
+_SECONDS_BETWEEN_LOOKS: Final = 0.05
 
 
 class Terminated(KeyboardInterrupt):
@@ -115,13 +120,33 @@ class HeldInterrupt(_Handling):
 
 
 class RaiseOnSigterm(_Handling):
-    """Raises an error in the main thread when SIGTERM arrives; ``has_arrived`` says afterwards whether it did."""
+    """Raises an error in the main thread when SIGTERM arrives; ``has_arrived`` says afterwards whether it did.
+
+    While a module is imported, the error waits: libraries catch errors of their imports, or go on with half a module.
+    """
 
     def __init__(self, make_error: Callable[[], BaseException]) -> None:
         super().__init__(signal.SIGTERM)
         self._make_error = make_error
+        self._waits_until: float | None = None
         self.has_arrived = False
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.has_arrived = True
-        raise self._make_error()
+        now = time.monotonic()
+        self._waits_until = self._waits_until or now + _SECONDS_FOR_AN_IMPORT
+        if now < self._waits_until and _is_importing(frame):
+            again = threading.Timer(_SECONDS_BETWEEN_LOOKS, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+        else:
+            self._waits_until = None
+            raise self._make_error()
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False

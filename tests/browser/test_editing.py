@@ -289,8 +289,9 @@ def test_every_chapter_shows_before_after_and_the_difference(shown: Shown, open_
     window.go(view="softmax", source=TIRED, edits=edits, step=13)
     after = page.inner_text(".edit-change")
     changes = page.locator(".edit-sheet td:nth-child(4)").all_inner_texts()
-    assert all(change == "–" or change.endswith(" points") for change in changes), "of shares, in percentage points"
-    assert not [change for change in changes if "e" in change or "%" in change]
+    unit = " percentage points"
+    assert all(change == "–" or change.endswith(unit) for change in changes), "of shares"
+    assert not [change for change in changes if "e" in change.removesuffix(unit) or "%" in change]
     page.click(".edit-bar .choice button >> nth=1")  # the chapter without the edits
     window.ready()
     top = before[1].top_log_probabilities[13][0]

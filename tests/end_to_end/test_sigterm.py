@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import sys
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -85,3 +88,23 @@ def test_an_interruption_waits_for_the_end_of_a_line_and_a_second_one_does_not(k
     assert pressed(2, is_held=True, kind=kind) == (False, True)
     assert pressed(1, is_held=False, kind=kind) == (False, True)
     assert signal.getsignal(kind) is before
+
+
+def test_sigterm_waits_for_the_end_of_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library may catch the errors of its imports, and then the signal would be lost and a module half there."""
+    (tmp_path / "slow_to_import.py").write_text(
+        "import os, signal, time\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    time.sleep(0.3)\n"
+        "except BaseException:\n"
+        "    swallowed = True\n"
+        "is_whole = True\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Terminated), RaiseOnSigterm(Terminated):
+        time.sleep(10 if importlib.import_module("slow_to_import").is_whole else 0)
+    module = sys.modules["slow_to_import"]
+    assert module.is_whole
+    assert not hasattr(module, "swallowed")
