@@ -25,7 +25,7 @@ from typing import Any
 from ablation import journal_facts
 from environments import JOEYNMT, environment_python
 from machine import available_cores, commit, machine_facts, run_watched
-from train_cpu import HERE, prepare_inputs, write_embedded_corpus, write_joeynmt_config, write_result
+from train_cpu import HERE, check_same_pieces, prepare_inputs, write_embedded_corpus, write_joeynmt_config, write_result
 
 from pellucid.config import PRESETS, load_recipe
 from pellucid.errors import counted
@@ -135,6 +135,7 @@ def train_joeynmt(run: Path, python: Path, options: argparse.Namespace) -> dict[
     command += ["--alphas", *(f"{alpha}" for alpha in ALPHAS)]
     watched = watch(command, run / "train.log", options.minutes, options)
     found = json.loads(result.read_text(encoding="utf-8"))
+    check_same_pieces(found, inputs)
     translations = {f"length penalty {alpha}": result.with_suffix(f".alpha{alpha}.txt") for alpha in ALPHAS}
     return {name: found[name] for name in ("seconds", "steps", "target_tokens", "facts")} | {
         "command": watched,
