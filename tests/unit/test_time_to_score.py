@@ -89,3 +89,17 @@ def test_a_budget_of_minutes_counts_processor_time() -> None:
     )
     found = subprocess.run([sys.executable, "-c", check], cwd=FOLDER, capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["True"]
+
+
+@pytest.mark.slow
+def test_pellucid_trains_and_translates_with_minutes_of_processor_time(script: ModuleType, tmp_path: Path) -> None:
+    options = script.parse(["--by", "processor", "--threads", "1", "--set", "model.d_model=32"])
+    sizes = {"train_size": 1000, "valid_size": 20, "test_size": 10}
+    options.data_dir = script.write_embedded_corpus(tmp_path / "text", options, **sizes)
+    (tmp_path / "run").mkdir()
+    found = script.train_pellucid(tmp_path / "run", 0.2, options)
+    assert found["steps"] > 0
+    assert found["target_tokens"] > 0
+    assert found["command"]["processor_seconds"] > 6  # 12 less the reserve for the end
+    assert found["seconds"] <= 12
+    assert "tok:13a" in script.best(found)["cased"]["signature"]
