@@ -195,7 +195,8 @@ def best(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def collect(options: argparse.Namespace, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the runs with what is needed to repeat them."""
-    shown = {name: value for name, value in vars(options).items() if not isinstance(value, Path)}
+    own = {"batches", "precision"}  # of the preparation
+    shown = {name: value for name, value in vars(options).items() if not isinstance(value, Path) and name not in own}
     facts = {"pellucid": __version__, "commit": commit(), "machine": machine_facts()}
     goal = best(runs[0])["cased"]["value"]
     reached = [run["minutes"] for run in runs[1:] if best(run)["cased"]["value"] >= goal]
