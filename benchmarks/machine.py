@@ -56,11 +56,15 @@ def commit() -> str:
 
 @dataclass(frozen=True)
 class Watched:
-    """The wall time of a command, and the share of all cores that other processes used (None if unknown)."""
+    """The wall time and the processor time of a command, and the share of all cores that other processes used.
+
+    The share is None if it is unknown.
+    """
 
     seconds: float
     others_share: float | None
     load_before: float
+    processor_seconds: float
 
 
 def run_watched(command: Sequence[str | Path], *, log: Path, environment: dict[str, str], timeout: float) -> Watched:
@@ -87,11 +91,10 @@ def run_watched(command: Sequence[str | Path], *, log: Path, environment: dict[s
         end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-30:])
         why = f"ended with status {status}" if status > 0 else f"was stopped after {seconds:.0f} s"
         raise SystemExit(f"{end}\n{' '.join(map(str, command))}\n{why}; its log is {log}")
-    others = None
+    others, ours = None, _child_seconds() - children
     if busy is not None:
-        ours = _child_seconds() - children
         others = max(0.0, (_busy_seconds() or 0.0) - busy - ours) / (seconds * (os.cpu_count() or 1))
-    return Watched(seconds, others, load_before)
+    return Watched(seconds, others, load_before, ours)
 
 
 def _busy_seconds() -> float | None:

@@ -1,4 +1,4 @@
-"""Time the steps of both sides of a comparison by wall time.
+"""Time the steps of both sides of a comparison, by wall time or by processor time.
 
 This module uses only the standard library, since each side runs it in a separate environment. Each step is
 marked at the same point, so the time between two marks includes everything that the training loop does:
@@ -10,9 +10,20 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import resource
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+
+def processor_seconds() -> float:
+    """Return the processor time of all threads of this process, and of its child processes that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+CLOCKS = {"wall": time.perf_counter, "processor": processor_seconds}
 
 
 class Stopwatch:
@@ -20,13 +31,21 @@ class Stopwatch:
 
     The first ``warmup_steps`` marks are not counted. After them, ``steps`` marks are counted, or those
     within ``seconds``. The tokens of a step are target tokens with end of sentence, without padding;
-    padded tokens are rows times the longer of the two padded sides.
+    padded tokens are rows times the longer of the two padded sides. ``clock`` returns seconds.
     """
 
-    def __init__(self, *, warmup_steps: int, steps: int | None, seconds: float | None) -> None:
+    def __init__(
+        self,
+        *,
+        warmup_steps: int,
+        steps: int | None,
+        seconds: float | None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.warmup_steps = warmup_steps
         self.steps = steps
         self.seconds = seconds
+        self.clock = clock
         self.marks: list[tuple[float, int, int]] = []
         self.is_over = False
         # Shells ignore this signal in background jobs, and child processes inherit that.
@@ -36,7 +55,7 @@ class Stopwatch:
         """Record the time and the tokens of the step that has just ended."""
         if self.is_over:
             return
-        self.marks.append((time.perf_counter(), target_tokens, padded_tokens))
+        self.marks.append((self.clock(), target_tokens, padded_tokens))
         counted = len(self.marks) - 1 - self.warmup_steps
         if counted < 1:
             return

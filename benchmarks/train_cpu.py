@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     result = collect(options, rounds)
     table = as_table(result)
     print(f"\n{table}")
-    for path in write_result(options.results, result, table):
+    for path in write_result(options.results, "train-cpu", result, table):
         print(f"written: {path}")
 
 
@@ -167,14 +167,14 @@ def write_ids(store: TokenStore, path: Path) -> None:
     np.savez(path, **arrays)
 
 
-def write_embedded_corpus(folder: Path, options: argparse.Namespace) -> Path:
-    """Write the embedded corpus, for a comparison without data files."""
+def write_embedded_corpus(folder: Path, options: argparse.Namespace, **sizes: int) -> Path:
+    """Write the embedded corpus, for a comparison without data files; ``sizes`` are those of ``build_corpus``."""
     from pellucid.sample.corpus import build_corpus
 
     print("no --data-dir: using the embedded English-French corpus", flush=True)
     folder.mkdir(exist_ok=True)
-    corpus = build_corpus(seed=options.seed)
-    for split, pairs in (("train", corpus.train), ("valid", corpus.valid)):
+    corpus = build_corpus(seed=options.seed, **sizes)
+    for split, pairs in (("train", corpus.train), ("valid", corpus.valid), ("test", corpus.test)):
         sides = {options.src_lang: [p.source for p in pairs], options.tgt_lang: [p.target for p in pairs]}
         for language, lines in sides.items():
             content = "".join(f"{line}\n" for line in lines)
@@ -348,14 +348,14 @@ def as_table(result: Mapping[str, object]) -> str:
     return "\n".join(lines)
 
 
-def write_result(folder: Path, result: Mapping[str, object], table: str) -> list[Path]:
-    """Write JSON and Markdown under a new name with the date."""
+def write_result(folder: Path, name: str, result: Mapping[str, object], table: str) -> list[Path]:
+    """Write JSON and Markdown under a new name, the date before ``name``."""
     folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{datetime.date.today().isoformat()}-train-cpu"
+    stem = f"{datetime.date.today().isoformat()}-{name}"
     count = 1
     while (folder / f"{stem}.json").exists():
         count += 1
-        stem = f"{datetime.date.today().isoformat()}-train-cpu-{count}"
+        stem = f"{datetime.date.today().isoformat()}-{name}-{count}"
     paths = [folder / f"{stem}.json", folder / f"{stem}.md"]
     paths[0].write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     paths[1].write_text(table + "\n", encoding="utf-8")

@@ -1,7 +1,8 @@
 """JoeyNMT's side of the race, run by the Python of its own environment.
 
 Its training loop runs as it is; a wrapper around ``TrainManager._train_step`` marks the stopwatch
-at the start of every step with the tokens of the step before. Started by ``../train_cpu.py``.
+at the start of every step with the tokens of the step before. Started by ``../train_cpu.py``, and by
+``../time_to_score.py``, for which it also translates a test text with the last weights.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import joeynmt.training
 from joeynmt.config import load_config
+from joeynmt.data import load_data
 from joeynmt.helpers import make_model_dir
 from joeynmt.helpers_for_ddp import get_logger
+from joeynmt.prediction import predict
 from joeynmt.transformer_layers import MultiHeadedAttention, PositionwiseFeedForward
-from stopwatch import Stopwatch
+from stopwatch import CLOCKS, Stopwatch
 
 
 def time_every_step(stopwatch: Stopwatch) -> None:
@@ -66,6 +69,14 @@ def tokens_of(data: Any) -> dict[str, int]:
     return {side: sum(len(row) + 1 for row in data.get_list(lang, tokenized=True)) for side, lang in sides.items()}
 
 
+def translate(manager: Any, data: Any, output: Path, *, beam_size: int, alpha: float) -> None:
+    """Translate a dataset with the weights of the trainer and JoeyNMT's own search; write a sentence a line."""
+    settings = manager.dev_cfg._replace(beam_size=beam_size, beam_alpha=alpha, eval_metrics=[])
+    autocast = {"device_type": "cpu", "enabled": False}
+    _, _, found, *_ = predict(manager.model, data, manager.device, 0, args=settings, autocast=autocast)
+    output.write_text("".join(f"{' '.join(line.splitlines())}\n" for line in found), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path)
@@ -75,10 +86,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--dropout", choices=["paper", "own"], required=True)
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
+    parser.add_argument("--test", help="text to translate after training, without the suffixes of the languages")
+    parser.add_argument("--beam-size", type=int, default=5)
+    parser.add_argument("--alphas", type=float, nargs="+", default=[], help="length penalties, a translation for each")
     options = parser.parse_args()
 
     torch.set_num_threads(options.threads)
-    stopwatch = Stopwatch(warmup_steps=options.warmup_steps, steps=options.steps, seconds=options.seconds)
+    stopwatch = Stopwatch(
+        warmup_steps=options.warmup_steps, steps=options.steps, seconds=options.seconds, clock=CLOCKS[options.clock]
+    )
     time_every_step(stopwatch)
     facts: dict[str, object] = {}
 
@@ -90,7 +107,13 @@ def main() -> None:
         facts["places without dropout"] = leave_the_papers_dropout(self.model) if options.dropout == "paper" else 0
         facts["train pairs"] = len(kwargs["train_data"])
         facts["validation tokens"] = tokens_of(kwargs["valid_data"])
-        return run_loop(self, *args, **kwargs)
+        run_loop(self, *args, **kwargs)
+        facts["epoch"] = self.stats.epochs
+        if options.test:
+            *_, data = load_data(cfg["data"] | {"test": options.test}, datasets=["test"])
+            for alpha in options.alphas:
+                output = options.result.with_suffix(f".alpha{alpha:g}.txt")
+                translate(self, data, output, beam_size=options.beam_size, alpha=alpha)
 
     manager.train_and_validate = with_facts
     cfg = load_config(options.config)
