@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import webbrowser
 from functools import partial
 from pathlib import Path
@@ -93,24 +92,22 @@ def serve(
         serving = partial(job.serve, trace_memory_mb=trace_memory_mb, service=service, when_ready=announce)
         try:
             serving(catalogue, taken, host=wanted.host)
-        except KeyboardInterrupt:
-            say("stopped")
-            _end(service, 130)
-        except SystemExit as end:
-            _end(service, end.code)
+        except (KeyboardInterrupt, SystemExit) as end:
+            _end(service, end)
 
 
-def _end(service: Service | None, status: str | int | None) -> NoReturn:
+def _end(service: Service | None, end: KeyboardInterrupt | SystemExit) -> NoReturn:
     """End the process; at once where a translation was not waited for.
 
     Python would otherwise end its threads inside of compiled code, which aborts the process with another status.
     """
+    if isinstance(end, KeyboardInterrupt):
+        say("stopped")
+    status = end.code if isinstance(end, SystemExit) else 130
     if service is not None and service.is_translating:
         logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(status if isinstance(status, int) else 0)
-    raise SystemExit(status)
+    raise SystemExit(status) from None
 
 
 def _configured(
