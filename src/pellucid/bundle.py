@@ -29,7 +29,7 @@ from pellucid.config.section import Section
 from pellucid.config.tables import read_toml, to_toml, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK, Disk, can_be_name, refuse_full_disk, refuse_links, sha256_of
-from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
+from pellucid.errors import BundleError, ConfigError, IncompatibleModelError, ReplacedModelError
 from pellucid.model_weights import dtype_name, load_weights, rounded
 from pellucid.sample.embedded import direction_of, embedded_folder
 from pellucid.untrusted import plain_file, shown
@@ -266,7 +266,7 @@ def read_model(opened: ModelFolder, *, device: torch.device | str = "cpu") -> Bu
     folder, description = opened.folder, opened.description
     path = folder / description.weights
     if not path.exists() and (now := read_description(folder).weights) != description.weights:
-        raise BundleError(
+        raise ReplacedModelError(
             f"{path}: this model was replaced by {now} since its folder was opened; open the folder again"
         )
     weights = {description.weights: description.weights_sha256}

@@ -35,6 +35,7 @@ __all__ = [
     "InterruptedByUser",
     "PellucidError",
     "ProcessLostError",
+    "ReplacedModelError",
     "RequestError",
     "StoppedError",
     "TrainingError",
@@ -65,6 +66,10 @@ class DocumentTooLargeError(DocumentError):
 
 class BundleError(PellucidError):
     """A model folder cannot be read."""
+
+
+class ReplacedModelError(BundleError):
+    """A training run has written another model since the folder was opened."""
 
 
 class IncompatibleModelError(BundleError):

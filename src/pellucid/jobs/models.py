@@ -6,9 +6,11 @@ A folder that ``export --format onnx`` wrote is opened too, and run by onnxrunti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from pellucid.bundle import (
     Bundle,
@@ -23,7 +25,7 @@ from pellucid.bundle import (
 from pellucid.config.tables import parse_settings, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import can_be_name
-from pellucid.errors import ConfigError, EngineUnavailableError
+from pellucid.errors import ConfigError, EngineUnavailableError, ReplacedModelError
 from pellucid.interop.packages import is_installed
 from pellucid.runtime import Precision, Runtime, has_gpu, is_forked_from_torch, threads_for
 from pellucid.sample.embedded import direction_of
@@ -45,8 +47,9 @@ __all__ = [
     "translators_over",
 ]
 
-
+_Arguments = ParamSpec("_Arguments")
 _Name = TypeVar("_Name", bound=StrEnum)
+_MOST_REPLACEMENTS: Final = 3
 
 
 class EngineName(StrEnum):
@@ -79,6 +82,19 @@ class EnginePrecision(StrEnum):
 
 def _unheard(text: str) -> None:
     pass
+
+
+def _opened_again(open_: Callable[_Arguments, Translator]) -> Callable[_Arguments, Translator]:
+    """Open a folder once more where a training run wrote another model before the weights of the first were read."""
+
+    @wraps(open_)
+    def opened(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> Translator:
+        for _ in range(_MOST_REPLACEMENTS):
+            with suppress(ReplacedModelError):
+                return open_(*arguments, **options)
+        return open_(*arguments, **options)
+
+    return opened
 
 
 def open_translator(
@@ -134,6 +150,7 @@ def open_translator(
     return _without_torch(path, settings=settings, threads=threads_for(threads), wanted=wanted, held=held, say=say)
 
 
+@_opened_again
 def _without_torch(
     path: Path,
     *,
@@ -196,6 +213,7 @@ _ROUNDING: Final = "; weights are rounded to 8 bits, and --precision fp32 keeps 
 _ROUNDED: Final = (EnginePrecision.INT8, EnginePrecision.BF16)
 
 
+@_opened_again
 def _on_device(
     path: Path, *, settings: Sequence[str], device: str, threads: int, held: EnginePrecision, say: Callable[[str], None]
 ) -> Translator:

@@ -13,7 +13,7 @@ import pytest
 from tests.models import random_model, save_model
 
 import pellucid
-from pellucid.bundle import load_bundle
+from pellucid.bundle import Bundle, ModelFolder, load_bundle, read_model
 from pellucid.errors import BundleError, EngineUnavailableError
 from pellucid.interop import packages
 from pellucid.jobs import models
@@ -143,6 +143,30 @@ def test_a_model_that_was_replaced_meanwhile_is_not_mixed_with_the_new_one(tmp_p
     assert translator.translate(SENTENCE).text == text
     with pytest.raises(BundleError, match=f"was replaced by {other} since its folder was opened"):
         _ = translator.model
+
+
+def test_a_model_that_is_replaced_while_it_is_prepared_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a training run that has found a better one; the configuration is one that nothing was prepared for."""
+    folder = tmp_path / "model"
+    shutil.copytree(MODEL, folder)
+    description = folder / "model.toml"
+    text = description.read_text("utf-8").replace("layer_norm_epsilon = 1e-05", "layer_norm_epsilon = 0.25")
+    description.write_text(text, "utf-8")
+    weights, other = load_bundle(folder).description.weights, "weights-00000000.safetensors"
+    reads: list[Path] = []
+
+    def replacing(opened: ModelFolder) -> Bundle:
+        reads.append(opened.folder)
+        if len(reads) == 1:
+            (folder / weights).rename(folder / other)
+            description.write_text(text.replace(weights, other), "utf-8")
+        return read_model(opened)
+
+    monkeypatch.setattr(models, "read_model", replacing)
+    assert open_translator(folder, device="cpu", engine="native").translate(SENTENCE).text
+    assert len(reads) == 2
 
 
 def test_another_configuration_with_the_same_weights_is_prepared_anew(tmp_path: Path) -> None:
