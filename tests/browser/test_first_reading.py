@@ -116,7 +116,7 @@ def test_an_honest_line_stands_beside_a_translation(shown: Shown, open_page: Ope
     assert "another model" not in said, "the walkthrough model has its own measurement"
     window.page.click(".doubts button")
     window.until("document.querySelector('.chapter').dataset.view === 'health'")
-    raised = window.page.locator(".signs .raised b").all_inner_texts()
+    raised = window.ready().page.locator(".signs .raised b").all_inner_texts()
     assert any("New words" in text for text in raised)
     unknown = window.page.locator(".signs li", has_text="Unknown pieces").inner_text()
     assert "does not mean that it knows the words" in unknown
