@@ -29,7 +29,7 @@ from pellucid.config.section import Section
 from pellucid.config.tables import read_toml, to_toml, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import DISK, Disk, can_be_name, refuse_full_disk, refuse_links, sha256_of
-from pellucid.errors import BundleError, ConfigError, IncompatibleModelError, ReplacedModelError
+from pellucid.errors import BundleError, ConfigError, IncompatibleModelError
 from pellucid.model_weights import dtype_name, load_weights, rounded
 from pellucid.sample.embedded import direction_of, embedded_folder
 from pellucid.untrusted import plain_file, shown
@@ -56,6 +56,7 @@ __all__ = [
     "read_description",
     "read_model",
     "save_bundle",
+    "unless_replaced",
     "verify_files",
     "verify_tokenizer",
 ]
@@ -212,7 +213,7 @@ def load_bundle(path: Path, *, device: torch.device | str = "cpu") -> Bundle:
         BundleError: something is missing, damaged, unknown, too large or of a newer format.
         IncompatibleModelError: the parts are sound but do not fit each other.
     """
-    return _unless_replaced(path, lambda opened: read_model(opened, device=device))
+    return unless_replaced(path, lambda opened: read_model(opened, device=device))
 
 
 def open_model_folder(path: Path) -> ModelFolder:
@@ -224,14 +225,14 @@ def open_model_folder(path: Path) -> ModelFolder:
         BundleError: something is missing, damaged, unknown, too large or of a newer format.
         IncompatibleModelError: the tokenizer is not the one of the model.
     """
-    return _unless_replaced(path, lambda opened: opened)
+    return unless_replaced(path, lambda opened: opened)
 
 
-_Opened = TypeVar("_Opened", bound=ModelFolder)
+_Opened = TypeVar("_Opened")
 
 
-def _unless_replaced(path: Path, read: Callable[[ModelFolder], _Opened]) -> _Opened:
-    """Open and read a model folder; start again where another process puts a new model in its place meanwhile."""
+def unless_replaced(path: Path, read: Callable[[ModelFolder], _Opened]) -> _Opened:
+    """Open a model folder and read it; start again where another process puts a new model in its place meanwhile."""
     folder = find_model_folder(path)
     direction = direction_of(path)
     while True:
@@ -266,7 +267,7 @@ def read_model(opened: ModelFolder, *, device: torch.device | str = "cpu") -> Bu
     folder, description = opened.folder, opened.description
     path = folder / description.weights
     if not path.exists() and (now := read_description(folder).weights) != description.weights:
-        raise ReplacedModelError(
+        raise BundleError(
             f"{path}: this model was replaced by {now} since its folder was opened; open the folder again"
         )
     weights = {description.weights: description.weights_sha256}

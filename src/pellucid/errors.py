@@ -35,7 +35,6 @@ __all__ = [
     "InterruptedByUser",
     "PellucidError",
     "ProcessLostError",
-    "ReplacedModelError",
     "RequestError",
     "StoppedError",
     "TrainingError",
@@ -66,10 +65,6 @@ class DocumentTooLargeError(DocumentError):
 
 class BundleError(PellucidError):
     """A model folder cannot be read."""
-
-
-class ReplacedModelError(BundleError):
-    """A training run has written another model since the folder was opened."""
 
 
 class IncompatibleModelError(BundleError):

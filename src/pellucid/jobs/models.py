@@ -6,11 +6,10 @@ A folder that ``export --format onnx`` wrote is opened too, and run by onnxrunti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from enum import StrEnum
-from functools import wraps
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pellucid.bundle import (
     Bundle,
@@ -21,11 +20,12 @@ from pellucid.bundle import (
     open_model_folder,
     read_description,
     read_model,
+    unless_replaced,
 )
 from pellucid.config.tables import parse_settings, validated
 from pellucid.config.translation import TranslationConfig
 from pellucid.durable import can_be_name
-from pellucid.errors import ConfigError, EngineUnavailableError, ReplacedModelError
+from pellucid.errors import ConfigError, EngineUnavailableError
 from pellucid.interop.packages import is_installed
 from pellucid.runtime import Precision, Runtime, has_gpu, is_forked_from_torch, threads_for
 from pellucid.sample.embedded import direction_of
@@ -47,9 +47,8 @@ __all__ = [
     "translators_over",
 ]
 
-_Arguments = ParamSpec("_Arguments")
+
 _Name = TypeVar("_Name", bound=StrEnum)
-_MOST_REPLACEMENTS: Final = 3
 
 
 class EngineName(StrEnum):
@@ -82,19 +81,6 @@ class EnginePrecision(StrEnum):
 
 def _unheard(text: str) -> None:
     pass
-
-
-def _opened_again(open_: Callable[_Arguments, Translator]) -> Callable[_Arguments, Translator]:
-    """Open a folder once more where a training run wrote another model before the weights of the first were read."""
-
-    @wraps(open_)
-    def opened(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> Translator:
-        for _ in range(_MOST_REPLACEMENTS):
-            with suppress(ReplacedModelError):
-                return open_(*arguments, **options)
-        return open_(*arguments, **options)
-
-    return opened
 
 
 def open_translator(
@@ -147,12 +133,15 @@ def open_translator(
             f"--precision bf16 is for --engine device, and for auto on a GPU; use {EnginePrecision.INT8} or "
             f"{EnginePrecision.FP32} here"
         )
-    return _without_torch(path, settings=settings, threads=threads_for(threads), wanted=wanted, held=held, say=say)
+    is_forked_from_torch()  # from now on it is noticed
+    opening = partial(
+        _without_torch, settings=settings, threads=threads_for(threads), wanted=wanted, held=held, say=say
+    )
+    return unless_replaced(path, opening)
 
 
-@_opened_again
 def _without_torch(
-    path: Path,
+    opened: ModelFolder,
     *,
     settings: Sequence[str],
     threads: int,
@@ -161,8 +150,6 @@ def _without_torch(
     say: Callable[[str], None],
 ) -> Translator:
     """Open the engine that was asked for; under ``auto`` the first one that is available."""
-    is_forked_from_torch()  # from now on it is noticed
-    opened = open_model_folder(path)
     config = _configured(opened.description.translation, settings)
 
     def read() -> Transformer:
@@ -213,7 +200,6 @@ _ROUNDING: Final = "; weights are rounded to 8 bits, and --precision fp32 keeps 
 _ROUNDED: Final = (EnginePrecision.INT8, EnginePrecision.BF16)
 
 
-@_opened_again
 def _on_device(
     path: Path, *, settings: Sequence[str], device: str, threads: int, held: EnginePrecision, say: Callable[[str], None]
 ) -> Translator:
@@ -233,21 +219,28 @@ def _on_device(
     is_bf16 = held is EnginePrecision.BF16 or (
         held is EnginePrecision.AUTO and is_on_gpu and runtime.precision is Precision.BF16
     )
-    opened = open_model_folder(path)
-    config = _configured(opened.description.translation, settings)
-    later = LaterModel(
-        lambda: read_model(opened, device=runtime.device).model, max_length=opened.description.model.max_positions
-    )
-    if is_on_gpu and (problem := checked(opened, runtime, is_bf16=is_bf16, say=say)):
-        say(f"engine: torch (fp32), {runtime.device}, because the device engine failed its check: {problem}")
-        return _translator(opened, later, config=config)
-    model = read_model(opened).model.to(runtime.device, torch.bfloat16 if is_bf16 else torch.float32)
-    engine = DeviceEngine(model, say=say)
-    why = "the fastest on a GPU" if is_on_gpu else "without CUDA graphs on a processor"
-    why += f", in fp32 because {runtime.reason}" if is_on_gpu and held is EnginePrecision.AUTO and not is_bf16 else ""
-    rounding = "; weights are rounded to 8 significant bits, and --precision fp32 keeps them exact" if is_bf16 else ""
-    say(f"engine: {engine.name}, {runtime.device}, {why}{rounding}")
-    return _translator(opened, later, config=config, engine=engine, say=say)
+
+    def over(opened: ModelFolder) -> Translator:
+        config = _configured(opened.description.translation, settings)
+        later = LaterModel(
+            lambda: read_model(opened, device=runtime.device).model, max_length=opened.description.model.max_positions
+        )
+        if is_on_gpu and (problem := checked(opened, runtime, is_bf16=is_bf16, say=say)):
+            say(f"engine: torch (fp32), {runtime.device}, because the device engine failed its check: {problem}")
+            return _translator(opened, later, config=config)
+        model = read_model(opened).model.to(runtime.device, torch.bfloat16 if is_bf16 else torch.float32)
+        engine = DeviceEngine(model, say=say)
+        why = "the fastest on a GPU" if is_on_gpu else "without CUDA graphs on a processor"
+        why += (
+            f", in fp32 because {runtime.reason}" if is_on_gpu and held is EnginePrecision.AUTO and not is_bf16 else ""
+        )
+        rounding = (
+            "; weights are rounded to 8 significant bits, and --precision fp32 keeps them exact" if is_bf16 else ""
+        )
+        say(f"engine: {engine.name}, {runtime.device}, {why}{rounding}")
+        return _translator(opened, later, config=config, engine=engine, say=say)
+
+    return unless_replaced(path, over)
 
 
 def _is_onnx_folder(path: Path) -> bool:

@@ -279,8 +279,8 @@ class PacedAnswers:
         if size <= _SMALL_ANSWER_BYTES:
             return True
         now = anyio.current_time()
-        stalled = sorted((c.stalled_since, id(c), c) for c in self._unread if c.stalled_since is not None)
-        for since, _, client in stalled:
+        stalled = [(c.stalled_since, c) for c in self._unread if c.stalled_since is not None]
+        for since, client in sorted(stalled, key=itemgetter(0)):
             if self._fits(size) or now - since < self._limits.patience_seconds:
                 break
             del self._unread[client]
