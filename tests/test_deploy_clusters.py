@@ -77,9 +77,9 @@ def fake_programs(folder: Path, **bodies: str) -> dict[str, str]:
 
 
 def test_the_script_of_training_hands_over_what_it_was_given(tmp_path: Path) -> None:
-    """Slurm's programs are played; names with blanks reach the command whole."""
+    """Slurm's programs are played; names with blanks reach the command whole, and a list longer than a pipe is read."""
     environment = fake_programs(
-        tmp_path / "bin", srun='exec "$@"', scontrol="echo node0; echo node1", torchrun="printf '%s\\n' \"$@\""
+        tmp_path / "bin", srun='exec "$@"', scontrol="seq -f node%.0f 0 20000", torchrun="printf '%s\\n' \"$@\""
     )
     environment |= {"SLURM_JOB_NODELIST": "node[0-1]", "SLURM_NNODES": "2", "SLURM_NODEID": "1"}
     command = ["bash", DEPLOY / "train.slurm", "a recipe.toml", "the data", "the output"]
