@@ -32,6 +32,5 @@ def test_a_problem_is_noticed(serve: Serve, small_run: Path, open_page: OpenPage
     ):
         before = len(window.problems)
         window.page.evaluate(planted)
-        window.page.wait_for_timeout(300)
-        assert len(window.problems) > before, f"unnoticed: {planted}"
+        window.until_here(lambda before=before: len(window.problems) > before, f"unnoticed: {planted}")
     assert window.page.evaluate("typeof window.planted") == "undefined"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request as Asked
@@ -16,7 +16,7 @@ import pytest
 from .conftest import OpenPage
 from .models import Shown
 from .test_reach import UNREACHABLE
-from .windows import PATIENCE_SECONDS, Window
+from .windows import Window
 
 pytestmark = pytest.mark.slow
 
@@ -54,14 +54,6 @@ def open_translator(open_page: OpenPage, shown: Shown, text: str = "", **more: A
 def written(window: Window) -> str:
     """Return the translation as it stands on the page."""
     return str(window.page.evaluate("[...document.querySelectorAll('.written p')].map((p) => p.innerText).join('\\n')"))
-
-
-def wait(window: Window, is_so: Callable[[], bool]) -> None:
-    """Wait for something that happens in this process."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, window.problems
-        window.page.wait_for_timeout(50)
 
 
 def lit(window: Window) -> list[str]:
@@ -246,10 +238,10 @@ def test_a_server_that_is_full_wants_a_key_and_collects_corrections(shown: Shown
     is_held, count = True, len(sent)
     window.page.fill(".source textarea", f"{FIRST} {SECOND} {THIRD}")
     window.until("document.querySelector('.state').textContent.startsWith('Translating')")
-    wait(window, lambda: len(sent) > count)
+    window.until_here(lambda: len(sent) > count)
     is_held = False
     window.page.fill(".source textarea", f"{FIRST} {SECOND}")
-    wait(window, lambda: any(one.startswith("failed: ") for one in window.problems))
+    window.until_here(lambda: any(one.startswith("failed: ") for one in window.problems))
     window.until(done)
 
     (first, _) = translated(shown, f"{FIRST} {SECOND}")["sentences"]

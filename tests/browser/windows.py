@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # the fast tests are collected without them
     from playwright.sync_api import BrowserContext, ConsoleMessage, Download, Frame, Page, Request, Route
 
 PATIENCE_SECONDS = 180.0
+LATENCY_MILLISECONDS = 250
+"""Of every answer, with ``PELLUCID_SLOW_BROWSER=6`` or another rate."""
 # Looks again and again in the page, for a second at most, whether an expression or the answer of a function is true.
 UNTIL = """async (argument) => {
     for (const end = performance.now() + 1000; ;) {
@@ -74,6 +76,13 @@ class Window:
             if time.monotonic() > deadline:
                 shown = self.page.evaluate("document.body.innerText.slice(0, 800)")
                 raise AssertionError(f"never true: {expression}\nproblems: {self.problems}\nthe page shows: {shown}")
+
+    def until_here(self, is_so: Callable[[], bool], what: str = "") -> None:
+        """Wait for something that happens in this process, such as what ``problems`` or ``requests`` hear."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not is_so():
+            assert time.monotonic() < deadline, (what, self.problems)
+            self.page.wait_for_timeout(50)
 
     def _value(self, place: Page | Frame, expression: str, argument: object) -> Any:
         """Evaluate, or return None while the page loads itself anew, as it does for code that could not be fetched."""
@@ -156,6 +165,15 @@ class Window:
             self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)
 
 
+def slow_down(page: Page, rate: float, *, served: bool) -> None:
+    """Divide the speed of the page by ``rate`` and delay every answer of a server, so that reading too early fails."""
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": rate})
+    if served:
+        network = {"offline": False, "latency": LATENCY_MILLISECONDS, "downloadThroughput": -1, "uploadThroughput": -1}
+        session.send("Network.emulateNetworkConditions", network)
+
+
 def open_window(
     context: BrowserContext,
     address: str,
@@ -168,6 +186,8 @@ def open_window(
     window = Window(context.new_page(), origin or (f"{parts.scheme}://{parts.netloc}" if parts.netloc else address))
     window.watch()
     window.page.set_default_timeout(PATIENCE_SECONDS * 1000)
+    if rate := float(os.environ.get("PELLUCID_SLOW_BROWSER", "0")):
+        slow_down(window.page, rate, served=parts.scheme == "http")
     for pattern, answer in (routes or {}).items():
         window.page.route(pattern, answer)
     window.page.goto(address)
