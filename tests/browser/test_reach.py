@@ -79,12 +79,12 @@ def test_the_tour_by_keyboard_alone(shown: Shown, open_page: OpenPage) -> None:
     window.until("document.activeElement.matches('.tour')")
     stops = window.page.evaluate("import('pellucid/tour_stops').then(({STOPS}) => STOPS.map((stop) => stop.name))")
     assert len(stops) >= 10
-    count = "(count) => document.querySelector('.tour .count').innerText === count"
+    shown_count = "document.querySelector('.tour .count').innerText"
     counts, views = [], set()
     for stop in stops:
         if counts:
             window.page.keyboard.press("ArrowRight")
-            window.until(count.replace("=== count", "!== count"), counts[-1])
+            window.until(f"(last) => {shown_count} !== last", counts[-1])
         window.ready()
         assert window.page.evaluate(f"{FOCUS}.matches('.tour')"), stop
         counts.append(window.page.locator(".tour .count").inner_text())
@@ -97,7 +97,7 @@ def test_the_tour_by_keyboard_alone(shown: Shown, open_page: OpenPage) -> None:
     # There is nothing after the last stop, so two keys lead to the one before it.
     window.page.keyboard.press("ArrowRight")
     window.page.keyboard.press("ArrowLeft")
-    window.until(count, counts[-2])
+    window.until(f"(wanted) => {shown_count} === wanted", counts[-2])
     window.page.keyboard.press("Escape")
     window.until("!document.querySelector('.tour')")
     window.until("(text) => document.activeElement.textContent === text", button)
