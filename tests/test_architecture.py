@@ -22,17 +22,8 @@ PACKAGE = ROOT / "src" / "pellucid"
 
 # A room imports only from lower floors.
 FLOORS = {
-    "errors": 0,
-    "version": 0,
-    "config": 0,
-    "runtime": 0,
-    "signals": 0,
-    "durable": 0,
-    "terminal": 0,
-    "weights_file": 0,
-    "untrusted": 0,
-    "npz_file": 0,
-    "sample": 0,
+    **dict.fromkeys(("errors", "version", "config", "runtime", "signals", "durable", "terminal", "weights_file"), 0),
+    **dict.fromkeys(("untrusted", "npz_file", "sample", "compiled"), 0),
     "text": 1,
     "model": 1,
     "model_weights": 2,
@@ -65,6 +56,8 @@ ARROWS = {
     ("signals", "errors"),
     ("weights_file", "errors"),
     ("sample", "errors"),
+    ("compiled", "durable"),
+    ("compiled", "errors"),
     ("bundle", "model_weights"),
     ("analysis", "tracing"),
     ("figures", "tracing"),

@@ -106,6 +106,7 @@ class TrainingConfig(Section):
         "tensorboard",
         "hang_seconds",
         "processes",
+        "attention",
     )
 
     batch_size: int | Literal["auto"] = 2048
@@ -231,6 +232,10 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of the matrix products: ``fp32``, ``bf16``, or ``auto``: the faster one. On a processor a trial of
     about a second decides, once for each shape of model; a run that is continued keeps its precision."""
+    attention: Literal["auto", "compiled", "torch"] = "auto"
+    """How attention between short sentences is computed on a processor: ``compiled``, in one pass of a C file that is
+    compiled for this machine; ``torch``, by its operations; or ``auto``: compiled where there is a compiler. Both round
+    differently; a run that is continued keeps its own. On a GPU it is always ``torch``."""
     step_method: StepMethod = StepMethod.AUTO
     """The way in which a step is computed."""
     threads: int = Field(0, ge=0, le=1024)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.bundle import ModelFolder
+from pellucid.compiled.cache import alone, private_cache
 from pellucid.durable import DISK, sha256_of
 from pellucid.errors import ConfigError, ConversionError, EngineUnavailableError, IncompatibleModelError
-from pellucid.translation.engines.cache import alone, private_cache
 from pellucid.translation.engines.ctranslate2.engine import CTranslate2Engine
 from pellucid.translation.engines.ctranslate2.trial import best_settings
 

@@ -21,6 +21,7 @@ from pellucid.bundle import load_bundle
 from pellucid.config import Recipe
 from pellucid.durable import DISK
 from pellucid.errors import DataError, StoppedError, counted
+from pellucid.jobs.choosing.attention import choose_attention
 from pellucid.jobs.choosing.preset import with_preset
 from pellucid.jobs.choosing.processes import refuse_processes, sharing_of
 from pellucid.jobs.fine_tuning.general import read_general
@@ -119,6 +120,7 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     with RaiseOnSigterm(lambda: StoppedError(_STOPPED_PREPARING)):
         data = _prepare(run, reporter=reporter, ranks=ranks)
     model = run.make_model(data.tokenizer)
+    attention = choose_attention(run, model, say=reporter.message)
     run, size = with_batch_size(run, model, data.store, pairs=len(data.store), ranks=ranks)
     is_tried = run.recipe.training.precision == "auto"
     run = run.with_precision(model, ranks=ranks)
@@ -126,7 +128,7 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     recipe, output, most = run.recipe, run.output, run.recipe.training.valid_bleu_sentences
     evaluator = ValidationBleu(recipe, data, output / "model", read_general(recipe.data, data.tokenizer, most=most))
     precision = f"precision: {run.runtime.precision}, {run.runtime.reason}" if is_tried else ""
-    for line in filter(None, (precision, size, sharing.text, evaluator.to_text() if most else "")):
+    for line in filter(None, (attention, precision, size, sharing.text, evaluator.to_text() if most else "")):
         reporter.message(line)
     if ranks.is_first:
         DISK.write_replacing(output / "recipe.toml", settings_in_toml(recipe).encode())

@@ -3,9 +3,9 @@
     Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V                        equation 1
     MultiHead = Concat(head_1, ..., head_h) W^O                              section 3.2.2
 
-There are two implementations. ``explicit_attention`` computes the equation step by step and passes
-every value to a recorder; ``fused_attention`` is one kernel, used without a recorder. A test compares
-them. Read ``layers.py`` next.
+There are three implementations, which tests compare. ``explicit_attention`` computes the equation step by step and
+passes every value to a recorder; ``fused_attention`` is one kernel of torch, used without a recorder; and
+``kernels.short_attention`` is one of our own, for short sentences in training on a processor. Read ``layers.py`` next.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from pellucid.config import ModelConfig
 from pellucid.model.dropout import Dropout
+from pellucid.model.kernels.short_attention import short_attention, suits
 from pellucid.model.recorder import Scope, visit
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "causal_may_attend",
     "explicit_attention",
     "fused_attention",
+    "has_short_attention",
     "padding_may_attend",
+    "use_short_attention",
 ]
 
 
@@ -145,6 +148,8 @@ class MultiHeadAttention(nn.Module):
         self.values = nn.Linear(config.d_model, config.d_model)
         self.output = nn.Linear(config.d_model, config.d_model)
         self.dropout = Dropout(config.attention_dropout)
+        self.is_compiled_when_short = False
+        """Whether short sentences take ``short_attention`` where gradients are computed; a job that trains decides."""
 
     def forward(
         self,
@@ -161,10 +166,17 @@ class MultiHeadAttention(nn.Module):
         ``may_attend`` broadcasts to [batch, heads, time, memory]. ``is_causal`` says that ``may_attend`` is the mask of
         ``causal_may_attend`` and nothing else.
         """
-        queries = visit(scope, "queries", self.split_heads(self.queries(hidden)))
-        keys = visit(scope, "keys", self.split_heads(self.keys(memory)))
-        values = visit(scope, "values", self.split_heads(self.values(memory)))
+        projections = (self.queries(hidden), self.keys(memory), self.values(memory))
         drops = self.training and self.dropout.rate > 0
+        if self.is_compiled_when_short and scope is None and suits(*projections[:2]):
+            rate = self.dropout.rate if drops else 0.0
+            context = short_attention(*projections, num_heads=self.num_heads, may_attend=may_attend, dropout_rate=rate)
+            joined: Tensor = self.output(context)
+            return joined
+        queries, keys, values = (
+            visit(scope, site, self.split_heads(projected))
+            for site, projected in zip(("queries", "keys", "values"), projections, strict=True)
+        )
         if scope is None and hidden.device.type == "cuda":
             context = fused_attention(
                 queries,
@@ -193,3 +205,15 @@ class MultiHeadAttention(nn.Module):
         concatenated = visit(scope, "concatenated", context.transpose(1, 2).flatten(2))
         output: Tensor = self.output(concatenated)
         return visit(scope, "output", output)
+
+
+def use_short_attention(model: nn.Module) -> None:
+    """Let the attentions of a model take ``short_attention`` where it suits; it must be loaded."""
+    for module in model.modules():
+        if isinstance(module, MultiHeadAttention):
+            module.is_compiled_when_short = True
+
+
+def has_short_attention(model: nn.Module) -> bool:
+    """Return whether the attentions of a model take ``short_attention`` where it suits."""
+    return any(isinstance(module, MultiHeadAttention) and module.is_compiled_when_short for module in model.modules())

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Dropout", "keep_mask"]
+__all__ = ["Dropout", "drawn_lanes", "keep_mask", "keep_scale", "least_kept_lane"]
 
 _LANE_VALUES = 1 << 16
 _LANES = 4  # 16-bit lanes in one drawn integer
@@ -24,16 +24,32 @@ def keep_mask(like: Tensor, rate: float) -> Tensor:
     multiple of 2^-16; the scale uses the rounded rate, so that the mean is exactly 1. All randomness
     comes from torch's default generator, whose state determines the mask bit for bit.
     """
-    num_dropped = min(round(rate * _LANE_VALUES), _LANE_VALUES - 1)
-    count = like.numel()
+    mask = torch.empty(like.shape, dtype=like.dtype)
+    # Comparing directly into floats takes 0.4 ns per element, comparing and then converting 1.2.
+    torch.ge(drawn_lanes(like.numel()).view(like.shape), least_kept_lane(rate), out=mask)
+    return mask.mul_(keep_scale(rate))
+
+
+def drawn_lanes(count: int) -> Tensor:
+    """Draw independent 16-bit integers, [count]; an element is dropped if its own is less than ``least_kept_lane``."""
     # The bounds are the full range of int64. random_() without bounds leaves the sign bit zero, so every
     # fourth element would never be dropped at rates up to one half.
     drawn = torch.empty(-(-count // _LANES), dtype=torch.int64).random_(-(1 << 63), None)
-    lanes = drawn.view(torch.int16)[:count].view(like.shape)
-    mask = torch.empty(like.shape, dtype=like.dtype)
-    # Comparing directly into floats takes 0.4 ns per element, comparing and then converting 1.2.
-    torch.ge(lanes, num_dropped - _LANE_VALUES // 2, out=mask)
-    return mask.mul_(_LANE_VALUES / (_LANE_VALUES - num_dropped))
+    return drawn.view(torch.int16)[:count]
+
+
+def least_kept_lane(rate: float) -> int:
+    """Return the least 16-bit integer that keeps an element."""
+    return _num_dropped(rate) - _LANE_VALUES // 2
+
+
+def keep_scale(rate: float) -> float:
+    """Return what kept elements are multiplied by."""
+    return _LANE_VALUES / (_LANE_VALUES - _num_dropped(rate))
+
+
+def _num_dropped(rate: float) -> int:
+    return min(round(rate * _LANE_VALUES), _LANE_VALUES - 1)
 
 
 class Dropout(nn.Module):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.config import TrainingConfig
 from pellucid.durable import DISK, Disk
+from pellucid.model.attention import has_short_attention
 from pellucid.runtime import Runtime
 from pellucid.training.batches import BatchStream
 from pellucid.training.probes import Probes
@@ -74,6 +75,7 @@ def facts_of(inputs: RunInputs, *, method: str) -> RunFacts:
             **inputs.runtime.describe(),
             "processes": inputs.ranks.count,
             **({} if method == "eager" else {"steps": method}),
+            **({"attention": "compiled"} if has_short_attention(inputs.model) else {}),
         },
     )
 

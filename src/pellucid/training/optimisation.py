@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pellucid.config import DecayMethod, Optimizer, TrainingConfig
 from pellucid.training.muon import StackedMuon
+from pellucid.training.processes.ranks import ONE_PROCESS, Ranks
 
 __all__ = [
     "LATEST_DECAY_START",
@@ -93,8 +94,10 @@ class _MuonAndAdam(torch.optim.Optimizer):
             part.step(closure)
 
 
-def make_optimiser(model: nn.Module, *, config: TrainingConfig) -> torch.optim.Optimizer:
+def make_optimiser(model: nn.Module, *, config: TrainingConfig, ranks: Ranks = ONE_PROCESS) -> torch.optim.Optimizer:
     """Return the optimiser of the settings; the caller sets the rate before every step with ``set_learning_rate``.
+
+    The processes ``ranks`` share the work of Muon, and all get the same weights.
 
     With Muon, it changes the weights of all linear maps. Queries, keys and values have a matrix each, so they are made
     orthogonal apart, as they must be. Embeddings and the output table are no linear maps here.
@@ -108,6 +111,7 @@ def make_optimiser(model: nn.Module, *, config: TrainingConfig) -> torch.optim.O
         lr=config.learning_rate,
         momentum=config.muon_momentum,
         weight_decay=config.muon_weight_decay,
+        ranks=ranks,
     )
     for group in muon.param_groups:
         group["rate_factor"] = (config.muon_learning_rate or config.learning_rate) / config.learning_rate

@@ -43,6 +43,7 @@ FREE_SETTINGS: Final = frozenset(
         "training.hang_seconds",
         "training.device",
         "training.precision",
+        "training.attention",
         "training.step_method",
         "training.threads",
         "training.processes",

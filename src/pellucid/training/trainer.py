@@ -94,7 +94,7 @@ class Trainer:
         self._device = inputs.runtime.torch_device()
         self._model = inputs.model.to(self._device).train()
         self._average = MovingAverage(self._model, decay=config.average_decay, tail=config.average_tail)
-        self._optimiser = make_optimiser(self._model, config=config)
+        self._optimiser = make_optimiser(self._model, config=config, ranks=inputs.ranks)
         earlier = newest_state(inputs.run_folder / "checkpoints")
         known = earlier[0] if earlier else TrainingState()  # only for what is the same in the whole run
         self._stream = stream_of(inputs, batches_of_first_epoch=known.batches_of_first_epoch)

@@ -17,6 +17,7 @@ from typing import Final
 
 from pellucid.config import Recipe
 from pellucid.errors import ConfigError, DataError, counted
+from pellucid.jobs.choosing.attention import choose_attention
 from pellucid.jobs.choosing.preset import with_preset
 from pellucid.jobs.choosing.processes import refuse_processes, sharing_of
 from pellucid.jobs.fine_tuning.general import read_general
@@ -81,6 +82,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         storing = Clock()
         store = _stored(run.recipe, Path(scratch) / "sample", sample.pairs, sample.tokenizer)
         preparation = sample.cost + storing.cost() * sample.times_stored
+        attention = choose_attention(run, model)
         run, size = with_batch_size(run, model, store, pairs=sample.kept)
         run = run.with_precision(model)
         sharing = sharing_of(run, model)
@@ -107,7 +109,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         f"{counted(sample.tokenizer.target_vocab_size, 'target piece')} (from a sample of "
         f"{counted(len(sample.pairs), 'pair')}{sample.difference})",
         *(f"pieces: {side}" for side in store.unknown if side.unknown),
-        *filter(None, [size, sharing.text]),
+        *filter(None, [attention, size, sharing.text]),
         *_describe_costs(found, costs, run_costs, steps_per_epoch, busy_note(costs.waiting_share, run.runtime.device)),
         *_shortages(found, costs, output=output, memory=free if run.runtime.device == "cpu" else None),
         *_describe_promise(recipe),

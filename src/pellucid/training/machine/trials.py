@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from pellucid.config import TrainingConfig
+from pellucid.model.attention import has_short_attention
 from pellucid.runtime import Runtime
 from pellucid.text.batching import Batch
 from pellucid.training.batches import TensorBatch, to_tensors
@@ -47,6 +48,7 @@ def step_facts(model: Transformer, config: TrainingConfig, runtime: Runtime) -> 
         "has_dropout": [rate > 0 for rate in rates],
         "batch": [config.known_batch_size, config.batch_type.value],
         "threads": runtime.threads,
+        "attention": "compiled" if has_short_attention(model) else "torch",
     }
 
 

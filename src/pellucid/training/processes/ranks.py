@@ -50,6 +50,10 @@ class Ranks:
         """Begin to add the gradients of a step over all processes."""
         return NoExchange()
 
+    def from_each(self, own: Tensor) -> list[Tensor]:
+        """Return the tensors of all processes in their order; they have the same shape and type."""
+        return [own]
+
     def from_first(self, make: Callable[[], str]) -> str:
         """Return the result of ``make`` in the first process; the others wait for it."""
         return make()
@@ -127,6 +131,13 @@ class ProcessGroup(Ranks):
     def _begin_to_add(self, tensor: Tensor) -> _Addition:
         with self._needing_others():
             return _Addition(torch.distributed.all_reduce(tensor, async_op=True), self._needing_others)
+
+    def from_each(self, own: Tensor) -> list[Tensor]:
+        """Return the tensors of all processes in their order; they have the same shape and type."""
+        found = [torch.empty_like(own) for _ in range(self.count)]
+        with self._needing_others():
+            torch.distributed.all_gather(found, own)
+        return found
 
     def from_first(self, make: Callable[[], str]) -> str:
         """Return the result of ``make`` in the first process; the others wait for it."""

@@ -14,12 +14,12 @@ from tests.models import random_model, save_model
 
 import pellucid
 from pellucid.bundle import Bundle, ModelFolder, load_bundle, read_model
+from pellucid.compiled.compiler import c_compiler
 from pellucid.errors import BundleError, EngineUnavailableError
 from pellucid.interop import packages
 from pellucid.jobs import models
 from pellucid.jobs.models import open_translator
 from pellucid.translation.engines.ctranslate2 import trial
-from pellucid.translation.engines.native import library
 from pellucid.translation.hypothesis import ScoredPair
 
 MODEL = Path(pellucid.__file__).parent / "sample" / "walkthrough" / "model"
@@ -206,7 +206,7 @@ exec {compiler} "$@"
 def test_several_processes_compile_and_prepare_once(tmp_path: Path) -> None:
     log, cache = tmp_path / "log", tmp_path / "cache"
     compiler = tmp_path / "cc"
-    compiler.write_text(_COUNTING_COMPILER.format(log=log, compiler=library._compiler()))
+    compiler.write_text(_COUNTING_COMPILER.format(log=log, compiler=c_compiler(what="this test")))
     compiler.chmod(0o755)
     code = (
         "import sys; from pathlib import Path; from pellucid.jobs.models import open_translator\n"

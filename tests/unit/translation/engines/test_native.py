@@ -14,9 +14,10 @@ import torch
 
 import pellucid
 from pellucid.bundle import load_bundle
+from pellucid.compiled import compiler
+from pellucid.compiled.cache import _temporary_folder, private_cache
 from pellucid.errors import ConfigError, EngineUnavailableError
 from pellucid.jobs.models import open_translator
-from pellucid.translation.engines.cache import _temporary_folder, private_cache
 from pellucid.translation.engines.native import library
 from pellucid.translation.engines.native.engine import open_native
 from pellucid.translation.engines.native.library import SOURCE, load_library
@@ -145,11 +146,13 @@ def test_a_damaged_compiled_engine_is_compiled_again(
     compiled = load_library().path
     checksum = compiled.with_suffix(".sha256")
 
-    def compile_again(compiler: Path, path: Path) -> None:  # what the compiler would write, without its seconds
+    def compile_again(
+        _: Path, source: Path, path: Path, *, what: str
+    ) -> None:  # what the compiler would write, without its seconds
         for whole in (compiled, checksum):
             shutil.copy(whole, path.parent)
 
-    monkeypatch.setattr(library, "_compile", compile_again)
+    monkeypatch.setattr(compiler, "_compile", compile_again)
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path))
     shutil.copy(checksum, tmp_path)
     (tmp_path / compiled.name).write_bytes(damage(compiled.read_bytes()))

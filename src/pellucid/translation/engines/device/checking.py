@@ -20,9 +20,9 @@ from typing import Any, Final
 import torch
 
 from pellucid.bundle import ModelFolder, open_model_folder, read_model
+from pellucid.compiled.cache import alone, private_cache
 from pellucid.durable import DISK
 from pellucid.runtime import Runtime, module_paths
-from pellucid.translation.engines.cache import alone, private_cache
 from pellucid.translation.engines.device.trial import Verdict, try_engine
 
 __all__ = ["checked", "in_a_process"]

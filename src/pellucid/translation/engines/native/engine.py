@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.compiled.cache import alone, private_cache
 from pellucid.errors import EngineUnavailableError, RequestError
 from pellucid.translation.constraints import max_length_of
-from pellucid.translation.engines.cache import alone, private_cache
 from pellucid.translation.engines.chance import uniform_numbers
 from pellucid.translation.engines.engine import Outcome, SearchRequest
 from pellucid.translation.engines.native.jobs import Workers, run_search

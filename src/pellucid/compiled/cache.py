@@ -1,4 +1,4 @@
-"""The cache folder of the user, where engines keep what they compile and prepare. Read ``native/library.py`` next."""
+"""The cache folder of the user, where engines keep what they compile and prepare. Read ``compiler.py`` next."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def private_cache(say: Callable[[str], None] = lambda text: None) -> Path:
 
 def _folder_of_this_process(say: Callable[[str], None], problem: str) -> Path:
     if not _temporary_folder.cache_info().currsize:
-        say(f"{problem}, so the engine is compiled and the model is prepared again at each start")
+        say(f"{problem}, so what is compiled and prepared for this machine is made again at each start")
     return _temporary_folder()
 
 
