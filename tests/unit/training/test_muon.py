@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from torch import nn
 from pellucid.errors import InterruptedByUser
 from pellucid.training.muon import StackedMuon
 from pellucid.training.optimisation import make_optimiser, moments_of, set_learning_rate
+from pellucid.training.processes.ranks import ONE_PROCESS, Ranks
 
 from .kit import equal_weights, run_training, tiny_model, training_config
 from .test_resume import Stopper
@@ -120,3 +123,41 @@ def test_a_run_with_muon_goes_on_bit_for_bit(tmp_path: Path) -> None:
     _, resumed, _ = run_training(tmp_path / "part", config_optimizer="muon")
     assert equal_weights(model.state_dict(), resumed.state_dict())
     assert listener.steps[-1].loss < listener.steps[0].loss
+
+
+class InTurns(Ranks):
+    """A process of two, played by a thread."""
+
+    count = 2
+
+    def __init__(self, rank: int, sent: list[torch.Tensor | None], both: threading.Barrier) -> None:
+        self.rank, self._sent, self._both = rank, sent, both
+
+    def from_each(self, own: torch.Tensor) -> list[torch.Tensor]:
+        self._sent[self.rank] = own
+        self._both.wait(60)
+        found = [tensor for tensor in self._sent if tensor is not None]
+        self._both.wait(60)
+        return found
+
+
+def test_processes_that_share_the_work_get_the_weights_of_one() -> None:
+    shapes = [(11, 23), (13, 13), (23, 11), (11, 23), (13, 13), (13, 13), (5, 7)]
+    models = [nn.ModuleList([nn.Linear(columns, rows) for rows, columns in shapes]) for _ in range(3)]
+    for model in models[1:]:
+        model.load_state_dict(models[0].state_dict())
+    config = training_config(optimizer="muon")
+    sent, both = [None, None], threading.Barrier(2)
+    processes = [ONE_PROCESS, InTurns(0, sent, both), InTurns(1, sent, both)]
+    optimisers = [make_optimiser(model, config=config, ranks=one) for model, one in zip(models, processes, strict=True)]
+    for step in range(3):
+        for place, weights in enumerate(zip(*(model.parameters() for model in models), strict=True)):
+            torch.manual_seed(100 * step + place)
+            gradient = torch.randn(weights[0].shape)
+            for weight in weights:
+                weight.grad = gradient.clone()
+        with ThreadPoolExecutor(3) as threads:
+            for done in [threads.submit(optimiser.step) for optimiser in optimisers]:
+                done.result()
+        for model in models[1:]:
+            assert equal_weights(models[0].state_dict(), model.state_dict())
