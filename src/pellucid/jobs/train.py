@@ -117,10 +117,11 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
 def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float) -> TrainOutcome:
     for line in (run.runtime.to_text(), *run.notes):
         reporter.message(line)
+    attention = choose_attention(run, say=reporter.message)
     with RaiseOnSigterm(lambda: StoppedError(_STOPPED_PREPARING)):
         data = _prepare(run, reporter=reporter, ranks=ranks)
     model = run.make_model(data.tokenizer)
-    attention = choose_attention(run, model, say=reporter.message)
+    attention.apply_to(model)
     run, size = with_batch_size(run, model, data.store, pairs=len(data.store), ranks=ranks)
     is_tried = run.recipe.training.precision == "auto"
     run = run.with_precision(model, ranks=ranks)
@@ -128,7 +129,7 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     recipe, output, most = run.recipe, run.output, run.recipe.training.valid_bleu_sentences
     evaluator = ValidationBleu(recipe, data, output / "model", read_general(recipe.data, data.tokenizer, most=most))
     precision = f"precision: {run.runtime.precision}, {run.runtime.reason}" if is_tried else ""
-    for line in filter(None, (attention, precision, size, sharing.text, evaluator.to_text() if most else "")):
+    for line in filter(None, (attention.text, precision, size, sharing.text, evaluator.to_text() if most else "")):
         reporter.message(line)
     if ranks.is_first:
         DISK.write_replacing(output / "recipe.toml", settings_in_toml(recipe).encode())

@@ -73,6 +73,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
     recipe = chosen.recipe
     run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).with_choice(chosen)
     refuse_processes(run.recipe.training, output, runtime=run.runtime)
+    attention = choose_attention(run)
     reading = Clock()
     facts = verify_corpora(run.recipe.data)
     sample = _read_sample(run, facts, reading.cost())
@@ -82,7 +83,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         storing = Clock()
         store = _stored(run.recipe, Path(scratch) / "sample", sample.pairs, sample.tokenizer)
         preparation = sample.cost + storing.cost() * sample.times_stored
-        attention = choose_attention(run, model)
+        attention.apply_to(model)
         run, size = with_batch_size(run, model, store, pairs=sample.kept)
         run = run.with_precision(model)
         sharing = sharing_of(run, model)
@@ -109,7 +110,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         f"{counted(sample.tokenizer.target_vocab_size, 'target piece')} (from a sample of "
         f"{counted(len(sample.pairs), 'pair')}{sample.difference})",
         *(f"pieces: {side}" for side in store.unknown if side.unknown),
-        *filter(None, [attention, size, sharing.text]),
+        *filter(None, [attention.text, size, sharing.text]),
         *_describe_costs(found, costs, run_costs, steps_per_epoch, busy_note(costs.waiting_share, run.runtime.device)),
         *_shortages(found, costs, output=output, memory=free if run.runtime.device == "cpu" else None),
         *_describe_promise(recipe),
