@@ -82,10 +82,10 @@ class TakeOut(ast.NodeTransformer):
         return node
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
-        """Import the modules of the copy."""
+        """Import the modules of the copy; rooms within the model's have no recorder and are not copied."""
         if node.module == "pellucid.model.recorder":
             return None
-        if node.module and node.module.startswith("pellucid.model"):
+        if node.module and node.module.startswith("pellucid.model") and node.module.count(".") < 3:
             node.module = node.module.replace("pellucid.model", BARE, 1)
         return node
 

@@ -166,17 +166,21 @@ class MultiHeadAttention(nn.Module):
         ``may_attend`` broadcasts to [batch, heads, time, memory]. ``is_causal`` says that ``may_attend`` is the mask of
         ``causal_may_attend`` and nothing else.
         """
-        projections = (self.queries(hidden), self.keys(memory), self.values(memory))
         drops = self.training and self.dropout.rate > 0
-        if self.is_compiled_when_short and scope is None and suits(*projections[:2]):
-            rate = self.dropout.rate if drops else 0.0
-            context = short_attention(*projections, num_heads=self.num_heads, may_attend=may_attend, dropout_rate=rate)
+        if self.is_compiled_when_short and scope is None and suits(hidden, memory):
+            context = short_attention(
+                self.queries(hidden),
+                self.keys(memory),
+                self.values(memory),
+                num_heads=self.num_heads,
+                may_attend=may_attend,
+                dropout_rate=self.dropout.rate if drops else 0.0,
+            )
             joined: Tensor = self.output(context)
             return joined
-        queries, keys, values = (
-            visit(scope, site, self.split_heads(projected))
-            for site, projected in zip(("queries", "keys", "values"), projections, strict=True)
-        )
+        queries = visit(scope, "queries", self.split_heads(self.queries(hidden)))
+        keys = visit(scope, "keys", self.split_heads(self.keys(memory)))
+        values = visit(scope, "values", self.split_heads(self.values(memory)))
         if scope is None and hidden.device.type == "cuda":
             context = fused_attention(
                 queries,

@@ -83,12 +83,12 @@ def load_short_attention(say: Callable[[str], None] = lambda text: None) -> None
         _loaded().append(_Library(compiled_library(SOURCE, what="the attention of training", say=say)))
 
 
-def suits(queries: Tensor, keys: Tensor) -> bool:
-    """Return whether ``short_attention`` is for projections [batch, time, d_model] and [batch, memory, d_model]."""
+def suits(hidden: Tensor, memory: Tensor) -> bool:
+    """Return whether ``short_attention`` is for attention from [batch, time, ...] to [batch, memory, ...]."""
     return (
-        queries.device.type == "cpu"
-        and queries.dtype in (torch.float32, torch.bfloat16)
-        and max(queries.shape[1], keys.shape[1]) <= MOST_POSITIONS
+        hidden.device.type == "cpu"
+        and hidden.dtype in (torch.float32, torch.bfloat16)
+        and max(hidden.shape[1], memory.shape[1]) <= MOST_POSITIONS
         and torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
     )
