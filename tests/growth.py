@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ SHORTEST_SECONDS = 0.003
 
 FEWEST_RUNS, MOST_RUNS = 3, 60
 CLEARLY_LINEAR = 2.2
+LINEAR = 2.5
 
 
 def growth(step: Callable[[str], object], shape: Callable[[int], str], length: int) -> float:
@@ -17,18 +19,35 @@ def growth(step: Callable[[str], object], shape: Callable[[int], str], length: i
     it is quadratic.
 
     Where the answer is not clear, texts of twice the size are compared as well and the lesser growth counts: what is
-    quadratic is so at both sizes, while a text outgrows a cache of the processor once.
+    quadratic is so at all sizes, while a text outgrows a cache of the processor once. If it still looks more than
+    linear, the machine gets a third chance, with texts of four times the size.
     """
     found = _growth(step, shape, length)
-    return found if found <= CLEARLY_LINEAR else min(found, _growth(step, shape, 2 * length))
+    if found > CLEARLY_LINEAR:
+        found = min(found, _growth(step, shape, 2 * length))
+    if found > LINEAR:
+        found = min(found, _growth(step, shape, 4 * length))
+    return found
 
 
 def _growth(step: Callable[[str], object], shape: Callable[[int], str], length: int) -> float:
     """Compare two lengths.
 
     The least time of several runs counts. It can only fall with more runs, so a machine that is busy gets more of them
-    until the answer is clear. Seconds are those of this thread's processor time, and both lengths take turns.
+    until the answer is clear. Seconds are those of this thread's processor time, and both lengths take turns. The
+    collector of garbage is off: it looks at everything that the tests before have left, and where only the longer text
+    makes enough objects for that, it does so in each of its runs.
     """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return _ratio_of_least_times(step, shape, length)
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _ratio_of_least_times(step: Callable[[str], object], shape: Callable[[int], str], length: int) -> float:
     texts = [shape(length), shape(2 * length)]
     best = [float("inf"), float("inf")]
     for run in range(MOST_RUNS):

@@ -168,7 +168,8 @@ def sharing_of(run: OpenedRun, model: Transformer, *, ranks: Ranks = ONE_PROCESS
     when = "measured earlier on this machine" if trial.is_remembered else "measured now"
     reason = (
         f"a batch takes {1000 * trial.part_seconds:.0f} ms with {_threads(best.threads)} and "
-        f"{1000 * trial.whole_seconds:.0f} with {threads} ({when}), so "
+        f"{1000 * trial.whole_seconds:.0f} with {threads}, and the processes need about "
+        f"{1000 * trial.exchange_seconds:.0f} to add their gradients ({when}), so "
         f"{counted(best.processes, 'process')} make a step of "
         f"{counted(batches, 'batch')} in {1 / trial.gain:.2f} of the time"
     )

@@ -3,8 +3,9 @@
 The threads of one product wait for each other, and the products of a narrow model are so small that most of a step is
 waiting: with d_model 128, two processes of one thread train 8,000 to 12,000 target tokens a second where one process of
 two threads trains 4,900 to 6,300 (docs/log.md, 2026-11-27: Muon with a narrow model). A wide model gains from threads.
-So a forward and a backward pass of the very model run with both numbers of threads in turns, for about a second. The
-result is kept as that of ``precision.py`` is. Read ``../processes/local.py`` for the processes.
+So a forward and a backward pass of the very model run with both numbers of threads in turns, for about a second. What
+the processes need to add their gradients is estimated from the time of an addition: for a wide model it is more than
+they gain. The result is kept as that of ``precision.py`` is. Read ``../processes/local.py`` for the processes.
 """
 
 from __future__ import annotations
@@ -32,8 +33,15 @@ __all__ = ["Division", "SharingTrial", "division_of", "sharing_trial"]
 _TRIAL_SECONDS: Final = 1.5
 _MOST_TURNS: Final = 4
 _FIRST_TOKENS: Final = 256
-_NEEDED_GAIN: Final = 1.15
-"""The processes must be so many times as fast, because they also add their gradients and share the memory's speed."""
+_LONG_PASS_SECONDS: Final = 1.2
+"""A wide model converts its weights in each pass, however few its tokens are, and threads share that badly: a batch of
+256 tokens of ``base`` takes 0.72 of the time with two threads, one of 1,024 tokens 0.57."""
+_ADDED_AT_ONCE: Final = 1 << 24
+_ADDITIONS: Final = 2
+"""The addition of gradients over two processes takes as long as so many of two tensors in one process: 60 million take
+144 ms and 60 to 75 ms."""
+_NEEDED_GAIN: Final = 1.1
+"""The processes must be so many times as fast, because they share the memory's speed and wait for each other."""
 _KIND: Final = "sharing"
 
 
@@ -70,13 +78,15 @@ class SharingTrial:
     division: Division
     whole_seconds: float
     part_seconds: float
+    exchange_seconds: float = 0.0
+    """What the processes need to add their gradients, an estimate."""
     is_remembered: bool = False
 
     @property
     def gain(self) -> float:
         """How many times as fast the processes make a step as one process does."""
         division = self.division
-        return division.batches * self.whole_seconds / (division.rounds * self.part_seconds)
+        return division.batches * self.whole_seconds / (division.rounds * self.part_seconds + self.exchange_seconds)
 
     @property
     def pays(self) -> bool:
@@ -90,15 +100,16 @@ def sharing_trial(model: Transformer, division: Division, *, config: TrainingCon
     facts |= {"precision": runtime.precision.value, "threads_of_a_process": division.threads}
     try:
         found = remembered(_KIND, facts) or {}
-        whole, part = (float(found[f"{name}_seconds"]) for name in ("whole", "part"))
-        return SharingTrial(division, whole, part, is_remembered=True)
+        whole, part, exchange = (float(found[f"{name}_seconds"]) for name in ("whole", "part", "exchange"))
+        return SharingTrial(division, whole, part, exchange, is_remembered=True)
     except (KeyError, TypeError, ValueError):  # absent, or not written by this version
         pass
     was_training = model.training
     whole, part = _measure(model.train(), division, most_tokens=config.known_batch_size, runtime=runtime)
     model.train(was_training)
-    remember(_KIND, facts, {"whole_seconds": whole, "part_seconds": part})
-    return SharingTrial(division, whole, part)
+    exchange = _exchange_seconds(model.num_parameters())
+    remember(_KIND, facts, {"whole_seconds": whole, "part_seconds": part, "exchange_seconds": exchange})
+    return SharingTrial(division, whole, part, exchange)
 
 
 def _measure(model: Transformer, division: Division, *, most_tokens: int, runtime: Runtime) -> tuple[float, float]:
@@ -107,7 +118,9 @@ def _measure(model: Transformer, division: Division, *, most_tokens: int, runtim
         began = time.perf_counter()
         seconds = partial(_seconds, model, runtime=runtime, threads=division.threads)
         seconds(made_up_batch(model, min(_FIRST_TOKENS, most_tokens)))  # the first pass prepares kernels
-        batch, part = batch_to_time(model, seconds, tokens=_FIRST_TOKENS, most_tokens=most_tokens)
+        batch, part = batch_to_time(
+            model, seconds, tokens=_FIRST_TOKENS, most_tokens=most_tokens, long_seconds=_LONG_PASS_SECONDS
+        )
         whole = float("inf")
         for turn in range(_MOST_TURNS):
             if turn and time.perf_counter() - began > _TRIAL_SECONDS:
@@ -115,6 +128,18 @@ def _measure(model: Transformer, division: Division, *, most_tokens: int, runtim
             whole = min(whole, _seconds(model, batch, runtime, runtime.threads))
             part = min(part, _seconds(model, batch, runtime, division.threads))
         return whole, part
+
+
+def _exchange_seconds(gradients: int) -> float:
+    """Estimate the time in which two processes of one thread add so many gradients."""
+    ours, theirs = (torch.zeros(min(gradients, _ADDED_AT_ONCE)) for _ in range(2))
+    least = float("inf")
+    with _threads(1):
+        for _ in range(_MOST_TURNS):
+            began = time.perf_counter()
+            ours.add_(theirs)
+            least = min(least, time.perf_counter() - began)
+    return _ADDITIONS * least * gradients / len(ours)
 
 
 def _seconds(model: Transformer, batch: TensorBatch, runtime: Runtime, threads: int) -> float:

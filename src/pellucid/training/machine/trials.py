@@ -30,7 +30,7 @@ __all__ = ["batch_to_time", "made_up_batch", "pass_seconds", "step_facts"]
 _LENGTH: Final = 24
 """Tokens of every made-up sentence."""
 _LONG_PASS_SECONDS: Final = 0.3
-"""A pass that takes longer is not made larger for a trial."""
+"""A pass that takes longer is not made larger for most trials."""
 
 
 def step_facts(model: Transformer, config: TrainingConfig, runtime: Runtime) -> dict[str, object]:
@@ -63,12 +63,17 @@ def _processor() -> str:
 
 
 def batch_to_time(
-    model: Transformer, seconds: Callable[[TensorBatch], float], *, tokens: int, most_tokens: int
+    model: Transformer,
+    seconds: Callable[[TensorBatch], float],
+    *,
+    tokens: int,
+    most_tokens: int,
+    long_seconds: float = _LONG_PASS_SECONDS,
 ) -> tuple[TensorBatch, float]:
-    """Return a made-up batch that is doubled from ``tokens`` until its pass is long enough to time, and the seconds."""
+    """Return a made-up batch that is doubled from ``tokens`` until its pass takes ``long_seconds``, and its seconds."""
     tokens = min(tokens, most_tokens)
     batch = made_up_batch(model, tokens)
-    while (took := seconds(batch)) < _LONG_PASS_SECONDS and tokens < most_tokens:
+    while (took := seconds(batch)) < long_seconds and tokens < most_tokens:
         tokens = min(2 * tokens, most_tokens)
         batch = made_up_batch(model, tokens)
     return batch, took

@@ -36,6 +36,12 @@ def test_processes_pay_where_threads_hardly_make_a_batch_faster() -> None:
     assert not perfect.pays
 
 
+def test_processes_do_not_pay_where_their_gradients_take_what_they_gain() -> None:
+    found = SharingTrial(Division(batches=2, processes=2, threads=1), 0.6, part_seconds=1.0)
+    assert found.pays
+    assert not replace(found, exchange_seconds=0.1).pays
+
+
 def test_a_trial_changes_nothing_and_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(room, "_MOST_TURNS", 1)
@@ -43,7 +49,7 @@ def test_a_trial_changes_nothing_and_is_measured_once(tmp_path: Path, monkeypatc
     before, dice = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
     division = division_of(2, threads=2)
     found = sharing_trial(model, division, config=training_config(), runtime=runtime)
-    assert min(found.whole_seconds, found.part_seconds) > 0
+    assert min(found.whole_seconds, found.part_seconds, found.exchange_seconds) > 0
     assert equal_weights(before, model.state_dict())
     assert torch.equal(dice, torch.get_rng_state())
     assert not model.training
