@@ -37,9 +37,9 @@ _LONG_PASS_SECONDS: Final = 1.2
 """A wide model converts its weights in each pass, however few its tokens are, and threads share that badly: a batch of
 256 tokens of ``base`` takes 0.72 of the time with two threads, one of 1,024 tokens 0.57."""
 _ADDED_AT_ONCE: Final = 1 << 24
-_ADDITIONS: Final = 2
-"""The addition of gradients over two processes takes as long as so many of two tensors in one process: 60 million take
-144 ms and 60 to 75 ms."""
+_ADDITIONS: Final = 8
+"""The addition of gradients over two processes takes as long as so many of two tensors in one process, because they
+travel through sockets: 60 million take 144 ms and 18."""
 _NEEDED_GAIN: Final = 1.1
 """The processes must be so many times as fast, because they share the memory's speed and wait for each other."""
 _KIND: Final = "sharing"
