@@ -4,8 +4,8 @@ The threads of one product wait for each other, and the products of a narrow mod
 waiting: with d_model 128, two processes of one thread train 8,000 to 12,000 target tokens a second where one process of
 two threads trains 4,900 to 6,300 (docs/log.md, 2026-11-27: Muon with a narrow model). A wide model gains from threads.
 So a forward and a backward pass of the very model run with both numbers of threads in turns, for about a second. What
-the processes need to add their gradients is estimated from the time of an addition: for a wide model it is more than
-they gain. The result is kept as that of ``precision.py`` is. Read ``../processes/local.py`` for the processes.
+the processes need to add their gradients is estimated from the time of an addition: for a wide model it is a large part
+of what they gain. The result is kept as that of ``precision.py`` is. Read ``../processes/local.py`` for the processes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_TURNS: Final = 4
 _FIRST_TOKENS: Final = 256
 _LONG_PASS_SECONDS: Final = 1.2
 """A wide model converts its weights in each pass, however few its tokens are, and threads share that badly: a batch of
-256 tokens of ``base`` takes 0.72 of the time with two threads, one of 1,024 tokens 0.57."""
+256 tokens of ``base`` takes 0.72 of the time with two threads, one of 1,024 tokens 0.58."""
 _ADDED_AT_ONCE: Final = 1 << 24
 _ADDITIONS: Final = 8
 """The addition of gradients over two processes takes as long as so many of two tensors in one process, because they
