@@ -79,6 +79,10 @@ class StepMethod(StrEnum):
     """In a small set of shapes, without waiting for the device; also on a processor."""
     GRAPH = "graph"
     """As ``static``, and a shape that comes back is one CUDA graph."""
+    PACKED = "packed"
+    """As ``graph`` on a GPU and ``static`` on a processor, but without padding, and on a GPU with kernels of our own in
+    Triton. For the norm of the paper, ReLU and sinusoid positions; batches with a sentence of more than 128 pieces are
+    padded."""
     COMPILED = "compiled"
     """As ``graph`` on a GPU and ``static`` on a processor, with compiled layers. Compilation takes up to a minute."""
 

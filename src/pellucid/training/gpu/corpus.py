@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pellucid.config import SpecialIds
-from pellucid.training.gpu.shapes import Shape
+from pellucid.training.gpu.packed.batch import PackedBatch, bounds_of, pack, rows_of
+from pellucid.training.gpu.shapes import AnyShape, PackedShape
 
 if TYPE_CHECKING:
     from pellucid.text.store import TokenStore
 
-__all__ = ["Corpus", "Feed", "ResidentCorpus", "StaticBatch", "StreamedCorpus", "corpus_on"]
+__all__ = ["AnyBatch", "Corpus", "Feed", "ResidentCorpus", "StaticBatch", "StreamedCorpus", "corpus_on"]
 
 _SHARE_OF_MEMORY: Final = 0.1
 """Of the device's free memory, at most, for the ids of the corpus."""
@@ -49,16 +50,19 @@ class StaticBatch:
     target_weights: Tensor
 
 
+AnyBatch = StaticBatch | PackedBatch
+
+
 class Corpus(Protocol):
     """A store of pairs that fills buffers from the host, and makes batches of them on the device."""
 
-    def buffers(self, shape: Shape) -> Feed:
+    def buffers(self, shape: AnyShape) -> Feed:
         """Return buffers on the device for batches of a shape."""
 
-    def fill(self, feed: Feed, rows: NDArray[np.int64], shape: Shape) -> None:
+    def fill(self, feed: Feed, rows: NDArray[np.int64], shape: AnyShape) -> None:
         """Copy what a batch of these rows needs into the buffers; the host does not wait for the copy."""
 
-    def batch(self, feed: Feed, shape: Shape) -> StaticBatch:
+    def batch(self, feed: Feed, shape: AnyShape) -> AnyBatch:
         """Make the batch of the filled buffers, with work on the device only."""
 
     def to_text(self) -> str:
@@ -78,6 +82,7 @@ class ResidentCorpus:
 
     def __init__(self, store: TokenStore, device: torch.device, *, specials: SpecialIds, start_id: int) -> None:
         self._device, self._specials, self._start_id = device, specials, start_id
+        self._lengths = store.source_lengths, store.target_lengths
         self._sides = tuple(
             _Side.of(ids, lengths.astype(np.int64), device)
             for ids, lengths in (
@@ -86,20 +91,34 @@ class ResidentCorpus:
             )
         )
 
-    def buffers(self, shape: Shape) -> Feed:
-        """Return one buffer: the rows, ``[rows]``, -1 for a padding row."""
-        return (torch.zeros(shape.rows, dtype=torch.int64, device=self._device),)
+    def buffers(self, shape: AnyShape) -> Feed:
+        """Return the rows, ``[rows]``, -1 for a padding row; for a packed shape also the bounds of both sides."""
+        return (torch.zeros(shape.rows, dtype=torch.int64, device=self._device), *_bounds(shape, self._device))
 
-    def fill(self, feed: Feed, rows: NDArray[np.int64], shape: Shape) -> None:
+    def fill(self, feed: Feed, rows: NDArray[np.int64], shape: AnyShape) -> None:
         """Copy the numbers of the rows."""
         padded = np.full(shape.rows, -1, dtype=np.int64)
         padded[: len(rows)] = rows
         copy_in(feed[0], torch.from_numpy(padded))
+        if isinstance(shape, PackedShape):
+            _fill_bounds(feed[1:], rows, shape, self._lengths)
 
-    def batch(self, feed: Feed, shape: Shape) -> StaticBatch:
+    def batch(self, feed: Feed, shape: AnyShape) -> AnyBatch:
         """Gather the ids of the rows."""
-        (rows,) = feed
+        rows, *bounds = feed
         is_real = rows >= 0
+        if isinstance(shape, PackedShape):
+            pieces = tuple(
+                side.flat(rows, ends, count) for side, ends, count in zip(self._sides, bounds, shape[1:3], strict=True)
+            )
+            return pack(
+                (pieces[0], pieces[1]),
+                (bounds[0], bounds[1]),
+                is_real,
+                shape=shape,
+                specials=self._specials,
+                start_id=self._start_id,
+            )
         found = [
             side.gather(rows, is_real, length)
             for side, length in zip(self._sides, (shape.source, shape.target), strict=True)
@@ -118,13 +137,23 @@ class StreamedCorpus:
     def __init__(self, store: TokenStore, device: torch.device, *, specials: SpecialIds, start_id: int) -> None:
         self._store, self._device, self._specials, self._start_id = store, device, specials, start_id
 
-    def buffers(self, shape: Shape) -> Feed:
-        """Return the ids of both sides, ``[rows, time]``, and the lengths, ``[2, rows]``, -1 for a padding row."""
+    def buffers(self, shape: AnyShape) -> Feed:
+        """Return the ids of both sides, ``[rows, time]``, and the lengths, ``[2, rows]``, -1 for a padding row.
+
+        For a packed shape, return the rows, the ids of both sides, ``[tokens]``, and the bounds of both sides.
+        """
+        if isinstance(shape, PackedShape):
+            rows = torch.zeros(shape.rows, dtype=torch.int64, device=self._device)
+            ids = [torch.zeros(count, dtype=torch.int32, device=self._device) for count in shape[1:3]]
+            return (rows, *ids, *_bounds(shape, self._device))
         sides = [torch.zeros(shape.rows, time, dtype=torch.int64, device=self._device) for time in shape[1:]]
         return (*sides, torch.zeros(2, shape.rows, dtype=torch.int64, device=self._device))
 
-    def fill(self, feed: Feed, rows: NDArray[np.int64], shape: Shape) -> None:
-        """Pad the ids of the rows and copy them."""
+    def fill(self, feed: Feed, rows: NDArray[np.int64], shape: AnyShape) -> None:
+        """Pad or pack the ids of the rows and copy them."""
+        if isinstance(shape, PackedShape):
+            self._fill_packed(feed, rows, shape)
+            return
         lengths = np.full((2, shape.rows), -1, dtype=np.int64)
         for side, (read, time) in enumerate(((self._store.source, shape.source), (self._store.target, shape.target))):
             ids = np.zeros((shape.rows, time), dtype=np.int64)
@@ -135,8 +164,18 @@ class StreamedCorpus:
             copy_in(feed[side], torch.from_numpy(ids))
         copy_in(feed[2], torch.from_numpy(lengths))
 
-    def batch(self, feed: Feed, shape: Shape) -> StaticBatch:
+    def batch(self, feed: Feed, shape: AnyShape) -> AnyBatch:
         """Make the batch of the copied ids."""
+        if isinstance(shape, PackedShape):
+            rows, source, target, *bounds = feed
+            return pack(
+                (source, target),
+                (bounds[0], bounds[1]),
+                rows >= 0,
+                shape=shape,
+                specials=self._specials,
+                start_id=self._start_id,
+            )
         source, target, lengths = feed
         is_real = lengths[0] >= 0
         counts = lengths.clamp(min=0)
@@ -151,6 +190,20 @@ class StreamedCorpus:
     def to_text(self) -> str:
         """Return the line for the screen."""
         return "the corpus is too large for a tenth of the device's memory; batches are copied"
+
+    def _fill_packed(self, feed: Feed, rows: NDArray[np.int64], shape: PackedShape) -> None:
+        is_real = np.full(shape.rows, -1, dtype=np.int64)
+        is_real[: len(rows)] = rows
+        copy_in(feed[0], torch.from_numpy(is_real))
+        for side, (read, count) in enumerate(zip((self._store.source, self._store.target), shape[1:3], strict=True)):
+            ids = np.zeros(count, dtype=np.int32)
+            end = 0
+            for row in rows:
+                pieces = read(row)
+                ids[end : end + len(pieces)] = pieces
+                end += len(pieces) + 1
+            copy_in(feed[1 + side], torch.from_numpy(ids))
+        _fill_bounds(feed[3:], rows, shape, (self._store.source_lengths, self._store.target_lengths))
 
 
 @dataclass(frozen=True)
@@ -174,6 +227,26 @@ class _Side:
         lengths = self.lengths[known].masked_fill(~is_real, 0)
         places = self.starts[known][:, None] + torch.arange(time, device=rows.device)
         return self.ids[places.clamp(max=len(self.ids) - 1)].long(), lengths
+
+    def flat(self, rows: Tensor, bounds: Tensor, count: int) -> Tensor:
+        """Return the ids of the rows one after the other, ``[count]``, with anything after each end."""
+        row, places = rows_of(bounds, count)
+        starts = self.starts[rows.clamp(min=0)] - bounds[:-1]
+        return self.ids[(places + starts[row]).clamp(min=0, max=len(self.ids) - 1)]
+
+
+def _bounds(shape: AnyShape, device: torch.device) -> Feed:
+    """Return room for the bounds of both sides of a packed shape, and nothing for another."""
+    count = 2 if isinstance(shape, PackedShape) else 0
+    return tuple(torch.zeros(shape.rows + 1, dtype=torch.int32, device=device) for _ in range(count))
+
+
+def _fill_bounds(
+    feed: Feed, rows: NDArray[np.int64], shape: PackedShape, lengths: tuple[NDArray[np.integer], NDArray[np.integer]]
+) -> None:
+    for buffer, side, count in zip(feed, lengths, shape[1:3], strict=True):
+        bounds = bounds_of(side[rows].astype(np.int64) + 1, rows=shape.rows, tokens=count)
+        copy_in(buffer, torch.from_numpy(bounds))
 
 
 def assemble(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pellucid.runtime import is_lack_of_memory
 from pellucid.training.gpu.corpus import Feed
-from pellucid.training.gpu.shapes import Shape
+from pellucid.training.gpu.shapes import AnyShape
 from pellucid.training.gpu.step import StaticStep
 
 __all__ = ["StepRunner"]
@@ -49,15 +49,15 @@ class StepRunner:
         self._device = device
         self._captures = captures
         self._message = message
-        self._feeds: dict[Shape, Feed] = {}
-        self._seen: Counter[Shape] = Counter()
-        self._graphs: dict[Shape, torch.cuda.CUDAGraph] = {}
+        self._feeds: dict[AnyShape, Feed] = {}
+        self._seen: Counter[AnyShape] = Counter()
+        self._graphs: dict[AnyShape, torch.cuda.CUDAGraph] = {}
         self._failed: torch.cuda.CUDAGraph | None = None
         self._capture_seconds = 0.0
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle() if captures else None
 
-    def run(self, rows: NDArray[np.int64], shape: Shape, *, learning_rate: float) -> None:
+    def run(self, rows: NDArray[np.int64], shape: AnyShape, *, learning_rate: float) -> None:
         """Start a step; on a GPU, return before it ends."""
         feed = self._feeds.get(shape)
         if feed is None:
@@ -96,7 +96,7 @@ class StepRunner:
             generator = torch.cuda.default_generators[index]
             generator.graphsafe_set_state(generator.clone_state())
 
-    def _capture(self, feed: Feed, shape: Shape) -> None:
+    def _capture(self, feed: Feed, shape: AnyShape) -> None:
         """Capture the step of a shape, which does not run it; if that fails, say so and stay eager."""
         began = time.monotonic()
         graph = torch.cuda.CUDAGraph()

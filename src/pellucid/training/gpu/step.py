@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -21,8 +21,10 @@ from torch import Tensor
 from pellucid.config import TrainingConfig
 from pellucid.runtime import Precision, Runtime
 from pellucid.training.averaging import MovingAverage
-from pellucid.training.gpu.corpus import Corpus, Feed, StaticBatch, corpus_on
-from pellucid.training.gpu.shapes import Shape
+from pellucid.training.gpu.corpus import AnyBatch, Corpus, Feed, StaticBatch, corpus_on
+from pellucid.training.gpu.packed.batch import PackedBatch
+from pellucid.training.gpu.packed.network import PackedNetwork
+from pellucid.training.gpu.shapes import AnyShape
 from pellucid.training.gpu.vocabulary_loss import vocabulary_loss
 from pellucid.training.inputs import RunInputs
 from pellucid.training.optimisation import gradient_norm
@@ -49,6 +51,7 @@ class StaticStep:
         corpus: Corpus,
         config: TrainingConfig,
         runtime: Runtime,
+        is_packed: bool = False,
     ) -> None:
         device = runtime.torch_device()
         self._optimiser = optimiser
@@ -62,17 +65,28 @@ class StaticStep:
         self._weights: list[Tensor] = [
             parameter for parameter in self.computing.parameters() if parameter.requires_grad
         ]
+        self._packed = PackedNetwork(model, dtype=self._weights[0].dtype) if is_packed else None
         self._wide_gradients = [torch.zeros_like(master) for master in self._masters] if has_twin else None
         self.learning_rate = torch.zeros((), dtype=torch.float32, device=device)
         self.results = torch.zeros(3, dtype=torch.float64, device=device)
 
     @staticmethod
-    def of_run(inputs: RunInputs, *, optimiser: torch.optim.AdamW, average: MovingAverage) -> StaticStep:
+    def of_run(
+        inputs: RunInputs, *, optimiser: torch.optim.AdamW, average: MovingAverage, is_packed: bool = False
+    ) -> StaticStep:
         """Return the step of a run, with its corpus on the device or in pinned memory."""
         model, runtime = inputs.model, inputs.runtime
         device = runtime.torch_device()
         corpus = corpus_on(inputs.store, device, specials=model.config.specials, start_id=model.start_id)
-        return StaticStep(model, optimiser, average, corpus=corpus, config=inputs.config, runtime=runtime)
+        return StaticStep(
+            model,
+            optimiser,
+            average,
+            corpus=corpus,
+            config=inputs.config,
+            runtime=runtime,
+            is_packed=is_packed,
+        )
 
     def adopt_optimiser(self) -> None:
         """Give the optimiser its rate on the device, and moments for all weights: a graph may not create any."""
@@ -91,7 +105,7 @@ class StaticStep:
         for group in self._optimiser.param_groups:
             group["lr"], group["capturable"] = self._config.learning_rate, False
 
-    def run(self, feed: Feed, shape: Shape) -> None:
+    def run(self, feed: Feed, shape: AnyShape) -> None:
         """Make one update from the batch of a feed."""
         batch = self.corpus.batch(feed, shape)
         loss, likelihood, gradients = self._gradients(batch)
@@ -103,8 +117,15 @@ class StaticStep:
             self._average.update_on_device(updates, is_bad=is_bad)
             self.results.copy_(torch.stack([number.double() for number in (loss.detach(), likelihood, norm)]))
 
-    def _gradients(self, batch: StaticBatch) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
+    def _gradients(self, batch: AnyBatch) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
         """Return the sums of loss and likelihood, and the gradients of the mean loss in the type of the masters."""
+        if isinstance(batch, PackedBatch) and self._packed is not None:
+            with torch.no_grad():
+                sums = self._packed.compute(batch, label_smoothing=self._config.label_smoothing)
+            return (*sums, self._packed.gradients)
+        return self._padded_gradients(cast("StaticBatch", batch))
+
+    def _padded_gradients(self, batch: StaticBatch) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
         model = self.computing
         if self._wide_gradients is not None:
             with torch.no_grad():

@@ -22,7 +22,8 @@ from pellucid.training.averaging import MovingAverage
 from pellucid.training.batches import BatchStream
 from pellucid.training.gpu.compiling import compile_layers, pays, uncompile_layers
 from pellucid.training.gpu.graphs import StepRunner
-from pellucid.training.gpu.shapes import Shape, ShapeGrid
+from pellucid.training.gpu.packed.network import packing_obstacle
+from pellucid.training.gpu.shapes import AnyShape, ShapeGrid, positions_of
 from pellucid.training.gpu.step import StaticStep
 from pellucid.training.gpu.step_choice import choose_steps
 from pellucid.training.inputs import RunInputs
@@ -73,7 +74,10 @@ def step_maker(
             f"training.step_method = 'graph', but device = {runtime.device!r} has no graphs; use 'auto', 'static' or "
             "'eager'"
         )
-    step = StaticStep.of_run(inputs, optimiser=cast(torch.optim.AdamW, optimiser), average=average)
+    is_packed = method is StepMethod.PACKED
+    if is_packed and (problem := packing_obstacle(inputs.model.config, runtime.device)):
+        raise ConfigError(f"training.step_method = 'packed' is not possible: {problem}; use 'auto' or 'graph'")
+    step = StaticStep.of_run(inputs, optimiser=cast(torch.optim.AdamW, optimiser), average=average, is_packed=is_packed)
     return StaticUpdater(step, plain, inputs=inputs, stream=stream, method=method, message=message, grid=grid)
 
 
@@ -127,7 +131,8 @@ class StaticUpdater:
         self._device = device
         self._is_gpu = device.type == "cuda"
         lengths = inputs.store.source_lengths, inputs.store.target_lengths
-        self._grid = grid or ShapeGrid.for_batches(stream.first_epoch(), *lengths)
+        is_packed = method is StepMethod.PACKED
+        self._grid = grid or ShapeGrid.for_batches(stream.first_epoch(), *lengths, is_packed=is_packed)
         self.grid: ShapeGrid | None = self._grid
         self._is_compiled = method is StepMethod.COMPILED
         if self._is_compiled:
@@ -137,11 +142,13 @@ class StaticUpdater:
         self._is_static = True
         self.trouble = ""
         """What was given up during the run, and why; empty if nothing was."""
-        self.method = "static, compiled" if self._is_compiled else "static"
+        self.method = {StepMethod.COMPILED: "static, compiled", StepMethod.PACKED: "static, packed"}.get(
+            method, "static"
+        )
         self.lag = _LAG
         how = "one graph for each shape" if captures else "without graphs"
         message(
-            f"steps: static, {how}{', layers compiled' if self._is_compiled else ''}; {self._grid.to_text()}; "
+            f"steps: {self.method}, {how}; {self._grid.to_text()}; "
             f"{step.corpus.to_text()}; outcomes are read one step late"
         )
 
@@ -223,14 +230,14 @@ class StaticUpdater:
         self._step.release_optimiser()
 
 
-def _outcome(numbers: Sequence[float], shape: Shape, target_tokens: int) -> StepOutcome:
+def _outcome(numbers: Sequence[float], shape: AnyShape, target_tokens: int) -> StepOutcome:
     loss, likelihood, norm = numbers
     return StepOutcome(
         loss / target_tokens,
         likelihood / target_tokens,
         norm,
         target_tokens,
-        shape.rows * max(shape.source, shape.target),
+        max(positions_of(shape)),
         reason_to_skip(loss, norm),
         None,
     )

@@ -9,17 +9,25 @@ piece: they are products of the hidden states with the summed weights. Read ``st
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-__all__ = ["vocabulary_loss"]
+from pellucid.training.gpu.packed import reference
 
-_CHUNK_LOGITS: Final = 1 << 26
-"""256 MiB in float32: large enough for efficient products, small beside the activations of a large batch."""
+__all__ = ["VocabularyGradients", "vocabulary_gradients", "vocabulary_loss"]
+
+_CHUNK_BYTES: Final = 1 << 28
+"""Of logits and what is computed from them: large enough for efficient products, small beside the activations of a
+large batch."""
+_FLOAT32: Final = 4
+
+SoftmaxGradient = Callable[..., tuple[Tensor, Tensor, Tensor]]
+"""``reference.softmax_gradient``, or a kernel that computes the same."""
 
 
 def vocabulary_loss(
@@ -30,7 +38,8 @@ def vocabulary_loss(
     target_weights: Tensor,
     *,
     label_smoothing: float,
-    chunk_logits: int = _CHUNK_LOGITS,
+    softmax_gradient: SoftmaxGradient = reference.softmax_gradient,
+    chunk_bytes: int = _CHUNK_BYTES,
 ) -> tuple[Tensor, Tensor]:
     """Return the summed loss and the summed negative log-likelihood; only the first has a gradient.
 
@@ -38,11 +47,73 @@ def vocabulary_loss(
     ``target_ids`` and ``target_weights`` are ``[positions]``; a position of weight 0 adds exactly nothing to sums and
     gradients. Gradients are computed in the forward pass.
     """
-    chunk_rows = max(1, chunk_logits // len(weight))
+    options = {
+        "label_smoothing": label_smoothing,
+        "softmax_gradient": softmax_gradient,
+        "chunk_bytes": chunk_bytes,
+    }
     loss, negative_log_likelihood = _VocabularyLoss.apply(  # type: ignore[no-untyped-call]
-        hidden, weight, bias, target_ids, target_weights, label_smoothing, chunk_rows
+        hidden, weight, bias, target_ids, target_weights, options
     )
     return loss, negative_log_likelihood
+
+
+class VocabularyGradients(NamedTuple):
+    """Sums over all positions, and the gradients of the summed loss; those of weight and bias are float32 or wider."""
+
+    loss: Tensor
+    likelihood: Tensor
+    to_hidden: Tensor
+    to_weight: Tensor
+    to_bias: Tensor | None
+
+
+@torch.no_grad()
+def vocabulary_gradients(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    target_ids: Tensor,
+    target_weights: Tensor,
+    *,
+    label_smoothing: float,
+    softmax_gradient: SoftmaxGradient = reference.softmax_gradient,
+    chunk_bytes: int = _CHUNK_BYTES,
+) -> VocabularyGradients:
+    """Return loss and gradients of ``vocabulary_loss`` for a caller that needs no autograd."""
+    wide = torch.promote_types(hidden.dtype, torch.float32)
+    weights = target_weights.to(wide)
+    weight_sum = weight.sum(0, dtype=wide)
+    mean_logits = torch.mv(hidden.to(wide), weight_sum) / len(weight)
+    if bias is not None:
+        mean_logits += bias.to(wide).mean()
+    counted = hidden * weights[:, None].to(hidden.dtype)
+    to_hidden = torch.empty_like(hidden)
+    to_weight = torch.zeros_like(weight, dtype=wide)
+    to_bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
+    losses, likelihoods = torch.empty_like(weights), torch.empty_like(weights)
+    even = label_smoothing / len(weight)
+    of_a_logit = hidden.element_size() + (_FLOAT32 if softmax_gradient is reference.softmax_gradient else 0)
+    chunk_rows = max(1, chunk_bytes // of_a_logit // len(weight))
+    for start in range(0, len(hidden), chunk_rows):
+        part = slice(start, start + chunk_rows)
+        gradient, likelihoods[part], losses[part] = softmax_gradient(
+            functional.linear(hidden[part], weight, bias),
+            target_ids[part],
+            mean_logits[part],
+            smoothing=label_smoothing,
+        )
+        torch.mm(gradient, weight, out=to_hidden[part])
+        to_weight += gradient.t() @ counted[part]
+        if to_bias is not None:
+            to_bias += gradient.t() @ weights[part].to(gradient.dtype)
+    to_hidden.sub_((even * weight_sum).to(hidden.dtype)).mul_(weights[:, None].to(hidden.dtype))
+    to_weight.sub_(even * counted.sum(0, dtype=wide))
+    if to_bias is not None:
+        to_bias.sub_(even * weights.sum())
+    return VocabularyGradients(
+        torch.dot(losses, weights), torch.dot(likelihoods, weights), to_hidden, to_weight, to_bias
+    )
 
 
 class _VocabularyLoss(torch.autograd.Function):
@@ -54,61 +125,17 @@ class _VocabularyLoss(torch.autograd.Function):
         bias: Tensor | None,
         target_ids: Tensor,
         target_weights: Tensor,
-        smoothing: float,
-        chunk_rows: int,
+        options: dict[str, Any],
     ) -> tuple[Tensor, Tensor]:
-        wide = torch.promote_types(hidden.dtype, torch.float32)
-        weights = target_weights.to(wide)
-        weight_sum = weight.sum(0, dtype=wide)
-        mean_logits = torch.mv(hidden.to(wide), weight_sum) / len(weight)
-        if bias is not None:
-            mean_logits += bias.to(wide).mean()
-        counted = hidden * weights[:, None].to(hidden.dtype)
-        to_hidden = torch.empty_like(hidden)
-        to_weight = torch.zeros_like(weight, dtype=wide)
-        to_bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
-        losses, likelihoods = torch.empty_like(weights), torch.empty_like(weights)
-        even = smoothing / len(weight)
-        for start in range(0, len(hidden), chunk_rows):
-            part = slice(start, start + chunk_rows)
-            gradient, likelihoods[part], losses[part] = _chunk(
-                functional.linear(hidden[part], weight, bias), target_ids[part], mean_logits[part], smoothing
-            )
-            torch.mm(gradient, weight, out=to_hidden[part])
-            to_weight += gradient.t() @ counted[part]
-            if to_bias is not None:
-                to_bias += gradient.t() @ weights[part].to(gradient.dtype)
-        to_hidden.sub_((even * weight_sum).to(hidden.dtype)).mul_(weights[:, None].to(hidden.dtype))
-        to_weight.sub_(even * counted.sum(0, dtype=wide))
-        if to_bias is not None:
-            to_bias.sub_(even * weights.sum())
-        ctx.save_for_backward(to_hidden, to_weight, to_bias)
+        found = vocabulary_gradients(hidden, weight, bias, target_ids, target_weights, **options)
+        ctx.save_for_backward(found.to_hidden, found.to_weight, found.to_bias)
         ctx.dtype = weight.dtype
-        likelihood_sum = torch.dot(likelihoods, weights)
-        ctx.mark_non_differentiable(likelihood_sum)
-        return torch.dot(losses, weights), likelihood_sum
+        ctx.mark_non_differentiable(found.likelihood)
+        return found.loss, found.likelihood
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, scale: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         to_hidden, to_weight, to_bias = ctx.saved_tensors
         grown = None if to_bias is None else (to_bias * scale).to(ctx.dtype)
-        return to_hidden.mul_(scale), to_weight.mul_(scale).to(ctx.dtype), grown, None, None, None, None
-
-
-def _chunk(logits: Tensor, target_ids: Tensor, mean_logits: Tensor, smoothing: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradient at the logits without e / V, the negative log-likelihood and the loss of each position.
-
-    The gradient takes the place of the logits.
-    """
-    wide = torch.promote_types(logits.dtype, torch.float32)
-    targets = target_ids[:, None]
-    log_probabilities = torch.log_softmax(logits, -1, dtype=wide)
-    likelihood = -log_probabilities.gather(1, targets)
-    log_sum_exp = (logits.gather(1, targets).to(wide) + likelihood)[:, 0]
-    gradient = torch.exp(log_probabilities, out=logits)
-    # Rounded once: softmax and one-hot almost cancel at the target of a trained model.
-    gradient.scatter_(1, targets, (torch.exp(-likelihood) - (1.0 - smoothing)).to(logits.dtype))
-    likelihood = likelihood[:, 0]
-    loss = (1.0 - smoothing) * likelihood + smoothing * (log_sum_exp - mean_logits)
-    return gradient, likelihood, loss
+        return to_hidden.mul_(scale), to_weight.mul_(scale).to(ctx.dtype), grown, None, None, None

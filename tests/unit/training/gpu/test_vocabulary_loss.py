@@ -43,14 +43,14 @@ def chunked(smoothing: float, dtype: torch.dtype, *, with_bias: bool, chunk: int
         targets,
         weights,
         label_smoothing=smoothing,
-        chunk_logits=chunk,
+        chunk_bytes=chunk,
     )
     assert not likelihood.requires_grad
     return [loss, likelihood, *torch.autograd.grad(loss / 3, (hidden, weight, bias)[: 2 + with_bias])]
 
 
 @pytest.mark.parametrize("with_bias", [False, True])
-@pytest.mark.parametrize("chunk", [1, 5 * VOCABULARY, 1 << 20])
+@pytest.mark.parametrize("chunk", [1, 5 * VOCABULARY * 12, 1 << 20])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_it_is_the_plain_loss(smoothing: float, chunk: int, with_bias: bool) -> None:
     for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):

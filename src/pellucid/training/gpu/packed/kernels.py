@@ -1,0 +1,499 @@
+"""The kernels of packed steps, in Triton, which comes with torch for CUDA.
+
+Each kernel makes one pass over the hidden states where torch needs several: dropout, residual sum and norm; their
+gradients and the sums for gamma, beta and bias; the attention of a sentence and a head; softmax and gradient of the
+logits. All arithmetic is in float32, and a result is rounded once, when it is stored.
+
+Dropout draws Philox numbers from a seed on the device and the place of a value, so a backward kernel draws the numbers
+of its forward kernel again, and nothing is stored. One draw has four numbers: a row is computed as four quarters.
+
+A sum over all rows is made in two steps, always in the same order: every program sums its rows, and the caller sums
+the programs. No kernel adds to memory that another program adds to, so a run can be repeated bit for bit. The
+operations that they compute are those of ``reference.py``. Read ``network.py`` next.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+__all__ = [
+    "add_norm_backward_kernel",
+    "add_norm_kernel",
+    "attention_backward_kernel",
+    "attention_kernel",
+    "column_sums_kernel",
+    "embed_backward_kernel",
+    "embed_kernel",
+    "softmax_gradient_kernel",
+]
+
+
+@triton.jit
+def _kept(values, number, rate):
+    """Apply dropout: ``number`` is uniform in 32 bits."""
+    return tl.where(tl.uint_to_uniform_float(number) >= rate, values / (1.0 - rate), 0.0)
+
+
+@triton.jit
+def _dropped(a, b, c, d, seeds, site, places, rate, DROPS: tl.constexpr):
+    """Apply dropout to four quarters of rows; ``places`` are different for different values of a quarter."""
+    if DROPS:
+        one, two, three, four = tl.randint4x(tl.load(seeds + site), places)
+        a, b, c, d = _kept(a, one, rate), _kept(b, two, rate), _kept(c, three, rate), _kept(d, four, rate)
+    return a, b, c, d
+
+
+@triton.jit
+def _quarters(pointer, places, quarter, mask):
+    """Load four quarters of rows in float32."""
+    a = tl.load(pointer + places, mask=mask, other=0.0).to(tl.float32)
+    b = tl.load(pointer + places + quarter, mask=mask, other=0.0).to(tl.float32)
+    c = tl.load(pointer + places + 2 * quarter, mask=mask, other=0.0).to(tl.float32)
+    d = tl.load(pointer + places + 3 * quarter, mask=mask, other=0.0).to(tl.float32)
+    return a, b, c, d
+
+
+@triton.jit
+def _store_quarters(pointer, places, quarter, mask, a, b, c, d):
+    tl.store(pointer + places, a, mask=mask)
+    tl.store(pointer + places + quarter, b, mask=mask)
+    tl.store(pointer + places + 2 * quarter, c, mask=mask)
+    tl.store(pointer + places + 3 * quarter, d, mask=mask)
+
+
+@triton.jit(do_not_specialize=["site"])
+def add_norm_kernel(
+    hidden,
+    sublayer,
+    gamma,
+    beta,
+    seeds,
+    site,
+    residual,
+    normed,
+    means,
+    scales,
+    rows,
+    width,
+    rate,
+    epsilon,
+    DROPS: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Residual = hidden + dropout(sublayer); normed = norm(residual); its means and inverse deviations."""
+    quarter = width // 4
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    column = tl.arange(0, COLUMNS)
+    mask = (row < rows)[:, None] & (column < quarter)[None, :]
+    places = row.to(tl.int64)[:, None] * width + column[None, :]
+    a, b, c, d = _quarters(sublayer, places, quarter, mask)
+    a, b, c, d = _dropped(a, b, c, d, seeds, site, row[:, None] * quarter + column[None, :], rate, DROPS)
+    e, f, g, h = _quarters(hidden, places, quarter, mask)
+    a += e
+    b += f
+    c += g
+    d += h
+    _store_quarters(residual, places, quarter, mask, a, b, c, d)
+    mean = tl.sum(a + b + c + d, axis=1) / width
+    a = tl.where(mask, a - mean[:, None], 0.0)
+    b = tl.where(mask, b - mean[:, None], 0.0)
+    c = tl.where(mask, c - mean[:, None], 0.0)
+    d = tl.where(mask, d - mean[:, None], 0.0)
+    scale = 1.0 / tl.sqrt(tl.sum(a * a + b * b + c * c + d * d, axis=1) / width + epsilon)
+    tl.store(means + row, mean, mask=row < rows)
+    tl.store(scales + row, scale, mask=row < rows)
+    e, f, g, h = _quarters(gamma, column, quarter, column < quarter)
+    a = a * scale[:, None] * e[None, :]
+    b = b * scale[:, None] * f[None, :]
+    c = c * scale[:, None] * g[None, :]
+    d = d * scale[:, None] * h[None, :]
+    e, f, g, h = _quarters(beta, column, quarter, column < quarter)
+    _store_quarters(
+        normed, places, quarter, mask, a + e[None, :], b + f[None, :], c + g[None, :], d + h[None, :]
+    )  # fmt: skip
+
+
+@triton.jit(do_not_specialize=["site"])
+def add_norm_backward_kernel(
+    to_normed,
+    residual,
+    means,
+    scales,
+    gamma,
+    seeds,
+    site,
+    to_hidden,
+    to_sublayer,
+    sums,
+    rows,
+    width,
+    rate,
+    DROPS: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """The gradients of ``add_norm_kernel``; ``sums`` [programs, 3, width] are those of gamma, beta and sublayer."""
+    quarter = width // 4
+    column = tl.arange(0, COLUMNS)
+    is_column = column < quarter
+    ga, gb, gc, gd = _quarters(gamma, column, quarter, is_column)
+    # Sums over the rows of this program: of gamma, of beta, of the sub-layer.
+    gamma_a = tl.zeros([ROWS, COLUMNS], tl.float32)
+    gamma_b = tl.zeros([ROWS, COLUMNS], tl.float32)
+    gamma_c = tl.zeros([ROWS, COLUMNS], tl.float32)
+    gamma_d = tl.zeros([ROWS, COLUMNS], tl.float32)
+    beta_a = tl.zeros([ROWS, COLUMNS], tl.float32)
+    beta_b = tl.zeros([ROWS, COLUMNS], tl.float32)
+    beta_c = tl.zeros([ROWS, COLUMNS], tl.float32)
+    beta_d = tl.zeros([ROWS, COLUMNS], tl.float32)
+    bias_a = tl.zeros([ROWS, COLUMNS], tl.float32)
+    bias_b = tl.zeros([ROWS, COLUMNS], tl.float32)
+    bias_c = tl.zeros([ROWS, COLUMNS], tl.float32)
+    bias_d = tl.zeros([ROWS, COLUMNS], tl.float32)
+    for start in range(tl.program_id(0) * ROWS, rows, tl.num_programs(0) * ROWS):
+        row = start + tl.arange(0, ROWS)
+        mask = (row < rows)[:, None] & is_column[None, :]
+        places = row.to(tl.int64)[:, None] * width + column[None, :]
+        mean = tl.load(means + row, mask=row < rows, other=0.0)[:, None]
+        scale = tl.load(scales + row, mask=row < rows, other=0.0)[:, None]
+        xa, xb, xc, xd = _quarters(residual, places, quarter, mask)
+        xa = tl.where(mask, (xa - mean) * scale, 0.0)
+        xb = tl.where(mask, (xb - mean) * scale, 0.0)
+        xc = tl.where(mask, (xc - mean) * scale, 0.0)
+        xd = tl.where(mask, (xd - mean) * scale, 0.0)
+        a, b, c, d = _quarters(to_normed, places, quarter, mask)
+        gamma_a += a * xa
+        gamma_b += b * xb
+        gamma_c += c * xc
+        gamma_d += d * xd
+        beta_a += a
+        beta_b += b
+        beta_c += c
+        beta_d += d
+        a *= ga[None, :]
+        b *= gb[None, :]
+        c *= gc[None, :]
+        d *= gd[None, :]
+        along = tl.sum(a * xa + b * xb + c * xc + d * xd, axis=1)[:, None] / width
+        even = tl.sum(a + b + c + d, axis=1)[:, None] / width
+        a = scale * (a - even - xa * along)
+        b = scale * (b - even - xb * along)
+        c = scale * (c - even - xc * along)
+        d = scale * (d - even - xd * along)
+        _store_quarters(to_hidden, places, quarter, mask, a, b, c, d)
+        a = tl.where(mask, a, 0.0)
+        b = tl.where(mask, b, 0.0)
+        c = tl.where(mask, c, 0.0)
+        d = tl.where(mask, d, 0.0)
+        if DROPS:
+            a, b, c, d = _dropped(a, b, c, d, seeds, site, row[:, None] * quarter + column[None, :], rate, DROPS)
+            _store_quarters(to_sublayer, places, quarter, mask, a, b, c, d)
+        bias_a += a
+        bias_b += b
+        bias_c += c
+        bias_d += d
+    sums += tl.program_id(0) * 3 * width
+    _store_quarters(
+        sums,
+        column,
+        quarter,
+        is_column,
+        tl.sum(gamma_a, axis=0),
+        tl.sum(gamma_b, axis=0),
+        tl.sum(gamma_c, axis=0),
+        tl.sum(gamma_d, axis=0),
+    )
+    _store_quarters(
+        sums + width,
+        column,
+        quarter,
+        is_column,
+        tl.sum(beta_a, axis=0),
+        tl.sum(beta_b, axis=0),
+        tl.sum(beta_c, axis=0),
+        tl.sum(beta_d, axis=0),
+    )
+    _store_quarters(
+        sums + 2 * width,
+        column,
+        quarter,
+        is_column,
+        tl.sum(bias_a, axis=0),
+        tl.sum(bias_b, axis=0),
+        tl.sum(bias_c, axis=0),
+        tl.sum(bias_d, axis=0),
+    )
+
+
+@triton.jit
+def column_sums_kernel(
+    gradient,
+    activated,
+    sums,
+    rows,
+    width,
+    IS_RELU: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Sum a gradient over its rows; with a ReLU, first set it to zero, in place, where the ReLU was."""
+    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    total = tl.zeros([ROWS, COLUMNS], tl.float32)
+    for start in range(tl.program_id(0) * ROWS, rows, tl.num_programs(0) * ROWS):
+        row = start + tl.arange(0, ROWS)
+        mask = (row < rows)[:, None] & (column < width)[None, :]
+        places = row.to(tl.int64)[:, None] * width + column[None, :]
+        values = tl.load(gradient + places, mask=mask, other=0.0)
+        if IS_RELU:
+            values = tl.where(tl.load(activated + places, mask=mask, other=0.0) > 0, values, 0.0)
+            tl.store(gradient + places, values, mask=mask)
+        total += values.to(tl.float32)
+    tl.store(sums + tl.program_id(0) * width + column, tl.sum(total, axis=0), mask=column < width)
+
+
+@triton.jit(do_not_specialize=["site"])
+def embed_kernel(
+    ids,
+    positions,
+    table,
+    angles,
+    seeds,
+    site,
+    out,
+    rows,
+    width,
+    factor,
+    rate,
+    DROPS: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Out = dropout(factor * table[ids] + angles[positions]); an id below 0 has the zero vector."""
+    quarter = width // 4
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    column = tl.arange(0, COLUMNS)
+    is_row = row < rows
+    mask = is_row[:, None] & (column < quarter)[None, :]
+    ident = tl.load(ids + row, mask=is_row, other=0).to(tl.int64)
+    position = tl.load(positions + row, mask=is_row, other=0).to(tl.int64)
+    a, b, c, d = _quarters(
+        table, ident[:, None] * width + column[None, :], quarter, mask & (ident >= 0)[:, None]
+    )  # fmt: skip
+    e, f, g, h = _quarters(angles, position[:, None] * width + column[None, :], quarter, mask)
+    a, b, c, d = _dropped(
+        a * factor + e,
+        b * factor + f,
+        c * factor + g,
+        d * factor + h,
+        seeds,
+        site,
+        row[:, None] * quarter + column[None, :],
+        rate,
+        DROPS,
+    )
+    _store_quarters(out, row.to(tl.int64)[:, None] * width + column[None, :], quarter, mask, a, b, c, d)
+
+
+@triton.jit(do_not_specialize=["site"])
+def embed_backward_kernel(
+    to_out,
+    seeds,
+    site,
+    to_rows,
+    rows,
+    width,
+    factor,
+    rate,
+    DROPS: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """The gradient of ``embed_kernel`` for the rows of the table that were read."""
+    quarter = width // 4
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    column = tl.arange(0, COLUMNS)
+    mask = (row < rows)[:, None] & (column < quarter)[None, :]
+    places = row.to(tl.int64)[:, None] * width + column[None, :]
+    a, b, c, d = _quarters(to_out, places, quarter, mask)
+    a, b, c, d = _dropped(a, b, c, d, seeds, site, row[:, None] * quarter + column[None, :], rate, DROPS)
+    _store_quarters(to_rows, places, quarter, mask, a * factor, b * factor, c * factor, d * factor)
+
+
+@triton.jit
+def softmax_gradient_kernel(
+    logits,
+    targets,
+    mean_logits,
+    likelihoods,
+    losses,
+    width,
+    smoothing,
+    IS_WHOLE: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Replace the logits of a row by softmax - (1 - smoothing) one_hot; its negative log-likelihood and its loss.
+
+    A whole row is read once and stays in registers; a longer one is read twice.
+    """
+    row = tl.program_id(0).to(tl.int64)
+    logits += row * width
+    target = tl.load(targets + row)
+    logit = tl.load(logits + target).to(tl.float32)
+    column = tl.arange(0, COLUMNS)
+    if IS_WHOLE:
+        values = tl.load(logits + column, mask=column < width, other=float("-inf")).to(tl.float32)
+        most = tl.max(values, axis=0)
+        log_sum = most + tl.log(tl.sum(tl.exp(values - most), axis=0))
+        values = tl.exp(values - log_sum) - tl.where(column == target, 1.0 - smoothing, 0.0)
+        # Every lane has the logit of the target before any lane writes over it.
+        tl.debug_barrier()
+        tl.store(logits + column, values, mask=column < width)
+    else:
+        highest = tl.full([COLUMNS], float("-inf"), tl.float32)
+        total = tl.zeros([COLUMNS], tl.float32)
+        for start in range(0, width, COLUMNS):
+            part = start + column
+            values = tl.load(logits + part, mask=part < width, other=float("-inf")).to(tl.float32)
+            higher = tl.maximum(highest, values)
+            # Of a lane that has seen nothing but minus infinity, the difference is not a number.
+            base = tl.where(higher == float("-inf"), 0.0, higher)
+            total = total * tl.exp(highest - base) + tl.exp(values - base)
+            highest = higher
+        most = tl.max(highest, axis=0)
+        log_sum = most + tl.log(tl.sum(total * tl.exp(highest - most), axis=0))
+        tl.debug_barrier()
+        for start in range(0, width, COLUMNS):
+            part = start + column
+            values = tl.load(logits + part, mask=part < width, other=float("-inf")).to(tl.float32)
+            values = tl.exp(values - log_sum) - tl.where(part == target, 1.0 - smoothing, 0.0)
+            tl.store(logits + part, values, mask=part < width)
+    tl.store(likelihoods + row, log_sum - logit)
+    tl.store(losses + row, (1.0 - smoothing) * (log_sum - logit) + smoothing * (log_sum - tl.load(mean_logits + row)))
+
+
+@triton.jit
+def _span(bounds):
+    """Return the first token of a program's sentence and the number of its tokens."""
+    first = tl.load(bounds + tl.program_id(0))
+    return first, tl.load(bounds + tl.program_id(0) + 1) - first
+
+
+@triton.jit
+def _tile(pointer, first, count, stride, BLOCK: tl.constexpr, D_HEAD: tl.constexpr):
+    """Load the rows of a sentence and the columns of a head; rows after its end are zero."""
+    token, dim = tl.arange(0, BLOCK), tl.arange(0, D_HEAD)
+    places = (first + token).to(tl.int64)[:, None] * stride + tl.program_id(1) * D_HEAD + dim[None, :]
+    return tl.load(pointer + places, mask=(token < count)[:, None], other=0.0)
+
+
+@triton.jit
+def _store_tile(pointer, first, count, stride, values, BLOCK: tl.constexpr, D_HEAD: tl.constexpr):
+    token, dim = tl.arange(0, BLOCK), tl.arange(0, D_HEAD)
+    places = (first + token).to(tl.int64)[:, None] * stride + tl.program_id(1) * D_HEAD + dim[None, :]
+    tl.store(pointer + places, values, mask=(token < count)[:, None])
+
+
+@triton.jit
+def _weights(queries, keys, count, scale, IS_CAUSAL: tl.constexpr, BLOCK: tl.constexpr):
+    """Return the softmax of equation 1; zero where attention is not allowed, and everywhere if there are no keys."""
+    scores = tl.dot(queries, tl.trans(keys), input_precision="ieee") * scale
+    may_attend = (tl.arange(0, BLOCK) < count)[None, :]
+    if IS_CAUSAL:
+        may_attend = may_attend & (tl.arange(0, BLOCK)[None, :] <= tl.arange(0, BLOCK)[:, None])
+    scores = tl.where(may_attend, scores, -1e30)
+    weights = tl.where(may_attend, tl.exp(scores - tl.max(scores, axis=1)[:, None]), 0.0)
+    total = tl.sum(weights, axis=1)
+    return weights / tl.where(total > 0, total, 1.0)[:, None]
+
+
+@triton.jit
+def _keeps(seeds, site, rate, BLOCK: tl.constexpr):
+    """Return what dropout multiplies the weights of this sentence and head by."""
+    seed = tl.load(seeds + site) + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
+    number = tl.rand(seed, tl.arange(0, BLOCK)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :])
+    return tl.where(number >= rate, 1.0 / (1.0 - rate), 0.0)
+
+
+@triton.jit(do_not_specialize=["site"])
+def attention_kernel(
+    queries,
+    keys,
+    values,
+    query_bounds,
+    key_bounds,
+    seeds,
+    site,
+    contexts,
+    query_stride,
+    key_stride,
+    context_stride,
+    scale,
+    rate,
+    IS_CAUSAL: tl.constexpr,
+    DROPS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    D_HEAD: tl.constexpr,
+):
+    """Equation 1 for one sentence and one head."""
+    first, count = _span(query_bounds)
+    if count > 0:
+        key_first, key_count = _span(key_bounds)
+        q = _tile(queries, first, count, query_stride, BLOCK, D_HEAD)
+        k = _tile(keys, key_first, key_count, key_stride, BLOCK, D_HEAD)
+        weights = _weights(q, k, key_count, scale, IS_CAUSAL, BLOCK)
+        if DROPS:
+            weights *= _keeps(seeds, site, rate, BLOCK)
+        v = _tile(values, key_first, key_count, key_stride, BLOCK, D_HEAD)
+        context = tl.dot(weights.to(v.dtype), v, input_precision="ieee")
+        _store_tile(contexts, first, count, context_stride, context, BLOCK, D_HEAD)
+
+
+@triton.jit(do_not_specialize=["site"])
+def attention_backward_kernel(
+    to_contexts,
+    queries,
+    keys,
+    values,
+    query_bounds,
+    key_bounds,
+    seeds,
+    site,
+    to_queries,
+    to_keys,
+    to_values,
+    query_stride,
+    key_stride,
+    context_stride,
+    scale,
+    rate,
+    IS_CAUSAL: tl.constexpr,
+    DROPS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    D_HEAD: tl.constexpr,
+):
+    """The gradients of ``attention_kernel``, with the strides of queries and of keys."""
+    first, count = _span(query_bounds)
+    key_first, key_count = _span(key_bounds)
+    if count + key_count > 0:
+        q = _tile(queries, first, count, query_stride, BLOCK, D_HEAD)
+        k = _tile(keys, key_first, key_count, key_stride, BLOCK, D_HEAD)
+        weights = _weights(q, k, key_count, scale, IS_CAUSAL, BLOCK)
+        to_context = _tile(to_contexts, first, count, context_stride, BLOCK, D_HEAD)
+        v = _tile(values, key_first, key_count, key_stride, BLOCK, D_HEAD)
+        to_weights = tl.dot(to_context, tl.trans(v), input_precision="ieee")
+        used = weights
+        if DROPS:
+            keeps = _keeps(seeds, site, rate, BLOCK)
+            used = weights * keeps
+            to_weights *= keeps
+        to_value = tl.dot(tl.trans(used.to(v.dtype)), to_context, input_precision="ieee")
+        _store_tile(to_values, key_first, key_count, key_stride, to_value, BLOCK, D_HEAD)
+        to_scores = weights * (to_weights - tl.sum(weights * to_weights, axis=1)[:, None]) * scale
+        to_scores = to_scores.to(q.dtype)
+        _store_tile(
+            to_queries, first, count, query_stride, tl.dot(to_scores, k, input_precision="ieee"), BLOCK, D_HEAD
+        )  # fmt: skip
+        to_key = tl.dot(tl.trans(to_scores), q, input_precision="ieee")
+        _store_tile(to_keys, key_first, key_count, key_stride, to_key, BLOCK, D_HEAD)
