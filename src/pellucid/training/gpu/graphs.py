@@ -102,8 +102,7 @@ class StepRunner:
         graph = torch.cuda.CUDAGraph()
         # Copies to the host that are under way are recorded as events, and no event may be asked during a capture.
         torch.cuda.synchronize(self._device)
-        # During a capture, the allocator does not give back what eager steps left behind in order to make room.
-        torch.cuda.empty_cache()
+        self._make_room()
         try:
             with torch.cuda.stream(self._stream):
                 graph.capture_begin(pool=self._pool)
@@ -126,6 +125,15 @@ class StepRunner:
             return
         self._graphs[shape] = graph
         self._capture_seconds += time.monotonic() - began
+
+    def _make_room(self) -> None:
+        """Give back what eager steps left behind, if memory could become scarce: the allocator cannot in a capture.
+
+        A graph needs about what an eager step needs. Where there is room, giving it back would only make the next eager
+        step ask for it again.
+        """
+        if torch.cuda.mem_get_info(self._device)[0] < torch.cuda.memory_reserved(self._device):
+            torch.cuda.empty_cache()
 
     @contextmanager
     def _beside(self) -> Iterator[None]:

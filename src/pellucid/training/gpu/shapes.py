@@ -24,7 +24,9 @@ from pellucid.errors import counted
 __all__ = ["PackedShape", "Shape", "ShapeGrid"]
 
 _MOST_SHAPES: Final = 64
-"""Each one is captured as a graph: some tenths of a second, and some megabytes on the device."""
+"""Each one is captured as a graph: a tenth of a second, and some megabytes on the device."""
+_MOST_PACKED_SHAPES: Final = 32
+"""More would save a hundredth of the positions, and later epochs would bring more shapes that are new."""
 _PARTS: Final = (8, 4, 2, 1)
 _TOKEN_PARTS: Final = (32, 16, 8, 4, 2, 1)
 _BLOCKS: Final = (32, 64, 128)
@@ -74,11 +76,15 @@ class ShapeGrid:
         *,
         is_packed: bool = False,
     ) -> ShapeGrid:
-        """Choose the finest rounding with which the batches have at most 64 shapes; lengths are without specials."""
+        """Choose the finest rounding with which the batches have at most 64 shapes, or 32 if they are packed.
+
+        Lengths are without specials.
+        """
         exact = [_exact(rows, source_lengths, target_lengths) for rows in batches]
+        most = _MOST_PACKED_SHAPES if is_packed else _MOST_SHAPES
         for parts in _TOKEN_PARTS if is_packed else _PARTS:
             shapes = [_rounded(one, parts=parts, is_packed=is_packed) for one in exact]
-            if len(set(shapes)) <= _MOST_SHAPES:
+            if len(set(shapes)) <= most:
                 break
         tokens = sum(one.source_tokens + one.target_tokens for one in exact)
         positions = sum(sum(positions_of(shape)) for shape in shapes)

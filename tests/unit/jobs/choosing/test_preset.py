@@ -80,9 +80,18 @@ def test_text_below_one_batch_makes_epochs_no_shorter() -> None:
 
 
 def test_a_gpu_gets_larger_batches_with_a_higher_rate() -> None:
-    cpu, gpu = (choose(text(30_000), budget(minutes=20, is_gpu=is_gpu)).settings for is_gpu in (False, True))
+    thread = Budget(minutes=20, steps=None, epochs=None, is_gpu=False, threads=1)
+    cpu, gpu = (choose(text(30_000), one).settings for one in (thread, budget(minutes=20, is_gpu=True)))
     assert number(gpu, "batch_size") > number(cpu, "batch_size")
     assert number(gpu, "learning_rate") > number(cpu, "learning_rate")
+
+
+def test_a_gpu_has_nothing_that_makes_its_steps_eager() -> None:
+    cpu, gpu = (choose(text(164_000), budget(epochs=300, is_gpu=is_gpu)).settings for is_gpu in (False, True))
+    assert number(cpu, "simcut") > 0
+    for name in ("simcut", "source_word_dropout", "target_word_dropout"):
+        assert number(gpu, name) == 0
+    assert (number(gpu, "accum_count"), gpu["training"]["optimizer"]) == (1, "adam")
 
 
 def test_a_narrow_model_has_batches_for_two_processes_where_there_are_two_threads() -> None:

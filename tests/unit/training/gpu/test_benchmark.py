@@ -38,7 +38,7 @@ def test_it_runs_on_a_processor(path: None, tmp_path: Path) -> None:
         "seconds": "0.2",
         "work": tmp_path,
         "data": tmp_path,
-        "minutes": "0.3",  # a busy machine must come to its first step
+        "steps": "4",
         "budget": "100000",  # a busy machine must not leave anything out
         "json": tmp_path / "results" / "found.json",
     }
@@ -47,13 +47,32 @@ def test_it_runs_on_a_processor(path: None, tmp_path: Path) -> None:
     found = json.loads((tmp_path / "results" / "found.json").read_text(encoding="utf-8"))
     assert status == 0
     assert all(part["is_equal"] and part["steps"] == 12 for part in found["equality"].values())
-    assert {(row["preset"], row["method"]) for row in found["utilisation"]} == {("tiny", "eager"), ("tiny", "static")}
+    assert {(row["preset"], row["method"]) for row in found["utilisation"]} == {
+        ("tiny", method) for method in ("packed", "eager", "static")
+    }
     for row in found["utilisation"]:
         assert 0 < row["real_share_of_padded_tokens"] <= 1
         assert row["share_of_790_tflops"] > 0
-    assert found["multi30k"]["steps"] > 0
+    assert found["multi30k"]["steps"] == 4
     assert "lc" in found["multi30k"]["signature"]
     assert found["left_out"] == []
+
+
+@pytest.mark.slow
+def test_a_step_is_timed_on_a_processor(path: None, tmp_path: Path) -> None:
+    import step_gpu
+
+    threads = torch.get_num_threads()
+    status = step_gpu.main(["--device=cpu", "--presets=tiny", f"--json={tmp_path / 'found.json'}"])
+    torch.set_num_threads(threads)
+    steps = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["steps"]
+    assert status == 0
+    assert [row["method"] for row in steps] == ["packed", "graph"]
+    for row in steps:
+        assert len(row["batches"]) == 3
+        assert row["milliseconds"] > 0
+    packed, padded = (row["batches"] for row in steps)
+    assert [one["tokens"] for one in packed] == [one["tokens"] for one in padded]
 
 
 def test_the_operations_of_a_token_are_those_of_the_matrices(path: None) -> None:

@@ -78,6 +78,8 @@ class FakeGraph:
 
     is_capturing = False
     is_broken = False
+    memory = (100, 300)
+    """Free and in all."""
 
     def __init__(self, events: list[str]) -> None:
         self._events = events
@@ -122,7 +124,9 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         current_device=lambda: 0,
         current_stream=lambda device: stream,
         default_generators=[generator("generator"), generator("second generator")],
-        empty_cache=lambda: None,
+        empty_cache=lambda: events.append("give back"),
+        mem_get_info=lambda device: FakeGraph.memory,
+        memory_reserved=lambda device: 100,
         graph_pool_handle=lambda: (0, 1),
         stream=lambda stream: nullcontext(),
         synchronize=lambda device: None,
@@ -146,6 +150,17 @@ def test_a_shape_is_captured_when_it_comes_back(events: list[str]) -> None:
     assert runner.num_graphs == 2
 
 
+def test_memory_is_given_back_before_a_capture_only_where_it_is_scarce(
+    events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner, rows = runner_of(events, []), np.array([1])
+    for shape in (Shape(2, 8, 8), Shape(2, 8, 8), Shape(3, 8, 8)):
+        runner.run(rows, shape, learning_rate=0.25)
+    monkeypatch.setattr(FakeGraph, "memory", (99, 300))
+    runner.run(rows, Shape(3, 8, 8), learning_rate=0.25)
+    assert events == ["eager", "capture", "replay", "eager", "give back", "capture", "replay"]
+
+
 def test_graphs_have_a_limit(events: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "_MOST_GRAPHS", 1)
     runner = runner_of(events, [])
@@ -160,7 +175,17 @@ def test_a_failed_capture_ends_graphs_and_no_step_is_lost(events: list[str]) -> 
     for number, is_broken in enumerate((False, False, False, True, True)):
         FakeGraph.is_broken = is_broken
         runner.run(np.array([1]), Shape(2 + (number > 1), 8, 8), learning_rate=0.25)
-    assert events == ["eager", "capture", "replay", "eager", "capture", "generator: a copy", "eager", "eager"]
+    assert events == [
+        "eager",
+        "capture",
+        "replay",
+        "eager",
+        "capture",
+        "give back",
+        "generator: a copy",
+        "eager",
+        "eager",
+    ]
     assert runner.num_graphs == 0
     (message,) = messages
     assert "(3, 8, 8) cannot become a graph (operation not permitted" in message
@@ -169,4 +194,4 @@ def test_a_failed_capture_ends_graphs_and_no_step_is_lost(events: list[str]) -> 
 def test_the_generator_of_the_run_is_given_back_and_not_that_of_the_current_device(events: list[str]) -> None:
     step: Any = NotingStep(events)
     StepRunner(step, device=torch.device("cuda", 1), captures=True, message=lambda _: None).free()
-    assert events == ["second generator: a copy"]
+    assert events == ["give back", "second generator: a copy"]
