@@ -1,8 +1,8 @@
 """Compile a C file of this package for this machine, once.
 
 The compiled file stays in the user's cache folder under a name that holds everything it depends on: the source, the
-options, the compiler and the processor. Of several processes one compiles and the others wait for it; a whole file is
-renamed into place.
+headers, the options, the compiler and the processor. Of several processes one compiles and the others wait for it; a
+whole file is renamed into place.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _FOR_THIS_PROCESSOR: Final = ("-march=native", "-mcpu=native")
 """gcc and clang on x86 know the first, on ARM the second; the first that the compiler takes is used."""
 _COMPILERS: Final = ("cc", "gcc", "clang")
 _SECONDS: Final = 120
+_HEADERS: Final = (Path(__file__).with_name("vectors.h"),)
+"""What C files of this package include."""
 
 
 def compiled_library(source: Path, *, what: str, say: Callable[[str], None] = lambda text: None) -> Path:
@@ -41,8 +43,8 @@ def compiled_library(source: Path, *, what: str, say: Callable[[str], None] = la
         EngineUnavailableError: there is no compiler, or it fails; the message says which and why.
     """
     compiler = c_compiler(what=what)
-    content = source.read_bytes()
-    facts = [content, *map(str.encode, _OPTIONS), _identity(compiler).encode(), _processor().encode()]
+    contents = [path.read_bytes() for path in (source, *_HEADERS)]
+    facts = [*contents, *map(str.encode, _OPTIONS), _identity(compiler).encode(), _processor().encode()]
     name = f"{source.stem}-{hashlib.sha256(b'|'.join(facts)).hexdigest()[:16]}.so"
     path = private_cache(say) / name
     if not _is_whole(path):

@@ -71,8 +71,9 @@ class StepMethod(StrEnum):
 
     AUTO = "auto"
     """On a GPU the fastest of a trial that gives the numbers of ``eager``; ``compiled`` is tried where the settings
-    describe a run of about five minutes or more. ``eager`` on a processor, with several processes, ``accum_count`` over
-    1, Muon, word dropout, subword sampling, R-Drop or SimCut."""
+    describe a run of about five minutes or more; ``eager`` there with several processes, ``accum_count`` over 1, Muon,
+    word dropout, subword sampling, R-Drop or SimCut. On a processor ``packed`` where there is a C compiler and it knows
+    the model and the regulariser, otherwise ``eager``; a run that is continued keeps its own."""
     EAGER = "eager"
     """Operation by operation, as the loop waits for each step; the reference."""
     STATIC = "static"
@@ -80,9 +81,10 @@ class StepMethod(StrEnum):
     GRAPH = "graph"
     """As ``static``, and a shape that comes back is one CUDA graph."""
     PACKED = "packed"
-    """As ``graph`` on a GPU and ``static`` on a processor, but without padding, and on a GPU with kernels of our own in
-    Triton. For the norm of the paper, ReLU and sinusoid positions; batches with a sentence of more than 128 pieces are
-    padded."""
+    """Without padding, with a backward pass written by hand, and with kernels of our own for what lies between the
+    matrix products: in Triton on a GPU, where it is otherwise as ``graph``, and in C on a processor. For the norm of
+    the paper, ReLU and sinusoid positions, without R-Drop and SimCut. On a GPU, batches with a sentence of more than
+    128 pieces are padded."""
     COMPILED = "compiled"
     """As ``graph`` on a GPU and ``static`` on a processor, with compiled layers. Compilation takes up to a minute."""
 

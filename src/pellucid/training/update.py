@@ -30,6 +30,7 @@ from pellucid.training.regularisers import training_loss
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
     from pellucid.training.gpu.shapes import ShapeGrid
+    from pellucid.training.packed.gradients import PackedGradients
 
 __all__ = ["Launched", "StepMaker", "StepOutcome", "Updater", "mixed_seed", "reason_to_skip"]
 
@@ -99,9 +100,9 @@ _Seeded = tuple[TensorBatch, int | None]
 
 
 class Updater:
-    """Performs steps with one model and one optimiser."""
+    """Performs steps with one model and one optimiser; with ``packed``, that computes the gradients."""
 
-    method = "eager"
+    method: str = "eager"
     lag = 0
     grid: ShapeGrid | None = None
 
@@ -115,7 +116,11 @@ class Updater:
         runtime: Runtime,
         ranks: Ranks,
         message: Callable[[str], None],
+        packed: PackedGradients | None = None,
     ) -> None:
+        self._packed = packed
+        if packed is not None:
+            self.method = "packed"
         self._model = model
         self._optimiser = optimiser
         self._stream = stream
@@ -228,9 +233,12 @@ class Updater:
             if seed is not None:
                 torch.manual_seed(seed)
             try:
-                loss, nll = training_loss(self._model, piece, config=self._config, runtime=self._runtime)
-                with exchange.overlapping() if is_last else nullcontext():
-                    torch.autograd.backward(loss, grad_tensors=loss.new_tensor(1.0 / target_tokens))
+                if self._packed is not None:
+                    loss, nll = self._packed.add(piece, target_tokens=target_tokens)
+                else:
+                    loss, nll = training_loss(self._model, piece, config=self._config, runtime=self._runtime)
+                    with exchange.overlapping() if is_last else nullcontext():
+                        torch.autograd.backward(loss, grad_tensors=loss.new_tensor(1.0 / target_tokens))
             except (RuntimeError, MemoryError) as error:
                 if not is_lack_of_memory(error):
                     raise

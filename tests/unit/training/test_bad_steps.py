@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,11 @@ from pellucid.errors import TrainingError
 from pellucid.model.transformer import Transformer
 from pellucid.training.checkpoints import list_checkpoints, step_of
 
-from .kit import Listener, equal_weights, run_training, tiny_model
+from . import kit
+from .kit import Listener, equal_weights, tiny_model
+
+run_training = partial(kit.run_training, config_step_method="eager")
+"""By steps whose model a test can spoil."""
 
 
 class _Poison(torch.autograd.Function):

@@ -31,6 +31,7 @@ from pellucid.training.averaging import MovingAverage
 from pellucid.training.batches import BatchStream
 from pellucid.training.checkpoints import write_checkpoint
 from pellucid.training.optimisation import make_optimiser
+from pellucid.training.packed.gradients import choose_packed
 from pellucid.training.processes.ranks import Ranks
 from pellucid.training.state import RunFacts, TrainingState, checkpoint_files
 from pellucid.training.update import Updater
@@ -138,6 +139,7 @@ def measure(
         runtime=run.runtime,
         ranks=Ranks(),
         message=lambda text: None,
+        packed=choose_packed(model, config=config, runtime=run.runtime, keeps=None, message=lambda text: None),
     )
     batches = stream.first_epoch()
     step, tokens, waiting = _time_steps(updater, average, batches, store, accum_count=config.accum_count)

@@ -15,57 +15,19 @@
 #include <float.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "../../compiled/vectors.h"
 
 #if defined(__AVX512F__)
-enum { LANES = 16, ROWS_AT_ONCE = 6 }; /* 6 rows x 4 vectors = 24 sums, with 32 registers */
+enum { ROWS_AT_ONCE = 6 }; /* 6 rows x 4 vectors = 24 sums, with 32 registers */
 #define FOR_ALL_ROWS(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
-#elif defined(__AVX2__)
-enum { LANES = 8, ROWS_AT_ONCE = 2 }; /* 2 rows x 4 vectors = 8 sums, with 16 registers */
-#define FOR_ALL_ROWS(CASE) CASE(1) CASE(2)
 #else
-enum { LANES = 4, ROWS_AT_ONCE = 2 };
+enum { ROWS_AT_ONCE = 2 }; /* 2 rows x 4 vectors = 8 sums, with 16 registers */
 #define FOR_ALL_ROWS(CASE) CASE(1) CASE(2)
 #endif
 enum { VECTORS = 4, MOST_THREADS = 1024 };
-
-typedef float Floats __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-typedef int32_t Integers __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-typedef uint32_t Bits __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-typedef int16_t Shorts __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
-typedef uint16_t Halves __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
-
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 16") /* so that arrays of sums live in registers */
-
-INLINE int whole_vectors(int count) { return (count + LANES - 1) / LANES * LANES; }
-INLINE Floats all(float value) { return (Floats){0} + value; }
-INLINE Floats chosen(Integers where, Floats a, Floats b) { return (Floats)((where & (Integers)a) | (~where & (Integers)b)); }
-
-INLINE float sum_of(Floats values)
-{
-    float sums[LANES];
-    *(Floats *)sums = values;
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int lane = 0; lane < half; lane++) sums[lane] += sums[lane + half];
-    return sums[0];
-}
-
-/* e^x for x <= 0, within 2 units in the last place; e^-87 below -87. NaN stays NaN: a step must see that it is broken. */
-INLINE Floats exponential(Floats x)
-{
-    x = chosen(x < -87.0f, all(-87.0f), x);
-    Floats k = (x * 1.44269504f + 12582912.0f) - 12582912.0f; /* x / ln 2, rounded to an integer by its magnitude */
-    Floats r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
-    Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = (p * r + 8.3334519073e-3f) * r + 4.1665795894e-2f;
-    p = (p * r + 1.6666665459e-1f) * r + 5.0000001201e-1f;
-    p = p * (r * r) + r + 1.0f;
-    Integers power = __builtin_convertvector(chosen(k == k, k, all(0)), Integers);
-    return p * (Floats)((power + 127) << 23);
-}
 
 typedef struct {
     const void *queries, *keys, *values; /* [batch, time, heads, d_head], [batch, memory, heads, d_head] twice */
@@ -78,71 +40,42 @@ typedef struct {
     void *d_queries, *d_keys, *d_values;
     int32_t batch, heads, time, memory, d_head, is_bfloat16, threads, least_kept;
     float keep_scale; /* of the weights that are kept */
+    /* Packed sentences: sentence i has the rows from bound i to bound i + 1, at most `time` and `memory`; or NULL. */
+    const int32_t *query_bounds, *key_bounds;
+    int64_t query_stride, key_stride, context_stride; /* numbers between rows, also of the gradients */
+    uint64_t seed; /* of the numbers of chance, where none are drawn before */
+    uint32_t threshold; /* a weight whose number is below it is dropped; 0 drops none */
+    int32_t is_causal; /* a position may attend to itself and to earlier ones */
 } Job;
 
-/* ------------------------------------------------------------------------------------------- numbers in memory --- */
+typedef struct { /* the rows of a sentence */
+    int time, memory;
+    size_t query, key; /* the first */
+} Span;
 
-/* `count` numbers as floats; zeros fill the last vector up. */
-INLINE void read_row(const void *from, size_t place, int count, int is_bfloat16, float *to)
+static Span span_of(const Job *job, int sentence)
 {
-    int k = 0;
-    if (is_bfloat16) {
-        const uint16_t *halves = (const uint16_t *)from + place;
-        for (; k + LANES <= count; k += LANES)
-            *(Floats *)(to + k) = (Floats)(__builtin_convertvector(*(const Halves *)(halves + k), Bits) << 16);
-        for (; k < count; k++) {
-            uint32_t bits = (uint32_t)halves[k] << 16;
-            float value;
-            memcpy(&value, &bits, 4);
-            to[k] = value;
-        }
-    } else {
-        const float *floats = (const float *)from + place;
-        for (; k + LANES <= count; k += LANES) *(Floats *)(to + k) = *(const Floats *)(floats + k);
-        for (; k < count; k++) to[k] = floats[k];
-    }
-    for (int end = whole_vectors(count); k < end; k++) to[k] = 0;
+    if (!job->query_bounds)
+        return (Span){job->time, job->memory, (size_t)sentence * job->time, (size_t)sentence * job->memory};
+    const int32_t *queries = job->query_bounds + sentence, *keys = job->key_bounds + sentence;
+    return (Span){queries[1] - queries[0], keys[1] - keys[0], (size_t)queries[0], (size_t)keys[0]};
 }
 
-/* Round floats to the nearest bfloat16, to the even one of two; NaN stays NaN. */
-INLINE Halves rounded(Floats values)
+/* All heads of rows as floats, [rows, heads, d_head in whole vectors]: memory is read in its own order. */
+static void read_rows(const Job *job, const void *from, int rows, size_t first, int64_t stride, float *to)
 {
-    Bits bits = (Bits)values;
-    bits += 0x7fff + ((bits >> 16) & 1);
-    bits = (Bits)chosen(values == values, (Floats)bits, (Floats)((Bits){0} + 0x7fc00000u));
-    return __builtin_convertvector(bits >> 16, Halves);
-}
-
-INLINE void write_row(const float *from, int count, int is_bfloat16, void *to, size_t place)
-{
-    if (!is_bfloat16) {
-        memcpy((float *)to + place, from, (size_t)count * sizeof(float));
-        return;
-    }
-    uint16_t *halves = (uint16_t *)to + place;
-    int k = 0;
-    for (; k + LANES <= count; k += LANES) *(Halves *)(halves + k) = rounded(*(const Floats *)(from + k));
-    if (k < count) {
-        Halves last = rounded(*(const Floats *)(from + k)); /* rows of scratch are whole vectors */
-        memcpy(halves + k, &last, (size_t)(count - k) * 2);
-    }
-}
-
-/* All heads of a sentence as floats, [rows, heads, d_head in whole vectors]: memory is read in its own order. */
-static void read_sentence(const Job *job, const void *from, int rows, int sentence, float *to)
-{
-    size_t place = (size_t)sentence * rows * job->heads * job->d_head;
     int width = whole_vectors(job->d_head);
-    for (int part = 0; part < rows * job->heads; part++, place += job->d_head, to += width)
-        read_row(from, place, job->d_head, job->is_bfloat16, to);
+    for (int row = 0; row < rows; row++)
+        for (int head = 0; head < job->heads; head++, to += width)
+            read_row(from, (first + row) * stride + (size_t)head * job->d_head, job->d_head, job->is_bfloat16, to);
 }
 
-static void write_sentence(const Job *job, const float *from, int rows, int sentence, void *to)
+static void write_rows(const Job *job, const float *from, int rows, size_t first, int64_t stride, void *to)
 {
-    size_t place = (size_t)sentence * rows * job->heads * job->d_head;
     int width = whole_vectors(job->d_head);
-    for (int part = 0; part < rows * job->heads; part++, place += job->d_head, from += width)
-        write_row(from, job->d_head, job->is_bfloat16, to, place);
+    for (int row = 0; row < rows; row++)
+        for (int head = 0; head < job->heads; head++, from += width)
+            write_row(from, job->d_head, job->is_bfloat16, to, (first + row) * stride + (size_t)head * job->d_head);
 }
 
 /* One head [rows, stride] to [d_head, rows in whole vectors]; zeros fill the vectors up. */
@@ -205,18 +138,18 @@ typedef struct { /* of one thread */
 } Scratch;
 
 /* Write down for each position of a sentence where it may attend. */
-static void read_mask(const Job *job, int sentence, int32_t *allowed)
+static void read_mask(const Job *job, int sentence, Span span, int32_t *allowed)
 {
-    int columns = whole_vectors(job->memory);
-    for (int t = 0; t < job->time; t++, allowed += columns) {
+    int columns = whole_vectors(span.memory);
+    for (int t = 0; t < span.time; t++, allowed += columns) {
         const uint8_t *mask = job->may_attend;
-        if (t && (!mask || !job->mask_time)) {
+        if (t && !job->is_causal && (!mask || !job->mask_time)) {
             memcpy(allowed, allowed - columns, (size_t)columns * 4);
             continue;
         }
+        int end = job->is_causal && t + 1 < span.memory ? t + 1 : span.memory;
         if (mask) mask += sentence * job->mask_batch + t * job->mask_time;
-        for (int m = 0; m < columns; m++)
-            allowed[m] = m < job->memory && (!mask || mask[m * job->mask_memory]) ? -1 : 0;
+        for (int m = 0; m < columns; m++) allowed[m] = m < end && (!mask || mask[m * job->mask_memory]) ? -1 : 0;
     }
 }
 
@@ -228,10 +161,7 @@ static void softmax(float *scores, const int32_t *allowed, int columns)
         Floats shown = chosen(*(const Integers *)(allowed + m), *(const Floats *)(scores + m), all(-FLT_MAX));
         most = chosen(most > shown, most, shown);
     }
-    float lanes[LANES], largest;
-    *(Floats *)lanes = most;
-    largest = lanes[0];
-    for (int lane = 1; lane < LANES; lane++) largest = largest > lanes[lane] ? largest : lanes[lane];
+    float largest = largest_of(most);
     for (int m = 0; m < columns; m += LANES) {
         Floats weight = exponential(*(const Floats *)(scores + m) - largest);
         weight = (Floats)(*(const Integers *)(allowed + m) & (Integers)weight);
@@ -243,43 +173,54 @@ static void softmax(float *scores, const int32_t *allowed, int columns)
 }
 
 /* out [time, memory in whole vectors] = values where a weight is kept, times the scale, otherwise 0; can be in place. */
-static void drop(const Job *job, size_t sentence_and_head, const float *values, float *out)
+static void drop(const Job *job, size_t sentence_and_head, Span span, const float *values, float *out)
 {
-    int columns = whole_vectors(job->memory), whole = job->memory / LANES * LANES;
-    const int16_t *drawn = job->drawn + sentence_and_head * job->time * job->memory;
-    for (int t = 0; t < job->time; t++, drawn += job->memory, values += columns, out += columns)
+    int columns = whole_vectors(span.memory), whole = span.memory / LANES * LANES;
+    size_t place = sentence_and_head * job->time * job->memory;
+    for (int t = 0; t < span.time; t++, place += span.memory, values += columns, out += columns)
         for (int m = 0; m < columns; m += LANES) {
+            Floats numbers = *(const Floats *)(values + m);
+            if (!job->drawn) {
+                *(Floats *)(out + m) = dropped(numbers, job->seed, (uint32_t)(place + m), job->threshold, job->keep_scale);
+                continue;
+            }
             Shorts lanes = {0};
-            if (m < whole) lanes = *(const Shorts *)(drawn + m);
-            else memcpy(&lanes, drawn + m, (size_t)(job->memory - m) * 2); /* the values of the rest are 0 */
+            if (m < whole) lanes = *(const Shorts *)(job->drawn + place + m);
+            else memcpy(&lanes, job->drawn + place + m, (size_t)(span.memory - m) * 2); /* the values of the rest are 0 */
             Integers is_kept = __builtin_convertvector(lanes, Integers) >= job->least_kept;
-            *(Floats *)(out + m) = (Floats)(is_kept & (Integers)(*(const Floats *)(values + m) * job->keep_scale));
+            *(Floats *)(out + m) = (Floats)(is_kept & (Integers)(numbers * job->keep_scale));
         }
+}
+
+static void read_projected(const Job *job, Scratch *scratch, Span span)
+{
+    read_rows(job, job->queries, span.time, span.query, job->query_stride, scratch->queries);
+    read_rows(job, job->keys, span.memory, span.key, job->key_stride, scratch->keys);
+    read_rows(job, job->values, span.memory, span.key, job->key_stride, scratch->values);
 }
 
 static void forward_sentence(const Job *job, Scratch *scratch, int sentence)
 {
-    int time = job->time, memory = job->memory, columns = whole_vectors(memory), width = whole_vectors(job->d_head);
+    Span span = span_of(job, sentence);
+    int time = span.time, memory = span.memory, columns = whole_vectors(memory), width = whole_vectors(job->d_head);
     int stride = job->heads * width;
     float scale = 1.0f / sqrtf((float)job->d_head);
-    read_mask(job, sentence, scratch->allowed);
-    read_sentence(job, job->queries, time, sentence, scratch->queries);
-    read_sentence(job, job->keys, memory, sentence, scratch->keys);
-    read_sentence(job, job->values, memory, sentence, scratch->values);
+    read_mask(job, sentence, span, scratch->allowed);
+    read_projected(job, scratch, span);
     for (int head = 0; head < job->heads; head++) {
         size_t place = (size_t)sentence * job->heads + head;
         int first = head * width;
-        float *weights = job->weights + place * time * columns, *kept = weights;
+        float *weights = job->weights + place * job->time * whole_vectors(job->memory), *kept = weights;
         transpose(scratch->keys + first, stride, memory, job->d_head, scratch->transposed);
         product((Left){scratch->queries + first, stride, 1}, scratch->transposed, columns, time, job->d_head, columns, scale,
                 weights, columns);
         for (int t = 0; t < time; t++)
             softmax(weights + (size_t)t * columns, scratch->allowed + (size_t)t * columns, columns);
-        if (job->drawn) drop(job, place, weights, kept = scratch->kept);
+        if (job->drawn || job->threshold) drop(job, place, span, weights, kept = scratch->kept);
         product((Left){kept, columns, 1}, scratch->values + first, stride, time, memory, width, 1, scratch->context + first,
                 stride);
     }
-    write_sentence(job, scratch->context, time, sentence, job->context);
+    write_rows(job, scratch->context, time, span.query, job->context_stride, job->context);
 }
 
 /* The gradient of scores, in place of that of their weights: weights * (d_weights - sum(weights * d_weights)). */
@@ -294,23 +235,22 @@ static void softmax_backward(const float *weights, float *d_weights, int columns
 
 static void backward_sentence(const Job *job, Scratch *scratch, int sentence)
 {
-    int time = job->time, memory = job->memory, columns = whole_vectors(memory), width = whole_vectors(job->d_head);
+    Span span = span_of(job, sentence);
+    int time = span.time, memory = span.memory, columns = whole_vectors(memory), width = whole_vectors(job->d_head);
     int stride = job->heads * width;
     float scale = 1.0f / sqrtf((float)job->d_head), *d_weights = scratch->d_weights;
-    read_sentence(job, job->queries, time, sentence, scratch->queries);
-    read_sentence(job, job->keys, memory, sentence, scratch->keys);
-    read_sentence(job, job->values, memory, sentence, scratch->values);
-    read_sentence(job, job->d_context, time, sentence, scratch->d_context);
+    read_projected(job, scratch, span);
+    read_rows(job, job->d_context, time, span.query, job->context_stride, scratch->d_context);
     for (int head = 0; head < job->heads; head++) {
         size_t place = (size_t)sentence * job->heads + head;
         int first = head * width;
-        const float *weights = job->weights + place * time * columns, *kept = weights;
+        const float *weights = job->weights + place * job->time * whole_vectors(job->memory), *kept = weights;
         transpose(scratch->values + first, stride, memory, job->d_head, scratch->transposed);
         product((Left){scratch->d_context + first, stride, 1}, scratch->transposed, columns, time, job->d_head, columns, 1,
                 d_weights, columns);
-        if (job->drawn) {
-            drop(job, place, weights, scratch->kept);
-            drop(job, place, d_weights, d_weights);
+        if (job->drawn || job->threshold) {
+            drop(job, place, span, weights, scratch->kept);
+            drop(job, place, span, d_weights, d_weights);
             kept = scratch->kept;
         }
         product((Left){kept, 1, columns}, scratch->d_context + first, stride, memory, time, width, 1,
@@ -323,9 +263,9 @@ static void backward_sentence(const Job *job, Scratch *scratch, int sentence)
         product((Left){d_weights, 1, columns}, scratch->queries + first, stride, memory, time, width, scale,
                 scratch->d_keys + first, stride);
     }
-    write_sentence(job, scratch->context, time, sentence, job->d_queries);
-    write_sentence(job, scratch->d_keys, memory, sentence, job->d_keys);
-    write_sentence(job, scratch->d_values, memory, sentence, job->d_values);
+    write_rows(job, scratch->context, time, span.query, job->query_stride, job->d_queries);
+    write_rows(job, scratch->d_keys, memory, span.key, job->key_stride, job->d_keys);
+    write_rows(job, scratch->d_values, memory, span.key, job->key_stride, job->d_values);
 }
 
 /* ----------------------------------------------------------------------------------------------------- threads --- */

@@ -21,7 +21,15 @@ from pellucid.compiled.compiler import compiled_library
 from pellucid.errors import EngineUnavailableError
 from pellucid.model.dropout import drawn_lanes, keep_scale, least_kept_lane
 
-__all__ = ["MOST_POSITIONS", "SOURCE", "load_short_attention", "short_attention", "suits"]
+__all__ = [
+    "MOST_POSITIONS",
+    "SOURCE",
+    "AttentionJob",
+    "attention_library",
+    "load_short_attention",
+    "short_attention",
+    "suits",
+]
 
 SOURCE: Final = Path(__file__).with_name("attention.c")
 MOST_POSITIONS: Final = 48
@@ -29,7 +37,7 @@ MOST_POSITIONS: Final = 48
 both take the same time at 48 positions, and narrower heads gain at every length (docs/log.md, 2026-11-28)."""
 
 
-class _Job(ctypes.Structure):
+class AttentionJob(ctypes.Structure):
     """The record ``Job`` of ``attention.c``."""
 
     _fields_ = (
@@ -39,6 +47,11 @@ class _Job(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("batch", "heads", "time", "memory", "d_head")),
         *((name, ctypes.c_int32) for name in ("is_bfloat16", "threads", "least_kept")),
         ("keep_scale", ctypes.c_float),
+        *((name, ctypes.c_void_p) for name in ("query_bounds", "key_bounds")),
+        *((name, ctypes.c_int64) for name in ("query_stride", "key_stride", "context_stride")),
+        ("seed", ctypes.c_uint64),
+        ("threshold", ctypes.c_uint32),
+        ("is_causal", ctypes.c_int32),
     )
 
 
@@ -54,7 +67,7 @@ class _Library:
             library = ctypes.CDLL(str(path))
         except OSError as error:
             raise EngineUnavailableError(f"the compiled attention {path} cannot be loaded: {error}") from None
-        if library.attention_job_size() != ctypes.sizeof(_Job):
+        if library.attention_job_size() != ctypes.sizeof(AttentionJob):
             raise EngineUnavailableError(
                 f"{path}: its record is not that of this version; remove the file, and it is compiled again"
             )
@@ -63,14 +76,29 @@ class _Library:
         self.forward = library.attention_forward
         self.backward = library.attention_backward
         for entry in (self.forward, self.backward):
-            entry.argtypes = [ctypes.POINTER(_Job)]
+            entry.argtypes = [ctypes.POINTER(AttentionJob)]
             entry.restype = ctypes.c_int32
+
+    def do(self, entry: Callable[[ctypes._Pointer[AttentionJob]], int], job: AttentionJob) -> None:
+        """Call an entry.
+
+        Raises:
+            MemoryError: memory is too small for the scratch of its threads.
+        """
+        if entry(ctypes.pointer(job)):
+            raise MemoryError("memory is too small for the attention of a batch")
 
 
 @cache
 def _loaded() -> list[_Library]:
     """Return the place of the library of this process, empty until it is loaded."""
     return []
+
+
+def attention_library() -> _Library:
+    """Return the library, which ``load_short_attention`` must have loaded."""
+    (library,) = _loaded()
+    return library
 
 
 def load_short_attention(say: Callable[[str], None] = lambda text: None) -> None:
@@ -122,7 +150,7 @@ class _ShortAttention(torch.autograd.Function):
         may_attend: Tensor | None,
         dropout_rate: float,
     ) -> Tensor:
-        (library,) = _loaded()
+        library = attention_library()
         queries, keys, values = (projected.detach().contiguous() for projected in (queries, keys, values))
         batch, time, _ = queries.shape
         memory = keys.shape[1]
@@ -135,7 +163,7 @@ class _ShortAttention(torch.autograd.Function):
         ctx.facts = (mask, drawn, num_heads, dropout_rate)  # type: ignore[attr-defined]
         job = _job_of(queries, keys, values, weights, mask, drawn, num_heads, dropout_rate)
         job.context = context.data_ptr()
-        _do(library.forward, job)
+        library.do(library.forward, job)
         return context
 
     @staticmethod
@@ -143,7 +171,7 @@ class _ShortAttention(torch.autograd.Function):
     def backward(
         ctx: torch.autograd.function.BackwardCFunction, d_context: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
-        (library,) = _loaded()
+        library = attention_library()
         saved: Sequence[Tensor] = ctx.saved_tensors
         queries, keys, values, weights = saved
         mask, drawn, num_heads, dropout_rate = ctx.facts  # type: ignore[attr-defined]
@@ -152,7 +180,7 @@ class _ShortAttention(torch.autograd.Function):
         job = _job_of(queries, keys, values, weights, mask, drawn, num_heads, dropout_rate)
         job.d_context = d_context.data_ptr()
         job.d_queries, job.d_keys, job.d_values = (gradient.data_ptr() for gradient in gradients)
-        _do(library.backward, job)
+        library.do(library.backward, job)
         d_queries, d_keys, d_values = gradients
         return d_queries, d_keys, d_values, None, None, None
 
@@ -166,10 +194,10 @@ def _job_of(
     drawn: Tensor | None,
     num_heads: int,
     dropout_rate: float,
-) -> _Job:
+) -> AttentionJob:
     """Return the record of what forward and backward have in common. The tensors must outlive it."""
     batch, time, d_model = queries.shape
-    job = _Job(
+    job = AttentionJob(
         queries=queries.data_ptr(),
         keys=keys.data_ptr(),
         values=values.data_ptr(),
@@ -181,6 +209,9 @@ def _job_of(
         d_head=d_model // num_heads,
         is_bfloat16=queries.dtype is torch.bfloat16,
         threads=torch.get_num_threads(),
+        query_stride=d_model,
+        key_stride=d_model,
+        context_stride=d_model,
     )
     if mask is not None:
         job.may_attend = mask.data_ptr()
@@ -189,8 +220,3 @@ def _job_of(
         job.drawn = drawn.data_ptr()
         job.least_kept, job.keep_scale = least_kept_lane(dropout_rate), keep_scale(dropout_rate)
     return job
-
-
-def _do(entry: Callable[[ctypes._Pointer[_Job]], int], job: _Job) -> None:
-    if entry(ctypes.pointer(job)):
-        raise MemoryError("memory is too small for the attention of a batch")

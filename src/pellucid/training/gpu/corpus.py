@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pellucid.config import SpecialIds
-from pellucid.training.gpu.packed.batch import PackedBatch, bounds_of, pack, rows_of
 from pellucid.training.gpu.shapes import AnyShape, PackedShape
+from pellucid.training.packed.batch import PackedBatch, bounds_of, pack, rows_of
 
 if TYPE_CHECKING:
     from pellucid.text.store import TokenStore

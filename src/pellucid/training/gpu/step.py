@@ -22,12 +22,12 @@ from pellucid.config import TrainingConfig
 from pellucid.runtime import Precision, Runtime
 from pellucid.training.averaging import MovingAverage
 from pellucid.training.gpu.corpus import AnyBatch, Corpus, Feed, StaticBatch, corpus_on
-from pellucid.training.gpu.packed.batch import PackedBatch
-from pellucid.training.gpu.packed.network import PackedNetwork
 from pellucid.training.gpu.shapes import AnyShape
 from pellucid.training.gpu.vocabulary_loss import vocabulary_loss
 from pellucid.training.inputs import RunInputs
 from pellucid.training.optimisation import gradient_norm
+from pellucid.training.packed.batch import PackedBatch
+from pellucid.training.packed.network import PackedNetwork
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -120,8 +120,7 @@ class StaticStep:
     def _gradients(self, batch: AnyBatch) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
         """Return the sums of loss and likelihood, and the gradients of the mean loss in the type of the masters."""
         if isinstance(batch, PackedBatch) and self._packed is not None:
-            with torch.no_grad():
-                sums = self._packed.compute(batch, label_smoothing=self._config.label_smoothing)
+            sums = self._packed.compute(batch, label_smoothing=self._config.label_smoothing)
             return (*sums, self._packed.gradients)
         return self._padded_gradients(cast("StaticBatch", batch))
 

@@ -23,9 +23,9 @@ import torch
 
 from pellucid.config import StepMethod
 from pellucid.runtime import Runtime, module_paths
-from pellucid.training.gpu.packed.network import packing_obstacle
 from pellucid.training.inputs import RunInputs
 from pellucid.training.machine.records import remember, remembered
+from pellucid.training.packed.obstacles import packing_obstacle
 from pellucid.training.state import newest_state
 
 __all__ = ["Finding", "StepChoice", "Trial", "choose_steps", "try_apart", "way_of_run"]
@@ -38,6 +38,7 @@ _MOST_COMPILING_SECONDS: Final = 420.0
 _WAYS: Final = {
     None: (StepMethod.PACKED, StepMethod.STATIC, StepMethod.GRAPH, StepMethod.COMPILED),
     "eager": (),
+    "packed": (),
     "static": (StepMethod.STATIC, StepMethod.GRAPH),
     "static, packed": (StepMethod.PACKED,),
     "static, compiled": (StepMethod.COMPILED,),
@@ -124,7 +125,7 @@ def choose_steps(
     allowed = [method for method in _WAYS[keeps] if method in methods]
     if keeps is None and not may_compile:
         allowed = [method for method in allowed if method is not StepMethod.COMPILED]
-    if packing_obstacle(inputs.model.config, inputs.runtime.device):
+    if packing_obstacle(inputs.model.config, "cuda"):
         allowed = [method for method in allowed if method is not StepMethod.PACKED]
     if not allowed:
         return StepChoice((), keeps)

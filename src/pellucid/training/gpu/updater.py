@@ -22,11 +22,11 @@ from pellucid.training.averaging import MovingAverage
 from pellucid.training.batches import BatchStream
 from pellucid.training.gpu.compiling import compile_layers, pays, uncompile_layers
 from pellucid.training.gpu.graphs import StepRunner
-from pellucid.training.gpu.packed.network import packing_obstacle
 from pellucid.training.gpu.shapes import AnyShape, ShapeGrid, positions_of
 from pellucid.training.gpu.step import StaticStep
-from pellucid.training.gpu.step_choice import choose_steps
+from pellucid.training.gpu.step_choice import choose_steps, way_of_run
 from pellucid.training.inputs import RunInputs
+from pellucid.training.packed.gradients import choose_packed
 from pellucid.training.update import Launched, StepMaker, StepOutcome, Updater, reason_to_skip
 
 __all__ = ["StaticUpdater", "step_maker"]
@@ -51,6 +51,14 @@ def step_maker(
         ConfigError: this run cannot be made in the way that is asked for.
     """
     config, runtime = inputs.config, inputs.runtime
+    is_gpu = runtime.device.startswith("cuda")
+    packed = choose_packed(
+        inputs.model,
+        config=config,
+        runtime=runtime,
+        keeps=way_of_run(inputs.run_folder, runtime),
+        message=message,
+    )
     plain = Updater(
         inputs.model,
         optimiser,
@@ -59,13 +67,13 @@ def step_maker(
         runtime=runtime,
         ranks=inputs.ranks,
         message=message,
+        packed=packed,
     )
-    is_gpu = runtime.device.startswith("cuda")
     obstacle = _obstacle(optimiser, config, inputs.ranks.count)
     method = config.step_method
     if method is StepMethod.AUTO:
         method = _method_of_auto(inputs, obstacle, stream, message) if is_gpu else StepMethod.EAGER
-    if method is StepMethod.EAGER:
+    if method is StepMethod.EAGER or packed is not None:
         return plain
     if obstacle:
         raise ConfigError(f"training.step_method = {str(method)!r} is not possible: {obstacle}; use 'auto' or 'eager'")
@@ -74,10 +82,12 @@ def step_maker(
             f"training.step_method = 'graph', but device = {runtime.device!r} has no graphs; use 'auto', 'static' or "
             "'eager'"
         )
-    is_packed = method is StepMethod.PACKED
-    if is_packed and (problem := packing_obstacle(inputs.model.config, runtime.device)):
-        raise ConfigError(f"training.step_method = 'packed' is not possible: {problem}; use 'auto' or 'graph'")
-    step = StaticStep.of_run(inputs, optimiser=cast(torch.optim.AdamW, optimiser), average=average, is_packed=is_packed)
+    step = StaticStep.of_run(
+        inputs,
+        optimiser=cast(torch.optim.AdamW, optimiser),
+        average=average,
+        is_packed=method is StepMethod.PACKED,
+    )
     return StaticUpdater(step, plain, inputs=inputs, stream=stream, method=method, message=message, grid=grid)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from pellucid.training.gpu.packed import reference
+from pellucid.training.packed import reference
 
 __all__ = ["VocabularyGradients", "vocabulary_gradients", "vocabulary_loss"]
 

@@ -9,41 +9,23 @@ of all decoder layers in one product. The arithmetic is that of ``model/``, whic
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from pellucid.config import Activation, DecoderStart, ModelConfig, NormOrder, PositionLayout
-from pellucid.training.gpu.packed import reference
-from pellucid.training.gpu.packed.batch import PackedBatch, Side
-from pellucid.training.gpu.packed.reference import Dropping
-from pellucid.training.gpu.packed.weights import PackedTensors, Sites, parts_of
+from pellucid.config import DecoderStart
 from pellucid.training.gpu.vocabulary_loss import vocabulary_gradients
+from pellucid.training.packed import reference
+from pellucid.training.packed.batch import PackedBatch, Side
+from pellucid.training.packed.reference import Dropping
+from pellucid.training.packed.weights import PackedTensors, Sites, parts_of
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["PackedNetwork", "packing_obstacle"]
-
-_HEADS: Final = (16, 32, 64, 128)
-"""Widths of a head that the kernels of attention take."""
-
-
-def packing_obstacle(config: ModelConfig, device: str) -> str:
-    """Return why a model cannot compute packed tokens, or an empty text."""
-    if device.startswith("cuda") and find_spec("triton") is None:
-        return "packed steps need Triton, which torch brings for Linux"
-    if config.norm_order is not NormOrder.POST:
-        return "packed steps know the norm of the paper, after the residual sum"
-    if config.activation is not Activation.RELU or config.activation_dropout:
-        return "packed steps know ReLU without dropout between the maps of a feed-forward network"
-    if config.position_layout is PositionLayout.LEARNED:
-        return "packed steps know sinusoid positions"
-    if config.d_head not in _HEADS:
-        return f"heads have {config.d_head} dimensions, and packed steps know {', '.join(map(str, _HEADS))}"
-    return ""
+__all__ = ["PackedNetwork"]
 
 
 class _Norm(NamedTuple):
@@ -60,6 +42,7 @@ class _Attended(NamedTuple):
     hidden: Tensor
     projected: Tensor
     contexts: Tensor
+    kept: Tensor | None
     norm: _Norm
 
 
@@ -72,15 +55,18 @@ class _Fed(NamedTuple):
 
 
 class PackedNetwork:
-    """The computing twin of a model, and the gradients of its parameters in the type of the parameters."""
+    """The computing twin of a model, and the gradients of its parameters in the type of the parameters.
 
-    def __init__(self, model: Transformer, *, dtype: torch.dtype) -> None:
+    ``operations`` is a module with the functions of ``reference.py``; without it, the kernels on a GPU.
+    """
+
+    def __init__(self, model: Transformer, *, dtype: torch.dtype, operations: ModuleType | None = None) -> None:
         config = model.config
         device = model.source_embedding.weight.device
         self._config = config
         self._sites = Sites(config.num_encoder_layers, config.num_decoder_layers)
         self._is_gpu = device.type == "cuda"
-        self._operations: Any = _kernels() if self._is_gpu else reference
+        self._operations: Any = operations or (_kernels() if self._is_gpu else reference)
         wide = model.source_embedding.weight.dtype
         self._weights = PackedTensors.like(model, dtype=dtype)
         self._gradients = PackedTensors.like(model, dtype=wide)
@@ -98,8 +84,14 @@ class PackedNetwork:
         self._pad = model.source_embedding.pad
         self._seeds = torch.zeros(1, dtype=torch.int64, device=device)
 
-    def compute(self, batch: PackedBatch, *, label_smoothing: float) -> tuple[Tensor, Tensor]:
-        """Return the summed loss and the summed negative log-likelihood; the gradients are those of the mean loss."""
+    @torch.no_grad()
+    def compute(
+        self, batch: PackedBatch, *, label_smoothing: float, target_tokens: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the summed loss and the summed negative log-likelihood.
+
+        The gradients are those of the loss divided by ``target_tokens``, or by the number of its own target tokens.
+        """
         torch._foreach_copy_(self._copies, self._masters)
         sites = 2 * self._sites.layers + 2 + self._sites.norms
         self._seeds = torch.randint(0, 1 << 62, (sites,), device=self._seeds.device)
@@ -118,6 +110,8 @@ class PackedNetwork:
             softmax_gradient=self._operations.softmax_gradient,
         )
         scale = batch.target_weights.sum().clamp(min=1.0).reciprocal()
+        if target_tokens is not None:
+            scale.fill_(1.0 / target_tokens)
         torch.mul(found.to_weight, scale, out=to_weight)
         if found.to_bias is not None:
             torch.mul(found.to_bias, scale, out=self._gradients.output_bias)
@@ -164,23 +158,23 @@ class PackedNetwork:
 
     def _self_attention(self, layer: int, hidden: Tensor, side: Side, *, is_causal: bool) -> tuple[Tensor, _Attended]:
         qkv = torch.addmm(self._weights.qkv_bias[layer], hidden, self._weights.qkv[layer].t())
-        contexts = self._operations.attention(
+        contexts, kept = self._operations.attention(
             *qkv.chunk(3, 1), **self._attention_options(layer, side, side, is_causal=is_causal)
         )
         normed, norm = self._add_norm(layer, 0, hidden, contexts, self._weights.out[layer])
-        return normed, _Attended(hidden, qkv, contexts, norm)
+        return normed, _Attended(hidden, qkv, contexts, kept, norm)
 
     def _cross_attention(
         self, number: int, hidden: Tensor, target: Side, source: Side, kv: Tensor
     ) -> tuple[Tensor, _Attended]:
         site = self._sites.cross(number)
         queries = torch.addmm(self._weights.query_bias[number], hidden, self._weights.query[number].t())
-        contexts = self._operations.attention(
+        contexts, kept = self._operations.attention(
             queries, *self._keys_and_values(kv, number), **self._attention_options(site, target, source)
         )
         layer = self._sites.encoder + number
         normed, norm = self._add_norm(layer, 1, hidden, contexts, self._weights.out[site])
-        return normed, _Attended(hidden, queries, contexts, norm)
+        return normed, _Attended(hidden, queries, contexts, kept, norm)
 
     def _feed_forward(self, layer: int, index: int, hidden: Tensor) -> tuple[Tensor, _Fed]:
         activated = torch._addmm_activation(self._weights.inner_bias[layer], hidden, self._weights.inner[layer].t())
@@ -233,7 +227,7 @@ class PackedNetwork:
         return gradient
 
     def _memory_gradient(self, to_kv: Tensor, memory: Tensor) -> Tensor:
-        parts = self._parts(self._gradients.kv_bias, self._operations.COLUMN_PARTS)[0]
+        parts = self._parts(self._gradients.kv_bias, self._operations.column_parts())[0]
         self._operations.column_sums(to_kv, parts)
         torch.sum(parts, 0, out=self._gradients.kv_bias[0])
         self._weight_gradient(self._gradients.kv, to_kv, memory)
@@ -259,6 +253,7 @@ class PackedNetwork:
             to_output @ self._weights.out[layer],
             *kept.projected.chunk(3, 1),
             **self._attention_options(layer, side, side, is_causal=is_causal),
+            kept=kept.kept,
             out=to_qkv.chunk(3, 1),
         )
         self._operations.column_sums(to_qkv, sums["qkv_bias"][layer])
@@ -285,6 +280,7 @@ class PackedNetwork:
             kept.projected,
             *self._keys_and_values(kv, number),
             **self._attention_options(site, target, source),
+            kept=kept.kept,
             out=(to_queries, *self._keys_and_values(to_kv, number)),
         )
         self._operations.column_sums(to_queries, sums["query_bias"][number])
@@ -323,26 +319,25 @@ class PackedNetwork:
                 part.masked_fill_((side.ids < 0)[:, None], 0)
         ids = torch.cat([source.ids, target.ids]).clamp(min=0)
         if self._config.share_embeddings:
-            self._add_rows(self._gradients.source_table, rows, ids)
+            self._operations.add_rows(self._gradients.source_table, rows, ids)
         else:
             self._gradients.source_table.zero_()
             if not self._config.share_decoder_embeddings:
                 self._gradients.target_table.zero_()
             tables = (self._gradients.source_table, self._gradients.target_table)
             for table, part, own in zip(tables, parts, (ids[:count], ids[count:]), strict=True):
-                self._add_rows(table, part, own)
+                self._operations.add_rows(table, part, own)
         if self._pad is not None:
             for table in (self._gradients.source_table, self._target_table(self._gradients)):
                 table[self._pad].zero_()
-
-    def _add_rows(self, table: Tensor, rows: Tensor, ids: Tensor) -> None:
-        table += torch.ops.aten.embedding_dense_backward(rows, ids, len(table), -1, False)
 
     # Parts
 
     def _weight_gradient(self, out: Tensor, gradient: Tensor, inputs: Tensor) -> None:
         """Write the gradient of a matrix: the product over all tokens."""
-        if self._is_gpu and out.dtype != gradient.dtype:
+        if out.dtype == gradient.dtype:
+            torch.mm(gradient.t(), inputs, out=out)
+        elif self._is_gpu:
             torch.ops.aten.mm.dtype_out(gradient.t(), inputs, out.dtype, out=out)
         else:
             out.copy_(gradient.t() @ inputs)
@@ -350,10 +345,10 @@ class PackedNetwork:
     def _sums(self) -> dict[str, Tensor]:
         """Return room for the parts of the sums over tokens."""
         columns = {
-            kind: self._parts(getattr(self._gradients, kind), self._operations.COLUMN_PARTS)
+            kind: self._parts(getattr(self._gradients, kind), self._operations.column_parts())
             for kind in ("qkv_bias", "query_bias", "inner_bias")
         }
-        return columns | {"norms": self._parts(self._gradients.norms, self._operations.NORM_PARTS)}
+        return columns | {"norms": self._parts(self._gradients.norms, self._operations.norm_parts())}
 
     def _parts(self, like: Tensor, count: int) -> Tensor:
         return torch.empty((like.shape[0], count, *like.shape[1:]), dtype=self._wide, device=like.device)
@@ -394,6 +389,6 @@ class PackedNetwork:
 
 def _kernels() -> Any:
     """Return the operations by kernels of Triton, which only exist where torch has a GPU."""
-    from pellucid.training.gpu.packed import operations
+    from pellucid.training.packed import operations
 
     return operations

@@ -10,15 +10,23 @@ import torch
 from torch import Tensor
 
 from pellucid.config import DecoderStart, NormOrder
-from pellucid.errors import ConfigError, InterruptedByUser
+from pellucid.errors import ConfigError, EngineUnavailableError, InterruptedByUser
 from pellucid.runtime import Precision, Runtime
+from pellucid.text.batching import make_batch
+from pellucid.training.batches import to_tensors
+from pellucid.training.gpu import updater
 from pellucid.training.gpu.corpus import ResidentCorpus, StreamedCorpus
-from pellucid.training.gpu.packed.batch import PackedBatch, bounds_of
 from pellucid.training.gpu.shapes import PackedShape, Shape, ShapeGrid
+from pellucid.training.gpu.step_choice import way_of_run
+from pellucid.training.packed import obstacles, processor
+from pellucid.training.packed.batch import PackedBatch, bounds_of
+from pellucid.training.packed.gradients import packed_tokens
+from pellucid.training.packed.network import PackedNetwork
+from pellucid.training.packed.obstacles import packing_obstacle
 
-from ..kit import SPECIALS, equal_weights, reversal_store, run_training, tiny_model
+from ..gpu.test_static_steps import BF16, CALM, Stopper, close
+from ..kit import RUNTIME, SPECIALS, equal_weights, reversal_store, run_training, tiny_config, tiny_model
 from ..test_resume import averages
-from .test_static_steps import BF16, CALM, Stopper, close
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 WIDE = {"d_model": 32, "num_heads": 2, "d_feedforward": 48}
@@ -32,13 +40,23 @@ VARIANTS = [
 ]
 
 
+@pytest.fixture(name="way", params=["in the plain loop", "in static shapes"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make packed steps as a processor does, or as a GPU does but for graphs."""
+    if request.param == "in static shapes":
+        monkeypatch.setattr(updater, "choose_packed", lambda *_, **__: None)
+    found: str = request.param
+    return found
+
+
 @pytest.mark.parametrize("changes", VARIANTS)
-def test_a_run_of_packed_steps_is_a_run_of_plain_steps(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_a_run_of_packed_steps_is_a_run_of_plain_steps(tmp_path: Path, way: str, changes: dict[str, object]) -> None:
     runs = [
         run_training(
             tmp_path / method,
             model=tiny_model(dropout=0.0, **WIDE, **changes).double(),
             config_step_method=method,
+            config_accum_count=2 if way == "in the plain loop" else 1,
             **CALM,
         )
         for method in ("eager", "packed")
@@ -50,15 +68,12 @@ def test_a_run_of_packed_steps_is_a_run_of_plain_steps(tmp_path: Path, changes: 
     for one, two in zip(listener.steps, other.steps, strict=True):
         assert (two.loss, two.nll, two.gradient_norm) == pytest.approx((one.loss, one.nll, one.gradient_norm), 1e-6)
     assert listener.steps[0].loss == pytest.approx(other.steps[0].loss, 1e-12)
-    assert any("packed" in text and "shapes of batches" in text for text in other.messages)
+    assert any("shapes of batches" in text for text in other.messages) == (way == "in static shapes")
 
 
-@pytest.mark.parametrize("runtime", [Runtime("cpu", Precision.FP32, 1, "as the tests ask"), BF16], ids=["fp32", "bf16"])
-def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, runtime: Runtime) -> None:
-    settings = {
-        "config_step_method": "packed",
-        "runtime": runtime,
-    }
+@pytest.mark.parametrize("runtime", [RUNTIME, BF16], ids=["fp32", "bf16"])
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, way: str, runtime: Runtime) -> None:
+    settings = {"config_step_method": "packed", "runtime": runtime}
     _, model, _ = run_training(tmp_path / "whole", model=tiny_model(attention_dropout=0.1, **WIDE), **settings)
     part = tmp_path / "part"
     with pytest.raises(InterruptedByUser):
@@ -68,6 +83,54 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, runtime: Runtime) -> 
     _, resumed, _ = run_training(part, model=tiny_model(attention_dropout=0.1, **WIDE), **settings)
     assert equal_weights(model.state_dict(), resumed.state_dict())
     assert equal_weights(averages(tmp_path / "whole", 20), averages(part, 20))
+
+
+@pytest.mark.parametrize(("runtime", "tolerance"), [(RUNTIME, 1e-4), (BF16, 0.05)], ids=["fp32", "bf16"])
+def test_steps_in_c_are_the_plain_steps(tmp_path: Path, runtime: Runtime, tolerance: float) -> None:
+    settings = {"runtime": runtime, "config_max_grad_norm": 0.5, **CALM}
+    (_, model, one), (_, packed, other) = (
+        run_training(tmp_path / method, model=tiny_model(dropout=0.0), config_step_method=method, **settings)
+        for method in ("eager", "packed")
+    )
+    close(model.state_dict(), packed.state_dict(), tolerance)
+    assert [record.step for record in one.steps] == [record.step for record in other.steps]
+
+
+def test_a_new_run_on_a_processor_takes_packed_steps_and_a_continued_one_keeps_its_own(tmp_path: Path) -> None:
+    for began, way in (("auto", "packed"), ("eager", "eager"), ("packed", "packed")):
+        folder = tmp_path / began
+        run_training(folder, config_step_method=began, config_train_steps=3)
+        assert way_of_run(folder, RUNTIME) == way
+        run_training(folder, config_step_method="auto", config_train_steps=6)
+        assert way_of_run(folder, RUNTIME) == way
+
+
+def test_without_a_compiler_a_new_run_is_eager_and_packed_steps_say_that_they_are_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise EngineUnavailableError("there is no C compiler")
+
+    monkeypatch.setattr(processor, "load", refuse)
+    run_training(tmp_path / "auto", config_train_steps=3)
+    assert way_of_run(tmp_path / "auto", RUNTIME) == "eager"
+    _, _, listener = run_training(tmp_path / "packed", config_step_method="packed", config_train_steps=3)
+    assert any("which is slower (there is no C compiler)" in text for text in listener.messages)
+
+
+def test_a_step_that_is_not_finite_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = PackedNetwork.compute, 0
+
+    def compute(self: PackedNetwork, *inputs: object, **rest: object) -> tuple[Tensor, Tensor]:
+        nonlocal calls
+        calls += 1
+        loss, likelihood = real(self, *inputs, **rest)
+        return (loss * float("nan") if calls == 4 else loss), likelihood
+
+    monkeypatch.setattr(PackedNetwork, "compute", compute)
+    result, _, listener = run_training(tmp_path, config_step_method="packed", config_train_steps=8)
+    assert result.skipped_steps == 1
+    assert [record.step for record in listener.steps if record.skipped] == [4]
 
 
 @pytest.mark.parametrize("kind", [ResidentCorpus, StreamedCorpus])
@@ -93,6 +156,20 @@ def test_a_packed_batch_has_the_tokens_of_its_rows(kind: type[ResidentCorpus | S
     for side, tokens in ((batch.source, shape.source_tokens), (batch.target, shape.target_tokens)):
         assert int(side.bounds[-1]) == len(side.ids) == tokens
         assert int(side.bounds.diff().max()) <= side.block
+
+
+def test_a_padded_batch_is_packed() -> None:
+    store, rows = reversal_store(pairs=41, seed=1), np.array([3, 7, 21, 40, 5])
+    made = make_batch(store, rows, specials=SPECIALS, start_id=SPECIALS.bos)
+    batch = packed_tokens(to_tensors(made, device=torch.device("cpu")))
+    for place, row in enumerate(rows):
+        source, target = (np.append(read(row), SPECIALS.eos).tolist() for read in (store.source, store.target))
+        assert sentence(batch.source.ids, batch.source.bounds, place) == source
+        assert sentence(batch.source.positions, batch.source.bounds, place) == list(range(len(source)))
+        assert sentence(batch.target_ids, batch.target.bounds, place) == target
+        assert sentence(batch.target.ids, batch.target.bounds, place) == [SPECIALS.bos, *target[:-1]]
+    assert int(batch.source.bounds[-1]) == len(batch.source.ids)
+    assert batch.target_weights.tolist() == [1.0] * len(batch.target.ids)
 
 
 def sentence(values: Tensor, bounds: Tensor, row: int) -> list[float]:
@@ -151,14 +228,23 @@ def test_a_sentence_that_no_block_holds_makes_a_padded_batch(tmp_path: Path) -> 
         ({"norm_order": NormOrder.PRE}, "the norm of the paper"),
         ({"activation": "gelu"}, "ReLU"),
         ({"position_layout": "learned"}, "sinusoid"),
-        ({"d_model": 28}, "heads have 14 dimensions"),
+        ({"config_simcut": 3.0}, "SimCut"),
+        ({"config_attention": "torch"}, "training.attention = 'torch'"),
     ],
 )
-def test_a_model_that_packed_steps_do_not_know_is_refused(
-    tmp_path: Path, changes: dict[str, object], words: str
-) -> None:
-    with pytest.raises(ConfigError, match=f"step_method = 'packed' is not possible: .*{words}.*use 'auto' or 'graph'"):
-        run_training(tmp_path, model=tiny_model(**WIDE | changes), config_step_method="packed")
+def test_what_packed_steps_do_not_know_is_refused(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+    settings = {name: value for name, value in changes.items() if name.startswith("config_")}
+    model = tiny_model(**{name: value for name, value in changes.items() if name not in settings})
+    with pytest.raises(ConfigError, match=f"step_method = 'packed' is not possible: .*{words}.*use 'auto' or 'eager'"):
+        run_training(tmp_path / "packed", model=model, config_step_method="packed", **settings)
+    run_training(tmp_path / "auto", model=model, config_train_steps=2, **settings)
+    assert way_of_run(tmp_path / "auto", RUNTIME) == "eager"
+
+
+def test_on_a_gpu_heads_have_a_width_that_its_kernels_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(obstacles, "_has_triton", lambda: True)
+    assert packing_obstacle(tiny_config(**WIDE), "cuda") == packing_obstacle(tiny_config(), "cpu") == ""
+    assert "heads have 7 dimensions" in packing_obstacle(tiny_config(), "cuda")
 
 
 @GPU

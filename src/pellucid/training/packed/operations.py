@@ -9,25 +9,26 @@ import torch
 import triton
 from torch import Tensor
 
-from pellucid.training.gpu.packed import kernels
-from pellucid.training.gpu.packed.reference import Dropping
+from pellucid.training.packed import attention_kernels, kernels
+from pellucid.training.packed.reference import Dropping, add_rows
 
 __all__ = [
-    "COLUMN_PARTS",
-    "NORM_PARTS",
     "add_norm",
     "add_norm_backward",
+    "add_rows",
     "attention",
     "attention_backward",
+    "column_parts",
     "column_sums",
     "embed",
     "embed_backward",
+    "norm_parts",
     "softmax_gradient",
 ]
 
-NORM_PARTS: Final = 1056
+_NORM_PARTS: Final = 1056
 """Programs of one warp that each sum a part of the tokens: eight for each multiprocessor of a large GPU."""
-COLUMN_PARTS: Final = 64
+_COLUMN_PARTS: Final = 64
 """Programs that each sum some columns of a part of the tokens."""
 _VALUES: Final = 2048
 """Of the rows that a program computes at once, where nothing is summed over rows."""
@@ -37,6 +38,16 @@ _WHOLE_ROW: Final = 1 << 15
 """Logits that the registers of a program hold."""
 _LOGITS: Final = 4096
 """Of a longer row, at once."""
+
+
+def norm_parts() -> int:
+    """Return the parts of sums over tokens for norms."""
+    return _NORM_PARTS
+
+
+def column_parts() -> int:
+    """Return the parts of other sums over tokens."""
+    return _COLUMN_PARTS
 
 
 def _rows(width: int, *, values: int = _VALUES) -> dict[str, int]:
@@ -201,12 +212,12 @@ def attention(
     num_heads: int,
     is_causal: bool,
     dropping: Dropping,
-) -> Tensor:
-    """Return the contexts, ``[tokens, d_model]``; sentence i has the tokens from bound i to bound i + 1."""
+) -> tuple[Tensor, None]:
+    """Return the contexts, ``[tokens, d_model]``; the backward pass needs nothing else of the forward pass."""
     tokens, width = queries.shape
     contexts = torch.empty(tokens, width, dtype=queries.dtype, device=queries.device)
     d_head = width // num_heads
-    kernels.attention_kernel[(len(query_bounds) - 1, num_heads)](
+    attention_kernels.attention_kernel[(len(query_bounds) - 1, num_heads)](
         queries,
         keys,
         values,
@@ -226,7 +237,7 @@ def attention(
         D_HEAD=d_head,
         num_warps=_warps(block),
     )
-    return contexts
+    return contexts, None
 
 
 def attention_backward(
@@ -241,11 +252,12 @@ def attention_backward(
     num_heads: int,
     is_causal: bool,
     dropping: Dropping,
+    kept: None,
     out: tuple[Tensor, Tensor, Tensor],
 ) -> None:
     """Write the gradients of queries, keys and values, which have the strides of their own."""
     d_head = queries.shape[1] // num_heads
-    kernels.attention_backward_kernel[(len(query_bounds) - 1, num_heads)](
+    attention_kernels.attention_backward_kernel[(len(query_bounds) - 1, num_heads)](
         to_contexts,
         queries,
         keys,

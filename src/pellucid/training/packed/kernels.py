@@ -1,15 +1,15 @@
 """The kernels of packed steps, in Triton, which comes with torch for CUDA.
 
 Each kernel makes one pass over the hidden states where torch needs several: dropout, residual sum and norm; their
-gradients and the sums for gamma, beta and bias; the attention of a sentence and a head; softmax and gradient of the
-logits. All arithmetic is in float32, and a result is rounded once, when it is stored.
+gradients and the sums for gamma, beta and bias; softmax and gradient of the logits. All arithmetic is in float32, and a
+result is rounded once, when it is stored.
 
 Dropout draws Philox numbers from a seed on the device and the place of a value, so a backward kernel draws the numbers
 of its forward kernel again, and nothing is stored. One draw has four numbers: a row is computed as four quarters.
 
 A sum over all rows is made in two steps, always in the same order: every program sums its rows, and the caller sums
 the programs. No kernel adds to memory that another program adds to, so a run can be repeated bit for bit. The
-operations that they compute are those of ``reference.py``. Read ``network.py`` next.
+operations that they compute are those of ``reference.py``. Read ``attention_kernels.py`` next.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ import triton.language as tl
 __all__ = [
     "add_norm_backward_kernel",
     "add_norm_kernel",
-    "attention_backward_kernel",
-    "attention_kernel",
     "column_sums_kernel",
     "embed_backward_kernel",
     "embed_kernel",
@@ -62,6 +60,25 @@ def _store_quarters(pointer, places, quarter, mask, a, b, c, d):
     tl.store(pointer + places + 3 * quarter, d, mask=mask)
 
 
+@triton.jit
+def _shifted(a, b, c, d, mean, mask):
+    """Subtract from the values of rows and columns that exist; the others are 0."""
+    a, b = tl.where(mask, a - mean, 0.0), tl.where(mask, b - mean, 0.0)
+    return a, b, tl.where(mask, c - mean, 0.0), tl.where(mask, d - mean, 0.0)
+
+
+@triton.jit
+def _scaled(a, b, c, d, by_a, by_b, by_c, by_d):
+    return a * by_a, b * by_b, c * by_c, d * by_d
+
+
+@triton.jit
+def _store_sums(pointer, column, quarter, a, b, c, d):
+    """Store the sums over the rows of four quarters."""
+    a, b, c, d = tl.sum(a, axis=0), tl.sum(b, axis=0), tl.sum(c, axis=0), tl.sum(d, axis=0)
+    _store_quarters(pointer, column, quarter, column < quarter, a, b, c, d)
+
+
 @triton.jit(do_not_specialize=["site"])
 def add_norm_kernel(
     hidden,
@@ -97,10 +114,7 @@ def add_norm_kernel(
     d += h
     _store_quarters(residual, places, quarter, mask, a, b, c, d)
     mean = tl.sum(a + b + c + d, axis=1) / width
-    a = tl.where(mask, a - mean[:, None], 0.0)
-    b = tl.where(mask, b - mean[:, None], 0.0)
-    c = tl.where(mask, c - mean[:, None], 0.0)
-    d = tl.where(mask, d - mean[:, None], 0.0)
+    a, b, c, d = _shifted(a, b, c, d, mean[:, None], mask)
     scale = 1.0 / tl.sqrt(tl.sum(a * a + b * b + c * c + d * d, axis=1) / width + epsilon)
     tl.store(means + row, mean, mask=row < rows)
     tl.store(scales + row, scale, mask=row < rows)
@@ -139,19 +153,10 @@ def add_norm_backward_kernel(
     column = tl.arange(0, COLUMNS)
     is_column = column < quarter
     ga, gb, gc, gd = _quarters(gamma, column, quarter, is_column)
-    # Sums over the rows of this program: of gamma, of beta, of the sub-layer.
-    gamma_a = tl.zeros([ROWS, COLUMNS], tl.float32)
-    gamma_b = tl.zeros([ROWS, COLUMNS], tl.float32)
-    gamma_c = tl.zeros([ROWS, COLUMNS], tl.float32)
-    gamma_d = tl.zeros([ROWS, COLUMNS], tl.float32)
-    beta_a = tl.zeros([ROWS, COLUMNS], tl.float32)
-    beta_b = tl.zeros([ROWS, COLUMNS], tl.float32)
-    beta_c = tl.zeros([ROWS, COLUMNS], tl.float32)
-    beta_d = tl.zeros([ROWS, COLUMNS], tl.float32)
-    bias_a = tl.zeros([ROWS, COLUMNS], tl.float32)
-    bias_b = tl.zeros([ROWS, COLUMNS], tl.float32)
-    bias_c = tl.zeros([ROWS, COLUMNS], tl.float32)
-    bias_d = tl.zeros([ROWS, COLUMNS], tl.float32)
+    zero = tl.zeros([ROWS, COLUMNS], tl.float32)
+    gamma_a, gamma_b, gamma_c, gamma_d = zero, zero, zero, zero
+    beta_a, beta_b, beta_c, beta_d = zero, zero, zero, zero
+    bias_a, bias_b, bias_c, bias_d = zero, zero, zero, zero
     for start in range(tl.program_id(0) * ROWS, rows, tl.num_programs(0) * ROWS):
         row = start + tl.arange(0, ROWS)
         mask = (row < rows)[:, None] & is_column[None, :]
@@ -159,23 +164,12 @@ def add_norm_backward_kernel(
         mean = tl.load(means + row, mask=row < rows, other=0.0)[:, None]
         scale = tl.load(scales + row, mask=row < rows, other=0.0)[:, None]
         xa, xb, xc, xd = _quarters(residual, places, quarter, mask)
-        xa = tl.where(mask, (xa - mean) * scale, 0.0)
-        xb = tl.where(mask, (xb - mean) * scale, 0.0)
-        xc = tl.where(mask, (xc - mean) * scale, 0.0)
-        xd = tl.where(mask, (xd - mean) * scale, 0.0)
+        xa, xb, xc, xd = _shifted(xa, xb, xc, xd, mean, mask)
+        xa, xb, xc, xd = _scaled(xa, xb, xc, xd, scale, scale, scale, scale)
         a, b, c, d = _quarters(to_normed, places, quarter, mask)
-        gamma_a += a * xa
-        gamma_b += b * xb
-        gamma_c += c * xc
-        gamma_d += d * xd
-        beta_a += a
-        beta_b += b
-        beta_c += c
-        beta_d += d
-        a *= ga[None, :]
-        b *= gb[None, :]
-        c *= gc[None, :]
-        d *= gd[None, :]
+        gamma_a, gamma_b, gamma_c, gamma_d = gamma_a + a * xa, gamma_b + b * xb, gamma_c + c * xc, gamma_d + d * xd
+        beta_a, beta_b, beta_c, beta_d = beta_a + a, beta_b + b, beta_c + c, beta_d + d
+        a, b, c, d = _scaled(a, b, c, d, ga[None, :], gb[None, :], gc[None, :], gd[None, :])
         along = tl.sum(a * xa + b * xb + c * xc + d * xd, axis=1)[:, None] / width
         even = tl.sum(a + b + c + d, axis=1)[:, None] / width
         a = scale * (a - even - xa * along)
@@ -183,48 +177,15 @@ def add_norm_backward_kernel(
         c = scale * (c - even - xc * along)
         d = scale * (d - even - xd * along)
         _store_quarters(to_hidden, places, quarter, mask, a, b, c, d)
-        a = tl.where(mask, a, 0.0)
-        b = tl.where(mask, b, 0.0)
-        c = tl.where(mask, c, 0.0)
-        d = tl.where(mask, d, 0.0)
+        a, b, c, d = _shifted(a, b, c, d, 0.0, mask)
         if DROPS:
             a, b, c, d = _dropped(a, b, c, d, seeds, site, row[:, None] * quarter + column[None, :], rate, DROPS)
             _store_quarters(to_sublayer, places, quarter, mask, a, b, c, d)
-        bias_a += a
-        bias_b += b
-        bias_c += c
-        bias_d += d
+        bias_a, bias_b, bias_c, bias_d = bias_a + a, bias_b + b, bias_c + c, bias_d + d
     sums += tl.program_id(0) * 3 * width
-    _store_quarters(
-        sums,
-        column,
-        quarter,
-        is_column,
-        tl.sum(gamma_a, axis=0),
-        tl.sum(gamma_b, axis=0),
-        tl.sum(gamma_c, axis=0),
-        tl.sum(gamma_d, axis=0),
-    )
-    _store_quarters(
-        sums + width,
-        column,
-        quarter,
-        is_column,
-        tl.sum(beta_a, axis=0),
-        tl.sum(beta_b, axis=0),
-        tl.sum(beta_c, axis=0),
-        tl.sum(beta_d, axis=0),
-    )
-    _store_quarters(
-        sums + 2 * width,
-        column,
-        quarter,
-        is_column,
-        tl.sum(bias_a, axis=0),
-        tl.sum(bias_b, axis=0),
-        tl.sum(bias_c, axis=0),
-        tl.sum(bias_d, axis=0),
-    )
+    _store_sums(sums, column, quarter, gamma_a, gamma_b, gamma_c, gamma_d)
+    _store_sums(sums + width, column, quarter, beta_a, beta_b, beta_c, beta_d)
+    _store_sums(sums + 2 * width, column, quarter, bias_a, bias_b, bias_c, bias_d)
 
 
 @triton.jit
@@ -371,129 +332,3 @@ def softmax_gradient_kernel(
             tl.store(logits + part, values, mask=part < width)
     tl.store(likelihoods + row, log_sum - logit)
     tl.store(losses + row, (1.0 - smoothing) * (log_sum - logit) + smoothing * (log_sum - tl.load(mean_logits + row)))
-
-
-@triton.jit
-def _span(bounds):
-    """Return the first token of a program's sentence and the number of its tokens."""
-    first = tl.load(bounds + tl.program_id(0))
-    return first, tl.load(bounds + tl.program_id(0) + 1) - first
-
-
-@triton.jit
-def _tile(pointer, first, count, stride, BLOCK: tl.constexpr, D_HEAD: tl.constexpr):
-    """Load the rows of a sentence and the columns of a head; rows after its end are zero."""
-    token, dim = tl.arange(0, BLOCK), tl.arange(0, D_HEAD)
-    places = (first + token).to(tl.int64)[:, None] * stride + tl.program_id(1) * D_HEAD + dim[None, :]
-    return tl.load(pointer + places, mask=(token < count)[:, None], other=0.0)
-
-
-@triton.jit
-def _store_tile(pointer, first, count, stride, values, BLOCK: tl.constexpr, D_HEAD: tl.constexpr):
-    token, dim = tl.arange(0, BLOCK), tl.arange(0, D_HEAD)
-    places = (first + token).to(tl.int64)[:, None] * stride + tl.program_id(1) * D_HEAD + dim[None, :]
-    tl.store(pointer + places, values, mask=(token < count)[:, None])
-
-
-@triton.jit
-def _weights(queries, keys, count, scale, IS_CAUSAL: tl.constexpr, BLOCK: tl.constexpr):
-    """Return the softmax of equation 1; zero where attention is not allowed, and everywhere if there are no keys."""
-    scores = tl.dot(queries, tl.trans(keys), input_precision="ieee") * scale
-    may_attend = (tl.arange(0, BLOCK) < count)[None, :]
-    if IS_CAUSAL:
-        may_attend = may_attend & (tl.arange(0, BLOCK)[None, :] <= tl.arange(0, BLOCK)[:, None])
-    scores = tl.where(may_attend, scores, -1e30)
-    weights = tl.where(may_attend, tl.exp(scores - tl.max(scores, axis=1)[:, None]), 0.0)
-    total = tl.sum(weights, axis=1)
-    return weights / tl.where(total > 0, total, 1.0)[:, None]
-
-
-@triton.jit
-def _keeps(seeds, site, rate, BLOCK: tl.constexpr):
-    """Return what dropout multiplies the weights of this sentence and head by."""
-    seed = tl.load(seeds + site) + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
-    number = tl.rand(seed, tl.arange(0, BLOCK)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :])
-    return tl.where(number >= rate, 1.0 / (1.0 - rate), 0.0)
-
-
-@triton.jit(do_not_specialize=["site"])
-def attention_kernel(
-    queries,
-    keys,
-    values,
-    query_bounds,
-    key_bounds,
-    seeds,
-    site,
-    contexts,
-    query_stride,
-    key_stride,
-    context_stride,
-    scale,
-    rate,
-    IS_CAUSAL: tl.constexpr,
-    DROPS: tl.constexpr,
-    BLOCK: tl.constexpr,
-    D_HEAD: tl.constexpr,
-):
-    """Equation 1 for one sentence and one head."""
-    first, count = _span(query_bounds)
-    if count > 0:
-        key_first, key_count = _span(key_bounds)
-        q = _tile(queries, first, count, query_stride, BLOCK, D_HEAD)
-        k = _tile(keys, key_first, key_count, key_stride, BLOCK, D_HEAD)
-        weights = _weights(q, k, key_count, scale, IS_CAUSAL, BLOCK)
-        if DROPS:
-            weights *= _keeps(seeds, site, rate, BLOCK)
-        v = _tile(values, key_first, key_count, key_stride, BLOCK, D_HEAD)
-        context = tl.dot(weights.to(v.dtype), v, input_precision="ieee")
-        _store_tile(contexts, first, count, context_stride, context, BLOCK, D_HEAD)
-
-
-@triton.jit(do_not_specialize=["site"])
-def attention_backward_kernel(
-    to_contexts,
-    queries,
-    keys,
-    values,
-    query_bounds,
-    key_bounds,
-    seeds,
-    site,
-    to_queries,
-    to_keys,
-    to_values,
-    query_stride,
-    key_stride,
-    context_stride,
-    scale,
-    rate,
-    IS_CAUSAL: tl.constexpr,
-    DROPS: tl.constexpr,
-    BLOCK: tl.constexpr,
-    D_HEAD: tl.constexpr,
-):
-    """The gradients of ``attention_kernel``, with the strides of queries and of keys."""
-    first, count = _span(query_bounds)
-    key_first, key_count = _span(key_bounds)
-    if count + key_count > 0:
-        q = _tile(queries, first, count, query_stride, BLOCK, D_HEAD)
-        k = _tile(keys, key_first, key_count, key_stride, BLOCK, D_HEAD)
-        weights = _weights(q, k, key_count, scale, IS_CAUSAL, BLOCK)
-        to_context = _tile(to_contexts, first, count, context_stride, BLOCK, D_HEAD)
-        v = _tile(values, key_first, key_count, key_stride, BLOCK, D_HEAD)
-        to_weights = tl.dot(to_context, tl.trans(v), input_precision="ieee")
-        used = weights
-        if DROPS:
-            keeps = _keeps(seeds, site, rate, BLOCK)
-            used = weights * keeps
-            to_weights *= keeps
-        to_value = tl.dot(tl.trans(used.to(v.dtype)), to_context, input_precision="ieee")
-        _store_tile(to_values, key_first, key_count, key_stride, to_value, BLOCK, D_HEAD)
-        to_scores = weights * (to_weights - tl.sum(weights * to_weights, axis=1)[:, None]) * scale
-        to_scores = to_scores.to(q.dtype)
-        _store_tile(
-            to_queries, first, count, query_stride, tl.dot(to_scores, k, input_precision="ieee"), BLOCK, D_HEAD
-        )  # fmt: skip
-        to_key = tl.dot(tl.trans(to_scores), q, input_precision="ieee")
-        _store_tile(to_keys, key_first, key_count, key_stride, to_key, BLOCK, D_HEAD)

@@ -8,30 +8,34 @@ the numbers of dropout of its forward function again, from the same seed. Read `
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 __all__ = [
-    "COLUMN_PARTS",
-    "NORM_PARTS",
     "Dropping",
     "add_norm",
     "add_norm_backward",
+    "add_rows",
     "attention",
     "attention_backward",
+    "column_parts",
     "column_sums",
     "embed",
     "embed_backward",
+    "norm_parts",
     "softmax_gradient",
 ]
 
 
-NORM_PARTS: Final = 1
-COLUMN_PARTS: Final = 1
-"""Parts of the sums over tokens."""
+def norm_parts() -> int:
+    """Return the parts of sums over tokens for norms."""
+    return 1
+
+
+column_parts = norm_parts
 
 
 class Dropping(NamedTuple):
@@ -111,6 +115,11 @@ def embed_backward(to_out: Tensor, *, factor: float, dropping: Dropping, out: Te
     out.copy_(_dropped(to_out.to(wide), dropping) * factor)
 
 
+def add_rows(table: Tensor, rows: Tensor, ids: Tensor) -> None:
+    """Add each row to the row of the table that its id names."""
+    table += torch.ops.aten.embedding_dense_backward(rows, ids, len(table), -1, False)
+
+
 def softmax_gradient(
     logits: Tensor, targets: Tensor, mean_logits: Tensor, *, smoothing: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -137,8 +146,11 @@ def attention(
     num_heads: int,
     is_causal: bool,
     dropping: Dropping,
-) -> Tensor:
-    """Return the contexts, ``[tokens, d_model]``; sentence i has the tokens from bound i to bound i + 1."""
+) -> tuple[Tensor, Tensor | None]:
+    """Return the contexts, ``[tokens, d_model]``, and what the backward pass needs of the forward pass, if anything.
+
+    Sentence i has the tokens from bound i to bound i + 1, at most ``block``.
+    """
     query_places, is_query = _places(query_bounds, block)
     key_places, is_key = _places(key_bounds, block)
     rows = len(query_bounds) - 1
@@ -157,7 +169,7 @@ def attention(
         may_attend = may_attend & torch.ones(block, block, dtype=torch.bool, device=queries.device).tril()
     weights = torch.softmax(scores.masked_fill(~may_attend, -1e30), -1).masked_fill(~may_attend, 0)
     contexts = (_dropped(weights, dropping).to(v.dtype) @ v).transpose(1, 2).reshape(rows * block, -1)
-    return torch.zeros_like(queries).index_copy(0, query_places[is_query], contexts[is_query])
+    return torch.zeros_like(queries).index_copy(0, query_places[is_query], contexts[is_query]), None
 
 
 def attention_backward(
@@ -172,12 +184,13 @@ def attention_backward(
     num_heads: int,
     is_causal: bool,
     dropping: Dropping,
+    kept: Tensor | None,
     out: tuple[Tensor, Tensor, Tensor],
 ) -> None:
     """Write the gradients of queries, keys and values."""
     inputs = [tensor.detach().contiguous().requires_grad_() for tensor in (queries, keys, values)]
     with torch.enable_grad():
-        contexts = attention(
+        contexts, _ = attention(
             *inputs,
             query_bounds=query_bounds,
             key_bounds=key_bounds,

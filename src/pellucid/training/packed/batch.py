@@ -2,7 +2,7 @@
 
 The number of tokens is rounded up, as a shape must come back. The tokens that are left over belong to rows without a
 sentence, with no more tokens than a block of attention takes; all their weights in the loss are 0, so they add nothing
-to sums and gradients. Read ``../corpus.py`` next.
+to sums and gradients. Read ``../gpu/corpus.py`` next.
 """
 
 from __future__ import annotations

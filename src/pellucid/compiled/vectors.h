@@ -1,0 +1,135 @@
+/* Vectors of floats for the C files of training, and rows of numbers in memory: float32 or bfloat16, float32 inside. */
+
+#ifndef PELLUCID_VECTORS_H
+#define PELLUCID_VECTORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+enum { LANES = 16 };
+#elif defined(__AVX2__)
+enum { LANES = 8 };
+#else
+enum { LANES = 4 };
+#endif
+
+typedef float Floats __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef int32_t Integers __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef uint32_t Bits __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef int16_t Shorts __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
+typedef uint16_t Halves __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE int whole_vectors(int count) { return (count + LANES - 1) / LANES * LANES; }
+INLINE Floats all(float value) { return (Floats){0} + value; }
+INLINE Floats chosen(Integers where, Floats a, Floats b) { return (Floats)((where & (Integers)a) | (~where & (Integers)b)); }
+
+INLINE float sum_of(Floats values)
+{
+    float sums[LANES];
+    *(Floats *)sums = values;
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int lane = 0; lane < half; lane++) sums[lane] += sums[lane + half];
+    return sums[0];
+}
+
+/* e^x for x <= 0, within 2 units in the last place; e^-87 below -87. NaN stays NaN: a step must see that it is broken. */
+INLINE Floats exponential(Floats x)
+{
+    x = chosen(x < -87.0f, all(-87.0f), x);
+    Floats k = (x * 1.44269504f + 12582912.0f) - 12582912.0f; /* x / ln 2, rounded to an integer by its magnitude */
+    Floats r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
+    Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = (p * r + 8.3334519073e-3f) * r + 4.1665795894e-2f;
+    p = (p * r + 1.6666665459e-1f) * r + 5.0000001201e-1f;
+    p = p * (r * r) + r + 1.0f;
+    Integers power = __builtin_convertvector(chosen(k == k, k, all(0)), Integers);
+    return p * (Floats)((power + 127) << 23);
+}
+
+/* The largest lane. */
+INLINE float largest_of(Floats values)
+{
+    float lanes[LANES], largest;
+    *(Floats *)lanes = values;
+    largest = lanes[0];
+    for (int lane = 1; lane < LANES; lane++) largest = largest > lanes[lane] ? largest : lanes[lane];
+    return largest;
+}
+
+/* ------------------------------------------------------------------------------------------- numbers in memory --- */
+
+/* `count` numbers as floats; zeros fill the last vector up. */
+INLINE void read_row(const void *from, size_t place, int count, int is_bfloat16, float *to)
+{
+    int k = 0;
+    if (is_bfloat16) {
+        const uint16_t *halves = (const uint16_t *)from + place;
+        for (; k + LANES <= count; k += LANES)
+            *(Floats *)(to + k) = (Floats)(__builtin_convertvector(*(const Halves *)(halves + k), Bits) << 16);
+        for (; k < count; k++) {
+            uint32_t bits = (uint32_t)halves[k] << 16;
+            float value;
+            memcpy(&value, &bits, 4);
+            to[k] = value;
+        }
+    } else {
+        const float *floats = (const float *)from + place;
+        for (; k + LANES <= count; k += LANES) *(Floats *)(to + k) = *(const Floats *)(floats + k);
+        for (; k < count; k++) to[k] = floats[k];
+    }
+    for (int end = whole_vectors(count); k < end; k++) to[k] = 0;
+}
+
+/* Round floats to the nearest bfloat16, to the even one of two; NaN stays NaN. */
+INLINE Halves rounded(Floats values)
+{
+    Bits bits = (Bits)values;
+    bits += 0x7fff + ((bits >> 16) & 1);
+    bits = (Bits)chosen(values == values, (Floats)bits, (Floats)((Bits){0} + 0x7fc00000u));
+    return __builtin_convertvector(bits >> 16, Halves);
+}
+
+INLINE void write_row(const float *from, int count, int is_bfloat16, void *to, size_t place)
+{
+    if (!is_bfloat16) {
+        memcpy((float *)to + place, from, (size_t)count * sizeof(float));
+        return;
+    }
+    uint16_t *halves = (uint16_t *)to + place;
+    int k = 0;
+    for (; k + LANES <= count; k += LANES) *(Halves *)(halves + k) = rounded(*(const Floats *)(from + k));
+    if (k < count) {
+        Halves last = rounded(*(const Floats *)(from + k)); /* rows of scratch are whole vectors */
+        memcpy(halves + k, &last, (size_t)(count - k) * 2);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------- numbers of chance --- */
+
+/* 32 bits for each number from `first` on, the same for the same seed: two rounds of a mixing function by C. Wellons. */
+INLINE Bits drawn(uint64_t seed, uint32_t first)
+{
+    Bits x = (Bits){0} + (first + (uint32_t)seed);
+    for (int lane = 0; lane < LANES; lane++) x[lane] += (uint32_t)lane;
+    for (int round = 0; round < 2; round++) {
+        x ^= x >> 16;
+        x *= 0x7feb352du;
+        x ^= x >> 15;
+        x *= 0x846ca68bu;
+        x ^= x >> 16;
+        x ^= (uint32_t)(seed >> 32);
+    }
+    return x;
+}
+
+/* Values that are kept, times the scale; 0 for those whose number of chance is below the threshold. */
+INLINE Floats dropped(Floats values, uint64_t seed, uint32_t first, uint32_t threshold, float scale)
+{
+    return (Floats)((Integers)(drawn(seed, first) >= threshold) & (Integers)(values * scale));
+}
+
+#endif

@@ -1,0 +1,148 @@
+"""The gradients of a batch by packed steps on a processor, for the plain training loop.
+
+Everything around them stays: the batches of a step, the processes that share them, clipping, the optimiser. A batch
+comes with padding, and only its tokens are computed. Read ``../update.py`` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pellucid.config import StepMethod, TrainingConfig
+from pellucid.errors import ConfigError, EngineUnavailableError
+from pellucid.runtime import Precision, Runtime
+from pellucid.training.batches import TensorBatch
+from pellucid.training.packed import processor, reference
+from pellucid.training.packed.batch import PackedBatch, Side
+from pellucid.training.packed.network import PackedNetwork
+from pellucid.training.packed.obstacles import packing_obstacle
+
+if TYPE_CHECKING:
+    from pellucid.model.transformer import Transformer
+
+__all__ = ["PackedGradients", "choose_packed", "packed_tokens"]
+
+
+def choose_packed(
+    model: Transformer,
+    *,
+    config: TrainingConfig,
+    runtime: Runtime,
+    keeps: str | None,
+    message: Callable[[str], None],
+) -> PackedGradients | None:
+    """Return what computes gradients on a processor, if the settings ask for it or leave the choice; None is eager.
+
+    ``keeps`` is the way of making steps with which the run began, None for a new one.
+
+    Raises:
+        ConfigError: the settings ask for packed steps, which do not know the model or the regulariser.
+    """
+    wanted, problem = config.step_method, _problem(model, config, runtime)
+    if wanted is StepMethod.PACKED and problem:
+        raise ConfigError(f"training.step_method = 'packed' is not possible: {problem}; use 'auto' or 'eager'")
+    if runtime.device != "cpu" or wanted not in (StepMethod.PACKED, StepMethod.AUTO):
+        return None
+    if wanted is StepMethod.AUTO and keeps != "packed" and (problem or keeps or not _can_compile(model)):
+        return None
+    return PackedGradients(model, config=config, runtime=runtime, message=message)
+
+
+def _problem(model: Transformer, config: TrainingConfig, runtime: Runtime) -> str:
+    """Return why the steps of a run cannot be packed, or an empty text."""
+    if config.r_drop or config.simcut:
+        return "R-Drop and SimCut compute each batch twice"
+    if config.attention == "torch":
+        return "training.attention = 'torch' asks for the operations of torch"
+    if not all(parameter.requires_grad for parameter in model.parameters()):
+        return "some weights are not trained"
+    return packing_obstacle(model.config, runtime.device)
+
+
+def _can_compile(model: Transformer) -> bool:
+    """Return whether the operations in C can be had; what is said about a missing compiler is said elsewhere."""
+    if next(model.parameters()).dtype is not torch.float32:
+        return False
+    try:
+        processor.load(widest=model.config.d_model)
+    except EngineUnavailableError:
+        return False
+    return True
+
+
+class PackedGradients:
+    """Computes gradients of one model; they are left in ``grad`` of its parameters."""
+
+    def __init__(
+        self, model: Transformer, *, config: TrainingConfig, runtime: Runtime, message: Callable[[str], None]
+    ) -> None:
+        kind = next(model.parameters()).dtype
+        self._masters = list(model.parameters())
+        self._label_smoothing = config.label_smoothing
+        self._network = PackedNetwork(
+            model,
+            dtype=torch.bfloat16 if runtime.precision is Precision.BF16 else kind,
+            operations=_operations(model, kind, message),
+        )
+
+    def add(self, batch: TensorBatch, *, target_tokens: float) -> tuple[Tensor, Tensor]:
+        """Add the gradients of the loss divided by ``target_tokens``; return the sums of loss and likelihood.
+
+        The first gradients after none are in buffers that the next call writes again; so the second ones are added to a
+        copy.
+        """
+        before = [master.grad for master in self._masters]
+        is_first = before[0] is None
+        kept = [] if is_first else [gradient.clone() for gradient in before if gradient is not None]
+        sums = self._network.compute(
+            packed_tokens(batch), label_smoothing=self._label_smoothing, target_tokens=target_tokens
+        )
+        gradients = self._network.gradients
+        if not is_first:
+            torch._foreach_add_(kept, gradients)
+            gradients = kept
+        for master, gradient in zip(self._masters, gradients, strict=True):
+            master.grad = gradient
+        return sums
+
+
+def packed_tokens(batch: TensorBatch) -> PackedBatch:
+    """Return the tokens of a padded batch one after the other."""
+    rows, longest = batch.target_input_ids.shape
+    counts = batch.source_mask.sum(1), torch.bincount(batch.target_positions // longest, minlength=rows)
+    bounds = [torch.nn.functional.pad(count.cumsum(0), (1, 0)).int() for count in counts]
+    block = int(max(int(count.max()) for count in counts))
+    source = batch.source_ids[batch.source_mask]
+    target = batch.target_input_ids.flatten()[batch.target_positions]
+    sides = [
+        Side(ids.int(), _positions(ends, count), ends, block)
+        for ids, ends, count in zip((source, target), bounds, counts, strict=True)
+    ]
+    return PackedBatch(
+        source=sides[0],
+        target=sides[1],
+        target_ids=batch.target_ids,
+        target_weights=torch.ones(len(batch.target_ids)),
+    )
+
+
+def _positions(bounds: Tensor, counts: Tensor) -> Tensor:
+    """Return the place of each token in its sentence."""
+    return torch.arange(int(bounds[-1]), dtype=torch.int32) - torch.repeat_interleave(bounds[:-1], counts)
+
+
+def _operations(model: Transformer, kind: torch.dtype, message: Callable[[str], None]) -> ModuleType:
+    """Return the operations in C, or those of torch with a line that says why."""
+    if kind is not torch.float32:
+        return reference  # of tests: C knows no float64
+    try:
+        processor.load(widest=model.config.d_model, say=message)
+    except EngineUnavailableError as error:
+        message(f"packed steps: by operations of torch, which is slower ({error})")
+        return reference
+    return processor
