@@ -225,4 +225,4 @@ def test_every_build_computes_the_same() -> None:
 def test_a_library_of_another_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailableError, match="cannot be loaded"):
         kernel._Library(tmp_path / "missing.so")
-    assert ctypes.sizeof(kernel._Job) % 8 == 0
+    assert ctypes.sizeof(kernel.AttentionJob) % 8 == 0
