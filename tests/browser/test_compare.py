@@ -132,7 +132,7 @@ def test_two_snapshots_read_the_same_sentence(serve: Serve, small_run: Path, ope
     )
     texts = [first, pellucid.trace(untrained, "The cat sleeps.").text]
     assert texts[0] != texts[1]
-    assert all(text in told for text in texts)
+    assert all(text in told for text in texts), (texts, told)
 
 
 @pytest.mark.parametrize(("width", "scheme", "lang"), [(360, "dark", "zh"), (1440, "light", "en")])

@@ -17,7 +17,16 @@ export function pieceText(piece) {
   return piece.replaceAll("▁", " ").trim() || "␣";
 }
 
-/** The same, with "·" where the piece brings a space with it; that is part of its identity. */
+/** The text that pieces write, without specials; those that are bytes write characters together. */
+export const textOf = (pieces) =>
+  pieces
+    .map((piece) => (/^<(?!0x[0-9A-F]{2}>).*>$/.test(piece) ? "" : piece.replaceAll("▁", " ")))
+    .join("")
+    .replace(/(?:<0x[0-9A-F]{2}>)+/g, (run) =>
+      new TextDecoder().decode(Uint8Array.from(run.match(/[0-9A-F]{2}(?=>)/g), (byte) => parseInt(byte, 16))),
+    );
+
+/** A piece for the eye, with "·" where the piece brings a space with it; that is part of its identity. */
 export const pieceLabel = (piece) => (piece.startsWith("▁") && piece.length > 1 ? "·" : "") + pieceText(piece);
 
 /** The same in a sentence, where an apostrophe among quotation marks could not be read. */

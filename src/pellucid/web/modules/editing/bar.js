@@ -7,7 +7,7 @@ import {Figure, Waiting} from "pellucid/pictures/figure";
 import {largest, percent, short, total} from "pellucid/numbers";
 import {Setting} from "pellucid/pickers";
 import {t} from "pellucid/texts";
-import {marked, pieceLabel, pieceText} from "pellucid/tokens";
+import {marked, pieceLabel, pieceText, textOf} from "pellucid/tokens";
 
 /** trace: the trace that is shown, with or without its edits yet; state: with the list of the address */
 export function EditBar({trace, state, problem}) {
@@ -156,15 +156,6 @@ const isNothing = (changes) => changes.every((change) => change === 0);
 
 const mostChanged = (changes) =>
   changes.reduce((best, change, i) => (Math.abs(change) > Math.abs(changes[best]) ? i : best), 0);
-
-/** The text that pieces write; those that are bytes write characters together. */
-const textOf = (pieces) =>
-  pieces
-    .map((piece) => (/^<(?!0x)/.test(piece) ? "" : piece.replaceAll("▁", " ")))
-    .join("")
-    .replace(/(?:<0x[0-9A-F]{2}>)+/g, (run) =>
-      new TextDecoder().decode(Uint8Array.from(run.match(/[0-9A-F]{2}(?=>)/g), (byte) => parseInt(byte, 16))),
-    );
 
 /**
  * The change of the log-probability of each piece as bars that go up or down, with all numbers as a table. Edits of

@@ -4,7 +4,7 @@ import {Figure} from "pellucid/pictures/figure";
 import {inWords} from "pellucid/editing/list";
 import {percent} from "pellucid/numbers";
 import {t} from "pellucid/texts";
-import {marked, pieceLabel} from "pellucid/tokens";
+import {marked, pieceLabel, textOf} from "pellucid/tokens";
 
 /** A text of this view; where the two sides are before and after the edits, it says so in its words. */
 export const tell = (found, key, values) =>
@@ -22,15 +22,11 @@ const SIDES = [
   ["first", "before"],
   ["second", "after"],
 ];
-const shown = (piece) => (/^<.*>$/.test(piece) ? "" : piece.replaceAll("▁", " "));
 
 /** A text in pieces, with the parts that the other text does not have marked. */
 function Marked({pieces, parts, name}) {
   return parts.map((part, i) => {
-    const text = pieces
-      .slice(...part[name])
-      .map(shown)
-      .join("");
+    const text = textOf(pieces.slice(...part[name]));
     if (!text.trim()) return text;
     return part.kind === "equal" ? text : marked(text, i);
   });
