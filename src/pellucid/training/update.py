@@ -234,7 +234,8 @@ class Updater:
                 torch.manual_seed(seed)
             try:
                 if self._packed is not None:
-                    loss, nll = self._packed.add(piece, target_tokens=target_tokens)
+                    complete = {"complete": exchange.complete} if is_last else {}
+                    loss, nll = self._packed.add(piece, target_tokens=target_tokens, **complete)
                 else:
                     loss, nll = training_loss(self._model, piece, config=self._config, runtime=self._runtime)
                     with exchange.overlapping() if is_last else nullcontext():

@@ -6,12 +6,12 @@ comes with padding, and only its tokens are computed. Read ``../update.py`` next
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pellucid.config import StepMethod, TrainingConfig
 from pellucid.errors import ConfigError, EngineUnavailableError
@@ -83,6 +83,9 @@ class PackedGradients:
     ) -> None:
         kind = next(model.parameters()).dtype
         self._masters = list(model.parameters())
+        early = {id(parameter) for parameter in (*model.decoder.parameters(), *model.projection.parameters())}
+        self._early = [master for master in self._masters if id(master) in early]
+        self._late = [master for master in self._masters if id(master) not in early]
         self._label_smoothing = config.label_smoothing
         self._network = PackedNetwork(
             model,
@@ -90,24 +93,38 @@ class PackedGradients:
             operations=_operations(model, kind, message),
         )
 
-    def add(self, batch: TensorBatch, *, target_tokens: float) -> tuple[Tensor, Tensor]:
+    def add(
+        self,
+        batch: TensorBatch,
+        *,
+        target_tokens: float,
+        complete: Callable[[Sequence[nn.Parameter]], None] = lambda parameters: None,
+    ) -> tuple[Tensor, Tensor]:
         """Add the gradients of the loss divided by ``target_tokens``; return the sums of loss and likelihood.
 
         The first gradients after none are in buffers that the next call writes again; so the second ones are added to a
-        copy.
+        copy. ``complete`` is called with the parameters of the decoder while the rest is still computed.
         """
         before = [master.grad for master in self._masters]
-        is_first = before[0] is None
-        kept = [] if is_first else [gradient.clone() for gradient in before if gradient is not None]
+        kept = [None if gradient is None else gradient.clone() for gradient in before]
+
+        def assign(masters: Sequence[nn.Parameter]) -> None:
+            chosen = set(map(id, masters))
+            for master, old, new in zip(self._masters, kept, self._network.gradients, strict=True):
+                if id(master) in chosen:
+                    master.grad = new if old is None else old.add_(new)
+
+        def half_way() -> None:
+            assign(self._early)
+            complete(self._early)
+
         sums = self._network.compute(
-            packed_tokens(batch), label_smoothing=self._label_smoothing, target_tokens=target_tokens
+            packed_tokens(batch),
+            label_smoothing=self._label_smoothing,
+            target_tokens=target_tokens,
+            half_way=half_way,
         )
-        gradients = self._network.gradients
-        if not is_first:
-            torch._foreach_add_(kept, gradients)
-            gradients = kept
-        for master, gradient in zip(self._masters, gradients, strict=True):
-            master.grad = gradient
+        assign(self._late)
         return sums
 
 

@@ -8,7 +8,7 @@ of all decoder layers in one product. The arithmetic is that of ``model/``, whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -86,24 +86,28 @@ class PackedNetwork:
 
     @torch.no_grad()
     def compute(
-        self, batch: PackedBatch, *, label_smoothing: float, target_tokens: float | None = None
+        self,
+        batch: PackedBatch,
+        *,
+        label_smoothing: float,
+        target_tokens: float | None = None,
+        half_way: Callable[[], None] = lambda: None,
     ) -> tuple[Tensor, Tensor]:
         """Return the summed loss and the summed negative log-likelihood.
 
         The gradients are those of the loss divided by ``target_tokens``, or by the number of its own target tokens.
+        ``half_way`` is called when those of the decoder are complete.
         """
         torch._foreach_copy_(self._copies, self._masters)
-        sites = 2 * self._sites.layers + 2 + self._sites.norms
-        self._seeds = torch.randint(0, 1 << 62, (sites,), device=self._seeds.device)
+        self._seeds = torch.randint(0, 1 << 62, (self._sites.dropouts,), device=self._seeds.device)
         source, target = batch.source, batch.target
         memory, encoder = self._encode(source)
         hidden, kv, decoder = self._decode(target, source, memory)
-        weight, to_weight = self._output(self._weights), self._output(self._gradients)
-        has_bias = self._config.output_bias
+        to_weight = self._output(self._gradients)
         found = vocabulary_gradients(
             hidden,
-            weight,
-            self._weights.output_bias if has_bias else None,
+            self._output(self._weights),
+            self._weights.output_bias if self._config.output_bias else None,
             batch.target_ids,
             batch.target_weights,
             label_smoothing=label_smoothing,
@@ -116,7 +120,9 @@ class PackedNetwork:
         if found.to_bias is not None:
             torch.mul(found.to_bias, scale, out=self._gradients.output_bias)
         to_target, to_kv = self._decode_backward(found.to_hidden.mul_(scale), target, source, kv, decoder)
-        to_source = self._encode_backward(self._memory_gradient(to_kv, memory), source, encoder)
+        to_memory = self._memory_gradient(to_kv, memory)
+        half_way()
+        to_source = self._encode_backward(to_memory, source, encoder)
         self._embed_backward(to_source, to_target, source, target)
         return found.loss, found.likelihood
 
@@ -355,9 +361,9 @@ class PackedNetwork:
 
     def _add_up(self, sums: dict[str, Tensor], *, is_decoder: bool) -> None:
         """Add up the parts of the sums of one stack."""
-        first, norms = self._sites.encoder, 2 * self._sites.encoder
+        first = self._sites.encoder
         for kind, parts in sums.items():
-            split = {"norms": norms, "query_bias": 0}.get(kind, first)
+            split = {"norms": 2 * first, "query_bias": 0}.get(kind, first)
             span = slice(split, None) if is_decoder else slice(0, split)
             if len(parts[span]):
                 torch.sum(parts[span], 1, out=getattr(self._gradients, kind)[span])

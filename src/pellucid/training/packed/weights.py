@@ -51,6 +51,11 @@ class Sites:
         return self.encoder + self.decoder
 
     @property
+    def dropouts(self) -> int:
+        """Dropouts of a step: before the norms, of both input sums, and of all attentions."""
+        return self.norms + 2 + self.layers + self.decoder
+
+    @property
     def norms(self) -> int:
         """Norms of both stacks."""
         return 2 * self.encoder + 3 * self.decoder

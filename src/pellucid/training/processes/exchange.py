@@ -29,6 +29,9 @@ class Exchange(Protocol):
     def overlapping(self) -> Iterator[None]:
         """Send gradients as they become complete: around the last backward pass of a step."""
 
+    def complete(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Send the gradients of some parameters, which are complete, where autograd does not tell it."""
+
     def finish(self, sums: Tensor) -> None:
         """Send the rest and the sums of the step; wait until gradients and sums are those of all processes."""
 
@@ -40,6 +43,9 @@ class NoExchange:
     def overlapping(self) -> Iterator[None]:
         """Send nothing."""
         yield
+
+    def complete(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Send nothing."""
 
     def finish(self, sums: Tensor) -> None:
         """Leave all as it is."""
@@ -89,10 +95,12 @@ class GradientExchange:
         self._add = add
         self._buckets = _buckets_of(parameters)
         self._next = 0
+        self._complete: set[int] = set()
 
     def begin(self) -> GradientExchange:
         """Begin a step."""
         self._next = 0
+        self._complete.clear()
         for bucket in self._buckets:
             bucket.work = None
         return self
@@ -111,6 +119,14 @@ class GradientExchange:
         finally:
             for handle in handles:
                 handle.remove()
+
+    def complete(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Send the next buckets whose gradients are all complete, in order."""
+        self._complete.update(map(id, parameters))
+        while self._next < len(self._buckets) and self._complete.issuperset(
+            map(id, self._buckets[self._next].parameters)
+        ):
+            self._send_next()
 
     def finish(self, sums: Tensor) -> None:
         """Send the rest; wait until gradients and sums are those of all processes."""
