@@ -41,7 +41,7 @@ _MOST_THREADS: Final = 1024
 _SPINS: Final = 1000
 _PRODUCT_CACHES: Final = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 """The variables of oneDNN and of torch's interface to it."""
-_KEPT_PRODUCTS: Final = 64
+_KEPT_PRODUCTS: Final = 512
 _GPU_DEVICES: Final = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 """What the drivers of NVIDIA, of Windows' Linux and of AMD make; without them torch finds no GPU."""
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -240,9 +240,9 @@ def keeping_memory(device: str) -> Iterator[None]:
     faults. Measured: 12 % of a training step (docs/log.md, 2026-11-22). This is not for translation, where shapes do
     not repeat and the kept memory would only grow. With other C libraries, or on a GPU, this does nothing.
 
-    On a processor it also bounds the prepared products that oneDNN keeps, one for each shape of a product in bf16.
-    Batches rarely repeat a shape, so a thousand of them only take memory: 2.2 GB and growing after 140 steps of a model
-    of 2 million parameters, 0.96 GB and constant with 64, at the same speed (docs/log.md, 2026-11-27).
+    On a processor it also bounds the prepared products that oneDNN keeps, one for each shape of a product in bf16, each
+    of about 0.7 MB. Packed steps repeat their shapes; those of padded steps rarely come back, and keeping a thousand of
+    them took 2.2 GB (docs/log.md, 2026-11-27 and 2026-11-28: threads and shapes of a step).
     """
     if device == "cpu":
         for variable in _PRODUCT_CACHES:  # read by torch at its first such product

@@ -29,7 +29,7 @@ _FOR_THIS_PROCESSOR: Final = ("-march=native", "-mcpu=native")
 """gcc and clang on x86 know the first, on ARM the second; the first that the compiler takes is used."""
 _COMPILERS: Final = ("cc", "gcc", "clang")
 _SECONDS: Final = 120
-_HEADERS: Final = (Path(__file__).with_name("vectors.h"),)
+_HEADERS: Final = tuple(Path(__file__).with_name(name) for name in ("team.h", "vectors.h"))
 """What C files of this package include."""
 
 

@@ -14,9 +14,9 @@
 
 #include <float.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
+#include "../../compiled/team.h"
 #include "../../compiled/vectors.h"
 
 #if defined(__AVX512F__)
@@ -26,7 +26,7 @@ enum { ROWS_AT_ONCE = 6 }; /* 6 rows x 4 vectors = 24 sums, with 32 registers */
 enum { ROWS_AT_ONCE = 2 }; /* 2 rows x 4 vectors = 8 sums, with 16 registers */
 #define FOR_ALL_ROWS(CASE) CASE(1) CASE(2)
 #endif
-enum { VECTORS = 4, MOST_THREADS = 1024 };
+enum { VECTORS = 4 };
 #define UNROLLED _Pragma("GCC unroll 16") /* so that arrays of sums live in registers */
 
 typedef struct {
@@ -277,9 +277,9 @@ typedef struct {
     int first, end, is_out_of_memory;
 } Part;
 
-static void *do_part(void *argument)
+static void do_part(void *parts, int number)
 {
-    Part *part = argument;
+    Part *part = (Part *)parts + number;
     const Job *job = part->job;
     size_t columns = (size_t)whole_vectors(job->memory), weights = (size_t)job->time * columns;
     size_t row = (size_t)job->heads * (size_t)whole_vectors(job->d_head);
@@ -292,7 +292,7 @@ static void *do_part(void *argument)
     float *memory_of_part = malloc(whole * sizeof(float)), *next = memory_of_part;
     if (!memory_of_part) {
         part->is_out_of_memory = 1;
-        return NULL;
+        return;
     }
     float *arrays[ARRAYS];
     for (int i = 0; i < ARRAYS; next += sizes[i], i++) arrays[i] = next;
@@ -300,24 +300,17 @@ static void *do_part(void *argument)
                        arrays[6], arrays[7], arrays[8], arrays[9], (int32_t *)arrays[10]};
     for (int sentence = part->first; sentence < part->end; sentence++) part->work(job, &scratch, sentence);
     free(memory_of_part);
-    return NULL;
 }
 
-/* Return 0, or 1 if memory was too small. Where the system gives no more threads, this one does their parts. */
+/* Return 0, or 1 if memory was too small. */
 static int32_t run(const Job *job, OfSentence work)
 {
     Part parts[MOST_THREADS];
-    pthread_t threads[MOST_THREADS];
-    int has_thread[MOST_THREADS];
     int count = job->threads < job->batch ? job->threads : job->batch, is_out_of_memory = 0;
     count = count < 1 ? 1 : count > MOST_THREADS ? MOST_THREADS : count;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         parts[i] = (Part){job, work, (int)((int64_t)job->batch * i / count), (int)((int64_t)job->batch * (i + 1) / count), 0};
-        has_thread[i] = i + 1 < count && !pthread_create(&threads[i], NULL, do_part, &parts[i]);
-    }
-    for (int i = count - 1; i >= 0; i--)
-        if (has_thread[i]) pthread_join(threads[i], NULL);
-        else do_part(&parts[i]);
+    do_parts(do_part, parts, count);
     for (int i = 0; i < count; i++) is_out_of_memory |= parts[i].is_out_of_memory;
     return is_out_of_memory;
 }

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pellucid.compiled.compiler import compiled_library
-from pellucid.errors import EngineUnavailableError
+from pellucid.compiled.library import open_library
 from pellucid.model.dropout import drawn_lanes, keep_scale, least_kept_lane
 
 __all__ = [
@@ -63,14 +63,7 @@ class _Library:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            library = ctypes.CDLL(str(path))
-        except OSError as error:
-            raise EngineUnavailableError(f"the compiled attention {path} cannot be loaded: {error}") from None
-        if library.attention_job_size() != ctypes.sizeof(AttentionJob):
-            raise EngineUnavailableError(
-                f"{path}: its record is not that of this version; remove the file, and it is compiled again"
-            )
+        library = open_library(path, prefix="attention", what="attention", record=AttentionJob)
         self.lanes: int = library.attention_lanes()
         """Numbers of a vector."""
         self.forward = library.attention_forward

@@ -10,22 +10,25 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pellucid.config import StepMethod, TrainingConfig
 from pellucid.errors import ConfigError, EngineUnavailableError
 from pellucid.runtime import Precision, Runtime
 from pellucid.training.batches import TensorBatch
 from pellucid.training.packed import processor, reference
-from pellucid.training.packed.batch import PackedBatch, Side
+from pellucid.training.packed.batch import PackedBatch, Side, bounds_of
 from pellucid.training.packed.network import PackedNetwork
 from pellucid.training.packed.obstacles import packing_obstacle
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["PackedGradients", "choose_packed", "packed_tokens"]
+__all__ = ["PackedGradients", "choose_packed", "packed_tokens", "rounded_up"]
 
 
 def choose_packed(
@@ -129,28 +132,46 @@ class PackedGradients:
 
 
 def packed_tokens(batch: TensorBatch) -> PackedBatch:
-    """Return the tokens of a padded batch one after the other."""
+    """Return the tokens of a padded batch one after the other, with some left over as ``rounded_up`` asks for."""
     rows, longest = batch.target_input_ids.shape
-    counts = batch.source_mask.sum(1), torch.bincount(batch.target_positions // longest, minlength=rows)
-    bounds = [torch.nn.functional.pad(count.cumsum(0), (1, 0)).int() for count in counts]
-    block = int(max(int(count.max()) for count in counts))
-    source = batch.source_ids[batch.source_mask]
-    target = batch.target_input_ids.flatten()[batch.target_positions]
-    sides = [
-        Side(ids.int(), _positions(ends, count), ends, block)
-        for ids, ends, count in zip((source, target), bounds, counts, strict=True)
-    ]
+    lengths = batch.source_mask.sum(1).numpy(), np.bincount(batch.target_positions.numpy() // longest, minlength=rows)
+    totals = [rounded_up(int(counts.sum())) for counts in lengths]
+    block = int(max(counts.max() for counts in lengths))
+    spare = max(-(-(total - int(counts.sum())) // block) for counts, total in zip(lengths, totals, strict=True))
+    ids = batch.source_ids[batch.source_mask], batch.target_input_ids.flatten()[batch.target_positions]
+    source, target = (
+        _side(own, bounds_of(counts, rows=rows + spare, tokens=total), block)
+        for own, counts, total in zip(ids, lengths, totals, strict=True)
+    )
+    left = len(target.ids) - len(batch.target_ids)
     return PackedBatch(
-        source=sides[0],
-        target=sides[1],
-        target_ids=batch.target_ids,
-        target_weights=torch.ones(len(batch.target_ids)),
+        source=source,
+        target=target,
+        target_ids=functional.pad(batch.target_ids, (0, left)),
+        target_weights=functional.pad(torch.ones(len(batch.target_ids)), (0, left)),
     )
 
 
-def _positions(bounds: Tensor, counts: Tensor) -> Tensor:
-    """Return the place of each token in its sentence."""
-    return torch.arange(int(bounds[-1]), dtype=torch.int32) - torch.repeat_interleave(bounds[:-1], counts)
+def rounded_up(tokens: int) -> int:
+    """Return the number of tokens with which a batch is computed: at most a sixteenth more, and on average a fortieth.
+
+    For each new number of rows, oneDNN prepares every product anew, in half a millisecond. Rounded numbers come back,
+    and the prepared products with them (docs/log.md, 2026-11-28: threads and shapes of a step).
+    """
+    step = 1 << max(0, tokens.bit_length() - 5)
+    return -(-tokens // step) * step
+
+
+def _side(ids: Tensor, bounds: NDArray[np.int32], block: int) -> Side:
+    """Return the tokens of one side; those left over have the first piece and the first position."""
+    positions = np.arange(bounds[-1], dtype=np.int32) - np.repeat(bounds[:-1], np.diff(bounds))
+    positions[len(ids) :] = 0
+    return Side(
+        functional.pad(ids.int(), (0, int(bounds[-1]) - len(ids))),
+        torch.from_numpy(positions),
+        torch.from_numpy(bounds),
+        block,
+    )
 
 
 def _operations(model: Transformer, kind: torch.dtype, message: Callable[[str], None]) -> ModuleType:

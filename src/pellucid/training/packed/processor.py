@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pellucid.compiled.compiler import compiled_library
+from pellucid.compiled.library import open_library
 from pellucid.errors import EngineUnavailableError
 from pellucid.model.kernels.short_attention import AttentionJob, attention_library, load_short_attention
 from pellucid.training.packed.reference import Dropping
@@ -70,14 +71,7 @@ class _Library:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            library = ctypes.CDLL(str(path))
-        except OSError as error:
-            raise EngineUnavailableError(f"the compiled training step {path} cannot be loaded: {error}") from None
-        if library.states_job_size() != ctypes.sizeof(_Job):
-            raise EngineUnavailableError(
-                f"{path}: its record is not that of this version; remove the file, and it is compiled again"
-            )
+        library = open_library(path, prefix="states", what="training step", record=_Job)
         self.most_width: int = library.states_most_width()
         self.most_threads: int = library.states_most_threads()
         self.run = library.states_run

@@ -7,12 +7,12 @@
 
 #include <float.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
+#include "../../compiled/team.h"
 #include "../../compiled/vectors.h"
 
-enum { MOST_THREADS = 256, MOST_WIDTH = 16384 };
+enum { MOST_WIDTH = 16384 };
 
 typedef struct { /* a record for all functions; what one does not need is 0 */
     void *hidden, *sublayer, *gamma, *beta, *residual, *normed; /* rows of `width` numbers, or one row */
@@ -228,27 +228,22 @@ typedef struct {
     Work work;
 } Task;
 
-static void *do_task(void *argument)
+static void do_task(void *tasks, int number)
 {
-    Task *task = argument;
+    const Task *task = (const Task *)tasks + number;
     task->work(&task->part);
-    return NULL;
 }
 
 /* Do the work of a number with as many parts as the record has threads; every part is done, if without rows. */
 void states_run(const Job *job, int32_t work)
 {
     Task tasks[MOST_THREADS];
-    pthread_t threads[MOST_THREADS];
-    int has_thread[MOST_THREADS], count = job->threads;
+    int count = job->threads;
     for (int i = 0; i < count; i++) {
         int first = (int)((int64_t)job->rows * i / count), end = (int)((int64_t)job->rows * (i + 1) / count);
         tasks[i] = (Task){{job, i, first, end}, WORKS[work]};
-        has_thread[i] = i + 1 < count && !pthread_create(&threads[i], NULL, do_task, &tasks[i]);
     }
-    for (int i = count - 1; i >= 0; i--)
-        if (has_thread[i]) pthread_join(threads[i], NULL);
-        else do_task(&tasks[i]);
+    do_parts(do_task, tasks, count);
 }
 
 int32_t states_job_size(void) { return (int32_t)sizeof(Job); }

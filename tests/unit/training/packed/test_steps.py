@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from pellucid.config import DecoderStart, NormOrder
@@ -18,9 +20,9 @@ from pellucid.training.gpu import updater
 from pellucid.training.gpu.corpus import ResidentCorpus, StreamedCorpus
 from pellucid.training.gpu.shapes import PackedShape, Shape, ShapeGrid
 from pellucid.training.gpu.step_choice import way_of_run
-from pellucid.training.packed import obstacles, processor
+from pellucid.training.packed import gradients, obstacles, processor, reference
 from pellucid.training.packed.batch import PackedBatch, bounds_of
-from pellucid.training.packed.gradients import packed_tokens
+from pellucid.training.packed.gradients import packed_tokens, rounded_up
 from pellucid.training.packed.network import PackedNetwork
 from pellucid.training.packed.obstacles import packing_obstacle
 
@@ -168,8 +170,35 @@ def test_a_padded_batch_is_packed() -> None:
         assert sentence(batch.source.positions, batch.source.bounds, place) == list(range(len(source)))
         assert sentence(batch.target_ids, batch.target.bounds, place) == target
         assert sentence(batch.target.ids, batch.target.bounds, place) == [SPECIALS.bos, *target[:-1]]
-    assert int(batch.source.bounds[-1]) == len(batch.source.ids)
-    assert batch.target_weights.tolist() == [1.0] * len(batch.target.ids)
+    real = [int(lengths[rows].sum()) + len(rows) for lengths in (store.source_lengths, store.target_lengths)]
+    for side, tokens in zip((batch.source, batch.target), real, strict=True):
+        assert int(side.bounds[-1]) == len(side.ids) == len(side.positions) == rounded_up(tokens)
+        assert int(side.bounds.diff().max()) <= side.block
+    assert len(batch.source.bounds) == len(batch.target.bounds)
+    left = rounded_up(real[1]) - real[1]
+    assert batch.target_weights.tolist() == [1.0] * real[1] + [0.0] * left
+    assert len(batch.target_ids) == len(batch.target.ids)
+
+
+@given(st.integers(1, 100_000))
+def test_batches_have_few_numbers_of_tokens_and_little_left_over(tokens: int) -> None:
+    assert tokens <= rounded_up(tokens) < tokens * 17 / 16
+    alike = {rounded_up(number) for number in range(3 * tokens // 4, tokens + 1)}
+    assert len(alike) <= 12
+
+
+def test_tokens_that_are_left_over_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, rows = reversal_store(pairs=90, seed=1), np.arange(2, 71)
+    made = to_tensors(make_batch(store, rows, specials=SPECIALS, start_id=SPECIALS.bos), device=torch.device("cpu"))
+    model = tiny_model(dropout=0.0)
+    found = []
+    for rounding in (rounded_up, lambda tokens: tokens):
+        monkeypatch.setattr(gradients, "rounded_up", rounding)
+        network = PackedNetwork(model, dtype=torch.float32, operations=reference)
+        sums = network.compute(packed_tokens(made), label_smoothing=0.1, target_tokens=100)
+        found.append([*sums, *network.gradients])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
 def sentence(values: Tensor, bounds: Tensor, row: int) -> list[float]:
