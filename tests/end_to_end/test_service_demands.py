@@ -110,7 +110,7 @@ def test_fifty_clients_that_leave_free_their_places_and_cost_nothing(served: Ser
         for client in clients:
             client.close()
         # This model cannot stop what it began; each request has four texts.
-        until(lambda: 0 < 4 * served.service.queue.requests <= sum(map(len, served.model.calls)))
+        until(lambda: 4 * served.service.queue.requests <= sum(map(len, served.model.calls)))
         begun = sum(map(len, served.model.calls))
         assert begun < 100, "most of them wait"
     until(lambda: served.service.queue.requests == 0)
