@@ -22,6 +22,7 @@ import torch
 from pellucid.config import TranslationConfig
 from pellucid.errors import counted
 from pellucid.jobs.opening import OpenedRun
+from pellucid.jobs.reporting.validation import validation_engine
 from pellucid.model.transformer import Transformer
 from pellucid.text.corpus import SentencePair
 from pellucid.text.sampling.epochs import subword_sampler
@@ -177,16 +178,32 @@ def _time_steps(
     for place in (int(np.argmax(longest)), int(np.argmax(most))):
         updater.step([batches[place]] * accum_count, learning_rate=1e-6)
     order = sorted(range(len(batches)), key=longest.__getitem__)
-    chosen = [order[place] for place in _spread(len(order), _MOST_TIMED_STEPS * accum_count)]
+    places = [order[place] for place in _spread(len(order), _MOST_TIMED_STEPS * accum_count)]
+    chosen: Sequence[list[np.ndarray]] = [
+        [batches[place] for place in places[i : i + accum_count]] for i in range(0, len(places), accum_count)
+    ]
+    if updater.method == "packed":  # a run meets few shapes that it has not met before, unlike these steps
+        chosen = _with_known_shapes(updater, chosen)
     clock, tokens, steps = Clock(), 0, 0
-    for first in range(0, len(chosen), accum_count):
-        outcome = updater.step([batches[place] for place in chosen[first : first + accum_count]], learning_rate=1e-6)
+    for rows in chosen:
+        outcome = updater.step(rows, learning_rate=1e-6)
         average.update(steps + 1)
         tokens, steps = tokens + outcome.target_tokens, steps + 1
         spent = clock.cost()
         if spent.processor_seconds > _TIMED_PROCESSOR_SECONDS or spent.seconds > _TIMED_SECONDS:
             break
     return clock.cost() * (1 / steps), tokens / steps, clock.waiting_share()
+
+
+def _with_known_shapes(updater: Updater, chosen: Sequence[list[np.ndarray]]) -> Sequence[list[np.ndarray]]:
+    """Make the steps, but no longer than they will be timed; return those that were made."""
+    clock = Clock()
+    for number, rows in enumerate(chosen, start=1):
+        updater.step(rows, learning_rate=1e-6)
+        spent = clock.cost()
+        if spent.processor_seconds > _TIMED_PROCESSOR_SECONDS or spent.seconds > _TIMED_SECONDS:
+            return chosen[:number]
+    return chosen
 
 
 def _spread(count: int, wanted: int) -> list[int]:
@@ -226,6 +243,7 @@ def _time_validation(
             config=search,
             source_language=run.recipe.data.src_lang,
             target_language=run.recipe.data.tgt_lang,
+            engine=validation_engine(model, threads=run.runtime.threads),
         )
         clock = Clock()
         translator.translate([pair.source for pair in pairs])

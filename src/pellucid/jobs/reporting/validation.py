@@ -1,8 +1,9 @@
 """The validations of a run: greedy BLEU, exact matches and a sample; the best model so far as a folder.
 
-A model that has learnt little does not end its translations, so each of them is as long as the limit, and a validation
-takes several times as long as later ones. Such a model is scored on a few sentences, except at the end of the run.
-Read ``../train.py`` next.
+On a processor the native engine translates, in float32 and with all threads of the run, where it can be compiled;
+otherwise torch does. A model that has learnt little does not end its translations, so each of them is as long as the
+limit, and a validation takes several times as long as later ones. Such a model is scored on a few sentences, except at
+the end of the run. Read ``../train.py`` next.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import torch
+
 from pellucid.bundle import save_bundle
 from pellucid.config import Recipe, to_toml
-from pellucid.errors import counted
+from pellucid.errors import EngineUnavailableError, counted
 from pellucid.evaluation.bleu_words import bleu_tokenizer
 from pellucid.evaluation.metrics import Score, corpus_score
 from pellucid.jobs.fine_tuning.comparison import FineTuningReport, before_and_after
@@ -25,11 +28,12 @@ from pellucid.model.transformer import Transformer
 from pellucid.text.corpus import SentencePair
 from pellucid.text.sentences import has_single_sentences
 from pellucid.training.validation import BLEU_SHARE, GENERAL_BLEU
+from pellucid.translation.engines.native.engine import NativeEngine, native_of
 from pellucid.translation.hypothesis import Translation
 from pellucid.translation.translator import Translator
 from pellucid.version import __version__
 
-__all__ = ["ENOUGH_TO_SEE", "ValidationBleu", "settings_in_toml"]
+__all__ = ["ENOUGH_TO_SEE", "ValidationBleu", "settings_in_toml", "validation_engine"]
 
 ENOUGH_TO_SEE: Final = 32
 """Sentences that show whether a model ends its translations."""
@@ -39,11 +43,20 @@ _UNFINISHED: Final = "max_length"
 class ValidationBleu:
     """The evaluator of a run: greedy BLEU, exact matches and a sample; saves the best model as a folder."""
 
-    def __init__(self, recipe: Recipe, data: PreparedData, folder: Path, general: GeneralText | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: PreparedData,
+        folder: Path,
+        general: GeneralText | None = None,
+        *,
+        threads: int = 1,
+    ) -> None:
         self._recipe = recipe
         self._data = data
         self._folder = folder
         self._general = general
+        self._threads = threads
         targets = (pair.target for pair in data.valid_pairs)
         self._tokenizer_choice = bleu_tokenizer(recipe.data.tgt_lang, references=targets, if_missing="char")
         self._score: Score | None = None
@@ -112,6 +125,7 @@ class ValidationBleu:
             source_language=recipe.data.src_lang,
             target_language=recipe.data.tgt_lang,
             single_sentences=has_single_sentences(self._data.share_of_several_sentences),
+            engine=validation_engine(model, threads=self._threads),
         )
 
     def compare(self, before: Transformer, after: Transformer) -> FineTuningReport:
@@ -140,6 +154,17 @@ class ValidationBleu:
             facts=dict(facts),
             share_of_several_sentences=self._data.share_of_several_sentences,
         )
+
+
+def validation_engine(model: Transformer, *, threads: int) -> NativeEngine | None:
+    """Return the native engine with the weights that a model has now; None leaves the work to torch."""
+    weights = model.source_embedding.weight
+    if weights.device.type != "cpu" or weights.dtype is not torch.float32:
+        return None
+    try:
+        return native_of(model, threads=threads)
+    except EngineUnavailableError:  # a missing compiler is said where the run chooses its attention
+        return None
 
 
 def settings_in_toml(recipe: Recipe) -> str:

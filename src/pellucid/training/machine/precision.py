@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -19,7 +18,7 @@ from pellucid.config import TrainingConfig
 from pellucid.runtime import Precision, Runtime, keeping_memory
 from pellucid.training.batches import TensorBatch
 from pellucid.training.machine.records import remember, remembered
-from pellucid.training.machine.trials import batch_to_time, pass_seconds, step_facts
+from pellucid.training.machine.trials import GradientPass, batch_to_time, gradient_pass, pass_seconds, step_facts
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -72,31 +71,39 @@ def precision_trial(model: Transformer, *, config: TrainingConfig, runtime: Runt
     except (KeyError, TypeError, ValueError):  # absent, or not written by this version
         pass
     was_training = model.training
-    trial = _measure(model.train(), most_tokens=config.known_batch_size, runtime=runtime)
+    trial = _measure(model.train(), config=config, runtime=runtime)
     model.train(was_training)
     remember(_KIND, facts, {"fp32_seconds": trial.fp32_seconds, "bf16_seconds": trial.bf16_seconds})
     return trial
 
 
-def _measure(model: Transformer, *, most_tokens: int, runtime: Runtime) -> PrecisionTrial:
+def _measure(model: Transformer, *, config: TrainingConfig, runtime: Runtime) -> PrecisionTrial:
     """Time both precisions in turns, and take the least time of each: other programs only make a step slower."""
-    wide, narrow = (replace(runtime, precision=precision) for precision in (Precision.FP32, Precision.BF16))
     with torch.random.fork_rng(devices=[]), keeping_memory(runtime.device):
         began = time.perf_counter()
-        seconds = partial(_seconds, model, runtime=wide)
-        batch, wide_seconds = batch_to_time(model, seconds, tokens=_FIRST_TOKENS, most_tokens=most_tokens)
+        wide, narrow = (
+            gradient_pass(model, config=config, runtime=replace(runtime, precision=precision))
+            for precision in (Precision.FP32, Precision.BF16)
+        )
+        batch, wide_seconds = batch_to_time(
+            model,
+            lambda batch: _seconds(model, batch, wide),
+            tokens=_FIRST_TOKENS,
+            most_tokens=config.known_batch_size,
+        )
         first_seconds = _seconds(model, batch, narrow)  # the first pass of a precision prepares its kernels
         if first_seconds > max(_TRIAL_SECONDS, 2 * wide_seconds):  # without hardware for it, bfloat16 is very slow
             return PrecisionTrial(wide_seconds, first_seconds)
-        least = {wide.precision: float("inf"), narrow.precision: float("inf")}
+        least = [float("inf"), float("inf")]
         for turn in range(_MOST_TURNS):
             if turn and time.perf_counter() - began > _TRIAL_SECONDS:
                 break
-            for one in (wide, narrow):
-                least[one.precision] = min(least[one.precision], _seconds(model, batch, one))
-        return PrecisionTrial(least[Precision.FP32], least[Precision.BF16])
+            least = [
+                min(before, _seconds(model, batch, make)) for before, make in zip(least, (wide, narrow), strict=True)
+            ]
+        return PrecisionTrial(least[0], least[1])
 
 
-def _seconds(model: Transformer, batch: TensorBatch, runtime: Runtime) -> float:
+def _seconds(model: Transformer, batch: TensorBatch, make: GradientPass) -> float:
     """Return the processor time of a pass, which hardly depends on other programs."""
-    return pass_seconds(model, batch, runtime, clock=time.process_time)
+    return pass_seconds(model, batch, make, clock=time.process_time)

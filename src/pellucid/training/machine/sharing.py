@@ -1,11 +1,12 @@
 """Time a batch with all threads and with a part of them, to decide whether several processes shall share a step.
 
-The threads of one product wait for each other, and the products of a narrow model are so small that most of a step is
-waiting: with d_model 128, two processes of one thread train 8,000 to 12,000 target tokens a second where one process of
-two threads trains 4,900 to 6,300 (docs/log.md, 2026-11-27: Muon with a narrow model). A wide model gains from threads.
-So a forward and a backward pass of the very model run with both numbers of threads in turns, for about a second. What
-the processes need to add their gradients is estimated from the time of an addition: for a wide model it is a large part
-of what they gain. The result is kept as that of ``precision.py`` is. Read ``../processes/local.py`` for the processes.
+The threads of one product wait for each other, and the products of a narrow model are so small that this is a part of
+their time: with d_model 128, two processes of one thread train 14,800 target tokens a second where one process of two
+threads trains 12,600, and beside a busy program 9,700 and 7,300 (docs/log.md, 2026-11-28: threads and shapes of a
+step). A wide model gains from threads. So the gradients of a made-up batch are computed with both numbers of threads in
+turns, for about a second. What the processes need to add their gradients is estimated from the time of an addition: for
+a wide model it is more than they gain. The result is kept as that of ``precision.py`` is. Read
+``../processes/local.py`` for the processes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,14 @@ from pellucid.config import TrainingConfig
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.training.batches import TensorBatch
 from pellucid.training.machine.records import remember, remembered
-from pellucid.training.machine.trials import batch_to_time, made_up_batch, pass_seconds, step_facts
+from pellucid.training.machine.trials import (
+    GradientPass,
+    batch_to_time,
+    gradient_pass,
+    made_up_batch,
+    pass_seconds,
+    step_facts,
+)
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -40,8 +48,9 @@ _ADDED_AT_ONCE: Final = 1 << 24
 _ADDITIONS: Final = 8
 """The addition of gradients over two processes takes as long as so many of two tensors in one process, because they
 travel through sockets: 60 million take 144 ms and 18."""
-_NEEDED_GAIN: Final = 1.1
-"""The processes must be so many times as fast, because they share the memory's speed and wait for each other."""
+_NEEDED_GAIN: Final = 1.05
+"""The processes must be so many times as fast, because they share the memory's speed and wait for each other. They gain
+more beside a busy program."""
 _KIND: Final = "sharing"
 
 
@@ -105,18 +114,21 @@ def sharing_trial(model: Transformer, division: Division, *, config: TrainingCon
     except (KeyError, TypeError, ValueError):  # absent, or not written by this version
         pass
     was_training = model.training
-    whole, part = _measure(model.train(), division, most_tokens=config.known_batch_size, runtime=runtime)
+    whole, part = _measure(model.train(), division, config=config, runtime=runtime)
     model.train(was_training)
     exchange = _exchange_seconds(model.num_parameters())
     remember(_KIND, facts, {"whole_seconds": whole, "part_seconds": part, "exchange_seconds": exchange})
     return SharingTrial(division, whole, part, exchange)
 
 
-def _measure(model: Transformer, division: Division, *, most_tokens: int, runtime: Runtime) -> tuple[float, float]:
+def _measure(
+    model: Transformer, division: Division, *, config: TrainingConfig, runtime: Runtime
+) -> tuple[float, float]:
     """Time both in turns, and take the least time of each: other programs only make a step slower."""
     with torch.random.fork_rng(devices=[]), keeping_memory(runtime.device):
         began = time.perf_counter()
-        seconds = partial(_seconds, model, runtime=runtime, threads=division.threads)
+        most_tokens, make = config.known_batch_size, gradient_pass(model, config=config, runtime=runtime)
+        seconds = partial(_seconds, model, make=make, threads=division.threads)
         seconds(made_up_batch(model, min(_FIRST_TOKENS, most_tokens)))  # the first pass prepares kernels
         batch, part = batch_to_time(
             model, seconds, tokens=_FIRST_TOKENS, most_tokens=most_tokens, long_seconds=_LONG_PASS_SECONDS
@@ -125,8 +137,8 @@ def _measure(model: Transformer, division: Division, *, most_tokens: int, runtim
         for turn in range(_MOST_TURNS):
             if turn and time.perf_counter() - began > _TRIAL_SECONDS:
                 break
-            whole = min(whole, _seconds(model, batch, runtime, runtime.threads))
-            part = min(part, _seconds(model, batch, runtime, division.threads))
+            whole = min(whole, _seconds(model, batch, make, runtime.threads))
+            part = min(part, _seconds(model, batch, make, division.threads))
         return whole, part
 
 
@@ -142,10 +154,10 @@ def _exchange_seconds(gradients: int) -> float:
     return _ADDITIONS * least * gradients / len(ours)
 
 
-def _seconds(model: Transformer, batch: TensorBatch, runtime: Runtime, threads: int) -> float:
+def _seconds(model: Transformer, batch: TensorBatch, make: GradientPass, threads: int) -> float:
     """Return the time of a forward and a backward pass by the clock, waiting for other threads included."""
     with _threads(threads):
-        return pass_seconds(model, batch, runtime, clock=time.perf_counter)
+        return pass_seconds(model, batch, make, clock=time.perf_counter)
 
 
 @contextmanager

@@ -21,11 +21,15 @@ from pellucid.runtime import Runtime
 from pellucid.text.batching import Batch
 from pellucid.training.batches import TensorBatch, to_tensors
 from pellucid.training.loss import batch_loss
+from pellucid.training.packed.gradients import choose_packed, takes_packed
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["batch_to_time", "made_up_batch", "pass_seconds", "step_facts"]
+__all__ = ["GradientPass", "batch_to_time", "gradient_pass", "made_up_batch", "pass_seconds", "step_facts"]
+
+GradientPass = Callable[[TensorBatch], object]
+"""Leaves the gradients of a batch in the parameters of a model."""
 
 _LENGTH: Final = 24
 """Tokens of every made-up sentence."""
@@ -49,6 +53,7 @@ def step_facts(model: Transformer, config: TrainingConfig, runtime: Runtime) -> 
         "batch": [config.known_batch_size, config.batch_type.value],
         "threads": runtime.threads,
         "attention": "compiled" if has_short_attention(model) else "torch",
+        "steps": "packed" if takes_packed(model, config=config, runtime=runtime, keeps=None) else "eager",
     }
 
 
@@ -79,11 +84,23 @@ def batch_to_time(
     return batch, took
 
 
-def pass_seconds(model: Transformer, batch: TensorBatch, runtime: Runtime, *, clock: Callable[[], float]) -> float:
-    """Return the time of a forward and a backward pass. The optimiser's work is left out: it is the same for all."""
+def gradient_pass(model: Transformer, *, config: TrainingConfig, runtime: Runtime) -> GradientPass:
+    """Return the forward and backward pass that a new run makes."""
+    packed = choose_packed(model, config=config, runtime=runtime, keeps=None, message=lambda text: None)
+    if packed is not None:
+        return lambda batch: packed.add(batch, target_tokens=batch.num_target_tokens)
+
+    def by_autograd(batch: TensorBatch) -> None:
+        loss, _ = batch_loss(model, batch, label_smoothing=config.label_smoothing, runtime=runtime)
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    return by_autograd
+
+
+def pass_seconds(model: Transformer, batch: TensorBatch, make: GradientPass, *, clock: Callable[[], float]) -> float:
+    """Return the time of a pass. The optimiser's work is left out: it is the same for all."""
     began = clock()
-    loss, _ = batch_loss(model, batch, label_smoothing=0.1, runtime=runtime)
-    loss.backward()  # type: ignore[no-untyped-call]
+    make(batch)
     took = clock() - began
     model.zero_grad(set_to_none=True)
     return took

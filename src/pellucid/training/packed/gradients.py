@@ -28,7 +28,7 @@ from pellucid.training.packed.obstacles import packing_obstacle
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["PackedGradients", "choose_packed", "packed_tokens", "rounded_up"]
+__all__ = ["PackedGradients", "choose_packed", "packed_tokens", "rounded_up", "takes_packed"]
 
 
 def choose_packed(
@@ -39,7 +39,14 @@ def choose_packed(
     keeps: str | None,
     message: Callable[[str], None],
 ) -> PackedGradients | None:
-    """Return what computes gradients on a processor, if the settings ask for it or leave the choice; None is eager.
+    """Return what computes gradients on a processor, where ``takes_packed`` says so; None is eager."""
+    if not takes_packed(model, config=config, runtime=runtime, keeps=keeps):
+        return None
+    return PackedGradients(model, config=config, runtime=runtime, message=message)
+
+
+def takes_packed(model: Transformer, *, config: TrainingConfig, runtime: Runtime, keeps: str | None) -> bool:
+    """Return whether steps on a processor are packed: the settings ask for it, or leave the choice and it is possible.
 
     ``keeps`` is the way of making steps with which the run began, None for a new one.
 
@@ -50,10 +57,8 @@ def choose_packed(
     if wanted is StepMethod.PACKED and problem:
         raise ConfigError(f"training.step_method = 'packed' is not possible: {problem}; use 'auto' or 'eager'")
     if runtime.device != "cpu" or wanted not in (StepMethod.PACKED, StepMethod.AUTO):
-        return None
-    if wanted is StepMethod.AUTO and keeps != "packed" and (problem or keeps or not _can_compile(model)):
-        return None
-    return PackedGradients(model, config=config, runtime=runtime, message=message)
+        return False
+    return wanted is StepMethod.PACKED or keeps == "packed" or (not (problem or keeps) and _can_compile(model))
 
 
 def _problem(model: Transformer, config: TrainingConfig, runtime: Runtime) -> str:

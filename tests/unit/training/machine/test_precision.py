@@ -71,10 +71,14 @@ def test_other_threads_and_another_torch_are_measured_again(change: str, monkeyp
 def test_a_processor_without_bf16_is_not_kept_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[Precision] = []
 
-    def seconds(model: object, batch: object, runtime: Runtime) -> float:
-        passes.append(runtime.precision)
-        return 20.0 if runtime.precision is Precision.BF16 else 0.2
+    def making(model: object, *, config: object, runtime: Runtime) -> Precision:
+        return runtime.precision
 
+    def seconds(model: object, batch: object, precision: Precision) -> float:
+        passes.append(precision)
+        return 20.0 if precision is Precision.BF16 else 0.2
+
+    monkeypatch.setattr(room, "gradient_pass", making)
     monkeypatch.setattr(room, "_seconds", seconds)
     monkeypatch.setattr(room, "_MOST_TURNS", 5)
     assert precision_trial(tiny_model(), config=training_config(), runtime=RUNTIME).precision is Precision.FP32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from pellucid.translation.alignment.heads import AlignmentHeads
     from pellucid.translation.units import Unit
 
-__all__ = ["NativeEngine", "open_native"]
+__all__ = ["NativeEngine", "native_of", "open_native"]
 
 _WIDEST_BEAM: Final = 1000
 _MOST_PREPARED: Final = 32
@@ -227,6 +228,27 @@ def open_native(
                 say("preparing the model for the native engine, once")
                 _prepare(path, read_model(), library.columns, is_int8=is_int8)
                 prepared = open_prepared(path, columns=library.columns, is_int8=is_int8)
+    if prepared is None:
+        raise EngineUnavailableError(f"{path}: the prepared model was changed while it was written")
+    return NativeEngine(Workers(library, prepared), threads=threads)
+
+
+def native_of(model: Transformer, *, threads: int, say: Callable[[str], None] = lambda text: None) -> NativeEngine:
+    """Return an engine with the weights that a model has now, in float32; they are not kept for another time.
+
+    ``threads`` translate at once. ``say`` is called with a sentence before something that takes seconds.
+
+    Raises:
+        EngineUnavailableError: there is no C compiler, or the model cannot be prepared.
+    """
+    library = load_library(say)
+    try:
+        with tempfile.TemporaryDirectory(prefix="pellucid-") as folder:
+            path = Path(folder) / "prepared.bin"
+            _prepare(path, model, library.columns, is_int8=False)
+            prepared = open_prepared(path, columns=library.columns, is_int8=False)  # stays mapped without the file
+    except OSError as error:
+        raise EngineUnavailableError(f"the model cannot be prepared for the native engine: {error}") from None
     if prepared is None:
         raise EngineUnavailableError(f"{path}: the prepared model was changed while it was written")
     return NativeEngine(Workers(library, prepared), threads=threads)
