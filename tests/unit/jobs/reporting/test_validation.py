@@ -8,12 +8,17 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import torch
+from tests.unit.training.kit import tiny_model
 
-from pellucid.config import recipe_from
-from pellucid.jobs.reporting.validation import ENOUGH_TO_SEE, ValidationBleu
+from pellucid.config import TranslationConfig, recipe_from
+from pellucid.jobs.reporting.validation import ENOUGH_TO_SEE, ValidationBleu, validation_engine
+from pellucid.model.transformer import Transformer
 from pellucid.text.corpus import SentencePair
+from pellucid.text.tokenizer import BytesTokenizer
 from pellucid.training.validation import BLEU_SHARE
 from pellucid.translation.hypothesis import Translation
+from pellucid.translation.translator import Translator
 
 PAIRS = tuple(SentencePair(f"quelle nummer {n}", f"source number {n}", 0, n) for n in range(200))
 
@@ -71,3 +76,38 @@ def test_the_last_validation_and_a_small_one_are_whole(monkeypatch: pytest.Monke
     small = Table(unfinished=200)
     assert BLEU_SHARE not in evaluated(small, sentences=2 * ENOUGH_TO_SEE - 1, monkeypatch=monkeypatch)
     assert small.asked == [2 * ENOUGH_TO_SEE - 1]
+
+
+def test_a_validation_is_translated_by_the_native_engine_as_torch_does_it() -> None:
+    model, tokenizer = tiny_model(seed=5), BytesTokenizer()
+    model = Transformer(
+        model.config.with_vocabulary(
+            source_size=tokenizer.source_vocab_size,
+            target_size=tokenizer.target_vocab_size,
+            specials=tokenizer.specials,
+        )
+    ).eval()
+    engine = validation_engine(model, threads=2)
+    if engine is None:
+        pytest.skip("needs a C compiler")
+    config = TranslationConfig(beam_size=1, max_length_constant=8, max_length_factor=1.0)
+    texts = [pair.source for pair in PAIRS[:20]]
+    native, by_torch = (Translator(model, tokenizer, config=config, engine=one) for one in (engine, None))
+    assert [one.text for one in native.translate(texts)] == [one.text for one in by_torch.translate(texts)]
+    assert native.engines_used == ("native (fp32)",)
+    with torch.no_grad():
+        model.source_embedding.weight += 1.0  # the next validation has other weights
+    again = Translator(model, tokenizer, config=config, engine=validation_engine(model, threads=1))
+    assert [one.score for one in again.translate(texts)] != [one.score for one in native.translate(texts)]
+    assert [one.text for one in again.translate(texts)] == [one.text for one in by_torch.translate(texts)]
+
+
+def test_without_a_compiler_and_for_other_weights_torch_validates(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert validation_engine(tiny_model().double(), threads=1) is None
+    broken = tiny_model()
+    with torch.no_grad():
+        broken.source_embedding.weight[5, 0] = float("nan")
+    assert validation_engine(broken, threads=1) is None
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CC", "")
+    assert validation_engine(tiny_model(), threads=1) is None

@@ -6,9 +6,11 @@ a processor, in float32, if Triton's interpreter supports the version of NumPy.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +20,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from pellucid.compiled.compiler import compiled_library
+from pellucid.compiled.library import threads_of_torch
 from pellucid.errors import EngineUnavailableError
 from pellucid.model.kernels import short_attention
 from pellucid.training.packed import processor, reference
@@ -57,7 +61,7 @@ def build_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("builds")
 
 
-@pytest.fixture(name="kernels", params=["C", "C with threads", *BUILDS, "Triton"])
+@pytest.fixture(name="kernels", params=["C", "C with threads", "C with threads of its own", *BUILDS, "Triton"])
 def _kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, build_folder: Path) -> Iterator[Kernels]:
     torch.manual_seed(1)
     if request.param == "Triton":
@@ -79,10 +83,21 @@ def _kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, bu
         for module, kind in ((processor, processor._Library), (short_attention, short_attention._Library)):
             library = kind(built(module.SOURCE, folder, BUILDS[request.param]))
             monkeypatch.setattr(module, "_loaded", lambda library=library: [library])
-    threads = torch.get_num_threads()
-    torch.set_num_threads(3 if request.param == "C with threads" else 1)
+    threads, is_divided = torch.get_num_threads(), request.param.startswith("C with threads")
+    torch.set_num_threads(3 if is_divided else 1)
+    if request.param == "C with threads of its own":
+        use_threads(None)
     yield Kernels(processor, "cpu", 37)
     torch.set_num_threads(threads)
+    use_threads(threads_of_torch())
+
+
+def use_threads(function: int | None) -> None:
+    """Let both libraries of this machine use a function for their threads, None for threads of their own."""
+    for source in (processor.SOURCE, short_attention.SOURCE):
+        library = ctypes.CDLL(str(compiled_library(source, what="a test")))
+        library.team_uses.argtypes = [ctypes.c_void_p]
+        library.team_uses(function)
 
 
 def built(source: Path, folder: Path, options: list[str]) -> Path:
@@ -246,3 +261,8 @@ def test_attention(
     through_values = (exact(parts(found)[2]) * exact(parts(joint)[2])).sum()
     products = exact(to_contexts) * exact(contexts)
     assert float(through_values) == pytest.approx(float(products.sum()), abs=20 * tolerance * float(products.norm()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have another OpenMP")
+def test_the_threads_of_torch_are_found() -> None:
+    assert threads_of_torch(), "two threads would take as long as one"
