@@ -1,8 +1,9 @@
 """Load the C files of training, whose work is divided among the threads of torch.
 
 Between two operations of torch, its threads wait busily for the next one. Threads of our own would share the cores
-with them: two took as long as one (docs/log.md, 2026-11-28: threads and shapes of a step). So the C files get the
-function with which OpenMP gives work to the threads of torch; where there is none, they start threads of their own.
+with them: with the default of OpenMP, two took as long as one (docs/log.md, 2026-11-28: threads and shapes of a step).
+So the C files get the function with which OpenMP gives work to the threads of torch; where there is none, they start
+threads of their own.
 """
 
 from __future__ import annotations

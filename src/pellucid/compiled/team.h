@@ -1,7 +1,7 @@
 /* Several threads for the parts of a job: those of torch where Python has given their function, otherwise new ones.
  *
- * Between two operations of torch its threads wait busily for the next one, for some milliseconds. A new thread would
- * share a core with one of them, so the job would take as long as on a single core.
+ * Between two operations of torch its threads wait busily for the next one, for microseconds or milliseconds. A new
+ * thread would share a core with one of them, so two threads could take as long as one.
  */
 
 #ifndef PELLUCID_TEAM_H

@@ -171,6 +171,6 @@ def test_training_bounds_the_products_that_are_kept_unless_the_user_decided(
             monkeypatch.delenv(name)
     with room.keeping_memory("cpu"):
         kept = [os.environ[name] for name in names]
-    assert kept == [before or "64"] * 2
+    assert kept == [before or "512"] * 2
     for name in names:
         monkeypatch.delenv(name)

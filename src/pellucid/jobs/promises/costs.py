@@ -45,6 +45,8 @@ _TIMED_PROCESSOR_SECONDS: Final = 12.0
 _TIMED_SECONDS: Final = 40.0
 """Limit on a machine where other programs take most of the processor time."""
 _MOST_TIMED_STEPS: Final = 16
+_SHORT_STEP_SECONDS: Final = 0.6
+"""Of a shorter packed step, a large part goes to shapes that it has not met before. A run meets few of them."""
 _TRANSLATED: Final = 100
 _LOSS_BATCHES: Final = 4
 _BUSY_SHARE: Final = 0.1
@@ -176,13 +178,15 @@ def _time_steps(
     longest = [int(np.maximum(store.source_lengths[rows], store.target_lengths[rows]).max()) for rows in batches]
     most = [int(store.target_lengths[rows].sum()) for rows in batches]
     for place in (int(np.argmax(longest)), int(np.argmax(most))):
+        clock = Clock()
         updater.step([batches[place]] * accum_count, learning_rate=1e-6)
+    is_short = clock.cost().seconds < min(_SHORT_STEP_SECONDS, _TIMED_SECONDS)
     order = sorted(range(len(batches)), key=longest.__getitem__)
     places = [order[place] for place in _spread(len(order), _MOST_TIMED_STEPS * accum_count)]
     chosen: Sequence[list[np.ndarray]] = [
         [batches[place] for place in places[i : i + accum_count]] for i in range(0, len(places), accum_count)
     ]
-    if updater.method == "packed":  # a run meets few shapes that it has not met before, unlike these steps
+    if updater.method == "packed" and is_short:
         chosen = _with_known_shapes(updater, chosen)
     clock, tokens, steps = Clock(), 0, 0
     for rows in chosen:
@@ -196,7 +200,7 @@ def _time_steps(
 
 
 def _with_known_shapes(updater: Updater, chosen: Sequence[list[np.ndarray]]) -> Sequence[list[np.ndarray]]:
-    """Make the steps, but no longer than they will be timed; return those that were made."""
+    """Make the steps, so that their products are prepared, for no longer than they are timed; return those made."""
     clock = Clock()
     for number, rows in enumerate(chosen, start=1):
         updater.step(rows, learning_rate=1e-6)
