@@ -162,7 +162,7 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
     )
     reporter.message(
         f"training until {_AIM:.0%} of {_VALIDATION_PAIRS:,} validation sentences, which are not trained on, are "
-        f"translated exactly right: usually after about {_USUAL_STEPS:,} steps, which take about three minutes on "
+        f"translated exactly right: usually after about {_USUAL_STEPS:,} steps, which take about two minutes on "
         f"two idle cores and more beside other programs; at most {counted(minutes, 'minute')}"
     )
     result = train(recipe, output, reporter=_PaceReporter(reporter, minutes=minutes)).result

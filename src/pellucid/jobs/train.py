@@ -128,7 +128,9 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     sharing = sharing_of(run, model, ranks=ranks)
     recipe, output, most = run.recipe, run.output, run.recipe.training.valid_bleu_sentences
     general = read_general(recipe.data, data.tokenizer, most=most)
-    evaluator = ValidationBleu(recipe, data, output / "model", general, threads=run.runtime.threads)
+    evaluator = ValidationBleu(
+        recipe, data, output / "model", general, threads=run.runtime.threads, say=reporter.message
+    )
     precision = f"precision: {run.runtime.precision}, {run.runtime.reason}" if is_tried else ""
     for line in filter(None, (attention.text, precision, size, sharing.text, evaluator.to_text() if most else "")):
         reporter.message(line)

@@ -8,7 +8,7 @@ the end of the run. Read ``../train.py`` next.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -51,12 +51,14 @@ class ValidationBleu:
         general: GeneralText | None = None,
         *,
         threads: int = 1,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._recipe = recipe
         self._data = data
         self._folder = folder
         self._general = general
         self._threads = threads
+        self._say = say
         targets = (pair.target for pair in data.valid_pairs)
         self._tokenizer_choice = bleu_tokenizer(recipe.data.tgt_lang, references=targets, if_missing="char")
         self._score: Score | None = None
@@ -125,7 +127,7 @@ class ValidationBleu:
             source_language=recipe.data.src_lang,
             target_language=recipe.data.tgt_lang,
             single_sentences=has_single_sentences(self._data.share_of_several_sentences),
-            engine=validation_engine(model, threads=self._threads),
+            engine=validation_engine(model, threads=self._threads, say=self._say),
         )
 
     def compare(self, before: Transformer, after: Transformer) -> FineTuningReport:
@@ -156,13 +158,18 @@ class ValidationBleu:
         )
 
 
-def validation_engine(model: Transformer, *, threads: int) -> NativeEngine | None:
-    """Return the native engine with the weights that a model has now; None leaves the work to torch."""
+def validation_engine(
+    model: Transformer, *, threads: int, say: Callable[[str], None] = lambda text: None
+) -> NativeEngine | None:
+    """Return the native engine with the weights that a model has now; None leaves the work to torch.
+
+    ``say`` is told before the engine is compiled.
+    """
     weights = model.source_embedding.weight
     if weights.device.type != "cpu" or weights.dtype is not torch.float32:
         return None
     try:
-        return native_of(model, threads=threads)
+        return native_of(model, threads=threads, say=say)
     except EngineUnavailableError:  # a missing compiler is said where the run chooses its attention
         return None
 
