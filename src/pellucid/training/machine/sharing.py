@@ -50,7 +50,7 @@ _ADDITIONS: Final = 8
 travel through sockets: 60 million take 144 ms and 18."""
 _NEEDED_GAIN: Final = 1.1
 """The processes must be so many times as fast, because they share the memory's speed and wait for each other: two with
-preset small are 0.95 times as fast as one where the trial says 1.07 (docs/log.md, as above)."""
+preset small are 0.96 times as fast as one where the trial says 1.07 (docs/log.md, as above)."""
 _KIND: Final = "sharing"
 
 

@@ -158,7 +158,7 @@ def packed_tokens(batch: TensorBatch) -> PackedBatch:
 
 
 def rounded_up(tokens: int) -> int:
-    """Return the number of tokens with which a batch is computed: at most a sixteenth more, and on average a fortieth.
+    """Return the number of tokens with which a batch is computed: at most a sixteenth more, and on average a fiftieth.
 
     For each new number of rows, oneDNN prepares every product anew, in half a millisecond. Rounded numbers come back,
     and the prepared products with them (docs/log.md, 2026-11-28: threads and shapes of a step).
