@@ -258,6 +258,11 @@ class TrainingConfig(Section):
         return bool(self.source_subword_alpha or self.target_subword_alpha)
 
     @property
+    def is_regularised(self) -> bool:
+        """Whether words are dropped, or two passes of each batch shall agree."""
+        return bool(self.source_word_dropout or self.target_word_dropout or self.r_drop or self.simcut)
+
+    @property
     def known_batch_size(self) -> int:
         """The size of a batch as a number.
 

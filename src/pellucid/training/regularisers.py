@@ -7,19 +7,19 @@
 
 All are off by default, and then this is ``loss.batch_loss``. Random numbers come from torch's default generator, whose
 state is in a checkpoint. Both kinds of agreement are a divergence between two distributions p and q of each target
-token, and both passes run as one batch. Read ``update.py`` next.
+token, and both passes run as one batch. ``packed/regularised.py`` does the same for packed steps. Read ``update.py``
+next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from pellucid.config import TrainingConfig, WordDropout
+from pellucid.config import ModelConfig, TrainingConfig, WordDropout
 from pellucid.errors import ConfigError
 from pellucid.runtime import Runtime
 from pellucid.training.batches import TensorBatch
@@ -28,14 +28,13 @@ from pellucid.training.loss import GradientInForward, batch_logits, batch_loss, 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["PairWeights", "pair_loss", "training_loss"]
+__all__ = ["PairWeights", "pair_loss", "pair_weights", "training_loss", "without_words"]
 
 # The numbers in a block of rows: with its four tables it fits into the second-level cache.
 _BLOCK_NUMBERS = 1 << 17
 
 
-@dataclass(frozen=True)
-class PairWeights:
+class PairWeights(NamedTuple):
     """The weights of the parts of a loss over two passes, whose distributions are p and q."""
 
     first: float
@@ -59,56 +58,55 @@ def training_loss(
     Raises:
         ConfigError: tokens shall become the zero vector, and the model has none.
     """
-    if config.source_word_dropout or config.target_word_dropout:
-        batch = _without_words(
-            model,
-            batch,
-            source_rate=config.source_word_dropout,
-            target_rate=config.target_word_dropout,
-            form=config.word_dropout,
-        )
-    if config.r_drop:
-        weights = PairWeights(0.5, 0.5, config.r_drop / 4, config.r_drop / 4)
-        both = _joined(batch, batch)
-    elif config.simcut:
-        rate = config.simcut_cutoff
-        cut = _without_words(model, batch, source_rate=rate, target_rate=rate, form=WordDropout.ZERO)
-        weights = PairWeights(1.0, 0.0, config.simcut, 0.0)
-        both = _joined(batch, cut)
-    else:
-        return batch_loss(model, batch, label_smoothing=config.label_smoothing, runtime=runtime)
+    shown = _shown(model, batch, config.source_word_dropout, config.target_word_dropout, config.word_dropout)
+    weights = pair_weights(config)
+    if weights is None:
+        return batch_loss(model, shown, label_smoothing=config.label_smoothing, runtime=runtime)
+    cut = config.simcut_cutoff if config.simcut else 0.0
+    both = _joined(shown, _shown(model, shown, cut, cut, WordDropout.ZERO))
     with precision_context(runtime):
         logits = batch_logits(model, both)
     return pair_loss(logits, batch.target_ids, weights=weights, label_smoothing=config.label_smoothing)
 
 
-def _without_words(
-    model: Transformer, batch: TensorBatch, *, source_rate: float, target_rate: float, form: WordDropout
+def pair_weights(config: TrainingConfig) -> PairWeights | None:
+    """Return the weights of the loss of a run whose batches are computed twice, or None where one pass is enough."""
+    if config.r_drop:
+        return PairWeights(0.5, 0.5, config.r_drop / 4, config.r_drop / 4)
+    return PairWeights(1.0, 0.0, config.simcut, 0.0) if config.simcut else None
+
+
+def _shown(
+    model: Transformer, batch: TensorBatch, source_rate: float, target_rate: float, form: WordDropout
 ) -> TensorBatch:
-    """Replace random tokens of the source and of the decoder's input; special pieces stay."""
-    specials = model.config.specials
-    if form is WordDropout.ZERO and not model.config.zero_padding_row:
+    """Return the batch as a pass sees it: with random tokens of the source and of the decoder's input replaced."""
+    options = {"form": form, "config": model.config, "start_id": model.start_id}
+    return replace(
+        batch,
+        source_ids=without_words(batch.source_ids, source_rate, **options),
+        target_input_ids=without_words(batch.target_input_ids, target_rate, **options),
+    )
+
+
+def without_words(ids: Tensor, rate: float, *, form: WordDropout, config: ModelConfig, start_id: int) -> Tensor:
+    """Replace random tokens, integers of any shape; special pieces stay.
+
+    Raises:
+        ConfigError: tokens shall become the zero vector, and the model has none.
+    """
+    if not rate:
+        return ids
+    specials = config.specials
+    if form is WordDropout.ZERO and not config.zero_padding_row:
         raise ConfigError(
             "the tokens that training.word_dropout = 'zero' or training.simcut drop become the embedding of padding, "
             "but model.zero_padding_row = false trains that embedding; use training.word_dropout = 'unk' and "
             "training.simcut = 0, or a model with model.zero_padding_row = true"
         )
-    replacement = specials.pad if form is WordDropout.ZERO else specials.unk
-    kept = {specials.pad, specials.bos, specials.eos, model.start_id}
-    return replace(
-        batch,
-        source_ids=_dropped(batch.source_ids, source_rate, kept=kept, replacement=replacement),
-        target_input_ids=_dropped(batch.target_input_ids, target_rate, kept=kept, replacement=replacement),
-    )
-
-
-def _dropped(ids: Tensor, rate: float, *, kept: Collection[int], replacement: int) -> Tensor:
-    if not rate:
-        return ids
     is_dropped = torch.rand(ids.shape, device=ids.device) < rate
-    for special in kept:
+    for special in {specials.pad, specials.bos, specials.eos, start_id}:
         is_dropped &= ids != special
-    return ids.masked_fill(is_dropped, replacement)
+    return ids.masked_fill(is_dropped, specials.pad if form is WordDropout.ZERO else specials.unk)
 
 
 def _joined(first: TensorBatch, second: TensorBatch) -> TensorBatch:

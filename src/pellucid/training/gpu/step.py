@@ -28,6 +28,7 @@ from pellucid.training.inputs import RunInputs
 from pellucid.training.optimisation import gradient_norm
 from pellucid.training.packed.batch import PackedBatch
 from pellucid.training.packed.network import PackedNetwork
+from pellucid.training.packed.regularised import regularised
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -120,7 +121,9 @@ class StaticStep:
     def _gradients(self, batch: AnyBatch) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
         """Return the sums of loss and likelihood, and the gradients of the mean loss in the type of the masters."""
         if isinstance(batch, PackedBatch) and self._packed is not None:
-            sums = self._packed.compute(batch, label_smoothing=self._config.label_smoothing)
+            model = self.computing
+            shown = regularised(batch, config=self._config, model=model.config, start_id=model.start_id)
+            sums = self._packed.compute(shown, label_smoothing=self._config.label_smoothing)
             return (*sums, self._packed.gradients)
         return self._padded_gradients(cast("StaticBatch", batch))
 

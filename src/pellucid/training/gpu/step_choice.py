@@ -25,7 +25,6 @@ from pellucid.config import StepMethod
 from pellucid.runtime import Runtime, module_paths
 from pellucid.training.inputs import RunInputs
 from pellucid.training.machine.records import remember, remembered
-from pellucid.training.packed.obstacles import packing_obstacle
 from pellucid.training.state import newest_state
 
 __all__ = ["Finding", "StepChoice", "Trial", "choose_steps", "try_apart", "way_of_run"]
@@ -125,8 +124,6 @@ def choose_steps(
     allowed = [method for method in _WAYS[keeps] if method in methods]
     if keeps is None and not may_compile:
         allowed = [method for method in allowed if method is not StepMethod.COMPILED]
-    if packing_obstacle(inputs.model.config, "cuda"):
-        allowed = [method for method in allowed if method is not StepMethod.PACKED]
     if not allowed:
         return StepChoice((), keeps)
     facts = _facts(inputs, allowed)
@@ -237,6 +234,7 @@ def _facts(inputs: RunInputs, methods: Sequence[StepMethod]) -> dict[str, object
         "model": inputs.model.config.model_dump(mode="json"),
         "batch": [config.known_batch_size, config.batch_type.value],
         "clips": config.max_grad_norm > 0,
+        "two_passes": bool(config.r_drop or config.simcut),
         "average": [config.average_decay, config.average_tail],
         "methods": [method.value for method in methods],
     }

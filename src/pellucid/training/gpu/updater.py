@@ -15,7 +15,7 @@ from typing import Final, cast
 import numpy as np
 import torch
 
-from pellucid.config import StepMethod, TrainingConfig
+from pellucid.config import StepMethod
 from pellucid.errors import ConfigError, counted
 from pellucid.runtime import is_lack_of_memory
 from pellucid.training.averaging import MovingAverage
@@ -27,11 +27,13 @@ from pellucid.training.gpu.step import StaticStep
 from pellucid.training.gpu.step_choice import choose_steps, way_of_run
 from pellucid.training.inputs import RunInputs
 from pellucid.training.packed.gradients import choose_packed
+from pellucid.training.packed.obstacles import packing_obstacle
 from pellucid.training.update import Launched, StepMaker, StepOutcome, Updater, reason_to_skip
 
 __all__ = ["StaticUpdater", "step_maker"]
 
 _LAG: Final = 1
+_STATIC_METHODS: Final = (StepMethod.PACKED, StepMethod.STATIC, StepMethod.GRAPH, StepMethod.COMPILED)
 
 
 def step_maker(
@@ -69,13 +71,12 @@ def step_maker(
         message=message,
         packed=packed,
     )
-    obstacle = _obstacle(optimiser, config, inputs.ranks.count)
     method = config.step_method
     if method is StepMethod.AUTO:
-        method = _method_of_auto(inputs, obstacle, stream, message) if is_gpu else StepMethod.EAGER
+        method = _method_of_auto(inputs, optimiser, stream, message) if is_gpu else StepMethod.EAGER
     if method is StepMethod.EAGER or packed is not None:
         return plain
-    if obstacle:
+    if obstacle := _obstacle(method, optimiser, inputs):
         raise ConfigError(f"training.step_method = {str(method)!r} is not possible: {obstacle}; use 'auto' or 'eager'")
     if method is StepMethod.GRAPH and not is_gpu:
         raise ConfigError(
@@ -92,31 +93,34 @@ def step_maker(
 
 
 def _method_of_auto(
-    inputs: RunInputs, obstacle: str, stream: BatchStream, message: Callable[[str], None]
+    inputs: RunInputs, optimiser: torch.optim.Optimizer, stream: BatchStream, message: Callable[[str], None]
 ) -> StepMethod:
     """Return the method of a trial on this GPU, and say why it is the one."""
-    if obstacle:
-        message(f"steps: eager, because {obstacle}")
+    obstacles = {method: _obstacle(method, optimiser, inputs) for method in _STATIC_METHODS}
+    able = [method for method, obstacle in obstacles.items() if not obstacle]
+    if not able:
+        message(f"steps: eager, because {'; and '.join(dict.fromkeys(obstacles.values()))}")
         return StepMethod.EAGER
     is_long = pays(inputs.config, inputs.model, batches_per_epoch=stream.batches_of_first_epoch())
-    choice = choose_steps(inputs, may_compile=is_long)
+    choice = choose_steps(inputs, may_compile=is_long, methods=able)
     message(choice.to_text())
     return choice.method
 
 
-def _obstacle(optimiser: torch.optim.Optimizer, config: TrainingConfig, num_ranks: int) -> str:
-    """Return why steps cannot be static, or an empty text."""
+def _obstacle(method: StepMethod, optimiser: torch.optim.Optimizer, inputs: RunInputs) -> str:
+    """Return why steps cannot be static in this way, or an empty text."""
+    config, num_ranks = inputs.config, inputs.ranks.count
     if num_ranks > 1:
         return f"{counted(num_ranks, 'process')} add their gradients between the parts of a step"
     if config.accum_count > 1:
         return f"accum_count = {config.accum_count} adds the gradients of several batches"
-    if config.source_word_dropout or config.target_word_dropout or config.r_drop or config.simcut:
-        return "word dropout, R-Drop and SimCut change batches on the host"
     if config.samples_subwords:
         return "subword sampling changes the text on the host in each epoch"
     if type(optimiser) is not torch.optim.AdamW or not all(group["fused"] for group in optimiser.param_groups):
         return f"the optimiser {type(optimiser).__name__} cannot leave a step out on the device"
-    return ""
+    if method is StepMethod.PACKED:
+        return packing_obstacle(inputs.model.config, inputs.runtime.device)
+    return "word dropout, R-Drop and SimCut are for packed and eager steps" if config.is_regularised else ""
 
 
 class StaticUpdater:

@@ -9,7 +9,6 @@ piece: they are products of the hidden states with the summed weights. Read ``st
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -18,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from pellucid.training.packed import reference
+from pellucid.training.regularisers import PairWeights
 
 __all__ = ["VocabularyGradients", "vocabulary_gradients", "vocabulary_loss"]
 
@@ -25,9 +25,6 @@ _CHUNK_BYTES: Final = 1 << 28
 """Of logits and what is computed from them: large enough for efficient products, small beside the activations of a
 large batch."""
 _FLOAT32: Final = 4
-
-SoftmaxGradient = Callable[..., tuple[Tensor, Tensor, Tensor]]
-"""``reference.softmax_gradient``, or a kernel that computes the same."""
 
 
 def vocabulary_loss(
@@ -38,7 +35,7 @@ def vocabulary_loss(
     target_weights: Tensor,
     *,
     label_smoothing: float,
-    softmax_gradient: SoftmaxGradient = reference.softmax_gradient,
+    operations: Any = reference,
     chunk_bytes: int = _CHUNK_BYTES,
 ) -> tuple[Tensor, Tensor]:
     """Return the summed loss and the summed negative log-likelihood; only the first has a gradient.
@@ -49,7 +46,7 @@ def vocabulary_loss(
     """
     options = {
         "label_smoothing": label_smoothing,
-        "softmax_gradient": softmax_gradient,
+        "operations": operations,
         "chunk_bytes": chunk_bytes,
     }
     loss, negative_log_likelihood = _VocabularyLoss.apply(  # type: ignore[no-untyped-call]
@@ -77,10 +74,16 @@ def vocabulary_gradients(
     target_weights: Tensor,
     *,
     label_smoothing: float,
-    softmax_gradient: SoftmaxGradient = reference.softmax_gradient,
+    operations: Any = reference,
+    pair: PairWeights | None = None,
     chunk_bytes: int = _CHUNK_BYTES,
 ) -> VocabularyGradients:
-    """Return loss and gradients of ``vocabulary_loss`` for a caller that needs no autograd."""
+    """Return loss and gradients of ``vocabulary_loss`` for a caller that needs no autograd.
+
+    ``operations`` is ``reference``, or a module whose functions compute the same. With ``pair``, the positions are two
+    passes over the same targets, all of the first before those of the second, and the loss is that of
+    ``regularisers.pair_loss``.
+    """
     wide = torch.promote_types(hidden.dtype, torch.float32)
     weights = target_weights.to(wide)
     weight_sum = weight.sum(0, dtype=wide)
@@ -93,27 +96,38 @@ def vocabulary_gradients(
     to_bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
     losses, likelihoods = torch.empty_like(weights), torch.empty_like(weights)
     even = label_smoothing / len(weight)
-    of_a_logit = hidden.element_size() + (_FLOAT32 if softmax_gradient is reference.softmax_gradient else 0)
-    chunk_rows = max(1, chunk_bytes // of_a_logit // len(weight))
-    for start in range(0, len(hidden), chunk_rows):
-        part = slice(start, start + chunk_rows)
-        gradient, likelihoods[part], losses[part] = softmax_gradient(
-            functional.linear(hidden[part], weight, bias),
-            target_ids[part],
-            mean_logits[part],
-            smoothing=label_smoothing,
-        )
-        torch.mm(gradient, weight, out=to_hidden[part])
-        to_weight += gradient.t() @ counted[part]
+    shares = (1.0,) if pair is None else (pair.first, pair.second)
+    of_a_logit = hidden.element_size() + (_FLOAT32 if operations is reference else 0)
+    chunk_rows = max(1, chunk_bytes // of_a_logit // len(weight) // len(shares))
+    for start in range(0, len(hidden) // len(shares), chunk_rows):
+        chunk = slice(start, start + chunk_rows)
+
+        def part(values: Tensor, chunk: slice = chunk) -> Tensor:
+            """Return the chunk of each pass, one after the other."""
+            return values.unflatten(0, (len(shares), -1))[:, chunk].flatten(0, 1)
+
+        def put(values: Tensor, whole: Tensor, chunk: slice = chunk) -> None:
+            whole.unflatten(0, (len(shares), -1))[:, chunk] = values.unflatten(0, (len(shares), -1))
+
+        logits = functional.linear(part(hidden), weight, bias)
+        options = {"smoothing": label_smoothing} | ({} if pair is None else {"pair": pair})
+        compute = operations.softmax_gradient if pair is None else operations.pair_gradient
+        gradient, likelihood, loss = compute(logits, part(target_ids), part(mean_logits), **options)
+        put(likelihood, likelihoods)
+        put(loss, losses)
+        put(gradient @ weight, to_hidden)
+        to_weight += gradient.t() @ part(counted)
         if to_bias is not None:
-            to_bias += gradient.t() @ weights[part].to(gradient.dtype)
-    to_hidden.sub_((even * weight_sum).to(hidden.dtype)).mul_(weights[:, None].to(hidden.dtype))
-    to_weight.sub_(even * counted.sum(0, dtype=wide))
-    if to_bias is not None:
-        to_bias.sub_(even * weights.sum())
-    return VocabularyGradients(
-        torch.dot(losses, weights), torch.dot(likelihoods, weights), to_hidden, to_weight, to_bias
-    )
+            to_bias += gradient.t() @ part(weights).to(gradient.dtype)
+    passes = (values.chunk(len(shares)) for values in (to_hidden, counted, weights, likelihoods))
+    likelihood_sum = torch.zeros_like(losses[0])
+    for share, to_own, own, own_weights, own_likelihoods in zip(shares, *passes, strict=True):
+        to_own.sub_((share * even * weight_sum).to(hidden.dtype)).mul_(own_weights[:, None].to(hidden.dtype))
+        to_weight.sub_(share * even * own.sum(0, dtype=wide))
+        if to_bias is not None:
+            to_bias.sub_(share * even * own_weights.sum())
+        likelihood_sum += share * torch.dot(own_likelihoods, own_weights)
+    return VocabularyGradients(torch.dot(losses, weights), likelihood_sum, to_hidden, to_weight, to_bias)
 
 
 class _VocabularyLoss(torch.autograd.Function):

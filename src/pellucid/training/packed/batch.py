@@ -19,6 +19,7 @@ from pellucid.config import SpecialIds
 
 if TYPE_CHECKING:
     from pellucid.training.gpu.shapes import PackedShape
+    from pellucid.training.regularisers import PairWeights
 
 __all__ = ["PackedBatch", "Side", "bounds_of", "pack"]
 
@@ -42,13 +43,19 @@ class PackedBatch:
     """A batch of packed sentences; the ids of ``target`` are the inputs of the decoder.
 
     ``target_ids`` and ``target_weights`` are ``[target tokens]``: the pieces to predict, and 1 for a token or 0 for one
-    that is left over, in float32.
+    that is left over, in float32. With ``pair``, the tokens of each side are two passes over the same targets, the
+    second after the first, and these are the weights of their loss.
     """
 
     source: Side
     target: Side
     target_ids: Tensor
     target_weights: Tensor
+    pair: PairWeights | None = None
+
+    def num_target_tokens(self) -> Tensor:
+        """Return the number of tokens to predict, a scalar on the device; those of two passes count once."""
+        return self.target_weights.sum() / (1 if self.pair is None else 2)
 
 
 def bounds_of(lengths: NDArray[np.integer], *, rows: int, tokens: int) -> NDArray[np.int32]:

@@ -24,6 +24,7 @@ from pellucid.training.packed import processor, reference
 from pellucid.training.packed.batch import PackedBatch, Side, bounds_of
 from pellucid.training.packed.network import PackedNetwork
 from pellucid.training.packed.obstacles import packing_obstacle
+from pellucid.training.packed.regularised import regularised
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -51,7 +52,7 @@ def takes_packed(model: Transformer, *, config: TrainingConfig, runtime: Runtime
     ``keeps`` is the way of making steps with which the run began, None for a new one.
 
     Raises:
-        ConfigError: the settings ask for packed steps, which do not know the model or the regulariser.
+        ConfigError: the settings ask for packed steps, which do not know the model.
     """
     wanted, problem = config.step_method, _problem(model, config, runtime)
     if wanted is StepMethod.PACKED and problem:
@@ -63,8 +64,6 @@ def takes_packed(model: Transformer, *, config: TrainingConfig, runtime: Runtime
 
 def _problem(model: Transformer, config: TrainingConfig, runtime: Runtime) -> str:
     """Return why the steps of a run cannot be packed, or an empty text."""
-    if config.r_drop or config.simcut:
-        return "R-Drop and SimCut compute each batch twice"
     if config.attention == "torch":
         return "training.attention = 'torch' asks for the operations of torch"
     if not all(parameter.requires_grad for parameter in model.parameters()):
@@ -94,7 +93,7 @@ class PackedGradients:
         early = {id(parameter) for parameter in (*model.decoder.parameters(), *model.projection.parameters())}
         self._early = [master for master in self._masters if id(master) in early]
         self._late = [master for master in self._masters if id(master) not in early]
-        self._label_smoothing = config.label_smoothing
+        self._config, self._model, self._start_id = config, model.config, model.start_id
         self._network = PackedNetwork(
             model,
             dtype=torch.bfloat16 if runtime.precision is Precision.BF16 else kind,
@@ -127,8 +126,8 @@ class PackedGradients:
             complete(self._early)
 
         sums = self._network.compute(
-            packed_tokens(batch),
-            label_smoothing=self._label_smoothing,
+            regularised(packed_tokens(batch), config=self._config, model=self._model, start_id=self._start_id),
+            label_smoothing=self._config.label_smoothing,
             target_tokens=target_tokens,
             half_way=half_way,
         )

@@ -111,9 +111,10 @@ class PackedNetwork:
             batch.target_ids,
             batch.target_weights,
             label_smoothing=label_smoothing,
-            softmax_gradient=self._operations.softmax_gradient,
+            operations=self._operations,
+            pair=batch.pair,
         )
-        scale = batch.target_weights.sum().clamp(min=1.0).reciprocal()
+        scale = batch.num_target_tokens().clamp(min=1.0).reciprocal()
         if target_tokens is not None:
             scale.fill_(1.0 / target_tokens)
         torch.mul(found.to_weight, scale, out=to_weight)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pellucid.training.packed import attention_kernels, kernels
 from pellucid.training.packed.reference import Dropping, add_rows
+from pellucid.training.regularisers import PairWeights
 
 __all__ = [
     "add_norm",
@@ -23,6 +24,7 @@ __all__ = [
     "embed",
     "embed_backward",
     "norm_parts",
+    "pair_gradient",
     "softmax_gradient",
 ]
 
@@ -197,6 +199,28 @@ def softmax_gradient(
         IS_WHOLE=is_whole,
         COLUMNS=columns,
         num_warps=min(32, max(4, columns // 1024)) if is_whole else 8,
+    )
+    return logits, likelihoods, losses
+
+
+def pair_gradient(
+    logits: Tensor, targets: Tensor, mean_logits: Tensor, *, smoothing: float, pair: PairWeights
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Do what ``softmax_gradient`` does for two passes, all rows of the first before those of the second."""
+    rows, width = len(logits) // 2, logits.shape[1]
+    likelihoods, losses = torch.empty(2, len(logits), dtype=torch.float32, device=logits.device)
+    kernels.pair_gradient_kernel[(rows,)](
+        logits,
+        targets,
+        mean_logits,
+        likelihoods,
+        losses,
+        rows,
+        width,
+        smoothing,
+        *pair,
+        COLUMNS=min(_LOGITS, triton.next_power_of_2(width)),
+        num_warps=8,
     )
     return logits, likelihoods, losses
 

@@ -20,6 +20,7 @@ from pellucid.compiled.library import open_library
 from pellucid.errors import EngineUnavailableError
 from pellucid.model.kernels.short_attention import AttentionJob, attention_library, load_short_attention
 from pellucid.training.packed.reference import Dropping
+from pellucid.training.regularisers import PairWeights
 
 __all__ = [
     "add_norm",
@@ -33,6 +34,7 @@ __all__ = [
     "embed_backward",
     "load",
     "norm_parts",
+    "pair_gradient",
     "softmax_gradient",
 ]
 
@@ -45,6 +47,7 @@ _WORKS: Final = (
     "embed_backward",
     "add_rows",
     "softmax_gradient",
+    "pair_gradient",
 )
 """In the order of ``WORKS`` in ``states.c``."""
 
@@ -59,7 +62,7 @@ class _Job(ctypes.Structure):
         ("seed", ctypes.c_uint64),
         *((name, ctypes.c_int32) for name in ("rows", "width", "is_bfloat16", "threads")),
         ("threshold", ctypes.c_uint32),
-        *((name, ctypes.c_float) for name in ("keep_scale", "factor")),
+        *((name, ctypes.c_float) for name in ("keep_scale", "factor", *PairWeights._fields)),
     )
 
 
@@ -186,6 +189,25 @@ def softmax_gradient(
     logits: Tensor, targets: Tensor, mean_logits: Tensor, *, smoothing: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradient at the logits without smoothing / V, in their place, the likelihoods and the losses."""
+    return _softmax("softmax_gradient", logits, targets, mean_logits, smoothing=smoothing)
+
+
+def pair_gradient(
+    logits: Tensor, targets: Tensor, mean_logits: Tensor, *, smoothing: float, pair: PairWeights
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Do what ``softmax_gradient`` does for two passes, all rows of the first before those of the second."""
+    return _softmax("pair_gradient", logits, targets, mean_logits, smoothing=smoothing, pair=pair)
+
+
+def _softmax(
+    work: str,
+    logits: Tensor,
+    targets: Tensor,
+    mean_logits: Tensor,
+    *,
+    smoothing: float,
+    pair: PairWeights | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     likelihoods, losses = torch.empty(2, len(logits), dtype=torch.float32)
     tensors = {
         "hidden": logits,
@@ -194,7 +216,7 @@ def softmax_gradient(
         "likelihoods": likelihoods,
         "losses": losses,
     }
-    _run("softmax_gradient", tensors, factor=smoothing)
+    _run(work, tensors, rows=len(logits) // (2 if pair else 1), factor=smoothing, pair=pair)
     return logits, likelihoods, losses
 
 
@@ -322,6 +344,7 @@ def _run(
     rows: int | None = None,
     factor: float = 0.0,
     dropping: Dropping | None = None,
+    pair: PairWeights | None = None,
 ) -> None:
     """Do a work of ``states.c`` on tensors, which are named as in its record; all are contiguous."""
     (library,) = _loaded()
@@ -340,5 +363,6 @@ def _run(
         threshold=threshold,
         keep_scale=keep_scale,
         factor=factor,
+        **(pair._asdict() if pair else {}),
     )
     library.run(ctypes.pointer(job), _WORKS.index(work))

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pellucid.training.regularisers import PairWeights
+
 __all__ = [
     "Dropping",
     "add_norm",
@@ -26,6 +28,7 @@ __all__ = [
     "embed",
     "embed_backward",
     "norm_parts",
+    "pair_gradient",
     "softmax_gradient",
 ]
 
@@ -133,6 +136,36 @@ def softmax_gradient(
     gradient.scatter_(1, targets[:, None], (torch.exp(-likelihood) - (1.0 - smoothing)).to(logits.dtype))
     likelihood = likelihood[:, 0]
     return gradient, likelihood, (1.0 - smoothing) * likelihood + smoothing * (log_sum - mean_logits)
+
+
+def pair_gradient(
+    logits: Tensor, targets: Tensor, mean_logits: Tensor, *, smoothing: float, pair: PairWeights
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Do what ``softmax_gradient`` does for two passes, all rows of the first before those of the second.
+
+    The losses of a pass are its part of ``regularisers.pair_loss``, with the divergence from it to the other one; the
+    likelihoods are not weighted.
+    """
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    logs = logits.log_softmax(-1, dtype=wide).chunk(2)
+    probabilities = [log.exp() for log in logs]
+    shares, divergences = (pair.first, pair.second), (pair.forward, pair.reverse)
+    likelihoods, losses = [], []
+    for own, share in enumerate(shares):
+        target = targets.chunk(2)[own][:, None]
+        p, q, log = probabilities[own], probabilities[1 - own], logs[own]
+        difference = log - logs[1 - own]
+        divergence = (p * difference).sum(1, keepdim=True)
+        likelihood = -log.gather(1, target)[:, 0]
+        log_sum = logits.chunk(2)[own].gather(1, target)[:, 0].to(wide) + likelihood
+        even = log_sum - mean_logits.chunk(2)[own]
+        smooth = (1.0 - smoothing) * likelihood + smoothing * even
+        likelihoods.append(likelihood)
+        losses.append(share * smooth + divergences[own] * divergence[:, 0])
+        slope = share * p + divergences[own] * p * (difference - divergence) + divergences[1 - own] * (p - q)
+        slope.scatter_add_(1, target, slope.new_full(target.shape, share * (smoothing - 1.0)))
+        logits.chunk(2)[own].copy_(slope)
+    return logits, torch.cat(likelihoods), torch.cat(losses)
 
 
 def attention(

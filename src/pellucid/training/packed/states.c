@@ -26,6 +26,7 @@ typedef struct { /* a record for all functions; what one does not need is 0 */
     int32_t rows, width, is_bfloat16, threads;
     uint32_t threshold; /* numbers of chance below it drop a value; 0 drops none */
     float keep_scale, factor; /* factor: epsilon, factor of embeddings, or label smoothing */
+    float first, second, forward, reverse; /* the weights of the loss of two passes, PairWeights of regularisers.py */
 } Job;
 
 typedef struct {
@@ -187,6 +188,23 @@ static void add_rows(const Part *part)
     }
 }
 
+/* Softmax of a row of logits, which can be `out` itself; both have whole vectors. The logarithm of its sum. */
+static float softmax_row(float *logits, float *out, int width)
+{
+    Floats most = all(-FLT_MAX), sums = all(0);
+    for (int c = width; c < whole_vectors(width); c++) logits[c] = -FLT_MAX;
+    for (int c = 0; c < width; c += LANES) most = chosen(most > *at(logits, c), most, *at(logits, c));
+    float largest = largest_of(most);
+    for (int c = 0; c < width; c += LANES) {
+        Floats power = exponential(*at(logits, c) - largest);
+        sums += power;
+        *at(out, c) = power;
+    }
+    float sum = sum_of(sums), inverse = 1.0f / sum;
+    for (int c = 0; c < width; c += LANES) *at(out, c) *= inverse;
+    return largest + logf(sum);
+}
+
 /* Replace logits by softmax - (1 - smoothing) one_hot; the negative log-likelihood and the loss of each row. */
 static void softmax_gradient(const Part *part)
 {
@@ -200,18 +218,7 @@ static void softmax_gradient(const Part *part)
             continue;
         }
         read_row(job->hidden, place, width, job->is_bfloat16, values);
-        for (int c = width; c < whole_vectors(width); c++) values[c] = -FLT_MAX;
-        float logit = values[job->targets[row]];
-        Floats most = all(-FLT_MAX), sums = all(0);
-        for (int c = 0; c < width; c += LANES) most = chosen(most > *at(values, c), most, *at(values, c));
-        float largest = largest_of(most);
-        for (int c = 0; c < width; c += LANES) {
-            Floats power = exponential(*at(values, c) - largest);
-            sums += power;
-            *at(values, c) = power;
-        }
-        float sum = sum_of(sums), inverse = 1.0f / sum, log_sum = largest + logf(sum);
-        for (int c = 0; c < width; c += LANES) *at(values, c) *= inverse;
+        float logit = values[job->targets[row]], log_sum = softmax_row(values, values, width);
         values[job->targets[row]] -= 1.0f - job->factor;
         write_row(values, width, job->is_bfloat16, job->hidden, place);
         job->likelihoods[row] = log_sum - logit;
@@ -220,9 +227,55 @@ static void softmax_gradient(const Part *part)
     free(values);
 }
 
+/* Do what softmax_gradient does for two passes: `rows` is that of one pass, and the rows of the other one follow. */
+static void pair_gradient(const Part *part)
+{
+    const Job *job = part->job;
+    int width = job->width, room = whole_vectors(width);
+    float *numbers = malloc(4 * (size_t)room * sizeof(float));
+    float *logits[2] = {numbers, numbers + room}, *values[2] = {numbers + 2 * room, numbers + 3 * room};
+    float share[2] = {job->first, job->second}, weight[2] = {job->forward, job->reverse};
+    for (int row = part->first; row < part->end; row++) {
+        size_t rows[2] = {(size_t)row, (size_t)row + job->rows};
+        if (!numbers) {
+            for (int i = 0; i < 2; i++) job->likelihoods[rows[i]] = job->losses[rows[i]] = NAN;
+            continue;
+        }
+        int64_t target = job->targets[row];
+        float log_sum[2], divergence[2];
+        for (int i = 0; i < 2; i++) {
+            read_row(job->hidden, rows[i] * width, width, job->is_bfloat16, logits[i]);
+            log_sum[i] = softmax_row(logits[i], values[i], width);
+        }
+        float shift = log_sum[0] - log_sum[1];
+        Floats sums[2] = {all(0), all(0)};
+        for (int c = 0; c < width; c += LANES) { /* log p - log q; beyond the width, p and q are 0 */
+            Floats difference = *at(logits[0], c) - *at(logits[1], c) - shift;
+            sums[0] += *at(values[0], c) * difference;
+            sums[1] -= *at(values[1], c) * difference;
+        }
+        for (int i = 0; i < 2; i++) divergence[i] = sum_of(sums[i]);
+        for (int c = 0; c < width; c += LANES) {
+            Floats difference = *at(logits[0], c) - *at(logits[1], c) - shift, p = *at(values[0], c), q = *at(values[1], c);
+            *at(values[0], c) = share[0] * p + weight[0] * p * (difference - divergence[0]) + weight[1] * (p - q);
+            *at(values[1], c) = share[1] * q - weight[1] * q * (difference + divergence[1]) + weight[0] * (q - p);
+        }
+        for (int i = 0; i < 2; i++) {
+            float likelihood = log_sum[i] - logits[i][target], even = log_sum[i] - job->mean_logits[rows[i]];
+            values[i][target] -= share[i] * (1.0f - job->factor);
+            write_row(values[i], width, job->is_bfloat16, job->hidden, rows[i] * width);
+            job->likelihoods[rows[i]] = likelihood;
+            job->losses[rows[i]] =
+                share[i] * ((1 - job->factor) * likelihood + job->factor * even) + weight[i] * divergence[i];
+        }
+    }
+    free(numbers);
+}
+
 /* ----------------------------------------------------------------------------------------------------- threads --- */
 
-static const Work WORKS[] = {add_norm, add_norm_backward, column_sums, embed, embed_backward, add_rows, softmax_gradient};
+static const Work WORKS[] = {add_norm, add_norm_backward, column_sums, embed, embed_backward, add_rows, softmax_gradient,
+                             pair_gradient};
 typedef struct {
     Part part;
     Work work;

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pellucid.training.gpu.vocabulary_loss import vocabulary_loss
+from pellucid.training.gpu.vocabulary_loss import vocabulary_gradients, vocabulary_loss
 from pellucid.training.loss import smoothed_cross_entropy
+from pellucid.training.regularisers import PairWeights, pair_loss
 
 POSITIONS, WIDTH, VOCABULARY = 29, 7, 23
 
@@ -58,6 +59,31 @@ def test_it_is_the_plain_loss(smoothing: float, chunk: int, with_bias: bool) -> 
         found = chunked(smoothing, dtype, with_bias=with_bias, chunk=chunk)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize("chunk", [1, 11 * VOCABULARY * 12, 1 << 20])
+@pytest.mark.parametrize("pair", [PairWeights(0.5, 0.5, 1.25, 1.25), PairWeights(1.0, 0.0, 3.0, 0.5)])
+def test_two_passes_have_the_loss_of_a_pair(pair: PairWeights, chunk: int, with_bias: bool) -> None:
+    one, weight, bias, targets, weights = inputs()
+    hidden = torch.cat([one, one + 0.3 * one.sin()]).detach().requires_grad_()
+    real = weights.nonzero()[:, 0]
+    both = hidden[torch.cat([real, real + POSITIONS])]
+    logits = functional.linear(both, weight, bias if with_bias else None)
+    loss, likelihood = pair_loss(logits, targets[real], weights=pair, label_smoothing=0.1)
+    expected = [loss, likelihood, *torch.autograd.grad(loss, (hidden, weight, bias)[: 2 + with_bias])]
+    found = vocabulary_gradients(
+        hidden.detach(),
+        weight.detach(),
+        bias.detach() if with_bias else None,
+        targets.repeat(2),
+        weights.repeat(2),
+        label_smoothing=0.1,
+        pair=pair,
+        chunk_bytes=chunk,
+    )
+    for one, other in zip(found, [*expected, None], strict=False):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_bfloat16_rounds_the_logits_and_nothing_else() -> None:

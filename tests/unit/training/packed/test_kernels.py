@@ -26,6 +26,7 @@ from pellucid.errors import EngineUnavailableError
 from pellucid.model.kernels import short_attention
 from pellucid.training.packed import processor, reference
 from pellucid.training.packed.reference import Dropping
+from pellucid.training.regularisers import PairWeights
 
 IS_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 TOLERANCES = {torch.float32: 2e-5, torch.bfloat16: 8e-3}
@@ -208,6 +209,21 @@ def test_softmax_and_its_gradient(kernels: Kernels, dtype: torch.dtype, vocabula
     means = logits.float().mean(1)
     expected = reference.softmax_gradient(*map(exact, (logits, targets, means)), smoothing=0.1)
     for one, other in zip(kernels.ops.softmax_gradient(logits, targets, means, smoothing=0.1), expected, strict=True):
+        agree(one, other, TOLERANCES[dtype])
+
+
+@pytest.mark.parametrize("vocabulary", [101, 8000, 33_728])
+@pytest.mark.parametrize("pair", [PairWeights(0.5, 0.5, 1.25, 1.25), PairWeights(1.0, 0.0, 3.0, 0.0)])
+def test_two_passes_and_their_gradient(
+    kernels: Kernels, dtype: torch.dtype, vocabulary: int, pair: PairWeights
+) -> None:
+    rows = 64 if kernels.device == "cuda" else 3
+    logits = 3 * kernels.drawn(2 * rows, vocabulary, dtype=dtype)
+    logits[rows:] = logits[:rows] + 0.5 * logits[rows:]
+    targets = torch.randint(0, vocabulary, (rows,), device=kernels.device).repeat(2)
+    given = logits, targets, logits.float().mean(1)
+    expected = reference.pair_gradient(*map(exact, given), smoothing=0.1, pair=pair)
+    for one, other in zip(kernels.ops.pair_gradient(*given, smoothing=0.1, pair=pair), expected, strict=True):
         agree(one, other, TOLERANCES[dtype])
 
 

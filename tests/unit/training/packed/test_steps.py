@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +12,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pellucid.config import DecoderStart, NormOrder
+from pellucid.config import DecoderStart, NormOrder, WordDropout
 from pellucid.errors import ConfigError, EngineUnavailableError, InterruptedByUser
 from pellucid.runtime import Precision, Runtime
 from pellucid.text.batching import make_batch
+from pellucid.training import regularisers
 from pellucid.training.batches import to_tensors
 from pellucid.training.gpu import updater
 from pellucid.training.gpu.corpus import ResidentCorpus, StreamedCorpus
 from pellucid.training.gpu.shapes import PackedShape, Shape, ShapeGrid
 from pellucid.training.gpu.step_choice import way_of_run
-from pellucid.training.packed import gradients, obstacles, processor, reference
+from pellucid.training.packed import gradients, obstacles, processor, reference, regularised
 from pellucid.training.packed.batch import PackedBatch, bounds_of
 from pellucid.training.packed.gradients import packed_tokens, rounded_up
 from pellucid.training.packed.network import PackedNetwork
 from pellucid.training.packed.obstacles import packing_obstacle
+from pellucid.training.regularisers import PairWeights
 
 from ..gpu.test_static_steps import BF16, CALM, Stopper, close
-from ..kit import RUNTIME, SPECIALS, equal_weights, reversal_store, run_training, tiny_config, tiny_model
+from ..kit import (
+    RUNTIME,
+    SPECIALS,
+    equal_weights,
+    reversal_store,
+    run_training,
+    tiny_config,
+    tiny_model,
+    training_config,
+)
 from ..test_resume import averages
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -71,6 +83,59 @@ def test_a_run_of_packed_steps_is_a_run_of_plain_steps(tmp_path: Path, way: str,
         assert (two.loss, two.nll, two.gradient_norm) == pytest.approx((one.loss, one.nll, one.gradient_norm), 1e-6)
     assert listener.steps[0].loss == pytest.approx(other.steps[0].loss, 1e-12)
     assert any("shapes of batches" in text for text in other.messages) == (way == "in static shapes")
+
+
+@pytest.mark.parametrize(
+    ("changes", "rates"),
+    [
+        ({"config_source_word_dropout": 0.1}, (0.1,)),
+        ({"config_target_word_dropout": 0.1, "config_word_dropout": "zero"}, (0.1,)),
+        ({"config_simcut": 3.0, "config_simcut_cutoff": 0.2, "config_source_word_dropout": 0.1}, (0.1, 0.2)),
+        ({"config_r_drop": 5.0, "config_target_word_dropout": 0.1}, (0.1,)),
+    ],
+)
+def test_regularisers_are_those_of_plain_steps(
+    tmp_path: Path, way: str, changes: dict[str, object], rates: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ways hide the same words here: those of every third piece for one rate, and of the next ones for another."""
+    hidden: dict[str, int] = {}
+
+    def hide(ids: Tensor, rate: float, *, form: WordDropout, **_: object) -> Tensor:
+        assert form in WordDropout
+        number = [0.0, *rates].index(rate)
+        is_hidden = (ids >= 4) & (ids % 3 == number) & bool(rate)
+        hidden[room] = hidden.get(room, 0) + int(is_hidden.sum())
+        return ids.masked_fill(is_hidden, SPECIALS.pad if form is WordDropout.ZERO else SPECIALS.unk)
+
+    for module in (regularisers, regularised):
+        monkeypatch.setattr(module, "without_words", hide)
+    settings = {"config_accum_count": 2 if way == "in the plain loop" else 1, **changes, **CALM}
+    runs = []
+    for room in ("eager", "packed"):
+        model = tiny_model(dropout=0.0, **WIDE).double()
+        runs.append(run_training(tmp_path / room, model=model, config_step_method=room, **settings))
+    (_, model, listener), (_, packed, other) = runs
+    close(model.state_dict(), packed.state_dict(), 1e-6)
+    assert hidden["eager"] == hidden["packed"] > 0
+    for one, two in zip(listener.steps, other.steps, strict=True):
+        assert (two.loss, two.nll, two.gradient_norm) == pytest.approx((one.loss, one.nll, one.gradient_norm), 1e-6)
+
+
+def test_two_passes_draw_different_dropout() -> None:
+    store, rows = reversal_store(pairs=41, seed=1), np.arange(11)
+    made = make_batch(store, rows, specials=SPECIALS, start_id=SPECIALS.bos)
+    batch, model = packed_tokens(to_tensors(made, device=torch.device("cpu"))), tiny_model(dropout=0.3)
+    both = regularised.regularised(
+        batch, config=training_config(r_drop=5.0), model=model.config, start_id=model.start_id
+    )
+    network = PackedNetwork(model, dtype=torch.float32, operations=reference)
+    losses = {}
+    for weights in (PairWeights(1.0, 0.0, 0.0, 0.0), PairWeights(0.0, 1.0, 0.0, 0.0), PairWeights(0.0, 0.0, 1.0, 0.0)):
+        torch.manual_seed(4)
+        losses[weights], _ = network.compute(replace(both, pair=weights), label_smoothing=0.1)
+    one, other, divergence = losses.values()
+    assert one.item() != pytest.approx(other.item(), rel=1e-5)
+    assert divergence.item() > 0.001 * one.item()
 
 
 @pytest.mark.parametrize("runtime", [RUNTIME, BF16], ids=["fp32", "bf16"])
@@ -257,7 +322,6 @@ def test_a_sentence_that_no_block_holds_makes_a_padded_batch(tmp_path: Path) -> 
         ({"norm_order": NormOrder.PRE}, "the norm of the paper"),
         ({"activation": "gelu"}, "ReLU"),
         ({"position_layout": "learned"}, "sinusoid"),
-        ({"config_simcut": 3.0}, "SimCut"),
         ({"config_attention": "torch"}, "training.attention = 'torch'"),
     ],
 )
