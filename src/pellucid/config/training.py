@@ -71,9 +71,9 @@ class StepMethod(StrEnum):
 
     AUTO = "auto"
     """On a GPU the fastest of a trial that gives the numbers of ``eager``; ``compiled`` is tried where the settings
-    describe a run of about five minutes or more; ``eager`` there with several processes, ``accum_count`` over 1, Muon,
-    word dropout, subword sampling, R-Drop or SimCut. On a processor ``packed`` where there is a C compiler and it knows
-    the model and the regulariser, otherwise ``eager``; a run that is continued keeps its own."""
+    describe a run of about five minutes or more; ``eager`` there with several processes, ``accum_count`` over 1, Muon
+    or subword sampling. On a processor ``packed`` where there is a C compiler and it knows the model, otherwise
+    ``eager``; a run that is continued keeps its own."""
     EAGER = "eager"
     """Operation by operation, as the loop waits for each step; the reference."""
     STATIC = "static"
@@ -83,8 +83,7 @@ class StepMethod(StrEnum):
     PACKED = "packed"
     """Without padding, with a backward pass written by hand, and with kernels of our own for what lies between the
     matrix products: in Triton on a GPU, where it is otherwise as ``graph``, and in C on a processor. For the norm of
-    the paper, ReLU and sinusoid positions, without R-Drop and SimCut. On a GPU, batches with a sentence of more than
-    128 pieces are padded."""
+    the paper, ReLU and sinusoid positions. On a GPU, batches with a sentence of more than 128 pieces are padded."""
     COMPILED = "compiled"
     """As ``graph`` on a GPU and ``static`` on a processor, with compiled layers. Compilation takes up to a minute."""
 
@@ -256,11 +255,6 @@ class TrainingConfig(Section):
     def samples_subwords(self) -> bool:
         """Whether words are cut in another way in each epoch."""
         return bool(self.source_subword_alpha or self.target_subword_alpha)
-
-    @property
-    def is_regularised(self) -> bool:
-        """Whether words are dropped, or two passes of each batch shall agree."""
-        return bool(self.source_word_dropout or self.target_word_dropout or self.r_drop or self.simcut)
 
     @property
     def known_batch_size(self) -> int:

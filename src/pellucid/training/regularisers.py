@@ -14,6 +14,7 @@ next.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -80,11 +81,11 @@ def _shown(
     model: Transformer, batch: TensorBatch, source_rate: float, target_rate: float, form: WordDropout
 ) -> TensorBatch:
     """Return the batch as a pass sees it: with random tokens of the source and of the decoder's input replaced."""
-    options = {"form": form, "config": model.config, "start_id": model.start_id}
+    drop = partial(without_words, form=form, config=model.config, start_id=model.start_id)
     return replace(
         batch,
-        source_ids=without_words(batch.source_ids, source_rate, **options),
-        target_input_ids=without_words(batch.target_input_ids, target_rate, **options),
+        source_ids=drop(batch.source_ids, source_rate),
+        target_input_ids=drop(batch.target_input_ids, target_rate),
     )
 
 

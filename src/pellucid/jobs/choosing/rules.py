@@ -82,9 +82,9 @@ def choose(text: TextFacts, budget: Budget, *, batch_size: int | None = None, ac
             break
         shape_name, shape = smaller, grid["shape"][smaller]
         count = accum_count or _batches_of_a_step(shape, budget)
-    # SimCut makes a step twice as long, and on a GPU it excludes packed steps, which are many times as fast.
+    # SimCut makes a step twice as long.
     enough = (2 if budget.minutes else 1) * grid["budget"]["regulariser_epochs"]
-    simcut = anchor["simcut"] if epochs >= enough and not budget.is_gpu else 0.0
+    simcut = anchor["simcut"] if epochs >= enough else 0.0
     if epochs < grid["budget"]["regulariser_epochs"]:
         numbers |= {"source_word_dropout": 0.0, "target_word_dropout": 0.0, "attention_dropout": 0.0}
     most_dropout = _on_line(grid["budget"]["dropout"], epochs)

@@ -10,7 +10,7 @@ one end of sentence to attend to and all weights 0. Read ``vocabulary_loss.py`` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -24,6 +24,7 @@ from pellucid.training.packed.batch import PackedBatch, bounds_of, pack, rows_of
 
 if TYPE_CHECKING:
     from pellucid.text.store import TokenStore
+    from pellucid.training.regularisers import PairWeights
 
 __all__ = ["AnyBatch", "Corpus", "Feed", "ResidentCorpus", "StaticBatch", "StreamedCorpus", "corpus_on"]
 
@@ -40,7 +41,8 @@ class StaticBatch:
 
     ``source_ids`` and ``target_input_ids`` are ``[rows, time]``; ``source_mask`` is ``[rows, source]``, True for a
     token. ``target_ids`` and ``target_weights`` are ``[rows * target]``: the pieces to predict, and 1 for a token or 0
-    for padding, in float32.
+    for padding, in float32. With ``pair``, the rows are two passes over the same pairs, the second after the first, and
+    these are the weights of their loss.
     """
 
     source_ids: Tensor
@@ -48,6 +50,30 @@ class StaticBatch:
     target_input_ids: Tensor
     target_ids: Tensor
     target_weights: Tensor
+    pair: PairWeights | None = None
+
+    def ids(self) -> tuple[Tensor, Tensor]:
+        """Return what encoder and decoder read."""
+        return self.source_ids, self.target_input_ids
+
+    def with_ids(self, source: Tensor, target: Tensor) -> StaticBatch:
+        """Return the batch with other pieces to read."""
+        return replace(self, source_ids=source, target_input_ids=target)
+
+    def joined(self, other: StaticBatch, pair: PairWeights) -> StaticBatch:
+        """Return this batch and one of the same shape as two passes."""
+        return StaticBatch(
+            torch.cat([self.source_ids, other.source_ids]),
+            torch.cat([self.source_mask, other.source_mask]),
+            torch.cat([self.target_input_ids, other.target_input_ids]),
+            torch.cat([self.target_ids, other.target_ids]),
+            torch.cat([self.target_weights, other.target_weights]),
+            pair,
+        )
+
+    def num_target_tokens(self) -> Tensor:
+        """Return the number of tokens to predict, a scalar on the device; those of two passes count once."""
+        return self.target_weights.sum() / (1 if self.pair is None else 2)
 
 
 AnyBatch = StaticBatch | PackedBatch

@@ -120,12 +120,13 @@ class StaticStep:
 
     def _gradients(self, batch: AnyBatch) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
         """Return the sums of loss and likelihood, and the gradients of the mean loss in the type of the masters."""
+        config, model = self._config, self.computing
         if isinstance(batch, PackedBatch) and self._packed is not None:
-            model = self.computing
-            shown = regularised(batch, config=self._config, model=model.config, start_id=model.start_id)
-            sums = self._packed.compute(shown, label_smoothing=self._config.label_smoothing)
+            shown = regularised(batch, config=config, model=model.config, start_id=model.start_id)
+            sums = self._packed.compute(shown, label_smoothing=config.label_smoothing)
             return (*sums, self._packed.gradients)
-        return self._padded_gradients(cast("StaticBatch", batch))
+        padded = cast("StaticBatch", batch)
+        return self._padded_gradients(regularised(padded, config=config, model=model.config, start_id=model.start_id))
 
     def _padded_gradients(self, batch: StaticBatch) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
         model = self.computing
@@ -140,8 +141,9 @@ class StaticStep:
             batch.target_ids,
             batch.target_weights,
             label_smoothing=self._config.label_smoothing,
+            pair=batch.pair,
         )
-        scale = batch.target_weights.sum().clamp(min=1.0).reciprocal().to(loss.dtype)
+        scale = batch.num_target_tokens().clamp(min=1.0).reciprocal().to(loss.dtype)
         # Not backward(): it would create ``.grad`` tensors, and bind nodes of the graph of autograd to a stream.
         gradients: Sequence[Tensor] = torch.autograd.grad(
             loss, self._weights, grad_outputs=scale, allow_unused=True, materialize_grads=True

@@ -25,6 +25,7 @@ from pellucid.config import StepMethod
 from pellucid.runtime import Runtime, module_paths
 from pellucid.training.inputs import RunInputs
 from pellucid.training.machine.records import remember, remembered
+from pellucid.training.packed.obstacles import packing_obstacle
 from pellucid.training.state import newest_state
 
 __all__ = ["Finding", "StepChoice", "Trial", "choose_steps", "try_apart", "way_of_run"]
@@ -124,6 +125,8 @@ def choose_steps(
     allowed = [method for method in _WAYS[keeps] if method in methods]
     if keeps is None and not may_compile:
         allowed = [method for method in allowed if method is not StepMethod.COMPILED]
+    if packing_obstacle(inputs.model.config, "cuda"):
+        allowed = [method for method in allowed if method is not StepMethod.PACKED]
     if not allowed:
         return StepChoice((), keeps)
     facts = _facts(inputs, allowed)

@@ -15,7 +15,7 @@ from typing import Final, cast
 import numpy as np
 import torch
 
-from pellucid.config import StepMethod
+from pellucid.config import StepMethod, TrainingConfig
 from pellucid.errors import ConfigError, counted
 from pellucid.runtime import is_lack_of_memory
 from pellucid.training.averaging import MovingAverage
@@ -27,13 +27,11 @@ from pellucid.training.gpu.step import StaticStep
 from pellucid.training.gpu.step_choice import choose_steps, way_of_run
 from pellucid.training.inputs import RunInputs
 from pellucid.training.packed.gradients import choose_packed
-from pellucid.training.packed.obstacles import packing_obstacle
 from pellucid.training.update import Launched, StepMaker, StepOutcome, Updater, reason_to_skip
 
 __all__ = ["StaticUpdater", "step_maker"]
 
 _LAG: Final = 1
-_STATIC_METHODS: Final = (StepMethod.PACKED, StepMethod.STATIC, StepMethod.GRAPH, StepMethod.COMPILED)
 
 
 def step_maker(
@@ -71,12 +69,13 @@ def step_maker(
         message=message,
         packed=packed,
     )
+    obstacle = _obstacle(optimiser, config, inputs.ranks.count)
     method = config.step_method
     if method is StepMethod.AUTO:
-        method = _method_of_auto(inputs, optimiser, stream, message) if is_gpu else StepMethod.EAGER
+        method = _method_of_auto(inputs, obstacle, stream, message) if is_gpu else StepMethod.EAGER
     if method is StepMethod.EAGER or packed is not None:
         return plain
-    if obstacle := _obstacle(method, optimiser, inputs):
+    if obstacle:
         raise ConfigError(f"training.step_method = {str(method)!r} is not possible: {obstacle}; use 'auto' or 'eager'")
     if method is StepMethod.GRAPH and not is_gpu:
         raise ConfigError(
@@ -93,23 +92,20 @@ def step_maker(
 
 
 def _method_of_auto(
-    inputs: RunInputs, optimiser: torch.optim.Optimizer, stream: BatchStream, message: Callable[[str], None]
+    inputs: RunInputs, obstacle: str, stream: BatchStream, message: Callable[[str], None]
 ) -> StepMethod:
     """Return the method of a trial on this GPU, and say why it is the one."""
-    obstacles = {method: _obstacle(method, optimiser, inputs) for method in _STATIC_METHODS}
-    able = [method for method, obstacle in obstacles.items() if not obstacle]
-    if not able:
-        message(f"steps: eager, because {'; and '.join(dict.fromkeys(obstacles.values()))}")
+    if obstacle:
+        message(f"steps: eager, because {obstacle}")
         return StepMethod.EAGER
     is_long = pays(inputs.config, inputs.model, batches_per_epoch=stream.batches_of_first_epoch())
-    choice = choose_steps(inputs, may_compile=is_long, methods=able)
+    choice = choose_steps(inputs, may_compile=is_long)
     message(choice.to_text())
     return choice.method
 
 
-def _obstacle(method: StepMethod, optimiser: torch.optim.Optimizer, inputs: RunInputs) -> str:
-    """Return why steps cannot be static in this way, or an empty text."""
-    config, num_ranks = inputs.config, inputs.ranks.count
+def _obstacle(optimiser: torch.optim.Optimizer, config: TrainingConfig, num_ranks: int) -> str:
+    """Return why steps cannot be static, or an empty text."""
     if num_ranks > 1:
         return f"{counted(num_ranks, 'process')} add their gradients between the parts of a step"
     if config.accum_count > 1:
@@ -117,10 +113,8 @@ def _obstacle(method: StepMethod, optimiser: torch.optim.Optimizer, inputs: RunI
     if config.samples_subwords:
         return "subword sampling changes the text on the host in each epoch"
     if type(optimiser) is not torch.optim.AdamW or not all(group["fused"] for group in optimiser.param_groups):
-        return f"the optimiser {type(optimiser).__name__} cannot leave a step out on the device"
-    if method is StepMethod.PACKED:
-        return packing_obstacle(inputs.model.config, inputs.runtime.device)
-    return "word dropout, R-Drop and SimCut are for packed and eager steps" if config.is_regularised else ""
+        return f"optimizer = {str(config.optimizer)!r} cannot leave a step out on the device"
+    return ""
 
 
 class StaticUpdater:

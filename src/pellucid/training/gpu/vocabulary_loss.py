@@ -9,6 +9,7 @@ piece: they are products of the hidden states with the summed weights. Read ``st
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -36,17 +37,21 @@ def vocabulary_loss(
     *,
     label_smoothing: float,
     operations: Any = reference,
+    pair: PairWeights | None = None,
     chunk_bytes: int = _CHUNK_BYTES,
 ) -> tuple[Tensor, Tensor]:
     """Return the summed loss and the summed negative log-likelihood; only the first has a gradient.
 
     ``hidden`` is ``[positions, d_model]``, ``weight`` ``[vocabulary, d_model]``, ``bias`` ``[vocabulary]``.
     ``target_ids`` and ``target_weights`` are ``[positions]``; a position of weight 0 adds exactly nothing to sums and
-    gradients. Gradients are computed in the forward pass.
+    gradients. Gradients are computed in the forward pass. ``operations`` is ``reference``, or a module whose functions
+    compute the same. With ``pair``, the positions are two passes over the same targets, all of the first before those
+    of the second, and the loss is that of ``regularisers.pair_loss``.
     """
     options = {
         "label_smoothing": label_smoothing,
         "operations": operations,
+        "pair": pair,
         "chunk_bytes": chunk_bytes,
     }
     loss, negative_log_likelihood = _VocabularyLoss.apply(  # type: ignore[no-untyped-call]
@@ -78,12 +83,7 @@ def vocabulary_gradients(
     pair: PairWeights | None = None,
     chunk_bytes: int = _CHUNK_BYTES,
 ) -> VocabularyGradients:
-    """Return loss and gradients of ``vocabulary_loss`` for a caller that needs no autograd.
-
-    ``operations`` is ``reference``, or a module whose functions compute the same. With ``pair``, the positions are two
-    passes over the same targets, all of the first before those of the second, and the loss is that of
-    ``regularisers.pair_loss``.
-    """
+    """Return loss and gradients of ``vocabulary_loss`` for a caller that needs no autograd."""
     wide = torch.promote_types(hidden.dtype, torch.float32)
     weights = target_weights.to(wide)
     weight_sum = weight.sum(0, dtype=wide)
@@ -97,31 +97,28 @@ def vocabulary_gradients(
     losses, likelihoods = torch.empty_like(weights), torch.empty_like(weights)
     even = label_smoothing / len(weight)
     shares = (1.0,) if pair is None else (pair.first, pair.second)
+    softmax = operations.softmax_gradient if pair is None else partial(operations.pair_gradient, pair=pair)
+
+    def of_passes(values: Tensor) -> Tensor:
+        return values.view(len(shares), -1, *values.shape[1:])
+
+    inputs = [of_passes(values) for values in (hidden, target_ids, mean_logits, counted, weights)]
+    outputs = [of_passes(values) for values in (to_hidden, likelihoods, losses)]
     of_a_logit = hidden.element_size() + (_FLOAT32 if operations is reference else 0)
     chunk_rows = max(1, chunk_bytes // of_a_logit // len(weight) // len(shares))
     for start in range(0, len(hidden) // len(shares), chunk_rows):
-        chunk = slice(start, start + chunk_rows)
-
-        def part(values: Tensor, chunk: slice = chunk) -> Tensor:
-            """Return the chunk of each pass, one after the other."""
-            return values.unflatten(0, (len(shares), -1))[:, chunk].flatten(0, 1)
-
-        def put(values: Tensor, whole: Tensor, chunk: slice = chunk) -> None:
-            whole.unflatten(0, (len(shares), -1))[:, chunk] = values.unflatten(0, (len(shares), -1))
-
-        logits = functional.linear(part(hidden), weight, bias)
-        options = {"smoothing": label_smoothing} | ({} if pair is None else {"pair": pair})
-        compute = operations.softmax_gradient if pair is None else operations.pair_gradient
-        gradient, likelihood, loss = compute(logits, part(target_ids), part(mean_logits), **options)
-        put(likelihood, likelihoods)
-        put(loss, losses)
-        put(gradient @ weight, to_hidden)
-        to_weight += gradient.t() @ part(counted)
+        part = slice(start, start + chunk_rows)
+        rows, targets, means, of_weight, of_bias = (values[:, part].flatten(0, 1) for values in inputs)
+        logits = functional.linear(rows, weight, bias)
+        gradient, likelihood, loss = softmax(logits, targets, means, smoothing=label_smoothing)
+        for whole, found in zip(outputs, (gradient @ weight, likelihood, loss), strict=True):
+            whole[:, part] = of_passes(found)
+        to_weight += gradient.t() @ of_weight
         if to_bias is not None:
-            to_bias += gradient.t() @ part(weights).to(gradient.dtype)
-    passes = (values.chunk(len(shares)) for values in (to_hidden, counted, weights, likelihoods))
+            to_bias += gradient.t() @ of_bias.to(gradient.dtype)
     likelihood_sum = torch.zeros_like(losses[0])
-    for share, to_own, own, own_weights, own_likelihoods in zip(shares, *passes, strict=True):
+    sides = (of_passes(values) for values in (to_hidden, counted, weights, likelihoods))
+    for share, to_own, own, own_weights, own_likelihoods in zip(shares, *sides, strict=True):
         to_own.sub_((share * even * weight_sum).to(hidden.dtype)).mul_(own_weights[:, None].to(hidden.dtype))
         to_weight.sub_(share * even * own.sum(0, dtype=wide))
         if to_bias is not None:

@@ -7,7 +7,7 @@ to sums and gradients. Read ``../gpu/corpus.py`` next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,15 @@ class Side:
     bounds: Tensor
     block: int
 
+    def joined(self, other: Side) -> Side:
+        """Return this side and, after it, another one of the same block."""
+        return Side(
+            torch.cat([self.ids, other.ids]),
+            torch.cat([self.positions, other.positions]),
+            torch.cat([self.bounds, other.bounds[1:] + len(self.ids)]),
+            self.block,
+        )
+
 
 @dataclass(frozen=True)
 class PackedBatch:
@@ -52,6 +61,24 @@ class PackedBatch:
     target_ids: Tensor
     target_weights: Tensor
     pair: PairWeights | None = None
+
+    def ids(self) -> tuple[Tensor, Tensor]:
+        """Return what encoder and decoder read."""
+        return self.source.ids, self.target.ids
+
+    def with_ids(self, source: Tensor, target: Tensor) -> PackedBatch:
+        """Return the batch with other pieces to read."""
+        return replace(self, source=replace(self.source, ids=source), target=replace(self.target, ids=target))
+
+    def joined(self, other: PackedBatch, pair: PairWeights) -> PackedBatch:
+        """Return this batch and one with rows of the same lengths as two passes."""
+        return PackedBatch(
+            self.source.joined(other.source),
+            self.target.joined(other.target),
+            torch.cat([self.target_ids, other.target_ids]),
+            torch.cat([self.target_weights, other.target_weights]),
+            pair,
+        )
 
     def num_target_tokens(self) -> Tensor:
         """Return the number of tokens to predict, a scalar on the device; those of two passes count once."""

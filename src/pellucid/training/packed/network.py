@@ -62,27 +62,26 @@ class PackedNetwork:
 
     def __init__(self, model: Transformer, *, dtype: torch.dtype, operations: ModuleType | None = None) -> None:
         config = model.config
-        device = model.source_embedding.weight.device
+        table = model.source_embedding.weight
         self._config = config
         self._sites = Sites(config.num_encoder_layers, config.num_decoder_layers)
-        self._is_gpu = device.type == "cuda"
+        self._is_gpu = table.is_cuda
         self._operations: Any = operations or (_kernels() if self._is_gpu else reference)
-        wide = model.source_embedding.weight.dtype
         self._weights = PackedTensors.like(model, dtype=dtype)
-        self._gradients = PackedTensors.like(model, dtype=wide)
+        self._gradients = PackedTensors.like(model, dtype=table.dtype)
         self._masters: list[Tensor] = list(model.parameters())
         own, to_own = parts_of(model, self._weights), parts_of(model, self._gradients)
         self._copies = [own[master] for master in self._masters]
         self.gradients: list[Tensor] = [to_own[master] for master in self._masters]
         """The gradients of the last batch, in the order of the model's parameters."""
         # Sums over tokens are added up in the type of the gradients.
-        self._wide = torch.promote_types(torch.float32, wide)
+        self._wide = torch.promote_types(torch.float32, table.dtype)
         self._angles = [
             stack.input.positions.table[config.position_offset :] for stack in (model.encoder, model.decoder)
         ]
         self._factors = [stack.input.scale for stack in (model.encoder, model.decoder)]
         self._pad = model.source_embedding.pad
-        self._seeds = torch.zeros(1, dtype=torch.int64, device=device)
+        self._seeds = torch.zeros(1, dtype=torch.int64, device=table.device)
 
     @torch.no_grad()
     def compute(

@@ -9,7 +9,7 @@ import torch
 import triton
 from torch import Tensor
 
-from pellucid.training.packed import attention_kernels, kernels
+from pellucid.training.packed import attention_kernels, kernels, loss_kernels
 from pellucid.training.packed.reference import Dropping, add_rows
 from pellucid.training.regularisers import PairWeights
 
@@ -188,7 +188,7 @@ def softmax_gradient(
     likelihoods, losses = torch.empty(2, rows, dtype=torch.float32, device=logits.device)
     is_whole = width <= _WHOLE_ROW
     columns = triton.next_power_of_2(width) if is_whole else _LOGITS
-    kernels.softmax_gradient_kernel[(rows,)](
+    loss_kernels.softmax_gradient_kernel[(rows,)](
         logits,
         targets,
         mean_logits,
@@ -209,7 +209,7 @@ def pair_gradient(
     """Do what ``softmax_gradient`` does for two passes, all rows of the first before those of the second."""
     rows, width = len(logits) // 2, logits.shape[1]
     likelihoods, losses = torch.empty(2, len(logits), dtype=torch.float32, device=logits.device)
-    kernels.pair_gradient_kernel[(rows,)](
+    loss_kernels.pair_gradient_kernel[(rows,)](
         logits,
         targets,
         mean_logits,

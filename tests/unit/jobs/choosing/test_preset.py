@@ -87,10 +87,7 @@ def test_a_gpu_gets_larger_batches_with_a_higher_rate() -> None:
 
 
 def test_a_gpu_has_nothing_that_makes_its_steps_eager() -> None:
-    cpu, gpu = (choose(text(164_000), budget(epochs=300, is_gpu=is_gpu)).settings for is_gpu in (False, True))
-    assert number(cpu, "simcut") > 0
-    for name in ("simcut", "source_word_dropout", "target_word_dropout"):
-        assert number(gpu, name) == 0
+    gpu = choose(text(164_000), budget(epochs=300, is_gpu=True)).settings
     assert (number(gpu, "accum_count"), gpu["training"]["optimizer"]) == (1, "adam")
 
 

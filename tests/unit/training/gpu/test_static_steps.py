@@ -252,9 +252,8 @@ def test_a_corpus_that_does_not_fit_gives_the_same_run(tmp_path: Path, monkeypat
 def test_what_is_not_possible_is_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"'static' is not possible: accum_count = 2.*'eager'"):
         run_training(tmp_path, config_step_method="static", config_accum_count=2)
-    for change in ({"config_r_drop": 1.0}, {"config_source_word_dropout": 0.1}, {"config_optimizer": "muon"}):
-        with pytest.raises(ConfigError, match=r"'static' is not possible: .*'eager'"):
-            run_training(tmp_path, config_step_method="static", **change)
+    with pytest.raises(ConfigError, match=r"'static' is not possible: optimizer = 'muon'.*'eager'"):
+        run_training(tmp_path, config_step_method="static", config_optimizer="muon")
     with pytest.raises(ConfigError, match=r"'graph', but device = 'cpu' has no graphs.*'static'"):
         run_training(tmp_path, config_step_method="graph")
 

@@ -86,6 +86,11 @@ def test_a_run_of_packed_steps_is_a_run_of_plain_steps(tmp_path: Path, way: str,
 
 
 @pytest.mark.parametrize(
+    ("way", "method"),
+    [("in the plain loop", "packed"), ("in static shapes", "packed"), ("in static shapes", "static")],
+    indirect=["way"],
+)
+@pytest.mark.parametrize(
     ("changes", "rates"),
     [
         ({"config_source_word_dropout": 0.1}, (0.1,)),
@@ -95,7 +100,12 @@ def test_a_run_of_packed_steps_is_a_run_of_plain_steps(tmp_path: Path, way: str,
     ],
 )
 def test_regularisers_are_those_of_plain_steps(
-    tmp_path: Path, way: str, changes: dict[str, object], rates: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    way: str,
+    method: str,
+    changes: dict[str, object],
+    rates: tuple[float, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Both ways hide the same words here: those of every third piece for one rate, and of the next ones for another."""
     hidden: dict[str, int] = {}
@@ -111,12 +121,12 @@ def test_regularisers_are_those_of_plain_steps(
         monkeypatch.setattr(module, "without_words", hide)
     settings = {"config_accum_count": 2 if way == "in the plain loop" else 1, **changes, **CALM}
     runs = []
-    for room in ("eager", "packed"):
+    for room in ("eager", method):
         model = tiny_model(dropout=0.0, **WIDE).double()
         runs.append(run_training(tmp_path / room, model=model, config_step_method=room, **settings))
-    (_, model, listener), (_, packed, other) = runs
-    close(model.state_dict(), packed.state_dict(), 1e-6)
-    assert hidden["eager"] == hidden["packed"] > 0
+    (_, model, listener), (_, fast, other) = runs
+    close(model.state_dict(), fast.state_dict(), 1e-6)
+    assert hidden["eager"] == hidden[method] > 0
     for one, two in zip(listener.steps, other.steps, strict=True):
         assert (two.loss, two.nll, two.gradient_norm) == pytest.approx((one.loss, one.nll, one.gradient_norm), 1e-6)
 
