@@ -8,7 +8,6 @@
 #define PELLUCID_TEAM_H
 
 #include <pthread.h>
-#include <stdint.h>
 
 enum { MOST_THREADS = 256 };
 

@@ -12,7 +12,7 @@ from pellucid.errors import ConfigError, EngineUnavailableError
 from pellucid.jobs.opening import OpenedRun
 from pellucid.jobs.run_folder import recorded_facts
 from pellucid.model.attention import use_short_attention
-from pellucid.model.kernels.short_attention import MOST_POSITIONS, load_short_attention
+from pellucid.model.kernels.short_attention import load_short_attention
 from pellucid.model.transformer import Transformer
 
 __all__ = ["AttentionChoice", "choose_attention"]
@@ -60,6 +60,4 @@ def choose_attention(run: OpenedRun, *, say: Callable[[str], None] = lambda text
             raise ConfigError(f"training.attention = 'compiled' is not possible: {error}") from None
         reason = f"which are slower for short sentences, because {error}"
         return AttentionChoice(False, f"attention: by torch's operations, {reason}")
-    return AttentionChoice(
-        True, f"attention: compiled for this machine, for sentences of up to {MOST_POSITIONS} tokens"
-    )
+    return AttentionChoice(True, "attention: compiled for this machine")

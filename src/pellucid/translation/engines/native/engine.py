@@ -227,6 +227,7 @@ def open_native(
             if prepared is None:
                 say("preparing the model for the native engine, once")
                 _prepare(path, read_model(), library.columns, is_int8=is_int8)
+                _remove_oldest(path.parent)
                 prepared = open_prepared(path, columns=library.columns, is_int8=is_int8)
     if prepared is None:
         raise EngineUnavailableError(f"{path}: the prepared model was changed while it was written")
@@ -265,7 +266,6 @@ def _prepare(path: Path, model: Transformer, columns: int, *, is_int8: bool) -> 
         )
     try:
         prepare(path, source, columns=columns, is_int8=is_int8)
-        _remove_oldest(path.parent)
     except OSError as error:
         raise EngineUnavailableError(f"{path}: the prepared model cannot be written: {error}") from None
 
