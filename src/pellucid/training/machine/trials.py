@@ -20,8 +20,8 @@ from pellucid.model.attention import has_short_attention
 from pellucid.runtime import Runtime
 from pellucid.text.batching import Batch
 from pellucid.training.batches import TensorBatch, to_tensors
-from pellucid.training.loss import batch_loss
 from pellucid.training.packed.gradients import choose_packed, takes_packed
+from pellucid.training.regularisers import pair_weights, training_loss
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -51,6 +51,7 @@ def step_facts(model: Transformer, config: TrainingConfig, runtime: Runtime) -> 
         "pieces": [shape.source_vocab_size, shape.target_vocab_size],
         "has_dropout": [rate > 0 for rate in rates],
         "batch": [config.known_batch_size, config.batch_type.value],
+        "passes": 1 if pair_weights(config) is None else 2,
         "threads": runtime.threads,
         "attention": "compiled" if has_short_attention(model) else "torch",
         "steps": "packed" if takes_packed(model, config=config, runtime=runtime, keeps=None) else "eager",
@@ -91,7 +92,7 @@ def gradient_pass(model: Transformer, *, config: TrainingConfig, runtime: Runtim
         return lambda batch: packed.add(batch, target_tokens=batch.num_target_tokens)
 
     def by_autograd(batch: TensorBatch) -> None:
-        loss, _ = batch_loss(model, batch, label_smoothing=config.label_smoothing, runtime=runtime)
+        loss, _ = training_loss(model, batch, config=config, runtime=runtime)
         loss.backward()  # type: ignore[no-untyped-call]
 
     return by_autograd
