@@ -257,6 +257,11 @@ class TrainingConfig(Section):
         return bool(self.source_subword_alpha or self.target_subword_alpha)
 
     @property
+    def passes(self) -> int:
+        """How often a step computes each batch."""
+        return 2 if self.r_drop or self.simcut else 1
+
+    @property
     def known_batch_size(self) -> int:
         """The size of a batch as a number.
 

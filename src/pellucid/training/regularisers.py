@@ -7,8 +7,8 @@
 
 All are off by default, and then this is ``loss.batch_loss``. Random numbers come from torch's default generator, whose
 state is in a checkpoint. Both kinds of agreement are a divergence between two distributions p and q of each target
-token, and both passes run as one batch. ``packed/regularised.py`` does the same for packed steps. Read ``update.py``
-next.
+token, and both passes run as one batch. ``packed/regularised.py`` does the same for packed and static steps. Read
+``update.py`` next.
 """
 
 from __future__ import annotations

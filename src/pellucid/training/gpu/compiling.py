@@ -36,7 +36,7 @@ def pays(config: TrainingConfig, model: Transformer, *, batches_per_epoch: int) 
         return config.minutes * 60 >= _LEAST_SECONDS
     steps = config.train_steps or (config.max_epochs or 0) * batches_per_epoch
     tokens = config.known_batch_size * (1 if config.batch_type is BatchType.TOKENS else _TOKENS_OF_SENTENCE)
-    return 6 * model.num_parameters() * steps * tokens / _FLOPS >= _LEAST_SECONDS
+    return 6 * model.num_parameters() * steps * config.passes * tokens / _FLOPS >= _LEAST_SECONDS
 
 
 def compile_layers(model: Transformer, *, message: Callable[[str], None]) -> None:

@@ -237,7 +237,7 @@ def _facts(inputs: RunInputs, methods: Sequence[StepMethod]) -> dict[str, object
         "model": inputs.model.config.model_dump(mode="json"),
         "batch": [config.known_batch_size, config.batch_type.value],
         "clips": config.max_grad_norm > 0,
-        "two_passes": bool(config.r_drop or config.simcut),
+        "passes": config.passes,
         "average": [config.average_decay, config.average_tail],
         "methods": [method.value for method in methods],
     }

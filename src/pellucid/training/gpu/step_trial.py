@@ -126,20 +126,27 @@ def _distance(reference: Tensor, other: Tensor) -> float:
     return float((other - reference).norm()) / length if length else float(other.norm())
 
 
+def _without_chance(model: ModelConfig, config: TrainingConfig) -> dict[str, float]:
+    """Return regularisers whose numbers can be compared: no word dropout, and SimCut that cuts every word.
+
+    R-Drop becomes SimCut, because without dropout its passes are equal, and a wrong divergence would be 0, too. A model
+    without a vector of zeros knows R-Drop only.
+    """
+    passes = config.r_drop or config.simcut
+    changes = {"simcut": passes, "simcut_cutoff": 1.0, "r_drop": 0.0}
+    return {
+        "source_word_dropout": 0.0,
+        "target_word_dropout": 0.0,
+        **(changes if model.zero_padding_row else {"simcut": 0.0, "r_drop": passes}),
+    }
+
+
 class _Bench:
     """The batches, and the traces with which methods are compared."""
 
     def __init__(self, model: ModelConfig, config: TrainingConfig, runtime: Runtime, maker: Maker) -> None:
         self._model = model
-        # What random words change cannot be compared; both regularisers of two passes have the same kernels.
-        self._config = config.model_copy(
-            update={
-                "source_word_dropout": 0.0,
-                "target_word_dropout": 0.0,
-                "simcut": 0.0,
-                "r_drop": config.r_drop or config.simcut,
-            }
-        )
+        self._config = config.model_copy(update=_without_chance(model, config))
         self._runtime = runtime
         self._maker = maker
         self._plain: _Trace | None = None

@@ -3,8 +3,9 @@
 It is the loss of ``training.loss``: with smoothing e and V pieces, a position costs (1 - e) times its negative
 log-likelihood plus e times the mean of that of all pieces; its gradient at the logits is softmax - (1 - e) one_hot -
 e / V. A chunk stores its logits in the precision of the product, its log-softmax in float32 or wider, and its gradient
-over its logits. The two parts that are equal for all pieces, the mean logit and e / V, are never computed piece by
-piece: they are products of the hidden states with the summed weights. Read ``step.py`` next.
+over its logits. Two passes that shall agree are computed together, as in ``training.regularisers``. The two parts that
+are equal for all pieces, the mean logit and e / V, are never computed piece by piece: they are products of the hidden
+states with the summed weights. Read ``step.py`` next.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ def vocabulary_gradients(
 
     inputs = [of_passes(values) for values in (hidden, target_ids, mean_logits, counted, weights)]
     outputs = [of_passes(values) for values in (to_hidden, likelihoods, losses)]
-    of_a_logit = hidden.element_size() + (_FLOAT32 if operations is reference else 0)
+    wide_copies = {1: 1, 2: 4}[len(shares)] if operations is reference else 0
+    of_a_logit = hidden.element_size() + _FLOAT32 * wide_copies
     chunk_rows = max(1, chunk_bytes // of_a_logit // len(weight) // len(shares))
     for start in range(0, len(hidden) // len(shares), chunk_rows):
         part = slice(start, start + chunk_rows)

@@ -21,7 +21,7 @@ from pellucid.runtime import Runtime
 from pellucid.text.batching import Batch
 from pellucid.training.batches import TensorBatch, to_tensors
 from pellucid.training.packed.gradients import choose_packed, takes_packed
-from pellucid.training.regularisers import pair_weights, training_loss
+from pellucid.training.regularisers import training_loss
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
@@ -51,7 +51,7 @@ def step_facts(model: Transformer, config: TrainingConfig, runtime: Runtime) -> 
         "pieces": [shape.source_vocab_size, shape.target_vocab_size],
         "has_dropout": [rate > 0 for rate in rates],
         "batch": [config.known_batch_size, config.batch_type.value],
-        "passes": 1 if pair_weights(config) is None else 2,
+        "passes": config.passes,
         "threads": runtime.threads,
         "attention": "compiled" if has_short_attention(model) else "torch",
         "steps": "packed" if takes_packed(model, config=config, runtime=runtime, keeps=None) else "eager",

@@ -129,6 +129,7 @@ def pair_gradient_kernel(
 
 @triton.jit
 def _store_loss(row, log_sum, logit, mean_logits, likelihoods, losses, smoothing, share, divergence):
+    """Store the likelihood and the loss of a row."""
     likelihood, even = log_sum - logit, log_sum - tl.load(mean_logits + row)
     tl.store(likelihoods + row, likelihood)
     tl.store(losses + row, share * ((1.0 - smoothing) * likelihood + smoothing * even) + divergence)

@@ -1,4 +1,4 @@
-"""Word dropout, R-Drop and SimCut for batches that are made on the device: what the passes see, and two as one batch.
+"""Word dropout, R-Drop and SimCut for packed and static batches: what a pass sees, and two passes as one batch.
 
 ``../regularisers.py`` does the same for plain steps. Read ``network.py`` next.
 """

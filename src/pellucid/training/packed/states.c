@@ -20,8 +20,8 @@ typedef struct { /* a record for all functions; what one does not need is 0 */
     const int32_t *ids, *positions;
     const float *angles; /* [positions, width] */
     const int64_t *targets;
-    float *table, *likelihoods, *losses; /* [vocabulary, width], [rows], [rows] */
-    const float *mean_logits; /* [rows] */
+    float *table, *likelihoods, *losses; /* [vocabulary, width], [rows], [rows]; of two passes [2 * rows] */
+    const float *mean_logits; /* [rows]; of two passes [2 * rows] */
     uint64_t seed;
     int32_t rows, width, is_bfloat16, threads;
     uint32_t threshold; /* numbers of chance below it drop a value; 0 drops none */
@@ -249,7 +249,7 @@ static void pair_gradient(const Part *part)
         }
         float shift = log_sum[0] - log_sum[1];
         Floats sums[2] = {all(0), all(0)};
-        for (int c = 0; c < width; c += LANES) { /* log p - log q; beyond the width, p and q are 0 */
+        for (int c = 0; c < width; c += LANES) { /* log p - log q; beyond the width, p and q are next to 0 */
             Floats difference = *at(logits[0], c) - *at(logits[1], c) - shift;
             sums[0] += *at(values[0], c) * difference;
             sums[1] -= *at(values[1], c) * difference;

@@ -88,6 +88,7 @@ def test_a_gpu_gets_larger_batches_with_a_higher_rate() -> None:
 
 def test_a_gpu_has_nothing_that_makes_its_steps_eager() -> None:
     gpu = choose(text(164_000), budget(epochs=300, is_gpu=True)).settings
+    assert number(gpu, "simcut") > 0
     assert (number(gpu, "accum_count"), gpu["training"]["optimizer"]) == (1, "adam")
 
 
