@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from pellucid.config import StepMethod
 from pellucid.runtime import Precision, Runtime
@@ -21,6 +22,8 @@ from pellucid.training.gpu.step_choice import Finding, StepChoice, Trial, choose
 from pellucid.training.gpu.step_trial import MadeUpStore, findings_of
 from pellucid.training.gpu.updater import step_maker
 from pellucid.training.inputs import RunInputs
+from pellucid.training.packed import reference
+from pellucid.training.regularisers import PairWeights
 from pellucid.training.reporter import SilentReporter
 from pellucid.training.update import Launched, StepMaker
 
@@ -113,6 +116,23 @@ def test_a_way_with_other_numbers_is_left_out_with_its_reason(runtime: Runtime, 
     assert "weights by " in found[1].problem
     assert StepChoice(tuple(found)).method is not GRAPH
     assert not found[2].problem
+
+
+@pytest.mark.parametrize("regulariser", [{"simcut": 3.0, "source_word_dropout": 0.1}, {"r_drop": 5.0}])
+def test_a_way_with_another_divergence_is_left_out(
+    regulariser: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = replace(trial_of(STATIC), training=training_config(batch_size=53, **regulariser).model_dump(mode="json"))
+    assert not any(one.problem for one in findings_of(trial))
+    real = reference.pair_gradient
+
+    def wrong(*inputs: Tensor, pair: PairWeights, **rest: float) -> tuple[Tensor, Tensor, Tensor]:
+        return real(*inputs, pair=pair._replace(forward=2 * pair.forward), **rest)
+
+    monkeypatch.setattr(reference, "pair_gradient", wrong)
+    plain, static = findings_of(trial)
+    assert not plain.problem
+    assert "disagrees with plain steps" in static.problem
 
 
 def test_a_replay_that_draws_the_same_masks_is_left_out() -> None:
