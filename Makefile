@@ -36,8 +36,8 @@ help:
 	@sed -n '2,11p' Makefile | cut -c 3-
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5) and \
-	  f"pellucid needs Python 3.11.5 or newer, whose regular expressions are right, and $(PYTHON) is {sys.version.split()[0]}; try make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  f"pellucid needs Python 3.11 or newer, and $(PYTHON) is {sys.version.split()[0]}; try make PYTHON=python3.12 ...")'
 	@echo "making $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV)
 

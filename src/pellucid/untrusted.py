@@ -46,9 +46,10 @@ _MOST_SHOWN: Final = 20
 
 # Comments and strings, in which brackets and dots mean nothing. Possessive, so that no text makes it go back. A
 # quotation mark that closes nowhere ends the parsing with an error, so what follows it does not count.
+# In old releases of Python a possessive group ends right only if its last alternative is (?!), which never matches.
 _OPAQUE: Final = re.compile(
-    r'#[^\n]*+|"""(?:[^"\\]++|\\.|"(?!""))*+"{3,5}|' + r"'''(?:[^']++|'(?!''))*+'{3,5}|"
-    r'"(?:[^"\\\n]++|\\[^\n])*+"|' + r"'[^'\n]*+'|[\"'].*+",
+    r'#[^\n]*+|"""(?:[^"\\]++|\\.|"(?!"")|(?!))*+"{3,5}|' + r"'''(?:[^']++|'(?!'')|(?!))*+'{3,5}|"
+    r'"(?:[^"\\\n]++|\\[^\n]|(?!))*+"|' + r"'[^'\n]*+'|[\"'].*+",
     re.DOTALL,
 )
 _BETWEEN_MARKS: Final = re.compile(r"([^=,\[\]{}\n]*+)([=,\[\]{}\n]|\Z)")

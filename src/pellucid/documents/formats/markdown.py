@@ -40,8 +40,9 @@ _TEMPLATE: Final = re.compile(
 _TASK: Final = re.compile(r"\[[ xX]\](?=\s)")
 _WHITE: Final = r"[ \t\r\n]"
 _ADDRESS: Final = r"[^\0- \x7f()\\]|\\."
+# In old releases of Python a possessive group ends right only if its last alternative is (?!), which never matches.
 _DESTINATION: Final = re.compile(
-    rf"\({_WHITE}*(?:<[^<>\n]*>|(?!<)(?:{_ADDRESS}|\((?:{_ADDRESS}|\((?:{_ADDRESS})*+\))*+\))*+)"
+    rf"\({_WHITE}*(?:<[^<>\n]*>|(?!<)(?:{_ADDRESS}|\((?:{_ADDRESS}|\((?:{_ADDRESS})*+\)|(?!))*+\)|(?!))*+)"
     rf"(?:{_WHITE}+(?P<title>{TITLE}))?{_WHITE}*\)",
     re.DOTALL,
 )

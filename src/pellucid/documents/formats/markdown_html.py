@@ -19,7 +19,8 @@ from pellucid.documents.spans import Place
 
 __all__ = ["InlineHtml"]
 
-_TAG: Final = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]*+)(?=[\s/>])(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+>")
+# In old releases of Python a possessive group ends right only if its last alternative is (?!), which never matches.
+_TAG: Final = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]*+)(?=[\s/>])(?:[^<>\"']|\"[^\"]*\"|'[^']*'|(?!))*+>")
 _ENDS: Final = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>"}
 _DECLARATION: Final = re.compile(r"<![A-Za-z][^>]*>")
 _OPAQUE: Final = frozenset({Role.OPAQUE_INLINE, Role.OPAQUE_BORDER})

@@ -30,9 +30,12 @@ __all__ = ["read", "spans_of_value", "values_in"]
 
 _MOST_BYTES: Final = 4 << 20
 """The parser is slow."""
-_PLAIN: Final = re.compile(r"[^\W\d_](?:[^:#\[\]{},\n\r\\]|:(?=\S)|(?<=\S)#)*+$")
+# In old releases of Python a possessive group ends right only if its last alternative is (?!), which never matches.
+_PLAIN: Final = re.compile(r"[^\W\d_](?:[^:#\[\]{},\n\r\\]|:(?=\S)|(?<=\S)#|(?!))*+$")
 """What can stand without quotation marks wherever a text can, if it is not a word with another meaning."""
-_PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*+(?:[ \t]++|[ \t]*+(?:(?<=[ \t])#[^\r\n]*+)?[\r\n]++[ \t]*+)*+)+")
+_PROPERTIES: Final = re.compile(
+    r"(?:[&!][^\s,\[\]{}]*+(?:[ \t]++|[ \t]*+(?:(?<=[ \t])#[^\r\n]*+)?[\r\n]++[ \t]*+|(?!))*+)+"
+)
 _BLOCK_LINE: Final = re.compile(r"[^\r\n]+")
 _STRING: Final = "tag:yaml.org,2002:str"
 

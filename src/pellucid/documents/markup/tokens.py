@@ -13,17 +13,18 @@ from typing import Final
 
 __all__ = ["Attribute", "Token", "TokenKind", "attributes_in", "tokens_of"]
 
+# In old releases of Python a possessive group ends right only if its last alternative is (?!), which never matches.
 # A quotation mark counts only at the start of a value; a name may hold anything else.
-_ATTRIBUTE: Final = r"""[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|(?!["'])[^\s>]*+))?+"""
+_ATTRIBUTE: Final = r"""[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|(?!["'])[^\s>]*+)|(?!))?+"""
 _FIRST: Final = {False: "[A-Za-z]", True: "[A-Za-z_:\u0080-\U0010ffff]"}
 """The first character of a name, by whether it is XML."""
 _TAG: Final = {
-    is_xml: re.compile(rf"<(/?)({first}[^\s/>]*+)(?:[\s/]++|{_ATTRIBUTE})*+>") for is_xml, first in _FIRST.items()
+    is_xml: re.compile(rf"<(/?)({first}[^\s/>]*+)(?:[\s/]++|{_ATTRIBUTE}|(?!))*+>") for is_xml, first in _FIRST.items()
 }
 _STARTS_A_TAG: Final = {is_xml: re.compile(f"</?{first}") for is_xml, first in _FIRST.items()}
 _NAME: Final = re.compile(r"<[^\s/>]++")
 _END_OF_COMMENT: Final = re.compile("--!?>")
-_ONE_ATTRIBUTE: Final = re.compile(r"""([^\s/>][^\s/>=]*+)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|(?!["'])[^\s>]*+))?+""")
+_ONE_ATTRIBUTE: Final = re.compile(r"""([^\s/>][^\s/>=]*+)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|(?!["'])[^\s>]*+)|(?!))?+""")
 _RAW: Final = frozenset({"script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title", "plaintext"})
 """Elements of HTML in which no tags are recognised but their own end."""
 

@@ -39,8 +39,9 @@ _MEDIA: Final = (
     (b"opendocument.presentation", "odp"),
 )
 _MEDIA_TYPE: Final = re.compile(rb"PK\x03\x04.{26}mimetype(?:.{0,64}?)application/([a-z.+-]{1,80})", re.DOTALL)
+# In old releases of Python a possessive group ends right only if its last alternative is (?!), which never matches.
 _PROLOG: Final = re.compile(
-    r"(?:\s|<\?(?:(?!\?>).)*+\?>|<!--(?:(?!-->).)*+-->|<!DOCTYPE[^\[<>]*+(?:\[[^\]]*+\]\s*+)?>)*+"
+    r"(?:\s|<\?(?:(?!\?>).|(?!))*+\?>|<!--(?:(?!-->).|(?!))*+-->|<!DOCTYPE[^\[<>]*+(?:\[[^\]]*+\]\s*+)?>|(?!))*+"
     r"<(?:[A-Za-z_][\w.-]*+:)?([A-Za-z_][\w.-]*+)(?=[\s/>])",
     re.DOTALL | re.IGNORECASE,
 )

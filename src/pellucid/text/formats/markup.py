@@ -36,7 +36,8 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _DECLARED: Final = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-_REST_OF_TAG: Final = r"""(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>"""
+# In old releases of Python a possessive group ends right only if its last alternative is (?!), which never matches.
+_REST_OF_TAG: Final = r"""(?:[^<>"']++|"[^"<]*+"|'[^'<]*+'|(?!))*+>"""
 _PREFIX: Final = re.compile(r"[<\s/]([A-Za-z_][\w.-]*):[A-Za-z_]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _WELL_KNOWN_PREFIXES: Final = frozenset({"xml", "xmlns"})

@@ -27,7 +27,7 @@ _CHARSET: Final = re.compile(rb"charset=([A-Za-z0-9._-]{1,40})")
 _HEADER_BYTES: Final = 1 << 16
 _TEXT: Final = r'"(?:[^"\\]|\\.)*+"'
 _LINE: Final = re.compile(
-    rf"\s*(?:#~\|.*|(?:#~\s*)?(?:(?:msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)\s*{_TEXT}|{_TEXT})\s*|#(?!~).*|#~\s*)"
+    rf"\s*(?:#~\|.*|(?:#~\s*)?(?:(?:msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)\s*{_TEXT}|{_TEXT})\s*|#(?!~).*|#~\s*)\Z"
 )
 _KEYWORD: Final = re.compile(r"^(?:#~\s*)?(msgctxt|msgid_plural|msgid|msgstr)", re.MULTILINE)
 _PLURALS: Final = re.compile(r"nplurals\s*=\s*(\d+)")
@@ -139,7 +139,7 @@ def _entries(block: str) -> tuple[list[POEntry] | None, _Header | None]:
     import polib
 
     # polib takes a line without its closing mark for a shorter text.
-    if not all(_LINE.fullmatch(line) for line in block.split("\n") if line.strip()):
+    if not all(_LINE.match(line) for line in block.split("\n") if line.strip()):
         return None, None
     # polib takes an entry without msgstr for one without a translation.
     keywords = _KEYWORD.findall(block)
