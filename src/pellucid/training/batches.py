@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from pellucid.text.sampling.epochs import SubwordSampler
     from pellucid.text.store import TokenStore
 
-__all__ = ["BatchStream", "DataPosition", "TensorBatch", "split_rows", "to_tensors", "validation_batches"]
+__all__ = [
+    "BatchStream",
+    "DataPosition",
+    "PairWeights",
+    "TensorBatch",
+    "split_rows",
+    "to_tensors",
+    "validation_batches",
+]
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,19 @@ class DataPosition:
     batch: int = 0
 
 
+class PairWeights(NamedTuple):
+    """The weights of the parts of a loss over two passes, whose distributions are p and q."""
+
+    first: float
+    """Of the cross-entropy of p."""
+    second: float
+    """Of the cross-entropy of q."""
+    forward: float
+    """Of the divergence KL(p || q)."""
+    reverse: float
+    """Of the divergence KL(q || p)."""
+
+
 @dataclass(frozen=True)
 class TensorBatch:
     """A batch on the device.
@@ -40,6 +61,8 @@ class TensorBatch:
     ``source_ids`` and ``target_input_ids`` are ``[batch, time]``; ``source_mask`` is ``[batch, source]``, True for a
     token and False for padding. ``target_ids`` and ``target_positions`` are ``[tokens]``: the target tokens without
     padding, and their indices in the flattened ``[batch, time]``. ``rows`` are those that ``BatchStream.load`` took.
+    With ``pair``, the rows are two passes over the same targets, the second after the first, and these are the weights
+    of their loss; the target tokens count once.
     """
 
     source_ids: Tensor
@@ -50,6 +73,28 @@ class TensorBatch:
     rows: np.ndarray
     num_target_tokens: int
     num_padded_tokens: int
+    pair: PairWeights | None = None
+
+    def ids(self) -> tuple[Tensor, Tensor]:
+        """Return what encoder and decoder read."""
+        return self.source_ids, self.target_input_ids
+
+    def with_ids(self, source: Tensor, target: Tensor) -> TensorBatch:
+        """Return the batch with other pieces to read."""
+        return replace(self, source_ids=source, target_input_ids=target)
+
+    def joined(self, other: TensorBatch, pair: PairWeights) -> TensorBatch:
+        """Return this batch and one of the same shape as two passes."""
+        return replace(
+            self,
+            source_ids=torch.cat([self.source_ids, other.source_ids]),
+            source_mask=torch.cat([self.source_mask, other.source_mask]),
+            target_input_ids=torch.cat([self.target_input_ids, other.target_input_ids]),
+            target_ids=torch.cat([self.target_ids, other.target_ids]),
+            target_positions=torch.cat([self.target_positions, other.target_positions + self.target_input_ids.numel()]),
+            num_padded_tokens=self.num_padded_tokens + other.num_padded_tokens,
+            pair=pair,
+        )
 
 
 class BatchStream:

@@ -7,15 +7,14 @@
 
 All are off by default, and then this is ``loss.batch_loss``. Random numbers come from torch's default generator, whose
 state is in a checkpoint. Both kinds of agreement are a divergence between two distributions p and q of each target
-token, and both passes run as one batch. ``packed/regularised.py`` does the same for packed and static steps. Read
-``update.py`` next.
+token, and both passes run as one batch. Batches of every kind, padded, static and packed, go through ``regularised``;
+the loss of two static or packed passes is in ``gpu/vocabulary_loss.py``. Read ``update.py`` next.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,29 +22,35 @@ from torch import Tensor
 from pellucid.config import ModelConfig, TrainingConfig, WordDropout
 from pellucid.errors import ConfigError
 from pellucid.runtime import Runtime
-from pellucid.training.batches import TensorBatch
+from pellucid.training.batches import PairWeights, TensorBatch
 from pellucid.training.loss import GradientInForward, batch_logits, batch_loss, precision_context
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer
 
-__all__ = ["PairWeights", "pair_loss", "pair_weights", "training_loss", "without_words"]
+__all__ = ["pair_loss", "pair_weights", "regularised", "training_loss", "without_words"]
 
 # The numbers in a block of rows: with its four tables it fits into the second-level cache.
 _BLOCK_NUMBERS = 1 << 17
 
 
-class PairWeights(NamedTuple):
-    """The weights of the parts of a loss over two passes, whose distributions are p and q."""
+class Passable(Protocol):
+    """A batch that can be computed with other pieces, and twice: padded, static or packed."""
 
-    first: float
-    """Of the cross-entropy of p."""
-    second: float
-    """Of the cross-entropy of q."""
-    forward: float
-    """Of the divergence KL(p || q)."""
-    reverse: float
-    """Of the divergence KL(q || p)."""
+    def ids(self) -> tuple[Tensor, Tensor]:
+        """Return what encoder and decoder read."""
+        ...
+
+    def with_ids(self, source: Tensor, target: Tensor) -> Self:
+        """Return the batch with other pieces to read."""
+        ...
+
+    def joined(self, other: Self, pair: PairWeights) -> Self:
+        """Return this batch and one with rows of the same lengths as two passes."""
+        ...
+
+
+Batch = TypeVar("Batch", bound=Passable)
 
 
 def training_loss(
@@ -59,15 +64,31 @@ def training_loss(
     Raises:
         ConfigError: tokens shall become the zero vector, and the model has none.
     """
-    shown = _shown(model, batch, config.source_word_dropout, config.target_word_dropout, config.word_dropout)
-    weights = pair_weights(config)
-    if weights is None:
+    shown = regularised(batch, config=config, model=model.config, start_id=model.start_id)
+    if shown.pair is None:
         return batch_loss(model, shown, label_smoothing=config.label_smoothing, runtime=runtime)
-    cut = config.simcut_cutoff if config.simcut else 0.0
-    both = _joined(shown, _shown(model, shown, cut, cut, WordDropout.ZERO))
     with precision_context(runtime):
-        logits = batch_logits(model, both)
-    return pair_loss(logits, batch.target_ids, weights=weights, label_smoothing=config.label_smoothing)
+        logits = batch_logits(model, shown)
+    return pair_loss(logits, batch.target_ids, weights=shown.pair, label_smoothing=config.label_smoothing)
+
+
+def regularised(batch: Batch, *, config: TrainingConfig, model: ModelConfig, start_id: int) -> Batch:
+    """Return the batch that is computed: without random words, and twice where two passes shall agree.
+
+    Raises:
+        ConfigError: tokens shall become the zero vector, and the model has none.
+    """
+    drop = partial(without_words, config=model, start_id=start_id)
+    source, target = batch.ids()
+    first = batch.with_ids(
+        drop(source, config.source_word_dropout, form=config.word_dropout),
+        drop(target, config.target_word_dropout, form=config.word_dropout),
+    )
+    if (weights := pair_weights(config)) is None:
+        return first
+    cut = config.simcut_cutoff if config.simcut else 0.0
+    second = first.with_ids(*(drop(ids, cut, form=WordDropout.ZERO) for ids in first.ids()))
+    return first.joined(second, weights)
 
 
 def pair_weights(config: TrainingConfig) -> PairWeights | None:
@@ -75,18 +96,6 @@ def pair_weights(config: TrainingConfig) -> PairWeights | None:
     if config.r_drop:
         return PairWeights(0.5, 0.5, config.r_drop / 4, config.r_drop / 4)
     return PairWeights(1.0, 0.0, config.simcut, 0.0) if config.simcut else None
-
-
-def _shown(
-    model: Transformer, batch: TensorBatch, source_rate: float, target_rate: float, form: WordDropout
-) -> TensorBatch:
-    """Return the batch as a pass sees it: with random tokens of the source and of the decoder's input replaced."""
-    drop = partial(without_words, form=form, config=model.config, start_id=model.start_id)
-    return replace(
-        batch,
-        source_ids=drop(batch.source_ids, source_rate),
-        target_input_ids=drop(batch.target_input_ids, target_rate),
-    )
 
 
 def without_words(ids: Tensor, rate: float, *, form: WordDropout, config: ModelConfig, start_id: int) -> Tensor:
@@ -108,21 +117,6 @@ def without_words(ids: Tensor, rate: float, *, form: WordDropout, config: ModelC
     for special in {specials.pad, specials.bos, specials.eos, start_id}:
         is_dropped &= ids != special
     return ids.masked_fill(is_dropped, specials.pad if form is WordDropout.ZERO else specials.unk)
-
-
-def _joined(first: TensorBatch, second: TensorBatch) -> TensorBatch:
-    """Return two batches of one shape as one batch, the rows and the target tokens of the first before the others."""
-    shift = first.target_input_ids.numel()
-    return replace(
-        first,
-        source_ids=torch.cat([first.source_ids, second.source_ids]),
-        source_mask=torch.cat([first.source_mask, second.source_mask]),
-        target_input_ids=torch.cat([first.target_input_ids, second.target_input_ids]),
-        target_ids=torch.cat([first.target_ids, second.target_ids]),
-        target_positions=torch.cat([first.target_positions, second.target_positions + shift]),
-        num_target_tokens=first.num_target_tokens + second.num_target_tokens,
-        num_padded_tokens=first.num_padded_tokens + second.num_padded_tokens,
-    )
 
 
 def pair_loss(

@@ -18,9 +18,9 @@ from pellucid.errors import ConfigError, InterruptedByUser
 from pellucid.model.transformer import Transformer
 from pellucid.text.batching import make_batch
 from pellucid.training import regularisers as room
-from pellucid.training.batches import TensorBatch, to_tensors
+from pellucid.training.batches import PairWeights, TensorBatch, to_tensors
 from pellucid.training.loss import batch_loss
-from pellucid.training.regularisers import PairWeights, pair_loss, training_loss
+from pellucid.training.regularisers import pair_loss, training_loss
 
 from .kit import RUNTIME, SPECIALS, equal_weights, reversal_store, run_training, tiny_model, training_config
 from .test_resume import Stopper

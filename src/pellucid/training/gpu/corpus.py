@@ -24,7 +24,7 @@ from pellucid.training.packed.batch import PackedBatch, bounds_of, pack, rows_of
 
 if TYPE_CHECKING:
     from pellucid.text.store import TokenStore
-    from pellucid.training.regularisers import PairWeights
+    from pellucid.training.batches import PairWeights
 
 __all__ = ["AnyBatch", "Corpus", "Feed", "ResidentCorpus", "StaticBatch", "StreamedCorpus", "corpus_on"]
 

@@ -28,7 +28,7 @@ from pellucid.training.inputs import RunInputs
 from pellucid.training.optimisation import gradient_norm
 from pellucid.training.packed.batch import PackedBatch
 from pellucid.training.packed.network import PackedNetwork
-from pellucid.training.packed.regularised import regularised
+from pellucid.training.regularisers import regularised
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer

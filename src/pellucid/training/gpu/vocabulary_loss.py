@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from pellucid.training.batches import PairWeights
 from pellucid.training.packed import reference
-from pellucid.training.regularisers import PairWeights
 
 __all__ = ["VocabularyGradients", "vocabulary_gradients", "vocabulary_loss"]
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from pellucid.config import SpecialIds
 
 if TYPE_CHECKING:
+    from pellucid.training.batches import PairWeights
     from pellucid.training.gpu.shapes import PackedShape
-    from pellucid.training.regularisers import PairWeights
 
 __all__ = ["PackedBatch", "Side", "bounds_of", "pack"]
 

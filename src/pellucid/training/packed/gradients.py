@@ -24,7 +24,7 @@ from pellucid.training.packed import processor, reference
 from pellucid.training.packed.batch import PackedBatch, Side, bounds_of
 from pellucid.training.packed.network import PackedNetwork
 from pellucid.training.packed.obstacles import packing_obstacle
-from pellucid.training.packed.regularised import regularised
+from pellucid.training.regularisers import regularised
 
 if TYPE_CHECKING:
     from pellucid.model.transformer import Transformer

@@ -9,9 +9,9 @@ import torch
 import triton
 from torch import Tensor
 
+from pellucid.training.batches import PairWeights
 from pellucid.training.packed import attention_kernels, kernels, loss_kernels
 from pellucid.training.packed.reference import Dropping, add_rows
-from pellucid.training.regularisers import PairWeights
 
 __all__ = [
     "add_norm",

@@ -19,8 +19,8 @@ from pellucid.compiled.compiler import compiled_library
 from pellucid.compiled.library import open_library
 from pellucid.errors import EngineUnavailableError
 from pellucid.model.kernels.short_attention import AttentionJob, attention_library, load_short_attention
+from pellucid.training.batches import PairWeights
 from pellucid.training.packed.reference import Dropping
-from pellucid.training.regularisers import PairWeights
 
 __all__ = [
     "add_norm",

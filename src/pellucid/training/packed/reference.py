@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pellucid.training.regularisers import PairWeights
+from pellucid.training.batches import PairWeights
 
 __all__ = [
     "Dropping",

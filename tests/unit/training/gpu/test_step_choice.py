@@ -16,14 +16,13 @@ from torch import Tensor
 from pellucid.config import StepMethod
 from pellucid.runtime import Precision, Runtime
 from pellucid.training.averaging import MovingAverage
-from pellucid.training.batches import BatchStream
+from pellucid.training.batches import BatchStream, PairWeights
 from pellucid.training.gpu import step_choice, step_trial, updater
 from pellucid.training.gpu.step_choice import Finding, StepChoice, Trial, choose_steps, try_apart, way_of_run
 from pellucid.training.gpu.step_trial import MadeUpStore, findings_of
 from pellucid.training.gpu.updater import step_maker
 from pellucid.training.inputs import RunInputs
 from pellucid.training.packed import reference
-from pellucid.training.regularisers import PairWeights
 from pellucid.training.reporter import SilentReporter
 from pellucid.training.update import Launched, StepMaker
 

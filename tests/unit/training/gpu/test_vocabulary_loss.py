@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pellucid.training.batches import PairWeights
 from pellucid.training.gpu.vocabulary_loss import vocabulary_gradients, vocabulary_loss
 from pellucid.training.loss import smoothed_cross_entropy
-from pellucid.training.regularisers import PairWeights, pair_loss
+from pellucid.training.regularisers import pair_loss
 
 POSITIONS, WIDTH, VOCABULARY = 29, 7, 23
 

@@ -24,9 +24,9 @@ from pellucid.compiled.compiler import compiled_library
 from pellucid.compiled.library import threads_of_torch
 from pellucid.errors import EngineUnavailableError
 from pellucid.model.kernels import short_attention
+from pellucid.training.batches import PairWeights
 from pellucid.training.packed import processor, reference
 from pellucid.training.packed.reference import Dropping
-from pellucid.training.regularisers import PairWeights
 
 IS_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 TOLERANCES = {torch.float32: 2e-5, torch.bfloat16: 8e-3}

@@ -17,17 +17,16 @@ from pellucid.errors import ConfigError, EngineUnavailableError, InterruptedByUs
 from pellucid.runtime import Precision, Runtime
 from pellucid.text.batching import make_batch
 from pellucid.training import regularisers
-from pellucid.training.batches import to_tensors
+from pellucid.training.batches import PairWeights, to_tensors
 from pellucid.training.gpu import updater
 from pellucid.training.gpu.corpus import ResidentCorpus, StreamedCorpus
 from pellucid.training.gpu.shapes import PackedShape, Shape, ShapeGrid
 from pellucid.training.gpu.step_choice import way_of_run
-from pellucid.training.packed import gradients, obstacles, processor, reference, regularised
+from pellucid.training.packed import gradients, obstacles, processor, reference
 from pellucid.training.packed.batch import PackedBatch, bounds_of
 from pellucid.training.packed.gradients import packed_tokens, rounded_up
 from pellucid.training.packed.network import PackedNetwork
 from pellucid.training.packed.obstacles import packing_obstacle
-from pellucid.training.regularisers import PairWeights
 
 from ..gpu.test_static_steps import BF16, CALM, Stopper, close
 from ..kit import (
@@ -117,8 +116,7 @@ def test_regularisers_are_those_of_plain_steps(
         hidden[room] = hidden.get(room, 0) + int(is_hidden.sum())
         return ids.masked_fill(is_hidden, SPECIALS.pad if form is WordDropout.ZERO else SPECIALS.unk)
 
-    for module in (regularisers, regularised):
-        monkeypatch.setattr(module, "without_words", hide)
+    monkeypatch.setattr(regularisers, "without_words", hide)
     settings = {"config_accum_count": 2 if way == "in the plain loop" else 1, **changes, **CALM}
     runs = []
     for room in ("eager", method):
@@ -135,7 +133,7 @@ def test_two_passes_draw_different_dropout() -> None:
     store, rows = reversal_store(pairs=41, seed=1), np.arange(11)
     made = make_batch(store, rows, specials=SPECIALS, start_id=SPECIALS.bos)
     batch, model = packed_tokens(to_tensors(made, device=torch.device("cpu"))), tiny_model(dropout=0.3)
-    both = regularised.regularised(
+    both = regularisers.regularised(
         batch, config=training_config(r_drop=5.0), model=model.config, start_id=model.start_id
     )
     network = PackedNetwork(model, dtype=torch.float32, operations=reference)
