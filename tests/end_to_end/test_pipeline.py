@@ -198,6 +198,9 @@ def test_an_output_that_is_a_file_is_refused(text: Path, tmp_path: Path, command
         outcome = command(*train_arguments(text, tmp_path / "file"), *more)
         assert outcome.status == 1
         assert "is a file" in outcome.err
+    inside = command(*train_arguments(text, tmp_path / "file" / "run"))
+    assert inside.status == 1
+    assert "file/run: this run folder cannot be made: Not a directory; choose another --output" in inside.err
     assert (tmp_path / "file").read_text() == "mine"
 
 

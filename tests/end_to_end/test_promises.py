@@ -75,8 +75,16 @@ def test_a_promise_that_holds_and_one_that_does_not(command: Command, text: Path
     assert json.loads((tmp_path / "run" / "promise.json").read_text())["holds"] is False
     assert "promise" not in tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
     other = train(command, tmp_path, '[[promise.scores]]\nmetric = "bleu"\nvalue = 90\nsignature = "tok:zh"')
-    assert other.status == 0, other.err
+    assert other.status == 3, other.err
     assert "none of the promised scores can be compared" in other.out
+    both = (
+        '[[promise.scores]]\nmetric = "bleu"\nvalue = 0\nsignature = "tok:zh"\n'
+        '[[promise.scores]]\nmetric = "chrf"\nvalue = 0'
+    )
+    partly = train(command, tmp_path, both)
+    assert partly.status == 0, partly.err
+    assert "the promise of the recipe held on" in partly.out
+    assert "1 score could not be compared" in partly.out
     none = train(command, tmp_path, NOT_MEASURED)
     assert none.status == 0, none.err
     assert "promises no score (nobody had time)" in none.out

@@ -214,7 +214,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str]] = {
     "another word": (
         lambda d: (d / "x").write_bytes(tsv(PAIRS).replace(b"Hund", b"Hond")) and None,
         ('data.train=[{tsv="x"}]',),
-        "data.text.0 (x).sha256",
+        "data.text.0 (train: x).sha256",
     ),
     "the other direction": (
         lambda d: None,

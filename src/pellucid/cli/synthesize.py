@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli.console import say, say_error, show
+from pellucid.cli.console import say, show
 from pellucid.cli.options import DeviceOption, EngineOption, PrecisionOption, ThreadsOption
 from pellucid.cli.screens.translation import TranslationScreen
 from pellucid.errors import ConfigError
@@ -72,7 +72,7 @@ def synthesize(
     with TranslationScreen() as screen:
         outcome = job.synthesize(request, say=screen.message, progress=screen.progress)
     for problem in outcome.problems:
-        say_error(problem)
+        say(f"dropped: {problem}")
     say(f"{output}: {outcome.summary}")
     say(f"{request.provenance}: where it comes from; the lines for a recipe:")
     show(outcome.recipe)

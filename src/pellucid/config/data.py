@@ -248,6 +248,11 @@ class DataConfig(Section):
         """Return the training corpora, followed by those of the validation, the general and the test one, if any."""
         return (*self.train, *self.valid, *(corpus for corpus in (self.general, self.test) if corpus))
 
+    def roles(self) -> tuple[str, ...]:
+        """Return what each of ``corpora()`` is for: train, valid, general or test."""
+        others = [name for name in ("general", "test") if getattr(self, name)]
+        return (*("train" for _ in self.train), *("valid" for _ in self.valid), *others)
+
     def split_without_leaks(self) -> SplitConfig | None:
         """Return how text is held out without leaks; None if pairs are held out at random, or not at all."""
         needs_it = self.test is not None or any(corpus.files for corpus in self.train)

@@ -123,7 +123,7 @@ def _keep_record(
     record = run.output / "text.json"
     before, names_before = _read_record(record)
     if before is not None and list_checkpoints(run.output / "checkpoints"):
-        old, new = (_labelled(table, names) for table in (before, inputs))
+        old, new = (_labelled(table, run.recipe.data, names) for table in (before, inputs))
         refuse_changes(run.output, old_settings={}, new_settings={}, old_data=old, new_data=new)
         if renamed := [f"{b} (was {a})" for a, b in zip(names_before, names, strict=False) if a != b]:
             say(f"the same text under other names: {', '.join(renamed)}")
@@ -318,9 +318,12 @@ def _read_record(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
     return table, names if isinstance(names, list) else []
 
 
-def _labelled(table: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Return the table with the present file names beside the numbers of the corpora, for the message of a refusal."""
-    labels = {str(number): f"{number} ({name})" for number, name in enumerate(names)}
+def _labelled(table: Mapping[str, Any], data: DataConfig, names: Sequence[str]) -> dict[str, Any]:
+    """Return the table with what the corpora are now beside their numbers, for the message of a refusal."""
+    labels = {
+        str(number): f"{number} ({role}: {name})"
+        for number, (role, name) in enumerate(zip(data.roles(), names, strict=True))
+    }
     return {**table, "text": {labels.get(number, number): facts for number, facts in table["text"].items()}}
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from pellucid.bundle import load_bundle
 from pellucid.config import Recipe
-from pellucid.durable import DISK
-from pellucid.errors import DataError, StoppedError, counted
+from pellucid.durable import DISK, shortage_of
+from pellucid.errors import ConfigError, DataError, StoppedError, counted
 from pellucid.jobs.choosing.attention import choose_attention
 from pellucid.jobs.choosing.preset import with_preset
 from pellucid.jobs.choosing.processes import refuse_processes, sharing_of
@@ -102,7 +102,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
         chosen = with_preset(recipe, output, init_from=init_from)
         recipe = chosen.recipe
         run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).with_choice(chosen)
-        output.mkdir(parents=True, exist_ok=True)
+        _make_folder(output)
         ranks = ranks_of_environment(run.runtime.torch_device())
         refuse_processes(run.recipe.training, output, runtime=run.runtime, ranks=ranks)
         with ExitStack() as held:
@@ -112,6 +112,17 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
                 reporter = held.enter_context(TensorBoardReporter(reporter, output / "tensorboard"))
             outcome = _train(run, ranks=ranks, reporter=reporter if ranks.is_first else QuietReporter(), since=started)
     return outcome
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if shortage_of(error):
+            raise
+        raise ConfigError(
+            f"{output}: this run folder cannot be made: {error.strerror}; choose another --output"
+        ) from error
 
 
 def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float) -> TrainOutcome:

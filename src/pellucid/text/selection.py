@@ -121,7 +121,7 @@ def select_pairs(
         return Selection(data, seed, report, _of_all(is_kept, split.roles), split)
     roles = np.full(report.kept, Role.TRAINING, dtype=np.uint8)
     if not data.valid:
-        roles[_held_out(data, kept_of_corpus, seed=seed)] = Role.VALIDATION
+        roles[_held_out(data, kept_of_corpus, report, seed=seed)] = Role.VALIDATION
     return Selection(data, seed, report, _of_all(is_kept, roles))
 
 
@@ -132,13 +132,17 @@ def _of_all(is_kept: bytearray, roles: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return found
 
 
-def _held_out(data: DataConfig, kept_of_corpus: Sequence[int], *, seed: int) -> NDArray[np.int64]:
+def _held_out(
+    data: DataConfig, kept_of_corpus: Sequence[int], report: CleaningReport, *, seed: int
+) -> NDArray[np.int64]:
     """Choose places among the cleaned pairs, from the corpora whose pairs may be held out."""
     free = np.array([kept * corpus.hold_out for corpus, kept in zip(data.train, kept_of_corpus, strict=True)])
     total, size = sum(kept_of_corpus), int(free.sum())
     if total < 2 or not size:
         few = "one training pair" if total < 2 else "no training pair that may be held out (hold_out = false)"
-        raise DataError(f"{few} and no validation text: give --valid-src and --valid-tgt, or more text")
+        raise DataError(
+            f"{few} and no validation text: give --valid-src and --valid-tgt, or more text; {describe_cleaning(report)}"
+        )
     count = min(_LARGEST_HELD_OUT, max(1, size // _HELD_OUT_SHARE))
     chosen = np.random.default_rng([seed, 0x5EED]).choice(size, size=count, replace=False)
     # From a place among the pairs that may be held out to one among all: the other corpora before it come on top.

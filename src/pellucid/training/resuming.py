@@ -70,7 +70,7 @@ def differences(
         if isinstance(before, Mapping) and isinstance(now, Mapping):
             lines += differences(before, now, free=free, prefix=f"{key}.")
         elif _normal(before) != _normal(now):
-            lines.append(f"{key}: was {before!r}, now {now!r}")
+            lines.append(f"{key}: was {_shown(before)}, now {_shown(now)}")
     return lines
 
 
@@ -98,6 +98,10 @@ def rate_jump(before: float | None, now: float) -> str:
     if before is None or abs(now - before) <= _REPORTED_JUMP * max(now, before):
         return ""
     return f"the length of this run has changed, so its learning rate changes from {before:.2e} to {now:.2e}"
+
+
+def _shown(value: object) -> str:
+    return "not set" if value is _ABSENT else repr(value)
 
 
 def _normal(value: object) -> object:

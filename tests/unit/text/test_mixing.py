@@ -119,6 +119,12 @@ def test_what_may_not_be_held_out_is_not(tmp_path: Path) -> None:
     assert len(list(selection.training_pairs())) + len(validating) == 710
 
 
+def test_one_pair_in_many_copies_is_named_so(tmp_path: Path) -> None:
+    (tmp_path / "same.tsv").write_text("ein satz\ta sentence\n" * 300)
+    with pytest.raises(DataError, match=r"one training pair and no validation text: .*; cleaning: 300 .*duplicate 299"):
+        select_pairs(data_of({"tsv": str(tmp_path / "same.tsv")}), seed=5, progress=lambda done: None)
+
+
 def test_the_pairs_that_older_releases_held_out_are_still_those(tmp_path: Path) -> None:
     data = data_of(*write(tmp_path, [230, 310]))
     selection = select_pairs(data, seed=5, progress=lambda done: None)

@@ -16,9 +16,9 @@ from pellucid.training.resuming import FREE_SETTINGS, differences, refuse_change
 def test_differences_name_the_place_and_both_values() -> None:
     old = {"a": 1, "b": {"c": [1, 2], "d": "x"}, "gone": 3}
     new = {"a": 1, "b": {"c": (1, 2), "d": "y"}, "new": None}
-    assert differences(old, new) == ["b.d: was 'x', now 'y'", "gone: was 3, now '(not set)'"]
+    assert differences(old, new) == ["b.d: was 'x', now 'y'", "gone: was 3, now not set"]
     assert differences(old, new, free={"b", "gone"}) == []
-    assert differences(old, new, free={"b.d"}) == ["gone: was 3, now '(not set)'"]
+    assert differences(old, new, free={"b.d"}) == ["gone: was 3, now not set"]
 
 
 def test_every_free_setting_exists() -> None:

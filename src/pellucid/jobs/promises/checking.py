@@ -30,7 +30,7 @@ from pellucid.training.resuming import differences
 __all__ = ["PromiseCheck", "ScoreCheck", "changed_settings", "check_promise", "promise_of"]
 
 MISSED_STATUS: Final = 3
-"""Exit status of ``--check`` if the promise did not hold."""
+"""Exit status of ``--check`` if the promise did not hold, or nothing could be compared with it."""
 _FEWER_STEPS: Final = 0.95
 _DEVIATIONS: Final = 2.0
 
@@ -84,8 +84,8 @@ class PromiseCheck:
 
     @property
     def exit_status(self) -> int:
-        """The status for the command line: 0, or 3 if the promise did not hold."""
-        return MISSED_STATUS if self.holds is False else 0
+        """The status for the command line: 0, or 3 if scores were promised and nothing shows that they hold."""
+        return 0 if self.holds or self.not_measured else MISSED_STATUS
 
     def to_text(self) -> str:
         """Return the evaluation and the verdict for the screen."""
@@ -93,9 +93,14 @@ class PromiseCheck:
         if self.not_measured:
             lines.append(f"the recipe promises no score ({self.not_measured}), so there is nothing to compare")
         elif self.holds is None:
-            lines.append("none of the promised scores can be compared with these")
+            lines.append(
+                "none of the promised scores can be compared with these, so nothing shows that the promise held "
+                f"(exit status {MISSED_STATUS})"
+            )
         elif self.holds:
-            lines.append(f"the promise of the recipe held on {self.test_set}")
+            left = sum(bool(score.problem) for score in self.scores)
+            but = f"; {counted(left, 'score')} could not be compared" if left else ""
+            lines.append(f"the promise of the recipe held on {self.test_set}{but}")
         else:
             lines.append(f"the promise of the recipe did NOT hold on {self.test_set} (exit status {MISSED_STATUS})")
             lines += [f"  possible reason: {text}" for text in self.explanations]

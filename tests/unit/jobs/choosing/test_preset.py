@@ -10,11 +10,13 @@ import pytest
 from pellucid.config import load_recipe, recipe_from, to_toml
 from pellucid.errors import ConfigError
 from pellucid.jobs.choosing import rules
-from pellucid.jobs.choosing.preset import with_preset
+from pellucid.jobs.choosing.preset import settings_in_words, with_preset
 from pellucid.jobs.choosing.rules import Budget, TextFacts, choose
 from pellucid.jobs.promises.dry_run import dry_run
 from pellucid.jobs.run_folder import settings_of
 from pellucid.jobs.train import QuietReporter, train
+
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def budget(*, minutes: float | None = None, epochs: int | None = None, is_gpu: bool = False) -> Budget:
@@ -27,6 +29,18 @@ def text(pairs: int, *, alphabet: int = 70) -> TextFacts:
 
 def number(settings: Any, name: str) -> float:
     return next(table[name] for table in settings.values() if name in table)
+
+
+def test_the_promise_for_multi30k_is_for_what_is_chosen() -> None:
+    """The facts of the 29,000 pairs, de-en; another choice needs another measurement."""
+    recipe = load_recipe(ROOT / "recipes/multi30k-de-en.toml")
+    assert recipe.promise is not None
+    facts = TextFacts(pairs=29_000, mean_tokens=16.28, alphabet=60, words=39_491)
+    settings = choose(facts, budget(minutes=recipe.promise.minutes)).settings
+    table = recipe.model_dump(exclude_unset=True, exclude={"preset"}) | {
+        name: dict(found) for name, found in settings.items()
+    }
+    assert settings_in_words(recipe_from(table)) == recipe.promise.chosen
 
 
 def test_more_text_never_makes_the_model_or_its_pieces_smaller() -> None:
