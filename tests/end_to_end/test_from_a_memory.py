@@ -151,7 +151,7 @@ def test_a_memory_that_has_changed_is_refused_and_another_date_is_not(tmp_path: 
     write(tmp_path / "memory.tmx", text.replace("</seg>", "!</seg>", 40))
     changed = trained(command, *arguments, steps=5)
     assert changed.status == 1
-    assert "0 (memory.tmx)" in changed.err
+    assert "0 (train: memory.tmx)" in changed.err
 
 
 def test_several_files_of_several_formats_with_a_test_set_of_their_own(tmp_path: Path, command: Command) -> None:
