@@ -19,8 +19,8 @@ import pytest
 
 import pellucid
 
-parser = pytest.importorskip("re._parser")
-codes = pytest.importorskip("re._constants")
+parser = importlib.import_module("re._parser")
+codes = importlib.import_module("re._constants")
 
 SOURCE = Path(pellucid.__file__).parent
 ONE_CHARACTER = {codes.LITERAL, codes.NOT_LITERAL, codes.IN, codes.ANY}
@@ -66,9 +66,8 @@ def test_the_rule_itself(expression: str, safe: list[bool]) -> None:
     assert [is_safe(alternatives) for alternatives in groups_of(expression)] == safe
 
 
-def compiled() -> dict[str, re.Pattern[str] | re.Pattern[bytes]]:
-    """Return every compiled expression of a module, by a name that says where it is."""
-    found: dict[str, re.Pattern[str] | re.Pattern[bytes]] = {}
+def compiled() -> Iterator[tuple[str, re.Pattern[str] | re.Pattern[bytes]]]:
+    """Yield every compiled expression of a module, after a name that says where it is."""
     for module in pkgutil.walk_packages(pellucid.__path__, "pellucid."):
         if module.name.endswith("__main__"):
             continue
@@ -80,15 +79,13 @@ def compiled() -> dict[str, re.Pattern[str] | re.Pattern[bytes]]:
             several = (
                 value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else [value]
             )
-            found.update({f"{module.name}.{name}": one for one in several if isinstance(one, re.Pattern)})
-    return found
+            yield from ((f"{module.name}.{name}", one) for one in several if isinstance(one, re.Pattern))
 
 
 def test_possessive_groups_do_not_depend_on_the_release() -> None:
-    groups = {name: groups_of(pattern.pattern, pattern.flags) for name, pattern in compiled().items()}
-    groups = {name: found for name, found in groups.items() if found}
-    assert len(groups) > 8
-    wrong = [name for name, found in groups.items() if not all(is_safe(one) for one in found)]
+    groups = [(name, groups_of(pattern.pattern, pattern.flags)) for name, pattern in compiled()]
+    assert len([name for name, found in groups if found]) > 8
+    wrong = [name for name, found in groups if not all(is_safe(one) for one in found)]
     assert not wrong, f"a possessive group needs the alternative (?!) at its end: {wrong}"
 
 
@@ -114,7 +111,7 @@ def test_parts_of_expressions_follow_the_rule_too() -> None:
 
 
 def test_fullmatch_is_not_used_with_a_possessive_group() -> None:
-    for name, pattern in compiled().items():
+    for name, pattern in compiled():
         module, _, variable = name.rpartition(".")
         if groups_of(pattern.pattern, pattern.flags):
             text = Path(str(importlib.import_module(module).__file__)).read_text(encoding="utf-8")

@@ -238,10 +238,9 @@ class DataConfig(Section):
                 f"the shares of the training corpora are {', '.join(f'{share:g}' for share in shares)}; leave at least "
                 "one corpus without a share, which gives the epoch its length, and keep the sum of the shares under 1"
             )
-        others = [*(("valid", corpus) for corpus in self.valid), ("general", self.general), ("test", self.test)]
-        for name, corpus in others:
-            if corpus is not None and corpus.share is not None:
-                raise ValueError(f"{name}.share = {corpus.share:g} has no effect; a share is for [[data.train]]")
+        for role, corpus in zip(self.roles(), self.corpora(), strict=True):
+            if role != "train" and corpus.share is not None:
+                raise ValueError(f"{role}.share = {corpus.share:g} has no effect; a share is for [[data.train]]")
         return self
 
     def corpora(self) -> tuple[CorpusConfig, ...]:
