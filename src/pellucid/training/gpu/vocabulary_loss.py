@@ -82,18 +82,22 @@ def vocabulary_gradients(
     label_smoothing: float,
     operations: Any = reference,
     pair: PairWeights | None = None,
+    weight_sum: Tensor | None = None,
     chunk_bytes: int = _CHUNK_BYTES,
 ) -> VocabularyGradients:
-    """Return loss and gradients of ``vocabulary_loss`` for a caller that needs no autograd."""
+    """Return loss and gradients of ``vocabulary_loss`` for a caller that needs no autograd.
+
+    ``weight_sum``, ``[d_model]`` in float32 or wider, is the sum of the weight's rows for a caller that has it.
+    """
     wide = torch.promote_types(hidden.dtype, torch.float32)
     weights = target_weights.to(wide)
-    weight_sum = weight.sum(0, dtype=wide)
+    weight_sum = weight.sum(0, dtype=wide) if weight_sum is None else weight_sum
     mean_logits = torch.mv(hidden.to(wide), weight_sum) / len(weight)
     if bias is not None:
         mean_logits += bias.to(wide).mean()
     counted = hidden * weights[:, None].to(hidden.dtype)
     to_hidden = torch.empty_like(hidden)
-    to_weight = torch.zeros_like(weight, dtype=wide)
+    to_weight = weight.new_empty(0, dtype=wide)
     to_bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
     losses, likelihoods = torch.empty_like(weights), torch.empty_like(weights)
     even = label_smoothing / len(weight)
@@ -108,14 +112,15 @@ def vocabulary_gradients(
     wide_copies = {1: 1, 2: 4}[len(shares)] if operations is reference else 0
     of_a_logit = hidden.element_size() + _FLOAT32 * wide_copies
     chunk_rows = max(1, chunk_bytes // of_a_logit // len(weight) // len(shares))
-    for start in range(0, len(hidden) // len(shares), chunk_rows):
+    for start in range(0, max(1, len(hidden) // len(shares)), chunk_rows):
         part = slice(start, start + chunk_rows)
         rows, targets, means, of_weight, of_bias = (values[:, part].flatten(0, 1) for values in inputs)
         logits = functional.linear(rows, weight, bias)
         gradient, likelihood, loss = softmax(logits, targets, means, smoothing=label_smoothing)
         for whole, found in zip(outputs, (gradient @ weight, likelihood, loss), strict=True):
             whole[:, part] = of_passes(found)
-        to_weight += gradient.t() @ of_weight
+        product = gradient.t() @ of_weight
+        to_weight = product.to(wide) if start == 0 else to_weight.add_(product)
         if to_bias is not None:
             to_bias += gradient.t() @ of_bias.to(gradient.dtype)
     likelihood_sum = torch.zeros_like(losses[0])

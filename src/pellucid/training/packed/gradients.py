@@ -99,6 +99,7 @@ class PackedGradients:
             dtype=torch.bfloat16 if runtime.precision is Precision.BF16 else kind,
             operations=_operations(model, kind, message),
         )
+        self._buffers = dict(zip(self._masters, self._network.gradients, strict=True))
 
     def add(
         self,
@@ -109,17 +110,14 @@ class PackedGradients:
     ) -> tuple[Tensor, Tensor]:
         """Add the gradients of the loss divided by ``target_tokens``; return the sums of loss and likelihood.
 
-        The first gradients after none are in buffers that the next call writes again; so the second ones are added to a
-        copy. ``complete`` is called with the parameters of the decoder while the rest is still computed.
+        After the first batch of a step, the others are added in the buffers that ``grad`` has. ``complete`` is called
+        with the parameters of the decoder while the rest is still computed.
         """
-        before = [master.grad for master in self._masters]
-        kept = [None if gradient is None else gradient.clone() for gradient in before]
+        adds = self._masters[0].grad is not None
 
         def assign(masters: Sequence[nn.Parameter]) -> None:
-            chosen = set(map(id, masters))
-            for master, old, new in zip(self._masters, kept, self._network.gradients, strict=True):
-                if id(master) in chosen:
-                    master.grad = new if old is None else old.add_(new)
+            for master in masters:
+                master.grad = self._buffers[master]
 
         def half_way() -> None:
             assign(self._early)
@@ -129,6 +127,7 @@ class PackedGradients:
             regularised(packed_tokens(batch), config=self._config, model=self._model, start_id=self._start_id),
             label_smoothing=self._config.label_smoothing,
             target_tokens=target_tokens,
+            adds=adds,
             half_way=half_way,
         )
         assign(self._late)

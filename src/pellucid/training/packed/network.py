@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pellucid.config import DecoderStart
 from pellucid.training.gpu.vocabulary_loss import vocabulary_gradients
-from pellucid.training.packed import reference
+from pellucid.training.packed import products, reference
 from pellucid.training.packed.batch import PackedBatch, Side
 from pellucid.training.packed.reference import Dropping
 from pellucid.training.packed.weights import PackedTensors, Sites, parts_of
@@ -82,6 +82,8 @@ class PackedNetwork:
         self._factors = [stack.input.scale for stack in (model.encoder, model.decoder)]
         self._pad = model.source_embedding.pad
         self._seeds = torch.zeros(1, dtype=torch.int64, device=table.device)
+        self._output_sum = torch.zeros(config.d_model, dtype=self._wide, device=table.device)
+        self._adds = False
 
     @torch.no_grad()
     def compute(
@@ -90,14 +92,19 @@ class PackedNetwork:
         *,
         label_smoothing: float,
         target_tokens: float | None = None,
+        adds: bool = False,
         half_way: Callable[[], None] = lambda: None,
     ) -> tuple[Tensor, Tensor]:
         """Return the summed loss and the summed negative log-likelihood.
 
         The gradients are those of the loss divided by ``target_tokens``, or by the number of its own target tokens.
+        With ``adds``, they are added to those of the last batch, and the weights are taken to be the same as then.
         ``half_way`` is called when those of the decoder are complete.
         """
-        torch._foreach_copy_(self._copies, self._masters)
+        self._adds = adds
+        if not adds:
+            torch._foreach_copy_(self._copies, self._masters)
+            torch.sum(self._output(self._weights), 0, dtype=self._wide, out=self._output_sum)
         self._seeds = torch.randint(0, 1 << 62, (self._sites.dropouts,), device=self._seeds.device)
         source, target = batch.source, batch.target
         memory, encoder = self._encode(source)
@@ -112,13 +119,14 @@ class PackedNetwork:
             label_smoothing=label_smoothing,
             operations=self._operations,
             pair=batch.pair,
+            weight_sum=self._output_sum,
         )
         scale = batch.num_target_tokens().clamp(min=1.0).reciprocal()
         if target_tokens is not None:
             scale.fill_(1.0 / target_tokens)
-        torch.mul(found.to_weight, scale, out=to_weight)
+        products.scaled_gradient(to_weight, found.to_weight, scale, adds=adds)
         if found.to_bias is not None:
-            torch.mul(found.to_bias, scale, out=self._gradients.output_bias)
+            products.scaled_gradient(self._gradients.output_bias, found.to_bias, scale, adds=adds)
         to_target, to_kv = self._decode_backward(found.to_hidden.mul_(scale), target, source, kv, decoder)
         to_memory = self._memory_gradient(to_kv, memory)
         half_way()
@@ -140,7 +148,7 @@ class PackedNetwork:
     def _decode(
         self, target: Side, source: Side, memory: Tensor
     ) -> tuple[Tensor, Tensor, list[tuple[_Attended, _Attended, _Fed]]]:
-        kv = torch.addmm(self._weights.kv_bias[0], memory, self._weights.kv.t())
+        kv = products.linear(memory, self._weights.kv, self._weights.kv_bias[0])
         hidden = self._embed(1, target, self._target_table(self._weights))
         tape: list[tuple[_Attended, _Attended, _Fed]] = []
         for number in range(self._sites.decoder):
@@ -163,7 +171,7 @@ class PackedNetwork:
         return embedded
 
     def _self_attention(self, layer: int, hidden: Tensor, side: Side, *, is_causal: bool) -> tuple[Tensor, _Attended]:
-        qkv = torch.addmm(self._weights.qkv_bias[layer], hidden, self._weights.qkv[layer].t())
+        qkv = products.linear(hidden, self._weights.qkv[layer], self._weights.qkv_bias[layer])
         contexts, kept = self._operations.attention(
             *qkv.chunk(3, 1), **self._attention_options(layer, side, side, is_causal=is_causal)
         )
@@ -174,7 +182,7 @@ class PackedNetwork:
         self, number: int, hidden: Tensor, target: Side, source: Side, kv: Tensor
     ) -> tuple[Tensor, _Attended]:
         site = self._sites.cross(number)
-        queries = torch.addmm(self._weights.query_bias[number], hidden, self._weights.query[number].t())
+        queries = products.linear(hidden, self._weights.query[number], self._weights.query_bias[number])
         contexts, kept = self._operations.attention(
             queries, *self._keys_and_values(kv, number), **self._attention_options(site, target, source)
         )
@@ -183,7 +191,7 @@ class PackedNetwork:
         return normed, _Attended(hidden, queries, contexts, kept, norm)
 
     def _feed_forward(self, layer: int, index: int, hidden: Tensor) -> tuple[Tensor, _Fed]:
-        activated = torch._addmm_activation(self._weights.inner_bias[layer], hidden, self._weights.inner[layer].t())
+        activated = products.linear_relu(hidden, self._weights.inner[layer], self._weights.inner_bias[layer])
         normed, norm = self._add_norm(layer, index, hidden, activated, self._weights.outer[layer])
         return normed, _Fed(hidden, activated, norm)
 
@@ -193,7 +201,7 @@ class PackedNetwork:
         gamma, beta, bias = self._weights.norms[site]
         normed, *kept = self._operations.add_norm(
             hidden,
-            torch.addmm(bias, inputs, weight.t()),
+            products.linear(inputs, weight, bias),
             gamma,
             beta,
             epsilon=self._config.layer_norm_epsilon,
@@ -235,25 +243,25 @@ class PackedNetwork:
     def _memory_gradient(self, to_kv: Tensor, memory: Tensor) -> Tensor:
         parts = self._parts(self._gradients.kv_bias, self._operations.column_parts())[0]
         self._operations.column_sums(to_kv, parts)
-        torch.sum(parts, 0, out=self._gradients.kv_bias[0])
-        self._weight_gradient(self._gradients.kv, to_kv, memory)
+        products.summed_gradient(self._gradients.kv_bias[0], parts, 0, adds=self._adds)
+        products.weight_gradient(self._gradients.kv, to_kv, memory, adds=self._adds)
         return to_kv @ self._weights.kv
 
     def _feed_forward_backward(
         self, layer: int, index: int, gradient: Tensor, fed: _Fed, sums: dict[str, Tensor]
     ) -> Tensor:
         total, to_outer = self._add_norm_backward(layer, index, gradient, fed.norm, sums)
-        self._weight_gradient(self._gradients.outer[layer], to_outer, fed.activated)
+        products.weight_gradient(self._gradients.outer[layer], to_outer, fed.activated, adds=self._adds)
         to_inner = to_outer @ self._weights.outer[layer]
         self._operations.column_sums(to_inner, sums["inner_bias"][layer], activated=fed.activated)
-        self._weight_gradient(self._gradients.inner[layer], to_inner, fed.hidden)
+        products.weight_gradient(self._gradients.inner[layer], to_inner, fed.hidden, adds=self._adds)
         return total.addmm_(to_inner, self._weights.inner[layer])
 
     def _self_backward(
         self, layer: int, gradient: Tensor, kept: _Attended, side: Side, sums: dict[str, Tensor], *, is_causal: bool
     ) -> Tensor:
         total, to_output = self._add_norm_backward(layer, 0, gradient, kept.norm, sums)
-        self._weight_gradient(self._gradients.out[layer], to_output, kept.contexts)
+        products.weight_gradient(self._gradients.out[layer], to_output, kept.contexts, adds=self._adds)
         to_qkv = torch.empty_like(kept.projected)
         self._operations.attention_backward(
             to_output @ self._weights.out[layer],
@@ -263,7 +271,7 @@ class PackedNetwork:
             out=to_qkv.chunk(3, 1),
         )
         self._operations.column_sums(to_qkv, sums["qkv_bias"][layer])
-        self._weight_gradient(self._gradients.qkv[layer], to_qkv, kept.hidden)
+        products.weight_gradient(self._gradients.qkv[layer], to_qkv, kept.hidden, adds=self._adds)
         return total.addmm_(to_qkv, self._weights.qkv[layer])
 
     def _cross_backward(
@@ -279,7 +287,7 @@ class PackedNetwork:
     ) -> Tensor:
         site = self._sites.cross(number)
         total, to_output = self._add_norm_backward(self._sites.encoder + number, 1, gradient, kept.norm, sums)
-        self._weight_gradient(self._gradients.out[site], to_output, kept.contexts)
+        products.weight_gradient(self._gradients.out[site], to_output, kept.contexts, adds=self._adds)
         to_queries = torch.empty_like(kept.projected)
         self._operations.attention_backward(
             to_output @ self._weights.out[site],
@@ -290,7 +298,7 @@ class PackedNetwork:
             out=(to_queries, *self._keys_and_values(to_kv, number)),
         )
         self._operations.column_sums(to_queries, sums["query_bias"][number])
-        self._weight_gradient(self._gradients.query[number], to_queries, kept.hidden)
+        products.weight_gradient(self._gradients.query[number], to_queries, kept.hidden, adds=self._adds)
         return total.addmm_(to_queries, self._weights.query[number])
 
     def _add_norm_backward(
@@ -327,9 +335,10 @@ class PackedNetwork:
         if self._config.share_embeddings:
             self._operations.add_rows(self._gradients.source_table, rows, ids)
         else:
-            self._gradients.source_table.zero_()
-            if not self._config.share_decoder_embeddings:
-                self._gradients.target_table.zero_()
+            if not self._adds:
+                self._gradients.source_table.zero_()
+                if not self._config.share_decoder_embeddings:
+                    self._gradients.target_table.zero_()
             tables = (self._gradients.source_table, self._gradients.target_table)
             for table, part, own in zip(tables, parts, (ids[:count], ids[count:]), strict=True):
                 self._operations.add_rows(table, part, own)
@@ -338,15 +347,6 @@ class PackedNetwork:
                 table[self._pad].zero_()
 
     # Parts
-
-    def _weight_gradient(self, out: Tensor, gradient: Tensor, inputs: Tensor) -> None:
-        """Write the gradient of a matrix: the product over all tokens."""
-        if out.dtype == gradient.dtype:
-            torch.mm(gradient.t(), inputs, out=out)
-        elif self._is_gpu:
-            torch.ops.aten.mm.dtype_out(gradient.t(), inputs, out.dtype, out=out)
-        else:
-            out.copy_(gradient.t() @ inputs)
 
     def _sums(self) -> dict[str, Tensor]:
         """Return room for the parts of the sums over tokens."""
@@ -366,7 +366,7 @@ class PackedNetwork:
             split = {"norms": 2 * first, "query_bias": 0}.get(kind, first)
             span = slice(split, None) if is_decoder else slice(0, split)
             if len(parts[span]):
-                torch.sum(parts[span], 1, out=getattr(self._gradients, kind)[span])
+                products.summed_gradient(getattr(self._gradients, kind)[span], parts[span], 1, adds=self._adds)
 
     def _attention_options(self, site: int, queries: Side, keys: Side, *, is_causal: bool = False) -> dict[str, object]:
         rate = self._config.attention_dropout

@@ -37,29 +37,41 @@ typedef void (*Work)(const Part *part);
 
 INLINE Floats *at(float *row, int column) { return (Floats *)(row + column); }
 
-INLINE void drop_row(const Job *job, int row, float *values)
+INLINE Floats kept(const Job *job, Floats values, int row, int column)
 {
-    if (!job->threshold) return;
-    for (int c = 0; c < job->width; c += LANES)
-        *at(values, c) = dropped(*at(values, c), job->seed, (uint32_t)row * job->width + c, job->threshold, job->keep_scale);
+    if (!job->threshold) return values;
+    return dropped(values, job->seed, (uint32_t)row * job->width + column, job->threshold, job->keep_scale);
 }
 
+/* Most functions are written once and compiled four times, for both types of numbers and for rows with or without a rest
+ * beside whole vectors: a loop that may have to call memcpy for a rest keeps no constants in registers. */
+#define FOR_ALL_ROWS(work)                                                                                                     \
+    static void work(const Part *part)                                                                                         \
+    {                                                                                                                          \
+        int type = part->job->is_bfloat16, has_rest = part->job->width % LANES != 0;                                           \
+        if (has_rest) type ? work##_of(part, 1, 1) : work##_of(part, 0, 1);                                                    \
+        else type ? work##_of(part, 1, 0) : work##_of(part, 0, 0);                                                             \
+    }
+#define LEFT (has_rest ? width - c : LANES)
+
 /* residual = hidden + dropout(sublayer); normed = norm(residual) */
-static void add_norm(const Part *part)
+INLINE void add_norm_of(const Part *part, const int type, const int has_rest)
 {
-    const Job *job = part->job;
-    int width = job->width, type = job->is_bfloat16;
-    float values[MOST_WIDTH], others[MOST_WIDTH], gamma[MOST_WIDTH], beta[MOST_WIDTH];
+    const Job own = *part->job, *job = &own; /* which no store can change */
+    int width = job->width;
+    float values[MOST_WIDTH], gamma[MOST_WIDTH], beta[MOST_WIDTH];
     read_row(job->gamma, 0, width, type, gamma);
     read_row(job->beta, 0, width, type, beta);
     for (int row = part->first; row < part->end; row++) {
         size_t place = (size_t)row * width;
-        read_row(job->sublayer, place, width, type, values);
-        drop_row(job, row, values);
-        read_row(job->hidden, place, width, type, others);
         Floats sums = all(0);
-        for (int c = 0; c < width; c += LANES) sums += *at(values, c) += *at(others, c);
-        write_row(values, width, type, job->residual, place);
+        for (int c = 0; c < width; c += LANES) {
+            Floats sum = kept(job, read_vector(job->sublayer, place + c, LEFT, type), row, c);
+            sum += read_vector(job->hidden, place + c, LEFT, type);
+            write_vector(sum, LEFT, type, job->residual, place + c);
+            *at(values, c) = sum;
+            sums += sum;
+        }
         float mean = sum_of(sums) / width;
         sums = all(0);
         int c = 0;
@@ -70,32 +82,31 @@ static void add_norm(const Part *part)
         float rest = 0;
         for (; c < width; c++) rest += (values[c] - mean) * (values[c] - mean);
         float scale = 1.0f / sqrtf((sum_of(sums) + rest) / width + job->factor);
-        for (c = 0; c < width; c += LANES)
-            *at(values, c) = (*at(values, c) - mean) * scale * *at(gamma, c) + *at(beta, c);
-        write_row(values, width, type, job->normed, place);
+        for (c = 0; c < width; c += LANES) {
+            Floats normed = (*at(values, c) - mean) * scale * *at(gamma, c) + *at(beta, c);
+            write_vector(normed, LEFT, type, job->normed, place + c);
+        }
         job->means[row] = mean;
         job->scales[row] = scale;
     }
 }
+FOR_ALL_ROWS(add_norm)
 
 /* hidden: the gradient of normed; normed and sublayer: those of the residual sum and of the sub-layer */
-static void add_norm_backward(const Part *part)
+INLINE void add_norm_backward_of(const Part *part, const int type, const int has_rest)
 {
-    const Job *job = part->job;
-    int width = job->width, type = job->is_bfloat16;
-    float gradient[MOST_WIDTH], unit[MOST_WIDTH], gamma[MOST_WIDTH];
-    float *to_gamma = job->sums + (size_t)part->number * 3 * width, *to_beta = to_gamma + width, *to_bias = to_beta + width;
-    float sums[3][MOST_WIDTH];
+    const Job own = *part->job, *job = &own; /* which no store can change */
+    int width = job->width;
+    float gradient[MOST_WIDTH], unit[MOST_WIDTH], gamma[MOST_WIDTH], sums[3][MOST_WIDTH];
     for (int i = 0; i < 3; i++) memset(sums[i], 0, (size_t)whole_vectors(width) * sizeof(float));
     read_row(job->gamma, 0, width, type, gamma);
     for (int row = part->first; row < part->end; row++) {
         size_t place = (size_t)row * width;
         float mean = job->means[row], scale = job->scales[row];
-        read_row(job->hidden, place, width, type, gradient);
-        read_row(job->residual, place, width, type, unit);
         Floats along = all(0), even = all(0);
         for (int c = 0; c < width; c += LANES) { /* beyond the width, gradient and gamma are 0 */
-            Floats x = (*at(unit, c) - mean) * scale, g = *at(gradient, c);
+            Floats x = (read_vector(job->residual, place + c, LEFT, type) - mean) * scale;
+            Floats g = read_vector(job->hidden, place + c, LEFT, type);
             *at(sums[0], c) += g * x;
             *at(sums[1], c) += g;
             g *= *at(gamma, c);
@@ -105,132 +116,149 @@ static void add_norm_backward(const Part *part)
             *at(gradient, c) = g;
         }
         float a = sum_of(along) / width, e = sum_of(even) / width;
-        for (int c = 0; c < width; c += LANES) *at(gradient, c) = (*at(gradient, c) - e - *at(unit, c) * a) * scale;
-        write_row(gradient, width, type, job->normed, place);
-        if (job->threshold) {
-            drop_row(job, row, gradient);
-            write_row(gradient, width, type, job->sublayer, place);
+        for (int c = 0; c < width; c += LANES) {
+            Floats total = (*at(gradient, c) - e - *at(unit, c) * a) * scale;
+            write_vector(total, LEFT, type, job->normed, place + c);
+            if (job->threshold) {
+                total = kept(job, total, row, c);
+                write_vector(total, LEFT, type, job->sublayer, place + c);
+            }
+            *at(sums[2], c) += total;
         }
-        for (int c = 0; c < width; c += LANES) *at(sums[2], c) += *at(gradient, c);
     }
-    memcpy(to_gamma, sums[0], (size_t)width * sizeof(float));
-    memcpy(to_beta, sums[1], (size_t)width * sizeof(float));
-    memcpy(to_bias, sums[2], (size_t)width * sizeof(float));
+    for (int i = 0; i < 3; i++) /* of gamma, beta and the bias */
+        memcpy(job->sums + ((size_t)part->number * 3 + i) * width, sums[i], (size_t)width * sizeof(float));
 }
+FOR_ALL_ROWS(add_norm_backward)
 
 /* Sum hidden over its rows; with `residual`, the output of a ReLU, first set it to zero where that is zero. */
-static void column_sums(const Part *part)
+INLINE void column_sums_of(const Part *part, const int type, const int has_rest)
 {
-    const Job *job = part->job;
-    int width = job->width, type = job->is_bfloat16;
-    float *values = malloc(3 * (size_t)whole_vectors(width) * sizeof(float)), *activated = values + whole_vectors(width);
-    float *sums = activated + whole_vectors(width), *out = job->sums + (size_t)part->number * width;
-    if (!values) { /* seen by the norm of the gradients */
+    const Job own = *part->job, *job = &own; /* which no store can change */
+    int width = job->width;
+    float *sums = calloc((size_t)whole_vectors(width), sizeof(float)), *out = job->sums + (size_t)part->number * width;
+    if (!sums) { /* seen by the norm of the gradients */
         for (int c = 0; c < width; c++) out[c] = NAN;
         return;
     }
-    memset(sums, 0, (size_t)whole_vectors(width) * sizeof(float));
     for (int row = part->first; row < part->end; row++) {
         size_t place = (size_t)row * width;
-        read_row(job->hidden, place, width, type, values);
-        if (job->residual) {
-            read_row(job->residual, place, width, type, activated);
-            for (int c = 0; c < width; c += LANES)
-                *at(values, c) = chosen(*at(activated, c) > 0, *at(values, c), all(0));
-            write_row(values, width, type, job->hidden, place);
+        for (int c = 0; c < width; c += LANES) {
+            Floats values = read_vector(job->hidden, place + c, LEFT, type);
+            if (job->residual) {
+                values = chosen(read_vector(job->residual, place + c, LEFT, type) > 0, values, all(0));
+                write_vector(values, LEFT, type, job->hidden, place + c);
+            }
+            *at(sums, c) += values;
         }
-        for (int c = 0; c < width; c += LANES) *at(sums, c) += *at(values, c);
     }
     memcpy(out, sums, (size_t)width * sizeof(float));
-    free(values);
+    free(sums);
 }
+FOR_ALL_ROWS(column_sums)
 
 /* normed = dropout(factor * hidden[id] + angles[position]); an id below 0 has the zero vector */
-static void embed(const Part *part)
+INLINE void embed_of(const Part *part, const int type, const int has_rest)
 {
-    const Job *job = part->job;
-    int width = job->width, type = job->is_bfloat16;
-    float values[MOST_WIDTH], angles[MOST_WIDTH];
-    memset(values, 0, sizeof values);
+    const Job own = *part->job, *job = &own; /* which no store can change */
+    int width = job->width;
     for (int row = part->first; row < part->end; row++) {
-        if (job->ids[row] >= 0) read_row(job->hidden, (size_t)job->ids[row] * width, width, type, values);
-        else memset(values, 0, (size_t)whole_vectors(width) * sizeof(float));
-        read_row(job->angles, (size_t)job->positions[row] * width, width, 0, angles);
-        for (int c = 0; c < width; c += LANES) *at(values, c) = *at(values, c) * job->factor + *at(angles, c);
-        drop_row(job, row, values);
-        write_row(values, width, type, job->normed, (size_t)row * width);
+        size_t from = (size_t)job->ids[row] * width, angles = (size_t)job->positions[row] * width;
+        for (int c = 0; c < width; c += LANES) {
+            Floats values = job->ids[row] < 0 ? all(0) : read_vector(job->hidden, from + c, LEFT, type);
+            values = values * job->factor + read_vector(job->angles, angles + c, LEFT, 0);
+            write_vector(kept(job, values, row, c), LEFT, type, job->normed, (size_t)row * width + c);
+        }
     }
 }
+FOR_ALL_ROWS(embed)
 
-static void embed_backward(const Part *part)
+INLINE void embed_backward_of(const Part *part, const int type, const int has_rest)
 {
-    const Job *job = part->job;
-    int width = job->width, type = job->is_bfloat16;
-    float values[MOST_WIDTH];
-    for (int row = part->first; row < part->end; row++) {
-        read_row(job->hidden, (size_t)row * width, width, type, values);
-        drop_row(job, row, values);
-        for (int c = 0; c < width; c += LANES) *at(values, c) *= job->factor;
-        write_row(values, width, type, job->normed, (size_t)row * width);
-    }
+    const Job own = *part->job, *job = &own; /* which no store can change */
+    int width = job->width;
+    for (int row = part->first; row < part->end; row++)
+        for (int c = 0; c < width; c += LANES) {
+            size_t place = (size_t)row * width + c;
+            Floats values = kept(job, read_vector(job->hidden, place, LEFT, type), row, c);
+            write_vector(values * job->factor, LEFT, type, job->normed, place);
+        }
 }
+FOR_ALL_ROWS(embed_backward)
 
 /* Add each row of hidden to that row of the table, in order; not divided among threads. */
-static void add_rows(const Part *part)
+INLINE void add_rows_of(const Part *part, const int type, const int has_rest)
 {
-    const Job *job = part->job;
-    float values[MOST_WIDTH];
+    const Job own = *part->job, *job = &own; /* which no store can change */
+    int width = job->width;
     if (part->number) return;
     for (int row = 0; row < job->rows; row++) {
-        read_row(job->hidden, (size_t)row * job->width, job->width, job->is_bfloat16, values);
-        float *sum = job->table + (size_t)job->ids[row] * job->width;
-        for (int c = 0; c < job->width; c++) sum[c] += values[c];
+        float *sum = job->table + (size_t)job->ids[row] * width;
+        for (int c = 0; c < width; c += LANES) {
+            Floats values = read_vector(job->hidden, (size_t)row * width + c, LEFT, type);
+            write_vector(read_vector(sum, c, LEFT, 0) + values, LEFT, 0, sum, c);
+        }
     }
 }
+FOR_ALL_ROWS(add_rows)
 
-/* Softmax of a row of logits, which can be `out` itself; both have whole vectors. The logarithm of its sum. */
-static float softmax_row(float *logits, float *out, int width)
+typedef struct {
+    float inverse, logarithm; /* one over the sum of the powers, and the logarithm of the sum of those of the logits */
+} Softmax;
+
+/* Read a row of logits, and make powers of them: e to their distance from the largest; `powers` can be `logits` itself. */
+INLINE Softmax read_powers(const Job *job, size_t place, float *logits, float *powers, const int type, const int has_rest)
 {
+    int width = job->width;
     Floats most = all(-FLT_MAX), sums = all(0);
-    for (int c = width; c < whole_vectors(width); c++) logits[c] = -FLT_MAX;
-    for (int c = 0; c < width; c += LANES) most = chosen(most > *at(logits, c), most, *at(logits, c));
+    for (int c = 0; c < width; c += LANES) {
+        Floats values = read_vector(job->hidden, place + c, LEFT, type);
+        *at(logits, c) = values;
+        if (LEFT < LANES) {
+            for (int lane = LEFT; lane < LANES; lane++) logits[c + lane] = -FLT_MAX;
+            values = *at(logits, c);
+        }
+        most = chosen(most > values, most, values);
+    }
     float largest = largest_of(most);
     for (int c = 0; c < width; c += LANES) {
         Floats power = exponential(*at(logits, c) - largest);
         sums += power;
-        *at(out, c) = power;
+        *at(powers, c) = power;
     }
-    float sum = sum_of(sums), inverse = 1.0f / sum;
-    for (int c = 0; c < width; c += LANES) *at(out, c) *= inverse;
-    return largest + logf(sum);
+    float sum = sum_of(sums);
+    return (Softmax){1.0f / sum, largest + logf(sum)};
 }
 
 /* Replace logits by softmax - (1 - smoothing) one_hot; the negative log-likelihood and the loss of each row. */
-static void softmax_gradient(const Part *part)
+INLINE void softmax_gradient_of(const Part *part, const int type, const int has_rest)
 {
-    const Job *job = part->job;
+    const Job own = *part->job, *job = &own; /* which no store can change */
     int width = job->width;
-    float *values = malloc((size_t)whole_vectors(width) * sizeof(float));
+    float *powers = malloc((size_t)whole_vectors(width) * sizeof(float));
     for (int row = part->first; row < part->end; row++) {
-        size_t place = (size_t)row * width;
-        if (!values) {
+        size_t place = (size_t)row * width, target = place + job->targets[row];
+        if (!powers) {
             job->likelihoods[row] = job->losses[row] = NAN;
             continue;
         }
-        read_row(job->hidden, place, width, job->is_bfloat16, values);
-        float logit = values[job->targets[row]], log_sum = softmax_row(values, values, width);
-        values[job->targets[row]] -= 1.0f - job->factor;
-        write_row(values, width, job->is_bfloat16, job->hidden, place);
-        job->likelihoods[row] = log_sum - logit;
-        job->losses[row] = (1 - job->factor) * (log_sum - logit) + job->factor * (log_sum - job->mean_logits[row]);
+        float logit = read_vector(job->hidden, target, 1, type)[0];
+        Softmax softmax = read_powers(job, place, powers, powers, type, has_rest);
+        for (int c = 0; c < width; c += LANES)
+            write_vector(*at(powers, c) * softmax.inverse, LEFT, type, job->hidden, place + c);
+        float probability = powers[job->targets[row]] * softmax.inverse;
+        write_vector(all(probability - (1.0f - job->factor)), 1, type, job->hidden, target);
+        job->likelihoods[row] = softmax.logarithm - logit;
+        job->losses[row] = (1 - job->factor) * job->likelihoods[row] + job->factor * (softmax.logarithm - job->mean_logits[row]);
     }
-    free(values);
+    free(powers);
 }
+FOR_ALL_ROWS(softmax_gradient)
 
 /* Do what softmax_gradient does for two passes: `rows` is that of one pass, and the rows of the other one follow. */
 static void pair_gradient(const Part *part)
 {
-    const Job *job = part->job;
+    const Job own = *part->job, *job = &own; /* which no store can change */
     int width = job->width, room = whole_vectors(width);
     float *numbers = malloc(4 * (size_t)room * sizeof(float));
     float *logits[2] = {numbers, numbers + room}, *values[2] = {numbers + 2 * room, numbers + 3 * room};
@@ -244,8 +272,9 @@ static void pair_gradient(const Part *part)
         int64_t target = job->targets[row];
         float log_sum[2], divergence[2];
         for (int i = 0; i < 2; i++) {
-            read_row(job->hidden, rows[i] * width, width, job->is_bfloat16, logits[i]);
-            log_sum[i] = softmax_row(logits[i], values[i], width);
+            Softmax softmax = read_powers(job, rows[i] * width, logits[i], values[i], job->is_bfloat16, 1);
+            for (int c = 0; c < width; c += LANES) *at(values[i], c) *= softmax.inverse;
+            log_sum[i] = softmax.logarithm;
         }
         float shift = log_sum[0] - log_sum[1];
         Floats sums[2] = {all(0), all(0)};
