@@ -28,11 +28,15 @@ class Instance:
 
 @dataclass
 class Balancer:
-    """Instances behind one port. A request is sent again only where no connection was made."""
+    """Instances behind one port.
+
+    A request is sent again only where no connection was made, and waits while no instance is ready.
+    """
 
     instances: Sequence[Instance]
     port: int = 0
     _looks: list[asyncio.Task[None]] = field(default_factory=list)
+    _is_over: bool = False
 
     async def serve(self, until: asyncio.Event, started: threading.Event) -> None:
         """Balance until an event."""
@@ -42,6 +46,7 @@ class Balancer:
         started.set()
         async with server:
             await until.wait()
+            self._is_over = True
         for look in self._looks:
             look.cancel()
 
@@ -67,7 +72,12 @@ class Balancer:
 
     async def _answer(self, request: bytes) -> bytes:
         refusing: set[int] = set()
-        while ready := [one for one in self.instances if one.is_ready and one.port not in refusing]:
+        while not self._is_over:
+            ready = [one for one in self.instances if one.is_ready and one.port not in refusing]
+            if not ready:  # on a busy machine, none can be for a moment
+                refusing.clear()
+                await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+                continue
             instance = min(ready, key=lambda one: one.open)
             instance.open += 1
             try:
@@ -83,7 +93,7 @@ class Balancer:
                 instance.answered += 1
                 return answer
             instance.broken += 1
-            return _BAD_GATEWAY
+            break
         return _BAD_GATEWAY
 
 

@@ -72,6 +72,38 @@ INLINE float largest_of(Floats values)
 #endif
 }
 
+/* Lanes of the lower or the upper halves of two vectors in turns. */
+#if defined(__clang__)
+#define SHUFFLED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLED(a, b, ...) __builtin_shuffle(a, b, (Integers){__VA_ARGS__})
+#endif
+#if defined(__AVX512F__)
+#define LOWER_HALVES 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER_HALVES 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif defined(__AVX2__)
+#define LOWER_HALVES 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER_HALVES 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define LOWER_HALVES 0, 4, 1, 5
+#define UPPER_HALVES 2, 6, 3, 7
+#endif
+#define UNROLLED _Pragma("GCC unroll 16") /* so that small arrays live in registers */
+
+/* Transpose a square of numbers. Each round moves the highest bit of a number's row and lane, one after the other, to the
+ * end, so after as many rounds as a lane has bits, rows and lanes have changed places. */
+INLINE void transpose_square(Floats rows[LANES])
+{
+    Floats turned[LANES];
+    UNROLLED for (int round = 1; round < LANES; round *= 2) {
+        UNROLLED for (int i = 0; i < LANES / 2; i++) {
+            turned[2 * i] = SHUFFLED(rows[i], rows[i + LANES / 2], LOWER_HALVES);
+            turned[2 * i + 1] = SHUFFLED(rows[i], rows[i + LANES / 2], UPPER_HALVES);
+        }
+        UNROLLED for (int i = 0; i < LANES; i++) rows[i] = turned[i];
+    }
+}
+
 /* ------------------------------------------------------------------------------------------- numbers in memory --- */
 
 /* bfloat16 numbers as floats. */
@@ -171,10 +203,16 @@ INLINE Bits drawn(uint64_t seed, uint32_t first)
     return x;
 }
 
-/* Values that are kept, times the scale; 0 for those whose number of chance is below the threshold. */
+/* All bits for a number of chance that is not below the threshold. */
+INLINE Integers not_dropped(uint64_t seed, uint32_t first, uint32_t threshold)
+{
+    return (Integers)(drawn(seed, first) >= threshold);
+}
+
+/* Values that are kept, times the scale; 0 for the others. */
 INLINE Floats dropped(Floats values, uint64_t seed, uint32_t first, uint32_t threshold, float scale)
 {
-    return (Floats)((Integers)(drawn(seed, first) >= threshold) & (Integers)(values * scale));
+    return (Floats)(not_dropped(seed, first, threshold) & (Integers)(values * scale));
 }
 
 #endif

@@ -27,7 +27,6 @@ enum { ROWS_AT_ONCE = 2 }; /* 2 rows x 4 vectors = 8 sums, with 16 registers */
 #define FOR_ALL_ROWS(CASE) CASE(1) CASE(2)
 #endif
 enum { VECTORS = 4 };
-#define UNROLLED _Pragma("GCC unroll 16") /* so that arrays of sums live in registers */
 
 typedef struct {
     const void *queries, *keys, *values; /* [batch, time, heads, d_head], [batch, memory, heads, d_head] twice */
@@ -61,31 +60,39 @@ static Span span_of(const Job *job, int sentence)
     return (Span){queries[1] - queries[0], keys[1] - keys[0], (size_t)queries[0], (size_t)keys[0]};
 }
 
+/* Heads that follow each other without a gap in scratch as they do in memory. */
+static int heads_at_once(const Job *job) { return job->d_head % LANES ? 1 : job->heads; }
+
 /* All heads of rows as floats, [rows, heads, d_head in whole vectors]: memory is read in its own order. */
 static void read_rows(const Job *job, const void *from, int rows, size_t first, int64_t stride, float *to)
 {
-    int width = whole_vectors(job->d_head);
+    int heads = heads_at_once(job), count = heads * job->d_head;
     for (int row = 0; row < rows; row++)
-        for (int head = 0; head < job->heads; head++, to += width)
-            read_row(from, (first + row) * stride + (size_t)head * job->d_head, job->d_head, job->is_bfloat16, to);
+        for (int head = 0; head < job->heads; head += heads, to += whole_vectors(count))
+            read_row(from, (first + row) * stride + (size_t)head * job->d_head, count, job->is_bfloat16, to);
 }
 
 static void write_rows(const Job *job, const float *from, int rows, size_t first, int64_t stride, void *to)
 {
-    int width = whole_vectors(job->d_head);
+    int heads = heads_at_once(job), count = heads * job->d_head;
     for (int row = 0; row < rows; row++)
-        for (int head = 0; head < job->heads; head++, from += width)
-            write_row(from, job->d_head, job->is_bfloat16, to, (first + row) * stride + (size_t)head * job->d_head);
+        for (int head = 0; head < job->heads; head += heads, from += whole_vectors(count))
+            write_row(from, count, job->is_bfloat16, to, (first + row) * stride + (size_t)head * job->d_head);
 }
 
 /* One head [rows, stride] to [d_head, rows in whole vectors]; zeros fill the vectors up. */
 static void transpose(const float *from, int stride, int rows, int d_head, float *to)
 {
     int columns = whole_vectors(rows);
-    for (int k = 0; k < d_head; k++, to += columns) {
-        for (int t = 0; t < rows; t++) to[t] = from[(size_t)t * stride + k];
-        for (int t = rows; t < columns; t++) to[t] = 0;
-    }
+    for (int t = 0; t < rows; t += LANES)
+        for (int k = 0; k < d_head; k += LANES) {
+            Floats square[LANES];
+            UNROLLED for (int r = 0; r < LANES; r++)
+                square[r] = t + r < rows ? *(const Floats *)(from + (size_t)(t + r) * stride + k) : all(0);
+            transpose_square(square);
+            UNROLLED for (int r = 0; r < LANES; r++)
+                if (k + r < d_head) *(Floats *)(to + (size_t)(k + r) * columns + t) = square[r];
+        }
 }
 
 /* ---------------------------------------------------------------------------------------------------- products --- */
@@ -172,23 +179,26 @@ static void softmax(float *scores, const int32_t *allowed, int columns)
     for (int m = 0; m < columns; m += LANES) *(Floats *)(scores + m) *= inverse;
 }
 
-/* out [time, memory in whole vectors] = values where a weight is kept, times the scale, otherwise 0; can be in place. */
-static void drop(const Job *job, size_t sentence_and_head, Span span, const float *values, float *out)
+/* out [time, memory in whole vectors] = weights where they are kept, times the scale, otherwise 0; likewise their
+ * gradients, in place, unless they are NULL. */
+static void drop(const Job *job, size_t sentence_and_head, Span span, const float *weights, float *out, float *gradients)
 {
     int columns = whole_vectors(span.memory), whole = span.memory / LANES * LANES;
-    size_t place = sentence_and_head * job->time * job->memory;
-    for (int t = 0; t < span.time; t++, place += span.memory, values += columns, out += columns)
-        for (int m = 0; m < columns; m += LANES) {
-            Floats numbers = *(const Floats *)(values + m);
-            if (!job->drawn) {
-                *(Floats *)(out + m) = dropped(numbers, job->seed, (uint32_t)(place + m), job->threshold, job->keep_scale);
-                continue;
+    size_t place = sentence_and_head * job->time * job->memory, next = 0;
+    for (int t = 0; t < span.time; t++, place += span.memory)
+        for (int m = 0; m < columns; m += LANES, next += LANES) {
+            Integers is_kept;
+            if (!job->drawn) is_kept = not_dropped(job->seed, (uint32_t)(place + m), job->threshold);
+            else {
+                Shorts lanes = {0};
+                if (m < whole) lanes = *(const Shorts *)(job->drawn + place + m);
+                else memcpy(&lanes, job->drawn + place + m, (size_t)(span.memory - m) * 2); /* the rest has weights of 0 */
+                is_kept = __builtin_convertvector(lanes, Integers) >= job->least_kept;
             }
-            Shorts lanes = {0};
-            if (m < whole) lanes = *(const Shorts *)(job->drawn + place + m);
-            else memcpy(&lanes, job->drawn + place + m, (size_t)(span.memory - m) * 2); /* the values of the rest are 0 */
-            Integers is_kept = __builtin_convertvector(lanes, Integers) >= job->least_kept;
-            *(Floats *)(out + m) = (Floats)(is_kept & (Integers)(numbers * job->keep_scale));
+            *(Floats *)(out + next) = (Floats)(is_kept & (Integers)(*(const Floats *)(weights + next) * job->keep_scale));
+            if (!gradients) continue;
+            Floats *gradient = (Floats *)(gradients + next);
+            *gradient = (Floats)(is_kept & (Integers)(*gradient * job->keep_scale));
         }
 }
 
@@ -216,7 +226,10 @@ static void forward_sentence(const Job *job, Scratch *scratch, int sentence)
                 weights, columns);
         for (int t = 0; t < time; t++)
             softmax(weights + (size_t)t * columns, scratch->allowed + (size_t)t * columns, columns);
-        if (job->drawn || job->threshold) drop(job, place, span, weights, kept = scratch->kept);
+        if (job->drawn || job->threshold) {
+            drop(job, place, span, weights, scratch->kept, NULL);
+            kept = scratch->kept;
+        }
         product((Left){kept, columns, 1}, scratch->values + first, stride, time, memory, width, 1, scratch->context + first,
                 stride);
     }
@@ -249,8 +262,7 @@ static void backward_sentence(const Job *job, Scratch *scratch, int sentence)
         product((Left){scratch->d_context + first, stride, 1}, scratch->transposed, columns, time, job->d_head, columns, 1,
                 d_weights, columns);
         if (job->drawn || job->threshold) {
-            drop(job, place, span, weights, scratch->kept);
-            drop(job, place, span, d_weights, d_weights);
+            drop(job, place, span, weights, scratch->kept, d_weights);
             kept = scratch->kept;
         }
         product((Left){kept, 1, columns}, scratch->d_context + first, stride, memory, time, width, 1,
