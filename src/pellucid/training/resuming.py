@@ -101,7 +101,7 @@ def rate_jump(before: float | None, now: float) -> str:
 
 
 def _shown(value: object) -> str:
-    return "not set" if value is _ABSENT else repr(value)
+    return "not set" if value in (None, _ABSENT) else repr(value)
 
 
 def _normal(value: object) -> object:

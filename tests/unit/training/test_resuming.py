@@ -19,6 +19,7 @@ def test_differences_name_the_place_and_both_values() -> None:
     assert differences(old, new) == ["b.d: was 'x', now 'y'", "gone: was 3, now not set"]
     assert differences(old, new, free={"b", "gone"}) == []
     assert differences(old, new, free={"b.d"}) == ["gone: was 3, now not set"]
+    assert differences({"a": None}, {"a": 3}) == ["a: was not set, now 3"]
 
 
 def test_every_free_setting_exists() -> None:
