@@ -65,8 +65,7 @@ class PackedNetwork:
         table = model.source_embedding.weight
         self._config = config
         self._sites = Sites(config.num_encoder_layers, config.num_decoder_layers)
-        self._is_gpu = table.is_cuda
-        self._operations: Any = operations or (_kernels() if self._is_gpu else reference)
+        self._operations: Any = operations or (_kernels() if table.is_cuda else reference)
         self._weights = PackedTensors.like(model, dtype=dtype)
         self._gradients = PackedTensors.like(model, dtype=table.dtype)
         self._masters: list[Tensor] = list(model.parameters())

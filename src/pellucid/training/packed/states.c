@@ -45,7 +45,7 @@ INLINE Floats kept(const Job *job, Floats values, int row, int column)
 
 /* Most functions are written once and compiled four times, for both types of numbers and for rows with or without a rest
  * beside whole vectors: a loop that may have to call memcpy for a rest keeps no constants in registers. */
-#define FOR_ALL_ROWS(work)                                                                                                     \
+#define IN_ALL_FORMS(work)                                                                                                     \
     static void work(const Part *part)                                                                                         \
     {                                                                                                                          \
         int type = part->job->is_bfloat16, has_rest = part->job->width % LANES != 0;                                           \
@@ -90,7 +90,7 @@ INLINE void add_norm_of(const Part *part, const int type, const int has_rest)
         job->scales[row] = scale;
     }
 }
-FOR_ALL_ROWS(add_norm)
+IN_ALL_FORMS(add_norm)
 
 /* hidden: the gradient of normed; normed and sublayer: those of the residual sum and of the sub-layer */
 INLINE void add_norm_backward_of(const Part *part, const int type, const int has_rest)
@@ -129,7 +129,7 @@ INLINE void add_norm_backward_of(const Part *part, const int type, const int has
     for (int i = 0; i < 3; i++) /* of gamma, beta and the bias */
         memcpy(job->sums + ((size_t)part->number * 3 + i) * width, sums[i], (size_t)width * sizeof(float));
 }
-FOR_ALL_ROWS(add_norm_backward)
+IN_ALL_FORMS(add_norm_backward)
 
 /* Sum hidden over its rows; with `residual`, the output of a ReLU, first set it to zero where that is zero. */
 INLINE void column_sums_of(const Part *part, const int type, const int has_rest)
@@ -155,7 +155,7 @@ INLINE void column_sums_of(const Part *part, const int type, const int has_rest)
     memcpy(out, sums, (size_t)width * sizeof(float));
     free(sums);
 }
-FOR_ALL_ROWS(column_sums)
+IN_ALL_FORMS(column_sums)
 
 /* normed = dropout(factor * hidden[id] + angles[position]); an id below 0 has the zero vector */
 INLINE void embed_of(const Part *part, const int type, const int has_rest)
@@ -171,7 +171,7 @@ INLINE void embed_of(const Part *part, const int type, const int has_rest)
         }
     }
 }
-FOR_ALL_ROWS(embed)
+IN_ALL_FORMS(embed)
 
 INLINE void embed_backward_of(const Part *part, const int type, const int has_rest)
 {
@@ -184,7 +184,7 @@ INLINE void embed_backward_of(const Part *part, const int type, const int has_re
             write_vector(values * job->factor, LEFT, type, job->normed, place);
         }
 }
-FOR_ALL_ROWS(embed_backward)
+IN_ALL_FORMS(embed_backward)
 
 /* Add each row of hidden to that row of the table, in order; not divided among threads. */
 INLINE void add_rows_of(const Part *part, const int type, const int has_rest)
@@ -200,7 +200,7 @@ INLINE void add_rows_of(const Part *part, const int type, const int has_rest)
         }
     }
 }
-FOR_ALL_ROWS(add_rows)
+IN_ALL_FORMS(add_rows)
 
 typedef struct {
     float inverse, logarithm; /* one over the sum of the powers, and the logarithm of the sum of those of the logits */
@@ -253,7 +253,7 @@ INLINE void softmax_gradient_of(const Part *part, const int type, const int has_
     }
     free(powers);
 }
-FOR_ALL_ROWS(softmax_gradient)
+IN_ALL_FORMS(softmax_gradient)
 
 /* Do what softmax_gradient does for two passes: `rows` is that of one pass, and the rows of the other one follow. */
 static void pair_gradient(const Part *part)
