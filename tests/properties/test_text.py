@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.config import (
+    BatchLengths,
     BatchType,
     CleaningConfig,
     CorpusConfig,
@@ -142,20 +143,30 @@ def test_a_store_gives_back_what_it_was_given(rows: list[tuple[str, str]]) -> No
 LENGTHS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=80)
 
 
-@given(LENGTHS, st.integers(31, 200), st.integers(0, 5), st.integers(0, 5), st.sampled_from(BatchType))
+@given(
+    LENGTHS,
+    st.integers(31, 200),
+    st.integers(0, 5),
+    st.integers(0, 5),
+    st.sampled_from(BatchType),
+    st.sampled_from(BatchLengths),
+)
 def test_batches_hold_every_row_once_within_the_budget(
-    lengths: list[tuple[int, int]], batch_size: int, seed: int, epoch: int, batch_type: BatchType
+    lengths: list[tuple[int, int]], batch_size: int, seed: int, epoch: int, batch_type: BatchType, kind: BatchLengths
 ) -> None:
     source, target = np.array(lengths).T
     batches, again = (
-        epoch_batches(source, target, batch_size=batch_size, batch_type=batch_type, seed=seed, epoch=epoch)
+        epoch_batches(
+            source, target, batch_size=batch_size, batch_type=batch_type, batch_lengths=kind, seed=seed, epoch=epoch
+        )
         for _ in range(2)
     )
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert [b.tolist() for b in batches] == [b.tolist() for b in again]
     for rows in batches:
-        longest = 1 + max(source[rows].max(), target[rows].max())
-        assert len(rows) * (longest if batch_type is BatchType.TOKENS else 1) <= batch_size
+        longer = 1 + np.maximum(source[rows], target[rows])
+        tokens = longer.sum() if kind is BatchLengths.MIXED else len(rows) * longer.max()
+        assert (tokens if batch_type is BatchType.TOKENS else len(rows)) <= batch_size
 
 
 @given(st.lists(st.floats(0.05, 3), min_size=1, max_size=4), st.integers(1, 60), st.integers(0, 9))

@@ -24,12 +24,21 @@ if TYPE_CHECKING:
     from pellucid.config.promise import LearningCurve, Promise, PromisedScore
     from pellucid.config.recipe import Recipe, load_recipe, recipe_from
     from pellucid.config.tables import read_toml, to_toml, validated
-    from pellucid.config.training import BatchType, DecayMethod, Optimizer, StepMethod, TrainingConfig, WordDropout
+    from pellucid.config.training import (
+        BatchLengths,
+        BatchType,
+        DecayMethod,
+        Optimizer,
+        StepMethod,
+        TrainingConfig,
+        WordDropout,
+    )
     from pellucid.config.translation import LengthPenalty, SentenceSplitting, TranslationConfig
 
 __all__ = [
     "PRESETS",
     "Activation",
+    "BatchLengths",
     "BatchType",
     "CleaningConfig",
     "CorpusConfig",
@@ -63,6 +72,7 @@ __all__ = [
 
 _HOMES = {
     "Activation": "pellucid.config.model",
+    "BatchLengths": "pellucid.config.training",
     "BatchType": "pellucid.config.training",
     "CleaningConfig": "pellucid.config.data",
     "CorpusConfig": "pellucid.config.data",

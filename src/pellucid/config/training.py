@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from pellucid.config.section import Section
 from pellucid.errors import ConfigError
 
-__all__ = ["BatchType", "DecayMethod", "Optimizer", "StepMethod", "TrainingConfig", "WordDropout"]
+__all__ = ["BatchLengths", "BatchType", "DecayMethod", "Optimizer", "StepMethod", "TrainingConfig", "WordDropout"]
 
 
 class BatchType(StrEnum):
@@ -24,6 +24,19 @@ class BatchType(StrEnum):
     """Padded tokens of the longer side, end of sentence included."""
     SENTENCES = "sentences"
     """Sentence pairs."""
+
+
+class BatchLengths(StrEnum):
+    """Which sentences come together in a batch."""
+
+    AUTO = "auto"
+    """``mixed`` where steps on a processor are packed, so that nothing is padded; otherwise ``similar``."""
+    SIMILAR = "similar"
+    """Those of about the same length, section 5.1, which leaves little padding. A sentence of an unusual length comes
+    in few batches, together with its like."""
+    MIXED = "mixed"
+    """Any, as they are drawn. Each batch is a sample of the whole text, so fewer steps are needed; without packed steps
+    most of a batch can be padding."""
 
 
 class Optimizer(StrEnum):
@@ -108,6 +121,7 @@ class TrainingConfig(Section):
         "target_subword_alpha",
         "subword_nbest",
         "step_method",
+        "batch_lengths",
         "tensorboard",
         "hang_seconds",
         "processes",
@@ -118,6 +132,8 @@ class TrainingConfig(Section):
     """Size of a batch in the unit ``batch_type``, 1 or more; a longer pair is an error; ``auto`` fits it to memory."""
     batch_type: BatchType = BatchType.TOKENS
     """The unit of ``batch_size``."""
+    batch_lengths: BatchLengths = BatchLengths.AUTO
+    """Which sentences come together in a batch; a run that is continued keeps its own."""
     accum_count: int = Field(1, ge=1)
     """Batches in one step: their gradients are summed and divided by the number of their target tokens.
 

@@ -28,13 +28,14 @@ from pellucid.jobs.train import train
 from pellucid.sample.corpus import build_corpus
 from pellucid.sample.records import SampleCorpus, SamplePair
 from pellucid.training.reporter import StepRecord, TrainingResult, ValidationRecord
+from pellucid.translation.translator import Translator
 
 __all__ = ["DemoOutcome", "demo", "demo_recipe"]
 
-_USUAL_STEPS: Final = 1100
-"""After so many steps it was right (docs/log.md, 2026-11-27: Muon with a narrow model)."""
+_USUAL_STEPS: Final = 1000
+"""After so many steps it was right (docs/log.md, 2026-11-29: sentences of all lengths in a batch)."""
 _FIRST_ESTIMATE_STEP: Final = 20
-_AIM: Final = 0.97
+_AIM: Final = 0.98
 """Share of the validation sentences that must be translated exactly right."""
 _VALIDATION_PAIRS: Final = 1_000
 _SHOWN_ERRORS: Final = 3
@@ -80,7 +81,7 @@ class DemoOutcome:
                 "Nothing is lost; this command continues:",
                 f"  {self.continued_by}",
             ]
-        lines += ["", "Three sentences it never saw (only the last word decides what 'it' means):"]
+        lines += ["", "Three sentences it was not trained on (only the last word decides what 'it' means):"]
         for source, french, is_right in self.walkthrough:
             lines += [f"  {source}", f"    {'=' if is_right else '!'} {french}"]
         if self.errors:
@@ -161,13 +162,14 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
         f"grammar, {len(corpus.test):,} held out"
     )
     reporter.message(
-        f"training until {_AIM:.0%} of {_VALIDATION_PAIRS:,} validation sentences, which are not trained on, are "
-        f"translated exactly right: usually after about {_USUAL_STEPS:,} steps, which take about two minutes on "
-        f"two idle cores and more beside other programs; at most {counted(minutes, 'minute')}"
+        f"training until {_AIM:.0%} of {_VALIDATION_PAIRS:,} validation sentences, and the three that are shown at the "
+        f"end, are translated exactly right, none of which is trained on: usually after about {_USUAL_STEPS:,} steps, "
+        "which take about two minutes on two idle cores and more beside other programs; at most "
+        f"{counted(minutes, 'minute')}"
     )
-    result = train(recipe, output, reporter=_PaceReporter(reporter, minutes=minutes)).result
+    pace = _PaceReporter(reporter, minutes=minutes)
+    result, translator = _train_until_right(recipe, output, corpus.walkthrough, pace)
     is_right = result.best["exact_match"] >= _AIM
-    translator = translator_of(load_bundle(output))
 
     def french(pairs: Sequence[SamplePair]) -> list[str]:
         return translate_all(translator, [pair.source for pair in pairs])
@@ -201,6 +203,27 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
     record["minimal_pairs_share"] = outcome.minimal_pairs_share
     DISK.write_replacing(output / "demo.json", json.dumps(record, ensure_ascii=False, indent=1).encode())
     return outcome
+
+
+def _train_until_right(
+    recipe: Recipe, output: Path, shown: Sequence[SamplePair], reporter: JobReporter
+) -> tuple[TrainingResult, Translator]:
+    """Train until the aim is reached and ``shown`` is right: as long as it is not, for a better model.
+
+    A share says nothing of a single sentence: the grammar writes few like "I am a student.", so a model can have 97 %
+    of all sentences right and not this one (docs/log.md, 2026-11-28: the demo and its third sentence).
+    """
+    aim = _AIM
+    while True:
+        training = recipe.training.model_copy(update={"stop_at_exact_match": aim})
+        result = train(recipe.model_copy(update={"training": training}), output, reporter=reporter).result
+        translator = translator_of(load_bundle(output))
+        best = result.best["exact_match"]
+        found = translate_all(translator, [pair.source for pair in shown])
+        if not aim <= best < 1 or found == [pair.target for pair in shown]:
+            return result, translator
+        aim = min(1.0, best + 1 / _VALIDATION_PAIRS)
+        reporter.message(f"one of the three sentences is still wrong, so training goes on until more than {best:.1%}")
 
 
 class _PaceReporter(PassingReporter):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from pellucid.bundle import load_bundle
-from pellucid.config import Recipe
+from pellucid.config import BatchLengths, Recipe
 from pellucid.durable import DISK, refuse_links
 from pellucid.errors import CheckpointError, DataError, IncompatibleModelError, PellucidError
 from pellucid.model.transformer import Transformer
@@ -22,7 +22,7 @@ from pellucid.training.reporter import NewBest
 from pellucid.training.resuming import refuse_changes
 from pellucid.training.state import RunFacts, TrainingState, load_averages, newest_state
 
-__all__ = ["mend_model", "recorded_batches", "recorded_facts", "refuse_occupied", "settings_of"]
+__all__ = ["continued_batches", "mend_model", "recorded_batches", "recorded_facts", "refuse_occupied", "settings_of"]
 
 _WRITTEN: Final = (
     ".lock",
@@ -71,7 +71,22 @@ def refuse_occupied(recipe: Recipe, output: Path) -> None:
             "the model; give another --output, or remove the model"
         )
     if (facts := recorded_facts(output)) is not None:
-        refuse_changes(output, old_settings=facts.settings, new_settings=settings_of(recipe), old_data={}, new_data={})
+        new = settings_of(continued_batches(recipe, output))
+        refuse_changes(output, old_settings=facts.settings, new_settings=new, old_data={}, new_data={})
+
+
+def continued_batches(recipe: Recipe, output: Path) -> Recipe:
+    """Return a recipe whose ``auto`` is what the run in the folder began with, for the size and lengths of batches."""
+    facts = recorded_facts(output)
+    table = facts.settings.get("training") if facts else None
+    if not isinstance(table, dict):
+        return recipe
+    training, size, lengths = recipe.training, table.get("batch_size"), table.get("batch_lengths")
+    if training.batch_size == "auto" and isinstance(size, int) and size > 0:
+        training = training.model_copy(update={"batch_size": size})
+    if training.batch_lengths is BatchLengths.AUTO and lengths in list(BatchLengths):
+        training = training.model_copy(update={"batch_lengths": BatchLengths(lengths)})
+    return recipe.model_copy(update={"training": training})
 
 
 def recorded_facts(output: Path) -> RunFacts | None:

@@ -27,13 +27,13 @@ from pellucid.jobs.choosing.processes import refuse_processes, sharing_of
 from pellucid.jobs.fine_tuning.general import read_general
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.prepare import PreparedData, prepare
-from pellucid.jobs.promises.batch_size import continued_batch_size, with_batch_size
+from pellucid.jobs.promises.batch_size import with_batch_lengths, with_batch_size
 from pellucid.jobs.promises.signs import Situation
 from pellucid.jobs.promises.watching import RunWatch, padding_share
 from pellucid.jobs.reporting.reporter import JobReporter, QuietReporter
 from pellucid.jobs.reporting.tensorboard import TensorBoardReporter
 from pellucid.jobs.reporting.validation import ValidationBleu, settings_in_toml
-from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
+from pellucid.jobs.run_folder import continued_batches, mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
 from pellucid.signals import RaiseOnSigterm
 from pellucid.text.formats.keeping import parsing_once
@@ -41,6 +41,7 @@ from pellucid.text.mixing import corpus_weights
 from pellucid.text.sampling.epochs import subword_sampler
 from pellucid.training import trainer
 from pellucid.training.inputs import RunInputs
+from pellucid.training.packed.gradients import takes_packed
 from pellucid.training.processes.local import end_with_first
 from pellucid.training.processes.ranks import Ranks, ranks_of_environment
 from pellucid.training.reporter import TrainingResult
@@ -101,7 +102,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
         end_with_first()
         chosen = with_preset(recipe, output, init_from=init_from)
         recipe = chosen.recipe
-        run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).with_choice(chosen)
+        run = open_run(continued_batches(recipe, output), output, init_from=init_from).with_choice(chosen)
         _make_folder(output)
         ranks = ranks_of_environment(run.runtime.torch_device())
         refuse_processes(run.recipe.training, output, runtime=run.runtime, ranks=ranks)
@@ -136,6 +137,7 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
     run, size = with_batch_size(run, model, data.store, pairs=len(data.store), ranks=ranks)
     is_tried = run.recipe.training.precision == "auto"
     run = run.with_precision(model, ranks=ranks)
+    run, lengths = with_batch_lengths(run, model, ranks=ranks)
     sharing = sharing_of(run, model, ranks=ranks)
     recipe, output, most = run.recipe, run.output, run.recipe.training.valid_bleu_sentences
     general = read_general(recipe.data, data.tokenizer, most=most)
@@ -143,14 +145,15 @@ def _train(run: OpenedRun, *, ranks: Ranks, reporter: JobReporter, since: float)
         recipe, data, output / "model", general, threads=run.runtime.threads, say=reporter.message
     )
     precision = f"precision: {run.runtime.precision}, {run.runtime.reason}" if is_tried else ""
-    for line in filter(None, (attention.text, precision, size, sharing.text, evaluator.to_text() if most else "")):
+    scoring = evaluator.to_text() if most else ""
+    for line in filter(None, (attention.text, precision, size, lengths, sharing.text, scoring)):
         reporter.message(line)
     if ranks.is_first:
         DISK.write_replacing(output / "recipe.toml", settings_in_toml(recipe).encode())
     facts = recorded_facts(output)
     if ranks.is_first and facts is not None and facts.data.get("train") == data.store.fingerprint:
         mend_model(output, model, keep=evaluator.keep, is_finished=False, say=reporter.message)
-    watch = _watch(run, data, evaluator, is_new=facts is None) if ranks.is_first else None
+    watch = _watch(run, data, model, evaluator, is_new=facts is None) if ranks.is_first else None
     with sharing.started(run, ranks=ranks, say=reporter.message) as (run, processes):
         inputs = _inputs(run, data, model, evaluator, watch, reporter)
         result = trainer.train(replace(inputs, ranks=processes, seconds_before=time.monotonic() - since))
@@ -196,11 +199,14 @@ def _inputs(
     )
 
 
-def _watch(run: OpenedRun, data: PreparedData, evaluator: ValidationBleu, *, is_new: bool) -> RunWatch:
+def _watch(
+    run: OpenedRun, data: PreparedData, model: Transformer, evaluator: ValidationBleu, *, is_new: bool
+) -> RunWatch:
+    pads = not takes_packed(model, config=run.recipe.training, runtime=run.runtime, keeps=None)
     situation = Situation(
         warmup_steps=run.recipe.training.warmup_steps,
         vocabulary=data.tokenizer.target_vocab_size,
-        padding=padding_share(data.store, run.recipe.training),
+        padding=padding_share(data.store, run.recipe.training) if pads else 0.0,
     )
     return RunWatch(situation, promise=run.recipe.promise, faults=evaluator.faults, first_run=is_new)
 

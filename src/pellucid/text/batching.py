@@ -1,8 +1,9 @@
-"""Batches of about equal size with little padding; their order is a pure function of (seed, epoch).
+"""Batches of about equal size; their order is a pure function of (seed, epoch).
 
-The size of a batch counts padded tokens of the longer side, specials included (Vaswani et al. 2017, section 5.1,
-batch "by approximate sequence length"). A batch has rows of similar length; the rows of each batch and the order of
-the batches are drawn again each epoch. Nothing here has state: to resume, the epoch and the batch number are enough.
+A batch has rows of similar length (Vaswani et al. 2017, section 5.1, "by approximate sequence length"), and its size
+counts padded tokens of the longer side, specials included. Or it has rows of mixed lengths, and its size counts the
+tokens of their longer sides. The rows of each batch and the order of the batches are drawn again each epoch.
+Nothing here has state: to resume, the epoch and the batch number are enough.
 Read ``../training/trainer.py`` next.
 """
 
@@ -11,12 +12,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.config import BatchType, SpecialIds
+from pellucid.config import BatchLengths, BatchType, SpecialIds
 from pellucid.errors import ConfigError, counted
 
 __all__ = ["Batch", "PairIds", "epoch_batches", "make_batch", "order_bytes"]
@@ -63,7 +65,7 @@ class Batch:
     num_target_tokens: int
     """Real target tokens, eos included."""
     num_padded_tokens: int
-    """batch * max(source, target), which ``batch_size`` limits."""
+    """batch * max(source, target), which ``batch_size`` limits where rows are similar."""
 
 
 def epoch_batches(
@@ -72,6 +74,7 @@ def epoch_batches(
     *,
     batch_size: int,
     batch_type: BatchType,
+    batch_lengths: BatchLengths = BatchLengths.SIMILAR,
     seed: int,
     epoch: int,
     corpus: NDArray[np.integer] | None = None,
@@ -79,8 +82,8 @@ def epoch_batches(
 ) -> Sequence[Rows]:
     """Return the rows of each batch of an epoch, in the order of training.
 
-    The rows of a length are sorted when a batch first needs one of them, so the first batch of ten million rows waits
-    for one length or two instead of all.
+    Similar rows of a length are sorted when a batch first needs one of them, so the first batch of ten million rows
+    waits for one length or two instead of all.
 
     Without weights every row is in exactly one batch. With weights, a corpus of weight w and n rows gives about w * n
     rows: floor(w) whole copies, and for the remainder a slice of its rows in a fixed random order. Each epoch takes the
@@ -89,8 +92,9 @@ def epoch_batches(
     Args:
         source_lengths: pieces of each row without specials, [rows].
         target_lengths: the same of the target, [rows].
-        batch_size: padded tokens of the longer side with specials, or sentences.
+        batch_size: tokens of the longer side with specials, or sentences.
         batch_type: whether ``batch_size`` counts tokens or sentences.
+        batch_lengths: whether rows of similar or of mixed lengths come together; ``auto`` stands for similar ones here.
         seed: of the run.
         epoch: from 0.
         corpus: index of the corpus of each row, [rows]; needed with ``weights``.
@@ -110,6 +114,8 @@ def epoch_batches(
         )
     generator = _generator(seed, epoch)
     rows = _rows_of_epoch(longer.size, corpus, weights, seed, epoch)
+    if batch_lengths is BatchLengths.MIXED:
+        return _mixed(longer, rows, batch_size, batch_type, generator)
     order, ends = _by_length(longer if rows is None else longer[rows])
     # Only random() is used: its stream is stable between numpy releases, unlike that of shuffle().
     blurred = generator.random(order.size)
@@ -131,6 +137,22 @@ def order_bytes(pairs: int, *, weight: float = 1.0) -> int:
     shown = pairs * weight
     rows = _BYTES_OF_A_ROW * shown if weight == 1 else _BYTES_OF_A_WEIGHTED_ROW * shown + _BYTES_OF_LENGTHS * pairs
     return round(rows + _BYTES_OF_LENGTHS * pairs)
+
+
+def _mixed(
+    longer: NDArray[np.int32], rows: Rows | None, batch_size: int, batch_type: BatchType, generator: np.random.Generator
+) -> list[Rows]:
+    """Return the batches of the rows in random order, each as long as the next row fits."""
+    order = np.argsort(generator.random(longer.size if rows is None else rows.size), kind="stable")
+    order = order if rows is None else rows[order]
+    if batch_type is BatchType.SENTENCES:
+        return [order[first : first + batch_size] for first in range(0, order.size, batch_size)]
+    ends = np.cumsum(longer[order], dtype=np.int64)
+    borders = [0]
+    while borders[-1] < order.size:
+        before = int(ends[borders[-1] - 1]) if borders[-1] else 0
+        borders.append(int(np.searchsorted(ends, before + batch_size, side="right")))
+    return [order[first:end] for first, end in pairwise(borders)]
 
 
 def _by_length(longer: NDArray[np.int32]) -> tuple[Rows, list[int]]:

@@ -185,6 +185,7 @@ class BatchStream:
                 ids.target_lengths,
                 batch_size=self._config.known_batch_size,
                 batch_type=self._config.batch_type,
+                batch_lengths=self._config.batch_lengths,
                 seed=self._config.seed,
                 epoch=epoch,
                 corpus=self._store.corpus if self._corpus_weights is not None else None,

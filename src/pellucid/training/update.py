@@ -156,9 +156,8 @@ class Updater:
             TrainingError: memory is too small for a single sentence pair.
         """
         batches = [self._stream.load(part) for part in rows]
-        target_tokens, padded_tokens = self._ranks.total(
-            [sum(b.num_target_tokens for b in batches), sum(b.num_padded_tokens for b in batches)]
-        )
+        places = [b.num_padded_tokens if self._packed is None else b.num_target_tokens for b in batches]
+        target_tokens, padded_tokens = self._ranks.total([sum(b.num_target_tokens for b in batches), sum(places)])
         exchange = self._ranks.exchange(self._parameters)
         seeded: list[_Seeded] = [(batch, None) for batch in batches]
         if seeds is not None:

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pellucid.config import BatchType, SpecialIds
+from pellucid.config import BatchLengths, BatchType, SpecialIds
 from pellucid.errors import ConfigError
 from pellucid.text.batching import epoch_batches, make_batch, order_bytes
 
 TOKENS, SENTENCES = BatchType.TOKENS, BatchType.SENTENCES
+SIMILAR, MIXED = BatchLengths.SIMILAR, BatchLengths.MIXED
 Lengths = NDArray[np.int64]
 
 
@@ -34,12 +35,14 @@ def epoch(
     seed: int = 1,
     batch_size: int = 2048,
     batch_type: BatchType = TOKENS,
+    batch_lengths: BatchLengths = SIMILAR,
     corpus: Lengths | None = None,
     weights: list[float] | None = None,
 ) -> list[Lengths]:
     return epoch_batches(
-        *lengths, batch_size=batch_size, batch_type=batch_type, seed=seed, epoch=number, corpus=corpus, weights=weights
-    )
+        *lengths, batch_size=batch_size, batch_type=batch_type, batch_lengths=batch_lengths, seed=seed, epoch=number,
+        corpus=corpus, weights=weights,
+    )  # fmt: skip
 
 
 def test_every_row_is_in_one_batch_and_no_batch_is_over_the_budget() -> None:
@@ -47,6 +50,20 @@ def test_every_row_is_in_one_batch_and_no_batch_is_over_the_budget() -> None:
     batches = epoch((source, target))
     assert sorted(np.concatenate(batches).tolist()) == list(range(5003))
     assert max(len(b) * (1 + max(source[b].max(), target[b].max())) for b in batches) <= 2048
+
+
+def test_mixed_batches_are_full_and_each_is_like_the_whole_text() -> None:
+    source, target = typical_lengths(20_011)
+    batches = epoch((source, target), batch_lengths=MIXED)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(20_011))
+    longer = np.maximum(source, target) + 1
+    tokens = np.array([longer[rows].sum() for rows in batches])
+    assert tokens.max() <= 2048
+    assert (tokens[:-1] + longer.max()).min() > 2048, "the next row may not have fitted"
+    means, spread = [longer[rows].mean() for rows in batches[:-1]], longer.std() / np.sqrt(2048 / longer.mean())
+    assert np.std(means) == pytest.approx(spread, rel=0.15), "as of rows that are drawn at random"
+    similar = [longer[rows].mean() for rows in epoch((source, target))]
+    assert np.std(similar) > 5 * spread
 
 
 def test_little_of_a_batch_is_padding() -> None:
@@ -60,15 +77,17 @@ def test_little_of_a_batch_is_padding() -> None:
     assert padded / len(batches) > 0.97 * 2048, "batches are full"
 
 
-def test_the_order_follows_from_seed_and_epoch() -> None:
+@pytest.mark.parametrize("kind", [SIMILAR, MIXED])
+def test_the_order_follows_from_seed_and_epoch(kind: BatchLengths) -> None:
     lengths = typical_lengths(1009)
-    first = epoch(lengths)
-    assert [b.tolist() for b in first] == [b.tolist() for b in epoch(lengths)]
-    for other in (epoch(lengths, number=1), epoch(lengths, seed=2)):
+    first = epoch(lengths, batch_lengths=kind)
+    assert [b.tolist() for b in first] == [b.tolist() for b in epoch(lengths, batch_lengths=kind)]
+    for other in (epoch(lengths, number=1, batch_lengths=kind), epoch(lengths, seed=2, batch_lengths=kind)):
         assert [b.tolist() for b in first] != [b.tolist() for b in other]
         together = {frozenset(b.tolist()) for b in first} & {frozenset(b.tolist()) for b in other}
         assert len(together) < 0.1 * len(first), "batches are made anew, not only shuffled"
-    assert [b.tolist() for b in epoch(lengths, number=1, seed=2)] != [b.tolist() for b in epoch(lengths, number=2)]
+    crossed = epoch(lengths, number=1, seed=2, batch_lengths=kind), epoch(lengths, number=2, batch_lengths=kind)
+    assert [b.tolist() for b in crossed[0]] != [b.tolist() for b in crossed[1]]
 
 
 def test_the_order_is_the_same_in_another_process() -> None:
@@ -84,13 +103,14 @@ def test_the_order_is_the_same_in_another_process() -> None:
     assert done.stdout.strip() == str(here.tolist())
 
 
+@pytest.mark.parametrize("kind", [SIMILAR, MIXED])
 @pytest.mark.parametrize("weights", [None, (3.0, 2.0, 5.0), (0.5, 1.5, 1.2), (7.3, 7.3, 7.3)])
-def test_the_memory_of_an_order_is_what_is_foretold(weights: tuple[float, ...] | None) -> None:
+def test_the_memory_of_an_order_is_what_is_foretold(weights: tuple[float, ...] | None, kind: BatchLengths) -> None:
     pairs = 200_003
     source, target = (lengths.astype(np.int32) for lengths in typical_lengths(pairs))
     corpus = (np.arange(pairs) % 3).astype(np.uint8)
     tracemalloc.start()
-    batches = epoch((source, target), batch_size=2048, corpus=corpus if weights else None, weights=weights)
+    batches = epoch((source, target), batch_lengths=kind, corpus=corpus if weights else None, weights=weights)
     assert len(batches[0])
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -29,6 +29,7 @@ ACTING: dict[str, tuple[dict[str, Any], Any]] = {
     "adam_beta2": ({}, 0.9),
     "adam_epsilon": ({}, 0.1),
     "batch_size": ({}, 43),
+    "batch_lengths": ({}, "mixed"),
     "batch_type": ({}, "sentences"),
     "decay_method": ({}, "noam"),
     "decay_share": ({"decay_method": "stable_then_linear", "warmup_steps": 0}, 0.9),

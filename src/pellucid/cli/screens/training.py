@@ -85,10 +85,11 @@ def _score(name: str, value: float) -> str:
 
 def _step_line(record: StepRecord) -> str:
     left = f"  {_minutes(record.seconds_left)} left" if record.seconds_left is not None else ""
+    is_padded = record.padded_tokens_per_second > record.tokens_per_second
+    padded = f" ({record.padded_tokens_per_second:,.0f} padded)" if is_padded else ""
     return (
         f"step {record.step:,}  loss {record.loss:.3f}  rate {record.learning_rate:.2e}  "
-        f"{record.tokens_per_second:,.0f} tokens/s ({record.padded_tokens_per_second:,.0f} padded)  "
-        f"epoch {record.epoch}{left}"
+        f"{record.tokens_per_second:,.0f} tokens/s{padded}  epoch {record.epoch}{left}"
     )
 
 

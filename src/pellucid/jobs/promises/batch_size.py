@@ -1,8 +1,9 @@
-"""Choose ``training.batch_size = "auto"``: as much as the memory holds, up to what suits the machine and the text.
+"""Choose what ``auto`` leaves open of batches: their size and the lengths of their sentences.
 
+The size is as much as the memory holds, up to what suits the machine and the text.
 Two small steps are made with the real model, and the memory of larger ones follows from the difference. A GPU is
 faster with large batches, a processor is not, so there the usual size is only made smaller if memory is short. A run
-that is continued keeps the size that it began with. Read ``opening.py`` for the rest of a run's beginning.
+that is continued keeps what it began with. Read ``opening.py`` for the rest of a run's beginning.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ from typing import Final
 import numpy as np
 import torch
 
-from pellucid.config import Recipe, TrainingConfig
+from pellucid.config import BatchLengths, Recipe, TrainingConfig
 from pellucid.errors import ConfigError, counted
 from pellucid.jobs.opening import OpenedRun
 from pellucid.jobs.run_folder import recorded_facts
 from pellucid.model.transformer import Transformer
 from pellucid.text.store import TokenStore
 from pellucid.training.batches import BatchStream
+from pellucid.training.packed.gradients import takes_packed
 from pellucid.training.processes.ranks import ONE_PROCESS, Ranks
 from pellucid.training.regularisers import training_loss
 
-__all__ = ["BatchSize", "chosen_size", "continued_batch_size", "scaled_rate", "with_batch_size"]
+__all__ = ["BatchSize", "chosen_size", "scaled_rate", "with_batch_lengths", "with_batch_size"]
 
 _USUAL: Final = int(TrainingConfig.model_fields["batch_size"].default)
 _LARGEST: Final = 32_768
@@ -52,13 +54,23 @@ class BatchSize:
         return f"batch size: {counted(self.tokens, 'token')}, {self.reason}"
 
 
-def continued_batch_size(recipe: Recipe, output: Path) -> Recipe:
-    """Return a recipe whose ``auto`` is the size that the run in the folder began with, if there is one."""
-    if recipe.training.batch_size != "auto" or (facts := recorded_facts(output)) is None:
-        return recipe
-    table = facts.settings.get("training")
-    size = table.get("batch_size") if isinstance(table, dict) else None
-    return _with_size(recipe, size) if isinstance(size, int) and size > 0 else recipe
+def with_batch_lengths(run: OpenedRun, model: Transformer, *, ranks: Ranks = ONE_PROCESS) -> tuple[OpenedRun, str]:
+    """Return a run whose batches have mixed lengths where ``auto`` may take them, and a line for the screen if so.
+
+    A run that is continued keeps its own. Of several processes, the first decides.
+    """
+    training = run.recipe.training
+    if training.batch_lengths is not BatchLengths.AUTO or recorded_facts(run.output) is not None:
+        return run, ""
+
+    def decided() -> str:
+        is_packed = takes_packed(model, config=training, runtime=run.runtime, keeps=None)
+        return BatchLengths.MIXED if is_packed else BatchLengths.AUTO
+
+    if (lengths := BatchLengths(ranks.from_first(decided))) is BatchLengths.AUTO:
+        return run, ""
+    recipe = run.recipe.model_copy(update={"training": training.model_copy(update={"batch_lengths": lengths})})
+    return replace(run, recipe=recipe), "batches: sentences of all lengths together, because packed steps pad nothing"
 
 
 def with_batch_size(

@@ -23,10 +23,11 @@ from pellucid.jobs.choosing.processes import refuse_processes, sharing_of
 from pellucid.jobs.fine_tuning.general import read_general
 from pellucid.jobs.opening import OpenedRun, open_run
 from pellucid.jobs.preparation.copies import CopyCount
-from pellucid.jobs.promises.batch_size import continued_batch_size, free_memory, with_batch_size
+from pellucid.jobs.promises.batch_size import free_memory, with_batch_lengths, with_batch_size
 from pellucid.jobs.promises.costs import Clock, Cost, StepCosts, busy_note, measure
 from pellucid.jobs.promises.forecast import Forecast, RunCosts, forecast
 from pellucid.jobs.reporting.validation import ENOUGH_TO_SEE
+from pellucid.jobs.run_folder import continued_batches
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.batching import order_bytes
@@ -71,7 +72,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
     free = free_memory()
     chosen = with_preset(recipe, output, init_from=init_from)
     recipe = chosen.recipe
-    run = open_run(continued_batch_size(recipe, output), output, init_from=init_from).with_choice(chosen)
+    run = open_run(continued_batches(recipe, output), output, init_from=init_from).with_choice(chosen)
     refuse_processes(run.recipe.training, output, runtime=run.runtime)
     attention = choose_attention(run)
     reading = Clock()
@@ -86,6 +87,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         attention.apply_to(model)
         run, size = with_batch_size(run, model, store, pairs=sample.kept)
         run = run.with_precision(model)
+        run, lengths = with_batch_lengths(run, model)
         sharing = sharing_of(run, model)
         run = sharing.applied_to(run)
         with sharing.threads_of_one(run), keeping_memory(run.runtime.device):
@@ -110,7 +112,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
         f"{counted(sample.tokenizer.target_vocab_size, 'target piece')} (from a sample of "
         f"{counted(len(sample.pairs), 'pair')}{sample.difference})",
         *(f"pieces: {side}" for side in store.unknown if side.unknown),
-        *filter(None, [attention.text, size, sharing.text]),
+        *filter(None, [attention.text, size, lengths, sharing.text]),
         *_describe_costs(found, costs, run_costs, steps_per_epoch, busy_note(costs.waiting_share, run.runtime.device)),
         *_shortages(found, costs, output=output, memory=free if run.runtime.device == "cpu" else None),
         *_describe_promise(recipe),

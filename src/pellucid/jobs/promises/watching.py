@@ -156,6 +156,7 @@ def padding_share(store: TokenStore, config: TrainingConfig) -> float:
         *sides,
         batch_size=config.known_batch_size,
         batch_type=config.batch_type,
+        batch_lengths=config.batch_lengths,
         seed=config.seed,
         epoch=0,
     )

@@ -31,7 +31,8 @@ enum { VECTORS = 4 };
 typedef struct {
     const void *queries, *keys, *values; /* [batch, time, heads, d_head], [batch, memory, heads, d_head] twice */
     void *context; /* like the queries */
-    float *weights; /* [batch, heads, time, memory in whole vectors], before dropout; zero where attention is not allowed */
+    float *weights; /* before dropout, zero where attention is not allowed: of each sentence in turn, with its own lengths,
+                       [heads, time, memory in whole vectors] */
     const uint8_t *may_attend; /* not 0 where a position may attend, or NULL */
     int64_t mask_batch, mask_time, mask_memory; /* its strides; 0 where it has one row for all */
     const int16_t *drawn; /* [batch, heads, time, memory]: a weight below `least_kept` is dropped; or NULL */
@@ -59,6 +60,8 @@ static Span span_of(const Job *job, int sentence)
     const int32_t *queries = job->query_bounds + sentence, *keys = job->key_bounds + sentence;
     return (Span){queries[1] - queries[0], keys[1] - keys[0], (size_t)queries[0], (size_t)keys[0]};
 }
+
+static size_t size_of_weights(const Job *job, Span span) { return (size_t)job->heads * span.time * whole_vectors(span.memory); }
 
 /* Heads that follow each other without a gap in scratch as they do in memory. */
 static int heads_at_once(const Job *job) { return job->d_head % LANES ? 1 : job->heads; }
@@ -209,18 +212,17 @@ static void read_projected(const Job *job, Scratch *scratch, Span span)
     read_rows(job, job->values, span.memory, span.key, job->key_stride, scratch->values);
 }
 
-static void forward_sentence(const Job *job, Scratch *scratch, int sentence)
+static void forward_sentence(const Job *job, Scratch *scratch, int sentence, Span span, float *weights)
 {
-    Span span = span_of(job, sentence);
     int time = span.time, memory = span.memory, columns = whole_vectors(memory), width = whole_vectors(job->d_head);
     int stride = job->heads * width;
     float scale = 1.0f / sqrtf((float)job->d_head);
     read_mask(job, sentence, span, scratch->allowed);
     read_projected(job, scratch, span);
-    for (int head = 0; head < job->heads; head++) {
+    for (int head = 0; head < job->heads; head++, weights += (size_t)time * columns) {
         size_t place = (size_t)sentence * job->heads + head;
         int first = head * width;
-        float *weights = job->weights + place * job->time * whole_vectors(job->memory), *kept = weights;
+        float *kept = weights;
         transpose(scratch->keys + first, stride, memory, job->d_head, scratch->transposed);
         product((Left){scratch->queries + first, stride, 1}, scratch->transposed, columns, time, job->d_head, columns, scale,
                 weights, columns);
@@ -246,18 +248,17 @@ static void softmax_backward(const float *weights, float *d_weights, int columns
         *(Floats *)(d_weights + m) = *(const Floats *)(weights + m) * (*(const Floats *)(d_weights + m) - sum);
 }
 
-static void backward_sentence(const Job *job, Scratch *scratch, int sentence)
+static void backward_sentence(const Job *job, Scratch *scratch, int sentence, Span span, float *weights)
 {
-    Span span = span_of(job, sentence);
     int time = span.time, memory = span.memory, columns = whole_vectors(memory), width = whole_vectors(job->d_head);
     int stride = job->heads * width;
     float scale = 1.0f / sqrtf((float)job->d_head), *d_weights = scratch->d_weights;
     read_projected(job, scratch, span);
     read_rows(job, job->d_context, time, span.query, job->context_stride, scratch->d_context);
-    for (int head = 0; head < job->heads; head++) {
+    for (int head = 0; head < job->heads; head++, weights += (size_t)time * columns) {
         size_t place = (size_t)sentence * job->heads + head;
         int first = head * width;
-        const float *weights = job->weights + place * job->time * whole_vectors(job->memory), *kept = weights;
+        const float *kept = weights;
         transpose(scratch->values + first, stride, memory, job->d_head, scratch->transposed);
         product((Left){scratch->d_context + first, stride, 1}, scratch->transposed, columns, time, job->d_head, columns, 1,
                 d_weights, columns);
@@ -282,7 +283,7 @@ static void backward_sentence(const Job *job, Scratch *scratch, int sentence)
 
 /* ----------------------------------------------------------------------------------------------------- threads --- */
 
-typedef void (*OfSentence)(const Job *job, Scratch *scratch, int sentence);
+typedef void (*OfSentence)(const Job *job, Scratch *scratch, int sentence, Span span, float *weights);
 typedef struct {
     const Job *job;
     OfSentence work;
@@ -310,7 +311,12 @@ static void do_part(void *parts, int number)
     for (int i = 0; i < ARRAYS; next += sizes[i], i++) arrays[i] = next;
     Scratch scratch = {arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], arrays[5],
                        arrays[6], arrays[7], arrays[8], arrays[9], (int32_t *)arrays[10]};
-    for (int sentence = part->first; sentence < part->end; sentence++) part->work(job, &scratch, sentence);
+    float *own = job->weights;
+    for (int sentence = 0; sentence < part->end; sentence++) {
+        Span span = span_of(job, sentence);
+        if (sentence >= part->first) part->work(job, &scratch, sentence, span, own);
+        own += size_of_weights(job, span);
+    }
     free(memory_of_part);
 }
 

@@ -234,8 +234,9 @@ def attention(
 ) -> tuple[Tensor, Tensor | None]:
     """Return the contexts, ``[tokens, d_model]``, and the weights before dropout, for the backward pass."""
     contexts = torch.empty(queries.shape, dtype=queries.dtype)
-    columns = -(-block // attention_library().lanes) * attention_library().lanes
-    weights = torch.empty(len(query_bounds) - 1, num_heads, block, columns, dtype=torch.float32)
+    columns = -(-key_bounds.diff() // attention_library().lanes) * attention_library().lanes
+    size = num_heads * int((query_bounds.diff() * columns).sum())
+    weights = torch.empty(size, dtype=torch.float32)
     job = _attention_job(
         queries,
         keys,
