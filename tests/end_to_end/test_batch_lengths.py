@@ -29,8 +29,8 @@ def text(tmp_path: Path) -> None:
     (tmp_path / "t").write_text(numbered_lines().upper())
 
 
-def recorded(folder: Path) -> str | None:
-    found: str | None = tomllib.loads((folder / "run" / "recipe.toml").read_text())["training"].get("batch_lengths")
+def recorded(folder: Path) -> str:
+    found: str = tomllib.loads((folder / "run" / "recipe.toml").read_text())["training"]["batch_lengths"]
     return found
 
 
@@ -48,12 +48,12 @@ def test_a_new_run_mixes_lengths_where_it_packs_and_goes_on_with_what_it_has(
     begun = command(*train())
     assert begun.status == 0, begun.err
     assert [_SAID in shown for shown in (dry.err, begun.err)] == [is_packed] * 2
-    assert recorded(tmp_path) == ("mixed" if is_packed else None)
+    assert recorded(tmp_path) == ("mixed" if is_packed else "similar")
     packs(not is_packed, monkeypatch)
     continued = command(*train(steps=5))
     assert continued.status == 0, continued.err
     assert "continuing from step 3" in continued.err
-    assert recorded(tmp_path) == ("mixed" if is_packed else None)
+    assert recorded(tmp_path) == ("mixed" if is_packed else "similar")
 
 
 def test_a_run_is_the_same_in_one_go_and_in_two(command: Command, tmp_path: Path) -> None:
@@ -75,3 +75,19 @@ def test_other_lengths_in_the_same_run_are_refused(command: Command) -> None:
     other = command(*train("training.batch_lengths=similar", steps=5))
     assert other.status == 1
     assert "training.batch_lengths: was 'mixed', now 'similar'" in other.err
+
+
+def test_the_other_processes_of_a_run_have_nothing_left_to_decide(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packs(False, monkeypatch)
+    asked = ("training.accum_count=2", "training.step_method=eager", "training.decay_method=constant")
+    shared = command(*train(*asked, "training.processes=2"))
+    assert shared.status == 0, shared.err
+    alone = command(*train(*asked, "training.processes=1", options=("--output", "alone")))
+    assert alone.status == 0, alone.err
+    losses = [
+        [json.loads(line)["loss"] for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()[:3]]
+        for run in ("run", "alone")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)

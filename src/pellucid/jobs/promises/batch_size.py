@@ -55,9 +55,10 @@ class BatchSize:
 
 
 def with_batch_lengths(run: OpenedRun, model: Transformer, *, ranks: Ranks = ONE_PROCESS) -> tuple[OpenedRun, str]:
-    """Return a run whose batches have mixed lengths where ``auto`` may take them, and a line for the screen if so.
+    """Return a run with the lengths for ``auto``, mixed where nothing is padded, and a line for the screen if so.
 
-    A run that is continued keeps its own. Of several processes, the first decides.
+    A run that is continued keeps its own; where an earlier version began it, that is still ``auto``. Of several
+    processes, the first decides.
     """
     training = run.recipe.training
     if training.batch_lengths is not BatchLengths.AUTO or recorded_facts(run.output) is not None:
@@ -65,12 +66,13 @@ def with_batch_lengths(run: OpenedRun, model: Transformer, *, ranks: Ranks = ONE
 
     def decided() -> str:
         is_packed = takes_packed(model, config=training, runtime=run.runtime, keeps=None)
-        return BatchLengths.MIXED if is_packed else BatchLengths.AUTO
+        return BatchLengths.MIXED if is_packed else BatchLengths.SIMILAR
 
-    if (lengths := BatchLengths(ranks.from_first(decided))) is BatchLengths.AUTO:
-        return run, ""
+    lengths = BatchLengths(ranks.from_first(decided))
     recipe = run.recipe.model_copy(update={"training": training.model_copy(update={"batch_lengths": lengths})})
-    return replace(run, recipe=recipe), "batches: sentences of all lengths together, because packed steps pad nothing"
+    is_mixed = lengths is BatchLengths.MIXED
+    said = "batches: sentences of all lengths together, because packed steps pad nothing" if is_mixed else ""
+    return replace(run, recipe=recipe), said
 
 
 def with_batch_size(
