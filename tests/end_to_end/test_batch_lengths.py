@@ -13,7 +13,7 @@ from pellucid.jobs.promises import batch_size
 from .conftest import Command
 from .small_runs import numbered_lines, settings
 
-_SAID = "batches: sentences of all lengths together, because packed steps pad nothing"
+_SAID = "batches: of mixed lengths, since packed steps need no padding (training.batch_lengths)"
 
 
 def train(*more: str, steps: int = 3, options: tuple[str, ...] = ()) -> tuple[str, ...]:

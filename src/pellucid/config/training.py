@@ -30,13 +30,13 @@ class BatchLengths(StrEnum):
     """Which sentences come together in a batch."""
 
     AUTO = "auto"
-    """``mixed`` where steps on a processor are packed, so that nothing is padded; otherwise ``similar``."""
+    """``mixed`` where steps on a processor are packed, because these need no padding; otherwise ``similar``."""
     SIMILAR = "similar"
-    """Those of about the same length, section 5.1, which leaves little padding. A sentence of an unusual length comes
-    in few batches, together with its like."""
+    """Sentences of about the same length, section 5.1, with little padding. Those of an unusual length are all in a few
+    batches."""
     MIXED = "mixed"
-    """Any, as they are drawn. Each batch is a sample of the whole text, so fewer steps are needed; without packed steps
-    most of a batch can be padding."""
+    """Sentences of any length, in random order. Each batch is a sample of the whole text, so fewer steps are needed;
+    without packed steps most of a batch can be padding."""
 
 
 class Optimizer(StrEnum):

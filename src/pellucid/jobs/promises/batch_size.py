@@ -71,7 +71,7 @@ def with_batch_lengths(run: OpenedRun, model: Transformer, *, ranks: Ranks = ONE
     lengths = BatchLengths(ranks.from_first(decided))
     recipe = run.recipe.model_copy(update={"training": training.model_copy(update={"batch_lengths": lengths})})
     is_mixed = lengths is BatchLengths.MIXED
-    said = "batches: sentences of all lengths together, because packed steps pad nothing" if is_mixed else ""
+    said = "batches: of mixed lengths, since packed steps need no padding (training.batch_lengths)" if is_mixed else ""
     return replace(run, recipe=recipe), said
 
 
