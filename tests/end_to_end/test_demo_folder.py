@@ -98,8 +98,8 @@ def test_it_goes_on_while_a_shown_sentence_is_wrong_and_better_can_be_had(
     monkeypatch.setattr(job, "translate_all", lambda *_: answers if len(aims) == 3 else wrong)
     said: list[str] = []
     recipe = job.demo_recipe(tmp_path, minutes=1, seed=1)
-    *_, is_right = job._train_until_right(recipe, tmp_path, shown, QuietReporter(said.append))
-    assert is_right == (len(aims) == 3)
+    *_, found = job._train_until_right(recipe, tmp_path, shown, QuietReporter(said.append))
+    assert (found == answers) == (len(aims) == 3)
     assert len(aims) == ends_at + 1
     assert aims == pytest.approx([0.98, 0.982, 0.985][: ends_at + 1])
     assert len(said) == ends_at

@@ -17,7 +17,7 @@ from pellucid.config import PRESETS, ModelConfig, Recipe
 from pellucid.errors import ConfigError, IncompatibleModelError
 from pellucid.jobs.choosing.preset import Preset
 from pellucid.jobs.reporting.tensorboard import refuse_missing_tensorboard
-from pellucid.jobs.run_folder import recorded_facts, refuse_occupied
+from pellucid.jobs.run_folder import continued_batches, recorded_facts, refuse_occupied
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Precision, Runtime
 from pellucid.text.tokenizer import Tokenizer
@@ -99,6 +99,7 @@ def open_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> 
     """
     _refuse_incomplete(recipe)
     refuse_occupied(recipe, output)
+    recipe = continued_batches(recipe, output)
     training = recipe.training
     runtime = Runtime.detect(device=training.device, precision=training.precision, threads=training.threads)
     runtime.apply()

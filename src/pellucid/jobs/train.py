@@ -33,13 +33,14 @@ from pellucid.jobs.promises.watching import RunWatch, padding_share
 from pellucid.jobs.reporting.reporter import JobReporter, QuietReporter
 from pellucid.jobs.reporting.tensorboard import TensorBoardReporter
 from pellucid.jobs.reporting.validation import ValidationBleu, settings_in_toml
-from pellucid.jobs.run_folder import continued_batches, mend_model, recorded_facts, settings_of
+from pellucid.jobs.run_folder import mend_model, recorded_facts, settings_of
 from pellucid.model.transformer import Transformer
 from pellucid.signals import RaiseOnSigterm
 from pellucid.text.formats.keeping import parsing_once
 from pellucid.text.mixing import corpus_weights
 from pellucid.text.sampling.epochs import subword_sampler
 from pellucid.training import trainer
+from pellucid.training.gpu.step_choice import way_of_run
 from pellucid.training.inputs import RunInputs
 from pellucid.training.packed.gradients import takes_packed
 from pellucid.training.processes.local import end_with_first
@@ -102,7 +103,7 @@ def train(recipe: Recipe, output: Path, *, init_from: Path | None = None, report
         end_with_first()
         chosen = with_preset(recipe, output, init_from=init_from)
         recipe = chosen.recipe
-        run = open_run(continued_batches(recipe, output), output, init_from=init_from).with_choice(chosen)
+        run = open_run(recipe, output, init_from=init_from).with_choice(chosen)
         _make_folder(output)
         ranks = ranks_of_environment(run.runtime.torch_device())
         refuse_processes(run.recipe.training, output, runtime=run.runtime, ranks=ranks)
@@ -202,7 +203,8 @@ def _inputs(
 def _watch(
     run: OpenedRun, data: PreparedData, model: Transformer, evaluator: ValidationBleu, *, is_new: bool
 ) -> RunWatch:
-    pads = not takes_packed(model, config=run.recipe.training, runtime=run.runtime, keeps=None)
+    keeps = way_of_run(run.output, run.runtime)
+    pads = not takes_packed(model, config=run.recipe.training, runtime=run.runtime, keeps=keeps)
     situation = Situation(
         warmup_steps=run.recipe.training.warmup_steps,
         vocabulary=data.tokenizer.target_vocab_size,

@@ -27,7 +27,6 @@ from pellucid.jobs.promises.batch_size import free_memory, with_batch_lengths, w
 from pellucid.jobs.promises.costs import Clock, Cost, StepCosts, busy_note, measure
 from pellucid.jobs.promises.forecast import Forecast, RunCosts, forecast
 from pellucid.jobs.reporting.validation import ENOUGH_TO_SEE
-from pellucid.jobs.run_folder import continued_batches
 from pellucid.model.transformer import Transformer
 from pellucid.runtime import Runtime, keeping_memory
 from pellucid.text.batching import order_bytes
@@ -72,7 +71,7 @@ def dry_run(recipe: Recipe, output: Path, *, init_from: Path | None = None) -> P
     free = free_memory()
     chosen = with_preset(recipe, output, init_from=init_from)
     recipe = chosen.recipe
-    run = open_run(continued_batches(recipe, output), output, init_from=init_from).with_choice(chosen)
+    run = open_run(recipe, output, init_from=init_from).with_choice(chosen)
     refuse_processes(run.recipe.training, output, runtime=run.runtime)
     attention = choose_attention(run)
     reading = Clock()

@@ -194,7 +194,7 @@ def _padding(curve: Curve, situation: Situation) -> Sign | None:
     return Sign(
         "padding",
         f"{situation.padding:.0%} of the places in a batch are padding",
-        "training.step_method=auto, which pads nothing on a processor with a C compiler; in a new run "
+        "training.step_method=packed, which needs no padding; in a new run "
         "training.batch_lengths=similar, a larger training.batch_size, training.batch_type=tokens, a lower "
         "training.max_length, or a lower data.cleaning.max_ratio",
     )
