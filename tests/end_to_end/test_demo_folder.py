@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,8 +72,9 @@ def test_at_the_limit_it_says_that_the_machine_is_slow_and_how_to_go_on(command:
     assert "until 98% of" in first.err
     assert "the limit of 0.02 minutes was reached, with 0.0% of the validation sentences exactly right" in first.out
     assert "this machine is slow or busy" in first.out
-    assert "  pellucid demo --minutes 0.04 --seed 1 --output 'my run'\n" in first.out
     steps = json.loads((tmp_path / "my run" / "demo.json").read_text(encoding="utf-8"))["steps"]
+    enough = max(0.04, math.ceil(0.03 * 1000 / steps) if steps else 0)
+    assert f"  pellucid demo --minutes {enough:g} --seed 1 --output 'my run'\n" in first.out
     again = command("demo", "--minutes", "0.04", "--output", "my run")
     assert again.status == 0, again.err
     assert f"continuing from step {steps:,}" in again.err
@@ -104,6 +106,11 @@ def test_it_goes_on_while_a_shown_sentence_is_wrong_and_better_can_be_had(
     assert aims == pytest.approx([0.98, 0.982, 0.985][: ends_at + 1])
     assert len(said) == ends_at
     assert all("still wrong, so training goes on" in text for text in said)
+
+
+@pytest.mark.parametrize(("minutes", "steps", "longer"), [(10, 500, 30), (10, 2000, 20), (0.5, 40, 19), (1, 0, 2)])
+def test_the_next_limit_goes_by_the_pace(minutes: float, steps: int, longer: float) -> None:
+    assert job._longer(minutes, steps) == longer
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ load. While it trains it says how long the usual number of steps takes at the pr
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -188,7 +189,7 @@ def demo(output: Path, *, minutes: float, seed: int, reporter: JobReporter) -> D
         run=output,
         steps=result.steps,
         ended=result.reason if is_right else _at_the_limit(result, minutes),
-        continued_by="" if is_right else _longer_demo(output, minutes=2 * minutes, seed=seed),
+        continued_by="" if is_right else _longer_demo(output, minutes=_longer(minutes, result.steps), seed=seed),
         sentences=len(found),
         exact_matches=len(found) - len(wrong),
         minimal_pairs=len(corpus.minimal_pairs),
@@ -262,6 +263,11 @@ class _PaceReporter(PassingReporter):
         if seconds + needed > self._minutes * 60:
             text += f", which is after the limit of {self._minutes:g}: this machine is slow or busy"
         self.message(text)
+
+
+def _longer(minutes: float, steps: int) -> float:
+    """Return a limit within which a machine that made ``steps`` in ``minutes`` makes the usual ones, and some more."""
+    return max(2 * minutes, math.ceil(1.5 * minutes * _USUAL_STEPS / steps) if steps else 0)
 
 
 def _longer_demo(output: Path, *, minutes: float, seed: int) -> str:
